@@ -1,0 +1,85 @@
+"""lora-lens: a spectral analysis toolkit for trained adapters.
+
+>>> import lora_lens as ll
+>>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+>>> result = ll.conversion_similarity(adapter, module="value", rank=8)
+>>> result["A"].values.shape
+(6, 6)
+
+Names are loaded when they are first used, so that ``import lora_lens`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import plots
+    from .adapter import Adapter, ModuleFactors
+    from .analyses.adapter_comparison import compare
+    from .analyses.inventory import inspect
+    from .analyses.layer_similarity import RankDeficientWarning, conversion_similarity
+    from .core.baseline import gaussian_baseline, gaussian_samples
+    from .core.subspace import phi, phi_grid, phi_matrix, principal_angles
+    from .demo import demo_adapter
+    from .errors import LensError, RankError
+    from .export import export_lora
+    from .loaders import load_adapter, open_base
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Adapter": ".adapter",
+    "LensError": ".errors",
+    "ModuleFactors": ".adapter",
+    "RankDeficientWarning": ".analyses.layer_similarity",
+    "RankError": ".errors",
+    "compare": ".analyses.adapter_comparison",
+    "conversion_similarity": ".analyses.layer_similarity",
+    "demo_adapter": ".demo",
+    "export_lora": ".export",
+    "gaussian_baseline": ".core.baseline",
+    "gaussian_samples": ".core.baseline",
+    "inspect": ".analyses.inventory",
+    "load_adapter": ".loaders",
+    "open_base": ".loaders",
+    "phi": ".core.subspace",
+    "phi_grid": ".core.subspace",
+    "phi_matrix": ".core.subspace",
+    "principal_angles": ".core.subspace",
+}
+
+__all__ = [
+    "Adapter",
+    "LensError",
+    "ModuleFactors",
+    "RankDeficientWarning",
+    "RankError",
+    "compare",
+    "conversion_similarity",
+    "demo_adapter",
+    "export_lora",
+    "gaussian_baseline",
+    "gaussian_samples",
+    "inspect",
+    "load_adapter",
+    "open_base",
+    "phi",
+    "phi_grid",
+    "phi_matrix",
+    "plots",
+    "principal_angles",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module(".plots", __name__)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,81 @@
+"""What a trained adapter is, once read: named low-rank factors by module and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+Method = Literal["lora", "condlora"]
+
+
+@dataclass(frozen=True)
+class ModuleFactors:
+    """The factors of one target module over its layers: ``ΔW_l = scaling_l · b_l @ a_l``.
+
+    Mixed ranks are padded with zero rows of `a` and zero columns of `b`, which leaves ΔW and its
+    leading singular vectors as they are.
+
+    Attributes:
+        module: What people call it: ``value``, ``q_proj``, ``attention.output.dense``.
+        pattern: Its full path with ``*`` for the layer.
+        layers: Layer numbers as in the checkpoint's names, ascending.
+        names: Full module paths, one a layer.
+        a: (layer, rank, in), in the dtype of the file.
+        b: (layer, out, rank).
+        scaling: (layer,) s = α/r, or α/√r under rsLoRA.
+        ranks: Each layer's own rank, before padding.
+        part: Which of how many equal blocks of a fused projection's output rows this is
+            (GPT-2's ``c_attn``: query is (0, 3)); None for a projection of its own.
+    """
+
+    module: str
+    pattern: str
+    layers: tuple[int, ...]
+    names: tuple[str, ...]
+    a: Float[Tensor, "layer rank in"]
+    b: Float[Tensor, "layer out rank"]
+    scaling: Float[Tensor, " layer"]
+    ranks: tuple[int, ...]
+    part: tuple[int, int] | None = None
+
+    @property
+    def in_features(self) -> int:
+        """Input width of W0, the columns of A."""
+        return self.a.shape[-1]
+
+    @property
+    def out_features(self) -> int:
+        """Output width of W0, the rows of B."""
+        return self.b.shape[-2]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter as read from its folder.
+
+    Attributes:
+        source: The folder it was read from.
+        method: ``lora`` or ``condlora``.
+        base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
+        base_given: Whether the caller named the base, and so allowed its download.
+        modules: Target module to its factors.
+        left_out: Every tensor of the file that is not analysed, with the reason.
+        trainable_parameters: Numbers in the low-rank part: A and B, or the shared θ. Heads trained
+            in full are in `left_out` and not counted.
+        convention: How a CondLoRA adapter makes A from W0; None for LoRA.
+        fan_in_fan_out: Whether the configuration says W0 is stored (in, out), as Conv1D does.
+    """
+
+    source: str
+    method: Method
+    base_model: str | None
+    base_given: bool
+    modules: Mapping[str, ModuleFactors]
+    left_out: Mapping[str, str]
+    trainable_parameters: int
+    convention: Literal["stored", "consistent"] | None = None
+    fan_in_fan_out: bool = False

@@ -1,0 +1,1 @@
+"""Adapter (+ BaseWeights) → results; one question a file."""

@@ -1,0 +1,113 @@
+"""Do two adapters span alike? The paper's Table 3: φ of A, B and ΔW, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from ..adapter import Adapter, ModuleFactors
+from ..core.baseline import gaussian_baseline
+from ..core.spectrum import product_svd
+from ..core.subspace import Side, orthonormal_basis, phi_of_bases
+from ..errors import AdapterError
+from ..results import Baseline, ComparisonResult, LayerSeries
+from .selection import Where, check_factor_ranks, select_device, select_dimensions, select_module
+
+SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
+
+
+def compare(
+    one: Adapter,
+    other: Adapter,
+    module: str,
+    rank: int | None = None,
+    *,
+    i: int | None = None,
+    j: int | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+) -> ComparisonResult:
+    """φ between the A's (right side), the B's and the ΔW's (left side) of two adapters (Table 3).
+
+    Needs no base model, unless an adapter is CondLoRA. At i = j = rank B's and ΔW's left spaces are
+    the same whatever the gauge, so their φ agree; below it they need not.
+
+    Args:
+        one, other: From `load_adapter`; the same module on both, over the layers both have.
+        module: As in `conversion_similarity`.
+        rank: i and j where they are not given; by default the smallest rank of the two.
+        i, j: Leading singular vectors of `one` and of `other`.
+        device, dtype: As in `conversion_similarity`.
+
+    Returns:
+        Series by matrix (``A``, ``B``, ``delta``) with the Gaussian baseline in closed form.
+
+    Raises:
+        ModuleLookupError: One of them has no such module.
+        AdapterError: They share no layer, or differ in width.
+        RankError: i or j above the numerical rank of a factor.
+    """
+    first, second = select_module(one, module), select_module(other, module)
+    layers = sorted(set(first.layers) & set(second.layers))
+    if not layers:
+        raise AdapterError(
+            f"{one.source} has {module} in layers {_span(first)} and {other.source} in "
+            f"{_span(second)}; they share none"
+        )
+    for axis in ("in_features", "out_features"):
+        if getattr(first, axis) != getattr(second, axis):
+            raise AdapterError(
+                f"{module} has {axis} {getattr(first, axis)} in {one.source} and "
+                f"{getattr(second, axis)} in {other.source}; they have different base models"
+            )
+    notes = [
+        f"only {adapter.source} has {module} in layers {', '.join(map(str, extra))}"
+        for adapter, factors in ((one, first), (other, second))
+        if (extra := sorted(set(factors.layers) - set(layers)))
+    ]
+    first, second = _restrict(first, layers), _restrict(second, layers)
+    i, j = select_dimensions(rank, i, j, min(*first.ranks, *second.ranks))
+    check_factor_ranks(first, ("A", "B"), i)
+    check_factor_ranks(second, ("A", "B"), j)
+    where = select_device(device, dtype)
+    bases = [_bases(factors, k, where) for factors, k in ((first, i), (second, j))]
+    series = {
+        matrix: LayerSeries(
+            matrix=matrix,
+            side=side,
+            layers=tuple(layers),
+            values=phi_of_bases(bases[0][matrix], bases[1][matrix]).double().cpu().numpy(),
+            baseline=Baseline(*gaussian_baseline(bases[0][matrix].shape[-2], i, j)),
+        )
+        for matrix, side in SIDES.items()
+    }
+    return ComparisonResult(
+        one.source, other.source, first.module, i, j, tuple(layers), series, tuple(notes)
+    )
+
+
+def _span(factors: ModuleFactors) -> str:
+    return ", ".join(map(str, factors.layers))
+
+
+def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
+    keep = [position for position, layer in enumerate(factors.layers) if layer in layers]
+    return replace(
+        factors,
+        layers=tuple(factors.layers[k] for k in keep),
+        names=tuple(factors.names[k] for k in keep),
+        ranks=tuple(factors.ranks[k] for k in keep),
+        a=factors.a[keep],
+        b=factors.b[keep],
+        scaling=factors.scaling[keep],
+    )
+
+
+def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
+    a, b = where.take(factors.a), where.take(factors.b)
+    return {
+        "A": orthonormal_basis(a.mT, k, ordered=True),
+        "B": orthonormal_basis(b, k, ordered=True),
+        "delta": product_svd(b, a).u[..., :k],
+    }

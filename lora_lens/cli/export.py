@@ -1,0 +1,29 @@
+"""`lora-lens export`: CondLoRA to plain LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AdapterFolder, Base
+
+NAME = "export"
+
+
+def run(
+    adapter: AdapterFolder,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to.")
+    ],
+    base: Base = None,
+) -> None:
+    """Turn a CondLoRA adapter into an ordinary LoRA checkpoint, exactly, for PEFT, vLLM and friends.
+
+    Example: lora-lens export condlora/ --out condlora-as-lora/
+    """
+    from ..export import export_lora
+
+    export_lora(adapter, out, base)
+    typer.echo(f"wrote {out}, which PEFT loads as plain LoRA", err=True)

@@ -1,0 +1,30 @@
+"""`lora-lens inspect`: what is in an adapter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .options import AdapterFolder, Base, Json, Out
+
+if TYPE_CHECKING:
+    from ..results import Inventory
+
+NAME = "inspect"
+
+
+def run(adapter: AdapterFolder, base: Base = None, as_json: Json = False, out: Out = None) -> None:
+    """What is in an adapter: modules, ranks, norms and spectra of ΔW, parameters, what is left out.
+
+    Needs no base model, except for CondLoRA, whose A and B are made of W0.
+
+    Example: lora-lens inspect ckpt/
+    """
+    from .printing import report
+
+    def make() -> Inventory:
+        from ..analyses.inventory import inspect
+        from ..loaders import load_adapter
+
+        return inspect(load_adapter(adapter, base))
+
+    report(make, "inventory", as_json=as_json, out=out)

@@ -1,0 +1,85 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Side(StrEnum):
+    """Whose singular vectors span the subspaces."""
+
+    left = "left"
+    right = "right"
+
+
+class Convention(StrEnum):
+    """Which equation makes a conversion matrix."""
+
+    stored = "stored"
+    consistent = "consistent"
+
+
+class DtypeName(StrEnum):
+    """Precision of the computation."""
+
+    float64 = "float64"
+    float32 = "float32"
+
+
+AdapterFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ADAPTER",
+        show_default=False,
+        help="Folder of an adapter: adapter_config.json with adapter_model.safetensors or .bin.",
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="PATH_OR_HUB_ID",
+        show_default=False,
+        help="Base model. By default the one that the adapter names, if it is on this machine; "
+        "a hub id given here is downloaded when it is not.",
+    ),
+]
+Module = Annotated[
+    str,
+    typer.Option("--module", "-m", help="Target module: value, query, q_proj, output.dense, …"),
+]
+Rank = Annotated[
+    int | None,
+    typer.Option("--rank", "-r", show_default="the adapter's smallest", help="i and j at once."),
+]
+I = Annotated[
+    int | None,
+    typer.Option("--i", show_default="--rank", help="Leading singular vectors of the first matrix."),
+]
+J = Annotated[
+    int | None,
+    typer.Option("--j", show_default="--rank", help="Leading singular vectors of the second."),
+]
+Device = Annotated[
+    str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda:0, mps.")
+]
+Dtype = Annotated[
+    DtypeName, typer.Option("--dtype", help="Precision to compute in; float32 is faster on many GPUs.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        show_default=False,
+        help="Also write figures (PNG, SVG), CSV, JSON, Markdown and LaTeX to this folder.",
+    ),
+]

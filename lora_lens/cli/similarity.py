@@ -1,0 +1,88 @@
+"""`lora-lens similarity`: the paper's Figure 1, with the null it needs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import AdapterFolder, Base, Convention, Device, Dtype, DtypeName, I, J, Json, Module, Out, Rank, Side
+
+if TYPE_CHECKING:
+    from ..results import SimilarityResult
+
+NAME = "similarity"
+
+
+class MatrixName(StrEnum):
+    """Which conversion matrix."""
+
+    A = "A"
+    B = "B"
+    BA = "BA"
+
+
+def run(
+    adapter: AdapterFolder,
+    module: Module = "value",
+    rank: Rank = None,
+    i: I = None,
+    j: J = None,
+    side: Annotated[
+        Side, typer.Option("--side", help="Compare column spaces (left, the paper) or row spaces.")
+    ] = Side.left,
+    convention: Annotated[
+        Convention,
+        typer.Option(
+            "--convention",
+            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
+            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
+        ),
+    ] = Convention.stored,
+    matrix: Annotated[
+        list[MatrixName] | None,
+        typer.Option("--matrix", show_default="A, B and BA", help="Only this one; may be repeated."),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws of the propagated baseline; 0 leaves it out.")
+    ] = 200,
+    seed: Annotated[int, typer.Option("--seed", help="Of those draws.")] = 0,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Are conversion matrices alike across layers? φ of W0⁻¹Aᵀ, W0⁻¹B, W0⁻¹BA, layer × layer.
+
+    φ is 1 for equal subspaces and 0 for orthogonal ones. Chance is not 0: "gaussian" is the mean for
+    unrelated subspaces, and "propagated" the mean for random factors sent through the same W0⁻¹,
+    which is the right one to compare with.
+
+    Example: lora-lens similarity ckpt/ --module value --rank 8 --out figures/
+    """
+    from .printing import progress, report
+
+    def make() -> SimilarityResult:
+        from ..analyses.layer_similarity import MATRICES, conversion_similarity
+        from ..loaders import load_adapter
+
+        with progress(f"layers of {module}") as advance:
+            return conversion_similarity(
+                load_adapter(adapter, base),
+                module,
+                rank,
+                i=i,
+                j=j,
+                side=side.value,
+                convention=convention.value,
+                matrices=[name.value for name in matrix] if matrix else MATRICES,
+                draws=draws,
+                seed=seed,
+                device=device,
+                dtype=dtype.value,
+                progress=advance,
+            )
+
+    report(make, "similarity", as_json=as_json, out=out)

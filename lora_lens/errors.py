@@ -1,0 +1,41 @@
+"""What can go wrong, said in one line: what was found, what was expected, what to do."""
+
+
+class LensError(Exception):
+    """Base of every error that lora-lens raises on purpose; its message is one line for a person."""
+
+
+class AdapterError(LensError, ValueError):
+    """The folder is no adapter, its files do not agree, or its method would be misread."""
+
+
+class BaseModelError(LensError, ValueError):
+    """The base model is not found, or does not fit the adapter."""
+
+
+class FileFormatError(LensError, ValueError):
+    """A tensor file is truncated, corrupt, unsafe, or its index leaves its folder."""
+
+
+class ModuleLookupError(LensError, LookupError):
+    """The adapter has no such module; the message lists those it has."""
+
+
+class RankError(LensError, ValueError):
+    """More singular vectors were asked for than the matrix has; the message names its rank."""
+
+
+class SingularError(LensError, ValueError):
+    """W0 has no usable inverse under the convention asked for."""
+
+
+class DataError(LensError, ValueError):
+    """A data file is missing, or a row of it is not what the task expects."""
+
+
+class OutputError(LensError, OSError):
+    """The output cannot be written there."""
+
+
+class MissingExtraError(LensError, ImportError):
+    """An optional part of lora-lens is not installed; the message says the pip line."""

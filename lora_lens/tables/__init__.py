@@ -1,0 +1,1 @@
+"""Results → tables: for the terminal, and as CSV, JSON, Markdown and LaTeX."""

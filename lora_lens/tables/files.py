@@ -1,0 +1,53 @@
+"""Results → the text of CSV, JSON, Markdown and LaTeX files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from .layout import Table
+
+_LATEX = {"φ": r"$\phi$", "ΔW": r"$\Delta W$", "±": r"$\pm$", "‖": r"$\|$", "–": "--", "·": r"$\cdot$"}
+
+
+def as_json(result: Mapping[str, Any]) -> str:
+    """One JSON object, indented; numbers that are not finite are null."""
+    return json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Tidy CSV: one observation a row."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def as_markdown(tables: Sequence[Table]) -> str:
+    """GitHub's Markdown, one table below the other under their titles."""
+    parts = [
+        f"**{table.title}**\n\n"
+        + tabulate(table.rows, headers=table.head, tablefmt="github", disable_numparse=True)
+        for table in tables
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def as_latex(tables: Sequence[Table]) -> str:
+    """LaTeX tables for ``booktabs``, each with its caption."""
+    return "\n".join(map(_latex_table, tables))
+
+
+def _latex_table(table: Table) -> str:
+    body = tabulate(table.rows, headers=table.head, tablefmt="latex_booktabs", disable_numparse=True)
+    caption = table.title.replace("_", r"\_")
+    text = f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
+    for sign, command in _LATEX.items():
+        text = text.replace(sign, command)
+    return text
