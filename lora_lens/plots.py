@@ -21,6 +21,7 @@ from .results import ComparisonResult, Inventory, LayerGrid, SimilarityResult
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
 _NAMES = {"A": "$W_0^{-1}A^\\top$", "B": "$W_0^{-1}B$", "BA": "$W_0^{-1}BA$", "delta": "$\\Delta W$"}
+_CONSISTENT_A = "$W_0^{-\\top}A^\\top$"
 _BASELINES = {"gaussian": "Gaussian baseline", "propagated": "propagated baseline"}
 _MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
 
@@ -60,11 +61,15 @@ def heatmap(
     )
     ax.tick_params(length=0)
     ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
-    what = _NAMES[grid.matrix] if baseline is None else _BASELINES[baseline]
-    ax.set_title(f"{what}, {grid.module}" if baseline is None else f"{what}, {grid.matrix}")
+    ax.set_title(_conversion(grid) if baseline is None else f"{_BASELINES[baseline]}, {grid.matrix}")
     ax.set_xlabel("layer")
     ax.set_ylabel("layer")
     return ax
+
+
+def _conversion(grid: LayerGrid) -> str:
+    consistent_a = grid.matrix == "A" and grid.convention == "consistent"
+    return f"{_CONSISTENT_A if consistent_a else _NAMES[grid.matrix]}, {grid.module}"
 
 
 def _labels(values: Any) -> Any:
@@ -86,7 +91,7 @@ def similarity_figure(result: SimilarityResult) -> Figure:
     bar = figure.colorbar(
         ScalarMappable(Normalize(0, 1), plt.get_cmap(COLOURS)), ax=axes, shrink=0.6, pad=0.02
     )
-    bar.set_label("φ")
+    bar.set_label("φ", rotation=0)
     bar.outline.set_visible(False)
     figure.suptitle(
         f"Subspace similarity between layers, {result.module}\n"

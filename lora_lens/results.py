@@ -25,14 +25,13 @@ class Baseline:
         mean: Expected φ.
         sd: Standard deviation of φ from draw to draw.
         draws: How many draws they are estimated from; None for a closed form.
-        mean_sd: Standard deviation, from draw to draw, of the mean off the diagonal; None for a
-            closed form.
+        mean_sd: Standard deviation, from draw to draw, of the mean off the diagonal.
     """
 
     mean: float | Array
     sd: float | Array
+    mean_sd: float
     draws: int | None = None
-    mean_sd: float | None = None
 
     def grid(self, layers: int) -> Array:
         """The mean as a layer×layer grid."""
@@ -43,11 +42,9 @@ class Baseline:
         return np.broadcast_to(np.asarray(self.sd, dtype=np.float64), (layers, layers))
 
     def to_dict(self) -> Row:
-        """For JSON: mean, sd and, for a sampled one, draws."""
-        plain = {"mean": _plain(self.mean), "sd": _plain(self.sd)}
-        if self.draws is None:
-            return plain
-        return plain | {"draws": self.draws, "mean_sd": _plain(self.mean_sd or 0.0)}
+        """For JSON: mean, sd, mean_sd and, for a sampled one, draws."""
+        plain = {name: _plain(getattr(self, name)) for name in ("mean", "sd", "mean_sd")}
+        return plain if self.draws is None else plain | {"draws": self.draws}
 
 
 @dataclass(frozen=True)
@@ -188,7 +185,7 @@ class LayerSeries:
         matrix: ``A``, ``B`` or ``delta`` (ΔW).
         side: Right for A, left for B and ΔW (Table 3).
         values: (layer,) φ.
-        baseline: The Gaussian one, in closed form.
+        baseline: The Gaussian one, in closed form; its `mean_sd` is that of the mean over the layers.
     """
 
     matrix: str

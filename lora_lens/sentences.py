@@ -28,7 +28,7 @@ def _grid_sentence(result: SimilarityResult, grid: LayerGrid) -> str:
     gaussian = grid.baseline_mean("gaussian")
     text = f"{start}mean φ between layers is {grid.mean:.3f}, against {gaussian:.3f} for unrelated subspaces"
     propagated = grid.baselines.get("propagated")
-    if propagated is None or propagated.mean_sd is None:
+    if propagated is None:
         return text + "."
     expected = grid.baseline_mean("propagated")
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from torch import Tensor
@@ -78,13 +79,18 @@ def compare(
             side=side,
             layers=tuple(layers),
             values=phi_of_bases(bases[0][matrix], bases[1][matrix]).double().cpu().numpy(),
-            baseline=Baseline(*gaussian_baseline(bases[0][matrix].shape[-2], i, j)),
+            baseline=_gaussian(bases[0][matrix].shape[-2], i, j, len(layers)),
         )
         for matrix, side in SIDES.items()
     }
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, tuple(notes)
     )
+
+
+def _gaussian(d: int, i: int, j: int, layers: int) -> Baseline:
+    mean, sd = gaussian_baseline(d, i, j)
+    return Baseline(mean, sd, sd / math.sqrt(layers))
 
 
 def _span(factors: ModuleFactors) -> str:

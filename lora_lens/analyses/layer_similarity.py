@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -288,7 +289,10 @@ def _null_bases(
 def _grid(plan: _Plan, collected: _Collected, matrix: Matrix) -> LayerGrid:
     bases = torch.cat(collected.bases[matrix])
     values = phi_of_all_pairs(bases[..., : plan.i], bases[..., : plan.j])
-    baselines = {"gaussian": Baseline(*gaussian_baseline(bases.shape[-2], plan.i, plan.j))}
+    mean, sd = gaussian_baseline(bases.shape[-2], plan.i, plan.j)
+    # φ of different pairs of independent uniform subspaces are uncorrelated, even with one in common.
+    pairs = max(1, len(bases) * (len(bases) - 1) // 2)
+    baselines = {"gaussian": Baseline(mean, sd, sd / math.sqrt(pairs))}
     if plan.draws:
         null = torch.cat(collected.nulls[matrix]).transpose(0, 1)
         grids = null_grids(null[..., : plan.i], null[..., : plan.j]).double()

@@ -16,7 +16,7 @@ convention     A                      B              for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ from .subspace import FLOAT32_EPS
 Convention = Literal["stored", "consistent"]
 
 
+@runtime_checkable
 class Solver(Protocol):
     """Least-squares, least-norm solutions with one factored W0 (or a batch of them)."""
 

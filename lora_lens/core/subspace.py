@@ -6,21 +6,30 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import LensError, RankError
 
 Side = Literal["left", "right"]
-Matrix = TypeVar("Matrix", Tensor, np.ndarray)
+Array = NDArray[Any]
 FLOAT32_EPS = float(np.finfo(np.float32).eps)
 
 
-def phi(x: Matrix, y: Matrix, i: int, j: int | None = None, *, side: Side = "left") -> Matrix:
+@overload
+def phi(
+    x: Tensor, y: Tensor, i: int, j: int | None = None, *, side: Side = "left"
+) -> Tensor: ...
+@overload
+def phi(x: Array, y: Array, i: int, j: int | None = None, *, side: Side = "left") -> Any: ...
+def phi(
+    x: Tensor | Array, y: Tensor | Array, i: int, j: int | None = None, *, side: Side = "left"
+) -> Any:
     """Normalised subspace similarity: how much of one matrix's top singular subspace lies in the other's.
 
     ``φ = ‖U_x[:, :i]ᵀ U_y[:, :j]‖_F² / min(i, j)``, from 0 (orthogonal) to 1 (the smaller subspace
@@ -66,27 +75,41 @@ def phi(x: Matrix, y: Matrix, i: int, j: int | None = None, *, side: Side = "lef
     return result if isinstance(x, Tensor) else result.numpy()[()]
 
 
+@overload
 def phi_matrix(
-    x: Float[Tensor, "layer m n"],
-    y: Float[Tensor, "other m p"] | None = None,
+    x: Tensor, y: Tensor | None = None, *, i: int, j: int | None = None, side: Side = "left"
+) -> Tensor: ...
+@overload
+def phi_matrix(
+    x: Array, y: Array | None = None, *, i: int, j: int | None = None, side: Side = "left"
+) -> Array: ...
+def phi_matrix(
+    x: Tensor | Array,
+    y: Tensor | Array | None = None,
     *,
     i: int,
     j: int | None = None,
     side: Side = "left",
-) -> Float[Tensor, "layer other"]:
+) -> Tensor | Array:
     """φ between every matrix of `x` and every one of `y` (or of `x` itself), by one matrix product.
 
-    Equivalent to calling `phi` for every pair. Raises as `phi` does.
+    Equivalent to calling `phi` for every pair: (..., layer, m, n) and (..., other, m, n') give
+    (..., layer, other). Raises as `phi` does.
     """
-    j = i if j is None else j
-    y = x if y is None else y
-    x_tensor, y_tensor = _as_tensors(x, y)
+    x_tensor, y_tensor = _as_tensors(x, x if y is None else y)
+    if min(x_tensor.ndim, y_tensor.ndim) < 3:
+        raise LensError(f"x has shape {tuple(x_tensor.shape)}, expected (..., layer, m, n)")
     u = leading_basis(x_tensor, i, side=side, name="x")
-    v = leading_basis(y_tensor, j, side=side, name="y")
-    return phi_of_all_pairs(u, v).to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
+    v = leading_basis(y_tensor, i if j is None else j, side=side, name="y")
+    values = phi_of_all_pairs(u, v).to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
+    return values if isinstance(x, Tensor) else values.numpy()
 
 
-def phi_grid(x: Matrix, y: Matrix, *, side: Side = "left") -> Matrix:
+@overload
+def phi_grid(x: Tensor, y: Tensor, *, side: Side = "left") -> Tensor: ...
+@overload
+def phi_grid(x: Array, y: Array, *, side: Side = "left") -> Array: ...
+def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Tensor | Array:
     """φ(x, y, i, j) for all i and j up to the ranks: (..., rank of x, rank of y), i and j from 1.
 
     One product of the full bases, squared, summed cumulatively along both axes (Hu et al. 2022,
@@ -106,9 +129,17 @@ def phi_grid(x: Matrix, y: Matrix, *, side: Side = "left") -> Matrix:
     return grid if isinstance(x, Tensor) else grid.numpy()
 
 
+@overload
 def principal_angles(
-    x: Matrix, y: Matrix, i: int, j: int | None = None, *, side: Side = "left"
-) -> Matrix:
+    x: Tensor, y: Tensor, i: int, j: int | None = None, *, side: Side = "left"
+) -> Tensor: ...
+@overload
+def principal_angles(
+    x: Array, y: Array, i: int, j: int | None = None, *, side: Side = "left"
+) -> Array: ...
+def principal_angles(
+    x: Tensor | Array, y: Tensor | Array, i: int, j: int | None = None, *, side: Side = "left"
+) -> Tensor | Array:
     """Angles in radians between two leading singular subspaces, smallest first: (..., min(i, j)).
 
     Accurate for small angles too: the sine is used where the cosine is near 1 (Knyazev and
@@ -167,8 +198,8 @@ def orthonormal_basis(
 
 
 def phi_of_bases(
-    u: Float[Tensor, "*batch d i"], v: Float[Tensor, "*batch d j"]
-) -> Float[Tensor, "*batch"]:
+    u: Float[Tensor, "*#batch d i"], v: Float[Tensor, "*#batch d j"]
+) -> Float[Tensor, "..."]:
     """φ from orthonormal bases: ‖uᵀv‖_F² / min(i, j), clamped into [0, 1] against rounding."""
     total = (u.mT @ v).square().sum((-2, -1))
     return (total / min(u.shape[-1], v.shape[-1])).clamp(0, 1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..results import Baseline, ComparisonResult, Inventory, LayerGrid, SimilarityResult
+from ..results import ComparisonResult, Inventory, LayerGrid, SimilarityResult
 
 LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
 
@@ -51,7 +51,7 @@ def similarity_summary(result: SimilarityResult) -> Table:
         ]
         for matrix, grid in result.items()
     ]
-    return Table("Mean off the diagonal, beside what chance gives (mean ± sd)", head, rows)
+    return Table("Mean φ off the diagonal, beside what chance gives (± sd of that mean)", head, rows)
 
 
 def _highest_pair(grid: LayerGrid) -> str:
@@ -66,12 +66,7 @@ def _beside(grid: LayerGrid, name: str) -> str:
     baseline = grid.baselines.get(name)
     if baseline is None:
         return "–"
-    return f"{number(grid.baseline_mean(name))} ± {number(_deviation(baseline), 3)}"
-
-
-def _deviation(baseline: Baseline) -> float:
-    """The deviation of the mean where it was drawn, of a single pair in closed form."""
-    return float(np.mean(baseline.sd)) if baseline.mean_sd is None else baseline.mean_sd
+    return f"{number(grid.baseline_mean(name))} ± {number(baseline.mean_sd)}"
 
 
 def grid_table(grid: LayerGrid) -> Table:
@@ -97,7 +92,7 @@ def comparison_table(result: ComparisonResult) -> Table:
             series.side,
             *(f"{value:.2f}" for value in series.values),
             number(series.mean),
-            f"{number(float(series.baseline.mean))} ± {number(float(series.baseline.sd))}",
+            f"{number(float(series.baseline.mean))} ± {number(series.baseline.mean_sd)}",
         ]
         for matrix, series in result.items()
     ]

@@ -29,8 +29,7 @@ def similarity(result: SimilarityResult, console: Console) -> RenderableType:
         Padding(grids, (1, 0, 0, 0)),
         table(layout.similarity_summary(result)),
         Text(
-            "gaussian: unrelated subspaces, ± of one pair; propagated: random factors through the "
-            "same W0, ± of the mean",
+            "gaussian: unrelated subspaces; propagated: random factors through the same W0",
             style="dim",
         ),
         Text(""),

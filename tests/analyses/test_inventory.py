@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import BertLike, random, write_lora
+
+from lora_lens import inspect, load_adapter
+
+
+def test_numbers_equal_the_dense_product(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, config={"lora_alpha": 12, "use_rslora": True})
+    result = inspect(load_adapter(tmp_path / "lora"))
+    assert len(result.modules) == 6
+    assert result.trainable_parameters == 6 * 2 * 4 * 24
+    for summary in result.modules:
+        name = f"base_model.model.{summary.name}"
+        a, b = (shape.adapter[f"{name}.lora_{f}.weight"].double().numpy() for f in "AB")
+        s = np.linalg.svd(12 / np.sqrt(4) * b @ a)[1][:4]
+        assert summary.scaling == pytest.approx(6)
+        assert summary.frobenius_norm == pytest.approx(np.linalg.norm(6 * b @ a))
+        assert summary.stable_rank == pytest.approx((s**2).sum() / s[0] ** 2)
+        share = s / s.sum()
+        assert summary.effective_rank == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+        np.testing.assert_allclose(summary.singular_values, s, rtol=1e-9)
+
+
+def test_an_untrained_adapter_has_norm_zero_and_no_spectral_rank(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, modules=("value",))
+    write_lora(tmp_path / "lora", shape)
+    zero = {n: t * 0 if "lora_B" in n else t for n, t in shape.adapter.items()}
+    write_lora(tmp_path / "zero", BertLike(layers=0), extra=zero)
+    (summary,) = inspect(load_adapter(tmp_path / "zero")).modules
+    assert (summary.frobenius_norm, summary.stable_rank, summary.effective_rank) == (0, None, None)
+
+
+def test_what_is_left_out_is_listed_with_why(tmp_path: Path) -> None:
+    extra = {"base_model.model.classifier.weight": random(2, 24, seed=1)}
+    write_lora(tmp_path / "lora", BertLike(), extra=extra)
+    assert inspect(load_adapter(tmp_path / "lora")).left_out == {
+        "base_model.model.classifier.weight": "trained in full (modules_to_save), no low-rank factor"
+    }

@@ -1,0 +1,40 @@
+"""Shapes in the annotations of the mathematics are checked at run time in every test."""
+
+from jaxtyping import install_import_hook
+
+hook = install_import_hook(
+    ["lora_lens.core", "lora_lens.loaders", "lora_lens.analyses", "lora_lens.adapter"],
+    "beartype.beartype",
+)
+
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import matplotlib as mpl  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+mpl.use("Agg")
+
+from checkpoints import BertLike, write_base, write_lora  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches a network: a hub id is only looked for in the cache."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(20260)
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> BertLike:
+    """A small base model and a trained-looking LoRA adapter of query and value on it."""
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    return shape

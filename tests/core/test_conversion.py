@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+from slow_routes import conditioned
+
+from lora_lens.core.conversion import convert_a, convert_b, factor, singular_cutoff
+from lora_lens.core.lanczos import largest_singular_value
+
+F64 = singular_cutoff(torch.float64, (30, 30))
+
+
+def batch(rows: int, columns: int, conditions: tuple[float, ...]) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return np.stack([conditioned(rows, columns, condition, rng) for condition in conditions])
+
+
+SQUARE, OTHER = [(30, 30), (1, 1)], [(40, 30), (30, 40), (2, 5)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "convention"),
+    [(*shape, "stored") for shape in SQUARE] + [(*shape, "consistent") for shape in SQUARE + OTHER],
+)
+def test_equals_the_pseudo_inverse(rows: int, columns: int, convention: str) -> None:
+    w0 = batch(rows, columns, (1e1, 1e3, 1e5))
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((3, 4, columns)), rng.standard_normal((3, rows, 4))
+    solver = factor(torch.from_numpy(w0), F64).solver
+    inverse = np.linalg.pinv(w0)
+    expected_a = (inverse if convention == "stored" else inverse.transpose(0, 2, 1)) @ a.transpose(0, 2, 1)
+    for got, expected in (
+        (convert_a(solver, torch.from_numpy(a), convention), expected_a),
+        (convert_b(solver, torch.from_numpy(b)), inverse @ b),
+    ):
+        error = np.abs(got.numpy() - expected).max(axis=(1, 2)) / np.abs(expected).max(axis=(1, 2))
+        assert (error < 1e-12 * np.array([1e1, 1e3, 1e5])).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(30, 30), (40, 30), (30, 40), (3, 3), (1, 4)])
+def test_condition_numbers_equal_numpy(rows: int, columns: int) -> None:
+    w0 = batch(rows, columns, (1.0, 1e2, 1e6))
+    got = factor(torch.from_numpy(w0), F64).condition_number
+    np.testing.assert_allclose(got, np.linalg.cond(w0), rtol=1e-7)
+
+
+def test_condition_number_of_a_plain_gaussian_whose_top_is_crowded() -> None:
+    w0 = np.random.default_rng(3).standard_normal((4, 200, 200))
+    got = factor(torch.from_numpy(w0), F64).condition_number
+    np.testing.assert_allclose(got, np.linalg.cond(w0), rtol=1e-9)
+
+
+def test_lanczos_finds_a_degenerate_norm() -> None:
+    m = torch.eye(9, dtype=torch.float64)[None] * 3
+    value = largest_singular_value(lambda v: m @ v, lambda v: m.mT @ v, m)
+    assert value.item() == pytest.approx(3, rel=1e-12)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(30, 30), (40, 30), (30, 40)])
+def test_rank_deficient_takes_the_moore_penrose_solution(rows: int, columns: int) -> None:
+    rng = np.random.default_rng(4)
+    low = rng.standard_normal((rows, 20)) @ rng.standard_normal((20, columns))
+    w0 = np.stack([low, conditioned(rows, columns, 100, rng)])
+    factored = factor(torch.from_numpy(w0), 1e-10)
+    assert factored.rank.tolist() == [20, min(rows, columns)]
+    assert torch.isinf(factored.condition_number[0])
+    assert factored.condition_number[1] == pytest.approx(100, rel=1e-6)
+    b, a = rng.standard_normal((2, rows, 3)), rng.standard_normal((2, columns, 3))
+    inverse = np.linalg.pinv(w0, rcond=1e-10)
+    np.testing.assert_allclose(factored.solver.solve(torch.from_numpy(b)), inverse @ b, atol=1e-9)
+    np.testing.assert_allclose(
+        factored.solver.solve_transposed(torch.from_numpy(a)), inverse.transpose(0, 2, 1) @ a, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("broken", ["zero row", "equal rows", "zero"])
+def test_exactly_singular_is_seen(broken: str) -> None:
+    w0 = torch.randn(1, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    w0[0, 3] = 0 if broken != "equal rows" else w0[0, 4]
+    if broken == "zero":
+        w0.zero_()
+    factored = factor(w0, 1e-7)
+    assert factored.rank.item() == (0 if broken == "zero" else 11)
+
+
+def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None:
+    g = torch.Generator().manual_seed(6)
+    w0 = torch.randn(96, 40, generator=g) @ torch.randn(40, 96, generator=g)
+    cutoff = singular_cutoff(w0.dtype, (96, 96))
+    assert factor(w0.double()[None], cutoff).rank.item() < 60

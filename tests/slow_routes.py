@@ -1,0 +1,40 @@
+"""Every kernel's second route: plain loops, explicit SVDs, dense float64 NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def slow_phi(x: Array, y: Array, i: int, j: int, side: str = "left") -> float:
+    """Eq. 2 from two full SVDs."""
+
+    def basis(matrix: Array, k: int) -> Array:
+        u, _, vh = np.linalg.svd(matrix, full_matrices=True)
+        return u[:, :k] if side == "left" else vh[:k].T
+
+    product = basis(x, i).T @ basis(y, j)
+    return float((product**2).sum() / min(i, j))
+
+
+def slow_conversions(w0: Array, a: Array, b: Array, convention: str) -> dict[str, Array]:
+    """Eq. 3 and 4 with the inverse (or pseudo-inverse) formed."""
+    inverse = np.linalg.pinv(w0)
+    return {
+        "A": (inverse if convention == "stored" else inverse.T) @ a.T,
+        "B": inverse @ b,
+        "BA": inverse @ b @ a,
+    }
+
+
+def slow_grid(matrices: list[Array], i: int, j: int, side: str) -> Array:
+    """φ of every pair, one after the other."""
+    return np.array([[slow_phi(x, y, i, j, side) for y in matrices] for x in matrices])
+
+
+def conditioned(rows: int, columns: int, condition: float, rng: np.random.Generator) -> Array:
+    """A random matrix of the given condition number."""
+    u, _, vh = np.linalg.svd(rng.standard_normal((rows, columns)), full_matrices=False)
+    return (u * np.geomspace(1, 1 / condition, min(rows, columns))) @ vh
