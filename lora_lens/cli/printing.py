@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -31,7 +32,7 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
 
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out)) if out else None
-        result = make()
+        result = _heeding_warnings(make)
         files = _write(kind, result, folder) if folder else []
     if as_json:
         import json
@@ -45,6 +46,16 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
         show(partial(getattr(terminal, kind), result))
     if files:
         typer.echo(f"wrote {', '.join(files)} to {out}", err=True)
+
+
+def _heeding_warnings(make: Callable[[], Result]) -> Result:
+    """Warnings as lines on standard error, without Python's file and line before them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        result = make()
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
+    return result
 
 
 def _write(kind: Kind, result: Result, folder: Path) -> list[str]:

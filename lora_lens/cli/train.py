@@ -77,12 +77,13 @@ def run(
     from ..errors import MissingExtraError
 
     try:
-        from ..training.progress import ConsoleProgress
+        from ..training.progress import ConsoleProgress, quiet_libraries
         from ..training.run import RunSettings, train
     except ImportError as error:
         raise MissingExtraError(
             f'training needs the extra: pip install "lora-lens[train]" ({error})'
         ) from error
+    quiet_libraries()
     settings = RunSettings(
         task=task,
         method=method.value,

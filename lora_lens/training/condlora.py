@@ -74,9 +74,21 @@ class ConditionalFactor(nn.Module):
         self.theta = theta
         self.formula = formula
         self._base = (base,)  # in a tuple, so that W0 is not registered here a second time
+        self._kept: Tensor | None = None
+
+    def keep(self) -> None:
+        """Hold on to the factor as it is: while an adapter is merged, W0 itself is not at hand."""
+        if self._kept is None:
+            self._kept = self.weight.detach()
+
+    def let_go(self) -> None:
+        """Follow W0 and θ again."""
+        self._kept = None
 
     @property
     def weight(self) -> Tensor:
+        if self._kept is not None:
+            return self._kept
         w0 = cast(Tensor, self._base[0].weight)
         if isinstance(self._base[0], Conv1D):
             w0 = w0.T
@@ -96,6 +108,26 @@ def _a_stored(w0: Tensor, theta: Tensor) -> Tensor:
 
 def _b(w0: Tensor, theta: Tensor) -> Tensor:
     return w0 @ theta
+
+
+class CondLoraLayerMixin:
+    """What a LoRA layer does differently: its factors are kept while W0 holds them merged."""
+
+    def merge(self, *args: Any, **kwargs: Any) -> None:
+        for factor in self._factors():
+            factor.keep()
+        super().merge(*args, **kwargs)  # type: ignore[misc]
+
+    def unmerge(self) -> None:
+        super().unmerge()  # type: ignore[misc]
+        for factor in self._factors():
+            factor.let_go()
+
+    def _factors(self) -> Iterator[ConditionalFactor]:
+        layer = cast(LoraLayer, self)
+        for factor in (*layer.lora_A.values(), *layer.lora_B.values()):
+            if isinstance(factor, ConditionalFactor):
+                yield factor
 
 
 class CondLoraMixin:
@@ -165,6 +197,9 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
             base = layer.get_base_layer()
             layer.lora_A[adapter_name] = ConditionalFactor(theta_a, base, formula)
             layer.lora_B[adapter_name] = ConditionalFactor(theta_b, base, _b)
+            if not isinstance(layer, CondLoraLayerMixin):
+                plain = type(layer)
+                layer.__class__ = type("CondLora" + plain.__name__, (CondLoraLayerMixin, plain), {})
 
 
 def target_groups(model: PeftModel, adapter_name: str) -> dict[str, dict[str, LoraLayer]]:

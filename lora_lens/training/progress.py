@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
+from transformers.utils import logging
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own bars, load reports and deprecations off standard error."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 class ConsoleProgress(TrainerCallback):

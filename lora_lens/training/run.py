@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import shutil
 import time
@@ -29,8 +28,9 @@ from transformers import (
     set_seed,
 )
 
-from ..errors import BaseModelError, OutputError
-from ..loaders.locate import local_folder
+from ..errors import AdapterError, BaseModelError, OutputError
+from ..loaders.locate import is_hub_id, local_folder
+from ..staging import staged
 from .condlora import CondLoraConfig, Convention, get_condlora_model
 from .glue import TASKS, Example, Splits, Task, load_task, majority_score
 
@@ -41,7 +41,7 @@ _LONGEST_INTERVAL = 1500  # steps between evaluations in the released code; an e
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything that decides a run's result. Defaults are the paper's (facts of its Table 1)."""
+    """Everything that decides a run's result. Defaults are the paper's and its released code's."""
 
     task: str
     method: Method
@@ -94,14 +94,13 @@ def train(
         BaseModelError: The base model is not found.
         OutputError: `out` holds a finished run, or cannot be written.
     """
-    task = TASKS.get(settings.task)
     splits = load_task(settings.task, Path(settings.data) if settings.data else None)
-    assert task is not None  # load_task has raised otherwise
-    resume_from = _prepare(out, resume)
+    task = TASKS[settings.task]
+    resume_from = _last_checkpoint(out, resume)
     set_seed(settings.seed)
-    source = _base_source(settings.base)
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    model = _adapted(settings, task, source)
+    tokenizer, base = _open_base(settings.base, len(task.labels) if task.labels else 1)
+    model = _adapted(settings, base)
+    _make_folder(out)
     per_epoch = math.ceil(len(splits.train) / settings.batch_size)
     interval = min(per_epoch, _LONGEST_INTERVAL)
     arguments = TrainingArguments(
@@ -155,46 +154,59 @@ def train(
     return record
 
 
-def _prepare(out: Path, resume: bool) -> str | None:
-    """Make `out` ready; the checkpoint to go on from, if there is one and it was asked for."""
+def _last_checkpoint(out: Path, resume: bool) -> str | None:
+    """The checkpoint to go on from, if there is one and it was asked for."""
     if (out / "adapter_config.json").exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
     checkpoints = sorted(
-        (out / _CHECKPOINTS).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
+        (path.parent for path in (out / _CHECKPOINTS).glob("checkpoint-*/trainer_state.json")),
+        key=lambda path: int(path.name.split("-")[1]),
     )
     if checkpoints and not resume:
         raise OutputError(f"{out} holds an unfinished run; go on with --resume or choose another --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror}") from None
     return str(checkpoints[-1]) if checkpoints else None
 
 
-def _base_source(base: str) -> str:
-    folder = local_folder(base)
-    return str(folder) if folder else base
-
-
-def _adapted(settings: RunSettings, task: Task, source: str) -> PeftModel:
+def _make_folder(out: Path) -> None:
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            source, num_labels=len(task.labels) if task.labels else 1
-        )
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BaseModelError(
-            f"base model {settings.base!r} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
-    shared = dict(
-        task_type="SEQ_CLS",
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=0.0,
-        target_modules=list(settings.target_modules),
-    )
-    if settings.method == "condlora":
-        return get_condlora_model(model, CondLoraConfig(convention=settings.convention, **shared))
-    return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+        raise OutputError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+
+
+def _open_base(base: str, labels: int) -> tuple[Any, Any]:
+    """Tokenizer and model with a new head, from a folder, the extra ``demo``, or the hub."""
+    folder = local_folder(base)
+    if folder is None and not is_hub_id(base):
+        raise BaseModelError(f"base model {base!r} is no folder; pass --base with a folder or hub id")
+    source = str(folder or base)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        return tokenizer, AutoModelForSequenceClassification.from_pretrained(
+            source, num_labels=labels
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BaseModelError(f"base model {base!r} cannot be loaded: {reason}") from error
+
+
+def _adapted(settings: RunSettings, model: Any) -> PeftModel:
+    shared = {
+        "task_type": "SEQ_CLS",
+        "r": settings.rank,
+        "lora_alpha": settings.alpha,
+        "lora_dropout": 0.0,
+        "target_modules": list(settings.target_modules),
+    }
+    try:
+        if settings.method == "condlora":
+            config = CondLoraConfig(convention=settings.convention, **shared)
+            return get_condlora_model(model, config)
+        return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+    except AdapterError:
+        raise
+    except ValueError as error:  # PEFT's, about target modules that are not there
+        raise AdapterError(str(error).strip().splitlines()[0]) from error
 
 
 def _encode(examples: list[Example], tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
@@ -255,14 +267,10 @@ def _record(
 
 
 def _write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]) -> None:
-    """Write the adapter whole: every file beside the target first, the configuration moved last."""
-    staging = out / ".staging"
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
-    model.save_pretrained(str(staging), save_embedding_layers=False)
-    (staging / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (staging / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
-    for file in sorted(staging.iterdir(), key=lambda path: path.name == "adapter_config.json"):
-        os.replace(file, out / file.name)
-    staging.rmdir()
+    with staged(out, last="adapter_config.json") as folder:
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
     shutil.rmtree(out / _CHECKPOINTS)

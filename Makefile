@@ -1,0 +1,33 @@
+# Both targets make .venv when it is not there, and nothing outside this folder.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/demo  ## Figure 1 and Table 3 for the adapters that come with the package
+	$(RUN)/lora-lens demo --out lora-lens-demo
+
+test: $(VENV)/dev  ## the tests, doctests and notebooks
+	$(RUN)/python -m pytest
+
+check: $(VENV)/dev  ## linter, formatter, types and layering
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lora-lens needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: pyproject.toml | $(VENV)/bin/python
+	$(RUN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/dev: pyproject.toml | $(VENV)/bin/python
+	$(RUN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(VENV)/demo $@
+
+clean:
+	rm -rf $(VENV) lora-lens-demo

@@ -1,0 +1,133 @@
+"""How much faster than the released algorithm: python benchmarks/similarity.py
+
+The released algorithm, written plainly: an inverse a layer in float32, and for every pair of layers
+two full SVDs; A, B and BA of query and value. Both run interleaved in one process on the same
+random weights, and the medians are compared. Without --exhaustive the plain algorithm is timed on a
+sample of its pairs, which are all alike, and scaled up; with it every pair is computed, and the
+grids are compared too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from lora_lens import conversion_similarity, load_adapter, open_base
+
+MODULES = ("query", "value")
+
+
+def write(folder: Path, layers: int, width: int, rank: int) -> None:
+    """A random base of condition 1e4 and a random adapter on it."""
+    generator = torch.Generator().manual_seed(0)
+    base, adapter = {}, {}
+    spectrum = torch.logspace(0, -4, width)
+    for layer in range(layers):
+        for module in MODULES:
+            path = f"encoder.layer.{layer}.attention.self.{module}"
+            u, v = (torch.linalg.qr(torch.randn(width, width, generator=generator)).Q for _ in range(2))
+            base[f"{path}.weight"] = (u * spectrum) @ v
+            adapter[f"base_model.model.{path}.lora_A.weight"] = torch.randn(rank, width, generator=generator)
+            adapter[f"base_model.model.{path}.lora_B.weight"] = torch.randn(width, rank, generator=generator)
+    save_file(base, folder / "model.safetensors")
+    save_file(adapter, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(
+        f'{{"peft_type": "LORA", "r": {rank}, "base_model_name_or_path": "{folder}"}}'
+    )
+
+
+def plain_conversions(folder: Path, module: str) -> dict[str, list[torch.Tensor]]:
+    adapter, base = load_adapter(folder), open_base(str(folder))
+    factors = adapter.modules[module]
+    found: dict[str, list[torch.Tensor]] = {"A": [], "B": [], "BA": []}
+    for w0, a, b in zip(base.stack(factors), factors.a, factors.b, strict=True):
+        inverse = torch.linalg.inv(w0)
+        found["A"].append(inverse @ a.T)
+        found["B"].append(inverse @ b)
+        found["BA"].append(inverse @ b @ a)
+    return found
+
+
+def plain_phi(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
+    u, v = (torch.linalg.svd(m, full_matrices=True).U[:, :k] for m in (x, y))
+    return float((u.T @ v).square().sum() / k)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def plain_seconds(folder: Path, rank: int, pairs: list[tuple[int, int]], scale: float) -> float:
+    total = 0.0
+    for module in MODULES:
+        start = time.perf_counter()
+        conversions = plain_conversions(folder, module)
+        total += time.perf_counter() - start
+        for matrices in conversions.values():
+            total += scale * seconds(lambda m=matrices: [plain_phi(m[x], m[y], rank) for x, y in pairs])
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--exhaustive", action="store_true", help="time every pair of the plain algorithm")
+    options = parser.parse_args()
+    every = [(x, y) for x in range(options.layers) for y in range(options.layers)]
+    pairs = every if options.exhaustive else every[:: max(1, len(every) // 6)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder, options.layers, options.width, options.rank)
+        times: dict[str, list[float]] = {"plain": [], "lora-lens": [], "with nulls": []}
+
+        def ours(draws: int) -> None:
+            adapter = load_adapter(folder)
+            for module in MODULES:
+                conversion_similarity(adapter, module, options.rank, draws=draws, device="cpu")
+
+        ours(2)  # warm up
+        for _ in range(options.repeats):
+            times["lora-lens"].append(seconds(lambda: ours(0)))
+            times["with nulls"].append(seconds(lambda: ours(200)))
+            times["plain"].append(plain_seconds(folder, options.rank, pairs, len(every) / len(pairs)))
+        if options.exhaustive:
+            check(folder, options.rank, every)
+    report(options, times, len(pairs), len(every))
+
+
+def check(folder: Path, rank: int, every: list[tuple[int, int]]) -> None:
+    for module in MODULES:
+        result = conversion_similarity(load_adapter(folder), module, rank, draws=0)
+        for matrix, conversions in plain_conversions(folder, module).items():
+            worst = max(
+                abs(plain_phi(conversions[x], conversions[y], rank) - result[matrix].values[x, y])
+                for x, y in every
+            )
+            print(f"{module} {matrix}: largest difference from the float32 algorithm {worst:.1e}")
+
+
+def report(options: argparse.Namespace, times: dict[str, list[float]], timed: int, pairs: int) -> None:
+    median = {name: statistics.median(values) for name, values in times.items()}
+    shape = f"{options.layers} layers of {options.width}x{options.width}, r = {options.rank}"
+    print(f"{shape}, query and value, A, B and BA; {torch.get_num_threads()} threads")
+    print(f"released algorithm, plainly   {median['plain']:9.2f} s  ({timed} of {pairs} pairs timed)")
+    print(f"lora-lens, without nulls      {median['lora-lens']:9.2f} s")
+    print(f"lora-lens, 200 null draws     {median['with nulls']:9.2f} s")
+    print(f"ratio                         {median['plain'] / median['lora-lens']:9.0f}")
+    print(f"ratio, nulls included         {median['plain'] / median['with nulls']:9.0f}")
+
+
+if __name__ == "__main__":
+    main()

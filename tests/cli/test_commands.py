@@ -1,0 +1,216 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_config, write_lora
+from typer.testing import CliRunner, Result
+
+from lora_lens import compare, conversion_similarity, gaussian_baseline, load_adapter
+from lora_lens.cli import app
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def fails(result: Result, *words: str) -> None:
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("lora-lens: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_similarity_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
+    result = run("similarity", tmp_path / "lora", "--module", "value", "--rank", 4, "--json", "--draws", 7)
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    expected = conversion_similarity(load_adapter(tmp_path / "lora"), "value", 4, draws=7)
+    labels = ("adapter", "base", "method", "module", "side", "i", "j", "convention")
+    assert [found[key] for key in labels] == [
+        str(tmp_path / "lora"), str(tmp_path / "base"), "lora", "value", "left", 4, 4, "stored",
+    ]  # fmt: skip
+    assert found["layers"] == [0, 1, 2]
+    assert found["condition_number"] == pytest.approx(expected.condition_number)
+    assert list(found["matrices"]) == ["A", "B", "BA"]
+    for name, matrix in found["matrices"].items():
+        np.testing.assert_allclose(matrix["phi"], expected[name].values)
+        off = ~np.eye(3, dtype=bool)
+        assert matrix["mean"] == pytest.approx(np.array(matrix["phi"])[off].mean())
+        gaussian, propagated = matrix["baselines"]["gaussian"], matrix["baselines"]["propagated"]
+        assert (gaussian["mean"], gaussian["sd"]) == pytest.approx(gaussian_baseline(24, 4))
+        assert propagated["draws"] == 7
+        assert np.shape(propagated["mean"]) == np.shape(propagated["sd"]) == (3, 3)
+
+
+def test_compare_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
+    write_lora(tmp_path / "other", BertLike(), seed=8)
+    result = run("compare", tmp_path / "lora", tmp_path / "other", "--rank", 3, "--json")
+    found = json.loads(result.stdout)
+    expected = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value", 3)
+    assert (found["one"], found["other"]) == (str(tmp_path / "lora"), str(tmp_path / "other"))
+    assert (found["module"], found["i"], found["j"], found["layers"]) == ("value", 3, 3, [0, 1, 2])
+    assert {m: v["side"] for m, v in found["matrices"].items()} == {"A": "right", "B": "left", "delta": "left"}
+    for name, matrix in found["matrices"].items():
+        np.testing.assert_allclose(matrix["phi"], expected[name].values)
+        assert set(matrix["baseline"]) >= {"mean", "sd"}
+
+
+def test_inspect_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
+    found = json.loads(run("inspect", tmp_path / "lora", "--json").stdout)
+    assert (found["method"], found["base"]) == ("lora", str(tmp_path / "base"))
+    assert found["trainable_parameters"] == 6 * 2 * 4 * 24
+    keys = "name layer module rank in_features out_features scaling frobenius_norm stable_rank effective_rank"
+    assert set(found["modules"][0]) >= set(keys.split())
+    assert found["left_out"] == {}
+
+
+def test_similarity_table_shows_grids_and_both_baselines(bert: BertLike, tmp_path: Path) -> None:
+    result = run("similarity", tmp_path / "lora", "--draws", 5)
+    assert result.exit_code == 0
+    for word in ("gaussian", "propagated", "i = 4", "stored", "condition number", " 1.0", "value"):
+        assert word in result.stdout
+    assert "nan" not in result.stdout
+
+
+def test_compare_table_is_table_3(bert: BertLike, tmp_path: Path) -> None:
+    result = run("compare", tmp_path / "lora", tmp_path / "lora")
+    for word in ("ΔW", "right", "left", "gaussian", "1.000", "0.167 ±"):
+        assert word in result.stdout
+
+
+def test_inspect_table_says_what_is_left_out(tmp_path: Path) -> None:
+    name = "base_model.model.classifier.weight"
+    write_lora(tmp_path / "lora", BertLike(), extra={name: random(2, 24, seed=1)})
+    result = run("inspect", tmp_path / "lora")
+    assert name in result.stdout
+    assert "effective rank (s)" in result.stdout
+
+
+def test_many_layers_still_fit_the_width(tmp_path: Path) -> None:
+    shape = BertLike(layers=80, width=8, rank=2, modules=("value",))
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    result = run("similarity", tmp_path / "lora", "--draws", 0, "--matrix", "A")
+    assert result.exit_code == 0
+    grid = [line for line in result.stdout.splitlines() if "█" in line]
+    assert len(grid) == 80
+    assert max(map(len, grid)) <= 100
+
+
+@pytest.mark.parametrize("command", ["similarity", "compare", "inspect"])
+def test_out_writes_every_form_whole(bert: BertLike, tmp_path: Path, command: str) -> None:
+    out = tmp_path / "out"
+    adapters = [tmp_path / "lora"] * (2 if command == "compare" else 1)
+    result = run(command, *adapters, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    stem = "inspect" if command == "inspect" else f"{command}-value"
+    assert {path.name for path in out.iterdir()} == {
+        f"{stem}.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
+    }
+    assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (out / f"{stem}.svg").read_text()
+    assert json.loads((out / f"{stem}.json").read_text())
+    assert r"\begin{tabular}" in (out / f"{stem}.tex").read_text()
+    assert "φ" not in (out / f"{stem}.tex").read_text()
+    assert "|" in (out / f"{stem}.md").read_text()
+
+
+def test_json_with_notes_keeps_standard_output_clean(bert: BertLike, tmp_path: Path) -> None:
+    result = run("similarity", tmp_path / "lora", "--side", "right", "--json", "--draws", 2, "--out", tmp_path / "o")
+    assert json.loads(result.stdout)["side"] == "right"
+    assert "1 by construction" in result.stderr
+
+
+def test_a_single_layer_has_no_mean_and_says_so(tmp_path: Path) -> None:
+    shape = BertLike(layers=1)
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    found = json.loads(run("similarity", tmp_path / "lora", "--json", "--draws", 3).stdout)
+    assert found["matrices"]["A"]["mean"] is None
+    assert any("one layer only" in note for note in found["notes"])
+    assert run("similarity", tmp_path / "lora", "--draws", 3).exit_code == 0
+
+
+def test_i_and_j_override_rank(bert: BertLike, tmp_path: Path) -> None:
+    found = json.loads(run("similarity", tmp_path / "lora", "--rank", 3, "--j", 2, "--json", "--draws", 2).stdout)
+    assert (found["i"], found["j"]) == (3, 2)
+
+
+# Failures: one line, exit 1, nothing on standard output, nothing left
+
+
+def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
+    lora = tmp_path / "lora"
+    fails(run("similarity", tmp_path / "nowhere"), "not a folder")
+    fails(run("similarity", tmp_path / "base"), "no adapter_config.json")
+    fails(run("similarity", lora, "--module", "dense"), "it has: query, value")
+    fails(run("similarity", lora, "--rank", 9), "rank 4")
+    fails(run("similarity", lora, "--base", tmp_path / "none"), "none")
+    fails(run("similarity", lora, "--base", lora), "holds no model.safetensors")
+    fails(run("similarity", lora, "--device", "abacus"), "abacus")
+    fails(run("similarity", lora, "--draws", 1), "at least 2")
+    fails(run("compare", lora, tmp_path / "nowhere"), "not a folder")
+    fails(run("inspect", tmp_path), "no adapter_config.json")
+    fails(run("export", lora, "--out", tmp_path / "x"), "plain LoRA already")
+    write_config(lora, base=None, r=4)
+    fails(run("similarity", lora), "--base")
+
+
+def test_a_failure_leaves_no_output_folder(bert: BertLike, tmp_path: Path) -> None:
+    fails(run("similarity", tmp_path / "lora", "--rank", 9, "--out", tmp_path / "out"), "rank 4")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_leaves_an_existing_folder_as_it_was(bert: BertLike, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
+    fails(run("similarity", tmp_path / "lora", "--rank", 9, "--out", out))
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_an_output_folder_that_cannot_be_written_is_found_before_computing(bert: BertLike, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    fails(run("similarity", tmp_path / "lora", "--out", tmp_path / "file" / "out"), "cannot write")
+    fails(run("similarity", tmp_path / "lora", "--out", tmp_path / "file"), "cannot write")
+
+
+def test_unknown_options_are_usage_errors(tmp_path: Path) -> None:
+    assert run("similarity", tmp_path, "--sideways").exit_code == 2
+    assert run("similarity", tmp_path, "--side", "top").exit_code == 2
+    assert run("similarity").exit_code == 2
+    assert run("frobnicate").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["", "similarity", "compare", "inspect", "demo", "train", "export"])
+def test_help_teaches(command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+    if command not in ("", "demo"):
+        assert "Example: lora-lens" in " ".join(result.stdout.split())
+
+
+def test_a_whole_process_keeps_its_streams_apart(bert: BertLike, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity"]
+        + [str(tmp_path / "lora"), "--json", "--out", str(tmp_path / "out")],
+        capture_output=True, text=True, check=True, env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert math.isfinite(json.loads(done.stdout)["matrices"]["BA"]["mean"])
+    assert done.stderr.startswith("wrote ")
+
+
+def test_singular_and_rectangular_w0_are_one_line(bert: BertLike, tmp_path: Path) -> None:
+    broken = dict(bert.base)
+    broken[f"{bert.path(2, 'value')}.weight"] = torch.ones(24, 24)
+    write_base(tmp_path / "base", bert, broken)
+    fails(run("similarity", tmp_path / "lora"), "singular in layer 2 (rank 1 of 24)", "consistent")

@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_config, write_tensors
+
+from lora_lens import conversion_similarity, export_lora, load_adapter
+from lora_lens.errors import AdapterError, BaseModelError
+
+ONE = 1e-5  # θ and W0 are stored in float32
+
+
+def write_ours(folder: Path, shape: BertLike, convention: str, **config: object) -> dict[str, torch.Tensor]:
+    tensors = {
+        f"{module}.theta_{factor}": random(shape.width, shape.rank, seed=40 + k)
+        for k, (module, factor) in enumerate((m, f) for m in shape.modules for f in "AB")
+    }
+    write_tensors(folder, tensors | {"base_model.model.classifier.weight": random(2, shape.width, seed=9)})
+    modules = {m: [f"bert.{shape.path(k, m)}" for k in range(shape.layers)] for m in shape.modules}
+    settings = {"peft_type": "CONDLORA", "convention": convention, "condlora_modules": modules, "r": shape.rank}
+    write_config(folder, base=str(folder.parent / "base"), **(settings | config))
+    return tensors
+
+
+def write_released(folder: Path, shape: BertLike, **config: object) -> dict[str, torch.Tensor]:
+    """The released code's layout: no layer numbers, (r, in) each."""
+    tensors = {
+        f"{module}.linear_for_lora_{factor}": random(shape.rank, shape.width, seed=50 + k)
+        for k, (module, factor) in enumerate((m, f) for m in shape.modules for f in "AB")
+    }
+    write_tensors(folder, tensors | {"linear_for_lora_x": random(4, 24, seed=8)}, binary=True)
+    settings = {"peft_type": "ConditionalLORA", "use_x": "none", "r": shape.rank}
+    write_config(folder, base=str(folder.parent / "base"), **(settings | config))
+    return tensors
+
+
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+def test_factors_are_the_papers_equations(tmp_path: Path, convention: str) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    theta = write_ours(tmp_path / "cond", shape, convention)
+    adapter = load_adapter(tmp_path / "cond")
+    assert (adapter.method, adapter.convention) == ("condlora", convention)
+    assert adapter.trainable_parameters == 4 * 4 * 24
+    assert list(adapter.left_out) == ["base_model.model.classifier.weight"]
+    value = adapter.modules["value"]
+    for layer in range(3):
+        w0 = shape.base[f"{shape.path(layer, 'value')}.weight"].double()
+        theta_a, theta_b = (theta[f"value.theta_{f}"].double() for f in "AB")
+        a = theta_a.T @ w0 if convention == "consistent" else (w0 @ theta_a).T
+        torch.testing.assert_close(value.a[layer], a)
+        torch.testing.assert_close(value.b[layer], w0 @ theta_b)
+
+
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+def test_every_layer_is_alike_under_its_own_convention(tmp_path: Path, convention: str) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_ours(tmp_path / "cond", shape, convention)
+    export_lora(tmp_path / "cond", tmp_path / "plain")
+    for folder in ("cond", "plain"):
+        adapter = load_adapter(tmp_path / folder, tmp_path / "base")
+        for module in ("query", "value"):
+            result = conversion_similarity(adapter, module, convention=convention, draws=0)
+            for grid in result.values():
+                np.testing.assert_allclose(grid.values, 1, atol=ONE)
+    other = "stored" if convention == "consistent" else "consistent"
+    result = conversion_similarity(load_adapter(tmp_path / "cond"), "value", convention=other, draws=0)
+    assert result["A"].mean < 0.9
+    assert "trained under the convention" in result.notes[0]
+
+
+def test_released_checkpoints_load_and_export(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    theta = write_released(tmp_path / "released", shape)
+    adapter = load_adapter(tmp_path / "released")
+    assert adapter.convention == "stored"
+    assert "linear_for_lora_x" in adapter.left_out
+    value = adapter.modules["value"]
+    assert value.layers == (0, 1, 2)
+    w0 = shape.base[f"{shape.path(1, 'value')}.weight"].double()
+    torch.testing.assert_close(value.a[1], (w0 @ theta["value.linear_for_lora_A"].double().T).T)
+    torch.testing.assert_close(value.b[1], w0 @ theta["value.linear_for_lora_B"].double().T)
+    for grid in conversion_similarity(adapter, "value", draws=0).values():
+        np.testing.assert_allclose(grid.values, 1, atol=ONE)
+    export_lora(tmp_path / "released", tmp_path / "plain")
+    plain = load_adapter(tmp_path / "plain").modules["value"]
+    torch.testing.assert_close(plain.a.double(), value.a, rtol=1e-6, atol=1e-6)
+
+
+def test_layers_to_transform_is_kept(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_released(tmp_path / "released", shape, layers_to_transform=[0, 2])
+    assert load_adapter(tmp_path / "released").modules["value"].layers == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"convention": "sideways"}, "convention"),
+        ({"condlora_modules": {}}, "condlora_modules does not list"),
+        ({"r": 3}, "says 3"),
+        ({"base_model_name_or_path": None}, "pass --base"),
+    ],
+)
+def test_incomplete_configurations_are_an_error(tmp_path: Path, config: dict[str, object], message: str) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_ours(tmp_path / "cond", shape, "consistent")
+    if "base_model_name_or_path" in config:
+        write_config(tmp_path / "cond", base=None, peft_type="CONDLORA", convention="stored", r=4)
+    else:
+        write_ours(tmp_path / "cond", shape, **({"convention": "consistent"} | config))
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "cond")
+
+
+def test_input_dependent_experiment_is_refused(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_released(tmp_path / "released", shape, use_x="type1")
+    with pytest.raises(AdapterError, match="use_x"):
+        load_adapter(tmp_path / "released")
+
+
+def test_another_base_is_an_error(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_ours(tmp_path / "cond", shape, "consistent")
+    write_base(tmp_path / "wide", BertLike(width=32))
+    with pytest.raises(AdapterError, match="not its base model"):
+        load_adapter(tmp_path / "cond", tmp_path / "wide")
+    with pytest.raises(BaseModelError, match="is no folder"):
+        load_adapter(tmp_path / "cond", tmp_path / "nowhere")
+
+
+def test_export_refuses_plain_lora_and_never_overwrites(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_ours(tmp_path / "cond", shape, "consistent")
+    export_lora(tmp_path / "cond", tmp_path / "plain")
+    with pytest.raises(AdapterError, match="plain LoRA already"):
+        export_lora(tmp_path / "plain", tmp_path / "again")
+    with pytest.raises(AdapterError, match="already holds"):
+        export_lora(tmp_path / "cond", tmp_path / "plain")
+    assert not (tmp_path / "again").exists()

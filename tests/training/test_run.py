@@ -1,0 +1,148 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from glue_folder import write_rte
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from typer.testing import CliRunner
+
+from lora_lens import conversion_similarity, export_lora, load_adapter
+from lora_lens.cli import app
+from lora_lens.errors import BaseModelError, OutputError
+from lora_lens.loaders.locate import DEMO_BASE, local_folder
+from lora_lens.training.glue import load_task
+from lora_lens.training.run import RunSettings, train
+
+BASE = str(local_folder(DEMO_BASE))
+
+
+def settings(data: Path, method: str, **changes: object) -> RunSettings:
+    small = {"task": "rte", "base": DEMO_BASE, "data": str(data), "epochs": 2, "max_length": 32, "learning_rate": 2e-3}
+    return RunSettings(method=method, **(small | changes))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both methods, trained for two epochs on the real base model."""
+    folder = tmp_path_factory.mktemp("runs")
+    data = write_rte(folder / "glue")
+    for method in ("lora", "condlora"):
+        train(settings(data, method), folder / method, use_cpu=True, command="lora-lens train …")
+    return folder
+
+
+@pytest.mark.parametrize(("method", "parameters"), [("lora", 73_728), ("condlora", 12_288)])
+def test_the_adapter_and_its_record(runs: Path, method: str, parameters: int) -> None:
+    assert {path.name for path in (runs / method).iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "run.json",
+    }  # fmt: skip
+    record = json.loads((runs / method / "run.json").read_text())
+    assert record["trainable_parameters"] == parameters
+    assert record["head_parameters"] == 2 * 384 + 2
+    assert record["metric"] == "accuracy"
+    assert record["rows"] == {"train": 54, "development": 6, "test": 20}
+    assert record["settings"]["seed"] == 0
+    assert record["command"] == "lora-lens train …"
+    assert len(record["history"]) == 2
+    assert record["development_score"] == max(row["development_score"] for row in record["history"])
+    assert set(record["data_sha256"]) == {"train.tsv", "dev.tsv"}
+    adapter = load_adapter(runs / method)
+    assert (adapter.method, adapter.base_model, adapter.trainable_parameters) == (method, DEMO_BASE, parameters)
+    for reason in adapter.left_out.values():
+        assert "modules_to_save" in reason
+
+
+def test_condlora_conversions_are_alike_in_all_layers(runs: Path) -> None:
+    adapter = load_adapter(runs / "condlora")
+    for module in ("query", "value"):
+        result = conversion_similarity(adapter, module, convention="consistent", draws=0)
+        for grid in result.values():
+            np.testing.assert_allclose(grid.values, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_stock_peft_gives_the_recorded_test_score(runs: Path, method: str, tmp_path: Path) -> None:
+    folder = runs / method
+    if method == "condlora":
+        folder = export_lora(folder, tmp_path / "plain")
+    model = PeftModel.from_pretrained(
+        AutoModelForSequenceClassification.from_pretrained(BASE, num_labels=2), str(folder)
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    test = load_task("rte", runs / "glue").test
+    batch = tokenizer(
+        [example.first for example in test], [example.second for example in test], padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        predicted = model(**batch).logits.argmax(-1)
+    score = np.mean(predicted.numpy() == [example.label for example in test])
+    record = json.loads((runs / method / "run.json").read_text())
+    assert score == pytest.approx(record["test_score"])
+
+
+def test_the_same_seed_gives_the_same_bits(runs: Path, tmp_path: Path) -> None:
+    train(settings(runs / "glue", "condlora"), tmp_path / "again", use_cpu=True)
+    one, again = (load_file(folder / "adapter_model.safetensors") for folder in (runs / "condlora", tmp_path / "again"))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-c", "from lora_lens.cli import main; main()", "train", "--task", "rte",
+        "--method", "condlora", "--base", DEMO_BASE, "--data", str(runs / "glue"), "--epochs", "2",
+        "--max-length", "32", "--lr", "2e-3", "--cpu", "--out", str(out),
+    ]  # fmt: skip
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not list(out.glob("checkpoints/checkpoint-*/trainer_state.json")):
+        assert first.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (out / "adapter_config.json").exists()
+    refused = CliRunner().invoke(app, command[3:])
+    assert refused.exit_code == 1
+    assert "--resume" in refused.stderr
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    whole, resumed = (
+        load_file(folder / "adapter_model.safetensors") for folder in (runs / "condlora", out)
+    )
+    for name in whole:
+        assert torch.equal(whole[name], resumed[name]), name
+
+
+def test_a_finished_folder_is_never_overwritten(runs: Path) -> None:
+    before = (runs / "lora" / "run.json").read_bytes()
+    with pytest.raises(OutputError, match="already holds an adapter"):
+        train(settings(runs / "glue", "lora"), runs / "lora", use_cpu=True)
+    assert (runs / "lora" / "run.json").read_bytes() == before
+
+
+def test_errors_leave_nothing(runs: Path, tmp_path: Path) -> None:
+    for arguments, word in (
+        (["--task", "chess"], "chess"),
+        (["--task", "rte", "--data", str(tmp_path)], "cannot be read"),
+        (["--task", "rte", "--data", str(runs / "glue"), "--target", "nothing"], "nothing"),
+        (["--task", "rte", "--data", str(runs / "glue"), "--base", str(tmp_path)], "base"),
+    ):
+        base = [] if "--base" in arguments else ["--base", DEMO_BASE]
+        result = CliRunner().invoke(app, ["train", *arguments, *base, "--cpu", "--out", str(tmp_path / "out")])
+        assert result.exit_code == 1, result.output
+        assert word in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_base_that_is_not_there(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(BaseModelError):
+        train(settings(runs / "glue", "lora", base=str(tmp_path / "none")), tmp_path / "out")
