@@ -1,4 +1,4 @@
-"""How much faster than the released algorithm: python benchmarks/similarity.py
+"""How much faster than the released algorithm is lora-lens: python benchmarks/similarity.py.
 
 The released algorithm, written plainly: an inverse a layer in float32, and for every pair of layers
 two full SVDs; A, B and BA of query and value. Both run interleaved in one process on the same
@@ -32,10 +32,16 @@ def write(folder: Path, layers: int, width: int, rank: int) -> None:
     for layer in range(layers):
         for module in MODULES:
             path = f"encoder.layer.{layer}.attention.self.{module}"
-            u, v = (torch.linalg.qr(torch.randn(width, width, generator=generator)).Q for _ in range(2))
+            u, v = (
+                torch.linalg.qr(torch.randn(width, width, generator=generator)).Q for _ in range(2)
+            )
             base[f"{path}.weight"] = (u * spectrum) @ v
-            adapter[f"base_model.model.{path}.lora_A.weight"] = torch.randn(rank, width, generator=generator)
-            adapter[f"base_model.model.{path}.lora_B.weight"] = torch.randn(width, rank, generator=generator)
+            adapter[f"base_model.model.{path}.lora_A.weight"] = torch.randn(
+                rank, width, generator=generator
+            )
+            adapter[f"base_model.model.{path}.lora_B.weight"] = torch.randn(
+                width, rank, generator=generator
+            )
     save_file(base, folder / "model.safetensors")
     save_file(adapter, folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text(
@@ -73,7 +79,9 @@ def plain_seconds(folder: Path, rank: int, pairs: list[tuple[int, int]], scale: 
         conversions = plain_conversions(folder, module)
         total += time.perf_counter() - start
         for matrices in conversions.values():
-            total += scale * seconds(lambda m=matrices: [plain_phi(m[x], m[y], rank) for x, y in pairs])
+            total += scale * seconds(
+                lambda m=matrices: [plain_phi(m[x], m[y], rank) for x, y in pairs]
+            )
     return total
 
 
@@ -83,7 +91,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--exhaustive", action="store_true", help="time every pair of the plain algorithm")
+    parser.add_argument(
+        "--exhaustive", action="store_true", help="time every pair of the plain algorithm"
+    )
     options = parser.parse_args()
     every = [(x, y) for x in range(options.layers) for y in range(options.layers)]
     pairs = every if options.exhaustive else every[:: max(1, len(every) // 6)]
@@ -101,7 +111,9 @@ def main() -> None:
         for _ in range(options.repeats):
             times["lora-lens"].append(seconds(lambda: ours(0)))
             times["with nulls"].append(seconds(lambda: ours(200)))
-            times["plain"].append(plain_seconds(folder, options.rank, pairs, len(every) / len(pairs)))
+            times["plain"].append(
+                plain_seconds(folder, options.rank, pairs, len(every) / len(pairs))
+            )
         if options.exhaustive:
             check(folder, options.rank, every)
     report(options, times, len(pairs), len(every))
@@ -118,11 +130,15 @@ def check(folder: Path, rank: int, every: list[tuple[int, int]]) -> None:
             print(f"{module} {matrix}: largest difference from the float32 algorithm {worst:.1e}")
 
 
-def report(options: argparse.Namespace, times: dict[str, list[float]], timed: int, pairs: int) -> None:
+def report(
+    options: argparse.Namespace, times: dict[str, list[float]], timed: int, pairs: int
+) -> None:
     median = {name: statistics.median(values) for name, values in times.items()}
     shape = f"{options.layers} layers of {options.width}x{options.width}, r = {options.rank}"
     print(f"{shape}, query and value, A, B and BA; {torch.get_num_threads()} threads")
-    print(f"released algorithm, plainly   {median['plain']:9.2f} s  ({timed} of {pairs} pairs timed)")
+    print(
+        f"released algorithm, plainly   {median['plain']:9.2f} s  ({timed} of {pairs} pairs timed)"
+    )
     print(f"lora-lens, without nulls      {median['lora-lens']:9.2f} s")
     print(f"lora-lens, 200 null draws     {median['with nulls']:9.2f} s")
     print(f"ratio                         {median['plain'] / median['lora-lens']:9.0f}")

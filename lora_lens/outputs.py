@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from . import plots
@@ -23,13 +24,21 @@ def write_similarity(result: SimilarityResult, folder: Path, prefix: str = "") -
         *map(layout.grid_table, result.values()),
         layout.condition_table(result),
     ]
-    return _write(f"{prefix}similarity-{result.module}", result, tables, plots.similarity_figure(result), folder)
+    return _write(
+        f"{prefix}similarity-{result.module}",
+        result,
+        tables,
+        plots.similarity_figure(result),
+        folder,
+    )
 
 
 def write_comparison(result: ComparisonResult, folder: Path, prefix: str = "") -> list[str]:
     """Write ``PREFIXcompare-MODULE.*``; the names of the files."""
     tables = [layout.comparison_table(result)]
-    return _write(f"{prefix}compare-{result.module}", result, tables, plots.comparison_figure(result), folder)
+    return _write(
+        f"{prefix}compare-{result.module}", result, tables, plots.comparison_figure(result), folder
+    )
 
 
 def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[str]:
@@ -40,7 +49,9 @@ def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[s
     return _write(f"{prefix}inspect", result, tables, plots.inventory_figure(result), folder)
 
 
-def _write(stem: str, result: Any, tables: Sequence[Table], figure: Figure, folder: Path) -> list[str]:
+def _write(
+    stem: str, result: Any, tables: Sequence[Table], figure: Figure, folder: Path
+) -> list[str]:
     stem = re.sub(r"[^\w.-]", "_", stem)
     texts = {
         ".csv": as_csv(result.rows()),
@@ -52,8 +63,10 @@ def _write(stem: str, result: Any, tables: Sequence[Table], figure: Figure, fold
         (folder / (stem + ending)).write_text(text, encoding="utf-8")
     for ending in (".png", ".svg"):
         # A fixed salt and no date make the same result the same file.
-        with plots.plt.rc_context({"svg.hashsalt": stem}):
+        with rc_context({"svg.hashsalt": stem}):
             figure.savefig(
-                folder / (stem + ending), dpi=160, metadata={"Date": None} if ending == ".svg" else None
+                folder / (stem + ending),
+                dpi=160,
+                metadata={"Date": None} if ending == ".svg" else None,
             )
     return [stem + ending for ending in (*texts, ".png", ".svg")]

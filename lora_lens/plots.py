@@ -20,14 +20,23 @@ from .results import ComparisonResult, Inventory, LayerGrid, SimilarityResult
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
-_NAMES = {"A": "$W_0^{-1}A^\\top$", "B": "$W_0^{-1}B$", "BA": "$W_0^{-1}BA$", "delta": "$\\Delta W$"}
+_NAMES = {
+    "A": "$W_0^{-1}A^\\top$",
+    "B": "$W_0^{-1}B$",
+    "BA": "$W_0^{-1}BA$",
+    "delta": "$\\Delta W$",
+}
 _CONSISTENT_A = "$W_0^{-\\top}A^\\top$"
 _BASELINES = {"gaussian": "Gaussian baseline", "propagated": "propagated baseline"}
 _MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
 
 
 def heatmap(
-    grid: LayerGrid, ax: Axes | None = None, *, baseline: str | None = None, annotate: bool | None = None
+    grid: LayerGrid,
+    ax: Axes | None = None,
+    *,
+    baseline: str | None = None,
+    annotate: bool | None = None,
 ) -> Axes:
     """The layer×layer grid of φ on a colour scale from 0 to 1, its values in the cells.
 
@@ -56,12 +65,14 @@ def heatmap(
         square=True,
         cbar=False,
         linewidths=0.5,
-        xticklabels=list(grid.layers),
-        yticklabels=list(grid.layers),
+        xticklabels=list(map(str, grid.layers)),
+        yticklabels=list(map(str, grid.layers)),
     )
     ax.tick_params(length=0)
     ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
-    ax.set_title(_conversion(grid) if baseline is None else f"{_BASELINES[baseline]}, {grid.matrix}")
+    ax.set_title(
+        _conversion(grid) if baseline is None else f"{_BASELINES[baseline]}, {grid.matrix}"
+    )
     ax.set_xlabel("layer")
     ax.set_ylabel("layer")
     return ax
@@ -74,7 +85,9 @@ def _conversion(grid: LayerGrid) -> str:
 
 def _labels(values: Any) -> Any:
     """Two decimals without the leading zero, as the paper's cells are narrow; 1 is 1."""
-    return np.vectorize(lambda value: "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0"))(values)
+    return np.vectorize(lambda value: "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0"))(
+        values
+    )
 
 
 def similarity_figure(result: SimilarityResult) -> Figure:
@@ -109,7 +122,14 @@ def layer_plot(result: ComparisonResult, ax: Axes | None = None) -> Axes:
     styles = zip(("o", "s", "^"), ("-", "--", ":"), sns.color_palette("colorblind"), strict=False)
     for (matrix, series), (marker, line, colour) in zip(result.items(), styles, strict=True):
         label = matrix if matrix != "delta" else _NAMES["delta"]
-        ax.plot(positions, series.values, line, marker=marker, color=colour, label=f"{label} ({series.side})")
+        ax.plot(
+            positions,
+            series.values,
+            line,
+            marker=marker,
+            color=colour,
+            label=f"{label} ({series.side})",
+        )
     baseline = result["delta"].baseline
     mean, sd = float(baseline.mean), float(baseline.sd)
     ax.axhspan(mean - 2 * sd, mean + 2 * sd, color="0.85", zorder=0, label="Gaussian, ± 2 sd")

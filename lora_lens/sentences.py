@@ -20,9 +20,7 @@ def similarity_sentences(result: SimilarityResult) -> list[str]:
 
 
 def _grid_sentence(result: SimilarityResult, grid: LayerGrid) -> str:
-    start = (
-        f"{LABELS[grid.matrix]} conversions of {result.module} ({result.method}, {grid.convention}): "
-    )
+    start = f"{LABELS[grid.matrix]} conversions of {result.module} ({result.method}, {grid.convention}): "
     if grid.values.min() > 1 - 1e-5:
         return start + "φ is 1 between all layers, as one shared θ makes it."
     gaussian = grid.baseline_mean("gaussian")
@@ -44,7 +42,9 @@ def _verdict(mean: float, expected: float, sd: float) -> str:
     if z > _CLEAR:
         return f"the trained factors are more alike than W0 alone makes them, by {z:.1f} deviations"
     if z < -_CLEAR:
-        return f"the trained factors are less alike than W0 alone makes them, by {-z:.1f} deviations"
+        return (
+            f"the trained factors are less alike than W0 alone makes them, by {-z:.1f} deviations"
+        )
     return f"W0 alone accounts for it ({z:+.1f} deviations)"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
     try:
         yield folder
         for file in sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name)):
-            os.replace(file, out / file.name)
+            file.replace(out / file.name)
         done = True
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error

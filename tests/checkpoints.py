@@ -38,7 +38,9 @@ def write_base(folder: Path, shape: BertLike, tensors: Mapping[str, Tensor] | No
     folder.mkdir(parents=True, exist_ok=True)
     if tensors is None:
         tensors = {
-            f"{shape.path(layer, module)}.weight": random(shape.width, shape.width, seed=100 * layer + k)
+            f"{shape.path(layer, module)}.weight": random(
+                shape.width, shape.width, seed=100 * layer + k
+            )
             for layer in range(shape.layers)
             for k, module in enumerate(("query", "key", "value"))
         }

@@ -9,13 +9,25 @@ import lora_lens
 
 def modules_after(code: str) -> set[str]:
     script = f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_importing_the_package_or_the_command_line_imports_nothing_heavy() -> None:
     loaded = modules_after("import lora_lens, lora_lens.cli")
-    heavy = {"torch", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "transformers", "peft", "huggingface_hub"}
+    heavy = {
+        "torch",
+        "numpy",
+        "scipy",
+        "pandas",
+        "matplotlib",
+        "seaborn",
+        "transformers",
+        "peft",
+        "huggingface_hub",
+    }
     assert not loaded & heavy
 
 
@@ -25,7 +37,15 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
         "adapter = ll.load_adapter(ll.demo_adapter('condlora'))\n"
         "ll.conversion_similarity(adapter, 'value', draws=2)"
     )
-    assert not modules_after(code) & {"transformers", "peft", "datasets", "matplotlib", "pandas", "typer", "huggingface_hub"}
+    assert not modules_after(code) & {
+        "transformers",
+        "peft",
+        "datasets",
+        "matplotlib",
+        "pandas",
+        "typer",
+        "huggingface_hub",
+    }
 
 
 def test_every_public_name_is_there() -> None:

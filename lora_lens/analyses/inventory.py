@@ -18,9 +18,7 @@ def inspect(adapter: Adapter) -> Inventory:
     Example:
         >>> inspect(load_adapter("runs/mrpc-lora")).to_frame()  # doctest: +SKIP
     """
-    summaries = [
-        summary for factors in adapter.modules.values() for summary in _summarise(factors)
-    ]
+    summaries = [summary for factors in adapter.modules.values() for summary in _summarise(factors)]
     return Inventory(
         adapter=adapter.source,
         method=adapter.method,

@@ -6,52 +6,26 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.baseline import gaussian_baseline, gaussian_factors, null_grids
-from ..core.conversion import Convention, Factored, Solver, convert_a, factor, singular_cutoff
-from ..core.spectrum import product_svd
-from ..core.subspace import Side, orthonormal_basis, phi_of_all_pairs
+from ..core.baseline import gaussian_baseline, null_grids
+from ..core.conversion import Convention, Factored, factor, singular_cutoff
+from ..core.subspace import Side, phi_of_all_pairs
 from ..errors import LensError, RankError, SingularError
 from ..loaders.base import BaseWeights, open_base_of
 from ..results import Baseline, LayerGrid, SimilarityResult
+from .conversion_bases import MATRICES, Matrix, Plan, conversion_bases, null_bases
 from .selection import Where, check_factor_ranks, select_device, select_dimensions, select_module
 
-Matrix = Literal["A", "B", "BA"]
-MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
 Progress = Callable[[int, int], None]
 _CHUNK_BYTES = 1 << 30
 
 
 class RankDeficientWarning(UserWarning):
     """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What every chunk of layers is asked for."""
-
-    factors: ModuleFactors
-    matrices: Sequence[Matrix]
-    i: int
-    j: int
-    side: Side
-    convention: Convention
-    draws: int
-
-    @property
-    def width(self) -> int:
-        """Basis vectors to keep: the first i and the first j of them are used."""
-        return max(self.i, self.j)
-
-    @property
-    def ordered(self) -> bool:
-        """Whether the order of the singular vectors matters: not where all of them are used."""
-        return {self.i, self.j, *self.factors.ranks} != {self.width}
 
 
 @dataclass
@@ -117,9 +91,9 @@ def conversion_similarity(
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
     _check(factors, matrices, i, j, side, convention, draws)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
-    plan = _Plan(factors, matrices, i, j, side, convention, draws)
+    plan = Plan(factors, matrices, i, j, side, convention, draws)
     collected = _collect(plan, weights, select_device(device, dtype), seed, progress)
-    grids = {matrix: _grid(plan, collected, matrix) for matrix in matrices}
+    grids: dict[str, LayerGrid] = {matrix: _grid(plan, collected, matrix) for matrix in matrices}
     return SimilarityResult(
         adapter=adapter.source,
         base=weights.source,
@@ -171,7 +145,7 @@ def _check(
 
 
 def _collect(
-    plan: _Plan, weights: BaseWeights, where: Where, seed: int, progress: Progress | None
+    plan: Plan, weights: BaseWeights, where: Where, seed: int, progress: Progress | None
 ) -> _Collected:
     factors, collected = plan.factors, _Collected()
     generator = torch.Generator().manual_seed(seed)
@@ -185,25 +159,25 @@ def _collect(
         _check_invertible(plan, factored, factors.layers[start:stop])
         collected.condition_number += factored.condition_number.tolist()
         a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
-        for matrix, basis in _bases(plan, factored.solver, a, b).items():
+        for matrix, basis in conversion_bases(plan, factored.solver, a, b).items():
             collected.bases.setdefault(matrix, []).append(basis)
         if plan.draws:
             ranks = factors.ranks[start:stop]
-            for matrix, basis in _null_bases(plan, factored.solver, ranks, generator, where).items():
+            for matrix, basis in null_bases(plan, factored.solver, ranks, generator, where).items():
                 collected.nulls.setdefault(matrix, []).append(basis.float())
         if progress:
             progress(stop, total)
     return collected
 
 
-def _layers_a_chunk(plan: _Plan) -> int:
+def _layers_a_chunk(plan: Plan) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
     rows, columns = plan.factors.out_features, plan.factors.in_features
     one = 8 * (4 * rows * columns + 6 * max(rows, columns) * plan.draws * max(plan.factors.ranks))
     return max(1, _CHUNK_BYTES // one)
 
 
-def _check_invertible(plan: _Plan, factored: Factored, layers: Sequence[int]) -> None:
+def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
     full = min(plan.factors.out_features, plan.factors.in_features)
     deficient = {
         layer: rank
@@ -212,81 +186,20 @@ def _check_invertible(plan: _Plan, factored: Factored, layers: Sequence[int]) ->
     }
     if not deficient:
         return
-    listed = ", ".join(f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items())
+    listed = ", ".join(
+        f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
+    )
     what = f"W0 of {plan.factors.module} is singular in {listed} under the cut-off {factored.cutoff:.1e}·σ_max"
     if plan.convention == "stored":
-        raise SingularError(f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse")
+        raise SingularError(
+            f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse"
+        )
     if plan.width > min(deficient.values()):
         raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
     warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)
 
 
-def _bases(plan: _Plan, solver: Solver, a: Tensor, b: Tensor) -> dict[str, Tensor]:
-    """(layer, d, width) bases of the conversion matrices of A, B and BA."""
-    bases: dict[str, Tensor] = {}
-    if "A" in plan.matrices:
-        bases["A"] = _basis(plan, convert_a(solver, a, plan.convention))
-    if "B" in plan.matrices or "BA" in plan.matrices:
-        converted = solver.solve(b)
-        if "B" in plan.matrices:
-            bases["B"] = _basis(plan, converted)
-        if "BA" in plan.matrices:
-            bases["BA"] = _product_basis(plan, converted, a)
-    return bases
-
-
-def _basis(plan: _Plan, x: Tensor) -> Tensor:
-    return orthonormal_basis(
-        x if plan.side == "left" else x.mT, plan.width, ordered=plan.ordered
-    )
-
-
-def _product_basis(plan: _Plan, b: Tensor, a: Tensor) -> Tensor:
-    if not plan.ordered:  # all singular vectors: the span is the outer factor's own
-        return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
-    svd = product_svd(b, a)
-    return (svd.u if plan.side == "left" else svd.vh.mT)[..., : plan.width]
-
-
-def _null_bases(
-    plan: _Plan,
-    solver: Solver,
-    ranks: Sequence[int],
-    generator: torch.Generator,
-    where: Where,
-) -> dict[str, Tensor]:
-    """(layer, draw, d, width) bases of the same matrices with Gaussian factors in place of A and B."""
-    rows, columns = plan.factors.out_features, plan.factors.in_features
-    rank, draws = max(plan.factors.ranks), plan.draws
-
-    def gaussians(size: int) -> Tensor:
-        """(layer, size, draw, rank), zero beyond each layer's own rank, as its factor is."""
-        drawn = torch.stack([gaussian_factors(draws, size, rank, generator) for _ in ranks])
-        keep = torch.tensor([[column < own for column in range(rank)] for own in ranks])
-        return where.take(drawn.unflatten(-1, (draws, rank)) * keep[:, None, None, :])
-
-    def converted(solve: Callable[[Tensor], Tensor], size: int) -> Tensor:
-        return solve(gaussians(size).flatten(-2)).unflatten(-1, (draws, rank)).transpose(-3, -2)
-
-    nulls: dict[str, Tensor] = {}
-    forward = converted(solver.solve, rows)
-    if "B" in plan.matrices:
-        nulls["B"] = _basis(plan, forward)
-    if "A" in plan.matrices and plan.convention == "stored":
-        # The same null as B's: W0 X = G either way.
-        nulls["A"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
-    elif "A" in plan.matrices:
-        nulls["A"] = _basis(plan, converted(solver.solve_transposed, columns))
-    if "BA" in plan.matrices:
-        if plan.side == "left" and not plan.ordered:  # the span of W0⁻¹GH is that of W0⁻¹G
-            nulls["BA"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
-        else:
-            factor_a = gaussians(columns).permute(0, 2, 3, 1)
-            nulls["BA"] = _product_basis(plan, forward, factor_a)
-    return nulls
-
-
-def _grid(plan: _Plan, collected: _Collected, matrix: Matrix) -> LayerGrid:
+def _grid(plan: Plan, collected: _Collected, matrix: Matrix) -> LayerGrid:
     bases = torch.cat(collected.bases[matrix])
     values = phi_of_all_pairs(bases[..., : plan.i], bases[..., : plan.j])
     mean, sd = gaussian_baseline(bases.shape[-2], plan.i, plan.j)
@@ -321,13 +234,17 @@ def _means_off_diagonal(grids: Tensor) -> Tensor:
     return off / max(1, layers * (layers - 1))
 
 
-def _notes(adapter: Adapter, plan: _Plan) -> Iterator[str]:
+def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:
     if adapter.convention and adapter.convention != plan.convention:
         yield (
             f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
             f"conversion matrices are equal in all layers under that one"
         )
-    if plan.side == "right" and plan.width == min(plan.factors.ranks) and set(plan.matrices) != {"BA"}:
+    if (
+        plan.side == "right"
+        and plan.width == min(plan.factors.ranks)
+        and set(plan.matrices) != {"BA"}
+    ):
         yield (
             "on the right side a conversion matrix of r columns spans the whole of R^r, so φ of A "
             "and B at i or j = r is 1 by construction"

@@ -41,9 +41,7 @@ def select_module(adapter: Adapter, module: str) -> ModuleFactors:
     return adapter.modules[find_module(module, patterns)]
 
 
-def select_dimensions(
-    rank: int | None, i: int | None, j: int | None, smallest: int
-) -> Dimensions:
+def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:
     """i and j as given, else `rank`, else the smallest rank at hand."""
     chosen = smallest if rank is None else rank
     return Dimensions(chosen if i is None else i, chosen if j is None else j)
@@ -62,7 +60,9 @@ def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: 
         if not any(name in matrix for matrix in matrices):
             continue
         ranks = numerical_rank(used[name]).tolist()
-        short = {layer: rank for layer, rank in zip(factors.layers, ranks, strict=True) if rank < needed}
+        short = {
+            layer: rank for layer, rank in zip(factors.layers, ranks, strict=True) if rank < needed
+        }
         if short:
             raise RankError(_too_low(name, factors.module, short, needed))
 

@@ -16,9 +16,14 @@ NAME = "compare"
 
 
 def run(
-    one: Annotated[Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")],
+    one: Annotated[
+        Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")
+    ],
     other: Annotated[
-        Path, typer.Argument(metavar="OTHER", show_default=False, help="Folder of another on the same base.")
+        Path,
+        typer.Argument(
+            metavar="OTHER", show_default=False, help="Folder of another on the same base."
+        ),
     ],
     module: Module = "value",
     rank: Rank = None,
@@ -43,7 +48,7 @@ def run(
         from ..analyses.adapter_comparison import compare
         from ..loaders import load_adapter
 
-        adapters = [load_adapter(path, base) for path in (one, other)]
-        return compare(*adapters, module, rank, i=i, j=j, device=device, dtype=dtype.value)
+        first, second = load_adapter(one, base), load_adapter(other, base)
+        return compare(first, second, module, rank, i=i, j=j, device=device, dtype=dtype.value)
 
     report(make, "comparison", as_json=as_json, out=out)

@@ -44,7 +44,9 @@ def run(
 
     seen: list[str] = []
     with staged(out) as folder:
-        lora, condlora = (load_adapter(demo_adapter(method), base) for method in ("lora", "condlora"))
+        lora, condlora = (
+            load_adapter(demo_adapter(method), base) for method in ("lora", "condlora")
+        )
         for adapter in (lora, condlora):
             inventory = inspect(adapter)
             show(partial(terminal.inventory, inventory))
@@ -67,7 +69,9 @@ def run(
 def _similarities(lora: Adapter, condlora: Adapter) -> Iterator[tuple[Adapter, Convention, str]]:
     """LoRA as the paper analyses it; CondLoRA so too, and under its own convention, where φ is 1."""
     for adapter in (lora, condlora):
-        for convention in dict.fromkeys((Convention.stored, Convention(adapter.convention or "stored"))):
+        for convention in dict.fromkeys(
+            (Convention.stored, Convention(adapter.convention or "stored"))
+        ):
             for module in _MODULES:
                 yield adapter, convention, module
 

@@ -15,7 +15,8 @@ NAME = "export"
 def run(
     adapter: AdapterFolder,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to.")
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
     ],
     base: Base = None,
 ) -> None:

@@ -16,6 +16,7 @@ class LensGroup(TyperGroup):
     """Turns every LensError, and running out of memory, into one line and exit 1."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; every way it fails on purpose ends here."""
         try:
             return super().invoke(ctx)
         except LensError as error:

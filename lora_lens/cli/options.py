@@ -58,7 +58,9 @@ Rank = Annotated[
 ]
 I = Annotated[
     int | None,
-    typer.Option("--i", show_default="--rank", help="Leading singular vectors of the first matrix."),
+    typer.Option(
+        "--i", show_default="--rank", help="Leading singular vectors of the first matrix."
+    ),
 ]
 J = Annotated[
     int | None,
@@ -68,7 +70,8 @@ Device = Annotated[
     str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda:0, mps.")
 ]
 Dtype = Annotated[
-    DtypeName, typer.Option("--dtype", help="Precision to compute in; float32 is faster on many GPUs.")
+    DtypeName,
+    typer.Option("--dtype", help="Precision to compute in; float32 is faster on many GPUs."),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AdapterFolder, Base, Convention, Device, Dtype, DtypeName, I, J, Json, Module, Out, Rank, Side
+from .options import (
+    AdapterFolder,
+    Base,
+    Convention,
+    Device,
+    Dtype,
+    DtypeName,
+    I,
+    J,
+    Json,
+    Module,
+    Out,
+    Rank,
+    Side,
+)
 
 if TYPE_CHECKING:
     from ..results import SimilarityResult
@@ -42,10 +56,13 @@ def run(
     ] = Convention.stored,
     matrix: Annotated[
         list[MatrixName] | None,
-        typer.Option("--matrix", show_default="A, B and BA", help="Only this one; may be repeated."),
+        typer.Option(
+            "--matrix", show_default="A, B and BA", help="Only this one; may be repeated."
+        ),
     ] = None,
     draws: Annotated[
-        int, typer.Option("--draws", min=0, help="Draws of the propagated baseline; 0 leaves it out.")
+        int,
+        typer.Option("--draws", min=0, help="Draws of the propagated baseline; 0 leaves it out."),
     ] = 200,
     seed: Annotated[int, typer.Option("--seed", help="Of those draws.")] = 0,
     base: Base = None,
@@ -65,7 +82,8 @@ def run(
     from .printing import progress, report
 
     def make() -> SimilarityResult:
-        from ..analyses.layer_similarity import MATRICES, conversion_similarity
+        from ..analyses.conversion_bases import MATRICES
+        from ..analyses.layer_similarity import conversion_similarity
         from ..loaders import load_adapter
 
         with progress(f"layers of {module}") as advance:

@@ -25,12 +25,17 @@ class MethodName(StrEnum):
 def run(
     task: Annotated[str, typer.Option("--task", help="mrpc, rte, stsb, sst2, cola or qnli.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder for the adapter.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", show_default=False, help="Folder for the adapter."
+        ),
     ],
     method: Annotated[MethodName, typer.Option("--method", help="The adapter.")] = MethodName.lora,
     convention: Annotated[
         Convention,
-        typer.Option("--convention", help="CondLoRA's: the paper's equations, or the released code."),
+        typer.Option(
+            "--convention", help="CondLoRA's: the paper's equations, or the released code."
+        ),
     ] = Convention.consistent,
     base: Annotated[
         str, typer.Option("--base", metavar="PATH_OR_HUB_ID", help="Base model.")
@@ -51,18 +56,29 @@ def run(
     alpha: Annotated[int, typer.Option("--alpha", min=1, help="α; ΔW is scaled by α/r.")] = 8,
     learning_rate: Annotated[
         float | None,
-        typer.Option("--lr", show_default="the paper's for the task and method", help="Learning rate."),
+        typer.Option(
+            "--lr", show_default="the paper's for the task and method", help="Learning rate."
+        ),
     ] = None,
     epochs: Annotated[float, typer.Option("--epochs", min=0, help="At most.")] = 100,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Rows a step.")] = 16,
-    max_length: Annotated[int, typer.Option("--max-length", min=2, help="Tokens a row, at most.")] = 512,
-    warmup: Annotated[float, typer.Option("--warmup", min=0, max=1, help="Share of the steps.")] = 0.1,
+    max_length: Annotated[
+        int, typer.Option("--max-length", min=2, help="Tokens a row, at most.")
+    ] = 512,
+    warmup: Annotated[
+        float, typer.Option("--warmup", min=0, max=1, help="Share of the steps.")
+    ] = 0.1,
     weight_decay: Annotated[float, typer.Option("--weight-decay", min=0, help="AdamW's.")] = 0.1,
     patience: Annotated[
-        int, typer.Option("--patience", min=1, help="Stop after so many evaluations without a better one.")
+        int,
+        typer.Option(
+            "--patience", min=1, help="Stop after so many evaluations without a better one."
+        ),
     ] = 30,
     seed: Annotated[int, typer.Option("--seed", help="Of initialisation and order.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+    ] = False,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
 ) -> None:
     """Train a LoRA or CondLoRA adapter on a GLUE task and keep the best development checkpoint.

@@ -165,8 +165,6 @@ def convert_a(
     return solver.solve(a.mT) if convention == "stored" else solver.solve_transposed(a.mT)
 
 
-def convert_b(
-    solver: Solver, b: Float[Tensor, "*batch out r"]
-) -> Float[Tensor, "*batch in r"]:
+def convert_b(solver: Solver, b: Float[Tensor, "*batch out r"]) -> Float[Tensor, "*batch in r"]:
     """The conversion matrix of B (Eq. 4), the same under both conventions."""
     return solver.solve(b)

@@ -56,6 +56,8 @@ def _top_ritz(diagonal: list[Tensor], off_diagonal: list[Tensor]) -> tuple[Tenso
     main, off = torch.stack(diagonal, -1), torch.stack(off_diagonal, -1)
     tridiagonal = torch.diag_embed(main)
     if main.shape[-1] > 1:
-        tridiagonal = tridiagonal + torch.diag_embed(off[..., :-1], 1) + torch.diag_embed(off[..., :-1], -1)
+        tridiagonal = (
+            tridiagonal + torch.diag_embed(off[..., :-1], 1) + torch.diag_embed(off[..., :-1], -1)
+        )
     values, vectors = torch.linalg.eigh(tridiagonal)
     return values[..., -1], off[..., -1] * vectors[..., -1, -1].abs()

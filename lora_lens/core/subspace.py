@@ -22,9 +22,7 @@ FLOAT32_EPS = float(np.finfo(np.float32).eps)
 
 
 @overload
-def phi(
-    x: Tensor, y: Tensor, i: int, j: int | None = None, *, side: Side = "left"
-) -> Tensor: ...
+def phi(x: Tensor, y: Tensor, i: int, j: int | None = None, *, side: Side = "left") -> Tensor: ...
 @overload
 def phi(x: Array, y: Array, i: int, j: int | None = None, *, side: Side = "left") -> Any: ...
 def phi(
@@ -190,7 +188,9 @@ def orthonormal_basis(
     """`leading_basis` of the left side, unchecked: QR, then the SVD of the small factor if order matters."""
     rows, columns = x.shape[-2:]
     if rows < columns:
-        return torch.linalg.svd(torch.linalg.qr(x.mT, mode="r").R.mT, full_matrices=False).U[..., :k]
+        return torch.linalg.svd(torch.linalg.qr(x.mT, mode="r").R.mT, full_matrices=False).U[
+            ..., :k
+        ]
     q, r = torch.linalg.qr(x)
     if k == columns and not ordered:
         return q

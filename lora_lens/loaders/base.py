@@ -132,7 +132,9 @@ def _finder(base: str, download: bool) -> FindFile:
     if folder is not None:
         return in_folder(folder)
     if not is_hub_id(base):
-        raise BaseModelError(f"base model {base!r} is no folder; pass --base with a folder or hub id")
+        raise BaseModelError(
+            f"base model {base!r} is no folder; pass --base with a folder or hub id"
+        )
     return lambda name: hub_file(base, name, download=download)
 
 

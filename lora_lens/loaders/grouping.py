@@ -46,8 +46,8 @@ def group_by_module(pairs: Mapping[str, Pair]) -> tuple[dict[str, ModuleFactors]
             left_out |= dict.fromkeys(pair.tensors, why)
             continue
         pattern, layer = split
-        for name, block, part in _unfuse(pattern, pair):
-            groups.setdefault(name, []).append(_Part(layer, path, part, block))
+        for name, block, piece in _unfuse(pattern, pair):
+            groups.setdefault(name, []).append(_Part(layer, path, piece, block))
     for pattern, parts in list(groups.items()):
         if len({(p.pair.b.shape[0], p.pair.a.shape[1]) for p in parts}) > 1:
             del groups[pattern]
@@ -57,7 +57,9 @@ def group_by_module(pairs: Mapping[str, Pair]) -> tuple[dict[str, ModuleFactors]
         reasons = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
     names = short_names(groups)
-    modules = {names[pattern]: _stack(names[pattern], pattern, parts) for pattern, parts in groups.items()}
+    modules = {
+        names[pattern]: _stack(names[pattern], pattern, parts) for pattern, parts in groups.items()
+    }
     return dict(sorted(modules.items())), left_out
 
 

@@ -72,7 +72,9 @@ def read_lora(
     if len(adapters) > 1:
         raise AdapterError(f"{source} holds several adapters: {', '.join(map(str, adapters))}")
     if not factors:
-        raise AdapterError(f"{source} holds no lora_A and lora_B of a linear layer{_some(left_out)}")
+        raise AdapterError(
+            f"{source} holds no lora_A and lora_B of a linear layer{_some(left_out)}"
+        )
     for path, found in factors.items():
         if len(found) == 1:
             raise AdapterError(f"{path} has lora_{next(iter(found))} but not its partner")

@@ -12,7 +12,14 @@ from tabulate import tabulate
 
 from .layout import Table
 
-_LATEX = {"φ": r"$\phi$", "ΔW": r"$\Delta W$", "±": r"$\pm$", "‖": r"$\|$", "–": "--", "·": r"$\cdot$"}
+_LATEX = {
+    "φ": r"$\phi$",
+    "ΔW": r"$\Delta W$",
+    "±": r"$\pm$",
+    "‖": r"$\|$",
+    "–": "--",
+    "·": r"$\cdot$",
+}
 
 
 def as_json(result: Mapping[str, Any]) -> str:
@@ -45,7 +52,9 @@ def as_latex(tables: Sequence[Table]) -> str:
 
 
 def _latex_table(table: Table) -> str:
-    body = tabulate(table.rows, headers=table.head, tablefmt="latex_booktabs", disable_numparse=True)
+    body = tabulate(
+        table.rows, headers=table.head, tablefmt="latex_booktabs", disable_numparse=True
+    )
     caption = table.title.replace("_", r"\_")
     text = f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
     for sign, command in _LATEX.items():

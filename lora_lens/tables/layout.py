@@ -51,7 +51,9 @@ def similarity_summary(result: SimilarityResult) -> Table:
         ]
         for matrix, grid in result.items()
     ]
-    return Table("Mean φ off the diagonal, beside what chance gives (± sd of that mean)", head, rows)
+    return Table(
+        "Mean φ off the diagonal, beside what chance gives (± sd of that mean)", head, rows
+    )
 
 
 def _highest_pair(grid: LayerGrid) -> str:
@@ -96,13 +98,25 @@ def comparison_table(result: ComparisonResult) -> Table:
         ]
         for matrix, series in result.items()
     ]
-    title = f"φ between two adapters, layer by layer: {result.module}, i = {result.i}, j = {result.j}"
+    title = (
+        f"φ between two adapters, layer by layer: {result.module}, i = {result.i}, j = {result.j}"
+    )
     return Table(title, ["matrix", "side", *map(str, result.layers), "mean", "gaussian"], rows)
 
 
 def inventory_table(result: Inventory) -> Table:
     """A row a module and layer."""
-    head = ["layer", "module", "rank", "in", "out", "scaling", "‖ΔW‖_F", "stable rank", "effective rank (s)"]
+    head = [
+        "layer",
+        "module",
+        "rank",
+        "in",
+        "out",
+        "scaling",
+        "‖ΔW‖_F",
+        "stable rank",
+        "effective rank (s)",
+    ]
     rows = [
         [
             str(s.layer), s.module, str(s.rank), str(s.in_features), str(s.out_features),
@@ -116,4 +130,6 @@ def inventory_table(result: Inventory) -> Table:
 
 def left_out_table(result: Inventory) -> Table:
     """Tensors of the file that are not analysed, and why."""
-    return Table("Left out", ["tensor", "why"], [[name, why] for name, why in result.left_out.items()])
+    return Table(
+        "Left out", ["tensor", "why"], [[name, why] for name, why in result.left_out.items()]
+    )

@@ -46,7 +46,7 @@ def _conditioning(result: SimilarityResult) -> str:
     return f"condition number of W0 by layer: {numbers}"
 
 
-def comparison(result: ComparisonResult, console: Console) -> RenderableType:
+def comparison(result: ComparisonResult, _: Console) -> RenderableType:
     """Table 3's form."""
     return Group(
         table(layout.comparison_table(result)),
@@ -55,7 +55,7 @@ def comparison(result: ComparisonResult, console: Console) -> RenderableType:
     )
 
 
-def inventory(result: Inventory, console: Console) -> RenderableType:
+def inventory(result: Inventory, _: Console) -> RenderableType:
     """What is in an adapter, and what was left out."""
     convention = f", convention {result.convention}" if result.convention else ""
     head = (
@@ -71,9 +71,7 @@ def inventory(result: Inventory, console: Console) -> RenderableType:
 
 def grid(values: LayerGrid, console: Console) -> RenderableType:
     """One layer×layer grid: values on shaded cells, or shades alone where many layers must fit."""
-    width = next(
-        (w for w in (4, 2) if _LABEL_WIDTH + w * len(values.layers) <= console.width), 1
-    )
+    width = next((w for w in (4, 2) if _LABEL_WIDTH + w * len(values.layers) <= console.width), 1)
     text = Text(layout.LABELS[values.matrix], style="bold")
     if width == 4:
         heads = "".join(f"{layer:>4}" for layer in values.layers)
@@ -81,7 +79,10 @@ def grid(values: LayerGrid, console: Console) -> RenderableType:
     for layer, row in zip(values.layers, values.values, strict=True):
         text.append(f"\n{layer:>3} ", style="not bold dim")
         for value in row:
-            text.append(_cell(float(value), width, console), style="not bold " + _style(float(value), console))
+            text.append(
+                _cell(float(value), width, console),
+                style="not bold " + _style(float(value), console),
+            )
     return text
 
 
@@ -110,7 +111,9 @@ def table(content: layout.Table, *, wide: bool = False) -> RenderableType:
     """A table of text under its title; numbers to the right unless it is prose."""
     shown = RichTable(box=None, pad_edge=False, header_style="dim")
     for position, head in enumerate(content.head):
-        shown.add_column(head, justify="left" if wide or position == 0 else "right", overflow="fold")
+        shown.add_column(
+            head, justify="left" if wide or position == 0 else "right", overflow="fold"
+        )
     for row in content.rows:
         shown.add_row(*map(Text, row))
     return Padding(Group(Text(content.title, style="bold"), shown), (1, 0, 0, 0))

@@ -1,0 +1,1 @@
+"""Training adapters; needs the extra ``train``. Makes checkpoint folders; no analysis imports it."""

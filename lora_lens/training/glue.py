@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingExtraError
 
-SPLIT_SEED = 1  # the released code's; which rows are development rows never varies with the run's seed
+SPLIT_SEED = (
+    1  # the released code's; which rows are development rows never varies with the run's seed
+)
 DEVELOPMENT_SHARE = 0.1
 
 

@@ -17,6 +17,7 @@ import peft
 import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch.nn import Linear
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -27,6 +28,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.pytorch_utils import Conv1D
 
 from ..errors import AdapterError, BaseModelError, OutputError
 from ..loaders.locate import is_hub_id, local_folder
@@ -36,7 +38,9 @@ from .glue import TASKS, Example, Splits, Task, load_task, majority_score
 
 Method = Literal["lora", "condlora"]
 _CHECKPOINTS = "checkpoints"
-_LONGEST_INTERVAL = 1500  # steps between evaluations in the released code; an epoch where that is shorter
+_LONGEST_INTERVAL = (
+    1500  # steps between evaluations in the released code; an epoch where that is shorter
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,9 @@ def _last_checkpoint(out: Path, resume: bool) -> str | None:
         key=lambda path: int(path.name.split("-")[1]),
     )
     if checkpoints and not resume:
-        raise OutputError(f"{out} holds an unfinished run; go on with --resume or choose another --out")
+        raise OutputError(
+            f"{out} holds an unfinished run; go on with --resume or choose another --out"
+        )
     return str(checkpoints[-1]) if checkpoints else None
 
 
@@ -171,14 +177,18 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+        raise OutputError(
+            f"cannot write to {out}: {error.strerror}; choose another --out"
+        ) from None
 
 
 def _open_base(base: str, labels: int) -> tuple[Any, Any]:
     """Tokenizer and model with a new head, from a folder, the extra ``demo``, or the hub."""
     folder = local_folder(base)
     if folder is None and not is_hub_id(base):
-        raise BaseModelError(f"base model {base!r} is no folder; pass --base with a folder or hub id")
+        raise BaseModelError(
+            f"base model {base!r} is no folder; pass --base with a folder or hub id"
+        )
     source = str(folder or base)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
@@ -198,15 +208,20 @@ def _adapted(settings: RunSettings, model: Any) -> PeftModel:
         "lora_dropout": 0.0,
         "target_modules": list(settings.target_modules),
     }
-    try:
-        if settings.method == "condlora":
-            config = CondLoraConfig(convention=settings.convention, **shared)
-            return get_condlora_model(model, config)
-        return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
-    except AdapterError:
-        raise
-    except ValueError as error:  # PEFT's, about target modules that are not there
-        raise AdapterError(str(error).strip().splitlines()[0]) from error
+    _check_targets(settings, model)
+    if settings.method == "condlora":
+        return get_condlora_model(model, CondLoraConfig(convention=settings.convention, **shared))
+    return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+
+
+def _check_targets(settings: RunSettings, model: Any) -> None:
+    linear = [
+        name for name, module in model.named_modules() if isinstance(module, (Linear, Conv1D))
+    ]
+    for target in settings.target_modules:
+        if not any(name == target or name.endswith(f".{target}") for name in linear):
+            have = ", ".join(sorted({name.rsplit(".", 1)[-1] for name in linear}))
+            raise AdapterError(f"{settings.base} has no linear layer {target!r}; it has: {have}")
 
 
 def _encode(examples: list[Example], tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
@@ -243,7 +258,9 @@ def _record(
     ]
     heads = ("classifier", "score", "modules_to_save")
     trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
-    head = sum(size for name, size in trainable.items() if any(part in name.split(".") for part in heads))
+    head = sum(
+        size for name, size in trainable.items() if any(part in name.split(".") for part in heads)
+    )
     return {
         "settings": asdict(settings) | {"learning_rate": settings.resolved_learning_rate()},
         "metric": task.metric.__name__,

@@ -27,7 +27,9 @@ def test_equals_full_svds_layer_by_layer(
     pair: tuple[BertLike, BertLike], tmp_path: Path, i: int, j: int
 ) -> None:
     one, other = pair
-    result = compare(load_adapter(tmp_path / "one"), load_adapter(tmp_path / "other"), "value", i=i, j=j)
+    result = compare(
+        load_adapter(tmp_path / "one"), load_adapter(tmp_path / "other"), "value", i=i, j=j
+    )
     for layer in range(3):
         a, b = factor(one, layer, "A"), factor(one, layer, "B")
         c, d = factor(other, layer, "A"), factor(other, layer, "B")
@@ -37,7 +39,11 @@ def test_equals_full_svds_layer_by_layer(
             "delta": slow_phi(b @ a, d @ c, i, j),
         }
         assert {m: s.values[layer] for m, s in result.items()} == pytest.approx(expected, abs=1e-10)
-    assert {matrix: series.side for matrix, series in result.items()} == {"A": "right", "B": "left", "delta": "left"}
+    assert {matrix: series.side for matrix, series in result.items()} == {
+        "A": "right",
+        "B": "left",
+        "delta": "left",
+    }
     baseline = result["A"].baseline
     assert (baseline.mean, baseline.sd) == gaussian_baseline(24, i, j)
 

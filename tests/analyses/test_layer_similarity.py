@@ -11,7 +11,9 @@ from lora_lens.analyses.layer_similarity import RankDeficientWarning
 from lora_lens.errors import BaseModelError, LensError, ModuleLookupError, SingularError
 
 
-def slow(shape: BertLike, module: str, matrix: str, i: int, j: int, side: str, convention: str) -> np.ndarray:
+def slow(
+    shape: BertLike, module: str, matrix: str, i: int, j: int, side: str, convention: str
+) -> np.ndarray:
     """The released algorithm in float64: an inverse a layer, two full SVDs a pair."""
     conversions = []
     for layer in range(shape.layers):
@@ -64,7 +66,9 @@ def test_rectangular_and_wide_layers_by_the_pseudo_inverse(tmp_path: Path) -> No
         with pytest.raises(SingularError, match="consistent"):
             conversion_similarity(adapter, "value")
         for side in ("left", "right"):
-            result = conversion_similarity(adapter, "value", side=side, convention="consistent", draws=20)
+            result = conversion_similarity(
+                adapter, "value", side=side, convention="consistent", draws=20
+            )
             for matrix, grid in result.items():
                 conversions = [
                     slow_conversions(
@@ -75,7 +79,9 @@ def test_rectangular_and_wide_layers_by_the_pseudo_inverse(tmp_path: Path) -> No
                     )[matrix]
                     for n in names
                 ]
-                np.testing.assert_allclose(grid.values, slow_grid(conversions, 4, 4, side), atol=1e-9)
+                np.testing.assert_allclose(
+                    grid.values, slow_grid(conversions, 4, 4, side), atol=1e-9
+                )
 
 
 @pytest.mark.parametrize("convention", ["stored", "consistent"])
@@ -86,18 +92,23 @@ def test_propagated_baseline_is_what_random_adapters_give(
     """Second route: Gaussian adapters in files, each analysed like a trained one, then averaged."""
     shape = BertLike(layers=2, width=12, modules=("value",))
     skewed = {
-        f"{shape.path(layer, 'value')}.weight": random(12, 12, seed=layer) * torch.logspace(0, -2, 12)
+        f"{shape.path(layer, 'value')}.weight": random(12, 12, seed=layer)
+        * torch.logspace(0, -2, 12)
         for layer in range(2)
     }
     write_base(tmp_path / "base", shape, skewed)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     settings = {"i": i, "side": side, "convention": convention}
-    result = conversion_similarity(load_adapter(tmp_path / "lora"), "value", j=i, draws=3000, **settings)
+    result = conversion_similarity(
+        load_adapter(tmp_path / "lora"), "value", j=i, draws=3000, **settings
+    )
     runs = 250
     values: dict[str, list[float]] = {"A": [], "B": [], "BA": []}
     for seed in range(runs):
         write_lora(tmp_path / "random", shape, base=str(tmp_path / "base"), seed=900 + seed)
-        one = conversion_similarity(load_adapter(tmp_path / "random"), "value", j=i, draws=0, **settings)
+        one = conversion_similarity(
+            load_adapter(tmp_path / "random"), "value", j=i, draws=0, **settings
+        )
         for matrix, grid in one.items():
             values[matrix].append(grid.values[0, 1])
     for matrix, grid in result.items():
@@ -123,10 +134,14 @@ def test_propagated_baseline_through_the_identity_is_the_gaussian_one(tmp_path: 
         assert propagated.mean_sd == pytest.approx(sd / np.sqrt(3), rel=0.1)
 
 
-def test_the_same_seed_gives_the_same_null_and_another_one_another(bert: BertLike, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_null_and_another_one_another(
+    bert: BertLike, tmp_path: Path
+) -> None:
     adapter = load_adapter(tmp_path / "lora")
     one, same, other = (
-        conversion_similarity(adapter, "value", draws=5, seed=seed)["B"].baselines["propagated"].mean
+        conversion_similarity(adapter, "value", draws=5, seed=seed)["B"]
+        .baselines["propagated"]
+        .mean
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
@@ -145,7 +160,9 @@ def test_layers_in_chunks_give_the_same(
     for matrix in whole:
         np.testing.assert_allclose(pieces[matrix].values, whole[matrix].values, atol=1e-12)
         np.testing.assert_allclose(
-            pieces[matrix].baselines["propagated"].mean, whole[matrix].baselines["propagated"].mean, atol=1e-6
+            pieces[matrix].baselines["propagated"].mean,
+            whole[matrix].baselines["propagated"].mean,
+            atol=1e-6,
         )
 
 
@@ -157,7 +174,8 @@ def test_the_gauge_changes_nothing_at_full_rank(bert: BertLike, tmp_path: Path) 
     }
     write_lora(tmp_path / "turned", BertLike(layers=0), base=str(tmp_path / "base"), extra=turned)
     one, other = (
-        conversion_similarity(load_adapter(tmp_path / name), "value", draws=0) for name in ("lora", "turned")
+        conversion_similarity(load_adapter(tmp_path / name), "value", draws=0)
+        for name in ("lora", "turned")
     )
     for matrix in one:
         np.testing.assert_allclose(other[matrix].values, one[matrix].values, atol=1e-9)
@@ -174,7 +192,9 @@ def test_mixed_ranks_compare_up_to_the_smallest(tmp_path: Path) -> None:
     result = conversion_similarity(adapter, "value", draws=10)
     assert (result.i, result.j) == (2, 2)
     for matrix, grid in result.items():
-        np.testing.assert_allclose(grid.values, slow(shape, "value", matrix, 2, 2, "left", "stored"), atol=1e-9)
+        np.testing.assert_allclose(
+            grid.values, slow(shape, "value", matrix, 2, 2, "left", "stored"), atol=1e-9
+        )
     with pytest.raises(RankError, match="layer 1 has rank 2"):
         conversion_similarity(adapter, "value", 3)
     with pytest.raises(RankError, match="different spaces"):
@@ -190,7 +210,9 @@ def test_unknown_module_lists_those_that_are_there(bert: BertLike, tmp_path: Pat
 
 
 @pytest.mark.parametrize("settings", [{"rank": 5}, {"i": 5}, {"j": 5}, {"i": 1, "j": 9}])
-def test_more_than_the_rank_names_it(bert: BertLike, tmp_path: Path, settings: dict[str, int]) -> None:
+def test_more_than_the_rank_names_it(
+    bert: BertLike, tmp_path: Path, settings: dict[str, int]
+) -> None:
     with pytest.raises(RankError, match="rank 4"):
         conversion_similarity(load_adapter(tmp_path / "lora"), "value", **settings)
 
@@ -207,7 +229,9 @@ def test_untrained_b_is_an_error_and_a_alone_still_works(tmp_path: Path) -> None
     assert list(conversion_similarity(adapter, "value", matrices=["A"], draws=0)) == ["A"]
 
 
-def test_singular_w0_is_an_error_under_stored_and_a_warning_under_consistent(tmp_path: Path) -> None:
+def test_singular_w0_is_an_error_under_stored_and_a_warning_under_consistent(
+    tmp_path: Path,
+) -> None:
     shape = BertLike()
     write_base(tmp_path / "base", shape)
     broken = dict(shape.base)
@@ -234,7 +258,9 @@ def test_another_models_shape_is_an_error(bert: BertLike, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("draws", [-1, 1])
-def test_draws_that_give_no_deviation_are_an_error(bert: BertLike, tmp_path: Path, draws: int) -> None:
+def test_draws_that_give_no_deviation_are_an_error(
+    bert: BertLike, tmp_path: Path, draws: int
+) -> None:
     with pytest.raises(LensError, match="draws"):
         conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=draws)
 
@@ -242,7 +268,8 @@ def test_draws_that_give_no_deviation_are_an_error(bert: BertLike, tmp_path: Pat
 def test_float32_agrees_to_its_precision(bert: BertLike, tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path / "lora")
     exact, single = (
-        conversion_similarity(adapter, "value", draws=0, dtype=dtype) for dtype in ("float64", "float32")
+        conversion_similarity(adapter, "value", draws=0, dtype=dtype)
+        for dtype in ("float64", "float32")
     )
     for matrix in exact:
         assert single[matrix].values.dtype == np.float64

@@ -29,7 +29,9 @@ def fails(result: Result, *words: str) -> None:
 
 
 def test_similarity_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
-    result = run("similarity", tmp_path / "lora", "--module", "value", "--rank", 4, "--json", "--draws", 7)
+    result = run(
+        "similarity", tmp_path / "lora", "--module", "value", "--rank", 4, "--json", "--draws", 7
+    )
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     expected = conversion_similarity(load_adapter(tmp_path / "lora"), "value", 4, draws=7)
@@ -54,10 +56,16 @@ def test_compare_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "other", BertLike(), seed=8)
     result = run("compare", tmp_path / "lora", tmp_path / "other", "--rank", 3, "--json")
     found = json.loads(result.stdout)
-    expected = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value", 3)
+    expected = compare(
+        load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value", 3
+    )
     assert (found["one"], found["other"]) == (str(tmp_path / "lora"), str(tmp_path / "other"))
     assert (found["module"], found["i"], found["j"], found["layers"]) == ("value", 3, 3, [0, 1, 2])
-    assert {m: v["side"] for m, v in found["matrices"].items()} == {"A": "right", "B": "left", "delta": "left"}
+    assert {m: v["side"] for m, v in found["matrices"].items()} == {
+        "A": "right",
+        "B": "left",
+        "delta": "left",
+    }
     for name, matrix in found["matrices"].items():
         np.testing.assert_allclose(matrix["phi"], expected[name].values)
         assert set(matrix["baseline"]) >= {"mean", "sd"}
@@ -124,7 +132,17 @@ def test_out_writes_every_form_whole(bert: BertLike, tmp_path: Path, command: st
 
 
 def test_json_with_notes_keeps_standard_output_clean(bert: BertLike, tmp_path: Path) -> None:
-    result = run("similarity", tmp_path / "lora", "--side", "right", "--json", "--draws", 2, "--out", tmp_path / "o")
+    result = run(
+        "similarity",
+        tmp_path / "lora",
+        "--side",
+        "right",
+        "--json",
+        "--draws",
+        2,
+        "--out",
+        tmp_path / "o",
+    )
     assert json.loads(result.stdout)["side"] == "right"
     assert "1 by construction" in result.stderr
 
@@ -140,7 +158,9 @@ def test_a_single_layer_has_no_mean_and_says_so(tmp_path: Path) -> None:
 
 
 def test_i_and_j_override_rank(bert: BertLike, tmp_path: Path) -> None:
-    found = json.loads(run("similarity", tmp_path / "lora", "--rank", 3, "--j", 2, "--json", "--draws", 2).stdout)
+    found = json.loads(
+        run("similarity", tmp_path / "lora", "--rank", 3, "--j", 2, "--json", "--draws", 2).stdout
+    )
     assert (found["i"], found["j"]) == (3, 2)
 
 
@@ -177,7 +197,9 @@ def test_a_failure_leaves_an_existing_folder_as_it_was(bert: BertLike, tmp_path:
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
 
-def test_an_output_folder_that_cannot_be_written_is_found_before_computing(bert: BertLike, tmp_path: Path) -> None:
+def test_an_output_folder_that_cannot_be_written_is_found_before_computing(
+    bert: BertLike, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     fails(run("similarity", tmp_path / "lora", "--out", tmp_path / "file" / "out"), "cannot write")
     fails(run("similarity", tmp_path / "lora", "--out", tmp_path / "file"), "cannot write")
@@ -190,7 +212,9 @@ def test_unknown_options_are_usage_errors(tmp_path: Path) -> None:
     assert run("frobnicate").exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["", "similarity", "compare", "inspect", "demo", "train", "export"])
+@pytest.mark.parametrize(
+    "command", ["", "similarity", "compare", "inspect", "demo", "train", "export"]
+)
 def test_help_teaches(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0

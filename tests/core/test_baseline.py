@@ -46,11 +46,19 @@ def test_grids_compare_layers_within_a_draw_and_a_layer_with_its_next_draw() -> 
     x = torch.randn(5, 3, 20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     u = orthonormal_basis(x, 2)
     grids = null_grids(u, u)
+
     def phi(a: torch.Tensor, b: torch.Tensor) -> float:
         return float((a.T @ b).square().sum() / 2)
+
     expected = np.array(
         [
-            [[phi(u[t, l], u[t, m]) if l != m else phi(u[t, l], u[(t + 1) % 5, l]) for m in range(3)] for l in range(3)]
+            [
+                [
+                    phi(u[t, l], u[t, m]) if l != m else phi(u[t, l], u[(t + 1) % 5, l])
+                    for m in range(3)
+                ]
+                for l in range(3)
+            ]
             for t in range(5)
         ]
     )

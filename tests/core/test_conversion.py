@@ -27,7 +27,9 @@ def test_equals_the_pseudo_inverse(rows: int, columns: int, convention: str) -> 
     a, b = rng.standard_normal((3, 4, columns)), rng.standard_normal((3, rows, 4))
     solver = factor(torch.from_numpy(w0), F64).solver
     inverse = np.linalg.pinv(w0)
-    expected_a = (inverse if convention == "stored" else inverse.transpose(0, 2, 1)) @ a.transpose(0, 2, 1)
+    expected_a = (inverse if convention == "stored" else inverse.transpose(0, 2, 1)) @ a.transpose(
+        0, 2, 1
+    )
     for got, expected in (
         (convert_a(solver, torch.from_numpy(a), convention), expected_a),
         (convert_b(solver, torch.from_numpy(b)), inverse @ b),
@@ -68,7 +70,9 @@ def test_rank_deficient_takes_the_moore_penrose_solution(rows: int, columns: int
     inverse = np.linalg.pinv(w0, rcond=1e-10)
     np.testing.assert_allclose(factored.solver.solve(torch.from_numpy(b)), inverse @ b, atol=1e-9)
     np.testing.assert_allclose(
-        factored.solver.solve_transposed(torch.from_numpy(a)), inverse.transpose(0, 2, 1) @ a, atol=1e-9
+        factored.solver.solve_transposed(torch.from_numpy(a)),
+        inverse.transpose(0, 2, 1) @ a,
+        atol=1e-9,
     )
 
 

@@ -20,7 +20,9 @@ def test_factored_svd_equals_the_dense_one(seed: int, rank: int) -> None:
     u, s, vh = product_svd(torch.from_numpy(b), torch.from_numpy(a))
     np.testing.assert_allclose((u * s[:, None]) @ vh, b @ a, atol=1e-11)
     np.testing.assert_allclose(s, np.linalg.svd(b @ a)[1][:, :rank], atol=1e-11)
-    np.testing.assert_allclose(product_singular_values(torch.from_numpy(b), torch.from_numpy(a)), s, atol=1e-11)
+    np.testing.assert_allclose(
+        product_singular_values(torch.from_numpy(b), torch.from_numpy(a)), s, atol=1e-11
+    )
     np.testing.assert_allclose(u.mT @ u, np.broadcast_to(np.eye(rank), (3, rank, rank)), atol=1e-12)
 
 

@@ -23,7 +23,9 @@ def draw(seed: int, *shape: int) -> np.ndarray:
 @pytest.fixture
 def unchecked_phi() -> Callable[..., object]:
     """`phi` as users have it, without the tests' run-time type checks before it."""
-    spec = importlib.util.spec_from_file_location("lora_lens.core.unchecked", lora_lens.core.subspace.__file__)
+    spec = importlib.util.spec_from_file_location(
+        "lora_lens.core.unchecked", lora_lens.core.subspace.__file__
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.phi

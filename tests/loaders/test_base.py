@@ -21,7 +21,9 @@ NAME = "encoder.layer.0.attention.self.value.weight"
 PATH = "bert.encoder.layer.0.attention.self.value"
 
 
-def shards(folder: Path, files: dict[str, dict[str, torch.Tensor]], ending: str = ".safetensors") -> None:
+def shards(
+    folder: Path, files: dict[str, dict[str, torch.Tensor]], ending: str = ".safetensors"
+) -> None:
     folder.mkdir()
     stem = "model" if ending == ".safetensors" else "pytorch_model"
     for file, tensors in files.items():
@@ -33,16 +35,28 @@ def shards(folder: Path, files: dict[str, dict[str, torch.Tensor]], ending: str 
 def test_single_file_shards_and_bin_give_the_same(tmp_path: Path) -> None:
     one, other = random(4, 4, seed=1), random(4, 4, seed=2)
     write_base(tmp_path / "single", BertLike(), {NAME: one, NAME.replace("0", "1"): other})
-    shards(tmp_path / "shards", {"a.safetensors": {NAME: one}, "b.safetensors": {NAME.replace("0", "1"): other}})
-    shards(tmp_path / "binary", {"a.bin": {NAME: one}, "b.bin": {NAME.replace("0", "1"): other}}, ".bin")
+    shards(
+        tmp_path / "shards",
+        {"a.safetensors": {NAME: one}, "b.safetensors": {NAME.replace("0", "1"): other}},
+    )
+    shards(
+        tmp_path / "binary",
+        {"a.bin": {NAME: one}, "b.bin": {NAME.replace("0", "1"): other}},
+        ".bin",
+    )
     (tmp_path / "old").mkdir()
-    torch.save({NAME: one}, tmp_path / "old" / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    torch.save(
+        {NAME: one}, tmp_path / "old" / "pytorch_model.bin", _use_new_zipfile_serialization=False
+    )
     for kind in ("single", "shards", "binary", "old"):
         assert torch.equal(open_base(str(tmp_path / kind)).weight(PATH), one)
 
 
 def test_only_the_shard_that_is_needed_is_read(tmp_path: Path) -> None:
-    shards(tmp_path / "shards", {"a.safetensors": {NAME: random(4, 4, seed=1)}, "b.safetensors": {"x": random(1, seed=1)}})
+    shards(
+        tmp_path / "shards",
+        {"a.safetensors": {NAME: random(4, 4, seed=1)}, "b.safetensors": {"x": random(1, seed=1)}},
+    )
     (tmp_path / "shards" / "b.safetensors").unlink()
     weights = open_base(str(tmp_path / "shards"))
     assert weights.weight(PATH).shape == (4, 4)
@@ -50,10 +64,14 @@ def test_only_the_shard_that_is_needed_is_read(tmp_path: Path) -> None:
         weights.tensors.get("x")
 
 
-@pytest.mark.parametrize("outside", ["../secret.safetensors", "/etc/passwd", "a/../../b", "C:\\weights", "..\\up"])
+@pytest.mark.parametrize(
+    "outside", ["../secret.safetensors", "/etc/passwd", "a/../../b", "C:\\weights", "..\\up"]
+)
 def test_an_index_that_leaves_its_folder_is_refused(tmp_path: Path, outside: str) -> None:
     (tmp_path / "base").mkdir()
-    (tmp_path / "base" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {NAME: outside}}))
+    (tmp_path / "base" / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {NAME: outside}})
+    )
     with pytest.raises(FileFormatError, match="outside its folder"):
         open_base(str(tmp_path / "base"))
 
@@ -72,7 +90,9 @@ class Malicious:
         return exec, ("import pathlib; pathlib.Path('owned').touch()",)
 
 
-def test_a_malicious_bin_is_refused_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malicious_bin_is_refused_and_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_lora(tmp_path / "lora", BertLike(), binary=True)
     torch.save({"x": Malicious()}, tmp_path / "lora" / "adapter_model.bin")
@@ -96,14 +116,18 @@ def test_a_corrupt_bin_is_an_error(tmp_path: Path, content: bytes) -> None:
         (torch.zeros(4), "1-dimensional"),
     ],
 )
-def test_weights_that_cannot_be_analysed_are_an_error(tmp_path: Path, w0: torch.Tensor, message: str) -> None:
+def test_weights_that_cannot_be_analysed_are_an_error(
+    tmp_path: Path, w0: torch.Tensor, message: str
+) -> None:
     write_base(tmp_path / "base", BertLike(), {NAME: w0})
     with pytest.raises(BaseModelError, match=message):
         open_base(str(tmp_path / "base")).weight(PATH)
 
 
 def test_a_missing_weight_says_what_there_is(tmp_path: Path) -> None:
-    write_base(tmp_path / "base", BertLike(), {"roberta.layers.0.value.weight": random(4, 4, seed=1)})
+    write_base(
+        tmp_path / "base", BertLike(), {"roberta.layers.0.value.weight": random(4, 4, seed=1)}
+    )
     with pytest.raises(BaseModelError, match="no weight of bert.*it has roberta"):
         open_base(str(tmp_path / "base")).weight(PATH)
 
@@ -137,12 +161,16 @@ def test_conv1d_by_fan_in_fan_out_where_the_model_type_is_unknown(tmp_path: Path
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
-def similarity(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def similarity(
+    tmp_path: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, since huggingface_hub reads its settings once."""
     return subprocess.run(
         [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity"]
         + [str(tmp_path / "lora"), "--json", "--draws", "0", *arguments],
-        env=os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"} | environment,
+        env=os.environ
+        | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+        | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -185,7 +213,9 @@ def hub(tmp_path: Path) -> Iterator[LocalHub]:
             file = files / name
             if repo != "/some/bert" or not file.is_file():
                 self.send_response(404)
-                self.send_header("X-Error-Code", "EntryNotFound" if repo == "/some/bert" else "RepoNotFound")
+                self.send_header(
+                    "X-Error-Code", "EntryNotFound" if repo == "/some/bert" else "RepoNotFound"
+                )
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
@@ -219,7 +249,9 @@ def test_a_base_that_the_user_names_is_downloaded_once(tmp_path: Path, hub: Loca
     assert not any(path.endswith("/model.safetensors") for path in hub.asked)
 
 
-def test_a_base_that_only_the_adapter_names_is_never_downloaded(tmp_path: Path, hub: LocalHub) -> None:
+def test_a_base_that_only_the_adapter_names_is_never_downloaded(
+    tmp_path: Path, hub: LocalHub
+) -> None:
     write_lora(tmp_path / "lora", BertLike(), base="some/bert")
     done = similarity(tmp_path, **hub.environment)
     assert (done.returncode, done.stdout, hub.asked) == (1, "", [])

@@ -11,14 +11,23 @@ from lora_lens.errors import AdapterError, BaseModelError
 ONE = 1e-5  # θ and W0 are stored in float32
 
 
-def write_ours(folder: Path, shape: BertLike, convention: str, **config: object) -> dict[str, torch.Tensor]:
+def write_ours(
+    folder: Path, shape: BertLike, convention: str, **config: object
+) -> dict[str, torch.Tensor]:
     tensors = {
         f"{module}.theta_{factor}": random(shape.width, shape.rank, seed=40 + k)
         for k, (module, factor) in enumerate((m, f) for m in shape.modules for f in "AB")
     }
-    write_tensors(folder, tensors | {"base_model.model.classifier.weight": random(2, shape.width, seed=9)})
+    write_tensors(
+        folder, tensors | {"base_model.model.classifier.weight": random(2, shape.width, seed=9)}
+    )
     modules = {m: [f"bert.{shape.path(k, m)}" for k in range(shape.layers)] for m in shape.modules}
-    settings = {"peft_type": "CONDLORA", "convention": convention, "condlora_modules": modules, "r": shape.rank}
+    settings = {
+        "peft_type": "CONDLORA",
+        "convention": convention,
+        "condlora_modules": modules,
+        "r": shape.rank,
+    }
     write_config(folder, base=str(folder.parent / "base"), **(settings | config))
     return tensors
 
@@ -66,7 +75,9 @@ def test_every_layer_is_alike_under_its_own_convention(tmp_path: Path, conventio
             for grid in result.values():
                 np.testing.assert_allclose(grid.values, 1, atol=ONE)
     other = "stored" if convention == "consistent" else "consistent"
-    result = conversion_similarity(load_adapter(tmp_path / "cond"), "value", convention=other, draws=0)
+    result = conversion_similarity(
+        load_adapter(tmp_path / "cond"), "value", convention=other, draws=0
+    )
     assert result["A"].mean < 0.9
     assert "trained under the convention" in result.notes[0]
 
@@ -106,7 +117,9 @@ def test_layers_to_transform_is_kept(tmp_path: Path) -> None:
         ({"base_model_name_or_path": None}, "pass --base"),
     ],
 )
-def test_incomplete_configurations_are_an_error(tmp_path: Path, config: dict[str, object], message: str) -> None:
+def test_incomplete_configurations_are_an_error(
+    tmp_path: Path, config: dict[str, object], message: str
+) -> None:
     shape = BertLike()
     write_base(tmp_path / "base", shape)
     write_ours(tmp_path / "cond", shape, "consistent")

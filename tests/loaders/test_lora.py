@@ -15,7 +15,11 @@ def test_factors_are_those_of_the_file(tmp_path: Path, binary: bool) -> None:
     shape = BertLike()
     write_lora(tmp_path / "lora", shape, base="some/base", binary=binary)
     adapter = load_adapter(tmp_path / "lora")
-    assert (adapter.method, adapter.base_model, list(adapter.modules)) == ("lora", "some/base", ["query", "value"])
+    assert (adapter.method, adapter.base_model, list(adapter.modules)) == (
+        "lora",
+        "some/base",
+        ["query", "value"],
+    )
     value = adapter.modules["value"]
     assert (value.layers, value.ranks) == ((0, 1, 2), (4, 4, 4))
     for k, name in enumerate(value.names):
@@ -40,7 +44,12 @@ def test_scaling_follows_pefts_patterns(tmp_path: Path) -> None:
 
 def test_padding_of_mixed_ranks_leaves_the_product(tmp_path: Path) -> None:
     shape = BertLike(modules=("value",))
-    write_lora(tmp_path / "lora", shape, ranks={"1.value": 2}, config={"rank_pattern": {"1.attention.self.value": 2}})
+    write_lora(
+        tmp_path / "lora",
+        shape,
+        ranks={"1.value": 2},
+        config={"rank_pattern": {"1.attention.self.value": 2}},
+    )
     value = load_adapter(tmp_path / "lora").modules["value"]
     name = f"base_model.model.{value.names[1]}"
     product = shape.adapter[f"{name}.lora_B.weight"] @ shape.adapter[f"{name}.lora_A.weight"]
@@ -73,7 +82,14 @@ def test_every_tensor_is_analysed_or_left_out_with_why(tmp_path: Path) -> None:
     assert analysed | set(adapter.left_out) == set(shape.adapter)
     assert not analysed & set(adapter.left_out)
     reasons = " ".join(adapter.left_out.values())
-    for word in ("modules_to_save", "embedding", "lora_bias", "frozen base", "numbered layers", "convolution"):
+    for word in (
+        "modules_to_save",
+        "embedding",
+        "lora_bias",
+        "frozen base",
+        "numbered layers",
+        "convolution",
+    ):
         assert word in reasons
 
 
@@ -107,7 +123,10 @@ def test_gpt2_fused_attention_is_split_and_conv1d_turned(tmp_path: Path) -> None
         rows = slice(k * width, (k + 1) * width)
         factors = loaded.modules[module]
         assert torch.equal(weights.stack(factors)[1], base["h.1.attn.c_attn.weight"].T[rows])
-        assert torch.equal(factors.b[1], adapter["base_model.model.transformer.h.1.attn.c_attn.lora_B.weight"][rows])
+        assert torch.equal(
+            factors.b[1],
+            adapter["base_model.model.transformer.h.1.attn.c_attn.lora_B.weight"][rows],
+        )
     assert torch.equal(weights.stack(loaded.modules["c_proj"])[0], base["h.0.attn.c_proj.weight"].T)
     assert conversion_similarity(loaded, "value", draws=2).layers == (0, 1)
 
@@ -144,7 +163,9 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
         ({"lora_alpha": "eight"}, "expected a number"),
     ],
 )
-def test_what_would_be_misread_is_refused(tmp_path: Path, config: dict[str, object], message: str) -> None:
+def test_what_would_be_misread_is_refused(
+    tmp_path: Path, config: dict[str, object], message: str
+) -> None:
     shape = BertLike()
     write_lora(tmp_path / "lora", shape)
     write_config(tmp_path / "lora", base=None, **({"r": 4} | config))
@@ -180,7 +201,9 @@ def one_layer(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
         ),
     ],
 )  # fmt: skip
-def test_bad_factors_are_an_error(tmp_path: Path, tensors: dict[str, torch.Tensor], message: str) -> None:
+def test_bad_factors_are_an_error(
+    tmp_path: Path, tensors: dict[str, torch.Tensor], message: str
+) -> None:
     write_tensors(tmp_path / "lora", tensors)
     write_config(tmp_path / "lora", base=None, r=4)
     with pytest.raises(AdapterError, match=message):

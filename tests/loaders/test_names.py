@@ -4,7 +4,11 @@ from lora_lens.errors import ModuleLookupError
 from lora_lens.loaders.names import find_module, match_in_base, short_names, split_layer
 
 BERT = "bert.encoder.layer.*."
-T5 = ["encoder.block.*.layer.0.SelfAttention.q", "decoder.block.*.layer.0.SelfAttention.q", "decoder.block.*.layer.1.EncDecAttention.q"]
+T5 = [
+    "encoder.block.*.layer.0.SelfAttention.q",
+    "decoder.block.*.layer.0.SelfAttention.q",
+    "decoder.block.*.layer.1.EncDecAttention.q",
+]
 
 
 @pytest.mark.parametrize(
@@ -13,7 +17,10 @@ T5 = ["encoder.block.*.layer.0.SelfAttention.q", "decoder.block.*.layer.0.SelfAt
         ("bert.encoder.layer.3.attention.self.query", (BERT + "attention.self.query", 3)),
         ("model.layers.31.self_attn.v_proj", ("model.layers.*.self_attn.v_proj", 31)),
         ("transformer.h.0.attn.c_attn", ("transformer.h.*.attn.c_attn", 0)),
-        ("decoder.block.2.layer.1.EncDecAttention.k", ("decoder.block.*.layer.1.EncDecAttention.k", 2)),
+        (
+            "decoder.block.2.layer.1.EncDecAttention.k",
+            ("decoder.block.*.layer.1.EncDecAttention.k", 2),
+        ),
         ("lm_head", None),
         ("bert.pooler.dense", None),
     ],
@@ -24,7 +31,11 @@ def test_layer_of_a_path(path: str, expected: tuple[str, int] | None) -> None:
 
 def test_short_names_are_the_shortest_that_tell_modules_apart() -> None:
     dense = [BERT + "attention.output.dense", BERT + "intermediate.dense", BERT + "output.dense"]
-    assert list(short_names(dense).values()) == ["attention.output.dense", "intermediate.dense", "output.dense"]
+    assert list(short_names(dense).values()) == [
+        "attention.output.dense",
+        "intermediate.dense",
+        "output.dense",
+    ]
     assert short_names([BERT + "attention.self.query"])[BERT + "attention.self.query"] == "query"
 
 

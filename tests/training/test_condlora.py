@@ -23,7 +23,12 @@ CLOSE = 1e-5
 
 def tiny_bert(**changes: float) -> BertForSequenceClassification:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+    }
     # Weights of the size that trained models have; with 0.02 the adapter would hardly show.
     sizes |= {"initializer_range": 0.2}
     return BertForSequenceClassification(BertConfig(vocab_size=50, **(sizes | changes)))
@@ -31,7 +36,15 @@ def tiny_bert(**changes: float) -> BertForSequenceClassification:
 
 def tiny_gpt2() -> GPT2ForSequenceClassification:
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4, n_positions=16, pad_token_id=0, initializer_range=0.2)
+    config = GPT2Config(
+        vocab_size=50,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        n_positions=16,
+        pad_token_id=0,
+        initializer_range=0.2,
+    )
     return GPT2ForSequenceClassification(config)
 
 
@@ -63,9 +76,9 @@ def test_parameters_of_a_roberta_base_are_the_papers(convention: str) -> None:
     thetas = [p for name, p in cond.named_parameters() if p.requires_grad and "theta" in name]
     assert sum(p.numel() for p in thetas) == 24_576
     assert len(thetas) == 4
-    assert {name for name, p in cond.named_parameters() if p.requires_grad and "theta" not in name} == {
-        name for name, _ in cond.named_parameters() if "modules_to_save" in name
-    }
+    assert {
+        name for name, p in cond.named_parameters() if p.requires_grad and "theta" not in name
+    } == {name for name, _ in cond.named_parameters() if "modules_to_save" in name}
 
 
 @pytest.mark.parametrize("convention", ["stored", "consistent"])
@@ -147,7 +160,9 @@ def test_save_load_and_export_give_the_same_logits(tmp_path: Path, convention: s
 
     for folder in ("cond", "plain"):
         adapter = load_adapter(tmp_path / folder, tmp_path / "base")
-        for grid in conversion_similarity(adapter, "value", convention=convention, draws=0).values():
+        for grid in conversion_similarity(
+            adapter, "value", convention=convention, draws=0
+        ).values():
             np.testing.assert_allclose(grid.values, 1, atol=CLOSE)
 
 
@@ -166,7 +181,9 @@ def test_rectangular_and_conv1d_layers_under_consistent(tmp_path: Path) -> None:
     for make, target in ((tiny_bert, ["intermediate.dense"]), (tiny_gpt2, ["c_attn"])):
         base = tmp_path / target[0]
         make().save_pretrained(base / "base")
-        model = trained_looking(wrapped(make(), target_modules=target, fan_in_fan_out=make is tiny_gpt2))
+        model = trained_looking(
+            wrapped(make(), target_modules=target, fan_in_fan_out=make is tiny_gpt2)
+        )
         expected = logits(model)
         model.save_pretrained(str(base / "cond"))
         export_lora(base / "cond", base / "plain", base / "base")
@@ -177,7 +194,9 @@ def test_rectangular_and_conv1d_layers_under_consistent(tmp_path: Path) -> None:
 def test_shapes_that_differ_between_layers_are_an_error_that_names_them() -> None:
     model = tiny_bert()
     model.bert.encoder.layer[2].attention.self.query = nn.Linear(32, 16)
-    with pytest.raises(AdapterError, match=r"layer.0.attention.self.query \(32, 32\).*layer.2.*\(16, 32\)"):
+    with pytest.raises(
+        AdapterError, match=r"layer.0.attention.self.query \(32, 32\).*layer.2.*\(16, 32\)"
+    ):
         wrapped(model, target_modules=["query"])
 
 

@@ -2,11 +2,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glue_folder import write_rte
 from confusion import slow_matthews
+from glue_folder import write_rte
 
 from lora_lens.errors import DataError
-from lora_lens.training.glue import TASKS, Example, accuracy, load_task, majority_score, matthews, pearson
+from lora_lens.training.glue import (
+    TASKS,
+    Example,
+    accuracy,
+    load_task,
+    majority_score,
+    matthews,
+    pearson,
+)
 
 
 def test_the_papers_split(tmp_path: Path) -> None:
@@ -28,7 +36,10 @@ def test_marks_line_ends_and_missing_headers(tmp_path: Path) -> None:
         for part in ("train", "dev"):
             (tmp_path / folder / f"{part}.tsv").write_text(text, newline="")
     assert load_task("mrpc", tmp_path).test == [Example("one", "other", 1)]
-    assert load_task("cola", tmp_path).test == [Example("First sentence.", None, 1), Example("Second one.", None, 0)]
+    assert load_task("cola", tmp_path).test == [
+        Example("First sentence.", None, 1),
+        Example("Second one.", None, 0),
+    ]
     assert load_task("stsb", tmp_path).test == [Example("a", "b", 3.8)]
 
 
@@ -38,8 +49,14 @@ def test_marks_line_ends_and_missing_headers(tmp_path: Path) -> None:
         ("index\tsentence1\tlabel\n", r"no column 'sentence2'; it has: index, sentence1, label"),
         ("index\tsentence1\tsentence2\tlabel\n", "holds no rows"),
         ("", "no column"),
-        ("index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\n", r"dev.tsv, row 3: 3 cells, expected 4"),
-        ("index\tsentence1\tsentence2\tlabel\n0\ta\tb\tperhaps\n", r"row 2: the label is 'perhaps', expected one of"),
+        (
+            "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\ta\tb\n",
+            r"dev.tsv, row 3: 3 cells, expected 4",
+        ),
+        (
+            "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tperhaps\n",
+            r"row 2: the label is 'perhaps', expected one of",
+        ),
     ],
 )
 def test_bad_files_name_the_row(tmp_path: Path, text: str, message: str) -> None:
@@ -67,7 +84,9 @@ def test_scores_that_are_no_numbers(tmp_path: Path) -> None:
 def test_metrics_against_their_definitions() -> None:
     rng = np.random.default_rng(0)
     logits, labels = rng.standard_normal((50, 2)), rng.integers(0, 2, 50)
-    assert accuracy(logits, labels) == np.mean([row.argmax() == label for row, label in zip(logits, labels, strict=True)])
+    assert accuracy(logits, labels) == np.mean(
+        [row.argmax() == label for row, label in zip(logits, labels, strict=True)]
+    )
     assert matthews(logits, labels) == pytest.approx(slow_matthews(logits.argmax(1), labels))
     scores, truth = rng.standard_normal((50, 1)), rng.standard_normal(50)
     assert pearson(scores, truth) == pytest.approx(np.corrcoef(scores[:, 0], truth)[0, 1])

@@ -25,7 +25,14 @@ BASE = str(local_folder(DEMO_BASE))
 
 
 def settings(data: Path, method: str, **changes: object) -> RunSettings:
-    small = {"task": "rte", "base": DEMO_BASE, "data": str(data), "epochs": 2, "max_length": 32, "learning_rate": 2e-3}
+    small = {
+        "task": "rte",
+        "base": DEMO_BASE,
+        "data": str(data),
+        "epochs": 2,
+        "max_length": 32,
+        "learning_rate": 2e-3,
+    }
     return RunSettings(method=method, **(small | changes))
 
 
@@ -55,7 +62,11 @@ def test_the_adapter_and_its_record(runs: Path, method: str, parameters: int) ->
     assert record["development_score"] == max(row["development_score"] for row in record["history"])
     assert set(record["data_sha256"]) == {"train.tsv", "dev.tsv"}
     adapter = load_adapter(runs / method)
-    assert (adapter.method, adapter.base_model, adapter.trainable_parameters) == (method, DEMO_BASE, parameters)
+    assert (adapter.method, adapter.base_model, adapter.trainable_parameters) == (
+        method,
+        DEMO_BASE,
+        parameters,
+    )
     for reason in adapter.left_out.values():
         assert "modules_to_save" in reason
 
@@ -79,7 +90,10 @@ def test_stock_peft_gives_the_recorded_test_score(runs: Path, method: str, tmp_p
     tokenizer = AutoTokenizer.from_pretrained(BASE)
     test = load_task("rte", runs / "glue").test
     batch = tokenizer(
-        [example.first for example in test], [example.second for example in test], padding=True, return_tensors="pt"
+        [example.first for example in test],
+        [example.second for example in test],
+        padding=True,
+        return_tensors="pt",
     )
     with torch.no_grad():
         predicted = model(**batch).logits.argmax(-1)
@@ -90,7 +104,10 @@ def test_stock_peft_gives_the_recorded_test_score(runs: Path, method: str, tmp_p
 
 def test_the_same_seed_gives_the_same_bits(runs: Path, tmp_path: Path) -> None:
     train(settings(runs / "glue", "condlora"), tmp_path / "again", use_cpu=True)
-    one, again = (load_file(folder / "adapter_model.safetensors") for folder in (runs / "condlora", tmp_path / "again"))
+    one, again = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (runs / "condlora", tmp_path / "again")
+    )
     assert all(torch.equal(one[name], again[name]) for name in one)
 
 
@@ -136,7 +153,9 @@ def test_errors_leave_nothing(runs: Path, tmp_path: Path) -> None:
         (["--task", "rte", "--data", str(runs / "glue"), "--base", str(tmp_path)], "base"),
     ):
         base = [] if "--base" in arguments else ["--base", DEMO_BASE]
-        result = CliRunner().invoke(app, ["train", *arguments, *base, "--cpu", "--out", str(tmp_path / "out")])
+        result = CliRunner().invoke(
+            app, ["train", *arguments, *base, "--cpu", "--out", str(tmp_path / "out")]
+        )
         assert result.exit_code == 1, result.output
         assert word in result.stderr
         assert result.stderr.count("\n") == 1

@@ -1,0 +1,106 @@
+"""Bases of conversion matrices, and of the same matrices with Gaussian factors in A's and B's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..adapter import ModuleFactors
+from ..core.baseline import gaussian_factors
+from ..core.conversion import Convention, Solver, convert_a
+from ..core.spectrum import product_svd
+from ..core.subspace import Side, orthonormal_basis
+from .selection import Where
+
+Matrix = Literal["A", "B", "BA"]
+MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every chunk of layers is asked for."""
+
+    factors: ModuleFactors
+    matrices: Sequence[Matrix]
+    i: int
+    j: int
+    side: Side
+    convention: Convention
+    draws: int
+
+    @property
+    def width(self) -> int:
+        """Basis vectors to keep: the first i and the first j of them are used."""
+        return max(self.i, self.j)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the singular vectors matters: not where all of them are used."""
+        return {self.i, self.j, *self.factors.ranks} != {self.width}
+
+
+def conversion_bases(plan: Plan, solver: Solver, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """(layer, d, width) bases of the conversion matrices of A, B and BA."""
+    bases: dict[str, Tensor] = {}
+    if "A" in plan.matrices:
+        bases["A"] = _basis(plan, convert_a(solver, a, plan.convention))
+    if "B" in plan.matrices or "BA" in plan.matrices:
+        converted = solver.solve(b)
+        if "B" in plan.matrices:
+            bases["B"] = _basis(plan, converted)
+        if "BA" in plan.matrices:
+            bases["BA"] = _product_basis(plan, converted, a)
+    return bases
+
+
+def _basis(plan: Plan, x: Tensor) -> Tensor:
+    return orthonormal_basis(x if plan.side == "left" else x.mT, plan.width, ordered=plan.ordered)
+
+
+def _product_basis(plan: Plan, b: Tensor, a: Tensor) -> Tensor:
+    if not plan.ordered:  # all singular vectors: the span is the outer factor's own
+        return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
+    svd = product_svd(b, a)
+    return (svd.u if plan.side == "left" else svd.vh.mT)[..., : plan.width]
+
+
+def null_bases(
+    plan: Plan,
+    solver: Solver,
+    ranks: Sequence[int],
+    generator: torch.Generator,
+    where: Where,
+) -> dict[str, Tensor]:
+    """(layer, draw, d, width) bases of the same matrices with Gaussian factors in place of A and B."""
+    rows, columns = plan.factors.out_features, plan.factors.in_features
+    rank, draws = max(plan.factors.ranks), plan.draws
+
+    def gaussians(size: int) -> Tensor:
+        """(layer, size, draw, rank), zero beyond each layer's own rank, as its factor is."""
+        drawn = torch.stack([gaussian_factors(draws, size, rank, generator) for _ in ranks])
+        keep = torch.tensor([[column < own for column in range(rank)] for own in ranks])
+        return where.take(drawn.unflatten(-1, (draws, rank)) * keep[:, None, None, :])
+
+    def converted(solve: Callable[[Tensor], Tensor], size: int) -> Tensor:
+        return solve(gaussians(size).flatten(-2)).unflatten(-1, (draws, rank)).transpose(-3, -2)
+
+    nulls: dict[str, Tensor] = {}
+    forward = converted(solver.solve, rows)
+    if "B" in plan.matrices:
+        nulls["B"] = _basis(plan, forward)
+    if "A" in plan.matrices and plan.convention == "stored":
+        # The same null as B's: W0 X = G either way.
+        nulls["A"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
+    elif "A" in plan.matrices:
+        nulls["A"] = _basis(plan, converted(solver.solve_transposed, columns))
+    if "BA" in plan.matrices:
+        if plan.side == "left" and not plan.ordered:  # the span of W0⁻¹GH is that of W0⁻¹G
+            nulls["BA"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
+        else:
+            factor_a = gaussians(columns).permute(0, 2, 3, 1)
+            nulls["BA"] = _product_basis(plan, forward, factor_a)
+    return nulls

@@ -1,0 +1,16 @@
+"""Labelled numbers: every value with its layers, module, matrix, side, i, j, convention and baselines."""
+
+from .baseline import Baseline
+from .comparison import ComparisonResult, LayerSeries
+from .inventory import Inventory, LayerSummary
+from .similarity import LayerGrid, SimilarityResult
+
+__all__ = [
+    "Baseline",
+    "ComparisonResult",
+    "Inventory",
+    "LayerGrid",
+    "LayerSeries",
+    "LayerSummary",
+    "SimilarityResult",
+]

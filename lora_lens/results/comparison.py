@@ -1,0 +1,102 @@
+"""φ between two adapters: one series a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .baseline import Baseline
+from .forms import Array, Row, frame, html_table, plain
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True)
+class LayerSeries:
+    """φ between two adapters' matrices, layer by layer.
+
+    Attributes:
+        matrix: ``A``, ``B`` or ``delta`` (ΔW).
+        side: Right for A, left for B and ΔW (Table 3).
+        values: (layer,) φ.
+        baseline: The Gaussian one, in closed form; its `mean_sd` is that of the mean over the layers.
+    """
+
+    matrix: str
+    side: str
+    layers: tuple[int, ...]
+    values: Array
+    baseline: Baseline
+
+    @property
+    def mean(self) -> float:
+        """Mean φ over the layers."""
+        return float(self.values.mean())
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "side": self.side,
+            "phi": plain(self.values),
+            "mean": plain(self.mean),
+            "baseline": self.baseline.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class ComparisonResult(Mapping[str, LayerSeries]):
+    """Do two adapters span alike? Table 3's form; ``result["delta"]`` is ΔW's row."""
+
+    one: str
+    other: str
+    module: str
+    i: int
+    j: int
+    layers: tuple[int, ...]
+    series: Mapping[str, LayerSeries]
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, matrix: str) -> LayerSeries:
+        return self.series[matrix]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def rows(self) -> list[Row]:
+        """One row a layer and matrix."""
+        return [
+            {
+                "module": self.module, "matrix": matrix, "side": series.side, "i": self.i,
+                "j": self.j, "layer": layer, "phi": float(value),
+                "gaussian_mean": series.baseline.mean, "gaussian_sd": series.baseline.sd,
+            }
+            for matrix, series in self.series.items()
+            for layer, value in zip(self.layers, series.values, strict=True)
+        ]  # fmt: skip
+
+    def to_frame(self) -> DataFrame:
+        """`rows` as a pandas DataFrame."""
+        return frame(self.rows())
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "one": self.one,
+            "other": self.other,
+            "module": self.module,
+            "i": self.i,
+            "j": self.j,
+            "layers": list(self.layers),
+            "matrices": {matrix: series.to_dict() for matrix, series in self.series.items()},
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        title = f"φ of {self.one} against {self.other}, {self.module}, i={self.i}, j={self.j}"
+        body = [[name, *series.values] for name, series in self.series.items()]
+        return html_table(title, ["layer", *self.layers], body, shaded=True)

@@ -1,0 +1,153 @@
+"""φ between layers: one grid a matrix, with its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .baseline import Baseline
+from .forms import Array, Row, frame, html_table, plain
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True)
+class LayerGrid:
+    """φ between the conversion matrices of every two layers, with its baselines.
+
+    Attributes:
+        matrix: ``A``, ``B`` or ``BA``.
+        module, side, i, j, convention: What was compared, and how.
+        layers: Layer numbers of the rows and columns, as in the checkpoint.
+        values: (layer, layer) φ(row's matrix, column's matrix, i, j).
+        baselines: ``gaussian`` and, where it was drawn, ``propagated``.
+    """
+
+    matrix: str
+    module: str
+    side: str
+    i: int
+    j: int
+    convention: str
+    layers: tuple[int, ...]
+    values: Array
+    baselines: Mapping[str, Baseline]
+
+    @property
+    def mean(self) -> float:
+        """Mean φ off the diagonal; NaN for a single layer."""
+        return off_diagonal_mean(self.values)
+
+    def baseline_mean(self, name: str) -> float:
+        """A baseline's mean over the same cells as `mean`."""
+        return off_diagonal_mean(self.baselines[name].grid(len(self.layers)))
+
+    def rows(self) -> list[Row]:
+        """One row a cell: the tidy form."""
+        grids = {name: b.grid(len(self.layers)) for name, b in self.baselines.items()}
+        deviations = {name: b.sd_grid(len(self.layers)) for name, b in self.baselines.items()}
+        labels = {
+            "module": self.module, "matrix": self.matrix, "side": self.side, "i": self.i,
+            "j": self.j, "convention": self.convention,
+        }  # fmt: skip
+        return [
+            labels
+            | {"layer": one, "other_layer": other, "phi": float(self.values[x, y])}
+            | {f"{name}_mean": float(grid[x, y]) for name, grid in grids.items()}
+            | {f"{name}_sd": float(grid[x, y]) for name, grid in deviations.items()}
+            for x, one in enumerate(self.layers)
+            for y, other in enumerate(self.layers)
+        ]
+
+    def to_frame(self) -> DataFrame:
+        """`rows` as a pandas DataFrame."""
+        return frame(self.rows())
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "phi": plain(self.values),
+            "mean": plain(self.mean),
+            "baselines": {name: b.to_dict() for name, b in self.baselines.items()},
+        }
+
+    def _repr_html_(self) -> str:
+        title = (
+            f"φ of {self.matrix} conversions, {self.module}, {self.side}, i={self.i}, j={self.j}"
+        )
+        head = ["", *self.layers]
+        body = [[layer, *row] for layer, row in zip(self.layers, self.values, strict=True)]
+        return html_table(title, head, body, shaded=True)
+
+
+@dataclass(frozen=True)
+class SimilarityResult(Mapping[str, LayerGrid]):
+    """Are the conversion matrices alike across layers? ``result["A"]`` is A's grid.
+
+    Attributes:
+        adapter, base, method, module, side, i, j, convention: What was analysed, and how.
+        layers: Layer numbers.
+        condition_number: σ_max/σ_min of each layer's W0; inf where it is rank-deficient.
+        grids: Matrix to grid.
+        notes: What a reader should know beside the numbers, a sentence each.
+    """
+
+    adapter: str
+    base: str
+    method: str
+    module: str
+    side: str
+    i: int
+    j: int
+    convention: str
+    layers: tuple[int, ...]
+    condition_number: tuple[float, ...]
+    grids: Mapping[str, LayerGrid]
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, matrix: str) -> LayerGrid:
+        return self.grids[matrix]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.grids)
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    def rows(self) -> list[Row]:
+        """One row a cell of every grid."""
+        return [row for grid in self.grids.values() for row in grid.rows()]
+
+    def to_frame(self) -> DataFrame:
+        """`rows` as a pandas DataFrame."""
+        return frame(self.rows())
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "adapter": self.adapter,
+            "base": self.base,
+            "method": self.method,
+            "module": self.module,
+            "side": self.side,
+            "i": self.i,
+            "j": self.j,
+            "convention": self.convention,
+            "layers": list(self.layers),
+            "condition_number": [plain(number) for number in self.condition_number],
+            "matrices": {matrix: grid.to_dict() for matrix, grid in self.grids.items()},
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        return "".join(grid._repr_html_() for grid in self.grids.values())
+
+
+def off_diagonal_mean(values: Array) -> float:
+    """Mean of a square grid off its diagonal; NaN where there is nothing off it."""
+    off = ~np.eye(len(values), dtype=bool)
+    return float(values[off].mean()) if off.any() else float("nan")
