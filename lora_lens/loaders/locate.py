@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 from ..errors import BaseModelError
@@ -67,7 +68,9 @@ def hub_file(base: str, name: str, *, download: bool) -> Path | None:
         raise BaseModelError(f"base model {base!r} cannot be had from the hub: {reason}") from error
 
 
+@cache
 def _demo_folder() -> Path | None:
+    """The folder in the package of the extra ``demo``, its weights checked once a process."""
     found = importlib.util.find_spec(_DEMO_PACKAGE)
     if found is None or not found.submodule_search_locations:
         return None

@@ -35,5 +35,5 @@ class Baseline:
 
     def to_dict(self) -> Row:
         """For JSON: mean, sd, mean_sd and, for a sampled one, draws."""
-        plain = {name: plain(getattr(self, name)) for name in ("mean", "sd", "mean_sd")}
-        return plain if self.draws is None else plain | {"draws": self.draws}
+        numbers = {name: plain(getattr(self, name)) for name in ("mean", "sd", "mean_sd")}
+        return numbers if self.draws is None else numbers | {"draws": self.draws}

@@ -1,0 +1,137 @@
+"""The bundled adapters: real, as their card says, and analysed offline."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from slow_routes import slow_conversions, slow_grid
+from typer.testing import CliRunner
+
+from lora_lens import conversion_similarity, demo_adapter, load_adapter, open_base
+from lora_lens.cli import app
+from lora_lens.errors import BaseModelError
+from lora_lens.loaders import locate
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """Look for the extra anew, and again afterwards."""
+    locate._demo_folder.cache_clear()
+    yield
+    locate._demo_folder.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("demo") / "out"
+    result = CliRunner().invoke(app, ["demo", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+@pytest.mark.parametrize("module", ["query", "value"])
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+def test_equals_the_released_algorithm_in_float64(method: str, module: str, convention: str) -> None:
+    adapter = load_adapter(demo_adapter(method))
+    factors = adapter.modules[module]
+    w0 = open_base(adapter.base_model).stack(factors).double().numpy()
+    a, b = factors.a.double().numpy(), factors.b.double().numpy()
+    conversions = [slow_conversions(*layer, convention) for layer in zip(w0, a, b, strict=True)]
+    for side in ("left", "right"):
+        result = conversion_similarity(adapter, module, 8, side=side, convention=convention, draws=0)
+        for matrix, grid in result.items():
+            expected = slow_grid([found[matrix] for found in conversions], 8, 8, side)
+            np.testing.assert_allclose(grid.values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("module", ["query", "value"])
+def test_condlora_is_alike_in_all_layers(module: str) -> None:
+    adapter = load_adapter(demo_adapter("condlora"))
+    for grid in conversion_similarity(adapter, module, convention="consistent", draws=0).values():
+        np.testing.assert_allclose(grid.values, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "convention", "mean", "worst"),
+    [("query", "stored", 0.027, 0.039), ("value", "stored", 0.056, 0.10), ("query", "consistent", 0.019, None), ("value", "consistent", 0.020, None)],
+)  # fmt: skip
+def test_propagated_baseline_of_the_real_base(module: str, convention: str, mean: float, worst: float | None) -> None:
+    """Known answers, measured independently on all-MiniLM-L6-v2 (to their two or three digits)."""
+    adapter = load_adapter(demo_adapter("lora"))
+    result = conversion_similarity(adapter, module, 8, convention=convention, draws=200)
+    grid = result["A" if convention == "consistent" else "B"]
+    propagated = grid.baselines["propagated"]
+    assert grid.baseline_mean("propagated") == pytest.approx(mean, abs=0.0012)
+    if worst is not None:
+        off = propagated.mean[~np.eye(6, dtype=bool)]
+        assert off.max() == pytest.approx(worst, abs=0.006)
+    assert grid.baselines["gaussian"].mean == pytest.approx(0.0208, abs=5e-5)
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_it_really_learned_and_says_how(method: str) -> None:
+    record = json.loads((demo_adapter(method) / "run.json").read_text())
+    assert record["metric"] == "pearson"
+    assert record["majority_score"] == 0
+    assert record["test_score"] > 0.8
+    assert record["settings"]["method"] == method
+    card = (demo_adapter(method).parent / "CARD.md").read_text()
+    assert f"{record['test_score']:.4f}" in card
+    assert f"{record['development_score']:.4f}" in card
+    assert record["command"] in card
+
+
+def test_demo_writes_figures_and_tables_and_says_what_is_seen(demo: tuple[Path, str]) -> None:
+    out, printed = demo
+    names = {path.name for path in out.iterdir()}
+    for module in ("query", "value"):
+        for stem in ("lora-stored-similarity", "condlora-stored-similarity", "condlora-consistent-similarity", "compare"):
+            for ending in ("png", "svg", "csv", "json", "md", "tex"):
+                assert f"{stem}-{module}.{ending}" in names
+    assert {"lora-inspect.png", "condlora-inspect.csv", "seen.md"} <= names
+    seen = (out / "seen.md").read_text().splitlines()
+    assert len(seen) == 3 * 2 * 3 + 2 * 3
+    flat = " ".join(printed.split())
+    for line in seen:
+        assert line.removeprefix("- ") in flat
+    assert sum("as one shared θ makes it" in line for line in seen) >= 6
+
+
+def test_the_readmes_numbers_are_the_demos(demo: tuple[Path, str]) -> None:
+    out, _ = demo
+    text = README.read_text()
+    for name in ("compare-value", "lora-stored-similarity-value"):
+        table = re.findall(r"(?m)^\|.*$", (out / f"{name}.md").read_text().split("\n\n**")[0])
+        assert table
+        for row in table:
+            assert row in text
+    for line in (out / "seen.md").read_text().splitlines():
+        if "conversions of value (lora" in line:
+            assert line in text
+
+
+def test_the_shipped_pair_is_analysed_without_a_network() -> None:
+    result = CliRunner().invoke(app, ["similarity", str(demo_adapter("lora")), "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["base"] == locate.DEMO_BASE
+
+
+def test_other_weights_in_the_extra_are_refused(afresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locate, "DEMO_BASE_SHA256", "0" * 64)
+    with pytest.raises(BaseModelError, match="expected 000000000000"):
+        locate.local_folder(locate.DEMO_BASE)
+
+
+def test_without_the_extra_the_hub_is_named(afresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(locate, "_DEMO_PACKAGE", "no_such_package")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert "lora-lens[demo]" in result.stderr
+    assert not (tmp_path / "out").exists()
