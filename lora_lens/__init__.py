@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .analyses.inventory import inspect
     from .analyses.layer_similarity import RankDeficientWarning, conversion_similarity
     from .core.baseline import gaussian_baseline, gaussian_samples
+    from .core.conversion import conversion_matrices
+    from .core.spectrum import product_svd
     from .core.subspace import phi, phi_grid, phi_matrix, principal_angles
     from .demo import demo_adapter
     from .errors import LensError, RankError
@@ -36,6 +38,7 @@ _HOMES = {
     "RankDeficientWarning": ".analyses.layer_similarity",
     "RankError": ".errors",
     "compare": ".analyses.adapter_comparison",
+    "conversion_matrices": ".core.conversion",
     "conversion_similarity": ".analyses.layer_similarity",
     "demo_adapter": ".demo",
     "export_lora": ".export",
@@ -48,6 +51,7 @@ _HOMES = {
     "phi_grid": ".core.subspace",
     "phi_matrix": ".core.subspace",
     "principal_angles": ".core.subspace",
+    "product_svd": ".core.spectrum",
 }
 
 __all__ = [
@@ -57,6 +61,7 @@ __all__ = [
     "RankDeficientWarning",
     "RankError",
     "compare",
+    "conversion_matrices",
     "conversion_similarity",
     "demo_adapter",
     "export_lora",
@@ -70,6 +75,7 @@ __all__ = [
     "phi_matrix",
     "plots",
     "principal_angles",
+    "product_svd",
 ]
 
 

@@ -30,7 +30,9 @@ def texts(ax: plt.Axes) -> list[str]:
 def test_heatmap_shows_the_values_and_the_layers(result: SimilarityResult) -> None:
     ax = plots.heatmap(result["A"])
     assert ax is plt.gca()
-    expected = ["1" if v >= 0.995 else f"{v:.2f}".removeprefix("0") for v in result["A"].values.ravel()]
+    expected = [
+        "1" if v >= 0.995 else f"{v:.2f}".removeprefix("0") for v in result["A"].values.ravel()
+    ]
     assert texts(ax) == expected
     for labels in (ax.get_xticklabels(), ax.get_yticklabels()):
         assert [label.get_text() for label in labels] == ["0", "1", "2"]

@@ -1,15 +1,17 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkpoints import BertLike
 from rich.console import Console
 
 from lora_lens import conversion_similarity, load_adapter
 from lora_lens.results import SimilarityResult
-from lora_lens.sentences import similarity_sentences
+from lora_lens.sentences import similarity_sentence
 from lora_lens.tables import terminal
 from lora_lens.tables.files import as_csv, as_json, as_latex, as_markdown
 from lora_lens.tables.layout import Table, grid_table, similarity_summary
@@ -59,6 +61,26 @@ def test_grid_is_shaded_where_the_terminal_has_colours(result: SimilarityResult)
     assert "1.0" in stream.getvalue()
 
 
-def test_random_factors_are_said_to_be_what_w0_alone_makes(result: SimilarityResult) -> None:
-    for sentence in similarity_sentences(result):
-        assert "W0 alone accounts for it" in sentence
+def test_random_factors_are_said_to_be_no_more_alike_than_w0_makes_them(
+    result: SimilarityResult,
+) -> None:
+    sentence = similarity_sentence(result)
+    assert sentence.startswith("lora value, convention stored: ")
+    assert sentence.count("no more than W0 alone makes them") == 3
+    for grid in result.values():
+        assert f"{grid.mean:.3f}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(10.0, "more alike than W0"), (-10.0, "less alike than W0")]
+)
+def test_far_from_the_null_is_said_with_its_distance(
+    result: SimilarityResult, shift: float, verdict: str
+) -> None:
+    grid = result["A"]
+    null = grid.baselines["propagated"]
+    off = ~np.eye(3, dtype=bool)
+    values = np.where(off, null.mean + shift * null.mean_sd, 1.0)
+    moved = replace(result, grids={"A": replace(grid, values=values)})
+    assert verdict in similarity_sentence(moved)
+    assert f"{shift:+.1f} deviations" in similarity_sentence(moved)

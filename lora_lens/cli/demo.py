@@ -38,7 +38,7 @@ def run(
     from ..demo import demo_adapter
     from ..loaders import load_adapter
     from ..outputs import write_comparison, write_inventory, write_similarity
-    from ..sentences import comparison_sentences, similarity_sentences
+    from ..sentences import comparison_sentence, similarity_sentence
     from ..staging import staged
     from ..tables import terminal
 
@@ -55,12 +55,12 @@ def run(
             similarity = _similarity(adapter, module, convention, device)
             show(partial(terminal.similarity, similarity))
             write_similarity(similarity, folder, f"{adapter.method}-{convention}-")
-            seen += similarity_sentences(similarity)
+            seen.append(similarity_sentence(similarity))
         for module in _MODULES:
             comparison = compare(lora, condlora, module, 8, device=device)
             show(partial(terminal.comparison, comparison))
             write_comparison(comparison, folder)
-            seen += comparison_sentences(comparison)
+            seen.append(comparison_sentence(comparison))
         (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
     show(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
     typer.echo(f"figures and tables are in {out}", err=True)

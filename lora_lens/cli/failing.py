@@ -22,7 +22,10 @@ class LensGroup(TyperGroup):
         except LensError as error:
             _fail(" ".join(str(error).split()))
         except KeyboardInterrupt:
-            _fail("interrupted; nothing half-written was left", code=130)
+            _fail(
+                "interrupted; nothing is half-written (a training run goes on with --resume)",
+                code=130,
+            )
         except MemoryError:
             _fail("out of memory; try fewer --draws")
         except BrokenPipeError:

@@ -16,14 +16,15 @@ convention     A                      B              for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..errors import SingularError
 from .lanczos import largest_singular_value
-from .subspace import FLOAT32_EPS
+from .subspace import FLOAT32_EPS, working
 
 Convention = Literal["stored", "consistent"]
 
@@ -158,13 +159,65 @@ def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:
     return (tall if rows > columns else Transposed(tall)), tall.r, TallSolver(eye, tall.r)
 
 
+class ConversionMatrices(NamedTuple):
+    """The conversion matrices of A and of B, and how well W0 is conditioned.
+
+    ``a`` is (..., in, r) under ``stored`` and (..., out, r) under ``consistent``; ``b`` is
+    (..., in, r). That of the product, W0⁻¹BA, is ``b @ A``: keep it factored.
+    """
+
+    a: Float[Tensor, "*batch d r"]
+    b: Float[Tensor, "*batch in r"]
+    condition_number: Float[Tensor, "*batch"]
+
+
+def conversion_matrices(
+    w0: Float[Tensor, "*batch out in"],
+    a: Float[Tensor, "*batch r in"],
+    b: Float[Tensor, "*batch out r"],
+    *,
+    convention: Convention = "stored",
+) -> ConversionMatrices:
+    """What turns W0 into A and into B: W0⁻¹Aᵀ (or W0⁻ᵀAᵀ) and W0⁻¹B (Kim et al. 2024, Eq. 3, 4).
+
+    Args:
+        w0: Frozen weights as PyTorch stores them.
+        a: LoRA's A.
+        b: LoRA's B.
+        convention: ``stored`` or ``consistent``; see the module's docstring.
+
+    Returns:
+        Both in float64, by the Moore-Penrose solution where W0 is rectangular or, under the cut-off
+        of `singular_cutoff`, rank-deficient (its condition number is then infinite).
+
+    Raises:
+        SingularError: W0 is not square under ``stored``.
+
+    Example:
+        >>> w0, a, b = torch.eye(3) * 2, torch.ones(1, 3), torch.ones(3, 1)
+        >>> conversion_matrices(w0, a, b).b.T
+        tensor([[0.5000, 0.5000, 0.5000]], dtype=torch.float64)
+    """
+    shape = tuple(w0.shape[-2:])
+    if convention == "stored" and shape[0] != shape[1]:
+        raise SingularError(
+            f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
+        )
+    batch = w0.shape[:-2]
+    layers = working(w0).reshape(-1, *shape)
+    factored = factor(layers, singular_cutoff(w0.dtype, (shape[0], shape[1])))
+    flat_a, flat_b = (working(t).reshape(-1, *t.shape[-2:]) for t in (a, b))
+    found_a = convert_a(factored.solver, flat_a, convention)
+    found_b = factored.solver.solve(flat_b)
+    return ConversionMatrices(
+        found_a.reshape(*batch, *found_a.shape[-2:]),
+        found_b.reshape(*batch, *found_b.shape[-2:]),
+        factored.condition_number.reshape(batch),
+    )
+
+
 def convert_a(
     solver: Solver, a: Float[Tensor, "*batch r in"], convention: Convention
 ) -> Float[Tensor, "*batch d r"]:
     """The conversion matrix of A (Eq. 3): (in, r) under ``stored``, (out, r) under ``consistent``."""
     return solver.solve(a.mT) if convention == "stored" else solver.solve_transposed(a.mT)
-
-
-def convert_b(solver: Solver, b: Float[Tensor, "*batch out r"]) -> Float[Tensor, "*batch in r"]:
-    """The conversion matrix of B (Eq. 4), the same under both conventions."""
-    return solver.solve(b)

@@ -33,8 +33,8 @@ def compact(value: float | None) -> str:
 def similarity_title(result: SimilarityResult) -> str:
     """What the grids of a result show, in one line."""
     return (
-        f"φ of conversion matrices between layers: {result.module}, {result.side} singular "
-        f"vectors, i = {result.i}, j = {result.j}, convention {result.convention}"
+        f"φ of {result.module} conversions between layers: {result.side} side, i = {result.i}, "
+        f"j = {result.j}, {result.convention}"
     )
 
 

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from slow_routes import conditioned
+from slow_routes import conditioned, slow_conversions
 
-from lora_lens.core.conversion import convert_a, convert_b, factor, singular_cutoff
+from lora_lens import conversion_matrices
+from lora_lens.core.conversion import convert_a, factor, singular_cutoff
 from lora_lens.core.lanczos import largest_singular_value
+from lora_lens.errors import SingularError
 
 F64 = singular_cutoff(torch.float64, (30, 30))
 
@@ -32,7 +34,7 @@ def test_equals_the_pseudo_inverse(rows: int, columns: int, convention: str) -> 
     )
     for got, expected in (
         (convert_a(solver, torch.from_numpy(a), convention), expected_a),
-        (convert_b(solver, torch.from_numpy(b)), inverse @ b),
+        (solver.solve(torch.from_numpy(b)), inverse @ b),
     ):
         error = np.abs(got.numpy() - expected).max(axis=(1, 2)) / np.abs(expected).max(axis=(1, 2))
         assert (error < 1e-12 * np.array([1e1, 1e3, 1e5])).all()
@@ -91,3 +93,22 @@ def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None
     w0 = torch.randn(96, 40, generator=g) @ torch.randn(40, 96, generator=g)
     cutoff = singular_cutoff(w0.dtype, (96, 96))
     assert factor(w0.double()[None], cutoff).rank.item() < 60
+
+
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+def test_public_function_takes_batches_of_float32(convention: str) -> None:
+    rng = np.random.default_rng(7)
+    w0, a, b = (
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in ((2, 3, 9, 9), (2, 3, 4, 9), (2, 3, 9, 4))
+    )
+    got = conversion_matrices(*map(torch.from_numpy, (w0, a, b)), convention=convention)
+    assert got.condition_number.shape == (2, 3)
+    expected = slow_conversions(*(x[1, 2].astype(float) for x in (w0, a, b)), convention)
+    np.testing.assert_allclose(got.a[1, 2], expected["A"], rtol=1e-9)
+    np.testing.assert_allclose(got.b[1, 2], expected["B"], rtol=1e-9)
+
+
+def test_public_function_refuses_a_rectangle_under_stored() -> None:
+    with pytest.raises(SingularError, match="consistent"):
+        conversion_matrices(torch.ones(3, 4), torch.ones(1, 4), torch.ones(3, 1))
