@@ -52,8 +52,9 @@ def write(folder: Path, layers: int, width: int, rank: int) -> None:
 def plain_conversions(folder: Path, module: str) -> dict[str, list[torch.Tensor]]:
     adapter, base = load_adapter(folder), open_base(str(folder))
     factors = adapter.modules[module]
+    layers = [base.w0(factors, position) for position in range(len(factors.layers))]
     found: dict[str, list[torch.Tensor]] = {"A": [], "B": [], "BA": []}
-    for w0, a, b in zip(base.stack(factors), factors.a, factors.b, strict=True):
+    for w0, a, b in zip(layers, factors.a, factors.b, strict=True):
         inverse = torch.linalg.inv(w0)
         found["A"].append(inverse @ a.T)
         found["B"].append(inverse @ b)

@@ -1,4 +1,8 @@
-"""Shapes in the annotations of the mathematics are checked at run time in every test."""
+"""Shapes in the annotations of the mathematics are checked at run time, and no test reaches a network."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 from jaxtyping import install_import_hook
 
@@ -12,23 +16,11 @@ from pathlib import Path  # noqa: E402
 
 import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402
-import torch  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 mpl.use("Agg")
 
 from checkpoints import BertLike, write_base, write_lora  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reaches a network: a hub id is only looked for in the cache."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-
-@pytest.fixture
-def rng() -> torch.Generator:
-    return torch.Generator().manual_seed(20260)
 
 
 @pytest.fixture

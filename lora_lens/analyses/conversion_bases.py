@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.baseline import gaussian_factors
-from ..core.conversion import Convention, Solver, convert_a
+from ..core.conversion import Convention, Solver, convert
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis
 from .selection import Where
@@ -42,18 +42,23 @@ class Plan:
         """Whether the order of the singular vectors matters: not where all of them are used."""
         return {self.i, self.j, *self.factors.ranks} != {self.width}
 
+    @property
+    def spans_alone(self) -> bool:
+        """Whether BA's subspace is B's: on the left, with all singular vectors, A only mixes columns."""
+        return self.side == "left" and not self.ordered
+
 
 def conversion_bases(plan: Plan, solver: Solver, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     """(layer, d, width) bases of the conversion matrices of A, B and BA."""
+    converted_a, converted_b = convert(solver, a, b, plan.convention)
     bases: dict[str, Tensor] = {}
     if "A" in plan.matrices:
-        bases["A"] = _basis(plan, convert_a(solver, a, plan.convention))
-    if "B" in plan.matrices or "BA" in plan.matrices:
-        converted = solver.solve(b)
-        if "B" in plan.matrices:
-            bases["B"] = _basis(plan, converted)
-        if "BA" in plan.matrices:
-            bases["BA"] = _product_basis(plan, converted, a)
+        bases["A"] = _basis(plan, converted_a)
+    if "B" in plan.matrices:
+        bases["B"] = _basis(plan, converted_b)
+    if "BA" in plan.matrices:
+        same = "B" in bases and plan.spans_alone
+        bases["BA"] = bases["B"] if same else _product_basis(plan, converted_b, a)
     return bases
 
 
@@ -98,7 +103,7 @@ def null_bases(
     elif "A" in plan.matrices:
         nulls["A"] = _basis(plan, converted(solver.solve_transposed, columns))
     if "BA" in plan.matrices:
-        if plan.side == "left" and not plan.ordered:  # the span of W0⁻¹GH is that of W0⁻¹G
+        if plan.spans_alone:
             nulls["BA"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
         else:
             factor_a = gaussians(columns).permute(0, 2, 3, 1)

@@ -16,7 +16,9 @@ def inspect(adapter: Adapter) -> Inventory:
     Needs no base model. Free of the gauge: all numbers are of the product.
 
     Example:
-        >>> inspect(load_adapter("runs/mrpc-lora")).to_frame()  # doctest: +SKIP
+        >>> from lora_lens import demo_adapter, load_adapter
+        >>> inspect(load_adapter(demo_adapter("lora"))).trainable_parameters
+        73728
     """
     summaries = [summary for factors in adapter.modules.values() for summary in _summarise(factors)]
     return Inventory(

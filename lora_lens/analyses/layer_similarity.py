@@ -6,13 +6,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
 from ..core.baseline import gaussian_baseline, null_grids
-from ..core.conversion import Convention, Factored, factor, singular_cutoff
+from ..core.conversion import Convention, Factored, condition_number, factor, singular_cutoff
 from ..core.subspace import Side, phi_of_all_pairs
 from ..errors import LensError, RankError, SingularError
 from ..loaders.base import BaseWeights, open_base_of
@@ -34,7 +35,6 @@ class _Collected:
 
     bases: dict[str, list[Tensor]] = field(default_factory=dict)
     nulls: dict[str, list[Tensor]] = field(default_factory=dict)
-    condition_number: list[float] = field(default_factory=list)
 
 
 def conversion_similarity(
@@ -92,7 +92,8 @@ def conversion_similarity(
     _check(factors, matrices, i, j, side, convention, draws)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     plan = Plan(factors, matrices, i, j, side, convention, draws)
-    collected = _collect(plan, weights, select_device(device, dtype), seed, progress)
+    where = select_device(device, dtype)
+    collected = _collect(plan, weights, where, seed, progress)
     grids: dict[str, LayerGrid] = {matrix: _grid(plan, collected, matrix) for matrix in matrices}
     return SimilarityResult(
         adapter=adapter.source,
@@ -104,8 +105,8 @@ def conversion_similarity(
         j=j,
         convention=convention,
         layers=factors.layers,
-        condition_number=tuple(collected.condition_number),
         grids=grids,
+        conditioning=partial(_condition_numbers, plan, weights, where),
         notes=tuple(_notes(adapter, plan)),
     )
 
@@ -150,14 +151,9 @@ def _collect(
     factors, collected = plan.factors, _Collected()
     generator = torch.Generator().manual_seed(seed)
     total = len(factors.layers)
-    step = _layers_a_chunk(plan)
-    for start in range(0, total, step):
-        stop = min(start + step, total)
-        stored = weights.stack(factors, start, stop)
-        cutoff = singular_cutoff(stored.dtype, (factors.out_features, factors.in_features))
-        factored = factor(where.take(stored), cutoff)
+    for start, stop, w0, cutoff in _chunks(plan, weights, where):
+        factored = factor(w0, cutoff)
         _check_invertible(plan, factored, factors.layers[start:stop])
-        collected.condition_number += factored.condition_number.tolist()
         a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
         for matrix, basis in conversion_bases(plan, factored.solver, a, b).items():
             collected.bases.setdefault(matrix, []).append(basis)
@@ -168,6 +164,26 @@ def _collect(
         if progress:
             progress(stop, total)
     return collected
+
+
+def _chunks(
+    plan: Plan, weights: BaseWeights, where: Where
+) -> Iterator[tuple[int, int, Tensor, float]]:
+    """First and last position, W0 of the layers between, and its cut-off, a chunk of memory at a time."""
+    factors = plan.factors
+    total, step = len(factors.layers), _layers_a_chunk(plan)
+    for start in range(0, total, step):
+        stop = min(start + step, total)
+        layers = [weights.w0(factors, position) for position in range(start, stop)]
+        cutoff = singular_cutoff(layers[0].dtype, (factors.out_features, factors.in_features))
+        yield start, stop, where.stack(layers), cutoff
+
+
+def _condition_numbers(plan: Plan, weights: BaseWeights, where: Where) -> tuple[float, ...]:
+    chunks = _chunks(plan, weights, where)
+    return tuple(
+        number for _, _, w0, cutoff in chunks for number in condition_number(w0, cutoff).tolist()
+    )
 
 
 def _layers_a_chunk(plan: Plan) -> int:

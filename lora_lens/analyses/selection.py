@@ -31,6 +31,13 @@ class Where(NamedTuple):
         """`tensor` there and in it."""
         return tensor.to(self.device, self.dtype)
 
+    def stack(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Equal tensors on top of each other, there and in it, each copied once."""
+        stacked = torch.empty(len(tensors), *tensors[0].shape, device=self.device, dtype=self.dtype)
+        for place, tensor in zip(stacked, tensors, strict=True):
+            place.copy_(tensor)
+        return stacked
+
 
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}
 

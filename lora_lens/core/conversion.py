@@ -27,6 +27,8 @@ from .lanczos import largest_singular_value
 from .subspace import FLOAT32_EPS, working
 
 Convention = Literal["stored", "consistent"]
+_PROBES = 4
+_SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 
 
 @runtime_checkable
@@ -102,13 +104,11 @@ class Factored:
 
     Attributes:
         solver: Solves with all layers at once.
-        condition_number: (layer,) σ_max/σ_min over min(out, in) singular values; inf if singular.
         rank: (layer,) numerical rank under the cut-off.
         cutoff: Singular values below ``cutoff·σ_max`` count as zero.
     """
 
     solver: Solver
-    condition_number: Float[Tensor, " layer"]
     rank: Int[Tensor, " layer"]
     cutoff: float
 
@@ -125,27 +125,52 @@ def singular_cutoff(dtype: torch.dtype, shape: tuple[int, int]) -> float:
 
 
 def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:
-    """Factor W0 for `Solver`: LU if square, QR if not, the SVD where it is singular under `cutoff`.
+    """Factor W0 for `Solver`: LU if square, QR if not, the SVD where one is singular under `cutoff`.
+
+    Singularity is screened for with a few solves, and only a W0 that comes near it is decomposed.
 
     Args:
         w0: As PyTorch stores it, in the dtype to compute in (float64).
         cutoff: From `singular_cutoff`.
     """
-    rows, columns = w0.shape[-2:]
     solver, core, core_solver = _full_rank_solver(w0)
+    rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
+    suspect = ~(_condition_at_least(core, core_solver) < _SAFETY / cutoff)  # NaN is suspect too
+    if not bool(suspect.any()):
+        return Factored(solver, rank, cutoff)
+    u, s, vh = torch.linalg.svd(w0, full_matrices=False)
+    kept = s > cutoff * s[..., :1]
+    if bool(kept.all()):
+        return Factored(solver, rank, cutoff)
+    return Factored(PseudoInverseSolver(u, s.where(kept, torch.inf), vh), kept.sum(-1), cutoff)
+
+
+def condition_number(w0: Float[Tensor, "layer out in"], cutoff: float) -> Float[Tensor, " layer"]:
+    """σ_max/σ_min over the min(out, in) singular values of each W0; inf below `cutoff`.
+
+    By Golub-Kahan-Lanczos on W0 and on its factored inverse, to about ten digits.
+    """
+    _, core, core_solver = _full_rank_solver(w0)
     sigma_max = largest_singular_value(lambda v: core @ v, lambda v: core.mT @ v, core)
     inverse_norm = largest_singular_value(core_solver.solve, core_solver.solve_transposed, core)
     condition = sigma_max * inverse_norm
-    condition = torch.where(condition.isfinite(), condition, torch.inf)
-    rank = torch.full(condition.shape, min(rows, columns), device=w0.device)
-    singular = condition > 1 / cutoff
-    if not bool(singular.any()):
-        return Factored(solver, condition, rank, cutoff)
-    u, s, vh = torch.linalg.svd(w0, full_matrices=False)
-    kept = s > cutoff * s[..., :1]
-    condition = torch.where(kept.all(-1), s[..., 0] / s[..., -1], torch.inf)
-    pseudo = PseudoInverseSolver(u, s.where(kept, torch.inf), vh)
-    return Factored(pseudo, condition, kept.sum(-1), cutoff)
+    return torch.where(condition <= 1 / cutoff, condition, torch.inf)
+
+
+def _condition_at_least(core: Tensor, solver: Solver) -> Tensor:
+    """A lower bound of each condition number: a step of power iteration on a few random vectors."""
+    n = core.shape[-1]
+    generator = torch.Generator().manual_seed(0)
+    x = (
+        torch.randn(n, _PROBES, generator=generator, dtype=torch.float64)
+        .to(core)
+        .expand(len(core), -1, -1)
+    )
+    y = solver.solve(x)
+    x = solver.solve_transposed(y / y.norm(dim=-2, keepdim=True))
+    inverse_norm = x.norm(dim=-2).amax(-1)
+    # ‖W0‖₂ is at least the norm of its longest row.
+    return inverse_norm * core.norm(dim=-1).amax(-1)
 
 
 def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:
@@ -207,17 +232,22 @@ def conversion_matrices(
     layers = working(w0).reshape(-1, *shape)
     factored = factor(layers, singular_cutoff(w0.dtype, (shape[0], shape[1])))
     flat_a, flat_b = (working(t).reshape(-1, *t.shape[-2:]) for t in (a, b))
-    found_a = convert_a(factored.solver, flat_a, convention)
-    found_b = factored.solver.solve(flat_b)
+    found_a, found_b = convert(factored.solver, flat_a, flat_b, convention)
     return ConversionMatrices(
         found_a.reshape(*batch, *found_a.shape[-2:]),
         found_b.reshape(*batch, *found_b.shape[-2:]),
-        factored.condition_number.reshape(batch),
+        condition_number(layers, factored.cutoff).reshape(batch),
     )
 
 
-def convert_a(
-    solver: Solver, a: Float[Tensor, "*batch r in"], convention: Convention
-) -> Float[Tensor, "*batch d r"]:
-    """The conversion matrix of A (Eq. 3): (in, r) under ``stored``, (out, r) under ``consistent``."""
-    return solver.solve(a.mT) if convention == "stored" else solver.solve_transposed(a.mT)
+def convert(
+    solver: Solver,
+    a: Float[Tensor, "*batch r in"],
+    b: Float[Tensor, "*batch out r"],
+    convention: Convention,
+) -> tuple[Float[Tensor, "*batch d r"], Float[Tensor, "*batch in r"]]:
+    """The conversion matrices of A and B (Eq. 3 and 4); under ``stored`` in one solve."""
+    if convention == "consistent":
+        return solver.solve_transposed(a.mT), solver.solve(b)
+    x, y = solver.solve(torch.cat([a.mT, b], dim=-1)).tensor_split([a.shape[-2]], dim=-1)
+    return x, y

@@ -30,7 +30,10 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
         FileFormatError: A file is truncated, corrupt or unsafe.
 
     Example:
-        >>> adapter = load_adapter("runs/mrpc-lora", base="roberta-base")  # doctest: +SKIP
+        >>> from lora_lens import demo_adapter
+        >>> adapter = load_adapter(demo_adapter("lora"))
+        >>> adapter.method, adapter.base_model
+        ('lora', 'sentence-transformers/all-MiniLM-L6-v2')
     """
     found = read_checkpoint(Path(path).expanduser(), str(base) if base else None)
     modules, unplaced = group_by_module(found.pairs)

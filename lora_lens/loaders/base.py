@@ -50,21 +50,17 @@ class BaseWeights:
                 f"{found[0]} of {self.source} is a {w0.ndim}-dimensional {str(w0.dtype)[6:]} tensor; "
                 f"expected a matrix of floats. Pass --base with the unquantised model"
             )
-        if not bool(torch.isfinite(w0).all()):
+        if not _is_finite(w0):
             raise BaseModelError(f"{found[0]} of {self.source} holds NaN or infinite values")
         return w0.T if self.transposed else w0
 
-    def stack(
-        self, factors: ModuleFactors, start: int = 0, stop: int | None = None
-    ) -> Float[Tensor, "layer out in"]:
-        """W0 of the layers from position `start` to `stop` of a module, checked against its factors.
+    def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
+        """W0 of a module's layer at a position, checked against its factors, in its stored dtype.
 
         Raises:
             BaseModelError: As `weight`; or W0's shape is not B's rows by A's columns.
         """
-        return torch.stack([self._part(factors, path) for path in factors.names[start:stop]])
-
-    def _part(self, factors: ModuleFactors, path: str) -> Tensor:
+        path = factors.names[position]
         w0 = self.weight(path)
         if factors.part is not None:
             index, of = factors.part
@@ -85,6 +81,11 @@ class BaseWeights:
         near = sorted(name for name in self.tensors.files if f".{tail}." in name)
         have = f"; it has {near[0]}" if near else ""
         return f"no weight of {path} in {self.source}{have}. Is it the adapter's base model?"
+
+
+def _is_finite(w0: Tensor) -> bool:
+    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
+    return bool(w0.sum().isfinite()) or bool(torch.isfinite(w0).all())
 
 
 def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False) -> BaseWeights:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,8 +92,8 @@ class SimilarityResult(Mapping[str, LayerGrid]):
     Attributes:
         adapter, base, method, module, side, i, j, convention: What was analysed, and how.
         layers: Layer numbers.
-        condition_number: σ_max/σ_min of each layer's W0; inf where it is rank-deficient.
         grids: Matrix to grid.
+        conditioning: Computes `condition_number`.
         notes: What a reader should know beside the numbers, a sentence each.
     """
 
@@ -105,9 +106,17 @@ class SimilarityResult(Mapping[str, LayerGrid]):
     j: int
     convention: str
     layers: tuple[int, ...]
-    condition_number: tuple[float, ...]
     grids: Mapping[str, LayerGrid]
+    conditioning: Callable[[], tuple[float, ...]] = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def condition_number(self) -> tuple[float, ...]:
+        """σ_max/σ_min of each layer's W0; inf where it is rank-deficient.
+
+        Computed when it is first asked for: it takes several times as long as φ itself.
+        """
+        return self.conditioning()
 
     def __getitem__(self, matrix: str) -> LayerGrid:
         return self.grids[matrix]

@@ -4,7 +4,7 @@ import torch
 from slow_routes import conditioned, slow_conversions
 
 from lora_lens import conversion_matrices
-from lora_lens.core.conversion import convert_a, factor, singular_cutoff
+from lora_lens.core.conversion import condition_number, convert, factor, singular_cutoff
 from lora_lens.core.lanczos import largest_singular_value
 from lora_lens.errors import SingularError
 
@@ -32,24 +32,24 @@ def test_equals_the_pseudo_inverse(rows: int, columns: int, convention: str) -> 
     expected_a = (inverse if convention == "stored" else inverse.transpose(0, 2, 1)) @ a.transpose(
         0, 2, 1
     )
-    for got, expected in (
-        (convert_a(solver, torch.from_numpy(a), convention), expected_a),
-        (solver.solve(torch.from_numpy(b)), inverse @ b),
-    ):
-        error = np.abs(got.numpy() - expected).max(axis=(1, 2)) / np.abs(expected).max(axis=(1, 2))
+    got = convert(solver, torch.from_numpy(a), torch.from_numpy(b), convention)
+    for found, expected in zip(got, (expected_a, inverse @ b), strict=True):
+        error = np.abs(found.numpy() - expected).max(axis=(1, 2)) / np.abs(expected).max(
+            axis=(1, 2)
+        )
         assert (error < 1e-12 * np.array([1e1, 1e3, 1e5])).all()
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(30, 30), (40, 30), (30, 40), (3, 3), (1, 4)])
 def test_condition_numbers_equal_numpy(rows: int, columns: int) -> None:
     w0 = batch(rows, columns, (1.0, 1e2, 1e6))
-    got = factor(torch.from_numpy(w0), F64).condition_number
+    got = condition_number(torch.from_numpy(w0), F64)
     np.testing.assert_allclose(got, np.linalg.cond(w0), rtol=1e-7)
 
 
 def test_condition_number_of_a_plain_gaussian_whose_top_is_crowded() -> None:
     w0 = np.random.default_rng(3).standard_normal((4, 200, 200))
-    got = factor(torch.from_numpy(w0), F64).condition_number
+    got = condition_number(torch.from_numpy(w0), F64)
     np.testing.assert_allclose(got, np.linalg.cond(w0), rtol=1e-9)
 
 
@@ -66,8 +66,9 @@ def test_rank_deficient_takes_the_moore_penrose_solution(rows: int, columns: int
     w0 = np.stack([low, conditioned(rows, columns, 100, rng)])
     factored = factor(torch.from_numpy(w0), 1e-10)
     assert factored.rank.tolist() == [20, min(rows, columns)]
-    assert torch.isinf(factored.condition_number[0])
-    assert factored.condition_number[1] == pytest.approx(100, rel=1e-6)
+    numbers = condition_number(torch.from_numpy(w0), 1e-10)
+    assert torch.isinf(numbers[0])
+    assert numbers[1] == pytest.approx(100, rel=1e-6)
     b, a = rng.standard_normal((2, rows, 3)), rng.standard_normal((2, columns, 3))
     inverse = np.linalg.pinv(w0, rcond=1e-10)
     np.testing.assert_allclose(factored.solver.solve(torch.from_numpy(b)), inverse @ b, atol=1e-9)
@@ -86,6 +87,18 @@ def test_exactly_singular_is_seen(broken: str) -> None:
         w0.zero_()
     factored = factor(w0, 1e-7)
     assert factored.rank.item() == (0 if broken == "zero" else 11)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(60, 60), (80, 60), (60, 80)])
+@pytest.mark.parametrize("condition", [1e5, 1e6, 3e6, 3e7, 1e9])
+def test_the_screen_lets_no_singular_w0_through(rows: int, columns: int, condition: float) -> None:
+    """Either side of the cut-off 1e-7, with one small singular value hidden among large ones."""
+    rng = np.random.default_rng(8)
+    u, _, vh = np.linalg.svd(rng.standard_normal((20, rows, columns)), full_matrices=False)
+    s = np.ones(60)
+    s[-1] = 1 / condition
+    factored = factor(torch.from_numpy((u * s) @ vh), 1e-7)
+    assert factored.rank.tolist() == [60 if condition < 1e7 else 59] * 20
 
 
 def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None:

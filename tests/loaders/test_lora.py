@@ -122,12 +122,12 @@ def test_gpt2_fused_attention_is_split_and_conv1d_turned(tmp_path: Path) -> None
     for k, module in enumerate(("query", "key", "value")):
         rows = slice(k * width, (k + 1) * width)
         factors = loaded.modules[module]
-        assert torch.equal(weights.stack(factors)[1], base["h.1.attn.c_attn.weight"].T[rows])
+        assert torch.equal(weights.w0(factors, 1), base["h.1.attn.c_attn.weight"].T[rows])
         assert torch.equal(
             factors.b[1],
             adapter["base_model.model.transformer.h.1.attn.c_attn.lora_B.weight"][rows],
         )
-    assert torch.equal(weights.stack(loaded.modules["c_proj"])[0], base["h.0.attn.c_proj.weight"].T)
+    assert torch.equal(weights.w0(loaded.modules["c_proj"], 0), base["h.0.attn.c_proj.weight"].T)
     assert conversion_similarity(loaded, "value", draws=2).layers == (0, 1)
 
 
