@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
 from ..errors import BaseModelError, FileFormatError
-from .locate import DEMO_BASE, hub_file, is_hub_id, local_folder, read_json
+from .locate import DEMO_BASE, HubFiles, is_hub_id, local_folder, read_json
 from .names import match_in_base
-from .tensors import FindFile, TensorStore, in_folder, open_tensors
+from .tensors import FindFile, LocalFiles, TensorStore, open_tensors
 
 # Models whose projections are Conv1D, which stores W0 as (in, out).
 CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
@@ -131,12 +131,12 @@ def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:
 def _finder(base: str, download: bool) -> FindFile:
     folder = local_folder(base)
     if folder is not None:
-        return in_folder(folder)
+        return LocalFiles(folder)
     if not is_hub_id(base):
         raise BaseModelError(
             f"base model {base!r} is no folder; pass --base with a folder or hub id"
         )
-    return lambda name: hub_file(base, name, download=download)
+    return HubFiles(base, download)
 
 
 def _not_found(base: str, download: bool) -> str:

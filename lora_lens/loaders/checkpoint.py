@@ -14,7 +14,7 @@ from .condlora import OURS, RELEASED, Convention, convention_of, read_condlora
 from .grouping import Pair
 from .locate import read_json
 from .lora import read_lora
-from .tensors import TensorStore, in_folder, open_tensors
+from .tensors import LocalFiles, TensorStore, open_tensors
 
 _WHY_NOT = {"ADALORA": "its update is B·diag(E)·A, with a rank of its own for every module"}
 
@@ -73,7 +73,7 @@ def _open(folder: Path) -> tuple[dict[str, Any], TensorStore]:
     if not (folder / "adapter_config.json").is_file():
         raise AdapterError(f"{folder} is no adapter: it holds no adapter_config.json")
     config = read_json(folder / "adapter_config.json", AdapterError)
-    tensors = open_tensors(str(folder), in_folder(folder), ("adapter_model",))
+    tensors = open_tensors(str(folder), LocalFiles(folder), ("adapter_model",))
     if tensors is None:
         raise AdapterError(f"{folder} holds no adapter_model.safetensors or adapter_model.bin")
     return config, tensors

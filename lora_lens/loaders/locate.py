@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def local_folder(base: str) -> Path | None:
 def is_hub_id(base: str) -> bool:
     """Whether `base` has the form of a hub id: ``name`` or ``owner/name``."""
     return bool(_HUB_ID.fullmatch(base))
+
+
+@dataclass(frozen=True)
+class HubFiles:
+    """Files of a hub repository, by name: from the cache or, only if `download`, from the network."""
+
+    base: str
+    download: bool
+
+    def __call__(self, name: str) -> Path | None:
+        """Path of the file, or None where there is none."""
+        return hub_file(self.base, name, download=self.download)
 
 
 def hub_file(base: str, name: str, *, download: bool) -> Path | None:

@@ -48,14 +48,16 @@ class TensorStore:
         return ((name, self.get(name)) for name in sorted(self.files))
 
 
-def in_folder(folder: Path) -> FindFile:
-    """Files of a local folder."""
+@dataclass(frozen=True)
+class LocalFiles:
+    """Files of a folder, by name."""
 
-    def find(name: str) -> Path | None:
-        path = folder / name
+    folder: Path
+
+    def __call__(self, name: str) -> Path | None:
+        """Path of the file, or None where there is none."""
+        path = self.folder / name
         return path if path.is_file() else None
-
-    return find
 
 
 def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorStore | None:

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -284,3 +285,12 @@ def test_tidy_frame_and_labels(bert: BertLike, tmp_path: Path) -> None:
     assert cell.phi.item() == result["B"].values[2, 0]
     assert cell.propagated_mean.item() == result["B"].baselines["propagated"].mean[2, 0]
     assert "<table>" in result._repr_html_()
+
+
+def test_a_result_survives_pickling_before_its_condition_numbers_are_asked_for(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    result = conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=2)
+    again = pickle.loads(pickle.dumps(result))
+    np.testing.assert_array_equal(again["A"].values, result["A"].values)
+    assert again.condition_number == pytest.approx(result.condition_number)
