@@ -12,6 +12,8 @@ from torch import Tensor
 
 from .errors import AdapterError
 from .loaders.checkpoint import Checkpoint, read_checkpoint
+from .loaders.grouping import group_by_module
+from .loaders.locate import user_path
 from .loaders.names import PEFT_PREFIX
 from .staging import staged
 
@@ -37,12 +39,13 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
         AdapterError: The adapter is plain LoRA already, or `out` holds an adapter.
         OutputError: `out` cannot be written.
     """
-    target = Path(out).expanduser()
+    target = user_path(out)
     if (target / "adapter_config.json").exists():
         raise AdapterError(f"{target} already holds an adapter; choose another folder")
-    found = read_checkpoint(Path(path).expanduser(), str(base) if base else None)
+    found = read_checkpoint(user_path(path), str(base) if base else None)
     if found.method == "lora":
         raise AdapterError(f"{found.source} is plain LoRA already; PEFT loads it as it is")
+    group_by_module(found.pairs)  # raises where factors do not fit or are not finite
     with staged(target, last="adapter_config.json") as folder:
         save_file(_tensors(found), folder / "adapter_model.safetensors", metadata={"format": "pt"})
         text = json.dumps(_config(found), indent=2, sort_keys=True)

@@ -162,7 +162,7 @@ def inventory_figure(result: Inventory) -> Figure:
     colours = plt.get_cmap("mako_r")
     for ax, module in zip(axes.flat, modules, strict=False):
         for summary in result.modules:
-            if summary.module == module:
+            if summary.module == module and summary.singular_values[0] > 0:
                 index = range(1, len(summary.singular_values) + 1)
                 shade = 0.15 + 0.8 * summary.layer / max(1, last)
                 ax.semilogy(index, summary.singular_values, marker=".", color=colours(shade))

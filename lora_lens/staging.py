@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,23 +25,39 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
     Raises:
         OutputError: `out` cannot be written.
     """
-    created = not out.exists()
+    created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
     try:
         out.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".lora-lens-", dir=out))
     except OSError as error:
+        _remove_empty(created)
         raise OutputError(
             f"cannot write to {out}: {error.strerror or error}; choose another folder"
         ) from None
     done = False
     try:
         yield folder
-        for file in sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name)):
+        files = sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name))
+        in_the_way = [file.name for file in files if (out / file.name).is_dir()]
+        if in_the_way:
+            raise OutputError(f"cannot write {out / in_the_way[0]}: a folder of that name is there")
+        for file in files:
             file.replace(out / file.name)
         done = True
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        if created and not done and not any(out.iterdir()):
-            out.rmdir()
+        if not done:
+            _remove_empty(created)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove those of the folders, innermost first, that are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return

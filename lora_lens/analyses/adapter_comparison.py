@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
@@ -13,7 +14,14 @@ from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis, phi_of_bases
 from ..errors import AdapterError
 from ..results import Baseline, ComparisonResult, LayerSeries
-from .selection import Where, check_factor_ranks, select_device, select_dimensions, select_module
+from .selection import (
+    Where,
+    check_factor_ranks,
+    check_not_rounding,
+    select_device,
+    select_dimensions,
+    select_module,
+)
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 
@@ -112,8 +120,11 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
 
 def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
     a, b = where.take(factors.a), where.take(factors.b)
+    svd = product_svd(b, a)
+    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+    check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
     return {
         "A": orthonormal_basis(a.mT, k, ordered=True),
         "B": orthonormal_basis(b, k, ordered=True),
-        "delta": product_svd(b, a).u[..., :k],
+        "delta": svd.u[..., :k],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.baseline import gaussian_factors
-from ..core.conversion import Convention, Solver, convert
+from ..core.conversion import Convention, Factored, Solver, convert
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis
-from .selection import Where
+from .selection import Where, check_not_rounding
 
 Matrix = Literal["A", "B", "BA"]
 MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
@@ -48,9 +48,10 @@ class Plan:
         return self.side == "left" and not self.ordered
 
 
-def conversion_bases(plan: Plan, solver: Solver, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     """(layer, d, width) bases of the conversion matrices of A, B and BA."""
-    converted_a, converted_b = convert(solver, a, b, plan.convention)
+    converted_a, converted_b = convert(factored.solver, a, b, plan.convention)
+    _check_ranks(plan, factored, {"A": (a.mT, converted_a), "B": (b, converted_b)})
     bases: dict[str, Tensor] = {}
     if "A" in plan.matrices:
         bases["A"] = _basis(plan, converted_a)
@@ -58,18 +59,37 @@ def conversion_bases(plan: Plan, solver: Solver, a: Tensor, b: Tensor) -> dict[s
         bases["B"] = _basis(plan, converted_b)
     if "BA" in plan.matrices:
         same = "B" in bases and plan.spans_alone
-        bases["BA"] = bases["B"] if same else _product_basis(plan, converted_b, a)
+        bases["BA"] = bases["B"] if same else _product_basis(plan, converted_b, a, checked=True)
     return bases
+
+
+def _check_ranks(
+    plan: Plan, factored: Factored, pairs: Mapping[str, tuple[Tensor, Tensor]]
+) -> None:
+    """Whether what W0⁺ leaves of a factor still has the rank asked for; an invertible W0 leaves all."""
+    rows, columns = plan.factors.out_features, plan.factors.in_features
+    if rows == columns and bool((factored.rank == rows).all()):
+        return
+    for name, (factor, converted) in pairs.items():
+        if any(name in matrix for matrix in plan.matrices):
+            s = torch.linalg.svdvals(converted)
+            scale = factored.inverse_norm * torch.linalg.matrix_norm(factor, 2)
+            label = f"the conversion matrix of {name} of {plan.factors.module}"
+            check_not_rounding(s, plan.width, scale, max(rows, columns), label)
 
 
 def _basis(plan: Plan, x: Tensor) -> Tensor:
     return orthonormal_basis(x if plan.side == "left" else x.mT, plan.width, ordered=plan.ordered)
 
 
-def _product_basis(plan: Plan, b: Tensor, a: Tensor) -> Tensor:
+def _product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) -> Tensor:
     if not plan.ordered:  # all singular vectors: the span is the outer factor's own
         return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
     svd = product_svd(b, a)
+    if checked:
+        scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+        label = f"W0⁻¹BA of {plan.factors.module}"
+        check_not_rounding(svd.s, plan.width, scale, max(b.shape[-2], a.shape[-1]), label)
     return (svd.u if plan.side == "left" else svd.vh.mT)[..., : plan.width]
 
 

@@ -155,7 +155,7 @@ def _collect(
         factored = factor(w0, cutoff)
         _check_invertible(plan, factored, factors.layers[start:stop])
         a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
-        for matrix, basis in conversion_bases(plan, factored.solver, a, b).items():
+        for matrix, basis in conversion_bases(plan, factored, a, b).items():
             collected.bases.setdefault(matrix, []).append(basis)
         if plan.draws:
             ranks = factors.ranks[start:stop]
@@ -175,7 +175,9 @@ def _chunks(
     for start in range(0, total, step):
         stop = min(start + step, total)
         layers = [weights.w0(factors, position) for position in range(start, stop)]
-        cutoff = singular_cutoff(layers[0].dtype, (factors.out_features, factors.in_features))
+        cutoff = singular_cutoff(
+            layers[0].dtype, where.dtype, (factors.out_features, factors.in_features)
+        )
         yield start, stop, where.stack(layers), cutoff
 
 

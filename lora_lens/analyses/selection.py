@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
@@ -74,6 +75,29 @@ def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: 
             raise RankError(_too_low(name, factors.module, short, needed))
 
 
+def check_not_rounding(
+    s: Float[Tensor, "*layer k"], k: int, scale: Float[Tensor, "*layer"], size: int, name: str
+) -> None:
+    """Raise RankError where the k-th singular value of a computed matrix is only rounding.
+
+    Args:
+        s: Its singular values, descending.
+        k: How many singular vectors are wanted.
+        scale: What the matrix would be of, were its factors not to cancel: the product of their norms.
+        size: Its larger dimension.
+        name: For the message.
+    """
+    floor = 10 * size * torch.finfo(s.dtype).eps * scale
+    rank = int((s > floor[..., None]).sum(-1).min())
+    if rank < k:
+        raise RankError(
+            f"asked for {k} singular vectors of {name}, but in one layer all but {rank} of its singular "
+            f"values are rounding, though its factors have rank enough; ask for at most {rank}"
+            if rank
+            else f"{name} is zero but for rounding in one layer: its factors cancel"
+        )
+
+
 def _too_low(name: str, module: str, short: dict[int, int], needed: int) -> str:
     if set(short.values()) == {0}:
         layers = ", ".join(map(str, short))
@@ -103,8 +127,8 @@ def select_device(device: str, dtype: str) -> Where:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         where = Where(torch.device(device), _DTYPES[dtype])
-        torch.empty(0, device=where.device, dtype=where.dtype)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        torch.zeros(1, device=where.device, dtype=where.dtype).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise LensError(f"device {device!r} cannot be used with {dtype}: {reason}") from None
     return where

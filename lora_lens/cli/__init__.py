@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from . import compare, demo, export, inspect, similarity, train
@@ -24,5 +27,8 @@ for command in (similarity, compare, inspect, demo, train, export):
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; signs that the terminal's encoding lacks are replaced, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

@@ -11,33 +11,48 @@ from typer.core import TyperGroup
 
 from ..errors import LensError
 
+# Typer's own ways out, which it handles itself: usage errors, and leaving on purpose.
+_CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
+_TYPERS_OWN: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)
+_TRACEBACK = "LORA_LENS_TRACEBACK"
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
 
 class LensGroup(TyperGroup):
-    """Turns every LensError, and running out of memory, into one line and exit 1."""
+    """Turns every error into one line and exit 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; every way it fails on purpose ends here."""
+        """Run the command; every way it fails ends here."""
         try:
             return super().invoke(ctx)
+        except _TYPERS_OWN:
+            raise
         except LensError as error:
-            _fail(" ".join(str(error).split()))
+            _fail(str(error))
         except KeyboardInterrupt:
             _fail(
                 "interrupted; nothing is half-written (a training run goes on with --resume)",
                 code=130,
             )
-        except MemoryError:
-            _fail("out of memory; try fewer --draws")
         except BrokenPipeError:
             # The reader has gone; keep Python from complaining about it once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
-        except RuntimeError as error:
-            if "out of memory" not in str(error):
+        except Exception as error:
+            if os.environ.get(_TRACEBACK):
                 raise
-            _fail("the device is out of memory; try --device cpu or fewer --draws")
+            _fail(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+        return "out of memory; try fewer --draws, or --device cpu"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return f"unexpected {text[:300]} (a traceback: {_TRACEBACK}=1 in the environment; please report it)"
 
 
 def _fail(message: str, code: int = 1) -> None:
-    typer.echo(f"lora-lens: {message}", err=True)
+    typer.echo(f"lora-lens: {' '.join(message.split())}", err=True)
     raise typer.Exit(code)

@@ -64,7 +64,7 @@ def run(
         int,
         typer.Option("--draws", min=0, help="Draws of the propagated baseline; 0 leaves it out."),
     ] = 200,
-    seed: Annotated[int, typer.Option("--seed", help="Of those draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,

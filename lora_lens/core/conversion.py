@@ -106,20 +106,22 @@ class Factored:
         solver: Solves with all layers at once.
         rank: (layer,) numerical rank under the cut-off.
         cutoff: Singular values below ``cutoff·σ_max`` count as zero.
+        inverse_norm: (layer,) ‖W0⁺‖₂ or a little less.
     """
 
     solver: Solver
     rank: Int[Tensor, " layer"]
     cutoff: float
+    inverse_norm: Float[Tensor, " layer"]
 
 
-def singular_cutoff(dtype: torch.dtype, shape: tuple[int, int]) -> float:
-    """The share of σ_max below which a singular value of a stored W0 is only rounding.
+def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[int, int]) -> float:
+    """The share of σ_max below which a singular value of W0 is only rounding.
 
-    float32's resolution 1.2e-7 for W0 stored in float32 or shorter; ``max(out, in)·2.2e-16`` for
-    float64.
+    float32's resolution 1.2e-7 for W0 stored in, or computed with, float32 or shorter;
+    ``max(out, in)·2.2e-16`` where both are float64.
     """
-    if dtype == torch.float64:
+    if stored == computing == torch.float64:
         return max(shape) * torch.finfo(torch.float64).eps
     return FLOAT32_EPS
 
@@ -135,14 +137,17 @@ def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:
     """
     solver, core, core_solver = _full_rank_solver(w0)
     rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
-    suspect = ~(_condition_at_least(core, core_solver) < _SAFETY / cutoff)  # NaN is suspect too
+    inverse_norm = _inverse_norm(core, core_solver)
+    # ‖W0‖₂ is at least the norm of its longest row; NaN is suspect too.
+    suspect = ~(inverse_norm * core.norm(dim=-1).amax(-1) < _SAFETY / cutoff)
     if not bool(suspect.any()):
-        return Factored(solver, rank, cutoff)
+        return Factored(solver, rank, cutoff, inverse_norm)
     u, s, vh = torch.linalg.svd(w0, full_matrices=False)
     kept = s > cutoff * s[..., :1]
     if bool(kept.all()):
-        return Factored(solver, rank, cutoff)
-    return Factored(PseudoInverseSolver(u, s.where(kept, torch.inf), vh), kept.sum(-1), cutoff)
+        return Factored(solver, rank, cutoff, inverse_norm)
+    s = s.where(kept, torch.inf)
+    return Factored(PseudoInverseSolver(u, s, vh), kept.sum(-1), cutoff, 1 / s.amin(-1))
 
 
 def condition_number(w0: Float[Tensor, "layer out in"], cutoff: float) -> Float[Tensor, " layer"]:
@@ -157,8 +162,8 @@ def condition_number(w0: Float[Tensor, "layer out in"], cutoff: float) -> Float[
     return torch.where(condition <= 1 / cutoff, condition, torch.inf)
 
 
-def _condition_at_least(core: Tensor, solver: Solver) -> Tensor:
-    """A lower bound of each condition number: a step of power iteration on a few random vectors."""
+def _inverse_norm(core: Tensor, solver: Solver) -> Tensor:
+    """‖W0⁻¹‖₂ from below: a step of power iteration on a few random vectors."""
     n = core.shape[-1]
     generator = torch.Generator().manual_seed(0)
     x = (
@@ -168,9 +173,7 @@ def _condition_at_least(core: Tensor, solver: Solver) -> Tensor:
     )
     y = solver.solve(x)
     x = solver.solve_transposed(y / y.norm(dim=-2, keepdim=True))
-    inverse_norm = x.norm(dim=-2).amax(-1)
-    # ‖W0‖₂ is at least the norm of its longest row.
-    return inverse_norm * core.norm(dim=-1).amax(-1)
+    return x.norm(dim=-2).amax(-1)
 
 
 def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:
@@ -230,7 +233,7 @@ def conversion_matrices(
         )
     batch = w0.shape[:-2]
     layers = working(w0).reshape(-1, *shape)
-    factored = factor(layers, singular_cutoff(w0.dtype, (shape[0], shape[1])))
+    factored = factor(layers, singular_cutoff(w0.dtype, layers.dtype, (shape[0], shape[1])))
     flat_a, flat_b = (working(t).reshape(-1, *t.shape[-2:]) for t in (a, b))
     found_a, found_b = convert(factored.solver, flat_a, flat_b, convention)
     return ConversionMatrices(

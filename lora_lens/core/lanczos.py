@@ -40,6 +40,9 @@ def largest_singular_value(
         for _ in range(2):  # twice is enough (Kahan and Parlett)
             w = w - basis @ (basis.mT @ w)
         beta = w.norm(dim=-2, keepdim=True)
+        # Where the Krylov space is exhausted, what is left is rounding: it must not be normalised.
+        rounding = n * torch.finfo(w.dtype).eps * torch.stack(diagonal).amax(0)[:, None, None]
+        beta = torch.where(beta > rounding, beta, 0)
         off_diagonal.append(beta[:, 0, 0])
         if not bool(torch.isfinite(diagonal[-1]).all()):
             return diagonal[-1].where(~torch.isfinite(diagonal[-1]), torch.inf)
@@ -47,7 +50,7 @@ def largest_singular_value(
             value, residual = _top_ritz(diagonal, off_diagonal)
             if step == n or bool((residual <= _TOLERANCE * value).all()):
                 return value.sqrt()
-        v = w / beta.clamp(min=torch.finfo(w.dtype).tiny)
+        v = torch.where(beta > 0, w / beta, 0)
         basis = torch.cat([basis, v], dim=-1)
     raise AssertionError("unreachable: the last step returns")
 

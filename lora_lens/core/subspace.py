@@ -188,9 +188,7 @@ def orthonormal_basis(
     """`leading_basis` of the left side, unchecked: QR, then the SVD of the small factor if order matters."""
     rows, columns = x.shape[-2:]
     if rows < columns:
-        return torch.linalg.svd(torch.linalg.qr(x.mT, mode="r").R.mT, full_matrices=False).U[
-            ..., :k
-        ]
+        return torch.linalg.svd(torch.linalg.qr(x.mT).R.mT, full_matrices=False).U[..., :k]
     q, r = torch.linalg.qr(x)
     if k == columns and not ordered:
         return q

@@ -8,6 +8,7 @@ from ..adapter import Adapter
 from .base import BaseWeights, open_base, open_base_of
 from .checkpoint import read_checkpoint
 from .grouping import group_by_module
+from .locate import user_path
 
 __all__ = ["BaseWeights", "load_adapter", "open_base", "open_base_of"]
 
@@ -35,8 +36,10 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
         >>> adapter.method, adapter.base_model
         ('lora', 'sentence-transformers/all-MiniLM-L6-v2')
     """
-    found = read_checkpoint(Path(path).expanduser(), str(base) if base else None)
-    modules, unplaced = group_by_module(found.pairs)
+    found = read_checkpoint(user_path(path), str(base) if base else None)
+    modules, unplaced = group_by_module(
+        found.pairs, split_c_attn=found.config.get("fan_in_fan_out") is not False
+    )
     return Adapter(
         source=found.source,
         method=found.method,

@@ -28,11 +28,13 @@ class BaseWeights:
         source: Folder or hub id.
         tensors: Its tensors by name.
         transposed: Whether W0 is stored (in, out), as in GPT-2's Conv1D.
+        model_type: As the model's configuration names it.
     """
 
     source: str
     tensors: TensorStore
     transposed: bool
+    model_type: str | None = None
 
     def weight(self, path: str) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
@@ -94,8 +96,8 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     Args:
         base: Folder, or hub id.
         download: Whether files that are not in the hub's cache may be fetched.
-        fan_in_fan_out: Whether W0 is stored (in, out); decides where the model's own configuration
-            does not name its type.
+        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out); GPT-2 and the like are
+            known by their own configuration too.
 
     Raises:
         BaseModelError: It is not found.
@@ -106,9 +108,11 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     if tensors is None:
         raise BaseModelError(_not_found(base, download))
     config = find("config.json")
-    model_type = read_json(config, FileFormatError).get("model_type") if config else None
-    transposed = model_type in CONV1D_MODELS if model_type else fan_in_fan_out
-    return BaseWeights(base, tensors, transposed)
+    named = read_json(config, FileFormatError).get("model_type") if config else None
+    model_type = named if isinstance(named, str) else None
+    # PEFT saves fan_in_fan_out only for layers that are Conv1D, also inside a composite model.
+    transposed = fan_in_fan_out or model_type in CONV1D_MODELS
+    return BaseWeights(base, tensors, transposed, model_type)
 
 
 def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:

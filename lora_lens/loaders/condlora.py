@@ -18,8 +18,23 @@ from .tensors import TensorStore
 
 OURS = "CONDLORA"
 RELEASED = "ConditionalLORA"
+# The released code's files do not name their layers' paths; transformers' base_model_prefix does.
+_PREFIXES = {
+    "bert": "bert.",
+    "roberta": "roberta.",
+    "xlm-roberta": "roberta.",
+    "distilbert": "distilbert.",
+    "electra": "electra.",
+    "gpt2": "transformer.",
+    "llama": "model.",
+    "mistral": "model.",
+    "qwen2": "model.",
+}
 _THETA = re.compile(r"(?P<module>.+)\.theta_(?P<factor>[AB])")
 _LINEAR = re.compile(r"(?P<module>.+)\.linear_for_lora_(?P<factor>[AB])")
+
+# "noe" is the released code's own default.
+_NO_USE_X = (None, False, "none", "noe")
 
 Convention = Literal["stored", "consistent"]
 
@@ -56,7 +71,7 @@ def read_condlora(
     """
     check_plain(config, source)
     released = config.get("peft_type") == RELEASED
-    if released and str(config.get("use_x")).startswith("type"):
+    if released and config.get("use_x") not in _NO_USE_X:
         raise AdapterError(
             f"{source} sets use_x={config['use_x']!r}: its factors depend on the input, an experiment "
             f"outside the paper; there is no A and B to analyse"
@@ -89,6 +104,8 @@ def _thetas(
     left_out: dict[str, str] = {}
     for name, tensor in tensors.items():
         match = form.fullmatch(name)
+        if match and tensor.ndim != 2:
+            raise AdapterError(f"{name} has {tensor.ndim} axes, expected a matrix")
         if match:
             theta = tensor.T if released else tensor
             thetas.setdefault(match["module"], {})[match["factor"]] = (name, theta)
@@ -108,8 +125,9 @@ def _shared(found: Mapping[str, tuple[str, Tensor]], paths: list[str]) -> Shared
 
 
 def _listed_paths(module: str, config: Mapping[str, Any], source: str) -> list[str]:
-    paths = (config.get("condlora_modules") or {}).get(module)
-    if not paths:
+    listed = config.get("condlora_modules")
+    paths = listed.get(module) if isinstance(listed, Mapping) else None
+    if not paths or not all(isinstance(path, str) for path in paths):
         raise AdapterError(f"{source}: condlora_modules does not list the layers of {module!r}")
     return list(paths)
 
@@ -123,10 +141,17 @@ def _paths_in_base(module: str, config: Mapping[str, Any], base: BaseWeights) ->
         path = name.removesuffix(".weight")
         split = split_layer(path) if name.endswith(f".{module}.weight") else None
         if split and (not layers or split[1] in layers):
-            paths.append(path)
+            paths.append(_as_in_task_model(path, config, base))
     if not paths:
         raise AdapterError(f"no layer of {base.source} has a module {module!r}")
     return sorted(paths, key=lambda path: (split_layer(path) or ("", 0))[1])
+
+
+def _as_in_task_model(path: str, config: Mapping[str, Any], base: BaseWeights) -> str:
+    """The path with the prefix that a model with a head gives it, where the base's file has none."""
+    prefix = _PREFIXES.get(str(base.model_type))
+    headless = config.get("task_type") in (None, "FEATURE_EXTRACTION")
+    return path if headless or not prefix or path.startswith(prefix) else prefix + path
 
 
 def _factors(

@@ -29,8 +29,15 @@ class _Part(NamedTuple):
     block: tuple[int, int] | None
 
 
-def group_by_module(pairs: Mapping[str, Pair]) -> tuple[dict[str, ModuleFactors], dict[str, str]]:
+def group_by_module(
+    pairs: Mapping[str, Pair], *, split_c_attn: bool = True
+) -> tuple[dict[str, ModuleFactors], dict[str, str]]:
     """Modules by short name, and the tensors that are left out with the reason.
+
+    Args:
+        pairs: Module path to factors.
+        split_c_attn: Whether ``c_attn`` is GPT-2's Conv1D; GPT-BigCode's Linear of that name
+            interleaves its heads, and stays whole.
 
     Raises:
         AdapterError: Factors do not fit each other or hold NaN or infinite values, or no path is in
@@ -46,7 +53,7 @@ def group_by_module(pairs: Mapping[str, Pair]) -> tuple[dict[str, ModuleFactors]
             left_out |= dict.fromkeys(pair.tensors, why)
             continue
         pattern, layer = split
-        for name, block, piece in _unfuse(pattern, pair):
+        for name, block, piece in _unfuse(pattern, pair, split_c_attn):
             groups.setdefault(name, []).append(_Part(layer, path, piece, block))
     for pattern, parts in list(groups.items()):
         if len({(p.pair.b.shape[0], p.pair.a.shape[1]) for p in parts}) > 1:
@@ -73,16 +80,18 @@ def _check(path: str, pair: Pair) -> None:
     for name, tensor in (("A", a), ("B", b)):
         if not tensor.is_floating_point():
             raise AdapterError(f"{name} of {path} holds {str(tensor.dtype)[6:]}, expected floats")
-        if not bool(torch.isfinite(tensor).all()):
+        if not bool(torch.isfinite(tensor.float()).all()):
             raise AdapterError(f"{name} of {path} holds NaN or infinite values")
 
 
-def _unfuse(pattern: str, pair: Pair) -> list[tuple[str, tuple[int, int] | None, Pair]]:
+def _unfuse(
+    pattern: str, pair: Pair, split: bool
+) -> list[tuple[str, tuple[int, int] | None, Pair]]:
     """GPT-2's ``c_attn`` holds query, key and value below each other (key and value in cross-attention)."""
     parent, _, last = pattern.rpartition(".")
     rows, columns = pair.b.shape[0], pair.a.shape[1]
     roles = {3 * columns: ("query", "key", "value"), 2 * columns: ("key", "value")}.get(rows)
-    if last != "c_attn" or roles is None:
+    if last != "c_attn" or roles is None or not split:
         return [(pattern, None, pair)]
     blocks = pair.b.chunk(len(roles), dim=0)
     return [

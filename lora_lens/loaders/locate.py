@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -27,10 +28,15 @@ def local_folder(base: str) -> Path | None:
     Raises:
         BaseModelError: The package of the extra ``demo`` holds other weights than upstream's.
     """
-    folder = Path(base).expanduser()
-    if folder.is_dir():
+    folder = user_path(base)
+    if os.path.isdir(folder):  # noqa: PTH112  (a name that is too long is no folder, not an error)
         return folder
     return _demo_folder() if base == DEMO_BASE else None
+
+
+def user_path(path: str | Path) -> Path:
+    """A path as typed, ``~`` expanded where there is such a user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib raises for an unknown user)
 
 
 def is_hub_id(base: str) -> bool:
@@ -60,7 +66,12 @@ def hub_file(base: str, name: str, *, download: bool) -> Path | None:
     """
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-    cached = try_to_load_from_cache(base, name)
+    try:
+        cached = try_to_load_from_cache(base, name)
+    except ValueError as error:  # its own check of what may be an id
+        raise BaseModelError(
+            f"base model {base!r} is neither a folder nor a hub id: {error}"
+        ) from None
     if isinstance(cached, str):
         return Path(cached)
     if not download:
@@ -107,7 +118,7 @@ def read_json(path: Path, error: type[Exception]) -> dict[str, object]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise error(f"{path} is missing") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise error(f"{path} is not readable JSON: {problem}") from None
     if not isinstance(found, dict):
         raise error(f"{path} holds a JSON {type(found).__name__}, expected an object")

@@ -27,7 +27,7 @@ _NOT_PLAIN: Mapping[str, str] = {
     "layer_replication": "its layers are replicas that the base model does not name",
     "use_mora": "MoRA's update is no product of two factors",
 }
-_CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "mica")
+_CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 def check_plain(config: Mapping[str, Any], source: str) -> None:
@@ -40,7 +40,7 @@ def check_plain(config: Mapping[str, Any], source: str) -> None:
         if config.get(key):
             raise AdapterError(f"{source} sets {key}: {why}; lora-lens would misread it")
     init = config.get("init_lora_weights")
-    if isinstance(init, str) and init.startswith(_CHANGED_BASE):
+    if isinstance(init, str) and init.lower().startswith(_CHANGED_BASE):  # PEFT ignores case too
         raise AdapterError(
             f"{source} was initialised by {init!r}, so its update is B·A minus the initial B₀·A₀; "
             f"convert it first: model.save_pretrained(…, path_initial_model_for_weight_conversion=…)"
@@ -98,16 +98,24 @@ def scaling_of(config: Mapping[str, Any], path: str, rank: int) -> float:
     """
     expected = _by_pattern(config.get("rank_pattern"), path, config.get("r", 8))
     alpha = _by_pattern(config.get("alpha_pattern"), path, config.get("lora_alpha", 8))
-    if rank != expected:
+    if rank != expected or rank == 0:
         raise AdapterError(f"{path} has rank {rank}, but adapter_config.json says {expected}")
-    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
-        raise AdapterError(f"lora_alpha of {path} is {alpha!r}, expected a number")
+    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool) or not math.isfinite(alpha):
+        raise AdapterError(f"lora_alpha of {path} is {alpha!r}, expected a finite number")
     return alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
 
 
-def _by_pattern(patterns: Mapping[str, Any] | None, path: str, default: Any) -> Any:
+def _by_pattern(patterns: Any, path: str, default: Any) -> Any:
+    if not isinstance(patterns, (Mapping, type(None))):
+        raise AdapterError(f"a rank or alpha pattern is {patterns!r}, expected names to numbers")
     for pattern, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", path):
+        try:
+            found = re.match(rf"(.*\.)?({pattern})$", path)
+        except re.error as error:
+            raise AdapterError(
+                f"the pattern {pattern!r} is no regular expression: {error}"
+            ) from None
+        if found:
             return value
     return default
 
@@ -120,6 +128,8 @@ def reason_left_out(name: str) -> str:
         raise AdapterError(f"{name} is DoRA's, though the configuration does not say use_dora")
     if re.search(r"\.lora_[AB]\b.*\.bias$", name):
         return "bias of a factor (lora_bias), no part of B·A"
+    if name.endswith(".base_layer.bias"):
+        return "bias trained beside the factors, no part of B·A"
     if ".base_layer." in name:
         return "the frozen base layer itself"
     if "token_adapter" in name or "trainable_tokens" in name:

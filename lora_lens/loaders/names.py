@@ -1,6 +1,6 @@
 """Parameter names: which layer, which module, and what a person calls it.
 
-A module path holds its layer as its first whole-number component:
+A module path holds its layer as its first whole-number component after a word like ``layer``:
 ``bert.encoder.layer.3.attention.self.query`` is layer 3 of the pattern
 ``bert.encoder.layer.*.attention.self.query``, which people call ``query``.
 """
@@ -13,6 +13,7 @@ from ..errors import ModuleLookupError
 
 PEFT_PREFIX = "base_model.model."
 
+_LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
 # Modules that do one job under different names; asking for any of them finds the one that is there.
 ROLES: tuple[frozenset[str], ...] = (
     frozenset({"query", "q_proj", "q_lin", "q"}),
@@ -31,11 +32,13 @@ def split_layer(path: str) -> tuple[str, int] | None:
         True
     """
     parts = path.split(".")
-    for position, part in enumerate(parts):
-        if part.isdecimal():
-            parts[position] = "*"
-            return ".".join(parts), int(part)
-    return None
+    numbers = [position for position, part in enumerate(parts) if part.isdecimal()]
+    if not numbers:
+        return None
+    after_a_word = [k for k in numbers if k and parts[k - 1] in _LAYER_WORDS]
+    position = (after_a_word or numbers)[0]
+    layer, parts[position] = int(parts[position]), "*"
+    return ".".join(parts), layer
 
 
 def short_names(patterns: Iterable[str]) -> dict[str, str]:

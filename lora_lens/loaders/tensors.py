@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -125,8 +125,13 @@ def _open_safetensors(path: Path) -> Any:
         ) from None
 
 
-@cache
 def _load_bin(path: Path) -> dict[str, Tensor]:
+    status = path.stat()
+    return _load_bin_once(path, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@lru_cache(maxsize=4)
+def _load_bin_once(path: Path, *_version: int) -> dict[str, Tensor]:
     """A ``.bin`` file, memory-mapped where its format allows; only tensors are ever unpickled."""
     try:
         try:
@@ -135,12 +140,17 @@ def _load_bin(path: Path) -> dict[str, Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise FileFormatError(
-            f"{path} holds more than tensors, and loading it could run code; refusing. "
-            f"Get the safetensors version of it"
+            f"{path} holds more than tensors (or is no PyTorch file), and loading it could run code; "
+            f"refusing. Get the safetensors version of it"
         ) from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
     if not isinstance(found, dict):
         raise FileFormatError(f"{path} holds a {type(found).__name__}, expected tensors by name")
-    return {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+    if not all(isinstance(name, str) and t.layout == torch.strided for name, t in tensors.items()):
+        raise FileFormatError(
+            f"{path} holds sparse or unnamed tensors, expected dense ones by name"
+        )
+    return tensors

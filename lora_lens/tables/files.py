@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,12 @@ def as_markdown(tables: Sequence[Table]) -> str:
     """GitHub's Markdown, one table below the other under their titles."""
     parts = [
         f"**{table.title}**\n\n"
-        + tabulate(table.rows, headers=table.head, tablefmt="github", disable_numparse=True)
+        + tabulate(
+            [[cell.replace("|", r"\|") for cell in row] for row in table.rows],
+            headers=table.head,
+            tablefmt="github",
+            disable_numparse=True,
+        )
         for table in tables
     ]
     return "\n\n".join(parts) + "\n"
@@ -55,7 +61,7 @@ def _latex_table(table: Table) -> str:
     body = tabulate(
         table.rows, headers=table.head, tablefmt="latex_booktabs", disable_numparse=True
     )
-    caption = table.title.replace("_", r"\_")
+    caption = re.sub(r"([&%$#_{}])", r"\\\1", table.title)
     text = f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
     for sign, command in _LATEX.items():
         text = text.replace(sign, command)

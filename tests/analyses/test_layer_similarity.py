@@ -7,7 +7,7 @@ import torch
 from checkpoints import BertLike, random, write_base, write_lora
 from slow_routes import slow_conversions, slow_grid
 
-from lora_lens import RankError, conversion_similarity, gaussian_baseline, load_adapter
+from lora_lens import RankError, compare, conversion_similarity, gaussian_baseline, load_adapter
 from lora_lens.analyses.layer_similarity import RankDeficientWarning
 from lora_lens.errors import BaseModelError, LensError, ModuleLookupError, SingularError
 
@@ -294,3 +294,41 @@ def test_a_result_survives_pickling_before_its_condition_numbers_are_asked_for(
     again = pickle.loads(pickle.dumps(result))
     np.testing.assert_array_equal(again["A"].values, result["A"].values)
     assert again.condition_number == pytest.approx(result.condition_number)
+
+
+def test_a_pseudo_inverse_that_leaves_nothing_of_b_is_an_error(tmp_path: Path) -> None:
+    shape = BertLike(modules=("value",))
+    write_base(tmp_path / "base", shape)
+    base = {name: w0.clone() for name, w0 in shape.base.items()}
+    for w0 in base.values():
+        w0[:6] = 0
+    write_base(tmp_path / "base", shape, base)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    dead = {
+        n: torch.cat([t[:6], t[6:] * 0]) if "lora_B" in n else t for n, t in shape.adapter.items()
+    }
+    write_lora(tmp_path / "dead", BertLike(layers=0), base=str(tmp_path / "base"), extra=dead)
+    adapter = load_adapter(tmp_path / "dead")
+    with pytest.warns(RankDeficientWarning), pytest.raises(RankError, match="zero but for rounding"):
+        conversion_similarity(adapter, "value", convention="consistent")
+
+
+def test_factors_that_cancel_have_no_product_to_compare(tmp_path: Path) -> None:
+    shape = BertLike(modules=("value",))
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    first = torch.tensor([1.0, 1, 0, 0])
+    apart = {
+        n: t * (1 - first) if "lora_B" in n else t * first[:, None]
+        for n, t in shape.adapter.items()
+    }
+    write_lora(tmp_path / "apart", BertLike(layers=0), base=str(tmp_path / "base"), extra=apart)
+    adapter = load_adapter(tmp_path / "apart")
+    with pytest.raises(RankError, match="its factors cancel"):
+        conversion_similarity(adapter, "value", 2)
+    with pytest.raises(RankError, match="its factors cancel"):
+        compare(adapter, adapter, "value", 2)
+    assert list(conversion_similarity(adapter, "value", 2, matrices=["A", "B"], draws=0)) == [
+        "A",
+        "B",
+    ]

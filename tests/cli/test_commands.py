@@ -177,6 +177,7 @@ def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
     fails(run("similarity", lora, "--base", lora), "holds no model.safetensors")
     fails(run("similarity", lora, "--device", "abacus"), "abacus")
     fails(run("similarity", lora, "--draws", 1), "at least 2")
+    fails(run("similarity", lora, "--draws", 10**12), "fewer --draws")
     fails(run("compare", lora, tmp_path / "nowhere"), "not a folder")
     fails(run("inspect", tmp_path), "no adapter_config.json")
     fails(run("export", lora, "--out", tmp_path / "x"), "plain LoRA already")
@@ -187,6 +188,41 @@ def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
 def test_a_failure_leaves_no_output_folder(bert: BertLike, tmp_path: Path) -> None:
     fails(run("similarity", tmp_path / "lora", "--rank", 9, "--out", tmp_path / "out"), "rank 4")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_leaves_none_of_the_folders_it_made(bert: BertLike, tmp_path: Path) -> None:
+    fails(run("similarity", tmp_path / "lora", "--rank", 9, "--out", tmp_path / "a" / "b" / "c"))
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_in_the_way_of_a_file_leaves_nothing_half_written(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "similarity-value.png").mkdir(parents=True)
+    fails(run("similarity", tmp_path / "lora", "--out", tmp_path / "out"), "similarity-value.png")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["similarity-value.png"]
+
+
+def test_what_nobody_foresaw_is_one_line_too(
+    bert: BertLike, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug\nof two lines")
+
+    monkeypatch.setattr("lora_lens.loaders.load_adapter", broken)
+    fails(
+        run("similarity", tmp_path / "lora"), "unexpected ZeroDivisionError", "LORA_LENS_TRACEBACK"
+    )
+    monkeypatch.setenv("LORA_LENS_TRACEBACK", "1")
+    assert isinstance(run("similarity", tmp_path / "lora").exception, ZeroDivisionError)
+
+
+def test_a_terminal_without_greek_letters(bert: BertLike, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity", str(tmp_path / "lora")],
+        capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert b"gaussian" in done.stdout
 
 
 def test_a_failure_leaves_an_existing_folder_as_it_was(bert: BertLike, tmp_path: Path) -> None:

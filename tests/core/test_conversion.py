@@ -8,7 +8,7 @@ from lora_lens.core.conversion import condition_number, convert, factor, singula
 from lora_lens.core.lanczos import largest_singular_value
 from lora_lens.errors import SingularError
 
-F64 = singular_cutoff(torch.float64, (30, 30))
+F64 = singular_cutoff(torch.float64, torch.float64, (30, 30))
 
 
 def batch(rows: int, columns: int, conditions: tuple[float, ...]) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_the_screen_lets_no_singular_w0_through(rows: int, columns: int, conditi
 def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None:
     g = torch.Generator().manual_seed(6)
     w0 = torch.randn(96, 40, generator=g) @ torch.randn(40, 96, generator=g)
-    cutoff = singular_cutoff(w0.dtype, (96, 96))
+    cutoff = singular_cutoff(w0.dtype, torch.float64, (96, 96))
     assert factor(w0.double()[None], cutoff).rank.item() < 60
 
 
@@ -125,3 +125,18 @@ def test_public_function_takes_batches_of_float32(convention: str) -> None:
 def test_public_function_refuses_a_rectangle_under_stored() -> None:
     with pytest.raises(SingularError, match="consistent"):
         conversion_matrices(torch.ones(3, 4), torch.ones(1, 4), torch.ones(3, 1))
+
+
+def test_condition_numbers_where_the_krylov_space_is_soon_exhausted() -> None:
+    few = np.stack([np.eye(40), np.diag([1.0] * 39 + [1e-3]), np.diag([2.0] * 20 + [1.0] * 20)])
+    got = condition_number(torch.from_numpy(few), F64)
+    np.testing.assert_allclose(got, [1, 1e3, 2], rtol=1e-9)
+    big = condition_number(torch.eye(384, dtype=torch.float64)[None], F64)
+    assert big.item() == pytest.approx(1, rel=1e-9)
+
+
+def test_cutoff_is_that_of_the_shorter_of_storage_and_computation() -> None:
+    eps32 = float(np.finfo(np.float32).eps)
+    assert singular_cutoff(torch.float64, torch.float64, (30, 40)) == 40 * np.finfo(np.float64).eps
+    for stored, computing in ((torch.float64, torch.float32), (torch.bfloat16, torch.float64)):
+        assert singular_cutoff(stored, computing, (30, 40)) == eps32

@@ -127,6 +127,9 @@ def test_gradient_is_right() -> None:
     x, y = (torch.from_numpy(draw(seed, 7, 3)).requires_grad_() for seed in (17, 18))
     for i, j in ((3, 3), (2, 1)):
         assert torch.autograd.gradcheck(lambda a, b, i=i, j=j: phi(a, b, i, j), (x, y))
+        wide = lambda a, b, i=i, j=j: phi(a.mT, b.mT, i, j, side="right")  # noqa: E731
+        assert torch.autograd.gradcheck(wide, (x, y))
+    assert torch.autograd.gradcheck(lambda a, b: phi(a.mT, b.mT, 2), (x, y))
 
 
 def test_gradient_at_full_rank_survives_equal_singular_values() -> None:

@@ -14,7 +14,7 @@ from checkpoints import BertLike, random, write_base, write_lora
 from safetensors.torch import save_file
 
 from lora_lens import load_adapter, open_base
-from lora_lens.errors import BaseModelError, FileFormatError
+from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 from lora_lens.loaders.base import open_base_of
 
 NAME = "encoder.layer.0.attention.self.value.weight"
@@ -101,7 +101,7 @@ def test_a_malicious_bin_is_refused_and_runs_nothing(
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"hello"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"hello", bytes(range(256))])
 def test_a_corrupt_bin_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(content)
     with pytest.raises(FileFormatError):
@@ -153,6 +153,14 @@ def test_conv1d_by_fan_in_fan_out_where_the_model_type_is_unknown(tmp_path: Path
     (tmp_path / "base" / "config.json").unlink()
     assert torch.equal(open_base(str(tmp_path / "base"), fan_in_fan_out=True).weight(PATH), w0.T)
     assert torch.equal(open_base(str(tmp_path / "base")).weight(PATH), w0)
+
+
+@pytest.mark.parametrize("name", ["a--b", "a..b", "foo.git", "x" * 97, "y" * 300, "~nosuchuser/x"])
+def test_names_that_are_neither_folder_nor_hub_id(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BaseModelError):
+        open_base(name)
+    with pytest.raises(AdapterError, match="not a folder"):
+        load_adapter(name)
 
 
 # The hub: its cache, and a small server that answers as the hub does

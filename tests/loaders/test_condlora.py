@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_tensors
+from safetensors.torch import load_file
 
 from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.errors import AdapterError, BaseModelError
@@ -137,6 +138,32 @@ def test_input_dependent_experiment_is_refused(tmp_path: Path) -> None:
     write_released(tmp_path / "released", shape, use_x="type1")
     with pytest.raises(AdapterError, match="use_x"):
         load_adapter(tmp_path / "released")
+
+
+def test_export_of_a_released_checkpoint_names_layers_as_a_model_with_a_head_does(
+    tmp_path: Path,
+) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_released(tmp_path / "released", shape, task_type="SEQ_CLS")
+    export_lora(tmp_path / "released", tmp_path / "plain")
+    names = load_file(tmp_path / "plain" / "adapter_model.safetensors")
+    assert f"base_model.model.bert.{shape.path(0, 'value')}.lora_A.weight" in names
+
+
+@pytest.mark.parametrize("damage", ["nan", "rank"])
+def test_export_checks_what_it_writes(tmp_path: Path, damage: str) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    tensors = write_ours(tmp_path / "cond", shape, "consistent")
+    theta = tensors["value.theta_B"]
+    tensors["value.theta_B"] = (
+        theta * float("nan") if damage == "nan" else theta[:, :2].contiguous()
+    )
+    write_tensors(tmp_path / "cond", tensors)
+    with pytest.raises(AdapterError):
+        export_lora(tmp_path / "cond", tmp_path / "plain")
+    assert not (tmp_path / "plain").exists()
 
 
 def test_another_base_is_an_error(tmp_path: Path) -> None:

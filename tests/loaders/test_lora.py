@@ -160,7 +160,11 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
         ({"peft_type": None}, "expected LORA"),
         ({"target_parameters": ["experts.gate"]}, "expert"),
         ({"r": 16}, "has rank 4, but adapter_config.json says 16"),
-        ({"lora_alpha": "eight"}, "expected a number"),
+        ({"lora_alpha": "eight"}, "expected a finite number"),
+        ({"lora_alpha": float("nan")}, "expected a finite number"),
+        ({"init_lora_weights": "OLoRA"}, "minus the initial"),
+        ({"rank_pattern": {"[": 4}}, "no regular expression"),
+        ({"alpha_pattern": ["query"]}, "expected names to numbers"),
     ],
 )
 def test_what_would_be_misread_is_refused(
@@ -250,3 +254,28 @@ def test_library_errors_are_value_errors_too() -> None:
 def test_inspect_needs_no_base(tmp_path: Path) -> None:
     write_lora(tmp_path / "lora", BertLike(), base="nobody/nothing")
     assert len(inspect(load_adapter(tmp_path / "lora")).modules) == 6
+
+
+def test_gpt_bigcodes_linear_of_the_same_name_is_left_whole(tmp_path: Path) -> None:
+    name = "base_model.model.transformer.h.0.attn.c_attn"
+    write_tensors(
+        tmp_path,
+        {
+            f"{name}.lora_A.weight": random(2, 8, seed=1),
+            f"{name}.lora_B.weight": random(24, 2, seed=2),
+        },
+    )
+    write_config(tmp_path, base=None, r=2, fan_in_fan_out=False)
+    assert list(load_adapter(tmp_path).modules) == ["c_attn"]
+
+
+def test_a_replaced_bin_is_read_anew(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, binary=True, seed=1)
+    load_adapter(tmp_path / "lora")
+    write_lora(tmp_path / "new", shape, binary=True, seed=2)
+    (tmp_path / "new" / "adapter_model.bin").replace(tmp_path / "lora" / "adapter_model.bin")
+    value = load_adapter(tmp_path / "lora").modules["value"]
+    assert torch.equal(
+        value.a[0], shape.adapter[f"base_model.model.{value.names[0]}.lora_A.weight"]
+    )
