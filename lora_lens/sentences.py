@@ -12,7 +12,7 @@ _ONE = 1 - 1e-5
 
 
 def similarity_sentence(result: SimilarityResult) -> str:
-    """φ between layers of every matrix, against both baselines."""
+    """φ between layers of every matrix, against both baselines; matrices of one null together."""
     start = f"{result.method} {result.module}, convention {result.convention}:"
     if len(result.layers) == 1:
         return f"{start} one layer only, so no layers can be compared."
@@ -22,51 +22,69 @@ def similarity_sentence(result: SimilarityResult) -> str:
         if alike
         else []
     )
-    parts += [_of_grid(grid) for grid in result.values() if grid.values.min() <= _ONE]
+    groups: dict[str, list[LayerGrid]] = {}
+    for grid in result.values():
+        if grid.values.min() <= _ONE:
+            groups.setdefault(_null(grid), []).append(grid)
+    parts += [_of_grids(null, grids) for null, grids in groups.items()]
     return f"{start} {'; '.join(parts)}."
 
 
-def _of_grid(grid: LayerGrid) -> str:
-    gaussian = grid.baseline_mean("gaussian")
-    text = (
-        f"mean φ between layers is {grid.mean:.3f} for {LABELS[grid.matrix]}, against "
-        f"{gaussian:.3f} for unrelated subspaces"
-    )
+def _null(grid: LayerGrid) -> str:
+    text = f"unrelated subspaces give {grid.baseline_mean('gaussian'):.3f}"
     propagated = grid.baselines.get("propagated")
     if propagated is None:
         return text
-    expected = grid.baseline_mean("propagated")
+    mean = grid.baseline_mean("propagated")
     return (
-        f"{text} and {expected:.3f} ± {propagated.mean_sd:.3f} for random factors through the same "
-        f"W0: {_verdict(grid.mean, expected, propagated.mean_sd)}"
+        f"{text} and random factors through the same W0 give {mean:.3f} ± {propagated.mean_sd:.3f}"
     )
 
 
-def _verdict(mean: float, expected: float, sd: float) -> str:
+def _of_grids(null: str, grids: list[LayerGrid]) -> str:
+    means = _listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
+    text = f"mean φ between layers is {means}, where {null}"
+    if "propagated" not in grids[0].baselines:
+        return text
+    verdicts: dict[str, list[str]] = {}
+    for grid in grids:
+        verdict, z = _verdict(grid)
+        verdicts.setdefault(verdict, []).append(f"{LABELS[grid.matrix]} ({z})")
+    found = "; ".join(
+        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
+        for verdict, names in verdicts.items()
+    )
+    return f"{text}. In deviations from that, {found}"
+
+
+def _verdict(grid: LayerGrid) -> tuple[str, str]:
+    sd = grid.baselines["propagated"].mean_sd
     if sd == 0:
-        return "this null does not vary, so it tells nothing"
-    z = (mean - expected) / sd
+        return "beyond telling, for the null does not vary", "–"
+    z = (grid.mean - grid.baseline_mean("propagated")) / sd
     if z > _CLEAR:
-        return f"more alike than W0 alone makes them ({z:+.1f} deviations)"
+        return "more alike than W0 alone makes them", f"{z:+.1f}"
     if z < -_CLEAR:
-        return f"less alike than W0 alone makes them ({z:+.1f} deviations)"
-    return f"no more than W0 alone makes them ({z:+.1f} deviations)"
+        return "less alike than W0 alone makes them", f"{z:+.1f}"
+    return "no more alike than W0 alone makes them", f"{z:+.1f}"
 
 
 def comparison_sentence(result: ComparisonResult) -> str:
     """φ between two adapters by layer, against the Gaussian baseline."""
-    parts = [_of_series(series) for series in result.values()]
-    return f"the two adapters, {result.module}: {'; '.join(parts)}."
-
-
-def _of_series(series: LayerSeries) -> str:
-    mean, sd = float(series.baseline.mean), float(series.baseline.sd)
-    above = int(np.sum(series.values > mean + _CLEAR * sd))
+    series = list(result.values())
+    nulls = {f"{one.baseline.mean:.3f} ± {one.baseline.sd:.3f}": None for one in series}
+    means = _listed([f"{one.mean:.3f} for {LABELS[one.matrix]}" for one in series])
+    above = _listed([str(_above(one)) for one in series])
     return (
-        f"φ of {LABELS[series.matrix]} is {series.mean:.3f} on average ({series.values.min():.3f} to "
-        f"{series.values.max():.3f}; unrelated subspaces {mean:.3f} ± {sd:.3f}), clearly above chance "
-        f"in {above} of {len(series.layers)} layers"
+        f"the two adapters, {result.module}: mean φ over the layers is {means}, where unrelated "
+        f"subspaces give {_listed(list(nulls))} in a layer; {above} of {len(result.layers)} layers are "
+        f"above that by more than {_CLEAR:.0f} deviations."
     )
+
+
+def _above(series: LayerSeries) -> int:
+    baseline = series.baseline
+    return int(np.sum(series.values > np.asarray(baseline.mean) + _CLEAR * np.asarray(baseline.sd)))
 
 
 def _listed(names: list[str]) -> str:

@@ -309,7 +309,10 @@ def test_a_pseudo_inverse_that_leaves_nothing_of_b_is_an_error(tmp_path: Path) -
     }
     write_lora(tmp_path / "dead", BertLike(layers=0), base=str(tmp_path / "base"), extra=dead)
     adapter = load_adapter(tmp_path / "dead")
-    with pytest.warns(RankDeficientWarning), pytest.raises(RankError, match="zero but for rounding"):
+    with (
+        pytest.warns(RankDeficientWarning),
+        pytest.raises(RankError, match="zero but for rounding"),
+    ):
         conversion_similarity(adapter, "value", convention="consistent")
 
 
