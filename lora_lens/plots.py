@@ -27,7 +27,7 @@ _NAMES = {
     "delta": "$\\Delta W$",
 }
 _CONSISTENT_A = "$W_0^{-\\top}A^\\top$"
-_BASELINES = {"gaussian": "Gaussian baseline", "propagated": "propagated baseline"}
+_BASELINES = {"gaussian": "Gaussian baseline", "propagated": "Propagated baseline"}
 _MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
 
 

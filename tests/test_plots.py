@@ -50,7 +50,7 @@ def test_heatmap_of_a_baseline_on_given_axes(result: SimilarityResult) -> None:
         right.collections[0].get_array().ravel(), result["B"].baselines["propagated"].mean.ravel()
     )
     assert not left.collections
-    assert "propagated" in right.get_title()
+    assert "Propagated" in right.get_title()
 
 
 def test_many_layers_are_not_written_over(result: SimilarityResult) -> None:
