@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from confusion import slow_matthews
@@ -97,3 +98,35 @@ def test_majority_is_learned_on_train_and_scored_on_test(tmp_path: Path) -> None
     splits = load_task("rte", write_rte(tmp_path))
     share = np.mean([example.label == 1 for example in splits.test])
     assert majority_score(TASKS["rte"], splits) == pytest.approx(share)
+
+
+def test_the_hubs_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nyu-mll/glue` as its cards describe it, made here: no test reaches the hub."""
+    asked: list[tuple[str, str]] = []
+
+    def load_dataset(name: str, task: str) -> datasets.DatasetDict:
+        asked.append((name, task))
+        columns = {
+            "mrpc": {"sentence1": ["a"] * 20, "sentence2": ["b"] * 20, "label": [1] * 20},
+            "sst2": {"sentence": ["a"] * 20, "label": [0] * 20},
+            "stsb": {"sentence1": ["a"] * 20, "sentence2": ["b"] * 20, "label": [2.5] * 20},
+        }[task]
+        part = datasets.Dataset.from_dict(columns | {"idx": list(range(20))})
+        return datasets.DatasetDict(train=part, validation=part, test=part)
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert load_task("mrpc", None).test[0] == Example("a", "b", 1)
+    assert load_task("sst2", None).test[0] == Example("a", None, 0)
+    splits = load_task("stsb", None)
+    assert splits.test[0] == Example("a", "b", 2.5)
+    assert (len(splits.train), len(splits.development), len(splits.test)) == (18, 2, 20)
+    assert asked == [("nyu-mll/glue", task) for task in ("mrpc", "sst2", "stsb")]
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(name: str, task: str) -> None:
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(DataError, match=r"no route\); pass --data with a GLUE folder"):
+        load_task("rte", None)
