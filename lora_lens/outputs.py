@@ -19,8 +19,10 @@ from .tables.layout import Table
 
 def write_similarity(result: SimilarityResult, folder: Path, prefix: str = "") -> list[str]:
     """Write ``PREFIXsimilarity-MODULE.*``; the names of the files."""
+    summary = layout.similarity_summary(result)
+    what = f"{layout.similarity_title(result)}; {result.adapter} on {result.base}"
     tables = [
-        layout.similarity_summary(result),
+        summary._replace(title=f"{what}. {summary.title}"),
         *map(layout.grid_table, result.values()),
         layout.condition_table(result),
     ]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .errors import OutputError
 
+_READABLE = 0o644
+
 
 @contextmanager
 def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
@@ -42,6 +44,7 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
         if in_the_way:
             raise OutputError(f"cannot write {out / in_the_way[0]}: a folder of that name is there")
         for file in files:
+            file.chmod(_READABLE)  # safetensors writes for its owner alone
             file.replace(out / file.name)
         done = True
     except OutputError:

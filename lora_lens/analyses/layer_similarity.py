@@ -267,5 +267,7 @@ def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:
             "on the right side a conversion matrix of r columns spans the whole of R^r, so φ of A "
             "and B at i or j = r is 1 by construction"
         )
+    if plan.spans_alone and {"B", "BA"} <= set(plan.matrices):
+        yield "on the left side at i = j = r the subspace of BA is B's, so their φ are the same numbers"
     if len(plan.factors.layers) == 1:
         yield "there is one layer only, so there is nothing off the diagonal"
