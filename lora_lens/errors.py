@@ -39,3 +39,11 @@ class OutputError(LensError, OSError):
 
 class MissingExtraError(LensError, ImportError):
     """An optional part of lora-lens is not installed; the message says the pip line."""
+
+
+class SettingsError(LensError, ValueError):
+    """Settings of a run that do not go together, or a configuration file that says what is not known."""
+
+
+class DivergedError(LensError, ArithmeticError):
+    """A training run gave numbers that are not finite."""

@@ -94,7 +94,8 @@ def run(
 
     try:
         from ..training.progress import ConsoleProgress, quiet_libraries
-        from ..training.run import RunSettings, train
+        from ..training.run import train
+        from ..training.settings import RunSettings
     except ImportError as error:
         raise MissingExtraError(
             f'training needs the extra: pip install "lora-lens[train]" ({error})'

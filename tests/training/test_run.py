@@ -19,7 +19,8 @@ from lora_lens.cli import app
 from lora_lens.errors import BaseModelError, OutputError
 from lora_lens.loaders.locate import DEMO_BASE, local_folder
 from lora_lens.training.glue import load_task
-from lora_lens.training.run import RunSettings, train
+from lora_lens.training.run import train
+from lora_lens.training.settings import RunSettings
 
 BASE = str(local_folder(DEMO_BASE))
 
@@ -49,7 +50,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("method", "parameters"), [("lora", 73_728), ("condlora", 12_288)])
 def test_the_adapter_and_its_record(runs: Path, method: str, parameters: int) -> None:
     assert {path.name for path in (runs / method).iterdir()} == {
-        "adapter_config.json", "adapter_model.safetensors", "run.json",
+        "adapter_config.json", "adapter_model.safetensors", "run.json", "tensorboard",
     }  # fmt: skip
     record = json.loads((runs / method / "run.json").read_text())
     assert record["trainable_parameters"] == parameters

@@ -1,0 +1,73 @@
+"""`lora-lens reproduce`: the paper's experiment from a configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .training_extra import training_libraries
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+NAME = "reproduce"
+
+
+class _Watcher:
+    """Says every step on standard error, and shows a run's progress."""
+
+    def __call__(self, message: str) -> None:
+        typer.echo(message, err=True)
+
+    def callbacks(self) -> tuple[TrainerCallback, ...]:
+        from ..training.progress import ConsoleProgress
+
+        return (ConsoleProgress(),)
+
+
+def run(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            show_default=False,
+            help="A TOML file, or one that comes with lora-lens: paper, minilm or smoke.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", show_default="reproduction/NAME", help="Folder."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="DIR", show_default="the configuration's", help="GLUE's TSV files."
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", metavar="URL", show_default="a SQLite file a search", help="Optuna's."
+        ),
+    ] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
+) -> None:
+    """Search, train, evaluate and analyse every task and method of a configuration.
+
+    What is done already is skipped, so after Ctrl-C or a crash the same command goes on.
+
+    Example: lora-lens reproduce minilm --data glue/ --out reproduction/minilm
+    """
+    training_libraries()
+    from dataclasses import replace
+
+    from ..reproduction.config import read_config
+    from ..reproduction.pipeline import run_steps
+
+    found = read_config(config)
+    if data is not None:
+        found = replace(found, data=data)
+    folder = out or Path("reproduction") / found.name
+    run_steps(found, folder, _Watcher(), storage=storage, use_cpu=cpu)

@@ -1,0 +1,1 @@
+"""The paper's experiment from a configuration file: search, training over seeds, evaluation, analysis."""

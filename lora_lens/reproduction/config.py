@@ -1,0 +1,149 @@
+"""A configuration file of an experiment: what is run, over which tasks, methods and seeds."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+from ..errors import SettingsError
+from ..training.glue import TASKS
+from ..training.search import Sampler, Space
+from ..training.settings import Method, RunSettings
+
+SHIPPED = ("paper", "minilm", "smoke")
+# Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
+_DECIDED = {"task", "method", "base", "data", "learning_rate", "seed"}
+
+
+@dataclass(frozen=True)
+class Search:
+    """How learning rates are searched; see `lora_lens.training.search.search`."""
+
+    trials: int = 5
+    learning_rate: tuple[float, float] = (5e-5, 5e-3)
+    sampler: Sampler = "tpe"
+    prune: bool = True
+
+    @property
+    def space(self) -> Space:
+        """What is searched."""
+        return Space(learning_rate=self.learning_rate)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What of the trained adapters is looked at; see `conversion_similarity`."""
+
+    modules: tuple[str, ...] = ("value",)
+    figure_task: str | None = None
+    draws: int = 200
+    speed_steps: int = 50
+    speed_length: int = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """An experiment: every task by every method, a search each, then a run a seed.
+
+    Attributes:
+        name: Of the experiment.
+        base: Base model.
+        data: Folder of GLUE's TSV files; None for the hub.
+        methods, seeds: What is compared, and how often it is run.
+        tasks: Task to the settings that are its own, such as the number of epochs.
+        training: Settings of every run.
+        search, analysis: How learning rates are searched, and what is analysed.
+    """
+
+    name: str
+    base: str
+    tasks: Mapping[str, Mapping[str, Any]]
+    data: str | None = None
+    methods: tuple[Method, ...] = ("lora", "condlora")
+    seeds: tuple[int, ...] = (0,)
+    training: Mapping[str, Any] = ()  # type: ignore[assignment]
+    search: Search = Search()
+    analysis: Analysis = Analysis()
+
+    def settings(
+        self, task: str, method: Method, *, seed: int = 0, learning_rate: float | None = None
+    ) -> RunSettings:
+        """The settings of one run."""
+        return RunSettings(
+            task=task,
+            method=method,
+            base=self.base,
+            data=self.data,
+            learning_rate=learning_rate,
+            seed=seed,
+            **(dict(self.training) | dict(self.tasks[task])),
+        )
+
+
+def read_config(source: str) -> Config:
+    """Read a configuration: a TOML file, or the name of one that comes with lora-lens.
+
+    Raises:
+        SettingsError: There is no such file, or it says what is not known; names the key.
+    """
+    shipped = files("lora_lens.reproduction") / "configs" / f"{source}.toml"
+    try:
+        text = (shipped if source in SHIPPED else Path(source)).read_text(encoding="utf-8")
+        found = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{source} cannot be read ({error}); give a TOML file or one of {', '.join(SHIPPED)}"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source} is not TOML: {error}") from None
+    return _config(found, source)
+
+
+def _config(found: dict[str, Any], source: str) -> Config:
+    _check_keys(found, Config, source, "")
+    for key in ("name", "base", "tasks"):
+        if key not in found:
+            raise SettingsError(f"{source} says no {key!r}")
+    training = _run_settings(found.get("training", {}), source, "training")
+    tasks = {
+        task: _run_settings(own, source, f"tasks.{task}") for task, own in found["tasks"].items()
+    }
+    for task in tasks:
+        if task not in TASKS:
+            raise SettingsError(f"{source} has no task {task!r}; there are: {', '.join(TASKS)}")
+    for method in found.get("methods", ()):
+        if method not in get_args(Method):
+            raise SettingsError(
+                f"{source}: no method {method!r}; there are: {', '.join(get_args(Method))}"
+            )
+    parts = {
+        part: kind(**_tuples(_check_keys(found.get(part, {}), kind, source, part)))
+        for part, kind in (("search", Search), ("analysis", Analysis))
+    }
+    return Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
+
+
+def _run_settings(values: dict[str, Any], source: str, where: str) -> dict[str, Any]:
+    decided = _DECIDED & set(values)
+    if decided:
+        raise SettingsError(f"{source}: {where} may not say {sorted(decided)[0]!r}")
+    return _tuples(_check_keys(values, RunSettings, source, where))
+
+
+def _check_keys(values: dict[str, Any], kind: Any, source: str, where: str) -> dict[str, Any]:
+    known = [field.name for field in fields(kind)]
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        place = f"[{where}]" if where else "it"
+        raise SettingsError(
+            f"{source}: {place} says {unknown[0]!r}; what is known there: {', '.join(known)}"
+        )
+    return values
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

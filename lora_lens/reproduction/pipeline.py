@@ -1,0 +1,180 @@
+"""The steps of an experiment, each done once: what is on disk is not done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from transformers import TrainerCallback
+
+from ..errors import AdapterError, SettingsError
+from ..loaders.locate import read_json
+from ..staging import staged
+from ..training import trials
+from ..training.evaluate import evaluate
+from ..training.record import RECORD_NAME
+from ..training.run import train
+from ..training.search import search
+from ..training.settings import Method, RunSettings
+from .config import Config
+
+EVALUATION_NAME = "evaluation.json"
+_SAME_SCORE = 1e-6  # a saved adapter scores as the model that it was saved from
+
+
+class Watcher(Protocol):
+    """Is told what is begun and skipped, and gives callbacks that show progress."""
+
+    def __call__(self, message: str) -> None: ...
+
+    def callbacks(self) -> tuple[TrainerCallback, ...]: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """A search or a run of one task by one method; `folder` holds what it leaves behind."""
+
+    kind: str
+    task: str
+    method: Method
+    seed: int | None
+    folder: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether its record is there."""
+        last = trials.RECORD_NAME if self.kind == "search" else EVALUATION_NAME
+        return (self.folder / last).exists()
+
+    def __str__(self) -> str:
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.kind} {self.task} {self.method}{seed}"
+
+
+def plan(config: Config, out: Path) -> Iterator[Step]:
+    """The steps in order: task by task, method by method, the search and then a run a seed."""
+    for task in config.tasks:
+        for method in config.methods:
+            yield Step("search", task, method, None, out / "searches" / f"{task}-{method}")
+            for seed in config.seeds:
+                yield Step("run", task, method, seed, out / "runs" / f"{task}-{method}-{seed}")
+
+
+def run_steps(
+    config: Config,
+    out: Path,
+    watcher: Watcher,
+    *,
+    storage: str | None = None,
+    use_cpu: bool = False,
+) -> None:
+    """Do every step that is not done yet; stopped at any moment, it goes on where it was.
+
+    Args:
+        config: The experiment.
+        out: Its folder: ``searches/TASK-METHOD`` and ``runs/TASK-METHOD-SEED``.
+        watcher: Told of every step.
+        storage: Optuna's, for searches that several machines share; by default a SQLite file each.
+        use_cpu: Stay on the CPU though there is a GPU.
+
+    Raises:
+        SettingsError: `out` holds a run made with other settings than the configuration's.
+    """
+    for step in plan(config, out):
+        if step.done:
+            _check_settings(config, step, out)
+            watcher(f"done already: {step}")
+            continue
+        watcher(str(step))
+        if step.kind == "search":
+            _search(config, step, storage, use_cpu, watcher.callbacks)
+        else:
+            _run(config, step, out, use_cpu, watcher.callbacks)
+
+
+def _search(
+    config: Config,
+    step: Step,
+    storage: str | None,
+    use_cpu: bool,
+    callbacks: Callable[[], tuple[TrainerCallback, ...]],
+) -> None:
+    study = search(
+        config.settings(step.task, step.method),
+        step.folder,
+        trials=config.search.trials,
+        space=config.search.space,
+        sampler=config.search.sampler,
+        prune=config.search.prune,
+        storage=storage,
+        name=f"{config.name}-{step.task}-{step.method}",
+        use_cpu=use_cpu,
+        callbacks=callbacks,
+    )
+    trials.write_search(study, step.folder)
+
+
+def _run(
+    config: Config,
+    step: Step,
+    out: Path,
+    use_cpu: bool,
+    callbacks: Callable[[], tuple[TrainerCallback, ...]],
+) -> None:
+    settings = _resolved(config, step, out)
+    if not (step.folder / RECORD_NAME).exists():
+        train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
+    record = read_json(step.folder / RECORD_NAME, AdapterError)
+    found = evaluate(step.folder, step.task, config.data, use_cpu=use_cpu)
+    recorded = record["test_score"]
+    if not isinstance(recorded, float) or abs(found.score - recorded) > _SAME_SCORE:
+        raise AdapterError(
+            f"{step.folder} scores {found.score} as it was saved and {recorded} as it was trained"
+        )
+    _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
+
+
+def best_learning_rate(task: str, method: Method, out: Path) -> float:
+    """What the search of a task and method found.
+
+    Raises:
+        SettingsError: The search is not done.
+    """
+    folder = out / "searches" / f"{task}-{method}"
+    best: Any = read_json(folder / trials.RECORD_NAME, SettingsError)["best"]
+    return float(best["learning_rate"])
+
+
+def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
+    return config.settings(
+        step.task,
+        step.method,
+        seed=step.seed or 0,
+        learning_rate=best_learning_rate(step.task, step.method, out),
+    )
+
+
+def _check_settings(config: Config, step: Step, out: Path) -> None:
+    """A step that is done counts only if it was done as the configuration says now."""
+    if step.kind == "search":
+        record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
+        done, asked = record["settings"]["run"], asdict(config.settings(step.task, step.method))
+    else:
+        record = read_json(step.folder / RECORD_NAME, SettingsError)
+        done, asked = record["settings"], asdict(_resolved(config, step, out))
+    for key, value in json.loads(json.dumps(asked)).items():
+        # Where the data lie does not decide the result; their checksums are in the record.
+        if key != "data" and done.get(key, value) != value:
+            raise SettingsError(
+                f"{step.folder} was made with {key} = {done[key]!r}, the configuration says "
+                f"{value!r}; choose another --out, or put the setting back"
+            )
+
+
+def _write_json(folder: Path, name: str, value: dict[str, Any]) -> None:
+    with staged(folder) as stage:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        (stage / name).write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,139 @@
+"""The score of a saved adapter, ours or PEFT's, on a task's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import PeftModel
+from transformers import DataCollatorWithPadding
+
+from ..errors import AdapterError
+from ..loaders.locate import read_json
+from .condlora import CONFIG_NAME, PEFT_TYPE, load_condlora_model
+from .encoding import encode
+from .glue import TASKS, Example, load_task, majority_score
+from .models import open_classifier
+from .record import RECORD_NAME, device_name
+
+_BATCH = 64
+Part = Literal["test", "development"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One adapter's score on one task.
+
+    Attributes:
+        adapter, base, task, part: What was scored, and on which rows.
+        metric: The task's.
+        score: Its value; larger is better.
+        majority_score: Its value when every row gets the commonest training label (or mean).
+        rows: How many.
+        device: Where it was computed.
+    """
+
+    adapter: str
+    base: str
+    task: str
+    part: str
+    metric: str
+    score: float
+    majority_score: float
+    rows: int
+    device: str
+
+
+def evaluate(
+    adapter: Path,
+    task: str,
+    data: str | None = None,
+    *,
+    base: str | None = None,
+    part: Part = "test",
+    max_length: int | None = None,
+    use_cpu: bool = False,
+) -> Evaluation:
+    """Load a saved adapter onto its base model and score it.
+
+    Args:
+        adapter: Folder of an adapter with a classification head: lora-lens's or PEFT's.
+        task: A GLUE task.
+        data: As in `RunSettings`.
+        base: Base model; by default the one that the adapter names.
+        part: ``test``, GLUE's development set; or ``development``, the tenth of train held out.
+        max_length: Tokens a row; by default the run's own, or 512.
+        use_cpu: Stay on the CPU though there is a GPU.
+
+    Raises:
+        AdapterError: The folder is no adapter, names no base model, or its head does not fit the task.
+        DataError: The data do not fit the task.
+        BaseModelError: The base model is not found.
+    """
+    splits = load_task(task, Path(data) if data else None)
+    known = TASKS[task]
+    config = read_json(adapter / CONFIG_NAME, AdapterError)
+    named = base or config.get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise AdapterError(f"{adapter} names no base model; pass --base")
+    tokenizer, model = open_classifier(named, len(known.labels) if known.labels else 1)
+    adapted = _load(adapter, config, model)
+    device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
+    examples = splits.test if part == "test" else splits.development
+    length = max_length or _trained_length(adapter)
+    predicted = _predict(adapted.to(device).eval(), examples, tokenizer, length)
+    labels = np.array([example.label for example in examples], dtype=np.float64)
+    return Evaluation(
+        adapter=str(adapter),
+        base=named,
+        task=task,
+        part=part,
+        metric=known.metric.__name__,
+        score=known.metric(predicted, labels),
+        majority_score=majority_score(known, splits),
+        rows=len(examples),
+        device=device_name(device),
+    )
+
+
+def _load(folder: Path, config: dict[str, object], model: Any) -> PeftModel:
+    if config.get("peft_type") == PEFT_TYPE:
+        return load_condlora_model(model, folder)
+    try:
+        return PeftModel.from_pretrained(model, str(folder))
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()
+        raise AdapterError(
+            f"PEFT cannot load {folder}: {' '.join(reason[:2])[:300] if reason else error!r}"
+        ) from error
+
+
+def _trained_length(adapter: Path) -> int:
+    """The run's own `max_length`, where the adapter comes with its ``run.json``."""
+    if not (adapter / RECORD_NAME).exists():
+        return 512
+    settings = read_json(adapter / RECORD_NAME, AdapterError).get("settings")
+    return int(settings.get("max_length", 512)) if isinstance(settings, dict) else 512
+
+
+def _predict(
+    model: PeftModel, examples: list[Example], tokenizer: Any, max_length: int
+) -> NDArray[np.float64]:
+    """The logits of every row, in order; batches hold rows of like length to save padding."""
+    rows = encode(examples, tokenizer, max_length)
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row]["input_ids"]))
+    collate = DataCollatorWithPadding(tokenizer)
+    device = next(model.parameters()).device
+    found: dict[int, NDArray[np.float64]] = {}
+    with torch.inference_mode():
+        for start in range(0, len(order), _BATCH):
+            chosen = order[start : start + _BATCH]
+            batch = collate([rows[row] for row in chosen]).to(device)
+            batch.pop("labels")
+            logits = model(**batch).logits.double().cpu().numpy()
+            found.update(zip(chosen, logits, strict=True))
+    return np.stack([found[row] for row in range(len(rows))])

@@ -1,0 +1,75 @@
+"""What a run leaves behind: its adapter, and ``run.json`` with everything that a reader may ask."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from ..staging import staged
+
+RECORD_NAME = "run.json"
+_LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide a run's numbers."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+
+
+def device_name(device: torch.device) -> str:
+    """The card's name, or the kind of device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return device.type
+
+
+def parameter_counts(model: PeftModel) -> dict[str, int]:
+    """Trainable parameters of the adapter, and of the head, which every method trains alike."""
+    trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    head = sum(size for name, size in trainable.items() if "modules_to_save" in name.split("."))
+    return {
+        "trainable_parameters": sum(trainable.values()) - head,
+        "head_parameters": head,
+    }
+
+
+def score_history(log: Iterable[dict[str, Any]]) -> list[dict[str, float | None]]:
+    """A Trainer's log → development score and losses at every evaluation.
+
+    The training loss is the mean since the evaluation before.
+    """
+    history: list[dict[str, Any]] = []
+    losses: dict[int, float] = {}
+    for row in log:
+        if "loss" in row:
+            losses[row["step"]] = row["loss"]
+        if "eval_score" in row:
+            history.append(
+                {
+                    "epoch": round(row["epoch"], 4),
+                    "step": row["step"],
+                    "development_score": row["eval_score"],
+                    "development_loss": row["eval_loss"],
+                }
+            )
+    for entry in history:
+        entry["train_loss"] = losses.get(int(entry["step"]))
+    return history
+
+
+def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]) -> None:
+    """Write the adapter and its record, whole or not at all."""
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = base
+    with staged(out, last="adapter_config.json") as folder:
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+        text = json.dumps(record, indent=2, ensure_ascii=False)
+        (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

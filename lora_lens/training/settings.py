@@ -1,0 +1,80 @@
+"""Everything that decides a run's result, in one value that is written down with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import SettingsError
+from .condlora import Convention
+from .glue import TASKS
+
+Method = Literal["lora", "condlora"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """One training run. Defaults are the paper's and its released code's.
+
+    Attributes:
+        task: A GLUE task.
+        method: ``lora``, PEFT's own; or ``condlora``.
+        base: Base model: a folder or a hub id.
+        data: Folder of GLUE's TSV files; None for the hub.
+        convention: CondLoRA's.
+        target_modules: Ends of the names of the layers to adapt.
+        rank, alpha, dropout: r, α (ΔW is scaled by α/r) and LoRA's dropout.
+        learning_rate: AdamW's largest; None for the paper's of this task and method.
+        epochs: At most.
+        batch_size: Rows a step, over all devices together.
+        max_length: Tokens a row, at most.
+        warmup: Share of the steps in which the learning rate rises; then it falls linearly to 0.
+        weight_decay: AdamW's.
+        patience: Evaluations without a better one after which a run stops.
+        group_by_length: Make batches of rows of like length, which saves padding on short texts; the
+            paper does not.
+        precision: Of the forward pass; ``bfloat16`` is autocast, with θ, A and B in float32.
+        gradient_checkpointing: Recompute activations in the backward pass instead of keeping them.
+        seed: Of initialisation, order and dropout; the split of the rows never varies.
+    """
+
+    task: str
+    method: Method
+    base: str
+    data: str | None = None
+    convention: Convention = "consistent"
+    target_modules: tuple[str, ...] = ("query", "value")
+    rank: int = 8
+    alpha: float = 8
+    dropout: float = 0.0
+    learning_rate: float | None = None
+    epochs: float = 100
+    batch_size: int = 16
+    max_length: int = 512
+    warmup: float = 0.1
+    weight_decay: float = 0.1
+    patience: int = 30
+    group_by_length: bool = False
+    precision: Precision = "float32"
+    gradient_checkpointing: bool = False
+    seed: int = 0
+
+    def resolved_learning_rate(self) -> float:
+        """The learning rate asked for, or the one the paper found for this task and method."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return TASKS[self.task].learning_rates[0 if self.method == "lora" else 1]
+
+    def rows_a_device(self, devices: int) -> int:
+        """`batch_size` shared out evenly, so that the result does not depend on the devices' number.
+
+        Raises:
+            SettingsError: It cannot be shared out evenly.
+        """
+        if self.batch_size % devices:
+            raise SettingsError(
+                f"a batch of {self.batch_size} rows cannot be shared out over {devices} processes; "
+                f"choose a --batch-size that {devices} divides"
+            )
+        return self.batch_size // devices

@@ -1,0 +1,90 @@
+"""A finished search as files: its trials, the best settings, and Optuna's history plot."""
+
+from __future__ import annotations
+
+import csv
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from ..errors import SettingsError
+from ..staging import staged
+from .ownership import ERROR
+
+RECORD_NAME = "search.json"
+
+
+def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """One row a trial, in order: state, what was tried, development score, seconds, error.
+
+    The score of a pruned trial is its last.
+    """
+    return [
+        {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            **trial.params,
+            "development_score": trial.value,
+            "evaluations": len(trial.intermediate_values),
+            "seconds": trial.user_attrs.get("seconds"),
+            "error": trial.user_attrs.get(ERROR),
+        }
+        for trial in study.get_trials(deepcopy=False)
+    ]
+
+
+def best_trial(study: optuna.Study) -> optuna.trial.FrozenTrial:
+    """The finished trial with the highest development score.
+
+    Raises:
+        SettingsError: None finished; names the last error.
+    """
+    if not any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
+        errors = [row["error"] for row in trial_rows(study) if row["error"]]
+        raise SettingsError(
+            f"no trial of {study.study_name!r} finished; the last error: {errors[-1] if errors else 'none'}"
+        )
+    return study.best_trial
+
+
+def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
+    """Write ``search.json``, ``trials.csv`` and ``history.png`` and ``.svg``; what the JSON holds."""
+    best, rows = best_trial(study), trial_rows(study)
+    record = {
+        "study": study.study_name,
+        "settings": study.user_attrs["settings"],
+        "best": {"trial": best.number, **best.params, "development_score": best.value},
+        "trials": rows,
+    }
+    with staged(out, last=RECORD_NAME) as folder:
+        with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as stream:
+            heads = list(dict.fromkeys(key for row in rows for key in row))
+            writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        _plot(study, folder)
+        text = json.dumps(record, indent=2, ensure_ascii=False)
+        (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+    return record
+
+
+def _plot(study: optuna.Study, folder: Path) -> None:
+    from matplotlib import pyplot as plt
+    from matplotlib import rc_context
+    from optuna.visualization import matplotlib as optuna_plots
+
+    # Optuna draws with pyplot in a style of its own: neither outlives this.
+    with rc_context({"svg.hashsalt": study.study_name}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        axes = optuna_plots.plot_optimization_history(study, target_name="development score")
+        axes.set_title(f"Search for {study.study_name}")
+        figure = axes.figure
+        figure.set_size_inches(6, 3.6)
+        figure.tight_layout()
+        figure.savefig(folder / "history.png", dpi=160)
+        figure.savefig(folder / "history.svg", metadata={"Date": None})
+        plt.close(figure)
