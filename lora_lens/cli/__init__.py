@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from . import compare, demo, export, inspect, reproduce, similarity, train
+from . import compare, demo, evaluate, export, inspect, reproduce, search, similarity, train
 from .failing import LensGroup
 
 app = typer.Typer(
@@ -22,7 +22,17 @@ app = typer.Typer(
         "and is it more than chance? Start with: lora-lens demo"
     ),
 )
-for command in (similarity, compare, inspect, demo, train, export, reproduce):
+for command in (
+    similarity,
+    compare,
+    inspect,
+    demo,
+    train,
+    search,
+    evaluate,
+    export,
+    reproduce,
+):
     app.command(name=command.NAME)(command.run)
 
 

@@ -120,7 +120,7 @@ def train(
         write_adapter(model, settings.base, out, record)
         shutil.rmtree(out / _CHECKPOINTS)
     trainer.accelerator.wait_for_everyone()
-    return record
+    return record | {"writes": trainer.is_world_process_zero()}
 
 
 class _LensTrainer(Trainer):

@@ -1,0 +1,76 @@
+"""`lora-lens evaluate`: the score of a saved adapter."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from .options import AdapterFolder, Json
+from .training_options import Cpu, Data, Task
+
+NAME = "evaluate"
+
+
+class PartName(StrEnum):
+    """Which rows."""
+
+    test = "test"
+    development = "development"
+
+
+def run(
+    adapter: AdapterFolder,
+    task: Task,
+    data: Data = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="PATH_OR_HUB_ID",
+            show_default="the one that the adapter names",
+            help="Base model.",
+        ),
+    ] = None,
+    part: Annotated[
+        PartName,
+        typer.Option(
+            "--part", help="test: GLUE's development set; development: the tenth of train held out."
+        ),
+    ] = PartName.test,
+    max_length: Annotated[
+        int | None,
+        typer.Option("--max-length", min=2, show_default="the run's own, or 512", help="Tokens."),
+    ] = None,
+    cpu: Cpu = False,
+    as_json: Json = False,
+) -> None:
+    """Score a saved adapter, lora-lens's or PEFT's, on a task.
+
+    Example: lora-lens evaluate runs/mrpc-condlora --task mrpc --data glue/
+    """
+    from .training_extra import training_libraries
+
+    training_libraries()
+    from ..training.evaluate import evaluate
+
+    found = evaluate(
+        adapter,
+        task,
+        str(data) if data else None,
+        base=base,
+        part=part.value,
+        max_length=max_length,
+        use_cpu=cpu,
+    )
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps(asdict(found), allow_nan=False))
+        return
+    typer.echo(
+        f"{found.metric}: {found.score:.4f} on {found.rows} {found.part} rows of {found.task}, "
+        f"{found.majority_score:.4f} by always giving the commonest answer"
+    )

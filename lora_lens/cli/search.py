@@ -1,0 +1,132 @@
+"""`lora-lens search`: the learning rate, by Optuna."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .training_options import Cpu, SamplerName, with_training_options
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+    from transformers import TrainerCallback
+
+    from ..training.settings import RunSettings
+
+NAME = "search"
+
+
+@with_training_options
+def run(
+    settings: RunSettings,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder of the trials."),
+    ],
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="How many the study shall have, all in all.")
+    ] = 5,
+    low: Annotated[float, typer.Option("--low", help="Lowest learning rate.")] = 5e-5,
+    high: Annotated[float, typer.Option("--high", help="Highest learning rate.")] = 5e-3,
+    ranks: Annotated[
+        str, typer.Option("--ranks", metavar="R,R,…", help="Also choose r from these.")
+    ] = "",
+    alphas: Annotated[
+        str, typer.Option("--alphas", metavar="α,α,…", help="Also choose α from these.")
+    ] = "",
+    max_dropout: Annotated[
+        float, typer.Option("--max-dropout", min=0, max=1, help="Also search dropout from 0 to this.")
+    ] = 0.0,
+    sampler: Annotated[
+        SamplerName,
+        typer.Option(
+            "--sampler", help="tpe: Optuna's default, the paper's; qmc: spreads few trials evenly."
+        ),
+    ] = SamplerName.tpe,
+    prune: Annotated[
+        bool, typer.Option(help="Stop a trial that falls below the median of the others.")
+    ] = True,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="URL",
+            show_default="a SQLite file in --out",
+            help="Of Optuna: sqlite:///…, postgresql://…, mysql://…; processes that give the same "
+            "one share the study.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", show_default="TASK-METHOD", help="Of the study.")
+    ] = None,
+    cpu: Cpu = False,
+) -> None:
+    """Search the learning rate by the development metric; the test set is not looked at.
+
+    The defaults are the paper's: five trials, log-uniform from 5e-5 to 5e-3. Start the command
+    several times with one --storage, on one machine or on many, to share the work. A trial that was
+    killed is taken up again; one that crashes is recorded and the study goes on. Writes search.json,
+    trials.csv and Optuna's history plot.
+
+    Example: lora-lens search --task rte --method condlora --data glue/ --out searches/rte-condlora
+    """
+    from ..errors import SettingsError
+    from ..training.progress import ConsoleProgress
+    from ..training.search import Space, search
+    from ..training.trials import write_search
+
+    if not 0 < low < high:
+        raise SettingsError(f"the lowest learning rate is {low} and the highest {high}")
+    space = Space(
+        learning_rate=(low, high),
+        ranks=tuple(_numbers(ranks, int, "--ranks")),
+        alphas=tuple(_numbers(alphas, float, "--alphas")),
+        dropout=(0.0, max_dropout) if max_dropout else None,
+    )
+
+    def callbacks() -> tuple[TrainerCallback, ...]:
+        return (ConsoleProgress(),)
+
+    study = search(
+        settings,
+        out,
+        trials=trials,
+        space=space,
+        storage=storage,
+        name=name,
+        sampler=sampler.value,
+        prune=prune,
+        use_cpu=cpu,
+        callbacks=callbacks,
+        report=_say,
+    )
+    record = write_search(study, out)
+    best = record["best"]
+    typer.echo(
+        f"best: learning rate {best['learning_rate']:.3g}, development score "
+        f"{best['development_score']:.4f} (trial {best['trial']} of {len(record['trials'])})"
+    )
+    typer.echo(f"wrote search.json, trials.csv, history.png and history.svg to {out}", err=True)
+
+
+def _say(trial: FrozenTrial) -> None:
+    from ..training.ownership import ERROR
+
+    score = "" if trial.value is None else f", development score {trial.value:.4f}"
+    error = f": {trial.user_attrs[ERROR]}" if ERROR in trial.user_attrs else ""
+    tried = ", ".join(
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in trial.params.items()
+    )
+    typer.echo(f"trial {trial.number} {trial.state.name.lower()} ({tried}){score}{error}", err=True)
+
+
+def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[int] | list[float]:
+    try:
+        return [kind(part) for part in text.split(",") if part.strip()]  # type: ignore[return-value]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no list of numbers separated by commas", param_hint=option
+        ) from None
