@@ -33,6 +33,10 @@ class DataError(LensError, ValueError):
     """A data file is missing, or a row of it is not what the task expects."""
 
 
+class DivergedError(LensError, ArithmeticError):
+    """A model's answers are no finite numbers any more: its training has diverged."""
+
+
 class OutputError(LensError, OSError):
     """The output cannot be written there."""
 
@@ -43,7 +47,3 @@ class MissingExtraError(LensError, ImportError):
 
 class SettingsError(LensError, ValueError):
     """Settings of a run that do not go together, or a configuration file that says what is not known."""
-
-
-class DivergedError(LensError, ArithmeticError):
-    """A training run gave numbers that are not finite."""

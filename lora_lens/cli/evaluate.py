@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from .data_options import data_fields
+from .given import given
 from .options import AdapterFolder, Json
-from .training_options import Cpu, Data, Task
+from .training_extra import training_libraries
+from .training_options import Cpu
 
 NAME = "evaluate"
 
@@ -20,10 +23,10 @@ class PartName(StrEnum):
     development = "development"
 
 
+@given(data=data_fields)
 def run(
+    data: dict[str, Any],
     adapter: AdapterFolder,
-    task: Task,
-    data: Data = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -50,15 +53,12 @@ def run(
 
     Example: lora-lens evaluate runs/mrpc-condlora --task mrpc --data glue/
     """
-    from .training_extra import training_libraries
-
     training_libraries()
     from ..training.evaluate import evaluate
 
     found = evaluate(
         adapter,
-        task,
-        str(data) if data else None,
+        **data,
         base=base,
         part=part.value,
         max_length=max_length,

@@ -38,7 +38,9 @@ def run(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", show_default="reproduction/NAME", help="Folder."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", show_default="reproduction/NAME", help="Folder."
+        ),
     ] = None,
     data: Annotated[
         str | None,

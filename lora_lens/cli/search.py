@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .training_options import Cpu, SamplerName, with_training_options
+from .data_options import data_fields
+from .given import given
+from .training_extra import training_libraries
+from .training_options import Cpu, SamplerName, run_fields
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from transformers import TrainerCallback
 
-    from ..training.settings import RunSettings
-
 NAME = "search"
 
 
-@with_training_options
+@given(data=data_fields, fields=run_fields)
 def run(
-    settings: RunSettings,
+    data: dict[str, Any],
+    fields: dict[str, Any],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder of the trials."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", show_default=False, help="Folder of the trials."
+        ),
     ],
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="How many the study shall have, all in all.")
@@ -37,7 +41,8 @@ def run(
         str, typer.Option("--alphas", metavar="α,α,…", help="Also choose α from these.")
     ] = "",
     max_dropout: Annotated[
-        float, typer.Option("--max-dropout", min=0, max=1, help="Also search dropout from 0 to this.")
+        float,
+        typer.Option("--max-dropout", min=0, max=1, help="Also search dropout from 0 to this."),
     ] = 0.0,
     sampler: Annotated[
         SamplerName,
@@ -72,9 +77,11 @@ def run(
 
     Example: lora-lens search --task rte --method condlora --data glue/ --out searches/rte-condlora
     """
+    training_libraries()
     from ..errors import SettingsError
     from ..training.progress import ConsoleProgress
     from ..training.search import Space, search
+    from ..training.settings import RunSettings
     from ..training.trials import write_search
 
     if not 0 < low < high:
@@ -90,7 +97,7 @@ def run(
         return (ConsoleProgress(),)
 
     study = search(
-        settings,
+        RunSettings(**data, **fields),
         out,
         trials=trials,
         space=space,

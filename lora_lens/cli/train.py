@@ -5,21 +5,22 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from .training_options import Cpu, with_training_options
-
-if TYPE_CHECKING:
-    from ..training.settings import RunSettings
+from .data_options import data_fields
+from .given import given
+from .training_extra import training_libraries
+from .training_options import Cpu, run_fields
 
 NAME = "train"
 
 
-@with_training_options
+@given(data=data_fields, fields=run_fields)
 def run(
-    settings: RunSettings,
+    data: dict[str, Any],
+    fields: dict[str, Any],
     out: Annotated[
         Path,
         typer.Option(
@@ -37,7 +38,7 @@ def run(
     ] = False,
     cpu: Cpu = False,
 ) -> None:
-    """Train a LoRA or CondLoRA adapter on a GLUE task and keep the best development checkpoint.
+    """Train a LoRA or CondLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
 
     Nine tenths of GLUE's train set are trained on, one tenth decides which checkpoint is kept, and
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes
@@ -46,15 +47,18 @@ def run(
 
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
 
+    Own data: lora-lens train --task irony --train irony.csv --test test.csv --text tweet --label
+    ironic --lr 5e-4 --out irony
+
     Example: lora-lens train --task mrpc --method condlora --data glue/ --out runs/mrpc-condlora
     """
-    from dataclasses import replace
-
+    training_libraries()
     from ..training.progress import ConsoleProgress
     from ..training.run import train
+    from ..training.settings import RunSettings
 
     record = train(
-        replace(settings, learning_rate=learning_rate),
+        RunSettings(**data, **fields, learning_rate=learning_rate),
         out,
         resume=resume,
         use_cpu=cpu,

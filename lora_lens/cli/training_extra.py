@@ -12,11 +12,11 @@ def training_libraries() -> None:
     from ..errors import MissingExtraError
 
     try:
-        from ..training import run as _
-        from ..training import search as _
+        from ..training import run, search
         from ..training.progress import quiet_libraries
     except ImportError as error:
         raise MissingExtraError(
             f'training needs the extra: pip install "lora-lens[train]" ({error})'
         ) from error
+    del run, search
     quiet_libraries()

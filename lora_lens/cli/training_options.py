@@ -1,17 +1,14 @@
-"""Options that the commands which train share, each said once, and the settings they make."""
+"""Options that say how an adapter is trained."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from enum import StrEnum
-from functools import wraps
-from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
 from .options import Convention
+
 
 class MethodName(StrEnum):
     """Which adapter to train."""
@@ -34,26 +31,16 @@ class SamplerName(StrEnum):
     qmc = "qmc"
 
 
-Task = Annotated[
-    str,
-    typer.Option("--task", help="cola, sst2, mrpc, stsb, mnli, qnli, qqp, rte or wnli."),
-]
 Method = Annotated[MethodName, typer.Option("--method", help="The adapter.")]
 Base = Annotated[str, typer.Option("--base", metavar="PATH_OR_HUB_ID", help="Base model.")]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        show_default="nyu-mll/glue on the hub",
-        help="Folder of GLUE's own TSV files: MRPC/train.tsv, MRPC/dev.tsv, …",
-    ),
-]
 Target = Annotated[str, typer.Option("--target", help="Target modules, separated by commas.")]
 Rank = Annotated[int, typer.Option("--rank", "-r", min=1, help="r.")]
 Alpha = Annotated[int, typer.Option("--alpha", min=1, help="α; ΔW is scaled by α/r.")]
 Dropout = Annotated[float, typer.Option("--dropout", min=0, max=1, help="LoRA's.")]
-Epochs = Annotated[float, typer.Option("--epochs", min=0, help="At most.")]
+Epochs = Annotated[
+    float | None,
+    typer.Option("--epochs", min=0, show_default="the paper's: 100; MNLI, QQP 50", help="At most."),
+]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Rows a step, over all devices together.")
 ]
@@ -88,18 +75,15 @@ TrainingConvention = Annotated[
 ]
 
 
-def _options(
-    *,
-    task: Task,
+def run_fields(
     method: Method = MethodName.lora,
     convention: TrainingConvention = Convention.consistent,
     base: Base = "FacebookAI/roberta-base",
-    data: Data = None,
     target: Target = "query,value",
     rank: Rank = 8,
     alpha: Alpha = 8,
     dropout: Dropout = 0.0,
-    epochs: Epochs = 100,
+    epochs: Epochs = None,
     batch_size: BatchSize = 16,
     max_length: MaxLength = 512,
     group_by_length: GroupByLength = False,
@@ -109,54 +93,24 @@ def _options(
     precision: Precision = PrecisionName.float32,
     gradient_checkpointing: Checkpointing = False,
     seed: Seed = 0,
-) -> Any:
-    """The settings that a command's options make."""
-    from ..training.settings import RunSettings
-
-    return RunSettings(
-        task=task,
-        method=method.value,
-        base=base,
-        data=str(data) if data else None,
-        convention=convention.value,
-        target_modules=tuple(name.strip() for name in target.split(",") if name.strip()),
-        rank=rank,
-        alpha=alpha,
-        dropout=dropout,
-        epochs=epochs,
-        batch_size=batch_size,
-        max_length=max_length,
-        group_by_length=group_by_length,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        patience=patience,
-        precision=precision.value,
-        gradient_checkpointing=gradient_checkpointing,
-        seed=seed,
-    )
-
-
-def with_training_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a run; it is called with `settings` and with its own."""
-    shared = inspect.signature(_options, eval_str=True).parameters
-    # Torch and transformers, where RunSettings lives, are not imported to print a command's help.
-    hints = get_type_hints(command, localns={"RunSettings": object}, include_extras=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
-        for name, parameter in inspect.signature(command).parameters.items()
-        if name != "settings"
-    ]
-
-    @wraps(command)
-    def wrapped(**chosen: Any) -> None:
-        from .training_extra import training_libraries
-
-        training_libraries()
-        settings = _options(**{name: chosen.pop(name) for name in shared})
-        command(settings=settings, **chosen)
-
-    parameters = [*shared.values(), *own]
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
-    del wrapped.__wrapped__  # typer would read the annotations there
-    return wrapped
+) -> dict[str, Any]:
+    """The other fields of a run's settings, but for the learning rate."""
+    return {
+        "method": method.value,
+        "base": base,
+        "convention": convention.value,
+        "target_modules": tuple(name.strip() for name in target.split(",") if name.strip()),
+        "rank": rank,
+        "alpha": alpha,
+        "dropout": dropout,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "group_by_length": group_by_length,
+        "warmup": warmup,
+        "weight_decay": weight_decay,
+        "patience": patience,
+        "precision": precision.value,
+        "gradient_checkpointing": gradient_checkpointing,
+        "seed": seed,
+    }

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..errors import SettingsError
-from ..training.glue import TASKS
+from ..training.data import TASKS
 from ..training.search import Sampler, Space
 from ..training.settings import Method, RunSettings
 
 SHIPPED = ("paper", "minilm", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
-_DECIDED = {"task", "method", "base", "data", "learning_rate", "seed"}
+_DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed"}
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ _SAME_SCORE = 1e-6  # a saved adapter scores as the model that it was saved from
 
 
 class Watcher(Protocol):
-    """Is told what is begun and skipped, and gives callbacks that show progress."""
+    """Shows how an experiment goes on."""
 
-    def __call__(self, message: str) -> None: ...
+    def __call__(self, message: str) -> None:
+        """Say what is begun or skipped."""
 
-    def callbacks(self) -> tuple[TrainerCallback, ...]: ...
+    def callbacks(self) -> tuple[TrainerCallback, ...]:
+        """New callbacks for one run, that show its progress."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from transformers import DataCollatorWithPadding
 from ..errors import AdapterError
 from ..loaders.locate import read_json
 from .condlora import CONFIG_NAME, PEFT_TYPE, load_condlora_model
+from .data import Example, OwnData, majority_score, open_data
 from .encoding import encode
-from .glue import TASKS, Example, load_task, majority_score
 from .models import open_classifier
 from .record import RECORD_NAME, device_name
 
@@ -53,6 +53,7 @@ def evaluate(
     task: str,
     data: str | None = None,
     *,
+    own: OwnData | None = None,
     base: str | None = None,
     part: Part = "test",
     max_length: int | None = None,
@@ -62,8 +63,7 @@ def evaluate(
 
     Args:
         adapter: Folder of an adapter with a classification head: lora-lens's or PEFT's.
-        task: A GLUE task.
-        data: As in `RunSettings`.
+        task, data, own: As in `RunSettings`.
         base: Base model; by default the one that the adapter names.
         part: ``test``, GLUE's development set; or ``development``, the tenth of train held out.
         max_length: Tokens a row; by default the run's own, or 512.
@@ -74,8 +74,7 @@ def evaluate(
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
     """
-    splits = load_task(task, Path(data) if data else None)
-    known = TASKS[task]
+    known, splits = open_data(task, data, own)
     config = read_json(adapter / CONFIG_NAME, AdapterError)
     named = base or config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -23,7 +24,10 @@ class ConsoleProgress(TrainerCallback):
     """Shows steps done and left, and the development score of every evaluation."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        # Every process of a distributed run has one; the first speaks.
+        self._console = Console(
+            stderr=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0"
+        )
         columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(
             *columns, console=self._console, transient=True, disable=not sys.stderr.isatty()

@@ -27,8 +27,8 @@ from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from .callbacks import EvaluateLast, SpeedMeter, StopIfDiverged
+from .data import Splits, Task, majority_score, open_data
 from .encoding import encode
-from .glue import TASKS, Splits, Task, load_task, majority_score
 from .models import open_classifier, put_adapter
 from .record import device_name, parameter_counts, score_history, versions, write_adapter
 from .sampling import LengthGrouped
@@ -75,8 +75,8 @@ def train(
         DivergedError: The loss is not finite.
         OutputError: `out` holds a finished run, or cannot be written.
     """
-    splits = load_task(settings.task, Path(settings.data) if settings.data else None)
-    task = TASKS[settings.task]
+    task, splits = open_data(settings.task, settings.data, settings.own)
+    settings = settings.resolved(task)
     resume_from = _last_checkpoint(out, resume)
     set_seed(settings.seed)
     tokenizer, base = open_classifier(settings.base, len(task.labels) if task.labels else 1)
@@ -150,7 +150,7 @@ def _arguments(settings: RunSettings, out: Path, rows: int, use_cpu: bool) -> Tr
     interval = min(math.ceil(rows / settings.batch_size), _LONGEST_INTERVAL)
     arguments = TrainingArguments(
         output_dir=str(out / _CHECKPOINTS),
-        learning_rate=settings.resolved_learning_rate(),
+        learning_rate=settings.learning_rate,
         num_train_epochs=settings.epochs,
         per_device_eval_batch_size=_EVALUATION_BATCH,
         lr_scheduler_type="linear",
@@ -174,6 +174,9 @@ def _arguments(settings: RunSettings, out: Path, rows: int, use_cpu: bool) -> Tr
         use_cpu=use_cpu,
         dataloader_pin_memory=torch.cuda.is_available() and not use_cpu,
         disable_tqdm=True,
+        # The losses of these models are means over rows; summed over devices they would be too large
+        # by the number of devices, and their gradients be clipped too early.
+        average_tokens_across_devices=False,
         ddp_find_unused_parameters=False,
     )
     # Several cards in one process would train in transformers' old DataParallel with a larger batch
@@ -212,7 +215,7 @@ def _record(
     settings: RunSettings, task: Task, splits: Splits, model: PeftModel, trainer: Trainer
 ) -> dict[str, Any]:
     return {
-        "settings": asdict(settings) | {"learning_rate": settings.resolved_learning_rate()},
+        "settings": asdict(settings),
         "metric": task.metric.__name__,
         "rows": {
             "train": len(splits.train),
@@ -220,6 +223,7 @@ def _record(
             "test": len(splits.test),
         },
         "data_sha256": splits.checksums,
+        "rows_left_out": list(splits.left_out),
         "development_score": trainer.state.best_metric,
         "majority_score": majority_score(task, splits),
         "best_step": trainer.state.best_global_step,

@@ -67,7 +67,7 @@ def search(
     prune: bool = True,
     use_cpu: bool = False,
     callbacks: Callable[[], tuple[TrainerCallback, ...]] = tuple,
-    report: Callable[[FrozenTrial], None] = lambda trial: None,
+    report: Callable[[FrozenTrial], None] = lambda _: None,
 ) -> optuna.Study:
     """Run trials until the study has `trials` of them; the test rows are never looked at.
 
@@ -161,9 +161,7 @@ def _sampler(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSampl
         return optuna.samplers.TPESampler(seed=int(mixed[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.QMCSampler(
-            seed=seed, scramble=True, warn_independent_sampling=False
-        )
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
 
 
 def _open_study(

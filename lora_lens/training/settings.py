@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import SettingsError
 from .condlora import Convention
-from .glue import TASKS
+from .data import OwnData, Task, paper_learning_rate
 
 Method = Literal["lora", "condlora"]
 Precision = Literal["float32", "bfloat16"]
@@ -18,15 +18,16 @@ class RunSettings:
     """One training run. Defaults are the paper's and its released code's.
 
     Attributes:
-        task: A GLUE task.
+        task: A GLUE task, or any name for data of one's own.
         method: ``lora``, PEFT's own; or ``condlora``.
         base: Base model: a folder or a hub id.
         data: Folder of GLUE's TSV files; None for the hub.
+        own: Other data than GLUE.
         convention: CondLoRA's.
         target_modules: Ends of the names of the layers to adapt.
         rank, alpha, dropout: r, α (ΔW is scaled by α/r) and LoRA's dropout.
         learning_rate: AdamW's largest; None for the paper's of this task and method.
-        epochs: At most.
+        epochs: At most; None for the paper's of this task.
         batch_size: Rows a step, over all devices together.
         max_length: Tokens a row, at most.
         warmup: Share of the steps in which the learning rate rises; then it falls linearly to 0.
@@ -43,13 +44,14 @@ class RunSettings:
     method: Method
     base: str
     data: str | None = None
+    own: OwnData | None = None
     convention: Convention = "consistent"
     target_modules: tuple[str, ...] = ("query", "value")
     rank: int = 8
     alpha: float = 8
     dropout: float = 0.0
     learning_rate: float | None = None
-    epochs: float = 100
+    epochs: float | None = None
     batch_size: int = 16
     max_length: int = 512
     warmup: float = 0.1
@@ -60,14 +62,24 @@ class RunSettings:
     gradient_checkpointing: bool = False
     seed: int = 0
 
-    def resolved_learning_rate(self) -> float:
-        """The learning rate asked for, or the one the paper found for this task and method."""
-        if self.learning_rate is not None:
-            return self.learning_rate
-        return TASKS[self.task].learning_rates[0 if self.method == "lora" else 1]
+    def resolved(self, task: Task) -> RunSettings:
+        """With the paper's learning rate and epochs of the task where none are given.
+
+        Raises:
+            DataError: No learning rate is given, and the paper has none for this task.
+        """
+        rate, epochs = self.learning_rate, self.epochs
+        return replace(
+            self,
+            learning_rate=paper_learning_rate(self.task, self.method) if rate is None else rate,
+            epochs=task.epochs if epochs is None else epochs,
+        )
 
     def rows_a_device(self, devices: int) -> int:
         """`batch_size` shared out evenly, so that the result does not depend on the devices' number.
+
+        But for an epoch's last batch where it is short: accelerate fills it up with rows from the
+        epoch's beginning, so that every device has some.
 
         Raises:
             SettingsError: It cannot be shared out evenly.

@@ -18,7 +18,7 @@ from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError, OutputError
 from lora_lens.loaders.locate import DEMO_BASE, local_folder
-from lora_lens.training.glue import load_task
+from lora_lens.training.data.glue import load_task
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 

@@ -1,0 +1,76 @@
+"""A row of text with its label, and the paper's split of such rows."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ...errors import DataError
+
+SPLIT_SEED = (
+    1  # the released code's; which rows are development rows never varies with the run's seed
+)
+DEVELOPMENT_SHARE = 0.1
+_LABELS_SHOWN = 10
+
+
+class Example(NamedTuple):
+    """One row: a sentence, perhaps a second one, and a label (a class index or a score)."""
+
+    first: str
+    second: str | None
+    label: int | float
+
+
+class Splits(NamedTuple):
+    """Rows to train on, to choose the checkpoint by, and to test on.
+
+    Attributes:
+        checksums: Of each file its SHA-256, of each hub split its fingerprint.
+        left_out: File and row of each broken row that was not read; only GLUE's QQP has any.
+    """
+
+    train: list[Example]
+    development: list[Example]
+    test: list[Example]
+    checksums: dict[str, str]
+    left_out: tuple[str, ...] = ()
+
+
+def hold_out(rows: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """The paper's split: 90 % of `rows` to train on and 10 % for development, shuffled with seed 1."""
+    shuffled = list(rows)
+    random.Random(SPLIT_SEED).shuffle(shuffled)
+    count = round(len(shuffled) * DEVELOPMENT_SHARE)
+    return shuffled[count:], shuffled[:count]
+
+
+def class_index(label: object, labels: Sequence[str], where: str) -> int:
+    """Index of `label` in `labels`.
+
+    Raises:
+        DataError: There is no such label; the message names the row and the labels.
+    """
+    if label not in labels:
+        more = ", …" if len(labels) > _LABELS_SHOWN else ""
+        known = ", ".join(labels[:_LABELS_SHOWN]) + more
+        raise DataError(f"{where}: the label is {label!r}, expected one of {known}")
+    return labels.index(label)
+
+
+def finite_score(value: object, where: str) -> float:
+    """A regression's label: a finite number, or the text of one.
+
+    Raises:
+        DataError: It is none; the message names the row.
+    """
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise DataError(f"{where}: the score is {value!r}, expected a number")

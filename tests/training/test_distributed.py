@@ -1,0 +1,72 @@
+"""Two CPU processes under torchrun give what one gives: the batch is shared out, not multiplied."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from glue_folder import write_rte
+from safetensors.torch import load_file
+
+from lora_lens.errors import SettingsError
+from lora_lens.loaders.locate import DEMO_BASE, local_folder
+from lora_lens.training.run import train
+from lora_lens.training.settings import RunSettings
+
+
+def without_dropout(folder: Path) -> str:
+    """The real base model; its dropout alone would make the processes' random numbers matter."""
+    source = local_folder(DEMO_BASE)
+    assert source is not None
+    folder.mkdir()
+    for path in source.iterdir():
+        (folder / path.name).symlink_to(path)
+    config = json.loads((source / "config.json").read_text())
+    (folder / "config.json").unlink()
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config | none))
+    return str(folder)
+
+
+CLOSE = 1e-4  # float32, summed in another order over eight steps
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_two_processes_give_the_losses_of_one(tmp_path: Path, grouped: bool) -> None:
+    data = write_rte(tmp_path / "glue", train=142)  # 128 to train on and 14: whole batches, even parts
+    base = without_dropout(tmp_path / "base")
+    settings = RunSettings(
+        task="rte", method="condlora", base=base, data=str(data), epochs=2, max_length=32,
+        learning_rate=2e-3, group_by_length=grouped,
+    )  # fmt: skip
+    alone = train(settings, tmp_path / "alone", use_cpu=True)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "lora_lens", "train", "--task", "rte", "--method", "condlora", "--base", base,
+        "--data", str(data), "--epochs", "2", "--max-length", "32", "--lr", "2e-3", "--cpu",
+        "--out", str(tmp_path / "two"),
+    ]  # fmt: skip
+    grouping = ["--group-by-length"] if grouped else []
+    done = subprocess.run([*command, *grouping], capture_output=True, text=True, check=True)
+    assert done.stdout.count("on the test set") == 1
+    assert done.stderr.count("epoch   1.00") == 1
+    two = json.loads((tmp_path / "two" / "run.json").read_text())
+    assert (alone["processes"], two["processes"]) == (1, 2)
+    assert two["test_score"] == alone["test_score"]
+    for one, other in zip(alone["history"], two["history"], strict=True):
+        for loss in ("train_loss", "development_loss"):
+            assert other[loss] == pytest.approx(one[loss], abs=CLOSE)
+    weights, others = (
+        load_file(tmp_path / out / "adapter_model.safetensors") for out in ("alone", "two")
+    )
+    for name, tensor in weights.items():
+        torch.testing.assert_close(others[name], tensor, atol=CLOSE, rtol=0)
+
+
+def test_a_batch_that_cannot_be_shared_out() -> None:
+    settings = RunSettings(task="rte", method="lora", base=DEMO_BASE, batch_size=9)
+    assert settings.rows_a_device(3) == 3
+    with pytest.raises(SettingsError, match=r"9 rows.*2 processes.*--batch-size"):
+        settings.rows_a_device(2)
