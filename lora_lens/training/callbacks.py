@@ -23,7 +23,7 @@ class StopIfDiverged(TrainerCallback):
     """End a run whose numbers are no longer finite: no checkpoint of it would be worth keeping."""
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        loss = kwargs.get("metrics", {}).get("eval_loss", 0.0)
+        loss = kwargs.get("metrics", {}).get("eval_mean_loss", 0.0)
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the development loss is {loss} at step {state.global_step}: training diverged; "

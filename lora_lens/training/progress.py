@@ -46,7 +46,7 @@ class ConsoleProgress(TrainerCallback):
         if "eval_score" in metrics:
             self._console.print(
                 f"epoch {state.epoch:6.2f}   development score {metrics['eval_score']:.4f}   "
-                f"loss {metrics['eval_loss']:.4f}"
+                f"loss {metrics['eval_mean_loss']:.4f}"
             )
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -56,7 +56,7 @@ def score_history(log: Iterable[dict[str, Any]]) -> list[dict[str, float | None]
                     "epoch": round(row["epoch"], 4),
                     "step": row["step"],
                     "development_score": row["eval_score"],
-                    "development_loss": row["eval_loss"],
+                    "development_loss": row["eval_mean_loss"],
                 }
             )
     for entry in history:

@@ -6,6 +6,7 @@ import math
 import shutil
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from .callbacks import EvaluateLast, SpeedMeter, StopIfDiverged
-from .data import Splits, Task, majority_score, open_data
+from .data import Splits, Task, majority_score, mean_loss, open_data
 from .encoding import encode
 from .models import open_classifier, put_adapter
 from .record import device_name, parameter_counts, score_history, versions, write_adapter
@@ -91,7 +92,7 @@ def train(
         eval_dataset=cast(Any, encode(splits.development, tokenizer, settings.max_length)),
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
-        compute_metrics=lambda output: {"score": score(task, output)},
+        compute_metrics=partial(_measures, task),
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
@@ -141,9 +142,17 @@ class _LensTrainer(Trainer):
         )
 
 
-def score(task: Task, output: Any) -> float:
-    """The task's metric of a Trainer's predictions."""
-    return task.metric(np.asarray(output.predictions), np.asarray(output.label_ids))
+def _measures(task: Task, output: Any) -> dict[str, float]:
+    """Score and loss of a Trainer's predictions.
+
+    The Trainer's own loss counts the rows twice with which several devices fill up a short batch.
+    """
+    predicted = np.asarray(output.predictions, dtype=np.float64)
+    labels = np.asarray(output.label_ids, dtype=np.float64)
+    return {
+        "score": task.metric(predicted, labels),
+        "mean_loss": mean_loss(predicted, labels, regression=task.labels is None),
+    }
 
 
 def _arguments(settings: RunSettings, out: Path, rows: int, use_cpu: bool) -> TrainingArguments:

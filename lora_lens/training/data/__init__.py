@@ -8,6 +8,7 @@ from ...errors import DataError
 from ...loaders.locate import user_path
 from .glue import load_task
 from .majority import majority_score
+from .metrics import mean_loss
 from .own import OwnData, load_own
 from .rows import Example, Splits
 from .tasks import TASKS, GlueTask, Task, paper_learning_rate
@@ -20,6 +21,7 @@ __all__ = [
     "Splits",
     "Task",
     "majority_score",
+    "mean_loss",
     "open_data",
     "paper_learning_rate",
 ]

@@ -74,6 +74,17 @@ def pearson(predicted: NDArray[np.float64], labels: NDArray[np.float64]) -> floa
     return float(np.corrcoef(x, y)[0, 1])
 
 
+def mean_loss(
+    predicted: NDArray[np.float64], labels: NDArray[np.float64], *, regression: bool
+) -> float:
+    """Mean over the rows of what training minimises: cross-entropy in nats, or the squared error."""
+    if regression:
+        return float(((predicted[:, 0] - labels) ** 2).mean())
+    shifted = predicted - predicted.max(-1, keepdims=True)
+    true = np.take_along_axis(shifted, labels.astype(np.int64)[:, None], -1)[:, 0]
+    return float((np.log(np.exp(shifted).sum(-1)) - true).mean())
+
+
 METRICS: dict[str, Metric] = {
     metric.__name__: metric for metric in (accuracy, f1, matthews, pearson)
 }

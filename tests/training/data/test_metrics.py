@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+import torch
 from confusion import slow_matthews
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_lens.errors import DivergedError, LensError
 from lora_lens.training.data.majority import majority_score
-from lora_lens.training.data.metrics import METRICS, accuracy, f1, matthews, pearson
+from lora_lens.training.data.metrics import METRICS, accuracy, f1, matthews, mean_loss, pearson
 from lora_lens.training.data.rows import Example, Splits
 from lora_lens.training.data.tasks import Task
 
@@ -119,3 +120,15 @@ def test_majority_is_learned_on_train_and_scored_on_test() -> None:
     assert majority_score(task, Splits(train, [], test, {})) == 0.25
     regression = Task("own", ("text",), "score", None, pearson)
     assert majority_score(regression, Splits(train, [], test, {})) == 0
+
+
+def test_mean_loss_is_what_torch_minimises() -> None:
+    generator = np.random.default_rng(0)
+    predicted, labels = generator.normal(size=(9, 3)) * 30, generator.integers(3, size=9)
+    expected = torch.nn.functional.cross_entropy(torch.tensor(predicted), torch.tensor(labels))
+    assert mean_loss(predicted, labels.astype(float), regression=False) == pytest.approx(
+        float(expected), abs=1e-12
+    )
+    scores = generator.normal(size=9)
+    squared = torch.nn.functional.mse_loss(torch.tensor(predicted[:, 0]), torch.tensor(scores))
+    assert mean_loss(predicted[:, :1], scores, regression=True) == pytest.approx(float(squared))
