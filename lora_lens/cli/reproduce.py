@@ -48,6 +48,15 @@ def run(
             "--data", metavar="DIR", show_default="the configuration's", help="GLUE's TSV files."
         ),
     ] = None,
+    tasks: Annotated[
+        str,
+        typer.Option(
+            "--tasks",
+            metavar="TASK,TASK,…",
+            show_default="all",
+            help="Only these: several machines can share an experiment, each with tasks of its own.",
+        ),
+    ] = "",
     storage: Annotated[
         str | None,
         typer.Option(
@@ -72,4 +81,5 @@ def run(
     if data is not None:
         found = replace(found, data=data)
     folder = out or Path("reproduction") / found.name
-    run_steps(found, folder, _Watcher(), storage=storage, use_cpu=cpu)
+    chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
+    run_steps(found, folder, _Watcher(), tasks=chosen, storage=storage, use_cpu=cpu)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,8 @@ from ..training.settings import Method, RunSettings
 from .config import Config
 
 EVALUATION_NAME = "evaluation.json"
-_SAME_SCORE = 1e-6  # a saved adapter scores as the model that it was saved from
+# A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
+_SAME_SCORE = {"float32": 1e-4, "bfloat16": 1e-2}
 
 
 class Watcher(Protocol):
@@ -56,9 +57,9 @@ class Step:
         return f"{self.kind} {self.task} {self.method}{seed}"
 
 
-def plan(config: Config, out: Path) -> Iterator[Step]:
-    """The steps in order: task by task, method by method, the search and then a run a seed."""
-    for task in config.tasks:
+def plan(config: Config, out: Path, tasks: Sequence[str] = ()) -> Iterator[Step]:
+    """The steps in order: task by task (all by default), the search and then a run a seed."""
+    for task in tasks or config.tasks:
         for method in config.methods:
             yield Step("search", task, method, None, out / "searches" / f"{task}-{method}")
             for seed in config.seeds:
@@ -70,6 +71,7 @@ def run_steps(
     out: Path,
     watcher: Watcher,
     *,
+    tasks: Sequence[str] = (),
     storage: str | None = None,
     use_cpu: bool = False,
 ) -> None:
@@ -79,13 +81,20 @@ def run_steps(
         config: The experiment.
         out: Its folder: ``searches/TASK-METHOD`` and ``runs/TASK-METHOD-SEED``.
         watcher: Told of every step.
+        tasks: Only these, so that several machines can share an experiment; by default all.
         storage: Optuna's, for searches that several machines share; by default a SQLite file each.
         use_cpu: Stay on the CPU though there is a GPU.
 
     Raises:
-        SettingsError: `out` holds a run made with other settings than the configuration's.
+        SettingsError: `out` holds a run made with other settings than the configuration's, or the
+            configuration has no such task.
     """
-    for step in plan(config, out):
+    for task in tasks:
+        if task not in config.tasks:
+            raise SettingsError(
+                f"the configuration has no task {task!r}; it has: {', '.join(config.tasks)}"
+            )
+    for step in plan(config, out, tasks):
         if step.done:
             _check_settings(config, step, out)
             watcher(f"done already: {step}")
@@ -132,7 +141,10 @@ def _run(
     record = read_json(step.folder / RECORD_NAME, AdapterError)
     found = evaluate(step.folder, step.task, config.data, use_cpu=use_cpu)
     recorded = record["test_score"]
-    if not isinstance(recorded, float) or abs(found.score - recorded) > _SAME_SCORE:
+    if (
+        not isinstance(recorded, float)
+        or abs(found.score - recorded) > _SAME_SCORE[settings.precision]
+    ):
         raise AdapterError(
             f"{step.folder} scores {found.score} as it was saved and {recorded} as it was trained"
         )
