@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 NAME = "search"
+Number = TypeVar("Number", int, float)
 
 
 @given(data=data_fields, fields=run_fields)
@@ -80,16 +82,17 @@ def run(
     training_libraries()
     from ..errors import SettingsError
     from ..training.progress import ConsoleProgress
-    from ..training.search import Space, search
+    from ..training.search import search
     from ..training.settings import RunSettings
+    from ..training.space import Space
     from ..training.trials import write_search
 
     if not 0 < low < high:
         raise SettingsError(f"the lowest learning rate is {low} and the highest {high}")
     space = Space(
         learning_rate=(low, high),
-        ranks=tuple(_numbers(ranks, int, "--ranks")),
-        alphas=tuple(_numbers(alphas, float, "--alphas")),
+        ranks=_numbers(ranks, int, "--ranks"),
+        alphas=_numbers(alphas, float, "--alphas"),
         dropout=(0.0, max_dropout) if max_dropout else None,
     )
 
@@ -130,9 +133,9 @@ def _say(trial: FrozenTrial) -> None:
     typer.echo(f"trial {trial.number} {trial.state.name.lower()} ({tried}){score}{error}", err=True)
 
 
-def _numbers(text: str, kind: type[int] | type[float], option: str) -> list[int] | list[float]:
+def _numbers(text: str, kind: Callable[[str], Number], option: str) -> tuple[Number, ...]:
     try:
-        return [kind(part) for part in text.split(",") if part.strip()]  # type: ignore[return-value]
+        return tuple(kind(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is no list of numbers separated by commas", param_hint=option

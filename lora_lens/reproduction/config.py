@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 from ..errors import SettingsError
 from ..training.data import TASKS
-from ..training.search import Sampler, Space
 from ..training.settings import Method, RunSettings
+from ..training.space import Space
+from ..training.study import Sampler
 
 SHIPPED = ("paper", "minilm", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
-from ..errors import DivergedError, LensError, OutputError, SettingsError
+from ..errors import DivergedError, LensError
 from . import ownership
 from .ownership import ERROR
 from .run import train
 from .settings import RunSettings
+from .space import Space
+from .study import Sampler, open_study, sampler_of
 
-Sampler = Literal["tpe", "qmc"]
-_SETTINGS = "settings"
-_HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-
-
-@dataclass(frozen=True)
-class Space:
-    """What is searched. The defaults are the paper's: the learning rate alone, log-uniform.
-
-    Attributes:
-        learning_rate: Lowest and highest.
-        ranks, alphas: Values to choose from; empty: the settings' own.
-        dropout: Lowest and highest, uniform; None: the settings' own.
-    """
-
-    learning_rate: tuple[float, float] = (5e-5, 5e-3)
-    ranks: tuple[int, ...] = ()
-    alphas: tuple[float, ...] = ()
-    dropout: tuple[float, float] | None = None
-
-    def suggest(self, trial: optuna.Trial, settings: RunSettings) -> RunSettings:
-        """The settings of one trial."""
-        chosen: dict[str, Any] = {
-            "learning_rate": trial.suggest_float("learning_rate", *self.learning_rate, log=True)
-        }
-        if self.ranks:
-            chosen["rank"] = trial.suggest_categorical("rank", self.ranks)
-        if self.alphas:
-            chosen["alpha"] = trial.suggest_categorical("alpha", self.alphas)
-        if self.dropout:
-            chosen["dropout"] = trial.suggest_float("dropout", *self.dropout)
-        return replace(settings, **chosen)
 
 
 def search(
@@ -97,7 +63,7 @@ def search(
         OutputError: The storage cannot be opened.
     """
     space = space or Space()
-    study = _open_study(settings, space, out, storage, name, sampler, prune)
+    study = open_study(settings, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 
     fatal: list[BaseException] = []
@@ -106,9 +72,7 @@ def search(
         ownership.claim(trial)
         if _counted(study, before=trial.number) >= trials:
             raise _SurplusError  # another process asked for the last one at the same moment
-        # Seeded by the trial's number, so that parallel processes draw differently, and a study
-        # that was stopped goes on as if it had not been.
-        study.sampler = _sampler(sampler, settings.seed, trial.number)
+        study.sampler = sampler_of(sampler, settings.seed, trial.number)
         try:
             record = train(
                 space.suggest(trial, settings),
@@ -153,86 +117,6 @@ def _counted(study: optuna.Study, before: int | None = None) -> int:
         for trial in study.get_trials(deepcopy=False)
         if before is None or trial.number < before
     )
-
-
-def _sampler(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSampler:
-    if kind == "tpe":
-        mixed = np.random.SeedSequence((seed, number)).generate_state(1)
-        return optuna.samplers.TPESampler(seed=int(mixed[0]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-
-
-def _open_study(
-    settings: RunSettings,
-    space: Space,
-    out: Path,
-    storage: str | None,
-    name: str | None,
-    sampler: Sampler,
-    prune: bool,
-) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if storage is None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write to {out}: {error.strerror}") from None
-        storage = f"sqlite:///{out / 'study.db'}"
-    pruner = (
-        optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1)
-        if prune
-        else optuna.pruners.NopPruner()
-    )
-    name = name or f"{settings.task}-{settings.method}"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.create_study(
-                study_name=name,
-                storage=RDBStorage(
-                    storage,
-                    heartbeat_interval=_HEARTBEAT,
-                    grace_period=4 * _HEARTBEAT,
-                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                        inherit_intermediate_values=True
-                    ),
-                ),
-                sampler=_sampler(sampler, settings.seed, 0),
-                pruner=pruner,
-                direction="maximize",
-                load_if_exists=True,
-            )
-    except ImportError as error:
-        raise OutputError(f"the storage {storage} needs a driver: {error}") from error
-    except Exception as error:  # SQLAlchemy and the drivers raise many kinds
-        reason = str(error).strip().splitlines()[0]
-        raise OutputError(f"the storage {storage} cannot be opened: {reason}") from error
-    _check_same(study, {"run": asdict(settings), "space": asdict(space) | {"sampler": sampler}})
-    return study
-
-
-def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
-    """A study goes on only under the settings that it was begun with."""
-    asked = _as_json(asked)
-    begun = study.user_attrs.get(_SETTINGS)
-    if begun is None:
-        study.set_user_attr(_SETTINGS, asked)
-        return
-    for part, values in asked.items():
-        for key, value in values.items():
-            if begun[part].get(key) != value:
-                raise SettingsError(
-                    f"the study {study.study_name!r} was begun with {key} = {begun[part].get(key)!r}, "
-                    f"now it is {value!r}; use the same, or another --out or --name"
-                )
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _as_json(item) for key, item in value.items()}
-    return list(map(_as_json, value)) if isinstance(value, tuple) else value
 
 
 class _Pruning(TrainerCallback):

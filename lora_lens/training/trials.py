@@ -6,7 +6,7 @@ import csv
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.trial import TrialState
@@ -75,6 +75,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
 def _plot(study: optuna.Study, folder: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib import rc_context
+    from matplotlib.figure import Figure
     from optuna.visualization import matplotlib as optuna_plots
 
     # Optuna draws with pyplot in a style of its own: neither outlives this.
@@ -82,7 +83,7 @@ def _plot(study: optuna.Study, folder: Path) -> None:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         axes = optuna_plots.plot_optimization_history(study, target_name="development score")
         axes.set_title(f"Search for {study.study_name}")
-        figure = axes.figure
+        figure = cast(Figure, axes.figure)
         figure.set_size_inches(6, 3.6)
         figure.tight_layout()
         figure.savefig(folder / "history.png", dpi=160)

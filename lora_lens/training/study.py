@@ -1,0 +1,124 @@
+"""An Optuna study that several processes and machines may share."""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+
+from ..errors import OutputError, SettingsError
+from .settings import RunSettings
+from .space import Space
+
+Sampler = Literal["tpe", "qmc"]
+_SETTINGS = "settings"
+_HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over
+# What databases say when another process makes the same tables, or the same study, just then.
+_MADE_MEANWHILE = ("UNIQUE constraint", "already exists", "is locked", "uplicate")
+_ATTEMPTS = 6
+
+
+def sampler_of(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler of one trial.
+
+    Seeded by the trial's number, so that parallel processes draw differently, and a study that was
+    stopped goes on as if it had not been. (QMC keeps its place in the sequence in the study.)
+    """
+    if kind == "tpe":
+        mixed = np.random.SeedSequence((seed, number)).generate_state(1)
+        return optuna.samplers.TPESampler(seed=int(mixed[0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+
+
+def open_study(
+    settings: RunSettings,
+    space: Space,
+    out: Path,
+    storage: str | None,
+    name: str | None,
+    sampler: Sampler,
+    prune: bool,
+) -> optuna.Study:
+    """The study of that name in that storage, made if it is not there; see `search`."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if storage is None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write to {out}: {error.strerror}") from None
+        storage = f"sqlite:///{out / 'study.db'}"
+    pruner = (
+        optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1)
+        if prune
+        else optuna.pruners.NopPruner()
+    )
+    study = _created(
+        storage,
+        study_name=name or f"{settings.task}-{settings.method}",
+        sampler=sampler_of(sampler, settings.seed, 0),
+        pruner=pruner,
+    )
+    _check_same(study, {"run": asdict(settings), "space": asdict(space) | {"sampler": sampler}})
+    return study
+
+
+def _created(storage: str, **study: Any) -> optuna.Study:
+    """The study, made if it is not there; processes that make it at one moment wait for each other."""
+    attempt = 0
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return optuna.create_study(
+                    storage=RDBStorage(
+                        storage,
+                        heartbeat_interval=_HEARTBEAT,
+                        grace_period=4 * _HEARTBEAT,
+                        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
+                            inherit_intermediate_values=True
+                        ),
+                    ),
+                    direction="maximize",
+                    load_if_exists=True,
+                    **study,
+                )
+        except ImportError as error:
+            raise OutputError(f"the storage {storage} needs a driver: {error}") from error
+        except Exception as error:  # SQLAlchemy and the drivers raise many kinds
+            if attempt == _ATTEMPTS or not any(sign in str(error) for sign in _MADE_MEANWHILE):
+                reason = str(error).strip().splitlines()[0]
+                raise OutputError(f"the storage {storage} cannot be opened: {reason}") from error
+        time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
+        attempt += 1
+
+
+def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
+    """A study goes on only under the settings that it was begun with."""
+    asked = _as_json(asked)
+    begun = study.user_attrs.get(_SETTINGS)
+    if begun is None:
+        study.set_user_attr(_SETTINGS, asked)
+        return
+    for part, values in asked.items():
+        for key, value in values.items():
+            if begun[part].get(key) != value:
+                raise SettingsError(
+                    f"the study {study.study_name!r} was begun with {key} = {begun[part].get(key)!r}, "
+                    f"now it is {value!r}; use the same, or another --out or --name"
+                )
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _as_json(item) for key, item in value.items()}
+    return list(map(_as_json, value)) if isinstance(value, tuple) else value
