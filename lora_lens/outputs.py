@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from . import plots
-from .results import ComparisonResult, Inventory, SimilarityResult
+from .results import ComparisonResult, Inventory, SimilarityResult, TaskScores
 from .tables import layout
 from .tables.files import as_csv, as_json, as_latex, as_markdown
 from .tables.layout import Table
@@ -51,6 +51,11 @@ def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[s
     return _write(f"{prefix}inspect", result, tables, plots.inventory_figure(result), folder)
 
 
+def write_scores(tasks: Sequence[TaskScores], folder: Path) -> list[str]:
+    """Write ``scores.png`` and ``.svg``; the names of the files."""
+    return _save("scores", plots.scores_figure(tasks), folder)
+
+
 def _write(
     stem: str, result: Any, tables: Sequence[Table], figure: Figure, folder: Path
 ) -> list[str]:
@@ -63,6 +68,10 @@ def _write(
     }
     for ending, text in texts.items():
         (folder / (stem + ending)).write_text(text, encoding="utf-8")
+    return [*(stem + ending for ending in texts), *_save(stem, figure, folder)]
+
+
+def _save(stem: str, figure: Figure, folder: Path) -> list[str]:
     for ending in (".png", ".svg"):
         # A fixed salt and no date make the same result the same file.
         with rc_context({"svg.hashsalt": stem}):
@@ -71,4 +80,4 @@ def _write(
                 dpi=160,
                 metadata={"Date": None} if ending == ".svg" else None,
             )
-    return [stem + ending for ending in (*texts, ".png", ".svg")]
+    return [stem + ending for ending in (".png", ".svg")]

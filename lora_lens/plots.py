@@ -6,6 +6,7 @@ Figures are made without pyplot, so that no global state is touched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,7 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from .results import ComparisonResult, Inventory, LayerGrid, SimilarityResult
+from .results import ComparisonResult, Inventory, LayerGrid, SimilarityResult, TaskScores
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
@@ -28,6 +29,7 @@ _NAMES = {
 }
 _CONSISTENT_A = "$W_0^{-\\top}A^\\top$"
 _BASELINES = {"gaussian": "Gaussian baseline", "propagated": "Propagated baseline"}
+_METHODS = {"lora": "LoRA", "condlora": "CondLoRA"}
 _MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
 
 
@@ -176,4 +178,49 @@ def inventory_figure(result: Inventory) -> Figure:
     bar = figure.colorbar(scale, ax=axes, pad=0.02)
     bar.ax.set_ylim(0, max(1, last))
     bar.set_label("layer")
+    return figure
+
+
+def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
+    """Test scores by task: a mark a seed, a line at the mean, and what a constant answer scores."""
+    ax = plt.gca() if ax is None else ax
+    methods = list(dict.fromkeys(method for task in tasks for method in task.scores))
+    styles = list(zip(("o", "s", "^"), sns.color_palette("colorblind"), strict=False))
+    for index, (method, (marker, colour)) in enumerate(zip(methods, styles, strict=False)):
+        offset = 0.3 * (index - (len(methods) - 1) / 2)
+        for position, task in enumerate(tasks):
+            found = [100 * score for score in task.scores.get(method, {}).values()]
+            ax.plot(
+                [position + offset] * len(found),
+                found,
+                marker,
+                color=colour,
+                alpha=0.8,
+                label=_METHODS.get(method, method) if position == 0 else None,
+            )
+            if found:
+                middle = sum(found) / len(found)
+                ax.hlines(
+                    middle, position + offset - 0.1, position + offset + 0.1, color=colour, lw=2
+                )
+    for position, task in enumerate(tasks):
+        ax.hlines(
+            100 * task.majority,
+            position - 0.35,
+            position + 0.35,
+            color="0.55",
+            ls=":",
+            label="constant answer" if position == 0 else None,
+        )
+    ax.set_xticks(range(len(tasks)), [f"{task.task}\n{task.metric}" for task in tasks])
+    ax.set_ylabel("test score, percent")
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    sns.despine(ax=ax)
+    return ax
+
+
+def scores_figure(tasks: Sequence[TaskScores]) -> Figure:
+    """`scores_plot` as a figure of its own."""
+    figure = Figure(figsize=(2.6 + 1.1 * len(tasks), 3.4), layout="constrained")
+    scores_plot(tasks, figure.subplots())
     return figure

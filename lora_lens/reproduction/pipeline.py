@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from transformers import TrainerCallback
 
@@ -19,9 +19,11 @@ from ..training.record import RECORD_NAME
 from ..training.run import train
 from ..training.search import search
 from ..training.settings import Method, RunSettings
+from . import analysis
 from .config import Config
 
 EVALUATION_NAME = "evaluation.json"
+_LAST = {"search": trials.RECORD_NAME, "run": EVALUATION_NAME, "analysis": analysis.RECORD_NAME}
 # A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
 _SAME_SCORE = {"float32": 1e-4, "bfloat16": 1e-2}
 
@@ -38,23 +40,26 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """A search or a run of one task by one method; `folder` holds what it leaves behind."""
+    """A search, a run or an analysis of one task; `folder` holds what it leaves behind.
 
-    kind: str
+    An analysis is of the runs of all methods with one seed; a search has no seed.
+    """
+
+    kind: Literal["search", "run", "analysis"]
     task: str
-    method: Method
+    method: Method | None
     seed: int | None
     folder: Path
 
     @property
     def done(self) -> bool:
         """Whether its record is there."""
-        last = trials.RECORD_NAME if self.kind == "search" else EVALUATION_NAME
-        return (self.folder / last).exists()
+        return (self.folder / _LAST[self.kind]).exists()
 
     def __str__(self) -> str:
+        method = f" {self.method}" if self.method else ""
         seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.kind} {self.task} {self.method}{seed}"
+        return f"{self.kind} {self.task}{method}{seed}"
 
 
 def plan(config: Config, out: Path, tasks: Sequence[str] = ()) -> Iterator[Step]:
@@ -63,7 +68,14 @@ def plan(config: Config, out: Path, tasks: Sequence[str] = ()) -> Iterator[Step]
         for method in config.methods:
             yield Step("search", task, method, None, out / "searches" / f"{task}-{method}")
             for seed in config.seeds:
-                yield Step("run", task, method, seed, out / "runs" / f"{task}-{method}-{seed}")
+                yield Step("run", task, method, seed, run_folder(out, task, method, seed))
+        for seed in config.seeds:
+            yield Step("analysis", task, None, seed, out / "analyses" / f"{task}-{seed}")
+
+
+def run_folder(out: Path, task: str, method: str, seed: int) -> Path:
+    """Where a run's adapter lies."""
+    return out / "runs" / f"{task}-{method}-{seed}"
 
 
 def run_steps(
@@ -102,8 +114,10 @@ def run_steps(
         watcher(str(step))
         if step.kind == "search":
             _search(config, step, storage, use_cpu, watcher.callbacks)
-        else:
+        elif step.kind == "run":
             _run(config, step, out, use_cpu, watcher.callbacks)
+        else:
+            _analyse(config, step, out)
 
 
 def _search(
@@ -114,7 +128,7 @@ def _search(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     study = search(
-        config.settings(step.task, step.method),
+        config.settings(step.task, _method(step)),
         step.folder,
         trials=config.search.trials,
         space=config.search.space,
@@ -151,7 +165,15 @@ def _run(
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
 
 
-def best_learning_rate(task: str, method: Method, out: Path) -> float:
+def _analyse(config: Config, step: Step, out: Path) -> None:
+    seed = step.seed or 0
+    folders: dict[str, Path] = {
+        method: run_folder(out, step.task, method, seed) for method in config.methods
+    }
+    analysis.analyse(folders, config.base, config.analysis, step.folder)
+
+
+def best_learning_rate(task: str, method: str, out: Path) -> float:
     """What the search of a task and method found.
 
     Raises:
@@ -163,19 +185,28 @@ def best_learning_rate(task: str, method: Method, out: Path) -> float:
 
 
 def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
+    method = _method(step)
     return config.settings(
         step.task,
-        step.method,
+        method,
         seed=step.seed or 0,
-        learning_rate=best_learning_rate(step.task, step.method, out),
+        learning_rate=best_learning_rate(step.task, method, out),
     )
+
+
+def _method(step: Step) -> Method:
+    if step.method is None:
+        raise SettingsError(f"{step} is of no single method")
+    return step.method
 
 
 def _check_settings(config: Config, step: Step, out: Path) -> None:
     """A step that is done counts only if it was done as the configuration says now."""
+    if step.kind == "analysis":
+        return
     if step.kind == "search":
         record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
-        done, asked = record["settings"]["run"], asdict(config.settings(step.task, step.method))
+        done, asked = record["settings"]["run"], asdict(config.settings(step.task, _method(step)))
     else:
         record = read_json(step.folder / RECORD_NAME, SettingsError)
         done, asked = record["settings"], asdict(_resolved(config, step, out))

@@ -3,6 +3,7 @@
 from .baseline import Baseline
 from .comparison import ComparisonResult, LayerSeries
 from .inventory import Inventory, LayerSummary
+from .scores import Paired, TaskScores
 from .similarity import LayerGrid, SimilarityResult
 
 __all__ = [
@@ -12,5 +13,7 @@ __all__ = [
     "LayerGrid",
     "LayerSeries",
     "LayerSummary",
+    "Paired",
     "SimilarityResult",
+    "TaskScores",
 ]

@@ -1,0 +1,77 @@
+"""What of one seed's adapters is looked at: LoRA's conversions over the layers, and LoRA by CondLoRA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..adapter import Adapter
+from ..analyses.adapter_comparison import compare
+from ..analyses.layer_similarity import conversion_similarity
+from ..errors import AdapterError
+from ..loaders import load_adapter
+from ..loaders.locate import read_json
+from ..outputs import write_comparison, write_similarity
+from ..results import ComparisonResult, SimilarityResult
+from ..staging import staged
+from ..tables.files import as_json
+from .config import Analysis
+
+RECORD_NAME = "analysis.json"
+
+
+def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
+    """Write ``analysis.json``: of every module, Figure 1's numbers and Table 3's.
+
+    Args:
+        folders: Method to the folder of its adapter.
+        base: Base model of both.
+        wanted: Modules, and draws of the propagated null.
+        out: Folder to write to.
+    """
+    adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
+    record: dict[str, Any] = {}
+    for module in wanted.modules:
+        record[module] = {
+            "similarity": _named(similarity(adapters["lora"], module, wanted).to_dict(), folders)
+        }
+        if "condlora" in adapters:
+            found = comparison(adapters, module)
+            record[module]["comparison"] = _named(found.to_dict(), folders)
+    with staged(out) as folder:
+        (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
+
+
+def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult:
+    """Figure 1's numbers: φ between the layers' conversions, as the paper makes them, and its nulls."""
+    return conversion_similarity(lora, module, draws=wanted.draws)
+
+
+def comparison(adapters: Mapping[str, Adapter], module: str) -> ComparisonResult:
+    """Table 3's numbers: φ between LoRA and CondLoRA, layer by layer."""
+    return compare(adapters["lora"], adapters["condlora"], module)
+
+
+def write_figures(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
+    """Write Figure 1 and Table 3 of one seed's adapters as figures, of every module."""
+    adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
+    with staged(out) as folder:
+        for module in wanted.modules:
+            write_similarity(similarity(adapters["lora"], module, wanted), folder, "figure1-")
+            if "condlora" in adapters:
+                write_comparison(comparison(adapters, module), folder, "table3-")
+
+
+def read_analysis(folder: Path) -> dict[str, Any]:
+    """What `analyse` wrote."""
+    return read_json(folder / RECORD_NAME, AdapterError)
+
+
+def _named(found: dict[str, Any], folders: Mapping[str, Path]) -> dict[str, Any]:
+    """Adapters by the names of their folders, so that the record does not depend on where it lies."""
+    names = {str(folder): folder.name for folder in folders.values()}
+    return {
+        key: names.get(value, value) if isinstance(value, str) else value
+        for key, value in found.items()
+    }

@@ -1,0 +1,87 @@
+"""Table 2: each method's score on each task, the difference, and its paired t-test."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..results.scores import Paired, TaskScores, averages, paired
+from ..tables.layout import Table
+from ..training.data import TASKS
+from .paper import NAMES
+
+_LABELS = {
+    "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",
+    "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",
+}  # fmt: skip
+_METHODS = ("lora", "condlora")
+
+
+def score_table(tasks: list[TaskScores], base: str) -> Table:
+    """A row a method and a column a task, in percent: mean ± sd over the seeds.
+
+    Below, CondLoRA less LoRA ± standard error over the seeds' pairs, p of the paired t-test, what a
+    constant answer scores, the learning rates found, and the paper's scores.
+    """
+    differences = [task.paired("condlora", "lora") for task in tasks]
+    overall = paired(averages(tasks, "condlora"), averages(tasks, "lora"))
+    rows = [
+        *([NAMES[m], *(_score(task, m) for task in tasks), _average(tasks, m)] for m in _METHODS),
+        ["CondLoRA − LoRA", *map(_difference, differences), _difference(overall)],
+        ["p, paired t-test", *map(_p, differences), _p(overall)],
+        ["constant answer", *(_percent(task.majority) for task in tasks), "–"],
+        *(
+            [f"learning rate, {NAMES[m]}", *(_rate(task, m) for task in tasks), "–"]
+            for m in _METHODS
+        ),
+        *([f"{NAMES[m]}, paper", *_of_paper(tasks, index)] for index, m in enumerate(_METHODS)),
+    ]
+    head = [base, *(_LABELS.get(task.task, task.task) for task in tasks), "mean"]
+    seeds = max((len(found) for task in tasks for found in task.scores.values()), default=0)
+    return Table(
+        f"Test scores in percent, mean ± sd over {seeds} seed{'s' if seeds != 1 else ''} "
+        "(Matthews correlation for CoLA, Pearson for STS-B, else accuracy); differences ± standard "
+        "error. The paper's are RoBERTa-base's",
+        head,
+        rows,
+    )
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _score(task: TaskScores, method: str) -> str:
+    mean, sd = task.mean(method), task.sd(method)
+    return _percent(mean) if math.isnan(sd) else f"{_percent(mean)} ± {_percent(sd)}"
+
+
+def _average(tasks: list[TaskScores], method: str) -> str:
+    found = list(averages(tasks, method).values())
+    if not found:
+        return "–"
+    sd = f" ± {_percent(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
+    return _percent(float(np.mean(found))) + sd
+
+
+def _difference(found: Paired | None) -> str:
+    if found is None:
+        return "–"
+    error = "" if math.isnan(found.standard_error) else f" ± {100 * found.standard_error:.1f}"
+    return f"{100 * found.mean:+.1f}{error}".replace("-", "−")
+
+
+def _p(found: Paired | None) -> str:
+    return "–" if found is None or math.isnan(found.p) else f"{found.p:.2f}"
+
+
+def _rate(task: TaskScores, method: str) -> str:
+    return f"{task.learning_rates[method]:.1e}" if method in task.learning_rates else "–"
+
+
+def _of_paper(tasks: list[TaskScores], index: int) -> list[str]:
+    found = [TASKS[task.task].paper_scores for task in tasks]
+    known = [scores[index] for scores in found if scores]
+    mean = f"{np.mean(known):.1f}" if len(known) == len(found) and known else "–"
+    return [*(f"{scores[index]:.1f}" if scores else "–" for scores in found), mean]
