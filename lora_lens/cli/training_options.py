@@ -67,6 +67,12 @@ Checkpointing = Annotated[
         "--gradient-checkpointing", help="Recompute activations: less memory, a third more time."
     ),
 ]
+TrainRows = Annotated[
+    int | None,
+    typer.Option(
+        "--train-rows", min=1, show_default="all", help="Train on so many rows only: a quick try."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of initialisation, order and dropout.")]
 Cpu = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")]
 TrainingConvention = Annotated[
@@ -92,6 +98,7 @@ def run_fields(
     patience: Patience = 30,
     precision: Precision = PrecisionName.float32,
     gradient_checkpointing: Checkpointing = False,
+    train_rows: TrainRows = None,
     seed: Seed = 0,
 ) -> dict[str, Any]:
     """The other fields of a run's settings, but for the learning rate."""
@@ -112,5 +119,6 @@ def run_fields(
         "patience": patience,
         "precision": precision.value,
         "gradient_checkpointing": gradient_checkpointing,
+        "train_rows": train_rows,
         "seed": seed,
     }

@@ -11,6 +11,8 @@ from scipy import stats
 
 from .forms import Row, plain
 
+_EQUAL = 1e-9  # below what one row of a million more or less makes
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -90,9 +92,10 @@ def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Paired | Non
     mean = float(difference.mean())
     if len(common) == 1:
         return Paired(1, mean, math.nan, math.nan)
+    if np.ptp(difference) < _EQUAL:
+        return Paired(len(common), mean, 0.0, math.nan)
     error = float(difference.std(ddof=1) / math.sqrt(len(common)))
-    p = float(stats.ttest_rel(first, second).pvalue) if error > 0 else math.nan
-    return Paired(len(common), mean, error, p)
+    return Paired(len(common), mean, error, float(stats.ttest_rel(first, second).pvalue))
 
 
 def averages(tasks: list[TaskScores], method: str) -> dict[int, float]:

@@ -78,6 +78,7 @@ def train(
     """
     task, splits = open_data(settings.task, settings.data, settings.own)
     settings = settings.resolved(task)
+    splits = splits._replace(train=splits.train[: settings.train_rows])
     resume_from = _last_checkpoint(out, resume)
     set_seed(settings.seed)
     tokenizer, base = open_classifier(settings.base, len(task.labels) if task.labels else 1)

@@ -36,6 +36,7 @@ class RunSettings:
         group_by_length: Make batches of rows of like length, which saves padding on short texts; the
             paper does not.
         precision: Of the forward pass; ``bfloat16`` is autocast, with θ, A and B in float32.
+        train_rows: Train on so many of the rows only, for a quick try; None for all.
         gradient_checkpointing: Recompute activations in the backward pass instead of keeping them.
         seed: Of initialisation, order and dropout; the split of the rows never varies.
     """
@@ -60,6 +61,7 @@ class RunSettings:
     group_by_length: bool = False
     precision: Precision = "float32"
     gradient_checkpointing: bool = False
+    train_rows: int | None = None
     seed: int = 0
 
     def resolved(self, task: Task) -> RunSettings:

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from lora_lens.errors import SettingsError
+from lora_lens.reproduction.config import SHIPPED, read_config
+from lora_lens.training.settings import RunSettings
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_comes_with_the_package_can_be_read(name: str) -> None:
+    config = read_config(name)
+    assert config.name == name
+    for task in config.tasks:
+        for method in config.methods:
+            assert config.settings(task, method).task == task
+
+
+def test_the_papers_configuration_is_the_papers() -> None:
+    config = read_config("paper")
+    assert set(config.tasks) == {"mnli", "sst2", "mrpc", "cola", "qnli", "qqp", "rte", "stsb"}
+    assert config.settings("rte", "condlora") == RunSettings(
+        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100
+    )
+    assert config.settings("mnli", "lora").epochs == config.settings("qqp", "lora").epochs == 50
+    assert config.search.trials == 5
+    assert config.search.learning_rate == (5e-5, 5e-3)
+    assert config.search.sampler == "tpe"
+
+
+def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
+    text = """
+    name = "x"
+    base = "b"
+    seeds = [3, 4]
+    [training]
+    epochs = 2
+    target_modules = ["key"]
+    [tasks.rte]
+    [tasks.stsb]
+    epochs = 5
+    """
+    (tmp_path / "x.toml").write_text(text)
+    config = read_config(str(tmp_path / "x.toml"))
+    assert config.settings("rte", "lora", seed=4, learning_rate=1e-3) == RunSettings(
+        task="rte", method="lora", base="b", epochs=2, target_modules=("key",), seed=4,
+        learning_rate=1e-3,
+    )  # fmt: skip
+    assert config.settings("stsb", "lora").epochs == 5
+    assert config.seeds == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = ", "is not TOML"),
+        ('base = "b"\n[tasks.rte]', "says no 'name'"),
+        ('name = "x"\nbase = "b"', "says no 'tasks'"),
+        ('name = "x"\nbase = "b"\nseed = 1\n[tasks.rte]', "says 'seed'"),
+        ('name = "x"\nbase = "b"\n[tasks.chess]', "no task 'chess'"),
+        ('name = "x"\nbase = "b"\nmethods = ["dora"]\n[tasks.rte]', "no method 'dora'"),
+        ('name = "x"\nbase = "b"\n[tasks.rte]\nepoch = 1', r"\[tasks.rte\] says 'epoch'"),
+        ('name = "x"\nbase = "b"\n[tasks.rte]\n[training]\nseed = 1', "may not say 'seed'"),
+        ('name = "x"\nbase = "b"\n[tasks.rte]\n[search]\ntrial = 1', r"\[search\] says 'trial'"),
+    ],
+)
+def test_what_a_file_may_not_say(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        read_config(str(tmp_path / "x.toml"))
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="paper, minilm, smoke"):
+        read_config(str(tmp_path / "none.toml"))

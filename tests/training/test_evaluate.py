@@ -1,0 +1,99 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from glue_folder import write_rte
+from peft import LoraConfig, get_peft_model
+from typer.testing import CliRunner
+
+from lora_lens.cli import app
+from lora_lens.errors import AdapterError, BaseModelError
+from lora_lens.loaders.locate import DEMO_BASE
+from lora_lens.training.evaluate import evaluate
+from lora_lens.training.models import open_classifier
+from lora_lens.training.run import train
+from lora_lens.training.settings import RunSettings
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    data = write_rte(folder / "glue")
+    for method in ("lora", "condlora"):
+        settings = RunSettings(
+            task="rte", method=method, base=DEMO_BASE, data=str(data), epochs=2, max_length=32,
+            learning_rate=3e-3, seed=1,
+        )  # fmt: skip
+        train(settings, folder / method, use_cpu=True)
+    return folder
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_a_saved_adapter_scores_as_it_did(runs: Path, method: str) -> None:
+    record = json.loads((runs / method / "run.json").read_text())
+    for part, score in (("test", "test_score"), ("development", "development_score")):
+        found = evaluate(runs / method, "rte", str(runs / "glue"), part=part, use_cpu=True)
+        assert found.score == pytest.approx(record[score], abs=1e-9)
+        assert found.rows == record["rows"][part]
+        assert (found.metric, found.base) == ("accuracy", DEMO_BASE)
+    assert found.majority_score == record["majority_score"]
+
+
+def test_an_adapter_of_pefts_own(runs: Path, tmp_path: Path) -> None:
+    """Second route: the head is set so that the answer is known without the model."""
+    _, base = open_classifier(DEMO_BASE, 2)
+    model = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["key"]))
+    head = next(m for n, m in model.named_modules() if n.endswith("modules_to_save.default"))
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([0.0, 1.0]))
+    model.peft_config["default"].base_model_name_or_path = DEMO_BASE
+    model.save_pretrained(tmp_path / "peft", save_embedding_layers=False)
+    found = evaluate(tmp_path / "peft", "rte", str(runs / "glue"), use_cpu=True)
+    rows = (runs / "glue" / "RTE" / "dev.tsv").read_text().splitlines()[1:]
+    assert found.score == pytest.approx(sum(r.endswith("not_entailment") for r in rows) / len(rows))
+
+
+def test_the_command(runs: Path) -> None:
+    arguments = ["evaluate", str(runs / "condlora"), "--task", "rte", "--data", str(runs / "glue"), "--cpu"]  # fmt: skip
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("accuracy: 0.")
+    as_json = CliRunner().invoke(app, [*arguments, "--json"])
+    assert json.loads(as_json.stdout)["rows"] == 20
+
+
+def test_own_rows(runs: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "own.csv"
+    csv.write_text(
+        "a,b,kind\n" + "".join(f"A cat sleeps.,The {x} sleeps.,{x}\n" for x in ("cat", "dog") * 8)
+    )
+    arguments = [
+        "evaluate", str(runs / "lora"), "--task", "own", "--train", str(csv), "--test", str(csv),
+        "--text", "a,b", "--label", "kind", "--cpu", "--json",
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["task"], found["rows"], found["majority_score"]) == ("own", 16, 0.5)
+    missing = CliRunner().invoke(app, [*arguments[:-6], "--label", "kind"])
+    assert missing.exit_code == 2
+    assert "--text is missing" in missing.stderr
+
+
+def test_what_cannot_be_scored(runs: Path, tmp_path: Path) -> None:
+    data = str(runs / "glue")
+    with pytest.raises(AdapterError, match="is missing"):
+        evaluate(tmp_path, "rte", data, use_cpu=True)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(AdapterError, match="pass --base"):
+        evaluate(tmp_path, "rte", data, use_cpu=True)
+    with pytest.raises(BaseModelError):
+        evaluate(runs / "lora", "rte", data, base=str(tmp_path), use_cpu=True)
+    (tmp_path / "adapter_config.json").write_text(
+        (runs / "lora" / "adapter_config.json").read_text()
+    )
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(AdapterError, match="PEFT cannot load"):
+        evaluate(tmp_path, "rte", data, use_cpu=True)
