@@ -1,0 +1,145 @@
+"""The whole experiment in small, on rows made up here, and what it leaves behind."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from glue_folder import write_rte
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from lora_lens import compare, conversion_similarity, load_adapter
+from lora_lens.cli import app
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def reproduce(folder: Path, *more: str):
+    return CliRunner().invoke(
+        app,
+        ["reproduce", "smoke", "--data", str(folder / "glue"), "--out", str(folder / "out"), "--cpu", *more],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("reproduction")
+    write_rte(folder / "glue")
+    result = reproduce(folder)
+    assert result.exit_code == 0, result.stderr
+    return folder, result.stdout
+
+
+def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    assert {path.name for path in (out / "searches").iterdir()} == {"rte-lora", "rte-condlora"}
+    assert {path.name for path in (out / "runs").iterdir()} == {
+        f"rte-{method}-{seed}" for method in ("lora", "condlora") for seed in (0, 1)
+    }
+    for name in ("table2", "table3-value", "table4", "conversions-value"):
+        for ending in (".md", ".tex", ".csv"):
+            assert (out / "tables" / (name + ending)).stat().st_size > 0
+        assert (out / "tables" / f"{name}.md").read_text() in done[1]
+    for name in ("scores", "figure1-similarity-value", "table3-compare-value"):
+        for ending in (".png", ".svg"):
+            assert (out / "figures" / (name + ending)).stat().st_size > 0
+
+
+def test_runs_take_the_rate_that_the_search_found(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    for method in ("lora", "condlora"):
+        best = json.loads((out / "searches" / f"rte-{method}" / "search.json").read_text())["best"]
+        for seed in (0, 1):
+            folder = out / "runs" / f"rte-{method}-{seed}"
+            run = json.loads((folder / "run.json").read_text())
+            assert run["settings"]["learning_rate"] == best["learning_rate"]
+            assert run["settings"]["seed"] == seed
+            evaluation = json.loads((folder / "evaluation.json").read_text())
+            assert evaluation["score"] == pytest.approx(run["test_score"], abs=1e-9)
+
+
+def test_tables_hold_what_the_records_hold(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    rows = list(csv.DictReader((out / "tables" / "table2.csv").read_text().splitlines()))
+    assert len(rows) == 4
+    for row in rows:
+        folder = out / "runs" / f"rte-{row['method']}-{row['seed']}"
+        assert float(row["score"]) == json.loads((folder / "evaluation.json").read_text())["score"]
+
+
+def test_analyses_are_those_of_the_saved_adapters(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    record = json.loads((out / "analyses" / "rte-1" / "analysis.json").read_text())["value"]
+    lora, cond = (load_adapter(out / "runs" / f"rte-{m}-1", BASE) for m in ("lora", "condlora"))
+    grid = conversion_similarity(lora, "value", draws=0)["B"]
+    np.testing.assert_allclose(
+        record["similarity"]["matrices"]["B"]["phi"], grid.values, atol=1e-9
+    )
+    series = compare(lora, cond, "value")["delta"]
+    np.testing.assert_allclose(
+        record["comparison"]["matrices"]["delta"]["phi"], series.values, atol=1e-9
+    )
+    assert record["similarity"]["adapter"] == "rte-lora-1"
+
+
+def test_what_is_done_is_not_done_again(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    before = {path: path.read_bytes() for path in out.glob("runs/*/*.json")}
+    again = reproduce(done[0])
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == done[1]
+    assert again.stderr.count("done already") == 8
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_that_is_missing_is_made_again_to_the_same_bits(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    shutil.copytree(done[0], tmp_path / "copy")
+    lost = tmp_path / "copy" / "out" / "runs" / "rte-condlora-1"
+    shutil.rmtree(lost)
+    result = reproduce(tmp_path / "copy")
+    assert result.exit_code == 0, result.stderr
+    one, other = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (done[0] / "out" / "runs" / "rte-condlora-1", lost)
+    )
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    (tmp_path / "glue").symlink_to(done[0] / "glue")
+    shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
+    shutil.rmtree(tmp_path / "out" / "analyses")
+    from lora_lens.reproduction.config import read_config
+    from lora_lens.reproduction.report import write_report
+
+    assert write_report(read_config("smoke"), tmp_path / "out") == ["table2", "table4"]
+    rows = list(
+        csv.DictReader((tmp_path / "out" / "tables" / "table2.csv").read_text().splitlines())
+    )
+    assert len(rows) == 3
+
+
+def test_other_settings_do_not_go_into_one_folder(done: tuple[Path, str], tmp_path: Path) -> None:
+    from importlib.resources import files
+
+    text = (files("lora_lens.reproduction") / "configs" / "smoke.toml").read_text()
+    (tmp_path / "smoke.toml").write_text(text.replace("max_length = 64", "max_length = 32"))
+    result = CliRunner().invoke(
+        app, ["reproduce", str(tmp_path / "smoke.toml"), "--data", str(done[0] / "glue"), "--out", str(done[0] / "out"), "--cpu"]
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "was made with max_length = 64, the configuration says 32" in result.stderr
+
+
+def test_a_task_that_is_not_there(tmp_path: Path) -> None:
+    write_rte(tmp_path / "glue")
+    result = reproduce(tmp_path, "--tasks", "mrpc")
+    assert result.exit_code == 1
+    assert "no task 'mrpc'; it has: rte" in result.stderr
+    assert not (tmp_path / "out").exists()
