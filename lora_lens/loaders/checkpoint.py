@@ -44,7 +44,7 @@ class Checkpoint:
 
 def read_checkpoint(folder: Path, base: str | None = None) -> Checkpoint:
     """Read an adapter folder; see `load_adapter` for the arguments and errors."""
-    config, tensors = _open(folder)
+    config, tensors = open_folder(folder)
     source, peft_type = str(folder), config.get("peft_type")
     base_model = base or _named_base(config)
     if peft_type == "LORA":
@@ -68,7 +68,12 @@ def read_checkpoint(folder: Path, base: str | None = None) -> Checkpoint:
     )  # fmt: skip
 
 
-def _open(folder: Path) -> tuple[dict[str, Any], TensorStore]:
+def open_folder(folder: Path) -> tuple[dict[str, Any], TensorStore]:
+    """An adapter folder's configuration, and its tensors by name, not read yet.
+
+    Raises:
+        AdapterError: The folder, its configuration or its tensors are missing.
+    """
     if not os.path.isdir(folder):  # noqa: PTH112  (a name that is too long is no folder, not an error)
         raise AdapterError(f"{folder} is not a folder; expected one with adapter_config.json")
     if not (folder / "adapter_config.json").is_file():

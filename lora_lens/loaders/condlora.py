@@ -71,12 +71,9 @@ def read_condlora(
     """
     check_plain(config, source)
     released = config.get("peft_type") == RELEASED
-    if released and config.get("use_x") not in _NO_USE_X:
-        raise AdapterError(
-            f"{source} sets use_x={config['use_x']!r}: its factors depend on the input, an experiment "
-            f"outside the paper; there is no A and B to analyse"
-        )
-    thetas, left_out = _thetas(tensors, released)
+    if released:
+        check_no_use_x(config, source)
+    thetas, left_out = read_thetas(tensors, released)
     if not thetas:
         raise AdapterError(f"{source} holds no θ of CondLoRA")
     convention = convention_of(config, source)
@@ -95,7 +92,20 @@ def read_condlora(
     return pairs, left_out, count
 
 
-def _thetas(
+def check_no_use_x(config: Mapping[str, Any], source: str) -> None:
+    """Refuse the released code's experiment in which A and B depend on the input.
+
+    Raises:
+        AdapterError: ``use_x`` is on.
+    """
+    if config.get("use_x") not in _NO_USE_X:
+        raise AdapterError(
+            f"{source} sets use_x={config['use_x']!r}: its factors depend on the input, an experiment "
+            f"outside the paper; there is no A and B to analyse"
+        )
+
+
+def read_thetas(
     tensors: TensorStore, released: bool
 ) -> tuple[dict[str, dict[str, tuple[str, Tensor]]], dict[str, str]]:
     """Module → factor → (tensor's name, θ as (rows, r)); the released code stores θ transposed."""

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import (
     BertConfig,
@@ -76,9 +76,21 @@ def test_parameters_of_a_roberta_base_are_the_papers(convention: str) -> None:
     thetas = [p for name, p in cond.named_parameters() if p.requires_grad and "theta" in name]
     assert sum(p.numel() for p in thetas) == 24_576
     assert len(thetas) == 4
+    assert cond.get_nb_trainable_parameters()[0] == 24_576 + head_size(cond)
     assert {
         name for name, p in cond.named_parameters() if p.requires_grad and "theta" not in name
     } == {name for name, _ in cond.named_parameters() if "modules_to_save" in name}
+
+
+def test_parameters_of_plain_lora_are_the_papers_too() -> None:
+    model = RobertaForSequenceClassification(RobertaConfig(vocab_size=9, pad_token_id=1))
+    config = LoraConfig(task_type="SEQ_CLS", r=8, target_modules=["query", "value"])
+    lora = get_peft_model(model, config)
+    assert lora.get_nb_trainable_parameters()[0] == 294_912 + head_size(lora)
+
+
+def head_size(model: PeftModel) -> int:
+    return sum(p.numel() for n, p in model.named_parameters() if "modules_to_save.default" in n)
 
 
 @pytest.mark.parametrize("convention", ["stored", "consistent"])

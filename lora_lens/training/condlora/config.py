@@ -1,0 +1,53 @@
+"""Settings of a CondLoRA adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from peft import LoraConfig
+
+from ...errors import AdapterError
+
+Convention = Literal["stored", "consistent"]
+
+# Settings of LoRA under which A and B would be something else than functions of W0 and a shared θ.
+_NOT_SHARED = ("rank_pattern", "lora_bias", "layer_replication", "target_parameters", "use_dora")
+
+
+@dataclass
+class CondLoraConfig(LoraConfig):
+    """Settings of a CondLoRA adapter: PEFT's own for LoRA, and the convention.
+
+    ``alpha_pattern`` and ``use_rslora`` scale as in PEFT; ``rank_pattern`` cannot be, for the
+    layers share θ.
+
+    Attributes:
+        convention: ``consistent``, the paper's equations, for W0 of any shape; or ``stored``, the
+            released code, for square W0.
+
+    Raises:
+        AdapterError: An unknown convention, or a setting that only plain LoRA can have.
+    """
+
+    convention: Convention = field(default="consistent")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.r, int) or self.r < 1:
+            raise AdapterError(f"r is {self.r!r}, expected a whole number from 1")
+        super().__post_init__()
+        if self.convention not in ("stored", "consistent"):
+            raise AdapterError(
+                f"convention is {self.convention!r}, expected 'stored' or 'consistent'"
+            )
+        variants = [f.name for f in fields(self) if f.metadata.get("is_lora_variant")]
+        for name in (*_NOT_SHARED, *variants):
+            if getattr(self, name, None):
+                raise AdapterError(
+                    f"CondLoRA's layers share one θ, so {name} cannot be set; leave it out"
+                )
+        if self.init_lora_weights is not True:
+            raise AdapterError(
+                f"init_lora_weights is {self.init_lora_weights!r}, but CondLoRA starts θ_A by "
+                f"Kaiming and θ_B at zero; leave it True"
+            )

@@ -1,0 +1,88 @@
+"""PEFT's LoRA layer with CondLoRA's factors: the fast forward, and factors kept while merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from .factor import ConditionalFactor, a_consistent, w0_of
+from .update import LowRankUpdate, Plan
+
+
+class CondLoraLayerMixin:
+    """What a LoRA layer does differently under CondLoRA.
+
+    Its forward is `LowRankUpdate` for the active adapters. PEFT's own, which reads the factors'
+    ``weight``, serves everything else: disabled or merged adapters, a batch of mixed adapters, a
+    plain LoRA adapter beside CondLoRA's, and a W0 that is trained too.
+    """
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        layer = cast(LoraLayer, self)
+        names = [name for name in layer.active_adapters if name in layer.lora_A]
+        if args or kwargs or layer.disable_adapters or layer.merged or not self._fast(names):
+            return super().forward(x, *args, **kwargs)  # type: ignore[misc]
+        out = y = layer.base_layer(x)
+        for name in names:
+            out = self._updated(name, out, x, is_base_output=out is y)
+        return out
+
+    def _fast(self, names: list[str]) -> bool:
+        layer = cast(LoraLayer, self)
+        tied = all(isinstance(layer.lora_A[name], ConditionalFactor) for name in names)
+        return tied and not layer.get_base_layer().weight.requires_grad
+
+    def _updated(self, name: str, y: Tensor, x: Tensor, *, is_base_output: bool) -> Tensor:
+        layer = cast(LoraLayer, self)
+        base, factor_a = layer.base_layer, layer.lora_A[name]
+        theta_a, theta_b = factor_a.theta, layer.lora_B[name].theta
+        # Under autocast PEFT's branch is computed in what autocast gave y, otherwise in θ's dtype.
+        autocast = torch.is_autocast_enabled(y.device.type)
+        dtype = y.dtype if autocast else theta_a.dtype
+        dropout = layer.lora_dropout[name]
+        dropped = layer.training and isinstance(dropout, nn.Dropout) and dropout.p > 0
+        if dropped:
+            x = dropout(x if autocast else x.to(dtype))
+        bias = getattr(base, "bias", None)
+        consistent = factor_a.formula is a_consistent
+        through_y = consistent and is_base_output and not dropped and _is_frozen_product(base)
+        rounded = torch.finfo(y.dtype).bits < 32
+        from_y = through_y and not (rounded and bias is not None)
+        plan = Plan(consistent, through_y, from_y, layer.scaling[name], dtype)
+        return cast(Tensor, LowRankUpdate.apply(y, x, theta_a, theta_b, w0_of(base), bias, plan))
+
+    def merge(self, *args: Any, **kwargs: Any) -> None:
+        for factor in self._factors():
+            factor.keep()
+        try:
+            super().merge(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._let_go_unless_merged()  # a safe merge that found NaN leaves W0 as it was
+
+    def unmerge(self) -> None:
+        super().unmerge()  # type: ignore[misc]
+        self._let_go_unless_merged()
+
+    def _let_go_unless_merged(self) -> None:
+        if not cast(LoraLayer, self).merged:
+            for factor in self._factors():
+                factor.let_go()
+
+    def _factors(self) -> Iterator[ConditionalFactor]:
+        layer = cast(LoraLayer, self)
+        for factor in (*layer.lora_A.values(), *layer.lora_B.values()):
+            if isinstance(factor, ConditionalFactor):
+                yield factor
+
+
+def _is_frozen_product(base: nn.Module) -> bool:
+    """Whether the layer's output is x·W0ᵀ + b and nothing in it is trained."""
+    plain = type(base) in (nn.Linear, Conv1D)
+    bias = getattr(base, "bias", None)
+    hooked = base._forward_hooks or base._forward_pre_hooks
+    return plain and not hooked and not (bias is not None and bias.requires_grad)

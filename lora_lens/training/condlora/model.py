@@ -1,0 +1,131 @@
+"""Wrapping a transformers model so that only θ, shared by its layers, trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from peft import LoraConfig, PeftModel
+from peft.mapping_func import MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+from peft.tuners.lora import LoraLayer
+from torch import nn
+
+from ...errors import AdapterError
+from ...loaders.locate import user_path
+from .config import CondLoraConfig
+from .reading import read_saved
+from .saving import load_saved, save_condlora
+from .tying import tie_factors
+
+
+class CondLoraMixin:
+    """What a PEFT model of CondLoRA does differently: it ties, and it saves θ once."""
+
+    def add_adapter(self, adapter_name: str, peft_config: LoraConfig, **kwargs: Any) -> None:
+        super().add_adapter(adapter_name, peft_config, **kwargs)  # type: ignore[misc]
+        if isinstance(peft_config, CondLoraConfig):
+            model = cast(PeftModel, self)
+            try:
+                tie_factors(model, adapter_name)
+            except Exception:
+                model.delete_adapter(adapter_name)
+                raise
+
+    def save_pretrained(
+        self,
+        save_directory: str,
+        safe_serialization: bool = True,
+        selected_adapters: list[str] | None = None,
+        is_main_process: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Write each adapter: ``default`` into the folder, others below it by name, as PEFT does."""
+        model = cast(PeftModel, self)
+        names = list(model.peft_config) if selected_adapters is None else selected_adapters
+        plain = [name for name in names if _is_plain(model, name)]
+        if plain:
+            super().save_pretrained(  # type: ignore[misc]
+                save_directory,
+                selected_adapters=plain,
+                is_main_process=is_main_process,
+                **kwargs,
+            )
+        for name in names:
+            if name not in plain and is_main_process:
+                folder = Path(save_directory)
+                save_condlora(model, folder if name == "default" else folder / name, name)
+
+    def load_adapter(
+        self, model_id: str, adapter_name: str, is_trainable: bool = False, **kwargs: Any
+    ) -> None:
+        """Read a saved CondLoRA adapter into the one of that name, which is added where it is not."""
+        model = cast(PeftModel, self)
+        if _is_plain(model, adapter_name):
+            return super().load_adapter(model_id, adapter_name, is_trainable, **kwargs)  # type: ignore[misc]
+        saved = read_saved(user_path(model_id))
+        added = adapter_name not in model.peft_config
+        if added:
+            self.add_adapter(adapter_name, saved.config(is_trainable=is_trainable))
+        try:
+            load_saved(model, saved, adapter_name)
+        except Exception:
+            if added:
+                model.delete_adapter(adapter_name)
+            raise
+        if added and is_trainable:
+            model.set_requires_grad(adapter_name)
+        return None
+
+
+def _is_plain(model: PeftModel, adapter_name: str) -> bool:
+    config = model.peft_config.get(adapter_name)
+    return config is not None and not isinstance(config, CondLoraConfig)
+
+
+def get_condlora_model(
+    model: nn.Module, config: CondLoraConfig, adapter_name: str = "default"
+) -> PeftModel:
+    """Wrap a transformers model so that only θ (and ``modules_to_save``) trains.
+
+    Args:
+        model: The base model; its targeted linear layers are replaced in place, as PEFT does. Where
+            that fails they are put back.
+        config: Rank, α, target modules, convention.
+        adapter_name: PEFT's name for the adapter.
+
+    Returns:
+        A PEFT model whose ``save_pretrained`` writes θ once, in the form that `load_condlora_model`
+        and its own ``load_adapter`` read.
+
+    Raises:
+        AdapterError: No such target module, or one that is no linear layer in floating point; W0
+            differs in shape between the layers of one target module, or is rectangular under
+            ``stored``.
+    """
+    if config.base_model_name_or_path is None:
+        config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
+    plain = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)
+    kind = type("CondLora" + plain.__name__, (CondLoraMixin, plain), {})
+    try:
+        wrapped = cast(PeftModel, kind(model, config, adapter_name=adapter_name))
+    except ValueError as error:  # PEFT's: no such module, or one of a kind that it cannot adapt
+        _put_back(model)
+        targets = config.target_modules
+        listed = ", ".join(sorted(targets)) if isinstance(targets, set) else targets
+        raise AdapterError(
+            f"PEFT cannot adapt target_modules {listed}: {str(error).splitlines()[0]}"
+        ) from None
+    try:
+        tie_factors(wrapped, adapter_name)
+    except Exception:
+        wrapped.base_model.unload()
+        raise
+    return wrapped
+
+
+def _put_back(model: nn.Module) -> None:
+    """Take out the LoRA layers that PEFT had put in before it gave up."""
+    for path, layer in list(model.named_modules()):
+        if isinstance(layer, LoraLayer):
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, layer.get_base_layer())

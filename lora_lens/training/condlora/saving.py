@@ -1,0 +1,155 @@
+"""CondLoRA on disk: θ once per target module, the trained heads, and the configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ...errors import AdapterError
+from ...loaders.condlora import OURS
+from .config import CondLoraConfig
+from .factor import ConditionalFactor
+from .groups import target_groups
+from .reading import SavedAdapter, read_saved
+
+CONFIG_NAME = "adapter_config.json"
+WEIGHTS_NAME = "adapter_model.safetensors"
+
+
+def save_condlora(model: PeftModel, folder: Path, adapter_name: str = "default") -> None:
+    """Write θ once per target module, the trained heads, and the configuration.
+
+    Raises:
+        AdapterError: The model has no CondLoRA adapter of that name.
+    """
+    tensors = thetas(model, adapter_name) | heads(model, adapter_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        folder / WEIGHTS_NAME,
+        metadata={"format": "pt"},
+    )
+    settings = {
+        key: sorted(value) if isinstance(value, set) else value
+        for key, value in model.peft_config[adapter_name].to_dict().items()
+    }
+    settings |= {
+        "peft_type": OURS,
+        "inference_mode": True,
+        "condlora_modules": {
+            name: list(layers) for name, layers in target_groups(model, adapter_name).items()
+        },
+    }
+    text = json.dumps(settings, indent=2, sort_keys=True, default=str)
+    (folder / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def load_theta(model: PeftModel, folder: Path, adapter_name: str = "default") -> None:
+    """Read θ and the trained heads of a saved CondLoRA adapter into a model that is tied alike.
+
+    α and the like stay the model's own.
+
+    Raises:
+        AdapterError: The folder holds no CondLoRA adapter, the model has none of that name or has it
+            merged, or they do not fit: other layers, another convention, or tensors that are
+            missing, unknown or of another shape, which the message names.
+        FileFormatError: The folder's tensors are truncated, corrupt or unsafe.
+    """
+    load_saved(model, read_saved(folder), adapter_name)
+
+
+def load_saved(model: PeftModel, saved: SavedAdapter, adapter_name: str) -> None:
+    """Copy θ and heads into the model, all of them or none."""
+    parameters, trained = thetas(model, adapter_name), heads(model, adapter_name)
+    groups = target_groups(model, adapter_name)
+    convention = saved.settings.get("convention")
+    if convention != model.peft_config[adapter_name].convention:
+        raise AdapterError(
+            f"{saved.source} has the convention {convention!r}, the model's adapter "
+            f"{model.peft_config[adapter_name].convention!r}; make it with the same"
+        )
+    _check_layers(saved, groups)
+    _check_tensors(saved, parameters | trained)
+    for layers in groups.values():
+        for path, layer in layers.items():
+            if layer.merged:
+                raise AdapterError(
+                    f"{path} has adapters merged into W0; call unmerge_adapter() before loading θ"
+                )
+    with torch.no_grad():
+        for name, theta in parameters.items():
+            theta.copy_(saved.tensors[name])
+    found = {name: saved.tensors[name] for name in trained}
+    set_peft_model_state_dict(model, found, adapter_name=adapter_name)
+
+
+def _check_layers(saved: SavedAdapter, groups: Mapping[str, Mapping[str, object]]) -> None:
+    """θ fits any number of layers, so that other layers than it was trained on would go unseen."""
+    if saved.modules is None:
+        return
+    theirs = {path for paths in saved.modules.values() for path in paths}
+    ours = {path for layers in groups.values() for path in layers}
+    if theirs != ours:
+        odd = sorted(theirs ^ ours)
+        where = "the adapter" if odd[0] in theirs else "the model"
+        raise AdapterError(
+            f"{saved.source} was trained on other layers: only {where} has {odd[0]} (and "
+            f"{len(odd) - 1} more such); open it on the base model that it was trained on"
+        )
+
+
+def _check_tensors(saved: SavedAdapter, expected: Mapping[str, Tensor]) -> None:
+    found = saved.tensors
+    missing = sorted(expected.keys() - found.keys())
+    unexpected = sorted(found.keys() - expected.keys())
+    misshaped = [
+        f"{name} {tuple(found[name].shape)}, the model has {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & found.keys())
+        if found[name].shape != expected[name].shape
+    ]
+    faults = {"lacks": missing, "has besides": unexpected, "has in another shape": misshaped}
+    said = [f"{fault} {'; '.join(names)}" for fault, names in faults.items() if names]
+    if said:
+        hint = (
+            "turn it into plain LoRA by `lora-lens export`, or open it"
+            if saved.modules is None
+            else "open it"
+        )
+        raise AdapterError(
+            f"{saved.source} does not fit the model: it {', and it '.join(said)}; {hint} on the "
+            f"base model and with the settings that it was trained with"
+        )
+
+
+def thetas(model: PeftModel, adapter_name: str) -> dict[str, nn.Parameter]:
+    """Name on disk → θ.
+
+    Raises:
+        AdapterError: The model has no CondLoRA adapter of that name.
+    """
+    if not isinstance(model.peft_config.get(adapter_name), CondLoraConfig):
+        have = ", ".join(map(repr, model.peft_config))
+        raise AdapterError(f"the model has no CondLoRA adapter {adapter_name!r}; it has {have}")
+    found = {}
+    for name, layers in target_groups(model, adapter_name).items():
+        first = next(iter(layers.values()))
+        for factor in ("A", "B"):
+            held = getattr(first, f"lora_{factor}")[adapter_name]
+            if not isinstance(held, ConditionalFactor):
+                raise AdapterError(
+                    f"adapter {adapter_name!r} was made by PEFT as plain LoRA (a weighted sum?) and has no θ"
+                )
+            found[f"{name}.theta_{factor}"] = held.theta
+    return found
+
+
+def heads(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    """Name on disk → what is trained in full beside θ: ``modules_to_save``, biases."""
+    state = get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
+    return {name: tensor for name, tensor in state.items() if ".theta" not in name}

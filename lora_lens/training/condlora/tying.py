@@ -1,0 +1,93 @@
+"""Putting a shared θ into PEFT's LoRA layers in place of their own A and B."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import Linear, LoraLayer
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from ...errors import AdapterError
+from .config import CondLoraConfig
+from .factor import ConditionalFactor, a_consistent, a_stored, b_cond
+from .groups import target_groups
+from .layer import CondLoraLayerMixin
+
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def tie_factors(model: PeftModel, adapter_name: str) -> None:
+    """Replace the A and B of every targeted layer by functions of its W0 and a shared θ.
+
+    Raises:
+        AdapterError: A targeted module is no linear layer in floating point, is merged, or is in no
+            numbered layer; or W0 does not have the shape that the convention needs.
+    """
+    config = cast(CondLoraConfig, model.peft_config[adapter_name])
+    _check_layers(model, adapter_name)
+    groups = target_groups(model, adapter_name)
+    shapes = {name: _shared_shape(name, layers, config) for name, layers in groups.items()}
+    for name, layers in groups.items():
+        out_features, in_features = shapes[name]
+        like = next(iter(layers.values())).lora_A[adapter_name].weight
+        rows = out_features if config.convention == "consistent" else in_features
+        theta_a = nn.Parameter(like.new_empty(rows, config.r), requires_grad=like.requires_grad)
+        theta_b = nn.Parameter(
+            like.new_zeros(in_features, config.r), requires_grad=like.requires_grad
+        )
+        # On θᵀ, so that the fan-in is the dimension summed over, as in nn.Linear(rows, r).
+        nn.init.kaiming_uniform_(theta_a.data.T, a=math.sqrt(5))
+        formula = a_consistent if config.convention == "consistent" else a_stored
+        for layer in layers.values():
+            base = layer.get_base_layer()
+            layer.lora_A[adapter_name] = ConditionalFactor(theta_a, base, formula)
+            layer.lora_B[adapter_name] = ConditionalFactor(theta_b, base, b_cond)
+            if not isinstance(layer, CondLoraLayerMixin):
+                plain = type(layer)
+                layer.__class__ = type("CondLora" + plain.__name__, (CondLoraLayerMixin, plain), {})
+
+
+def _check_layers(model: PeftModel, adapter_name: str) -> None:
+    for path, layer in model.get_base_model().named_modules():
+        if not isinstance(layer, LoraLayer):
+            continue
+        if adapter_name not in (*layer.lora_A, *layer.lora_embedding_A):
+            continue
+        base = layer.get_base_layer()
+        weight = getattr(base, "weight", None)
+        if weight is not None and weight.dtype not in _FLOATING:
+            raise AdapterError(
+                f"W0 of {path} is stored as {weight.dtype}, but CondLoRA multiplies by W0; load the "
+                f"base model without quantisation"
+            )
+        if not isinstance(layer, Linear) or not isinstance(base, (nn.Linear, Conv1D)):
+            raise AdapterError(
+                f"{path} is a {type(base).__name__}; CondLoRA adapts nn.Linear and Conv1D"
+            )
+        if layer.merged:
+            raise AdapterError(
+                f"{path} has {', '.join(layer.merged_adapters)} merged into W0; call "
+                f"unmerge_adapter() before adding a CondLoRA adapter"
+            )
+
+
+def _shared_shape(
+    name: str, layers: dict[str, LoraLayer], config: CondLoraConfig
+) -> tuple[int, int]:
+    shapes = {path: (layer.out_features, layer.in_features) for path, layer in layers.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{path} {shape}" for path, shape in shapes.items())
+        raise AdapterError(
+            f"CondLoRA needs one W0 shape over the layers of {name!r}, found: {listed}"
+        )
+    out_features, in_features = next(iter(shapes.values()))
+    if config.convention == "stored" and out_features != in_features:
+        raise AdapterError(
+            f"W0 of {name!r} is {out_features}x{in_features}; the convention 'stored' needs a "
+            f"square one: use convention='consistent'"
+        )
+    return out_features, in_features
