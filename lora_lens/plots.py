@@ -196,7 +196,7 @@ def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
                 marker,
                 color=colour,
                 alpha=0.8,
-                label=_METHODS.get(method, method) if position == 0 else None,
+                label=_METHODS.get(method, method) if position == 0 else "",
             )
             if found:
                 middle = sum(found) / len(found)
@@ -210,7 +210,7 @@ def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
             position + 0.35,
             color="0.55",
             ls=":",
-            label="constant answer" if position == 0 else None,
+            label="constant answer" if position == 0 else "",
         )
     ax.set_xticks(range(len(tasks)), [f"{task.task}\n{task.metric}" for task in tasks])
     ax.set_ylabel("test score, percent")

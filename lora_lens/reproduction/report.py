@@ -29,8 +29,8 @@ def write_report(config: Config, out: Path) -> list[str]:
     tables: dict[str, tuple[Table, _Rows]] = {}
     scores = task_scores(config, out)
     if scores:
-        rows = [row for task in scores for row in task.rows()]
-        tables["table2"] = (score_table(scores, config.base), rows)
+        by_seed = [row for task in scores for row in task.rows()]
+        tables["table2"] = (score_table(scores, config.base), by_seed)
     analyses = _analyses(config, out)
     for module in config.analysis.modules if analyses else ():
         tables[f"conversions-{module}"] = (
@@ -72,7 +72,8 @@ def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
 def _figures(config: Config, out: Path, analyses: Mapping[str, Any]) -> None:
     """Figure 1, of the task that the configuration names (else the first), if its adapters are there."""
     task = config.analysis.figure_task or next(iter(config.tasks))
-    folders = {method: run_folder(out, task, method, config.seeds[0]) for method in config.methods}
+    methods: tuple[str, ...] = config.methods
+    folders = {method: run_folder(out, task, method, config.seeds[0]) for method in methods}
     if task in analyses and all(
         (folder / "adapter_config.json").exists() for folder in folders.values()
     ):

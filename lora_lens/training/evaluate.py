@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding
 
 from ..errors import AdapterError
+from ..loaders.condlora import OURS, RELEASED
 from ..loaders.locate import read_json
-from .condlora import CONFIG_NAME, PEFT_TYPE, load_condlora_model
+from .condlora import load_condlora_model
 from .data import Example, OwnData, majority_score, open_data
 from .encoding import encode
 from .models import open_classifier
@@ -75,7 +77,7 @@ def evaluate(
         BaseModelError: The base model is not found.
     """
     known, splits = open_data(task, data, own)
-    config = read_json(adapter / CONFIG_NAME, AdapterError)
+    config = read_json(adapter / "adapter_config.json", AdapterError)
     named = base or config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:
         raise AdapterError(f"{adapter} names no base model; pass --base")
@@ -100,11 +102,11 @@ def evaluate(
 
 
 def _load(folder: Path, config: dict[str, object], model: Any) -> PeftModel:
-    if config.get("peft_type") == PEFT_TYPE:
+    if config.get("peft_type") in (OURS, RELEASED):
         return load_condlora_model(model, folder)
     try:
         return PeftModel.from_pretrained(model, str(folder))
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
         reason = str(error).strip().splitlines()
         raise AdapterError(
             f"PEFT cannot load {folder}: {' '.join(reason[:2])[:300] if reason else error!r}"

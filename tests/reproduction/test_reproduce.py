@@ -75,9 +75,7 @@ def test_analyses_are_those_of_the_saved_adapters(done: tuple[Path, str]) -> Non
     record = json.loads((out / "analyses" / "rte-1" / "analysis.json").read_text())["value"]
     lora, cond = (load_adapter(out / "runs" / f"rte-{m}-1", BASE) for m in ("lora", "condlora"))
     grid = conversion_similarity(lora, "value", draws=0)["B"]
-    np.testing.assert_allclose(
-        record["similarity"]["matrices"]["B"]["phi"], grid.values, atol=1e-9
-    )
+    np.testing.assert_allclose(record["similarity"]["matrices"]["B"]["phi"], grid.values, atol=1e-9)
     series = compare(lora, cond, "value")["delta"]
     np.testing.assert_allclose(
         record["comparison"]["matrices"]["delta"]["phi"], series.values, atol=1e-9
