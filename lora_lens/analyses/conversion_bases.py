@@ -1,8 +1,8 @@
-"""Bases of conversion matrices, and of the same matrices with Gaussian factors in A's and B's place."""
+"""Bases of the conversion matrices of an adapter's own factors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.baseline import gaussian_factors
-from ..core.conversion import Convention, Factored, Solver, convert
+from ..core.conversion import Convention, Factored, convert
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis
-from .selection import Where, check_not_rounding
+from .selection import check_not_rounding
 
 Matrix = Literal["A", "B", "BA"]
 MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
@@ -54,12 +53,12 @@ def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> di
     _check_ranks(plan, factored, {"A": (a.mT, converted_a), "B": (b, converted_b)})
     bases: dict[str, Tensor] = {}
     if "A" in plan.matrices:
-        bases["A"] = _basis(plan, converted_a)
+        bases["A"] = basis(plan, converted_a)
     if "B" in plan.matrices:
-        bases["B"] = _basis(plan, converted_b)
+        bases["B"] = basis(plan, converted_b)
     if "BA" in plan.matrices:
         same = "B" in bases and plan.spans_alone
-        bases["BA"] = bases["B"] if same else _product_basis(plan, converted_b, a, checked=True)
+        bases["BA"] = bases["B"] if same else product_basis(plan, converted_b, a, checked=True)
     return bases
 
 
@@ -78,11 +77,13 @@ def _check_ranks(
             check_not_rounding(s, plan.width, scale, max(rows, columns), label)
 
 
-def _basis(plan: Plan, x: Tensor) -> Tensor:
+def basis(plan: Plan, x: Tensor) -> Tensor:
+    """(…, d, width) basis of the compared side of a conversion matrix."""
     return orthonormal_basis(x if plan.side == "left" else x.mT, plan.width, ordered=plan.ordered)
 
 
-def _product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) -> Tensor:
+def product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) -> Tensor:
+    """(…, d, width) basis of the compared side of ``b @ a``, b a conversion matrix and a factor A."""
     if not plan.ordered:  # all singular vectors: the span is the outer factor's own
         return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
     svd = product_svd(b, a)
@@ -91,41 +92,3 @@ def _product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) -
         label = f"W0⁻¹BA of {plan.factors.module}"
         check_not_rounding(svd.s, plan.width, scale, max(b.shape[-2], a.shape[-1]), label)
     return (svd.u if plan.side == "left" else svd.vh.mT)[..., : plan.width]
-
-
-def null_bases(
-    plan: Plan,
-    solver: Solver,
-    ranks: Sequence[int],
-    generator: torch.Generator,
-    where: Where,
-) -> dict[str, Tensor]:
-    """(layer, draw, d, width) bases of the same matrices with Gaussian factors in place of A and B."""
-    rows, columns = plan.factors.out_features, plan.factors.in_features
-    rank, draws = max(plan.factors.ranks), plan.draws
-
-    def gaussians(size: int) -> Tensor:
-        """(layer, size, draw, rank), zero beyond each layer's own rank, as its factor is."""
-        drawn = torch.stack([gaussian_factors(draws, size, rank, generator) for _ in ranks])
-        keep = torch.tensor([[column < own for column in range(rank)] for own in ranks])
-        return where.take(drawn.unflatten(-1, (draws, rank)) * keep[:, None, None, :])
-
-    def converted(solve: Callable[[Tensor], Tensor], size: int) -> Tensor:
-        return solve(gaussians(size).flatten(-2)).unflatten(-1, (draws, rank)).transpose(-3, -2)
-
-    nulls: dict[str, Tensor] = {}
-    forward = converted(solver.solve, rows)
-    if "B" in plan.matrices:
-        nulls["B"] = _basis(plan, forward)
-    if "A" in plan.matrices and plan.convention == "stored":
-        # The same null as B's: W0 X = G either way.
-        nulls["A"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
-    elif "A" in plan.matrices:
-        nulls["A"] = _basis(plan, converted(solver.solve_transposed, columns))
-    if "BA" in plan.matrices:
-        if plan.spans_alone:
-            nulls["BA"] = nulls["B"] if "B" in nulls else _basis(plan, forward)
-        else:
-            factor_a = gaussians(columns).permute(0, 2, 3, 1)
-            nulls["BA"] = _product_basis(plan, forward, factor_a)
-    return nulls

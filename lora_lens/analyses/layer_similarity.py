@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.baseline import gaussian_baseline, null_grids
 from ..core.conversion import Convention, Factored, condition_number, factor, singular_cutoff
 from ..core.subspace import Side, phi_of_all_pairs
 from ..errors import LensError, RankError, SingularError
 from ..loaders.base import BaseWeights, open_base_of
-from ..results import Baseline, LayerGrid, SimilarityResult
-from .conversion_bases import MATRICES, Matrix, Plan, conversion_bases, null_bases
+from ..results import LayerGrid, SimilarityResult
+from .conversion_bases import MATRICES, Matrix, Plan, conversion_bases
+from .null_baselines import Baselines
+from .null_bases import NullBases, NullName, check_nulls
 from .selection import Where, check_factor_ranks, select_device, select_dimensions, select_module
 
 Progress = Callable[[int, int], None]
@@ -27,14 +26,6 @@ _CHUNK_BYTES = 1 << 30
 
 class RankDeficientWarning(UserWarning):
     """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
-
-
-@dataclass
-class _Collected:
-    """Bases of all layers so far; nulls in float32, which is far below their sampling error."""
-
-    bases: dict[str, list[Tensor]] = field(default_factory=dict)
-    nulls: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
 def conversion_similarity(
@@ -47,6 +38,7 @@ def conversion_similarity(
     side: Side = "left",
     convention: Convention = "stored",
     matrices: Sequence[Matrix] = MATRICES,
+    nulls: Sequence[NullName] = ("gaussian", "propagated"),
     draws: int = 200,
     seed: int = 0,
     device: str = "auto",
@@ -69,8 +61,10 @@ def conversion_similarity(
             and needs it square and invertible; ``consistent`` solves each factor in its own space,
             by the pseudo-inverse, for W0 of any shape.
         matrices: Which of A, B and BA.
-        draws: Draws of the propagated baseline; 0 leaves it out.
-        seed: Of those draws.
+        nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
+        draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there is the
+            closed form of the Gaussian one alone.
+        seed: Of those draws. Each null has its own: asking for one changes no other's numbers.
         device: ``auto``, ``cpu``, ``cuda:0``, …
         dtype: ``float64``, or ``float32``: faster on many GPUs, and off by about 1e-7 times W0's
             condition number.
@@ -78,10 +72,20 @@ def conversion_similarity(
         progress: Called with (layers done, layers).
 
     Returns:
-        Grids by matrix with their baselines: ``gaussian`` (closed form, for independent uniform
-        subspaces) and ``propagated`` (W_l⁻¹G against W_m⁻¹G′, the right null; for BA, W_l⁻¹G·H).
+        Grids by matrix with their baselines, and the tests of every φ against them:
+
+        - ``gaussian``: independent uniform subspaces (mean and deviation in closed form).
+        - ``propagated``: W_l⁻¹G against W_m⁻¹G′ for Gaussian G and G′; for BA, W_l⁻¹G·H. The right
+          null: what W0 alone makes of unrelated factors. As dear as the rest of the analysis.
+        - ``mismatched``: the adapter's own factors, each through another layer's W0: for layers l
+          and m, those of p ≠ l and q ≠ m, p ≠ q. Higher than the propagated one where factors are
+          alike whichever W0 they go through. Cheaper than the propagated one while there are fewer
+          layers than draws.
+        - ``initialisation``: A as PEFT starts it, through W0. By the central limit theorem hardly
+          another than the propagated null, at the same cost.
 
     Raises:
+        LensError: No such null, matrix, side or convention.
         ModuleLookupError: No such module.
         RankError: i or j above a factor's numerical rank, or an untrained (zero) B.
         SingularError: Under ``stored``, a rectangular or singular W0.
@@ -90,11 +94,16 @@ def conversion_similarity(
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
     _check(factors, matrices, i, j, side, convention, draws)
+    check_nulls(nulls)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     plan = Plan(factors, matrices, i, j, side, convention, draws)
     where = select_device(device, dtype)
-    collected = _collect(plan, weights, where, seed, progress)
-    grids: dict[str, LayerGrid] = {matrix: _grid(plan, collected, matrix) for matrix in matrices}
+    null_bases = NullBases(plan, nulls, seed)
+    bases = _collect(plan, weights, where, null_bases, progress)
+    baselines = Baselines(plan, null_bases, nulls)
+    grids: dict[str, LayerGrid] = {
+        matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
+    }
     return SimilarityResult(
         adapter=adapter.source,
         base=weights.source,
@@ -128,7 +137,7 @@ def _check(
     if convention not in ("stored", "consistent"):
         raise LensError(f"convention is {convention!r}, expected 'stored' or 'consistent'")
     if draws < 0 or draws == 1:
-        raise LensError(f"draws is {draws}; expected 0 for no propagated baseline, or at least 2")
+        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
     if convention == "stored" and factors.out_features != factors.in_features:
         raise SingularError(
             f"W0 of {factors.module} is {factors.out_features}x{factors.in_features}, and the "
@@ -146,24 +155,21 @@ def _check(
 
 
 def _collect(
-    plan: Plan, weights: BaseWeights, where: Where, seed: int, progress: Progress | None
-) -> _Collected:
-    factors, collected = plan.factors, _Collected()
-    generator = torch.Generator().manual_seed(seed)
-    total = len(factors.layers)
+    plan: Plan, weights: BaseWeights, where: Where, nulls: NullBases, progress: Progress | None
+) -> dict[str, Tensor]:
+    """Bases of all layers by matrix; those of the nulls go into `nulls`."""
+    factors = plan.factors
+    bases: dict[str, list[Tensor]] = {}
     for start, stop, w0, cutoff in _chunks(plan, weights, where):
         factored = factor(w0, cutoff)
         _check_invertible(plan, factored, factors.layers[start:stop])
         a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
-            collected.bases.setdefault(matrix, []).append(basis)
-        if plan.draws:
-            ranks = factors.ranks[start:stop]
-            for matrix, basis in null_bases(plan, factored.solver, ranks, generator, where).items():
-                collected.nulls.setdefault(matrix, []).append(basis.float())
+            bases.setdefault(matrix, []).append(basis)
+        nulls.add(factored, start, where.device)
         if progress:
-            progress(stop, total)
-    return collected
+            progress(stop, len(factors.layers))
+    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
 
 
 def _chunks(
@@ -190,9 +196,7 @@ def _condition_numbers(plan: Plan, weights: BaseWeights, where: Where) -> tuple[
 
 def _layers_a_chunk(plan: Plan) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
-    rows, columns = plan.factors.out_features, plan.factors.in_features
-    one = 8 * (4 * rows * columns + 6 * max(rows, columns) * plan.draws * max(plan.factors.ranks))
-    return max(1, _CHUNK_BYTES // one)
+    return max(1, _CHUNK_BYTES // (8 * 4 * plan.factors.out_features * plan.factors.in_features))
 
 
 def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
@@ -217,22 +221,9 @@ def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> 
     warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)
 
 
-def _grid(plan: Plan, collected: _Collected, matrix: Matrix) -> LayerGrid:
-    bases = torch.cat(collected.bases[matrix])
+def _grid(plan: Plan, matrix: Matrix, bases: Tensor, baselines: Baselines) -> LayerGrid:
+    found, absent = baselines.of(matrix, bases.shape[-2])
     values = phi_of_all_pairs(bases[..., : plan.i], bases[..., : plan.j])
-    mean, sd = gaussian_baseline(bases.shape[-2], plan.i, plan.j)
-    # φ of different pairs of independent uniform subspaces are uncorrelated, even with one in common.
-    pairs = max(1, len(bases) * (len(bases) - 1) // 2)
-    baselines = {"gaussian": Baseline(mean, sd, sd / math.sqrt(pairs))}
-    if plan.draws:
-        null = torch.cat(collected.nulls[matrix]).transpose(0, 1)
-        grids = null_grids(null[..., : plan.i], null[..., : plan.j]).double()
-        baselines["propagated"] = Baseline(
-            mean=grids.mean(0).cpu().numpy(),
-            sd=grids.std(0).cpu().numpy(),
-            draws=plan.draws,
-            mean_sd=float(_means_off_diagonal(grids).std()),
-        )
     return LayerGrid(
         matrix=matrix,
         module=plan.factors.module,
@@ -242,14 +233,9 @@ def _grid(plan: Plan, collected: _Collected, matrix: Matrix) -> LayerGrid:
         convention=plan.convention,
         layers=plan.factors.layers,
         values=values.double().cpu().numpy(),
-        baselines=baselines,
+        baselines=found,
+        absent=absent,
     )
-
-
-def _means_off_diagonal(grids: Tensor) -> Tensor:
-    layers = grids.shape[-1]
-    off = grids.sum((-2, -1)) - grids.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return off / max(1, layers * (layers - 1))
 
 
 def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""What φ is by chance: in closed form, sampled, and propagated through W0⁻¹.
+"""What φ of unrelated subspaces is: in closed form, and sampled.
 
-Two independent random factors give conversion matrices that are *not* independent uniform
-subspaces: W0⁻¹ amplifies W0's small singular directions, and layers share some of them. The
-propagated baseline measures that: φ between W_l⁻¹G and W_m⁻¹G′ for Gaussian G, G′.
+It is the null of two factors themselves, and the wrong one for conversion matrices: see
+`lora_lens.core.nulls`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import RankError
-from .subspace import orthonormal_basis, phi_of_all_pairs, phi_of_bases
+from .nulls import null_grids
+from .subspace import phi_of_bases
 
 
 class Moments(NamedTuple):
@@ -53,38 +54,67 @@ def gaussian_baseline(d: int, i: int, j: int | None = None) -> Moments:
     return Moments(max(i, j) / d, math.sqrt(variance))
 
 
+def mean_off_diagonal_sd(d: int, layers: int, i: int, j: int | None = None) -> float:
+    """Standard deviation of the mean of φ off the diagonal, over independent uniform subspaces of R^d.
+
+    φ of different pairs of layers are uncorrelated, even with a layer in common. φ of (l, m) and
+    (m, l) are equal for i = j; else, with the leading i vectors among the leading j, they correlate
+    by ``ρ = i(d−j) / (j(d−i))`` for i ≤ j. So it is ``sd·√((1+ρ)/2 / pairs)``; NaN for one layer.
+    """
+    j = i if j is None else j
+    pairs = layers * (layers - 1) // 2
+    if not pairs:
+        return math.nan
+    low, high = min(i, j), max(i, j)
+    rho = 1.0 if low == high else low * (d - high) / (high * (d - low))
+    return gaussian_baseline(d, i, j).sd * math.sqrt((1 + rho) / 2 / pairs)
+
+
 def gaussian_samples(
     d: int, i: int, j: int | None = None, *, draws: int, generator: torch.Generator
 ) -> Float[Tensor, " draws"]:
-    """φ of `draws` independent pairs of Gaussian matrices, d×i and d×j, as the paper samples it."""
+    """φ of `draws` independent pairs of uniform subspaces of R^d, of dimensions i and j.
+
+    Equivalent in law to φ of Gaussian d×i and d×j matrices, as the paper samples it; made from far
+    fewer numbers, see `uniform_bases`.
+    """
     j = i if j is None else j
-    x, y = (
-        torch.randn(draws, d, k, generator=generator, dtype=torch.float64, device=generator.device)
-        for k in (i, j)
-    )
-    return phi_of_bases(orthonormal_basis(x, i), orthonormal_basis(y, j))
+    gaussian_baseline(d, i, j)  # checks the dimensions
+    bases = uniform_bases(d, 2, max(i, j), draws=draws, generator=generator)
+    return phi_of_bases(bases[:, 0, :, :i], bases[:, 1, :, :j])
 
 
-def null_grids(
-    u: Float[Tensor, "draw layer d i"], v: Float[Tensor, "draw layer d j"]
-) -> Float[Tensor, "draw layer layer"]:
-    """φ between all pairs of layers in each of many independent draws of a null.
+def gaussian_grids(
+    d: int, layers: int, i: int, j: int | None = None, *, draws: int, generator: torch.Generator
+) -> Float[Tensor, "draws layer layer"]:
+    """φ of every two of `layers` independent uniform subspaces of R^d, `draws` times; the diagonal is not 1.
 
-    Off the diagonal a draw compares its own two layers, whose factors are independent. On the
-    diagonal layer l is compared with itself in the *next* draw, so that both factors are
-    independent there too: it says how alike one W0 makes two unrelated factors. With a single draw
-    the diagonal is 1.
+    The i-dimensional subspace of a layer lies in its j-dimensional one (for i ≤ j), as leading
+    singular subspaces do.
     """
-    grids = phi_of_all_pairs(u, v)
-    diagonal = phi_of_bases(u, v.roll(-1, dims=0))
-    return torch.diagonal_scatter(grids, diagonal, dim1=-2, dim2=-1)
+    j = i if j is None else j
+    bases = uniform_bases(d, layers, max(i, j), draws=draws, generator=generator)
+    return null_grids(bases[..., :i], bases[..., :j])
 
 
-def gaussian_factors(
-    draws: int, rows: int, columns: int, generator: torch.Generator
-) -> Float[Tensor, "rows draws_columns"]:
-    """`draws` standard Gaussian factors of shape (rows, columns), side by side as right-hand sides.
+def uniform_bases(
+    d: int, layers: int, k: int, *, draws: int, generator: torch.Generator
+) -> Float[Tensor, "draws layer n k"]:
+    """Orthonormal bases whose mutual angles are those of independent uniform k-subspaces of R^d.
 
-    Drawn in float32 on the CPU, so that every device sees the same numbers.
+    φ depends on the Gram matrix of the layers' Gaussian d×k frames alone. Where they have fewer
+    columns than d together, their triangular factor has the same one: standard Gaussian above its
+    diagonal, ``√χ²`` with d, d−1, … degrees of freedom on it (Bartlett 1933). So n is layers·k or d,
+    whichever is less.
     """
-    return torch.randn(rows, draws * columns, generator=generator)
+    columns = layers * k
+    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    if columns > d:
+        stacked = rng.standard_normal((draws, d, columns))
+    else:
+        stacked = np.triu(rng.standard_normal((draws, columns, columns)), 1)
+        freedom = d - np.arange(columns)
+        diagonal = np.sqrt(rng.chisquare(freedom, (draws, columns)))
+        stacked[:, range(columns), range(columns)] = diagonal
+    frames = torch.from_numpy(stacked).unflatten(-1, (layers, k)).transpose(-3, -2)
+    return torch.linalg.qr(frames).Q

@@ -15,7 +15,8 @@ convention     A                      B              for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -23,11 +24,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import SingularError
+from .blocked import blocked
 from .lanczos import largest_singular_value
 from .subspace import FLOAT32_EPS, working
 
 Convention = Literal["stored", "consistent"]
 _PROBES = 4
+_ROUNDED = 1e5
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 
 
@@ -107,12 +110,15 @@ class Factored:
         rank: (layer,) numerical rank under the cut-off.
         cutoff: Singular values below ``cutoff·σ_max`` count as zero.
         inverse_norm: (layer,) ‖W0⁺‖₂ or a little less.
+        condition: (layer,) inverse_norm times the norm of W0's longest row: a lower bound of the
+            condition number, mostly within a small factor of it.
     """
 
     solver: Solver
     rank: Int[Tensor, " layer"]
     cutoff: float
     inverse_norm: Float[Tensor, " layer"]
+    condition: Float[Tensor, " layer"]
 
 
 def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[int, int]) -> float:
@@ -138,16 +144,48 @@ def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:
     solver, core, core_solver = _full_rank_solver(w0)
     rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
     inverse_norm = _inverse_norm(core, core_solver)
-    # ‖W0‖₂ is at least the norm of its longest row; NaN is suspect too.
-    suspect = ~(inverse_norm * core.norm(dim=-1).amax(-1) < _SAFETY / cutoff)
-    if not bool(suspect.any()):
-        return Factored(solver, rank, cutoff, inverse_norm)
+    longest_row = core.norm(dim=-1).amax(-1)  # at most ‖W0‖₂
+    condition = inverse_norm * longest_row
+    if bool((condition < _SAFETY / cutoff).all()):  # not so where one is NaN
+        return Factored(solver, rank, cutoff, inverse_norm, condition)
     u, s, vh = torch.linalg.svd(w0, full_matrices=False)
     kept = s > cutoff * s[..., :1]
     if bool(kept.all()):
-        return Factored(solver, rank, cutoff, inverse_norm)
+        return Factored(solver, rank, cutoff, inverse_norm, condition)
     s = s.where(kept, torch.inf)
-    return Factored(PseudoInverseSolver(u, s, vh), kept.sum(-1), cutoff, 1 / s.amin(-1))
+    inverse_norm = 1 / s.amin(-1)
+    condition = inverse_norm * longest_row
+    return Factored(PseudoInverseSolver(u, s, vh), kept.sum(-1), cutoff, inverse_norm, condition)
+
+
+class LayerSolver(NamedTuple):
+    """One layer's solver, as a batch of one, and the dtype of its right-hand sides."""
+
+    solver: Solver
+    dtype: torch.dtype
+
+
+def rounded_solver(factored: Factored, position: int) -> LayerSolver:
+    """One layer's solver for the many right-hand sides of a null: float32 where that is accurate enough.
+
+    Up to an estimated condition of 1e5 it is: φ of a draw is off by less than 1e-3, at random, which
+    is far below its deviation, and the mean over draws by less than 1e-5. Above that the factors'
+    own dtype stays.
+    """
+    solver = _mapped(factored.solver, lambda tensor: tensor[position : position + 1])
+    if not bool(factored.condition[position] <= _ROUNDED):  # NaN is not
+        return LayerSolver(solver, factored.inverse_norm.dtype)
+    if isinstance(solver, SquareSolver):
+        return LayerSolver(blocked(solver.lu[0], solver.pivots[0]), torch.float32)
+    return LayerSolver(_mapped(solver, Tensor.float), torch.float32)
+
+
+def _mapped(solver: Solver, change: Callable[[Tensor], Tensor]) -> Solver:
+    """The solver with each of its tensors changed."""
+    parts = (getattr(solver, field.name) for field in fields(solver))  # type: ignore[arg-type]
+    return type(solver)(
+        *(change(part) if isinstance(part, Tensor) else _mapped(part, change) for part in parts)
+    )
 
 
 def condition_number(w0: Float[Tensor, "layer out in"], cutoff: float) -> Float[Tensor, " layer"]:

@@ -4,6 +4,7 @@ from .baseline import Baseline
 from .comparison import ComparisonResult, LayerSeries
 from .inventory import Inventory, LayerSummary
 from .scores import Paired, TaskScores
+from .significance import MeanTest, Significance
 from .similarity import LayerGrid, SimilarityResult
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "LayerGrid",
     "LayerSeries",
     "LayerSummary",
+    "MeanTest",
     "Paired",
+    "Significance",
     "SimilarityResult",
     "TaskScores",
 ]

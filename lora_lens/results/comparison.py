@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .baseline import Baseline
 from .forms import Array, Row, frame, html_table, plain
+from .significance import Significance, significance
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,7 +25,8 @@ class LayerSeries:
         matrix: ``A``, ``B`` or ``delta`` (ΔW).
         side: Right for A, left for B and ΔW (Table 3).
         values: (layer,) φ.
-        baseline: The Gaussian one, in closed form; its `mean_sd` is that of the mean over the layers.
+        baseline: The Gaussian one: mean and deviation in closed form, draws for its p-values; its
+            `mean_sd` is that of the mean over the layers.
     """
 
     matrix: str
@@ -35,13 +40,18 @@ class LayerSeries:
         """Mean φ over the layers."""
         return float(self.values.mean())
 
+    @cached_property
+    def significance(self) -> Significance:
+        """Tests of every layer, and of the mean over them, against the baseline."""
+        return significance(self.values, self.baseline, np.ones(len(self.layers), dtype=bool))
+
     def to_dict(self) -> Row:
         """For JSON."""
         return {
             "side": self.side,
             "phi": plain(self.values),
             "mean": plain(self.mean),
-            "baseline": self.baseline.to_dict(),
+            "baseline": self.baseline.to_dict() | self.significance.to_dict(),
         }
 
 
@@ -75,8 +85,12 @@ class ComparisonResult(Mapping[str, LayerSeries]):
                 "j": self.j, "layer": layer, "phi": float(value),
                 "gaussian_mean": series.baseline.mean, "gaussian_sd": series.baseline.sd,
             }
+            | {
+                f"gaussian_{name}": float(numbers[position])
+                for name, numbers in series.significance.cells().items()
+            }
             for matrix, series in self.series.items()
-            for layer, value in zip(self.layers, series.values, strict=True)
+            for position, (layer, value) in enumerate(zip(self.layers, series.values, strict=True))
         ]  # fmt: skip
 
     def to_frame(self) -> DataFrame:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .baseline import Baseline
 from .forms import Array, Row, frame, html_table, plain
+from .significance import STATISTICS, Significance, significance
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,7 +26,8 @@ class LayerGrid:
         module, side, i, j, convention: What was compared, and how.
         layers: Layer numbers of the rows and columns, as in the checkpoint.
         values: (layer, layer) φ(row's matrix, column's matrix, i, j).
-        baselines: ``gaussian`` and, where it was drawn, ``propagated``.
+        baselines: By null: ``gaussian``, ``propagated``, ``mismatched``, ``initialisation``.
+        absent: Nulls that were asked for and are not there, each with the reason.
     """
 
     matrix: str
@@ -37,6 +39,7 @@ class LayerGrid:
     layers: tuple[int, ...]
     values: Array
     baselines: Mapping[str, Baseline]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -47,10 +50,29 @@ class LayerGrid:
         """A baseline's mean over the same cells as `mean`."""
         return off_diagonal_mean(self.baselines[name].grid(len(self.layers)))
 
+    @cached_property
+    def significance(self) -> dict[str, Significance]:
+        """Each null's tests of the cells off the diagonal, and of their mean."""
+        off = ~np.eye(len(self.layers), dtype=bool)
+        return {
+            name: significance(self.values, baseline, off, symmetric=self.i == self.j)
+            for name, baseline in self.baselines.items()
+        }
+
     def rows(self) -> list[Row]:
-        """One row a cell: the tidy form."""
-        grids = {name: b.grid(len(self.layers)) for name, b in self.baselines.items()}
-        deviations = {name: b.sd_grid(len(self.layers)) for name, b in self.baselines.items()}
+        """One row a cell: the tidy form. NaN in a null that this matrix has not."""
+        layers = len(self.layers)
+        columns: dict[str, Array] = {}
+        for name, baseline in self.baselines.items():
+            columns |= {
+                f"{name}_mean": baseline.grid(layers),
+                f"{name}_sd": baseline.sd_grid(layers),
+            }
+            cells = self.significance[name].cells()
+            columns |= {f"{name}_{statistic}": grid for statistic, grid in cells.items()}
+        for name in self.absent:
+            nothing = np.full((layers, layers), np.nan)
+            columns |= {f"{name}_{one}": nothing for one in ("mean", "sd", *STATISTICS)}
         labels = {
             "module": self.module, "matrix": self.matrix, "side": self.side, "i": self.i,
             "j": self.j, "convention": self.convention,
@@ -58,8 +80,7 @@ class LayerGrid:
         return [
             labels
             | {"layer": one, "other_layer": other, "phi": float(self.values[x, y])}
-            | {f"{name}_mean": float(grid[x, y]) for name, grid in grids.items()}
-            | {f"{name}_sd": float(grid[x, y]) for name, grid in deviations.items()}
+            | {name: float(grid[x, y]) for name, grid in columns.items()}
             for x, one in enumerate(self.layers)
             for y, other in enumerate(self.layers)
         ]
@@ -73,7 +94,11 @@ class LayerGrid:
         return {
             "phi": plain(self.values),
             "mean": plain(self.mean),
-            "baselines": {name: b.to_dict() for name, b in self.baselines.items()},
+            "baselines": {
+                name: baseline.to_dict() | self.significance[name].to_dict()
+                for name, baseline in self.baselines.items()
+            },
+            "absent_baselines": dict(self.absent),
         }
 
     def _repr_html_(self) -> str:

@@ -5,10 +5,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from lora_lens import RankError, gaussian_baseline, gaussian_samples
-from lora_lens.core.baseline import null_grids
-from lora_lens.core.subspace import orthonormal_basis
+from lora_lens.core.baseline import gaussian_grids, mean_off_diagonal_sd
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def test_known_values() -> None:
@@ -18,10 +22,12 @@ def test_known_values() -> None:
     assert gaussian_baseline(1, 1) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize(("d", "i", "j"), [(40, 8, 8), (20, 2, 7), (24, 12, 3), (8, 8, 8)])
+@pytest.mark.parametrize(
+    ("d", "i", "j"), [(40, 8, 8), (20, 2, 7), (24, 12, 3), (8, 8, 8), (9, 2, 5)]
+)
 def test_closed_form_agrees_with_sampling(d: int, i: int, j: int) -> None:
     draws = 4000
-    phi = gaussian_samples(d, i, j, draws=draws, generator=torch.Generator().manual_seed(1))
+    phi = gaussian_samples(d, i, j, draws=draws, generator=seeded(1))
     mean, sd = gaussian_baseline(d, i, j)
     assert float(phi.mean()) == pytest.approx(mean, abs=4 * sd / math.sqrt(draws) + 1e-12)
     assert float(phi.std()) == pytest.approx(sd, rel=0.06, abs=1e-10)
@@ -42,24 +48,34 @@ def test_impossible_dimensions_are_an_error(i: int, j: int) -> None:
         gaussian_baseline(8, i, j)
 
 
-def test_grids_compare_layers_within_a_draw_and_a_layer_with_its_next_draw() -> None:
-    x = torch.randn(5, 3, 20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    u = orthonormal_basis(x, 2)
-    grids = null_grids(u, u)
+@pytest.mark.parametrize(("d", "i", "j"), [(60, 4, 4), (60, 2, 5), (10, 4, 4), (13, 1, 5)])
+def test_grids_are_those_of_gaussian_frames(d: int, i: int, j: int) -> None:
+    """Second route: every frame drawn in full, and φ by loops. With d = 10 the frames overfill R^d."""
+    layers, draws, width = 3, 3000, max(i, j)
+    grids = gaussian_grids(d, layers, i, j, draws=draws, generator=seeded(5)).numpy()
+    rng = np.random.default_rng(6)
+    slow = np.empty((draws, layers, layers))
+    for grid in slow:
+        frames = [np.linalg.qr(rng.standard_normal((d, width))).Q for _ in range(layers)]
+        for l, u in enumerate(frames):
+            for m, v in enumerate(frames):
+                grid[l, m] = ((u[:, :i].T @ v[:, :j]) ** 2).sum() / min(i, j)
+    off = ~np.eye(layers, dtype=bool)
+    assert kstest(grids[:, 0, 1], slow[:, 0, 1]).pvalue > 0.01
+    assert kstest(grids[:, off].mean(1), slow[:, off].mean(1)).pvalue > 0.01
+    assert kstest(grids[:, off].max(1), slow[:, off].max(1)).pvalue > 0.01
+    closed = mean_off_diagonal_sd(d, layers, i, j)
+    for sampled in (grids, slow):
+        assert sampled[:, off].mean(1).std() == pytest.approx(closed, rel=0.06)
 
-    def phi(a: torch.Tensor, b: torch.Tensor) -> float:
-        return float((a.T @ b).square().sum() / 2)
 
-    expected = np.array(
-        [
-            [
-                [
-                    phi(u[t, l], u[t, m]) if l != m else phi(u[t, l], u[(t + 1) % 5, l])
-                    for m in range(3)
-                ]
-                for l in range(3)
-            ]
-            for t in range(5)
-        ]
+def test_one_layer_has_no_mean_off_the_diagonal() -> None:
+    assert math.isnan(mean_off_diagonal_sd(20, 1, 4))
+
+
+def test_the_generator_decides() -> None:
+    one, same, other = (
+        gaussian_samples(30, 3, draws=4, generator=seeded(seed)) for seed in (1, 1, 2)
     )
-    np.testing.assert_allclose(grids, expected, atol=1e-12)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)

@@ -1,0 +1,193 @@
+"""Bases of conversion matrices with another factor in the place of the trained one, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..core.conversion import Factored, LayerSolver, rounded_solver
+from ..core.nulls import gaussian_factors, initial_factors
+from ..errors import LensError
+from .conversion_bases import Matrix, Plan, basis, product_basis
+
+NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
+NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
+
+
+def check_nulls(nulls: Sequence[str]) -> None:
+    """Raise LensError unless each is the name of a null."""
+    if unknown := [null for null in nulls if null not in NULLS]:
+        raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
+
+
+def null_generator(seed: int, null: NullName) -> torch.Generator:
+    """A generator of each null's own, so that asking for one null changes no number of another's."""
+    words = np.random.SeedSequence([seed, NULLS.index(null)]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+
+
+@dataclass
+class NullBases:
+    """Bases of all layers under each null, filled layer by layer.
+
+    Kept in float32, which is far below the nulls' sampling error: 80 layers of width 8192 with 200
+    draws of rank 8 are 4.2 GB. Matrices of one null share one tensor where their bases are the same.
+
+    Attributes:
+        bases: Null and matrix to (draw, layer, d, width); for ``mismatched`` a draw is a donor layer.
+    """
+
+    plan: Plan
+    nulls: Sequence[NullName]
+    seed: int
+    bases: dict[tuple[NullName, Matrix], Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Settle which nulls are drawn."""
+        self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
+        self._generators = {null: null_generator(self.seed, null) for null in self.nulls}
+
+    def add(self, factored: Factored, start: int, device: torch.device) -> None:
+        """The layers of one chunk, the first of which is at `start`."""
+        if bool(
+            (
+                factored.rank < min(self.plan.factors.out_features, self.plan.factors.in_features)
+            ).any()
+        ):
+            # W0⁺ may leave nothing of a factor that was not trained on it.
+            self.nulls = [null for null in self.nulls if null != "mismatched"]
+            self.bases = {key: kept for key, kept in self.bases.items() if key[0] != "mismatched"}
+        if not self.nulls:
+            return
+        solver = None
+        for position, null, factors in self._drawn(start, len(factored.rank), device):
+            if solver is None or null == self.nulls[0]:
+                solver = rounded_solver(factored, position - start)
+            self._keep(null, position, _bases(self.plan, solver, factors))
+
+    def _drawn(
+        self, start: int, count: int, device: torch.device
+    ) -> Iterator[tuple[int, NullName, _Factors]]:
+        """Each layer's factors under each null; the next are drawn, on one core, while these are used."""
+        jobs = [(start + k, null) for k in range(count) for null in self.nulls]
+
+        def draw(position: int, null: NullName) -> _Factors:
+            return _DRAWN[null](self.plan, position, self._generators[null], device)
+
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(draw, *jobs[0])
+            for (position, null), following in zip(jobs, [*jobs[1:], None], strict=True):
+                factors = ahead.result()
+                if following:
+                    ahead = pool.submit(draw, *following)
+                yield position, null, factors
+
+    def _possible(self, null: NullName) -> bool:
+        if not self.plan.draws:
+            return False
+        if null == "mismatched":
+            return len(self.plan.factors.layers) >= FEWEST_LAYERS
+        return null != "initialisation" or "A" in self.plan.matrices
+
+    def _keep(self, null: NullName, layer: int, found: Mapping[Matrix, Tensor]) -> None:
+        placed: dict[int, Tensor] = {}
+        for matrix, one in found.items():
+            if id(one) in placed:
+                self.bases[null, matrix] = placed[id(one)]
+                continue
+            draws, d, width = one.shape
+            if (null, matrix) not in self.bases:
+                shape = (draws, len(self.plan.factors.layers), width, d)
+                self.bases[null, matrix] = one.new_empty(shape, dtype=torch.float32).mT
+            self.bases[null, matrix][:, layer] = one
+            placed[id(one)] = self.bases[null, matrix]
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
+
+    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way.
+    """
+
+    a: Float[Tensor, "draw r columns"] | None
+    b: Float[Tensor, "draw r out"] | None
+    outer_a: Float[Tensor, "draw r in"] | None
+
+
+def _propagated(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> _Factors:
+    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
+
+    def gaussians(size: int) -> Tensor:
+        drawn = gaussian_factors(plan.draws, rank, size, generator)
+        drawn[:, own:] = 0  # as the padded factor is
+        return drawn.to(device)
+
+    b = gaussians(plan.factors.out_features)
+    consistent_a = plan.convention == "consistent" and "A" in plan.matrices
+    a = gaussians(plan.factors.in_features) if consistent_a else b
+    product = "BA" in plan.matrices and not plan.spans_alone
+    return _Factors(a, b, gaussians(plan.factors.in_features) if product else None)
+
+
+def _initialisation(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> _Factors:
+    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
+    a = initial_factors(plan.draws, rank, plan.factors.in_features, generator)
+    a[:, own:] = 0
+    return _Factors(a.to(device), None, None)
+
+
+def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> _Factors:
+    a = plan.factors.a.to(device, torch.float32)
+    return _Factors(a, plan.factors.b.mT.to(device, torch.float32), a)
+
+
+_DRAWN = {
+    "propagated": _propagated,
+    "mismatched": _mismatched,
+    "initialisation": _initialisation,
+}
+
+
+def _bases(plan: Plan, solver: LayerSolver, factors: _Factors) -> dict[Matrix, Tensor]:
+    """(draw, d, width) bases; one tensor for matrices that share it."""
+    consistent = plan.convention == "consistent"
+    found: dict[Matrix, Tensor] = {}
+    b = None
+    if factors.b is not None and (set(plan.matrices) != {"A"} or factors.a is factors.b):
+        b = _solved(solver, factors.b)
+    if b is not None and "B" in plan.matrices:
+        found["B"] = basis(plan, b)
+    if "A" in plan.matrices and factors.a is not None:
+        if factors.a is factors.b and b is not None:
+            found["A"] = found["B"] if "B" in found else basis(plan, b)
+        else:
+            found["A"] = basis(plan, _solved(solver, factors.a, transposed=consistent))
+    if "BA" in plan.matrices and b is not None:
+        if plan.spans_alone:
+            found["BA"] = found["B"] if "B" in found else basis(plan, b)
+        elif factors.outer_a is not None:
+            found["BA"] = product_basis(plan, b, factors.outer_a.to(b.dtype))
+    return found
+
+
+def _solved(
+    solver: LayerSolver, rows: Float[Tensor, "draw r n"], *, transposed: bool = False
+) -> Float[Tensor, "draw m r"]:
+    """All draws' right-hand sides in one solve."""
+    draws, rank, _ = rows.shape
+    solve = solver.solver.solve_transposed if transposed else solver.solver.solve
+    rhs = rows.to(solver.dtype).flatten(0, 1).mT[None]
+    return solve(rhs)[0].mT.unflatten(0, (draws, rank)).mT
