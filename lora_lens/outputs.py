@@ -37,7 +37,7 @@ def write_similarity(result: SimilarityResult, folder: Path, prefix: str = "") -
 
 def write_comparison(result: ComparisonResult, folder: Path, prefix: str = "") -> list[str]:
     """Write ``PREFIXcompare-MODULE.*``; the names of the files."""
-    tables = [layout.comparison_table(result)]
+    tables = [layout.comparison_table(result), layout.comparison_tests(result)]
     return _write(
         f"{prefix}compare-{result.module}", result, tables, plots.comparison_figure(result), folder
     )

@@ -28,7 +28,13 @@ _NAMES = {
     "delta": "$\\Delta W$",
 }
 _CONSISTENT_A = "$W_0^{-\\top}A^\\top$"
-_BASELINES = {"gaussian": "Gaussian baseline", "propagated": "Propagated baseline"}
+_BASELINES = {
+    "gaussian": "Gaussian baseline",
+    "propagated": "Propagated baseline",
+    "mismatched": "Mismatched baseline",
+    "initialisation": "Initialisation baseline",
+}
+_SHOWN = ("gaussian", "propagated")  # in Figure 1: the closed form, and the right null
 _METHODS = {"lora": "LoRA", "condlora": "CondLoRA"}
 _MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
 
@@ -45,7 +51,7 @@ def heatmap(
     Args:
         grid: One matrix's grid, ``result["A"]``.
         ax: Where to draw; the current axes by default.
-        baseline: ``gaussian`` or ``propagated``: draw that baseline's mean instead of φ.
+        baseline: A null's name, ``propagated``: draw its mean instead of φ.
         annotate: Write the values; by default up to 16 layers.
 
     Returns:
@@ -93,8 +99,8 @@ def _labels(values: Any) -> Any:
 
 
 def similarity_figure(result: SimilarityResult) -> Figure:
-    """Figure 1 with its nulls: a row a matrix; conversions, then each baseline, on one colour scale."""
-    names = list(next(iter(result.values())).baselines)
+    """Figure 1 with its nulls: a row a matrix; conversions, then the baselines, on one colour scale."""
+    names = [name for name in _SHOWN if name in next(iter(result.values())).baselines]
     size = min(5.0, 1.6 + 0.28 * len(result.layers))
     columns = 1 + len(names)
     figure = Figure(figsize=(size * columns + 1, size * len(result) + 0.7), layout="constrained")

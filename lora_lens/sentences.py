@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .results import ComparisonResult, LayerGrid, LayerSeries, SimilarityResult
-from .tables.layout import LABELS
+from .results import ComparisonResult, LayerGrid, Significance, SimilarityResult
+from .results.significance import LEVEL
+from .tables.layout import LABELS, signed
 
-_CLEAR = 3.0  # deviations of a null beyond which a number is called higher or lower
+_BELOW = (
+    -3.0
+)  # deviations of a null under which a mean is called lower: the tests are of the upper tail
 _ONE = 1 - 1e-5
 
 
@@ -18,9 +21,7 @@ def similarity_sentence(result: SimilarityResult) -> str:
         return f"{start} one layer only, so no layers can be compared."
     alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > _ONE]
     parts = (
-        [f"φ between all layers is 1 for {_listed(alike)}, as one shared θ makes it"]
-        if alike
-        else []
+        [f"φ between all layers is 1 for {_listed(alike)}, {_why_alike(result)}"] if alike else []
     )
     groups: dict[str, list[LayerGrid]] = {}
     for grid in result.values():
@@ -28,6 +29,12 @@ def similarity_sentence(result: SimilarityResult) -> str:
             groups.setdefault(_null(grid), []).append(grid)
     parts += [_of_grids(null, grids) for null, grids in groups.items()]
     return f"{start} {'; '.join(parts)}."
+
+
+def _why_alike(result: SimilarityResult) -> str:
+    if result.side == "right" and result.method == "lora":
+        return "as it is on the right side when all singular vectors are taken"
+    return "as one shared θ makes it"
 
 
 def _null(grid: LayerGrid) -> str:
@@ -48,25 +55,31 @@ def _of_grids(null: str, grids: list[LayerGrid]) -> str:
         return text
     verdicts: dict[str, list[str]] = {}
     for grid in grids:
-        verdict, z = _verdict(grid)
-        verdicts.setdefault(verdict, []).append(f"{LABELS[grid.matrix]} ({z})")
+        verdict, numbers = _verdict(grid.significance["propagated"])
+        verdicts.setdefault(verdict, []).append(f"{LABELS[grid.matrix]} ({numbers})")
     found = "; ".join(
         f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
         for verdict, names in verdicts.items()
     )
-    return f"{text}. In deviations from that, {found}"
+    return f"{text}. Against that, {found}"
 
 
-def _verdict(grid: LayerGrid) -> tuple[str, str]:
-    sd = grid.baselines["propagated"].mean_sd
-    if sd == 0:
+def _verdict(test: Significance) -> tuple[str, str]:
+    mean = test.of_mean
+    if np.isnan(mean.z):
         return "beyond telling, for the null does not vary", "–"
-    z = (grid.mean - grid.baseline_mean("propagated")) / sd
-    if z > _CLEAR:
-        return "more alike than W0 alone makes them", f"{z:+.1f}"
-    if z < -_CLEAR:
-        return "less alike than W0 alone makes them", f"{z:+.1f}"
-    return "no more alike than W0 alone makes them", f"{z:+.1f}"
+    numbers = f"excess {signed(mean.excess, 3)}, p = {mean.p:.3f}"
+    if test.discoveries or mean.p <= LEVEL:
+        numbers += f", {_found(test)} pairs after Benjamini-Hochberg at {LEVEL}"
+    if mean.p <= LEVEL:
+        return "more alike than W0 alone makes them", numbers
+    if mean.z < _BELOW:
+        return "less alike than W0 alone makes them", f"z = {mean.z:.1f}, {numbers}"
+    return "no more alike than W0 alone makes them", numbers
+
+
+def _found(test: Significance) -> str:
+    return f"{test.discoveries} of {test.tests}"
 
 
 def comparison_sentence(result: ComparisonResult) -> str:
@@ -74,17 +87,19 @@ def comparison_sentence(result: ComparisonResult) -> str:
     series = list(result.values())
     nulls = {f"{one.baseline.mean:.3f} ± {one.baseline.sd:.3f}": None for one in series}
     means = _listed([f"{one.mean:.3f} for {LABELS[one.matrix]}" for one in series])
-    above = _listed([str(_above(one)) for one in series])
-    return (
+    text = (
         f"the two adapters, {result.module}: mean φ over the layers is {means}, where unrelated "
-        f"subspaces give {_listed(list(nulls))} in a layer; {above} of {len(result.layers)} layers are "
-        f"above that by more than {_CLEAR:.0f} deviations."
+        f"subspaces give {_listed(list(nulls))} in a layer"
     )
-
-
-def _above(series: LayerSeries) -> int:
-    baseline = series.baseline
-    return int(np.sum(series.values > np.asarray(baseline.mean) + _CLEAR * np.asarray(baseline.sd)))
+    if series[0].baseline.samples is None:
+        return f"{text}."
+    found = _listed([str(one.significance.discoveries) for one in series])
+    excess = _listed([signed(one.significance.of_mean.excess, 3) for one in series])
+    p = _listed([f"{one.significance.of_mean.p:.3f}" for one in series])
+    return (
+        f"{text}: excess {excess}, p = {p}; {found} of {len(result.layers)} layers are above that "
+        f"after Benjamini-Hochberg at {LEVEL}."
+    )
 
 
 def _listed(names: list[str]) -> str:

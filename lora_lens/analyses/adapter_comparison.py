@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.baseline import gaussian_baseline
+from ..core.baseline import gaussian_baseline, gaussian_samples
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis, phi_of_bases
-from ..errors import AdapterError
+from ..errors import AdapterError, LensError
 from ..results import Baseline, ComparisonResult, LayerSeries
 from .selection import (
     Where,
@@ -34,6 +34,8 @@ def compare(
     *,
     i: int | None = None,
     j: int | None = None,
+    draws: int = 1000,
+    seed: int = 0,
     device: str = "auto",
     dtype: str = "float64",
 ) -> ComparisonResult:
@@ -47,16 +49,22 @@ def compare(
         module: As in `conversion_similarity`.
         rank: i and j where they are not given; by default the smallest rank of the two.
         i, j: Leading singular vectors of `one` and of `other`.
+        draws: Draws of the Gaussian null, which give p-values down to 1/(draws + 1); 0 for none.
+        seed: Of those draws.
         device, dtype: As in `conversion_similarity`.
 
     Returns:
-        Series by matrix (``A``, ``B``, ``delta``) with the Gaussian baseline in closed form.
+        Series by matrix (``A``, ``B``, ``delta``) with the Gaussian baseline, and the tests of every
+        layer against it. No W0 is involved, so it is the right null of unrelated factors.
 
     Raises:
         ModuleLookupError: One of them has no such module.
         AdapterError: They share no layer, or differ in width.
         RankError: i or j above the numerical rank of a factor.
+        LensError: `draws` is negative.
     """
+    if draws < 0:
+        raise LensError(f"draws is {draws}; expected 0 or more")
     first, second = select_module(one, module), select_module(other, module)
     layers = sorted(set(first.layers) & set(second.layers))
     if not layers:
@@ -81,13 +89,18 @@ def compare(
     check_factor_ranks(second, ("A", "B"), j)
     where = select_device(device, dtype)
     bases = [_bases(factors, k, where) for factors, k in ((first, i), (second, j))]
+    # Series that live in one dimension share their draws, so that equal φ have equal p-values.
+    baselines = {
+        d: _gaussian(d, i, j, len(layers), draws, seed)
+        for d in {basis.shape[-2] for basis in bases[0].values()}
+    }
     series = {
         matrix: LayerSeries(
             matrix=matrix,
             side=side,
             layers=tuple(layers),
             values=phi_of_bases(bases[0][matrix], bases[1][matrix]).double().cpu().numpy(),
-            baseline=_gaussian(bases[0][matrix].shape[-2], i, j, len(layers)),
+            baseline=baselines[bases[0][matrix].shape[-2]],
         )
         for matrix, side in SIDES.items()
     }
@@ -96,9 +109,14 @@ def compare(
     )
 
 
-def _gaussian(d: int, i: int, j: int, layers: int) -> Baseline:
+def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:
     mean, sd = gaussian_baseline(d, i, j)
-    return Baseline(mean, sd, sd / math.sqrt(layers))
+    mean_sd = sd / math.sqrt(layers)
+    if not draws:
+        return Baseline(mean, sd, mean_sd)
+    generator = torch.Generator().manual_seed(seed)
+    samples = gaussian_samples(d, i, j, draws=draws * layers, generator=generator)
+    return Baseline(mean, sd, mean_sd, draws, samples.reshape(draws, layers).numpy())
 
 
 def _span(factors: ModuleFactors) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Base, Device, Dtype, DtypeName, I, J, Json, Module, Out, Rank
+from .options import Base, Device, Dtype, DtypeName, I, J, Json, Module, Out, Rank, Seed
 
 if TYPE_CHECKING:
     from ..results import ComparisonResult
@@ -29,6 +29,10 @@ def run(
     rank: Rank = None,
     i: I = None,
     j: J = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws of the Gaussian null, for p-values.")
+    ] = 1000,
+    seed: Seed = 0,
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
@@ -37,8 +41,9 @@ def run(
 ) -> None:
     """Do two adapters span alike? φ of A (right side), B and ΔW (left side), layer by layer.
 
-    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it.
-    Only CondLoRA adapters need their base model.
+    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it
+    and the tests of every layer against them: p is the share of draws that reach φ, and the excess
+    (φ - null)/(1 - null). Only CondLoRA adapters need their base model.
 
     Example: lora-lens compare lora/ condlora/ --module value --rank 8
     """
@@ -49,6 +54,9 @@ def run(
         from ..loaders import load_adapter
 
         first, second = load_adapter(one, base), load_adapter(other, base)
-        return compare(first, second, module, rank, i=i, j=j, device=device, dtype=dtype.value)
+        return compare(
+            first, second, module, rank,
+            i=i, j=j, draws=draws, seed=seed, device=device, dtype=dtype.value,
+        )  # fmt: skip
 
     report(make, "comparison", as_json=as_json, out=out)

@@ -80,8 +80,10 @@ def _similarity(
     adapter: Adapter, module: str, convention: Convention, device: str
 ) -> SimilarityResult:
     from ..analyses.layer_similarity import conversion_similarity
+    from ..analyses.null_bases import NULLS
 
     with progress(f"{adapter.method}, {module}") as advance:
         return conversion_similarity(
-            adapter, module, 8, convention=convention.value, device=device, progress=advance
-        )
+            adapter, module, 8,
+            convention=convention.value, nulls=NULLS, device=device, progress=advance,
+        )  # fmt: skip

@@ -66,6 +66,7 @@ J = Annotated[
     int | None,
     typer.Option("--j", show_default="--rank", help="Leading singular vectors of the second."),
 ]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")]
 Device = Annotated[
     str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda:0, mps.")
 ]

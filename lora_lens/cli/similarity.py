@@ -20,6 +20,7 @@ from .options import (
     Module,
     Out,
     Rank,
+    Seed,
     Side,
 )
 
@@ -29,12 +30,27 @@ if TYPE_CHECKING:
 NAME = "similarity"
 
 
+class NullOption(StrEnum):
+    """What φ is compared with."""
+
+    gaussian = "gaussian"
+    propagated = "propagated"
+    mismatched = "mismatched"
+    initialisation = "initialisation"
+
+
 class MatrixName(StrEnum):
     """Which conversion matrix."""
 
     A = "A"
     B = "B"
     BA = "BA"
+
+
+def _null_names(names: str) -> str:
+    if unknown := [name for name in names.split(",") if name not in list(NullOption)]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(NullOption)}")
+    return names
 
 
 def run(
@@ -60,11 +76,26 @@ def run(
             "--matrix", show_default="A, B and BA", help="Only this one; may be repeated."
         ),
     ] = None,
+    nulls: Annotated[
+        str,
+        typer.Option(
+            "--nulls",
+            metavar="NAMES",
+            callback=_null_names,
+            help="Which nulls to test against, with commas between them. gaussian: unrelated subspaces. "
+            "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
+            "each through another layer's W0. initialisation: A as PEFT starts it, through W0.",
+        ),
+    ] = ",".join(NullOption),
     draws: Annotated[
         int,
-        typer.Option("--draws", min=0, help="Draws of the propagated baseline; 0 leaves it out."),
+        typer.Option(
+            "--draws",
+            min=0,
+            help="Draws of each null: p is at least 1/(draws + 1). 0: no p-values.",
+        ),
     ] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    seed: Seed = 0,
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
@@ -73,9 +104,9 @@ def run(
 ) -> None:
     """Are conversion matrices alike across layers? φ of W0⁻¹Aᵀ, W0⁻¹B, W0⁻¹BA, layer × layer.
 
-    φ is 1 for equal subspaces and 0 for orthogonal ones. Chance is not 0: "gaussian" is the mean for
-    unrelated subspaces, and "propagated" the mean for random factors sent through the same W0⁻¹,
-    which is the right one to compare with.
+    φ is 1 for equal subspaces and 0 for orthogonal ones. Chance is not 0, so every φ, and the mean
+    over all pairs of layers, is tested against nulls; "propagated" is the right one to start with.
+    p is the share of a null's draws that reach φ, and the excess (φ - null)/(1 - null).
 
     Example: lora-lens similarity ckpt/ --module value --rank 8 --out figures/
     """
@@ -96,6 +127,7 @@ def run(
                 side=side.value,
                 convention=convention.value,
                 matrices=[name.value for name in matrix] if matrix else MATRICES,
+                nulls=[NullOption(name).value for name in nulls.split(",")],
                 draws=draws,
                 seed=seed,
                 device=device,

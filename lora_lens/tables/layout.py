@@ -7,9 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..results import ComparisonResult, Inventory, LayerGrid, SimilarityResult
+from ..results import ComparisonResult, Inventory, LayerGrid, Significance, SimilarityResult
 
 LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
+
+
+_NULLS = {
+    "gaussian": "unrelated subspaces",
+    "propagated": "random factors through the same W0",
+    "mismatched": "the adapter's factors, each through another layer's W0",
+    "initialisation": "A as PEFT starts it, through W0",
+}
+_COLUMNS = (
+    "± sd of that mean; p: share of draws that reach φ; excess: (φ − null)/(1 − null); {what}: those "
+    "above the null at a false discovery rate of 0.05 (Benjamini-Hochberg)."
+)
 
 
 class Table(NamedTuple):
@@ -23,6 +35,14 @@ class Table(NamedTuple):
 def number(value: float | None, digits: int = 3) -> str:
     """A number of a fixed count of decimals, or a dash where there is none."""
     return "–" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int) -> str:
+    """A number with its sign, or a dash where there is none; 0 has no sign."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
 
 
 def compact(value: float | None) -> str:
@@ -39,36 +59,73 @@ def similarity_title(result: SimilarityResult) -> str:
 
 
 def similarity_summary(result: SimilarityResult) -> Table:
-    """Mean φ off the diagonal beside both baselines, a row a matrix."""
-    head = ["matrix", "mean φ", "highest pair", "gaussian", "propagated"]
-    rows = [
-        [
-            LABELS[matrix],
-            number(grid.mean),
-            _highest_pair(grid),
-            _beside(grid, "gaussian"),
-            _beside(grid, "propagated"),
-        ]
-        for matrix, grid in result.items()
+    """Mean φ off the diagonal against each null: a row a matrix and null."""
+    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "pairs"]
+    rows = []
+    for matrix, grid in result.items():
+        labels = [LABELS[matrix], number(grid.mean)]
+        for name, test in grid.significance.items():
+            rows.append([*labels, name, *_tested(test)])
+            labels = [""] * 2
+    return Table("Mean φ off the diagonal, against what chance gives", head, rows)
+
+
+def _tested(test: Significance) -> list[str]:
+    mean = test.of_mean
+    null = f"{number(mean.mean)} ± {number(mean.sd)}" if test.tests else "–"
+    found = "–" if np.isnan(test.p_bh).all() else f"{test.discoveries} of {test.tests}"
+    return [
+        null,
+        signed(mean.z, 1 if abs(mean.z) < 100 else 0),
+        number(mean.p),
+        signed(mean.excess, 3),
+        found,
     ]
-    return Table(
-        "Mean φ off the diagonal, beside what chance gives (± sd of that mean)", head, rows
-    )
 
 
-def _highest_pair(grid: LayerGrid) -> str:
+def null_legend(result: SimilarityResult) -> list[str]:
+    """What the nulls and the columns of the summary mean, and which nulls are not there, and why."""
+    grids = list(result.values())
+    names = [name for name in _NULLS if any(name in grid.baselines for grid in grids)]
+    lines = ["; ".join(f"{name}: {_NULLS[name]}" for name in names) + "."] if names else []
+    draws = {baseline.draws for grid in grids for baseline in grid.baselines.values()} - {None}
+    if draws:
+        lines.append(_COLUMNS.format(what="pairs"))
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for grid in grids:
+        for name, reason in grid.absent.items():
+            reasons.setdefault((name, reason), []).append(LABELS[grid.matrix])
+    lines += [
+        f"no {name} null for {', '.join(matrices)}: {reason}."
+        for (name, reason), matrices in reasons.items()
+    ]
+    return lines
+
+
+def highest_pairs(result: SimilarityResult) -> str:
+    """Each matrix's highest φ off the diagonal, its layers, and its p-value by the max-statistic."""
+    if len(result.layers) == 1:
+        return "there are no two layers to compare"
+    tested = all(not np.isnan(p) for p in map(_highest_p, result.values()))
+    pairs = []
+    for matrix, grid in result.items():
+        row, column = _highest(grid)
+        pair = f"{grid.layers[row]}, {grid.layers[column]}"
+        p = f", p = {number(_highest_p(grid))}" if tested else ""
+        pairs.append(f"{LABELS[matrix]} {grid.values[row, column]:.3f} ({pair}){p}")
+    how = " (propagated null, max-statistic over all pairs)" if tested else ""
+    return f"highest pair: {'; '.join(pairs)}{how}"
+
+
+def _highest(grid: LayerGrid) -> tuple[int, int]:
     off = np.where(np.eye(len(grid.layers), dtype=bool), -1.0, grid.values)
-    if len(grid.layers) == 1:
-        return "–"
     row, column = np.unravel_index(int(off.argmax()), off.shape)
-    return f"{off[row, column]:.3f} ({grid.layers[row]}, {grid.layers[column]})"
+    return int(row), int(column)
 
 
-def _beside(grid: LayerGrid, name: str) -> str:
-    baseline = grid.baselines.get(name)
-    if baseline is None:
-        return "–"
-    return f"{number(grid.baseline_mean(name))} ± {number(baseline.mean_sd)}"
+def _highest_p(grid: LayerGrid) -> float:
+    test = grid.significance.get("propagated")
+    return float("nan") if test is None else float(test.p_max[_highest(grid)])
 
 
 def grid_table(grid: LayerGrid) -> Table:
@@ -102,6 +159,21 @@ def comparison_table(result: ComparisonResult) -> Table:
         f"φ between two adapters, layer by layer: {result.module}, i = {result.i}, j = {result.j}"
     )
     return Table(title, ["matrix", "side", *map(str, result.layers), "mean", "gaussian"], rows)
+
+
+def comparison_tests(result: ComparisonResult) -> Table:
+    """The mean over the layers against the Gaussian null, a row a matrix."""
+    rows = [
+        [LABELS[matrix], number(series.mean), *_tested(series.significance)]
+        for matrix, series in result.items()
+    ]
+    head = ["matrix", "mean φ", "gaussian", "z", "p", "excess", "layers"]
+    return Table("Mean φ over the layers, against unrelated subspaces", head, rows)
+
+
+def comparison_legend() -> str:
+    """What the columns of `comparison_tests` mean."""
+    return _COLUMNS.format(what="layers")
 
 
 def inventory_table(result: Inventory) -> Table:

@@ -28,10 +28,8 @@ def similarity(result: SimilarityResult, console: Console) -> RenderableType:
         Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
         Padding(grids, (1, 0, 0, 0)),
         table(layout.similarity_summary(result)),
-        Text(
-            "gaussian: unrelated subspaces; propagated: random factors through the same W0",
-            style="dim",
-        ),
+        Text(layout.highest_pairs(result)),
+        *(Text(line, style="dim") for line in layout.null_legend(result)),
         Text(""),
         Text(_conditioning(result), style="dim"),
         *notes(result.notes),
@@ -50,6 +48,8 @@ def comparison(result: ComparisonResult, _: Console) -> RenderableType:
     """Table 3's form."""
     return Group(
         table(layout.comparison_table(result)),
+        table(layout.comparison_tests(result)),
+        Text(layout.comparison_legend(), style="dim"),
         Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
         *notes(result.notes),
     )
@@ -111,9 +111,8 @@ def table(content: layout.Table, *, wide: bool = False) -> RenderableType:
     """A table of text under its title; numbers to the right unless it is prose."""
     shown = RichTable(box=None, pad_edge=False, header_style="dim")
     for position, head in enumerate(content.head):
-        shown.add_column(
-            head, justify="left" if wide or position == 0 else "right", overflow="fold"
-        )
+        left = wide or position == 0 or head == "null"
+        shown.add_column(head, justify="left" if left else "right", overflow="fold")
     for row in content.rows:
         shown.add_row(*map(Text, row))
     return Padding(Group(Text(content.title, style="bold"), shown), (1, 0, 0, 0))

@@ -9,6 +9,7 @@ from slow_routes import slow_conversions, slow_grid
 
 from lora_lens import RankError, compare, conversion_similarity, gaussian_baseline, load_adapter
 from lora_lens.analyses.layer_similarity import RankDeficientWarning
+from lora_lens.analyses.null_bases import NULLS
 from lora_lens.errors import BaseModelError, LensError, ModuleLookupError, SingularError
 
 
@@ -153,18 +154,19 @@ def test_layers_in_chunks_give_the_same(
     bert: BertLike, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter = load_adapter(tmp_path / "lora")
-    whole = conversion_similarity(adapter, "value", draws=5)
+    whole = conversion_similarity(adapter, "value", draws=5, nulls=NULLS)
     monkeypatch.setattr("lora_lens.analyses.layer_similarity._CHUNK_BYTES", 1)
     seen: list[tuple[int, int]] = []
-    pieces = conversion_similarity(adapter, "value", draws=5, progress=lambda *at: seen.append(at))
+    pieces = conversion_similarity(
+        adapter, "value", draws=5, nulls=NULLS, progress=lambda *at: seen.append(at)
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]
     for matrix in whole:
         np.testing.assert_allclose(pieces[matrix].values, whole[matrix].values, atol=1e-12)
-        np.testing.assert_allclose(
-            pieces[matrix].baselines["propagated"].mean,
-            whole[matrix].baselines["propagated"].mean,
-            atol=1e-6,
-        )
+        for null, baseline in whole[matrix].baselines.items():
+            np.testing.assert_allclose(
+                pieces[matrix].baselines[null].mean, baseline.mean, atol=1e-6, err_msg=null
+            )
 
 
 def test_the_gauge_changes_nothing_at_full_rank(bert: BertLike, tmp_path: Path) -> None:

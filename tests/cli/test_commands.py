@@ -50,6 +50,21 @@ def test_similarity_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None
         assert (gaussian["mean"], gaussian["sd"]) == pytest.approx(gaussian_baseline(24, 4))
         assert propagated["draws"] == 7
         assert np.shape(propagated["mean"]) == np.shape(propagated["sd"]) == (3, 3)
+        nulls = ["gaussian", "propagated", "mismatched"] + ["initialisation"] * (name == "A")
+        assert list(matrix["baselines"]) == nulls
+        for null, baseline in matrix["baselines"].items():
+            for statistic in ("z", "p", "p_bh", "p_max", "excess"):
+                grid = baseline[statistic]
+                assert [grid[k][k] for k in range(3)] == [None] * 3
+                assert all(grid[l][m] is not None for l, m in zip(*np.nonzero(off), strict=True))
+            assert set(baseline["of_mean"]) == {"mean", "sd", "z", "p", "excess"}
+            assert baseline["tests"] == 3
+            if null in ("gaussian", "propagated"):
+                np.testing.assert_allclose(
+                    np.array(baseline["p"], dtype=float), expected[name].significance[null].p
+                )
+        assert list(matrix["absent_baselines"]) == ["initialisation"] * (name != "A")
+        assert "samples" not in str(matrix["baselines"])
 
 
 def test_compare_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
@@ -69,6 +84,10 @@ def test_compare_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
     for name, matrix in found["matrices"].items():
         np.testing.assert_allclose(matrix["phi"], expected[name].values)
         assert set(matrix["baseline"]) >= {"mean", "sd"}
+        for statistic in ("z", "p", "p_bh", "p_max", "excess"):
+            assert np.isfinite(matrix["baseline"][statistic]).all()
+            assert len(matrix["baseline"][statistic]) == 3
+        assert matrix["baseline"]["draws"] == 1000
 
 
 def test_inspect_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
@@ -86,6 +105,17 @@ def test_similarity_table_shows_grids_and_both_baselines(bert: BertLike, tmp_pat
     for word in ("gaussian", "propagated", "i = 4", "stored", "condition number", " 1.0", "value"):
         assert word in result.stdout
     assert "nan" not in result.stdout
+
+
+def test_only_the_nulls_asked_for(bert: BertLike, tmp_path: Path) -> None:
+    result = run("similarity", tmp_path / "lora", "--nulls", "mismatched", "--draws", 5, "--json")
+    matrices = json.loads(result.stdout)["matrices"]
+    assert [list(matrix["baselines"]) for matrix in matrices.values()] == [["mismatched"]] * 3
+    shown = run("similarity", tmp_path / "lora", "--nulls", "mismatched", "--draws", 5)
+    assert shown.exit_code == 0
+    wrong = run("similarity", tmp_path / "lora", "--nulls", "gaussian,chance")
+    assert wrong.exit_code == 2
+    assert "chance" in wrong.stderr
 
 
 def test_compare_table_is_table_3(bert: BertLike, tmp_path: Path) -> None:
