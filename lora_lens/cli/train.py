@@ -36,6 +36,12 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
     ] = False,
+    keep_checkpoints: Annotated[
+        bool,
+        typer.Option(
+            "--keep-checkpoints", help="Keep one of every evaluation, for lora-lens dynamics."
+        ),
+    ] = False,
     cpu: Cpu = False,
 ) -> None:
     """Train a LoRA or CondLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
@@ -62,6 +68,7 @@ def run(
         out,
         resume=resume,
         use_cpu=cpu,
+        keep_checkpoints=keep_checkpoints,
         command=shlex.join(["lora-lens", *sys.argv[1:]]),
         callbacks=(ConsoleProgress(),),
     )

@@ -49,6 +49,7 @@ def train(
     resume: bool = False,
     use_cpu: bool = False,
     test: bool = True,
+    keep_checkpoints: bool = False,
     command: str | None = None,
     callbacks: tuple[TrainerCallback, ...] = (),
 ) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def train(
         resume: Go on from the last checkpoint in `out`, if there is one.
         use_cpu: Stay on the CPU though there is a GPU.
         test: Also score the test rows; a search does not look at them.
+        keep_checkpoints: Keep ``checkpoints/checkpoint-STEP`` of every evaluation, and of step 0, for
+            `dynamics`; otherwise the last one is kept until the run has ended.
         command: The command line, to be written down in ``run.json``.
         callbacks: Further transformers callbacks, for progress and pruning.
 
@@ -88,7 +91,7 @@ def train(
     trainer = _LensTrainer(
         settings=settings,
         model=model,
-        args=_arguments(settings, out, len(splits.train), use_cpu),
+        args=_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints),
         train_dataset=cast(Any, encode(splits.train, tokenizer, settings.max_length)),
         eval_dataset=cast(Any, encode(splits.development, tokenizer, settings.max_length)),
         data_collator=DataCollatorWithPadding(tokenizer),
@@ -105,6 +108,9 @@ def train(
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
         trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / _TENSORBOARD))))
+    if keep_checkpoints and resume_from is None and trainer.is_world_process_zero():
+        start = out / _CHECKPOINTS / "checkpoint-0"
+        model.save_pretrained(str(start), save_embedding_layers=False)
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=resume_from)
     seconds = time.perf_counter() - started
@@ -120,7 +126,8 @@ def train(
         record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]
     if trainer.is_world_process_zero():
         write_adapter(model, settings.base, out, record)
-        shutil.rmtree(out / _CHECKPOINTS)
+        if not keep_checkpoints:
+            shutil.rmtree(out / _CHECKPOINTS)
     trainer.accelerator.wait_for_everyone()
     return record | {"writes": trainer.is_world_process_zero()}
 
@@ -156,7 +163,9 @@ def _measures(task: Task, output: Any) -> dict[str, float]:
     }
 
 
-def _arguments(settings: RunSettings, out: Path, rows: int, use_cpu: bool) -> TrainingArguments:
+def _arguments(
+    settings: RunSettings, out: Path, rows: int, use_cpu: bool, keep_checkpoints: bool
+) -> TrainingArguments:
     interval = min(math.ceil(rows / settings.batch_size), _LONGEST_INTERVAL)
     arguments = TrainingArguments(
         output_dir=str(out / _CHECKPOINTS),
@@ -170,7 +179,7 @@ def _arguments(settings: RunSettings, out: Path, rows: int, use_cpu: bool) -> Tr
         eval_steps=interval,
         save_strategy="steps",
         save_steps=interval,
-        save_total_limit=1,
+        save_total_limit=None if keep_checkpoints else 1,
         logging_strategy="steps",
         logging_steps=interval,
         load_best_model_at_end=True,

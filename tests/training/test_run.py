@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.cli import app
-from lora_lens.errors import BaseModelError, OutputError
+from lora_lens.errors import BaseModelError, DivergedError, OutputError
 from lora_lens.loaders.locate import DEMO_BASE, local_folder
 from lora_lens.training.data.glue import load_task
 from lora_lens.training.run import train
@@ -137,6 +137,89 @@ def test_a_killed_run_goes_on_to_the_same_weights(runs: Path, tmp_path: Path) ->
     )
     for name in whole:
         assert torch.equal(whole[name], resumed[name]), name
+
+
+def test_tensorboard_reads_the_logs(runs: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    record = json.loads((runs / "lora" / "run.json").read_text())
+    events = EventAccumulator(str(runs / "lora" / "tensorboard"))
+    events.Reload()
+    scores = [(event.step, event.value) for event in events.Scalars("eval/score")]
+    assert scores == [
+        (row["step"], pytest.approx(row["development_score"])) for row in record["history"]
+    ]
+    assert "train/loss" in events.Tags()["scalars"]
+
+
+def test_a_run_stops_early_and_keeps_the_best(runs: Path, tmp_path: Path) -> None:
+    """Without learning no evaluation is better than the first, so the second one ends it."""
+    still = settings(runs / "glue", "lora", learning_rate=1e-12, epochs=9, patience=1)
+    record = train(still, tmp_path / "still", use_cpu=True)
+    assert [row["epoch"] for row in record["history"]] == [1.0, 2.0]
+    assert record["best_step"] == record["history"][0]["step"]
+
+
+def test_checkpoints_are_kept_where_asked(runs: Path, tmp_path: Path) -> None:
+    kept = train(
+        settings(runs / "glue", "condlora"), tmp_path / "kept", use_cpu=True, keep_checkpoints=True
+    )
+    steps = [row["step"] for row in kept["history"]]
+    folders = {path.name for path in (tmp_path / "kept" / "checkpoints").iterdir()}
+    assert folders == {f"checkpoint-{step}" for step in (0, *steps)}
+    start = load_file(
+        tmp_path / "kept" / "checkpoints" / "checkpoint-0" / "adapter_model.safetensors"
+    )
+    assert not start["value.theta_B"].any()
+    one, other = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (tmp_path / "kept", runs / "condlora")
+    )
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_a_diverging_run_is_stopped(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="lower --lr|smaller --lr"):
+        train(settings(runs / "glue", "lora", learning_rate=1e30), tmp_path / "out", use_cpu=True)
+
+
+def test_the_last_step_is_evaluated_too(runs: Path, tmp_path: Path) -> None:
+    record = train(settings(runs / "glue", "lora", epochs=1.5), tmp_path / "out", use_cpu=True)
+    assert [row["step"] for row in record["history"]] == [4, record["steps"]]
+    assert record["steps"] == 6
+    assert all(row["train_loss"] is not None for row in record["history"])
+
+
+def test_bfloat16_trains_nearly_as_float32(runs: Path, tmp_path: Path) -> None:
+    rough = train(
+        settings(runs / "glue", "condlora", precision="bfloat16"), tmp_path / "out", use_cpu=True
+    )
+    fine = json.loads((runs / "condlora" / "run.json").read_text())
+    for one, other in zip(rough["history"], fine["history"], strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=0.02)
+    assert load_file(tmp_path / "out" / "adapter_model.safetensors")["value.theta_A"].dtype == (
+        torch.float32
+    )
+
+
+def test_own_rows_are_trained_on(tmp_path: Path) -> None:
+    rows = "".join(f"A {animal} sleeps.,{animal}\n" for animal in ("cat", "dog", "cow") * 8)
+    (tmp_path / "own.csv").write_text("text,animal\n" + rows)
+    arguments = [
+        "train", "--task", "animals", "--train", str(tmp_path / "own.csv"), "--test",
+        str(tmp_path / "own.csv"), "--text", "text", "--label", "animal", "--base", DEMO_BASE,
+        "--epochs", "1", "--cpu", "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 1
+    assert "pass one with --lr" in refused.stderr
+    assert not (tmp_path / "out").exists()
+    result = CliRunner().invoke(app, [*arguments, "--lr", "1e-3"])
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["settings"]["own"]["label"] == "animal"
+    assert record["head_parameters"] == 3 * 384 + 3
+    assert record["rows"] == {"train": 22, "development": 2, "test": 24}
 
 
 def test_a_finished_folder_is_never_overwritten(runs: Path) -> None:
