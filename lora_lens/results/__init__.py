@@ -3,7 +3,9 @@
 from .baseline import Baseline
 from .comparison import ComparisonResult, LayerSeries
 from .inventory import Inventory, LayerSummary
+from .null_test import NullTest, null_test
 from .scores import Paired, TaskScores
+from .shared import SharedNull, SharedResult, SharedSubspace
 from .significance import MeanTest, Significance
 from .similarity import LayerGrid, SimilarityResult
 
@@ -15,8 +17,13 @@ __all__ = [
     "LayerSeries",
     "LayerSummary",
     "MeanTest",
+    "NullTest",
     "Paired",
+    "SharedNull",
+    "SharedResult",
+    "SharedSubspace",
     "Significance",
     "SimilarityResult",
     "TaskScores",
+    "null_test",
 ]
