@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .analyses.adapter_comparison import compare
     from .analyses.inventory import inspect
     from .analyses.layer_similarity import RankDeficientWarning, conversion_similarity
+    from .analyses.shared_subspace import shared_subspace
     from .core.baseline import gaussian_baseline, gaussian_samples
     from .core.conversion import conversion_matrices
     from .core.spectrum import product_svd
@@ -52,6 +53,7 @@ _HOMES = {
     "phi_matrix": ".core.subspace",
     "principal_angles": ".core.subspace",
     "product_svd": ".core.spectrum",
+    "shared_subspace": ".analyses.shared_subspace",
 }
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "plots",
     "principal_angles",
     "product_svd",
+    "shared_subspace",
 ]
 
 

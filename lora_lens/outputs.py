@@ -10,9 +10,10 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from . import plots
-from .results import ComparisonResult, Inventory, SimilarityResult, TaskScores
+from . import plots, plots_shared
+from .results import ComparisonResult, Inventory, SharedResult, SimilarityResult, TaskScores
 from .tables import layout
+from .tables import shared as shared_tables
 from .tables.files import as_csv, as_json, as_latex, as_markdown
 from .tables.layout import Table
 
@@ -49,6 +50,18 @@ def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[s
     if result.left_out:
         tables.append(layout.left_out_table(result))
     return _write(f"{prefix}inspect", result, tables, plots.inventory_figure(result), folder)
+
+
+def write_shared(result: SharedResult, folder: Path, prefix: str = "") -> list[str]:
+    """Write ``PREFIXshared-MODULE.*``; the names of the files."""
+    summary = shared_tables.shared_summary(result)
+    what = f"{shared_tables.shared_title(result)}; {result.adapter} on {result.base}"
+    tables = [
+        summary._replace(title=f"{what}. {summary.title}"),
+        *map(shared_tables.shared_by_layer, result.values()),
+    ]
+    figure = plots_shared.shared_figure(result)
+    return _write(f"{prefix}shared-{result.module}", result, tables, figure, folder)
 
 
 def write_scores(tasks: Sequence[TaskScores], folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from . import compare, demo, evaluate, export, inspect, reproduce, search, similarity, train
+from . import compare, demo, evaluate, export, inspect, reproduce, search, shared, similarity, train
 from .failing import LensGroup
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 for command in (
     similarity,
+    shared,
     compare,
     inspect,
     demo,

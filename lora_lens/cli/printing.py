@@ -15,11 +15,11 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from ..results import ComparisonResult, Inventory, SimilarityResult
+    from ..results import ComparisonResult, Inventory, SharedResult, SimilarityResult
 
-    Result = ComparisonResult | Inventory | SimilarityResult
+    Result = ComparisonResult | Inventory | SharedResult | SimilarityResult
 
-Kind = Literal["similarity", "comparison", "inventory"]
+Kind = Literal["similarity", "comparison", "inventory", "shared"]
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
 
 

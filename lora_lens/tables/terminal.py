@@ -11,8 +11,10 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..results import ComparisonResult, Inventory, LayerGrid, SimilarityResult
+from ..results import ComparisonResult, Inventory, LayerGrid, SharedResult, SimilarityResult
 from . import layout
+from .shared import shared_by_layer, shared_legend, shared_summary, shared_title
+from .shared_sentence import shared_sentence
 
 # φ from 0 to 1, pale to dark: lightness falls evenly, so it reads in grey and by colour-blind eyes.
 _SHADES = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
@@ -67,6 +69,19 @@ def inventory(result: Inventory, _: Console) -> RenderableType:
     if result.left_out:
         parts.append(table(layout.left_out_table(result), wide=True))
     return Group(*parts)
+
+
+def shared(result: SharedResult, _: Console) -> RenderableType:
+    """What one shared layer captures: the sentence, the means beside the nulls, and by layer."""
+    return Group(
+        Text(shared_title(result), style="bold"),
+        Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"\n{shared_sentence(result)}"),
+        table(shared_summary(result)),
+        *(table(shared_by_layer(one)) for one in result.values()),
+        *(Text(line, style="dim") for line in ["", *shared_legend(result)]),
+        *notes(result.notes),
+    )
 
 
 def grid(values: LayerGrid, console: Console) -> RenderableType:

@@ -1,0 +1,93 @@
+"""`lora-lens shared`: the paper's claim, that one linear layer yields every layer's factor."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import AdapterFolder, Base, Convention, Device, Dtype, DtypeName, Json, Module, Out
+
+if TYPE_CHECKING:
+    from ..results import SharedResult
+
+NAME = "shared"
+
+
+class FactorName(StrEnum):
+    """Whose conversion matrices."""
+
+    A = "A"
+    B = "B"
+
+
+def run(
+    adapter: AdapterFolder,
+    module: Module = "value",
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank",
+            "-r",
+            show_default="the adapter's smallest",
+            help="Singular vectors of each layer's conversion matrix.",
+        ),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option("--width", show_default="--rank", help="Columns of the shared layer."),
+    ] = None,
+    convention: Annotated[
+        Convention,
+        typer.Option(
+            "--convention",
+            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
+            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
+        ),
+    ] = Convention.stored,
+    matrix: Annotated[
+        list[FactorName] | None,
+        typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws of each null; 0 leaves them out.")
+    ] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Does one linear layer yield every layer's A (and B)? The share that the best one captures.
+
+    1: one layer, up to each layer's own gauge, gives every layer's factor from its W0, as CondLoRA's
+    does. Chance is not 0, for a layer fitted to L subspaces captures 1/L of them at least: "propagated"
+    is the share for random factors through the same W0. "left out" is the share of a layer that the
+    best one of the other layers captures. BA is not listed: its left subspace is B's.
+
+    Example: lora-lens shared ckpt/ --module value --rank 8 --out figures/
+    """
+    from .printing import progress, report
+
+    def make() -> SharedResult:
+        from ..analyses.shared_subspace import MATRICES, shared_subspace
+        from ..loaders import load_adapter
+
+        with progress(f"layers of {module}") as advance:
+            return shared_subspace(
+                load_adapter(adapter, base),
+                module,
+                rank,
+                width=width,
+                convention=convention.value,
+                matrices=[name.value for name in matrix] if matrix else MATRICES,
+                draws=draws,
+                seed=seed,
+                device=device,
+                dtype=dtype.value,
+                progress=advance,
+            )
+
+    report(make, "shared", as_json=as_json, out=out)

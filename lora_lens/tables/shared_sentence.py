@@ -1,0 +1,71 @@
+"""What is seen in a shared layer's numbers, in plain sentences that claim no more than they do."""
+
+from __future__ import annotations
+
+import math
+
+from ..results import NullTest, SharedResult, SharedSubspace
+from .layout import LABELS
+
+_LEVEL = 0.05  # of one test
+_BELOW = -3.0  # deviations of the null: the tests are of the upper tail
+_ONE = 1 - 1e-5
+
+
+def shared_sentence(result: SharedResult) -> str:
+    """What one shared layer captures of each matrix, and what of a layer that it has not seen."""
+    if len(result.layers) == 1:
+        return f"{result.method} {result.module}: one layer only, so nothing can be shared."
+    parts = [_of_matrix(shared) for shared in result.values()]
+    tests = sum(
+        2 for shared in result.values() if "propagated" in shared.nulls and shared.share <= _ONE
+    )
+    hedge = f"\nThese are {tests} tests, their p uncorrected." if tests else ""
+    return "\n".join(parts) + hedge
+
+
+def _of_matrix(shared: SharedSubspace) -> str:
+    name = LABELS[shared.matrix]
+    null = shared.nulls.get("propagated")
+    everything = shared.share > _ONE
+    first = "all" if everything else _percent(shared.share)
+    second = "all" if shared.mean_left_out > _ONE else _percent(shared.mean_left_out)
+    text = f"One shared layer of width {shared.width} captures {first} of {name}'s conversion subspaces"
+    if not everything:
+        text += f" (at least {_percent(shared.least)} whatever they are)"
+    text += f", and {second} of those of a layer that it was not fitted to"
+    if null is None:
+        return f"{text}."
+    text += (
+        f"; random factors through the same W0 give {_beside(null.share)} and "
+        f"{_beside(null.mean_left_out)}."
+    )
+    return text if everything else f"{text} {_verdicts(null.share, null.mean_left_out)}."
+
+
+def _verdicts(share: NullTest, left_out: NullTest) -> str:
+    first, second = _verdict(share), _verdict(left_out)
+    numbers = [
+        f"excess {_percent(float(test.excess), signed=True)}, p = {float(test.p):.3f}"
+        for test in (share, left_out)
+    ]
+    if first == second:
+        return f"Both are {first} ({numbers[0]}; {numbers[1]})"
+    return f"The first is {first} ({numbers[0]}), the second {second} ({numbers[1]})"
+
+
+def _verdict(test: NullTest) -> str:
+    p, z = float(test.p), float(test.z)
+    if not math.isfinite(z):
+        return "beyond telling from W0 alone, for the null does not vary"
+    if p <= _LEVEL:
+        return "more than W0 alone makes"
+    return "less than W0 alone makes" if z < _BELOW else "no more than W0 alone makes"
+
+
+def _beside(test: NullTest) -> str:
+    return f"{100 * float(test.mean):.1f} ± {100 * float(test.sd):.1f} %"
+
+
+def _percent(share: float, *, signed: bool = False) -> str:
+    return f"{100 * share:{'+' if signed else ''}.1f} %"

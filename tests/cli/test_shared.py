@@ -1,0 +1,104 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import BertLike, write_base, write_lora
+from typer.testing import CliRunner, Result
+
+from lora_lens import demo_adapter, load_adapter, shared_subspace
+from lora_lens.cli import app
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["shared", *map(str, arguments)])
+
+
+def test_json_is_what_python_gives(bert: BertLike, tmp_path: Path) -> None:
+    result = run(tmp_path / "lora", "--module", "value", "--rank", 4, "--draws", 7, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    expected = shared_subspace(load_adapter(tmp_path / "lora"), "value", 4, draws=7)
+    assert found == expected.to_dict()
+    assert found["matrices"]["B"]["nulls"]["propagated"]["draws"] == 7
+
+
+def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> None:
+    result = run(tmp_path / "lora", "--draws", 9, "--width", 3, "--convention", "consistent")
+    assert result.exit_code == 0
+    expected = shared_subspace(
+        load_adapter(tmp_path / "lora"), "value", width=3, draws=9, convention="consistent"
+    )
+    shared = expected["A"]
+    test = shared.nulls["propagated"].share
+    lines = [line.split() for line in result.stdout.splitlines()]
+    row = ["A", "captured", f"{shared.share:.3f}", "propagated", f"{test.mean:.3f}", "±",
+           f"{test.sd:.3f}", f"{test.z:+.1f}", f"{test.p:.3f}", f"{test.excess:.3f}"]  # fmt: skip
+    assert row in lines
+    left = shared.nulls["propagated"].left_out
+    layer = ["2", f"{shared.captured[2]:.3f}"]
+    found = next(line for line in lines if line[:2] == layer)
+    assert found[-6:] == [
+        f"{shared.left_out[2]:.3f}", f"{left.mean[2]:.3f}", "±", f"{left.sd[2]:.3f}",
+        f"{left.p[2]:.3f}", f"{left.excess[2]:.3f}",
+    ]  # fmt: skip
+    text = " ".join(result.stdout.split())
+    assert f"One shared layer of width 3 captures {100 * shared.share:.1f} % of A's" in text
+    assert f"{100 * test.mean:.1f} ± {100 * test.sd:.1f} %" in text
+    assert "nan" not in result.stdout
+
+
+def test_without_draws_there_is_no_verdict(bert: BertLike, tmp_path: Path) -> None:
+    result = run(tmp_path / "lora", "--draws", 0, "--matrix", "B")
+    assert result.exit_code == 0
+    assert "W0 alone" not in result.stdout
+    assert "propagated" not in result.stdout.split("by layer")[0]
+    assert "nan" not in result.stdout
+    assert "A's" not in result.stdout
+
+
+def test_condlora_is_captured_whole() -> None:
+    result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 5)
+    text = " ".join(result.stdout.split())
+    for name in "AB":
+        assert f"captures all of {name}'s conversion subspaces, and all of those of a layer" in text
+
+
+def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(tmp_path / "lora", "--draws", 5, "--out", out)
+    assert result.exit_code == 0
+    assert {file.name for file in out.iterdir()} == {
+        f"shared-value.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
+    }
+    expected = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=5)
+    rows = list(csv.DictReader((out / "shared-value.csv").read_text().splitlines()))
+    assert len(rows) == 6
+    np.testing.assert_allclose([float(r["left_out"]) for r in rows[:3]], expected["A"].left_out)
+    assert json.loads((out / "shared-value.json").read_text()) == expected.to_dict()
+    assert "B by layer" in (out / "shared-value.md").read_text()
+    latex = (out / "shared-value.tex").read_text()
+    assert latex.isascii()
+    assert r"$\pm$" in latex
+
+
+def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, modules=("value",))
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    result = run(tmp_path / "lora", "--draws", 5, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "nothing can be shared" in result.stdout
+    assert "nan" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [(["--width", "9"], "expected 1 to 8"), (["--rank", "5"], "at most 4")]
+)
+def test_errors_are_one_line(bert: BertLike, tmp_path: Path, options: list[str], word: str) -> None:
+    result = run(tmp_path / "lora", *options)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert word in result.stderr
