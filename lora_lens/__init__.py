@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .adapter import Adapter, ModuleFactors
     from .analyses.adapter_comparison import compare
     from .analyses.inventory import inspect
-    from .analyses.layer_similarity import RankDeficientWarning, conversion_similarity
+    from .analyses.layer_bases import RankDeficientWarning
+    from .analyses.layer_similarity import conversion_similarity
     from .analyses.shared_subspace import shared_subspace
     from .core.baseline import gaussian_baseline, gaussian_samples
     from .core.conversion import conversion_matrices
@@ -36,7 +37,7 @@ _HOMES = {
     "Adapter": ".adapter",
     "LensError": ".errors",
     "ModuleFactors": ".adapter",
-    "RankDeficientWarning": ".analyses.layer_similarity",
+    "RankDeficientWarning": ".analyses.layer_bases",
     "RankError": ".errors",
     "compare": ".analyses.adapter_comparison",
     "conversion_matrices": ".core.conversion",

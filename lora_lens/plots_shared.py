@@ -42,7 +42,7 @@ def shared_layer_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _bands(ax: Axes, positions: Any, test: NullTest, colour: Any, label: str) -> None:
+def _bands(ax: Axes, positions: Any, test: NullTest[Any], colour: Any, label: str) -> None:
     """A short band a layer: what is between two layers means nothing."""
     mean, sd = (np.broadcast_to(values, positions.shape) for values in (test.mean, test.sd))
     if not np.isfinite(mean).any():

@@ -13,7 +13,8 @@ from ..adapter import ModuleFactors
 from ..core.conversion import Convention, Factored, convert
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis
-from .selection import check_not_rounding
+from ..errors import LensError, RankError, SingularError
+from .selection import check_factor_ranks, check_not_rounding
 
 Matrix = Literal["A", "B", "BA"]
 MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
@@ -45,6 +46,41 @@ class Plan:
     def spans_alone(self) -> bool:
         """Whether BA's subspace is B's: on the left, with all singular vectors, A only mixes columns."""
         return self.side == "left" and not self.ordered
+
+
+def check_request(
+    factors: ModuleFactors,
+    matrices: Sequence[Matrix],
+    i: int,
+    j: int,
+    side: Side,
+    convention: Convention,
+    draws: int,
+) -> None:
+    """Whether an analysis of conversion matrices can be what was asked for; see `conversion_similarity`."""
+    unknown = [matrix for matrix in matrices if matrix not in MATRICES]
+    if unknown or not matrices:
+        raise LensError(f"matrices are {list(matrices)}, expected some of {', '.join(MATRICES)}")
+    if side not in ("left", "right"):
+        raise LensError(f"side is {side!r}, expected 'left' or 'right'")
+    if convention not in ("stored", "consistent"):
+        raise LensError(f"convention is {convention!r}, expected 'stored' or 'consistent'")
+    if draws < 0 or draws == 1:
+        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
+    if convention == "stored" and factors.out_features != factors.in_features:
+        raise SingularError(
+            f"W0 of {factors.module} is {factors.out_features}x{factors.in_features}, and the "
+            f"convention 'stored' needs a square one; use the convention 'consistent'"
+        )
+    if side == "right" and len(set(factors.ranks)) > 1 and set(matrices) != {"BA"}:
+        raise RankError(
+            f"ranks of {factors.module} differ between layers ({min(factors.ranks)} to "
+            f"{max(factors.ranks)}), so the right sides of A and B live in different spaces; "
+            f"ask for BA, or for the left side"
+        )
+    if min(i, j) < 1:
+        raise RankError(f"i is {i} and j is {j}; expected at least 1")
+    check_factor_ranks(factors, matrices, max(i, j))
 
 
 def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> dict[str, Tensor]:

@@ -1,38 +1,91 @@
-"""Bases of one module's conversion matrices in all layers, and of those of random factors."""
+"""Bases of one module's conversion matrices in all layers, a chunk of memory at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from ..core.conversion import Factored, condition_number, factor, singular_cutoff
+from ..errors import RankError, SingularError
 from ..loaders.base import BaseWeights
-from .conversion_bases import Plan
-from .layer_similarity import Progress, _collect
+from .conversion_bases import Plan, conversion_bases
+from .null_bases import NullBases
 from .selection import Where
 
-
-class LayerBases(NamedTuple):
-    """Bases by matrix.
-
-    Attributes:
-        own: (layer, d, width) of the adapter's factors, in the dtype of the computation.
-        propagated: (draw, layer, d, width) of random factors through the same W0, in float32; empty
-            without draws.
-    """
-
-    own: Mapping[str, Tensor]
-    propagated: Mapping[str, Tensor]
+Progress = Callable[[int, int], None]
+_CHUNK_BYTES = 1 << 30
 
 
-def layer_bases(
-    plan: Plan, weights: BaseWeights, where: Where, seed: int, progress: Progress | None
-) -> LayerBases:
-    """The bases that `conversion_similarity` compares, its draws among them (the same for the same seed)."""
-    collected = _collect(plan, weights, where, seed, progress)
-    return LayerBases(
-        {matrix: torch.cat(parts) for matrix, parts in collected.bases.items()},
-        {matrix: torch.cat(parts).transpose(0, 1) for matrix, parts in collected.nulls.items()},
+class RankDeficientWarning(UserWarning):
+    """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
+
+
+def collect_bases(
+    plan: Plan, weights: BaseWeights, where: Where, nulls: NullBases, progress: Progress | None
+) -> dict[str, Tensor]:
+    """Bases of all layers by matrix; those of the nulls go into `nulls`."""
+    factors = plan.factors
+    bases: dict[str, list[Tensor]] = {}
+    for start, stop, w0, cutoff in _chunks(plan, weights, where):
+        factored = factor(w0, cutoff)
+        _check_invertible(plan, factored, factors.layers[start:stop])
+        a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
+        for matrix, basis in conversion_bases(plan, factored, a, b).items():
+            bases.setdefault(matrix, []).append(basis)
+        nulls.add(factored, start, where.device)
+        if progress:
+            progress(stop, len(factors.layers))
+    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
+
+
+def _chunks(
+    plan: Plan, weights: BaseWeights, where: Where
+) -> Iterator[tuple[int, int, Tensor, float]]:
+    """First and last position, W0 of the layers between, and its cut-off, a chunk of memory at a time."""
+    factors = plan.factors
+    total, step = len(factors.layers), _layers_a_chunk(plan)
+    for start in range(0, total, step):
+        stop = min(start + step, total)
+        layers = [weights.w0(factors, position) for position in range(start, stop)]
+        cutoff = singular_cutoff(
+            layers[0].dtype, where.dtype, (factors.out_features, factors.in_features)
+        )
+        yield start, stop, where.stack(layers), cutoff
+
+
+def condition_numbers(plan: Plan, weights: BaseWeights, where: Where) -> tuple[float, ...]:
+    """σ_max/σ_min of each layer's W0; inf where it is rank-deficient."""
+    chunks = _chunks(plan, weights, where)
+    return tuple(
+        number for _, _, w0, cutoff in chunks for number in condition_number(w0, cutoff).tolist()
     )
+
+
+def _layers_a_chunk(plan: Plan) -> int:
+    """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
+    return max(1, _CHUNK_BYTES // (8 * 4 * plan.factors.out_features * plan.factors.in_features))
+
+
+def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
+    full = min(plan.factors.out_features, plan.factors.in_features)
+    deficient = {
+        layer: rank
+        for layer, rank in zip(layers, factored.rank.tolist(), strict=True)
+        if rank < full
+    }
+    if not deficient:
+        return
+    listed = ", ".join(
+        f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
+    )
+    what = f"W0 of {plan.factors.module} is singular in {listed} under the cut-off {factored.cutoff:.1e}·σ_max"
+    if plan.convention == "stored":
+        raise SingularError(
+            f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse"
+        )
+    if plan.width > min(deficient.values()):
+        raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
+    warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from ..adapter import Adapter, ModuleFactors
-from ..core.conversion import Convention, Factored, condition_number, factor, singular_cutoff
+from ..adapter import Adapter
+from ..core.conversion import Convention
 from ..core.subspace import Side, phi_of_all_pairs
-from ..errors import LensError, RankError, SingularError
 from ..loaders.base import BaseWeights, open_base_of
 from ..results import LayerGrid, SimilarityResult
-from .conversion_bases import MATRICES, Matrix, Plan, conversion_bases
+from .conversion_bases import MATRICES, Matrix, Plan, check_request
+from .layer_bases import Progress, collect_bases, condition_numbers
 from .null_baselines import Baselines
 from .null_bases import NullBases, NullName, check_nulls
-from .selection import Where, check_factor_ranks, select_device, select_dimensions, select_module
-
-Progress = Callable[[int, int], None]
-_CHUNK_BYTES = 1 << 30
-
-
-class RankDeficientWarning(UserWarning):
-    """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
+from .selection import select_device, select_dimensions, select_module
 
 
 def conversion_similarity(
@@ -93,13 +84,13 @@ def conversion_similarity(
     """
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
-    _check(factors, matrices, i, j, side, convention, draws)
+    check_request(factors, matrices, i, j, side, convention, draws)
     check_nulls(nulls)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     plan = Plan(factors, matrices, i, j, side, convention, draws)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
-    bases = _collect(plan, weights, where, null_bases, progress)
+    bases = collect_bases(plan, weights, where, null_bases, progress)
     baselines = Baselines(plan, null_bases, nulls)
     grids: dict[str, LayerGrid] = {
         matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
@@ -115,110 +106,9 @@ def conversion_similarity(
         convention=convention,
         layers=factors.layers,
         grids=grids,
-        conditioning=partial(_condition_numbers, plan, weights, where),
+        conditioning=partial(condition_numbers, plan, weights, where),
         notes=tuple(_notes(adapter, plan)),
     )
-
-
-def _check(
-    factors: ModuleFactors,
-    matrices: Sequence[Matrix],
-    i: int,
-    j: int,
-    side: Side,
-    convention: Convention,
-    draws: int,
-) -> None:
-    unknown = [matrix for matrix in matrices if matrix not in MATRICES]
-    if unknown or not matrices:
-        raise LensError(f"matrices are {list(matrices)}, expected some of {', '.join(MATRICES)}")
-    if side not in ("left", "right"):
-        raise LensError(f"side is {side!r}, expected 'left' or 'right'")
-    if convention not in ("stored", "consistent"):
-        raise LensError(f"convention is {convention!r}, expected 'stored' or 'consistent'")
-    if draws < 0 or draws == 1:
-        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
-    if convention == "stored" and factors.out_features != factors.in_features:
-        raise SingularError(
-            f"W0 of {factors.module} is {factors.out_features}x{factors.in_features}, and the "
-            f"convention 'stored' needs a square one; use the convention 'consistent'"
-        )
-    if side == "right" and len(set(factors.ranks)) > 1 and set(matrices) != {"BA"}:
-        raise RankError(
-            f"ranks of {factors.module} differ between layers ({min(factors.ranks)} to "
-            f"{max(factors.ranks)}), so the right sides of A and B live in different spaces; "
-            f"ask for BA, or for the left side"
-        )
-    if min(i, j) < 1:
-        raise RankError(f"i is {i} and j is {j}; expected at least 1")
-    check_factor_ranks(factors, matrices, max(i, j))
-
-
-def _collect(
-    plan: Plan, weights: BaseWeights, where: Where, nulls: NullBases, progress: Progress | None
-) -> dict[str, Tensor]:
-    """Bases of all layers by matrix; those of the nulls go into `nulls`."""
-    factors = plan.factors
-    bases: dict[str, list[Tensor]] = {}
-    for start, stop, w0, cutoff in _chunks(plan, weights, where):
-        factored = factor(w0, cutoff)
-        _check_invertible(plan, factored, factors.layers[start:stop])
-        a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
-        for matrix, basis in conversion_bases(plan, factored, a, b).items():
-            bases.setdefault(matrix, []).append(basis)
-        nulls.add(factored, start, where.device)
-        if progress:
-            progress(stop, len(factors.layers))
-    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
-
-
-def _chunks(
-    plan: Plan, weights: BaseWeights, where: Where
-) -> Iterator[tuple[int, int, Tensor, float]]:
-    """First and last position, W0 of the layers between, and its cut-off, a chunk of memory at a time."""
-    factors = plan.factors
-    total, step = len(factors.layers), _layers_a_chunk(plan)
-    for start in range(0, total, step):
-        stop = min(start + step, total)
-        layers = [weights.w0(factors, position) for position in range(start, stop)]
-        cutoff = singular_cutoff(
-            layers[0].dtype, where.dtype, (factors.out_features, factors.in_features)
-        )
-        yield start, stop, where.stack(layers), cutoff
-
-
-def _condition_numbers(plan: Plan, weights: BaseWeights, where: Where) -> tuple[float, ...]:
-    chunks = _chunks(plan, weights, where)
-    return tuple(
-        number for _, _, w0, cutoff in chunks for number in condition_number(w0, cutoff).tolist()
-    )
-
-
-def _layers_a_chunk(plan: Plan) -> int:
-    """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
-    return max(1, _CHUNK_BYTES // (8 * 4 * plan.factors.out_features * plan.factors.in_features))
-
-
-def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
-    full = min(plan.factors.out_features, plan.factors.in_features)
-    deficient = {
-        layer: rank
-        for layer, rank in zip(layers, factored.rank.tolist(), strict=True)
-        if rank < full
-    }
-    if not deficient:
-        return
-    listed = ", ".join(
-        f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
-    )
-    what = f"W0 of {plan.factors.module} is singular in {listed} under the cut-off {factored.cutoff:.1e}·σ_max"
-    if plan.convention == "stored":
-        raise SingularError(
-            f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse"
-        )
-    if plan.width > min(deficient.values()):
-        raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
-    warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)
 
 
 def _grid(plan: Plan, matrix: Matrix, bases: Tensor, baselines: Baselines) -> LayerGrid:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.baseline import gaussian_baseline
+from ..core.baseline import gaussian_baseline, uniform_bases
 from ..core.conversion import Convention
 from ..core.shared_subspace import SharedShares, shared_basis, shared_shares
-from ..core.uniform_frames import uniform_bases
 from ..errors import LensError, RankError
 from ..loaders.base import BaseWeights, open_base_of
 from ..results import SharedNull, SharedResult, SharedSubspace, null_test
 from ..results.forms import Array
-from .conversion_bases import Matrix, Plan
-from .layer_bases import LayerBases, layer_bases
-from .layer_similarity import Progress, _check
+from .conversion_bases import Matrix, Plan, check_request
+from .layer_bases import Progress, collect_bases
+from .null_bases import NullBases, null_generator
 from .selection import select_device, select_dimensions, select_module
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
@@ -98,15 +96,16 @@ def shared_subspace(
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
-    _check(factors, matrices, r, r, "left", convention, draws)
+    check_request(factors, matrices, r, r, "left", convention, draws)
     k = r if width is None else width
     _check_width(factors, k, r, convention)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     plan = Plan(factors, matrices, r, r, "left", convention, draws)
-    bases = layer_bases(plan, weights, select_device(device, dtype), seed, progress)
-    nulls = _null_shares(plan, bases, k, seed)
+    null_bases = NullBases(plan, ("propagated",), seed)
+    bases = collect_bases(plan, weights, select_device(device, dtype), null_bases, progress)
+    nulls = _null_shares(plan, bases, null_bases, k)
     subspaces: dict[str, SharedSubspace] = {
-        matrix: _shared(plan, matrix, bases.own[matrix], k, nulls[matrix]) for matrix in matrices
+        matrix: _shared(plan, matrix, bases[matrix], k, nulls[matrix]) for matrix in matrices
     }
     return SharedResult(
         adapter=adapter.source,
@@ -142,7 +141,9 @@ class _NullShares(NamedTuple):
     propagated: SharedShares | None
 
 
-def _null_shares(plan: Plan, bases: LayerBases, k: int, seed: int) -> dict[str, _NullShares]:
+def _null_shares(
+    plan: Plan, bases: Mapping[str, Tensor], nulls: NullBases, k: int
+) -> dict[str, _NullShares]:
     """By matrix; computed once for matrices that have the same null."""
     found: dict[str, _NullShares] = {}
     for matrix in plan.matrices:
@@ -152,11 +153,11 @@ def _null_shares(plan: Plan, bases: LayerBases, k: int, seed: int) -> dict[str, 
         elif not plan.draws:
             found[matrix] = _NullShares(None, None)
         else:
-            layers, d, r = bases.own[matrix].shape
-            generator = torch.Generator().manual_seed(seed)
+            layers, d, r = bases[matrix].shape
+            generator = null_generator(nulls.seed, "gaussian")
             unrelated = uniform_bases(d, layers, r, draws=plan.draws, generator=generator)
             found[matrix] = _NullShares(
-                shared_shares(unrelated, k), shared_shares(bases.propagated[matrix], k)
+                shared_shares(unrelated, k), shared_shares(nulls.bases["propagated", matrix], k)
             )
     return found
 

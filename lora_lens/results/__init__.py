@@ -6,7 +6,7 @@ from .inventory import Inventory, LayerSummary
 from .null_test import NullTest, null_test
 from .scores import Paired, TaskScores
 from .shared import SharedNull, SharedResult, SharedSubspace
-from .significance import MeanTest, Significance
+from .significance import Significance
 from .similarity import LayerGrid, SimilarityResult
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "LayerGrid",
     "LayerSeries",
     "LayerSummary",
-    "MeanTest",
     "NullTest",
     "Paired",
     "SharedNull",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from .forms import Array, Row, plain
+from .statistics import excess, monte_carlo_p, standardised
 
-_RESOLUTION = 1e-6  # of shares in float32, which nulls are drawn in: what differs by less is a tie
+Number = TypeVar("Number", float, Array)
 
 
 @dataclass(frozen=True)
-class NullTest:
+class NullTest(Generic[Number]):
     """A number (or a series of them) against a null; NaN where there is nothing to say it from.
 
     Attributes:
@@ -24,11 +26,11 @@ class NullTest:
         excess: (value − mean)/(1 − mean): 0 at the null's mean, 1 at the value 1.
     """
 
-    mean: float | Array
-    sd: float | Array
-    z: float | Array
-    p: float | Array
-    excess: float | Array
+    mean: Number
+    sd: Number
+    z: Number
+    p: Number
+    excess: Number
 
     def to_dict(self) -> Row:
         """For JSON."""
@@ -41,7 +43,7 @@ def null_test(
     *,
     mean: float | None = None,
     sd: float | None = None,
-) -> NullTest:
+) -> NullTest[Any]:
     """Test the value against a null.
 
     Args:
@@ -49,18 +51,14 @@ def null_test(
         drawn: (draw, …) the same under the null; None where nothing is drawn.
         mean, sd: Of the null in closed form; where not given, those of the draws.
     """
-    missing = np.full(value.shape, np.nan)
-    centre, spread, p = missing, missing, missing
+    centre = spread = p = np.full(value.shape, np.nan)
     if drawn is not None:
         centre, spread = drawn.mean(0), drawn.std(0, ddof=1)
-        at_least = (drawn >= value - _RESOLUTION).sum(0)
-        p = np.where(np.isfinite(value), (at_least + 1) / (len(drawn) + 1), np.nan)
+        p = np.where(np.isfinite(value), monte_carlo_p(value, drawn), np.nan)
     centre = centre if mean is None else np.full(value.shape, mean)
     spread = spread if sd is None else np.full(value.shape, sd)
-    room = 1 - centre
-    z = (value - centre) / np.where(spread > _RESOLUTION, spread, np.nan)
-    excess = (value - centre) / np.where(room > _RESOLUTION, room, np.nan)
-    return NullTest(*map(_number, (centre, spread, z, p, excess)))
+    z = standardised(value, centre, spread)
+    return NullTest(*map(_number, (centre, spread, z, p, excess(value, centre))))
 
 
 def _number(values: Array) -> float | Array:

@@ -29,12 +29,12 @@ class SharedNull:
     """
 
     draws: int
-    share: NullTest
-    mean_left_out: NullTest
-    captured: NullTest
-    left_out: NullTest
-    curve: NullTest
-    eigenvalues: NullTest
+    share: NullTest[float]
+    mean_left_out: NullTest[float]
+    captured: NullTest[Array]
+    left_out: NullTest[Array]
+    curve: NullTest[Array]
+    eigenvalues: NullTest[Array]
 
     def to_dict(self) -> Row:
         """For JSON."""

@@ -12,25 +12,11 @@ from numpy.typing import NDArray
 
 from .baseline import Baseline
 from .forms import Array, Row, plain
+from .null_test import NullTest
+from .statistics import benjamini_hochberg, excess, max_statistic_p, monte_carlo_p, standardised
 
 STATISTICS = ("z", "p", "p_bh", "p_max", "excess")
 LEVEL = 0.05  # of the false discovery rate, where discoveries are counted
-_RESOLUTION = 1e-6  # of φ in float32, which nulls are drawn in: what differs by less is a tie
-
-
-@dataclass(frozen=True)
-class MeanTest:
-    """The mean of φ over all cells against the same mean in each draw of the null."""
-
-    mean: float
-    sd: float
-    z: float
-    p: float
-    excess: float
-
-    def to_dict(self) -> Row:
-        """For JSON."""
-        return {name: plain(value) for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -54,7 +40,7 @@ class Significance:
     p_bh: Array
     p_max: Array
     excess: Array
-    of_mean: MeanTest
+    of_mean: NullTest[float]
     tests: int
     discoveries: int
 
@@ -118,61 +104,13 @@ def significance(
     )
 
 
-def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -> MeanTest:
+def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -> NullTest[float]:
     if not len(phi):
-        return MeanTest(*[float("nan")] * 5)
+        return NullTest(*[float("nan")] * 5)
     observed, means = phi.mean(), None if drawn is None else drawn.mean(1)
     # Where cells have null values of their own, the draws' mean is the one that their deviation is of.
     null = float(mean.mean() if means is None or baseline.cells is None else means.mean())
     p = np.nan if means is None else monte_carlo_p(observed, means)
     sd = baseline.mean_sd
     z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd))
-    return MeanTest(null, sd, float(z), float(p), float(excess(observed, np.asarray(null))))
-
-
-def standardised(values: Array, mean: Array, sd: Array) -> Array:
-    """(value − mean)/sd; NaN where the null does not vary beyond float32's resolution."""
-    varies = np.where(sd > _RESOLUTION, sd, np.nan)
-    return np.asarray((values - mean) / varies)
-
-
-def excess(phi: Array, null_mean: Array) -> Array:
-    """Excess similarity (φ − null)/(1 − null): what is left of φ when chance is taken away, at most 1.
-
-    0 where φ is the null's mean, negative below it, 1 for equal subspaces; NaN where the null is 1.
-    """
-    room = 1 - null_mean
-    return np.asarray((phi - null_mean) / np.where(room > _RESOLUTION, room, np.nan))
-
-
-def monte_carlo_p(observed: Array, null: Array) -> Array:
-    """(b+1)/(n+1): b of the n null values along the first axis are at least the observed one.
-
-    It is never 0, and a test by it holds its level at any n (Phipson and Smyth 2010). Values within
-    float32's resolution are ties, which count against the observed one.
-    """
-    at_least = (null >= observed - _RESOLUTION).sum(0)
-    return np.asarray((at_least + 1) / (len(null) + 1))
-
-
-def max_statistic_p(z: Array, null_z: Array) -> Array:
-    """Family-wise p-values: the share of draws whose largest z of all cells reaches the cell's own.
-
-    Single-step Westfall and Young (1993): it heeds how cells depend on each other.
-
-    Args:
-        z: (cell,), NaN where the null does not vary.
-        null_z: (draw, cell), standardised as `z` is.
-    """
-    varies = np.isfinite(z)
-    if not varies.any():
-        return np.full(z.shape, np.nan)
-    highest = null_z[:, varies].max(1)
-    return np.where(varies, monte_carlo_p(z, highest[:, None]), np.nan)
-
-
-def benjamini_hochberg(p: Array) -> Array:
-    """p-values that control the false discovery rate (Benjamini and Hochberg 1995)."""
-    from scipy.stats import false_discovery_control
-
-    return np.asarray(false_discovery_control(p, method="bh"))
+    return NullTest(null, sd, float(z), float(p), float(excess(observed, np.asarray(null))))

@@ -34,13 +34,13 @@ def shared_summary(result: SharedResult) -> Table:
 
 def _means(
     shared: SharedSubspace,
-) -> Iterator[tuple[str, float, list[tuple[str, NullTest]]]]:
+) -> Iterator[tuple[str, float, list[tuple[str, NullTest[float]]]]]:
     nulls = shared.nulls.items()
     yield _SHOWN[0], shared.share, [(name, null.share) for name, null in nulls]
     yield _SHOWN[1], shared.mean_left_out, [(name, null.mean_left_out) for name, null in nulls]
 
 
-def _against(test: NullTest) -> list[str]:
+def _against(test: NullTest[float]) -> list[str]:
     z, p, excess = (float(value) for value in (test.z, test.p, test.excess))
     signed = "–" if not np.isfinite(z) else f"{z:+.1f}"
     return [_beside(test.mean, test.sd), signed, number(p), number(excess)]

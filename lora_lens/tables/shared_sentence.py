@@ -43,7 +43,7 @@ def _of_matrix(shared: SharedSubspace) -> str:
     return text if everything else f"{text} {_verdicts(null.share, null.mean_left_out)}."
 
 
-def _verdicts(share: NullTest, left_out: NullTest) -> str:
+def _verdicts(share: NullTest[float], left_out: NullTest[float]) -> str:
     first, second = _verdict(share), _verdict(left_out)
     numbers = [
         f"excess {_percent(float(test.excess), signed=True)}, p = {float(test.p):.3f}"
@@ -54,7 +54,7 @@ def _verdicts(share: NullTest, left_out: NullTest) -> str:
     return f"The first is {first} ({numbers[0]}), the second {second} ({numbers[1]})"
 
 
-def _verdict(test: NullTest) -> str:
+def _verdict(test: NullTest[float]) -> str:
     p, z = float(test.p), float(test.z)
     if not math.isfinite(z):
         return "beyond telling from W0 alone, for the null does not vary"
@@ -63,7 +63,7 @@ def _verdict(test: NullTest) -> str:
     return "less than W0 alone makes" if z < _BELOW else "no more than W0 alone makes"
 
 
-def _beside(test: NullTest) -> str:
+def _beside(test: NullTest[float]) -> str:
     return f"{100 * float(test.mean):.1f} ± {100 * float(test.sd):.1f} %"
 
 

@@ -8,7 +8,7 @@ from checkpoints import BertLike, random, write_base, write_lora
 from slow_routes import slow_conversions, slow_grid
 
 from lora_lens import RankError, compare, conversion_similarity, gaussian_baseline, load_adapter
-from lora_lens.analyses.layer_similarity import RankDeficientWarning
+from lora_lens.analyses.layer_bases import RankDeficientWarning
 from lora_lens.analyses.null_bases import NULLS
 from lora_lens.errors import BaseModelError, LensError, ModuleLookupError, SingularError
 
@@ -155,7 +155,7 @@ def test_layers_in_chunks_give_the_same(
 ) -> None:
     adapter = load_adapter(tmp_path / "lora")
     whole = conversion_similarity(adapter, "value", draws=5, nulls=NULLS)
-    monkeypatch.setattr("lora_lens.analyses.layer_similarity._CHUNK_BYTES", 1)
+    monkeypatch.setattr("lora_lens.analyses.layer_bases._CHUNK_BYTES", 1)
     seen: list[tuple[int, int]] = []
     pieces = conversion_similarity(
         adapter, "value", draws=5, nulls=NULLS, progress=lambda *at: seen.append(at)

@@ -14,7 +14,7 @@ from slow_routes import slow_conversions, slow_phi
 
 from lora_lens import compare, conversion_similarity, demo_adapter, load_adapter, open_base
 from lora_lens.adapter import Adapter
-from lora_lens.analyses.layer_similarity import RankDeficientWarning
+from lora_lens.analyses.layer_bases import RankDeficientWarning
 from lora_lens.analyses.null_bases import NULLS, check_nulls
 from lora_lens.errors import LensError
 from lora_lens.loaders.locate import DEMO_BASE

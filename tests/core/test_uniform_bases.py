@@ -4,9 +4,9 @@ import torch
 from scipy import stats
 
 from lora_lens import gaussian_baseline
+from lora_lens.core.baseline import uniform_bases
 from lora_lens.core.shared_subspace import shared_shares
 from lora_lens.core.subspace import phi_of_all_pairs
-from lora_lens.core.uniform_frames import uniform_bases
 
 
 @pytest.mark.parametrize(("d", "layers", "k"), [(20, 3, 2), (12, 4, 3), (7, 4, 3)])
