@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from . import plots
     from .adapter import Adapter, ModuleFactors
     from .analyses.adapter_comparison import compare
+    from .analyses.adapter_matrix import adapter_matrix
+    from .analyses.dynamics import dynamics
     from .analyses.inventory import inspect
     from .analyses.layer_bases import RankDeficientWarning
     from .analyses.layer_similarity import conversion_similarity
@@ -39,10 +41,12 @@ _HOMES = {
     "ModuleFactors": ".adapter",
     "RankDeficientWarning": ".analyses.layer_bases",
     "RankError": ".errors",
+    "adapter_matrix": ".analyses.adapter_matrix",
     "compare": ".analyses.adapter_comparison",
     "conversion_matrices": ".core.conversion",
     "conversion_similarity": ".analyses.layer_similarity",
     "demo_adapter": ".demo",
+    "dynamics": ".analyses.dynamics",
     "export_lora": ".export",
     "gaussian_baseline": ".core.baseline",
     "gaussian_samples": ".core.baseline",
@@ -63,10 +67,12 @@ __all__ = [
     "ModuleFactors",
     "RankDeficientWarning",
     "RankError",
+    "adapter_matrix",
     "compare",
     "conversion_matrices",
     "conversion_similarity",
     "demo_adapter",
+    "dynamics",
     "export_lora",
     "gaussian_baseline",
     "gaussian_samples",

@@ -2,7 +2,9 @@
 
 from .baseline import Baseline
 from .comparison import ComparisonResult, LayerSeries
+from .dynamics import DynamicsResult
 from .inventory import Inventory, LayerSummary
+from .matrix import MatrixResult
 from .null_test import NullTest, null_test
 from .scores import Paired, TaskScores
 from .shared import SharedNull, SharedResult, SharedSubspace
@@ -12,10 +14,12 @@ from .similarity import LayerGrid, SimilarityResult
 __all__ = [
     "Baseline",
     "ComparisonResult",
+    "DynamicsResult",
     "Inventory",
     "LayerGrid",
     "LayerSeries",
     "LayerSummary",
+    "MatrixResult",
     "NullTest",
     "Paired",
     "SharedNull",

@@ -1,0 +1,87 @@
+"""The singular subspaces of an adapter's A, B and ΔW, with the ranks up to which they exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..core.spectrum import product_svd
+from ..core.subspace import Side, numerical_rank, orthonormal_basis
+
+
+class SpaceName(NamedTuple):
+    """A matrix (``A``, ``B`` or ``delta``) and the side of its singular vectors."""
+
+    matrix: str
+    side: Side
+
+
+# A's left and B's right singular vectors live in R^rank, which no two adapters share.
+SPACES: Mapping[str, SpaceName] = {
+    "A": SpaceName("A", "right"),
+    "B": SpaceName("B", "left"),
+    "delta_left": SpaceName("delta", "left"),
+    "delta_right": SpaceName("delta", "right"),
+}
+
+
+class Spaces(NamedTuple):
+    """Leading singular subspaces layer by layer, one basis a space.
+
+    Attributes:
+        bases: Space to (layer, d, k); arbitrary in a layer where `ranks` is below k.
+        ranks: Space to (layer,): how many singular vectors there are.
+        s: Singular values of B·A without its scaling, descending; empty unless ΔW was wanted.
+    """
+
+    bases: Mapping[str, Float[Tensor, "layer d k"]]
+    ranks: Mapping[str, Int[Tensor, " layer"]]
+    s: Float[Tensor, "layer r"]
+
+
+def factor_spaces(
+    a: Float[Tensor, "layer rank in"],
+    b: Float[Tensor, "layer out rank"],
+    k: int,
+    wanted: Collection[str] = tuple(SPACES),
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> Spaces:
+    """The top-k singular subspaces of A (right), B (left) and ΔW (left, right), and how far they exist.
+
+    Ranks are judged as `compare` judges them: A's and B's by numpy's rule at the resolution of the
+    file's dtype, and B·A's singular values must moreover be more than rounding.
+
+    Args:
+        a, b: In the dtype of the file.
+        k: How many singular vectors.
+        wanted: Which of `SPACES`.
+        device, dtype: Where and in which precision to decompose; on the factors' device by default.
+    """
+    rank_a, rank_b = numerical_rank(a), numerical_rank(b)
+    a, b = a.to(device, dtype), b.to(device, dtype)
+    bases: dict[str, Tensor] = {}
+    ranks = {"A": rank_a, "B": rank_b}
+    s = a.new_zeros(len(a), 0)
+    if "A" in wanted:
+        bases["A"] = orthonormal_basis(a.mT, k, ordered=True)
+    if "B" in wanted:
+        bases["B"] = orthonormal_basis(b, k, ordered=True)
+    if any(SPACES[name].matrix == "delta" for name in wanted):
+        u, s, vh = product_svd(b, a)
+        bases |= {"delta_left": u[..., :k], "delta_right": vh.mT[..., :k]}
+        scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+        floor = 10 * max(b.shape[-2], a.shape[-1]) * torch.finfo(dtype).eps * scale
+        real = (s > floor[..., None]).sum(-1).cpu()
+        rank = torch.minimum(torch.minimum(rank_a, rank_b).cpu(), real)
+        ranks |= {"delta_left": rank, "delta_right": rank}
+    return Spaces(
+        {name: bases[name] for name in wanted},
+        {name: ranks[name].cpu() for name in wanted},
+        s,
+    )

@@ -1,0 +1,89 @@
+"""Many adapters: the folders under a folder, and short names that tell them apart."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ..errors import AdapterError
+from .locate import user_path
+
+
+def find_adapters(paths: Iterable[str | Path]) -> list[Path]:
+    """Every adapter folder among `paths`, and under those that are folders *of* adapters.
+
+    A folder with ``adapter_config.json`` is an adapter, and nothing below it is looked at. Hidden
+    folders are passed over. Numbers in names count as numbers: ``seed-2`` comes before ``seed-10``.
+    A folder met twice is taken once.
+
+    Raises:
+        AdapterError: A path is no folder, or there is no adapter in or under it.
+    """
+    found: dict[Path, Path] = {}
+    for path in map(user_path, paths):
+        if not path.is_dir():
+            raise AdapterError(f"{path} is not a folder; expected one with adapter_config.json")
+        here = list(_walk(path, set()))
+        if not here:
+            raise AdapterError(f"no adapter in or under {path}: no folder with adapter_config.json")
+        for folder in here:
+            found.setdefault(folder.resolve(), folder)
+    return list(found.values())
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in seen:  # a link that leads back up
+        return
+    seen.add(real)
+    if (folder / "adapter_config.json").is_file():
+        yield folder
+        return
+    children = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    for child in sorted(children, key=lambda path: _natural(path.name)):
+        yield from _walk(child, seen)
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
+    """What is left of each path when the parts that all share are taken away.
+
+    Of paths of equal depth, the folders at which they differ; else what lies between the common
+    beginning and the common end. A path that occurs twice gets its number after it.
+
+    Example:
+        >>> distinguishing_names(["runs/rte/seed-1/best", "runs/mrpc/seed-1/best"])
+        ('rte', 'mrpc')
+        >>> distinguishing_names(["runs/rte/seed-1", "runs/mrpc/seed-2", "runs/rte/seed-2"])
+        ('rte/seed-1', 'mrpc/seed-2', 'rte/seed-2')
+    """
+    split = [Path(os.path.abspath(path)).parts for path in paths]  # noqa: PTH100  (links stay as named)
+    shortest = min(map(len, split), default=0)
+    if all(len(parts) == shortest for parts in split):
+        differing = [k for k in range(shortest) if len({parts[k] for parts in split}) > 1]
+        kept = [tuple(parts[k] for k in differing or [-1]) for parts in split]
+    else:
+        start = _common(split, shortest - 1)
+        end = _common([parts[:start:-1] for parts in split], shortest - start - 1)
+        kept = [parts[start : len(parts) - end] for parts in split]
+    return _numbered(["/".join(parts) for parts in kept])
+
+
+def _common(split: Sequence[Sequence[str]], most: int) -> int:
+    """How many leading parts all share, at most `most`, so that every path keeps one."""
+    return next((k for k in range(most) if len({parts[k] for parts in split}) > 1), max(0, most))
+
+
+def _numbered(names: list[str]) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    numbered = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        numbered.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+    return tuple(numbered)
