@@ -10,9 +10,17 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from . import plots, plots_shared
-from .results import ComparisonResult, Inventory, SharedResult, SimilarityResult, TaskScores
-from .tables import layout
+from . import plots, plots_dynamics, plots_matrix, plots_shared
+from .results import (
+    ComparisonResult,
+    DynamicsResult,
+    Inventory,
+    MatrixResult,
+    SharedResult,
+    SimilarityResult,
+    TaskScores,
+)
+from .tables import dynamics, layout, matrix
 from .tables import shared as shared_tables
 from .tables.files import as_csv, as_json, as_latex, as_markdown
 from .tables.layout import Table
@@ -44,6 +52,31 @@ def write_comparison(result: ComparisonResult, folder: Path, prefix: str = "") -
     )
 
 
+def write_dynamics(result: DynamicsResult, folder: Path, prefix: str = "") -> list[str]:
+    """Write ``PREFIXdynamics-MODULE.*``; the names of the files."""
+    tables = [
+        dynamics.similarity_table(result, "end"),
+        dynamics.similarity_table(result, "start"),
+        dynamics.size_table(result),
+        dynamics.layer_table(result),
+    ]
+    figure = plots_dynamics.dynamics_figure(result)
+    return _write(f"{prefix}dynamics-{result.module}", result, tables, figure, folder)
+
+
+def write_matrix(result: MatrixResult, folder: Path, prefix: str = "") -> list[str]:
+    """Write ``PREFIXmatrix-MODULE.*``; the names of the files. The CSV has a row a pair of adapters."""
+    tables = [matrix.pair_table(result), matrix.cluster_table(result)]
+    if len(result) <= matrix.MOST_IN_GRID:
+        tables.insert(0, matrix.grid_table(result))
+    else:
+        tables[0] = tables[0]._replace(title=f"{matrix.matrix_title(result)}. {tables[0].title}")
+    figure = plots_matrix.matrix_figure(result)
+    # Millions of pairs as Python rows would not fit where the arrays do.
+    csv = result.to_frame().to_csv(index=False, lineterminator="\n")
+    return _write(f"{prefix}matrix-{result.module}", result, tables, figure, folder, csv=csv)
+
+
 def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[str]:
     """Write ``PREFIXinspect.*``; the names of the files."""
     tables = [layout.inventory_table(result)]
@@ -70,11 +103,17 @@ def write_scores(tasks: Sequence[TaskScores], folder: Path) -> list[str]:
 
 
 def _write(
-    stem: str, result: Any, tables: Sequence[Table], figure: Figure, folder: Path
+    stem: str,
+    result: Any,
+    tables: Sequence[Table],
+    figure: Figure,
+    folder: Path,
+    *,
+    csv: str | None = None,
 ) -> list[str]:
     stem = re.sub(r"[^\w.-]", "_", stem)
     texts = {
-        ".csv": as_csv(result.rows()),
+        ".csv": as_csv(result.rows()) if csv is None else csv,
         ".json": as_json(result.to_dict()),
         ".md": as_markdown(tables),
         ".tex": as_latex(tables),

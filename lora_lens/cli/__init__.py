@@ -7,7 +7,20 @@ from io import TextIOWrapper
 
 import typer
 
-from . import compare, demo, evaluate, export, inspect, reproduce, search, shared, similarity, train
+from . import (
+    compare,
+    demo,
+    dynamics,
+    evaluate,
+    export,
+    inspect,
+    matrix,
+    reproduce,
+    search,
+    shared,
+    similarity,
+    train,
+)
 from .failing import LensGroup
 
 app = typer.Typer(
@@ -26,6 +39,8 @@ for command in (
     similarity,
     shared,
     compare,
+    matrix,
+    dynamics,
     inspect,
     demo,
     train,

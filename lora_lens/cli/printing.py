@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,11 +16,26 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from ..results import ComparisonResult, Inventory, SharedResult, SimilarityResult
+    from ..results import (
+        ComparisonResult,
+        DynamicsResult,
+        Inventory,
+        MatrixResult,
+        SharedResult,
+        SimilarityResult,
+    )
 
-    Result = ComparisonResult | Inventory | SharedResult | SimilarityResult
+    Result = (
+        ComparisonResult
+        | DynamicsResult
+        | Inventory
+        | MatrixResult
+        | SharedResult
+        | SimilarityResult
+    )
 
-Kind = Literal["similarity", "comparison", "inventory", "shared"]
+Kind = Literal["similarity", "comparison", "dynamics", "inventory", "matrix", "shared"]
+_TABLES_OF_THEIR_OWN = ("dynamics", "matrix")  # others are in tables.terminal
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
 
 
@@ -41,9 +57,9 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
         for note in result.notes:
             typer.echo(f"note: {note}", err=True)
     else:
-        from ..tables import terminal
-
-        show(partial(getattr(terminal, kind), result))
+        room = kind if kind in _TABLES_OF_THEIR_OWN else "terminal"
+        tables = import_module(f"..tables.{room}", __package__)
+        show(partial(getattr(tables, kind), result))
     if files:
         typer.echo(f"wrote {', '.join(files)} to {out}", err=True)
 
