@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from . import plots, plots_dynamics, plots_matrix, plots_shared
+from . import plots
 from .results import (
     ComparisonResult,
     DynamicsResult,
@@ -60,7 +60,7 @@ def write_dynamics(result: DynamicsResult, folder: Path, prefix: str = "") -> li
         dynamics.size_table(result),
         dynamics.layer_table(result),
     ]
-    figure = plots_dynamics.dynamics_figure(result)
+    figure = plots.dynamics_figure(result)
     return _write(f"{prefix}dynamics-{result.module}", result, tables, figure, folder)
 
 
@@ -71,7 +71,7 @@ def write_matrix(result: MatrixResult, folder: Path, prefix: str = "") -> list[s
         tables.insert(0, matrix.grid_table(result))
     else:
         tables[0] = tables[0]._replace(title=f"{matrix.matrix_title(result)}. {tables[0].title}")
-    figure = plots_matrix.matrix_figure(result)
+    figure = plots.matrix_figure(result)
     # Millions of pairs as Python rows would not fit where the arrays do.
     csv = result.to_frame().to_csv(index=False, lineterminator="\n")
     return _write(f"{prefix}matrix-{result.module}", result, tables, figure, folder, csv=csv)
@@ -93,7 +93,7 @@ def write_shared(result: SharedResult, folder: Path, prefix: str = "") -> list[s
         summary._replace(title=f"{what}. {summary.title}"),
         *map(shared_tables.shared_by_layer, result.values()),
     ]
-    figure = plots_shared.shared_figure(result)
+    figure = plots.shared_figure(result)
     return _write(f"{prefix}shared-{result.module}", result, tables, figure, folder)
 
 

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from .results import MatrixResult
+from ..results import MatrixResult
+from .style import COLOURS, FACTORS
 
-_COLOURS = "mako_r"
-_NAMES = {"A": "$A$", "B": "$B$", "delta": "$\\Delta W$"}
 _MOST_ANNOTATED = 16  # adapters; above it the numbers in the cells would not be read
 _MOST_LABELLED = 120  # adapters; above it not even the names would
 _ALONE = "0.6"
@@ -62,9 +61,7 @@ def adapter_heatmap(result: MatrixResult, ax: Axes | None = None) -> Axes:
     shown = np.ma.masked_array(values, mask=np.eye(n, dtype=bool))
     top = float(min(1.0, max(0.1, np.ceil(10 * shown.max() - 1e-9) / 10)))
     ax.set_facecolor("0.88")
-    image = ax.imshow(
-        shown, vmin=0, vmax=top, cmap=_COLOURS, interpolation="nearest", aspect="auto"
-    )
+    image = ax.imshow(shown, vmin=0, vmax=top, cmap=COLOURS, interpolation="nearest", aspect="auto")
     if n <= _MOST_ANNOTATED:
         for row in range(n):
             for column in range(n):
@@ -117,7 +114,7 @@ def matrix_figure(result: MatrixResult) -> Figure:
         bar.ax.axhline(chance, color="crimson", lw=1.5)
     ranks = f"{result.ranks.min()}" if result.ranks.min() == result.ranks.max() else "own rank"
     figure.suptitle(
-        f"φ of {_NAMES[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
+        f"φ of {FACTORS[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
         f"mean of {len(result.layers)} layers",
         fontsize=11,
     )

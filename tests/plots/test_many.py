@@ -11,14 +11,14 @@ from checkpoints import BertLike, write_lora, write_tensors
 from matplotlib.colors import to_hex
 
 from lora_lens import adapter_matrix, dynamics
-from lora_lens.plots_dynamics import (
+from lora_lens.plots.dynamics import (
     dynamics_figure,
     layer_heatmap,
     rank_plot,
     size_plot,
     trajectory,
 )
-from lora_lens.plots_matrix import (
+from lora_lens.plots.matrix import (
     adapter_heatmap,
     cluster_colours,
     dendrogram,

@@ -8,6 +8,7 @@ from checkpoints import BertLike, write_lora
 from matplotlib.colors import to_rgb
 
 from lora_lens import compare, conversion_similarity, inspect, load_adapter, plots
+from lora_lens.plots.style import COLOURS
 from lora_lens.results import SimilarityResult
 
 
@@ -73,7 +74,7 @@ def test_title_says_which_system_was_solved(bert: BertLike, tmp_path: Path) -> N
 
 
 def test_lightness_falls_evenly_so_that_the_scale_reads_in_grey() -> None:
-    shades = [to_rgb(plt.get_cmap(plots.COLOURS)(x)) for x in np.linspace(0, 1, 101)]
+    shades = [to_rgb(plt.get_cmap(COLOURS)(x)) for x in np.linspace(0, 1, 101)]
     lightness = np.array(shades) @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(lightness) < 0.001).all()
     assert lightness[0] - lightness[-1] > 0.8

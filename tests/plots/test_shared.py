@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from checkpoints import BertLike
 
-from lora_lens import load_adapter, plots_shared, shared_subspace
+from lora_lens import load_adapter, plots, shared_subspace
 from lora_lens.results import SharedResult
 
 
@@ -23,7 +23,7 @@ def closed() -> Iterator[None]:
 
 def test_layers_are_drawn_beside_their_nulls(result: SharedResult) -> None:
     shared = result["A"]
-    ax = plots_shared.shared_layer_plot(shared)
+    ax = plots.shared_layer_plot(shared)
     assert ax is plt.gca()
     captured, left_out = ax.lines
     np.testing.assert_allclose(captured.get_ydata(), shared.captured)
@@ -41,8 +41,8 @@ def test_layers_are_drawn_beside_their_nulls(result: SharedResult) -> None:
 def test_eigenvalues_and_widths_are_drawn_over_both_nulls(result: SharedResult) -> None:
     shared = result["B"]
     for draw, values, name in (
-        (plots_shared.shared_eigenvalue_plot, shared.eigenvalues, "eigenvalues"),
-        (plots_shared.shared_width_plot, shared.curve, "curve"),
+        (plots.shared_eigenvalue_plot, shared.eigenvalues, "eigenvalues"),
+        (plots.shared_width_plot, shared.curve, "curve"),
     ):
         _, ax = plt.subplots()
         draw(shared, ax)
@@ -58,10 +58,10 @@ def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
     bert: BertLike, tmp_path: Path, result: SharedResult
 ) -> None:
     before = dict(plt.rcParams)
-    figure = plots_shared.shared_figure(result)
+    figure = plots.shared_figure(result)
     assert len(figure.axes) == 6
     assert len(figure.legends) == 1
     undrawn = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=0, matrices=["A"])
-    assert len(plots_shared.shared_figure(undrawn).axes) == 3
+    assert len(plots.shared_figure(undrawn).axes) == 3
     assert not plt.get_fignums()
     assert dict(plt.rcParams) == before

@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .results import NullTest, SharedResult, SharedSubspace
+from ..results import NullTest, SharedResult, SharedSubspace
 
 _CAPTURED, _LEFT_OUT = (sns.color_palette("colorblind")[k] for k in (0, 1))
 _HALF = 0.18  # of a band's width

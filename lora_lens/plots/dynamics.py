@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from .results import DynamicsResult
-from .results.dynamics import over_layers
-from .results.forms import Array
+from ..results import DynamicsResult
+from ..results.dynamics import over_layers
+from ..results.forms import Array
 
 _STYLES: Mapping[str, tuple[str, str, int, str]] = {
     "A": ("$A$ (right)", "-", 0, "o"),

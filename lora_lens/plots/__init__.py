@@ -1,0 +1,35 @@
+"""Results → matplotlib; one file a result. Computes nothing.
+
+Functions that take ``ax`` draw on it (the current one by default), return it, and save nothing.
+Figures are made without pyplot, so that no global state is touched.
+"""
+
+from .comparison import comparison_figure, layer_plot
+from .dynamics import dynamics_figure, layer_heatmap, rank_plot, size_plot, trajectory
+from .inventory import inventory_figure
+from .matrix import adapter_heatmap, dendrogram, matrix_figure
+from .scores import scores_figure, scores_plot
+from .shared import shared_eigenvalue_plot, shared_figure, shared_layer_plot, shared_width_plot
+from .similarity import heatmap, similarity_figure
+
+__all__ = [
+    "adapter_heatmap",
+    "comparison_figure",
+    "dendrogram",
+    "dynamics_figure",
+    "heatmap",
+    "inventory_figure",
+    "layer_heatmap",
+    "layer_plot",
+    "matrix_figure",
+    "rank_plot",
+    "scores_figure",
+    "scores_plot",
+    "shared_eigenvalue_plot",
+    "shared_figure",
+    "shared_layer_plot",
+    "shared_width_plot",
+    "similarity_figure",
+    "size_plot",
+    "trajectory",
+]
