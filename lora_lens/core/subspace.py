@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import LensError, RankError
+from .ij_grid import phi_grid_of_bases
 
 Side = Literal["left", "right"]
 Array = NDArray[Any]
@@ -119,10 +120,7 @@ def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Te
         raise RankError("a matrix of rank 0 (all zero) has no singular subspace")
     u = leading_basis(x_tensor, ranks[0], side=side, name="x", ordered=True)
     v = leading_basis(y_tensor, ranks[1], side=side, name="y", ordered=True)
-    sums = (u.mT @ v).square().cumsum(-1).cumsum(-2)
-    i = torch.arange(1, ranks[0] + 1, device=sums.device)
-    j = torch.arange(1, ranks[1] + 1, device=sums.device)
-    grid = sums / torch.minimum(i[:, None], j[None, :])
+    grid = phi_grid_of_bases(u, v)
     grid = grid.to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
     return grid if isinstance(x, Tensor) else grid.numpy()
 

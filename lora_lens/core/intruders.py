@@ -1,0 +1,29 @@
+"""Intruder dimensions: singular vectors of W0 + ΔW that resemble none of W0's."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def largest_cosines(
+    u0: Float[Tensor, "*batch d n"], u: Float[Tensor, "*batch d k"]
+) -> Float[Tensor, "*batch k"]:
+    """Largest |cosine| of each column of `u` with any column of `u0`, both of unit length: 0 to 1.
+
+    Shuttleworth et al. 2024 (arXiv 2410.21228) call column j of the tuned matrix's singular vectors an
+    intruder dimension where this is below ε. One d×n by d×k product: every cosine is computed.
+    """
+    return (u0.mT @ u).abs().amax(-2).clamp(max=1)
+
+
+def random_directions(
+    d: int, k: int, draws: int, generator: torch.Generator
+) -> Float[Tensor, "draw d k"]:
+    """Uniform orthonormal frames of k vectors in R^d: what singular vectors are by chance.
+
+    QR of a Gaussian matrix with R's diagonal made positive, in float64 on the CPU.
+    """
+    q, r = torch.linalg.qr(torch.randn(draws, d, k, generator=generator, dtype=torch.float64))
+    return q * r.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
