@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from .adapter import Adapter, ModuleFactors
     from .analyses.adapter_comparison import compare
     from .analyses.adapter_matrix import adapter_matrix
+    from .analyses.amplification import amplification
     from .analyses.dynamics import dynamics
     from .analyses.inventory import inspect
     from .analyses.layer_bases import RankDeficientWarning
     from .analyses.layer_similarity import conversion_similarity
+    from .analyses.rank_grids import rank_grids
+    from .analyses.rank_suggestion import suggest_ranks
     from .analyses.shared_subspace import shared_subspace
+    from .analyses.spectrum import spectrum
     from .core.baseline import gaussian_baseline, gaussian_samples
     from .core.conversion import conversion_matrices
     from .core.spectrum import product_svd
@@ -42,6 +46,7 @@ _HOMES = {
     "RankDeficientWarning": ".analyses.layer_bases",
     "RankError": ".errors",
     "adapter_matrix": ".analyses.adapter_matrix",
+    "amplification": ".analyses.amplification",
     "compare": ".analyses.adapter_comparison",
     "conversion_matrices": ".core.conversion",
     "conversion_similarity": ".analyses.layer_similarity",
@@ -59,6 +64,9 @@ _HOMES = {
     "principal_angles": ".core.subspace",
     "product_svd": ".core.spectrum",
     "shared_subspace": ".analyses.shared_subspace",
+    "rank_grids": ".analyses.rank_grids",
+    "spectrum": ".analyses.spectrum",
+    "suggest_ranks": ".analyses.rank_suggestion",
 }
 
 __all__ = [
@@ -68,6 +76,7 @@ __all__ = [
     "RankDeficientWarning",
     "RankError",
     "adapter_matrix",
+    "amplification",
     "compare",
     "conversion_matrices",
     "conversion_similarity",
@@ -85,7 +94,10 @@ __all__ = [
     "plots",
     "principal_angles",
     "product_svd",
+    "rank_grids",
     "shared_subspace",
+    "spectrum",
+    "suggest_ranks",
 ]
 
 

@@ -12,8 +12,9 @@ from ..adapter import Adapter, ModuleFactors
 from ..core.baseline import gaussian_baseline, gaussian_samples
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis, phi_of_bases
-from ..errors import AdapterError, LensError
+from ..errors import LensError
 from ..results import Baseline, ComparisonResult, LayerSeries
+from .pairing import shared_layers
 from .selection import (
     Where,
     check_factor_ranks,
@@ -66,23 +67,7 @@ def compare(
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 or more")
     first, second = select_module(one, module), select_module(other, module)
-    layers = sorted(set(first.layers) & set(second.layers))
-    if not layers:
-        raise AdapterError(
-            f"{one.source} has {module} in layers {_span(first)} and {other.source} in "
-            f"{_span(second)}; they share none"
-        )
-    for axis in ("in_features", "out_features"):
-        if getattr(first, axis) != getattr(second, axis):
-            raise AdapterError(
-                f"{module} has {axis} {getattr(first, axis)} in {one.source} and "
-                f"{getattr(second, axis)} in {other.source}; they have different base models"
-            )
-    notes = [
-        f"only {adapter.source} has {module} in layers {', '.join(map(str, extra))}"
-        for adapter, factors in ((one, first), (other, second))
-        if (extra := sorted(set(factors.layers) - set(layers)))
-    ]
+    layers, notes = shared_layers(one, other, first, second)
     first, second = _restrict(first, layers), _restrict(second, layers)
     i, j = select_dimensions(rank, i, j, min(*first.ranks, *second.ranks))
     check_factor_ranks(first, ("A", "B"), i)
@@ -105,7 +90,7 @@ def compare(
         for matrix, side in SIDES.items()
     }
     return ComparisonResult(
-        one.source, other.source, first.module, i, j, tuple(layers), series, tuple(notes)
+        one.source, other.source, first.module, i, j, tuple(layers), series, notes
     )
 
 
@@ -117,10 +102,6 @@ def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Bas
     generator = torch.Generator().manual_seed(seed)
     samples = gaussian_samples(d, i, j, draws=draws * layers, generator=generator)
     return Baseline(mean, sd, mean_sd, draws, samples.reshape(draws, layers).numpy())
-
-
-def _span(factors: ModuleFactors) -> str:
-    return ", ".join(map(str, factors.layers))
 
 
 def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:

@@ -1,0 +1,87 @@
+"""ΔW of one layer by its singular vectors, cut at its numerical rank; and W0 by its own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..adapter import ModuleFactors
+from ..core.conversion import singular_cutoff
+from ..core.spectrum import product_svd
+from ..core.subspace import numerical_rank, working
+from ..errors import RankError
+from .selection import Where
+
+
+class Singular(NamedTuple):
+    """Singular values above rounding, descending, and their vectors."""
+
+    u: Float[Tensor, "out k"]
+    s: Float[Tensor, " k"]
+    vh: Float[Tensor, "k in"]
+
+
+def delta_singular(factors: ModuleFactors, position: int, where: Where) -> Singular:
+    """SVD of ΔW = s·B·A of a layer; of its product alone, so free of the gauge.
+
+    Cut at the least of A's and B's numerical ranks, at the resolution of the file, and of the
+    product's own, below which the factors have cancelled. Empty for an untrained adapter.
+    """
+    own = factors.ranks[position]
+    stored_a, stored_b = factors.a[position, :own], factors.b[position, :, :own]
+    # The factors are thin: float64 costs little here, even where W0 is taken in float32.
+    a, b = (working(stored.to(where.device)) for stored in (stored_a, stored_b))
+    u, s, vh = product_svd(b, a)
+    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+    floor = 10 * max(b.shape[0], a.shape[1]) * torch.finfo(s.dtype).eps * scale
+    scaling = float(factors.scaling[position])
+    rank = min(
+        int(numerical_rank(stored_a)),
+        int(numerical_rank(stored_b)),
+        int((s > floor).sum()) if scaling else 0,
+    )
+    sign = -1.0 if scaling < 0 else 1.0
+    return Singular(
+        where.take(sign * u[:, :rank]), where.take(abs(scaling) * s[:rank]), where.take(vh[:rank])
+    )
+
+
+def trained_singular(factors: ModuleFactors, position: int, where: Where) -> Singular:
+    """`delta_singular` where there must be a subspace.
+
+    Raises:
+        RankError: ΔW is zero there.
+    """
+    found = delta_singular(factors, position, where)
+    if not len(found.s):
+        raise RankError(
+            f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: the adapter is "
+            f"untrained there, and a zero matrix has no singular subspace"
+        )
+    return found
+
+
+def weight_singular(
+    w0: Float[Tensor, "out in"], where: Where, *, stored: torch.dtype | None = None
+) -> Singular:
+    """Thin SVD of a dense matrix, without the vectors of singular values that are rounding.
+
+    O(out·in·min(out, in)) time, and memory for a few matrices of its size.
+
+    Args:
+        w0: One layer's matrix.
+        where: Device and precision.
+        stored: Precision that its entries were stored in, where it is not their dtype any more.
+
+    Raises:
+        RankError: The matrix is zero.
+    """
+    u, s, vh = torch.linalg.svd(where.take(w0), full_matrices=False)
+    cutoff = singular_cutoff(stored or w0.dtype, where.dtype, (w0.shape[0], w0.shape[1]))
+    rank = int((s > cutoff * s[0]).sum())
+    if rank == 0:
+        raise RankError("W0 or W0 + ΔW is all zero in a layer; it has no singular subspace")
+    return Singular(u[:, :rank], s[:rank], vh[:rank])
