@@ -8,17 +8,20 @@ from io import TextIOWrapper
 import typer
 
 from . import (
+    amplification,
     compare,
     demo,
     dynamics,
     evaluate,
     export,
+    grid,
     inspect,
     matrix,
     reproduce,
     search,
     shared,
     similarity,
+    spectrum,
     train,
 )
 from .failing import LensGroup
@@ -42,6 +45,9 @@ for command in (
     matrix,
     dynamics,
     inspect,
+    spectrum,
+    grid,
+    amplification,
     demo,
     train,
     search,

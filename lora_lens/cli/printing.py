@@ -17,25 +17,35 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..results import (
+        Amplification,
         ComparisonResult,
         DynamicsResult,
         Inventory,
         MatrixResult,
+        RankGrids,
         SharedResult,
         SimilarityResult,
+        Spectrum,
     )
 
     Result = (
-        ComparisonResult
+        Amplification
+        | ComparisonResult
         | DynamicsResult
         | Inventory
         | MatrixResult
+        | RankGrids
         | SharedResult
         | SimilarityResult
+        | Spectrum
     )
 
-Kind = Literal["similarity", "comparison", "dynamics", "inventory", "matrix", "shared"]
+Kind = Literal[
+    "amplification", "comparison", "dynamics", "inventory", "matrix", "rank_grids", "shared",
+    "similarity", "spectrum",
+]  # fmt: skip
 _TABLES_OF_THEIR_OWN = ("dynamics", "matrix")  # others are in tables.terminal
+_SPECTRAL = ("rank_grids", "amplification", "spectrum")  # have tables and files of their own
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
 
 
@@ -57,7 +67,13 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
         for note in result.notes:
             typer.echo(f"note: {note}", err=True)
     else:
-        room = kind if kind in _TABLES_OF_THEIR_OWN else "terminal"
+        room = (
+            kind
+            if kind in _TABLES_OF_THEIR_OWN
+            else "spectral_terminal"
+            if kind in _SPECTRAL
+            else "terminal"
+        )
         tables = import_module(f"..tables.{room}", __package__)
         show(partial(getattr(tables, kind), result))
     if files:
@@ -75,9 +91,10 @@ def _heeding_warnings(make: Callable[[], Result]) -> Result:
 
 
 def _write(kind: Kind, result: Result, folder: Path) -> list[str]:
-    from .. import outputs
+    from .. import outputs, outputs_spectral
 
-    written: list[str] = getattr(outputs, f"write_{kind}")(result, folder)
+    home = outputs_spectral if kind in _SPECTRAL else outputs
+    written: list[str] = getattr(home, f"write_{kind}")(result, folder)
     return written
 
 
