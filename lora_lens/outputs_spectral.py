@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import plots_spectral as plots
 from .outputs import _save, _write
+from .plots import spectral as plots
 from .results import Amplification, RankGrids, Spectrum
 from .tables import spectral
 from .tables.files import as_csv

@@ -7,7 +7,8 @@ import pytest
 from checkpoints import BertLike, write_lora
 from planted import plant, unit
 
-from lora_lens import amplification, load_adapter, plots_spectral, rank_grids, spectrum
+from lora_lens import amplification, load_adapter, rank_grids, spectrum
+from lora_lens.plots import spectral as plots_spectral
 from lora_lens.results import RankGrids, Spectrum
 
 

@@ -14,10 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .plots import COLOURS
-from .results import Amplification, LayerSpectrum, RankGrid, RankGrids, Spectrum
-from .results.forms import Array
-from .tables.spectral import grids_title, kind_title
+from ..results import Amplification, LayerSpectrum, RankGrid, RankGrids, Spectrum
+from ..results.forms import Array
+from ..tables.spectral import grids_title, kind_title
+from .style import COLOURS
 
 _MOST_LABELS = 8  # tick labels an axis
 _MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
