@@ -1,9 +1,9 @@
-# Both targets make .venv when it is not there, and nothing outside this folder.
+# Every target makes .venv when it is not there, and nothing outside this folder.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: $(VENV)/demo  ## Figure 1 and Table 3 for the adapters that come with the package
 	$(RUN)/lora-lens demo --out lora-lens-demo
@@ -17,6 +17,10 @@ check: $(VENV)/dev  ## linter, formatter, types and layering
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+docs: $(VENV)/docs  ## the pages, in docs/_build/html; warnings are errors, notebooks are executed
+	rm -rf docs/_build
+	$(RUN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs docs/_build/html
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lora-lens needs Python 3.11 or newer; say make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -29,5 +33,9 @@ $(VENV)/dev: pyproject.toml | $(VENV)/bin/python
 	$(RUN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(VENV)/demo $@
 
+$(VENV)/docs: pyproject.toml | $(VENV)/bin/python
+	$(RUN)/python -m pip install --quiet --editable '.[docs]'
+	touch $(VENV)/demo $@
+
 clean:
-	rm -rf $(VENV) lora-lens-demo
+	rm -rf $(VENV) lora-lens-demo docs/_build
