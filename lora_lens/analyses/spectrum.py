@@ -57,7 +57,7 @@ def spectrum(
 
     Of W0 and W0 + ΔW, which are dense: relative norms, the Marchenko-Pastur edge and what exceeds it,
     and **intruder dimensions** (Shuttleworth et al. 2024): the top k left singular vectors of W0 + ΔW
-    whose largest |cosine| with any left singular vector of W0 is below ε. All cosines are computed.
+    whose largest absolute cosine with any left singular vector of W0 is below ε. All cosines are computed.
     Singular vectors are only as well defined as their singular values are apart, so close pairs in
     W0 can turn into each other under a small ΔW and look like intruders at large ε. Any ΔW that is large
     beside W0 makes intruders, whatever it was trained on: beside the counts stand those of random

@@ -29,7 +29,7 @@ class BesideW0:
         w0_above_edge: How many of W0's own singular values exceed it.
         delta_above_w0_edge: How many of ΔW's do.
         tuned_edge, tuned_above_edge: The same edge and count of W0 + ΔW.
-        cosines: Largest |cosine| of each of the leading left singular vectors of W0 + ΔW with any
+        cosines: Largest absolute cosine of each of the leading left singular vectors of W0 + ΔW with any
             of W0's; below ε it is an intruder dimension.
         random_cosines: The same of W0 plus a random ΔW with these singular values, draw by draw.
     """
