@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Base, Device, Dtype, DtypeName, I, J, Json, Module, Out, Rank, Seed
+from .options import Base, Device, Dtype, DtypeName, I, J, Json, Module, One, Out, Rank, Seed
 
 if TYPE_CHECKING:
     from ..results import ComparisonResult
@@ -16,9 +16,7 @@ NAME = "compare"
 
 
 def run(
-    one: Annotated[
-        Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")
-    ],
+    one: One,
     other: Annotated[
         Path,
         typer.Argument(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Base, Device, Dtype, DtypeName, Json, Module, Out
+from .options import Base, Device, Dtype, DtypeName, Json, Module, One, Out
 
 if TYPE_CHECKING:
     from ..results import RankGrids
@@ -26,9 +26,7 @@ class Kind(StrEnum):
 
 
 def run(
-    one: Annotated[
-        Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")
-    ],
+    one: One,
     other: Annotated[
         Path | None,
         typer.Argument(

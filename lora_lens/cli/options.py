@@ -38,6 +38,9 @@ AdapterFolder = Annotated[
         help="Folder of an adapter: adapter_config.json with adapter_model.safetensors or .bin.",
     ),
 ]
+One = Annotated[
+    Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")
+]
 Base = Annotated[
     str | None,
     typer.Option(
@@ -65,6 +68,14 @@ I = Annotated[
 J = Annotated[
     int | None,
     typer.Option("--j", show_default="--rank", help="Leading singular vectors of the second."),
+]
+ConversionConvention = Annotated[
+    Convention,
+    typer.Option(
+        "--convention",
+        help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
+        "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")]
 Device = Annotated[

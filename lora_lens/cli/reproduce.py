@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .training_extra import training_libraries
+from .training_options import Cpu
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -63,7 +64,7 @@ def run(
             "--storage", metavar="URL", show_default="a SQLite file a search", help="Optuna's."
         ),
     ] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
+    cpu: Cpu = False,
 ) -> None:
     """Search, train, evaluate and analyse every task and method of a configuration.
 

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AdapterFolder, Base, Convention, Device, Dtype, DtypeName, Json, Module, Out
+from .options import (
+    AdapterFolder,
+    Base,
+    Convention,
+    ConversionConvention,
+    Device,
+    Dtype,
+    DtypeName,
+    Json,
+    Module,
+    Out,
+    Seed,
+)
 
 if TYPE_CHECKING:
     from ..results import SharedResult
@@ -38,14 +50,7 @@ def run(
         int | None,
         typer.Option("--width", show_default="--rank", help="Columns of the shared layer."),
     ] = None,
-    convention: Annotated[
-        Convention,
-        typer.Option(
-            "--convention",
-            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
-            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
-        ),
-    ] = Convention.stored,
+    convention: ConversionConvention = Convention.stored,
     matrix: Annotated[
         list[FactorName] | None,
         typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),
@@ -53,7 +58,7 @@ def run(
     draws: Annotated[
         int, typer.Option("--draws", min=0, help="Draws of each null; 0 leaves them out.")
     ] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    seed: Seed = 0,
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,

@@ -11,6 +11,7 @@ from .options import (
     AdapterFolder,
     Base,
     Convention,
+    ConversionConvention,
     Device,
     Dtype,
     DtypeName,
@@ -62,14 +63,7 @@ def run(
     side: Annotated[
         Side, typer.Option("--side", help="Compare column spaces (left, the paper) or row spaces.")
     ] = Side.left,
-    convention: Annotated[
-        Convention,
-        typer.Option(
-            "--convention",
-            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
-            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
-        ),
-    ] = Convention.stored,
+    convention: ConversionConvention = Convention.stored,
     matrix: Annotated[
         list[MatrixName] | None,
         typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AdapterFolder, Base, Device, Dtype, DtypeName, Json, Out
+from .options import AdapterFolder, Base, Device, Dtype, DtypeName, Json, Out, Seed
 
 if TYPE_CHECKING:
     from ..results import Spectrum
@@ -48,7 +48,7 @@ def run(
             "--draws", min=0, help="Random ΔW a layer, to count intruder dimensions of; 0: none."
         ),
     ] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    seed: Seed = 0,
     energy: Annotated[
         float, typer.Option("--energy", help="Share of ‖ΔW‖_F² that the suggested ranks keep.")
     ] = 0.95,

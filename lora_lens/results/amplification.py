@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from .forms import Row, frame, html_table, plain
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from .forms import Row, Tidy, html_rows, plain
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class LayerAmplification:
 
 
 @dataclass(frozen=True)
-class Amplification:
+class Amplification(Tidy):
     """Does ΔW strengthen directions that W0 already has, and which W0 does not stress?
 
     Hu et al. 2022, section 7.3, Table 7.
@@ -78,10 +74,6 @@ class Amplification:
         """One row a layer."""
         return [{"module": self.module} | layer.to_dict() for layer in self.layers]
 
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
-
     def to_dict(self) -> Row:
         """For JSON."""
         return {
@@ -93,6 +85,5 @@ class Amplification:
         }
 
     def _repr_html_(self) -> str:
-        rows = self.rows()
         title = f"Amplification of W0's directions by ΔW, {self.module}"
-        return html_table(title, list(rows[0]), [list(row.values()) for row in rows])
+        return html_rows(title, self.rows())

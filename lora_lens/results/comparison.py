@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .baseline import Baseline
-from .forms import Array, Row, frame, html_table, plain
+from .forms import Array, Row, Tidy, html_table, plain
 from .significance import Significance, significance
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class LayerSeries:
 
 
 @dataclass(frozen=True)
-class ComparisonResult(Mapping[str, LayerSeries]):
+class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
     """Do two adapters span alike? Table 3's form; ``result["delta"]`` is ΔW's row."""
 
     one: str
@@ -92,10 +88,6 @@ class ComparisonResult(Mapping[str, LayerSeries]):
             for matrix, series in self.series.items()
             for position, (layer, value) in enumerate(zip(self.layers, series.values, strict=True))
         ]  # fmt: skip
-
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
 
     def to_dict(self) -> Row:
         """For JSON."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .baseline import Baseline
-from .forms import Array, Row, frame, html_table, plain
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from .forms import Array, Row, Tidy, html_table, plain
 
 MATRIX_AND_SIDE = {
     "A": ("A", "right"),
@@ -23,7 +19,7 @@ MATRIX_AND_SIDE = {
 
 
 @dataclass(frozen=True)
-class DynamicsResult:
+class DynamicsResult(Tidy):
     """How one module's adapter came to be what it is.
 
     Grids are (checkpoint, layer); NaN says that the number does not exist there (a zero B has no
@@ -60,6 +56,11 @@ class DynamicsResult:
     baselines: Mapping[str, Baseline]
     notes: tuple[str, ...] = ()
 
+    def label(self, t: int) -> str:
+        """A checkpoint's step, or its name where that is not known."""
+        step = self.steps[t]
+        return self.names[t] if step is None else str(step)
+
     def grids(self) -> dict[str, Array]:
         """Every (checkpoint, layer) grid by its column's name in `to_frame`."""
         return {
@@ -84,10 +85,6 @@ class DynamicsResult:
             for t, (name, step) in enumerate(zip(self.names, self.steps, strict=True))
             for k, layer in enumerate(self.layers)
         ]
-
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
 
     def to_dict(self) -> Row:
         """For JSON: grids as lists, checkpoint by checkpoint, with their means over the layers."""

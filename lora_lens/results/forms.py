@@ -24,11 +24,23 @@ def plain(value: float | Array) -> Any:
     return float(value) if np.isfinite(value) else None
 
 
-def frame(rows: list[Row]) -> DataFrame:
-    """Rows as a pandas DataFrame."""
-    import pandas
+class Tidy:
+    """A result of rows, one observation each."""
 
-    return pandas.DataFrame(rows)
+    def rows(self) -> list[Row]:
+        """One observation a row; names to plain values."""
+        raise NotImplementedError
+
+    def to_frame(self) -> DataFrame:
+        """`rows` as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+
+def html_rows(title: str, rows: list[Row]) -> str:
+    """Rows as a table with its caption."""
+    return html_table(title, list(rows[0]), [list(row.values()) for row in rows])
 
 
 def html_table(title: str, head: list[Any], body: list[list[Any]], *, shaded: bool = False) -> str:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from .forms import Row, frame, html_table
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from .forms import Row, Tidy, html_rows
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class LayerSummary:
 
 
 @dataclass(frozen=True)
-class Inventory:
+class Inventory(Tidy):
     """What is in an adapter: its modules layer by layer, and what was left out, with why."""
 
     adapter: str
@@ -58,10 +54,6 @@ class Inventory:
             for summary in self.modules
         ]
 
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
-
     def to_dict(self) -> Row:
         """For JSON."""
         return {
@@ -78,5 +70,4 @@ class Inventory:
         }
 
     def _repr_html_(self) -> str:
-        rows = self.rows()
-        return html_table(self.adapter, list(rows[0]), [list(row.values()) for row in rows])
+        return html_rows(self.adapter, self.rows())

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 
 import numpy as np
 
-from .forms import Array, Row, frame, html_table, plain
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from .forms import Array, Row, Tidy, html_table, plain
 
 
 @dataclass(frozen=True)
-class RankGrid:
+class RankGrid(Tidy):
     """φ(i, j) of one layer, for 1 ≤ i ≤ r1 and 1 ≤ j ≤ r2, beside unrelated subspaces.
 
     Attributes:
@@ -64,10 +61,6 @@ class RankGrid:
             for j in range(self.shape[1])
         ]  # fmt: skip
 
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
-
     def to_dict(self) -> Row:
         """For JSON."""
         return {
@@ -88,7 +81,7 @@ class RankGrid:
 
 
 @dataclass(frozen=True)
-class RankGrids(Sequence[RankGrid]):
+class RankGrids(Tidy, Sequence[RankGrid]):
     """φ(i, j) grids between two adapters, or between W0 and ΔW of one, layer by layer.
 
     Attributes:
@@ -133,14 +126,7 @@ class RankGrids(Sequence[RankGrid]):
 
     def rows(self) -> list[Row]:
         """One row a cell of every grid."""
-        return [{"module": self.module} | row for row in self._rows()]
-
-    def _rows(self) -> Iterator[Row]:
-        return (row for grid in self.grids for row in grid.rows())
-
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
+        return [{"module": self.module} | row for grid in self.grids for row in grid.rows()]
 
     def to_dict(self) -> Row:
         """For JSON."""

@@ -6,12 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from .forms import Row, frame, html_table
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
+from .forms import Row, Tidy, html_rows
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class SuggestedRank:
 
 
 @dataclass(frozen=True)
-class RankSuggestion:
+class RankSuggestion(Tidy):
     """The smallest rank of every layer that keeps a share of ΔW's energy.
 
     Attributes:
@@ -90,10 +86,6 @@ class RankSuggestion:
         """One row a module path."""
         return [dict(vars(one)) for one in self.layers]
 
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
-
     def to_dict(self) -> Row:
         """For JSON."""
         before, after = self.parameters
@@ -109,9 +101,8 @@ class RankSuggestion:
         }
 
     def _repr_html_(self) -> str:
-        rows = self.rows()
         title = f"Ranks that keep {self.energy:.0%} of ΔW's energy"
-        return html_table(title, list(rows[0]), [list(row.values()) for row in rows])
+        return html_rows(title, self.rows())
 
 
 def _short(alpha: float) -> float:

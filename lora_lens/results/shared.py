@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .forms import Array, Row, frame, html_table, plain
+from .forms import Array, Row, Tidy, html_table, plain
 from .null_test import NullTest
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
     from torch import Tensor
 
 
@@ -136,7 +135,7 @@ class SharedSubspace:
 
 
 @dataclass(frozen=True)
-class SharedResult(Mapping[str, SharedSubspace]):
+class SharedResult(Tidy, Mapping[str, SharedSubspace]):
     """Does one linear layer yield every layer's factor? ``result["A"]`` says it of A.
 
     Attributes:
@@ -169,10 +168,6 @@ class SharedResult(Mapping[str, SharedSubspace]):
         """One row a matrix and layer."""
         labels = {"module": self.module, "convention": self.convention}
         return [labels | row for shared in self.values() for row in shared.rows()]
-
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
 
     def to_dict(self) -> Row:
         """For JSON."""

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .baseline import Baseline
-from .forms import Array, Row, frame, html_table, plain
+from .forms import Array, Row, Tidy, html_table, plain
 from .significance import STATISTICS, Significance, significance
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
-class LayerGrid:
+class LayerGrid(Tidy):
     """φ between the conversion matrices of every two layers, with its baselines.
 
     Attributes:
@@ -85,10 +81,6 @@ class LayerGrid:
             for y, other in enumerate(self.layers)
         ]
 
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
-
     def to_dict(self) -> Row:
         """For JSON."""
         return {
@@ -111,7 +103,7 @@ class LayerGrid:
 
 
 @dataclass(frozen=True)
-class SimilarityResult(Mapping[str, LayerGrid]):
+class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     """Are the conversion matrices alike across layers? ``result["A"]`` is A's grid.
 
     Attributes:
@@ -155,10 +147,6 @@ class SimilarityResult(Mapping[str, LayerGrid]):
     def rows(self) -> list[Row]:
         """One row a cell of every grid."""
         return [row for grid in self.grids.values() for row in grid.rows()]
-
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
 
     def to_dict(self) -> Row:
         """For JSON."""

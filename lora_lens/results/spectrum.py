@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import RankError
-from .forms import Row, frame, html_table
+from .forms import Row, Tidy, html_rows
 from .rank_suggestion import RankSuggestion
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 _LISTS = ("singular_values", "cosines", "random_cosines")
 
@@ -100,7 +96,7 @@ class LayerSpectrum:
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class Spectrum(Tidy):
     """Spectra, ranks and norms of an adapter, layer by layer, with what they do to W0.
 
     Attributes:
@@ -160,10 +156,6 @@ class Spectrum:
         """One row a module and layer, without singular values and cosines."""
         return [layer.row() for layer in self.layers]
 
-    def to_frame(self) -> DataFrame:
-        """`rows` as a pandas DataFrame."""
-        return frame(self.rows())
-
     def to_dict(self) -> Row:
         """For JSON."""
         return {
@@ -176,9 +168,8 @@ class Spectrum:
         }
 
     def _repr_html_(self) -> str:
-        rows = self.rows()
         title = f"Spectra of ΔW, {self.adapter}"
-        return html_table(title, list(rows[0]), [list(row.values()) for row in rows])
+        return html_rows(title, self.rows())
 
 
 def _below(cosines: Sequence[float], epsilon: float) -> int:
