@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,119 +12,125 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from . import plots
-from .results import (
-    ComparisonResult,
-    DynamicsResult,
-    Inventory,
-    MatrixResult,
-    SharedResult,
-    SimilarityResult,
-    TaskScores,
+from .results import MatrixResult, RankGrids, Spectrum, TaskScores
+from .tables import (
+    Kind,
+    amplification,
+    comparison,
+    dynamics,
+    inventory,
+    matrix,
+    rank_grids,
+    shared,
+    similarity,
+    spectrum,
 )
-from .tables import dynamics, layout, matrix
-from .tables import shared as shared_tables
 from .tables.files import as_csv, as_json, as_latex, as_markdown
 from .tables.layout import Table
 
 
-def write_similarity(result: SimilarityResult, folder: Path, prefix: str = "") -> list[str]:
-    """Write ``PREFIXsimilarity-MODULE.*``; the names of the files."""
-    summary = layout.similarity_summary(result)
-    what = f"{layout.similarity_title(result)}; {result.adapter} on {result.base}"
-    tables = [
-        summary._replace(title=f"{what}. {summary.title}"),
-        *map(layout.grid_table, result.values()),
-        layout.condition_table(result),
-    ]
-    return _write(
-        f"{prefix}similarity-{result.module}",
-        result,
-        tables,
-        plots.similarity_figure(result),
-        folder,
-    )
+def _rows(result: Any) -> str:
+    return as_csv(result.rows())
 
 
-def write_comparison(result: ComparisonResult, folder: Path, prefix: str = "") -> list[str]:
-    """Write ``PREFIXcompare-MODULE.*``; the names of the files."""
-    tables = [layout.comparison_table(result), layout.comparison_tests(result)]
-    return _write(
-        f"{prefix}compare-{result.module}", result, tables, plots.comparison_figure(result), folder
-    )
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
 
 
-def write_dynamics(result: DynamicsResult, folder: Path, prefix: str = "") -> list[str]:
-    """Write ``PREFIXdynamics-MODULE.*``; the names of the files."""
-    tables = [
-        dynamics.similarity_table(result, "end"),
-        dynamics.similarity_table(result, "start"),
-        dynamics.size_table(result),
-        dynamics.layer_table(result),
-    ]
-    figure = plots.dynamics_figure(result)
-    return _write(f"{prefix}dynamics-{result.module}", result, tables, figure, folder)
+@dataclass(frozen=True)
+class _Files:
+    """What is written of a kind of result.
+
+    Attributes:
+        stem: Name of the files, but for their endings.
+        tables: In Markdown and LaTeX.
+        figure: As PNG and SVG.
+        csv: Text of the CSV.
+        more_figures: Further figures, by what follows the stem.
+        more_texts: Further texts, by what follows the stem.
+    """
+
+    stem: Callable[[Any], str]
+    tables: Callable[[Any], list[Table]]
+    figure: Callable[[Any], Figure]
+    csv: Callable[[Any], str] = _rows
+    more_figures: Callable[[Any], Mapping[str, Figure]] = _nothing
+    more_texts: Callable[[Any], Mapping[str, str]] = _nothing
 
 
-def write_matrix(result: MatrixResult, folder: Path, prefix: str = "") -> list[str]:
-    """Write ``PREFIXmatrix-MODULE.*``; the names of the files. The CSV has a row a pair of adapters."""
-    tables = [matrix.pair_table(result), matrix.cluster_table(result)]
-    if len(result) <= matrix.MOST_IN_GRID:
-        tables.insert(0, matrix.grid_table(result))
-    else:
-        tables[0] = tables[0]._replace(title=f"{matrix.matrix_title(result)}. {tables[0].title}")
-    figure = plots.matrix_figure(result)
+def _of_module(stem: str) -> Callable[[Any], str]:
+    return lambda result: f"{stem}-{result.module}"
+
+
+def _grid_stem(result: RankGrids) -> str:
+    w0 = "w0-" if result.between == "w0-delta" else ""
+    return f"grid-{w0}{result.module}"
+
+
+def _pairs(result: MatrixResult) -> str:
     # Millions of pairs as Python rows would not fit where the arrays do.
-    csv = result.to_frame().to_csv(index=False, lineterminator="\n")
-    return _write(f"{prefix}matrix-{result.module}", result, tables, figure, folder, csv=csv)
+    return result.to_frame().to_csv(index=False, lineterminator="\n")
 
 
-def write_inventory(result: Inventory, folder: Path, prefix: str = "") -> list[str]:
-    """Write ``PREFIXinspect.*``; the names of the files."""
-    tables = [layout.inventory_table(result)]
-    if result.left_out:
-        tables.append(layout.left_out_table(result))
-    return _write(f"{prefix}inspect", result, tables, plots.inventory_figure(result), folder)
+def _intruder_figures(result: Spectrum) -> dict[str, Figure]:
+    return {"-intruders": plots.intruder_figure(result)} if result.base else {}
 
 
-def write_shared(result: SharedResult, folder: Path, prefix: str = "") -> list[str]:
-    """Write ``PREFIXshared-MODULE.*``; the names of the files."""
-    summary = shared_tables.shared_summary(result)
-    what = f"{shared_tables.shared_title(result)}; {result.adapter} on {result.base}"
-    tables = [
-        summary._replace(title=f"{what}. {summary.title}"),
-        *map(shared_tables.shared_by_layer, result.values()),
-    ]
-    figure = plots.shared_figure(result)
-    return _write(f"{prefix}shared-{result.module}", result, tables, figure, folder)
+def _spectrum_texts(result: Spectrum) -> dict[str, str]:
+    texts = {"-rank-pattern.txt": result.suggestion.snippet()}
+    return texts | ({"-intruders.csv": as_csv(result.intruders())} if result.base else {})
 
 
-def write_scores(tasks: Sequence[TaskScores], folder: Path) -> list[str]:
-    """Write ``scores.png`` and ``.svg``; the names of the files."""
-    return _save("scores", plots.scores_figure(tasks), folder)
+_KINDS: Mapping[Kind, _Files] = {
+    "amplification": _Files(
+        _of_module("amplification"), amplification.tables, plots.amplification_figure
+    ),
+    "comparison": _Files(_of_module("compare"), comparison.tables, plots.comparison_figure),
+    "dynamics": _Files(_of_module("dynamics"), dynamics.tables, plots.dynamics_figure),
+    "inventory": _Files(lambda _: "inspect", inventory.tables, plots.inventory_figure),
+    "matrix": _Files(_of_module("matrix"), matrix.tables, plots.matrix_figure, csv=_pairs),
+    "rank_grids": _Files(_grid_stem, rank_grids.tables, plots.rank_grids_figure),
+    "shared": _Files(_of_module("shared"), shared.tables, plots.shared_figure),
+    "similarity": _Files(_of_module("similarity"), similarity.tables, plots.similarity_figure),
+    "spectrum": _Files(
+        lambda _: "spectrum",
+        spectrum.tables,
+        plots.spectrum_figure,
+        more_figures=_intruder_figures,
+        more_texts=_spectrum_texts,
+    ),
+}
 
 
-def _write(
-    stem: str,
-    result: Any,
-    tables: Sequence[Table],
-    figure: Figure,
-    folder: Path,
-    *,
-    csv: str | None = None,
-) -> list[str]:
-    stem = re.sub(r"[^\w.-]", "_", stem)
+def write(kind: Kind, result: Any, folder: Path, prefix: str = "") -> list[str]:
+    """Write a result in every form, as ``PREFIXSTEM.*``; the names of the files."""
+    files = _KINDS[kind]
+    stem = re.sub(r"[^\w.-]", "_", prefix + files.stem(result))
+    tables = files.tables(result)
     texts = {
-        ".csv": as_csv(result.rows()) if csv is None else csv,
+        ".csv": files.csv(result),
         ".json": as_json(result.to_dict()),
         ".md": as_markdown(tables),
         ".tex": as_latex(tables),
     }
-    for ending, text in texts.items():
-        (folder / (stem + ending)).write_text(text, encoding="utf-8")
-    return [*(stem + ending for ending in texts), *_save(stem, figure, folder)]
+    written = _write_texts(stem, texts, folder)
+    for suffix, figure in {"": files.figure(result), **files.more_figures(result)}.items():
+        written += _write_figure(stem + suffix, figure, folder)
+    return written + _write_texts(stem, files.more_texts(result), folder)
 
 
-def _save(stem: str, figure: Figure, folder: Path) -> list[str]:
+def write_scores(tasks: Sequence[TaskScores], folder: Path) -> list[str]:
+    """Write ``scores.png`` and ``.svg``; the names of the files."""
+    return _write_figure("scores", plots.scores_figure(tasks), folder)
+
+
+def _write_texts(stem: str, texts: Mapping[str, str], folder: Path) -> list[str]:
+    for suffix, text in texts.items():
+        (folder / (stem + suffix)).write_text(text, encoding="utf-8")
+    return [stem + suffix for suffix in texts]
+
+
+def _write_figure(stem: str, figure: Figure, folder: Path) -> list[str]:
     for ending in (".png", ".svg"):
         # A fixed salt and no date make the same result the same file.
         with rc_context({"svg.hashsalt": stem}):

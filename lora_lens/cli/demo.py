@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Base, Convention, Device
-from .printing import progress, show
+from .printing import progress, show, show_text
 
 if TYPE_CHECKING:
     from ..adapter import Adapter
@@ -37,10 +36,9 @@ def run(
     from ..analyses.inventory import inspect
     from ..demo import demo_adapter
     from ..loaders import load_adapter
-    from ..outputs import write_comparison, write_inventory, write_similarity
-    from ..sentences import comparison_sentence, similarity_sentence
+    from ..outputs import write
     from ..staging import staged
-    from ..tables import terminal
+    from ..tables.sentences import comparison_sentence, similarity_sentence
 
     seen: list[str] = []
     with staged(out) as folder:
@@ -49,20 +47,20 @@ def run(
         )
         for adapter in (lora, condlora):
             inventory = inspect(adapter)
-            show(partial(terminal.inventory, inventory))
-            write_inventory(inventory, folder, f"{adapter.method}-")
+            show("inventory", inventory)
+            write("inventory", inventory, folder, f"{adapter.method}-")
         for adapter, convention, module in _similarities(lora, condlora):
             similarity = _similarity(adapter, module, convention, device)
-            show(partial(terminal.similarity, similarity))
-            write_similarity(similarity, folder, f"{adapter.method}-{convention}-")
+            show("similarity", similarity)
+            write("similarity", similarity, folder, f"{adapter.method}-{convention}-")
             seen.append(similarity_sentence(similarity))
         for module in _MODULES:
             comparison = compare(lora, condlora, module, 8, device=device)
-            show(partial(terminal.comparison, comparison))
-            write_comparison(comparison, folder)
+            show("comparison", comparison)
+            write("comparison", comparison, folder)
             seen.append(comparison_sentence(comparison))
         (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
-    show(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
+    show_text(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
     typer.echo(f"figures and tables are in {out}", err=True)
 
 

@@ -9,43 +9,27 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from ..results import (
-        Amplification,
-        ComparisonResult,
-        DynamicsResult,
-        Inventory,
-        MatrixResult,
-        RankGrids,
-        SharedResult,
-        SimilarityResult,
-        Spectrum,
-    )
+    from ..tables import Kind
 
-    Result = (
-        Amplification
-        | ComparisonResult
-        | DynamicsResult
-        | Inventory
-        | MatrixResult
-        | RankGrids
-        | SharedResult
-        | SimilarityResult
-        | Spectrum
-    )
 
-Kind = Literal[
-    "amplification", "comparison", "dynamics", "inventory", "matrix", "rank_grids", "shared",
-    "similarity", "spectrum",
-]  # fmt: skip
-_TABLES_OF_THEIR_OWN = ("dynamics", "matrix")  # others are in tables.terminal
-_SPECTRAL = ("rank_grids", "amplification", "spectrum")  # have tables and files of their own
+class Result(Protocol):
+    """What every result has."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know beside the numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+
+
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
 
 
@@ -59,7 +43,11 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
     with ExitStack() as stack:
         folder = stack.enter_context(staged(out)) if out else None
         result = _heeding_warnings(make)
-        files = _write(kind, result, folder) if folder else []
+        files: list[str] = []
+        if folder:
+            from ..outputs import write
+
+            files = write(kind, result, folder)
     if as_json:
         import json
 
@@ -67,15 +55,7 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
         for note in result.notes:
             typer.echo(f"note: {note}", err=True)
     else:
-        room = (
-            kind
-            if kind in _TABLES_OF_THEIR_OWN
-            else "spectral_terminal"
-            if kind in _SPECTRAL
-            else "terminal"
-        )
-        tables = import_module(f"..tables.{room}", __package__)
-        show(partial(getattr(tables, kind), result))
+        show(kind, result)
     if files:
         typer.echo(f"wrote {', '.join(files)} to {out}", err=True)
 
@@ -90,15 +70,13 @@ def _heeding_warnings(make: Callable[[], Result]) -> Result:
     return result
 
 
-def _write(kind: Kind, result: Result, folder: Path) -> list[str]:
-    from .. import outputs, outputs_spectral
-
-    home = outputs_spectral if kind in _SPECTRAL else outputs
-    written: list[str] = getattr(home, f"write_{kind}")(result, folder)
-    return written
+def show(kind: Kind, result: Result) -> None:
+    """Print a result's tables on standard output."""
+    tables = import_module(f"..tables.{kind}", __package__)
+    show_text(partial(tables.terminal, result))
 
 
-def show(render: Callable[[Console], RenderableType]) -> None:
+def show_text(render: Callable[[Console], RenderableType]) -> None:
     """Print a rich renderable on standard output."""
     from rich.console import Console
 

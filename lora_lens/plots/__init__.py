@@ -4,24 +4,34 @@ Functions that take ``ax`` draw on it (the current one by default), return it, a
 Figures are made without pyplot, so that no global state is touched.
 """
 
+from .amplification import amplification_figure, amplification_plot, factor_plot
 from .comparison import comparison_figure, layer_plot
 from .dynamics import dynamics_figure, layer_heatmap, rank_plot, size_plot, trajectory
 from .inventory import inventory_figure
 from .matrix import adapter_heatmap, dendrogram, matrix_figure
+from .rank_grids import ij_heatmap, rank_grids_figure
 from .scores import scores_figure, scores_plot
 from .shared import shared_eigenvalue_plot, shared_figure, shared_layer_plot, shared_width_plot
 from .similarity import heatmap, similarity_figure
+from .spectrum import intruder_figure, intruder_heatmap, spectrum_figure
 
 __all__ = [
     "adapter_heatmap",
+    "amplification_figure",
+    "amplification_plot",
     "comparison_figure",
     "dendrogram",
     "dynamics_figure",
+    "factor_plot",
     "heatmap",
+    "ij_heatmap",
+    "intruder_figure",
+    "intruder_heatmap",
     "inventory_figure",
     "layer_heatmap",
     "layer_plot",
     "matrix_figure",
+    "rank_grids_figure",
     "rank_plot",
     "scores_figure",
     "scores_plot",
@@ -31,5 +41,6 @@ __all__ = [
     "shared_width_plot",
     "similarity_figure",
     "size_plot",
+    "spectrum_figure",
     "trajectory",
 ]

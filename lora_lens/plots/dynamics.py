@@ -8,12 +8,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from ..results import DynamicsResult
 from ..results.dynamics import over_layers
 from ..results.forms import Array
+from .style import COLOURS
 
 _STYLES: Mapping[str, tuple[str, str, int, str]] = {
     "A": ("$A$ (right)", "-", 0, "o"),
@@ -86,7 +86,7 @@ def layer_heatmap(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     """φ of ΔW (left) to the end point, a row a layer, a column a checkpoint; grey where there is none."""
     ax = plt.gca() if ax is None else ax
     grid = result.to_end["delta_left"].T
-    mesh = ax.pcolormesh(np.ma.masked_invalid(grid), vmin=0, vmax=1, cmap=_colours())
+    mesh = ax.pcolormesh(np.ma.masked_invalid(grid), vmin=0, vmax=1, cmap=COLOURS)
     ax.set_facecolor("0.85")
     ax.invert_yaxis()
     ax.set_yticks(
@@ -94,7 +94,7 @@ def layer_heatmap(result: DynamicsResult, ax: Axes | None = None) -> Axes:
         [str(result.layers[k]) for k in _thinned(len(result.layers))],
     )
     shown = _thinned(len(result.names), 8)
-    ax.set_xticks([t + 0.5 for t in shown], [_tick(result, t) for t in shown])
+    ax.set_xticks([t + 0.5 for t in shown], [result.label(t) for t in shown])
     ax.tick_params(length=0)
     ax.set_xlabel("step")
     ax.set_ylabel("layer")
@@ -171,7 +171,7 @@ def _lines(
                 lw=0,
             )
     ticks = _apart(positions)
-    ax.set_xticks([positions[t] for t in ticks], [_tick(result, t) for t in ticks])
+    ax.set_xticks([positions[t] for t in ticks], [result.label(t) for t in ticks])
     margin = 0.03 * (positions[-1] - positions[0]) or 0.5
     ax.set_xlim(positions[0] - margin, positions[-1] + margin)
     ax.set_xlabel("step")
@@ -197,16 +197,7 @@ def _apart(positions: list[float]) -> list[int]:
     return kept[::-1]
 
 
-def _tick(result: DynamicsResult, t: int) -> str:
-    step = result.steps[t]
-    return result.names[t] if step is None else str(step)
-
-
 def _thinned(count: int, most: int = _MOST_NUMBERED) -> list[int]:
     """Evenly spread positions, at most `most`, the last one among them."""
     apart = -(-count // most)
     return sorted(range(count - 1, -1, -apart))
-
-
-def _colours() -> Colormap:
-    return plt.get_cmap("mako_r")

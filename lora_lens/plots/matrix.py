@@ -10,9 +10,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..results import MatrixResult
-from .style import COLOURS, FACTORS
+from .style import COLOURS, FACTORS, MOST_ANNOTATED, cell
 
-_MOST_ANNOTATED = 16  # adapters; above it the numbers in the cells would not be read
 _MOST_LABELLED = 120  # adapters; above it not even the names would
 _ALONE = "0.6"
 
@@ -62,12 +61,12 @@ def adapter_heatmap(result: MatrixResult, ax: Axes | None = None) -> Axes:
     top = float(min(1.0, max(0.1, np.ceil(10 * shown.max() - 1e-9) / 10)))
     ax.set_facecolor("0.88")
     image = ax.imshow(shown, vmin=0, vmax=top, cmap=COLOURS, interpolation="nearest", aspect="auto")
-    if n <= _MOST_ANNOTATED:
+    if n <= MOST_ANNOTATED:
         for row in range(n):
             for column in range(n):
                 dark = row != column and values[row, column] > 0.5 * top
                 ax.text(
-                    column, row, _label(float(values[row, column])), ha="center", va="center",
+                    column, row, cell(float(values[row, column])), ha="center", va="center",
                     fontsize=9 if n <= 8 else 7, color="white" if dark else "black",
                 )  # fmt: skip
     ax.yaxis.tick_right()
@@ -131,7 +130,3 @@ def cluster_colours(result: MatrixResult) -> dict[int, str]:
     palette = sns.color_palette("colorblind").as_hex()
     several = [number for number, members in result.members().items() if len(members) > 1]
     return {number: palette[k % len(palette)] for k, number in enumerate(several)}
-
-
-def _label(value: float) -> str:
-    return "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0")

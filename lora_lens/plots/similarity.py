@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from ..results import LayerGrid, SimilarityResult
-from .style import COLOURS
+from .style import COLOURS, MOST_ANNOTATED, cell, scale
 
 _NAMES = {
     "A": "$W_0^{-1}A^\\top$",
@@ -28,7 +24,6 @@ _BASELINES = {
     "initialisation": "Initialisation baseline",
 }
 _SHOWN = ("gaussian", "propagated")  # in Figure 1: the closed form, and the right null
-_MOST_ANNOTATED = 16  # layers; above it the numbers in the cells would not be read
 
 
 def heatmap(
@@ -52,14 +47,14 @@ def heatmap(
     ax = plt.gca() if ax is None else ax
     layers = len(grid.layers)
     values = grid.values if baseline is None else grid.baselines[baseline].grid(layers)
-    shown = layers <= _MOST_ANNOTATED if annotate is None else annotate
+    shown = layers <= MOST_ANNOTATED if annotate is None else annotate
     sns.heatmap(
         values,
         ax=ax,
         vmin=0,
         vmax=1,
         cmap=COLOURS,
-        annot=_labels(values) if shown else False,
+        annot=np.vectorize(cell)(values) if shown else False,
         fmt="",
         annot_kws={"fontsize": 9 if layers <= 8 else 6.5},
         square=True,
@@ -83,13 +78,6 @@ def _conversion(grid: LayerGrid) -> str:
     return f"{_CONSISTENT_A if consistent_a else _NAMES[grid.matrix]}, {grid.module}"
 
 
-def _labels(values: Any) -> Any:
-    """Two decimals without the leading zero, as the paper's cells are narrow; 1 is 1."""
-    return np.vectorize(lambda value: "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0"))(
-        values
-    )
-
-
 def similarity_figure(result: SimilarityResult) -> Figure:
     """Figure 1 with its nulls: a row a matrix; conversions, then the baselines, on one colour scale."""
     names = [name for name in _SHOWN if name in next(iter(result.values())).baselines]
@@ -101,9 +89,7 @@ def similarity_figure(result: SimilarityResult) -> Figure:
         for ax, baseline in zip(row, [None, *names], strict=True):
             heatmap(grid, ax, baseline=baseline)
             ax.label_outer()
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), plt.get_cmap(COLOURS)), ax=axes, shrink=0.6, pad=0.02
-    )
+    bar = figure.colorbar(scale(), ax=axes, shrink=0.6, pad=0.02)
     bar.set_label("φ", rotation=0)
     bar.outline.set_visible(False)
     figure.suptitle(

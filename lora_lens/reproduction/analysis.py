@@ -12,7 +12,7 @@ from ..analyses.layer_similarity import conversion_similarity
 from ..errors import AdapterError
 from ..loaders import load_adapter
 from ..loaders.locate import read_json
-from ..outputs import write_comparison, write_similarity
+from ..outputs import write
 from ..results import ComparisonResult, SimilarityResult
 from ..staging import staged
 from ..tables.files import as_json
@@ -58,9 +58,9 @@ def write_figures(folders: Mapping[str, Path], base: str, wanted: Analysis, out:
     adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
     with staged(out) as folder:
         for module in wanted.modules:
-            write_similarity(similarity(adapters["lora"], module, wanted), folder, "figure1-")
+            write("similarity", similarity(adapters["lora"], module, wanted), folder, "figure1-")
             if "condlora" in adapters:
-                write_comparison(comparison(adapters, module), folder, "table3-")
+                write("comparison", comparison(adapters, module), folder, "table3-")
 
 
 def read_analysis(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An adapter over its training, as tables: a row a checkpoint."""
+"""An adapter over its training as text: a row a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,33 @@ from rich.text import Text
 
 from ..results import DynamicsResult
 from ..results.dynamics import over_layers
-from . import terminal
-from .layout import Table, compact, number
+from .console import notes, table
+from .layout import Table, beside, counted, number, significant
 
 _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right": "ΔW right"}
+
+
+def tables(result: DynamicsResult) -> list[Table]:
+    """The means over the layers, and φ to the end point layer by layer."""
+    return [*_means(result), layer_table(result)]
+
+
+def terminal(result: DynamicsResult, _: Console) -> RenderableType:
+    """The tables of means, and the notes."""
+    return Group(
+        Text(f"{result.method} run {result.run}", style="dim"),
+        *map(table, _means(result)),
+        Text(""),
+        *notes(result.notes),
+    )
+
+
+def _means(result: DynamicsResult) -> list[Table]:
+    return [
+        similarity_table(result, "end"),
+        similarity_table(result, "start"),
+        size_table(result),
+    ]
 
 
 def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Table:
@@ -20,13 +43,10 @@ def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Tab
     grids = result.to_end if to == "end" else result.to_start
     means = [over_layers(grid) for grid in grids.values()]
     rows = [
-        [_step(result, t), *(number(float(mean[t])) for mean in means)]
+        [result.label(t), *(number(float(mean[t])) for mean in means)]
         for t in range(len(result.names))
     ]
-    chance = [
-        f"{number(float(b.mean))} ± {number(b.mean_sd)}"
-        for b in (result.baselines[space] for space in grids)
-    ]
+    chance = [beside(float(b.mean), b.mean_sd) for b in map(result.baselines.__getitem__, grids)]
     where = f"the end point ({result.end})" if to == "end" else f"the start ({result.start})"
     title = f"φ to {where}: {result.module}, i = j = {result.rank}, mean of {_layers(result)}"
     heads = [_SPACES[space] for space in grids]
@@ -35,13 +55,14 @@ def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Tab
 
 def size_table(result: DynamicsResult) -> Table:
     """Norms and ranks, means over the layers."""
-    means = [over_layers(grid) for grid in (*result.norms.values(), *result.ranks.values())]
-    norms = len(result.norms)
+    norms, ranks = (
+        [over_layers(grid) for grid in grids.values()] for grids in (result.norms, result.ranks)
+    )
     rows = [
         [
-            _step(result, t),
-            *(compact(float(mean[t])) for mean in means[:norms]),
-            *(number(float(mean[t]), 2) for mean in means[norms:]),
+            result.label(t),
+            *(significant(float(mean[t]), zeros=False) for mean in norms),
+            *(number(float(mean[t]), 2) for mean in ranks),
         ]
         for t in range(len(result.names))
     ]
@@ -51,31 +72,13 @@ def size_table(result: DynamicsResult) -> Table:
 
 def layer_table(result: DynamicsResult) -> Table:
     """φ of ΔW's left side to the end point, a column a layer."""
-    grid = result.to_end["delta_left"]
     rows = [
-        [_step(result, t), *(number(float(value)) for value in row)] for t, row in enumerate(grid)
+        [result.label(t), *(number(float(value)) for value in row)]
+        for t, row in enumerate(result.to_end["delta_left"])
     ]
     title = f"φ of ΔW (left) to the end point by layer, i = j = {result.rank}"
     return Table(title, ["step", *map(str, result.layers)], rows)
 
 
-def dynamics(result: DynamicsResult, _: Console) -> RenderableType:
-    """The tables of means, and the notes."""
-    return Group(
-        Text(f"{result.method} run {result.run}", style="dim"),
-        terminal.table(similarity_table(result, "end")),
-        terminal.table(similarity_table(result, "start")),
-        terminal.table(size_table(result)),
-        Text(""),
-        *terminal.notes(result.notes),
-    )
-
-
-def _step(result: DynamicsResult, t: int) -> str:
-    step = result.steps[t]
-    return result.names[t] if step is None else str(step)
-
-
 def _layers(result: DynamicsResult) -> str:
-    count = len(result.layers)
-    return f"{count} layer{'' if count == 1 else 's'}"
+    return counted(len(result.layers), "layer")

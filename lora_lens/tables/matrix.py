@@ -1,4 +1,4 @@
-"""Many adapters pair by pair, as tables: a grid where they are few, the closest pairs, the clusters."""
+"""Many adapters pair by pair as text: a grid where they are few, the closest pairs, the clusters."""
 
 from __future__ import annotations
 
@@ -7,23 +7,51 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..results import MatrixResult
-from . import terminal
-from .layout import LABELS, Table, number
+from .console import notes, table
+from .layout import LABELS, NONE, Table, beside, counted, number
 
-MOST_IN_GRID = 12
+_MOST_IN_GRID = 12
 _CLOSEST = 10
 _MEMBERS = 6
 
 
-def matrix_title(result: MatrixResult) -> str:
+def tables(result: MatrixResult) -> list[Table]:
+    """The grid of few adapters, the closest pairs, and the clusters."""
+    if len(result) <= _MOST_IN_GRID:
+        return [grid_table(result), pair_table(result), cluster_table(result)]
+    return [pair_table(result).under(title(result)), cluster_table(result)]
+
+
+def terminal(result: MatrixResult, _: Console) -> RenderableType:
+    """The grid of few adapters; of any number the closest pairs and the clusters."""
+    parts: list[RenderableType] = []
+    if len(result) <= _MOST_IN_GRID:
+        parts.append(table(grid_table(result)))
+    else:
+        values = result.values[result.pairs()]
+        low, middle, high = np.quantile(values, (0, 0.5, 1))
+        parts += [
+            Text(title(result), style="bold"),
+            Text(f"lowest φ {low:.3f}, median {middle:.3f}, highest {high:.3f}"),
+        ]
+    return Group(
+        *parts,
+        table(pair_table(result)),
+        *([table(cluster_table(result), wide=True)] if len(result) > 2 else []),
+        Text(""),
+        Text(legend(result), style="dim"),
+        *notes(result.notes),
+    )
+
+
+def title(result: MatrixResult) -> str:
     """What was compared, in one line."""
     lowest, highest = int(result.ranks.min()), int(result.ranks.max())
     own = f"each at its own rank, {lowest} to {highest}"
     dimensions = f"i = j = {lowest}" if lowest == highest else own
-    layers = len(result.layers)
     return (
         f"φ of {LABELS[result.matrix]} ({result.side} side) between {len(result)} adapters: "
-        f"{result.module}, {dimensions}, mean of {layers} layer{'' if layers == 1 else 's'}"
+        f"{result.module}, {dimensions}, mean of {counted(len(result.layers), 'layer')}"
     )
 
 
@@ -33,7 +61,7 @@ def grid_table(result: MatrixResult) -> Table:
         [f"{k + 1} {name}", *(number(float(value)) for value in row)]
         for k, (name, row) in enumerate(zip(result.names, result.values, strict=True))
     ]
-    return Table(matrix_title(result), ["adapter", *(str(k + 1) for k in range(len(result)))], rows)
+    return Table(title(result), ["adapter", *(str(k + 1) for k in range(len(result)))], rows)
 
 
 def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
@@ -45,62 +73,40 @@ def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
             result.dimension(one),
             result.dimension(other),
             number(float(result.values[one, other])),
-            f"{number(float(result.gaussian_mean[one, other]), 4)} ± "
-            f"{number(float(result.gaussian_sd[one, other]), 4)}",
-            _z(float(result.z[one, other])),
+            beside(
+                float(result.gaussian_mean[one, other]), float(result.gaussian_sd[one, other]), 4
+            ),
+            number(float(result.z[one, other]), 1, plus=True),
         ]
         for one, other in result.closest(count)
     ]
     pairs = len(result) * (len(result) - 1) // 2
-    title = (
+    what = (
         ("The one pair" if pairs == 1 else f"All {pairs} pairs, closest first")
         if pairs <= count
         else f"The {count} closest of {pairs:,} pairs"
     )
-    return Table(title, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z"], rows)
+    return Table(what, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z"], rows)
 
 
 def cluster_table(result: MatrixResult) -> Table:
     """The clusters, their members and the mean φ inside each, and between all."""
     rows = [
-        [str(number_), str(len(members)), number(result.within(number_)), _members(result, members)]
-        for number_, members in result.members().items()
+        [str(cluster), str(len(members)), number(result.within(cluster)), _members(result, members)]
+        for cluster, members in result.members().items()
         if len(members) > 1
     ]
     alone = [members[0] for members in result.members().values() if len(members) == 1]
     if alone:
-        rows.append(["alone", str(len(alone)), "–", _members(result, alone)])
-    found = len(result.members())
-    title = (
-        f"{found} cluster{'' if found == 1 else 's'} by average linkage of 1 − φ: mean φ "
+        rows.append(["alone", str(len(alone)), NONE, _members(result, alone)])
+    what = (
+        f"{counted(len(result.members()), 'cluster')} by average linkage of 1 − φ: mean φ "
         f"{number(result.within())} within, {number(result.between())} between"
     )
-    return Table(title, ["cluster", "adapters", "mean φ", "members"], rows)
+    return Table(what, ["cluster", "adapters", "mean φ", "members"], rows)
 
 
-def matrix(result: MatrixResult, _: Console) -> RenderableType:
-    """The grid of few adapters; of any number the closest pairs and the clusters."""
-    parts: list[RenderableType] = []
-    if len(result) <= MOST_IN_GRID:
-        parts.append(terminal.table(grid_table(result)))
-    else:
-        values = result.values[result.pairs()]
-        low, middle, high = np.quantile(values, (0, 0.5, 1))
-        parts += [
-            Text(matrix_title(result), style="bold"),
-            Text(f"lowest φ {low:.3f}, median {middle:.3f}, highest {high:.3f}"),
-        ]
-    return Group(
-        *parts,
-        terminal.table(pair_table(result)),
-        *([terminal.table(cluster_table(result), wide=True)] if len(result) > 2 else []),
-        Text(""),
-        Text(explanation(result), style="dim"),
-        *terminal.notes(result.notes),
-    )
-
-
-def explanation(result: MatrixResult) -> str:
+def legend(result: MatrixResult) -> str:
     """How to read the numbers, and what they do not show."""
     nulls = (
         "gaussian: unrelated subspaces, mean and deviation of the mean over the layers; z: φ in those "
@@ -117,10 +123,6 @@ def explanation(result: MatrixResult) -> str:
         f"{nulls} {cut}; clusters are made from these very φ, so that φ is higher within them than "
         f"between is no evidence."
     )
-
-
-def _z(value: float) -> str:
-    return "–" if not np.isfinite(value) else f"{value:+.1f}"
 
 
 def _members(result: MatrixResult, members: list[int]) -> str:

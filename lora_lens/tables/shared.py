@@ -1,18 +1,41 @@
-"""What one shared layer captures, as plain tables of text."""
+"""What one shared layer captures, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
 from ..results import NullTest, SharedNull, SharedResult, SharedSubspace
-from .layout import LABELS, Table, number
+from .console import notes, table
+from .layout import LABELS, Table, beside, number
+from .sentences import shared_sentence
 
 _SHOWN = ("captured", "left out")
 
 
-def shared_title(result: SharedResult) -> str:
+def tables(result: SharedResult) -> list[Table]:
+    """The summary, and the layers of each matrix."""
+    what = f"{title(result)}; {result.adapter} on {result.base}"
+    return [summary(result).under(what), *map(layer_table, result.values())]
+
+
+def terminal(result: SharedResult, _: Console) -> RenderableType:
+    """The sentence, the means beside the nulls, and the layers."""
+    return Group(
+        Text(title(result), style="bold"),
+        Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"\n{shared_sentence(result)}"),
+        table(summary(result)),
+        *(table(layer_table(shared)) for shared in result.values()),
+        *(Text(line, style="dim") for line in ["", *legend(result)]),
+        *notes(result.notes),
+    )
+
+
+def title(result: SharedResult) -> str:
     """What is shared, in one line."""
     return (
         f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
@@ -20,15 +43,18 @@ def shared_title(result: SharedResult) -> str:
     )
 
 
-def shared_summary(result: SharedResult) -> Table:
+def summary(result: SharedResult) -> Table:
     """Mean shares over the layers beside each null, a row a matrix, share and null."""
     head = ["matrix", "share", "mean", "null", "mean ± sd", "z", "p", "excess"]
     rows = [
-        [LABELS[matrix], what, number(value), name, *_against(test)]
+        [
+            LABELS[matrix], what, number(value), name, beside(test.mean, test.sd),
+            number(test.z, 1, plus=True), number(test.p), number(test.excess),
+        ]
         for matrix, shared in result.items()
         for what, value, tests in _means(shared)
         for name, test in tests
-    ]
+    ]  # fmt: skip
     return Table("Share of the conversions' subspaces, mean over the layers", head, rows)
 
 
@@ -40,20 +66,7 @@ def _means(
     yield _SHOWN[1], shared.mean_left_out, [(name, null.mean_left_out) for name, null in nulls]
 
 
-def _against(test: NullTest[float]) -> list[str]:
-    z, p, excess = (float(value) for value in (test.z, test.p, test.excess))
-    signed = "–" if not np.isfinite(z) else f"{z:+.1f}"
-    return [_beside(test.mean, test.sd), signed, number(p), number(excess)]
-
-
-def _beside(mean: object, sd: object) -> str:
-    mean, sd = float(mean), float(sd)  # type: ignore[arg-type]
-    if not np.isfinite(mean):
-        return "–"
-    return f"{mean:.3f} ± {number(sd)}"
-
-
-def shared_by_layer(shared: SharedSubspace) -> Table:
+def layer_table(shared: SharedSubspace) -> Table:
     """Captured and left-out share of each layer beside the null: the propagated one where it was drawn."""
     name, null = list(shared.nulls.items())[-1]
     head = ["layer", *(head for what in _SHOWN for head in (what, name, "p", "excess"))]
@@ -70,13 +83,12 @@ def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[
             float(np.asarray(series)[position])
             for series in (test.mean, test.sd, test.p, test.excess)
         )
-        yield number(float(values[position]))
-        yield _beside(mean, sd)
-        yield number(p)
-        yield number(excess)
+        yield from (
+            number(float(values[position])), beside(mean, sd), number(p), number(excess)
+        )  # fmt: skip
 
 
-def shared_legend(result: SharedResult) -> list[str]:
+def legend(result: SharedResult) -> list[str]:
     """What the words in the tables mean."""
     least = " and ".join(
         f"{value:.3f}" for value in dict.fromkeys(s.least for s in result.values())

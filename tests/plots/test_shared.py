@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,12 +12,6 @@ from lora_lens.results import SharedResult
 @pytest.fixture
 def result(bert: BertLike, tmp_path: Path) -> SharedResult:
     return shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=5)
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def test_layers_are_drawn_beside_their_nulls(result: SharedResult) -> None:
@@ -52,6 +45,7 @@ def test_eigenvalues_and_widths_are_drawn_over_both_nulls(result: SharedResult) 
             line = next(data for found, data in lines.items() if found.startswith(label))
             np.testing.assert_allclose(line, getattr(shared.nulls[null], name).mean)
         assert len(ax.collections) == 2
+        plt.close("all")
 
 
 def test_figure_has_a_row_a_matrix_and_touches_no_global_state(

@@ -1,91 +1,53 @@
-"""Grids over (i, j), amplification and spectra as plain tables of text."""
+"""Spectra of ΔW and W0 as text: norms and ranks, intruder dimensions, and the ranks suggested."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
-from ..results import Amplification, RankGrid, RankGrids, RankSuggestion, Spectrum
-from .layout import LABELS, Table, number
-
-_SHOWN = 12  # rows or columns of a grid up to which all are shown
-
-
-def significant(value: float) -> str:
-    """Four significant digits with their zeros, so that a column of them lines up."""
-    return f"{value:#.4g}".removesuffix(".")
+from ..results import RankSuggestion, Spectrum
+from .console import notes, table
+from .layout import NONE, Table, number, significant
 
 
-def ticks(count: int) -> list[int]:
-    """1 to `count` where they are few, else the powers of two and the last."""
-    if count <= _SHOWN:
-        return list(range(1, count + 1))
-    powers = [2**k for k in range(count.bit_length()) if 2**k < count]
-    return [*powers, count]
+def tables(result: Spectrum) -> list[Table]:
+    """ΔW alone; where W0 is at hand ΔW beside it and intruder dimensions; the ranks suggested."""
+    found = [spectrum_table(result)]
+    if result.base:
+        found += [beside_table(result), intruder_table(result), intruder_totals(result)]
+    return [*found, suggestion_table(result.suggestion)]
 
 
-def grids_title(result: RankGrids) -> str:
-    """What i and j count, in one line."""
-    if result.between == "w0-delta":
-        return f"φ(i, j) of {result.module}: i over W0's singular vectors, j over ΔW's"
-    return f"φ(i, j) of {result.module}: i over the first adapter's singular vectors, j over the second's"
-
-
-def kind_label(matrix: str, side: str) -> str:
-    """``A (right)``."""
-    return f"{LABELS[matrix]} ({side})"
-
-
-def kind_title(result: RankGrids, grid: RankGrid) -> str:
-    """Whose singular vectors are compared, in words."""
-    whose = "W0 and ΔW" if result.between == "w0-delta" else LABELS[grid.matrix]
-    return f"{whose}, {grid.side} singular vectors"
-
-
-def grids_summary(result: RankGrids) -> Table:
-    """The corners of every grid beside chance, and the principal angles."""
-    head = [
-        "matrix", "layer", "r1×r2", "φ(1, 1)", "φ(r1, r2)", "by chance", "z",
-        "angles: least", "median", "largest",
-    ]  # fmt: skip
-    rows = [
-        [
-            kind_label(grid.matrix, grid.side), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
-            number(grid.values[0, 0]), number(grid.values[-1, -1]),
-            f"{number(grid.gaussian_mean[-1, -1])} ± {number(grid.gaussian_sd[-1, -1])}",
-            number(grid.z[-1, -1], 1),
-            *(f"{angle:.1f}°" for angle in np.quantile(grid.angles, (0, 0.5, 1))),
+def terminal(result: Spectrum, _: Console) -> RenderableType:
+    """The same tables, each with what its columns mean; the suggestion in one line."""
+    base = f" on {result.base}" if result.base else ""
+    parts: list[RenderableType] = [
+        Text(f"Spectra of {result.adapter}{base}", style="bold"),
+        table(spectrum_table(result)),
+        Text(
+            "above random: singular values larger than a random product of this rank, size and norm has",
+            style="dim",
+        ),
+    ]
+    if result.base:
+        parts += [
+            table(beside_table(result)),
+            Text(
+                "edge: where the singular values of a random matrix of W0's size and norm end",
+                style="dim",
+            ),
+            table(intruder_table(result)),
+            Text(
+                "counted: largest |cosine| with any of W0's left singular vectors below ε; first's: of the first one",
+                style="dim",
+            ),
+            table(intruder_totals(result)),
         ]
-        for grid in result
-    ]  # fmt: skip
-    return Table("Top directions, whole subspaces, and the angles between those", head, rows)
-
-
-def ij_table(grid: RankGrid) -> Table:
-    """One grid; of a large one the powers of two."""
-    rows, columns = (ticks(count) for count in grid.shape)
-    body = [[str(i), *(f"{grid.values[i - 1, j - 1]:.3f}" for j in columns)] for i in rows]
-    title = (
-        f"φ(i, j) of {kind_label(grid.matrix, grid.side)}, layer {grid.layer}; rows i, columns j"
-    )
-    return Table(title, ["i", *map(str, columns)], body)
-
-
-def amplification_table(result: Amplification) -> Table:
-    """Table 7 of Hu et al. 2022, a row a layer."""
-    head = [
-        "layer", "r", "‖ΔW‖_F", "‖W0‖_F", "in ΔW's", "in W0's", "in random", "z", "amplification",
-    ]  # fmt: skip
-    rows = [
-        [
-            str(one.layer), str(one.rank), significant(one.delta_norm), significant(one.w0_norm),
-            significant(one.w0_in_delta), significant(one.w0_in_w0), significant(one.w0_in_random),
-            number(one.z, 1), number(one.factor, 2) if np.isfinite(one.factor) else "∞",
-        ]
-        for one in result.layers
-    ]  # fmt: skip
-    return Table(f"‖UᵀW0V‖_F of {result.module} in three kinds of directions", head, rows)
+    parts += [*notes(result.notes), Text("")]
+    parts.append(Text(suggestion_line(result.suggestion), style="bold"))
+    return Group(*parts)
 
 
 def spectrum_table(result: Spectrum) -> Table:
@@ -107,7 +69,7 @@ def spectrum_table(result: Spectrum) -> Table:
 
 
 def _count(value: int | None) -> str:
-    return "–" if value is None else str(value)
+    return NONE if value is None else str(value)
 
 
 def beside_table(result: Spectrum) -> Table:
@@ -151,12 +113,7 @@ def intruder_table(result: Spectrum) -> Table:
         if one.beside_w0
     ]
     ks = " / ".join(map(str, result.ks))
-    head = [
-        "module",
-        "layer",
-        "first's",
-        *(f"ε = {epsilon:g}" for epsilon in result.epsilons),
-    ]
+    head = ["module", "layer", "first's", *_epsilons(result)]
     return Table(
         f"Intruder dimensions among the top {ks} left singular vectors of W0+ΔW", head, rows
     )
@@ -173,7 +130,7 @@ def intruder_totals(result: Spectrum) -> Table:
         return f"{total} ({sum(random):.0f})" if random else str(total)
 
     body = [[str(k), *(cell(k, epsilon) for epsilon in result.epsilons)] for k in result.ks]
-    head = ["top k", *(f"ε = {epsilon:g}" for epsilon in result.epsilons)]
+    head = ["top k", *_epsilons(result)]
     layers = len(result.layers)
     return Table(
         f"The same over all {layers} matrices; in brackets, of random ΔW with the same singular values",
@@ -182,11 +139,15 @@ def intruder_totals(result: Spectrum) -> Table:
     )
 
 
+def _epsilons(result: Spectrum) -> list[str]:
+    return [f"ε = {epsilon:g}" for epsilon in result.epsilons]
+
+
 def suggestion_table(result: RankSuggestion) -> Table:
     """Suggested ranks by module path."""
     rows: Sequence[Sequence[str]] = [
         [
-            one.name, str(one.rank), str(one.suggested) if one.suggested else "–",
+            one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
             number(one.kept), significant(one.scaling),
         ]
         for one in result.layers

@@ -1,38 +1,15 @@
-"""Figures of `matrix` and `dynamics`: what they show, on given axes, without pyplot's global state."""
-
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from checkpoints import BertLike, write_lora, write_tensors
+from checkpoints import BertLike, write_lora
 from matplotlib.colors import to_hex
 
-from lora_lens import adapter_matrix, dynamics
-from lora_lens.plots.dynamics import (
-    dynamics_figure,
-    layer_heatmap,
-    rank_plot,
-    size_plot,
-    trajectory,
-)
-from lora_lens.plots.matrix import (
-    adapter_heatmap,
-    cluster_colours,
-    dendrogram,
-    matrix_figure,
-)
-from lora_lens.results import DynamicsResult, MatrixResult
-from lora_lens.results.dynamics import over_layers
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    assert len(plt.get_fignums()) <= 1
-    plt.close("all")
+from lora_lens import adapter_matrix
+from lora_lens.plots.matrix import adapter_heatmap, cluster_colours, dendrogram, matrix_figure
+from lora_lens.results import MatrixResult
 
 
 @pytest.fixture
@@ -41,18 +18,6 @@ def matrix(tmp_path: Path) -> MatrixResult:
     for k, seed in enumerate((1, 2, 1, 2, 3)):
         write_lora(tmp_path / f"s{k}", BertLike(modules=("value",)), seed=seed)
     return adapter_matrix([tmp_path], "value")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> DynamicsResult:
-    shape = BertLike(modules=("value",))
-    for step in (0, 10, 300):
-        write_lora(tmp_path / "run" / f"checkpoint-{step}", shape, seed=step + 1)
-        if step == 0:
-            zeros = {n: t * ("lora_A" in n) for n, t in shape.adapter.items()}
-            write_tensors(tmp_path / "run" / "checkpoint-0", zeros)
-    write_lora(tmp_path / "run", shape, seed=11)
-    return dynamics(tmp_path / "run", "value")
 
 
 def test_heat_map_is_in_the_order_of_the_tree_and_shows_the_values(matrix: MatrixResult) -> None:
@@ -129,41 +94,3 @@ def test_many_adapters_are_not_written_over(matrix: MatrixResult) -> None:
         figure = matrix_figure(result)
         assert max(figure.get_size_inches()) < 20
         figure.draw_without_rendering()
-
-
-def test_trajectories_are_the_means_by_step(run: DynamicsResult) -> None:
-    for to, grids in (("end", run.to_end), ("start", run.to_start)):
-        ax = trajectory(run, to=to)
-        for line, grid in zip(ax.lines, grids.values(), strict=False):
-            np.testing.assert_allclose(line.get_ydata(), over_layers(grid))
-            np.testing.assert_array_equal(line.get_xdata(), [0, 10, 300, 450])
-        assert run.end in ax.get_title() or run.start in ax.get_title()
-        assert [t.get_text() for t in ax.get_xticklabels()][-1] == "end"
-        plt.close("all")
-
-
-def test_norms_and_ranks(run: DynamicsResult) -> None:
-    ax = size_plot(run)
-    assert ax.get_yscale() == "log"
-    norms = dict(zip(run.norms, ax.lines, strict=True))
-    np.testing.assert_allclose(norms["delta"].get_ydata()[1:], over_layers(run.norms["delta"])[1:])
-    assert np.isnan(norms["B"].get_ydata()[0])
-    plt.close("all")
-    labels = [t.get_text() for t in rank_plot(run).get_legend().get_texts()]
-    assert labels == ["stable rank", "effective rank (of $s$)"]
-
-
-def test_layers_by_checkpoints_are_grey_where_nothing_exists(run: DynamicsResult) -> None:
-    ax = layer_heatmap(run)
-    shown = ax.collections[0].get_array()
-    np.testing.assert_array_equal(np.ma.getmaskarray(shown)[:, 0], True)
-    np.testing.assert_allclose(shown[:, 1:], run.to_end["delta_left"].T[:, 1:])
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "10", "300", "end"]
-
-
-def test_dynamics_figure_touches_no_global_state(run: DynamicsResult) -> None:
-    before = dict(plt.rcParams)
-    figure = dynamics_figure(run)
-    assert not plt.get_fignums()
-    assert dict(plt.rcParams) == before
-    assert len(figure.axes) == 7

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from ..results import NullTest, SharedResult, SharedSubspace
-from .layout import LABELS
+from ...results import NullTest, SharedResult, SharedSubspace
+from ..layout import LABELS
+from .wording import BELOW, ONE
 
 _LEVEL = 0.05  # of one test
-_BELOW = -3.0  # deviations of the null: the tests are of the upper tail
-_ONE = 1 - 1e-5
 
 
 def shared_sentence(result: SharedResult) -> str:
@@ -18,7 +17,7 @@ def shared_sentence(result: SharedResult) -> str:
         return f"{result.method} {result.module}: one layer only, so nothing can be shared."
     parts = [_of_matrix(shared) for shared in result.values()]
     tests = sum(
-        2 for shared in result.values() if "propagated" in shared.nulls and shared.share <= _ONE
+        2 for shared in result.values() if "propagated" in shared.nulls and shared.share <= ONE
     )
     hedge = f"\nThese are {tests} tests, their p uncorrected." if tests else ""
     return "\n".join(parts) + hedge
@@ -27,9 +26,9 @@ def shared_sentence(result: SharedResult) -> str:
 def _of_matrix(shared: SharedSubspace) -> str:
     name = LABELS[shared.matrix]
     null = shared.nulls.get("propagated")
-    everything = shared.share > _ONE
+    everything = shared.share > ONE
     first = "all" if everything else _percent(shared.share)
-    second = "all" if shared.mean_left_out > _ONE else _percent(shared.mean_left_out)
+    second = "all" if shared.mean_left_out > ONE else _percent(shared.mean_left_out)
     text = f"One shared layer of width {shared.width} captures {first} of {name}'s conversion subspaces"
     if not everything:
         text += f" (at least {_percent(shared.least)} whatever they are)"
@@ -60,7 +59,7 @@ def _verdict(test: NullTest[float]) -> str:
         return "beyond telling from W0 alone, for the null does not vary"
     if p <= _LEVEL:
         return "more than W0 alone makes"
-    return "less than W0 alone makes" if z < _BELOW else "no more than W0 alone makes"
+    return "less than W0 alone makes" if z < BELOW else "no more than W0 alone makes"
 
 
 def _beside(test: NullTest[float]) -> str:

@@ -1,17 +1,13 @@
-"""Results → what is seen in them, in plain sentences that claim no more than the numbers do."""
+"""What is seen in φ between layers."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .results import ComparisonResult, LayerGrid, Significance, SimilarityResult
-from .results.significance import LEVEL
-from .tables.layout import LABELS, signed
-
-_BELOW = (
-    -3.0
-)  # deviations of a null under which a mean is called lower: the tests are of the upper tail
-_ONE = 1 - 1e-5
+from ...results import LayerGrid, Significance, SimilarityResult
+from ...results.significance import LEVEL
+from ..layout import LABELS, signed
+from .wording import BELOW, ONE, listed
 
 
 def similarity_sentence(result: SimilarityResult) -> str:
@@ -19,13 +15,13 @@ def similarity_sentence(result: SimilarityResult) -> str:
     start = f"{result.method} {result.module}, convention {result.convention}:"
     if len(result.layers) == 1:
         return f"{start} one layer only, so no layers can be compared."
-    alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > _ONE]
+    alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > ONE]
     parts = (
-        [f"φ between all layers is 1 for {_listed(alike)}, {_why_alike(result)}"] if alike else []
+        [f"φ between all layers is 1 for {listed(alike)}, {_why_alike(result)}"] if alike else []
     )
     groups: dict[str, list[LayerGrid]] = {}
     for grid in result.values():
-        if grid.values.min() <= _ONE:
+        if grid.values.min() <= ONE:
             groups.setdefault(_null(grid), []).append(grid)
     parts += [_of_grids(null, grids) for null, grids in groups.items()]
     return f"{start} {'; '.join(parts)}."
@@ -49,7 +45,7 @@ def _null(grid: LayerGrid) -> str:
 
 
 def _of_grids(null: str, grids: list[LayerGrid]) -> str:
-    means = _listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
+    means = listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
     text = f"mean φ between layers is {means}, where {null}"
     if "propagated" not in grids[0].baselines:
         return text
@@ -58,7 +54,7 @@ def _of_grids(null: str, grids: list[LayerGrid]) -> str:
         verdict, numbers = _verdict(grid.significance["propagated"])
         verdicts.setdefault(verdict, []).append(f"{LABELS[grid.matrix]} ({numbers})")
     found = "; ".join(
-        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
         for verdict, names in verdicts.items()
     )
     return f"{text}. Against that, {found}"
@@ -73,34 +69,10 @@ def _verdict(test: Significance) -> tuple[str, str]:
         numbers += f", {_found(test)} pairs after Benjamini-Hochberg at {LEVEL}"
     if mean.p <= LEVEL:
         return "more alike than W0 alone makes them", numbers
-    if mean.z < _BELOW:
+    if mean.z < BELOW:
         return "less alike than W0 alone makes them", f"z = {mean.z:.1f}, {numbers}"
     return "no more alike than W0 alone makes them", numbers
 
 
 def _found(test: Significance) -> str:
     return f"{test.discoveries} of {test.tests}"
-
-
-def comparison_sentence(result: ComparisonResult) -> str:
-    """φ between two adapters by layer, against the Gaussian baseline."""
-    series = list(result.values())
-    nulls = {f"{one.baseline.mean:.3f} ± {one.baseline.sd:.3f}": None for one in series}
-    means = _listed([f"{one.mean:.3f} for {LABELS[one.matrix]}" for one in series])
-    text = (
-        f"the two adapters, {result.module}: mean φ over the layers is {means}, where unrelated "
-        f"subspaces give {_listed(list(nulls))} in a layer"
-    )
-    if series[0].baseline.samples is None:
-        return f"{text}."
-    found = _listed([str(one.significance.discoveries) for one in series])
-    excess = _listed([signed(one.significance.of_mean.excess, 3) for one in series])
-    p = _listed([f"{one.significance.of_mean.p:.3f}" for one in series])
-    return (
-        f"{text}: excess {excess}, p = {p}; {found} of {len(result.layers)} layers are above that "
-        f"after Benjamini-Hochberg at {LEVEL}."
-    )
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,54 @@
+"""φ of two adapters by layer as text: the form of the paper's Table 3, and its tests."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ..results import ComparisonResult
+from .console import notes, table
+from .layout import LABELS, Table, beside, number
+from .significance import columns_legend, tested
+
+
+def tables(result: ComparisonResult) -> list[Table]:
+    """φ layer by layer, and the tests of its mean."""
+    return [layer_table(result), summary(result)]
+
+
+def terminal(result: ComparisonResult, _: Console) -> RenderableType:
+    """Both tables, what their columns mean, and whose they are."""
+    return Group(
+        *map(table, tables(result)),
+        Text(columns_legend("layers"), style="dim"),
+        Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
+        *notes(result.notes),
+    )
+
+
+def layer_table(result: ComparisonResult) -> Table:
+    """Table 3: a row a matrix, a column a layer, the mean and the Gaussian baseline at the end."""
+    rows = [
+        [
+            LABELS[matrix],
+            series.side,
+            *(f"{value:.2f}" for value in series.values),
+            number(series.mean),
+            beside(float(series.baseline.mean), series.baseline.mean_sd),
+        ]
+        for matrix, series in result.items()
+    ]
+    title = (
+        f"φ between two adapters, layer by layer: {result.module}, i = {result.i}, j = {result.j}"
+    )
+    return Table(title, ["matrix", "side", *map(str, result.layers), "mean", "gaussian"], rows)
+
+
+def summary(result: ComparisonResult) -> Table:
+    """The mean over the layers against the Gaussian null, a row a matrix."""
+    rows = [
+        [LABELS[matrix], number(series.mean), *tested(series.significance)]
+        for matrix, series in result.items()
+    ]
+    head = ["matrix", "mean φ", "gaussian", "z", "p", "excess", "layers"]
+    return Table("Mean φ over the layers, against unrelated subspaces", head, rows)

@@ -1,0 +1,108 @@
+"""φ(i, j) for every i and j as text: the corners of every grid, and grids where they are few."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from ..results import RankGrid, RankGrids
+from .console import notes, shaded_grid, table
+from .layout import LABELS, Table, beside, number
+
+_SHOWN = 12  # rows or columns of a grid up to which all are shown
+_MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
+
+
+def tables(result: RankGrids) -> list[Table]:
+    """The summary, and every grid."""
+    what = f"{title(result)}; {result.one}, {result.other}"
+    return [summary(result).under(what), *map(ij_table, result)]
+
+
+def terminal(result: RankGrids, console: Console) -> RenderableType:
+    """Grids on shaded cells where they are few, and their corners beside chance."""
+    shown = len(result) <= _MOST_GRIDS
+    parts: list[RenderableType] = [
+        Text(title(result), style="bold"),
+        Text(_names(result), style="dim"),
+    ]
+    if shown:
+        grids = Columns([_shaded(grid, console) for grid in result], padding=(1, 3))
+        parts.append(Padding(grids, (1, 0, 0, 0)))
+    parts += [
+        table(summary(result)),
+        Text("by chance: unrelated subspaces, max(i, j)/d; z: deviations above it", style="dim"),
+        *notes(result.notes),
+    ]
+    if not shown:
+        hint = "a layer's grids in full: --layer N; one matrix alone: --matrix"
+        parts.append(Text(hint, style="dim"))
+    return Group(*parts)
+
+
+def title(result: RankGrids) -> str:
+    """What i and j count, in one line."""
+    if result.between == "w0-delta":
+        return f"φ(i, j) of {result.module}: i over W0's singular vectors, j over ΔW's"
+    return f"φ(i, j) of {result.module}: i over the first adapter's singular vectors, j over the second's"
+
+
+def kind_title(result: RankGrids, grid: RankGrid) -> str:
+    """Whose singular vectors are compared, in words."""
+    whose = "W0 and ΔW" if result.between == "w0-delta" else LABELS[grid.matrix]
+    return f"{whose}, {grid.side} singular vectors"
+
+
+def summary(result: RankGrids) -> Table:
+    """The corners of every grid beside chance, and the principal angles."""
+    head = [
+        "matrix", "layer", "r1×r2", "φ(1, 1)", "φ(r1, r2)", "by chance", "z",
+        "angles: least", "median", "largest",
+    ]  # fmt: skip
+    rows = [
+        [
+            _kind(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
+            number(grid.values[0, 0]), number(grid.values[-1, -1]),
+            beside(grid.gaussian_mean[-1, -1], grid.gaussian_sd[-1, -1]),
+            number(grid.z[-1, -1], 1),
+            *(f"{angle:.1f}°" for angle in np.quantile(grid.angles, (0, 0.5, 1))),
+        ]
+        for grid in result
+    ]  # fmt: skip
+    return Table("Top directions, whole subspaces, and the angles between those", head, rows)
+
+
+def ij_table(grid: RankGrid) -> Table:
+    """One grid; of a large one the powers of two."""
+    rows, columns = (ticks(count) for count in grid.shape)
+    body = [[str(i), *(f"{grid.values[i - 1, j - 1]:.3f}" for j in columns)] for i in rows]
+    what = f"φ(i, j) of {_kind(grid)}, layer {grid.layer}; rows i, columns j"
+    return Table(what, ["i", *map(str, columns)], body)
+
+
+def ticks(count: int) -> list[int]:
+    """1 to `count` where they are few, else the powers of two and the last."""
+    if count <= _SHOWN:
+        return list(range(1, count + 1))
+    powers = [2**k for k in range(count.bit_length()) if 2**k < count]
+    return [*powers, count]
+
+
+def _kind(grid: RankGrid) -> str:
+    return f"{LABELS[grid.matrix]} ({grid.side})"
+
+
+def _names(result: RankGrids) -> str:
+    if result.between == "w0-delta":
+        return f"W0:     {result.one}\nΔW of:  {result.other}"
+    return f"first:  {result.one}\nsecond: {result.other}"
+
+
+def _shaded(grid: RankGrid, console: Console) -> RenderableType:
+    rows, columns = (ticks(count) for count in grid.shape)
+    values = grid.values[np.ix_([i - 1 for i in rows], [j - 1 for j in columns])]
+    what = f"{_kind(grid)}, layer {grid.layer}"
+    return shaded_grid(what, rows, columns, values, console, corner="i\\j ")

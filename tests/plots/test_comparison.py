@@ -1,0 +1,17 @@
+from pathlib import Path
+
+import numpy as np
+from checkpoints import BertLike, write_lora
+
+from lora_lens import compare, load_adapter, plots
+
+
+def test_series_of_two_adapters(bert: BertLike, tmp_path: Path) -> None:
+    write_lora(tmp_path / "other", BertLike(), seed=9)
+    result = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value")
+    ax = plots.layer_plot(result)
+    for line, series in zip(ax.lines, result.values(), strict=False):
+        np.testing.assert_allclose(line.get_ydata(), series.values)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["A (right)", "B (left)", "$\\Delta W$ (left)", "Gaussian, ± 2 sd"]
+    assert len(plots.comparison_figure(result).axes) == 1

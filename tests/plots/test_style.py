@@ -1,0 +1,12 @@
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from lora_lens.plots.style import COLOURS
+
+
+def test_lightness_falls_evenly_so_that_the_scale_reads_in_grey() -> None:
+    shades = [to_rgb(plt.get_cmap(COLOURS)(x)) for x in np.linspace(0, 1, 101)]
+    lightness = np.array(shades) @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(lightness) < 0.001).all()
+    assert lightness[0] - lightness[-1] > 0.8
