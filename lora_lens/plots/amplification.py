@@ -64,7 +64,7 @@ def factor_plot(result: Amplification, ax: Axes | None = None) -> Axes:
 
 def amplification_figure(result: Amplification) -> Figure:
     """`amplification_plot` beside `factor_plot`."""
-    width = max(4.2, 0.3 * len(result.layers) + 1.5)
+    width = min(7.0, max(4.2, 0.2 * len(result.layers) + 2))
     figure = Figure(figsize=(2 * width + 0.4, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     amplification_plot(result, left)

@@ -73,7 +73,7 @@ def rank_grids_figure(result: RankGrids) -> Figure:
             ax.set_ylabel("")
         for ax in axes.flat[: max(0, panels - columns)]:
             ax.set_xlabel("")
-        bar = block.colorbar(scale(vmax), ax=axes, pad=0.01, aspect=15)
+        bar = block.colorbar(scale(vmax), ax=axes, pad=0.01, aspect=15 * rows)
         bar.set_label("φ", rotation=0)
         bar.outline.set_visible(False)
     figure.suptitle(title(result), fontsize=11)

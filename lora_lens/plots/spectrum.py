@@ -32,7 +32,7 @@ def spectrum_figure(result: Spectrum) -> Figure:
     """A column a module: ranks of ΔW by layer above and, where W0 is at hand, relative norms below."""
     columns, rows = len(result.modules), 2 if result.base else 1
     longest = max(len(result.of(module)) for module in result.modules)
-    width = max(3.0, 0.25 * longest + 0.8)
+    width = min(4.5, max(3.0, 0.12 * longest + 1.5))
     figure = Figure(figsize=(width * columns + 2.2, 2.7 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey="row")
     for column, module in enumerate(result.modules):
@@ -119,7 +119,7 @@ def intruder_figure(result: Spectrum) -> Figure:
         for ax, k in zip(row, result.ks, strict=True):
             intruder_heatmap(result, module, k, ax)
             ax.label_outer()
-    bar = figure.colorbar(scale(), ax=axes, shrink=0.7, pad=0.01)
+    bar = figure.colorbar(scale(), ax=axes[0], pad=0.01)
     bar.set_label("share of the top k")
     bar.outline.set_visible(False)
     figure.suptitle(
