@@ -21,12 +21,13 @@ RECORD_NAME = "search.json"
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
     """One row a trial, in order: state, what was tried, development score, seconds, error.
 
-    The score of a pruned trial is its last.
+    The score of a pruned trial is its last. A trial that was killed or interrupted stands there as
+    ``interrupted``; another one with its settings has gone on from where it was.
     """
     return [
         {
             "trial": trial.number,
-            "state": trial.state.name.lower(),
+            "state": _state(trial),
             **trial.params,
             "development_score": trial.value,
             "evaluations": len(trial.intermediate_values),
@@ -35,6 +36,11 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
         }
         for trial in study.get_trials(deepcopy=False)
     ]
+
+
+def _state(trial: optuna.trial.FrozenTrial) -> str:
+    left = trial.state == TrialState.FAIL and ERROR not in trial.user_attrs
+    return "interrupted" if left else trial.state.name.lower()
 
 
 def best_trial(study: optuna.Study) -> optuna.trial.FrozenTrial:

@@ -21,7 +21,6 @@ from lora_lens.cli import app
 from lora_lens.errors import DataError, OutputError, SettingsError
 from lora_lens.loaders.locate import DEMO_BASE
 from lora_lens.training import search as module
-from lora_lens.training.ownership import ERROR
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
 from lora_lens.training.space import Space
@@ -222,8 +221,8 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: 
     first.wait()
     subprocess.run(command(data, killed, "--trials", "1"), check=True, capture_output=True)
     record = json.loads((killed / "search.json").read_text())
-    assert [row["state"] for row in record["trials"]] == ["fail", "complete"]
-    assert ERROR not in record["trials"][0] or record["trials"][0][ERROR] is None
+    assert [row["state"] for row in record["trials"]] == ["interrupted", "complete"]
+    assert record["trials"][0]["error"] is None
     one, other = (
         load_file(folder / "trials" / "0" / "adapter_model.safetensors")
         for folder in (whole, killed)
