@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,13 +11,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.conversion import Factored, LayerSolver, rounded_solver
+from ..core.conversion import Factored, LayerSolver, gaussian_solver, rounded_solver
 from ..core.nulls import gaussian_factors, initial_factors
 from ..errors import LensError
 from .conversion_bases import Matrix, Plan, basis, product_basis
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
 NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+_ROWS_A_CORE = 256  # right-hand sides at once: of width 768 they stay in a core's cache
+_ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
 
@@ -28,9 +29,12 @@ def check_nulls(nulls: Sequence[str]) -> None:
         raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
 
 
-def null_generator(seed: int, null: NullName) -> torch.Generator:
-    """A generator of each null's own, so that asking for one null changes no number of another's."""
-    words = np.random.SeedSequence([seed, NULLS.index(null)]).generate_state(1, np.uint64)
+def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:
+    """A generator for each null, and for each part of its draws: a layer's.
+
+    So asking for one null changes no number of another's, and the order of drawing changes nothing.
+    """
+    words = np.random.SeedSequence([seed, NULLS.index(null), *part]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
 
 
@@ -53,7 +57,6 @@ class NullBases:
     def __post_init__(self) -> None:
         """Settle which nulls are drawn."""
         self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
-        self._generators = {null: null_generator(self.seed, null) for null in self.nulls}
 
     def add(self, factored: Factored, start: int, device: torch.device) -> None:
         """The layers of one chunk, the first of which is at `start`."""
@@ -67,28 +70,26 @@ class NullBases:
             self.bases = {key: kept for key, kept in self.bases.items() if key[0] != "mismatched"}
         if not self.nulls:
             return
-        solver = None
-        for position, null, factors in self._drawn(start, len(factored.rank), device):
-            if solver is None or null == self.nulls[0]:
-                solver = rounded_solver(factored, position - start)
-            self._keep(null, position, _bases(self.plan, solver, factors))
+        for position in range(len(factored.rank)):
+            for null in self.nulls:
+                make = gaussian_solver if null == "propagated" else rounded_solver
+                self._fill(null, start + position, make(factored, position), device)
 
-    def _drawn(
-        self, start: int, count: int, device: torch.device
-    ) -> Iterator[tuple[int, NullName, _Factors]]:
-        """Each layer's factors under each null; the next are drawn, on one core, while these are used."""
-        jobs = [(start + k, null) for k in range(count) for null in self.nulls]
+    def _fill(self, null: NullName, layer: int, solver: LayerSolver, device: torch.device) -> None:
+        # All draws at once: chunks, which depend on the machine, must not change the numbers.
+        drawn = _DRAWN[null](self.plan, layer, null_generator(self.seed, null, layer), device)
+        for some in self._draws(null):
+            self._keep(null, layer, some, _bases(self.plan, solver, drawn.part(some)))
 
-        def draw(position: int, null: NullName) -> _Factors:
-            return _DRAWN[null](self.plan, position, self._generators[null], device)
+    def _draws(self, null: NullName) -> Iterator[slice]:
+        """All draws, some right-hand sides at a time."""
+        rows = _ROWS if torch.get_num_threads() > 1 else _ROWS_A_CORE
+        step = max(1, rows // max(self.plan.factors.ranks))
+        total = self._count(null)
+        return (slice(k, min(k + step, total)) for k in range(0, total, step))
 
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(draw, *jobs[0])
-            for (position, null), following in zip(jobs, [*jobs[1:], None], strict=True):
-                factors = ahead.result()
-                if following:
-                    ahead = pool.submit(draw, *following)
-                yield position, null, factors
+    def _count(self, null: NullName) -> int:
+        return len(self.plan.factors.layers) if null == "mismatched" else self.plan.draws
 
     def _possible(self, null: NullName) -> bool:
         if not self.plan.draws:
@@ -97,17 +98,19 @@ class NullBases:
             return len(self.plan.factors.layers) >= FEWEST_LAYERS
         return null != "initialisation" or "A" in self.plan.matrices
 
-    def _keep(self, null: NullName, layer: int, found: Mapping[Matrix, Tensor]) -> None:
+    def _keep(
+        self, null: NullName, layer: int, some: slice, found: Mapping[Matrix, Tensor]
+    ) -> None:
         placed: dict[int, Tensor] = {}
         for matrix, one in found.items():
             if id(one) in placed:
                 self.bases[null, matrix] = placed[id(one)]
                 continue
-            draws, d, width = one.shape
+            d, width = one.shape[1:]
             if (null, matrix) not in self.bases:
-                shape = (draws, len(self.plan.factors.layers), width, d)
+                shape = (self._count(null), len(self.plan.factors.layers), width, d)
                 self.bases[null, matrix] = one.new_empty(shape, dtype=torch.float32).mT
-            self.bases[null, matrix][:, layer] = one
+            self.bases[null, matrix][some, layer] = one
             placed[id(one)] = self.bases[null, matrix]
 
 
@@ -121,6 +124,12 @@ class _Factors:
     a: Float[Tensor, "draw r columns"] | None
     b: Float[Tensor, "draw r out"] | None
     outer_a: Float[Tensor, "draw r in"] | None
+
+    def part(self, some: slice) -> _Factors:
+        """Those of some draws."""
+        b = None if self.b is None else self.b[some]
+        a = b if self.a is self.b else None if self.a is None else self.a[some]
+        return _Factors(a, b, None if self.outer_a is None else self.outer_a[some])
 
 
 def _propagated(
@@ -150,8 +159,8 @@ def _initialisation(
 
 
 def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> _Factors:
-    a = plan.factors.a.to(device, torch.float32)
-    return _Factors(a, plan.factors.b.mT.to(device, torch.float32), a)
+    a, b = (t.to(device, torch.float32) for t in (plan.factors.a, plan.factors.b.mT))
+    return _Factors(a, b, a)
 
 
 _DRAWN = {

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_BLOCK = 64
+_BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BlockedLU:
 
     def solve_transposed(self, rhs: Float[Tensor, "1 n k"]) -> Float[Tensor, "1 n k"]:
         """X = P·L⁻ᵀU⁻ᵀ rhs."""
-        x = rhs[0].mT.clone(memory_format=torch.contiguous_format)
+        x = _columns(rhs)
         upper, lower = self._backward
         x = _swept_up(_swept_down(x, upper), lower)
         return x.index_select(1, torch.argsort(self.order)).mT[None]
@@ -54,6 +54,37 @@ class BlockedLU:
     def _backward(self) -> tuple[Tensor, Tensor]:
         lu = self.lu.mT
         return _scaled(lu, upper=False, unit=False), _scaled(lu, upper=True, unit=True)
+
+
+@dataclass(frozen=True)
+class GaussianSolver:
+    """W0⁻¹G and W0⁻ᵀG in law, for standard Gaussian G: half the work of a solve.
+
+    With W0 = Q·R, ``W0⁻¹G = R⁻¹(QᵀG)``, and QᵀG is standard Gaussian as G is. So one triangle does,
+    in float32; for W0ᵀ, that of its own QR.
+    """
+
+    w0: Float[Tensor, "n n"]
+
+    def solve(self, rhs: Float[Tensor, "1 n k"]) -> Float[Tensor, "1 n k"]:
+        """R⁻¹ rhs: W0⁻¹ rhs but for a turn of the right-hand sides, the same for all of them."""
+        return _swept_up(_columns(rhs), self._forward).mT[None]
+
+    def solve_transposed(self, rhs: Float[Tensor, "1 n k"]) -> Float[Tensor, "1 n k"]:
+        """W0⁻ᵀ rhs but for such a turn."""
+        return _swept_up(_columns(rhs), self._backward).mT[None]
+
+    @cached_property
+    def _forward(self) -> Tensor:
+        return _scaled(torch.geqrf(self.w0.float()).a, upper=True, unit=False)
+
+    @cached_property
+    def _backward(self) -> Tensor:
+        return _scaled(torch.geqrf(self.w0.mT.float()).a, upper=True, unit=False)
+
+
+def _columns(rhs: Tensor) -> Tensor:
+    return rhs[0].mT.clone(memory_format=torch.contiguous_format)
 
 
 def blocked(lu: Float[Tensor, "n n"], pivots: Tensor) -> BlockedLU:

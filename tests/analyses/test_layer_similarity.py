@@ -156,6 +156,8 @@ def test_layers_in_chunks_give_the_same(
     adapter = load_adapter(tmp_path / "lora")
     whole = conversion_similarity(adapter, "value", draws=5, nulls=NULLS)
     monkeypatch.setattr("lora_lens.analyses.layer_bases._CHUNK_BYTES", 1)
+    for rows in ("_ROWS", "_ROWS_A_CORE"):  # and the draws of a layer one by one
+        monkeypatch.setattr(f"lora_lens.analyses.null_bases.{rows}", 1)
     seen: list[tuple[int, int]] = []
     pieces = conversion_similarity(
         adapter, "value", draws=5, nulls=NULLS, progress=lambda *at: seen.append(at)
