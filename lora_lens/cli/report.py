@@ -1,0 +1,114 @@
+"""`lora-lens report`: one HTML file with everything, to be read without the tool."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AdapterFolder, Base, Convention, Device, Dtype, DtypeName
+
+NAME = "report"
+
+
+def run(
+    adapter: AdapterFolder,
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]",
+            show_default=False,
+            help="Folder of another on the same base, to compare with.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write.")
+    ] = Path("report.html"),
+    module: Annotated[
+        list[str] | None,
+        typer.Option("--module", "-m", show_default="all", help="Only this one; may be repeated."),
+    ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank", "-r", show_default="each module's smallest", help="i and j at once."
+        ),
+    ] = None,
+    convention: Annotated[
+        Convention | None,
+        typer.Option(
+            "--convention",
+            show_default="the adapter's own, stored for LoRA",
+            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
+            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
+        ),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option("--draws", min=2, help="Draws of each null: p is at least 1/(draws + 1)."),
+    ] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
+    made: Annotated[
+        datetime | None,
+        typer.Option(
+            "--date",
+            formats=["%Y-%m-%d"],
+            show_default="today",
+            help="The date in the report; with one given, the same adapter makes the same file.",
+        ),
+    ] = None,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+) -> None:
+    """Everything about an adapter in one HTML file, to be read without lora-lens and without a network.
+
+    The findings in sentences, φ between layers beside its nulls, the share of one shared layer, the
+    spectra of ΔW and, with OTHER, φ between the two; figures with values on hover, tables that sort
+    and copy as LaTeX, checksums and versions. Needs the extra: pip install "lora-lens[report]".
+
+    Example: lora-lens report ckpt/ other/ -o report.html
+    """
+    from .printing import progress
+
+    command = _command(
+        adapter,
+        other,
+        {
+            "-o": out, "--module": module, "--rank": rank, "--convention": convention,
+            "--draws": draws, "--seed": seed, "--base": base, "--device": device, "--dtype": dtype,
+        },
+    )  # fmt: skip
+    with progress("modules") as advance:
+        from ..report import write_report
+
+        write_report(
+            adapter,
+            out,
+            other,
+            modules=module,
+            rank=rank,
+            convention=convention.value if convention else None,
+            draws=draws,
+            seed=seed,
+            base=base,
+            device=device,
+            dtype=dtype.value,
+            made=made.date() if made else None,
+            command=command,
+            progress=advance,
+        )
+    typer.echo(f"wrote {out}", err=True)
+
+
+def _command(adapter: Path, other: Path | None, options: dict[str, object]) -> str:
+    """The command with every option that is set, defaults too: later defaults may be others."""
+    words = ["lora-lens", NAME, str(adapter), *([str(other)] if other else [])]
+    for option, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [option, str(one)]
+    return shlex.join(words)

@@ -1,0 +1,149 @@
+// Drawing: every figure from the numbers in the page, again whenever a switch, the theme or its size changes.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false };
+const VIEWS = { similarity: similarityView, ij: ijView, singular: singularView };
+
+function axis(extra) {
+  return {
+    color: colour("muted"), gridcolor: colour("line"), linecolor: colour("line"), zeroline: false,
+    fixedrange: true, tickfont: { size: 11 }, ...extra,
+  };
+}
+
+function title(text) {
+  return { text, font: { size: 12 }, standoff: 6 };
+}
+
+function layoutOf(canvas, extra) {
+  return {
+    width: canvas.clientWidth, height: canvas.clientHeight,
+    margin: { l: 44, r: 8, t: 6, b: 40 }, dragmode: false,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, color: colour("ink"), size: 12 },
+    hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("muted"), align: "left",
+      font: { color: colour("ink"), size: 13 } },
+    ...extra,
+  };
+}
+
+function stateOf(part) {
+  const form = document.querySelector(`[data-controls="${part}"]`);
+  const state = {};
+  if (!form) return state;
+  for (const one of form.elements) {
+    if (one.type === "radio") { if (one.checked) state.view = one.value; }
+    else if (one.type === "checkbox") state[one.name] = one.checked;
+    else if (one.name) state[one.name] = one.value;
+  }
+  return state;
+}
+
+function cellText(value, free) {
+  if (value === null) return "";
+  if (free && value >= 0.995) return value.toFixed(value < 9.95 ? 1 : 0);
+  if (Math.abs(value) >= 0.995) return value < 0 ? "−1" : "1";
+  return value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
+}
+
+function heatmap(spec, canvas, state) {
+  const view = VIEWS[spec.kind](spec, state);
+  const [rows, columns] = {
+    similarity: [spec.layers, spec.layers],
+    singular: [spec.layers, view.z[0].map((_, k) => k + 1)],
+    ij: view.frame ? [view.frame.i, view.frame.j] : [],
+  }[spec.kind].map((labels) => labels.map(String));
+  const room = canvas.clientWidth / columns.length;
+  const labelled = rows.length <= MOST_LABELLED && room > 24;
+  const trace = {
+    type: "heatmap", x: columns, y: rows, z: view.z, zmin: view.low, zmax: view.high,
+    colorscale: ramp(view.colours), showscale: false, xgap: 1, ygap: 1, hoverongaps: false,
+    customdata: view.hover, hovertemplate: "%{customdata}<extra></extra>",
+  };
+  if (labelled) {
+    const free = spec.kind === "singular" && state.view === "value";
+    trace.text = view.z.map((row) => row.map((value) => cellText(value, free)));
+    trace.texttemplate = "%{text}";
+    trace.textfont = { size: room > 34 ? 12 : 10 };
+  }
+  const names = { similarity: ["layer", "layer"], ij: ["j", "i"], singular: ["k", "layer"] }[spec.kind];
+  const labels = { type: "category", showgrid: false, ticks: "", showline: false };
+  const layout = layoutOf(canvas, {
+    xaxis: axis({ ...labels, title: title(names[0]), nticks: 16 }),
+    yaxis: axis({ ...labels, title: title(names[1]), autorange: "reversed", nticks: 16 }),
+  });
+  return { data: [trace], layout, view };
+}
+
+function lines(spec, canvas) {
+  const layout = layoutOf(canvas, {
+    xaxis: axis({ type: "category", title: title("layer"), showgrid: false, nticks: 16 }),
+    yaxis: axis({ title: title(spec.y), rangemode: "tozero" }),
+    legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 11 } },
+    barmode: "overlay", hovermode: "closest",
+  });
+  layout.margin.b = 84;
+  return { data: spec.data, layout };
+}
+
+function draw(canvas) {
+  const spec = DATA[canvas.dataset.figure];
+  const state = stateOf(canvas.dataset.part);
+  const made = spec.kind === "lines" ? lines(spec, canvas) : heatmap(spec, canvas, state);
+  Plotly.react(canvas, made.data, made.layout, CONFIG);
+  if (made.view) say(canvas, spec, made.view, state);
+}
+
+/* The line under the switches, and the words of the figure for those who do not see it. */
+function say(canvas, spec, view, state) {
+  const shown = document.querySelector(`#${canvas.dataset.part} .shown`);
+  const stops = ramp(view.colours).map(([place, one]) => `${one} ${100 * place}%`).join(", ");
+  shown.querySelector(".bar").style.background = `linear-gradient(to right, ${stops})`;
+  const parts = [...document.querySelectorAll(`[data-part="${canvas.dataset.part}"]`)]
+    .filter((one) => DATA[one.dataset.figure].kind === spec.kind);
+  const ends = parts.map((one) => VIEWS[spec.kind](DATA[one.dataset.figure], state));
+  const same = ends.every((one) => one.high === ends[0].high);
+  const digits = view.high >= 1 ? 0 : 2;
+  shown.querySelector(".low").textContent = same ? String(view.low === 0 ? 0 : view.low.toFixed(digits)) : "low";
+  shown.querySelector(".high").textContent = same
+    ? (spec.kind === "singular" ? view.high.toPrecision(3) : view.high.toFixed(digits)) : "high";
+  shown.querySelector(".what").textContent = view.words;
+  if (!canvas.dataset.alt) canvas.dataset.alt = canvas.getAttribute("aria-label");
+  canvas.setAttribute("aria-label", `${canvas.dataset.alt} Shown now: ${view.words}`);
+}
+
+function fillChoices(form) {
+  const canvas = document.querySelector(`[data-part="${form.dataset.controls}"]`);
+  const { frames } = DATA[canvas.dataset.figure];
+  for (const name of frames ? ["matrix", "layer"] : []) {
+    for (const value of new Set(frames.map((frame) => frame[name]))) {
+      form.elements[name].add(new Option(String(value), String(value)));
+    }
+  }
+  if (frames && [...form.elements.matrix.options].some((one) => one.value === "ΔW (left)")) {
+    form.elements.matrix.value = "ΔW (left)";
+  }
+}
+
+const canvases = [...document.querySelectorAll(".canvas")];
+const drawAll = () => canvases.forEach(draw);
+themeListeners.push(drawAll);
+
+for (const form of document.querySelectorAll(".controls")) {
+  fillChoices(form);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("change", () => {
+    canvases.filter((one) => one.dataset.part === form.dataset.controls).forEach(draw);
+  });
+}
+
+const resized = new ResizeObserver((entries) => {
+  if (document.documentElement.classList.contains("printing")) return;
+  for (const { target } of entries) {
+    const { width, height } = target.layout || {};
+    if (width !== target.clientWidth || height !== target.clientHeight) draw(target);
+  }
+});
+
+themeChanged();
+canvases.forEach((canvas) => resized.observe(canvas));

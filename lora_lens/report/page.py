@@ -1,0 +1,126 @@
+"""All that was analysed → the text of one HTML file, which asks no network for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingExtraError
+from ..tables.layout import Table
+from . import provenance
+from .analysis import Analysed
+from .findings import findings, glance_table, groups, hedge
+from .sections import Section, section
+from .tables import page_table
+
+_SCRIPTS = ("theme.js", "heatmaps.js", "figures.js", "tables.js")
+
+
+def check_libraries() -> None:
+    """Find out early that the extra is there.
+
+    Raises:
+        MissingExtraError: plotly or jinja2 is not installed.
+    """
+    try:
+        import jinja2
+        import plotly
+    except ImportError as error:
+        raise MissingExtraError(
+            f'a report needs the extra: pip install "lora-lens[report]" ({error})'
+        ) from error
+    del jinja2, plotly
+
+
+def render(analysed: Analysed, *, command: str | None, made: str) -> str:
+    """The page."""
+    from jinja2 import Environment, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(_asset("page.html.j2"))
+    scripts = [get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS))]
+    sections = [section(one, f"module-{k}") for k, one in enumerate(analysed.modules)]
+    found = findings(analysed)
+    left_out = _left_out(analysed, sections)
+    return template.render(
+        name=_name(analysed.adapter.source),
+        other=_name(analysed.other.source) if analysed.other else None,
+        choices=provenance.choices(analysed, command, made),
+        made=made,
+        method=provenance.method(analysed.adapter),
+        base=analysed.base.source if analysed.base else analysed.adapter.base_model,
+        convention=analysed.convention,
+        groups=groups(found),
+        found=found,
+        glance=page_table(glance_table(found)),
+        hedge=hedge(found, analysed.request.draws),
+        sections=sections,
+        files=page_table(provenance.files_table(analysed)),
+        left_out=page_table(left_out) if left_out.rows else None,
+        warnings=analysed.warnings,
+        data=embedded(_data(sections)),
+        style=_asset("style.css"),
+        scripts=scripts,
+        policy=_policy(scripts),
+    )
+
+
+def _name(source: str) -> str:
+    return Path(source).name or source
+
+
+def _asset(name: str) -> str:
+    return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
+
+
+def _data(sections: list[Section]) -> dict[str, Any]:
+    return {
+        figure.name: figure.spec
+        for one in sections
+        for part in one.parts
+        for figure in part.figures
+    }
+
+
+def embedded(data: Any) -> str:
+    """JSON that no text in it can end the script element of."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _policy(scripts: list[str]) -> str:
+    """A content security policy: nothing is fetched, and only the page's own two scripts run."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"base-uri 'none'; form-action 'none'"
+    )
+
+
+def _left_out(analysed: Analysed, sections: list[Section]) -> Table:
+    rows = [
+        [adapter.source, tensor, why]
+        for adapter in (analysed.adapter, analysed.other)
+        if adapter is not None
+        for tensor, why in adapter.left_out.items()
+    ]
+    rows += [[one.module, what, why] for one in sections for what, why in one.left_out]
+    asked = {one.module for one in sections}
+    rows += [
+        [analysed.adapter.source, f"module {name}", "not asked for"]
+        for name in analysed.adapter.modules
+        if name not in asked
+    ]
+    return Table("Left out, and why", ["of", "what", "why"], rows)

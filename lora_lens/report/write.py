@@ -1,0 +1,83 @@
+"""Writing the report, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from ..adapter import Adapter
+from ..core.conversion import Convention
+from ..errors import OutputError
+from ..loaders import load_adapter
+from ..staging import staged
+from .analysis import Progress, analyse
+from .page import check_libraries, render
+from .request import Request
+
+
+def write_report(
+    adapter: Adapter | str | Path,
+    path: str | Path,
+    other: Adapter | str | Path | None = None,
+    *,
+    modules: Sequence[str] | None = None,
+    rank: int | None = None,
+    convention: Convention | None = None,
+    draws: int = 200,
+    seed: int = 0,
+    base: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+    made: date | None = None,
+    command: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """One HTML file that holds an adapter's analyses and needs nothing else to be read.
+
+    For each module: φ between the layers' conversion matrices beside four nulls, the share that one
+    shared layer captures, the spectra of ΔW and, with `other`, φ between the two adapters. Before
+    them the findings in sentences, behind them what was analysed, with checksums and versions.
+    The file is about 5 MB, of which plotly.js is 4.8.
+
+    Args:
+        adapter: From `load_adapter`, or its folder.
+        path: Where to write; its folder is made if it is not there.
+        other: Another adapter on the same base, to compare with.
+        modules: Which target modules; by default all.
+        rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
+        convention: As in `conversion_similarity`; by default the adapter's own, ``stored`` for LoRA.
+        draws: Draws of each null, 2 or more.
+        seed: Of those draws.
+        base: Folder or hub id of the base model, where an adapter is given by its folder.
+        device, dtype: As in `conversion_similarity`.
+        made: The date in the report, by default today's: with one given, the same adapter makes
+            the same file.
+        command: The command in the report.
+        progress: Called with (modules done, modules).
+
+    Returns:
+        The path written.
+
+    Raises:
+        MissingExtraError: The extra ``report`` is not installed.
+        OutputError: It cannot be written there.
+        LensError: Nothing of what was asked for can be analysed.
+    """
+    check_libraries()
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
+    request = Request(
+        tuple(modules) if modules else None, rank, convention, draws, seed, device, dtype
+    )
+    with staged(target.parent) as folder:
+        one = _loaded(adapter, base)
+        analysed = analyse(one, None if other is None else _loaded(other, base), request, progress)
+        text = render(analysed, command=command, made=(made or date.today()).isoformat())
+        (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
+    return target
+
+
+def _loaded(adapter: Adapter | str | Path, base: str | Path | None) -> Adapter:
+    return adapter if isinstance(adapter, Adapter) else load_adapter(adapter, base)
