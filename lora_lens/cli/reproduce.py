@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,6 +58,15 @@ def run(
             help="Only these: several machines can share an experiment, each with tasks of its own.",
         ),
     ] = "",
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            metavar="METHOD,…",
+            show_default="all",
+            help="Only lora, or only condlora: two processes can share an experiment.",
+        ),
+    ] = "",
     storage: Annotated[
         str | None,
         typer.Option(
@@ -86,13 +95,17 @@ def run(
     if data is not None:
         found = replace(found, data=data)
     folder = out or Path("reproduction") / found.name
-    chosen = tuple(task.strip() for task in tasks.split(",") if task.strip())
+    chosen = {"tasks": _names(tasks), "methods": _names(methods)}
     watcher = _Watcher()
-    run_steps(found, folder, watcher, tasks=chosen, storage=storage, use_cpu=cpu)
-    if not chosen and not (folder / RECORD_NAME).exists():
+    run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
+    if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
         watcher("training speed, side by side")
         measure_speed(found, folder, use_cpu=cpu)
     tables = write_report(found, folder)
     for name in tables:
         typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
     typer.echo(f"wrote {folder / 'tables'} and {folder / 'figures'}", err=True)
+
+
+def _names(listed: str) -> tuple[Any, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())

@@ -15,6 +15,7 @@ from peft import PeftModel
 from ..staging import staged
 
 RECORD_NAME = "run.json"
+TENSORBOARD = "tensorboard"  # folder of its logs
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 
 

@@ -31,12 +31,18 @@ from .callbacks import EvaluateLast, SpeedMeter, StopIfDiverged
 from .data import Splits, Task, majority_score, mean_loss, open_data
 from .encoding import encode
 from .models import open_classifier, put_adapter
-from .record import device_name, parameter_counts, score_history, versions, write_adapter
+from .record import (
+    TENSORBOARD,
+    device_name,
+    parameter_counts,
+    score_history,
+    versions,
+    write_adapter,
+)
 from .sampling import LengthGrouped
 from .settings import RunSettings
 
 _CHECKPOINTS = "checkpoints"
-_TENSORBOARD = "tensorboard"
 # Steps between evaluations in the released code; an epoch where that is shorter.
 _LONGEST_INTERVAL = 1500
 _EVALUATION_BATCH = 64
@@ -107,7 +113,7 @@ def train(
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / _TENSORBOARD))))
+        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
     if keep_checkpoints and resume_from is None and trainer.is_world_process_zero():
         start = out / _CHECKPOINTS / "checkpoint-0"
         model.save_pretrained(str(start), save_embedding_layers=False)
@@ -190,7 +196,8 @@ def _arguments(
         gradient_checkpointing=settings.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         report_to="none",
-        use_cpu=use_cpu,
+        # Without an accelerator transformers refuses bf16 unless it is told to stay on the CPU.
+        use_cpu=use_cpu or not torch.accelerator.is_available(),
         dataloader_pin_memory=torch.cuda.is_available() and not use_cpu,
         disable_tqdm=True,
         # The losses of these models are means over rows; summed over devices they would be too large

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +14,12 @@ import optuna
 from optuna.trial import TrialState
 
 from ..errors import SettingsError
+from ..loaders.locate import read_json
 from ..staging import staged
 from .ownership import ERROR
+from .record import RECORD_NAME as RUN_RECORD
+from .record import TENSORBOARD
+from .settings import RunSettings
 
 RECORD_NAME = "search.json"
 
@@ -76,6 +82,25 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
     return record
+
+
+def same_run(out: Path, settings: RunSettings) -> Path | None:
+    """The folder of a finished trial in `out` that was made with just these settings, if one was."""
+    asked = json.loads(json.dumps(asdict(settings)))
+    for record in sorted(out.glob(f"trials/*/{RUN_RECORD}")):
+        if read_json(record, SettingsError).get("settings") == asked:
+            return record.parent
+    return None
+
+
+def take_adapter(trial: Path, out: Path) -> None:
+    """Copy a trial's adapter, its record and TensorBoard's logs to the folder of a run."""
+    with staged(out, last=RUN_RECORD) as folder:
+        for file in trial.iterdir():
+            if file.is_file():
+                shutil.copy(file, folder)
+    if (trial / TENSORBOARD).is_dir():
+        shutil.copytree(trial / TENSORBOARD, out / TENSORBOARD, dirs_exist_ok=True)
 
 
 def _plot(study: optuna.Study, folder: Path) -> None:
