@@ -120,8 +120,9 @@ def write(kind: Kind, result: Any, folder: Path, prefix: str = "") -> list[str]:
 
 
 def write_scores(tasks: Sequence[TaskScores], folder: Path) -> list[str]:
-    """Write ``scores.png`` and ``.svg``; the names of the files."""
-    return _write_figure("scores", plots.scores_figure(tasks), folder)
+    """Write ``scores`` and ``curves`` as ``.png`` and ``.svg``; the names of the files."""
+    scores = _write_figure("scores", plots.scores_figure(tasks), folder)
+    return scores + _write_figure("curves", plots.curves_figure(tasks), folder)
 
 
 def _write_texts(stem: str, texts: Mapping[str, str], folder: Path) -> list[str]:

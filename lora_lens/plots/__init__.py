@@ -10,7 +10,7 @@ from .dynamics import dynamics_figure, layer_heatmap, rank_plot, size_plot, traj
 from .inventory import inventory_figure
 from .matrix import adapter_heatmap, dendrogram, matrix_figure
 from .rank_grids import ij_heatmap, rank_grids_figure
-from .scores import scores_figure, scores_plot
+from .scores import curves_figure, curves_plot, scores_figure, scores_plot
 from .shared import shared_eigenvalue_plot, shared_figure, shared_layer_plot, shared_width_plot
 from .similarity import heatmap, similarity_figure
 from .spectrum import intruder_figure, intruder_heatmap, spectrum_figure
@@ -20,6 +20,8 @@ __all__ = [
     "amplification_figure",
     "amplification_plot",
     "comparison_figure",
+    "curves_figure",
+    "curves_plot",
     "dendrogram",
     "dynamics_figure",
     "factor_plot",

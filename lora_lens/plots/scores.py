@@ -1,4 +1,4 @@
-"""Test scores of methods by task: Table 2 as a figure."""
+"""Scores of methods by task: Table 2 as a figure, and the way there."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from .style import METHODS
 def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
     """Test scores by task: a mark a seed, a line at the mean, and what a constant answer scores."""
     ax = plt.gca() if ax is None else ax
-    methods = list(dict.fromkeys(method for task in tasks for method in task.scores))
-    styles = list(zip(("o", "s", "^"), sns.color_palette("colorblind"), strict=False))
-    for index, (method, (marker, colour)) in enumerate(zip(methods, styles, strict=False)):
-        offset = 0.3 * (index - (len(methods) - 1) / 2)
+    styles = _styles(tasks)
+    for index, (method, (marker, colour)) in enumerate(styles.items()):
+        offset = 0.3 * (index - (len(styles) - 1) / 2)
         for position, task in enumerate(tasks):
             found = [100 * score for score in task.scores.get(method, {}).values()]
             ax.plot(
@@ -56,3 +55,49 @@ def scores_figure(tasks: Sequence[TaskScores]) -> Figure:
     figure = Figure(figsize=(2.6 + 1.1 * len(tasks), 3.4), layout="constrained")
     scores_plot(tasks, figure.subplots())
     return figure
+
+
+def curves_plot(task: TaskScores, ax: Axes | None = None) -> Axes:
+    """Development score of every run over its epochs: a line a seed, of its method's colour."""
+    ax = plt.gca() if ax is None else ax
+    for method, (marker, colour) in _styles([task]).items():
+        for number, curve in enumerate(task.curves.get(method, {}).values()):
+            epochs, scores = zip(*curve, strict=True)
+            ax.plot(
+                epochs,
+                [100 * score for score in scores],
+                marker,
+                ls="-",
+                color=colour,
+                alpha=0.8,
+                lw=1.2,
+                ms=4,
+                label=METHODS.get(method, method) if number == 0 else "",
+            )
+    ax.set_title(f"{task.task}, {task.metric}")
+    ax.set_xlabel("epoch")
+    sns.despine(ax=ax)
+    return ax
+
+
+def curves_figure(tasks: Sequence[TaskScores]) -> Figure:
+    """`curves_plot` of every task, side by side."""
+    columns = min(len(tasks), 4)
+    rows = -(-len(tasks) // columns)
+    figure = Figure(figsize=(1.4 + 2.4 * columns, 0.4 + 2.4 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for task, ax in zip(tasks, panels, strict=False):
+        curves_plot(task, ax)
+    for ax in panels[len(tasks) :]:
+        ax.remove()
+    figure.supylabel("development score, percent", fontsize="medium")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside right center")
+    return figure
+
+
+def _styles(tasks: Sequence[TaskScores]) -> dict[str, tuple[str, tuple[float, float, float]]]:
+    """Marker and colour of every method, the same in every figure of these tasks."""
+    methods = dict.fromkeys(method for task in tasks for method in task.scores)
+    styles = zip(("o", "s", "^"), sns.color_palette("colorblind"), strict=False)
+    return dict(zip(methods, styles, strict=False))

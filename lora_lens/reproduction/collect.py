@@ -27,8 +27,12 @@ def task_scores(config: Config, out: Path) -> list[TaskScores]:
 def _of_task(task: str, runs: list[tuple[str, int, dict[str, Any], dict[str, Any]]]) -> TaskScores:
     scores: dict[str, dict[int, float]] = {}
     rates: dict[str, float] = {}
+    curves: dict[str, dict[int, list[tuple[float, float]]]] = {}
     for method, seed, evaluation, run in runs:
         scores.setdefault(method, {})[seed] = float(evaluation["score"])
         rates[method] = float(run["settings"]["learning_rate"])
+        curves.setdefault(method, {})[seed] = [
+            (float(at["epoch"]), float(at["development_score"])) for at in run["history"]
+        ]
     first = runs[0][2]
-    return TaskScores(task, first["metric"], float(first["majority_score"]), scores, rates)
+    return TaskScores(task, first["metric"], float(first["majority_score"]), scores, rates, curves)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
@@ -46,6 +46,7 @@ class TaskScores:
         majority: The score of always giving the commonest training label (or mean).
         scores: Method to seed to score.
         learning_rates: Method to the learning rate that its search found.
+        curves: Method to seed to (epoch, development score) at every evaluation of that run.
     """
 
     task: str
@@ -53,6 +54,7 @@ class TaskScores:
     majority: float
     scores: Mapping[str, Mapping[int, float]]
     learning_rates: Mapping[str, float]
+    curves: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]] = field(default_factory=dict)
 
     def mean(self, method: str) -> float:
         """Mean over the seeds; NaN where there is no run."""
