@@ -16,7 +16,7 @@ from ..core.spectrum import effective_rank, stable_rank
 from ..core.subspace import phi_of_bases, working
 from ..errors import RankError
 from ..results.forms import Array
-from .factor_spaces import SPACES, factor_spaces
+from .factor_spaces import factor_spaces
 from .selection import Where, check_factor_ranks
 
 
@@ -67,11 +67,13 @@ def end_moment(name: str, folder: Path, factors: ModuleFactors, rank: int, where
     return moment
 
 
-def phi_between(one: Moment, other: Moment) -> dict[str, Array]:
-    """φ space by space and layer by layer; NaN where either does not exist."""
+def phi_between(one: Moment, others: Mapping[str, Moment]) -> dict[str, Array]:
+    """φ space by space and layer by layer to that space's other moment; NaN where either does not exist."""
     found = {}
-    for space in SPACES:
-        both = one.exists[space] & other.exists[space]
+    for space, exists in one.exists.items():
+        if (other := others.get(space)) is None:
+            found[space] = np.full(len(exists), np.nan)
+            continue
         values = phi_of_bases(one.bases[space], other.bases[space]).double().cpu().numpy()
-        found[space] = np.where(both, values, np.nan)
+        found[space] = np.where(exists & other.exists[space], values, np.nan)
     return found
