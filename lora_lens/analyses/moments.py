@@ -32,7 +32,14 @@ class Moment(NamedTuple):
 
 def moment_of(name: str, factors: ModuleFactors, rank: int, where: Where) -> Moment:
     """Decompose the factors; the norm of ΔW holds its scaling, A's and B's are as stored."""
-    spaces = factor_spaces(factors.a, factors.b, rank, device=where.device, dtype=where.dtype)
+    spaces = factor_spaces(
+        factors.a,
+        factors.b,
+        rank,
+        device=where.device,
+        dtype=where.dtype,
+        scaling=factors.scaling,
+    )
     s = spaces.s.cpu().double() * factors.scaling.abs()[:, None]
     a, b = working(factors.a), working(factors.b)
     return Moment(
