@@ -72,12 +72,19 @@ def _pairs(result: MatrixResult) -> str:
     return result.to_frame().to_csv(index=False, lineterminator="\n")
 
 
+def _angles(result: RankGrids) -> dict[str, str]:
+    return {"-angles.csv": as_csv(result.angles())}
+
+
 def _intruder_figures(result: Spectrum) -> dict[str, Figure]:
     return {"-intruders": plots.intruder_figure(result)} if result.base else {}
 
 
 def _spectrum_texts(result: Spectrum) -> dict[str, str]:
-    texts = {"-rank-pattern.txt": result.suggestion.snippet()}
+    texts = {
+        "-rank-pattern.txt": result.suggestion.snippet(),
+        "-singular-values.csv": as_csv(result.singular_values()),
+    }
     return texts | ({"-intruders.csv": as_csv(result.intruders())} if result.base else {})
 
 
@@ -89,7 +96,9 @@ _KINDS: Mapping[Kind, _Files] = {
     "dynamics": _Files(_of_module("dynamics"), dynamics.tables, plots.dynamics_figure),
     "inventory": _Files(lambda _: "inspect", inventory.tables, plots.inventory_figure),
     "matrix": _Files(_of_module("matrix"), matrix.tables, plots.matrix_figure, csv=_pairs),
-    "rank_grids": _Files(_grid_stem, rank_grids.tables, plots.rank_grids_figure),
+    "rank_grids": _Files(
+        _grid_stem, rank_grids.tables, plots.rank_grids_figure, more_texts=_angles
+    ),
     "shared": _Files(_of_module("shared"), shared.tables, plots.shared_figure),
     "similarity": _Files(_of_module("similarity"), similarity.tables, plots.similarity_figure),
     "spectrum": _Files(

@@ -170,7 +170,7 @@ def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | 
     if 0 in lowest.values():
         zero = [name for name, found in lowest.items() if found == 0]
         return (
-            f"{listed(zero)}: a factor is all zero in some layer, so there is no singular subspace: the "
+            f"{listed(zero)}: a factor or its scaling is zero in some layer, so there is no singular subspace: the "
             f"adapter is untrained there; leave it out"
         )
     ranks = listed(f"{name} has rank {found}" for name, found in lowest.items())
@@ -195,7 +195,8 @@ def _bases(
     for own in sorted(set(factors.ranks)):
         at = [k for k, r in enumerate(factors.ranks) if r == own]
         k = own if rank is None else rank
-        found = factor_spaces(factors.a[at][:, :own], factors.b[at][..., :own], k, [wanted])
+        a, b, s = factors.a[at][:, :own], factors.b[at][..., :own], factors.scaling[at]
+        found = factor_spaces(a, b, k, [wanted], scaling=s)
         for place, position in enumerate(at):
             layer, real = factors.layers[position], int(found.ranks[wanted][place])
             if real < k:

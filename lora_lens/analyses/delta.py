@@ -65,7 +65,11 @@ def trained_singular(factors: ModuleFactors, position: int, where: Where) -> Sin
 
 
 def weight_singular(
-    w0: Float[Tensor, "out in"], where: Where, *, stored: torch.dtype | None = None
+    w0: Float[Tensor, "out in"],
+    where: Where,
+    *,
+    name: str,
+    stored: torch.dtype | None = None,
 ) -> Singular:
     """Thin SVD of a dense matrix, without the vectors of singular values that are rounding.
 
@@ -74,6 +78,7 @@ def weight_singular(
     Args:
         w0: One layer's matrix.
         where: Device and precision.
+        name: Whose it is, for the message.
         stored: Precision that its entries were stored in, where it is not their dtype any more.
 
     Raises:
@@ -83,5 +88,5 @@ def weight_singular(
     cutoff = singular_cutoff(stored or w0.dtype, where.dtype, (w0.shape[0], w0.shape[1]))
     rank = int((s > cutoff * s[0]).sum())
     if rank == 0:
-        raise RankError("W0 or W0 + ΔW is all zero in a layer; it has no singular subspace")
+        raise RankError(f"{name} is all zero, and a zero matrix has no singular subspace")
     return Singular(u[:, :rank], s[:rank], vh[:rank])

@@ -19,7 +19,7 @@ from ..loaders.runs import RunPoint, run_points
 from ..results import Baseline, DynamicsResult
 from ..results.forms import Array
 from .factor_spaces import SPACES
-from .moments import end_moment, moment_of, phi_between
+from .moments import Moment, end_moment, moment_of, phi_between
 from .selection import select_device, select_module
 
 _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
@@ -39,11 +39,12 @@ def dynamics(
 
     Checkpoints are ``checkpoint-N`` in the run's folder or in its ``checkpoints/``, sorted by N; broken
     ones are passed over with a note. The end point is the run's own adapter where it has one (often
-    its best checkpoint, not its last), else the last checkpoint; the start is the first.
+    its best checkpoint, not its last), else the last checkpoint.
 
     Where a matrix has fewer than `rank` singular vectors (B is zero before the first step), φ does not
-    exist: it is NaN, and a note says so. Below the adapter's own rank, φ of A and of B depends on the
-    gauge in which training left them; φ of ΔW does not.
+    exist: it is NaN, and a note says so. The start is the first checkpoint; of a matrix that does not
+    exist there, the first one at which it does in every layer. Below the adapter's own rank, φ of A
+    and of B depends on the gauge in which training left them; φ of ΔW does not.
 
     Args:
         folder: The run's folder.
@@ -63,7 +64,9 @@ def dynamics(
     adapter = load_adapter(last.folder, base)
     factors = select_module(adapter, module)
     rank = min(factors.ranks) if rank is None else rank
-    end = start = end_moment(last.name, last.folder, factors, rank, where)
+    end = end_moment(last.name, last.folder, factors, rank, where)
+    ends = dict.fromkeys(SPACES, end)
+    starts: dict[str, Moment] = {}
     rows: list[_Row] = []
     twins: list[str] = []
     for done, point in enumerate(found.points):
@@ -76,10 +79,18 @@ def dynamics(
             here = moment_of(point.name, own, rank, where)
             if torch.equal(own.a, factors.a) and torch.equal(own.b, factors.b):
                 twins.append(point.name)
-        start = here if not rows else start
+        starts |= {
+            space: here
+            for space, exists in here.exists.items()
+            if space not in starts and exists.all()
+        }
         rows.append(
             _Row(
-                here.name, phi_between(here, end), phi_between(here, start), here.norms, here.ranks
+                here.name,
+                phi_between(here, ends),
+                phi_between(here, starts),
+                here.norms,
+                here.ranks,
             )
         )
     if progress:
@@ -92,7 +103,7 @@ def dynamics(
         layers=factors.layers,
         names=tuple(point.name for point in found.points),
         steps=tuple(point.step for point in found.points),
-        start=start.name,
+        starts={space: starts[space].name for space in SPACES},
         end=end.name,
         to_end=_stacked([row.to_end for row in rows]),
         to_start=_stacked([row.to_start for row in rows]),
@@ -102,7 +113,7 @@ def dynamics(
         notes=(
             *found.notes,
             *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
-            *_notes(rows, factors, rank),
+            *_notes(rows, starts, factors, rank),
         ),
     )
 
@@ -139,9 +150,14 @@ def _gaussian(factors: ModuleFactors, space: str, rank: int) -> Baseline:
     return Baseline(mean, sd, sd / math.sqrt(len(factors.layers)))
 
 
-def _notes(rows: Sequence[_Row], factors: ModuleFactors, rank: int) -> Iterator[str]:
+def _notes(
+    rows: Sequence[_Row], starts: Mapping[str, Moment], factors: ModuleFactors, rank: int
+) -> Iterator[str]:
     lacking: dict[tuple[str, ...], list[str]] = {}
+    later: dict[str, list[str]] = {}
     for matrix, spaces in _MATRICES.items():
+        if (start := starts[spaces[0]].name) != rows[0].name:
+            later.setdefault(start, []).append(matrix)
         without = tuple(
             row.name for row in rows if any(np.isnan(row.to_end[space]).any() for space in spaces)
         )
@@ -150,11 +166,12 @@ def _notes(rows: Sequence[_Row], factors: ModuleFactors, rank: int) -> Iterator[
     zero = {row.name for row in rows if (row.norms["B"] == 0).any()}
     for without, matrices in lacking.items():
         why = " (B is zero there)" if zero.issuperset(without) else ""
-        to_start = ", and with it their φ to the start" if rows[0].name in without else ""
         yield (
-            f"at {_some(without)} φ of {' and '.join(matrices)} does not exist{to_start}: in some layer "
-            f"there are fewer than {rank} singular vectors{why}"
+            f"at {_some(without)} φ of {' and '.join(matrices)} does not exist: in some layer there are "
+            f"fewer than {rank} singular vectors{why}"
         )
+    for start, matrices in later.items():
+        yield f"the start of {' and '.join(matrices)} is {start}, the first where all layers have {rank} singular vectors"
     if rank < max(factors.ranks):
         yield (
             f"{rank} is below the adapter's rank {max(factors.ranks)}: φ of A and of B depends on the gauge "

@@ -51,6 +51,7 @@ def factor_spaces(
     *,
     device: torch.device | None = None,
     dtype: torch.dtype = torch.float64,
+    scaling: Float[Tensor, " layer"] | None = None,
 ) -> Spaces:
     """The top-k singular subspaces of A (right), B (left) and ΔW (left, right), and how far they exist.
 
@@ -62,6 +63,7 @@ def factor_spaces(
         k: How many singular vectors.
         wanted: Which of `SPACES`.
         device, dtype: Where and in which precision to decompose; on the factors' device by default.
+        scaling: s, which turns no singular vector of ΔW = s·B·A, but leaves none where it is 0.
     """
     rank_a, rank_b = numerical_rank(a), numerical_rank(b)
     a, b = a.to(device, dtype), b.to(device, dtype)
@@ -79,6 +81,7 @@ def factor_spaces(
         floor = 10 * max(b.shape[-2], a.shape[-1]) * torch.finfo(dtype).eps * scale
         real = (s > floor[..., None]).sum(-1).cpu()
         rank = torch.minimum(torch.minimum(rank_a, rank_b).cpu(), real)
+        rank = rank if scaling is None else torch.where(scaling.cpu() == 0, 0, rank)
         ranks |= {"delta_left": rank, "delta_right": rank}
     return Spaces(
         {name: bases[name] for name in wanted},

@@ -33,7 +33,9 @@ def inspect(adapter: Adapter) -> Inventory:
 
 
 def _summarise(factors: ModuleFactors) -> Iterator[LayerSummary]:
-    s = product_singular_values(working(factors.b), working(factors.a)) * factors.scaling[:, None]
+    # A negative α is legal, and turns ΔW's sign but no singular value's.
+    scaling = factors.scaling.abs()[:, None]
+    s = product_singular_values(working(factors.b), working(factors.a)) * scaling
     stable, effective = stable_rank(s), effective_rank(s)
     norms = s.square().sum(-1).sqrt()
     for k, layer in enumerate(factors.layers):

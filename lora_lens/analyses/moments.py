@@ -16,7 +16,7 @@ from ..core.spectrum import effective_rank, stable_rank
 from ..core.subspace import phi_of_bases, working
 from ..errors import RankError
 from ..results.forms import Array
-from .factor_spaces import SPACES, factor_spaces
+from .factor_spaces import factor_spaces
 from .selection import Where, check_factor_ranks
 
 
@@ -32,7 +32,14 @@ class Moment(NamedTuple):
 
 def moment_of(name: str, factors: ModuleFactors, rank: int, where: Where) -> Moment:
     """Decompose the factors; the norm of ΔW holds its scaling, A's and B's are as stored."""
-    spaces = factor_spaces(factors.a, factors.b, rank, device=where.device, dtype=where.dtype)
+    spaces = factor_spaces(
+        factors.a,
+        factors.b,
+        rank,
+        device=where.device,
+        dtype=where.dtype,
+        scaling=factors.scaling,
+    )
     s = spaces.s.cpu().double() * factors.scaling.abs()[:, None]
     a, b = working(factors.a), working(factors.b)
     return Moment(
@@ -67,11 +74,13 @@ def end_moment(name: str, folder: Path, factors: ModuleFactors, rank: int, where
     return moment
 
 
-def phi_between(one: Moment, other: Moment) -> dict[str, Array]:
-    """φ space by space and layer by layer; NaN where either does not exist."""
+def phi_between(one: Moment, others: Mapping[str, Moment]) -> dict[str, Array]:
+    """φ space by space and layer by layer to that space's other moment; NaN where either does not exist."""
     found = {}
-    for space in SPACES:
-        both = one.exists[space] & other.exists[space]
+    for space, exists in one.exists.items():
+        if (other := others.get(space)) is None:
+            found[space] = np.full(len(exists), np.nan)
+            continue
         values = phi_of_bases(one.bases[space], other.bases[space]).double().cpu().numpy()
-        found[space] = np.where(both, values, np.nan)
+        found[space] = np.where(exists & other.exists[space], values, np.nan)
     return found

@@ -96,8 +96,27 @@ def rank_grids(
         for kind, u, v in _pairs(first, second, layer, chosen, where)
     ]
     return RankGrids(
-        one.source, other.source, first.module, "adapters", _ordered(grids, chosen), notes
+        one.source,
+        other.source,
+        first.module,
+        "adapters",
+        _ordered(grids, chosen),
+        (*notes, *_notes(chosen)),
     )
+
+
+def _notes(chosen: Sequence[str]) -> Iterator[str]:
+    factors = [name for name in ("A", "B") if name in chosen]
+    if factors:
+        yield (
+            f"where i or j is below the rank, φ of {' and of '.join(factors)} depends on the gauge that "
+            f"training left them in; φ of ΔW does not"
+        )
+    if "A" in chosen:
+        yield (
+            "runs of one seed begin with the same A, so their A's are alike before any training; chance "
+            "is that of independent ones"
+        )
 
 
 def _matrices(matrices: Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
@@ -171,7 +190,8 @@ def _against_w0(
     for layer in layers:
         position = factors.layers.index(layer)
         delta = trained_singular(factors, position, where)
-        w0 = weight_singular(weights.w0(factors, position), where)
+        name = f"W0 of {factors.module} in layer {layer}"
+        w0 = weight_singular(weights.w0(factors, position), where, name=name)
         i = _top(top, len(w0.s), factors.module, layer)
         for kind in chosen:
             u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))

@@ -57,12 +57,13 @@ def spectrum(
 
     Of W0 and W0 + ΔW, which are dense: relative norms, the Marchenko-Pastur edge and what exceeds it,
     and **intruder dimensions** (Shuttleworth et al. 2024): the top k left singular vectors of W0 + ΔW
-    whose largest absolute cosine with any left singular vector of W0 is below ε. All cosines are computed.
-    Singular vectors are only as well defined as their singular values are apart, so close pairs in
-    W0 can turn into each other under a small ΔW and look like intruders at large ε. Any ΔW that is large
-    beside W0 makes intruders, whatever it was trained on: beside the counts stand those of random
-    ΔW with the same singular values in uniform directions. 2 + draws SVDs of W0's size a layer, one layer at a time: O(d³) time (each about half a second at d = 768 on one
-    core in float64) and memory for a few matrices of W0's size.
+    whose largest absolute cosine with any left singular vector of W0 is below ε. All cosines are
+    computed. Singular vectors are only as well defined as their singular values are apart, so close
+    pairs in W0 can turn into each other under a small ΔW and look like intruders at large ε. Any ΔW
+    that is large beside W0 makes intruders, whatever it was trained on: beside the counts stand those
+    of random ΔW with the same singular values in uniform directions. 2 + draws SVDs of W0's size a
+    layer, one layer at a time: O(d³) time (each about half a second at d = 768 on one core in float64)
+    and memory for a few matrices of W0's size.
 
     Everything is free of the gauge.
 
@@ -83,7 +84,7 @@ def spectrum(
     Raises:
         ModuleLookupError: No such module.
         BaseModelError: The base was asked for and is not found, or does not fit.
-        RankError: A k above W0's width.
+        RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
         LensError: ε, `energy` or `draws` out of range.
     """
     modules = [select_module(adapter, module)] if module else list(adapter.modules.values())
@@ -190,15 +191,24 @@ def _layer(
         rank_99=None if zero else int(rank_for_energy(s, 0.99)),
         product_edge=edge,
         above_product_edge=int((s > edge).sum()),
-        beside_w0=_beside(weights.w0(factors, position), delta, sweep, where) if weights else None,
+        beside_w0=_beside(factors, position, weights, delta, sweep, where) if weights else None,
     )
 
 
-def _beside(w0: Tensor, delta: Singular, sweep: _Sweep, where: Where) -> BesideW0:
-    base = weight_singular(w0, where)
+def _beside(
+    factors: ModuleFactors,
+    position: int,
+    weights: BaseWeights,
+    delta: Singular,
+    sweep: _Sweep,
+    where: Where,
+) -> BesideW0:
+    w0 = weights.w0(factors, position)
+    here = f"of {factors.module} in layer {factors.layers[position]}"
+    base = weight_singular(w0, where, name=f"W0 {here}")
     s0, s = base.s.double().cpu(), delta.s.double().cpu()
     tuned = where.take(w0) + (delta.u * delta.s) @ delta.vh
-    changed = weight_singular(tuned, where, stored=w0.dtype)
+    changed = weight_singular(tuned, where, name=f"W0 + ΔW {here}", stored=w0.dtype)
     after = changed.s.double().cpu()
     rows, columns = w0.shape
     edge, tuned_edge = (
@@ -233,5 +243,6 @@ def _random_cosines(
     """`_cosines` of W0 plus a random ΔW with the singular values `s`, draw by draw."""
     for _ in range(sweep.draws):
         x, y = (where.take(random_directions(d, len(s), 1, sweep.generator)[0]) for d in w0.shape)
-        changed = weight_singular(where.take(w0) + (x * s) @ y.mT, where, stored=w0.dtype)
+        tuned = where.take(w0) + (x * s) @ y.mT
+        changed = weight_singular(tuned, where, name="W0 + a random ΔW", stored=w0.dtype)
         yield _cosines(base, changed, sweep)

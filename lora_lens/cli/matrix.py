@@ -56,7 +56,7 @@ def run(
         typer.Option(
             "--clusters",
             min=1,
-            show_default="at the largest gap",
+            show_default="where chance begins, else at the largest gap",
             help="How many clusters to cut the tree into.",
         ),
     ] = None,

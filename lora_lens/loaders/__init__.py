@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..adapter import Adapter
+from ..errors import AdapterError
 from .base import BaseWeights, open_base, open_base_of
 from .checkpoint import read_checkpoint
 from .grouping import group_by_module
@@ -36,7 +37,17 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
         >>> adapter.method, adapter.base_model
         ('lora', 'sentence-transformers/all-MiniLM-L6-v2')
     """
-    found = read_checkpoint(user_path(path), str(base) if base else None)
+    folder = user_path(path)
+    try:
+        return _read(folder, base)
+    except AdapterError as error:
+        # One of many may be meant, as of `matrix` and `dynamics`.
+        named = str(folder) in str(error)
+        raise error if named else type(error)(f"{folder}: {error}") from None
+
+
+def _read(folder: Path, base: str | Path | None) -> Adapter:
+    found = read_checkpoint(folder, str(base) if base else None)
     modules, unplaced = group_by_module(
         found.pairs, split_c_attn=found.config.get("fan_in_fan_out") is not False
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 from ..errors import AdapterError
 from .locate import user_path
 
+_LONG = 32  # letters of a name that a table's column and a figure's margin still hold
+
 
 def find_adapters(paths: Iterable[str | Path]) -> list[Path]:
     """Every adapter folder among `paths`, and under those that are folders *of* adapters.
@@ -55,7 +57,8 @@ def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
     """What is left of each path when the parts that all share are taken away.
 
     Of paths of equal depth, the folders at which they differ; else what lies between the common
-    beginning and the common end. A path that occurs twice gets its number after it.
+    beginning and the common end. Where that is still long, as of paths that have next to nothing in
+    common, the shortest ends that tell them apart. A path that occurs twice gets its number after it.
 
     Example:
         >>> distinguishing_names(["runs/rte/seed-1/best", "runs/mrpc/seed-1/best"])
@@ -63,7 +66,8 @@ def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
         >>> distinguishing_names(["runs/rte/seed-1", "runs/mrpc/seed-2", "runs/rte/seed-2"])
         ('rte/seed-1', 'mrpc/seed-2', 'rte/seed-2')
     """
-    split = [Path(os.path.abspath(path)).parts for path in paths]  # noqa: PTH100  (links stay as named)
+    # Links stay as named, and the root, which all share, is no part of a name.
+    split = [Path(os.path.abspath(path)).parts[1:] for path in paths]  # noqa: PTH100
     shortest = min(map(len, split), default=0)
     if all(len(parts) == shortest for parts in split):
         differing = [k for k in range(shortest) if len({parts[k] for parts in split}) > 1]
@@ -72,7 +76,20 @@ def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:
         start = _common(split, shortest - 1)
         end = _common([parts[:start:-1] for parts in split], shortest - start - 1)
         kept = [parts[start : len(parts) - end] for parts in split]
+    if max(map(len, map("/".join, kept)), default=0) > _LONG:
+        kept = _ends(split)
     return _numbered(["/".join(parts) for parts in kept])
+
+
+def _ends(split: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The last parts of each path, as many of all as different paths need to differ."""
+    different = len(set(split))
+    count = next(
+        count
+        for count in range(1, max(map(len, split)) + 1)
+        if len({parts[-count:] for parts in split}) == different
+    )
+    return [parts[-count:] for parts in split]
 
 
 def _common(split: Sequence[Sequence[str]], most: int) -> int:

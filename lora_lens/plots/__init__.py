@@ -13,6 +13,7 @@ from .rank_grids import ij_heatmap, rank_grids_figure
 from .scores import curves_figure, curves_plot, scores_figure, scores_plot
 from .shared import shared_eigenvalue_plot, shared_figure, shared_layer_plot, shared_width_plot
 from .similarity import heatmap, similarity_figure
+from .singular_values import singular_value_plot
 from .spectrum import intruder_figure, intruder_heatmap, spectrum_figure
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "shared_layer_plot",
     "shared_width_plot",
     "similarity_figure",
+    "singular_value_plot",
     "size_plot",
     "spectrum_figure",
     "trajectory",

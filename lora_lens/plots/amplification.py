@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..results import Amplification
-from .style import layer_axis
+from .style import layer_axis, log_axis
 
 
 def amplification_plot(result: Amplification, ax: Axes | None = None) -> Axes:
@@ -18,18 +18,19 @@ def amplification_plot(result: Amplification, ax: Axes | None = None) -> Axes:
     ax = plt.gca() if ax is None else ax
     layers = result.layers
     series = {
-        "W0 in its own top directions": [one.w0_in_w0 for one in layers],
+        "W0 in its own top r": [one.w0_in_w0 for one in layers],
         "‖ΔW‖$_F$": [one.delta_norm for one in layers],
-        "W0 in ΔW's directions": [one.w0_in_delta for one in layers],
-        "W0 in random directions": [one.w0_in_random for one in layers],
+        "W0 in ΔW's top r": [one.w0_in_delta for one in layers],
+        "W0 in r random ones": [one.w0_in_random for one in layers],
     }
     styles = zip(("s", "o", "^", ""), ("--", "-", "-.", ":"), strict=True)
     for (label, values), (marker, line), colour in zip(
         series.items(), styles, [*sns.color_palette("colorblind", 3), "0.4"], strict=True
     ):
-        ax.semilogy(
+        ax.plot(
             range(len(layers)), values, marker=marker, linestyle=line, color=colour, label=label
         )
+    log_axis(ax)
     layer_axis(ax, [one.layer for one in layers])
     ax.set_ylabel("Frobenius norm")
     ax.set_title(f"W0 seen in r directions, {result.module}", fontsize=11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +14,8 @@ from matplotlib.figure import Figure
 from ..results import DynamicsResult
 from ..results.dynamics import over_layers
 from ..results.forms import Array
-from .style import COLOURS
+from ..tables.dynamics import whereto
+from .style import COLOURS, log_axis
 
 _STYLES: Mapping[str, tuple[str, str, int, str]] = {
     "A": ("$A$ (right)", "-", 0, "o"),
@@ -35,7 +37,11 @@ _MOST_NUMBERED = 30  # rows of the heat map that can each be numbered
 
 
 def trajectory(
-    result: DynamicsResult, ax: Axes | None = None, *, to: str = "end", bands: bool = True
+    result: DynamicsResult,
+    ax: Axes | None = None,
+    *,
+    to: Literal["end", "start"] = "end",
+    bands: bool = True,
 ) -> Axes:
     """φ to the end point or to the start by step: mean over the layers, a band from lowest to highest.
 
@@ -56,8 +62,7 @@ def trajectory(
         )  # fmt: skip
     ax.set_ylim(0, 1.03)
     ax.set_ylabel("φ")
-    name = result.end if to == "end" else result.start
-    ax.set_title(f"φ to the {'end point' if to == 'end' else 'start'} ({name})")
+    ax.set_title(f"φ to {whereto(result, to)}", fontsize=11)
     return ax
 
 
@@ -66,9 +71,9 @@ def size_plot(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     ax = plt.gca() if ax is None else ax
     positive = {matrix: np.where(grid > 0, grid, np.nan) for matrix, grid in result.norms.items()}
     _lines(result, ax, positive, _NORMS, bands=True)
-    ax.set_yscale("log")
+    log_axis(ax)
     ax.set_ylabel("norm")
-    ax.set_title("Norms")
+    ax.set_title("Norms", fontsize=11)
     return ax
 
 
@@ -78,7 +83,7 @@ def rank_plot(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     _lines(result, ax, result.ranks, _RANKS, bands=True)
     ax.set_ylim(bottom=0)
     ax.set_ylabel("rank")
-    ax.set_title("Ranks of $\\Delta W$")
+    ax.set_title("Ranks of $\\Delta W$", fontsize=11)
     return ax
 
 
@@ -98,7 +103,7 @@ def layer_heatmap(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     ax.tick_params(length=0)
     ax.set_xlabel("step")
     ax.set_ylabel("layer")
-    ax.set_title("$\\Delta W$ (left) to the end point, by layer")
+    ax.set_title("$\\Delta W$ (left) to the end point, by layer", fontsize=11)
     figure = ax.get_figure()
     if figure is not None:
         bar = figure.colorbar(mesh, ax=ax, pad=0.02)

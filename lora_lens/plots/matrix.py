@@ -14,6 +14,15 @@ from .style import COLOURS, FACTORS, MOST_ANNOTATED, cell
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would
 _ALONE = "0.6"
+_TOLD_APART = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    9,
+)  # without grey, which is of none, and two too pale to read as text
 
 
 def dendrogram(result: MatrixResult, ax: Axes | None = None) -> Axes:
@@ -127,6 +136,6 @@ def matrix_figure(result: MatrixResult) -> Figure:
 
 def cluster_colours(result: MatrixResult) -> dict[int, str]:
     """A colour a cluster of two or more; there are more clusters than colours, neighbours differ."""
-    palette = sns.color_palette("colorblind").as_hex()
+    palette = [sns.color_palette("colorblind").as_hex()[k] for k in _TOLD_APART]
     several = [number for number, members in result.members().items() if len(members) > 1]
     return {number: palette[k % len(palette)] for k, number in enumerate(several)}

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..results import RankGrid, RankGrids
-from ..tables.rank_grids import kind_title, title
+from ..tables.rank_grids import kind_title, names, title
 from .style import COLOURS, scale
 
 _MOST_LABELS = 8  # tick labels an axis
 _MOST_COLUMNS = 6
+_MOST_LETTERS = 60
 
 
 def ij_heatmap(
@@ -77,4 +78,13 @@ def rank_grids_figure(result: RankGrids) -> Figure:
         bar.set_label("φ", rotation=0)
         bar.outline.set_visible(False)
     figure.suptitle(title(result), fontsize=11)
+    figure.supxlabel(_whose(result), fontsize=8, color="0.3", x=0.02, ha="left")
     return figure
+
+
+def _whose(result: RankGrids) -> str:
+    """Long paths from their end, which tells adapters apart and fits below a single layer's panels."""
+    return "\n".join(
+        f"{name}: {source if len(source) <= _MOST_LETTERS else '…' + source[-_MOST_LETTERS:]}"
+        for name, source in names(result)
+    )

@@ -1,4 +1,4 @@
-"""Ranks and relative norms of ΔW by layer, and intruder dimensions."""
+"""Singular values, ranks and relative norms of ΔW by layer, and intruder dimensions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from ..results import LayerSpectrum, Spectrum
 from ..results.forms import Array
+from .singular_values import layer_bar, singular_value_plot
 from .style import COLOURS, MOST_ANNOTATED, layer_axis, scale
 
 _RANKS = {
@@ -29,19 +30,26 @@ _NORMS = {
 
 
 def spectrum_figure(result: Spectrum) -> Figure:
-    """A column a module: ranks of ΔW by layer above and, where W0 is at hand, relative norms below."""
-    columns, rows = len(result.modules), 2 if result.base else 1
+    """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
+    columns, rows = len(result.modules), 3 if result.base else 2
     longest = max(len(result.of(module)) for module in result.modules)
+    last = max(layer.layer for layer in result.layers)
     width = min(4.5, max(3.0, 0.12 * longest + 1.5))
     figure = Figure(figsize=(width * columns + 2.2, 2.7 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey="row")
     for column, module in enumerate(result.modules):
         layers = result.of(module)
-        _ranks(axes[0, column], layers)
+        singular_value_plot(layers, axes[0, column], last=last)
         axes[0, column].set_title(module, fontsize=11)
+        _ranks(axes[1, column], layers)
         if result.base:
-            _norms(axes[1, column], layers)
-    for row, label in zip(axes, ("ranks of ΔW", "ΔW relative to W0"), strict=False):
+            _norms(axes[2, column], layers)
+    axes[0, 0].set_ylabel("σ of ΔW")
+    if any(layer.above_product_edge for layer in result.of(result.modules[-1])):
+        axes[0, -1].legend(frameon=False, fontsize=8.5, loc="upper right")
+    # Inside the room that the legends below it take.
+    layer_bar(figure, last, cax=axes[0, -1].inset_axes((1.06, 0, 0.04, 1)))
+    for row, label in zip(axes[1:], ("ranks of ΔW", "ΔW relative to W0"), strict=False):
         row[0].set_ylabel(label)
         row[0].set_ylim(bottom=0)  # once all panels of the shared axis are drawn
         row[-1].legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
@@ -34,3 +35,11 @@ def layer_axis(ax: Axes, layers: Sequence[int]) -> None:
     ax.set_xticks(list(range(0, len(layers), step)), [str(layer) for layer in layers[::step]])
     ax.set_xlabel("layer")
     sns.despine(ax=ax)
+
+
+def log_axis(ax: Axes) -> None:
+    """A logarithmic y axis numbered 0.5, 1, 2, …: norms of one model span a decade or two."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -32,7 +32,8 @@ class DynamicsResult(Tidy):
         layers: Layer numbers.
         names: One a checkpoint, in the order of steps; a run's own adapter is ``end``.
         steps: Optimiser steps; None for ``end``, which may be any of them (often the best).
-        start, end: Names of the checkpoints that φ is taken to.
+        starts: Space to the checkpoint that φ to the start is taken to, the first where it exists.
+        end: The checkpoint that φ to the end point is taken to.
         to_end, to_start: Space to grid of φ.
         norms: ``delta``, ``A``, ``B`` to grid of Frobenius norms, ‖ΔW‖ with its scaling.
         ranks: ``stable`` (‖ΔW‖_F²/σ₁²) and ``effective`` (exp of the entropy of s/Σs) to grid.
@@ -47,7 +48,7 @@ class DynamicsResult(Tidy):
     layers: tuple[int, ...]
     names: tuple[str, ...]
     steps: tuple[int | None, ...]
-    start: str
+    starts: Mapping[str, str]
     end: str
     to_end: Mapping[str, Array]
     to_start: Mapping[str, Array]
@@ -55,6 +56,11 @@ class DynamicsResult(Tidy):
     ranks: Mapping[str, Array]
     baselines: Mapping[str, Baseline]
     notes: tuple[str, ...] = ()
+
+    @property
+    def start(self) -> str:
+        """The first checkpoint, to which φ is taken where it exists there."""
+        return self.names[0]
 
     def label(self, t: int) -> str:
         """A checkpoint's step, or its name where that is not known."""
@@ -114,7 +120,10 @@ class DynamicsResult(Tidy):
             "start": self.start,
             "end": self.end,
             "to_end": similarities(self.to_end),
-            "to_start": similarities(self.to_start),
+            "to_start": {
+                space: {"start": self.starts[space]} | found
+                for space, found in similarities(self.to_start).items()
+            },
             "norms": {matrix: both(grid) for matrix, grid in self.norms.items()},
             "ranks": {kind: both(grid) for kind, grid in self.ranks.items()},
             "notes": list(self.notes),

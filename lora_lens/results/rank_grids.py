@@ -124,6 +124,17 @@ class RankGrids(Tidy, Sequence[RankGrid]):
         """The grids of one matrix and side, layer by layer."""
         return tuple(g for g in self.grids if (g.matrix, g.side) == (matrix, side))
 
+    def angles(self) -> list[Row]:
+        """One row a principal angle between the whole subspaces of every grid, in degrees."""
+        return [
+            {
+                "module": self.module, "matrix": grid.matrix, "side": grid.side,
+                "layer": grid.layer, "index": k + 1, "degrees": float(angle),
+            }
+            for grid in self.grids
+            for k, angle in enumerate(grid.angles)
+        ]  # fmt: skip
+
     def rows(self) -> list[Row]:
         """One row a cell of every grid."""
         return [{"module": self.module} | row for grid in self.grids for row in grid.rows()]

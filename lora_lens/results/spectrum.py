@@ -152,6 +152,21 @@ class Spectrum(Tidy):
             for epsilon in (self.epsilons if epsilons is None else epsilons)
         ]  # fmt: skip
 
+    def singular_values(self) -> list[Row]:
+        """One row a module, layer and singular value of ΔW.
+
+        ``energy`` is the share of Σs² that it and the larger ones hold; None where ΔW is zero.
+        """
+        return [
+            {
+                "module": layer.module, "layer": layer.layer, "index": k + 1, "singular_value": s,
+                "energy": _energy(layer.singular_values, k + 1),
+                "above_product_edge": k < layer.above_product_edge,
+            }
+            for layer in self.layers
+            for k, s in enumerate(layer.singular_values)
+        ]  # fmt: skip
+
     def rows(self) -> list[Row]:
         """One row a module and layer, without singular values and cosines."""
         return [layer.row() for layer in self.layers]
@@ -178,3 +193,8 @@ def _below(cosines: Sequence[float], epsilon: float) -> int:
 
 def _mean(counts: Sequence[int]) -> float | None:
     return sum(counts) / len(counts) if counts else None
+
+
+def _energy(s: Sequence[float], k: int) -> float | None:
+    squares = [(value / s[0]) ** 2 for value in s] if s[0] else []
+    return sum(squares[:k]) / sum(squares) if squares else None

@@ -47,10 +47,24 @@ def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Tab
         for t in range(len(result.names))
     ]
     chance = [beside(float(b.mean), b.mean_sd) for b in map(result.baselines.__getitem__, grids)]
-    where = f"the end point ({result.end})" if to == "end" else f"the start ({result.start})"
-    title = f"φ to {where}: {result.module}, i = j = {result.rank}, mean of {_layers(result)}"
+    title = f"φ to {whereto(result, to)}: {result.module}, i = j = {result.rank}, mean of {_layers(result)}"
     heads = [_SPACES[space] for space in grids]
     return Table(title, ["step", *heads], [*rows, ["gaussian", *chance]])
+
+
+def whereto(result: DynamicsResult, to: Literal["end", "start"]) -> str:
+    """Which checkpoint φ is taken to; which for what, where B is zero at the first."""
+    if to == "end":
+        return f"the end point ({result.end})"
+    names = dict.fromkeys(result.starts.values())
+    if len(names) == 1:
+        return f"the start ({next(iter(names))})"
+    of = {
+        name: [_SPACES[s].split()[0] for s, n in result.starts.items() if n == name]
+        for name in names
+    }
+    each = "; ".join(f"{', '.join(dict.fromkeys(of[name]))}: {name}" for name in names)
+    return f"the start ({each})"
 
 
 def size_table(result: DynamicsResult) -> Table:

@@ -27,7 +27,7 @@ def terminal(result: RankGrids, console: Console) -> RenderableType:
     shown = len(result) <= _MOST_GRIDS
     parts: list[RenderableType] = [
         Text(title(result), style="bold"),
-        Text(_names(result), style="dim"),
+        *(Text(f"{name + ':':<7} {source}", style="dim") for name, source in names(result)),
     ]
     if shown:
         grids = Columns([_shaded(grid, console) for grid in result], padding=(1, 3))
@@ -48,6 +48,12 @@ def title(result: RankGrids) -> str:
     if result.between == "w0-delta":
         return f"φ(i, j) of {result.module}: i over W0's singular vectors, j over ΔW's"
     return f"φ(i, j) of {result.module}: i over the first adapter's singular vectors, j over the second's"
+
+
+def names(result: RankGrids) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Whose singular vectors i counts and whose j, each as what it is called and where it is from."""
+    one, other = ("W0", "ΔW of") if result.between == "w0-delta" else ("first", "second")
+    return (one, result.one), (other, result.other)
 
 
 def kind_title(result: RankGrids, grid: RankGrid) -> str:
@@ -93,12 +99,6 @@ def ticks(count: int) -> list[int]:
 
 def _kind(grid: RankGrid) -> str:
     return f"{LABELS[grid.matrix]} ({grid.side})"
-
-
-def _names(result: RankGrids) -> str:
-    if result.between == "w0-delta":
-        return f"W0:     {result.one}\nΔW of:  {result.other}"
-    return f"first:  {result.one}\nsecond: {result.other}"
 
 
 def _shaded(grid: RankGrid, console: Console) -> RenderableType:

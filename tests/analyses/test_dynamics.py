@@ -115,23 +115,34 @@ def test_b_that_is_zero_at_the_start_is_absent_and_not_0(run: Path) -> None:
     zero_b(run / "checkpoint-0")
     result = dynamics(run, "value")
     assert result.start == "checkpoint-0"
+    assert result.starts == dict.fromkeys(result.starts, "checkpoint-2") | {"A": "checkpoint-0"}
+    (run / "checkpoint-0").rename(run / "elsewhere")
+    later = dynamics(run, "value")
+    (run / "elsewhere").rename(run / "checkpoint-0")
     for space in ("B", "delta_left", "delta_right"):
-        assert np.isnan(result.to_start[space]).all()
+        assert np.isnan(result.to_start[space][0]).all()
+        np.testing.assert_array_equal(result.to_start[space][1:], later.to_start[space])
+        np.testing.assert_allclose(result.to_start[space][1], 1, atol=1e-12)
         assert np.isnan(result.to_end[space][0]).all()
         assert np.isfinite(result.to_end[space][1:]).all()
     assert np.isfinite(result.to_start["A"]).all()
     assert (result.norms["delta"][0] == 0).all()
     assert np.isnan(result.ranks["stable"][0]).all()
-    (note,) = result.notes
-    for words in ("checkpoint-0", "B and ΔW", "to the start", "B is zero there"):
-        assert words in note
+    absent, start = result.notes
+    for words in ("checkpoint-0", "B and ΔW", "B is zero there"):
+        assert words in absent
+    assert (
+        start
+        == "the start of B and ΔW is checkpoint-2, the first where all layers have 4 singular vectors"
+    )
     found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert found["to_start"]["B"]["phi"] == [[None] * 3] * 4
-    assert found["to_start"]["B"]["mean"] == [None] * 4
+    assert [found["to_start"][space]["start"] for space in "AB"] == ["checkpoint-0", "checkpoint-2"]
+    assert found["to_start"]["B"]["phi"][0] == [None] * 3
+    assert found["to_start"]["B"]["mean"][:2] == [None, pytest.approx(1)]
     assert found["to_end"]["B"]["phi"][0] == [None] * 3
     assert found["norms"]["B"]["values"][0] == [0.0] * 3
     assert "–" in result._repr_html_()
-    assert result.to_frame()["phi_B_to_start"].isna().all()
+    assert result.to_frame()["phi_B_to_start"].isna().sum() == 3
 
 
 def test_a_mean_is_over_all_layers_or_absent() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,15 @@ def test_numbers_equal_the_dense_product(tmp_path: Path) -> None:
         share = s / s.sum()
         assert summary.effective_rank == pytest.approx(np.exp(-(share * np.log(share)).sum()))
         np.testing.assert_allclose(summary.singular_values, s, rtol=1e-9)
+
+
+def test_a_negative_alpha_turns_no_singular_value(tmp_path: Path) -> None:
+    for sign, name in ((1, "plus"), (-1, "minus")):
+        write_lora(tmp_path / name, BertLike(), config={"lora_alpha": sign * 8})
+    plus, minus = (inspect(load_adapter(tmp_path / name)) for name in ("plus", "minus"))
+    for one, other in zip(plus.modules, minus.modules, strict=True):
+        assert one.scaling == -other.scaling
+        assert replace(other, scaling=one.scaling) == one
 
 
 def test_an_untrained_adapter_has_norm_zero_and_no_spectral_rank(tmp_path: Path) -> None:

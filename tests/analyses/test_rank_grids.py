@@ -53,11 +53,18 @@ def test_planted_directions_are_found_where_they_are(tmp_path: Path) -> None:
     other = plant(
         tmp_path / "2", [np.eye(6)], [(unit(6, 3, 4, 5), np.diag([4.0, 3, 1]) @ unit(6, 1, 2, 3).T)]
     )
-    a, b, *_ = rank_grids(one, other, "value")
+    result = rank_grids(one, other, "value")
+    a, b, *_ = result
     np.testing.assert_allclose(a.values, [[0, 0, 0], [1, 0.5, 0.5]], atol=1e-12)
     np.testing.assert_allclose(b.values, 0, atol=1e-12)
     np.testing.assert_allclose(a.angles, [0, 90], atol=1e-5)
     np.testing.assert_allclose(b.angles, [90, 90], atol=1e-5)
+    rows = result.angles()
+    assert len(rows) == 4 * 2
+    assert [row["degrees"] for row in rows[:2]] == pytest.approx([0, 90], abs=1e-5)
+    assert any("gauge" in note for note in result.notes)
+    assert any("one seed" in note for note in result.notes)
+    assert rank_grids(one, other, "value", matrices=["delta-left"]).notes == ()
 
 
 def test_delta_in_the_fourth_direction_of_w0_enters_at_i_4(tmp_path: Path) -> None:
@@ -139,6 +146,9 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="different base models"):
         rank_grids(adapter, wide, "value")
     assert rank_grids(zero, None, "value", layers=[0]).layers == (0,)
+    nothing = plant(tmp_path / "n", [w0[0], 0 * w0[1]], planted)
+    with pytest.raises(RankError, match="W0 of value in layer 1 is all zero"):
+        rank_grids(nothing, None, "value")
 
 
 def test_a_narrow_w0_has_no_more_directions_than_its_rank(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ def slow_intruders(w0: Array, tuned: Array, k: int, epsilon: float) -> int:
 
 def test_known_spectrum(tmp_path: Path) -> None:
     b, a = unit(9, 0, 1, 2) * [3, 4, 0], unit(9, 3, 4, 5).T
-    (one,) = spectrum(plant(tmp_path, [np.eye(9)], [(b, a)], scaling=2), beside_w0=False).layers
+    found = spectrum(plant(tmp_path, [np.eye(9)], [(b, a)], scaling=2), beside_w0=False)
+    (one,) = found.layers
     np.testing.assert_allclose(one.singular_values, [8, 6, 0], atol=1e-12)
     assert (one.frobenius_norm, one.spectral_norm) == pytest.approx((10, 8))
     assert one.stable_rank == pytest.approx(100 / 64)
@@ -29,6 +30,11 @@ def test_known_spectrum(tmp_path: Path) -> None:
     assert one.effective_rank_s2 == pytest.approx(np.exp(-(q * np.log(q)).sum()))
     assert (one.rank_90, one.rank_95, one.rank_99) == (2, 2, 2)
     assert one.beside_w0 is None
+    rows = found.singular_values()
+    assert [row["index"] for row in rows] == [1, 2, 3]
+    assert [row["singular_value"] for row in rows] == pytest.approx([8, 6, 0], abs=1e-12)
+    assert [row["energy"] for row in rows] == pytest.approx([0.64, 1, 1])
+    assert [row["above_product_edge"] for row in rows] == [False] * 3
 
 
 def test_equal_singular_values_have_all_ranks_equal(tmp_path: Path) -> None:
@@ -199,6 +205,7 @@ def test_an_untrained_layer_has_no_ranks_and_is_named(tmp_path: Path) -> None:
         0,
     )
     assert "layer.0.attention.self.value: untrained" in result.notes[0]
+    assert result.singular_values()[0]["energy"] is None
     json.dumps(result.to_dict(), allow_nan=False)
 
 
@@ -214,6 +221,17 @@ def test_without_its_base_the_rest_is_there_and_said_so(tmp_path: Path) -> None:
         spectrum(adapter, beside_w0=True)
     with pytest.raises(BaseModelError):
         spectrum(load_adapter(tmp_path / "lora", tmp_path / "base"))
+
+
+def test_what_is_all_zero_is_named(tmp_path: Path) -> None:
+    away = plant(
+        tmp_path / "1", [np.eye(4), np.eye(4)], [(np.eye(4), np.eye(4)), (-np.eye(4), np.eye(4))]
+    )
+    with pytest.raises(RankError, match=r"W0 \+ ΔW of value in layer 1 is all zero"):
+        spectrum(away)
+    nothing = plant(tmp_path / "2", [0 * np.eye(4)], [(np.eye(4), np.eye(4))])
+    with pytest.raises(RankError, match="W0 of value in layer 0 is all zero"):
+        spectrum(nothing)
 
 
 def test_errors(tmp_path: Path) -> None:

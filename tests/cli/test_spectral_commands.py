@@ -107,13 +107,19 @@ def test_spectrum_without_w0_needs_no_base(bert: BertLike, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "stem", "extra"),
     [
-        (("grid", "lora", "other"), "grid-value", ()),
-        (("grid", "lora"), "grid-w0-value", ()),
+        (("grid", "lora", "other"), "grid-value", ("-angles.csv",)),
+        (("grid", "lora"), "grid-w0-value", ("-angles.csv",)),
         (("amplification", "lora"), "amplification-value", ()),
         (
             ("spectrum", "lora"),
             "spectrum",
-            ("-intruders.csv", "-intruders.png", "-intruders.svg", "-rank-pattern.txt"),
+            (
+                "-intruders.csv",
+                "-intruders.png",
+                "-intruders.svg",
+                "-rank-pattern.txt",
+                "-singular-values.csv",
+            ),
         ),
     ],
 )

@@ -279,3 +279,13 @@ def test_a_replaced_bin_is_read_anew(tmp_path: Path) -> None:
     assert torch.equal(
         value.a[0], shape.adapter[f"base_model.model.{value.names[0]}.lora_A.weight"]
     )
+
+
+def test_an_error_says_which_adapter_once(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, modules=("value",))
+    write_lora(tmp_path / "nan", shape)
+    write_tensors(tmp_path / "nan", {name: t * torch.nan for name, t in shape.adapter.items()})
+    for folder in (tmp_path / "nan", tmp_path / "nowhere"):
+        with pytest.raises(AdapterError) as caught:
+            load_adapter(folder)
+        assert str(caught.value).count(str(folder)) == 1

@@ -41,6 +41,15 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
         (["r/x/a", "r/y/z/a"], ("x", "y/z")),
         (["a", "./a", "b"], ("a", "a (2)", "b")),
         (["a"], ("a",)),
+        (
+            ["/home/somebody/work/lora_lens/demo/lora", "/tmp/run/checkpoints/checkpoint-5", "/tmp/run"],
+            ("lora", "checkpoint-5", "run"),
+        ),
+        (
+            [f"/data/{x}/of/long/standing/somewhere/else/best" for x in ("mrpc/a", "rte/a")]
+            + ["/scratch/mrpc/best"],
+            ("mrpc/a/of/long/standing/somewhere/else/best", "rte/a/of/long/standing/somewhere/else/best", "scratch/mrpc/best"),
+        ),
     ],
 )  # fmt: skip
 def test_names(paths: list[str], names: tuple[str, ...]) -> None:

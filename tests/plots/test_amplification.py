@@ -12,7 +12,7 @@ def test_amplification_draws_the_rows_of_table_7(bert: BertLike, tmp_path: Path)
     left, right = plots.amplification_figure(result).axes
     lines = {line.get_label(): line.get_ydata() for line in left.lines}
     inside = [one.w0_in_delta for one in result.layers]
-    np.testing.assert_allclose(lines["W0 in ΔW's directions"], inside)
+    np.testing.assert_allclose(lines["W0 in ΔW's top r"], inside)
     np.testing.assert_allclose(
         [bar.get_height() for bar in right.patches], [x.factor for x in result.layers]
     )
