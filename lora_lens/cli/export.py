@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AdapterFolder, Base
+from .options import AdapterFolder, Base, Json
 
 NAME = "export"
 
@@ -19,6 +19,7 @@ def run(
         typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
     ],
     base: Base = None,
+    as_json: Json = False,
 ) -> None:
     """Turn a CondLoRA adapter into an ordinary LoRA checkpoint, exactly, for PEFT, vLLM and friends.
 
@@ -26,5 +27,9 @@ def run(
     """
     from ..export import export_lora
 
-    export_lora(adapter, out, base)
+    written = export_lora(adapter, out, base)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"adapter": str(adapter), "out": str(written)}))
     typer.echo(f"wrote {out}, which PEFT loads as plain LoRA", err=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, random, write_base, write_config, write_lora
+from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
 from typer.testing import CliRunner, Result
 
 from lora_lens import compare, conversion_similarity, gaussian_baseline, load_adapter
@@ -213,6 +213,23 @@ def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
     fails(run("export", lora, "--out", tmp_path / "x"), "plain LoRA already")
     write_config(lora, base=None, r=4)
     fails(run("similarity", lora), "--base")
+
+
+def test_export_says_where_it_wrote(bert: BertLike, tmp_path: Path) -> None:
+    theta = {f"query.theta_{factor}": random(24, 4, seed=k) for k, factor in enumerate("AB")}
+    write_tensors(tmp_path / "cond", theta)
+    layers = [bert.path(layer, "query") for layer in range(bert.layers)]
+    write_config(
+        tmp_path / "cond", base=str(tmp_path / "base"), r=4, peft_type="CONDLORA",
+        convention="consistent", condlora_modules={"query": layers},
+    )  # fmt: skip
+    result = run("export", tmp_path / "cond", "--out", tmp_path / "plain", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {
+        "adapter": str(tmp_path / "cond"), "out": str(tmp_path / "plain"),
+    }  # fmt: skip
+    assert load_adapter(tmp_path / "plain").method == "lora"
+    fails(run("export", tmp_path / "cond", "--out", tmp_path / "plain", "--json"), "already holds")
 
 
 def test_a_failure_leaves_no_output_folder(bert: BertLike, tmp_path: Path) -> None:
