@@ -119,7 +119,7 @@ def read_thetas(
         if match:
             theta = tensor.T if released else tensor
             thetas.setdefault(match["module"], {})[match["factor"]] = (name, theta)
-        elif name == "linear_for_lora_x":
+        elif name.endswith("linear_for_lora_x"):
             left_out[name] = "the released code's input-dependent experiment, switched off (use_x)"
         else:
             left_out[name] = reason_left_out(name)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.errors import AdapterError, BaseModelError
 
+X = ("linear_for_lora_x", "query.linear_for_lora_x")
 ONE = 1e-5  # θ and W0 are stored in float32
 
 
@@ -39,7 +40,7 @@ def write_released(folder: Path, shape: BertLike, **config: object) -> dict[str,
         f"{module}.linear_for_lora_{factor}": random(shape.rank, shape.width, seed=50 + k)
         for k, (module, factor) in enumerate((m, f) for m in shape.modules for f in "AB")
     }
-    write_tensors(folder, tensors | {"linear_for_lora_x": random(4, 24, seed=8)}, binary=True)
+    write_tensors(folder, tensors | {name: random(4, 24, seed=8) for name in X}, binary=True)
     settings = {"peft_type": "ConditionalLORA", "use_x": "none", "r": shape.rank}
     write_config(folder, base=str(folder.parent / "base"), **(settings | config))
     return tensors
@@ -89,7 +90,7 @@ def test_released_checkpoints_load_and_export(tmp_path: Path) -> None:
     theta = write_released(tmp_path / "released", shape)
     adapter = load_adapter(tmp_path / "released")
     assert adapter.convention == "stored"
-    assert "linear_for_lora_x" in adapter.left_out
+    assert all("input-dependent" in adapter.left_out[name] for name in X)
     value = adapter.modules["value"]
     assert value.layers == (0, 1, 2)
     w0 = shape.base[f"{shape.path(1, 'value')}.weight"].double()

@@ -2,10 +2,12 @@
 
 import copy
 import math
+import pickle
 
 import pytest
 import torch
-from peft import PeftModel, TaskType
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model, inject_adapter_in_model
+from peft.tuners.lora import Linear
 from tiny_models import CONVENTIONS, KINDS, plain_weights, thetas, trained_looking
 from torch import nn
 
@@ -147,6 +149,34 @@ def test_two_adapters_at_once_add_up_in_forward_gradient_and_merged() -> None:
     torch.testing.assert_close(kind.logits(model), expected.logits, atol=1e-11, rtol=1e-11)
 
 
+def test_condlora_and_plain_lora_at_once_add_up_in_forward_gradient_and_merged() -> None:
+    kind = KINDS["llama"]
+    model = kind.wrapped("consistent")
+    both_kinds = LoraConfig(r=2, target_modules=["q_proj", "o_proj"], init_lora_weights=False)
+    model.add_adapter("plain", both_kinds)
+    model.double().base_model.set_adapter(["default", "plain"])
+    plain = kind.make().double().eval()
+    weights = dict(plain.named_parameters())
+    changed = plain_weights(model, plain, "consistent")
+    for path, layer in model.get_base_model().named_modules():
+        if isinstance(layer, Linear) and "plain" in layer.lora_A:
+            product = layer.lora_B["plain"].weight @ layer.lora_A["plain"].weight
+            name = f"{path}.weight"
+            changed[name] = changed.get(name, weights[name]) + layer.scaling["plain"] * product
+    expected = torch.func.functional_call(plain, changed, kwargs=kind.inputs())
+    got = model(**kind.inputs())
+    torch.testing.assert_close(got.logits, expected.logits, atol=1e-11, rtol=1e-11)
+    theta = list(thetas(model).values())
+    for mine, theirs in zip(
+        torch.autograd.grad(got.loss, theta), torch.autograd.grad(expected.loss, theta), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, atol=1e-11, rtol=1e-9)
+    model.merge_adapter(safe_merge=True)
+    torch.testing.assert_close(kind.logits(model), expected.logits, atol=1e-11, rtol=1e-11)
+    model.unmerge_adapter()
+    torch.testing.assert_close(kind.logits(model), expected.logits, atol=1e-11, rtol=1e-11)
+
+
 def test_a_batch_of_mixed_adapters() -> None:
     model = two_adapters()
     names = ["default", "second"]
@@ -192,6 +222,65 @@ def test_a_copy_has_weights_of_its_own() -> None:
     torch.testing.assert_close(BERT.logits(twin), expected, atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_model_comes_back_from_pickle_tied(merged: bool) -> None:
+    model = BERT.wrapped()
+    expected = BERT.logits(model)
+    if merged:
+        model.merge_adapter()
+    twin = pickle.loads(pickle.dumps(model))
+    assert type(twin) is type(model)
+    if merged:
+        twin.unmerge_adapter()
+    torch.testing.assert_close(BERT.logits(twin), expected, **CLOSE)
+    names = [name for name, _ in twin.named_parameters() if "theta" in name]
+    assert len(names) == len(thetas(model))
+
+
+def test_the_configuration_given_stays_as_it_was() -> None:
+    config = CondLoraConfig(
+        task_type="SEQ_CLS", target_modules=["query"], modules_to_save=["pooler"]
+    )
+    before = copy.deepcopy(config)
+    get_condlora_model(BERT.make(), config).add_adapter("second", config)
+    assert config == before
+
+
+@pytest.mark.parametrize("wrap", [get_peft_model, lambda m, c: inject_adapter_in_model(c, m)])
+def test_peft_does_not_make_plain_lora_of_it_unseen(wrap) -> None:
+    config = CondLoraConfig(task_type="SEQ_CLS", target_modules=["query"])
+    with pytest.raises(AdapterError, match="get_condlora_model"):
+        wrap(BERT.make(), config)
+    plain = get_peft_model(BERT.make(), LoraConfig(target_modules=["query"]))
+    with pytest.raises(ValueError, match="CONDLORA"):
+        plain.add_adapter("second", config)
+
+
+def test_a_model_that_carries_adapters_is_an_error_and_keeps_them() -> None:
+    model = BERT.wrapped()
+    expected = BERT.logits(model)
+    config = CondLoraConfig(task_type="SEQ_CLS", target_modules=["query"])
+    for carrying in (model, model.get_base_model()):
+        with pytest.raises(AdapterError, match=r"layer.0.*carries adapters already.*unload"):
+            get_condlora_model(carrying, config)
+    torch.testing.assert_close(BERT.logits(model), expected, atol=0, rtol=0)
+    get_condlora_model(model.unload(), config)
+
+
+def test_a_configuration_of_plain_lora_is_an_error() -> None:
+    with pytest.raises(AdapterError, match="is a LoraConfig, expected a CondLoraConfig"):
+        get_condlora_model(BERT.make(), LoraConfig(target_modules=["query"]))
+
+
+def test_theta_has_memory_where_pefts_own_factors_have_none() -> None:
+    model = BERT.wrapped()
+    second = CondLoraConfig(task_type="SEQ_CLS", target_modules=["query"])
+    model.add_adapter("second", second, low_cpu_mem_usage=True)
+    for name, theta in thetas(model, "second").items():
+        assert theta.device.type == "cpu"
+        assert bool(theta.any()) == name.endswith("A")
+
+
 def test_heads_train_beside_theta() -> None:
     model = BERT.wrapped(modules_to_save=["pooler"]).train()
     BERT.loss(model).backward()
@@ -217,7 +306,7 @@ def test_task_types_may_be_pefts_enumeration() -> None:
     [
         ({"target_modules": ["nowhere"]}, "nowhere"),
         ({"target_modules": ["query", "LayerNorm"]}, "LayerNorm"),
-        ({"target_modules": ["word_embeddings"]}, "word_embeddings is a Embedding"),
+        ({"target_modules": ["word_embeddings"]}, "word_embeddings is a Embedding, "),
         ({"target_modules": ["pooler.dense"]}, "pooler.dense is in no layer"),
         ({"target_modules": ["intermediate.dense"], "convention": "stored"}, "square"),
     ],
@@ -259,6 +348,16 @@ def test_quantised_weights_are_an_error() -> None:
     query.weight = nn.Parameter(query.weight.to(torch.int8), requires_grad=False)
     with pytest.raises(AdapterError, match=r"layer\.1\.attention.*torch.int8.*quantisation"):
         get_condlora_model(base, CondLoraConfig(target_modules=["query"]))
+
+
+def test_layers_that_peft_adapts_in_a_way_of_their_own_are_an_error() -> None:
+    class OfAnotherBackend(Linear):
+        """As PEFT's layers for weights that pass for floating point but are not (torchao's)."""
+
+    config = CondLoraConfig(target_modules=["query"])
+    config._register_custom_module({nn.Linear: OfAnotherBackend})
+    with pytest.raises(AdapterError, match=r"query is a Linear.*OfAnotherBackend.*not quantised"):
+        get_condlora_model(BERT.make(), config)
 
 
 @pytest.mark.parametrize(

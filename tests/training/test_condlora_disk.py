@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import CONVENTIONS, KINDS, Kind, thetas, trained_looking
 
 from lora_lens import export_lora
-from lora_lens.errors import AdapterError, LensError
+from lora_lens.errors import AdapterError, LensError, OutputError
 from lora_lens.training.condlora import (
     CondLoraConfig,
     get_condlora_model,
@@ -119,14 +120,57 @@ def test_several_adapters_go_to_folders_by_name_and_come_back(tmp_path: Path) ->
     torch.testing.assert_close(BERT.logits(stock), BERT.logits(model), **CLOSE)
 
 
-def test_heads_and_biases_come_back_too(tmp_path: Path) -> None:
-    model = BERT.wrapped(modules_to_save=["pooler"], bias="lora_only")
+def test_plain_lora_loads_beside_it(tmp_path: Path) -> None:
+    config = LoraConfig(task_type="SEQ_CLS", target_modules=["key"], init_lora_weights=False)
+    plain = get_peft_model(BERT.make(), config).eval()
+    plain.save_pretrained(str(tmp_path / "plain"))
+    model = BERT.wrapped()
+    expected = BERT.logits(model)
+    model.load_adapter(str(tmp_path / "plain"), "plain")
+    torch.testing.assert_close(BERT.logits(model), expected, atol=0, rtol=0)
+    model.set_adapter("plain")
+    torch.testing.assert_close(BERT.logits(model), BERT.logits(plain), atol=0, rtol=0)
+    with pytest.raises(AdapterError, match="plain LoRA"):
+        model.load_adapter(str(tmp_path / "plain"), "default")
+    with pytest.raises(AdapterError, match="not a folder"):
+        model.load_adapter(str(tmp_path / "nowhere"), "third")
+
+
+def test_peft_alone_says_what_opens_the_folder(tmp_path: Path) -> None:
+    saved(tmp_path)
+    with (
+        pytest.raises(AdapterError, match="load_condlora_model"),
+        pytest.warns(UserWarning, match="condlora_modules"),
+    ):
+        PeftModel.from_pretrained(BERT.make(), str(tmp_path / "cond"))
+
+
+def test_saving_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    saved(tmp_path)
+    before = (tmp_path / "cond" / "adapter_model.safetensors").read_bytes()
+    model = BERT.wrapped(r=2)
+    with mock.patch("lora_lens.training.condlora.saving.save_file", side_effect=OSError("full")):
+        with pytest.raises(OutputError, match="full"):
+            model.save_pretrained(str(tmp_path / "cond"))
+        with pytest.raises(OutputError):
+            model.save_pretrained(str(tmp_path / "new" / "cond"))
+    assert (tmp_path / "cond" / "adapter_model.safetensors").read_bytes() == before
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("bias", ["lora_only", "all"])
+def test_heads_and_biases_come_back_too(tmp_path: Path, bias: str) -> None:
+    BERT.make().save_pretrained(tmp_path / "base")
+    model = BERT.wrapped(modules_to_save=["pooler"], bias=bias)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data.add_(0.1)
-    model.save_pretrained(str(tmp_path))
-    again = load_condlora_model(BERT.make(), tmp_path)
+    model.save_pretrained(str(tmp_path / "cond"))
+    again = load_condlora_model(BERT.make(), tmp_path / "cond")
     torch.testing.assert_close(BERT.logits(again), BERT.logits(model), atol=0, rtol=0)
+    export_lora(tmp_path / "cond", tmp_path / "plain", tmp_path / "base")
+    stock = PeftModel.from_pretrained(BERT.make(), str(tmp_path / "plain")).eval()
+    torch.testing.assert_close(BERT.logits(stock), BERT.logits(model), **CLOSE)
 
 
 def test_the_configuration_names_the_base_model(tmp_path: Path) -> None:
@@ -159,6 +203,7 @@ def without(folder: Path, name: str, instead: dict[str, torch.Tensor] | None = N
         (lambda f: edit(f, convention="sideways"), "sideways"),
         (lambda f: edit(f, r="eight"), "r is 'eight', expected a whole number"),
         (lambda f: edit(f, condlora_modules=None), "condlora_modules"),
+        (lambda f: edit(f, condlora_modules={"query": 3}), "condlora_modules"),
         (lambda f: edit(f, use_tomorrows_idea=True), "use_tomorrows_idea.*update PEFT"),
         (lambda f: edit(f, layers_to_transform=[0]), "only the adapter has .*layer.1"),
         (lambda f: without(f, "query.theta_A"), "lacks query.theta_A;"),

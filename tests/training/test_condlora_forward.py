@@ -11,7 +11,7 @@ from tiny_models import CONVENTIONS, KINDS, Kind, plain_weights, thetas
 from torch import nn
 
 from lora_lens.training.condlora import target_groups
-from lora_lens.training.condlora.layer import CondLoraLayerMixin
+from lora_lens.training.condlora.layer import CondLoraLinear
 from lora_lens.training.condlora.update import LowRankUpdate, Plan
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -21,7 +21,7 @@ both_conventions = pytest.mark.parametrize("convention", CONVENTIONS)
 @contextmanager
 def only_peft() -> Iterator[None]:
     """PEFT's own forward over the factors' weights, as a batch of mixed adapters takes it."""
-    with mock.patch.object(CondLoraLayerMixin, "_fast", return_value=False):
+    with mock.patch.object(CondLoraLinear, "_fast", return_value=False):
         yield
 
 
@@ -215,6 +215,16 @@ def test_dropout_draws_and_scales_as_pefts_lora(kind: Kind, convention: str) -> 
         slow = gradients(kind, model)
     for name, gradient in slow.items():
         torch.testing.assert_close(fast[name], gradient, atol=1e-5, rtol=1e-3)
+
+
+@both_conventions
+def test_no_tokens_at_all_pass_through(convention: str) -> None:
+    """As when no token of a batch is sent to one of a mixture's experts."""
+    model = KINDS["llama"].wrapped(convention).train()
+    layer = next(iter(target_groups(model, "default")["q_proj"].values()))
+    x = torch.zeros(0, 32, requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad.shape == (0, 32)
 
 
 def test_biases_that_train_get_their_own_gradients() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Any, Literal
 
-from peft import LoraConfig
+from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraConfig
 
 from ...errors import AdapterError
+from ...loaders.condlora import OURS
+from .refusal import PeftAlone
 
 Convention = Literal["stored", "consistent"]
 
@@ -31,11 +33,15 @@ class CondLoraConfig(LoraConfig):
     """
 
     convention: Convention = field(default="consistent")
+    # PEFT's own would be LORA, of which its get_peft_model makes plain LoRA, and trains it unseen.
+    peft_type: Any = field(default=OURS)
 
     def __post_init__(self) -> None:
+        given = self.peft_type
         if not isinstance(self.r, int) or self.r < 1:
             raise AdapterError(f"r is {self.r!r}, expected a whole number from 1")
         super().__post_init__()
+        self.peft_type = given
         if self.convention not in ("stored", "consistent"):
             raise AdapterError(
                 f"convention is {self.convention!r}, expected 'stored' or 'consistent'"
@@ -51,3 +57,8 @@ class CondLoraConfig(LoraConfig):
                 f"init_lora_weights is {self.init_lora_weights!r}, but CondLoRA starts θ_A by "
                 f"Kaiming and θ_B at zero; leave it True"
             )
+
+
+# Where PEFT looks when it is given such a configuration, or a folder that holds one.
+PEFT_TYPE_TO_CONFIG_MAPPING[OURS] = CondLoraConfig
+PEFT_TYPE_TO_TUNER_MAPPING[OURS] = PeftAlone

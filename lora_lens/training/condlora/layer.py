@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import Linear
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -14,8 +14,8 @@ from .factor import ConditionalFactor, a_consistent, w0_of
 from .update import LowRankUpdate, Plan
 
 
-class CondLoraLayerMixin:
-    """What a LoRA layer does differently under CondLoRA.
+class CondLoraLinear(Linear):
+    """PEFT's LoRA layer over a linear layer, some of whose adapters are CondLoRA's.
 
     Its forward is `LowRankUpdate` for the active adapters. PEFT's own, which reads the factors'
     ``weight``, serves everything else: disabled or merged adapters, a batch of mixed adapters, a
@@ -23,29 +23,26 @@ class CondLoraLayerMixin:
     """
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        layer = cast(LoraLayer, self)
-        names = [name for name in layer.active_adapters if name in layer.lora_A]
-        if args or kwargs or layer.disable_adapters or layer.merged or not self._fast(names):
-            return super().forward(x, *args, **kwargs)  # type: ignore[misc]
-        out = y = layer.base_layer(x)
+        names = [name for name in self.active_adapters if name in self.lora_A]
+        if args or kwargs or self.disable_adapters or self.merged or not self._fast(names):
+            return cast(Tensor, super().forward(x, *args, **kwargs))
+        out = y = self.base_layer(x)
         for name in names:
             out = self._updated(name, out, x, is_base_output=out is y)
-        return out
+        return cast(Tensor, out)
 
     def _fast(self, names: list[str]) -> bool:
-        layer = cast(LoraLayer, self)
-        tied = all(isinstance(layer.lora_A[name], ConditionalFactor) for name in names)
-        return tied and not layer.get_base_layer().weight.requires_grad
+        tied = all(isinstance(self.lora_A[name], ConditionalFactor) for name in names)
+        return tied and not self.get_base_layer().weight.requires_grad
 
     def _updated(self, name: str, y: Tensor, x: Tensor, *, is_base_output: bool) -> Tensor:
-        layer = cast(LoraLayer, self)
-        base, factor_a = layer.base_layer, layer.lora_A[name]
-        theta_a, theta_b = factor_a.theta, layer.lora_B[name].theta
+        base, factor_a = self.base_layer, self.lora_A[name]
+        theta_a, theta_b = factor_a.theta, self.lora_B[name].theta
         # Under autocast PEFT's branch is computed in what autocast gave y, otherwise in θ's dtype.
         autocast = torch.is_autocast_enabled(y.device.type)
         dtype = y.dtype if autocast else theta_a.dtype
-        dropout = layer.lora_dropout[name]
-        dropped = layer.training and isinstance(dropout, nn.Dropout) and dropout.p > 0
+        dropout = self.lora_dropout[name]
+        dropped = self.training and isinstance(dropout, nn.Dropout) and dropout.p > 0
         if dropped:
             x = dropout(x if autocast else x.to(dtype))
         bias = getattr(base, "bias", None)
@@ -53,29 +50,28 @@ class CondLoraLayerMixin:
         through_y = consistent and is_base_output and not dropped and _is_frozen_product(base)
         rounded = torch.finfo(y.dtype).bits < 32
         from_y = through_y and not (rounded and bias is not None)
-        plan = Plan(consistent, through_y, from_y, layer.scaling[name], dtype)
+        plan = Plan(consistent, through_y, from_y, self.scaling[name], dtype)
         return cast(Tensor, LowRankUpdate.apply(y, x, theta_a, theta_b, w0_of(base), bias, plan))
 
     def merge(self, *args: Any, **kwargs: Any) -> None:
         for factor in self._factors():
             factor.keep()
         try:
-            super().merge(*args, **kwargs)  # type: ignore[misc]
+            super().merge(*args, **kwargs)
         finally:
             self._let_go_unless_merged()  # a safe merge that found NaN leaves W0 as it was
 
     def unmerge(self) -> None:
-        super().unmerge()  # type: ignore[misc]
+        super().unmerge()
         self._let_go_unless_merged()
 
     def _let_go_unless_merged(self) -> None:
-        if not cast(LoraLayer, self).merged:
+        if not self.merged:
             for factor in self._factors():
                 factor.let_go()
 
     def _factors(self) -> Iterator[ConditionalFactor]:
-        layer = cast(LoraLayer, self)
-        for factor in (*layer.lora_A.values(), *layer.lora_B.values()):
+        for factor in (*self.lora_A.values(), *self.lora_B.values()):
             if isinstance(factor, ConditionalFactor):
                 yield factor
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, cast
 
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftModel, PeftType
 from peft.mapping_func import MODEL_TYPE_TO_PEFT_MODEL_MAPPING
 from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from ...errors import AdapterError
+from ...loaders.checkpoint import open_folder
 from ...loaders.locate import user_path
 from .config import CondLoraConfig
 from .reading import read_saved
@@ -22,8 +25,10 @@ class CondLoraMixin:
     """What a PEFT model of CondLoRA does differently: it ties, and it saves θ once."""
 
     def add_adapter(self, adapter_name: str, peft_config: LoraConfig, **kwargs: Any) -> None:
-        super().add_adapter(adapter_name, peft_config, **kwargs)  # type: ignore[misc]
-        if isinstance(peft_config, CondLoraConfig):
+        conditional = isinstance(peft_config, CondLoraConfig)
+        config = _as_pefts(peft_config) if conditional else peft_config
+        super().add_adapter(adapter_name, config, **kwargs)  # type: ignore[misc]
+        if conditional:
             model = cast(PeftModel, self)
             try:
                 tie_factors(model, adapter_name)
@@ -58,12 +63,15 @@ class CondLoraMixin:
     def load_adapter(
         self, model_id: str, adapter_name: str, is_trainable: bool = False, **kwargs: Any
     ) -> None:
-        """Read a saved CondLoRA adapter into the one of that name, which is added where it is not."""
+        """Read a saved adapter into the one of that name, which is added where it is not.
+
+        A folder of plain LoRA is PEFT's to read, and the further arguments are for that.
+        """
         model = cast(PeftModel, self)
-        if _is_plain(model, adapter_name):
+        added = adapter_name not in model.peft_config
+        if _is_plain(model, adapter_name) or (added and _holds_plain(model_id)):
             return super().load_adapter(model_id, adapter_name, is_trainable, **kwargs)  # type: ignore[misc]
         saved = read_saved(user_path(model_id))
-        added = adapter_name not in model.peft_config
         if added:
             self.add_adapter(adapter_name, saved.config(is_trainable=is_trainable))
         try:
@@ -80,6 +88,25 @@ class CondLoraMixin:
 def _is_plain(model: PeftModel, adapter_name: str) -> bool:
     config = model.peft_config.get(adapter_name)
     return config is not None and not isinstance(config, CondLoraConfig)
+
+
+def _holds_plain(folder: str | Path) -> bool:
+    config, _ = open_folder(user_path(folder))
+    return config.get("peft_type") == "LORA"
+
+
+def _as_pefts(config: CondLoraConfig) -> CondLoraConfig:
+    """A copy that PEFT makes LoRA layers of; it also writes into what it is given."""
+    config = copy.deepcopy(config)
+    config.peft_type = PeftType.LORA
+    return config
+
+
+_KINDS = {
+    plain: type("CondLora" + plain.__name__, (CondLoraMixin, plain), {"__module__": __name__})
+    for plain in (PeftModel, *MODEL_TYPE_TO_PEFT_MODEL_MAPPING.values())
+}
+globals().update({kind.__name__: kind for kind in _KINDS.values()})  # where pickle looks for them
 
 
 def get_condlora_model(
@@ -100,12 +127,20 @@ def get_condlora_model(
     Raises:
         AdapterError: No such target module, or one that is no linear layer in floating point; W0
             differs in shape between the layers of one target module, or is rectangular under
-            ``stored``.
+            ``stored``; or the model carries adapters already.
     """
+    if not isinstance(config, CondLoraConfig):
+        raise AdapterError(f"config is a {type(config).__name__}, expected a CondLoraConfig")
+    for path, module in model.named_modules():
+        if isinstance(module, BaseTunerLayer):
+            raise AdapterError(
+                f"{path} carries adapters already; take them off by the PEFT model's unload(), or put "
+                f"this one beside CondLoRA's by add_adapter()"
+            )
+    config = _as_pefts(config)
     if config.base_model_name_or_path is None:
         config.base_model_name_or_path = getattr(model, "name_or_path", None) or None
-    plain = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)
-    kind = type("CondLora" + plain.__name__, (CondLoraMixin, plain), {})
+    kind = _KINDS[MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)]
     try:
         wrapped = cast(PeftModel, kind(model, config, adapter_name=adapter_name))
     except ValueError as error:  # PEFT's: no such module, or one of a kind that it cannot adapt

@@ -68,7 +68,9 @@ def read_saved(folder: Path) -> SavedAdapter:
         raise AdapterError(f"{folder} is plain LoRA; open it by peft.PeftModel.from_pretrained")
     if peft_type == OURS:
         modules = config.get("condlora_modules")
-        if not isinstance(modules, Mapping):
+        if not isinstance(modules, Mapping) or not all(
+            isinstance(paths, list) for paths in modules.values()
+        ):
             raise AdapterError(f"{folder}: condlora_modules does not list the layers; save it anew")
         return SavedAdapter(str(folder), _settings(config, folder), dict(store.items()), modules)
     if peft_type == RELEASED:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...loaders.condlora import OURS
+from ...loaders.locate import user_path
+from ...staging import staged
 from .config import CondLoraConfig
 from .factor import ConditionalFactor
 from .groups import target_groups
@@ -22,19 +24,14 @@ CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
 
 
-def save_condlora(model: PeftModel, folder: Path, adapter_name: str = "default") -> None:
+def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "default") -> None:
     """Write θ once per target module, the trained heads, and the configuration.
 
     Raises:
         AdapterError: The model has no CondLoRA adapter of that name.
+        OutputError: The folder cannot be written; what was there stays.
     """
     tensors = thetas(model, adapter_name) | heads(model, adapter_name)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        folder / WEIGHTS_NAME,
-        metadata={"format": "pt"},
-    )
     settings = {
         key: sorted(value) if isinstance(value, set) else value
         for key, value in model.peft_config[adapter_name].to_dict().items()
@@ -47,10 +44,16 @@ def save_condlora(model: PeftModel, folder: Path, adapter_name: str = "default")
         },
     }
     text = json.dumps(settings, indent=2, sort_keys=True, default=str)
-    (folder / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+    with staged(user_path(folder), last=CONFIG_NAME) as whole:
+        # Copies, for under bias="all" a head's bias has two names, and one memory cannot be saved twice.
+        copies = {
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
+        }
+        save_file(copies, whole / WEIGHTS_NAME, metadata={"format": "pt"})
+        (whole / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
 
 
-def load_theta(model: PeftModel, folder: Path, adapter_name: str = "default") -> None:
+def load_theta(model: PeftModel, folder: str | Path, adapter_name: str = "default") -> None:
     """Read θ and the trained heads of a saved CondLoRA adapter into a model that is tied alike.
 
     α and the like stay the model's own.
@@ -61,7 +64,7 @@ def load_theta(model: PeftModel, folder: Path, adapter_name: str = "default") ->
             missing, unknown or of another shape, which the message names.
         FileFormatError: The folder's tensors are truncated, corrupt or unsafe.
     """
-    load_saved(model, read_saved(folder), adapter_name)
+    load_saved(model, read_saved(user_path(folder)), adapter_name)
 
 
 def load_saved(model: PeftModel, saved: SavedAdapter, adapter_name: str) -> None:

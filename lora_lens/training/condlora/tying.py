@@ -15,7 +15,7 @@ from ...errors import AdapterError
 from .config import CondLoraConfig
 from .factor import ConditionalFactor, a_consistent, a_stored, b_cond
 from .groups import target_groups
-from .layer import CondLoraLayerMixin
+from .layer import CondLoraLinear
 
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -33,11 +33,13 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
     shapes = {name: _shared_shape(name, layers, config) for name, layers in groups.items()}
     for name, layers in groups.items():
         out_features, in_features = shapes[name]
-        like = next(iter(layers.values())).lora_A[adapter_name].weight
+        first = next(iter(layers.values()))
+        like, where = first.lora_A[adapter_name].weight, first.get_base_layer().weight.device
         rows = out_features if config.convention == "consistent" else in_features
-        theta_a = nn.Parameter(like.new_empty(rows, config.r), requires_grad=like.requires_grad)
-        theta_b = nn.Parameter(
-            like.new_zeros(in_features, config.r), requires_grad=like.requires_grad
+        # On W0's device: PEFT's low_cpu_mem_usage leaves its own factors without memory.
+        theta_a, theta_b = (
+            nn.Parameter(like.new_zeros(size, config.r, device=where), like.requires_grad)
+            for size in (rows, in_features)
         )
         # On θᵀ, so that the fan-in is the dimension summed over, as in nn.Linear(rows, r).
         nn.init.kaiming_uniform_(theta_a.data.T, a=math.sqrt(5))
@@ -46,9 +48,7 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
             base = layer.get_base_layer()
             layer.lora_A[adapter_name] = ConditionalFactor(theta_a, base, formula)
             layer.lora_B[adapter_name] = ConditionalFactor(theta_b, base, b_cond)
-            if not isinstance(layer, CondLoraLayerMixin):
-                plain = type(layer)
-                layer.__class__ = type("CondLora" + plain.__name__, (CondLoraLayerMixin, plain), {})
+            layer.__class__ = CondLoraLinear
 
 
 def _check_layers(model: PeftModel, adapter_name: str) -> None:
@@ -64,9 +64,11 @@ def _check_layers(model: PeftModel, adapter_name: str) -> None:
                 f"W0 of {path} is stored as {weight.dtype}, but CondLoRA multiplies by W0; load the "
                 f"base model without quantisation"
             )
-        if not isinstance(layer, Linear) or not isinstance(base, (nn.Linear, Conv1D)):
+        # A subclass of PEFT's Linear is for a W0 that only looks like floating point (torchao's).
+        if type(layer) not in (Linear, CondLoraLinear) or not isinstance(base, (nn.Linear, Conv1D)):
             raise AdapterError(
-                f"{path} is a {type(base).__name__}; CondLoRA adapts nn.Linear and Conv1D"
+                f"{path} is a {type(base).__name__}, which PEFT adapts by its {type(layer).__name__}; "
+                f"CondLoRA adapts nn.Linear and Conv1D that are not quantised"
             )
         if layer.merged:
             raise AdapterError(

@@ -114,7 +114,7 @@ class LowRankUpdate(torch.autograd.Function):
                 folded = torch.addmm(g, g_h, _rank_first(theta_a.to(dtype)))
                 to_y = folded.to(gradient.dtype).view(gradient.shape)
             if for_x and not plan.through_y:
-                to_x = (g_h @ a).view(*gradient.shape[:-1], -1)
+                to_x = (g_h @ a).view(*gradient.shape[:-1], a.shape[-1])
         return to_y, to_x, to_theta_a, to_theta_b, None, None, None
 
 
