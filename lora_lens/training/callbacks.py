@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from ..errors import DivergedError
+from .resuming import find_best
 
 
 class EvaluateLast(TrainerCallback):
@@ -29,6 +32,32 @@ class StopIfDiverged(TrainerCallback):
                 f"the development loss is {loss} at step {state.global_step}: training diverged; "
                 f"try a smaller --lr"
             )
+
+
+class StopEarly(TrainerCallback):
+    """End a run whose development score has not risen for `patience` evaluations.
+
+    transformers' own callback counts for itself, and a resumed run would begin to count anew.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_training_stop |= out_of_patience(state.log_history, self._patience)
+
+
+def out_of_patience(log: Iterable[Mapping[str, Any]], patience: int) -> bool:
+    """Whether the last `patience` evaluations of a Trainer's log are no better than one before."""
+    scores = [row["eval_score"] for row in log if "eval_score" in row]
+    return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience
+
+
+class FindBest(TrainerCallback):
+    """Names a resumed run's best checkpoint by where it is now; see `find_best`."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        find_best(state, Path(args.output_dir))
 
 
 class SpeedMeter(TrainerCallback):

@@ -18,7 +18,6 @@ from torch.utils.data import Sampler
 from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     DataCollatorWithPadding,
-    EarlyStoppingCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -27,7 +26,15 @@ from transformers import (
 from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
-from .callbacks import EvaluateLast, SpeedMeter, StopIfDiverged
+from . import resuming
+from .callbacks import (
+    EvaluateLast,
+    FindBest,
+    SpeedMeter,
+    StopEarly,
+    StopIfDiverged,
+    out_of_patience,
+)
 from .data import Splits, Task, majority_score, mean_loss, open_data
 from .encoding import encode
 from .models import open_classifier, put_adapter
@@ -39,10 +46,10 @@ from .record import (
     versions,
     write_adapter,
 )
+from .resuming import CHECKPOINTS
 from .sampling import LengthGrouped
 from .settings import RunSettings
 
-_CHECKPOINTS = "checkpoints"
 # Steps between evaluations in the released code; an epoch where that is shorter.
 _LONGEST_INTERVAL = 1500
 _EVALUATION_BATCH = 64
@@ -81,17 +88,18 @@ def train(
     Raises:
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
-        SettingsError: The batch cannot be shared out over the processes.
+        SettingsError: The batch cannot be shared out over the processes, or the run to go on with
+            was begun with other settings.
         DivergedError: The loss is not finite.
         OutputError: `out` holds a finished run, or cannot be written.
     """
     task, splits = open_data(settings.task, settings.data, settings.own)
-    settings = settings.resolved(task)
+    settings = settings.resolved()
     splits = splits._replace(train=splits.train[: settings.train_rows])
-    resume_from = _last_checkpoint(out, resume)
+    resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
-    tokenizer, base = open_classifier(settings.base, len(task.labels) if task.labels else 1)
-    model = put_adapter(settings, base)
+    classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
+    model, tokenizer = put_adapter(settings, classifier), classifier.tokenizer
     _make_folder(out)
     meter = SpeedMeter()
     trainer = _LensTrainer(
@@ -106,19 +114,21 @@ def train(
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
-            EarlyStoppingCallback(settings.patience),
+            StopEarly(settings.patience),
+            FindBest(),
             meter,
             *callbacks,
         ],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
+        resuming.begin(out, settings, splits.checksums)
         trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
     if keep_checkpoints and resume_from is None and trainer.is_world_process_zero():
-        start = out / _CHECKPOINTS / "checkpoint-0"
+        start = out / CHECKPOINTS / "checkpoint-0"
         model.save_pretrained(str(start), save_embedding_layers=False)
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=resume_from)
+    trainer.train_from(resume_from)
     seconds = time.perf_counter() - started
     rows_a_step = len(splits.train) / math.ceil(len(splits.train) / settings.batch_size)
     record = _record(settings, task, splits, model, trainer) | {
@@ -132,18 +142,30 @@ def train(
         record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]
     if trainer.is_world_process_zero():
         write_adapter(model, settings.base, out, record)
+        resuming.end(out)
         if not keep_checkpoints:
-            shutil.rmtree(out / _CHECKPOINTS)
+            shutil.rmtree(out / CHECKPOINTS)
     trainer.accelerator.wait_for_everyone()
     return record | {"writes": trainer.is_world_process_zero()}
 
 
 class _LensTrainer(Trainer):
-    """transformers' Trainer, with batches of rows of like length where the settings ask for them."""
+    """transformers' Trainer, with batches of rows of like length, and a resume that may have nothing to do."""
 
     def __init__(self, *, settings: RunSettings, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._settings = settings
+
+    def train_from(self, checkpoint: Path | None) -> None:
+        """Train, or go on from a checkpoint: not a step more where that run had run out of patience."""
+        if checkpoint is not None:
+            state = resuming.state_of(checkpoint)
+            if out_of_patience(state.log_history, self._settings.patience):
+                self.state = state
+                resuming.find_best(state, Path(str(self.args.output_dir)))
+                self._load_best_model()
+                return
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
         if not self._settings.group_by_length:
@@ -172,14 +194,17 @@ def _measures(task: Task, output: Any) -> dict[str, float]:
 def _arguments(
     settings: RunSettings, out: Path, rows: int, use_cpu: bool, keep_checkpoints: bool
 ) -> TrainingArguments:
-    interval = min(math.ceil(rows / settings.batch_size), _LONGEST_INTERVAL)
+    steps_an_epoch = math.ceil(rows / settings.batch_size)
+    interval = min(steps_an_epoch, _LONGEST_INTERVAL)
+    steps = math.ceil((settings.epochs or 0) * steps_an_epoch)
     arguments = TrainingArguments(
-        output_dir=str(out / _CHECKPOINTS),
+        output_dir=str(out / CHECKPOINTS),
         learning_rate=settings.learning_rate,
         num_train_epochs=settings.epochs,
         per_device_eval_batch_size=_EVALUATION_BATCH,
         lr_scheduler_type="linear",
-        warmup_steps=settings.warmup,
+        # Steps, because transformers takes a share of 1 for one step.
+        warmup_steps=math.ceil(settings.warmup * steps),
         weight_decay=settings.weight_decay,
         eval_strategy="steps",
         eval_steps=interval,
@@ -211,21 +236,6 @@ def _arguments(
         arguments._n_gpu = 1
     arguments.per_device_train_batch_size = settings.rows_a_device(arguments.world_size)
     return arguments
-
-
-def _last_checkpoint(out: Path, resume: bool) -> str | None:
-    """The checkpoint to go on from, if there is one and it was asked for."""
-    if (out / "adapter_config.json").exists():
-        raise OutputError(f"{out} already holds an adapter; choose another --out")
-    checkpoints = sorted(
-        (path.parent for path in (out / _CHECKPOINTS).glob("checkpoint-*/trainer_state.json")),
-        key=lambda path: int(path.name.split("-")[1]),
-    )
-    if checkpoints and not resume:
-        raise OutputError(
-            f"{out} holds an unfinished run; go on with --resume or choose another --out"
-        )
-    return str(checkpoints[-1]) if checkpoints else None
 
 
 def _make_folder(out: Path) -> None:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import SettingsError
 from .condlora import Convention
-from .data import OwnData, Task, paper_learning_rate
+from .data import TASKS, OwnData, Task, paper_learning_rate
 
 Method = Literal["lora", "condlora"]
 Precision = Literal["float32", "bfloat16"]
+
+# Lowest and highest of every number; None is a number that may be left open.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "rank": (1, math.inf),
+    "alpha": (0, math.inf),
+    "dropout": (0, 1),
+    "learning_rate": (0, math.inf),
+    "epochs": (0, math.inf),
+    "batch_size": (1, math.inf),
+    "max_length": (2, math.inf),
+    "warmup": (0, 1),
+    "weight_decay": (0, math.inf),
+    "patience": (1, math.inf),
+    "train_rows": (1, math.inf),
+    "seed": (0, 2**32 - 1),
+}
+_ABOVE_THE_LOWEST = ("alpha", "learning_rate", "epochs")
 
 
 @dataclass(frozen=True)
@@ -64,17 +82,35 @@ class RunSettings:
     train_rows: int | None = None
     seed: int = 0
 
-    def resolved(self, task: Task) -> RunSettings:
+    def __post_init__(self) -> None:
+        """Refuse what no run can be made with.
+
+        Raises:
+            SettingsError: Names the setting, and what it may be.
+        """
+        if not self.target_modules:
+            raise SettingsError("no target module is named; expected such as query,value")
+        for name, (low, high) in _BOUNDS.items():
+            value, above = getattr(self, name), name in _ABOVE_THE_LOWEST
+            if value is None:
+                continue
+            if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+                least = f"{'above' if above else 'at least'} {low}"
+                most = f" and at most {high}" if math.isfinite(high) else ""
+                raise SettingsError(f"{name} is {value}, expected {least}{most}")
+
+    def resolved(self) -> RunSettings:
         """With the paper's learning rate and epochs of the task where none are given.
 
         Raises:
             DataError: No learning rate is given, and the paper has none for this task.
         """
         rate, epochs = self.learning_rate, self.epochs
+        papers = TASKS[self.task].epochs if self.task in TASKS else Task.epochs
         return replace(
             self,
             learning_rate=paper_learning_rate(self.task, self.method) if rate is None else rate,
-            epochs=task.epochs if epochs is None else epochs,
+            epochs=papers if epochs is None else epochs,
         )
 
     def rows_a_device(self, devices: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
 
+from ..errors import SettingsError
 from .settings import RunSettings
 
 
@@ -24,6 +26,20 @@ class Space:
     ranks: tuple[int, ...] = ()
     alphas: tuple[float, ...] = ()
     dropout: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what holds nothing to try.
+
+        Raises:
+            SettingsError: Names it.
+        """
+        low, high = self.learning_rate
+        if not 0 < low < high < math.inf:
+            raise SettingsError(f"the lowest learning rate is {low} and the highest {high}")
+        for name, values in (("rank", self.ranks), ("alpha", self.alphas)):
+            unfit = [value for value in values if not 0 < value < math.inf]
+            if unfit:
+                raise SettingsError(f"{name} {unfit[0]} cannot be tried, only one above 0")
 
     def suggest(self, trial: optuna.Trial, settings: RunSettings) -> RunSettings:
         """The settings of one trial."""

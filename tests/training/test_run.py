@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 from glue_folder import write_rte
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from tiny_base import write_tiny_base
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 from typer.testing import CliRunner
 
 from lora_lens import conversion_similarity, export_lora, load_adapter
@@ -200,6 +202,45 @@ def test_bfloat16_trains_nearly_as_float32(runs: Path, tmp_path: Path) -> None:
     assert load_file(tmp_path / "out" / "adapter_model.safetensors")["value.theta_A"].dtype == (
         torch.float32
     )
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="is about a machine without a GPU")
+def test_bfloat16_needs_no_word_about_the_cpu(runs: Path, tmp_path: Path) -> None:
+    """transformers refuses bf16 without a GPU unless it is told to stay on the CPU."""
+    base = write_tiny_base(tmp_path / "base")
+    tiny = settings(runs / "glue", "condlora", base=base, precision="bfloat16", epochs=1)
+    assert train(tiny, tmp_path / "out")["device"] == "cpu"
+
+
+@pytest.mark.parametrize(("share", "steps"), [(0.0, 0), (0.25, 2), (0.3, 3), (1.0, 8)])
+def test_warm_up_is_a_share_of_all_steps(
+    runs: Path, tmp_path: Path, share: float, steps: int
+) -> None:
+    """The learning rate after the first of 8 steps; transformers takes a share of 1 for one step."""
+    rates: list[float] = []
+
+    class Rates(TrainerCallback):
+        def on_step_end(self, *_: object, **kwargs: Any) -> None:
+            rates.append(kwargs["lr_scheduler"].get_last_lr()[0])
+
+    base = write_tiny_base(tmp_path / "base")
+    warm = settings(runs / "glue", "lora", base=base, warmup=share, learning_rate=1.0)
+    train(warm, tmp_path / "out", use_cpu=True, test=False, callbacks=(Rates(),))
+    expected = [
+        step / steps if step < steps else (8 - step) / max(8 - steps, 1) for step in range(1, 9)
+    ]
+    assert rates == pytest.approx(expected)
+
+
+def test_the_command_in_json(runs: Path, tmp_path: Path) -> None:
+    arguments = [
+        "train", "--task", "rte", "--data", str(runs / "glue"), "--base",
+        write_tiny_base(tmp_path / "base"), "--epochs", "1", "--max-length", "32", "--cpu", "--json",
+        "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads((tmp_path / "out" / "run.json").read_text())
 
 
 def test_own_rows_are_trained_on(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""What an unfinished run leaves behind, and whether a run may go on from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+
+from ..errors import OutputError, SettingsError
+from ..loaders.locate import read_json
+from ..staging import staged
+from .settings import RunSettings
+
+CHECKPOINTS = "checkpoints"
+_UNFINISHED = "unfinished.json"  # beside them until the run has ended: how it was begun
+# Where the data lie does not decide the result; what is in them does, and is compared.
+_ELSEWHERE = "data"
+
+
+def last_checkpoint(
+    out: Path, settings: RunSettings, checksums: Mapping[str, str], *, resume: bool
+) -> Path | None:
+    """The last whole checkpoint in `out`, or None where there is none.
+
+    The Trainer writes ``trainer_state.json`` last, so a folder in which it is missing or cut short was
+    being written when the run was killed; the checkpoint before it is still there.
+
+    Raises:
+        OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for.
+        SettingsError: The run there was begun with other settings or other data.
+    """
+    if (out / "adapter_config.json").exists():
+        raise OutputError(f"{out} already holds an adapter; choose another --out")
+    whole = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_whole(folder)]
+    if not whole:
+        return None
+    if not resume:
+        raise OutputError(
+            f"{out} holds an unfinished run; go on with --resume or choose another --out"
+        )
+    _check_same(out, settings, checksums)
+    return max(whole, key=lambda folder: int(folder.name.split("-")[1]))
+
+
+def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
+    """Write down how the run is begun, for the day when it is resumed."""
+    with staged(out) as folder:
+        text = json.dumps(_begun(settings, checksums), indent=2, ensure_ascii=False)
+        (folder / _UNFINISHED).write_text(text + "\n", encoding="utf-8")
+
+
+def end(out: Path) -> None:
+    """Remove what only a resumed run would have needed, but for the checkpoints."""
+    (out / _UNFINISHED).unlink(missing_ok=True)
+
+
+def state_of(checkpoint: Path) -> TrainerState:
+    """The Trainer's state in a checkpoint: its steps, scores and best checkpoint so far."""
+    return TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+
+
+def find_best(state: TrainerState, checkpoints: Path) -> None:
+    """Put the best checkpoint's path into a Trainer's state, by its step.
+
+    The Trainer notes the path as it was, and would keep the last weights instead, without a word,
+    where the run's folder was moved or is named from another working directory.
+
+    Raises:
+        OutputError: It is not there.
+    """
+    if not state.best_global_step:
+        return
+    best = checkpoints / f"checkpoint-{state.best_global_step}"
+    if not best.is_dir():
+        raise OutputError(
+            f"the unfinished run's best checkpoint, {best}, is gone; choose another --out"
+        )
+    state.best_model_checkpoint = str(best)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        state_of(folder)
+    except (OSError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _begun(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
+    found = asdict(settings) | {"data_sha256": dict(checksums)}
+    return {key: value for key, value in found.items() if key != _ELSEWHERE}
+
+
+def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
+    if not (out / _UNFINISHED).exists():
+        return
+    begun = read_json(out / _UNFINISHED, OutputError)
+    for key, value in json.loads(json.dumps(_begun(settings, checksums))).items():
+        if begun.get(key) != value:
+            raise SettingsError(
+                f"the run in {out} was begun with {key} = {begun.get(key)!r}, now it is {value!r}; "
+                f"use the same, or choose another --out"
+            )

@@ -1,0 +1,141 @@
+"""What a run that was stopped at any moment goes on to, and from what it refuses to go on."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from glue_folder import write_rte
+from safetensors.torch import load_file
+from tiny_base import write_tiny_base
+from transformers import TrainerCallback
+
+from lora_lens.errors import OutputError, SettingsError
+from lora_lens.training import run as module
+from lora_lens.training.run import train
+from lora_lens.training.settings import RunSettings
+
+
+class KilledError(Exception):
+    """Stands for a SIGKILL: nothing of the run is cleaned up after it."""
+
+
+class KillAt(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_save(self, *given: Any, **_: Any) -> None:
+        if given[1].global_step == self.step:
+            raise KilledError
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> RunSettings:
+    folder = tmp_path_factory.mktemp("tiny")
+    return RunSettings(
+        task="rte", method="condlora", base=write_tiny_base(folder / "base"),
+        data=str(write_rte(folder / "glue")), epochs=3, batch_size=8, learning_rate=3e-2,
+        max_length=32,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _evaluate_within_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third of an epoch's seven steps, as a large task every 1,500."""
+    monkeypatch.setattr(module, "_LONGEST_INTERVAL", 3)
+
+
+def killed(settings: RunSettings, out: Path, step: int) -> Path:
+    with pytest.raises(KilledError):
+        train(settings, out, use_cpu=True, callbacks=(KillAt(step),))
+    assert (out / "checkpoints" / f"checkpoint-{step}").is_dir()
+    assert not (out / "run.json").exists()
+    return out
+
+
+def assert_same(one: Path, other: Path) -> None:
+    weights, others = (load_file(out / "adapter_model.safetensors") for out in (one, other))
+    assert all(torch.equal(tensor, others[name]) for name, tensor in weights.items())
+    records = [json.loads((out / "run.json").read_text()) for out in (one, other)]
+    for key in ("history", "steps", "best_step", "development_score", "test_score"):
+        assert records[0][key] == records[1][key], key
+    assert not (other / "unfinished.json").exists()
+    assert not (other / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_middle_of_an_epoch(settings: RunSettings, tmp_path: Path, grouped: bool) -> None:
+    settings = replace(settings, group_by_length=grouped)
+    train(settings, tmp_path / "whole", use_cpu=True)
+    out = killed(settings, tmp_path / "killed", 12)
+    train(settings, out, use_cpu=True, resume=True)
+    assert_same(tmp_path / "whole", out)
+
+
+@pytest.mark.parametrize("state", [None, '{"best_metric": 0.5,'])
+def test_a_checkpoint_that_was_being_written(
+    settings: RunSettings, tmp_path: Path, state: str | None
+) -> None:
+    train(settings, tmp_path / "whole", use_cpu=True)
+    out = killed(settings, tmp_path / "killed", 12)
+    half = out / "checkpoints" / "checkpoint-15"
+    half.mkdir()
+    (half / "adapter_model.safetensors").write_bytes(b"half")
+    if state:
+        (half / "trainer_state.json").write_text(state)
+    train(settings, out, use_cpu=True, resume=True)
+    assert_same(tmp_path / "whole", out)
+
+
+@pytest.mark.parametrize("step", [6, 9])
+def test_patience_is_not_refreshed(settings: RunSettings, tmp_path: Path, step: int) -> None:
+    """The first evaluation is the best, so the third is the last; the run may be killed after it."""
+    still = replace(settings, learning_rate=1e-9, patience=2)
+    whole = train(still, tmp_path / "whole", use_cpu=True)
+    assert [row["step"] for row in whole["history"]] == [3, 6, 9]
+    out = killed(still, tmp_path / "killed", step)
+    train(still, out, use_cpu=True, resume=True)
+    assert_same(tmp_path / "whole", out)
+
+
+def test_a_folder_that_was_moved(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best checkpoint is found where it is now, not kept where it was."""
+    still = replace(settings, learning_rate=1e-6)
+    whole = train(still, tmp_path / "whole", use_cpu=True)
+    assert whole["best_step"] == 3
+    killed(still, tmp_path / "killed", 12)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(tmp_path / "killed", tmp_path / "elsewhere" / "moved")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    train(still, Path("moved"), use_cpu=True, resume=True)
+    assert_same(tmp_path / "whole", Path("moved"))
+    killed(still, tmp_path / "again", 12)
+    shutil.rmtree(tmp_path / "again" / "checkpoints" / "checkpoint-3")
+    with pytest.raises(OutputError, match=r"checkpoint-3, is gone; choose another --out"):
+        train(still, tmp_path / "again", use_cpu=True, resume=True)
+
+
+def test_only_with_the_same_settings_and_data(settings: RunSettings, tmp_path: Path) -> None:
+    out = killed(settings, tmp_path / "out", 3)
+    with pytest.raises(OutputError, match="unfinished run; go on with --resume"):
+        train(settings, out, use_cpu=True)
+    for changes, words in (
+        ({"learning_rate": 1e-3}, "begun with learning_rate = 0.03, now it is 0.001"),
+        ({"seed": 7}, "begun with seed = 0, now it is 7"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            train(replace(settings, **changes), out, use_cpu=True, resume=True)
+    copy = tmp_path / "glue"
+    shutil.copytree(str(settings.data), copy)
+    elsewhere = replace(settings, data=str(copy))
+    rows = (copy / "RTE" / "train.tsv").read_text()
+    (copy / "RTE" / "train.tsv").write_text(rows.replace("cat", "hen"))
+    with pytest.raises(SettingsError, match="begun with data_sha256 = "):
+        train(elsewhere, out, use_cpu=True, resume=True)
+    (copy / "RTE" / "train.tsv").write_text(rows)
+    assert train(elsewhere, out, use_cpu=True, resume=True)["test_score"] >= 0
