@@ -32,11 +32,13 @@ def measure_speed(config: Config, out: Path, *, use_cpu: bool) -> None:
     counts: dict[str, dict[str, int]] = {}
     for method in config.methods:
         settings = config.settings(task, method)
-        tokenizer, base = open_classifier(config.base, 2)
-        adapted = put_adapter(settings, base)
+        classifier = open_classifier(config.base, 2)
+        adapted = put_adapter(settings, classifier)
         models[method], counts[method] = adapted.to(device).train(), parameter_counts(adapted)
     shape = (settings.batch_size, wanted.speed_length)
-    ids = torch.randint(len(tokenizer), shape, generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(
+        len(classifier.tokenizer), shape, generator=torch.Generator().manual_seed(0)
+    )
     batch = {
         "input_ids": ids.to(device),
         "attention_mask": torch.ones_like(ids).to(device),

@@ -14,12 +14,14 @@ from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding
 
 from ..errors import AdapterError
+from ..loaders.checkpoint import open_folder
 from ..loaders.condlora import OURS, RELEASED
 from ..loaders.locate import read_json
+from ..loaders.tensors import TensorStore
 from .condlora import load_condlora_model
 from .data import Example, OwnData, majority_score, open_data
 from .encoding import encode
-from .models import open_classifier
+from .models import Classifier, open_classifier
 from .record import RECORD_NAME, device_name
 
 _BATCH = 64
@@ -73,20 +75,22 @@ def evaluate(
 
     Raises:
         AdapterError: The folder is no adapter, names no base model, or its head does not fit the task.
+        FileFormatError: Its tensors are truncated or corrupt.
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
     """
     known, splits = open_data(task, data, own)
-    config = read_json(adapter / "adapter_config.json", AdapterError)
+    config, tensors = open_folder(adapter)
     named = base or config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:
         raise AdapterError(f"{adapter} names no base model; pass --base")
-    tokenizer, model = open_classifier(named, len(known.labels) if known.labels else 1)
-    adapted = _load(adapter, config, model)
+    classifier = open_classifier(named, len(known.labels) if known.labels else 1)
+    _check_head(adapter, tensors, classifier)
+    adapted = _load(adapter, config, classifier.model)
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
     length = max_length or _trained_length(adapter)
-    predicted = _predict(adapted.to(device).eval(), examples, tokenizer, length)
+    predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
     return Evaluation(
         adapter=str(adapter),
@@ -99,6 +103,23 @@ def evaluate(
         rows=len(examples),
         device=device_name(device),
     )
+
+
+def _check_head(folder: Path, tensors: TensorStore, classifier: Classifier) -> None:
+    """What the base model lacks has to come with the adapter, or the answers would be random."""
+    for name in classifier.new:
+        stored = next((each for each in tensors.files if each.endswith(f".{name}")), None)
+        if stored is None:
+            raise AdapterError(
+                f"neither {folder} nor its base model has {name}, so its answers would be random; "
+                f"expected an adapter that was saved with its classification head"
+            )
+        found, wanted = tensors.get(stored).shape, classifier.model.get_parameter(name).shape
+        if found != wanted:
+            raise AdapterError(
+                f"{folder} has {name} of shape {tuple(found)}, the task needs {tuple(wanted)}; was "
+                f"it trained on another task?"
+            )
 
 
 def _load(folder: Path, config: dict[str, object], model: Any) -> PeftModel:

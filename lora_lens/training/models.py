@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn import Linear
@@ -14,9 +14,25 @@ from ..loaders.locate import is_hub_id, local_folder
 from .condlora import CondLoraConfig, get_condlora_model
 from .settings import RunSettings
 
+_HEADS = ("classifier", "score")  # how names of what PEFT trains and saves by itself end
 
-def open_classifier(base: str, labels: int) -> tuple[Any, Any]:
-    """Tokenizer and model with a head of `labels` outputs (1: a regression).
+
+class Classifier(NamedTuple):
+    """A base model with a head, and its tokenizer.
+
+    Attributes:
+        tokenizer, model: As transformers loads them.
+        new: Names of the parameters that the base model's file does not have, and that are random
+            therefore: its head's, and in some models a pooler's.
+    """
+
+    tokenizer: Any
+    model: Any
+    new: tuple[str, ...]
+
+
+def open_classifier(base: str, labels: int) -> Classifier:
+    """A base model with a head of `labels` outputs (1: a regression).
 
     From a folder, the extra ``demo``, the hub's cache, or the hub.
 
@@ -31,12 +47,14 @@ def open_classifier(base: str, labels: int) -> tuple[Any, Any]:
     source = str(folder or base)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=labels)
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            source, num_labels=labels, output_loading_info=True
+        )
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BaseModelError(f"base model {base!r} cannot be loaded: {reason}") from error
     _give_padding(tokenizer, model)
-    return tokenizer, model
+    return Classifier(tokenizer, model, tuple(sorted(found["missing_keys"])))
 
 
 def _give_padding(tokenizer: Any, model: Any) -> None:
@@ -47,13 +65,18 @@ def _give_padding(tokenizer: Any, model: Any) -> None:
         model.config.pad_token_id = tokenizer.pad_token_id
 
 
-def put_adapter(settings: RunSettings, model: Any) -> PeftModel:
+def put_adapter(settings: RunSettings, classifier: Classifier) -> PeftModel:
     """A new adapter on a base model, as the settings say.
+
+    What is new in the model is trained and saved with the adapter. PEFT does so with a head by
+    itself; a new pooler (DeBERTa's) would stay random, and be another one when the adapter is loaded.
 
     Raises:
         AdapterError: The model has no such target module, or its W0 do not allow CondLoRA.
+        BaseModelError: The base model's file does not hold a target module's weights.
     """
-    _check_targets(settings, model)
+    model = classifier.model
+    _check_targets(settings, classifier)
     shared = {
         "task_type": "SEQ_CLS",
         "r": settings.rank,
@@ -61,10 +84,18 @@ def put_adapter(settings: RunSettings, model: Any) -> PeftModel:
         "lora_dropout": settings.dropout,
         "target_modules": list(settings.target_modules),
         "fan_in_fan_out": _is_conv1d(settings, model),
+        "modules_to_save": _new_but_for_the_head(classifier) or None,
     }
     if settings.method == "condlora":
         return get_condlora_model(model, CondLoraConfig(convention=settings.convention, **shared))
     return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+
+
+def _new_but_for_the_head(classifier: Classifier) -> list[str]:
+    modules = {name.rpartition(".")[0] for name in classifier.new}
+    return sorted(
+        name for name in modules if not any(part.endswith(_HEADS) for part in name.split("."))
+    )
 
 
 def _targeted(target: str, model: Any) -> list[Any]:
@@ -83,8 +114,12 @@ def _is_conv1d(settings: RunSettings, model: Any) -> bool:
     )
 
 
-def _check_targets(settings: RunSettings, model: Any) -> None:
+def _check_targets(settings: RunSettings, classifier: Classifier) -> None:
+    model = classifier.model
     for target in settings.target_modules:
+        random = [name for name in classifier.new if f".{target}." in f".{name}"]
+        if random:
+            raise BaseModelError(f"{settings.base} has no weights of its own for {random[0]}")
         if not _targeted(target, model):
             linear = (
                 name

@@ -5,10 +5,12 @@ import pytest
 import torch
 from glue_folder import write_rte
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
+from transformers import DebertaV2Config, DebertaV2Model
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
-from lora_lens.errors import AdapterError, BaseModelError
+from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 from lora_lens.loaders.locate import DEMO_BASE
 from lora_lens.training.evaluate import evaluate
 from lora_lens.training.models import open_classifier
@@ -42,7 +44,7 @@ def test_a_saved_adapter_scores_as_it_did(runs: Path, method: str) -> None:
 
 def test_an_adapter_of_pefts_own(runs: Path, tmp_path: Path) -> None:
     """Second route: the head is set so that the answer is known without the model."""
-    _, base = open_classifier(DEMO_BASE, 2)
+    base = open_classifier(DEMO_BASE, 2).model
     model = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["key"]))
     head = next(m for n, m in model.named_modules() if n.endswith("modules_to_save.default"))
     with torch.no_grad():
@@ -84,9 +86,10 @@ def test_own_rows(runs: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_scored(runs: Path, tmp_path: Path) -> None:
     data = str(runs / "glue")
-    with pytest.raises(AdapterError, match="is missing"):
+    with pytest.raises(AdapterError, match="holds no adapter_config.json"):
         evaluate(tmp_path, "rte", data, use_cpu=True)
     (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").symlink_to(runs / "lora" / "adapter_model.safetensors")
     with pytest.raises(AdapterError, match="pass --base"):
         evaluate(tmp_path, "rte", data, use_cpu=True)
     with pytest.raises(BaseModelError):
@@ -94,6 +97,44 @@ def test_what_cannot_be_scored(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(
         (runs / "lora" / "adapter_config.json").read_text()
     )
+    (tmp_path / "adapter_model.safetensors").unlink()
     (tmp_path / "adapter_model.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(AdapterError, match="PEFT cannot load"):
+    with pytest.raises(FileFormatError, match="is not a whole safetensors file"):
         evaluate(tmp_path, "rte", data, use_cpu=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "task_type", "message"),
+    [(2, None, "its answers would be random"), (3, "SEQ_CLS", r"\(3,.* the task needs \(2,")],
+)
+def test_a_head_that_is_missing_or_another_tasks(
+    runs: Path, tmp_path: Path, labels: int, task_type: str | None, message: str
+) -> None:
+    """A new head would be random, and so would the score."""
+    base = open_classifier(DEMO_BASE, labels).model
+    config = LoraConfig(task_type=task_type, r=2, target_modules=["key"])
+    get_peft_model(base, config).save_pretrained(tmp_path, save_embedding_layers=False)
+    with pytest.raises(AdapterError, match=message):
+        evaluate(tmp_path, "rte", str(runs / "glue"), base=DEMO_BASE, use_cpu=True)
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_a_base_whose_pooler_is_new(runs: Path, tmp_path: Path, method: str) -> None:
+    """DeBERTa comes without one: it is trained and saved, or the adapter would score otherwise."""
+    tokenizer = open_classifier(DEMO_BASE, 2).tokenizer
+    tokenizer.save_pretrained(tmp_path / "base")
+    config = DebertaV2Config(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16,
+    )  # fmt: skip
+    DebertaV2Model(config).save_pretrained(tmp_path / "base")
+    settings = RunSettings(
+        task="rte", method=method, base=str(tmp_path / "base"), data=str(runs / "glue"), epochs=1,
+        target_modules=("value_proj",), learning_rate=1e-2,
+    )  # fmt: skip
+    record = train(settings, tmp_path / "out", use_cpu=True)
+    assert record["head_parameters"] == (16 * 16 + 16) + (16 * 2 + 2)
+    names = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert any(name.endswith("pooler.dense.weight") for name in names)
+    found = evaluate(tmp_path / "out", "rte", str(runs / "glue"), use_cpu=True)
+    assert found.score == record["test_score"]
