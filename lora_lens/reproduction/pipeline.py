@@ -17,7 +17,7 @@ from ..training import trials
 from ..training.evaluate import evaluate
 from ..training.record import RECORD_NAME
 from ..training.run import train
-from ..training.search import search
+from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
 from . import analysis
 from .config import Config
@@ -75,7 +75,8 @@ def plan(
             yield Step("search", task, method, None, search_folder(out, task, method))
             for seed in config.seeds:
                 yield Step("run", task, method, seed, run_folder(out, task, method, seed))
-        for seed in config.seeds:
+        # What is analysed is LoRA, and CondLoRA beside it.
+        for seed in config.seeds if "lora" in config.methods else ():
             yield Step("analysis", task, None, seed, out / "analyses" / f"{task}-{seed}")
 
 
@@ -117,6 +118,7 @@ def run_steps(
         SettingsError: `out` holds a run made with other settings than the configuration's, or the
             configuration has no such task or method.
     """
+    refuse_several_processes()
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
@@ -174,8 +176,10 @@ def _run(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     settings = _resolved(config, step, out)
-    if not (step.folder / RECORD_NAME).exists():
-        trial = trials.same_run(search_folder(out, step.task, _method(step)), settings)
+    if (step.folder / "adapter_config.json").exists():
+        _check_settings(config, step, out)
+    else:
+        trial = trials.trial_of(search_folder(out, step.task, _method(step)), settings)
         if trial is None:
             train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
         else:
@@ -223,7 +227,7 @@ def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
         method,
         seed=step.seed or 0,
         learning_rate=best_learning_rate(step.task, method, out),
-    )
+    ).resolved()
 
 
 def _method(step: Step) -> Method:

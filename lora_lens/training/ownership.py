@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import socket
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 
 import optuna
 import psutil
-from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
 _OWNER = "owner"
 _INTERRUPTED = "interrupted"
+_HISTORY = "retry_history"  # Optuna's name for the trials that one takes up
 ERROR = "error"  # why a trial crashed; such a trial is done
+SURPLUS = "surplus"  # begun by two processes at one moment, and left to the other
 
 
 def claim(trial: optuna.Trial) -> None:
     """Write down that this process runs the trial."""
     started = psutil.Process().create_time()
     trial.set_user_attr(_OWNER, [socket.gethostname(), os.getpid(), started])
-    trial.set_user_attr(_INTERRUPTED, False)  # which a trial taken up again inherits
 
 
 def leave(trial: optuna.Trial) -> None:
@@ -29,20 +34,49 @@ def leave(trial: optuna.Trial) -> None:
 
 
 def take_back(study: optuna.Study) -> None:
-    """Put trials of this machine back in the queue whose process is gone, or was interrupted.
+    """Put trials back in the queue whose process is gone, or was interrupted.
 
-    Trials of other machines are watched by Optuna's heartbeat instead.
+    Of this machine those whose process is not there; of others those that have sent no heartbeat
+    for as long as the storage allows.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        retry = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
     for trial in study.get_trials(deepcopy=False):
         lost = trial.state == TrialState.RUNNING and _owner_is_gone(trial)
         interrupted = trial.state == TrialState.FAIL and trial.user_attrs.get(_INTERRUPTED)
         if lost:
-            study.tell(trial.number, state=TrialState.FAIL)
+            try:
+                study.tell(trial.number, state=TrialState.FAIL)
+            except (ValueError, UpdateFinishedTrialError):
+                continue  # another process that was started at this moment has told it
         if lost or (interrupted and not _taken_up(study, trial)):
-            retry(study, trial)
+            put_back(study, trial)
+    with _unwarned():
+        fail_stale_trials(study)
+
+
+def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial again with the same parameters and reports, and no owner until one claims it."""
+    unowned = copy(trial)
+    unowned.user_attrs = {
+        key: value for key, value in trial.user_attrs.items() if key not in (_OWNER, _INTERRUPTED)
+    }
+    with _unwarned():
+        RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)(study, unowned)
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def taken_up_twice(study: optuna.Study, trial: optuna.Trial) -> bool:
+    """Whether an earlier trial takes up the same one: two processes may put it back at one moment."""
+    trials = study.get_trials(deepcopy=False)
+    history = trials[trial.number].system_attrs.get(_HISTORY)
+    return bool(history) and any(
+        other.system_attrs.get(_HISTORY) == history for other in trials[: trial.number]
+    )
 
 
 def original_number(study: optuna.Study, trial: optuna.Trial) -> int:
@@ -63,6 +97,6 @@ def _owner_is_gone(trial: FrozenTrial) -> bool:
 
 def _taken_up(study: optuna.Study, trial: FrozenTrial) -> bool:
     return any(
-        trial.number in other.system_attrs.get("retry_history", [])
+        trial.number in other.system_attrs.get(_HISTORY, [])
         for other in study.get_trials(deepcopy=False)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
-from ..errors import DivergedError, LensError
+from ..errors import DivergedError, LensError, SettingsError
+from ..loaders.locate import read_json
 from . import ownership
-from .ownership import ERROR
+from .ownership import ERROR, SURPLUS
+from .record import RECORD_NAME
 from .run import train
 from .settings import RunSettings
 from .space import Space
 from .study import Sampler, open_study, sampler_of
+from .trials import same_run
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -59,55 +64,89 @@ def search(
         The study; ``study.best_trial`` is the best trial that finished.
 
     Raises:
-        SettingsError: The storage holds a study of that name with other settings.
+        SettingsError: The storage holds a study of that name with other settings, or torchrun or
+            accelerate has started several processes.
         OutputError: The storage cannot be opened.
     """
+    refuse_several_processes()
     space = space or Space()
     study = open_study(settings, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 
-    fatal: list[BaseException] = []
-
     def objective(trial: optuna.Trial) -> float:
         ownership.claim(trial)
-        if _counted(study, before=trial.number) >= trials:
-            raise _SurplusError  # another process asked for the last one at the same moment
+        # Another process asked for the last one, or for this one, at the same moment.
+        if _counted(study, before=trial.number) >= trials or ownership.taken_up_twice(study, trial):
+            trial.set_user_attr(SURPLUS, True)
+            raise _SurplusError
         study.sampler = sampler_of(sampler, settings.seed, trial.number)
-        try:
-            record = train(
-                space.suggest(trial, settings),
-                out / "trials" / str(ownership.original_number(study, trial)),
-                resume=True,
-                use_cpu=use_cpu,
-                test=False,
-                callbacks=(*callbacks(), _Pruning(trial)),
-            )
-        except optuna.TrialPruned:
-            raise
-        except (KeyboardInterrupt, LensError) as error:
-            if isinstance(error, DivergedError):
-                trial.set_user_attr(ERROR, str(error))
-            else:  # data, base model, output: every trial would meet it
-                ownership.leave(trial)
-                fatal.append(error)
-            raise
-        except Exception as error:
-            trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}"[:500])
-            raise
+        chosen = space.suggest(trial, settings)
+        folder = out / "trials" / str(ownership.original_number(study, trial))
+        with _failures_recorded(trial):
+            if same_run(folder, chosen):  # killed between its end and the study's being told
+                record: Any = read_json(folder / RECORD_NAME, SettingsError)
+            else:
+                record = train(
+                    chosen,
+                    folder,
+                    resume=True,
+                    use_cpu=use_cpu,
+                    test=False,
+                    callbacks=(*callbacks(), _Pruning(trial)),
+                )
         trial.set_user_attr("seconds", record["seconds"])
         return float(record["development_score"])
 
-    while _counted(study) < trials and not fatal:
-        study.optimize(
-            objective, n_trials=1, catch=(Exception,), callbacks=[lambda _, trial: report(trial)]
-        )
-    if fatal:
-        raise fatal[0]
+    def tell(_: optuna.Study, trial: FrozenTrial) -> None:
+        if SURPLUS not in trial.user_attrs:
+            report(trial)
+
+    while _counted(study) < trials:
+        study.optimize(objective, n_trials=1, catch=_ONE_TRIALS_OWN, callbacks=[tell])
     return study
 
 
+def refuse_several_processes() -> None:
+    """Refuse to be one of several processes that train one model together: each has trials of its own.
+
+    Raises:
+        SettingsError: torchrun or accelerate has started several.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1:
+        raise SettingsError(
+            f"a search cannot be one of {processes} processes of torchrun or accelerate; start the "
+            f"command itself several times, with one --storage"
+        )
+
+
 class _SurplusError(Exception):
-    """The study has its trials already."""
+    """Another process has this trial."""
+
+
+class _CrashedError(Exception):
+    """A trial met an error that another one need not meet."""
+
+
+_ONE_TRIALS_OWN = (_SurplusError, _CrashedError, DivergedError)  # none of which ends the study
+
+
+@contextmanager
+def _failures_recorded(trial: optuna.Trial) -> Iterator[None]:
+    """Write down with the trial why it failed, or that it is to be taken up again."""
+    try:
+        yield
+    except optuna.TrialPruned:
+        raise
+    except DivergedError as error:
+        trial.set_user_attr(ERROR, str(error))
+        raise
+    except (KeyboardInterrupt, LensError):  # data, base model, output: every trial would meet it
+        ownership.leave(trial)
+        raise
+    except Exception as error:
+        trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}"[:500])
+        raise _CrashedError from error
 
 
 def _counted(study: optuna.Study, before: int | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 import warnings
 from collections.abc import Mapping
@@ -12,18 +13,27 @@ from typing import Any, Literal
 
 import numpy as np
 import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage
+from sqlalchemy import event
 
 from ..errors import OutputError, SettingsError
+from .ownership import put_back
 from .settings import RunSettings
 from .space import Space
 
 Sampler = Literal["tpe", "qmc"]
 _SETTINGS = "settings"
+_PATIENCE = 60  # seconds to wait for another process's transaction
 _HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over
 # What databases say when another process makes the same tables, or the same study, just then.
 _MADE_MEANWHILE = ("UNIQUE constraint", "already exists", "is locked", "uplicate")
 _ATTEMPTS = 6
+# Of the drivers that SQLAlchemy takes when a URL names none, what pip calls them.
+_PIP_NAMES = {
+    "psycopg": "'psycopg[binary]'",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+}
 
 
 def sampler_of(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSampler:
@@ -74,32 +84,51 @@ def open_study(
 
 def _created(storage: str, **study: Any) -> optuna.Study:
     """The study, made if it is not there; processes that make it at one moment wait for each other."""
+    shown = re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", storage)  # no password in a log
     attempt = 0
     while True:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return optuna.create_study(
-                    storage=RDBStorage(
-                        storage,
-                        heartbeat_interval=_HEARTBEAT,
-                        grace_period=4 * _HEARTBEAT,
-                        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                            inherit_intermediate_values=True
-                        ),
-                    ),
-                    direction="maximize",
-                    load_if_exists=True,
-                    **study,
+                    storage=_opened(storage), direction="maximize", load_if_exists=True, **study
                 )
         except ImportError as error:
-            raise OutputError(f"the storage {storage} needs a driver: {error}") from error
+            module = getattr(error.__cause__, "name", None) or "a driver"
+            raise OutputError(
+                f"the storage {shown} needs {module}, which is not installed; "
+                f"pip install {_PIP_NAMES.get(module, module)}"
+            ) from error
         except Exception as error:  # SQLAlchemy and the drivers raise many kinds
             if attempt == _ATTEMPTS or not any(sign in str(error) for sign in _MADE_MEANWHILE):
                 reason = str(error).strip().splitlines()[0]
-                raise OutputError(f"the storage {storage} cannot be opened: {reason}") from error
+                raise OutputError(f"the storage {shown} cannot be opened: {reason}") from error
         time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
         attempt += 1
+
+
+def _opened(url: str) -> RDBStorage:
+    """The storage, in which no two processes can take one trial from the queue.
+
+    Optuna locks a trial's row while it looks whether it is free. SQLite knows no such lock, so there
+    a transaction locks the file when it begins, not when it first writes.
+    """
+    lite = url.startswith("sqlite")
+    storage = RDBStorage(
+        url,
+        engine_kwargs={"connect_args": {"timeout": _PATIENCE}} if lite else None,
+        heartbeat_interval=_HEARTBEAT,
+        grace_period=4 * _HEARTBEAT,
+        heartbeat_stale_trial_callback=put_back,
+    )
+    if lite:
+        # SQLAlchemy's own recipe: the driver shall not begin transactions in its own way.
+        event.listen(
+            storage.engine, "connect", lambda link, _: setattr(link, "isolation_level", None)
+        )
+        event.listen(storage.engine, "begin", lambda link: link.exec_driver_sql("BEGIN IMMEDIATE"))
+        storage.engine.dispose()  # connections made before that
+    return storage
 
 
 def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:

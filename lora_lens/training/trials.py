@@ -16,12 +16,13 @@ from optuna.trial import TrialState
 from ..errors import SettingsError
 from ..loaders.locate import read_json
 from ..staging import staged
-from .ownership import ERROR
+from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME as RUN_RECORD
 from .record import TENSORBOARD
 from .settings import RunSettings
 
 RECORD_NAME = "search.json"
+_ADAPTER = "adapter_config.json"  # written last, so that the rest is there where it is
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
@@ -41,6 +42,7 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
             "error": trial.user_attrs.get(ERROR),
         }
         for trial in study.get_trials(deepcopy=False)
+        if SURPLUS not in trial.user_attrs
     ]
 
 
@@ -84,23 +86,28 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
     return record
 
 
-def same_run(out: Path, settings: RunSettings) -> Path | None:
+def same_run(folder: Path, settings: RunSettings) -> bool:
+    """Whether a finished run lies in the folder that was made with just these settings."""
+    if not (folder / _ADAPTER).exists():
+        return False
+    asked = json.loads(json.dumps(asdict(settings.resolved())))
+    return bool(read_json(folder / RUN_RECORD, SettingsError).get("settings") == asked)
+
+
+def trial_of(out: Path, settings: RunSettings) -> Path | None:
     """The folder of a finished trial in `out` that was made with just these settings, if one was."""
-    asked = json.loads(json.dumps(asdict(settings)))
-    for record in sorted(out.glob(f"trials/*/{RUN_RECORD}")):
-        if read_json(record, SettingsError).get("settings") == asked:
-            return record.parent
-    return None
+    folders = sorted(path.parent for path in out.glob(f"trials/*/{_ADAPTER}"))
+    return next((folder for folder in folders if same_run(folder, settings)), None)
 
 
 def take_adapter(trial: Path, out: Path) -> None:
     """Copy a trial's adapter, its record and TensorBoard's logs to the folder of a run."""
-    with staged(out, last=RUN_RECORD) as folder:
+    with staged(out, last=_ADAPTER) as folder:
+        if (trial / TENSORBOARD).is_dir():
+            shutil.copytree(trial / TENSORBOARD, out / TENSORBOARD, dirs_exist_ok=True)
         for file in trial.iterdir():
             if file.is_file():
                 shutil.copy(file, folder)
-    if (trial / TENSORBOARD).is_dir():
-        shutil.copytree(trial / TENSORBOARD, out / TENSORBOARD, dirs_exist_ok=True)
 
 
 def _plot(study: optuna.Study, folder: Path) -> None:

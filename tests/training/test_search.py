@@ -1,11 +1,14 @@
 import csv
 import json
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,8 +166,135 @@ def test_other_settings_do_not_go_into_one_study(
 def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be opened"):
         search(settings, tmp_path, storage="sqlite:////nowhere/at/all/study.db")
-    with pytest.raises(OutputError, match="cannot be opened|needs a driver"):
-        search(settings, tmp_path, storage="postgresql://localhost:1/none")
+    with pytest.raises(
+        OutputError, match=r"//me:\*\*\*@localhost:1/none (cannot|needs psycopg.*pip)"
+    ):
+        search(settings, tmp_path, storage="postgresql://me:secret@localhost:1/none")
+
+
+def test_several_processes_of_one_launcher(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would try other values of its own, and average gradients with the others."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingsError, match=r"one of 2 processes.*with one --storage"):
+        search(settings, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rate": (1e-2, 1e-3)}, "lowest learning rate is 0.01"),
+        ({"learning_rate": (0.0, 1e-3)}, "lowest learning rate is 0.0"),
+        ({"learning_rate": (1e-3, float("nan"))}, "the highest nan"),
+        ({"ranks": (8, 0)}, "rank 0 cannot be tried"),
+        ({"alphas": (-1.0,)}, "alpha -1.0 cannot be tried"),
+    ],
+)
+def test_nothing_to_try(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Space(**changes)
+
+
+def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
+    """As a process leaves it that was killed in the middle of trial 0."""
+    study = open_study(settings, Space(), out, None, None, "tpe", True)
+    trial = optuna.trial.create_trial(
+        state=TrialState.RUNNING,
+        params={"learning_rate": 1e-3},
+        distributions={"learning_rate": optuna.distributions.FloatDistribution(5e-5, 5e-3, log=True)},
+        user_attrs={"owner": [host, 2**22 + 1, 0.0]},
+    )  # fmt: skip
+    study.add_trial(trial)
+    return study
+
+
+def test_a_trial_that_was_killed_between_its_end_and_its_report(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_a_trial(settings, tmp_path, socket.gethostname())
+    folder = tmp_path / "trials" / "0"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    record = {
+        "settings": asdict(replace(settings, learning_rate=1e-3)),
+        "development_score": 0.7,
+        "seconds": 9.0,
+    }
+    (folder / "run.json").write_text(json.dumps(record))
+    monkeypatch.setattr(module, "train", fake_train(iter([])))
+    study = search(settings, tmp_path, trials=1)
+    assert study.best_value == 0.7
+    assert [row["state"] for row in trial_rows(study)] == ["interrupted", "complete"]
+
+
+def test_a_trial_of_a_machine_that_has_gone_silent(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as running until its heartbeat is too old, and is taken up then."""
+    lose_a_trial(settings, tmp_path, "another machine")
+    monkeypatch.setattr(module, "train", fake_train(iter([0.4])))
+    assert [trial.state for trial in search(settings, tmp_path, trials=1).trials] == [
+        TrialState.RUNNING
+    ]
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        database.execute(
+            "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (1, '2000-01-01 00:00:00')"
+        )
+        database.commit()
+    study = search(settings, tmp_path, trials=1)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert study.trials[1].params == {"learning_rate": 1e-3}
+
+
+RACER = """
+import random, sys, time
+from pathlib import Path
+from lora_lens.training import search as module
+from lora_lens.training.settings import RunSettings
+
+def train(*_, **__):
+    time.sleep(random.uniform(0, 0.1))
+    return {"development_score": random.random(), "seconds": 0.1}
+
+module.train = train
+out, go = Path(sys.argv[1]), Path(sys.argv[2])
+print("ready", flush=True)
+while not go.exists():
+    time.sleep(0.001)
+settings = RunSettings(task="rte", method="condlora", base="b", data="d", epochs=2)
+module.search(settings, out, trials=8, storage=sys.argv[3])
+"""
+
+
+def test_processes_that_start_at_one_moment(tmp_path: Path) -> None:
+    """All of them find the same lost trials; each is taken up once, and none is lost or made twice."""
+    settings = RunSettings(task="rte", method="condlora", base="b", data="d", epochs=2)
+    for _ in range(2):
+        study = lose_a_trial(settings, tmp_path, socket.gethostname())
+    storage, go = f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "go"
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, str(tmp_path / str(number)), str(go), storage],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    go.touch()
+    for racer in racers:
+        _, errors = racer.communicate(timeout=300)
+        assert racer.returncode == 0, errors
+    done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    assert len(done) == 8
+    assert len(trial_rows(study)) == 8 + 2
+    history = [tuple(trial.system_attrs.get("retry_history", ())) for trial in done]
+    assert sorted(filter(None, history)) == [(0,), (1,)]
 
 
 def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
@@ -236,6 +366,16 @@ def test_the_command_says_what_it_found(data: Path, tmp_path: Path) -> None:
     assert result.stdout.startswith("best: learning rate ")
     assert "(trial 0 of 1)" in result.stdout
     assert "trial 0 complete (learning_rate " in result.stderr
+
+
+def test_the_command_in_json(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.3])))
+    arguments = command(data, tmp_path / "out", "--trials", "2", "--json")[3:]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found == json.loads((tmp_path / "out" / "search.json").read_text())
+    assert found["best"]["trial"] == 1
 
 
 @pytest.mark.parametrize(
