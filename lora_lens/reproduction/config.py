@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ..errors import SettingsError
 from ..training.data import TASKS
 from ..training.settings import Method, RunSettings
 from ..training.space import Space
 from ..training.study import Sampler
+from .typed import check_fields
 
 SHIPPED = ("paper", "minilm", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
@@ -105,45 +107,66 @@ def read_config(source: str) -> Config:
 
 
 def _config(found: dict[str, Any], source: str) -> Config:
-    _check_keys(found, Config, source, "")
+    check_fields(found, Config, source, "")
     for key in ("name", "base", "tasks"):
-        if key not in found:
+        if not found.get(key):
             raise SettingsError(f"{source} says no {key!r}")
+    for key in ("methods", "seeds"):
+        if key in found and len(set(found[key])) != max(len(found[key]), 1):
+            raise SettingsError(f"{source}: {key} are none, or one is there twice: {found[key]}")
+    for task in found["tasks"]:
+        if task not in TASKS:
+            raise SettingsError(f"{source} has no task {task!r}; there are: {', '.join(TASKS)}")
     training = _run_settings(found.get("training", {}), source, "training")
     tasks = {
         task: _run_settings(own, source, f"tasks.{task}") for task, own in found["tasks"].items()
     }
-    for task in tasks:
-        if task not in TASKS:
-            raise SettingsError(f"{source} has no task {task!r}; there are: {', '.join(TASKS)}")
-    for method in found.get("methods", ()):
-        if method not in get_args(Method):
-            raise SettingsError(
-                f"{source}: no method {method!r}; there are: {', '.join(get_args(Method))}"
-            )
-    parts = {
-        part: kind(**_tuples(_check_keys(found.get(part, {}), kind, source, part)))
-        for part, kind in (("search", Search), ("analysis", Analysis))
-    }
-    return Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
+    parts: dict[str, Any] = {}
+    for part, kind in (("search", Search), ("analysis", Analysis)):
+        check_fields(found.get(part, {}), kind, source, part)
+        parts[part] = kind(**_tuples(found.get(part, {})))
+    config = Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
+    _check_whole(config, source)
+    return config
 
 
 def _run_settings(values: dict[str, Any], source: str, where: str) -> dict[str, Any]:
     decided = _DECIDED & set(values)
     if decided:
         raise SettingsError(f"{source}: {where} may not say {sorted(decided)[0]!r}")
-    return _tuples(_check_keys(values, RunSettings, source, where))
+    check_fields(values, RunSettings, source, where)
+    return _tuples(values)
 
 
-def _check_keys(values: dict[str, Any], kind: Any, source: str, where: str) -> dict[str, Any]:
-    known = [field.name for field in fields(kind)]
-    unknown = [key for key in values if key not in known]
-    if unknown:
-        place = f"[{where}]" if where else "it"
+def _check_whole(config: Config, source: str) -> None:
+    """Find out now, and not after days, what a run, a search or the analysis would refuse."""
+    wanted = config.analysis
+    try:
+        _ = config.search.space
+        for task in config.tasks:
+            for method, seed in product(config.methods, config.seeds):
+                settings = config.settings(task, method, seed=seed)
+            absent = set(wanted.modules) - set(settings.target_modules)
+            if absent:
+                raise SettingsError(
+                    f"[analysis] modules names {min(absent)!r}, which {task} does not train; it "
+                    f"trains: {', '.join(settings.target_modules)}"
+                )
+    except SettingsError as error:
+        raise SettingsError(f"{source}: {error}") from None
+    if wanted.figure_task not in (None, *config.tasks):
         raise SettingsError(
-            f"{source}: {place} says {unknown[0]!r}; what is known there: {', '.join(known)}"
+            f"{source}: [analysis] figure_task {wanted.figure_task!r} is none of its tasks: "
+            f"{', '.join(config.tasks)}"
         )
-    return values
+    for place, name, value, least in (
+        ("search", "trials", config.search.trials, 1),
+        ("analysis", "draws", wanted.draws, 2),
+        ("analysis", "speed_steps", wanted.speed_steps, 1),
+        ("analysis", "speed_length", wanted.speed_length, 1),
+    ):
+        if value < least:
+            raise SettingsError(f"{source}: [{place}] {name} is {value}, expected {least} at least")
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

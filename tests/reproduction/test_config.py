@@ -4,6 +4,7 @@ import pytest
 
 from lora_lens.errors import SettingsError
 from lora_lens.reproduction.config import SHIPPED, read_config
+from lora_lens.reproduction.pipeline import plan
 from lora_lens.training.settings import RunSettings
 
 
@@ -36,6 +37,8 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
     [training]
     epochs = 2
     target_modules = ["key"]
+    [analysis]
+    modules = ["key"]
     [tasks.rte]
     [tasks.stsb]
     epochs = 5
@@ -58,7 +61,58 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
         ('name = "x"\nbase = "b"', "says no 'tasks'"),
         ('name = "x"\nbase = "b"\nseed = 1\n[tasks.rte]', "says 'seed'"),
         ('name = "x"\nbase = "b"\n[tasks.chess]', "no task 'chess'"),
-        ('name = "x"\nbase = "b"\nmethods = ["dora"]\n[tasks.rte]', "no method 'dora'"),
+        ('name = "x"\nbase = "b"\n[tasks]', "says no 'tasks'"),
+        ('name = "x"\nbase = "b"\ntasks = ["rte"]', r"tasks = \['rte'\], expected a table"),
+        ('name = "x"\nbase = "b"\n[tasks]\nrte = 5', "tasks = {'rte': 5}, expected a table"),
+        ('name = "x"\nbase = "b"\nmethods = ["dora"]\n[tasks.rte]', "each lora or condlora"),
+        (
+            'name = "x"\nbase = "b"\nseeds = 3\n[tasks.rte]',
+            "seeds = 3, expected a list, each a whole",
+        ),
+        (
+            'name = "x"\nbase = "b"\nseeds = []\n[tasks.rte]',
+            "seeds are none, or one is there twice",
+        ),
+        (
+            'name = "x"\nbase = "b"\nseeds = [1, 1]\n[tasks.rte]',
+            "seeds are none, or one is there twice",
+        ),
+        ('name = "x"\nbase = "b"\nseeds = [-1]\n[tasks.rte]', "x.toml: seed is -1"),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\nepochs = "two"',
+            r"\[tasks.rte\] says epochs = 'two', exp",
+        ),
+        ('name = "x"\nbase = "b"\n[tasks.rte]\nepochs = true', r"epochs = True, expected a number"),
+        ('name = "x"\nbase = "b"\n[tasks.rte]\nrank = 8.5', r"rank = 8.5, expected a whole number"),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\nrank = 0',
+            r"x.toml: rank is 0, expected at least 1",
+        ),
+        ('name = "x"\nbase = "b"\n[tasks.rte]\nprecision = "fp8"', "expected float32 or bfloat16"),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search]\nlearning_rate = [1]',
+            "a list of 2, each a num",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search]\nlearning_rate = [1, 0]',
+            "the lowest learning rate",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search]\ntrials = 0',
+            r"\[search\] trials is 0, expected 1",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\ndraws = 1',
+            "draws is 1, expected 2 at least",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\nfigure_task = "mrpc"',
+            "'mrpc' is none of its",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\ntarget_modules = ["key"]',
+            "modules names 'value', which rte does not train; it trains: key",
+        ),
         ('name = "x"\nbase = "b"\n[tasks.rte]\nepoch = 1', r"\[tasks.rte\] says 'epoch'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[training]\nseed = 1', "may not say 'seed'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[search]\ntrial = 1', r"\[search\] says 'trial'"),
@@ -68,6 +122,17 @@ def test_what_a_file_may_not_say(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(SettingsError, match=words):
         read_config(str(tmp_path / "x.toml"))
+
+
+def test_without_lora_there_is_nothing_to_analyse(tmp_path: Path) -> None:
+    for methods, kinds in (
+        ("condlora", {"search", "run"}),
+        ("lora", {"search", "run", "analysis"}),
+    ):
+        text = f'name = "x"\nbase = "b"\nmethods = ["{methods}"]\n[tasks.rte]'
+        (tmp_path / "x.toml").write_text(text)
+        steps = plan(read_config(str(tmp_path / "x.toml")), tmp_path / "out")
+        assert {step.kind for step in steps} == kinds
 
 
 def test_no_such_file(tmp_path: Path) -> None:
