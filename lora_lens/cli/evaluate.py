@@ -10,6 +10,7 @@ import typer
 from .data_options import data_fields
 from .given import given
 from .options import AdapterFolder, Json
+from .printing import print_json
 from .training_extra import training_libraries
 from .training_options import Cpu
 
@@ -65,10 +66,9 @@ def run(
         use_cpu=cpu,
     )
     if as_json:
-        import json
         from dataclasses import asdict
 
-        typer.echo(json.dumps(asdict(found), allow_nan=False))
+        print_json(asdict(found))
         return
     typer.echo(
         f"{found.metric}: {found.score:.4f} on {found.rows} {found.part} rows of {found.task}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
@@ -33,6 +33,13 @@ class Result(Protocol):
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
 
 
+def print_json(found: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output, in one line."""
+    import json
+
+    typer.echo(json.dumps(found, allow_nan=False))
+
+
 def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path | None) -> None:
     """Compute a result, print it in the form asked for, and write its files if asked.
 
@@ -49,9 +56,7 @@ def report(make: Callable[[], Result], kind: Kind, *, as_json: bool, out: Path |
 
             files = write(kind, result, folder)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(result.to_dict(), allow_nan=False))
+        print_json(result.to_dict())
         for note in result.notes:
             typer.echo(f"note: {note}", err=True)
     else:

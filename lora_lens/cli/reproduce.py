@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Json
+from .printing import print_json
 from .training_extra import training_libraries
 from .training_options import Cpu
 
@@ -74,12 +76,14 @@ def run(
         ),
     ] = None,
     cpu: Cpu = False,
+    as_json: Json = False,
 ) -> None:
     """Search, train, evaluate and analyse every task and method of a configuration.
 
     Writes Table 2 with its paired t-test, Table 3 and Figure 1 with their baselines and Table 4, as
     Markdown, LaTeX, CSV and figures, the paper's values beside ours. What is done already is skipped,
     so after Ctrl-C or a crash the same command goes on; what is finished is tabulated.
+    --json prints the rows of every table.
 
     Example: lora-lens reproduce minilm --data glue/ --out reproduction/minilm
     """
@@ -102,8 +106,11 @@ def run(
         watcher("training speed, side by side")
         measure_speed(found, folder, use_cpu=cpu)
     tables = write_report(found, folder)
-    for name in tables:
-        typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
+    if as_json:
+        print_json({"name": found.name, "out": str(folder), "tables": tables})
+    else:
+        for name in tables:
+            typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
     typer.echo(f"wrote {folder / 'tables'} and {folder / 'figures'}", err=True)
 
 

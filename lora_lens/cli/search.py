@@ -10,6 +10,8 @@ import typer
 
 from .data_options import data_fields
 from .given import given
+from .options import Json
+from .printing import print_json
 from .training_extra import training_libraries
 from .training_options import Cpu, SamplerName, run_fields
 
@@ -69,26 +71,24 @@ def run(
         str | None, typer.Option("--name", show_default="TASK-METHOD", help="Of the study.")
     ] = None,
     cpu: Cpu = False,
+    as_json: Json = False,
 ) -> None:
     """Search the learning rate by the development metric; the test set is not looked at.
 
     The defaults are the paper's: five trials, log-uniform from 5e-5 to 5e-3. Start the command
     several times with one --storage, on one machine or on many, to share the work. A trial that was
     killed is taken up again; one that crashes is recorded and the study goes on. Writes search.json,
-    trials.csv and Optuna's history plot.
+    trials.csv and Optuna's history plot; --json prints what search.json holds.
 
     Example: lora-lens search --task rte --method condlora --data glue/ --out searches/rte-condlora
     """
     training_libraries()
-    from ..errors import SettingsError
     from ..training.progress import ConsoleProgress
     from ..training.search import search
     from ..training.settings import RunSettings
     from ..training.space import Space
     from ..training.trials import write_search
 
-    if not 0 < low < high:
-        raise SettingsError(f"the lowest learning rate is {low} and the highest {high}")
     space = Space(
         learning_rate=(low, high),
         ranks=_numbers(ranks, int, "--ranks"),
@@ -113,11 +113,14 @@ def run(
         report=_say,
     )
     record = write_search(study, out)
-    best = record["best"]
-    typer.echo(
-        f"best: learning rate {best['learning_rate']:.3g}, development score "
-        f"{best['development_score']:.4f} (trial {best['trial']} of {len(record['trials'])})"
-    )
+    if as_json:
+        print_json(record)
+    else:
+        best = record["best"]
+        typer.echo(
+            f"best: learning rate {best['learning_rate']:.3g}, development score "
+            f"{best['development_score']:.4f} (trial {best['trial']} of {len(record['trials'])})"
+        )
     typer.echo(f"wrote search.json, trials.csv, history.png and history.svg to {out}", err=True)
 
 

@@ -11,6 +11,8 @@ import typer
 
 from .data_options import data_fields
 from .given import given
+from .options import Json
+from .printing import print_json
 from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
 
@@ -43,13 +45,14 @@ def run(
         ),
     ] = False,
     cpu: Cpu = False,
+    as_json: Json = False,
 ) -> None:
     """Train a LoRA or CondLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
 
     Nine tenths of GLUE's train set are trained on, one tenth decides which checkpoint is kept, and
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes
     the adapter, TensorBoard's logs and run.json with settings, versions, data checksums and scores.
-    After Ctrl-C, go on with --resume.
+    After Ctrl-C, go on with --resume. --json prints what run.json holds.
 
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
 
@@ -72,10 +75,14 @@ def run(
         command=shlex.join(["lora-lens", *sys.argv[1:]]),
         callbacks=(ConsoleProgress(),),
     )
-    if record["writes"]:
+    if not record.pop("writes"):
+        return
+    if as_json:
+        print_json(record)
+    else:
         typer.echo(
             f"{record['metric']}: {record['test_score']:.4f} on the test set, "
             f"{record['development_score']:.4f} on the development set, "
             f"{record['majority_score']:.4f} by always giving the commonest answer"
         )
-        typer.echo(f"wrote {out}", err=True)
+    typer.echo(f"wrote {out}", err=True)

@@ -21,8 +21,8 @@ from .table3 import comparison_rows, comparison_table
 _Rows = Sequence[Mapping[str, Any]]
 
 
-def write_report(config: Config, out: Path) -> list[str]:
-    """Write ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; the names of the tables written.
+def write_report(config: Config, out: Path) -> dict[str, _Rows]:
+    """Write ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; the rows of every table's CSV.
 
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
@@ -58,7 +58,7 @@ def write_report(config: Config, out: Path) -> list[str]:
         with staged(out / "figures") as folder:
             write_scores(scores, folder)
     _figures(config, out, analyses)
-    return list(tables)
+    return {name: rows for name, (_, rows) in tables.items()}
 
 
 def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:

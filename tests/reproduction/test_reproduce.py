@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from typer.testing import CliRunner
 
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
+from lora_lens.reproduction.config import read_config
+from lora_lens.reproduction.report import write_report
+from lora_lens.training.run import train
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -58,7 +62,87 @@ def test_runs_take_the_rate_that_the_search_found(done: tuple[Path, str]) -> Non
             assert run["settings"]["learning_rate"] == best["learning_rate"]
             assert run["settings"]["seed"] == seed
             evaluation = json.loads((folder / "evaluation.json").read_text())
-            assert evaluation["score"] == pytest.approx(run["test_score"], abs=1e-9)
+            if seed:  # seed 0 is the search's own, and a search does not look at the test rows
+                assert evaluation["score"] == pytest.approx(run["test_score"], abs=1e-9)
+            else:
+                assert "test_score" not in run
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_a_run_of_a_trials_settings_is_the_trials_adapter(
+    done: tuple[Path, str], tmp_path: Path, method: str
+) -> None:
+    """Bit for bit, with its logs; and training it again would have made the same one."""
+    out = done[0] / "out"
+    search = json.loads((out / "searches" / f"rte-{method}" / "search.json").read_text())
+    trial = out / "searches" / f"rte-{method}" / "trials" / str(search["best"]["trial"])
+    run = out / "runs" / f"rte-{method}-0"
+    names = {path.name for path in trial.iterdir() if path.is_file()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "run.json"} <= names
+    for name in names:
+        assert (run / name).read_bytes() == (trial / name).read_bytes()
+    assert list((run / "tensorboard").iterdir())
+    config = replace(read_config("smoke"), data=str(done[0] / "glue"))
+    rate = search["best"]["learning_rate"]
+    train(config.settings("rte", method, learning_rate=rate), tmp_path / "again", use_cpu=True)
+    one, other = (load_file(x / "adapter_model.safetensors") for x in (run, tmp_path / "again"))
+    assert all((one[name] == other[name]).all() for name in one)
+    again = json.loads((tmp_path / "again" / "run.json").read_text())
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["score"] == pytest.approx(again["test_score"], abs=1e-9)
+
+
+def test_two_processes_share_an_experiment_by_method(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    shutil.copytree(done[0], tmp_path / "copy")
+    out = tmp_path / "copy" / "out"
+    analysis = (out / "analyses" / "rte-1" / "analysis.json").read_bytes()
+    shutil.rmtree(out / "analyses")
+    shutil.rmtree(out / "runs" / "rte-condlora-1")
+    (out / "speed.json").unlink()
+    one = reproduce(tmp_path / "copy", "--methods", "lora")
+    assert one.exit_code == 0, one.stderr
+    assert "waits for the other methods' runs: analysis rte, seed 1" in one.stderr
+    assert "condlora" not in one.stderr
+    assert {path.name for path in (out / "analyses").iterdir()} == {"rte-0"}
+    other = reproduce(tmp_path / "copy", "--methods", "condlora")
+    assert other.exit_code == 0, other.stderr
+    assert "waits" not in other.stderr
+    assert (out / "analyses" / "rte-1" / "analysis.json").read_bytes() == analysis
+    assert not (out / "speed.json").exists()  # it times both, and waits for the whole command
+    wrong = reproduce(tmp_path / "copy", "--methods", "dora")
+    assert wrong.exit_code == 1
+    assert "no method 'dora'; it has: lora, condlora" in wrong.stderr
+
+
+def test_json_is_the_tables_rows(done: tuple[Path, str]) -> None:
+    result = reproduce(done[0], "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["name"], found["out"]) == ("smoke", str(done[0] / "out"))
+    for name, rows in found["tables"].items():
+        text = (done[0] / "out" / "tables" / f"{name}.csv").read_text()
+        assert len(rows) == len(list(csv.DictReader(text.splitlines())))
+    by_seed = {(row["method"], row["seed"]): row["score"] for row in found["tables"]["table2"]}
+    evaluation = done[0] / "out" / "runs" / "rte-lora-1" / "evaluation.json"
+    assert by_seed["lora", 1] == json.loads(evaluation.read_text())["score"]
+
+
+def test_an_adapter_that_was_not_scored_yet(done: tuple[Path, str], tmp_path: Path) -> None:
+    """Killed between training and evaluation: it is scored, unless its settings are others now."""
+    shutil.copytree(done[0], tmp_path / "copy")
+    run = tmp_path / "copy" / "out" / "runs" / "rte-lora-1"
+    score = (run / "evaluation.json").read_bytes()
+    (run / "evaluation.json").unlink()
+    assert reproduce(tmp_path / "copy").exit_code == 0
+    assert (run / "evaluation.json").read_bytes() == score
+    (run / "evaluation.json").unlink()
+    record = (run / "run.json").read_text().replace('"max_length": 64', '"max_length": 32')
+    (run / "run.json").write_text(record)
+    refused = reproduce(tmp_path / "copy")
+    assert refused.exit_code == 1
+    assert "was made with max_length = 32, the configuration says 64" in refused.stderr
 
 
 def test_tables_hold_what_the_records_hold(done: tuple[Path, str]) -> None:
@@ -113,10 +197,7 @@ def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> N
     (tmp_path / "glue").symlink_to(done[0] / "glue")
     shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
     shutil.rmtree(tmp_path / "out" / "analyses")
-    from lora_lens.reproduction.config import read_config
-    from lora_lens.reproduction.report import write_report
-
-    assert write_report(read_config("smoke"), tmp_path / "out") == ["table2", "table4"]
+    assert list(write_report(read_config("smoke"), tmp_path / "out")) == ["table2", "table4"]
     rows = list(
         csv.DictReader((tmp_path / "out" / "tables" / "table2.csv").read_text().splitlines())
     )
