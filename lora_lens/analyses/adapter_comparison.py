@@ -14,14 +14,13 @@ from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis, phi_of_bases
 from ..errors import LensError
 from ..results import Baseline, ComparisonResult, LayerSeries
-from .pairing import shared_layers
+from .pairing import select_in_both, shared_layers
 from .selection import (
     Where,
     check_factor_ranks,
     check_not_rounding,
     select_device,
     select_dimensions,
-    select_module,
 )
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
@@ -66,7 +65,7 @@ def compare(
     """
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 or more")
-    first, second = select_module(one, module), select_module(other, module)
+    first, second = select_in_both(one, other, module)
     layers, notes = shared_layers(one, other, first, second)
     first, second = _restrict(first, layers), _restrict(second, layers)
     i, j = select_dimensions(rank, i, j, min(*first.ranks, *second.ranks))

@@ -1,15 +1,39 @@
-"""Which layers two adapters can be compared in."""
+"""Which modules and layers two adapters can be compared in."""
 
 from __future__ import annotations
 
 from ..adapter import Adapter, ModuleFactors
-from ..errors import AdapterError
+from ..errors import AdapterError, ModuleLookupError
+from .selection import select_module
+
+# Measured on MiniLM: two untrained θ give a mean φ of 0.054 to 0.066 where unrelated subspaces give 0.021.
+SAME_W0 = (
+    "both adapters make A and B of the same W0, which alone makes them alike: unrelated subspaces are "
+    "too low a bar for them, and to be above it is no finding"
+)
+
+
+def select_in_both(
+    one: Adapter, other: Adapter, module: str
+) -> tuple[ModuleFactors, ModuleFactors]:
+    """The factors of a module in both adapters.
+
+    Raises:
+        ModuleLookupError: One has no such module; the message says which.
+    """
+    found = []
+    for adapter in (one, other):
+        try:
+            found.append(select_module(adapter, module))
+        except ModuleLookupError as error:
+            raise ModuleLookupError(f"{adapter.source}: {error}") from None
+    return found[0], found[1]
 
 
 def shared_layers(
     one: Adapter, other: Adapter, first: ModuleFactors, second: ModuleFactors
 ) -> tuple[list[int], tuple[str, ...]]:
-    """The layers that both modules have, ascending, and a note for those that only one has.
+    """The layers that both modules have, ascending, and notes: what does not pair, or pairs too well.
 
     Raises:
         AdapterError: They share no layer, or differ in width.
@@ -31,7 +55,18 @@ def shared_layers(
         for adapter, factors in ((one, first), (other, second))
         if (extra := sorted(set(factors.layers) - set(layers)))
     )
-    return layers, notes
+    return layers, (*_of_bases(one, other), *notes)
+
+
+def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
+    if one.base_model and other.base_model and one.base_model != other.base_model:
+        return (
+            f"the adapters name different base models, {one.base_model} and {other.base_model}; φ "
+            f"between them means something only if those are the same weights",
+        )
+    if one.method == other.method == "condlora":
+        return (SAME_W0,)
+    return ()
 
 
 def _span(factors: ModuleFactors) -> str:

@@ -12,12 +12,13 @@ from ..adapter import Adapter
 from ..analyses.adapter_comparison import compare
 from ..analyses.layer_similarity import conversion_similarity
 from ..analyses.null_bases import NULLS
+from ..analyses.pairing import select_in_both
 from ..analyses.rank_grids import rank_grids
 from ..analyses.selection import select_module
 from ..analyses.shared_subspace import shared_subspace
 from ..analyses.spectrum import spectrum
 from ..core.conversion import Convention
-from ..errors import BaseModelError, LensError
+from ..errors import BaseModelError, LensError, ModuleLookupError
 from ..loaders.base import BaseWeights, open_base_of
 from ..results import ComparisonResult, RankGrids, SharedResult, SimilarityResult, Spectrum
 from .request import Request
@@ -25,6 +26,7 @@ from .request import Request
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 _CONVERSIONS = "everything that W0 is needed for"
+_COMPARISONS = "everything between the two adapters"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def analyse(
         select_module(adapter, name).module for name in (request.modules or tuple(adapter.modules))
     ]
     names = list(dict.fromkeys(names))
+    if other is not None:
+        _check_common(adapter, other, names)
     convention = request.convention or adapter.convention or "stored"
     base, no_base = _open(adapter)
     found = []
@@ -94,6 +98,24 @@ def analyse(
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = tuple(one for one, _ in found)
     return Analysed(adapter, other, convention, base, modules, request, tuple(lines))
+
+
+def _check_common(adapter: Adapter, other: Adapter, names: list[str]) -> None:
+    """The other adapter has one of the modules: found out before the long work."""
+    if all(_missing(adapter, other, name) for name in names):
+        raise ModuleLookupError(
+            f"{other.source} has none of the modules to compare ({', '.join(names)}); it has: "
+            f"{', '.join(other.modules)}"
+        )
+
+
+def _missing(adapter: Adapter, other: Adapter, name: str) -> ModuleLookupError | None:
+    """Why there is no module in `other` to compare with; None where there is."""
+    try:
+        select_in_both(adapter, other, name)
+    except ModuleLookupError as error:
+        return error
+    return None
 
 
 @dataclass
@@ -142,7 +164,10 @@ def _module(
             similarity=tries.make("similarity between layers", similarity, adapter, name, request),
             shared=tries.make("shared subspace", shared, adapter, name, request),
         )
-    if other is not None:
+    missing = _missing(adapter, other, name) if other is not None else None
+    if missing:
+        tries.errors[_COMPARISONS] = missing
+    elif other is not None:
         comparison = partial(_compared, other=other, drawn=drawn)
         grids = partial(_grids, other=other, where=where)
         made = replace(

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..results import ComparisonResult, LayerGrid, RankGrid, RankGrids, SharedSubspace, Spectrum
 from ..tables.layout import LABELS
+from .findings import same
 
 Spec = dict[str, Any]
 _DIGITS = 6  # significant: with fewer, three decimals of them could differ from the tables'
@@ -133,10 +134,15 @@ def comparison_figure(result: ComparisonResult) -> Spec:
     data = _band(
         "unrelated subspaces", x, float(baseline.mean) * length, float(baseline.sd) * length, GREY
     )
+    shown = dict(result)
+    b = LABELS["B"]
+    if "delta" in shown and same(shown["delta"].values, shown["B"].values):
+        del shown["delta"]  # its line would hide B's
+        b = f"B and {LABELS['delta']}"
     for (matrix, series), colour, dash, symbol in zip(
-        result.items(), (BLUE, ORANGE, GREEN), ("solid", "dash", "dot"), _MARKERS, strict=False
+        shown.items(), (BLUE, ORANGE, GREEN), _DASHES, _MARKERS, strict=False
     ):
-        name = f"{LABELS[matrix]} ({series.side})"
+        name = f"{b if matrix == 'B' else LABELS[matrix]} ({series.side})"
         data.append(_line(name, x, series.values, colour, dash=dash, symbol=symbol))
     return _lines(data, "φ")
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from ..analyses.pairing import SAME_W0
 from ..results import NullTest
 from ..results.significance import LEVEL
-from ..tables.layout import LABELS, Table, number, signed
+from ..results.statistics import benjamini_hochberg
+from ..tables.layout import LABELS, Table, beside, counted, number, signed
+from ..tables.sentences.wording import BELOW, ONE, listed
 from .analysis import Analysed, ModuleAnalysis
 
 Verdict = Literal["equal", "more", "no more", "less", "untold"]
-_BELOW = -3.0  # deviations of the null, as in `sentences`: the tests are of the upper tail
-_ONE = 1 - 1e-5
 _SAME = 1e-6  # φ in float32's resolution
 
 WORDS: dict[Verdict, str] = {
@@ -39,6 +41,7 @@ class Finding:
         test: It beside its null.
         null: The null's name.
         verdict: By p at `LEVEL`, uncorrected; ``equal`` where the number is 1.
+        corrected: p after Benjamini-Hochberg over all tests of the report; NaN where nothing is tested.
     """
 
     module: str
@@ -49,6 +52,12 @@ class Finding:
     test: NullTest[float]
     null: str
     verdict: Verdict
+    corrected: float = math.nan
+
+    @property
+    def tested(self) -> bool:
+        """Whether a p-value stands behind the verdict."""
+        return self.verdict not in ("equal", "untold")
 
     @property
     def label(self) -> str:
@@ -68,26 +77,30 @@ class Finding:
 
 def verdict(value: float, test: NullTest[float]) -> Verdict:
     """More than the null gives at p ≤ 0.05, less below −3 deviations, else no more."""
-    if value > _ONE:
+    if value > ONE:
         return "equal"
     if not np.isfinite(test.z):
         return "untold"
     if test.p <= LEVEL:
         return "more"
-    return "less" if test.z < _BELOW else "no more"
+    return "less" if test.z < BELOW else "no more"
 
 
 def findings(analysed: Analysed) -> list[Finding]:
     """All modules' findings, question by question."""
     each = [list(_of_module(one)) for one in analysed.modules]
     order = {"layers": 0, "shared": 1, "adapters": 2}
-    return sorted((one for found in each for one in found), key=lambda one: order[one.kind])
+    found = sorted((one for found in each for one in found), key=lambda one: order[one.kind])
+    p = np.array([one.test.p if one.tested else np.nan for one in found])
+    tested = np.isfinite(p)
+    p[tested] = benjamini_hochberg(p[tested])
+    return [replace(one, corrected=float(p[k])) for k, one in enumerate(found)]
 
 
 def _of_module(one: ModuleAnalysis) -> Iterator[Finding]:
     if one.similarity is not None and len(one.similarity.layers) > 1:
         for matrix, grid in one.similarity.items():
-            if matrix == "BA" and _same(grid.values, one.similarity["B"].values):
+            if matrix == "BA" and same(grid.values, one.similarity["B"].values):
                 continue
             null = "propagated" if "propagated" in grid.significance else "gaussian"
             test = grid.significance[null].of_mean
@@ -101,11 +114,13 @@ def _of_module(one: ModuleAnalysis) -> Iterator[Finding]:
             yield _finding(one, matrix, question, "shared", shared.share, test, null)
     if one.comparison is not None:
         for matrix, series in one.comparison.items():
-            if matrix == "delta" and _same(series.values, one.comparison["B"].values):
+            if matrix == "delta" and same(series.values, one.comparison["B"].values):
                 continue
             test = series.significance.of_mean
             question = f"Do the two adapters' {LABELS[matrix]} span alike? (mean φ)"
-            yield _finding(one, matrix, question, "adapters", series.mean, test, "gaussian")
+            finding = _finding(one, matrix, question, "adapters", series.mean, test, "gaussian")
+            too_low = SAME_W0 in one.comparison.notes and finding.verdict == "more"
+            yield replace(finding, verdict="untold") if too_low else finding
 
 
 def _finding(
@@ -120,18 +135,19 @@ def _finding(
     return Finding(one.module, matrix, question, kind, value, test, null, verdict(value, test))
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two series of φ are the same numbers, as those of B and of the product at i = j = r."""
     return bool(np.allclose(one, other, rtol=0, atol=_SAME))
 
 
 def glance_table(found: Sequence[Finding]) -> Table:
     """The findings as a table."""
-    head = ["question", "module", "found", "by chance", "excess", "p", "verdict"]
+    head = ["question", "module", "found", "null", "by chance", "excess", "p", "p (BH)", "verdict"]
     rows = [
         [
-            one.question, one.module, number(one.value),
-            f"{number(one.test.mean)} ± {number(one.test.sd)}", signed(one.test.excess, 3),
-            number(one.test.p), one.words,
+            one.question, one.module, number(one.value), one.null,
+            beside(one.test.mean, one.test.sd), signed(one.test.excess, 3), number(one.test.p),
+            number(one.corrected), one.words,
         ]
         for one in found
     ]  # fmt: skip
@@ -140,12 +156,16 @@ def glance_table(found: Sequence[Finding]) -> Table:
 
 @dataclass(frozen=True)
 class Group:
-    """A question, its answer in a sentence, what chance is, and the findings behind the answer."""
+    """A question, its answer in a sentence, what chance is, and the findings behind the answer.
+
+    `top` is where the lines that the findings are drawn on end.
+    """
 
     question: str
     answer: str
     chance: str
     findings: Sequence[Finding]
+    top: float
 
 
 def groups(found: Sequence[Finding]) -> list[Group]:
@@ -154,32 +174,43 @@ def groups(found: Sequence[Finding]) -> list[Group]:
     for kind, question, chance, equal, more in _QUESTIONS:
         group = [one for one in found if one.kind == kind]
         if group:
-            asked.append(Group(question, _answer(group, equal, more), chance, group))
+            asked.append(Group(question, _answer(group, equal, more), chance, group, _top(group)))
     return asked
 
 
+def _top(group: Sequence[Finding]) -> float:
+    """A round number above all findings and their nulls, 1 at most."""
+    reach = max(
+        max(one.value, one.test.mean + 2 * one.test.sd) if one.chance_is_known else one.value
+        for one in group
+    )
+    return next((top for top in _TOPS if top >= 1.05 * reach), 1.0)
+
+
+_TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _QUESTIONS = (
     (
         "layers",
         "Are the conversion matrices alike across layers?",
-        "Mean φ over all pairs of layers; by chance: random factors through the same W0.",
+        "Mean φ over all pairs of layers; by chance: random factors through the same W0 (the propagated "
+        "null), for W0⁻¹ alone makes them somewhat alike.",
         "conversion matrices of {} span the same subspace in all layers",
-        "more alike across layers than W0 alone makes them",
+        "more alike across layers than random factors through the same W0",
     ),
     (
         "shared",
         "Does one shared layer yield every layer's factor?",
-        "Mean share of the layers' subspaces that the best one captures; by chance: of random factors "
-        "through the same W0.",
+        "Mean share of the layers' subspaces that the best single layer captures; by chance: of random "
+        "factors through the same W0 (the propagated null).",
         "one shared layer captures all of {}",
-        "captured better by one shared layer than W0 alone makes them",
+        "captured better by one shared layer than random factors through the same W0",
     ),
     (
         "adapters",
         "Do the two adapters span alike?",
-        "Mean φ over the layers; by chance: unrelated subspaces.",
+        "Mean φ over the layers; by chance: unrelated subspaces (the gaussian null).",
         "the two adapters span the same subspaces in {}",
-        "more alike between the two adapters than unrelated subspaces are",
+        "more alike between the two adapters than unrelated subspaces",
     ),
 )
 
@@ -192,26 +223,41 @@ def _answer(group: Sequence[Finding], equal: str, more: str) -> str:
     }
     if names["equal"]:
         parts.append(equal.format(_named(names["equal"])))
-    tested = len(group) - len(names["equal"])
+    tested = [one for one in group if one.tested]
     if tested:
-        count, of = len(names["more"]), f"{tested} tested ({_named(_rest(group))})"
-        if not count:
-            parts.append(f"none of the {of} is {more}")
-        elif count == tested:
-            parts.append(f"all {of} are {more}, by an excess of {_excess(names['more'])}")
-        else:
-            which = f"{_named(names['more'])}, by an excess of {_excess(names['more'])}"
-            parts.append(f"{count} of the {of} {'is' if count == 1 else 'are'} {more}: {which}")
+        parts.append(_of_tested(tested, names["more"], more))
     if names["less"]:
         parts.append(f"{_named(names['less'])}: clearly less than that null")
     if names["untold"]:
-        parts.append(f"{_named(names['untold'])}: beyond telling, for the null does not vary")
+        parts.append(
+            f"{_named(names['untold'])}: beyond telling, for {_why_untold(names['untold'])}"
+        )
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _rest(group: Sequence[Finding]) -> list[Finding]:
-    return [one for one in group if one.verdict != "equal"]
+def _of_tested(tested: Sequence[Finding], found: Sequence[Finding], more: str) -> str:
+    """How many exceed the null, by how much, and the p behind it."""
+    names = _named(tested)
+    if not found:
+        least = number(min(one.test.p for one in tested))
+        if len(tested) == 1:
+            return f"{names} is not found to be {more} (p = {least})"
+        return f"none of the {len(tested)} tested ({names}) is found to be {more} (p ≥ {least})"
+    most = number(max(one.test.p for one in found))
+    size = f"by an excess of {_excess(found)} (p {'=' if len(found) == 1 else '≤'} {most})"
+    if len(found) < len(tested):
+        are = "is" if len(found) == 1 else "are"
+        return f"{len(found)} of the {len(tested)} tested ({names}) {are} {more}: {_named(found)}, {size}"
+    if len(tested) == 1:
+        return f"{names} is {more}, {size}"
+    return f"all {len(tested)} tested ({names}) are {more}, {size}"
+
+
+def _why_untold(found: Sequence[Finding]) -> str:
+    if all(np.isfinite(one.test.z) for one in found):
+        return SAME_W0
+    return "the null does not vary"
 
 
 def _named(found: Sequence[Finding]) -> str:
@@ -221,8 +267,8 @@ def _named(found: Sequence[Finding]) -> str:
         by_module.setdefault(one.module, []).append(LABELS[one.matrix])
     matrices = list(by_module.values())
     if all(names == matrices[0] for names in matrices):
-        return f"{_listed(matrices[0])} of {_listed(list(by_module))}"
-    return _listed([f"{_listed(names)} of {module}" for module, names in by_module.items()])
+        return f"{listed(matrices[0])} of {listed(list(by_module))}"
+    return listed([f"{listed(names)} of {module}" for module, names in by_module.items()])
 
 
 def _excess(found: Sequence[Finding]) -> str:
@@ -231,17 +277,22 @@ def _excess(found: Sequence[Finding]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def hedge(found: Sequence[Finding], draws: int) -> str:
-    """How many tests stand behind the verdicts, and how fine their p-values are."""
-    tests = sum(one.verdict not in ("equal", "untold") for one in found)
+    """How many tests stand behind the verdicts, how fine their p are, and what is left when corrected."""
+    tests = sum(one.tested for one in found)
     if not tests:
         return "Nothing was tested."
+    more = [one for one in found if one.verdict == "more"]
+    left = sum(one.corrected <= LEVEL for one in more)
+    corrected = (
+        f" After Benjamini-Hochberg over the {tests} tests, {left} of the {len(more)} called “more” "
+        f"{'remains' if left == 1 else 'remain'}."
+        if more and tests > 1
+        else ""
+    )
     return (
-        f"Verdicts are by p ≤ {LEVEL}, uncorrected for the {tests} tests of this table: about one in "
-        f"twenty would be called “more” by chance alone. p comes from {draws} draws, so it is at least "
-        f"{1 / (draws + 1):.3f}. “No more than chance” is no proof of chance: a small effect may be missed."
+        f"“More” is p ≤ {LEVEL}, uncorrected for the {counted(tests, 'test')} of this summary: about one "
+        f"in twenty would be called so by chance alone.{corrected} p comes from {draws} draws, so it is "
+        f"at least {1 / (draws + 1):.3f}. “No more than chance” is no proof of chance: a small effect may "
+        f"be missed."
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingExtraError
+from ..adapter import Adapter
+from ..analyses.selection import select_module
+from ..errors import MissingExtraError, ModuleLookupError
+from ..loaders.many import distinguishing_names
 from ..tables.layout import Table
 from . import provenance
 from .analysis import Analysed
@@ -50,8 +54,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     found = findings(analysed)
     left_out = _left_out(analysed, sections)
     return template.render(
-        name=_name(analysed.adapter.source),
-        other=_name(analysed.other.source) if analysed.other else None,
+        names=_names(analysed),
         choices=provenance.choices(analysed, command, made),
         made=made,
         method=provenance.method(analysed.adapter),
@@ -72,8 +75,11 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     )
 
 
-def _name(source: str) -> str:
-    return Path(source).name or source
+def _names(analysed: Analysed) -> tuple[str, ...]:
+    """The adapters' folders, with as much of their paths as tells them apart."""
+    sources = [one.source for one in (analysed.adapter, analysed.other) if one is not None]
+    last = [Path(source).name or source for source in sources]
+    return tuple(last) if len(set(last)) == len(last) else distinguishing_names(sources)
 
 
 def _asset(name: str) -> str:
@@ -109,6 +115,15 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
+def _alone(other: Adapter, adapter: Adapter) -> list[str]:
+    """Modules of `other` that no module of `adapter` pairs with."""
+    paired = set()
+    for name in adapter.modules:
+        with suppress(ModuleLookupError):
+            paired.add(select_module(other, name).module)
+    return [name for name in other.modules if name not in paired]
+
+
 def _left_out(analysed: Analysed, sections: list[Section]) -> Table:
     rows = [
         [adapter.source, tensor, why]
@@ -117,6 +132,15 @@ def _left_out(analysed: Analysed, sections: list[Section]) -> Table:
         for tensor, why in adapter.left_out.items()
     ]
     rows += [[one.module, what, why] for one in sections for what, why in one.left_out]
+    if analysed.other is not None:
+        rows += [
+            [
+                analysed.other.source,
+                f"module {name}",
+                f"{analysed.adapter.source} has no such module",
+            ]
+            for name in _alone(analysed.other, analysed.adapter)
+        ]
     asked = {one.module for one in sections}
     rows += [
         [analysed.adapter.source, f"module {name}", "not asked for"]

@@ -24,8 +24,9 @@ from ..tables.sentences.similarity import similarity_sentence
 from . import figures
 from .analysis import ModuleAnalysis
 from .figures import Spec
+from .findings import same
 from .sentences import grids_sentence, spectrum_sentence
-from .tables import PageTable, page_table, pairs_table
+from .tables import PageTable, page_table, pairs_table, series_table, without_first_column
 
 _STORED = {"A": "W0⁻¹Aᵀ", "B": "W0⁻¹B", "BA": "W0⁻¹BA"}
 _CONSISTENT = _STORED | {"A": "W0⁻ᵀAᵀ"}
@@ -53,7 +54,8 @@ class Part:
     """One question about a module.
 
     Attributes:
-        kind: Which switches it has: ``similarity``, ``shared``, ``singular``, ``comparison``, ``ij``.
+        kind: Which switches it has: ``similarity``, ``singular`` and ``ij`` have some, ``shared``,
+            ``comparison`` and ``text`` none.
         name: Its id in the page.
         title: The question.
         sentences: The answer.
@@ -68,8 +70,8 @@ class Part:
     name: str
     title: str
     sentences: Sequence[str]
-    figures: Sequence[Figure]
-    tables: Sequence[PageTable]
+    figures: Sequence[Figure] = ()
+    tables: Sequence[PageTable] = ()
     details: Sequence[PageTable] = ()
     legend: Sequence[str] = ()
     nulls: Sequence[str] = ()
@@ -95,30 +97,39 @@ def _parts(one: ModuleAnalysis, name: str) -> Iterator[Part]:
         yield _similarity(one.similarity, f"{name}-similarity")
     if one.shared is not None:
         yield _shared(one.shared, f"{name}-shared")
+    said: Sequence[str] = ()
     if one.comparison is not None:
         yield _comparison(one.comparison, f"{name}-comparison")
+        said = one.comparison.notes
     if one.grids is not None:
-        yield _grids(one.grids, f"{name}-ij")
+        yield _grids(one.grids, f"{name}-ij", said)
     yield _spectrum(one.spectrum, f"{name}-spectrum")
 
 
 def _similarity(result: SimilarityResult, name: str) -> Part:
+    title = "Are its conversion matrices alike across layers?"
+    if len(result.layers) == 1:
+        return Part("text", name, title, [_alone(result)])
     written = _CONSISTENT if result.convention == "consistent" else _STORED
+    shown = {matrix: grid for matrix, grid in result.items() if not _is_b(matrix, result)}
+    captions = {matrix: f"{LABELS[matrix]}: {written[matrix]}" for matrix in shown}
+    if "BA" in result and "BA" not in shown:
+        captions["B"] += f", the same as BA: {written['BA']}"
     plots = [
-        Figure(f"{name}-{matrix}", f"{LABELS[matrix]}: {written[matrix]}", _grid_alt(grid),
+        Figure(f"{name}-{matrix}", captions[matrix], _grid_alt(grid),
                figures.similarity_figure(grid))
-        for matrix, grid in result.items()
+        for matrix, grid in shown.items()
     ]  # fmt: skip
-    details = [page_table(similarity.grid_table(grid)) for grid in result.values()]
+    details = [page_table(similarity.grid_table(grid)) for grid in shown.values()]
     details += [
         page_table(pairs_table(grid, "propagated"))
-        for grid in result.values()
-        if "propagated" in grid.baselines and len(result.layers) > 1
+        for grid in shown.values()
+        if "propagated" in grid.baselines
     ]
     return Part(
         kind="similarity",
         name=name,
-        title="Are its conversion matrices alike across layers?",
+        title=title,
         sentences=[_alone(result), _capital(similarity.highest_pairs(result)),
                    *map(_capital, result.notes)],
         figures=plots,
@@ -129,6 +140,11 @@ def _similarity(result: SimilarityResult, name: str) -> Part:
     )  # fmt: skip
 
 
+def _is_b(matrix: str, result: SimilarityResult) -> bool:
+    """Whether this is BA and its numbers are B's, as they are at i = j = r."""
+    return matrix == "BA" and same(result[matrix].values, result["B"].values)
+
+
 def _alone(result: SimilarityResult) -> str:
     """The sentence without its beginning, which the headings around it say."""
     start = f"{result.method} {result.module}, convention {result.convention}: "
@@ -136,13 +152,11 @@ def _alone(result: SimilarityResult) -> str:
 
 
 def _grid_alt(grid: LayerGrid) -> str:
-    text = f"Heat map of φ between the conversion matrices of {LABELS[grid.matrix]}, layer by layer"
-    off = np.where(np.eye(len(grid.layers), dtype=bool), np.nan, grid.values)
-    if len(grid.layers) == 1:
-        return f"{text}; there is one layer only."
+    off = grid.values[~np.eye(len(grid.layers), dtype=bool)]
     return (
-        f"{text}: mean off the diagonal {grid.mean:.3f}, lowest {np.nanmin(off):.3f}, highest "
-        f"{np.nanmax(off):.3f}. The numbers are in the tables below."
+        f"Heat map of φ between the conversion matrices of {LABELS[grid.matrix]}, layer by layer: "
+        f"mean off the diagonal {grid.mean:.3f}, lowest {off.min():.3f}, highest {off.max():.3f}. The "
+        f"numbers are in the tables below."
     )
 
 
@@ -157,6 +171,10 @@ def _conditioning(result: SimilarityResult) -> str:
 
 
 def _shared(result: SharedResult, name: str) -> Part:
+    title = "Does one shared layer yield every layer's factor?"
+    if len(result.layers) == 1:
+        return Part("text", name, title, ["One layer only, so nothing can be shared."])
+    null = list(next(iter(result.values())).nulls)[-1]
     plots = [
         Figure(f"{name}-{matrix}", f"{LABELS[matrix]}: share of each layer's subspace",
                f"Share of each layer's {LABELS[matrix]} conversions that one shared layer captures: "
@@ -167,44 +185,48 @@ def _shared(result: SharedResult, name: str) -> Part:
     return Part(
         kind="shared",
         name=name,
-        title="Does one shared layer yield every layer's factor?",
+        title=title,
         sentences=[*shared_sentence(result).split("\n"), *map(_capital, result.notes)],
         figures=plots,
         tables=[page_table(shared.summary(result))],
         details=[page_table(shared.layer_table(one)) for one in result.values()],
         legend=[
             *map(_capital, shared.legend(result)),
-            "Bars in the figures: the last null's mean ± 2 sd.",
+            f"Bars in the figures: the {null} null's mean ± 2 sd, layer by layer.",
         ],
     )
 
 
 def _comparison(result: ComparisonResult, name: str) -> Part:
+    start = f"the two adapters, {result.module}: "
     means = ", ".join(f"{LABELS[matrix]} {one.mean:.3f}" for matrix, one in result.items())
     return Part(
         kind="comparison",
         name=name,
         title="Do the two adapters span alike?",
-        sentences=[_capital(comparison_sentence(result)), *map(_capital, result.notes)],
+        sentences=[_capital(comparison_sentence(result).removeprefix(start)),
+                   *map(_capital, result.notes)],
         figures=[
             Figure(name, f"φ between the two adapters by layer, i = {result.i}, j = {result.j}",
                    f"φ between the two adapters by layer; means: {means}. The numbers are in the "
                    f"tables below.", figures.comparison_figure(result))
         ],
-        tables=[page_table(comparison.layer_table(result)),
-                page_table(comparison.summary(result))],
+        tables=[page_table(comparison.summary(result)), page_table(series_table(result))],
+        details=[page_table(comparison.layer_table(result))],
         legend=[significance.columns_legend("layers")],
     )  # fmt: skip
 
 
-def _grids(result: RankGrids, name: str) -> Part:
+def _grids(result: RankGrids, name: str, said: Sequence[str]) -> Part:
+    """`said`: notes that stand on the page already."""
     return Part(
         kind="ij",
         name=name,
         title="How many top directions do the two adapters share? φ(i, j)",
-        sentences=[grids_sentence(result), *map(_capital, result.notes)],
+        sentences=[grids_sentence(result),
+                   *(_capital(note) for note in result.notes if note not in said)],
         figures=[
-            Figure(name, "i: of the adapter; j: of the one it is compared with",
+            Figure(name, "φ of the top i directions of the one and the top j of the other",
                    "Heat map of φ(i, j) for one matrix and layer, both chosen above it. The corners "
                    "of all of them are in the table below.", figures.grids_figure(result))
         ],
@@ -230,7 +252,7 @@ def _spectrum(result: Spectrum, name: str) -> Part:
                    "Rank, effective ranks and stable rank of ΔW by layer. The numbers are in the "
                    "table below.", figures.ranks_figure(result)),
         ],
-        tables=[page_table(spectra.spectrum_table(result))],
+        tables=[page_table(without_first_column(spectra.spectrum_table(result)))],
         legend=["Stable rank: ‖ΔW‖_F²/‖ΔW‖_2². Effective rank: exp of the entropy of s/Σs, or of "
                 "s²/Σs². 90, 95, 99 %: fewest directions with that share of the energy Σs². Above "
                 "random: singular values larger than a random product of this rank, size and norm has. "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ..results import LayerGrid
+from ..results import ComparisonResult, LayerGrid
 from ..tables.files import as_latex
 from ..tables.layout import LABELS, Table, number, signed
 
@@ -24,10 +25,17 @@ class PageTable:
         latex: The table for ``booktabs``.
     """
 
+    WIDE: ClassVar[int] = 16  # columns from which a table does not fit on paper
+
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     latex: str
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has more columns than paper is wide."""
+        return len(self.head) > self.WIDE
 
     @property
     def prose(self) -> list[bool]:
@@ -50,6 +58,34 @@ def page_table(table: Table) -> PageTable:
             filled.append(above[position] if blank and above else cell)
         rows.append(filled)
     return PageTable(table.title, table.head, rows, as_latex([table]))
+
+
+def without_first_column(table: Table) -> Table:
+    """The table where its first column is said by the heading above it."""
+    return table._replace(head=table.head[1:], rows=[row[1:] for row in table.rows])
+
+
+def series_table(result: ComparisonResult) -> Table:
+    """φ between two adapters, a row a layer, with each one's p: as long as there are layers, never wide."""
+    labels = {matrix: f"{LABELS[matrix]} ({one.side})" for matrix, one in result.items()}
+    head = ["layer", *(head for label in labels.values() for head in (label, "p", "p (BH)"))]
+    tests = {matrix: one.significance for matrix, one in result.items()}
+    rows = [
+        [
+            str(layer),
+            *(
+                cell
+                for matrix, one in result.items()
+                for cell in (
+                    number(one.values[k]),
+                    number(tests[matrix].p[k]),
+                    number(tests[matrix].p_bh[k]),
+                )
+            ),
+        ]
+        for k, layer in enumerate(result.layers)
+    ]
+    return Table("φ between the two adapters by layer, against unrelated subspaces", head, rows)
 
 
 def pairs_table(grid: LayerGrid, null: str) -> Table:

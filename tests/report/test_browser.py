@@ -46,7 +46,7 @@ def test_every_figure_is_drawn_and_nothing_is_asked_of_a_network(page: Any) -> N
     from pages import requests
 
     canvases = page.find_elements(By.CSS_SELECTOR, ".canvas")
-    assert len(canvases) == 2 * (3 + 2 + 1 + 1 + 2)
+    assert len(canvases) == 2 * (2 + 2 + 1 + 1 + 2)  # BA's φ are B's here, and drawn once
     assert all(one.find_elements(By.CSS_SELECTOR, "svg.main-svg") for one in canvases)
     asked = requests(page)
     assert asked
@@ -123,6 +123,39 @@ def test_colours_stretch_to_what_is_there(page: Any, similarity: SimilarityResul
     page.find_element(By.CSS_SELECTOR, f'[data-controls="{PART}"] [name="stretch"]').click()
     grid = similarity["A"].values
     assert close(page.execute_script(top), max(grid[0, 1], grid[0, 2], grid[1, 2]))
+
+
+def test_labels_of_axes_belong_to_the_marks_at_every_width(page: Any) -> None:
+    ticks = (
+        "return [...document.querySelectorAll('.canvas.lines')].map((one) => {"
+        "  const {xaxis, yaxis} = one._fullLayout;"
+        "  const words = (name) => [...one.querySelectorAll(`.${name}tick text`)];"
+        "  const places = words('x').map((text) => {"
+        "    const box = text.getBoundingClientRect();"
+        "    return box.x + box.width / 2 - one.getBoundingClientRect().x - xaxis._offset; });"
+        "  const top = Math.max(...one.data.flatMap((trace) =>"
+        "    trace.y.map((y, k) => y + (trace.base ? trace.base[k] : 0))));"
+        "  return {width: one.layout.width, top, high: yaxis.range[1],"
+        "    y: words('y').map((text) => Number(text.textContent)),"
+        "    x: words('x').map((text, k) => places[k] - xaxis.d2p(text.textContent))}; })"
+    )
+    for width in (1280, 700, 420):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        WebDriverWait(page, 5).until(
+            lambda _, width=width: all(one["width"] < width for one in page.execute_script(ticks))
+        )
+        # For a picture of more than the window Chromium makes it wider and narrower at once.
+        clip = {"x": 0, "y": 0, "width": width, "height": 1400, "scale": 1}
+        page.execute_cdp_cmd(
+            "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip}
+        )
+        for one in page.execute_script(ticks):
+            assert one["top"] <= one["high"] < 1.3 * one["top"]
+            assert one["high"] / 2 < max(one["y"]) <= one["high"]
+            assert one["x"]
+            assert all(abs(off) < 3 for off in one["x"])  # pixels
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_switches_are_reached_by_keyboard(page: Any) -> None:
@@ -239,6 +272,7 @@ def test_at_the_width_of_a_phone_nothing_is_cut_off(page: Any) -> None:
     )
     WebDriverWait(page, 5).until(lambda _: page.execute_script(fits))
     assert page.execute_script("return document.documentElement.scrollWidth") <= 360
+    assert page.execute_script("return window.innerWidth") == 360
     assert page.execute_script(
         "return [...document.querySelectorAll('.scroll')].every("
         "(one) => one.getBoundingClientRect().right <= 360)"

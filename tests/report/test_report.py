@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sys
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from importlib import resources
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import BertLike, random, write_base, write_lora
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 import lora_lens as ll
@@ -22,12 +25,12 @@ from lora_lens.cli import app
 from lora_lens.errors import BaseModelError, LensError, MissingExtraError, OutputError, RankError
 from lora_lens.report import figures, write_report
 from lora_lens.report.analysis import analyse
-from lora_lens.report.findings import findings, glance_table, groups, hedge, verdict
+from lora_lens.report.findings import Finding, findings, glance_table, groups, hedge, verdict
 from lora_lens.report.page import embedded
 from lora_lens.report.request import Request
 from lora_lens.report.sections import section
 from lora_lens.report.sentences import grids_sentence, spectrum_sentence
-from lora_lens.report.tables import page_table, pairs_table
+from lora_lens.report.tables import page_table, pairs_table, series_table
 from lora_lens.results import NullTest
 from lora_lens.tables.layout import Table
 from lora_lens.tables.sentences.similarity import similarity_sentence
@@ -201,6 +204,53 @@ def test_findings_agree_with_the_sentences(pair: tuple[Path, Path]) -> None:
                 assert said in sentence
 
 
+def finding(module: str, matrix: str, p: float, kind: Any = "layers", z: float = 2.0) -> Finding:
+    test = NullTest(0.2, 0.01, z, p, 0.05)
+    return Finding(module, matrix, "?", kind, 0.24, test, "propagated", verdict(0.24, test), p)
+
+
+def test_answers_say_how_many_how_much_and_p() -> None:
+    more, less, none = finding("q", "A", 0.01), finding("q", "B", 1.0, z=-4), finding("v", "A", 0.3)
+
+    def answer(*found: Finding) -> str:
+        return groups(found)[0].answer
+
+    alike = "more alike across layers than random factors through the same W0"
+    assert answer(more) == f"A of q is {alike}, by an excess of +0.050 (p = 0.010)."
+    assert answer(none) == f"A of v is not found to be {alike} (p = 0.300)."
+    assert answer(none, none) == (
+        f"None of the 2 tested (A and A of v) is found to be {alike} (p ≥ 0.300)."
+    )
+    assert answer(more, none) == (
+        f"1 of the 2 tested (A of q and v) is {alike}: A of q, by an excess of +0.050 (p = 0.010)."
+    )
+    assert answer(more, more).startswith(f"All 2 tested (A and A of q) are {alike}, by an excess")
+    assert answer(none, less).endswith("; B of q: clearly less than that null.")
+
+
+def test_the_line_of_a_group_ends_above_all_on_it() -> None:
+    assert groups([finding("q", "A", 0.3)])[0].top == 0.5
+    high = replace(finding("q", "A", 0.3), value=0.97)
+    assert groups([high])[0].top == 1
+
+
+def test_the_hedge_says_what_is_left_when_corrected() -> None:
+    one, two = finding("q", "A", 0.04), finding("q", "B", 0.3)
+    said = hedge([replace(one, corrected=0.08), replace(two, corrected=0.3)], 99)
+    assert "uncorrected for the 2 tests" in said
+    assert "over the 2 tests, 0 of the 1 called “more” remain." in said
+    assert "at least 0.010" in said
+    assert "Benjamini" not in hedge([two, two], 99)
+
+
+def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
+    found = findings(analyse(*map(ll.load_adapter, pair), Request(draws=39)))
+    p = sorted(one.test.p for one in found)
+    for one in found:  # Benjamini and Hochberg's step-up, written out
+        expected = min(q * len(p) / (k + 1) for k, q in enumerate(p) if q >= one.test.p)
+        assert one.corrected == pytest.approx(min(1, expected))
+
+
 def test_answers_name_those_that_are_more(pair: tuple[Path, Path]) -> None:
     analysed = analyse(ll.load_adapter(pair[0]), ll.load_adapter(pair[0]), Request(draws=5))
     answers = {group.question: group.answer for group in groups(findings(analysed))}
@@ -260,7 +310,74 @@ def test_one_layer_is_said(tmp_path: Path) -> None:
     one = write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     text = read(write_report(one, tmp_path / "r.html", draws=3)).text
     assert "One layer only, so no layers can be compared." in text
+    assert "One layer only, so nothing can be shared." in text
     assert " nan" not in text.lower()
+    made = section(analyse(ll.load_adapter(one), None, Request(draws=3)).modules[0], "m")
+    assert [len(part.figures) for part in made.parts] == [0, 0, 2]  # nothing to draw but spectra
+
+
+def write_two(folder: Path, one: BertLike, other: BertLike, **settings: Any) -> tuple[Path, Path]:
+    base = write_base(folder / "base", one)
+    return (
+        write_lora(folder / "one", one, base=str(base)),
+        write_lora(folder / "other", other, **({"base": str(base), "seed": 8} | settings)),
+    )
+
+
+def test_an_other_with_other_modules_and_ranks(tmp_path: Path) -> None:
+    pair = write_two(tmp_path, BertLike(), BertLike(rank=2, modules=("value", "key")))
+    text = read(write_report(pair[0], tmp_path / "r.html", pair[1], draws=3)).text
+    assert f"Left out, everything between the two adapters: {pair[1]}: no module 'query'" in text
+    assert f"{pair[1]} module key {pair[0]} has no such module" in text
+    assert "φ between the two adapters by layer, i = 2, j = 2" in text
+
+
+def test_an_other_with_nothing_in_common_is_found_out_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = write_two(tmp_path, BertLike(modules=("query",)), BertLike(modules=("value",)))
+    monkeypatch.setattr("lora_lens.report.analysis._module", None)  # the work does not begin
+    with pytest.raises(LensError, match=r"other has none of the modules .*query.* it has: value"):
+        write_report(pair[0], tmp_path / "out" / "r.html", pair[1], draws=3)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_other_of_another_base_is_said(tmp_path: Path) -> None:
+    pair = write_two(tmp_path, BertLike(), BertLike(), base="somebody/else")
+    text = read(write_report(pair[0], tmp_path / "r.html", pair[1], draws=3)).text
+    assert "The adapters name different base models" in text
+    assert "somebody/else" in text
+
+
+def test_two_condlora_of_one_w0_are_not_called_alike(tmp_path: Path) -> None:
+    source = ll.demo_adapter("condlora")
+    adapters = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        shutil.copytree(source, folder)
+        theta = {
+            name: random(*tensor.shape, seed=97 * seed + k)
+            for k, (name, tensor) in enumerate(
+                load_file(folder / "adapter_model.safetensors").items()
+            )
+        }
+        save_file(theta, folder / "adapter_model.safetensors")
+        adapters.append(ll.load_adapter(folder))
+    analysed = analyse(*adapters, Request(modules=("value",), draws=19))
+    found = [one for one in findings(analysed) if one.kind == "adapters"]
+    assert all(one.test.p == 1 / 20 and one.test.z > 10 for one in found)  # though θ is untrained
+    assert {one.verdict for one in found} == {"untold"}
+    answer = groups(found)[0].answer
+    assert "beyond telling" in answer
+    assert "same W0" in answer
+
+
+def test_adapters_of_one_name_are_told_apart(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    folders = [tmp_path / seed / "best" for seed in ("seed-1", "seed-2")]
+    for source, folder in zip(pair, folders, strict=True):
+        shutil.copytree(source, folder)
+    made = write_report(folders[0], tmp_path / "r.html", folders[1], draws=3, modules=["value"])
+    assert "Adapter seed-1 compared with seed-2" in read(made).text
 
 
 def test_numbers_are_finite_or_dashes(words: Words) -> None:
@@ -274,6 +391,20 @@ def test_labels_left_out_below_each_other_are_repeated() -> None:
     assert table.rows == [["x", "y", "1"], ["x", "y", "2"], ["z", "", "3"]]
     assert table.prose == [True, True, False]
     assert table.latex.count("x") == 1
+
+
+def test_adapters_by_layer_are_as_long_as_there_are_layers(pair: tuple[Path, Path]) -> None:
+    compared = ll.compare(*map(ll.load_adapter, pair), "query", draws=19)
+    table = series_table(compared)
+    assert table.head == [
+        "layer", "A (right)", "p", "p (BH)", "B (left)", "p", "p (BH)", "ΔW (left)", "p", "p (BH)",
+    ]  # fmt: skip
+    b = compared["B"]
+    assert table.rows[2][4:7] == [
+        f"{value:.3f}" for value in (b.values[2], b.significance.p[2], b.significance.p_bh[2])
+    ]
+    assert not page_table(table).wide
+    assert page_table(Table("t", [*"abcdefghijklmnopq"], [])).wide
 
 
 def test_pairs_are_ranked_by_phi(pair: tuple[Path, Path]) -> None:

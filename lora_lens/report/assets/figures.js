@@ -11,6 +11,11 @@ function axis(extra) {
   };
 }
 
+/* As many labels as stand beside each other upright. */
+function ticks(room) {
+  return Math.max(2, Math.floor(room / 28));
+}
+
 function title(text) {
   return { text, font: { size: 12 }, standoff: 6 };
 }
@@ -55,9 +60,10 @@ function heatmap(spec, canvas, state) {
   }[spec.kind].map((labels) => labels.map(String));
   const room = canvas.clientWidth / columns.length;
   const labelled = rows.length <= MOST_LABELLED && room > 24;
+  const gap = room > 10 ? 1 : 0; // lines between small cells would wash their colours out
   const trace = {
     type: "heatmap", x: columns, y: rows, z: view.z, zmin: view.low, zmax: view.high,
-    colorscale: ramp(view.colours), showscale: false, xgap: 1, ygap: 1, hoverongaps: false,
+    colorscale: ramp(view.colours), showscale: false, xgap: gap, ygap: gap, hoverongaps: false,
     customdata: view.hover, hovertemplate: "%{customdata}<extra></extra>",
   };
   if (labelled) {
@@ -66,18 +72,22 @@ function heatmap(spec, canvas, state) {
     trace.texttemplate = "%{text}";
     trace.textfont = { size: room > 34 ? 12 : 10 };
   }
-  const names = { similarity: ["layer", "layer"], ij: ["j", "i"], singular: ["k", "layer"] }[spec.kind];
+  const names = {
+    similarity: ["layer", "layer"],
+    ij: ["j: directions of the other adapter", "i: directions of the adapter"],
+    singular: ["k", "layer"],
+  }[spec.kind];
   const labels = { type: "category", showgrid: false, ticks: "", showline: false };
   const layout = layoutOf(canvas, {
-    xaxis: axis({ ...labels, title: title(names[0]), nticks: 16 }),
-    yaxis: axis({ ...labels, title: title(names[1]), autorange: "reversed", nticks: 16 }),
+    xaxis: axis({ ...labels, title: title(names[0]), nticks: ticks(canvas.clientWidth) }),
+    yaxis: axis({ ...labels, title: title(names[1]), autorange: "reversed", nticks: ticks(canvas.clientHeight) }),
   });
   return { data: [trace], layout, view };
 }
 
 function lines(spec, canvas) {
   const layout = layoutOf(canvas, {
-    xaxis: axis({ type: "category", title: title("layer"), showgrid: false, nticks: 16 }),
+    xaxis: axis({ type: "category", title: title("layer"), showgrid: false, nticks: ticks(canvas.clientWidth) }),
     yaxis: axis({ title: title(spec.y), rangemode: "tozero" }),
     legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 11 } },
     barmode: "overlay", hovermode: "closest",
@@ -86,10 +96,15 @@ function lines(spec, canvas) {
   return { data: spec.data, layout };
 }
 
+/* A new datarevision each time: when it draws the same data twice at once (a window made wider and narrower),
+   Plotly.react 7.1 falls back to an empty axis' range, and the labels say other numbers than the marks. */
+let drawn = 0;
+
 function draw(canvas) {
   const spec = DATA[canvas.dataset.figure];
   const state = stateOf(canvas.dataset.part);
   const made = spec.kind === "lines" ? lines(spec, canvas) : heatmap(spec, canvas, state);
+  made.layout.datarevision = ++drawn;
   Plotly.react(canvas, made.data, made.layout, CONFIG);
   if (made.view) say(canvas, spec, made.view, state);
 }
