@@ -16,7 +16,7 @@ from .significance import columns_legend, tested
 _NULLS = {
     "gaussian": "unrelated subspaces",
     "propagated": "random factors through the same W0",
-    "mismatched": "the adapter's factors, each through another layer's W0",
+    "mismatched": "the adapter's factors, shuffled over the layers' W0",
     "initialisation": "A as PEFT starts it, through W0",
 }
 _NARROWER = (2, 1)  # cells of shades alone, where many layers must fit
