@@ -65,15 +65,19 @@ def initial_factors(
 def shuffles(layers: int, *, draws: int, generator: torch.Generator) -> Int[Tensor, "draws layer"]:
     """Orders of the layers' factors: every one but the layers' own where `draws` suffice, else so many at random.
 
-    Row t gives layer l the factor of layer ``[t, l]``; some layers may keep theirs. Orders in which none
+    Of few layers they are drawn without repetition. Row t gives layer l the factor of layer ``[t, l]``; some layers may keep theirs. Orders in which none
     does would be further from the layers' own than those are from each other: a test at a level of
     5 % then rejects 9 % of untrained adapters of six layers. All orders together form a group, and
     (b+1)/(n+1) holds its level wherever factors are exchangeable (Phipson and Smyth 2010;
     Hemerik and Goeman 2018).
     """
-    if layers <= _MOST_ENUMERATED and math.factorial(layers) - 1 <= draws:
-        every = list(itertools.permutations(range(layers)))
-        return torch.tensor(every[1:], dtype=torch.long).reshape(-1, layers)  # the first is in place
+    if layers <= _MOST_ENUMERATED:
+        every = torch.tensor(list(itertools.permutations(range(layers))))[
+            1:
+        ]  # the first is in place
+        if len(every) <= draws:
+            return every
+        return every[torch.randperm(len(every), generator=generator)[:draws]]
     return torch.stack([torch.randperm(layers, generator=generator) for _ in range(draws)])
 
 
@@ -118,3 +122,18 @@ def mismatched_grids(
         parts.append(phi_of_all_pairs(chosen[..., :i], chosen[..., :j]))
     grids = torch.cat(parts)
     return grids.diagonal_scatter(grids.new_full(grids.shape[:2], torch.nan), dim1=-2, dim2=-1)
+
+
+def mismatched_layers(
+    phi: Float[Tensor, "layer layer"], orders: Int[Tensor, "draw layer"]
+) -> tuple[Float[Tensor, "draw layer"], Float[Tensor, "n layer"]]:
+    """φ of each layer of one adapter with a layer of another that `orders` gives it; and with every layer but its own.
+
+    Args:
+        phi: Of the one's layers (rows) with the other's.
+        orders: From `shuffles`.
+    """
+    layers = len(phi)
+    place = torch.arange(layers)
+    off = ~torch.eye(layers, dtype=torch.bool)
+    return phi[place, orders], phi[off].reshape(layers, layers - 1).mT

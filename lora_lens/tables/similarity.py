@@ -11,7 +11,7 @@ from rich.text import Text
 from ..results import LayerGrid, SimilarityResult
 from .console import notes, shaded_grid, table
 from .layout import LABELS, Table, number, significant
-from .significance import columns_legend, tested
+from .significance import columns_legend, resolution, tested
 
 _NULLS = {
     "gaussian": "unrelated subspaces",
@@ -73,6 +73,8 @@ def legend(result: SimilarityResult) -> list[str]:
     draws = {baseline.draws for grid in grids for baseline in grid.baselines.values()} - {None}
     if draws:
         lines.append(columns_legend("pairs"))
+        tests = {name: test for grid in grids for name, test in grid.significance.items()}
+        lines += resolution(tests, "pairs")
     reasons: dict[tuple[str, str], list[str]] = {}
     for grid in grids:
         for name, reason in grid.absent.items():

@@ -11,6 +11,7 @@ from lora_lens.core.nulls import (
     initial_factors,
     mismatched_cells,
     mismatched_grids,
+    mismatched_layers,
     null_grids,
     shuffles,
 )
@@ -86,6 +87,16 @@ def test_mismatched_grids_equal_a_loop_over_the_orders(
                 assert float(grid[l, m]) == pytest.approx(phi(one, other), abs=1e-12)
 
 
+def test_mismatched_layers_equal_a_loop_over_the_orders() -> None:
+    phi = torch.rand(4, 4, dtype=torch.float64, generator=seeded(1))
+    orders = shuffles(4, draws=50, generator=seeded(1))
+    drawn, others = mismatched_layers(phi, orders)
+    for found, order in zip(drawn.tolist(), orders.tolist(), strict=True):
+        assert found == [float(phi[l, m]) for l, m in enumerate(order)]
+    for l in range(4):
+        assert others[:, l].tolist() == [float(phi[l, m]) for m in range(4) if m != l]
+
+
 @pytest.mark.parametrize(("layers", "count"), [(2, 1), (3, 5), (4, 23), (5, 119)])
 def test_all_orders_of_few_layers_but_their_own(layers: int, count: int) -> None:
     orders = shuffles(layers, draws=200, generator=seeded(0)).tolist()
@@ -98,6 +109,9 @@ def test_orders_of_many_layers_are_drawn_evenly(layers: int) -> None:
     orders = shuffles(layers, draws=200 if layers == 6 else 4000, generator=seeded(3))
     assert orders.shape == (200 if layers == 6 else 4000, layers)
     assert torch.equal(orders.sort(-1).values, torch.arange(layers).expand_as(orders))
+    if layers == 6:
+        assert len(orders.unique(dim=0)) == 200
+        assert bool((orders != torch.arange(layers)).any(1).all())
     if layers == 12:  # each layer, itself too, is as often the donor of the first
         counts = torch.bincount(orders[:, 0], minlength=layers).numpy()
         expected = 4000 / layers
@@ -119,7 +133,10 @@ def test_shuffled_factors_hold_the_level_of_a_test() -> None:
         u = torch.linalg.qr(w @ factors).Q
         own = mismatched_grids(u, 2, 2, torch.arange(layers)[None])[0, off].mean()
         means = mismatched_grids(u, 2, 2, orders)[:, off].mean(-1)
-        for place, kept in ((reached, slice(None)), (apart, (orders != torch.arange(layers)).all(1))):
+        for place, kept in (
+            (reached, slice(None)),
+            (apart, (orders != torch.arange(layers)).all(1)),
+        ):
             found = means[kept]
             place.append((int((found >= own - 1e-9).sum()) + 1) / (len(found) + 1))
     rates = [sum(p <= 0.05 for p in some) for some in (reached, apart)]
