@@ -13,9 +13,8 @@ from ..core.baseline import gaussian_baseline, gaussian_samples
 from ..core.nulls import mismatched_layers, shuffles
 from ..core.spectrum import product_svd
 from ..core.subspace import Side, orthonormal_basis, phi_of_all_pairs
-from ..errors import LensError
 from ..results import Baseline, ComparisonResult, LayerSeries
-from .null_bases import FEWEST_LAYERS, null_generator
+from .null_bases import FEWEST_LAYERS, check_draws, null_generator
 from .pairing import shared_layers
 from .selection import (
     Where,
@@ -76,8 +75,7 @@ def compare(
         RankError: i or j above the numerical rank of a factor.
         LensError: `draws` is 1 or negative.
     """
-    if draws < 0 or draws == 1:
-        raise LensError(f"draws is {draws}; expected 0 for no p-values, or at least 2")
+    check_draws(draws)
     first, second = select_module(one, module), select_module(other, module)
     layers, notes = shared_layers(one, other, first, second)
     first, second = _restrict(first, layers), _restrict(second, layers)
