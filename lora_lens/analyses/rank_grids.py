@@ -115,9 +115,7 @@ def rank_grids(
     )
 
 
-def _nulls(
-    grids: Sequence[RankGrid], draws: int, seed: int
-) -> dict[tuple[str, str], Baseline]:
+def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, str], Baseline]:
     """Of φ(r1, r2); one layer's draws are those of all its matrices, so that equal φ have equal p."""
     found = {}
     for kind in dict.fromkeys((grid.matrix, grid.side) for grid in grids):

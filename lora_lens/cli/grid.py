@@ -56,7 +56,9 @@ def run(
     ] = None,
     draws: Annotated[
         int,
-        typer.Option("--draws", min=0, help="Draws of unrelated subspaces, for the p of φ(r1, r2)."),
+        typer.Option(
+            "--draws", min=0, help="Draws of unrelated subspaces, for the p of φ(r1, r2)."
+        ),
     ] = 1000,
     seed: Seed = 0,
     base: Base = None,

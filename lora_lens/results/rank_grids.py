@@ -144,7 +144,10 @@ class RankGrids(Tidy, Sequence[RankGrid]):
     def whole(self) -> list[Row]:
         """The tests of φ(r1, r2), a row a grid."""
         return [
-            {name: plain(float(numbers[k])) for name, numbers in self.significance[kind].cells().items()}
+            {
+                name: plain(float(numbers[k]))
+                for name, numbers in self.significance[kind].cells().items()
+            }
             for kind in self.kinds
             for k in range(len(self.of(*kind)))
         ]

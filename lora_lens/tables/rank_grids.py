@@ -88,7 +88,9 @@ def legend(result: RankGrids) -> list[str]:
         "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
         "reach φ(r1, r2)"
     ]
-    tests = {f"{LABELS[matrix]} ({side})": one for (matrix, side), one in result.significance.items()}
+    tests = {
+        f"{LABELS[matrix]} ({side})": one for (matrix, side), one in result.significance.items()
+    }
     found = [
         f"{name} {one.discoveries} of {one.tests}" for name, one in tests.items() if one.findable
     ]
