@@ -18,7 +18,7 @@ from .conversion_bases import Matrix, Plan, basis, product_basis
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
 NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
-_ROWS_A_CORE = 256  # right-hand sides at once: of width 768 they stay in a core's cache
+_ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
