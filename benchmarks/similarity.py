@@ -5,13 +5,16 @@ two full SVDs; A, B and BA of query and value. Everything runs interleaved in on
 random weights, and the medians are compared: the released algorithm, lora-lens without draws, with
 200 of the propagated null, and with 200 of every null. Without --exhaustive the plain algorithm is timed on a
 sample of its pairs, which are all alike, and scaled up; with it every pair is computed, and the
-grids are compared too.
+grids are compared too. The command itself, `lora-lens similarity`, is timed without draws and with 200 of the
+propagated null: it also starts Python, draws the Gaussian null and computes W0's condition numbers.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -88,6 +91,21 @@ def plain_seconds(folder: Path, rank: int, pairs: list[tuple[int, int]], scale: 
     return total
 
 
+def command(folder: Path, rank: int, draws: int) -> None:
+    options = [
+        "--rank",
+        rank,
+        "--draws",
+        draws,
+        "--nulls",
+        "gaussian,propagated",
+        "--device",
+        "cpu",
+    ]
+    line = [sys.executable, "-m", "lora_lens", "similarity", folder, *options, "--json"]
+    subprocess.run([str(word) for word in line], check=True, capture_output=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=12)
@@ -103,7 +121,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder, options.layers, options.width, options.rank)
-        times: dict[str, list[float]] = {"plain": [], "none": [], "propagated": [], "every": []}
+        names = ("plain", "none", "propagated", "every", "command", "command_propagated")
+        times: dict[str, list[float]] = {name: [] for name in names}
 
         def ours(draws: int, nulls: Sequence[NullName] = ("gaussian", "propagated")) -> None:
             adapter = load_adapter(folder)
@@ -117,6 +136,8 @@ def main() -> None:
             times["none"].append(seconds(lambda: ours(0)))
             times["propagated"].append(seconds(lambda: ours(200)))
             times["every"].append(seconds(lambda: ours(200, NULLS)))
+            times["command"].append(seconds(lambda: command(folder, options.rank, 0)))
+            times["command_propagated"].append(seconds(lambda: command(folder, options.rank, 200)))
             times["plain"].append(
                 plain_seconds(folder, options.rank, pairs, len(every) / len(pairs))
             )
@@ -151,6 +172,10 @@ def report(
     print(f"released / no draws           {median['plain'] / median['none']:9.0f}")
     print(f"released / propagated         {median['plain'] / median['propagated']:9.0f}")
     print(f"propagated / no draws         {median['propagated'] / median['none']:9.2f}")
+    print(
+        f"the same of the command       {median['command_propagated'] / median['command']:9.2f}  "
+        f"({median['command_propagated']:.2f} s and {median['command']:.2f} s, value alone)"
+    )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
 from ..core.baseline import gaussian_baseline, gaussian_samples
+from ..core.nulls import mismatched_layers, shuffles
 from ..core.spectrum import product_svd
-from ..core.subspace import Side, orthonormal_basis, phi_of_bases
-from ..errors import LensError
+from ..core.subspace import Side, orthonormal_basis, phi_of_all_pairs
 from ..results import Baseline, ComparisonResult, LayerSeries
+from .null_bases import FEWEST_LAYERS, check_draws, null_generator
 from .pairing import select_in_both, shared_layers
 from .selection import (
     Where,
@@ -24,6 +25,10 @@ from .selection import (
 )
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
+_SEEDS = (
+    "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
+    "neither null knows that"
+)
 
 
 def compare(
@@ -49,22 +54,27 @@ def compare(
         module: As in `conversion_similarity`.
         rank: i and j where they are not given; by default the smallest rank of the two.
         i, j: Leading singular vectors of `one` and of `other`.
-        draws: Draws of the Gaussian null, which give p-values down to 1/(draws + 1); 0 for none.
+        draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 for none.
         seed: Of those draws.
         device, dtype: As in `conversion_similarity`.
 
     Returns:
-        Series by matrix (``A``, ``B``, ``delta``) with the Gaussian baseline, and the tests of every
-        layer against it. No W0 is involved, so it is the right null of unrelated factors.
+        Series by matrix (``A``, ``B``, ``delta``) with the tests of every layer against two nulls:
+
+        - ``gaussian``: unrelated subspaces. No W0 is involved, so it is the right one of unrelated
+          factors; but A's of runs from one seed begin alike, and are not.
+        - ``mismatched``: `one`'s layers against `other`'s, shuffled: is a layer more like its own
+          counterpart than like other layers? What all layers of both have in common is in it. A layer
+          by itself has layers − 1 null values, too few for a small p; the mean has as many as `draws`.
+          Not for fewer than three layers.
 
     Raises:
         ModuleLookupError: One of them has no such module.
         AdapterError: They share no layer, or differ in width.
         RankError: i or j above the numerical rank of a factor.
-        LensError: `draws` is negative.
+        LensError: `draws` is 1 or negative.
     """
-    if draws < 0:
-        raise LensError(f"draws is {draws}; expected 0 or more")
+    check_draws(draws)
     first, second = select_in_both(one, other, module)
     layers, notes = shared_layers(one, other, first, second)
     first, second = _restrict(first, layers), _restrict(second, layers)
@@ -74,20 +84,21 @@ def compare(
     where = select_device(device, dtype)
     bases = [_bases(factors, k, where) for factors, k in ((first, i), (second, j))]
     # Series that live in one dimension share their draws, so that equal φ have equal p-values.
-    baselines = {
+    gaussian = {
         d: _gaussian(d, i, j, len(layers), draws, seed)
         for d in {basis.shape[-2] for basis in bases[0].values()}
     }
-    series = {
-        matrix: LayerSeries(
-            matrix=matrix,
-            side=side,
-            layers=tuple(layers),
-            values=phi_of_bases(bases[0][matrix], bases[1][matrix]).double().cpu().numpy(),
-            baseline=baselines[bases[0][matrix].shape[-2]],
-        )
-        for matrix, side in SIDES.items()
-    }
+    series: dict[str, LayerSeries] = {}
+    for matrix, side in SIDES.items():
+        u, v = (found[matrix] for found in bases)
+        pairs = phi_of_all_pairs(u, v).double().cpu()
+        baselines = {"gaussian": gaussian[u.shape[-2]]}
+        if draws and len(layers) >= FEWEST_LAYERS:
+            baselines["mismatched"] = _mismatched(pairs, draws, seed)
+        values = pairs.diagonal().numpy()
+        series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
+    if "condlora" not in (one.method, other.method):
+        notes = (*notes, _SEEDS)
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes
     )
@@ -101,6 +112,20 @@ def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Bas
     generator = torch.Generator().manual_seed(seed)
     samples = gaussian_samples(d, i, j, draws=draws * layers, generator=generator)
     return Baseline(mean, sd, mean_sd, draws, samples.reshape(draws, layers).numpy())
+
+
+def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
+    generator = null_generator(seed, "mismatched")
+    orders = shuffles(len(pairs), draws=draws, generator=generator)
+    drawn, others = mismatched_layers(pairs, orders)
+    return Baseline(
+        mean=others.mean(0).numpy(),
+        sd=others.std(0).numpy(),
+        mean_sd=float(drawn.mean(1).std()),
+        draws=len(drawn),
+        samples=drawn.numpy(),
+        cells=others.numpy(),
+    )
 
 
 def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Literal
 
@@ -11,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..adapter import Adapter
-from ..core.baseline import Moments, gaussian_baseline
+from ..core.baseline import Moments, gaussian_baseline, gaussian_samples
 from ..core.clustering import cluster
 from ..core.pairwise import block_pairs, phi_of_every_pair
 from ..core.subspace import Side
 from ..errors import LensError
 from ..results import MatrixResult
 from ..results.forms import Array
+from ..results.statistics import monte_carlo_p
 from .adapter_bases import AdapterBases, common_layers, read_bases, sources_of, space_named
+from .null_bases import check_draws, null_generator
 from .selection import select_device
 
 Matrix = Literal["A", "B", "delta"]
@@ -34,6 +38,8 @@ def adapter_matrix(
     side: Side | None = None,
     clusters: int | None = None,
     per_layer: bool | None = None,
+    draws: int = 1000,
+    seed: int = 0,
     base: str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
@@ -58,6 +64,8 @@ def adapter_matrix(
             other singular vectors live in R^rank, which adapters do not share.
         clusters: How many clusters to cut the tree into; by default what `core.clustering.cluster` finds.
         per_layer: Keep φ of every layer too; by default where that takes at most 32 MiB.
+        draws: Draws of unrelated subspaces, for p-values of the mean φ; 0 for none.
+        seed: Of those draws.
         base: As in `load_adapter`; only CondLoRA needs it.
         device: As in `conversion_similarity`; where pairs are multiplied.
         dtype: Of the kept bases and the products; subspaces are found in float64.
@@ -70,6 +78,7 @@ def adapter_matrix(
         RankError: Adapters whose rank is below `rank`, or whose numerical rank is below their own, named.
         LensError: Fewer than two adapters, or settings that do not go together.
     """
+    check_draws(draws)
     space = space_named(matrix, side)
     where = select_device(device, dtype)
     sources = sources_of(adapters)
@@ -113,6 +122,8 @@ def adapter_matrix(
         by_layer=np.stack(by_layer) if keep else None,
         gaussian_mean=mean,
         gaussian_sd=sd,
+        draws=draws,
+        p=_p_values(values.clip(0, 1), d, ranks, draws, seed),
         linkage=tree.linkage,
         order=tree.order,
         clusters=tree.clusters,
@@ -150,6 +161,29 @@ def _gaussian(d: int, ranks: NDArray[np.int64]) -> tuple[Array, Array]:
         mean += of_pairs[..., 0] / layers
         variance += of_pairs[..., 1] ** 2
     return mean, np.sqrt(variance) / layers
+
+
+def _p_values(values: Array, d: int, ranks: NDArray[np.int64], draws: int, seed: int) -> Array:
+    """Of every pair's mean φ among means of as many draws a layer; pairs of the same ranks share them."""
+    found = np.full(values.shape, np.nan)
+    if not draws:
+        return found
+
+    @cache
+    def drawn(layer: int, i: int, j: int) -> Array:
+        generator = null_generator(seed, "gaussian", layer, i, j)
+        return gaussian_samples(d, i, j, draws=draws, generator=generator).numpy()
+
+    known, position = np.unique(ranks, axis=0, return_inverse=True)
+    groups = [np.flatnonzero(position.ravel() == k) for k in range(len(known))]
+    for (k, one), (m, other) in combinations_with_replacement(enumerate(groups), 2):
+        layers = zip(known[k].tolist(), known[m].tolist(), strict=True)
+        null = np.mean([drawn(layer, min(ij), max(ij)) for layer, ij in enumerate(layers)], axis=0)
+        for row in one:
+            found[row, other] = monte_carlo_p(values[row, other], null[:, None])
+            found[other, row] = found[row, other]
+    np.fill_diagonal(found, np.nan)
+    return found
 
 
 def _notes(

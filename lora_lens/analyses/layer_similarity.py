@@ -68,10 +68,10 @@ def conversion_similarity(
         - ``gaussian``: independent uniform subspaces (mean and deviation in closed form).
         - ``propagated``: W_l⁻¹G against W_m⁻¹G′ for Gaussian G and G′; for BA, W_l⁻¹G·H. The right
           null: what W0 alone makes of unrelated factors. As dear as the rest of the analysis.
-        - ``mismatched``: the adapter's own factors, each through another layer's W0: for layers l
-          and m, those of p ≠ l and q ≠ m, p ≠ q. Higher than the propagated one where factors are
-          alike whichever W0 they go through. Cheaper than the propagated one while there are fewer
-          layers than draws.
+        - ``mismatched``: the adapter's own factors through other layers' W0, shuffled over the layers:
+          for layers l and m, those of any other p ≠ q. Higher than the propagated one where factors
+          are alike whichever W0 they go through. Cheaper than the propagated one while there are
+          fewer layers than draws.
         - ``initialisation``: A as PEFT starts it, through W0. By the central limit theorem hardly
           another than the propagated null, at the same cost.
 

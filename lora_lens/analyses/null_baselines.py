@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.baseline import gaussian_baseline, gaussian_grids, mean_off_diagonal_sd
-from ..core.nulls import derangements, mismatched_cells, mismatched_grids, null_grids
+from ..core.nulls import mismatched_cells, mismatched_grids, null_grids, shuffles
 from ..results import Baseline
 from ..results.baseline import Samples
 from .conversion_bases import Matrix, Plan
@@ -70,13 +70,12 @@ class Baselines:
         i, j, layers = self.plan.i, self.plan.j, bases.shape[1]
         by_layer = bases.transpose(0, 1)
         generator = null_generator(self.nulls.seed, "mismatched")
-        orders = derangements(layers, draws=self.plan.draws, generator=generator)
+        orders = shuffles(layers, draws=self.plan.draws, generator=generator)
         grids = mismatched_grids(by_layer, i, j, orders)
         baseline = _sampled(grids)
-        if layers * layers - 3 * layers + 3 > self.plan.draws:
+        if layers * layers - layers - 1 > self.plan.draws:
             return baseline
-        cells = mismatched_cells(by_layer, i, j)
-        exact = _sampled(cells)
+        exact = _sampled(mismatched_cells(by_layer, i, j))
         return Baseline(
             exact.mean, exact.sd, baseline.mean_sd, len(orders), baseline.samples, exact.drawn
         )

@@ -18,7 +18,7 @@ from .conversion_bases import Matrix, Plan, basis, product_basis
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
 NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
-_ROWS_A_CORE = 256  # right-hand sides at once: of width 768 they stay in a core's cache
+_ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
@@ -27,6 +27,12 @@ def check_nulls(nulls: Sequence[str]) -> None:
     """Raise LensError unless each is the name of a null."""
     if unknown := [null for null in nulls if null not in NULLS]:
         raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
+
+
+def check_draws(draws: int) -> None:
+    """Raise LensError unless there are none, or enough for a deviation."""
+    if draws < 0 or draws == 1:
+        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
 
 
 def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.baseline import gaussian_baseline
+from ..core.baseline import gaussian_baseline, gaussian_samples
 from ..core.ij_grid import phi_grid_of_bases
 from ..core.subspace import numerical_rank, orthonormal_basis, principal_angles
 from ..errors import LensError, ModuleLookupError, RankError
 from ..loaders.base import BaseWeights, open_base_of
-from ..results import RankGrid, RankGrids
+from ..results import Baseline, RankGrid, RankGrids
+from ..results.baseline import Samples
 from ..results.forms import Array
 from .delta import Singular, trained_singular, weight_singular
+from .null_bases import check_draws, null_generator
 from .pairing import shared_layers
 from .selection import Where, select_device, select_module
 
@@ -40,6 +42,8 @@ def rank_grids(
     layers: Sequence[int] | None = None,
     matrices: Sequence[Kind] | None = None,
     top: int | None = None,
+    draws: int = 1000,
+    seed: int = 0,
     base: BaseWeights | str | None = None,
     device: str = "auto",
     dtype: str = "float64",
@@ -62,29 +66,33 @@ def rank_grids(
         matrices: Some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
             the last two.
         top: Largest i over W0's singular vectors; by default 64 or W0's rank.
+        draws: Draws of the Gaussian null, for the p-values of φ(r1, r2); 0 for none.
+        seed: Of those draws.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`.
 
     Returns:
         A grid a matrix and layer up to both numerical ranks in that layer, with the Gaussian mean
-        max(i, j)/d and deviation, and the principal angles between the whole subspaces.
+        max(i, j)/d and deviation, the principal angles between the whole subspaces, and the tests of
+        φ between those.
 
     Raises:
         ModuleLookupError: No such module or layer.
         AdapterError: The adapters share no layer, or differ in width.
         RankError: A factor is zero, or `top` is above W0's rank.
         BaseModelError: The base is not found or does not fit.
+        LensError: `draws` is 1 or negative, or options do not go together.
     """
+    check_draws(draws)
     chosen = _matrices(matrices, other)
     where = select_device(device, dtype)
     first = select_module(one, module)
     if other is None:
         weights = base if isinstance(base, BaseWeights) else open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
-        grids = list(_against_w0(first, wanted, chosen, weights, where, top))
-        return RankGrids(
-            weights.source, one.source, first.module, "w0-delta", _ordered(grids, chosen)
-        )
+        found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
+        nulls = _nulls(found, draws, seed)
+        return RankGrids(weights.source, one.source, first.module, "w0-delta", found, nulls)
     if top is not None:
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
     second = select_module(other, module)
@@ -95,14 +103,42 @@ def rank_grids(
         for layer in wanted
         for kind, u, v in _pairs(first, second, layer, chosen, where)
     ]
+    found = _ordered(grids, chosen)
     return RankGrids(
         one.source,
         other.source,
         first.module,
         "adapters",
-        _ordered(grids, chosen),
+        found,
+        _nulls(found, draws, seed),
         (*notes, *_notes(chosen)),
     )
+
+
+def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, str], Baseline]:
+    """Of φ(r1, r2); one layer's draws are those of all its matrices, so that equal φ have equal p."""
+    found = {}
+    for kind in dict.fromkeys((grid.matrix, grid.side) for grid in grids):
+        own = [grid for grid in grids if (grid.matrix, grid.side) == kind]
+        mean, sd = (
+            np.array([getattr(grid, name)[-1, -1] for grid in own])
+            for name in ("gaussian_mean", "gaussian_sd")
+        )
+        mean_sd = float(np.sqrt((sd**2).sum()) / len(own))
+        sizes = [(grid.layer, grid.dimension, *grid.shape) for grid in own]
+        sampler = partial(_samples, sizes, draws, seed) if draws else None
+        found[kind] = Baseline(mean, sd, mean_sd, draws or None, sampler)
+    return found
+
+
+def _samples(sizes: Sequence[tuple[int, int, int, int]], draws: int, seed: int) -> Samples:
+    series = [
+        gaussian_samples(
+            d, i, j, draws=draws, generator=null_generator(seed, "gaussian", layer)
+        ).numpy()
+        for layer, d, i, j in sizes
+    ]
+    return np.stack(series, axis=1)
 
 
 def _notes(chosen: Sequence[str]) -> Iterator[str]:

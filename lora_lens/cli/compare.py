@@ -28,7 +28,7 @@ def run(
     i: I = None,
     j: J = None,
     draws: Annotated[
-        int, typer.Option("--draws", min=0, help="Draws of the Gaussian null, for p-values.")
+        int, typer.Option("--draws", min=0, help="Draws of each null: p is at least 1/(draws + 1).")
     ] = 1000,
     seed: Seed = 0,
     base: Base = None,
@@ -39,9 +39,10 @@ def run(
 ) -> None:
     """Do two adapters span alike? φ of A (right side), B and ΔW (left side), layer by layer.
 
-    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it
-    and the tests of every layer against them: p is the share of draws that reach φ, and the excess
-    (φ - null)/(1 - null). Only CondLoRA adapters need their base model.
+    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it,
+    and tests against them (gaussian) and against the layers of ONE with other layers of OTHER
+    (mismatched): p is the share of draws that reach φ, and the excess (φ - null)/(1 - null). Only
+    CondLoRA adapters need their base model.
 
     Example: lora-lens compare lora/ condlora/ --module value --rank 8
     """

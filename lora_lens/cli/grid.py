@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Base, Device, Dtype, DtypeName, Json, Module, One, Out
+from .options import Base, Device, Dtype, DtypeName, Json, Module, One, Out, Seed
 
 if TYPE_CHECKING:
     from ..results import RankGrids
@@ -54,6 +54,13 @@ def run(
             "--top", min=1, show_default="64", help="Largest i over W0's singular vectors."
         ),
     ] = None,
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws", min=0, help="Draws of unrelated subspaces, for the p of φ(r1, r2)."
+        ),
+    ] = 1000,
+    seed: Seed = 0,
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
@@ -81,6 +88,8 @@ def run(
             layers=layer or None,
             matrices=[kind.value for kind in matrix] if matrix else None,
             top=top,
+            draws=draws,
+            seed=seed,
             device=device,
             dtype=dtype.value,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Base, Device, Dtype, DtypeName, Json, Module, Out, Side
+from .options import Base, Device, Dtype, DtypeName, Json, Module, Out, Seed, Side
 
 if TYPE_CHECKING:
     from ..results import MatrixResult
@@ -68,6 +68,10 @@ def run(
             help="Keep and write φ of every layer, not its mean only.",
         ),
     ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws of unrelated subspaces, for p.")
+    ] = 1000,
+    seed: Seed = 0,
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
@@ -97,6 +101,8 @@ def run(
                 side=side.value if side else None,
                 clusters=clusters,
                 per_layer=per_layer,
+                draws=draws,
+                seed=seed,
                 base=base,
                 device=device,
                 dtype=dtype.value,

@@ -78,7 +78,7 @@ def run(
             callback=_null_names,
             help="Which nulls to test against, with commas between them. gaussian: unrelated subspaces. "
             "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
-            "each through another layer's W0. initialisation: A as PEFT starts it, through W0.",
+            "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0.",
         ),
     ] = ",".join(NullOption),
     draws: Annotated[

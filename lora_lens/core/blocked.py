@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_BLOCK = 128
+_BLOCK = 64
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,20 @@ class LayerSeries:
         matrix: ``A``, ``B`` or ``delta`` (ΔW).
         side: Right for A, left for B and ΔW (Table 3).
         values: (layer,) φ.
-        baseline: The Gaussian one: mean and deviation in closed form, draws for its p-values; its
-            `mean_sd` is that of the mean over the layers.
+        baselines: By null: ``gaussian`` (mean and deviation in closed form, draws for its p-values)
+            and, where it was drawn, ``mismatched``; their `mean_sd` is that of the mean over the layers.
     """
 
     matrix: str
     side: str
     layers: tuple[int, ...]
     values: Array
-    baseline: Baseline
+    baselines: Mapping[str, Baseline]
+
+    @property
+    def baseline(self) -> Baseline:
+        """The Gaussian one."""
+        return self.baselines["gaussian"]
 
     @property
     def mean(self) -> float:
@@ -37,17 +42,27 @@ class LayerSeries:
         return float(self.values.mean())
 
     @cached_property
+    def tests(self) -> dict[str, Significance]:
+        """Each null's tests of every layer, and of the mean over them."""
+        every = np.ones(len(self.layers), dtype=bool)
+        return {name: significance(self.values, one, every) for name, one in self.baselines.items()}
+
+    @property
     def significance(self) -> Significance:
-        """Tests of every layer, and of the mean over them, against the baseline."""
-        return significance(self.values, self.baseline, np.ones(len(self.layers), dtype=bool))
+        """The tests against the Gaussian null."""
+        return self.tests["gaussian"]
 
     def to_dict(self) -> Row:
-        """For JSON."""
+        """For JSON; ``baseline`` is the Gaussian one, the others are in ``baselines``."""
+        found = {
+            name: one.to_dict() | self.tests[name].to_dict() for name, one in self.baselines.items()
+        }
         return {
             "side": self.side,
             "phi": plain(self.values),
             "mean": plain(self.mean),
-            "baseline": self.baseline.to_dict() | self.significance.to_dict(),
+            "baseline": found.pop("gaussian"),
+            "baselines": found,
         }
 
 
@@ -79,11 +94,12 @@ class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
             {
                 "module": self.module, "matrix": matrix, "side": series.side, "i": self.i,
                 "j": self.j, "layer": layer, "phi": float(value),
-                "gaussian_mean": series.baseline.mean, "gaussian_sd": series.baseline.sd,
             }
             | {
-                f"gaussian_{name}": float(numbers[position])
-                for name, numbers in series.significance.cells().items()
+                f"{null}_{name}": float(np.broadcast_to(numbers, series.values.shape)[position])
+                for null, one in series.baselines.items()
+                for name, numbers in
+                ({"mean": one.mean, "sd": one.sd} | series.tests[null].cells()).items()
             }
             for matrix, series in self.series.items()
             for position, (layer, value) in enumerate(zip(self.layers, series.values, strict=True))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .forms import Array, Row, html_table, plain
+from .statistics import benjamini_hochberg, excess
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,6 +35,9 @@ class MatrixResult:
         by_layer: (layer, adapter, adapter) φ; None where it was not kept.
         gaussian_mean, gaussian_sd: (adapter, adapter) mean and deviation of that mean for unrelated
             subspaces, in closed form, the layers taken as independent.
+        draws: Of unrelated subspaces, for p.
+        p: (adapter, adapter) Monte-Carlo p-value (b+1)/(n+1) of that mean among n draws of unrelated
+            subspaces; NaN on the diagonal, and everywhere without draws.
         linkage: scipy's, of 1 − φ by average linkage: (adapter − 1, 4).
         order: The adapters from one end of the tree to the other.
         clusters: Each adapter's cluster, from 1 in that order.
@@ -55,6 +59,8 @@ class MatrixResult:
     by_layer: Array | None
     gaussian_mean: Array
     gaussian_sd: Array
+    draws: int
+    p: Array
     linkage: Array
     order: tuple[int, ...]
     clusters: tuple[int, ...]
@@ -74,6 +80,20 @@ class MatrixResult:
         z = (self.values - self.gaussian_mean) / sd
         np.fill_diagonal(z, np.nan)
         return np.asarray(z)
+
+    @cached_property
+    def p_bh(self) -> Array:
+        """(adapter, adapter) `p` after Benjamini and Hochberg, over the pairs."""
+        one, other = self.pairs()
+        found = np.full(self.p.shape, np.nan)
+        if not np.isnan(self.p[one, other]).any():
+            found[one, other] = found[other, one] = benjamini_hochberg(self.p[one, other])
+        return found
+
+    @property
+    def excess(self) -> Array:
+        """(adapter, adapter) (φ − null)/(1 − null): 0 at what unrelated subspaces give, 1 for equal ones."""
+        return excess(self.values, self.gaussian_mean)
 
     def dimension(self, adapter: int) -> str:
         """How many singular vectors of an adapter: ``8``, or ``4–8`` where layers differ."""
@@ -125,7 +145,8 @@ class MatrixResult:
             "side": self.side, "i": ranks[one], "j": ranks[other], "phi": self.values[one, other],
             "gaussian_mean": self.gaussian_mean[one, other],
             "gaussian_sd": self.gaussian_sd[one, other], "z": self.z[one, other],
-            "same_cluster": labels[one] == labels[other],
+            "p": self.p[one, other], "p_bh": self.p_bh[one, other],
+            "excess": self.excess[one, other], "same_cluster": labels[one] == labels[other],
         }  # fmt: skip
         if self.by_layer is not None:
             for layer, grid in zip(self.layers, self.by_layer, strict=True):
@@ -161,6 +182,10 @@ class MatrixResult:
                 "sd": plain(_one_or_all(self.gaussian_sd)),
             },
             "z": plain(self.z),
+            "draws": self.draws,
+            "p": plain(self.p),
+            "p_bh": plain(self.p_bh),
+            "excess": plain(self.excess),
             "by_layer": None if self.by_layer is None else plain(self.by_layer),
             "linkage": plain(self.linkage),
             "order": list(self.order),

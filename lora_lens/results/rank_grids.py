@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, overload
 
 import numpy as np
 
+from .baseline import Baseline
 from .forms import Array, Row, Tidy, html_table, plain
+from .significance import Significance, significance
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class RankGrids(Tidy, Sequence[RankGrid]):
         module: Which module.
         between: ``adapters``, or ``w0-delta``: i over W0's singular vectors, j over ΔW's.
         grids: Matrix by matrix, and within one, layer by layer.
+        baselines: (matrix, side) to the Gaussian null of φ(r1, r2), layer by layer.
         notes: What a reader should know beside the numbers.
     """
 
@@ -98,6 +102,7 @@ class RankGrids(Tidy, Sequence[RankGrid]):
     module: str
     between: Literal["adapters", "w0-delta"]
     grids: tuple[RankGrid, ...]
+    baselines: Mapping[tuple[str, str], Baseline] = field(repr=False)
     notes: tuple[str, ...] = ()
 
     @overload
@@ -124,6 +129,29 @@ class RankGrids(Tidy, Sequence[RankGrid]):
         """The grids of one matrix and side, layer by layer."""
         return tuple(g for g in self.grids if (g.matrix, g.side) == (matrix, side))
 
+    @cached_property
+    def significance(self) -> dict[tuple[str, str], Significance]:
+        """By (matrix, side), the tests of φ(r1, r2), between the whole subspaces, layer by layer.
+
+        φ(i, j) within a grid is of subspaces in each other, so its cells are not tested one by one.
+        """
+        found = {}
+        for kind, baseline in self.baselines.items():
+            values = np.array([grid.values[-1, -1] for grid in self.of(*kind)])
+            found[kind] = significance(values, baseline, np.ones(len(values), dtype=bool))
+        return found
+
+    def whole(self) -> list[Row]:
+        """The tests of φ(r1, r2), a row a grid."""
+        return [
+            {
+                name: plain(float(numbers[k]))
+                for name, numbers in self.significance[kind].cells().items()
+            }
+            for kind in self.kinds
+            for k in range(len(self.of(*kind)))
+        ]
+
     def angles(self) -> list[Row]:
         """One row a principal angle between the whole subspaces of every grid, in degrees."""
         return [
@@ -146,7 +174,10 @@ class RankGrids(Tidy, Sequence[RankGrid]):
             "other": self.other,
             "module": self.module,
             "between": self.between,
-            "grids": [grid.to_dict() for grid in self.grids],
+            "grids": [
+                grid.to_dict() | {"whole": tests}
+                for grid, tests in zip(self.grids, self.whole(), strict=True)
+            ],
             "notes": list(self.notes),
         }
 

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from .baseline import Baseline
 from .forms import Array, Row, plain
 from .null_test import NullTest
-from .statistics import benjamini_hochberg, excess, max_statistic_p, monte_carlo_p, standardised
+from .statistics import (
+    benjamini_hochberg,
+    excess,
+    fewest_discoveries,
+    max_statistic_p,
+    monte_carlo_p,
+    standardised,
+)
 
 STATISTICS = ("z", "p", "p_bh", "p_max", "excess")
 LEVEL = 0.05  # of the false discovery rate, where discoveries are counted
@@ -28,11 +35,14 @@ class Significance:
         p: Monte-Carlo p-value (b+1)/(n+1), b of n null values being at least φ; never 0.
         p_bh: p after Benjamini and Hochberg (1995), over the distinct cells.
         p_max: p of the largest standardised cell of a draw (Westfall and Young 1993, single step):
-            the probability that *any* cell of the null is so many deviations high.
+            the probability that *any* cell of the null is so many deviations high; deviations of the
+            null values and φ together, unlike z's.
         excess: (φ − mean)/(1 − mean): 0 where the null's mean is, 1 for equal subspaces.
         of_mean: The same of the mean over all cells.
         tests: How many distinct cells.
         discoveries: How many of them have p_bh at most `LEVEL`.
+        fewest: How many of them at once can have it at all, for p is no less than 1/(n+1): fewer are
+            not found however high they are; None without draws.
     """
 
     z: Array
@@ -43,6 +53,12 @@ class Significance:
     of_mean: NullTest[float]
     tests: int
     discoveries: int
+    fewest: int | None
+
+    @property
+    def findable(self) -> bool:
+        """Whether there are draws enough for any cell to have p_bh at most `LEVEL`."""
+        return self.fewest is not None and self.fewest <= self.tests
 
     def cells(self) -> dict[str, Array]:
         """The numbers that each cell has."""
@@ -55,6 +71,7 @@ class Significance:
             "of_mean": self.of_mean.to_dict(),
             "tests": self.tests,
             "discoveries": self.discoveries,
+            "fewest": self.fewest,
         }
 
 
@@ -77,13 +94,17 @@ def significance(
     phi, mean, sd = of_cells(values), of_cells(baseline.mean), of_cells(baseline.sd)
     z, missing = standardised(phi, mean, sd), np.full(len(phi), np.nan)
     p = p_bh = p_max = missing
-    drawn = None
+    drawn = fewest = None
     if baseline.drawn is not None and len(phi):
         drawn = baseline.drawn[:, distinct].astype(np.float64)
         own = drawn if baseline.cells is None else baseline.cells[:, distinct].astype(np.float64)
         p = monte_carlo_p(phi, own)
+        fewest = fewest_discoveries(len(phi), len(own), LEVEL)
         p_bh = benjamini_hochberg(p)
-        p_max = max_statistic_p(z, standardised(drawn, mean, sd))
+        # By the moments of all of them: the observed grid must be one among its null's.
+        every = np.concatenate([own, phi[None]])
+        moments = every.mean(0), every.std(0, ddof=1)
+        p_max = max_statistic_p(standardised(phi, *moments), standardised(drawn, *moments))
 
     def placed(numbers: Array) -> Array:
         grid = np.full(values.shape, np.nan)
@@ -101,6 +122,7 @@ def significance(
         of_mean=_of_mean(phi, mean, baseline, drawn),
         tests=len(phi),
         discoveries=int((p_bh <= LEVEL).sum()),
+        fewest=fewest,
     )
 
 

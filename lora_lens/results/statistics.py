@@ -5,6 +5,8 @@ All tests are of the upper tail: is it higher than chance?
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .forms import Array
@@ -58,3 +60,15 @@ def benjamini_hochberg(p: Array) -> Array:
     from scipy.stats import false_discovery_control
 
     return np.asarray(false_discovery_control(p, method="bh"))
+
+
+def fewest_discoveries(tests: int, draws: int, level: float) -> int:
+    """How many of `tests` Monte-Carlo p-values must be the least possible for `benjamini_hochberg` to find them.
+
+    k of them, of p = 1/(n+1) each, come out at tests/(k·(n+1)).
+
+    Example:
+        >>> fewest_discoveries(66, 200, 0.05)
+        7
+    """
+    return math.ceil(tests / ((draws + 1) * level) - 1e-9)

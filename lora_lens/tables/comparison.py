@@ -8,7 +8,12 @@ from rich.text import Text
 from ..results import ComparisonResult
 from .console import notes, table
 from .layout import LABELS, Table, beside, number
-from .significance import columns_legend, tested
+from .significance import columns_legend, resolution, tested
+
+_NULLS = {
+    "gaussian": "unrelated subspaces",
+    "mismatched": "one's layers against other's, shuffled",
+}
 
 
 def tables(result: ComparisonResult) -> list[Table]:
@@ -20,7 +25,7 @@ def terminal(result: ComparisonResult, _: Console) -> RenderableType:
     """Both tables, what their columns mean, and whose they are."""
     return Group(
         *map(table, tables(result)),
-        Text(columns_legend("layers"), style="dim"),
+        *(Text(line, style="dim") for line in legend(result)),
         Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
         *notes(result.notes),
     )
@@ -45,10 +50,19 @@ def layer_table(result: ComparisonResult) -> Table:
 
 
 def summary(result: ComparisonResult) -> Table:
-    """The mean over the layers against the Gaussian null, a row a matrix."""
-    rows = [
-        [LABELS[matrix], number(series.mean), *tested(series.significance)]
-        for matrix, series in result.items()
-    ]
-    head = ["matrix", "mean φ", "gaussian", "z", "p", "excess", "layers"]
-    return Table("Mean φ over the layers, against unrelated subspaces", head, rows)
+    """The mean over the layers against each null: a row a matrix and null."""
+    rows = []
+    for matrix, series in result.items():
+        labels = [LABELS[matrix], number(series.mean)]
+        for name, test in series.tests.items():
+            rows.append([*labels, name, *tested(test)])
+            labels = [""] * 2
+    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "layers"]
+    return Table("Mean φ over the layers, against what chance gives", head, rows)
+
+
+def legend(result: ComparisonResult) -> list[str]:
+    """What the nulls and the columns of the summary mean."""
+    series = next(iter(result.values()))
+    names = "; ".join(f"{name}: {_NULLS[name]}" for name in series.baselines)
+    return [f"{names}.", columns_legend("layers"), *resolution(series.tests, "layers")]

@@ -7,8 +7,10 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ..results import MatrixResult
+from ..results.significance import LEVEL
+from ..results.statistics import fewest_discoveries
 from .console import notes, table
-from .layout import LABELS, NONE, Table, beside, counted, number
+from .layout import LABELS, NONE, Table, beside, counted, number, signed
 
 _MOST_IN_GRID = 12
 _CLOSEST = 10
@@ -77,6 +79,8 @@ def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
                 float(result.gaussian_mean[one, other]), float(result.gaussian_sd[one, other]), 4
             ),
             number(float(result.z[one, other]), 1, plus=True),
+            number(float(result.p[one, other])),
+            signed(float(result.excess[one, other]), 3),
         ]
         for one, other in result.closest(count)
     ]
@@ -86,7 +90,7 @@ def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
         if pairs <= count
         else f"The {count} closest of {pairs:,} pairs"
     )
-    return Table(what, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z"], rows)
+    return Table(what, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z", "p", "excess"], rows)
 
 
 def cluster_table(result: MatrixResult) -> Table:
@@ -110,8 +114,16 @@ def legend(result: MatrixResult) -> str:
     """How to read the numbers, and what they do not show."""
     nulls = (
         "gaussian: unrelated subspaces, mean and deviation of the mean over the layers; z: φ in those "
-        "deviations."
+        "deviations; p: share of draws that reach it; excess: (φ − null)/(1 − null)."
     )
+    found, pairs = int((result.p_bh[result.pairs()] <= LEVEL).sum()), len(result.pairs()[0])
+    if pairs > 1 and not np.isnan(result.p).all():
+        nulls += (
+            f" {found} of {pairs:,} pairs are above chance at a false discovery rate of {LEVEL} "
+            f"(Benjamini-Hochberg)."
+        )
+        if (fewest := fewest_discoveries(pairs, result.draws, LEVEL)) > 1:
+            nulls += f" With {result.draws} draws fewer than {fewest:,} at once cannot be found."
     if len(result) == 2:
         return nulls
     cut = (

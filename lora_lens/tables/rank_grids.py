@@ -11,6 +11,7 @@ from rich.text import Text
 from ..results import RankGrid, RankGrids
 from .console import notes, shaded_grid, table
 from .layout import LABELS, Table, beside, number
+from .significance import resolution
 
 _SHOWN = 12  # rows or columns of a grid up to which all are shown
 _MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
@@ -34,7 +35,7 @@ def terminal(result: RankGrids, console: Console) -> RenderableType:
         parts.append(Padding(grids, (1, 0, 0, 0)))
     parts += [
         table(summary(result)),
-        Text("by chance: unrelated subspaces, max(i, j)/d; z: deviations above it", style="dim"),
+        *(Text(line, style="dim") for line in legend(result)),
         *notes(result.notes),
     ]
     if not shown:
@@ -65,20 +66,39 @@ def kind_title(result: RankGrids, grid: RankGrid) -> str:
 def summary(result: RankGrids) -> Table:
     """The corners of every grid beside chance, and the principal angles."""
     head = [
-        "matrix", "layer", "r1×r2", "φ(1, 1)", "φ(r1, r2)", "by chance", "z",
-        "angles: least", "median", "largest",
+        "matrix", "layer", "r1×r2", "φ(1, 1)", "φ(r1, r2)", "by chance", "z", "p",
+        "angles from", "median", "to",
     ]  # fmt: skip
     rows = [
         [
             _kind(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
             number(grid.values[0, 0]), number(grid.values[-1, -1]),
             beside(grid.gaussian_mean[-1, -1], grid.gaussian_sd[-1, -1]),
-            number(grid.z[-1, -1], 1),
+            number(grid.z[-1, -1], 1), number(tests["p"]),
             *(f"{angle:.1f}°" for angle in np.quantile(grid.angles, (0, 0.5, 1))),
         ]
-        for grid in result
+        for grid, tests in zip(result, result.whole(), strict=True)
     ]  # fmt: skip
     return Table("Top directions, whole subspaces, and the angles between those", head, rows)
+
+
+def legend(result: RankGrids) -> list[str]:
+    """What chance is, and in how many layers the whole subspaces are above it."""
+    lines = [
+        "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
+        "reach φ(r1, r2)"
+    ]
+    tests = {
+        f"{LABELS[matrix]} ({side})": one for (matrix, side), one in result.significance.items()
+    }
+    found = [
+        f"{name} {one.discoveries} of {one.tests}" for name, one in tests.items() if one.findable
+    ]
+    if found:
+        lines.append(
+            f"layers above that at a false discovery rate of 0.05 (Benjamini-Hochberg): {', '.join(found)}"
+        )
+    return lines + resolution(tests, "layers")
 
 
 def ij_table(grid: RankGrid) -> Table:

@@ -11,12 +11,12 @@ from rich.text import Text
 from ..results import LayerGrid, SimilarityResult
 from .console import notes, shaded_grid, table
 from .layout import LABELS, Table, number, significant
-from .significance import columns_legend, tested
+from .significance import columns_legend, resolution, tested
 
 _NULLS = {
     "gaussian": "unrelated subspaces",
     "propagated": "random factors through the same W0",
-    "mismatched": "the adapter's factors, each through another layer's W0",
+    "mismatched": "the adapter's factors, shuffled over the layers' W0",
     "initialisation": "A as PEFT starts it, through W0",
 }
 _NARROWER = (2, 1)  # cells of shades alone, where many layers must fit
@@ -73,6 +73,8 @@ def legend(result: SimilarityResult) -> list[str]:
     draws = {baseline.draws for grid in grids for baseline in grid.baselines.values()} - {None}
     if draws:
         lines.append(columns_legend("pairs"))
+        tests = {name: test for grid in grids for name, test in grid.significance.items()}
+        lines += resolution(tests, "pairs")
     reasons: dict[tuple[str, str], list[str]] = {}
     for grid in grids:
         for name, reason in grid.absent.items():

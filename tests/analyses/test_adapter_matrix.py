@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_config, write_lora, write_tensors
+from scipy.stats import false_discovery_control
 
 from lora_lens import RankError, adapter_matrix, compare, gaussian_baseline, load_adapter
 from lora_lens.analyses.adapter_bases import space_named
@@ -38,8 +39,15 @@ def test_equals_compare_pair_by_pair(folder: Path, matrix: str) -> None:
         assert result.gaussian_sd[one, other] == pytest.approx(series.baseline.mean_sd)
         z = (series.mean - series.baseline.mean) / series.baseline.mean_sd
         assert result.z[one, other] == pytest.approx(z, abs=1e-9)
+        test = series.significance.of_mean  # by other draws: 4 deviations of a difference of p
+        assert result.p[one, other] == pytest.approx(test.p, abs=0.09)
+        assert result.p[other, one] == result.p[one, other]
+        assert result.excess[one, other] == pytest.approx(test.excess)
     np.testing.assert_allclose(np.diag(result.values), 1, atol=1e-12)
     assert np.isnan(np.diag(result.z)).all()
+    assert np.isnan(np.diag(result.p)).all()
+    pairs = result.pairs()
+    np.testing.assert_allclose(result.p_bh[pairs], false_discovery_control(result.p[pairs]))
     assert "each adapter at its own" in result.notes[0]
 
 

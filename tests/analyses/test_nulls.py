@@ -37,7 +37,7 @@ def mixed(shape: BertLike, l: int, p: int, matrix: str, convention: str) -> np.n
 @pytest.mark.parametrize(
     ("side", "i", "j"), [("left", 4, 4), ("left", 2, 3), ("right", 2, 2), ("right", 4, 4)]
 )
-def test_mismatched_is_another_layers_w0_with_each_factor(
+def test_mismatched_is_the_factors_shuffled_over_the_layers(
     tmp_path: Path, convention: str, side: str, i: int, j: int
 ) -> None:
     """Second route: every pair of factors through every pair of W0, one φ after the other."""
@@ -48,7 +48,7 @@ def test_mismatched_is_another_layers_w0_with_each_factor(
         load_adapter(tmp_path / "lora"), "value", i=i, j=j, side=side, convention=convention,
         nulls=["mismatched"], draws=100,
     )  # fmt: skip
-    orders = [o for o in itertools.permutations(range(4)) if all(x != y for x, y in enumerate(o))]
+    orders = list(itertools.permutations(range(4)))[1:]
     for matrix, grid in result.items():
         every = {
             (l, p): mixed(shape, l, p, matrix, convention)
@@ -64,19 +64,19 @@ def test_mismatched_is_another_layers_w0_with_each_factor(
                 [
                     phi(l, p, m, q)
                     for p, q in itertools.permutations(range(4), 2)
-                    if p != l and q != m
+                    if (p, q) != (l, m)
                 ]
             )
-            assert len(values) == 7
+            assert len(values) == 11
             assert baseline.mean[l, m] == pytest.approx(values.mean(), abs=SINGLE)
             assert baseline.sd[l, m] == pytest.approx(values.std(ddof=1), abs=SINGLE)
             reached = (values >= grid.values[l, m] - SINGLE).sum()
-            assert test.p[l, m] == pytest.approx((reached + 1) / 8)
+            assert test.p[l, m] == pytest.approx((reached + 1) / 12)
         means = [
             np.mean([phi(l, o[l], m, o[m]) for l, m in itertools.permutations(range(4), 2)])
             for o in orders
         ]
-        assert baseline.draws == 9
+        assert baseline.draws == 23
         assert test.of_mean.mean == pytest.approx(np.mean(means), abs=SINGLE)
         assert test.of_mean.sd == pytest.approx(np.std(means, ddof=1), abs=SINGLE)
 
@@ -91,12 +91,12 @@ def test_many_layers_are_mismatched_at_random(tmp_path: Path) -> None:
         conversion_similarity(adapter, "value", nulls=["mismatched"], draws=draws)["B"].baselines[
             "mismatched"
         ]
-        for draws in (42, 2000)
+        for draws in (54, 2000)
     )
     assert sampled.cells is None
-    assert len(exact.cells) == 43
+    assert len(exact.cells) == 55
     off = ~np.eye(8, dtype=bool)
-    error = exact.sd[off] / np.sqrt(42)
+    error = exact.sd[off] / np.sqrt(54)
     assert (np.abs(sampled.mean - exact.mean)[off] < 4.5 * error).all()
 
 
@@ -186,7 +186,7 @@ def test_equal_layers_have_excess_one(tmp_path: Path) -> None:
     for test in result["B"].significance.values():
         off = ~np.eye(3, dtype=bool)
         np.testing.assert_allclose(test.excess[off], 1, atol=1e-6)
-        assert test.of_mean.p == pytest.approx(1 / 20 if test.of_mean.p < 0.1 else 1 / 3)
+        assert test.of_mean.p == pytest.approx(1 / 20 if test.of_mean.p < 0.1 else 1 / 6)
     assert result["B"].significance["propagated"].discoveries == 3
 
 
@@ -228,12 +228,18 @@ def uniformity(p: list[float], draws: int) -> float:
 def test_untrained_adapters_have_uniform_p_values(
     untrained: list[dict[str, LayerGrid]], matrix: str, null: str
 ) -> None:
-    """One cell of each adapter and its grid's mean, for those of one adapter depend on each other."""
+    """The grids' means, and cells that have no layer in common: others of one adapter depend on each other.
+
+    A null of which the 300 cells lie 0.3 deviations off is found out at least nine times in ten.
+    """
     tests = [grids[matrix].significance[null] for grids in untrained]
     assert uniformity([float(test.of_mean.p) for test in tests], 49) > 0.01
-    values = 21 if null == "mismatched" else 49
-    for cell in ((0, 1), (4, 5)):
-        assert uniformity([float(test.p[cell]) for test in tests], values) > 0.01
+    if null == "mismatched":  # all cells have the same values to be ranked among
+        for cell in ((0, 1), (4, 5)):
+            assert uniformity([float(test.p[cell]) for test in tests], 29) > 0.01
+    else:
+        p = [float(test.p[cell]) for test in tests for cell in ((0, 1), (2, 3), (4, 5))]
+        assert uniformity(p, 49) > 0.01
 
 
 @pytest.mark.parametrize("matrix", ["A", "B"])

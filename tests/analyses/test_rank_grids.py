@@ -2,11 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
+from checkpoints import BertLike, write_lora
 from planted import Factors, orthogonal, plant, regauged, unit
 from scipy.linalg import subspace_angles
 from slow_routes import slow_phi
 
-from lora_lens import LensError, RankError, gaussian_baseline, rank_grids
+from lora_lens import LensError, RankError, gaussian_baseline, load_adapter, rank_grids
 from lora_lens.errors import AdapterError, ModuleLookupError
 
 SIDES = {"A": "right", "B": "left", "delta": None}
@@ -157,3 +159,33 @@ def test_a_narrow_w0_has_no_more_directions_than_its_rank(tmp_path: Path) -> Non
     (left, _) = rank_grids(adapter, None, "value")
     assert left.shape == (3, 1)
     np.testing.assert_allclose(left.values, 0, atol=1e-12)
+
+
+def test_whole_subspaces_are_tested_layer_by_layer(tmp_path: Path) -> None:
+    """Second route: Gaussian frames in full, scipy's percentile of φ among theirs, and its adjustment."""
+    for name, shape, seed in (("one", BertLike(rank=2), 1), ("other", BertLike(rank=3), 2)):
+        write_lora(tmp_path / name, shape, seed=seed)
+    one, other = (load_adapter(tmp_path / name) for name in ("one", "other"))
+    result = rank_grids(one, other, "value", draws=4000)
+    rng = np.random.default_rng(0)
+    frames = [np.linalg.qr(rng.standard_normal((4000, 24, k)))[0] for k in (2, 3)]
+    null = ((frames[0].transpose(0, 2, 1) @ frames[1]) ** 2).sum((1, 2)) / 2
+    rows = iter(result.to_dict()["grids"])
+    for matrix, side in result.kinds:
+        grids, test = result.of(matrix, side), result.significance[matrix, side]
+        phi = np.array([grid.values[-1, -1] for grid in grids])
+        expected = 1 - scipy.stats.percentileofscore(null, phi, "strict") / 100
+        np.testing.assert_allclose(test.p, expected, atol=0.04)  # 3.6 deviations of a difference
+        np.testing.assert_allclose(test.p_bh, scipy.stats.false_discovery_control(test.p))
+        np.testing.assert_allclose(test.z, [grid.z[-1, -1] for grid in grids])
+        np.testing.assert_allclose(test.excess, (phi - 3 / 24) / (1 - 3 / 24))
+        assert [next(rows)["whole"]["p"] for _ in grids] == list(test.p)
+    left = [result.significance[kind].p for kind in (("B", "left"), ("delta", "left"))]
+    with pytest.raises(LensError, match="draws is 1"):
+        rank_grids(one, other, "value", draws=1)
+    bare = rank_grids(one, one, "value", draws=0)
+    assert {row["whole"]["p"] for row in bare.to_dict()["grids"]} == {None}
+    same = rank_grids(one, one, "value", draws=99)
+    assert {row["whole"]["p"] for row in same.to_dict()["grids"]} == {0.01}
+    # B's left subspace is ΔW's where both have rank 2: one φ, one p.
+    np.testing.assert_array_equal(*left)

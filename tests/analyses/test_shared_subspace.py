@@ -9,6 +9,7 @@ import torch
 from checkpoints import BertLike, random, write_base, write_lora
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from planted import plant
 from scipy import stats
 from scipy.linalg import subspace_angles
 from slow_routes import slow_conversions
@@ -127,6 +128,33 @@ def test_factors_of_one_theta_in_any_gauge_are_shared_whole(
         made = w0 @ result["B"].theta
         fitted = made @ torch.linalg.lstsq(made, factors.b[layer]).solution
         np.testing.assert_allclose(fitted, factors.b[layer], atol=1e-8)
+
+
+@pytest.mark.parametrize(("out", "columns"), [(20, 12), (12, 20)])
+def test_rectangular_layers_of_one_theta_are_shared_where_w0_leaves_it_whole(
+    tmp_path: Path, out: int, columns: int
+) -> None:
+    """CondLoRA's Eq. 5 and 6: A = θ_AᵀW0 exactly where in ≥ out, B = W0θ_B where out ≥ in; else projected."""
+    rng = np.random.default_rng(out)
+    w0 = [rng.standard_normal((out, columns)) for _ in range(4)]
+    theta_a, theta_b = rng.standard_normal((out, 3)), rng.standard_normal((columns, 3))
+    adapter = plant(tmp_path, w0, [(w @ theta_b, theta_a.T @ w) for w in w0])
+    shared = shared_subspace(adapter, "value", convention="consistent", draws=19)
+    grids = conversion_similarity(adapter, "value", convention="consistent", draws=19)
+    whole, projected = ("A", "B") if columns > out else ("B", "A")
+    for values in (shared[whole].share, shared[whole].left_out, grids[whole].values):
+        np.testing.assert_allclose(values, 1, atol=1e-9)
+    assert shared[whole].nulls["propagated"].share.p == 1 / 20
+    # Second route: θ as each layer's own W0 leaves it, by a dense projector.
+    theta = theta_a if projected == "A" else theta_b
+    left = [np.linalg.qr(project(w if projected == "A" else w.T) @ theta)[0] for w in w0]
+    share = np.linalg.eigvalsh(sum(u @ u.T for u in left) / 4)[-3:].sum() / 3
+    assert shared[projected].share == pytest.approx(share, abs=1e-9)
+    assert share < 0.9
+
+
+def project(w: np.ndarray) -> np.ndarray:
+    return w @ np.linalg.pinv(w)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

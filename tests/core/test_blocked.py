@@ -13,7 +13,7 @@ def rows(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("n", [1, 5, 128, 129, 300])
+@pytest.mark.parametrize("n", [1, 5, 64, 65, 300])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_solves_as_scipy_does(n: int, transposed: bool) -> None:
     w0 = conditioned(n, n, 1e3 if n > 1 else 1, np.random.default_rng(n))
@@ -38,7 +38,7 @@ def tails(condition: float, n: int) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("n", [1, 5, 128, 200])
+@pytest.mark.parametrize("n", [1, 5, 64, 200])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_half_a_solve_has_the_covariance_of_a_whole_one(n: int, transposed: bool) -> None:
     """Gaussian columns through M have the law of those through W0⁻¹ if MMᵀ = W0⁻¹W0⁻ᵀ."""

@@ -10,6 +10,7 @@ from lora_lens.results import Baseline, LayerGrid
 from lora_lens.results.significance import (
     benjamini_hochberg,
     excess,
+    fewest_discoveries,
     max_statistic_p,
     monte_carlo_p,
     significance,
@@ -91,23 +92,50 @@ def test_benjamini_hochberg_is_the_step_up_procedure(p: list[float]) -> None:
         assert ((adjusted <= level) == rejected)[~border].all()
 
 
-def test_max_statistic_equals_a_loop_over_the_draws() -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_max_statistic_equals_a_loop_over_the_draws(own: bool) -> None:
     samples, phi = draws(3), draws(4)[0] + 0.05
-    found = significance(phi, null(samples), OFF, symmetric=True)
-    mean, sd = samples.mean(0), samples.std(0, ddof=1)
+    cells = draws(2, 9) if own else None
+    found = significance(phi, null(samples, cells), OFF, symmetric=True)
+    values = samples if cells is None else cells
+    mean, sd = values.mean(0), values.std(0, ddof=1)
+    every = [*values, phi]  # the observed one too: it must be one among them
+    centre, spread = np.mean(every, axis=0), np.std(every, axis=0, ddof=1)
     for l in range(LAYERS):
         for m in range(LAYERS):
             if l == m:
                 assert math.isnan(found.p_max[l, m])
                 continue
-            z = (phi[l, m] - mean[l, m]) / sd[l, m]
+            z = (phi[l, m] - centre[l, m]) / spread[l, m]
             reached = sum(
-                max((grid[a, b] - mean[a, b]) / sd[a, b] for a in range(LAYERS) for b in range(a))
+                max(
+                    (grid[a, b] - centre[a, b]) / spread[a, b]
+                    for a in range(LAYERS)
+                    for b in range(a)
+                )
                 >= z
                 for grid in samples
             )
             assert found.p_max[l, m] == pytest.approx((reached + 1) / (len(samples) + 1))
-            assert found.z[l, m] == pytest.approx(z)
+            assert found.z[l, m] == pytest.approx((phi[l, m] - mean[l, m]) / sd[l, m])
+
+
+@given(st.integers(1, 300), st.integers(2, 400), st.sampled_from([0.01, 0.05, 0.1]))
+def test_fewest_discoveries_by_trial(tests: int, count: int, level: float) -> None:
+    """Second route: k p-values at their least among ones that are 1, by scipy's adjustment."""
+    found = fewest_discoveries(tests, count, level)
+    for k in {min(max(1, found - 1), tests), min(found, tests)}:
+        p = np.r_[np.full(k, 1 / (count + 1)), np.ones(tests - k)]
+        assert (benjamini_hochberg(p)[0] <= level + 1e-9) == (k >= found)
+
+
+def test_counts_say_how_few_could_be_found() -> None:
+    samples, phi = draws(3, 60), draws(4)[0] + 1
+    found = significance(phi, null(samples), OFF, symmetric=True)
+    assert (found.fewest, found.discoveries, found.findable) == (2, 6, True)  # 6 / (61 · 0.05)
+    few = significance(phi, null(samples, draws(2, 9)), OFF, symmetric=True)
+    assert (few.fewest, few.discoveries, few.findable) == (12, 0, False)  # 6 / (10 · 0.05)
+    assert significance(phi, Baseline(0.1, 0.01, 0.002), OFF).fewest is None
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

@@ -3,7 +3,7 @@ from pathlib import Path
 from checkpoints import BertLike, write_lora
 
 from lora_lens import compare, load_adapter
-from lora_lens.tables.comparison import summary
+from lora_lens.tables.comparison import legend, summary
 from lora_lens.tables.sentences import comparison_sentence
 
 
@@ -11,10 +11,19 @@ def test_comparison_has_its_tests_below(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "other", BertLike(), seed=9)
     result = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value")
     table = summary(result)
-    for row, series in zip(table.rows, result.values(), strict=True):
-        test = series.significance
-        assert row[1] == f"{series.mean:.3f}"
-        assert row[4] == f"{test.of_mean.p:.3f}"
-        assert row[6] == f"{test.discoveries} of 3"
+    rows = iter(table.rows)
+    for matrix, series in result.items():
+        for null in ("gaussian", "mismatched"):
+            row, test = next(rows), series.tests[null]
+            first = null == "gaussian"
+            label = "ΔW" if matrix == "delta" else matrix
+            assert row[:3] == ([label, f"{series.mean:.3f}"] if first else ["", ""]) + [null]
+            assert row[5] == f"{test.of_mean.p:.3f}"
+            # Three layers have two null values each by mismatching: no count of them could be found.
+            assert row[7] == (f"{test.discoveries} of 3" if first else "–")
+    assert next(rows, None) is None
+    assert "more than there are (mismatched)" in legend(result)[-1]
     sentence = comparison_sentence(result)
     assert "0, 0 and 0 of 3 layers are above that after Benjamini-Hochberg at 0.05" in sentence
+    shuffled = result["A"].tests["mismatched"].of_mean
+    assert f"With the other's layers shuffled it is {shuffled.mean:.3f}, " in sentence

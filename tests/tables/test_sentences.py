@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from checkpoints import BertLike
 
-from lora_lens import conversion_similarity, load_adapter
+from lora_lens import conversion_similarity, load_adapter, shared_subspace
 from lora_lens.results import SimilarityResult
-from lora_lens.tables.sentences import similarity_sentence
+from lora_lens.tables.sentences import shared_sentence, similarity_sentence
 
 
 def test_random_factors_are_said_to_be_no_more_alike_than_w0_makes_them(
@@ -41,6 +41,34 @@ def test_far_from_the_null_is_said_with_its_distance(
         assert "p = 0.020, 3 of 3 pairs after Benjamini-Hochberg at 0.05) is more" in sentence
     else:
         assert f"A (z = {shift:.1f}, excess" in sentence
+
+
+def test_too_few_draws_tell_nothing(bert: BertLike, tmp_path: Path) -> None:
+    """18 draws give p ≥ 1/19: whatever φ is, it cannot be called more alike, so it is not called no more."""
+    adapter = load_adapter(tmp_path / "lora")
+    for draws, told in ((18, False), (19, True)):
+        sentences = (
+            similarity_sentence(conversion_similarity(adapter, "value", draws=draws)),
+            shared_sentence(shared_subspace(adapter, "value", draws=draws)),
+        )
+        for sentence in sentences:
+            assert ("beyond telling from so few draws" in sentence) is not told
+            assert ("W0 alone makes" in sentence) is told
+            assert ("as far as the test tells" in sentence) is told
+
+
+def test_any_nulls_have_a_sentence(bert: BertLike, tmp_path: Path) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    bare, shuffled = (
+        similarity_sentence(conversion_similarity(adapter, "value", nulls=nulls, draws=5))
+        for nulls in ([], ["mismatched"])
+    )
+    assert bare == shuffled
+    assert "where" not in bare
+    only = similarity_sentence(
+        conversion_similarity(adapter, "value", nulls=["propagated"], draws=50)
+    )
+    assert "where random factors through the same W0 give" in only
 
 
 def test_one_theta_is_not_said_of_the_right_side(bert: BertLike, tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ def test_the_highest_pair_is_named_with_its_corrected_p(result: SimilarityResult
     assert "max-statistic" in line
 
 
+def test_counts_that_cannot_be_found_are_said(bert: BertLike, tmp_path: Path) -> None:
+    """Three pairs: 5 draws give p ≥ 1/6, and 3/(3·6) is above 0.05."""
+    adapter = load_adapter(tmp_path / "lora")
+    result = conversion_similarity(adapter, "value", nulls=NULLS, draws=5)
+    assert [row[7] for row in summary(result).rows] == ["–"] * 10
+    line = next(line for line in legend(result) if line.startswith("p is at least"))
+    assert "more than there are (gaussian, propagated, mismatched, initialisation)" in line
+    enough = conversion_similarity(adapter, "value", draws=60)
+    assert [row[7] for row in summary(enough).rows] == ["0 of 3"] * 6
+    assert not any("p is at least" in line for line in legend(enough))
+
+
 def test_what_is_absent_is_said(bert: BertLike, tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path / "lora")
     result = conversion_similarity(adapter, "value", nulls=NULLS, draws=5)

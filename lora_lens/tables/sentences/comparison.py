@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...results import ComparisonResult
+from collections.abc import Sequence
+
+from ...results import ComparisonResult, LayerSeries
 from ...results.significance import LEVEL
 from ..layout import LABELS, signed
 from .wording import listed
@@ -19,10 +21,17 @@ def comparison_sentence(result: ComparisonResult) -> str:
     )
     if series[0].baseline.samples is None:
         return f"{text}."
-    found = listed([str(one.significance.discoveries) for one in series])
-    excess = listed([signed(one.significance.of_mean.excess, 3) for one in series])
-    p = listed([f"{one.significance.of_mean.p:.3f}" for one in series])
-    return (
-        f"{text}: excess {excess}, p = {p}; {found} of {len(result.layers)} layers are above that "
-        f"after Benjamini-Hochberg at {LEVEL}."
-    )
+    text += f": {_tests(series, 'gaussian')}"
+    if all(one.significance.findable for one in series):
+        found = listed([str(one.significance.discoveries) for one in series])
+        text += f"; {found} of {len(result.layers)} layers are above that after Benjamini-Hochberg at {LEVEL}"
+    if all("mismatched" in one.tests for one in series):
+        means = listed([f"{one.tests['mismatched'].of_mean.mean:.3f}" for one in series])
+        text += f". With the other's layers shuffled it is {means} on average: {_tests(series, 'mismatched')}"
+    return f"{text}."
+
+
+def _tests(series: Sequence[LayerSeries], null: str) -> str:
+    means = [one.tests[null].of_mean for one in series]
+    excess = listed([signed(mean.excess, 3) for mean in means])
+    return f"excess {excess}, p = {listed([f'{mean.p:.3f}' for mean in means])}"

@@ -6,7 +6,7 @@ import math
 
 from ...results import NullTest, SharedResult, SharedSubspace
 from ..layout import LABELS
-from .wording import BELOW, ONE
+from .wording import AS_TOLD, BELOW, ONE, TOO_FEW, too_few
 
 _LEVEL = 0.05  # of one test
 
@@ -30,7 +30,7 @@ def _of_matrix(shared: SharedSubspace) -> str:
     first = "all" if everything else _percent(shared.share)
     second = "all" if shared.mean_left_out > ONE else _percent(shared.mean_left_out)
     text = f"One shared layer of width {shared.width} captures {first} of {name}'s conversion subspaces"
-    if not everything:
+    if not everything or shared.least > ONE:
         text += f" (at least {_percent(shared.least)} whatever they are)"
     text += f", and {second} of those of a layer that it was not fitted to"
     if null is None:
@@ -39,11 +39,13 @@ def _of_matrix(shared: SharedSubspace) -> str:
         f"; random factors through the same W0 give {_beside(null.share)} and "
         f"{_beside(null.mean_left_out)}."
     )
-    return text if everything else f"{text} {_verdicts(null.share, null.mean_left_out)}."
+    return (
+        text if everything else f"{text} {_verdicts(null.share, null.mean_left_out, null.draws)}."
+    )
 
 
-def _verdicts(share: NullTest[float], left_out: NullTest[float]) -> str:
-    first, second = _verdict(share), _verdict(left_out)
+def _verdicts(share: NullTest[float], left_out: NullTest[float], draws: int) -> str:
+    first, second = _verdict(share, draws), _verdict(left_out, draws)
     numbers = [
         f"excess {_percent(float(test.excess), signed=True)}, p = {float(test.p):.3f}"
         for test in (share, left_out)
@@ -53,13 +55,15 @@ def _verdicts(share: NullTest[float], left_out: NullTest[float]) -> str:
     return f"The first is {first} ({numbers[0]}), the second {second} ({numbers[1]})"
 
 
-def _verdict(test: NullTest[float]) -> str:
+def _verdict(test: NullTest[float], draws: int) -> str:
     p, z = float(test.p), float(test.z)
     if not math.isfinite(z):
         return "beyond telling from W0 alone, for the null does not vary"
     if p <= _LEVEL:
         return "more than W0 alone makes"
-    return "less than W0 alone makes" if z < BELOW else "no more than W0 alone makes"
+    if z < BELOW:
+        return "less than W0 alone makes"
+    return TOO_FEW if too_few(draws, _LEVEL) else f"no more than W0 alone makes{AS_TOLD}"
 
 
 def _beside(test: NullTest[float]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from ...results import LayerGrid, Significance, SimilarityResult
 from ...results.significance import LEVEL
 from ..layout import LABELS, signed
-from .wording import BELOW, ONE, listed
+from .wording import AS_TOLD, BELOW, ONE, TOO_FEW, listed, too_few
 
 
 def similarity_sentence(result: SimilarityResult) -> str:
@@ -34,24 +34,27 @@ def _why_alike(result: SimilarityResult) -> str:
 
 
 def _null(grid: LayerGrid) -> str:
-    text = f"unrelated subspaces give {grid.baseline_mean('gaussian'):.3f}"
-    propagated = grid.baselines.get("propagated")
-    if propagated is None:
-        return text
-    mean = grid.baseline_mean("propagated")
-    return (
-        f"{text} and random factors through the same W0 give {mean:.3f} ± {propagated.mean_sd:.3f}"
-    )
+    given = []
+    if "gaussian" in grid.baselines:
+        given.append(f"unrelated subspaces give {grid.baseline_mean('gaussian'):.3f}")
+    if (propagated := grid.baselines.get("propagated")) is not None:
+        mean = grid.baseline_mean("propagated")
+        given.append(
+            f"random factors through the same W0 give {mean:.3f} ± {propagated.mean_sd:.3f}"
+        )
+    return " and ".join(given)
 
 
 def _of_grids(null: str, grids: list[LayerGrid]) -> str:
     means = listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
-    text = f"mean φ between layers is {means}, where {null}"
+    text = f"mean φ between layers is {means}" + (f", where {null}" if null else "")
     if "propagated" not in grids[0].baselines:
         return text
     verdicts: dict[str, list[str]] = {}
     for grid in grids:
-        verdict, numbers = _verdict(grid.significance["propagated"])
+        verdict, numbers = _verdict(
+            grid.significance["propagated"], grid.baselines["propagated"].draws
+        )
         verdicts.setdefault(verdict, []).append(f"{LABELS[grid.matrix]} ({numbers})")
     found = "; ".join(
         f"{listed(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
@@ -60,18 +63,20 @@ def _of_grids(null: str, grids: list[LayerGrid]) -> str:
     return f"{text}. Against that, {found}"
 
 
-def _verdict(test: Significance) -> tuple[str, str]:
+def _verdict(test: Significance, draws: int | None) -> tuple[str, str]:
     mean = test.of_mean
     if np.isnan(mean.z):
         return "beyond telling, for the null does not vary", "–"
     numbers = f"excess {signed(mean.excess, 3)}, p = {mean.p:.3f}"
-    if test.discoveries or mean.p <= LEVEL:
+    if test.findable and (test.discoveries or mean.p <= LEVEL):
         numbers += f", {_found(test)} pairs after Benjamini-Hochberg at {LEVEL}"
     if mean.p <= LEVEL:
         return "more alike than W0 alone makes them", numbers
     if mean.z < BELOW:
         return "less alike than W0 alone makes them", f"z = {mean.z:.1f}, {numbers}"
-    return "no more alike than W0 alone makes them", numbers
+    if too_few(draws, LEVEL):
+        return TOO_FEW, numbers
+    return f"no more alike than W0 alone makes them{AS_TOLD}", numbers
 
 
 def _found(test: Significance) -> str:
