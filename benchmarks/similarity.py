@@ -92,7 +92,16 @@ def plain_seconds(folder: Path, rank: int, pairs: list[tuple[int, int]], scale: 
 
 
 def command(folder: Path, rank: int, draws: int) -> None:
-    options = ["--rank", rank, "--draws", draws, "--nulls", "gaussian,propagated", "--device", "cpu"]
+    options = [
+        "--rank",
+        rank,
+        "--draws",
+        draws,
+        "--nulls",
+        "gaussian,propagated",
+        "--device",
+        "cpu",
+    ]
     line = [sys.executable, "-m", "lora_lens", "similarity", folder, *options, "--json"]
     subprocess.run([str(word) for word in line], check=True, capture_output=True)
 
