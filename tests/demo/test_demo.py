@@ -91,7 +91,11 @@ def test_it_really_learned_and_says_how(method: str) -> None:
     card = (demo_adapter(method).parent / "CARD.md").read_text()
     assert f"{record['test_score']:.4f}" in card
     assert f"{record['development_score']:.4f}" in card
-    assert record["command"] in card
+    assert f"{record['settings']['learning_rate']:.3g}" in card
+    run = f"stsb-{method}-{record['settings']['seed']}"
+    assert run in card
+    shipped = README.parent / "docs" / "results" / "minilm" / "runs" / run / "run.json"
+    assert json.loads(shipped.read_text()) == record
 
 
 def test_demo_writes_figures_and_tables_and_says_what_is_seen(demo: tuple[Path, str]) -> None:
