@@ -10,7 +10,7 @@ from torch import Tensor
 def largest_cosines(
     u0: Float[Tensor, "*batch d n"], u: Float[Tensor, "*batch d k"]
 ) -> Float[Tensor, "*batch k"]:
-    """Largest |cosine| of each column of `u` with any column of `u0`, both of unit length: 0 to 1.
+    """Largest absolute cosine of each column of `u` with any column of `u0`, both of unit length: 0 to 1.
 
     Shuttleworth et al. 2024 (arXiv 2410.21228) call column j of the tuned matrix's singular vectors an
     intruder dimension where this is below ε. One d×n by d×k product: every cosine is computed.
