@@ -73,7 +73,9 @@ def _difference(found: Paired | None) -> str:
 
 
 def _p(found: Paired | None) -> str:
-    return "–" if found is None or math.isnan(found.p) else f"{found.p:.2f}"
+    if found is None or math.isnan(found.p):
+        return "–"
+    return "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
 
 
 def _rate(task: TaskScores, method: str) -> str:

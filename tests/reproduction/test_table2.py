@@ -19,7 +19,7 @@ def test_by_hand() -> None:
     assert rows["LoRA"] == ["81.0 ± 1.4", "81.0 ± 1.4"]
     assert rows["CondLoRA"] == ["81.0 ± 2.8", "81.0 ± 2.8"]
     assert rows["CondLoRA − LoRA"][0] == "+0.0 ± 1.0"
-    assert rows["p, paired t-test"][0] == "1.00"
+    assert rows["p, paired t-test"][0] == "1.000"
     assert rows["constant answer"] == ["68.4", "–"]
     assert rows["learning rate, CondLoRA"][0] == "2.5e-03"
     assert rows["LoRA, paper"] == ["86.2", "86.2"]
@@ -32,3 +32,9 @@ def test_what_is_not_done_yet_is_a_dash() -> None:
     assert rows["CondLoRA − LoRA"][1:] == ["–", "–"]
     assert rows["LoRA"][2] == "71.0 ± 1.4"
     assert rows["learning rate, CondLoRA"][1] == "–"
+
+
+def test_a_small_p_is_not_shown_as_none() -> None:
+    lora, condlora = {0: 0.80, 1: 0.81, 2: 0.80}, {0: 0.7001, 1: 0.7099, 2: 0.70}
+    task = TaskScores("mrpc", "accuracy", 0.684, {"lora": lora, "condlora": condlora}, {"lora": 1e-3, "condlora": 1e-3})  # fmt: skip
+    assert cells([task])["p, paired t-test"][0] == "< 0.001"
