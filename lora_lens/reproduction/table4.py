@@ -95,9 +95,10 @@ def speed_table(record: Mapping[str, Any], base: str) -> Table:
         ours = record["condlora_over_lora"]
         rows.append(["CondLoRA / LoRA", "", f"{ours:.3f}", "", "", f"{paper:.3f}"])
     memory = next(iter(record["methods"].values()))["memory"]
+    threads = f"{record['threads']} thread{'' if record['threads'] == 1 else 's'}"
     return Table(
         f"{base}: trainable parameters (without the head) and training examples a second on "
-        f"{record['device']}, {record['threads']} threads, {record['batch_size']} rows of "
+        f"{record['device']}, {threads}, {record['batch_size']} rows of "
         f"{record['tokens']} tokens, {record['steps']} steps of each in turn, medians; MiB {memory}",
         ["method", "parameters", "examples/s", "MiB", "parameters, paper", "examples/s, paper"],
         rows,
