@@ -21,7 +21,8 @@ extensions = [
     "commands",
     "local_mathjax",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+# Tables in docs/results are parts of docs/results.md.
+exclude_patterns = ["_build", "results/**", "**.ipynb_checkpoints"]
 
 html_theme = "furo"
 html_title = f"lora-lens {release}"
