@@ -75,6 +75,7 @@ def curves_plot(task: TaskScores, ax: Axes | None = None) -> Axes:
                 label=METHODS.get(method, method) if number == 0 else "",
             )
     ax.set_title(f"{task.task}, {task.metric}")
+    ax.set_xlim(left=0)
     ax.set_xlabel("epoch")
     sns.despine(ax=ax)
     return ax
