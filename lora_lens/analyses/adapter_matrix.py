@@ -200,6 +200,11 @@ def _notes(
             f"the adapters name {len(bases)} base models of equal width ({', '.join(bases[:3])}"
             f"{', …' if len(bases) > 3 else ''}); φ between adapters of different models means little"
         )
+    if sum(one.method == "condlora" for one in read) > 1:
+        yield (
+            "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
+            "unrelated subspaces are too low a bar between two of them"
+        )
     if ranks.min() < ranks.max():
         yield (
             f"ranks {ranks.min()} to {ranks.max()}, each adapter at its own: φ divides by the smaller of "

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from itertools import combinations
 from pathlib import Path
 
@@ -7,9 +8,17 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_config, write_lora, write_tensors
+from safetensors.torch import load_file, save_file
 from scipy.stats import false_discovery_control
 
-from lora_lens import RankError, adapter_matrix, compare, gaussian_baseline, load_adapter
+from lora_lens import (
+    RankError,
+    adapter_matrix,
+    compare,
+    demo_adapter,
+    gaussian_baseline,
+    load_adapter,
+)
 from lora_lens.analyses.adapter_bases import space_named
 from lora_lens.errors import AdapterError, LensError, ModuleLookupError
 
@@ -280,3 +289,19 @@ def test_progress_ends_at_its_total(folder: Path) -> None:
     adapter_matrix([folder], "value", columns=4, progress=lambda *at: calls.append(at))
     assert [done for done, _ in calls] == list(range(1, len(calls) + 1))
     assert calls[-1][0] == calls[-1][1] == 4 + 3 * (4 * 5 // 2)
+
+
+def test_untrained_condlora_adapters_look_alike_and_it_is_said_why(tmp_path: Path) -> None:
+    """Both send θ through the same W0, so unrelated θ are above the gaussian null."""
+    saved = load_file(demo_adapter("condlora") / "adapter_model.safetensors")
+    for name in ("one", "other"):
+        shutil.copytree(demo_adapter("condlora"), tmp_path / name)
+        generator = torch.Generator().manual_seed(len(name))
+        drawn = {
+            key: torch.randn(value.shape, generator=generator) if "theta" in key else value
+            for key, value in saved.items()
+        }
+        save_file(drawn, tmp_path / name / "adapter_model.safetensors")
+    result = adapter_matrix([tmp_path / "one", tmp_path / "other"], "value")
+    assert result.z[0, 1] > 10
+    assert any("unrelated subspaces are too low a bar" in note for note in result.notes)
