@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -17,19 +17,24 @@ from ..training.space import Space
 from ..training.study import Sampler
 from .typed import check_fields
 
-SHIPPED = ("paper", "minilm", "smoke")
+SHIPPED = ("paper", "mpnet", "minilm", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
 _DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed"}
 
 
 @dataclass(frozen=True)
 class Search:
-    """How learning rates are searched; see `lora_lens.training.search.search`."""
+    """How learning rates are searched; see `lora_lens.training.search.search`.
+
+    Attributes:
+        epochs: Of a trial, where they are fewer than a run's; None for as many.
+    """
 
     trials: int = 5
     learning_rate: tuple[float, float] = (5e-5, 5e-3)
     sampler: Sampler = "tpe"
     prune: bool = True
+    epochs: float | None = None
 
     @property
     def space(self) -> Space:
@@ -85,6 +90,13 @@ class Config:
             seed=seed,
             **(dict(self.training) | dict(self.tasks[task])),
         )
+
+
+def search_settings(config: Config, task: str, method: Method) -> RunSettings:
+    """The settings of a search's trials, all but the learning rate."""
+    found = config.settings(task, method)
+    epochs = config.search.epochs
+    return found if epochs is None else replace(found, epochs=epochs)
 
 
 def read_config(source: str) -> Config:
@@ -146,6 +158,7 @@ def _check_whole(config: Config, source: str) -> None:
         for task in config.tasks:
             for method, seed in product(config.methods, config.seeds):
                 settings = config.settings(task, method, seed=seed)
+                search_settings(config, task, method)
             absent = set(wanted.modules) - set(settings.target_modules)
             if absent:
                 raise SettingsError(

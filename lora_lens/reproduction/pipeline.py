@@ -14,15 +14,16 @@ from ..errors import AdapterError, SettingsError
 from ..loaders.locate import read_json
 from ..staging import staged
 from ..training import trials
-from ..training.evaluate import evaluate
+from ..training.evaluate import answer
 from ..training.record import RECORD_NAME
 from ..training.run import train
 from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
 from . import analysis
-from .config import Config
+from .config import Config, search_settings
 
 EVALUATION_NAME = "evaluation.json"
+ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
 _LAST = {"search": trials.RECORD_NAME, "run": EVALUATION_NAME, "analysis": analysis.RECORD_NAME}
 # A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
 # In bfloat16 a few rows near the boundary change sides, each worth 0.004 on the smallest test set.
@@ -154,7 +155,7 @@ def _search(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     study = search(
-        config.settings(step.task, _method(step)),
+        search_settings(config, step.task, _method(step)),
         step.folder,
         trials=config.search.trials,
         space=config.search.space,
@@ -185,13 +186,20 @@ def _run(
         else:
             trials.take_adapter(trial, step.folder)
     record: Any = read_json(step.folder / RECORD_NAME, AdapterError)
-    found = evaluate(step.folder, step.task, config.data, use_cpu=use_cpu)
+    found, answers = answer(step.folder, step.task, config.data, use_cpu=use_cpu)
     # A search does not look at the test rows, so a trial's adapter has no such score yet.
     recorded = record.get("test_score")
     if recorded is not None and abs(found.score - recorded) > _SAME_SCORE[settings.precision]:
         raise AdapterError(
             f"{step.folder} scores {found.score} as it was saved and {recorded} as it was trained"
         )
+    # The answers first: a run counts as done by its evaluation.
+    _write_json(
+        step.folder,
+        ANSWERS_NAME,
+        {"task": step.task, "part": found.part, "answers": answers},
+        indent=None,
+    )
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
 
 
@@ -242,7 +250,10 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
         return
     if step.kind == "search":
         record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
-        done, asked = record["settings"]["run"], asdict(config.settings(step.task, _method(step)))
+        done, asked = (
+            record["settings"]["run"],
+            asdict(search_settings(config, step.task, _method(step))),
+        )
     else:
         record = read_json(step.folder / RECORD_NAME, SettingsError)
         done, asked = record["settings"], asdict(_resolved(config, step, out))
@@ -255,7 +266,7 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
             )
 
 
-def _write_json(folder: Path, name: str, value: dict[str, Any]) -> None:
+def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:
     with staged(folder) as stage:
-        text = json.dumps(value, indent=2, ensure_ascii=False)
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
         (stage / name).write_text(text + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,18 @@ from .record import RECORD_NAME, device_name
 
 _BATCH = 64
 Part = Literal["test", "development"]
+
+
+class Scored(NamedTuple):
+    """A score, and what it was made from.
+
+    Attributes:
+        evaluation: The score.
+        answers: One a row of the data, in its order: the class that was chosen, or the number.
+    """
+
+    evaluation: Evaluation
+    answers: list[int] | list[float]
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,25 @@ def evaluate(
     max_length: int | None = None,
     use_cpu: bool = False,
 ) -> Evaluation:
-    """Load a saved adapter onto its base model and score it.
+    """Load a saved adapter onto its base model and score it; see `answer`."""
+    return answer(
+        adapter, task, data,
+        own=own, base=base, part=part, max_length=max_length, use_cpu=use_cpu,
+    ).evaluation  # fmt: skip
+
+
+def answer(
+    adapter: Path,
+    task: str,
+    data: str | None = None,
+    *,
+    own: OwnData | None = None,
+    base: str | None = None,
+    part: Part = "test",
+    max_length: int | None = None,
+    use_cpu: bool = False,
+) -> Scored:
+    """Load a saved adapter onto its base model and score it, with the answer to every row.
 
     Args:
         adapter: Folder of an adapter with a classification head: lora-lens's or PEFT's.
@@ -92,7 +122,7 @@ def evaluate(
     length = max_length or _trained_length(adapter)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
-    return Evaluation(
+    evaluation = Evaluation(
         adapter=str(adapter),
         base=named,
         task=task,
@@ -103,6 +133,13 @@ def evaluate(
         rows=len(examples),
         device=device_name(device),
     )
+    return Scored(evaluation, _answers(predicted, known.labels is not None))
+
+
+def _answers(predicted: NDArray[np.float64], classes: bool) -> list[int] | list[float]:
+    if classes:
+        return [int(found) for found in predicted.argmax(-1)]
+    return [float(found) for found in predicted[:, 0]]
 
 
 def _check_head(folder: Path, tensors: TensorStore, classifier: Classifier) -> None:

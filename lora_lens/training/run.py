@@ -37,6 +37,7 @@ from .callbacks import (
 )
 from .data import Splits, Task, majority_score, mean_loss, open_data
 from .encoding import encode
+from .frozen import round_frozen
 from .models import open_classifier, put_adapter
 from .record import (
     TENSORBOARD,
@@ -100,6 +101,8 @@ def train(
     set_seed(settings.seed)
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
     model, tokenizer = put_adapter(settings, classifier), classifier.tokenizer
+    if settings.precision == "bfloat16":
+        round_frozen(model)
     _make_folder(out)
     meter = SpeedMeter()
     trainer = _LensTrainer(
