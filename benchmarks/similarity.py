@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 from lora_lens import conversion_similarity, load_adapter, open_base
-from lora_lens.analyses.null_bases import NULLS, NullName
+from lora_lens.chance.conversion_draws import NULLS, NullName
 
 MODULES = ("query", "value")
 

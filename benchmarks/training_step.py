@@ -33,7 +33,7 @@ from transformers import (
     RobertaConfig,
 )
 
-from lora_lens.loaders.locate import DEMO_BASE, local_folder
+from lora_lens.files.locate import DEMO_BASE, local_folder
 from lora_lens.training.condlora import CondLoraConfig, get_condlora_model
 from lora_lens.training.speed import Speed, training_speed
 

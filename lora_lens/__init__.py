@@ -17,25 +17,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import plots
     from .adapter import Adapter, ModuleFactors
-    from .analyses.adapter_comparison import compare
-    from .analyses.adapter_matrix import adapter_matrix
-    from .analyses.amplification import amplification
-    from .analyses.dynamics import dynamics
-    from .analyses.inventory import inspect
-    from .analyses.layer_bases import RankDeficientWarning
-    from .analyses.layer_similarity import conversion_similarity
-    from .analyses.rank_grids import rank_grids
-    from .analyses.rank_suggestion import suggest_ranks
-    from .analyses.shared_subspace import shared_subspace
-    from .analyses.spectrum import spectrum
-    from .core.baseline import gaussian_baseline, gaussian_samples
+    from .bases.weights import open_base
+    from .chance.gaussian import gaussian_baseline, gaussian_samples
     from .core.conversion import conversion_matrices
     from .core.spectrum import product_svd
-    from .core.subspace import phi, phi_grid, phi_matrix, principal_angles
+    from .core.subspace import (
+        phi,
+        phi_grid,
+        phi_matrix,
+        principal_angles,
+    )
     from .demo import demo_adapter
     from .errors import LensError, RankError
-    from .export import export_lora
-    from .loaders import load_adapter, open_base
+    from .formats import load_adapter
+    from .questions.amplification.analysis import amplification
+    from .questions.comparison.analysis import compare
+    from .questions.dynamics.analysis import dynamics
+    from .questions.grid.analysis import rank_grids
+    from .questions.inventory.analysis import inspect
+    from .questions.matrix.analysis import adapter_matrix
+    from .questions.shared.analysis import shared_subspace
+    from .questions.similarity.analysis import conversion_similarity
+    from .questions.spectrum.analysis import spectrum
+    from .questions.spectrum.suggestion import suggest_ranks
+    from .subspaces.layers import RankDeficientWarning
+    from .writing.export import export_lora
 
 __version__ = "0.1.0"
 
@@ -43,30 +49,30 @@ _HOMES = {
     "Adapter": ".adapter",
     "LensError": ".errors",
     "ModuleFactors": ".adapter",
-    "RankDeficientWarning": ".analyses.layer_bases",
+    "RankDeficientWarning": ".subspaces.layers",
     "RankError": ".errors",
-    "adapter_matrix": ".analyses.adapter_matrix",
-    "amplification": ".analyses.amplification",
-    "compare": ".analyses.adapter_comparison",
+    "adapter_matrix": ".questions.matrix.analysis",
+    "amplification": ".questions.amplification.analysis",
+    "compare": ".questions.comparison.analysis",
     "conversion_matrices": ".core.conversion",
-    "conversion_similarity": ".analyses.layer_similarity",
+    "conversion_similarity": ".questions.similarity.analysis",
     "demo_adapter": ".demo",
-    "dynamics": ".analyses.dynamics",
-    "export_lora": ".export",
-    "gaussian_baseline": ".core.baseline",
-    "gaussian_samples": ".core.baseline",
-    "inspect": ".analyses.inventory",
-    "load_adapter": ".loaders",
-    "open_base": ".loaders",
+    "dynamics": ".questions.dynamics.analysis",
+    "export_lora": ".writing.export",
+    "gaussian_baseline": ".chance.gaussian",
+    "gaussian_samples": ".chance.gaussian",
+    "inspect": ".questions.inventory.analysis",
+    "load_adapter": ".formats",
+    "open_base": ".bases.weights",
     "phi": ".core.subspace",
     "phi_grid": ".core.subspace",
     "phi_matrix": ".core.subspace",
     "principal_angles": ".core.subspace",
     "product_svd": ".core.spectrum",
-    "shared_subspace": ".analyses.shared_subspace",
-    "rank_grids": ".analyses.rank_grids",
-    "spectrum": ".analyses.spectrum",
-    "suggest_ranks": ".analyses.rank_suggestion",
+    "shared_subspace": ".questions.shared.analysis",
+    "rank_grids": ".questions.grid.analysis",
+    "spectrum": ".questions.spectrum.analysis",
+    "suggest_ranks": ".questions.spectrum.suggestion",
 }
 
 __all__ = [

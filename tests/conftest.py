@@ -6,8 +6,16 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from jaxtyping import install_import_hook
 
+# Of chance, the kernels: what tests numbers takes scalars where it says arrays.
 hook = install_import_hook(
-    ["lora_lens.core", "lora_lens.loaders", "lora_lens.analyses", "lora_lens.adapter"],
+    [
+        *(f"lora_lens.{room}" for room in ("core", "files", "bases", "formats", "subspaces")),
+        *(
+            f"lora_lens.chance.{kernel}"
+            for kernel in ("gaussian", "draws", "conversion_draws", "conversion_baselines")
+        ),
+        "lora_lens.adapter",
+    ],
     "beartype.beartype",
 )
 
@@ -22,6 +30,9 @@ mpl.use("Agg")
 
 from checkpoints import BertLike, write_base, write_lora  # noqa: E402
 
+from lora_lens import conversion_similarity, load_adapter  # noqa: E402
+from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
+
 
 @pytest.fixture
 def bert(tmp_path: Path) -> BertLike:
@@ -30,3 +41,9 @@ def bert(tmp_path: Path) -> BertLike:
     write_base(tmp_path / "base", shape)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     return shape
+
+
+@pytest.fixture
+def result(bert: BertLike, tmp_path: Path) -> SimilarityResult:
+    """φ between the layers' conversions of that adapter, with 50 draws."""
+    return conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=50)

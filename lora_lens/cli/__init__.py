@@ -7,25 +7,9 @@ from io import TextIOWrapper
 
 import typer
 
-from . import (
-    amplification,
-    compare,
-    demo,
-    dynamics,
-    evaluate,
-    export,
-    grid,
-    inspect,
-    matrix,
-    report,
-    reproduce,
-    search,
-    shared,
-    similarity,
-    spectrum,
-    train,
-)
-from .failing import LensGroup
+from ..questions import QUESTIONS
+from ..terminal.failing import LensGroup
+from . import demo, evaluate, export, report, reproduce, search, train
 
 app = typer.Typer(
     name="lora-lens",
@@ -39,24 +23,9 @@ app = typer.Typer(
         "and is it more than chance? Start with: lora-lens demo"
     ),
 )
-for command in (
-    similarity,
-    shared,
-    compare,
-    matrix,
-    dynamics,
-    inspect,
-    spectrum,
-    grid,
-    amplification,
-    report,
-    demo,
-    train,
-    search,
-    evaluate,
-    export,
-    reproduce,
-):
+for question in QUESTIONS:
+    app.command(name=question.command)(question.run)
+for command in (report, demo, train, search, evaluate, export, reproduce):
     app.command(name=command.NAME)(command.run)
 
 

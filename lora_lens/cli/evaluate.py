@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ..terminal.option_groups import given
+from ..terminal.options import AdapterFolder, Json
+from ..terminal.printing import print_json
 from .data_options import data_fields
-from .given import given
-from .options import AdapterFolder, Json
-from .printing import print_json
 from .training_extra import training_libraries
 from .training_options import Cpu
 

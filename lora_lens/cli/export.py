@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AdapterFolder, Base, Json
+from ..terminal.options import AdapterFolder, Base, Json
 
 NAME = "export"
 
@@ -25,7 +25,7 @@ def run(
 
     Example: lora-lens export condlora/ --out condlora-as-lora/
     """
-    from ..export import export_lora
+    from ..writing.export import export_lora
 
     written = export_lora(adapter, out, base)
     if as_json:

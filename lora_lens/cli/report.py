@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from .options import AdapterFolder, Base, Convention, Device, Dtype, DtypeName
+from ..terminal.options import (
+    AdapterFolder,
+    Base,
+    Convention,
+    Device,
+    Dtype,
+    DtypeName,
+)
 
 NAME = "report"
 
@@ -72,7 +79,7 @@ def run(
 
     Example: lora-lens report ckpt/ other/ -o report.html
     """
-    from .printing import progress
+    from ..terminal.printing import progress
 
     command = _command(
         adapter,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json
-from .printing import print_json
+from ..terminal.options import Json
+from ..terminal.printing import print_json
 from .training_extra import training_libraries
 from .training_options import Cpu
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Convention
+from ..terminal.options import Convention
 
 
 class MethodName(StrEnum):
@@ -15,6 +15,13 @@ class MethodName(StrEnum):
 
     lora = "lora"
     condlora = "condlora"
+
+
+class HeadName(StrEnum):
+    """Where a regression's answers begin."""
+
+    mean = "mean"
+    zero = "zero"
 
 
 class PrecisionName(StrEnum):
@@ -67,6 +74,10 @@ Checkpointing = Annotated[
         "--gradient-checkpointing", help="Recompute activations: less memory, a third more time."
     ),
 ]
+Head = Annotated[
+    HeadName,
+    typer.Option("--head", help="Where a regression's answers begin: at the mean label, or at 0."),
+]
 TrainRows = Annotated[
     int | None,
     typer.Option(
@@ -98,6 +109,7 @@ def run_fields(
     patience: Patience = 30,
     precision: Precision = PrecisionName.float32,
     gradient_checkpointing: Checkpointing = False,
+    head: Head = HeadName.mean,
     train_rows: TrainRows = None,
     seed: Seed = 0,
 ) -> dict[str, Any]:
@@ -119,6 +131,7 @@ def run_fields(
         "patience": patience,
         "precision": precision.value,
         "gradient_checkpointing": gradient_checkpointing,
+        "head": head.value,
         "train_rows": train_rows,
         "seed": seed,
     }

@@ -9,18 +9,22 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..adapter import Adapter
-from ..analyses.adapter_comparison import compare
-from ..analyses.layer_similarity import conversion_similarity
-from ..analyses.null_bases import NULLS
-from ..analyses.pairing import select_in_both
-from ..analyses.rank_grids import rank_grids
-from ..analyses.selection import select_module
-from ..analyses.shared_subspace import shared_subspace
-from ..analyses.spectrum import spectrum
+from ..bases.weights import BaseWeights, open_base_of
+from ..chance.conversion_draws import NULLS
 from ..core.conversion import Convention
 from ..errors import BaseModelError, LensError, ModuleLookupError
-from ..loaders.base import BaseWeights, open_base_of
-from ..results import ComparisonResult, RankGrids, SharedResult, SimilarityResult, Spectrum
+from ..questions.comparison.analysis import compare
+from ..questions.comparison.result import ComparisonResult
+from ..questions.grid.analysis import rank_grids
+from ..questions.grid.result import RankGrids
+from ..questions.shared.analysis import shared_subspace
+from ..questions.shared.result import SharedResult
+from ..questions.similarity.analysis import conversion_similarity
+from ..questions.similarity.result import SimilarityResult
+from ..questions.spectrum.analysis import spectrum
+from ..questions.spectrum.result import Spectrum
+from ..subspaces.pairing import select_in_both
+from ..subspaces.selection import select_module
 from .request import Request
 
 Progress = Callable[[int, int], None]

@@ -12,8 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..results import ComparisonResult, LayerGrid, RankGrid, RankGrids, SharedSubspace, Spectrum
-from ..tables.layout import LABELS
+from ..questions.comparison.result import ComparisonResult
+from ..questions.grid.result import RankGrid, RankGrids
+from ..questions.shared.result import SharedSubspace
+from ..questions.similarity.result import LayerGrid
+from ..questions.spectrum.result import Spectrum
+from ..show.layout import LABELS
 from .findings import same
 
 Spec = dict[str, Any]

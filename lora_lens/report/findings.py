@@ -9,12 +9,19 @@ from typing import Literal
 
 import numpy as np
 
-from ..analyses.pairing import SAME_W0
-from ..results import NullTest
-from ..results.significance import LEVEL
-from ..results.statistics import benjamini_hochberg
-from ..tables.layout import LABELS, Table, beside, counted, number, signed
-from ..tables.sentences.wording import BELOW, ONE, listed
+from ..chance.against_null import NullTest
+from ..chance.p_values import benjamini_hochberg
+from ..chance.significance import LEVEL
+from ..show.layout import (
+    LABELS,
+    Table,
+    beside,
+    counted,
+    number,
+    signed,
+)
+from ..show.wording import BELOW, ONE, listed
+from ..subspaces.pairing import SAME_W0
 from .analysis import Analysed, ModuleAnalysis
 
 Verdict = Literal["equal", "more", "no more", "less", "untold"]

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from ..adapter import Adapter
-from ..analyses.selection import select_module
 from ..errors import MissingExtraError, ModuleLookupError
-from ..loaders.many import distinguishing_names
-from ..tables.layout import Table
+from ..files.adapter_folders import distinguishing_names
+from ..show.layout import Table
+from ..subspaces.selection import select_module
 from . import provenance
 from .analysis import Analysed
-from .findings import findings, glance_table, groups, hedge
+from .findings import (
+    findings,
+    glance_table,
+    groups,
+    hedge,
+)
 from .sections import Section, section
 from .tables import page_table
 

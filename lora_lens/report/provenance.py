@@ -9,11 +9,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..adapter import Adapter
-from ..analyses.selection import select_device
-from ..loaders.base import BaseWeights
-from ..loaders.checkpoint import open_folder
-from ..loaders.tensors import TensorStore
-from ..tables.layout import Table
+from ..bases.weights import BaseWeights
+from ..files.tensors import TensorStore
+from ..formats.checkpoint import open_folder
+from ..show.layout import Table
+from ..subspaces.selection import select_device
 from .analysis import Analysed
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading

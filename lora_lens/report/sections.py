@@ -7,26 +7,34 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..results import (
-    ComparisonResult,
-    LayerGrid,
-    RankGrids,
-    SharedResult,
-    SimilarityResult,
-    Spectrum,
-)
-from ..tables import comparison, rank_grids, shared, significance, similarity
-from ..tables import spectrum as spectra
-from ..tables.layout import LABELS, significant
-from ..tables.sentences.comparison import comparison_sentence
-from ..tables.sentences.shared import shared_sentence
-from ..tables.sentences.similarity import similarity_sentence
+from ..questions.comparison import tables as comparison
+from ..questions.comparison.result import ComparisonResult
+from ..questions.comparison.words import summary as comparison_sentence
+from ..questions.grid import tables as rank_grids
+from ..questions.grid.result import RankGrids
+from ..questions.grid.words import summary as grids_sentence
+from ..questions.shared import tables as shared
+from ..questions.shared.result import SharedResult
+from ..questions.shared.words import summary as shared_sentence
+from ..questions.similarity import tables as similarity
+from ..questions.similarity.result import LayerGrid, SimilarityResult
+from ..questions.similarity.words import summary as similarity_sentence
+from ..questions.spectrum import tables as spectra
+from ..questions.spectrum.result import Spectrum
+from ..questions.spectrum.words import summary as spectrum_sentence
+from ..show import against_chance as significance
+from ..show.layout import LABELS, significant
 from . import figures
 from .analysis import ModuleAnalysis
 from .figures import Spec
 from .findings import same
-from .sentences import grids_sentence, spectrum_sentence
-from .tables import PageTable, page_table, pairs_table, series_table, without_first_column
+from .tables import (
+    PageTable,
+    page_table,
+    pairs_table,
+    series_table,
+    without_first_column,
+)
 
 _STORED = {"A": "W0⁻¹Aᵀ", "B": "W0⁻¹B", "BA": "W0⁻¹BA"}
 _CONSISTENT = _STORED | {"A": "W0⁻ᵀAᵀ"}

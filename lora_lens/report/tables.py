@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..results import ComparisonResult, LayerGrid
-from ..tables.files import as_latex
-from ..tables.layout import LABELS, Table, number, signed
+from ..questions.comparison.result import ComparisonResult
+from ..questions.similarity.result import LayerGrid
+from ..show.layout import (
+    LABELS,
+    Table,
+    number,
+    signed,
+)
+from ..show.text import as_latex
 
 MOST_PAIRS = 30
 _NUMBER = re.compile(r"[-+−]?[\d.]|[–∞]$")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..adapter import Adapter
 from ..core.conversion import Convention
 from ..errors import OutputError
-from ..loaders import load_adapter
+from ..formats import load_adapter
 from ..staging import staged
 from .analysis import Progress, analyse
 from .page import check_libraries, render

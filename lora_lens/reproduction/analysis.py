@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import questions
 from ..adapter import Adapter
-from ..analyses.adapter_comparison import compare
-from ..analyses.layer_similarity import conversion_similarity
 from ..errors import AdapterError
-from ..loaders import load_adapter
-from ..loaders.locate import read_json
-from ..outputs import write
-from ..results import ComparisonResult, SimilarityResult
+from ..files.locate import read_json
+from ..formats import load_adapter
+from ..questions.comparison.analysis import compare
+from ..questions.comparison.result import ComparisonResult
+from ..questions.similarity.analysis import conversion_similarity
+from ..questions.similarity.result import SimilarityResult
+from ..show.text import as_json
 from ..staging import staged
-from ..tables.files import as_json
 from .config import Analysis
 
 RECORD_NAME = "analysis.json"
@@ -58,9 +59,10 @@ def write_figures(folders: Mapping[str, Path], base: str, wanted: Analysis, out:
     adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
     with staged(out) as folder:
         for module in wanted.modules:
-            write("similarity", similarity(adapters["lora"], module, wanted), folder, "figure1-")
+            found = similarity(adapters["lora"], module, wanted)
+            questions.similarity.QUESTION.write(found, folder, "figure1-")
             if "condlora" in adapters:
-                write("comparison", comparison(adapters, module), folder, "table3-")
+                questions.comparison.QUESTION.write(comparison(adapters, module), folder, "table3-")
 
 
 def read_analysis(folder: Path) -> dict[str, Any]:

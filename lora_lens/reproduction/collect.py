@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AdapterError
-from ..loaders.locate import read_json
-from ..results.scores import TaskScores
+from ..files.locate import read_json
 from ..training.record import RECORD_NAME
 from .config import Config
 from .pipeline import EVALUATION_NAME, plan
+from .scores import TaskScores
 
 
 def task_scores(config: Config, out: Path) -> list[TaskScores]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..tables.layout import LABELS, Table
+from ..show.layout import LABELS, Table
 
 
 def conversion_table(analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str) -> Table:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from transformers import TrainerCallback
 
 from ..errors import AdapterError, SettingsError
-from ..loaders.locate import read_json
+from ..files.locate import read_json
 from ..staging import staged
 from ..training import trials
 from ..training.evaluate import answer

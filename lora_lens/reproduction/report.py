@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..outputs import write_scores
+from ..show.files import write_figures
+from ..show.layout import Table
+from ..show.text import as_csv, as_latex, as_markdown
 from ..staging import staged
-from ..tables.files import as_csv, as_latex, as_markdown
-from ..tables.layout import Table
 from . import analysis, table4
 from .collect import task_scores
 from .config import Config
 from .conversions import conversion_rows, conversion_table
 from .pipeline import plan, run_folder
+from .plots import curves_figure, scores_figure
 from .table2 import score_table
 from .table3 import comparison_rows, comparison_table
 
@@ -56,7 +57,9 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
     if scores:
         with staged(out / "figures") as folder:
-            write_scores(scores, folder)
+            write_figures(
+                {"scores": scores_figure(scores), "curves": curves_figure(scores)}, folder
+            )
     _figures(config, out, analyses)
     return {name: rows for name, (_, rows) in tables.items()}
 

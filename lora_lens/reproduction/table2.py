@@ -6,10 +6,15 @@ import math
 
 import numpy as np
 
-from ..results.scores import Paired, TaskScores, averages, paired
-from ..tables.layout import Table
+from ..show.layout import Table
 from ..training.data import TASKS
 from .paper import NAMES
+from .scores import (
+    Paired,
+    TaskScores,
+    averages,
+    paired,
+)
 
 _LABELS = {
     "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",

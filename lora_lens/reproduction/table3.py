@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tables.layout import LABELS, Table
+from ..show.layout import LABELS, Table
 from .paper import TABLE_3, TABLE_3_GAUSSIAN
 
 _MATRICES = ("A", "B", "delta")

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from ..errors import AdapterError
-from ..loaders.locate import read_json
+from ..files.locate import read_json
+from ..show.layout import Table
+from ..show.text import as_json
 from ..staging import staged
-from ..tables.files import as_json
-from ..tables.layout import Table
 from ..training.models import open_classifier, put_adapter
 from ..training.record import device_name, parameter_counts, versions
 from ..training.speed import training_speed

@@ -14,12 +14,17 @@ from safetensors import SafetensorError
 from transformers import DataCollatorWithPadding
 
 from ..errors import AdapterError
-from ..loaders.checkpoint import open_folder
-from ..loaders.condlora import OURS, RELEASED
-from ..loaders.locate import read_json
-from ..loaders.tensors import TensorStore
+from ..files.locate import read_json
+from ..files.tensors import TensorStore
+from ..formats.checkpoint import open_folder
+from ..formats.condlora import OURS, RELEASED
 from .condlora import load_condlora_model
-from .data import Example, OwnData, majority_score, open_data
+from .data import (
+    Example,
+    OwnData,
+    majority_score,
+    open_data,
+)
 from .encoding import encode
 from .models import Classifier, open_classifier
 from .record import RECORD_NAME, device_name

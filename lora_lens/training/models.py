@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from ..errors import AdapterError, BaseModelError
-from ..loaders.locate import is_hub_id, local_folder
+from ..files.locate import is_hub_id, local_folder
 from .condlora import CondLoraConfig, get_condlora_model
 from .settings import RunSettings
 

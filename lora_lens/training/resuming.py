@@ -12,7 +12,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ..errors import OutputError, SettingsError
-from ..loaders.locate import read_json
+from ..files.locate import read_json
 from ..staging import staged
 from .settings import RunSettings
 

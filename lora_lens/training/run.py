@@ -35,9 +35,16 @@ from .callbacks import (
     StopIfDiverged,
     out_of_patience,
 )
-from .data import Splits, Task, majority_score, mean_loss, open_data
+from .data import (
+    Splits,
+    Task,
+    majority_score,
+    mean_loss,
+    open_data,
+)
 from .encoding import encode
 from .frozen import round_frozen
+from .head import centre_head
 from .models import open_classifier, put_adapter
 from .record import (
     TENSORBOARD,
@@ -101,6 +108,8 @@ def train(
     set_seed(settings.seed)
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
     model, tokenizer = put_adapter(settings, classifier), classifier.tokenizer
+    if task.labels is None and settings.head == "mean":
+        centre_head(model, splits.train)
     if settings.precision == "bfloat16":
         round_frozen(model)
     _make_folder(out)

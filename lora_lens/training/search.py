@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
 from ..errors import DivergedError, LensError, SettingsError
-from ..loaders.locate import read_json
+from ..files.locate import read_json
 from . import ownership
 from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME

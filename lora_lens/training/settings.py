@@ -8,10 +8,16 @@ from typing import Literal
 
 from ..errors import SettingsError
 from .condlora import Convention
-from .data import TASKS, OwnData, Task, paper_learning_rate
+from .data import (
+    TASKS,
+    OwnData,
+    Task,
+    paper_learning_rate,
+)
 
 Method = Literal["lora", "condlora"]
 Precision = Literal["float32", "bfloat16"]
+HeadStart = Literal["mean", "zero"]
 
 # Lowest and highest of every number; None is a number that may be left open.
 _BOUNDS: dict[str, tuple[float, float]] = {
@@ -54,6 +60,8 @@ class RunSettings:
         group_by_length: Make batches of rows of like length, which saves padding on short texts; the
             paper does not.
         precision: Of the forward pass; ``bfloat16`` is autocast, with θ, A and B in float32.
+        head: Where a regression's answers begin: at the mean training label; or at ``zero``, as in
+            transformers and the released code (see `centre_head`).
         train_rows: Train on so many of the rows only, for a quick try; None for all.
         gradient_checkpointing: Recompute activations in the backward pass instead of keeping them.
         seed: Of initialisation, order and dropout; the split of the rows never varies.
@@ -79,6 +87,7 @@ class RunSettings:
     group_by_length: bool = False
     precision: Precision = "float32"
     gradient_checkpointing: bool = False
+    head: HeadStart = "mean"
     train_rows: int | None = None
     seed: int = 0
 

@@ -14,7 +14,7 @@ import optuna
 from optuna.trial import TrialState
 
 from ..errors import SettingsError
-from ..loaders.locate import read_json
+from ..files.locate import read_json
 from ..staging import staged
 from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME as RUN_RECORD

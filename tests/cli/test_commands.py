@@ -11,7 +11,12 @@ import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
 from typer.testing import CliRunner, Result
 
-from lora_lens import compare, conversion_similarity, gaussian_baseline, load_adapter
+from lora_lens import (
+    compare,
+    conversion_similarity,
+    gaussian_baseline,
+    load_adapter,
+)
 from lora_lens.cli import app
 
 
@@ -256,7 +261,7 @@ def test_what_nobody_foresaw_is_one_line_too(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug\nof two lines")
 
-    monkeypatch.setattr("lora_lens.loaders.load_adapter", broken)
+    monkeypatch.setattr("lora_lens.formats.load_adapter", broken)
     fails(
         run("similarity", tmp_path / "lora"), "unexpected ZeroDivisionError", "LORA_LENS_TRACEBACK"
     )

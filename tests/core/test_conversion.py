@@ -4,7 +4,12 @@ import torch
 from slow_routes import conditioned, slow_conversions
 
 from lora_lens import conversion_matrices
-from lora_lens.core.conversion import condition_number, convert, factor, singular_cutoff
+from lora_lens.core.conversion import (
+    condition_number,
+    convert,
+    factor,
+    singular_cutoff,
+)
 from lora_lens.core.lanczos import largest_singular_value
 from lora_lens.errors import SingularError
 

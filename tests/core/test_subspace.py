@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from slow_routes import slow_phi
 
 import lora_lens.core.subspace
-from lora_lens import LensError, RankError, phi, phi_grid, phi_matrix, principal_angles
+from lora_lens import (
+    LensError,
+    RankError,
+    phi,
+    phi_grid,
+    phi_matrix,
+    principal_angles,
+)
 from lora_lens.core.subspace import numerical_rank
 
 EXACT = 1e-12  # float64 in, float64 out

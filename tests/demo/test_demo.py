@@ -10,10 +10,15 @@ import pytest
 from slow_routes import slow_conversions, slow_grid
 from typer.testing import CliRunner
 
-from lora_lens import conversion_similarity, demo_adapter, load_adapter, open_base
+from lora_lens import (
+    conversion_similarity,
+    demo_adapter,
+    load_adapter,
+    open_base,
+)
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
-from lora_lens.loaders import locate
+from lora_lens.files import locate
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -15,8 +15,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from lora_lens import conversion_similarity, load_adapter, rank_grids
+from lora_lens.questions.similarity.result import SimilarityResult
 from lora_lens.report import write_report
-from lora_lens.results import SimilarityResult
 
 from .conftest import DRAWS
 
@@ -230,8 +230,8 @@ def test_tables_sort_by_a_click_on_a_head(page: Any) -> None:
 
 
 def test_a_table_copies_as_latex(page: Any, similarity: SimilarityResult) -> None:
-    from lora_lens.tables.files import as_latex
-    from lora_lens.tables.similarity import summary as similarity_summary
+    from lora_lens.questions.similarity.tables import summary as similarity_summary
+    from lora_lens.show.text import as_latex
 
     page.execute_script(
         "Object.defineProperty(navigator, 'clipboard', {configurable: true, value: {"

@@ -21,19 +21,33 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 import lora_lens as ll
+from lora_lens.chance.against_null import NullTest
 from lora_lens.cli import app
-from lora_lens.errors import BaseModelError, LensError, MissingExtraError, OutputError, RankError
+from lora_lens.errors import (
+    BaseModelError,
+    LensError,
+    MissingExtraError,
+    OutputError,
+    RankError,
+)
+from lora_lens.questions.grid.words import summary as grids_sentence
+from lora_lens.questions.similarity.words import summary as similarity_sentence
+from lora_lens.questions.spectrum.words import summary as spectrum_sentence
 from lora_lens.report import figures, write_report
 from lora_lens.report.analysis import analyse
-from lora_lens.report.findings import Finding, findings, glance_table, groups, hedge, verdict
+from lora_lens.report.findings import (
+    Finding,
+    findings,
+    glance_table,
+    groups,
+    hedge,
+    verdict,
+)
 from lora_lens.report.page import embedded
 from lora_lens.report.request import Request
 from lora_lens.report.sections import section
-from lora_lens.report.sentences import grids_sentence, spectrum_sentence
 from lora_lens.report.tables import page_table, pairs_table, series_table
-from lora_lens.results import NullTest
-from lora_lens.tables.layout import Table
-from lora_lens.tables.sentences.similarity import similarity_sentence
+from lora_lens.show.layout import Table
 
 DAY = date(2024, 2, 29)
 

@@ -1,5 +1,5 @@
+from lora_lens.reproduction.scores import TaskScores
 from lora_lens.reproduction.table2 import score_table
-from lora_lens.results import TaskScores
 
 MRPC = TaskScores(
     "mrpc", "accuracy", 0.684,

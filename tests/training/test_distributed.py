@@ -11,7 +11,7 @@ from glue_folder import write_rte
 from safetensors.torch import load_file
 
 from lora_lens.errors import SettingsError
-from lora_lens.loaders.locate import DEMO_BASE, local_folder
+from lora_lens.files.locate import DEMO_BASE, local_folder
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 

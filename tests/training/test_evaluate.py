@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
-from lora_lens.loaders.locate import DEMO_BASE
+from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training.evaluate import evaluate
 from lora_lens.training.models import open_classifier
 from lora_lens.training.run import train

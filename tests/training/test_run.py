@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError, DivergedError, OutputError
-from lora_lens.loaders.locate import DEMO_BASE, local_folder
+from lora_lens.files.locate import DEMO_BASE, local_folder
 from lora_lens.training.data.glue import load_task
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from lora_lens.cli import app
 from lora_lens.errors import DataError, OutputError, SettingsError
-from lora_lens.loaders.locate import DEMO_BASE
+from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training import search as module
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings

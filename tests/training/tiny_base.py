@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from lora_lens.loaders.locate import DEMO_BASE, local_folder
+from lora_lens.files.locate import DEMO_BASE, local_folder
 
 
 def write_tiny_base(folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraConfig
 
 from ...errors import AdapterError
-from ...loaders.condlora import OURS
+from ...formats.condlora import OURS
 from .refusal import PeftAlone
 
 Convention = Literal["stored", "consistent"]

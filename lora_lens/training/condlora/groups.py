@@ -6,7 +6,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 
 from ...errors import AdapterError
-from ...loaders.names import short_names, split_layer
+from ...files.names import short_names, split_layer
 
 
 def target_groups(model: PeftModel, adapter_name: str) -> dict[str, dict[str, LoraLayer]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from peft import PeftModel
 from torch import nn
 
-from ...loaders.locate import user_path
+from ...files.locate import user_path
 from .model import get_condlora_model
 from .reading import read_saved
 from .saving import load_saved

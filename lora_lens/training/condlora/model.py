@@ -13,8 +13,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from ...errors import AdapterError
-from ...loaders.checkpoint import open_folder
-from ...loaders.locate import user_path
+from ...files.locate import user_path
+from ...formats.checkpoint import open_folder
 from .config import CondLoraConfig
 from .reading import read_saved
 from .saving import load_saved, save_condlora

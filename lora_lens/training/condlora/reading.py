@@ -10,10 +10,15 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import AdapterError
-from ...loaders.checkpoint import open_folder
-from ...loaders.condlora import OURS, RELEASED, check_no_use_x, read_thetas
-from ...loaders.names import PEFT_PREFIX
-from ...loaders.tensors import TensorStore
+from ...files.names import PEFT_PREFIX
+from ...files.tensors import TensorStore
+from ...formats.checkpoint import open_folder
+from ...formats.condlora import (
+    OURS,
+    RELEASED,
+    check_no_use_x,
+    read_thetas,
+)
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.

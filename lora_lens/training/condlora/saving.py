@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import AdapterError
-from ...loaders.condlora import OURS
-from ...loaders.locate import user_path
+from ...files.locate import user_path
+from ...formats.condlora import OURS
 from ...staging import staged
 from .config import CondLoraConfig
 from .factor import ConditionalFactor

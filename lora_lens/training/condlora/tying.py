@@ -13,7 +13,12 @@ from transformers.pytorch_utils import Conv1D
 
 from ...errors import AdapterError
 from .config import CondLoraConfig
-from .factor import ConditionalFactor, a_consistent, a_stored, b_cond
+from .factor import (
+    ConditionalFactor,
+    a_consistent,
+    a_stored,
+    b_cond,
+)
 from .groups import target_groups
 from .layer import CondLoraLinear
 

@@ -5,13 +5,18 @@ written ``ID#split``.
 """
 
 from ...errors import DataError
-from ...loaders.locate import user_path
+from ...files.locate import user_path
 from .glue import load_task
 from .majority import majority_score
 from .metrics import mean_loss
 from .own import OwnData, load_own
 from .rows import Example, Splits
-from .tasks import TASKS, GlueTask, Task, paper_learning_rate
+from .tasks import (
+    TASKS,
+    GlueTask,
+    Task,
+    paper_learning_rate,
+)
 
 __all__ = [
     "TASKS",

@@ -9,7 +9,13 @@ from typing import Any
 from ...errors import DataError
 from .hub import HubRows, hub_rows, load_hub
 from .lines import sha256
-from .rows import Example, Splits, class_index, finite_score, hold_out
+from .rows import (
+    Example,
+    Splits,
+    class_index,
+    finite_score,
+    hold_out,
+)
 from .sheet import open_sheet
 from .tasks import TASKS, GlueTask
 

@@ -10,7 +10,13 @@ from typing import Literal
 from ...errors import DataError
 from .metrics import METRICS, Metric
 from .records import Record, Source, open_source
-from .rows import Example, Splits, class_index, finite_score, hold_out
+from .rows import (
+    Example,
+    Splits,
+    class_index,
+    finite_score,
+    hold_out,
+)
 from .tasks import Task
 
 _FEWEST_TO_SPLIT = 10

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import DataError
-from ...loaders.locate import is_hub_id, user_path
+from ...files.locate import is_hub_id, user_path
 from .hub import hub_rows, load_hub
 from .json_lines import json_rows
 from .lines import sha256

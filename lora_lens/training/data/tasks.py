@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import DataError
-from .metrics import Metric, accuracy, matthews, pearson
+from .metrics import (
+    Metric,
+    accuracy,
+    matthews,
+    pearson,
+)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,12 @@ import pytest
 from glue_folder import write_rte
 
 from lora_lens.errors import DataError
-from lora_lens.training.data import TASKS, majority_score, open_data, paper_learning_rate
+from lora_lens.training.data import (
+    TASKS,
+    majority_score,
+    open_data,
+    paper_learning_rate,
+)
 from lora_lens.training.data.glue import load_task
 from lora_lens.training.data.rows import Example
 

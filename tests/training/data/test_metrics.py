@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from lora_lens.errors import DivergedError, LensError
 from lora_lens.training.data.majority import majority_score
-from lora_lens.training.data.metrics import METRICS, accuracy, f1, matthews, mean_loss, pearson
+from lora_lens.training.data.metrics import (
+    METRICS,
+    accuracy,
+    f1,
+    matthews,
+    mean_loss,
+    pearson,
+)
 from lora_lens.training.data.rows import Example, Splits
 from lora_lens.training.data.tasks import Task
 

@@ -1,1 +1,0 @@
-"""Adapter (+ BaseWeights) → results; one question a file."""

@@ -1,0 +1,166 @@
+"""W0 of any module and layer, found lazily in the base model's checkpoint files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..adapter import Adapter, ModuleFactors
+from ..errors import BaseModelError, FileFormatError
+from ..files.locate import (
+    DEMO_BASE,
+    HubFiles,
+    is_hub_id,
+    local_folder,
+    read_json,
+)
+from ..files.names import match_in_base
+from ..files.tensors import (
+    FindFile,
+    LocalFiles,
+    TensorStore,
+    open_tensors,
+)
+
+# Models whose projections are Conv1D, which stores W0 as (in, out).
+CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
+_STEMS = ("model", "pytorch_model")
+_STORED_FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class BaseWeights:
+    """A base model's weights, opened but not loaded.
+
+    Attributes:
+        source: Folder or hub id.
+        tensors: Its tensors by name.
+        transposed: Whether W0 is stored (in, out), as in GPT-2's Conv1D.
+        model_type: As the model's configuration names it.
+    """
+
+    source: str
+    tensors: TensorStore
+    transposed: bool
+    model_type: str | None = None
+
+    def weight(self, path: str) -> Float[Tensor, "out in"]:
+        """W0 of the module at `path`, as (out, in), in its stored dtype.
+
+        Raises:
+            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; or
+                it is quantised, or holds NaN or infinite values.
+        """
+        found = match_in_base(path, self.tensors.files)
+        if len(found) != 1:
+            raise BaseModelError(self._not_one(path, found))
+        w0 = self.tensors.get(found[0])
+        if w0.dtype not in _STORED_FLOATS or w0.ndim != 2:
+            raise BaseModelError(
+                f"{found[0]} of {self.source} is a {w0.ndim}-dimensional {str(w0.dtype)[6:]} tensor; "
+                f"expected a matrix of floats. Pass --base with the unquantised model"
+            )
+        if not _is_finite(w0):
+            raise BaseModelError(f"{found[0]} of {self.source} holds NaN or infinite values")
+        return w0.T if self.transposed else w0
+
+    def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
+        """W0 of a module's layer at a position, checked against its factors, in its stored dtype.
+
+        Raises:
+            BaseModelError: As `weight`; or W0's shape is not B's rows by A's columns.
+        """
+        path = factors.names[position]
+        w0 = self.weight(path)
+        if factors.part is not None:
+            index, of = factors.part
+            rows = w0.shape[0] // of
+            w0 = w0[index * rows : (index + 1) * rows]
+        expected = (factors.out_features, factors.in_features)
+        if tuple(w0.shape) != expected:
+            raise BaseModelError(
+                f"W0 of {path} in {self.source} is {w0.shape[0]}x{w0.shape[1]}, but the adapter was "
+                f"trained on {expected[0]}x{expected[1]}: this is not its base model"
+            )
+        return w0
+
+    def _not_one(self, path: str, found: list[str]) -> str:
+        if found:
+            return f"{path} could be any of {', '.join(found)} in {self.source}"
+        tail = path.rsplit(".", 1)[-1]
+        near = sorted(name for name in self.tensors.files if f".{tail}." in name)
+        have = f"; it has {near[0]}" if near else ""
+        return f"no weight of {path} in {self.source}{have}. Is it the adapter's base model?"
+
+
+def _is_finite(w0: Tensor) -> bool:
+    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
+    return bool(w0.sum().isfinite()) or bool(torch.isfinite(w0).all())
+
+
+def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False) -> BaseWeights:
+    """Open the base model in a local folder, the extra ``demo``, or the hub's cache.
+
+    Args:
+        base: Folder, or hub id.
+        download: Whether files that are not in the hub's cache may be fetched.
+        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out); GPT-2 and the like are
+            known by their own configuration too.
+
+    Raises:
+        BaseModelError: It is not found.
+        FileFormatError: Its files are truncated, corrupt or unsafe.
+    """
+    find = _finder(base, download)
+    tensors = open_tensors(base, find, _STEMS)
+    if tensors is None:
+        raise BaseModelError(_not_found(base, download))
+    config = find("config.json")
+    named = read_json(config, FileFormatError).get("model_type") if config else None
+    model_type = named if isinstance(named, str) else None
+    # PEFT saves fan_in_fan_out only for layers that are Conv1D, also inside a composite model.
+    transposed = fan_in_fan_out or model_type in CONV1D_MODELS
+    return BaseWeights(base, tensors, transposed, model_type)
+
+
+def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:
+    """Open the base of an adapter: the one given here, or else the one it was loaded with.
+
+    A base that only the adapter's own configuration names is never downloaded.
+
+    Raises:
+        BaseModelError: None is named, or it is not found.
+    """
+    named = base or adapter.base_model
+    if not named:
+        raise BaseModelError(
+            f"{adapter.source} does not name its base model; pass --base with a folder or a hub id"
+        )
+    download = base is not None or adapter.base_given
+    return open_base(named, download=download, fan_in_fan_out=adapter.fan_in_fan_out)
+
+
+def _finder(base: str, download: bool) -> FindFile:
+    folder = local_folder(base)
+    if folder is not None:
+        return LocalFiles(folder)
+    if not is_hub_id(base):
+        raise BaseModelError(
+            f"base model {base!r} is no folder; pass --base with a folder or hub id"
+        )
+    return HubFiles(base, download)
+
+
+def _not_found(base: str, download: bool) -> str:
+    if local_folder(base) is not None:
+        return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards"
+    if download:
+        return f"{base} has no model.safetensors or pytorch_model.bin on the hub"
+    extra = ', pip install "lora-lens[demo]",' if base == DEMO_BASE else ""
+    return (
+        f"base model {base!r} is neither a folder nor in the hub's cache; "
+        f"pass --base {base} to download it{extra or ','} or --base with a folder"
+    )

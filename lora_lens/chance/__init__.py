@@ -1,0 +1,1 @@
+"""What chance gives: nulls and how they are drawn, tests against them, corrections."""

@@ -1,0 +1,65 @@
+"""A number against what a null gives: z, Monte-Carlo p and excess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from ..labelled import Array, Row, plain
+from .p_values import excess, monte_carlo_p, standardised
+
+Number = TypeVar("Number", float, Array)
+
+
+@dataclass(frozen=True)
+class NullTest(Generic[Number]):
+    """A number (or a series of them) against a null; NaN where there is nothing to say it from.
+
+    Attributes:
+        mean: Expected under the null.
+        sd: Standard deviation under the null.
+        z: (value − mean)/sd; NaN where the null does not vary.
+        p: Upper-tail Monte-Carlo p-value (b+1)/(n+1), b of n null values being at least the value
+            (Phipson and Smyth 2010): never 0, and not corrected for the number of tests.
+        excess: (value − mean)/(1 − mean): 0 at the null's mean, 1 at the value 1.
+    """
+
+    mean: Number
+    sd: Number
+    z: Number
+    p: Number
+    excess: Number
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {name: plain(value) for name, value in vars(self).items()}
+
+
+def null_test(
+    value: Array,
+    drawn: Array | None,
+    *,
+    mean: float | None = None,
+    sd: float | None = None,
+) -> NullTest[Any]:
+    """Test the value against a null.
+
+    Args:
+        value: A number (of no axis), or a series.
+        drawn: (draw, …) the same under the null; None where nothing is drawn.
+        mean, sd: Of the null in closed form; where not given, those of the draws.
+    """
+    centre = spread = p = np.full(value.shape, np.nan)
+    if drawn is not None:
+        centre, spread = drawn.mean(0), drawn.std(0, ddof=1)
+        p = np.where(np.isfinite(value), monte_carlo_p(value, drawn), np.nan)
+    centre = centre if mean is None else np.full(value.shape, mean)
+    spread = spread if sd is None else np.full(value.shape, sd)
+    z = standardised(value, centre, spread)
+    return NullTest(*map(_number, (centre, spread, z, p, excess(value, centre))))
+
+
+def _number(values: Array) -> float | Array:
+    return values if np.ndim(values) else float(values)

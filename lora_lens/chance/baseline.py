@@ -1,0 +1,57 @@
+"""What φ is under a null."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..labelled import Array, Row, plain
+
+Samples = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """φ under a null: one mean and deviation for all cells, or a grid of them.
+
+    Attributes:
+        mean: Expected φ.
+        sd: Standard deviation of φ from draw to draw.
+        mean_sd: Standard deviation, from draw to draw, of the mean of φ over all cells.
+        draws: How many draws there are; None where there is a closed form alone.
+        samples: (draw, …) φ of every draw, for p-values, or what draws them when they are asked for.
+        cells: (n, …) null values of each cell by itself, where they are others than its `samples`.
+    """
+
+    mean: float | Array
+    sd: float | Array
+    mean_sd: float
+    draws: int | None = None
+    samples: Samples | Callable[[], Samples] | None = field(default=None, repr=False, compare=False)
+    cells: Samples | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def drawn(self) -> Samples | None:
+        """The samples, once they are drawn."""
+        return self.samples() if callable(self.samples) else self.samples
+
+    def grid(self, layers: int) -> Array:
+        """The mean as a layer×layer grid."""
+        return np.broadcast_to(np.asarray(self.mean, dtype=np.float64), (layers, layers))
+
+    def sd_grid(self, layers: int) -> Array:
+        """The deviation as a layer×layer grid."""
+        return np.broadcast_to(np.asarray(self.sd, dtype=np.float64), (layers, layers))
+
+    def to_dict(self) -> Row:
+        """For JSON: mean, sd, mean_sd and, for a sampled one, draws and a cell's own null values."""
+        row = {name: plain(getattr(self, name)) for name in ("mean", "sd", "mean_sd")}
+        if self.draws is not None:
+            row["draws"] = self.draws
+        if self.cells is not None:
+            row["values_a_cell"] = len(self.cells)
+        return row

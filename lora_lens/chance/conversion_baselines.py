@@ -1,0 +1,121 @@
+"""Bases under the nulls → what φ is under each, with its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..subspaces.conversions import Matrix, Plan
+from .baseline import Baseline, Samples
+from .conversion_draws import (
+    FEWEST_LAYERS,
+    NullBases,
+    NullName,
+    null_generator,
+)
+from .draws import (
+    mismatched_cells,
+    mismatched_grids,
+    null_grids,
+    shuffles,
+)
+from .gaussian import gaussian_baseline, gaussian_grids, mean_off_diagonal_sd
+
+
+@dataclass
+class Baselines:
+    """The baselines of each matrix; matrices that share a null share its draws."""
+
+    plan: Plan
+    nulls: NullBases
+    asked: Sequence[NullName]
+    _made: dict[tuple[NullName, int], Baseline] = field(default_factory=dict)
+
+    def of(self, matrix: Matrix, d: int) -> tuple[dict[str, Baseline], dict[str, str]]:
+        """By null, for a matrix whose singular vectors live in R^d; and why others are not there."""
+        found: dict[str, Baseline] = {}
+        absent: dict[str, str] = {}
+        for null in self.asked:
+            if null == "gaussian":
+                found[null] = self._shared(null, d, None)
+            elif (bases := self.nulls.bases.get((null, matrix))) is not None:
+                found[null] = self._shared(null, id(bases), bases)
+            else:
+                absent[null] = self._reason(null, matrix)
+        return found, absent
+
+    def _shared(self, null: NullName, key: int, bases: Tensor | None) -> Baseline:
+        if (null, key) not in self._made:
+            if bases is None:
+                made = self._gaussian(key)
+            elif null == "mismatched":
+                made = self._mismatched(bases)
+            else:
+                i, j = self.plan.i, self.plan.j
+                made = _sampled(null_grids(bases[..., :i], bases[..., :j]))
+            self._made[null, key] = made
+        return self._made[null, key]
+
+    def _gaussian(self, d: int) -> Baseline:
+        i, j, layers, draws = (
+            self.plan.i,
+            self.plan.j,
+            len(self.plan.factors.layers),
+            self.plan.draws,
+        )
+        mean, sd = gaussian_baseline(d, i, j)
+        mean_sd = mean_off_diagonal_sd(d, layers, i, j)
+        if not draws:
+            return Baseline(mean, sd, mean_sd)
+        sampler = partial(_gaussian_samples, d, layers, i, j, draws, self.nulls.seed)
+        return Baseline(mean, sd, mean_sd, draws, sampler)
+
+    def _mismatched(self, bases: Float[Tensor, "donor layer d width"]) -> Baseline:
+        i, j, layers = self.plan.i, self.plan.j, bases.shape[1]
+        by_layer = bases.transpose(0, 1)
+        generator = null_generator(self.nulls.seed, "mismatched")
+        orders = shuffles(layers, draws=self.plan.draws, generator=generator)
+        grids = mismatched_grids(by_layer, i, j, orders)
+        baseline = _sampled(grids)
+        if layers * layers - layers - 1 > self.plan.draws:
+            return baseline
+        exact = _sampled(mismatched_cells(by_layer, i, j))
+        return Baseline(
+            exact.mean, exact.sd, baseline.mean_sd, len(orders), baseline.samples, exact.drawn
+        )
+
+    def _reason(self, null: NullName, matrix: Matrix) -> str:
+        if null == "initialisation" and matrix != "A":
+            return "PEFT starts B at zero, which has no subspace"
+        if self.plan.draws == 0:
+            return "there are no draws"
+        if null == "mismatched" and len(self.plan.factors.layers) < FEWEST_LAYERS:
+            return f"it takes at least {FEWEST_LAYERS} layers to mismatch"
+        return "a W0 is rank-deficient, and may leave nothing of another layer's factor"
+
+
+def _gaussian_samples(d: int, layers: int, i: int, j: int, draws: int, seed: int) -> Samples:
+    generator = null_generator(seed, "gaussian")
+    return gaussian_grids(d, layers, i, j, draws=draws, generator=generator).float().numpy()
+
+
+def _sampled(grids: Float[Tensor, "draw layer layer"]) -> Baseline:
+    wide = grids.double()
+    return Baseline(
+        mean=wide.mean(0).cpu().numpy(),
+        sd=wide.std(0).cpu().numpy(),
+        mean_sd=float(_means_off_diagonal(wide).std()),
+        draws=len(grids),
+        samples=grids.float().cpu().numpy(),
+    )
+
+
+def _means_off_diagonal(grids: Tensor) -> Tensor:
+    layers = grids.shape[-1]
+    off = ~torch.eye(layers, dtype=torch.bool, device=grids.device)
+    return grids[:, off].mean(-1)

@@ -1,0 +1,218 @@
+"""Bases of conversion matrices with another factor in the place of the trained one, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..core.conversion import (
+    Factored,
+    LayerSolver,
+    gaussian_solver,
+    rounded_solver,
+)
+from ..errors import LensError
+from ..subspaces.conversions import (
+    Matrix,
+    Plan,
+    basis,
+    product_basis,
+)
+from .draws import gaussian_factors, initial_factors
+
+NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
+NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+_ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
+_ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
+FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
+
+
+def check_nulls(nulls: Sequence[str]) -> None:
+    """Raise LensError unless each is the name of a null."""
+    if unknown := [null for null in nulls if null not in NULLS]:
+        raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
+
+
+def check_draws(draws: int) -> None:
+    """Raise LensError unless there are none, or enough for a deviation."""
+    if draws < 0 or draws == 1:
+        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
+
+
+def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:
+    """A generator for each null, and for each part of its draws: a layer's.
+
+    So asking for one null changes no number of another's, and the order of drawing changes nothing.
+    """
+    words = np.random.SeedSequence([seed, NULLS.index(null), *part]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
+
+
+@dataclass
+class NullBases:
+    """Bases of all layers under each null, filled layer by layer.
+
+    Kept in float32, which is far below the nulls' sampling error: 80 layers of width 8192 with 200
+    draws of rank 8 are 4.2 GB. Matrices of one null share one tensor where their bases are the same.
+
+    Attributes:
+        bases: Null and matrix to (draw, layer, d, width); for ``mismatched`` a draw is a donor layer.
+    """
+
+    plan: Plan
+    nulls: Sequence[NullName]
+    seed: int
+    bases: dict[tuple[NullName, Matrix], Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Settle which nulls are drawn."""
+        self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
+
+    def add(self, factored: Factored, start: int, device: torch.device) -> None:
+        """The layers of one chunk, the first of which is at `start`."""
+        if bool(
+            (
+                factored.rank < min(self.plan.factors.out_features, self.plan.factors.in_features)
+            ).any()
+        ):
+            # W0⁺ may leave nothing of a factor that was not trained on it.
+            self.nulls = [null for null in self.nulls if null != "mismatched"]
+            self.bases = {key: kept for key, kept in self.bases.items() if key[0] != "mismatched"}
+        if not self.nulls:
+            return
+        for position in range(len(factored.rank)):
+            for null in self.nulls:
+                make = gaussian_solver if null == "propagated" else rounded_solver
+                self._fill(null, start + position, make(factored, position), device)
+
+    def _fill(self, null: NullName, layer: int, solver: LayerSolver, device: torch.device) -> None:
+        # All draws at once: chunks, which depend on the machine, must not change the numbers.
+        drawn = _DRAWN[null](self.plan, layer, null_generator(self.seed, null, layer), device)
+        for some in self._draws(null):
+            self._keep(null, layer, some, _bases(self.plan, solver, drawn.part(some)))
+
+    def _draws(self, null: NullName) -> Iterator[slice]:
+        """All draws, some right-hand sides at a time."""
+        rows = _ROWS if torch.get_num_threads() > 1 else _ROWS_A_CORE
+        step = max(1, rows // max(self.plan.factors.ranks))
+        total = self._count(null)
+        return (slice(k, min(k + step, total)) for k in range(0, total, step))
+
+    def _count(self, null: NullName) -> int:
+        return len(self.plan.factors.layers) if null == "mismatched" else self.plan.draws
+
+    def _possible(self, null: NullName) -> bool:
+        if not self.plan.draws:
+            return False
+        if null == "mismatched":
+            return len(self.plan.factors.layers) >= FEWEST_LAYERS
+        return null != "initialisation" or "A" in self.plan.matrices
+
+    def _keep(
+        self, null: NullName, layer: int, some: slice, found: Mapping[Matrix, Tensor]
+    ) -> None:
+        placed: dict[int, Tensor] = {}
+        for matrix, one in found.items():
+            if id(one) in placed:
+                self.bases[null, matrix] = placed[id(one)]
+                continue
+            d, width = one.shape[1:]
+            if (null, matrix) not in self.bases:
+                shape = (self._count(null), len(self.plan.factors.layers), width, d)
+                self.bases[null, matrix] = one.new_empty(shape, dtype=torch.float32).mT
+            self.bases[null, matrix][some, layer] = one
+            placed[id(one)] = self.bases[null, matrix]
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
+
+    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way.
+    """
+
+    a: Float[Tensor, "draw r columns"] | None
+    b: Float[Tensor, "draw r out"] | None
+    outer_a: Float[Tensor, "draw r in"] | None
+
+    def part(self, some: slice) -> _Factors:
+        """Those of some draws."""
+        b = None if self.b is None else self.b[some]
+        a = b if self.a is self.b else None if self.a is None else self.a[some]
+        return _Factors(a, b, None if self.outer_a is None else self.outer_a[some])
+
+
+def _propagated(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> _Factors:
+    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
+
+    def gaussians(size: int) -> Tensor:
+        drawn = gaussian_factors(plan.draws, rank, size, generator)
+        drawn[:, own:] = 0  # as the padded factor is
+        return drawn.to(device)
+
+    b = gaussians(plan.factors.out_features)
+    consistent_a = plan.convention == "consistent" and "A" in plan.matrices
+    a = gaussians(plan.factors.in_features) if consistent_a else b
+    product = "BA" in plan.matrices and not plan.spans_alone
+    return _Factors(a, b, gaussians(plan.factors.in_features) if product else None)
+
+
+def _initialisation(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> _Factors:
+    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
+    a = initial_factors(plan.draws, rank, plan.factors.in_features, generator)
+    a[:, own:] = 0
+    return _Factors(a.to(device), None, None)
+
+
+def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> _Factors:
+    a, b = (t.to(device, torch.float32) for t in (plan.factors.a, plan.factors.b.mT))
+    return _Factors(a, b, a)
+
+
+_DRAWN = {
+    "propagated": _propagated,
+    "mismatched": _mismatched,
+    "initialisation": _initialisation,
+}
+
+
+def _bases(plan: Plan, solver: LayerSolver, factors: _Factors) -> dict[Matrix, Tensor]:
+    """(draw, d, width) bases; one tensor for matrices that share it."""
+    consistent = plan.convention == "consistent"
+    found: dict[Matrix, Tensor] = {}
+    b = None
+    if factors.b is not None and (set(plan.matrices) != {"A"} or factors.a is factors.b):
+        b = _solved(solver, factors.b)
+    if b is not None and "B" in plan.matrices:
+        found["B"] = basis(plan, b)
+    if "A" in plan.matrices and factors.a is not None:
+        if factors.a is factors.b and b is not None:
+            found["A"] = found["B"] if "B" in found else basis(plan, b)
+        else:
+            found["A"] = basis(plan, _solved(solver, factors.a, transposed=consistent))
+    if "BA" in plan.matrices and b is not None:
+        if plan.spans_alone:
+            found["BA"] = found["B"] if "B" in found else basis(plan, b)
+        elif factors.outer_a is not None:
+            found["BA"] = product_basis(plan, b, factors.outer_a.to(b.dtype))
+    return found
+
+
+def _solved(
+    solver: LayerSolver, rows: Float[Tensor, "draw r n"], *, transposed: bool = False
+) -> Float[Tensor, "draw m r"]:
+    """All draws' right-hand sides in one solve."""
+    draws, rank, _ = rows.shape
+    solve = solver.solver.solve_transposed if transposed else solver.solver.solve
+    rhs = rows.to(solver.dtype).flatten(0, 1).mT[None]
+    return solve(rhs)[0].mT.unflatten(0, (draws, rank)).mT

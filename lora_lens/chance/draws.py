@@ -1,0 +1,139 @@
+"""Nulls of conversion matrices: what φ is where nothing was learned that layers could share.
+
+Two independent random factors give conversion matrices that are *not* independent uniform
+subspaces: W0⁻¹ amplifies W0's small singular directions, and layers share some of them. Three nulls
+keep W0 and change the factor: ``propagated`` (Gaussian), ``initialisation`` (A as PEFT starts it)
+and ``mismatched`` (the adapter's own factors, shuffled over the layers).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..core.subspace import phi_of_all_pairs, phi_of_bases
+
+_ENTRIES = 1 << 24  # numbers at once in a product of bases
+_MOST_ENUMERATED = 7  # layers: 5040 orders
+
+
+def null_grids(
+    u: Float[Tensor, "draw layer d i"], v: Float[Tensor, "draw layer d j"]
+) -> Float[Tensor, "draw layer layer"]:
+    """φ between all pairs of layers in each of many independent draws of a null.
+
+    Off the diagonal a draw compares its own two layers, whose factors are independent. On the
+    diagonal layer l is compared with itself in the *next* draw, so that both factors are
+    independent there too: it says how alike one W0 makes two unrelated factors. With a single draw
+    the diagonal is 1.
+    """
+    layers, columns = u.shape[1], max(u.shape[-1], v.shape[-1])
+    step = max(1, _ENTRIES // (layers * columns) ** 2)
+    parts = [
+        phi_of_all_pairs(one, other)
+        for one, other in zip(u.split(step), v.split(step), strict=True)
+    ]
+    diagonal = torch.cat([phi_of_bases(u[:-1], v[1:]), phi_of_bases(u[-1:], v[:1])])
+    return torch.diagonal_scatter(torch.cat(parts), diagonal, dim1=-2, dim2=-1)
+
+
+def gaussian_factors(
+    draws: int, rank: int, size: int, generator: torch.Generator
+) -> Float[Tensor, "draws rank size"]:
+    """`draws` standard Gaussian factors, the columns of a right-hand side as rows.
+
+    Drawn in float32 on the CPU, so that every device sees the same numbers.
+    """
+    return torch.randn(draws, rank, size, generator=generator)
+
+
+def initial_factors(
+    draws: int, rank: int, size: int, generator: torch.Generator
+) -> Float[Tensor, "draws rank size"]:
+    """`draws` A's as PEFT initialises them: ``kaiming_uniform_(a=√5)``, uniform within ±1/√in.
+
+    PEFT starts B at zero, which has no subspace.
+    """
+    bound = 1 / math.sqrt(size)
+    return (2 * torch.rand(draws, rank, size, generator=generator) - 1) * bound
+
+
+def shuffles(layers: int, *, draws: int, generator: torch.Generator) -> Int[Tensor, "draws layer"]:
+    """Orders of the layers' factors: every one but the layers' own where `draws` suffice, else so many at random.
+
+    Of few layers they are drawn without repetition. Row t gives layer l the factor of layer ``[t, l]``; some layers may keep theirs. Orders in which none
+    does would be further from the layers' own than those are from each other: a test at a level of
+    5 % then rejects 9 % of untrained adapters of six layers. All orders together form a group, and
+    (b+1)/(n+1) holds its level wherever factors are exchangeable (Phipson and Smyth 2010;
+    Hemerik and Goeman 2018).
+    """
+    if layers <= _MOST_ENUMERATED:
+        every = torch.tensor(list(itertools.permutations(range(layers))))[
+            1:
+        ]  # the first is in place
+        if len(every) <= draws:
+            return every
+        return every[torch.randperm(len(every), generator=generator)[:draws]]
+    return torch.stack([torch.randperm(layers, generator=generator) for _ in range(draws)])
+
+
+def mismatched_cells(
+    bases: Float[Tensor, "layer donor d k"], i: int, j: int
+) -> Float[Tensor, "n layer layer"]:
+    """φ of layer l's W0 with the factor of p against m's with that of q, for all p ≠ q but p = l and q = m at once.
+
+    With p = q both conversion matrices would have a factor in common. There are n = L² − L − 1 such
+    pairs for each two layers; NaN on the diagonal.
+    """
+    layers = len(bases)
+    place = torch.arange(layers)
+    one, other = place[:, None], place[None, :]
+    every = bases[..., :j].flatten(0, 1)
+    found = bases.new_full((layers * layers - layers - 1, layers, layers), torch.nan)
+    for l in range(layers):
+        phi = phi_of_all_pairs(bases[l, :, :, :i], every).unflatten(-1, (layers, layers))
+        for m in range(layers):
+            if l != m:
+                kept = (one != other) & ((one != l) | (other != m))
+                found[:, l, m] = phi[:, m][kept.to(phi.device)]
+    return found
+
+
+def mismatched_grids(
+    bases: Float[Tensor, "layer donor d k"], i: int, j: int, orders: Int[Tensor, "draw layer"]
+) -> Float[Tensor, "draw layer layer"]:
+    """φ between all pairs of layers with the factors shuffled over them; NaN on the diagonal.
+
+    Args:
+        bases: Of layer l's W0 with the factor of every donor.
+        i, j: Leading vectors of the row's and of the column's layer.
+        orders: From `shuffles`.
+    """
+    layers, _, d, k = bases.shape
+    place = torch.arange(layers, device=bases.device)
+    step = max(1, _ENTRIES // (layers * k * max(d, layers * k)))
+    parts = []
+    for some in orders.to(bases.device).split(step):
+        chosen = bases[place, some]
+        parts.append(phi_of_all_pairs(chosen[..., :i], chosen[..., :j]))
+    grids = torch.cat(parts)
+    return grids.diagonal_scatter(grids.new_full(grids.shape[:2], torch.nan), dim1=-2, dim2=-1)
+
+
+def mismatched_layers(
+    phi: Float[Tensor, "layer layer"], orders: Int[Tensor, "draw layer"]
+) -> tuple[Float[Tensor, "draw layer"], Float[Tensor, "n layer"]]:
+    """φ of each layer of one adapter with a layer of another that `orders` gives it; and with every layer but its own.
+
+    Args:
+        phi: Of the one's layers (rows) with the other's.
+        orders: From `shuffles`.
+    """
+    layers = len(phi)
+    place = torch.arange(layers)
+    off = ~torch.eye(layers, dtype=torch.bool)
+    return phi[place, orders], phi[off].reshape(layers, layers - 1).mT

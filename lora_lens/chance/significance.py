@@ -1,0 +1,138 @@
+"""Is a φ more than a null gives? z, Monte-Carlo p-values, their corrections, and excess similarity.
+
+All tests are of the upper tail: is φ higher than chance?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..labelled import Array, Row, plain
+from .against_null import NullTest
+from .baseline import Baseline
+from .p_values import (
+    benjamini_hochberg,
+    excess,
+    fewest_discoveries,
+    max_statistic_p,
+    monte_carlo_p,
+    standardised,
+)
+
+STATISTICS = ("z", "p", "p_bh", "p_max", "excess")
+LEVEL = 0.05  # of the false discovery rate, where discoveries are counted
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Each cell's φ against one null. NaN where nothing is tested: on the diagonal, or without draws.
+
+    Attributes:
+        z: (φ − mean)/sd of the null.
+        p: Monte-Carlo p-value (b+1)/(n+1), b of n null values being at least φ; never 0.
+        p_bh: p after Benjamini and Hochberg (1995), over the distinct cells.
+        p_max: p of the largest standardised cell of a draw (Westfall and Young 1993, single step):
+            the probability that *any* cell of the null is so many deviations high; deviations of the
+            null values and φ together, unlike z's.
+        excess: (φ − mean)/(1 − mean): 0 where the null's mean is, 1 for equal subspaces.
+        of_mean: The same of the mean over all cells.
+        tests: How many distinct cells.
+        discoveries: How many of them have p_bh at most `LEVEL`.
+        fewest: How many of them at once can have it at all, for p is no less than 1/(n+1): fewer are
+            not found however high they are; None without draws.
+    """
+
+    z: Array
+    p: Array
+    p_bh: Array
+    p_max: Array
+    excess: Array
+    of_mean: NullTest[float]
+    tests: int
+    discoveries: int
+    fewest: int | None
+
+    @property
+    def findable(self) -> bool:
+        """Whether there are draws enough for any cell to have p_bh at most `LEVEL`."""
+        return self.fewest is not None and self.fewest <= self.tests
+
+    def cells(self) -> dict[str, Array]:
+        """The numbers that each cell has."""
+        return {name: getattr(self, name) for name in STATISTICS}
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        cells = {name: plain(values) for name, values in self.cells().items()}
+        return cells | {
+            "of_mean": self.of_mean.to_dict(),
+            "tests": self.tests,
+            "discoveries": self.discoveries,
+            "fewest": self.fewest,
+        }
+
+
+def significance(
+    values: Array, baseline: Baseline, tested: NDArray[np.bool_], *, symmetric: bool = False
+) -> Significance:
+    """Test the φ in `values` against a null.
+
+    Args:
+        values: φ: a layer×layer grid, or one a layer.
+        baseline: The null, of the same shape.
+        tested: Which cells.
+        symmetric: The grid is: each two cells that mirror each other are one test.
+    """
+    distinct = np.triu(tested) if symmetric else tested
+
+    def of_cells(grid: float | Array) -> Array:
+        return np.asarray(np.broadcast_to(grid, values.shape)[distinct], dtype=np.float64)
+
+    phi, mean, sd = of_cells(values), of_cells(baseline.mean), of_cells(baseline.sd)
+    z, missing = standardised(phi, mean, sd), np.full(len(phi), np.nan)
+    p = p_bh = p_max = missing
+    drawn = fewest = None
+    if baseline.drawn is not None and len(phi):
+        drawn = baseline.drawn[:, distinct].astype(np.float64)
+        own = drawn if baseline.cells is None else baseline.cells[:, distinct].astype(np.float64)
+        p = monte_carlo_p(phi, own)
+        fewest = fewest_discoveries(len(phi), len(own), LEVEL)
+        p_bh = benjamini_hochberg(p)
+        # By the moments of all of them: the observed grid must be one among its null's.
+        every = np.concatenate([own, phi[None]])
+        moments = every.mean(0), every.std(0, ddof=1)
+        p_max = max_statistic_p(standardised(phi, *moments), standardised(drawn, *moments))
+
+    def placed(numbers: Array) -> Array:
+        grid = np.full(values.shape, np.nan)
+        grid[distinct] = numbers
+        if symmetric:
+            grid.T[distinct] = numbers
+        return grid
+
+    return Significance(
+        z=placed(z),
+        p=placed(p),
+        p_bh=placed(p_bh),
+        p_max=placed(p_max),
+        excess=placed(excess(phi, mean)),
+        of_mean=_of_mean(phi, mean, baseline, drawn),
+        tests=len(phi),
+        discoveries=int((p_bh <= LEVEL).sum()),
+        fewest=fewest,
+    )
+
+
+def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -> NullTest[float]:
+    if not len(phi):
+        return NullTest(*[float("nan")] * 5)
+    observed, means = phi.mean(), None if drawn is None else drawn.mean(1)
+    # Where cells have null values of their own, the draws' mean is the one that their deviation is of.
+    null = float(mean.mean() if means is None or baseline.cells is None else means.mean())
+    p = np.nan if means is None else monte_carlo_p(observed, means)
+    sd = baseline.mean_sd
+    z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd))
+    return NullTest(null, sd, float(z), float(p), float(excess(observed, np.asarray(null))))

@@ -1,0 +1,66 @@
+"""Results → matplotlib; one file a result. Computes nothing.
+
+Functions that take ``ax`` draw on it (the current one by default), return it, and save nothing.
+Figures are made without pyplot, so that no global state is touched.
+"""
+
+from .questions.amplification.plots import amplification_figure, amplification_plot, factor_plot
+from .questions.comparison.plots import comparison_figure, layer_plot
+from .questions.dynamics.plots import (
+    dynamics_figure,
+    layer_heatmap,
+    rank_plot,
+    size_plot,
+    trajectory,
+)
+from .questions.grid.plots import ij_heatmap, rank_grids_figure
+from .questions.inventory.plots import inventory_figure
+from .questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
+from .questions.shared.plots import (
+    shared_eigenvalue_plot,
+    shared_figure,
+    shared_layer_plot,
+    shared_width_plot,
+)
+from .questions.similarity.plots import heatmap, similarity_figure
+from .questions.spectrum.plots import intruder_figure, intruder_heatmap, spectrum_figure
+from .reproduction.plots import (
+    curves_figure,
+    curves_plot,
+    scores_figure,
+    scores_plot,
+)
+from .show.singular_values import singular_value_plot
+
+__all__ = [
+    "adapter_heatmap",
+    "amplification_figure",
+    "amplification_plot",
+    "comparison_figure",
+    "curves_figure",
+    "curves_plot",
+    "dendrogram",
+    "dynamics_figure",
+    "factor_plot",
+    "heatmap",
+    "ij_heatmap",
+    "intruder_figure",
+    "intruder_heatmap",
+    "inventory_figure",
+    "layer_heatmap",
+    "layer_plot",
+    "matrix_figure",
+    "rank_grids_figure",
+    "rank_plot",
+    "scores_figure",
+    "scores_plot",
+    "shared_eigenvalue_plot",
+    "shared_figure",
+    "shared_layer_plot",
+    "shared_width_plot",
+    "similarity_figure",
+    "singular_value_plot",
+    "size_plot",
+    "spectrum_figure",
+    "trajectory",
+]

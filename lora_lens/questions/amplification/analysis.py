@@ -1,0 +1,90 @@
+"""Does ΔW amplify directions that W0 has but does not stress? Hu et al. 2022, section 7.3, Table 7."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...adapter import Adapter, ModuleFactors
+from ...bases.weights import BaseWeights, open_base_of
+from ...core.random_matrix import projected_square_moments
+from ...errors import RankError
+from ...subspaces.delta import trained_singular
+from ...subspaces.selection import Where, select_device, select_module
+from .result import Amplification, LayerAmplification
+
+
+def amplification(
+    adapter: Adapter,
+    module: str,
+    rank: int | None = None,
+    *,
+    base: BaseWeights | str | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+) -> Amplification:
+    """The amplification factor ‖ΔW‖_F / ‖Uᵀ W0 V‖_F of every layer, and the rows of Table 7.
+
+    U and V are the top r singular vectors of ΔW. Beside ‖Uᵀ W0 V‖_F stands the same with W0's own
+    singular vectors and with random ones, in closed form (`projected_square_moments`). A factor above
+    1 says that ΔW is larger than W0 on ΔW's directions. A large one does not yet say that the directions
+    are special: random ones have ‖ΔW‖_F/(r·‖W0‖_F/√(out·in)). Free of the gauge.
+
+    Args:
+        adapter: From `load_adapter`.
+        module: As in `conversion_similarity`.
+        rank: r; by default the numerical rank of ΔW in each layer, as in Table 7. With a smaller one
+            the numerator is still the norm of all of ΔW.
+        base: Of W0: an open base, or a folder or hub id; by default the adapter's.
+        device, dtype: As in `conversion_similarity`.
+
+    Raises:
+        ModuleLookupError: No such module.
+        RankError: `rank` is above ΔW's in a layer, or ΔW is zero there.
+        BaseModelError: The base is not found or does not fit.
+    """
+    factors = select_module(adapter, module)
+    weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
+    where = select_device(device, dtype)
+    layers = tuple(
+        _layer(factors, position, rank, where.take(weights.w0(factors, position)), where)
+        for position in range(len(factors.layers))
+    )
+    partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
+    note = "the factor's ‖ΔW‖_F is of all of ΔW, and its top r directions hold only a part of it"
+    return Amplification(
+        adapter.source, weights.source, factors.module, layers, (note,) if partly else ()
+    )
+
+
+def _layer(
+    factors: ModuleFactors, position: int, rank: int | None, w0: Tensor, where: Where
+) -> LayerAmplification:
+    delta = trained_singular(factors, position, where)
+    r = _rank(rank, len(delta.s), factors, position)
+    own = torch.linalg.svdvals(w0)
+    inside = float((delta.u[:, :r].mT @ w0 @ delta.vh[:r].mT).norm())
+    rounding = max(w0.shape) * torch.finfo(w0.dtype).eps * float(own[0])
+    mean, sd = projected_square_moments(own.cpu(), w0.shape[0], w0.shape[1], r)
+    return LayerAmplification(
+        layer=factors.layers[position],
+        rank=r,
+        delta_norm=float(delta.s.norm()),
+        delta_top_norm=float(delta.s[:r].norm()),
+        w0_norm=float(own.norm()),
+        w0_in_delta=inside if inside > rounding else 0.0,
+        w0_in_w0=float(own[:r].norm()),
+        w0_in_random=mean**0.5,
+        random_square_sd=sd,
+    )
+
+
+def _rank(rank: int | None, own: int, factors: ModuleFactors, position: int) -> int:
+    if rank is None:
+        return own
+    if not 1 <= rank <= own:
+        raise RankError(
+            f"asked for {rank} singular vectors of ΔW of {factors.module}, which has rank {own} in "
+            f"layer {factors.layers[position]}; expected 1 to {own}"
+        )
+    return rank

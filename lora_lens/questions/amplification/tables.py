@@ -1,0 +1,55 @@
+"""How much ΔW amplifies directions of W0, as text: Table 7 of Hu et al. 2022."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...show.console import notes, table
+from ...show.layout import Table, number, significant
+from ...show.text import as_csv
+from .result import Amplification
+
+
+def tables(result: Amplification) -> list[Table]:
+    """The one table, with whose it is in its title."""
+    content = layer_table(result)
+    return [content._replace(title=f"{content.title}; {result.adapter} on {result.base}")]
+
+
+def texts(result: Amplification) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows())}
+
+
+def terminal(result: Amplification, _: Console) -> RenderableType:
+    """The table, and what its columns mean."""
+    return Group(
+        Text(f"Amplification of W0's directions by ΔW, {result.module}", style="bold"),
+        Text(f"adapter {result.adapter} on {result.base}", style="dim"),
+        table(layer_table(result)),
+        Text(
+            "in ΔW's, W0's, random: U and V the top r singular vectors of ΔW, of W0 itself, and random ones\n"
+            "z: deviations of its square in ΔW's directions from random ones\n"
+            "amplification: ‖ΔW‖_F / ‖UᵀW0V‖_F in ΔW's directions",
+            style="dim",
+        ),
+        *notes(result.notes),
+    )
+
+
+def layer_table(result: Amplification) -> Table:
+    """A row a layer."""
+    head = [
+        "layer", "r", "‖ΔW‖_F", "‖W0‖_F", "in ΔW's", "in W0's", "in random", "z", "amplification",
+    ]  # fmt: skip
+    rows = [
+        [
+            str(one.layer), str(one.rank), significant(one.delta_norm), significant(one.w0_norm),
+            significant(one.w0_in_delta), significant(one.w0_in_w0), significant(one.w0_in_random),
+            number(one.z, 1), number(one.factor, 2) if np.isfinite(one.factor) else "∞",
+        ]
+        for one in result.layers
+    ]  # fmt: skip
+    return Table(f"‖UᵀW0V‖_F of {result.module} in three kinds of directions", head, rows)

@@ -1,0 +1,24 @@
+"""What is seen in amplification factors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...show.layout import significant
+from .result import Amplification
+
+
+def summary(result: Amplification) -> str:
+    """Factors over the layers, and what W0 has in ΔW's directions beside random ones. Nothing is tested."""
+    factors = [one.factor for one in result.layers]
+    beside = [one.w0_in_delta / one.w0_in_random for one in result.layers if one.w0_in_random > 0]
+    text = (
+        f"{result.module}: ΔW amplifies its own top directions by factors of {significant(min(factors))} "
+        f"to {significant(max(factors))} over the layers (median {significant(float(np.median(factors)))})"
+    )
+    if beside:
+        text += (
+            f"; W0 has {significant(float(np.median(beside)))} times in them what it has in random "
+            f"directions (median)"
+        )
+    return f"{text}."

@@ -1,0 +1,154 @@
+"""Do two adapters span alike? The paper's Table 3: φ of A, B and ΔW, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ...adapter import Adapter, ModuleFactors
+from ...chance.baseline import Baseline
+from ...chance.conversion_draws import FEWEST_LAYERS, check_draws, null_generator
+from ...chance.draws import mismatched_layers, shuffles
+from ...chance.gaussian import gaussian_baseline, gaussian_samples
+from ...core.spectrum import product_svd
+from ...core.subspace import Side, orthonormal_basis, phi_of_all_pairs
+from ...subspaces.pairing import select_in_both, shared_layers
+from ...subspaces.selection import (
+    Where,
+    check_factor_ranks,
+    check_not_rounding,
+    select_device,
+    select_dimensions,
+)
+from .result import ComparisonResult, LayerSeries
+
+SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
+_SEEDS = (
+    "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
+    "neither null knows that"
+)
+
+
+def compare(
+    one: Adapter,
+    other: Adapter,
+    module: str,
+    rank: int | None = None,
+    *,
+    i: int | None = None,
+    j: int | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float64",
+) -> ComparisonResult:
+    """φ between the A's (right side), the B's and the ΔW's (left side) of two adapters (Table 3).
+
+    Needs no base model, unless an adapter is CondLoRA. At i = j = rank B's and ΔW's left spaces are
+    the same whatever the gauge, so their φ agree; below it they need not.
+
+    Args:
+        one, other: From `load_adapter`; the same module on both, over the layers both have.
+        module: As in `conversion_similarity`.
+        rank: i and j where they are not given; by default the smallest rank of the two.
+        i, j: Leading singular vectors of `one` and of `other`.
+        draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 for none.
+        seed: Of those draws.
+        device, dtype: As in `conversion_similarity`.
+
+    Returns:
+        Series by matrix (``A``, ``B``, ``delta``) with the tests of every layer against two nulls:
+
+        - ``gaussian``: unrelated subspaces. No W0 is involved, so it is the right one of unrelated
+          factors; but A's of runs from one seed begin alike, and are not.
+        - ``mismatched``: `one`'s layers against `other`'s, shuffled: is a layer more like its own
+          counterpart than like other layers? What all layers of both have in common is in it. A layer
+          by itself has layers − 1 null values, too few for a small p; the mean has as many as `draws`.
+          Not for fewer than three layers.
+
+    Raises:
+        ModuleLookupError: One of them has no such module.
+        AdapterError: They share no layer, or differ in width.
+        RankError: i or j above the numerical rank of a factor.
+        LensError: `draws` is 1 or negative.
+    """
+    check_draws(draws)
+    first, second = select_in_both(one, other, module)
+    layers, notes = shared_layers(one, other, first, second)
+    first, second = _restrict(first, layers), _restrict(second, layers)
+    i, j = select_dimensions(rank, i, j, min(*first.ranks, *second.ranks))
+    check_factor_ranks(first, ("A", "B"), i)
+    check_factor_ranks(second, ("A", "B"), j)
+    where = select_device(device, dtype)
+    bases = [_bases(factors, k, where) for factors, k in ((first, i), (second, j))]
+    # Series that live in one dimension share their draws, so that equal φ have equal p-values.
+    gaussian = {
+        d: _gaussian(d, i, j, len(layers), draws, seed)
+        for d in {basis.shape[-2] for basis in bases[0].values()}
+    }
+    series: dict[str, LayerSeries] = {}
+    for matrix, side in SIDES.items():
+        u, v = (found[matrix] for found in bases)
+        pairs = phi_of_all_pairs(u, v).double().cpu()
+        baselines = {"gaussian": gaussian[u.shape[-2]]}
+        if draws and len(layers) >= FEWEST_LAYERS:
+            baselines["mismatched"] = _mismatched(pairs, draws, seed)
+        values = pairs.diagonal().numpy()
+        series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
+    if "condlora" not in (one.method, other.method):
+        notes = (*notes, _SEEDS)
+    return ComparisonResult(
+        one.source, other.source, first.module, i, j, tuple(layers), series, notes
+    )
+
+
+def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:
+    mean, sd = gaussian_baseline(d, i, j)
+    mean_sd = sd / math.sqrt(layers)
+    if not draws:
+        return Baseline(mean, sd, mean_sd)
+    generator = torch.Generator().manual_seed(seed)
+    samples = gaussian_samples(d, i, j, draws=draws * layers, generator=generator)
+    return Baseline(mean, sd, mean_sd, draws, samples.reshape(draws, layers).numpy())
+
+
+def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
+    generator = null_generator(seed, "mismatched")
+    orders = shuffles(len(pairs), draws=draws, generator=generator)
+    drawn, others = mismatched_layers(pairs, orders)
+    return Baseline(
+        mean=others.mean(0).numpy(),
+        sd=others.std(0).numpy(),
+        mean_sd=float(drawn.mean(1).std()),
+        draws=len(drawn),
+        samples=drawn.numpy(),
+        cells=others.numpy(),
+    )
+
+
+def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
+    keep = [position for position, layer in enumerate(factors.layers) if layer in layers]
+    return replace(
+        factors,
+        layers=tuple(factors.layers[k] for k in keep),
+        names=tuple(factors.names[k] for k in keep),
+        ranks=tuple(factors.ranks[k] for k in keep),
+        a=factors.a[keep],
+        b=factors.b[keep],
+        scaling=factors.scaling[keep],
+    )
+
+
+def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
+    a, b = where.take(factors.a), where.take(factors.b)
+    svd = product_svd(b, a)
+    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+    check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
+    return {
+        "A": orthonormal_basis(a.mT, k, ordered=True),
+        "B": orthonormal_basis(b, k, ordered=True),
+        "delta": svd.u[..., :k],
+    }

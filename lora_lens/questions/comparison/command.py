@@ -1,0 +1,73 @@
+"""`lora-lens compare`: the paper's Table 3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...terminal.options import (
+    Base,
+    Device,
+    Dtype,
+    DtypeName,
+    I,
+    J,
+    Json,
+    Module,
+    One,
+    Out,
+    Rank,
+    Seed,
+)
+from . import QUESTION
+
+if TYPE_CHECKING:
+    from .result import ComparisonResult
+
+
+def run(
+    one: One,
+    other: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OTHER", show_default=False, help="Folder of another on the same base."
+        ),
+    ],
+    module: Module = "value",
+    rank: Rank = None,
+    i: I = None,
+    j: J = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws of each null: p is at least 1/(draws + 1).")
+    ] = 1000,
+    seed: Seed = 0,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Do two adapters span alike? φ of A (right side), B and ΔW (left side), layer by layer.
+
+    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it,
+    and tests against them (gaussian) and against the layers of ONE with other layers of OTHER
+    (mismatched): p is the share of draws that reach φ, and the excess (φ - null)/(1 - null). Only
+    CondLoRA adapters need their base model.
+
+    Example: lora-lens compare lora/ condlora/ --module value --rank 8
+    """
+    from ...terminal.printing import report
+
+    def make() -> ComparisonResult:
+        from ...formats import load_adapter
+        from .analysis import compare
+
+        first, second = load_adapter(one, base), load_adapter(other, base)
+        return compare(
+            first, second, module, rank,
+            i=i, j=j, draws=draws, seed=seed, device=device, dtype=dtype.value,
+        )  # fmt: skip
+
+    report(make, QUESTION, as_json=as_json, out=out)

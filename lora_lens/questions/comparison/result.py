@@ -1,0 +1,135 @@
+"""φ between two adapters: one series a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...chance.baseline import Baseline
+from ...chance.significance import Significance, significance
+from ...labelled import (
+    Array,
+    Row,
+    Tidy,
+    html_table,
+    plain,
+)
+
+
+@dataclass(frozen=True)
+class LayerSeries:
+    """φ between two adapters' matrices, layer by layer.
+
+    Attributes:
+        matrix: ``A``, ``B`` or ``delta`` (ΔW).
+        side: Right for A, left for B and ΔW (Table 3).
+        values: (layer,) φ.
+        baselines: By null: ``gaussian`` (mean and deviation in closed form, draws for its p-values)
+            and, where it was drawn, ``mismatched``; their `mean_sd` is that of the mean over the layers.
+    """
+
+    matrix: str
+    side: str
+    layers: tuple[int, ...]
+    values: Array
+    baselines: Mapping[str, Baseline]
+
+    @property
+    def baseline(self) -> Baseline:
+        """The Gaussian one."""
+        return self.baselines["gaussian"]
+
+    @property
+    def mean(self) -> float:
+        """Mean φ over the layers."""
+        return float(self.values.mean())
+
+    @cached_property
+    def tests(self) -> dict[str, Significance]:
+        """Each null's tests of every layer, and of the mean over them."""
+        every = np.ones(len(self.layers), dtype=bool)
+        return {name: significance(self.values, one, every) for name, one in self.baselines.items()}
+
+    @property
+    def significance(self) -> Significance:
+        """The tests against the Gaussian null."""
+        return self.tests["gaussian"]
+
+    def to_dict(self) -> Row:
+        """For JSON; ``baseline`` is the Gaussian one, the others are in ``baselines``."""
+        found = {
+            name: one.to_dict() | self.tests[name].to_dict() for name, one in self.baselines.items()
+        }
+        return {
+            "side": self.side,
+            "phi": plain(self.values),
+            "mean": plain(self.mean),
+            "baseline": found.pop("gaussian"),
+            "baselines": found,
+        }
+
+
+@dataclass(frozen=True)
+class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
+    """Do two adapters span alike? Table 3's form; ``result["delta"]`` is ΔW's row."""
+
+    one: str
+    other: str
+    module: str
+    i: int
+    j: int
+    layers: tuple[int, ...]
+    series: Mapping[str, LayerSeries]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        return f"compare-{self.module}"
+
+    def __getitem__(self, matrix: str) -> LayerSeries:
+        return self.series[matrix]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def rows(self) -> list[Row]:
+        """One row a layer and matrix."""
+        return [
+            {
+                "module": self.module, "matrix": matrix, "side": series.side, "i": self.i,
+                "j": self.j, "layer": layer, "phi": float(value),
+            }
+            | {
+                f"{null}_{name}": float(np.broadcast_to(numbers, series.values.shape)[position])
+                for null, one in series.baselines.items()
+                for name, numbers in
+                ({"mean": one.mean, "sd": one.sd} | series.tests[null].cells()).items()
+            }
+            for matrix, series in self.series.items()
+            for position, (layer, value) in enumerate(zip(self.layers, series.values, strict=True))
+        ]  # fmt: skip
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "one": self.one,
+            "other": self.other,
+            "module": self.module,
+            "i": self.i,
+            "j": self.j,
+            "layers": list(self.layers),
+            "matrices": {matrix: series.to_dict() for matrix, series in self.series.items()},
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        title = f"φ of {self.one} against {self.other}, {self.module}, i={self.i}, j={self.j}"
+        body = [[name, *series.values] for name, series in self.series.items()]
+        return html_table(title, ["layer", *self.layers], body, shaded=True)

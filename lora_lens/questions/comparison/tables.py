@@ -1,0 +1,79 @@
+"""φ of two adapters by layer as text: the form of the paper's Table 3, and its tests."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...show.against_chance import columns_legend, resolution, tested
+from ...show.console import notes, table
+from ...show.layout import (
+    LABELS,
+    Table,
+    beside,
+    number,
+)
+from ...show.text import as_csv
+from .result import ComparisonResult
+
+_NULLS = {
+    "gaussian": "unrelated subspaces",
+    "mismatched": "one's layers against other's, shuffled",
+}
+
+
+def tables(result: ComparisonResult) -> list[Table]:
+    """φ layer by layer, and the tests of its mean."""
+    return [layer_table(result), summary(result)]
+
+
+def texts(result: ComparisonResult) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows())}
+
+
+def terminal(result: ComparisonResult, _: Console) -> RenderableType:
+    """Both tables, what their columns mean, and whose they are."""
+    return Group(
+        *map(table, tables(result)),
+        *(Text(line, style="dim") for line in legend(result)),
+        Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
+        *notes(result.notes),
+    )
+
+
+def layer_table(result: ComparisonResult) -> Table:
+    """Table 3: a row a matrix, a column a layer, the mean and the Gaussian baseline at the end."""
+    rows = [
+        [
+            LABELS[matrix],
+            series.side,
+            *(f"{value:.2f}" for value in series.values),
+            number(series.mean),
+            beside(float(series.baseline.mean), series.baseline.mean_sd),
+        ]
+        for matrix, series in result.items()
+    ]
+    title = (
+        f"φ between two adapters, layer by layer: {result.module}, i = {result.i}, j = {result.j}"
+    )
+    return Table(title, ["matrix", "side", *map(str, result.layers), "mean", "gaussian"], rows)
+
+
+def summary(result: ComparisonResult) -> Table:
+    """The mean over the layers against each null: a row a matrix and null."""
+    rows = []
+    for matrix, series in result.items():
+        labels = [LABELS[matrix], number(series.mean)]
+        for name, test in series.tests.items():
+            rows.append([*labels, name, *tested(test)])
+            labels = [""] * 2
+    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "layers"]
+    return Table("Mean φ over the layers, against what chance gives", head, rows)
+
+
+def legend(result: ComparisonResult) -> list[str]:
+    """What the nulls and the columns of the summary mean."""
+    series = next(iter(result.values()))
+    names = "; ".join(f"{name}: {_NULLS[name]}" for name in series.baselines)
+    return [f"{names}.", columns_legend("layers"), *resolution(series.tests, "layers")]

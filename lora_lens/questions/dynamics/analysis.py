@@ -1,0 +1,192 @@
+"""How does an adapter come to be? φ to the end point and to the start over a run's checkpoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ...adapter import ModuleFactors
+from ...chance.baseline import Baseline
+from ...chance.gaussian import gaussian_baseline
+from ...errors import AdapterError
+from ...files.checkpoints import RunPoint, run_points
+from ...files.locate import user_path
+from ...formats import load_adapter
+from ...labelled import Array
+from ...subspaces.factors import SPACES
+from ...subspaces.selection import select_device, select_module
+from .checkpoint import (
+    Moment,
+    end_moment,
+    moment_of,
+    phi_between,
+)
+from .result import DynamicsResult
+
+_MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
+
+
+def dynamics(
+    folder: str | Path,
+    module: str,
+    rank: int | None = None,
+    *,
+    base: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+    progress: Callable[[int, int], None] | None = None,
+) -> DynamicsResult:
+    """φ of A, B and ΔW to the end point and to the start, norms and ranks, over a run's checkpoints.
+
+    Checkpoints are ``checkpoint-N`` in the run's folder or in its ``checkpoints/``, sorted by N; broken
+    ones are passed over with a note. The end point is the run's own adapter where it has one (often
+    its best checkpoint, not its last), else the last checkpoint.
+
+    Where a matrix has fewer than `rank` singular vectors (B is zero before the first step), φ does not
+    exist: it is NaN, and a note says so. The start is the first checkpoint; of a matrix that does not
+    exist there, the first one at which it does in every layer. Below the adapter's own rank, φ of A
+    and of B depends on the gauge in which training left them; φ of ΔW does not.
+
+    Args:
+        folder: The run's folder.
+        module: As in `conversion_similarity`.
+        rank: i = j; by default the end point's smallest rank.
+        base: As in `load_adapter`; only CondLoRA needs it.
+        device, dtype: As in `conversion_similarity`.
+        progress: Called with the number of checkpoints done, and of all.
+
+    Raises:
+        AdapterError: There are no checkpoints, or they are not of one run.
+        RankError: `rank` is above the numerical rank of a factor of the end point.
+    """
+    found = run_points(user_path(folder))
+    where = select_device(device, dtype)
+    last = found.points[-1]
+    adapter = load_adapter(last.folder, base)
+    factors = select_module(adapter, module)
+    rank = min(factors.ranks) if rank is None else rank
+    end = end_moment(last.name, last.folder, factors, rank, where)
+    ends = dict.fromkeys(SPACES, end)
+    starts: dict[str, Moment] = {}
+    rows: list[_Row] = []
+    twins: list[str] = []
+    for done, point in enumerate(found.points):
+        if progress:
+            progress(done, len(found.points))
+        here = end
+        if point is not last:
+            own = select_module(load_adapter(point.folder, base), module)
+            _check_same_run(point, own, last, factors)
+            here = moment_of(point.name, own, rank, where)
+            if torch.equal(own.a, factors.a) and torch.equal(own.b, factors.b):
+                twins.append(point.name)
+        starts |= {
+            space: here
+            for space, exists in here.exists.items()
+            if space not in starts and exists.all()
+        }
+        rows.append(
+            _Row(
+                here.name,
+                phi_between(here, ends),
+                phi_between(here, starts),
+                here.norms,
+                here.ranks,
+            )
+        )
+    if progress:
+        progress(len(found.points), len(found.points))
+    return DynamicsResult(
+        run=str(user_path(folder)),
+        method=adapter.method,
+        module=factors.module,
+        rank=rank,
+        layers=factors.layers,
+        names=tuple(point.name for point in found.points),
+        steps=tuple(point.step for point in found.points),
+        starts={space: starts[space].name for space in SPACES},
+        end=end.name,
+        to_end=_stacked([row.to_end for row in rows]),
+        to_start=_stacked([row.to_start for row in rows]),
+        norms=_stacked([row.norms for row in rows]),
+        ranks=_stacked([row.ranks for row in rows]),
+        baselines={space: _gaussian(factors, space, rank) for space in SPACES},
+        notes=(
+            *found.notes,
+            *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
+            *_notes(rows, starts, factors, rank),
+        ),
+    )
+
+
+class _Row(NamedTuple):
+    """What is kept of a checkpoint: numbers by layer."""
+
+    name: str
+    to_end: Mapping[str, Array]
+    to_start: Mapping[str, Array]
+    norms: Mapping[str, Array]
+    ranks: Mapping[str, Array]
+
+
+def _check_same_run(
+    point: RunPoint, factors: ModuleFactors, last: RunPoint, end: ModuleFactors
+) -> None:
+    for what in ("layers", "in_features", "out_features"):
+        here, there = getattr(factors, what), getattr(end, what)
+        if here != there:
+            raise AdapterError(
+                f"{factors.module} has {what} {here} in {point.folder} and {there} in {last.folder}; "
+                f"they are not checkpoints of one run"
+            )
+
+
+def _stacked(rows: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _gaussian(factors: ModuleFactors, space: str, rank: int) -> Baseline:
+    d = factors.in_features if SPACES[space].side == "right" else factors.out_features
+    mean, sd = gaussian_baseline(d, rank)
+    return Baseline(mean, sd, sd / math.sqrt(len(factors.layers)))
+
+
+def _notes(
+    rows: Sequence[_Row], starts: Mapping[str, Moment], factors: ModuleFactors, rank: int
+) -> Iterator[str]:
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    later: dict[str, list[str]] = {}
+    for matrix, spaces in _MATRICES.items():
+        if (start := starts[spaces[0]].name) != rows[0].name:
+            later.setdefault(start, []).append(matrix)
+        without = tuple(
+            row.name for row in rows if any(np.isnan(row.to_end[space]).any() for space in spaces)
+        )
+        if without:
+            lacking.setdefault(without, []).append(matrix)
+    zero = {row.name for row in rows if (row.norms["B"] == 0).any()}
+    for without, matrices in lacking.items():
+        why = " (B is zero there)" if zero.issuperset(without) else ""
+        yield (
+            f"at {_some(without)} φ of {' and '.join(matrices)} does not exist: in some layer there are "
+            f"fewer than {rank} singular vectors{why}"
+        )
+    for start, matrices in later.items():
+        yield f"the start of {' and '.join(matrices)} is {start}, the first where all layers have {rank} singular vectors"
+    if rank < max(factors.ranks):
+        yield (
+            f"{rank} is below the adapter's rank {max(factors.ranks)}: φ of A and of B depends on the gauge "
+            f"that training left them in, φ of ΔW does not"
+        )
+    if len(rows) == 1:
+        yield f"{rows[0].name} is the only checkpoint, so there is no change to follow"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,86 @@
+"""One checkpoint's factors of one module, decomposed: subspaces, norms and ranks by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...adapter import ModuleFactors
+from ...core.spectrum import effective_rank, stable_rank
+from ...core.subspace import phi_of_bases, working
+from ...errors import RankError
+from ...labelled import Array
+from ...subspaces.factors import factor_spaces
+from ...subspaces.selection import Where, check_factor_ranks
+
+
+class Moment(NamedTuple):
+    """One checkpoint's factors, decomposed; `exists` says in which layers a space has `rank` dimensions."""
+
+    name: str
+    bases: Mapping[str, Tensor]
+    exists: Mapping[str, NDArray[np.bool_]]
+    norms: Mapping[str, Array]
+    ranks: Mapping[str, Array]
+
+
+def moment_of(name: str, factors: ModuleFactors, rank: int, where: Where) -> Moment:
+    """Decompose the factors; the norm of ΔW holds its scaling, A's and B's are as stored."""
+    spaces = factor_spaces(
+        factors.a,
+        factors.b,
+        rank,
+        device=where.device,
+        dtype=where.dtype,
+        scaling=factors.scaling,
+    )
+    s = spaces.s.cpu().double() * factors.scaling.abs()[:, None]
+    a, b = working(factors.a), working(factors.b)
+    return Moment(
+        name,
+        spaces.bases,
+        {space: (found >= rank).numpy() for space, found in spaces.ranks.items()},
+        {
+            "delta": s.square().sum(-1).sqrt().numpy(),
+            "A": torch.linalg.matrix_norm(a).numpy(),
+            "B": torch.linalg.matrix_norm(b).numpy(),
+        },
+        {"stable": stable_rank(s).numpy(), "effective": effective_rank(s).numpy()},
+    )
+
+
+def end_moment(name: str, folder: Path, factors: ModuleFactors, rank: int, where: Where) -> Moment:
+    """`moment_of` the adapter that all others are compared with, whose subspaces must all exist.
+
+    Raises:
+        RankError: A, B or ΔW has fewer than `rank` singular vectors in some layer.
+    """
+    try:
+        check_factor_ranks(factors, ("A", "B"), rank)
+    except RankError as error:
+        raise RankError(f"end point {folder}: {error}") from None
+    moment = moment_of(name, factors, rank, where)
+    if not moment.exists["delta_left"].all():
+        raise RankError(
+            f"end point {folder}: ΔW of {factors.module} has fewer than {rank} singular values that "
+            f"are more than rounding, though its factors have rank enough; ask for a smaller --rank"
+        )
+    return moment
+
+
+def phi_between(one: Moment, others: Mapping[str, Moment]) -> dict[str, Array]:
+    """φ space by space and layer by layer to that space's other moment; NaN where either does not exist."""
+    found = {}
+    for space, exists in one.exists.items():
+        if (other := others.get(space)) is None:
+            found[space] = np.full(len(exists), np.nan)
+            continue
+        values = phi_of_bases(one.bases[space], other.bases[space]).double().cpu().numpy()
+        found[space] = np.where(exists & other.exists[space], values, np.nan)
+    return found

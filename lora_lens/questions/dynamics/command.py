@@ -1,0 +1,70 @@
+"""`lora-lens dynamics`: an adapter over its training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...terminal.options import (
+    Base,
+    Device,
+    Dtype,
+    DtypeName,
+    Json,
+    Module,
+    Out,
+)
+from . import QUESTION
+
+if TYPE_CHECKING:
+    from .result import DynamicsResult
+
+
+def run(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            show_default=False,
+            help="Folder of a run, with checkpoint-N folders in it or in its checkpoints/.",
+        ),
+    ],
+    module: Module = "value",
+    rank: Annotated[
+        int | None,
+        typer.Option("--rank", "-r", show_default="the end point's smallest", help="i and j."),
+    ] = None,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """How does an adapter come to be? φ to the end and to the start, norms and ranks, by checkpoint.
+
+    Follows A (right singular vectors), B (left) and ΔW (both) over a run's checkpoint-N folders. The
+    end point is the adapter in RUN itself where there is one, else the last checkpoint; the start is
+    the first. φ that does not exist, as of a B that is still zero, is left out. Only CondLoRA runs
+    need their base model.
+
+    Example: lora-lens dynamics run/ --module value --rank 8 --out figures/
+    """
+    from ...terminal.printing import progress, report
+
+    def make() -> DynamicsResult:
+        from .analysis import dynamics
+
+        with progress(f"checkpoints of {folder}") as advance:
+            return dynamics(
+                folder,
+                module,
+                rank,
+                base=base,
+                device=device,
+                dtype=dtype.value,
+                progress=advance,
+            )
+
+    report(make, QUESTION, as_json=as_json, out=out)

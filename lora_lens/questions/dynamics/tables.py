@@ -1,0 +1,109 @@
+"""An adapter over its training as text: a row a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...show.console import notes, table
+from ...show.layout import (
+    Table,
+    beside,
+    counted,
+    number,
+    significant,
+)
+from ...show.text import as_csv
+from .result import DynamicsResult, over_layers
+
+_SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right": "ΔW right"}
+
+
+def tables(result: DynamicsResult) -> list[Table]:
+    """The means over the layers, and φ to the end point layer by layer."""
+    return [*_means(result), layer_table(result)]
+
+
+def texts(result: DynamicsResult) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows())}
+
+
+def terminal(result: DynamicsResult, _: Console) -> RenderableType:
+    """The tables of means, and the notes."""
+    return Group(
+        Text(f"{result.method} run {result.run}", style="dim"),
+        *map(table, _means(result)),
+        Text(""),
+        *notes(result.notes),
+    )
+
+
+def _means(result: DynamicsResult) -> list[Table]:
+    return [
+        similarity_table(result, "end"),
+        similarity_table(result, "start"),
+        size_table(result),
+    ]
+
+
+def similarity_table(result: DynamicsResult, to: Literal["end", "start"]) -> Table:
+    """Mean φ over the layers to the end point or to the start, with what chance gives below."""
+    grids = result.to_end if to == "end" else result.to_start
+    means = [over_layers(grid) for grid in grids.values()]
+    rows = [
+        [result.label(t), *(number(float(mean[t])) for mean in means)]
+        for t in range(len(result.names))
+    ]
+    chance = [beside(float(b.mean), b.mean_sd) for b in map(result.baselines.__getitem__, grids)]
+    title = f"φ to {whereto(result, to)}: {result.module}, i = j = {result.rank}, mean of {_layers(result)}"
+    heads = [_SPACES[space] for space in grids]
+    return Table(title, ["step", *heads], [*rows, ["gaussian", *chance]])
+
+
+def whereto(result: DynamicsResult, to: Literal["end", "start"]) -> str:
+    """Which checkpoint φ is taken to; which for what, where B is zero at the first."""
+    if to == "end":
+        return f"the end point ({result.end})"
+    names = dict.fromkeys(result.starts.values())
+    if len(names) == 1:
+        return f"the start ({next(iter(names))})"
+    of = {
+        name: [_SPACES[s].split()[0] for s, n in result.starts.items() if n == name]
+        for name in names
+    }
+    each = "; ".join(f"{', '.join(dict.fromkeys(of[name]))}: {name}" for name in names)
+    return f"the start ({each})"
+
+
+def size_table(result: DynamicsResult) -> Table:
+    """Norms and ranks, means over the layers."""
+    norms, ranks = (
+        [over_layers(grid) for grid in grids.values()] for grids in (result.norms, result.ranks)
+    )
+    rows = [
+        [
+            result.label(t),
+            *(significant(float(mean[t]), zeros=False) for mean in norms),
+            *(number(float(mean[t]), 2) for mean in ranks),
+        ]
+        for t in range(len(result.names))
+    ]
+    head = ["step", "‖ΔW‖_F", "‖A‖_F", "‖B‖_F", "stable rank ΔW", "effective rank ΔW (s)"]
+    return Table(f"Norms and ranks, mean of {_layers(result)}", head, rows)
+
+
+def layer_table(result: DynamicsResult) -> Table:
+    """φ of ΔW's left side to the end point, a column a layer."""
+    rows = [
+        [result.label(t), *(number(float(value)) for value in row)]
+        for t, row in enumerate(result.to_end["delta_left"])
+    ]
+    title = f"φ of ΔW (left) to the end point by layer, i = j = {result.rank}"
+    return Table(title, ["step", *map(str, result.layers)], rows)
+
+
+def _layers(result: DynamicsResult) -> str:
+    return counted(len(result.layers), "layer")

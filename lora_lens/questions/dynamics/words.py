@@ -1,0 +1,23 @@
+"""What is seen in a run's checkpoints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...show.layout import LABELS
+from .result import MATRIX_AND_SIDE, DynamicsResult
+
+
+def summary(result: DynamicsResult) -> str:
+    """From where each subspace is near its end, φ above one half. A description: nothing is tested."""
+    parts = []
+    for space, grid in result.to_end.items():
+        matrix, side = MATRIX_AND_SIDE[space]
+        means = np.array([np.nan if np.isnan(row).all() else np.nanmean(row) for row in grid])
+        near = np.flatnonzero(means > 0.5)
+        when = f"step {result.label(int(near[0]))}" if len(near) else "no checkpoint on"
+        parts.append(f"{LABELS[matrix]} ({side}) from {when}")
+    return (
+        f"{result.module}: φ to the end point, mean over the layers, is above one half for "
+        f"{'; '.join(parts)}."
+    )

@@ -1,0 +1,275 @@
+"""How much of one matrix's top directions lies in another's, for every i and j? Hu et al., Figures 3, 4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...adapter import Adapter, ModuleFactors
+from ...bases.weights import BaseWeights, open_base_of
+from ...chance.baseline import Baseline, Samples
+from ...chance.conversion_draws import check_draws, null_generator
+from ...chance.gaussian import gaussian_baseline, gaussian_samples
+from ...core.ij_grid import phi_grid_of_bases
+from ...core.subspace import numerical_rank, orthonormal_basis, principal_angles
+from ...errors import LensError, ModuleLookupError, RankError
+from ...labelled import Array
+from ...subspaces.delta import Singular, trained_singular, weight_singular
+from ...subspaces.pairing import shared_layers
+from ...subspaces.selection import Where, select_device, select_module
+from .result import RankGrid, RankGrids
+
+Kind = Literal["A", "B", "delta-left", "delta-right"]
+KINDS: dict[str, tuple[str, str]] = {
+    "A": ("A", "right"),
+    "B": ("B", "left"),
+    "delta-left": ("delta", "left"),
+    "delta-right": ("delta", "right"),
+}
+TOP = 64
+
+
+def rank_grids(
+    one: Adapter,
+    other: Adapter | None = None,
+    module: str = "value",
+    *,
+    layers: Sequence[int] | None = None,
+    matrices: Sequence[Kind] | None = None,
+    top: int | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    base: BaseWeights | str | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+) -> RankGrids:
+    """φ(i, j) for every i and j between two adapters, or between W0 and ΔW of one, layer by layer.
+
+    Between two adapters of any ranks or seeds, i counts the singular vectors of `one` and j those of
+    `other`: A's right ones (Hu et al. 2022, Figures 3 and 4), B's left ones, ΔW's left and right. A's
+    and B's are in the checkpoints' own gauge, which moves φ wherever i or j is below the rank; ΔW's
+    are free of it. Adapters whose A started from one seed are alike in A before any training.
+
+    Without `other`, i counts W0's singular vectors and j ΔW's: for i ≥ j, φ is the share of ΔW's top
+    j directions that lies in W0's top i (Hu et al., section 7.3, asks the same of projections).
+
+    Args:
+        one: From `load_adapter`.
+        other: Another on the same base; None compares W0 with ΔW.
+        module: As in `conversion_similarity`.
+        layers: Only these; by default all that both have.
+        matrices: Some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
+            the last two.
+        top: Largest i over W0's singular vectors; by default 64 or W0's rank.
+        draws: Draws of the Gaussian null, for the p-values of φ(r1, r2); 0 for none.
+        seed: Of those draws.
+        base: Of W0: an open base, or a folder or hub id; by default the adapter's.
+        device, dtype: As in `conversion_similarity`.
+
+    Returns:
+        A grid a matrix and layer up to both numerical ranks in that layer, with the Gaussian mean
+        max(i, j)/d and deviation, the principal angles between the whole subspaces, and the tests of
+        φ between those.
+
+    Raises:
+        ModuleLookupError: No such module or layer.
+        AdapterError: The adapters share no layer, or differ in width.
+        RankError: A factor is zero, or `top` is above W0's rank.
+        BaseModelError: The base is not found or does not fit.
+        LensError: `draws` is 1 or negative, or options do not go together.
+    """
+    check_draws(draws)
+    chosen = _matrices(matrices, other)
+    where = select_device(device, dtype)
+    first = select_module(one, module)
+    if other is None:
+        weights = base if isinstance(base, BaseWeights) else open_base_of(one, base)
+        wanted = _layers(layers, first.layers, first.module)
+        found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
+        nulls = _nulls(found, draws, seed)
+        return RankGrids(weights.source, one.source, first.module, "w0-delta", found, nulls)
+    if top is not None:
+        raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
+    second = select_module(other, module)
+    shared, notes = shared_layers(one, other, first, second)
+    wanted = _layers(layers, shared, first.module)
+    grids = [
+        _grid(layer, kind, u, v)
+        for layer in wanted
+        for kind, u, v in _pairs(first, second, layer, chosen, where)
+    ]
+    found = _ordered(grids, chosen)
+    return RankGrids(
+        one.source,
+        other.source,
+        first.module,
+        "adapters",
+        found,
+        _nulls(found, draws, seed),
+        (*notes, *_notes(chosen)),
+    )
+
+
+def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, str], Baseline]:
+    """Of φ(r1, r2); one layer's draws are those of all its matrices, so that equal φ have equal p."""
+    found = {}
+    for kind in dict.fromkeys((grid.matrix, grid.side) for grid in grids):
+        own = [grid for grid in grids if (grid.matrix, grid.side) == kind]
+        mean, sd = (
+            np.array([getattr(grid, name)[-1, -1] for grid in own])
+            for name in ("gaussian_mean", "gaussian_sd")
+        )
+        mean_sd = float(np.sqrt((sd**2).sum()) / len(own))
+        sizes = [(grid.layer, grid.dimension, *grid.shape) for grid in own]
+        sampler = partial(_samples, sizes, draws, seed) if draws else None
+        found[kind] = Baseline(mean, sd, mean_sd, draws or None, sampler)
+    return found
+
+
+def _samples(sizes: Sequence[tuple[int, int, int, int]], draws: int, seed: int) -> Samples:
+    series = [
+        gaussian_samples(
+            d, i, j, draws=draws, generator=null_generator(seed, "gaussian", layer)
+        ).numpy()
+        for layer, d, i, j in sizes
+    ]
+    return np.stack(series, axis=1)
+
+
+def _notes(chosen: Sequence[str]) -> Iterator[str]:
+    factors = [name for name in ("A", "B") if name in chosen]
+    if factors:
+        yield (
+            f"where i or j is below the rank, φ of {' and of '.join(factors)} depends on the gauge that "
+            f"training left them in; φ of ΔW does not"
+        )
+    if "A" in chosen:
+        yield (
+            "runs of one seed begin with the same A, so their A's are alike before any training; chance "
+            "is that of independent ones"
+        )
+
+
+def _matrices(matrices: Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
+    known = tuple(KINDS) if other is not None else ("delta-left", "delta-right")
+    chosen = known if matrices is None else tuple(dict.fromkeys(matrices))
+    if not chosen or set(chosen) - set(known):
+        what = "two adapters" if other is not None else "W0 and ΔW"
+        raise LensError(
+            f"matrices are {', '.join(chosen) or 'none'}; of {what}, expected some of {', '.join(known)}"
+        )
+    return chosen
+
+
+def _layers(wanted: Sequence[int] | None, known: Sequence[int], module: str) -> list[int]:
+    if wanted is None:
+        return list(known)
+    absent = sorted(set(wanted) - set(known))
+    if absent or not wanted:
+        have = ", ".join(map(str, known))
+        raise ModuleLookupError(
+            f"no layer {', '.join(map(str, absent)) or 'was named'} of {module}; it has: {have}"
+        )
+    return sorted(set(wanted))
+
+
+def _ordered(grids: Sequence[RankGrid], chosen: Sequence[str]) -> tuple[RankGrid, ...]:
+    return tuple(g for kind in chosen for g in grids if (g.matrix, g.side) == KINDS[kind])
+
+
+def _pairs(
+    first: ModuleFactors, second: ModuleFactors, layer: int, chosen: Sequence[str], where: Where
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    ours, theirs = (
+        _bases(factors, factors.layers.index(layer), chosen, where) for factors in (first, second)
+    )
+    return ((kind, ours[kind], theirs[kind]) for kind in chosen)
+
+
+def _bases(
+    factors: ModuleFactors, position: int, chosen: Sequence[str], where: Where
+) -> dict[str, Tensor]:
+    own = factors.ranks[position]
+    stored = {"A": factors.a[position, :own].mT, "B": factors.b[position, :, :own]}
+    found = {name: _factor_basis(factors, position, name, stored[name], where) for name in stored}
+    if any(kind.startswith("delta") for kind in chosen):
+        delta = trained_singular(factors, position, where)
+        found |= {"delta-left": delta.u, "delta-right": delta.vh.mT}
+    return found
+
+
+def _factor_basis(
+    factors: ModuleFactors, position: int, name: str, stored: Tensor, where: Where
+) -> Tensor:
+    rank = int(numerical_rank(stored))
+    if rank == 0:
+        raise RankError(
+            f"{name} of {factors.module} is all zero in layer {factors.layers[position]}: the adapter "
+            f"is untrained there, and a zero matrix has no singular subspace"
+        )
+    return orthonormal_basis(where.take(stored), rank, ordered=True)
+
+
+def _against_w0(
+    factors: ModuleFactors,
+    layers: Sequence[int],
+    chosen: Sequence[str],
+    weights: BaseWeights,
+    where: Where,
+    top: int | None,
+) -> Iterator[RankGrid]:
+    for layer in layers:
+        position = factors.layers.index(layer)
+        delta = trained_singular(factors, position, where)
+        name = f"W0 of {factors.module} in layer {layer}"
+        w0 = weight_singular(weights.w0(factors, position), where, name=name)
+        i = _top(top, len(w0.s), factors.module, layer)
+        for kind in chosen:
+            u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
+            yield _grid(layer, kind, u[:, :i], v)
+
+
+def _top(top: int | None, rank: int, module: str, layer: int) -> int:
+    if top is None:
+        return min(TOP, rank)
+    if not 1 <= top <= rank:
+        raise RankError(
+            f"asked for {top} singular vectors of W0 of {module}, which has rank {rank} in layer "
+            f"{layer}; expected 1 to {rank}"
+        )
+    return top
+
+
+def _side(found: Singular, side: str) -> Tensor:
+    return found.u if side == "left" else found.vh.mT
+
+
+def _grid(layer: int, kind: str, u: Tensor, v: Tensor) -> RankGrid:
+    matrix, side = KINDS[kind]
+    d, r1 = u.shape
+    r2 = v.shape[1]
+    mean, sd = _gaussian(d, r1, r2)
+    angles = torch.rad2deg(principal_angles(u, v, r1, r2))
+    return RankGrid(
+        layer=layer,
+        matrix=matrix,
+        side=side,
+        values=phi_grid_of_bases(u, v).double().cpu().numpy(),
+        gaussian_mean=mean,
+        gaussian_sd=sd,
+        angles=angles.double().cpu().numpy(),
+        dimension=d,
+    )
+
+
+@lru_cache(maxsize=64)
+def _gaussian(d: int, r1: int, r2: int) -> tuple[Array, Array]:
+    cells = [[gaussian_baseline(d, i, j) for j in range(1, r2 + 1)] for i in range(1, r1 + 1)]
+    both = np.array(cells)
+    both.flags.writeable = False  # shared by the grids of all layers
+    return both[..., 0], both[..., 1]

@@ -1,0 +1,197 @@
+"""φ(i, j) for every i and j: one grid a layer, matrix and side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, overload
+
+import numpy as np
+
+from ...chance.baseline import Baseline
+from ...chance.significance import Significance, significance
+from ...labelled import (
+    Array,
+    Row,
+    Tidy,
+    html_table,
+    plain,
+)
+
+
+@dataclass(frozen=True)
+class RankGrid(Tidy):
+    """φ(i, j) of one layer, for 1 ≤ i ≤ r1 and 1 ≤ j ≤ r2, beside unrelated subspaces.
+
+    Attributes:
+        layer: As in the checkpoint's names.
+        matrix: ``A``, ``B`` or ``delta`` (ΔW).
+        side: Which singular vectors: ``left`` or ``right``.
+        values: (i, j) φ; row 0 is i = 1.
+        gaussian_mean, gaussian_sd: (i, j) mean max(i, j)/d and deviation for independent uniform subspaces.
+        angles: (min(r1, r2),) principal angles between the two whole subspaces in degrees, ascending.
+        dimension: d, of the space that the singular vectors live in.
+    """
+
+    layer: int
+    matrix: str
+    side: str
+    values: Array
+    gaussian_mean: Array
+    gaussian_sd: Array
+    angles: Array
+    dimension: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(r1, r2): the largest i and j."""
+        return (self.values.shape[0], self.values.shape[1])
+
+    @property
+    def z(self) -> Array:
+        """(i, j) deviations above the Gaussian mean; NaN where that baseline does not vary."""
+        varies = self.gaussian_sd > 0
+        sd = np.where(varies, self.gaussian_sd, 1.0)
+        return np.where(varies, (self.values - self.gaussian_mean) / sd, np.nan)
+
+    def rows(self) -> list[Row]:
+        """One row a cell."""
+        labels = {"matrix": self.matrix, "side": self.side, "layer": self.layer}
+        z = self.z
+        return [
+            labels
+            | {
+                "i": i + 1, "j": j + 1, "phi": float(self.values[i, j]),
+                "gaussian_mean": float(self.gaussian_mean[i, j]),
+                "gaussian_sd": float(self.gaussian_sd[i, j]), "z": plain(float(z[i, j])),
+            }
+            for i in range(self.shape[0])
+            for j in range(self.shape[1])
+        ]  # fmt: skip
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "layer": self.layer,
+            "matrix": self.matrix,
+            "side": self.side,
+            "dimension": self.dimension,
+            "phi": plain(self.values),
+            "gaussian_mean": plain(self.gaussian_mean),
+            "gaussian_sd": plain(self.gaussian_sd),
+            "angles_degrees": plain(self.angles),
+        }
+
+    def _repr_html_(self) -> str:
+        title = f"φ(i, j), {self.matrix}, {self.side} side, layer {self.layer}; rows i, columns j"
+        body = [[i + 1, *row] for i, row in enumerate(self.values)]
+        return html_table(title, ["i", *range(1, self.shape[1] + 1)], body, shaded=True)
+
+
+@dataclass(frozen=True)
+class RankGrids(Tidy, Sequence[RankGrid]):
+    """φ(i, j) grids between two adapters, or between W0 and ΔW of one, layer by layer.
+
+    Attributes:
+        one: The adapter whose singular vectors i counts; of W0 and ΔW, the base model.
+        other: The adapter whose singular vectors j counts.
+        module: Which module.
+        between: ``adapters``, or ``w0-delta``: i over W0's singular vectors, j over ΔW's.
+        grids: Matrix by matrix, and within one, layer by layer.
+        baselines: (matrix, side) to the Gaussian null of φ(r1, r2), layer by layer.
+        notes: What a reader should know beside the numbers.
+    """
+
+    one: str
+    other: str
+    module: str
+    between: Literal["adapters", "w0-delta"]
+    grids: tuple[RankGrid, ...]
+    baselines: Mapping[tuple[str, str], Baseline] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        w0 = "w0-" if self.between == "w0-delta" else ""
+        return f"grid-{w0}{self.module}"
+
+    @overload
+    def __getitem__(self, index: int) -> RankGrid: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[RankGrid, ...]: ...
+    def __getitem__(self, index: int | slice) -> RankGrid | tuple[RankGrid, ...]:
+        return self.grids[index]
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layer numbers, ascending."""
+        return tuple(sorted({grid.layer for grid in self.grids}))
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """(matrix, side) of the grids, in their order."""
+        return tuple(dict.fromkeys((grid.matrix, grid.side) for grid in self.grids))
+
+    def of(self, matrix: str, side: str) -> tuple[RankGrid, ...]:
+        """The grids of one matrix and side, layer by layer."""
+        return tuple(g for g in self.grids if (g.matrix, g.side) == (matrix, side))
+
+    @cached_property
+    def significance(self) -> dict[tuple[str, str], Significance]:
+        """By (matrix, side), the tests of φ(r1, r2), between the whole subspaces, layer by layer.
+
+        φ(i, j) within a grid is of subspaces in each other, so its cells are not tested one by one.
+        """
+        found = {}
+        for kind, baseline in self.baselines.items():
+            values = np.array([grid.values[-1, -1] for grid in self.of(*kind)])
+            found[kind] = significance(values, baseline, np.ones(len(values), dtype=bool))
+        return found
+
+    def whole(self) -> list[Row]:
+        """The tests of φ(r1, r2), a row a grid."""
+        return [
+            {
+                name: plain(float(numbers[k]))
+                for name, numbers in self.significance[kind].cells().items()
+            }
+            for kind in self.kinds
+            for k in range(len(self.of(*kind)))
+        ]
+
+    def angles(self) -> list[Row]:
+        """One row a principal angle between the whole subspaces of every grid, in degrees."""
+        return [
+            {
+                "module": self.module, "matrix": grid.matrix, "side": grid.side,
+                "layer": grid.layer, "index": k + 1, "degrees": float(angle),
+            }
+            for grid in self.grids
+            for k, angle in enumerate(grid.angles)
+        ]  # fmt: skip
+
+    def rows(self) -> list[Row]:
+        """One row a cell of every grid."""
+        return [{"module": self.module} | row for grid in self.grids for row in grid.rows()]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "one": self.one,
+            "other": self.other,
+            "module": self.module,
+            "between": self.between,
+            "grids": [
+                grid.to_dict() | {"whole": tests}
+                for grid, tests in zip(self.grids, self.whole(), strict=True)
+            ],
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        return "".join(grid._repr_html_() for grid in self.grids)

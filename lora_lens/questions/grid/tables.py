@@ -1,0 +1,139 @@
+"""φ(i, j) for every i and j as text: the corners of every grid, and grids where they are few."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from ...show.against_chance import resolution
+from ...show.console import notes, shaded_grid, table
+from ...show.layout import (
+    LABELS,
+    Table,
+    beside,
+    number,
+)
+from ...show.text import as_csv
+from .result import RankGrid, RankGrids
+
+_SHOWN = 12  # rows or columns of a grid up to which all are shown
+_MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
+
+
+def tables(result: RankGrids) -> list[Table]:
+    """The summary, and every grid."""
+    what = f"{title(result)}; {result.one}, {result.other}"
+    return [summary(result).under(what), *map(ij_table, result)]
+
+
+def texts(result: RankGrids) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows()), "-angles.csv": as_csv(result.angles())}
+
+
+def terminal(result: RankGrids, console: Console) -> RenderableType:
+    """Grids on shaded cells where they are few, and their corners beside chance."""
+    shown = len(result) <= _MOST_GRIDS
+    parts: list[RenderableType] = [
+        Text(title(result), style="bold"),
+        *(Text(f"{name + ':':<7} {source}", style="dim") for name, source in names(result)),
+    ]
+    if shown:
+        grids = Columns([_shaded(grid, console) for grid in result], padding=(1, 3))
+        parts.append(Padding(grids, (1, 0, 0, 0)))
+    parts += [
+        table(summary(result)),
+        *(Text(line, style="dim") for line in legend(result)),
+        *notes(result.notes),
+    ]
+    if not shown:
+        hint = "a layer's grids in full: --layer N; one matrix alone: --matrix"
+        parts.append(Text(hint, style="dim"))
+    return Group(*parts)
+
+
+def title(result: RankGrids) -> str:
+    """What i and j count, in one line."""
+    if result.between == "w0-delta":
+        return f"φ(i, j) of {result.module}: i over W0's singular vectors, j over ΔW's"
+    return f"φ(i, j) of {result.module}: i over the first adapter's singular vectors, j over the second's"
+
+
+def names(result: RankGrids) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Whose singular vectors i counts and whose j, each as what it is called and where it is from."""
+    one, other = ("W0", "ΔW of") if result.between == "w0-delta" else ("first", "second")
+    return (one, result.one), (other, result.other)
+
+
+def kind_title(result: RankGrids, grid: RankGrid) -> str:
+    """Whose singular vectors are compared, in words."""
+    whose = "W0 and ΔW" if result.between == "w0-delta" else LABELS[grid.matrix]
+    return f"{whose}, {grid.side} singular vectors"
+
+
+def summary(result: RankGrids) -> Table:
+    """The corners of every grid beside chance, and the principal angles."""
+    head = [
+        "matrix", "layer", "r1×r2", "φ(1, 1)", "φ(r1, r2)", "by chance", "z", "p",
+        "angles from", "median", "to",
+    ]  # fmt: skip
+    rows = [
+        [
+            _kind(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
+            number(grid.values[0, 0]), number(grid.values[-1, -1]),
+            beside(grid.gaussian_mean[-1, -1], grid.gaussian_sd[-1, -1]),
+            number(grid.z[-1, -1], 1), number(tests["p"]),
+            *(f"{angle:.1f}°" for angle in np.quantile(grid.angles, (0, 0.5, 1))),
+        ]
+        for grid, tests in zip(result, result.whole(), strict=True)
+    ]  # fmt: skip
+    return Table("Top directions, whole subspaces, and the angles between those", head, rows)
+
+
+def legend(result: RankGrids) -> list[str]:
+    """What chance is, and in how many layers the whole subspaces are above it."""
+    lines = [
+        "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
+        "reach φ(r1, r2)"
+    ]
+    tests = {
+        f"{LABELS[matrix]} ({side})": one for (matrix, side), one in result.significance.items()
+    }
+    found = [
+        f"{name} {one.discoveries} of {one.tests}" for name, one in tests.items() if one.findable
+    ]
+    if found:
+        lines.append(
+            f"layers above that at a false discovery rate of 0.05 (Benjamini-Hochberg): {', '.join(found)}"
+        )
+    return lines + resolution(tests, "layers")
+
+
+def ij_table(grid: RankGrid) -> Table:
+    """One grid; of a large one the powers of two."""
+    rows, columns = (ticks(count) for count in grid.shape)
+    body = [[str(i), *(f"{grid.values[i - 1, j - 1]:.3f}" for j in columns)] for i in rows]
+    what = f"φ(i, j) of {_kind(grid)}, layer {grid.layer}; rows i, columns j"
+    return Table(what, ["i", *map(str, columns)], body)
+
+
+def ticks(count: int) -> list[int]:
+    """1 to `count` where they are few, else the powers of two and the last."""
+    if count <= _SHOWN:
+        return list(range(1, count + 1))
+    powers = [2**k for k in range(count.bit_length()) if 2**k < count]
+    return [*powers, count]
+
+
+def _kind(grid: RankGrid) -> str:
+    return f"{LABELS[grid.matrix]} ({grid.side})"
+
+
+def _shaded(grid: RankGrid, console: Console) -> RenderableType:
+    rows, columns = (ticks(count) for count in grid.shape)
+    values = grid.values[np.ix_([i - 1 for i in rows], [j - 1 for j in columns])]
+    what = f"{_kind(grid)}, layer {grid.layer}"
+    return shaded_grid(what, rows, columns, values, console, corner="i\\j ")

@@ -1,0 +1,34 @@
+"""`lora-lens inspect`: what is in an adapter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...terminal.options import (
+    AdapterFolder,
+    Base,
+    Json,
+    Out,
+)
+from . import QUESTION
+
+if TYPE_CHECKING:
+    from .result import Inventory
+
+
+def run(adapter: AdapterFolder, base: Base = None, as_json: Json = False, out: Out = None) -> None:
+    """What is in an adapter: modules, ranks, norms and spectra of ΔW, parameters, what is left out.
+
+    Needs no base model, except for CondLoRA, whose A and B are made of W0.
+
+    Example: lora-lens inspect ckpt/
+    """
+    from ...terminal.printing import report
+
+    def make() -> Inventory:
+        from ...formats import load_adapter
+        from .analysis import inspect
+
+        return inspect(load_adapter(adapter, base))
+
+    report(make, QUESTION, as_json=as_json, out=out)

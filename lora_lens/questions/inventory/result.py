@@ -1,0 +1,78 @@
+"""What is in an adapter, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...labelled import Row, Tidy, html_rows
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One module of one layer: shape, scale and spectrum of its ΔW = s·B·A.
+
+    Attributes:
+        name, layer, module: Full path, layer number, short name.
+        rank, in_features, out_features, scaling: Of its factors.
+        frobenius_norm: ‖ΔW‖_F.
+        stable_rank: ‖ΔW‖_F²/σ₁²; None for a zero ΔW.
+        effective_rank: exp of the entropy of s/Σs, of s and not of s²; None for a zero ΔW.
+        singular_values: Of ΔW, descending, `rank` of them.
+    """
+
+    name: str
+    layer: int
+    module: str
+    rank: int
+    in_features: int
+    out_features: int
+    scaling: float
+    frobenius_norm: float
+    stable_rank: float | None
+    effective_rank: float | None
+    singular_values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Inventory(Tidy):
+    """What is in an adapter: its modules layer by layer, and what was left out, with why."""
+
+    adapter: str
+    method: str
+    base: str | None
+    convention: str | None
+    trainable_parameters: int
+    modules: tuple[LayerSummary, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        return "inspect"
+
+    def rows(self) -> list[Row]:
+        """One row a module and layer, without the singular values."""
+        return [
+            {key: value for key, value in vars(summary).items() if key != "singular_values"}
+            for summary in self.modules
+        ]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "adapter": self.adapter,
+            "method": self.method,
+            "base": self.base,
+            "convention": self.convention,
+            "trainable_parameters": self.trainable_parameters,
+            "modules": [
+                vars(summary) | {"singular_values": list(summary.singular_values)}
+                for summary in self.modules
+            ],
+            "left_out": dict(self.left_out),
+        }
+
+    def _repr_html_(self) -> str:
+        return html_rows(self.adapter, self.rows())

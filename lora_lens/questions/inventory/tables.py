@@ -1,0 +1,60 @@
+"""What is in an adapter, as text."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...show.console import table
+from ...show.layout import Table, number, significant
+from ...show.text import as_csv
+from .result import Inventory
+
+
+def tables(result: Inventory) -> list[Table]:
+    """The modules, and what was left out where something was."""
+    left_out = [left_out_table(result)] if result.left_out else []
+    return [module_table(result), *left_out]
+
+
+def texts(result: Inventory) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows())}
+
+
+def terminal(result: Inventory, _: Console) -> RenderableType:
+    """Whose it is and how large, then the same tables."""
+    convention = f", convention {result.convention}" if result.convention else ""
+    head = (
+        f"{result.method} adapter {result.adapter}{convention}\n"
+        f"base {result.base or 'not named'}, {result.trainable_parameters:,} trainable parameters "
+        f"in its low-rank part"
+    )
+    modules, *left_out = tables(result)
+    return Group(
+        Text(head, style="bold"), table(modules), *(table(one, wide=True) for one in left_out)
+    )
+
+
+def module_table(result: Inventory) -> Table:
+    """A row a module and layer."""
+    head = [
+        "layer", "module", "rank", "in", "out", "scaling", "‖ΔW‖_F", "stable rank",
+        "effective rank (s)",
+    ]  # fmt: skip
+    rows = [
+        [
+            str(s.layer), s.module, str(s.rank), str(s.in_features), str(s.out_features),
+            significant(s.scaling, zeros=False), significant(s.frobenius_norm, zeros=False),
+            number(s.stable_rank, 2), number(s.effective_rank, 2),
+        ]
+        for s in result.modules
+    ]  # fmt: skip
+    return Table("ΔW = s·B·A, layer by layer", head, rows)
+
+
+def left_out_table(result: Inventory) -> Table:
+    """Tensors of the file that are not analysed, and why."""
+    return Table(
+        "Left out", ["tensor", "why"], [[name, why] for name, why in result.left_out.items()]
+    )

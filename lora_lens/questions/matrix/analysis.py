@@ -1,0 +1,225 @@
+"""Which adapters span alike? φ of one matrix between any number of adapters (seeds, ranks, tasks)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...adapter import Adapter
+from ...chance.conversion_draws import check_draws, null_generator
+from ...chance.gaussian import Moments, gaussian_baseline, gaussian_samples
+from ...chance.p_values import monte_carlo_p
+from ...core.clustering import cluster
+from ...core.pairwise import block_pairs, phi_of_every_pair
+from ...core.subspace import Side
+from ...errors import LensError
+from ...labelled import Array
+from ...subspaces.selection import select_device
+from .reading import (
+    AdapterBases,
+    common_layers,
+    read_bases,
+    sources_of,
+    space_named,
+)
+from .result import MatrixResult
+
+Matrix = Literal["A", "B", "delta"]
+_MOST_KEPT = 2**22  # φ by layer: 32 MiB
+
+
+def adapter_matrix(
+    adapters: Sequence[Adapter | str | Path],
+    module: str,
+    rank: int | None = None,
+    *,
+    matrix: Matrix = "delta",
+    side: Side | None = None,
+    clusters: int | None = None,
+    per_layer: bool | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    base: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+    columns: int = 2048,
+    progress: Callable[[int, int], None] | None = None,
+) -> MatrixResult:
+    """φ of A, B or ΔW between every two of any number of adapters, mean over the layers, with a tree.
+
+    For two adapters it equals `compare`. Adapters may differ in rank: each is then compared at its
+    own, layer by layer, and φ divides by the smaller of the two. Chance differs with the ranks, max(i, j)/d,
+    and stands beside each pair.
+
+    Each adapter is read once, and of it only the orthonormal bases are kept: layers × d × rank numbers
+    of `dtype`. Pairs are multiplied block by block.
+
+    Args:
+        adapters: At least two: adapters, their folders, or folders of such folders (`find_adapters`).
+        module: As in `conversion_similarity`.
+        rank: i and j of every pair; by default each adapter's own rank.
+        matrix: ``A``, ``B`` or ``delta`` (ΔW).
+        side: Of ΔW: ``left`` (the default) or ``right``. A has only ``right`` and B only ``left``: their
+            other singular vectors live in R^rank, which adapters do not share.
+        clusters: How many clusters to cut the tree into; by default what `core.clustering.cluster` finds.
+        per_layer: Keep φ of every layer too; by default where that takes at most 32 MiB.
+        draws: Draws of unrelated subspaces, for p-values of the mean φ; 0 for none.
+        seed: Of those draws.
+        base: As in `load_adapter`; only CondLoRA needs it.
+        device: As in `conversion_similarity`; where pairs are multiplied.
+        dtype: Of the kept bases and the products; subspaces are found in float64.
+        columns: Most singular vectors in a block; bounds the memory of a product.
+        progress: Called with the number of steps done, and of all: adapters read, blocks multiplied.
+
+    Raises:
+        AdapterError: Adapters of different widths, or that share no layer; the message names them.
+        ModuleLookupError: Adapters without the module, named.
+        RankError: Adapters whose rank is below `rank`, or whose numerical rank is below their own, named.
+        LensError: Fewer than two adapters, or settings that do not go together.
+    """
+    check_draws(draws)
+    space = space_named(matrix, side)
+    where = select_device(device, dtype)
+    sources = sources_of(adapters)
+    if clusters is not None and not 1 <= clusters <= len(sources):
+        raise LensError(f"{clusters} clusters of {len(sources)} adapters; expected 1 to that many")
+    if columns < 1:
+        raise LensError(f"columns is {columns}, expected at least 1")
+    steps = _Steps(progress, len(sources))
+    read = read_bases(
+        sources, module, rank, space=space, base=base, dtype=where.dtype, advance=steps.advance
+    )
+    layers, notes = common_layers(read, module, rank)
+    ranks = np.array([[r.bases[layer].shape[-1] for layer in layers] for r in read])
+    steps.total += sum(1 for widths in ranks.T for _ in block_pairs(widths.tolist(), columns))
+    keep = len(layers) * len(read) ** 2 <= _MOST_KEPT if per_layer is None else per_layer
+    values = np.zeros((len(read), len(read)))
+    by_layer: list[Array] = []
+    for layer in layers:
+        bases: list[Tensor] = [one.bases.pop(layer) for one in read]
+        grid = phi_of_every_pair(
+            bases, columns=columns, device=where.device, advance=steps.advance
+        ).numpy()
+        values += grid / len(layers)
+        if keep:
+            by_layer.append(grid)
+    d = read[0].d
+    mean, sd = _gaussian(d, ranks)
+    tree = cluster(values, mean, sd, clusters)
+    return MatrixResult(
+        names=tuple(one.name for one in read),
+        sources=tuple(one.source for one in read),
+        methods=tuple(one.method for one in read),
+        module=read[0].module,
+        matrix=matrix,
+        side=space.side,
+        d=d,
+        rank=rank,
+        layers=layers,
+        ranks=ranks,
+        values=values.clip(0, 1),
+        by_layer=np.stack(by_layer) if keep else None,
+        gaussian_mean=mean,
+        gaussian_sd=sd,
+        draws=draws,
+        p=_p_values(values.clip(0, 1), d, ranks, draws, seed),
+        linkage=tree.linkage,
+        order=tree.order,
+        clusters=tree.clusters,
+        clusters_given=clusters is not None,
+        notes=(*notes, *_notes(read, ranks, space.side, keep=keep, asked=per_layer)),
+    )
+
+
+class _Steps:
+    """How far the work has come; the blocks are known only when all adapters are read."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+        self.total = total
+        self._done = 0
+        self._progress = progress
+
+    def advance(self) -> None:
+        """One step more."""
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self.total)
+
+
+def _gaussian(d: int, ranks: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Mean and deviation of the mean φ over the layers for unrelated subspaces, pair by pair."""
+    known, position = np.unique(ranks, return_inverse=True)
+    moments = [[gaussian_baseline(d, int(i), int(j)) for j in known] for i in known]
+    table = np.array(moments, dtype=np.float64).reshape(
+        len(known), len(known), len(Moments._fields)
+    )
+    n, layers = ranks.shape
+    mean, variance = np.zeros((n, n)), np.zeros((n, n))
+    for at in position.reshape(ranks.shape).T:
+        of_pairs = table[at[:, None], at]
+        mean += of_pairs[..., 0] / layers
+        variance += of_pairs[..., 1] ** 2
+    return mean, np.sqrt(variance) / layers
+
+
+def _p_values(values: Array, d: int, ranks: NDArray[np.int64], draws: int, seed: int) -> Array:
+    """Of every pair's mean φ among means of as many draws a layer; pairs of the same ranks share them."""
+    found = np.full(values.shape, np.nan)
+    if not draws:
+        return found
+
+    @cache
+    def drawn(layer: int, i: int, j: int) -> Array:
+        generator = null_generator(seed, "gaussian", layer, i, j)
+        return gaussian_samples(d, i, j, draws=draws, generator=generator).numpy()
+
+    known, position = np.unique(ranks, axis=0, return_inverse=True)
+    groups = [np.flatnonzero(position.ravel() == k) for k in range(len(known))]
+    for (k, one), (m, other) in combinations_with_replacement(enumerate(groups), 2):
+        layers = zip(known[k].tolist(), known[m].tolist(), strict=True)
+        null = np.mean([drawn(layer, min(ij), max(ij)) for layer, ij in enumerate(layers)], axis=0)
+        for row in one:
+            found[row, other] = monte_carlo_p(values[row, other], null[:, None])
+            found[other, row] = found[row, other]
+    np.fill_diagonal(found, np.nan)
+    return found
+
+
+def _notes(
+    read: Sequence[AdapterBases],
+    ranks: NDArray[np.int64],
+    side: Side,
+    *,
+    keep: bool,
+    asked: bool | None,
+) -> Iterator[str]:
+    bases = sorted({one.base for one in read if one.base})
+    if len(bases) > 1:
+        yield (
+            f"the adapters name {len(bases)} base models of equal width ({', '.join(bases[:3])}"
+            f"{', …' if len(bases) > 3 else ''}); φ between adapters of different models means little"
+        )
+    if sum(one.method == "condlora" for one in read) > 1:
+        yield (
+            "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
+            "unrelated subspaces are too low a bar between two of them"
+        )
+    if ranks.min() < ranks.max():
+        yield (
+            f"ranks {ranks.min()} to {ranks.max()}, each adapter at its own: φ divides by the smaller of "
+            f"two, chance is the larger over d, so compare z, or give one --rank"
+        )
+    if side == "right":
+        yield (
+            "runs of one seed begin with the same A, so right subspaces of theirs are alike before any "
+            "training; the Gaussian expectation is for independent ones"
+        )
+    if not keep and asked is None:
+        yield "φ by layer is not kept for so many adapters; ask for it with --per-layer"

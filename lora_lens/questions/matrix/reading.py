@@ -1,0 +1,222 @@
+"""Many adapters, each read once: what is kept is one orthonormal basis a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...adapter import Adapter, ModuleFactors
+from ...core.subspace import Side
+from ...errors import (
+    AdapterError,
+    LensError,
+    ModuleLookupError,
+    RankError,
+)
+from ...files.adapter_folders import distinguishing_names, find_adapters
+from ...formats import load_adapter
+from ...subspaces.factors import SPACES, SpaceName, factor_spaces
+from ...subspaces.selection import select_module
+
+_MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class AdapterBases:
+    """One adapter's subspaces of one matrix of one module.
+
+    Attributes:
+        name, source, method, base: Whose.
+        module: Its own name for the module.
+        d: Dimension of the space that the bases live in.
+        shape: Width in and out of W0.
+        bases: Layer to (d, i), in the order of the singular values.
+        short: Layer to the numerical rank there, where it is below what was asked for.
+    """
+
+    name: str
+    source: str
+    method: str
+    base: str | None
+    module: str
+    d: int
+    shape: tuple[int, int]
+    bases: dict[int, Tensor]
+    short: dict[int, int]
+
+
+def space_named(matrix: str, side: Side | None) -> SpaceName:
+    """The space of a matrix and a side.
+
+    Raises:
+        LensError: There is no such matrix, or its vectors of that side live in R^rank.
+    """
+    found = [name for name in SPACES.values() if name.matrix == matrix]
+    if not found:
+        raise LensError(f"matrix is {matrix!r}, expected 'A', 'B' or 'delta'")
+    chosen = next((name for name in found if side in (None, name.side)), None)
+    if chosen is None and side in ("left", "right"):
+        raise LensError(
+            f"the {side} singular vectors of {matrix} live in R^rank, which adapters do not share; "
+            f"take the {found[0].side} side"
+        )
+    if chosen is None:
+        raise LensError(f"side is {side!r}, expected 'left' or 'right'")
+    return chosen
+
+
+def sources_of(adapters: Sequence[Adapter | str | Path]) -> list[Adapter | Path]:
+    """Adapters as they are, folders of adapters one by one; at least two.
+
+    Raises:
+        AdapterError: There are none in a folder, or fewer than two altogether.
+    """
+    sources: list[Adapter | Path] = []
+    folders: set[Path] = set()
+    for one in adapters:
+        if isinstance(one, Adapter):
+            sources.append(one)
+            continue
+        new = [folder for folder in find_adapters([one]) if folder.resolve() not in folders]
+        folders |= {folder.resolve() for folder in new}
+        sources += new
+    if len(sources) < 2:
+        raise AdapterError(
+            f"{len(sources)} adapter{'' if len(sources) == 1 else 's'} given; expected at least two "
+            f"different ones, or a folder of them"
+        )
+    return sources
+
+
+def read_bases(
+    sources: Sequence[Adapter | Path],
+    module: str,
+    rank: int | None,
+    *,
+    space: SpaceName,
+    base: str | Path | None,
+    dtype: torch.dtype,
+    advance: Callable[[], None] = lambda: None,
+) -> list[AdapterBases]:
+    """Read each adapter and keep its subspaces.
+
+    Raises:
+        ModuleLookupError: Some have no such module.
+        AdapterError: They differ in width.
+    """
+    if rank is not None and rank < 1:
+        raise RankError(f"asked for {rank} singular vectors; expected at least 1")
+    named = [one.source if isinstance(one, Adapter) else one for one in sources]
+    read: list[AdapterBases] = []
+    without: dict[str, list[str]] = {}
+    for source, name in zip(sources, distinguishing_names(named), strict=True):
+        adapter = source if isinstance(source, Adapter) else load_adapter(source, base)
+        try:
+            factors = select_module(adapter, module)
+        except ModuleLookupError as error:
+            without.setdefault(str(error), []).append(name)
+        else:
+            read.append(_bases(name, adapter, factors, rank, space, dtype))
+        advance()
+    for why, names in without.items():
+        raise ModuleLookupError(f"{listed(names)}: {why}")
+    shapes: dict[tuple[int, int], list[str]] = {}
+    for one in read:
+        shapes.setdefault(one.shape, []).append(one.name)
+    if len(shapes) > 1:
+        widths = "; ".join(
+            f"{wide} in and {out} out in {listed(names)}" for (wide, out), names in shapes.items()
+        )
+        raise AdapterError(f"{module} has different widths: {widths}; they have different bases")
+    return read
+
+
+def common_layers(
+    read: Sequence[AdapterBases], module: str, rank: int | None
+) -> tuple[tuple[int, ...], list[str]]:
+    """The layers that all adapters have, and a note on those that only some have.
+
+    Raises:
+        AdapterError: There is none.
+        RankError: In one of them an adapter has too few singular vectors.
+    """
+    each = [set(one.bases) | set(one.short) for one in read]
+    layers = tuple(sorted(set.intersection(*each)))
+    if not layers:
+        spans = {
+            ", ".join(map(str, sorted(own))): one.name for one, own in zip(read, each, strict=True)
+        }
+        shown = "; ".join(f"{span} in {name}" for span, name in list(spans.items())[:_MOST_NAMED])
+        raise AdapterError(f"no layer has {module} in all {len(read)} adapters: layers {shown}")
+    if any(layer in layers for one in read for layer in one.short):
+        raise RankError(_too_low(read, layers, rank))
+    more = [one.name for one, own in zip(read, each, strict=True) if own != set(layers)]
+    span = ", ".join(map(str, layers))
+    return layers, [f"only layers {span} are compared; {listed(more)} have more"] if more else []
+
+
+def listed(names: Iterable[str]) -> str:
+    """``a, b, c, d and 7 more``."""
+    every = list(names)
+    more = f" and {len(every) - _MOST_NAMED} more" if len(every) > _MOST_NAMED else ""
+    return ", ".join(every[:_MOST_NAMED]) + more
+
+
+def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | None) -> str:
+    lowest = {
+        one.name: min(found for layer, found in one.short.items() if layer in layers)
+        for one in read
+        if any(layer in layers for layer in one.short)
+    }
+    if 0 in lowest.values():
+        zero = [name for name, found in lowest.items() if found == 0]
+        return (
+            f"{listed(zero)}: a factor or its scaling is zero in some layer, so there is no singular subspace: the "
+            f"adapter is untrained there; leave it out"
+        )
+    ranks = listed(f"{name} has rank {found}" for name, found in lowest.items())
+    wanted = "each adapter's own rank of" if rank is None else str(rank)
+    return (
+        f"asked for {wanted} singular vectors, but in some layer {ranks}; vectors above the rank are "
+        f"arbitrary, so ask for a rank of at most {min(lowest.values())}, or leave the adapter out"
+    )
+
+
+def _bases(
+    name: str,
+    adapter: Adapter,
+    factors: ModuleFactors,
+    rank: int | None,
+    space: SpaceName,
+    dtype: torch.dtype,
+) -> AdapterBases:
+    bases: dict[int, Tensor] = {}
+    short: dict[int, int] = {}
+    wanted = next(key for key, named in SPACES.items() if named == space)
+    for own in sorted(set(factors.ranks)):
+        at = [k for k, r in enumerate(factors.ranks) if r == own]
+        k = own if rank is None else rank
+        a, b, s = factors.a[at][:, :own], factors.b[at][..., :own], factors.scaling[at]
+        found = factor_spaces(a, b, k, [wanted], scaling=s)
+        for place, position in enumerate(at):
+            layer, real = factors.layers[position], int(found.ranks[wanted][place])
+            if real < k:
+                short[layer] = real
+            else:
+                # A copy of its own, so that no larger tensor is kept alive by a view of it.
+                bases[layer] = found.bases[wanted][place].to(dtype, copy=True)
+    return AdapterBases(
+        name=name,
+        source=adapter.source,
+        method=adapter.method,
+        base=adapter.base_model,
+        module=factors.module,
+        d=factors.in_features if space.side == "right" else factors.out_features,
+        shape=(factors.in_features, factors.out_features),
+        bases=bases,
+        short=short,
+    )

@@ -1,0 +1,156 @@
+"""Many adapters pair by pair as text: a grid where they are few, the closest pairs, the clusters."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...chance.p_values import fewest_discoveries
+from ...chance.significance import LEVEL
+from ...show.console import notes, table
+from ...show.layout import (
+    LABELS,
+    NONE,
+    Table,
+    beside,
+    counted,
+    number,
+    signed,
+)
+from .result import MatrixResult
+
+_MOST_IN_GRID = 12
+_CLOSEST = 10
+_MEMBERS = 6
+
+
+def tables(result: MatrixResult) -> list[Table]:
+    """The grid of few adapters, the closest pairs, and the clusters."""
+    if len(result) <= _MOST_IN_GRID:
+        return [grid_table(result), pair_table(result), cluster_table(result)]
+    return [pair_table(result).under(title(result)), cluster_table(result)]
+
+
+def texts(result: MatrixResult) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    # Millions of pairs as Python rows would not fit where the arrays do.
+    return {".csv": result.to_frame().to_csv(index=False, lineterminator="\n")}
+
+
+def terminal(result: MatrixResult, _: Console) -> RenderableType:
+    """The grid of few adapters; of any number the closest pairs and the clusters."""
+    parts: list[RenderableType] = []
+    if len(result) <= _MOST_IN_GRID:
+        parts.append(table(grid_table(result)))
+    else:
+        values = result.values[result.pairs()]
+        low, middle, high = np.quantile(values, (0, 0.5, 1))
+        parts += [
+            Text(title(result), style="bold"),
+            Text(f"lowest φ {low:.3f}, median {middle:.3f}, highest {high:.3f}"),
+        ]
+    return Group(
+        *parts,
+        table(pair_table(result)),
+        *([table(cluster_table(result), wide=True)] if len(result) > 2 else []),
+        Text(""),
+        Text(legend(result), style="dim"),
+        *notes(result.notes),
+    )
+
+
+def title(result: MatrixResult) -> str:
+    """What was compared, in one line."""
+    lowest, highest = int(result.ranks.min()), int(result.ranks.max())
+    own = f"each at its own rank, {lowest} to {highest}"
+    dimensions = f"i = j = {lowest}" if lowest == highest else own
+    return (
+        f"φ of {LABELS[result.matrix]} ({result.side} side) between {len(result)} adapters: "
+        f"{result.module}, {dimensions}, mean of {counted(len(result.layers), 'layer')}"
+    )
+
+
+def grid_table(result: MatrixResult) -> Table:
+    """φ of every two adapters; a column is the adapter of that row's number."""
+    rows = [
+        [f"{k + 1} {name}", *(number(float(value)) for value in row)]
+        for k, (name, row) in enumerate(zip(result.names, result.values, strict=True))
+    ]
+    return Table(title(result), ["adapter", *(str(k + 1) for k in range(len(result)))], rows)
+
+
+def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
+    """The closest pairs beside what chance gives them."""
+    rows = [
+        [
+            result.names[one],
+            result.names[other],
+            result.dimension(one),
+            result.dimension(other),
+            number(float(result.values[one, other])),
+            beside(
+                float(result.gaussian_mean[one, other]), float(result.gaussian_sd[one, other]), 4
+            ),
+            number(float(result.z[one, other]), 1, plus=True),
+            number(float(result.p[one, other])),
+            signed(float(result.excess[one, other]), 3),
+        ]
+        for one, other in result.closest(count)
+    ]
+    pairs = len(result) * (len(result) - 1) // 2
+    what = (
+        ("The one pair" if pairs == 1 else f"All {pairs} pairs, closest first")
+        if pairs <= count
+        else f"The {count} closest of {pairs:,} pairs"
+    )
+    return Table(what, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z", "p", "excess"], rows)
+
+
+def cluster_table(result: MatrixResult) -> Table:
+    """The clusters, their members and the mean φ inside each, and between all."""
+    rows = [
+        [str(cluster), str(len(members)), number(result.within(cluster)), _members(result, members)]
+        for cluster, members in result.members().items()
+        if len(members) > 1
+    ]
+    alone = [members[0] for members in result.members().values() if len(members) == 1]
+    if alone:
+        rows.append(["alone", str(len(alone)), NONE, _members(result, alone)])
+    what = (
+        f"{counted(len(result.members()), 'cluster')} by average linkage of 1 − φ: mean φ "
+        f"{number(result.within())} within, {number(result.between())} between"
+    )
+    return Table(what, ["cluster", "adapters", "mean φ", "members"], rows)
+
+
+def legend(result: MatrixResult) -> str:
+    """How to read the numbers, and what they do not show."""
+    nulls = (
+        "gaussian: unrelated subspaces, mean and deviation of the mean over the layers; z: φ in those "
+        "deviations; p: share of draws that reach it; excess: (φ − null)/(1 − null)."
+    )
+    found, pairs = int((result.p_bh[result.pairs()] <= LEVEL).sum()), len(result.pairs()[0])
+    if pairs > 1 and not np.isnan(result.p).all():
+        nulls += (
+            f" {found} of {pairs:,} pairs are above chance at a false discovery rate of {LEVEL} "
+            f"(Benjamini-Hochberg)."
+        )
+        if (fewest := fewest_discoveries(pairs, result.draws, LEVEL)) > 1:
+            nulls += f" With {result.draws} draws fewer than {fewest:,} at once cannot be found."
+    if len(result) == 2:
+        return nulls
+    cut = (
+        "The tree is cut into as many clusters as asked for"
+        if result.clusters_given
+        else "The tree is cut where chance begins, or at its largest gap if it is all above chance"
+    )
+    return (
+        f"{nulls} {cut}; clusters are made from these very φ, so that φ is higher within them than "
+        f"between is no evidence."
+    )
+
+
+def _members(result: MatrixResult, members: list[int]) -> str:
+    more = f" and {len(members) - _MEMBERS} more" if len(members) > _MEMBERS else ""
+    return ", ".join(result.names[k] for k in members[:_MEMBERS]) + more

@@ -1,0 +1,237 @@
+"""Does one linear layer yield every layer's factor? The paper's claim, asked of a trained adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ...adapter import Adapter, ModuleFactors
+from ...bases.weights import BaseWeights, open_base_of
+from ...chance.against_null import null_test
+from ...chance.conversion_draws import NullBases, null_generator
+from ...chance.gaussian import gaussian_baseline, uniform_bases
+from ...core.conversion import Convention
+from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
+from ...errors import LensError, RankError
+from ...labelled import Array
+from ...subspaces.conversions import Matrix, Plan, check_request
+from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.selection import select_device, select_dimensions, select_module
+from .result import SharedNull, SharedResult, SharedSubspace
+
+MATRICES: tuple[Matrix, ...] = ("A", "B")
+_GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
+
+
+def shared_subspace(
+    adapter: Adapter,
+    module: str,
+    rank: int | None = None,
+    *,
+    width: int | None = None,
+    convention: Convention = "stored",
+    matrices: Sequence[Matrix] = MATRICES,
+    draws: int = 200,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float64",
+    base: BaseWeights | str | None = None,
+    progress: Progress | None = None,
+) -> SharedResult:
+    """Share of each layer's conversion subspace that one θ, shared by all layers, captures.
+
+    With U_l an orthonormal basis of the column space of layer l's conversion matrix (W_l⁻¹A_lᵀ;
+    W_l⁻¹B_l), the mean of ``‖θᵀU_l‖_F²/r`` over L layers is at most ``Σ_{j≤k} λ_j / r`` for a θ of k
+    columns, λ the eigenvalues of the mean projector (1/L) Σ U_l U_lᵀ, and the best θ reaches it. At
+    k = r it is from max(1/L, r/d) to 1 (Kim et al. 2024, Eq. 5 and 6, claim 1). It is 1 if and only if
+    ``A_lᵀ = W_l θ R_l`` in every layer (``W_lᵀ`` under ``consistent``), each with an r×r matrix R_l of
+    its own: LoRA's gauge can make every R_l of A the identity, but not those of A and B at once, so
+    1 for both does not yet make a CondLoRA adapter.
+
+    Shares are of subspaces: they say which directions are shared, and nothing of the factors' size, nor
+    how far W_l θ is from A_lᵀ where the share is below 1.
+
+    At `rank` = the adapter's rank no number depends on the gauge (A, B) → (R·A, B·R⁻¹); below it
+    the leading singular vectors of the conversion matrices do. BA has no entry of its own: at full
+    rank its left subspace is B's.
+
+    A θ fitted to L subspaces captures some of each whatever they are, so a share means something
+    beside its null alone. The share of a layer captured by the best θ of the *other* layers is free
+    of that fit: for unrelated subspaces it is k/d on average.
+
+    Args:
+        adapter: From `load_adapter`.
+        module: As in `conversion_similarity`.
+        rank: r, singular vectors of each layer; by default the adapter's smallest rank.
+        width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
+        convention: As in `conversion_similarity`: which equation makes a conversion matrix.
+        matrices: Which of A and B.
+        draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 leaves the closed form
+            of the Gaussian null for the left-out share alone. Each costs an eigendecomposition of
+            ((L−1)·r)² entries a layer.
+        seed: Of those draws.
+        device, dtype, base, progress: As in `conversion_similarity`.
+
+    Returns:
+        By matrix, with two nulls: ``propagated`` (W_l⁻¹G for Gaussian G, the right one: what W0 alone
+        makes of unrelated factors) and ``gaussian`` (independent uniform subspaces).
+
+    Raises:
+        LensError: No such matrix or convention; draws of 1 or below 0.
+        ModuleLookupError: No such module.
+        RankError: A rank above a factor's numerical rank; a width below 1, or above what the layers but
+            one can span.
+        SingularError: Under ``stored``, a rectangular or singular W0.
+        BaseModelError: The base is not found or does not fit.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("condlora"))
+        >>> result = ll.shared_subspace(adapter, "value", convention="consistent", draws=0)
+        >>> round(result["A"].share, 6), round(result["A"].least, 3)
+        (1.0, 0.167)
+    """
+    factors = select_module(adapter, module)
+    r, _ = select_dimensions(rank, None, None, min(factors.ranks))
+    if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
+        raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
+    check_request(factors, matrices, r, r, "left", convention, draws)
+    k = r if width is None else width
+    _check_width(factors, k, r, convention)
+    weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
+    plan = Plan(factors, matrices, r, r, "left", convention, draws)
+    null_bases = NullBases(plan, ("propagated",), seed)
+    bases = collect_bases(plan, weights, select_device(device, dtype), null_bases.add, progress)
+    nulls = _null_shares(plan, bases, null_bases, k)
+    subspaces: dict[str, SharedSubspace] = {
+        matrix: _shared(plan, matrix, bases[matrix], k, nulls[matrix]) for matrix in matrices
+    }
+    return SharedResult(
+        adapter=adapter.source,
+        base=weights.source,
+        method=adapter.method,
+        module=factors.module,
+        convention=convention,
+        rank=r,
+        width=k,
+        layers=factors.layers,
+        subspaces=subspaces,
+        notes=tuple(_notes(adapter, plan, subspaces)),
+    )
+
+
+def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention) -> None:
+    spaces = {factors.in_features}
+    if convention == "consistent":
+        spaces.add(factors.out_features)
+    others = max(1, len(factors.layers) - 1)
+    most = min(others * r, *spaces)
+    if not 1 <= k <= most:
+        raise RankError(
+            f"the shared width is {k}; expected 1 to {most}, for {others} layers of rank {r} in "
+            f"{min(spaces)} dimensions span no more"
+        )
+
+
+class _NullShares(NamedTuple):
+    """Shares of every draw, by null."""
+
+    gaussian: SharedShares | None
+    propagated: SharedShares | None
+
+
+def _null_shares(
+    plan: Plan, bases: Mapping[str, Tensor], nulls: NullBases, k: int
+) -> dict[str, _NullShares]:
+    """By matrix; computed once for matrices that have the same null."""
+    found: dict[str, _NullShares] = {}
+    for matrix in plan.matrices:
+        # Under 'stored' A and B have one null: W0 X = G either way.
+        if plan.convention == "stored" and found:
+            found[matrix] = next(iter(found.values()))
+        elif not plan.draws:
+            found[matrix] = _NullShares(None, None)
+        else:
+            layers, d, r = bases[matrix].shape
+            generator = null_generator(nulls.seed, "gaussian")
+            unrelated = uniform_bases(d, layers, r, draws=plan.draws, generator=generator)
+            found[matrix] = _NullShares(
+                shared_shares(unrelated, k), shared_shares(nulls.bases["propagated", matrix], k)
+            )
+    return found
+
+
+def _shared(plan: Plan, matrix: str, bases: Tensor, k: int, drawn: _NullShares) -> SharedSubspace:
+    layers, d, r = bases.shape
+    own = shared_shares(bases, k)
+    nulls = {"gaussian": _null(own, drawn.gaussian, k, r, d if layers > 1 else None)}
+    if drawn.propagated is not None:
+        nulls["propagated"] = _null(own, drawn.propagated, k, r)
+    return SharedSubspace(
+        matrix=matrix,
+        rank=r,
+        width=k,
+        dimension=d,
+        layers=plan.factors.layers,
+        eigenvalues=own.eigenvalues.numpy(),
+        captured=own.captured.numpy(),
+        left_out=own.left_out.numpy(),
+        theta=shared_basis(bases, k),
+        nulls=nulls,
+    )
+
+
+def _null(
+    own: SharedShares, drawn: SharedShares | None, k: int, r: int, uniform: int | None = None
+) -> SharedNull:
+    """Every number against one null; `uniform` is d where subspaces are uniform in R^d under it."""
+    values = _numbers(own, k, r)
+    null = dict.fromkeys(values) if drawn is None else _numbers(drawn, k, r)
+    closed: dict[str, dict[str, float]] = {}
+    if uniform is not None:
+        # The others' θ is independent of the layer's own subspace; φ divides by min(k, r), a share by r.
+        mean, sd = (min(k, r) / r * moment for moment in gaussian_baseline(uniform, k, r))
+        closed = {"left_out": {"mean": mean, "sd": sd}, "mean_left_out": {"mean": mean}}
+    tests = {
+        name: null_test(value, null[name], **closed.get(name, {})) for name, value in values.items()
+    }
+    return SharedNull(draws=0 if drawn is None else len(drawn.captured), **tests)
+
+
+def _numbers(shares: SharedShares, k: int, r: int) -> dict[str, Array]:
+    """What is tested: numbers of one adapter, or of many draws along the first axis."""
+    curve = (shares.eigenvalues.cumsum(-1) / r).clamp(max=1)
+    found = {
+        "share": curve[..., k - 1],
+        "mean_left_out": shares.left_out.mean(-1),
+        "captured": shares.captured,
+        "left_out": shares.left_out,
+        "curve": curve,
+        "eigenvalues": shares.eigenvalues,
+    }
+    return {name: value.numpy() for name, value in found.items()}
+
+
+def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    if adapter.convention and adapter.convention != plan.convention:
+        yield (
+            f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
+            f"conversion matrices are equal in all layers under that one"
+        )
+    if plan.ordered:
+        yield (
+            f"rank {plan.width} is below the adapter's in some layer: which singular vectors of A's and "
+            f"B's conversions lead depends on the gauge of (A, B)"
+        )
+    if len(plan.factors.layers) == 1:
+        yield "there is one layer only, so nothing is shared and no layer can be left out"
+        return
+    for matrix, shared in subspaces.items():
+        if shared.gap < _GAP:
+            yield (
+                f"the best θ of {matrix} is not unique (eigenvalues {shared.width} and "
+                f"{shared.width + 1} are equal): the mean captured share holds for all of them, the "
+                f"captured shares by layer for one of them"
+            )

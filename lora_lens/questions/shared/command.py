@@ -1,0 +1,97 @@
+"""`lora-lens shared`: the paper's claim, that one linear layer yields every layer's factor."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...terminal.options import (
+    AdapterFolder,
+    Base,
+    Convention,
+    ConversionConvention,
+    Device,
+    Dtype,
+    DtypeName,
+    Json,
+    Module,
+    Out,
+    Seed,
+)
+from . import QUESTION
+
+if TYPE_CHECKING:
+    from .result import SharedResult
+
+
+class FactorName(StrEnum):
+    """Whose conversion matrices."""
+
+    A = "A"
+    B = "B"
+
+
+def run(
+    adapter: AdapterFolder,
+    module: Module = "value",
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            "--rank",
+            "-r",
+            show_default="the adapter's smallest",
+            help="Singular vectors of each layer's conversion matrix.",
+        ),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option("--width", show_default="--rank", help="Columns of the shared layer."),
+    ] = None,
+    convention: ConversionConvention = Convention.stored,
+    matrix: Annotated[
+        list[FactorName] | None,
+        typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws of each null; 0 leaves them out.")
+    ] = 200,
+    seed: Seed = 0,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Does one linear layer yield every layer's A (and B)? The share that the best one captures.
+
+    1: one layer, up to each layer's own gauge, gives every layer's factor from its W0, as CondLoRA's
+    does. Chance is not 0, for a layer fitted to L subspaces captures 1/L of them at least: "propagated"
+    is the share for random factors through the same W0. "left out" is the share of a layer that the
+    best one of the other layers captures. BA is not listed: its left subspace is B's.
+
+    Example: lora-lens shared ckpt/ --module value --rank 8 --out figures/
+    """
+    from ...terminal.printing import progress, report
+
+    def make() -> SharedResult:
+        from ...formats import load_adapter
+        from .analysis import MATRICES, shared_subspace
+
+        with progress(f"layers of {module}") as advance:
+            return shared_subspace(
+                load_adapter(adapter, base),
+                module,
+                rank,
+                width=width,
+                convention=convention.value,
+                matrices=[name.value for name in matrix] if matrix else MATRICES,
+                draws=draws,
+                seed=seed,
+                device=device,
+                dtype=dtype.value,
+                progress=advance,
+            )
+
+    report(make, QUESTION, as_json=as_json, out=out)

@@ -1,0 +1,208 @@
+"""What one shared layer captures of each layer's conversions, beside its nulls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...chance.against_null import NullTest
+from ...labelled import (
+    Array,
+    Row,
+    Tidy,
+    html_table,
+    plain,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SharedNull:
+    """The numbers of a `SharedSubspace` against one null.
+
+    Attributes:
+        draws: How many, 0 for none: then only what has a closed form is there, the rest is NaN.
+        share, mean_left_out: Of those two numbers.
+        captured, left_out: By layer.
+        curve: By width.
+        eigenvalues: Of the mean projector, one by one.
+    """
+
+    draws: int
+    share: NullTest[float]
+    mean_left_out: NullTest[float]
+    captured: NullTest[Array]
+    left_out: NullTest[Array]
+    curve: NullTest[Array]
+    eigenvalues: NullTest[Array]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        tests = {name: test.to_dict() for name, test in vars(self).items() if name != "draws"}
+        return {"draws": self.draws} | tests
+
+
+@dataclass(frozen=True)
+class SharedSubspace:
+    """How much of each layer's conversion subspace one shared θ captures.
+
+    Attributes:
+        matrix: ``A`` or ``B``.
+        rank: r, the dimension of each layer's subspace.
+        width: k, that of the shared one.
+        dimension: d, of the space they live in.
+        layers: Layer numbers, as in the checkpoint.
+        eigenvalues: Of the mean projector (1/L) Σ U_l U_lᵀ, descending, in [0, 1]; their sum is r.
+        captured: (layer,) ‖θᵀU_l‖_F²/r by the best shared θ of all layers.
+        left_out: (layer,) the same by the best shared θ of the other layers; NaN for one layer.
+        theta: (d, k) that best shared θ: orthonormal, largest eigenvalue first, signs arbitrary;
+            fewer than k columns where the layers together span fewer dimensions.
+        nulls: ``gaussian`` and, where it was drawn, ``propagated``.
+    """
+
+    matrix: str
+    rank: int
+    width: int
+    dimension: int
+    layers: tuple[int, ...]
+    eigenvalues: Array
+    captured: Array
+    left_out: Array
+    theta: Tensor = field(repr=False)
+    nulls: Mapping[str, SharedNull] = field(repr=False)
+
+    @property
+    def share(self) -> float:
+        """Mean share that the best shared θ captures: Σ_{j≤k} λ_j / r, from `least` to `most`."""
+        return float(self.curve[self.width - 1])
+
+    @property
+    def curve(self) -> Array:
+        """`share` for every width from 1 to min(layers·r, d)."""
+        return np.minimum(self.eigenvalues.cumsum() / self.rank, 1)
+
+    @property
+    def mean_left_out(self) -> float:
+        """Mean of `left_out` over the layers."""
+        return float(self.left_out.mean())
+
+    @property
+    def least(self) -> float:
+        """The share is at least k/min(L·r, d): at k = r 1/L, which orthogonal subspaces have, or r/d."""
+        return self.width / min(len(self.layers) * self.rank, self.dimension)
+
+    @property
+    def most(self) -> float:
+        """The share is at most min(1, k/r): one subspace in all layers."""
+        return min(1.0, self.width / self.rank)
+
+    @property
+    def gap(self) -> float:
+        """λ_k − λ_{k+1}: where it is 0, other θ capture as much on average, and less or more of a layer."""
+        following = self.eigenvalues[self.width] if self.width < len(self.eigenvalues) else 0.0
+        return float(self.eigenvalues[self.width - 1] - following)
+
+    def rows(self) -> list[Row]:
+        """One row a layer: the tidy form."""
+        return [
+            {
+                "matrix": self.matrix, "rank": self.rank, "width": self.width, "layer": layer,
+                "captured": float(self.captured[x]), "left_out": plain(float(self.left_out[x])),
+            }
+            | {
+                f"{what}_{name}_{statistic}": plain(float(np.asarray(values)[x]))
+                for what in ("captured", "left_out")
+                for name, null in self.nulls.items()
+                for statistic, values in vars(getattr(null, what)).items()
+            }
+            for x, layer in enumerate(self.layers)
+        ]  # fmt: skip
+
+    def to_dict(self) -> Row:
+        """For JSON; θ is not in it."""
+        return {
+            "dimension": self.dimension,
+            "share": self.share,
+            "least": self.least,
+            "most": self.most,
+            "mean_left_out": plain(self.mean_left_out),
+            "captured": plain(self.captured),
+            "left_out": plain(self.left_out),
+            "eigenvalues": plain(self.eigenvalues),
+            "gap": self.gap,
+            "curve": plain(self.curve),
+            "nulls": {name: null.to_dict() for name, null in self.nulls.items()},
+        }
+
+
+@dataclass(frozen=True)
+class SharedResult(Tidy, Mapping[str, SharedSubspace]):
+    """Does one linear layer yield every layer's factor? ``result["A"]`` says it of A.
+
+    Attributes:
+        adapter, base, method, module, convention, rank, width, layers: What was analysed, and how.
+        subspaces: Matrix to what is shared of it.
+        notes: What a reader should know beside the numbers, a sentence each.
+    """
+
+    adapter: str
+    base: str
+    method: str
+    module: str
+    convention: str
+    rank: int
+    width: int
+    layers: tuple[int, ...]
+    subspaces: Mapping[str, SharedSubspace]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        return f"shared-{self.module}"
+
+    def __getitem__(self, matrix: str) -> SharedSubspace:
+        return self.subspaces[matrix]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.subspaces)
+
+    def __len__(self) -> int:
+        return len(self.subspaces)
+
+    def rows(self) -> list[Row]:
+        """One row a matrix and layer."""
+        labels = {"module": self.module, "convention": self.convention}
+        return [labels | row for shared in self.values() for row in shared.rows()]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "adapter": self.adapter,
+            "base": self.base,
+            "method": self.method,
+            "module": self.module,
+            "convention": self.convention,
+            "rank": self.rank,
+            "width": self.width,
+            "layers": list(self.layers),
+            "matrices": {matrix: shared.to_dict() for matrix, shared in self.items()},
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        title = (
+            f"Share that one shared layer of width {self.width} captures, {self.module}, "
+            f"rank {self.rank}, {self.convention}"
+        )
+        body = [
+            [f"{matrix}, {what}", *(v if np.isfinite(v) else "–" for v in (*values, values.mean()))]
+            for matrix, shared in self.items()
+            for what, values in (("captured", shared.captured), ("left out", shared.left_out))
+        ]
+        return html_table(title, ["layer", *self.layers, "mean"], body)

@@ -1,0 +1,113 @@
+"""What one shared layer captures, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...chance.against_null import NullTest
+from ...show.console import notes, table
+from ...show.layout import (
+    LABELS,
+    Table,
+    beside,
+    number,
+)
+from ...show.text import as_csv
+from . import words
+from .result import SharedNull, SharedResult, SharedSubspace
+
+_SHOWN = ("captured", "left out")
+
+
+def tables(result: SharedResult) -> list[Table]:
+    """The summary, and the layers of each matrix."""
+    what = f"{title(result)}; {result.adapter} on {result.base}"
+    return [summary(result).under(what), *map(layer_table, result.values())]
+
+
+def texts(result: SharedResult) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows())}
+
+
+def terminal(result: SharedResult, _: Console) -> RenderableType:
+    """The sentence, the means beside the nulls, and the layers."""
+    return Group(
+        Text(title(result), style="bold"),
+        Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"\n{words.summary(result)}"),
+        table(summary(result)),
+        *(table(layer_table(shared)) for shared in result.values()),
+        *(Text(line, style="dim") for line in ["", *legend(result)]),
+        *notes(result.notes),
+    )
+
+
+def title(result: SharedResult) -> str:
+    """What is shared, in one line."""
+    return (
+        f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
+        f"{len(result.layers)} layers, {result.convention}"
+    )
+
+
+def summary(result: SharedResult) -> Table:
+    """Mean shares over the layers beside each null, a row a matrix, share and null."""
+    head = ["matrix", "share", "mean", "null", "mean ± sd", "z", "p", "excess"]
+    rows = [
+        [
+            LABELS[matrix], what, number(value), name, beside(test.mean, test.sd),
+            number(test.z, 1, plus=True), number(test.p), number(test.excess),
+        ]
+        for matrix, shared in result.items()
+        for what, value, tests in _means(shared)
+        for name, test in tests
+    ]  # fmt: skip
+    return Table("Share of the conversions' subspaces, mean over the layers", head, rows)
+
+
+def _means(
+    shared: SharedSubspace,
+) -> Iterator[tuple[str, float, list[tuple[str, NullTest[float]]]]]:
+    nulls = shared.nulls.items()
+    yield _SHOWN[0], shared.share, [(name, null.share) for name, null in nulls]
+    yield _SHOWN[1], shared.mean_left_out, [(name, null.mean_left_out) for name, null in nulls]
+
+
+def layer_table(shared: SharedSubspace) -> Table:
+    """Captured and left-out share of each layer beside the null: the propagated one where it was drawn."""
+    name, null = list(shared.nulls.items())[-1]
+    head = ["layer", *(head for what in _SHOWN for head in (what, name, "p", "excess"))]
+    rows = [
+        [str(layer), *_cells(shared, null, position)]
+        for position, layer in enumerate(shared.layers)
+    ]
+    return Table(f"{LABELS[shared.matrix]} by layer", head, rows)
+
+
+def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[str]:
+    for values, test in ((shared.captured, null.captured), (shared.left_out, null.left_out)):
+        mean, sd, p, excess = (
+            float(np.asarray(series)[position])
+            for series in (test.mean, test.sd, test.p, test.excess)
+        )
+        yield from (
+            number(float(values[position])), beside(mean, sd), number(p), number(excess)
+        )  # fmt: skip
+
+
+def legend(result: SharedResult) -> list[str]:
+    """What the words in the tables mean."""
+    least = " and ".join(
+        f"{value:.3f}" for value in dict.fromkeys(s.least for s in result.values())
+    )
+    return [
+        f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
+        f"left out: by the best one of the other layers",
+        "gaussian: unrelated subspaces; propagated: random factors through the same W0; "
+        "p: upper tail, uncorrected",
+    ]

@@ -1,0 +1,154 @@
+"""Are conversion matrices alike across layers? The paper's Figure 1, with the null it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from torch import Tensor
+
+from ...adapter import Adapter
+from ...bases.weights import BaseWeights, open_base_of
+from ...chance.conversion_baselines import Baselines
+from ...chance.conversion_draws import NullBases, NullName, check_nulls
+from ...core.conversion import Convention
+from ...core.subspace import Side, phi_of_all_pairs
+from ...subspaces.conversions import (
+    MATRICES,
+    Matrix,
+    Plan,
+    check_request,
+)
+from ...subspaces.layers import Progress, collect_bases, condition_numbers
+from ...subspaces.selection import select_device, select_dimensions, select_module
+from .result import LayerGrid, SimilarityResult
+
+
+def conversion_similarity(
+    adapter: Adapter,
+    module: str,
+    rank: int | None = None,
+    *,
+    i: int | None = None,
+    j: int | None = None,
+    side: Side = "left",
+    convention: Convention = "stored",
+    matrices: Sequence[Matrix] = MATRICES,
+    nulls: Sequence[NullName] = ("gaussian", "propagated"),
+    draws: int = 200,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float64",
+    base: BaseWeights | str | None = None,
+    progress: Progress | None = None,
+) -> SimilarityResult:
+    """φ between the conversion matrices W0⁻¹Aᵀ, W0⁻¹B and W0⁻¹BA of every two layers (Eq. 2 to 4).
+
+    Numbers are in the checkpoint's own gauge. At i = j = rank φ on the left side does not depend on
+    the gauge (A, B) → (R·A, B·R⁻¹); below it, A's and B's do and BA's does not.
+
+    Args:
+        adapter: From `load_adapter`.
+        module: ``value``, ``query``, ``q_proj``, …; equivalent names are understood.
+        rank: i and j where they are not given; by default the adapter's smallest rank.
+        i, j: Leading singular vectors of the row's and of the column's matrix.
+        side: Left compares column spaces (the paper); right compares row spaces.
+        convention: ``stored`` solves with W0 as stored for both factors, as the released code does,
+            and needs it square and invertible; ``consistent`` solves each factor in its own space,
+            by the pseudo-inverse, for W0 of any shape.
+        matrices: Which of A, B and BA.
+        nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
+        draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there is the
+            closed form of the Gaussian one alone.
+        seed: Of those draws. Each null has its own: asking for one changes no other's numbers.
+        device: ``auto``, ``cpu``, ``cuda:0``, …
+        dtype: ``float64``, or ``float32``: faster on many GPUs, and off by about 1e-7 times W0's
+            condition number.
+        base: An open base, or a folder or hub id; by default the adapter's.
+        progress: Called with (layers done, layers).
+
+    Returns:
+        Grids by matrix with their baselines, and the tests of every φ against them:
+
+        - ``gaussian``: independent uniform subspaces (mean and deviation in closed form).
+        - ``propagated``: W_l⁻¹G against W_m⁻¹G′ for Gaussian G and G′; for BA, W_l⁻¹G·H. The right
+          null: what W0 alone makes of unrelated factors. As dear as the rest of the analysis.
+        - ``mismatched``: the adapter's own factors through other layers' W0, shuffled over the layers:
+          for layers l and m, those of any other p ≠ q. Higher than the propagated one where factors
+          are alike whichever W0 they go through. Cheaper than the propagated one while there are
+          fewer layers than draws.
+        - ``initialisation``: A as PEFT starts it, through W0. By the central limit theorem hardly
+          another than the propagated null, at the same cost.
+
+    Raises:
+        LensError: No such null, matrix, side or convention.
+        ModuleLookupError: No such module.
+        RankError: i or j above a factor's numerical rank, or an untrained (zero) B.
+        SingularError: Under ``stored``, a rectangular or singular W0.
+        BaseModelError: The base is not found or does not fit.
+    """
+    factors = select_module(adapter, module)
+    i, j = select_dimensions(rank, i, j, min(factors.ranks))
+    check_request(factors, matrices, i, j, side, convention, draws)
+    check_nulls(nulls)
+    weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
+    plan = Plan(factors, matrices, i, j, side, convention, draws)
+    where = select_device(device, dtype)
+    null_bases = NullBases(plan, nulls, seed)
+    bases = collect_bases(plan, weights, where, null_bases.add, progress)
+    baselines = Baselines(plan, null_bases, nulls)
+    grids: dict[str, LayerGrid] = {
+        matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
+    }
+    return SimilarityResult(
+        adapter=adapter.source,
+        base=weights.source,
+        method=adapter.method,
+        module=factors.module,
+        side=side,
+        i=i,
+        j=j,
+        convention=convention,
+        layers=factors.layers,
+        grids=grids,
+        conditioning=partial(condition_numbers, plan, weights, where),
+        notes=tuple(_notes(adapter, plan)),
+    )
+
+
+def _grid(plan: Plan, matrix: Matrix, bases: Tensor, baselines: Baselines) -> LayerGrid:
+    found, absent = baselines.of(matrix, bases.shape[-2])
+    values = phi_of_all_pairs(bases[..., : plan.i], bases[..., : plan.j])
+    return LayerGrid(
+        matrix=matrix,
+        module=plan.factors.module,
+        side=plan.side,
+        i=plan.i,
+        j=plan.j,
+        convention=plan.convention,
+        layers=plan.factors.layers,
+        values=values.double().cpu().numpy(),
+        baselines=found,
+        absent=absent,
+    )
+
+
+def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:
+    if adapter.convention and adapter.convention != plan.convention:
+        yield (
+            f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
+            f"conversion matrices are equal in all layers under that one"
+        )
+    if (
+        plan.side == "right"
+        and plan.width == min(plan.factors.ranks)
+        and set(plan.matrices) != {"BA"}
+    ):
+        yield (
+            "on the right side a conversion matrix of r columns spans the whole of R^r, so φ of A "
+            "and B at i or j = r is 1 by construction"
+        )
+    if plan.spans_alone and {"B", "BA"} <= set(plan.matrices):
+        yield "on the left side at i = j = r the subspace of BA is B's, so their φ are the same numbers"
+    if len(plan.factors.layers) == 1:
+        yield "there is one layer only, so there is nothing off the diagonal"

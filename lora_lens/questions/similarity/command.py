@@ -1,0 +1,131 @@
+"""`lora-lens similarity`: the paper's Figure 1, with the null it needs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...terminal.options import (
+    AdapterFolder,
+    Base,
+    Convention,
+    ConversionConvention,
+    Device,
+    Dtype,
+    DtypeName,
+    I,
+    J,
+    Json,
+    Module,
+    Out,
+    Rank,
+    Seed,
+    Side,
+)
+from . import QUESTION
+
+if TYPE_CHECKING:
+    from .result import SimilarityResult
+
+
+class NullOption(StrEnum):
+    """What φ is compared with."""
+
+    gaussian = "gaussian"
+    propagated = "propagated"
+    mismatched = "mismatched"
+    initialisation = "initialisation"
+
+
+class MatrixName(StrEnum):
+    """Which conversion matrix."""
+
+    A = "A"
+    B = "B"
+    BA = "BA"
+
+
+def _null_names(names: str) -> str:
+    if unknown := [name for name in names.split(",") if name not in list(NullOption)]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(NullOption)}")
+    return names
+
+
+def run(
+    adapter: AdapterFolder,
+    module: Module = "value",
+    rank: Rank = None,
+    i: I = None,
+    j: J = None,
+    side: Annotated[
+        Side, typer.Option("--side", help="Compare column spaces (left, the paper) or row spaces.")
+    ] = Side.left,
+    convention: ConversionConvention = Convention.stored,
+    matrix: Annotated[
+        list[MatrixName] | None,
+        typer.Option(
+            "--matrix", show_default="A, B and BA", help="Only this one; may be repeated."
+        ),
+    ] = None,
+    nulls: Annotated[
+        str,
+        typer.Option(
+            "--nulls",
+            metavar="NAMES",
+            callback=_null_names,
+            help="Which nulls to test against, with commas between them. gaussian: unrelated subspaces. "
+            "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
+            "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0.",
+        ),
+    ] = ",".join(NullOption),
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws",
+            min=0,
+            help="Draws of each null: p is at least 1/(draws + 1). 0: no p-values.",
+        ),
+    ] = 200,
+    seed: Seed = 0,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Are conversion matrices alike across layers? φ of W0⁻¹Aᵀ, W0⁻¹B, W0⁻¹BA, layer × layer.
+
+    φ is 1 for equal subspaces and 0 for orthogonal ones. Chance is not 0, so every φ, and the mean
+    over all pairs of layers, is tested against nulls; "propagated" is the right one to start with.
+    p is the share of a null's draws that reach φ, and the excess (φ - null)/(1 - null).
+
+    Example: lora-lens similarity ckpt/ --module value --rank 8 --out figures/
+    """
+    from ...terminal.printing import progress, report
+
+    def make() -> SimilarityResult:
+        from ...formats import load_adapter
+        from ...subspaces.conversions import MATRICES
+        from .analysis import conversion_similarity
+
+        with progress(f"layers of {module}") as advance:
+            return conversion_similarity(
+                load_adapter(adapter, base),
+                module,
+                rank,
+                i=i,
+                j=j,
+                side=side.value,
+                convention=convention.value,
+                matrices=[name.value for name in matrix] if matrix else MATRICES,
+                nulls=[NullOption(name).value for name in nulls.split(",")],
+                draws=draws,
+                seed=seed,
+                device=device,
+                dtype=dtype.value,
+                progress=advance,
+            )
+
+    report(make, QUESTION, as_json=as_json, out=out)

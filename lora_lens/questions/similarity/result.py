@@ -1,0 +1,186 @@
+"""φ between layers: one grid a matrix, with its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ...chance.baseline import Baseline
+from ...chance.significance import STATISTICS, Significance, significance
+from ...labelled import (
+    Array,
+    Row,
+    Tidy,
+    html_table,
+    plain,
+)
+
+
+@dataclass(frozen=True)
+class LayerGrid(Tidy):
+    """φ between the conversion matrices of every two layers, with its baselines.
+
+    Attributes:
+        matrix: ``A``, ``B`` or ``BA``.
+        module, side, i, j, convention: What was compared, and how.
+        layers: Layer numbers of the rows and columns, as in the checkpoint.
+        values: (layer, layer) φ(row's matrix, column's matrix, i, j).
+        baselines: By null: ``gaussian``, ``propagated``, ``mismatched``, ``initialisation``.
+        absent: Nulls that were asked for and are not there, each with the reason.
+    """
+
+    matrix: str
+    module: str
+    side: str
+    i: int
+    j: int
+    convention: str
+    layers: tuple[int, ...]
+    values: Array
+    baselines: Mapping[str, Baseline]
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        """Mean φ off the diagonal; NaN for a single layer."""
+        return off_diagonal_mean(self.values)
+
+    def baseline_mean(self, name: str) -> float:
+        """A baseline's mean over the same cells as `mean`."""
+        return off_diagonal_mean(self.baselines[name].grid(len(self.layers)))
+
+    @cached_property
+    def significance(self) -> dict[str, Significance]:
+        """Each null's tests of the cells off the diagonal, and of their mean."""
+        off = ~np.eye(len(self.layers), dtype=bool)
+        return {
+            name: significance(self.values, baseline, off, symmetric=self.i == self.j)
+            for name, baseline in self.baselines.items()
+        }
+
+    def rows(self) -> list[Row]:
+        """One row a cell: the tidy form. NaN in a null that this matrix has not."""
+        layers = len(self.layers)
+        columns: dict[str, Array] = {}
+        for name, baseline in self.baselines.items():
+            columns |= {
+                f"{name}_mean": baseline.grid(layers),
+                f"{name}_sd": baseline.sd_grid(layers),
+            }
+            cells = self.significance[name].cells()
+            columns |= {f"{name}_{statistic}": grid for statistic, grid in cells.items()}
+        for name in self.absent:
+            nothing = np.full((layers, layers), np.nan)
+            columns |= {f"{name}_{one}": nothing for one in ("mean", "sd", *STATISTICS)}
+        labels = {
+            "module": self.module, "matrix": self.matrix, "side": self.side, "i": self.i,
+            "j": self.j, "convention": self.convention,
+        }  # fmt: skip
+        return [
+            labels
+            | {"layer": one, "other_layer": other, "phi": float(self.values[x, y])}
+            | {name: float(grid[x, y]) for name, grid in columns.items()}
+            for x, one in enumerate(self.layers)
+            for y, other in enumerate(self.layers)
+        ]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "phi": plain(self.values),
+            "mean": plain(self.mean),
+            "baselines": {
+                name: baseline.to_dict() | self.significance[name].to_dict()
+                for name, baseline in self.baselines.items()
+            },
+            "absent_baselines": dict(self.absent),
+        }
+
+    def _repr_html_(self) -> str:
+        title = (
+            f"φ of {self.matrix} conversions, {self.module}, {self.side}, i={self.i}, j={self.j}"
+        )
+        head = ["", *self.layers]
+        body = [[layer, *row] for layer, row in zip(self.layers, self.values, strict=True)]
+        return html_table(title, head, body, shaded=True)
+
+
+@dataclass(frozen=True)
+class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
+    """Are the conversion matrices alike across layers? ``result["A"]`` is A's grid.
+
+    Attributes:
+        adapter, base, method, module, side, i, j, convention: What was analysed, and how.
+        layers: Layer numbers.
+        grids: Matrix to grid.
+        conditioning: Computes `condition_number`.
+        notes: What a reader should know beside the numbers, a sentence each.
+    """
+
+    adapter: str
+    base: str
+    method: str
+    module: str
+    side: str
+    i: int
+    j: int
+    convention: str
+    layers: tuple[int, ...]
+    grids: Mapping[str, LayerGrid]
+    conditioning: Callable[[], tuple[float, ...]] = field(repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        return f"similarity-{self.module}"
+
+    @cached_property
+    def condition_number(self) -> tuple[float, ...]:
+        """σ_max/σ_min of each layer's W0; inf where it is rank-deficient.
+
+        Computed when it is first asked for: it takes several times as long as φ itself.
+        """
+        return self.conditioning()
+
+    def __getitem__(self, matrix: str) -> LayerGrid:
+        return self.grids[matrix]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.grids)
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    def rows(self) -> list[Row]:
+        """One row a cell of every grid."""
+        return [row for grid in self.grids.values() for row in grid.rows()]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "adapter": self.adapter,
+            "base": self.base,
+            "method": self.method,
+            "module": self.module,
+            "side": self.side,
+            "i": self.i,
+            "j": self.j,
+            "convention": self.convention,
+            "layers": list(self.layers),
+            "condition_number": [plain(number) for number in self.condition_number],
+            "matrices": {matrix: grid.to_dict() for matrix, grid in self.grids.items()},
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        return "".join(grid._repr_html_() for grid in self.grids.values())
+
+
+def off_diagonal_mean(values: Array) -> float:
+    """Mean of a square grid off its diagonal; NaN where there is nothing off it."""
+    off = ~np.eye(len(values), dtype=bool)
+    return float(values[off].mean()) if off.any() else float("nan")

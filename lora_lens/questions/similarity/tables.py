@@ -1,0 +1,150 @@
+"""φ between layers as text: grids, their means beside every null, the highest pairs, conditioning."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from ...show.against_chance import columns_legend, resolution, tested
+from ...show.console import notes, shaded_grid, table
+from ...show.layout import (
+    LABELS,
+    Table,
+    number,
+    significant,
+)
+from ...show.text import as_csv
+from .result import LayerGrid, SimilarityResult
+
+_NULLS = {
+    "gaussian": "unrelated subspaces",
+    "propagated": "random factors through the same W0",
+    "mismatched": "the adapter's factors, shuffled over the layers' W0",
+    "initialisation": "A as PEFT starts it, through W0",
+}
+_NARROWER = (2, 1)  # cells of shades alone, where many layers must fit
+
+
+def tables(result: SimilarityResult) -> list[Table]:
+    """The summary, a grid a matrix, and the conditioning of W0."""
+    what = f"{title(result)}; {result.adapter} on {result.base}"
+    grids = map(grid_table, result.values())
+    return [summary(result).under(what), *grids, condition_table(result)]
+
+
+def texts(result: SimilarityResult) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    return {".csv": as_csv(result.rows())}
+
+
+def terminal(result: SimilarityResult, console: Console) -> RenderableType:
+    """Grids side by side where they fit, then the means beside the nulls and the conditioning."""
+    grids = Columns([_shaded(grid, console) for grid in result.values()], padding=(1, 3))
+    return Group(
+        Text(title(result), style="bold"),
+        Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Padding(grids, (1, 0, 0, 0)),
+        table(summary(result)),
+        Text(highest_pairs(result)),
+        *(Text(line, style="dim") for line in legend(result)),
+        Text(""),
+        Text(_conditioning(result), style="dim"),
+        *notes(result.notes),
+    )
+
+
+def title(result: SimilarityResult) -> str:
+    """What the grids of a result show, in one line."""
+    return (
+        f"φ of {result.module} conversions between layers: {result.side} side, i = {result.i}, "
+        f"j = {result.j}, {result.convention}"
+    )
+
+
+def summary(result: SimilarityResult) -> Table:
+    """Mean φ off the diagonal against each null: a row a matrix and null."""
+    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "pairs"]
+    rows = []
+    for matrix, grid in result.items():
+        labels = [LABELS[matrix], number(grid.mean)]
+        for name, test in grid.significance.items():
+            rows.append([*labels, name, *tested(test)])
+            labels = [""] * 2
+    return Table("Mean φ off the diagonal, against what chance gives", head, rows)
+
+
+def legend(result: SimilarityResult) -> list[str]:
+    """What the nulls and the columns of the summary mean, and which nulls are not there, and why."""
+    grids = list(result.values())
+    names = [name for name in _NULLS if any(name in grid.baselines for grid in grids)]
+    lines = ["; ".join(f"{name}: {_NULLS[name]}" for name in names) + "."] if names else []
+    draws = {baseline.draws for grid in grids for baseline in grid.baselines.values()} - {None}
+    if draws:
+        lines.append(columns_legend("pairs"))
+        tests = {name: test for grid in grids for name, test in grid.significance.items()}
+        lines += resolution(tests, "pairs")
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for grid in grids:
+        for name, reason in grid.absent.items():
+            reasons.setdefault((name, reason), []).append(LABELS[grid.matrix])
+    lines += [
+        f"no {name} null for {', '.join(matrices)}: {reason}."
+        for (name, reason), matrices in reasons.items()
+    ]
+    return lines
+
+
+def highest_pairs(result: SimilarityResult) -> str:
+    """Each matrix's highest φ off the diagonal, its layers, and its p-value by the max-statistic."""
+    if len(result.layers) == 1:
+        return "there are no two layers to compare"
+    found = {matrix: _highest(grid) for matrix, grid in result.items()}
+    shown = not any(np.isnan(p) for *_, p in found.values())
+    pairs = [
+        f"{LABELS[matrix]} {phi:.3f} ({pair})" + (f", p = {number(p)}" if shown else "")
+        for matrix, (pair, phi, p) in found.items()
+    ]
+    how = " (propagated null, max-statistic over all pairs)" if shown else ""
+    return f"highest pair: {'; '.join(pairs)}{how}"
+
+
+def _highest(grid: LayerGrid) -> tuple[str, float, float]:
+    off = np.where(np.eye(len(grid.layers), dtype=bool), -1.0, grid.values)
+    row, column = np.unravel_index(int(off.argmax()), off.shape)
+    test = grid.significance.get("propagated")
+    p = float("nan") if test is None else float(test.p_max[row, column])
+    return f"{grid.layers[row]}, {grid.layers[column]}", float(grid.values[row, column]), p
+
+
+def grid_table(grid: LayerGrid) -> Table:
+    """One matrix's layer×layer grid."""
+    rows = [
+        [str(layer), *(f"{value:.3f}" for value in row)]
+        for layer, row in zip(grid.layers, grid.values, strict=True)
+    ]
+    return Table(f"φ of {LABELS[grid.matrix]} conversions", ["layer", *map(str, grid.layers)], rows)
+
+
+def condition_table(result: SimilarityResult) -> Table:
+    """Condition number of each layer's W0."""
+    row = ["condition number of W0", *_condition_numbers(result)]
+    return Table("Conditioning", ["layer", *map(str, result.layers)], [row])
+
+
+def _conditioning(result: SimilarityResult) -> str:
+    pairs = zip(result.layers, _condition_numbers(result), strict=True)
+    return (
+        f"condition number of W0 by layer: {', '.join(f'{layer}: {text}' for layer, text in pairs)}"
+    )
+
+
+def _condition_numbers(result: SimilarityResult) -> list[str]:
+    return [significant(value, zeros=False) for value in result.condition_number]
+
+
+def _shaded(grid: LayerGrid, console: Console) -> RenderableType:
+    name, layers = LABELS[grid.matrix], grid.layers
+    return shaded_grid(name, layers, layers, grid.values, console, narrower=_NARROWER)

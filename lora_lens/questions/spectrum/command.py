@@ -1,0 +1,104 @@
+"""`lora-lens spectrum`: spectra, ranks, norms, intruder dimensions, and a rank pattern for PEFT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...terminal.options import (
+    AdapterFolder,
+    Base,
+    Device,
+    Dtype,
+    DtypeName,
+    Json,
+    Out,
+    Seed,
+)
+from . import QUESTION
+
+if TYPE_CHECKING:
+    from .result import Spectrum
+
+
+def run(
+    adapter: AdapterFolder,
+    module: Annotated[
+        str | None,
+        typer.Option("--module", "-m", show_default="all", help="Only this target module."),
+    ] = None,
+    beside_w0: Annotated[
+        bool | None,
+        typer.Option(
+            "--w0/--no-w0",
+            show_default="if the base model is on this machine",
+            help="Read W0 too: relative norms, edges of random matrices, intruder dimensions.",
+        ),
+    ] = None,
+    k: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--k",
+            show_default="1, 5, 10, 20",
+            help="Intruder dimensions among this many top vectors; may be repeated.",
+        ),
+    ] = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--epsilon", show_default="0.3 to 0.9", help="Threshold of |cosine|; may be repeated."
+        ),
+    ] = None,
+    draws: Annotated[
+        int,
+        typer.Option(
+            "--draws", min=0, help="Random ΔW a layer, to count intruder dimensions of; 0: none."
+        ),
+    ] = 1,
+    seed: Seed = 0,
+    energy: Annotated[
+        float, typer.Option("--energy", help="Share of ‖ΔW‖_F² that the suggested ranks keep.")
+    ] = 0.95,
+    base: Base = None,
+    device: Device = "auto",
+    dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """How is ΔW made, and what does it do to W0? Spectra, ranks, norms, intruder dimensions.
+
+    Ends with the smallest ranks that keep a share of ΔW's energy, as PEFT's rank_pattern and
+    alpha_pattern, ready to paste into a LoraConfig.
+
+    Example: lora-lens spectrum ckpt/ --module value --energy 0.95
+    """
+    from ...terminal.printing import progress, report
+
+    snippets: list[str] = []
+
+    def make() -> Spectrum:
+        from ...formats import load_adapter
+        from .analysis import EPSILONS, spectrum
+
+        with progress("layers") as advance:
+            found = spectrum(
+                load_adapter(adapter, base),
+                module,
+                beside_w0=beside_w0,
+                energy=energy,
+                ks=k or None,
+                epsilons=epsilon or EPSILONS,
+                draws=draws,
+                seed=seed,
+                device=device,
+                dtype=dtype.value,
+                progress=advance,
+            )
+        snippets.append(found.suggestion.snippet())
+        return found
+
+    report(make, QUESTION, as_json=as_json, out=out)
+    if not as_json:
+        # Not through rich, which would fold long names: it is to be pasted.
+        typer.echo(snippets[0], nl=False)

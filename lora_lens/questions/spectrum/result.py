@@ -1,0 +1,205 @@
+"""Spectra of ΔW by layer, and of W0 and W0 + ΔW beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import RankError
+from ...labelled import Row, Tidy, html_rows
+from .suggestion_result import RankSuggestion
+
+_LISTS = ("singular_values", "cosines", "random_cosines")
+
+
+@dataclass(frozen=True)
+class BesideW0:
+    """What W0 is where ΔW is added, and what W0 + ΔW becomes.
+
+    Attributes:
+        w0_frobenius_norm, w0_spectral_norm: ‖W0‖_F and ‖W0‖_2.
+        relative_frobenius_norm: ‖ΔW‖_F/‖W0‖_F.
+        relative_spectral_norm: ‖ΔW‖_2/‖W0‖_2.
+        w0_stable_rank, w0_effective_rank_s, w0_effective_rank_s2: As of ΔW, of W0.
+        w0_edge: Upper Marchenko-Pastur edge of a random matrix with W0's size and norm.
+        w0_above_edge: How many of W0's own singular values exceed it.
+        delta_above_w0_edge: How many of ΔW's do.
+        tuned_edge, tuned_above_edge: The same edge and count of W0 + ΔW.
+        cosines: Largest absolute cosine of each of the leading left singular vectors of W0 + ΔW with any
+            of W0's; below ε it is an intruder dimension.
+        random_cosines: The same of W0 plus a random ΔW with these singular values, draw by draw.
+    """
+
+    w0_frobenius_norm: float
+    w0_spectral_norm: float
+    relative_frobenius_norm: float
+    relative_spectral_norm: float
+    w0_stable_rank: float
+    w0_effective_rank_s: float
+    w0_effective_rank_s2: float
+    w0_edge: float
+    w0_above_edge: int
+    delta_above_w0_edge: int
+    tuned_edge: float
+    tuned_above_edge: int
+    cosines: tuple[float, ...]
+    random_cosines: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerSpectrum:
+    """ΔW = s·B·A of one module of one layer. Ranks are None where ΔW is zero.
+
+    Attributes:
+        name, layer, module: Full path, layer number, short name.
+        rank, in_features, out_features: Of its factors.
+        singular_values: `rank` of them, descending.
+        frobenius_norm, spectral_norm: ‖ΔW‖_F and ‖ΔW‖_2.
+        stable_rank: ‖ΔW‖_F²/‖ΔW‖_2².
+        effective_rank_s: exp of the entropy of s/Σs.
+        effective_rank_s2: exp of the entropy of s²/Σs², the shares of energy.
+        rank_90, rank_95, rank_99: Fewest singular values with that percentage of the energy Σs².
+        product_edge: What the largest singular value of a random product of this rank, size and norm stays below.
+        above_product_edge: How many singular values exceed it.
+        beside_w0: None without a base model.
+    """
+
+    name: str
+    layer: int
+    module: str
+    rank: int
+    in_features: int
+    out_features: int
+    singular_values: tuple[float, ...]
+    frobenius_norm: float
+    spectral_norm: float
+    stable_rank: float | None
+    effective_rank_s: float | None
+    effective_rank_s2: float | None
+    rank_90: int | None
+    rank_95: int | None
+    rank_99: int | None
+    product_edge: float
+    above_product_edge: int
+    beside_w0: BesideW0 | None = None
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        beside = vars(self.beside_w0) if self.beside_w0 else {}
+        own = {key: value for key, value in vars(self).items() if key != "beside_w0"}
+        listed = own | beside
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in listed.items()}
+
+    def row(self) -> Row:
+        """One row without lists."""
+        return {k: v for k, v in self.to_dict().items() if k not in _LISTS}
+
+
+@dataclass(frozen=True)
+class Spectrum(Tidy):
+    """Spectra, ranks and norms of an adapter, layer by layer, with what they do to W0.
+
+    Attributes:
+        adapter, base: What was analysed; base is None where W0 was left out.
+        layers: One entry a module and layer.
+        ks, epsilons: Of the sweep over intruder dimensions.
+        suggestion: The smallest ranks that keep a share of ΔW's energy.
+        notes: What a reader should know beside the numbers.
+    """
+
+    adapter: str
+    base: str | None
+    layers: tuple[LayerSpectrum, ...]
+    ks: tuple[int, ...]
+    epsilons: tuple[float, ...]
+    suggestion: RankSuggestion
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        return "spectrum"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Short names of the modules."""
+        return tuple(dict.fromkeys(layer.module for layer in self.layers))
+
+    def of(self, module: str) -> tuple[LayerSpectrum, ...]:
+        """The layers of one module."""
+        return tuple(layer for layer in self.layers if layer.module == module)
+
+    def intruders(
+        self, ks: Sequence[int] | None = None, epsilons: Sequence[float] | None = None
+    ) -> list[Row]:
+        """One row a module, layer, k and ε: how many of the top k are intruder dimensions.
+
+        ``random_mean`` is the mean count over the random ΔW, None where none was drawn. Any ε will
+        do.
+
+        Raises:
+            RankError: A k above the largest of the sweep.
+        """
+        if ks and self.ks and max(ks) > max(self.ks):
+            raise RankError(f"k is {max(ks)}, but {max(self.ks)} vectors were looked at; pass ks=")
+        return [
+            {
+                "module": layer.module, "layer": layer.layer, "side": "left", "k": k,
+                "epsilon": epsilon,
+                "count": _below(layer.beside_w0.cosines[:k], epsilon),
+                "random_mean": _mean(
+                    [_below(draw[:k], epsilon) for draw in layer.beside_w0.random_cosines]
+                ),
+            }
+            for layer in self.layers
+            if layer.beside_w0
+            for k in (self.ks if ks is None else ks)
+            for epsilon in (self.epsilons if epsilons is None else epsilons)
+        ]  # fmt: skip
+
+    def singular_values(self) -> list[Row]:
+        """One row a module, layer and singular value of ΔW.
+
+        ``energy`` is the share of Σs² that it and the larger ones hold; None where ΔW is zero.
+        """
+        return [
+            {
+                "module": layer.module, "layer": layer.layer, "index": k + 1, "singular_value": s,
+                "energy": _energy(layer.singular_values, k + 1),
+                "above_product_edge": k < layer.above_product_edge,
+            }
+            for layer in self.layers
+            for k, s in enumerate(layer.singular_values)
+        ]  # fmt: skip
+
+    def rows(self) -> list[Row]:
+        """One row a module and layer, without singular values and cosines."""
+        return [layer.row() for layer in self.layers]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        return {
+            "adapter": self.adapter,
+            "base": self.base,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "intruders": self.intruders(),
+            "suggestion": self.suggestion.to_dict(),
+            "notes": list(self.notes),
+        }
+
+    def _repr_html_(self) -> str:
+        title = f"Spectra of ΔW, {self.adapter}"
+        return html_rows(title, self.rows())
+
+
+def _below(cosines: Sequence[float], epsilon: float) -> int:
+    return sum(cosine < epsilon for cosine in cosines)
+
+
+def _mean(counts: Sequence[int]) -> float | None:
+    return sum(counts) / len(counts) if counts else None
+
+
+def _energy(s: Sequence[float], k: int) -> float | None:
+    squares = [(value / s[0]) ** 2 for value in s] if s[0] else []
+    return sum(squares[:k]) / sum(squares) if squares else None

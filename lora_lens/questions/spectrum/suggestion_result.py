@@ -1,0 +1,116 @@
+"""Ranks that would hold most of a trained ΔW, as PEFT's patterns."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...labelled import Row, Tidy, html_rows
+
+
+@dataclass(frozen=True)
+class SuggestedRank:
+    """One module path's rank.
+
+    Attributes:
+        name: Full path, as PEFT matches it.
+        rank: What it was trained with.
+        suggested: Smallest rank that keeps the share of energy asked for; 0 where ΔW is zero.
+        kept: The share of ‖ΔW‖_F² that it keeps; None where ΔW is zero.
+        scaling: s, which the suggestion keeps.
+        features: in + out: parameters a rank.
+    """
+
+    name: str
+    rank: int
+    suggested: int
+    kept: float | None
+    scaling: float
+    features: int
+
+
+@dataclass(frozen=True)
+class RankSuggestion(Tidy):
+    """The smallest rank of every layer that keeps a share of ΔW's energy.
+
+    Attributes:
+        energy: The share of ‖ΔW‖_F² asked for.
+        layers: One entry a module path.
+    """
+
+    energy: float
+    layers: tuple[SuggestedRank, ...]
+
+    @property
+    def rank_pattern(self) -> dict[str, int]:
+        """PEFT's ``rank_pattern``: a key a trained module path, which matches that path alone."""
+        return {self._key(one.name): one.suggested for one in self._trained}
+
+    @property
+    def alpha_pattern(self) -> dict[str, float]:
+        """PEFT's ``alpha_pattern``: s·r, so that α/r stays s. For ``use_rslora=False``."""
+        return {self._key(one.name): _short(one.scaling * one.suggested) for one in self._trained}
+
+    @property
+    def zero(self) -> tuple[str, ...]:
+        """Module paths whose ΔW is zero: to be left out of ``target_modules``."""
+        return tuple(one.name for one in self.layers if not one.suggested)
+
+    @property
+    def parameters(self) -> tuple[int, int]:
+        """Numbers in A and B as trained, and under the suggestion."""
+        before = sum(one.rank * one.features for one in self.layers)
+        return before, sum(one.suggested * one.features for one in self.layers)
+
+    @property
+    def _trained(self) -> tuple[SuggestedRank, ...]:
+        return tuple(one for one in self.layers if one.suggested)
+
+    def _key(self, name: str) -> str:
+        """The path itself; anchored and escaped where PEFT would take it for another path too."""
+        matches = [one for one in self.layers if re.match(rf"(.*\.)?({name})$", one.name)]
+        return name if len(matches) == 1 else f"^{re.escape(name)}"
+
+    def snippet(self) -> str:
+        """Arguments of PEFT's ``LoraConfig``, as Python, ready to paste."""
+        parts = [
+            f"rank_pattern={_python(self.rank_pattern)},",
+            f"alpha_pattern={_python(self.alpha_pattern)},",
+            "use_rslora=False,",
+        ]
+        return "\n".join(parts) + "\n"
+
+    def rows(self) -> list[Row]:
+        """One row a module path."""
+        return [dict(vars(one)) for one in self.layers]
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        before, after = self.parameters
+        return {
+            "energy": self.energy,
+            "layers": self.rows(),
+            "rank_pattern": self.rank_pattern,
+            "alpha_pattern": self.alpha_pattern,
+            "use_rslora": False,
+            "zero": list(self.zero),
+            "parameters": before,
+            "suggested_parameters": after,
+        }
+
+    def _repr_html_(self) -> str:
+        title = f"Ranks that keep {self.energy:.0%} of ΔW's energy"
+        return html_rows(title, self.rows())
+
+
+def _short(alpha: float) -> float:
+    """An integer where it is one but for rounding, as PEFT's own files have it."""
+    return round(alpha) if abs(alpha - round(alpha)) < 1e-9 * max(1.0, abs(alpha)) else alpha
+
+
+def _python(pattern: Mapping[str, float]) -> str:
+    # json writes strings and numbers as Python does, backslashes doubled included.
+    lines = (f"    {json.dumps(key)}: {json.dumps(value)},\n" for key, value in pattern.items())
+    return "{\n" + "".join(lines) + "}"

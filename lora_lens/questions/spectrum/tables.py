@@ -1,0 +1,181 @@
+"""Spectra of ΔW and W0 as text: norms and ranks, intruder dimensions, and the ranks suggested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from ...show.console import notes, table
+from ...show.layout import (
+    NONE,
+    Table,
+    number,
+    significant,
+)
+from ...show.text import as_csv
+from .result import Spectrum
+from .suggestion_result import RankSuggestion
+
+
+def tables(result: Spectrum) -> list[Table]:
+    """ΔW alone; where W0 is at hand ΔW beside it and intruder dimensions; the ranks suggested."""
+    found = [spectrum_table(result)]
+    if result.base:
+        found += [beside_table(result), intruder_table(result), intruder_totals(result)]
+    return [*found, suggestion_table(result.suggestion)]
+
+
+def texts(result: Spectrum) -> dict[str, str]:
+    """Tidy numbers as CSV, by what follows the files' stem."""
+    found = {
+        ".csv": as_csv(result.rows()),
+        "-rank-pattern.txt": result.suggestion.snippet(),
+        "-singular-values.csv": as_csv(result.singular_values()),
+    }
+    return found | ({"-intruders.csv": as_csv(result.intruders())} if result.base else {})
+
+
+def terminal(result: Spectrum, _: Console) -> RenderableType:
+    """The same tables, each with what its columns mean; the suggestion in one line."""
+    base = f" on {result.base}" if result.base else ""
+    parts: list[RenderableType] = [
+        Text(f"Spectra of {result.adapter}{base}", style="bold"),
+        table(spectrum_table(result)),
+        Text(
+            "above random: singular values larger than a random product of this rank, size and norm has",
+            style="dim",
+        ),
+    ]
+    if result.base:
+        parts += [
+            table(beside_table(result)),
+            Text(
+                "edge: where the singular values of a random matrix of W0's size and norm end",
+                style="dim",
+            ),
+            table(intruder_table(result)),
+            Text(
+                "counted: largest |cosine| with any of W0's left singular vectors below ε; first's: of the first one",
+                style="dim",
+            ),
+            table(intruder_totals(result)),
+        ]
+    parts += [*notes(result.notes), Text("")]
+    parts.append(Text(suggestion_line(result.suggestion), style="bold"))
+    return Group(*parts)
+
+
+def spectrum_table(result: Spectrum) -> Table:
+    """Norms and ranks of ΔW."""
+    head = [
+        "module", "layer", "r", "‖ΔW‖_F", "‖ΔW‖_2", "stable rank", "effective rank (s)",
+        "effective rank (s²)", "90 %", "95 %", "99 %", "above random",
+    ]  # fmt: skip
+    rows = [
+        [
+            one.module, str(one.layer), str(one.rank), significant(one.frobenius_norm),
+            significant(one.spectral_norm), number(one.stable_rank, 2), number(one.effective_rank_s, 2),
+            number(one.effective_rank_s2, 2), *map(_count, (one.rank_90, one.rank_95, one.rank_99)),
+            str(one.above_product_edge),
+        ]
+        for one in result.layers
+    ]  # fmt: skip
+    return Table("ΔW = s·B·A: norms, ranks, and ranks for a share of the energy Σs²", head, rows)
+
+
+def _count(value: int | None) -> str:
+    return NONE if value is None else str(value)
+
+
+def beside_table(result: Spectrum) -> Table:
+    """ΔW beside W0: relative norms, and what exceeds a random matrix's edge."""
+    head = [
+        "module", "layer", "‖W0‖_F", "‖W0‖_2", "‖ΔW‖_F /‖W0‖_F", "‖ΔW‖_2 /‖W0‖_2", "W0's edge",
+        "W0 above", "ΔW above", "W0+ΔW above its own",
+    ]  # fmt: skip
+    rows = [
+        [
+            one.module, str(one.layer), significant(w0.w0_frobenius_norm), significant(w0.w0_spectral_norm),
+            number(w0.relative_frobenius_norm), number(w0.relative_spectral_norm),
+            significant(w0.w0_edge), str(w0.w0_above_edge), str(w0.delta_above_w0_edge),
+            str(w0.tuned_above_edge),
+        ]
+        for one in result.layers
+        if (w0 := one.beside_w0)
+    ]  # fmt: skip
+    return Table(
+        "Beside W0: norms, and singular values above the Marchenko-Pastur edge", head, rows
+    )
+
+
+def intruder_table(result: Spectrum) -> Table:
+    """Intruder dimensions among the top k, all k in one cell, a column an ε."""
+    counts = {
+        (row["module"], row["layer"], row["epsilon"], row["k"]): row["count"]
+        for row in result.intruders()
+    }
+    rows = [
+        [
+            one.module,
+            str(one.layer),
+            f"{one.beside_w0.cosines[0]:.3f}",
+            *(
+                "/".join(str(counts[one.module, one.layer, epsilon, k]) for k in result.ks)
+                for epsilon in result.epsilons
+            ),
+        ]
+        for one in result.layers
+        if one.beside_w0
+    ]
+    ks = " / ".join(map(str, result.ks))
+    head = ["module", "layer", "first's", *_epsilons(result)]
+    return Table(
+        f"Intruder dimensions among the top {ks} left singular vectors of W0+ΔW", head, rows
+    )
+
+
+def intruder_totals(result: Spectrum) -> Table:
+    """Intruder dimensions over all layers, beside those of random ΔW; a row a k, a column an ε."""
+    found = result.intruders()
+
+    def cell(k: int, epsilon: float) -> str:
+        rows = [row for row in found if (row["k"], row["epsilon"]) == (k, epsilon)]
+        total = sum(row["count"] for row in rows)
+        random = [row["random_mean"] for row in rows if row["random_mean"] is not None]
+        return f"{total} ({sum(random):.0f})" if random else str(total)
+
+    body = [[str(k), *(cell(k, epsilon) for epsilon in result.epsilons)] for k in result.ks]
+    head = ["top k", *_epsilons(result)]
+    layers = len(result.layers)
+    return Table(
+        f"The same over all {layers} matrices; in brackets, of random ΔW with the same singular values",
+        head,
+        body,
+    )
+
+
+def _epsilons(result: Spectrum) -> list[str]:
+    return [f"ε = {epsilon:g}" for epsilon in result.epsilons]
+
+
+def suggestion_table(result: RankSuggestion) -> Table:
+    """Suggested ranks by module path."""
+    rows: Sequence[Sequence[str]] = [
+        [
+            one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
+            number(one.kept), significant(one.scaling),
+        ]
+        for one in result.layers
+    ]  # fmt: skip
+    return Table(suggestion_line(result), ["path", "rank", "suggested", "kept", "scaling"], rows)
+
+
+def suggestion_line(result: RankSuggestion) -> str:
+    """The suggestion in one line."""
+    before, after = result.parameters
+    return (
+        f"Smallest ranks that keep {100 * result.energy:g} % of ΔW's energy: "
+        f"{after:,} of {before:,} parameters"
+    )

@@ -1,0 +1,50 @@
+"""A mean against a null, as cells of a row: what a layer×layer grid and a series of layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..chance.significance import Significance
+from .layout import (
+    NONE,
+    beside,
+    number,
+    signed,
+)
+
+
+def tested(test: Significance) -> list[str]:
+    """Null mean, z, p, excess, and how many cells are above the null."""
+    mean = test.of_mean
+    found = f"{test.discoveries} of {test.tests}" if test.findable else NONE
+    return [
+        beside(mean.mean, mean.sd) if test.tests else NONE,
+        signed(mean.z, 1 if abs(mean.z) < 100 else 0),
+        number(mean.p),
+        signed(mean.excess, 3),
+        found,
+    ]
+
+
+def columns_legend(what: str) -> str:
+    """What those columns mean, where the cells are `what`."""
+    return (
+        f"± sd of that mean; p: share of draws that reach φ; excess: (φ − null)/(1 − null); {what}: "
+        "those above the null at a false discovery rate of 0.05 (Benjamini-Hochberg)."
+    )
+
+
+def resolution(tests: Mapping[str, Significance], what: str) -> list[str]:
+    """Which counts of cells cannot be found with the null values there are, where any cannot; a line or none."""
+    names: dict[str, list[str]] = {}
+    for name, test in tests.items():
+        if test.fewest is not None and test.fewest > 1:
+            count = f"{test.fewest}" if test.findable else "more than there are"
+            names.setdefault(count, []).append(name)
+    if not names:
+        return []
+    counts = ", ".join(f"{count} ({', '.join(some)})" for count, some in names.items())
+    return [
+        f"p is at least 1/(null values + 1), so {what} are found only if so many are high at once: {counts}; "
+        f"with more draws fewer suffice."
+    ]

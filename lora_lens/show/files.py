@@ -1,0 +1,53 @@
+"""A result's files: figures as PNG and SVG, tidy CSV, JSON, and Markdown and LaTeX tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from .layout import Table
+from .text import as_json, as_latex, as_markdown
+
+
+def write_result(
+    stem: str,
+    numbers: Mapping[str, Any],
+    tables: Sequence[Table],
+    *,
+    texts: Mapping[str, str],
+    figures: Mapping[str, Figure],
+    folder: Path,
+) -> list[str]:
+    """Write ``STEM.json``, ``.md``, ``.tex``, texts and figures by what follows the stem; the files' names."""
+    stem = re.sub(r"[^\w.-]", "_", stem)
+    forms = {
+        ".json": as_json(dict(numbers)),
+        ".md": as_markdown(tables),
+        ".tex": as_latex(tables),
+        **texts,
+    }
+    for suffix, text in forms.items():
+        (folder / (stem + suffix)).write_text(text, encoding="utf-8")
+    drawn = write_figures({stem + suffix: figure for suffix, figure in figures.items()}, folder)
+    return [stem + suffix for suffix in forms] + drawn
+
+
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[str]:
+    """Write each figure as ``NAME.png`` and ``NAME.svg``; the files' names."""
+    written = []
+    for name, figure in figures.items():
+        for ending in (".png", ".svg"):
+            # A fixed salt and no date make the same result the same file.
+            with rc_context({"svg.hashsalt": name}):
+                figure.savefig(
+                    folder / (name + ending),
+                    dpi=160,
+                    metadata={"Date": None} if ending == ".svg" else None,
+                )
+            written.append(name + ending)
+    return written

@@ -1,0 +1,97 @@
+"""Bases of one module's conversion matrices in all layers, a chunk of memory at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..bases.weights import BaseWeights
+from ..core.conversion import (
+    Factored,
+    condition_number,
+    factor,
+    singular_cutoff,
+)
+from ..errors import RankError, SingularError
+from .conversions import Plan, conversion_bases
+from .selection import Where
+
+Progress = Callable[[int, int], None]
+# Called with the factored W0 of some layers, the position of the first, and where they are.
+Watch = Callable[[Factored, int, torch.device], None]
+_CHUNK_BYTES = 1 << 30
+
+
+class RankDeficientWarning(UserWarning):
+    """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
+
+
+def collect_bases(
+    plan: Plan, weights: BaseWeights, where: Where, watch: Watch, progress: Progress | None
+) -> dict[str, Tensor]:
+    """Bases of all layers by matrix; `watch` sees each chunk's factored W0, while it is at hand."""
+    factors = plan.factors
+    bases: dict[str, list[Tensor]] = {}
+    for start, stop, w0, cutoff in _chunks(plan, weights, where):
+        factored = factor(w0, cutoff)
+        _check_invertible(plan, factored, factors.layers[start:stop])
+        a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
+        for matrix, basis in conversion_bases(plan, factored, a, b).items():
+            bases.setdefault(matrix, []).append(basis)
+        watch(factored, start, where.device)
+        if progress:
+            progress(stop, len(factors.layers))
+    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
+
+
+def _chunks(
+    plan: Plan, weights: BaseWeights, where: Where
+) -> Iterator[tuple[int, int, Tensor, float]]:
+    """First and last position, W0 of the layers between, and its cut-off, a chunk of memory at a time."""
+    factors = plan.factors
+    total, step = len(factors.layers), _layers_a_chunk(plan)
+    for start in range(0, total, step):
+        stop = min(start + step, total)
+        layers = [weights.w0(factors, position) for position in range(start, stop)]
+        cutoff = singular_cutoff(
+            layers[0].dtype, where.dtype, (factors.out_features, factors.in_features)
+        )
+        yield start, stop, where.stack(layers), cutoff
+
+
+def condition_numbers(plan: Plan, weights: BaseWeights, where: Where) -> tuple[float, ...]:
+    """σ_max/σ_min of each layer's W0; inf where it is rank-deficient."""
+    chunks = _chunks(plan, weights, where)
+    return tuple(
+        number for _, _, w0, cutoff in chunks for number in condition_number(w0, cutoff).tolist()
+    )
+
+
+def _layers_a_chunk(plan: Plan) -> int:
+    """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
+    return max(1, _CHUNK_BYTES // (8 * 4 * plan.factors.out_features * plan.factors.in_features))
+
+
+def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
+    full = min(plan.factors.out_features, plan.factors.in_features)
+    deficient = {
+        layer: rank
+        for layer, rank in zip(layers, factored.rank.tolist(), strict=True)
+        if rank < full
+    }
+    if not deficient:
+        return
+    listed = ", ".join(
+        f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
+    )
+    what = f"W0 of {plan.factors.module} is singular in {listed} under the cut-off {factored.cutoff:.1e}·σ_max"
+    if plan.convention == "stored":
+        raise SingularError(
+            f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse"
+        )
+    if plan.width > min(deficient.values()):
+        raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
+    warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)

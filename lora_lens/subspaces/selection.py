@@ -1,0 +1,134 @@
+"""Which module, how many singular vectors, on which device: what every analysis settles first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..adapter import Adapter, ModuleFactors
+from ..core.subspace import numerical_rank
+from ..errors import LensError, RankError
+from ..files.names import find_module
+
+
+class Dimensions(NamedTuple):
+    """How many leading singular vectors of each side of a comparison."""
+
+    i: int
+    j: int
+
+
+class Where(NamedTuple):
+    """Where to compute, and in which precision."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def take(self, tensor: Tensor) -> Tensor:
+        """`tensor` there and in it."""
+        return tensor.to(self.device, self.dtype)
+
+    def stack(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Equal tensors on top of each other, there and in it, each copied once."""
+        stacked = torch.empty(len(tensors), *tensors[0].shape, device=self.device, dtype=self.dtype)
+        for place, tensor in zip(stacked, tensors, strict=True):
+            place.copy_(tensor)
+        return stacked
+
+
+_DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+
+def select_module(adapter: Adapter, module: str) -> ModuleFactors:
+    """The factors of the module that `module` names (see `find_module`)."""
+    patterns = {name: factors.pattern for name, factors in adapter.modules.items()}
+    return adapter.modules[find_module(module, patterns)]
+
+
+def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:
+    """i and j as given, else `rank`, else the smallest rank at hand."""
+    chosen = smallest if rank is None else rank
+    return Dimensions(chosen if i is None else i, chosen if j is None else j)
+
+
+def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:
+    """Raise RankError unless A and B, as `matrices` need them, have numerical rank `needed` in every layer.
+
+    The rank is the factor's own, under numpy's rule at float32's resolution: neither padding nor a
+    solve with W0 can then pass for more.
+    """
+    if needed < 1:
+        raise RankError(f"asked for {needed} singular vectors; expected at least 1")
+    used = {"A": factors.a, "B": factors.b}
+    for name in ("A", "B"):
+        if not any(name in matrix for matrix in matrices):
+            continue
+        ranks = numerical_rank(used[name]).tolist()
+        short = {
+            layer: rank for layer, rank in zip(factors.layers, ranks, strict=True) if rank < needed
+        }
+        if short:
+            raise RankError(_too_low(name, factors.module, short, needed))
+
+
+def check_not_rounding(
+    s: Float[Tensor, "*layer k"], k: int, scale: Float[Tensor, "*layer"], size: int, name: str
+) -> None:
+    """Raise RankError where the k-th singular value of a computed matrix is only rounding.
+
+    Args:
+        s: Its singular values, descending.
+        k: How many singular vectors are wanted.
+        scale: What the matrix would be of, were its factors not to cancel: the product of their norms.
+        size: Its larger dimension.
+        name: For the message.
+    """
+    floor = 10 * size * torch.finfo(s.dtype).eps * scale
+    rank = int((s > floor[..., None]).sum(-1).min())
+    if rank < k:
+        raise RankError(
+            f"asked for {k} singular vectors of {name}, but in one layer all but {rank} of its singular "
+            f"values are rounding, though its factors have rank enough; ask for at most {rank}"
+            if rank
+            else f"{name} is zero but for rounding in one layer: its factors cancel"
+        )
+
+
+def _too_low(name: str, module: str, short: dict[int, int], needed: int) -> str:
+    if set(short.values()) == {0}:
+        layers = ", ".join(map(str, short))
+        return (
+            f"{name} of {module} is all zero in layer {layers}: the adapter is untrained there, and "
+            f"a zero matrix has no singular subspace"
+        )
+    listed = ", ".join(f"layer {layer} has rank {rank}" for layer, rank in list(short.items())[:4])
+    more = f" and {len(short) - 4} more" if len(short) > 4 else ""
+    return (
+        f"asked for {needed} singular vectors of {name} of {module}, but {listed}{more}; "
+        f"vectors above the rank are arbitrary, so ask for at most {min(short.values())}"
+    )
+
+
+def select_device(device: str, dtype: str) -> Where:
+    """The device and dtype named; ``auto`` is a CUDA GPU if there is one, else the CPU.
+
+    ``auto`` never takes ``mps``, which has no float64.
+
+    Raises:
+        LensError: The device is not there, or has not that dtype.
+    """
+    if dtype not in _DTYPES:
+        raise LensError(f"dtype is {dtype!r}, expected one of {', '.join(_DTYPES)}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        where = Where(torch.device(device), _DTYPES[dtype])
+        torch.zeros(1, device=where.device, dtype=where.dtype).sum().item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LensError(f"device {device!r} cannot be used with {dtype}: {reason}") from None
+    return where

@@ -1,0 +1,1 @@
+"""What every command has: options, progress, printing, one-line failures."""

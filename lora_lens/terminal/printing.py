@@ -1,0 +1,121 @@
+"""Printing a result: JSON or a table on standard output, files, progress and notes on standard error."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+class Result(Protocol):
+    """What every result has."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know beside the numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+
+
+class Shown(Protocol):
+    """How the results of one question are shown."""
+
+    def terminal(self, result: Any, console: Console) -> RenderableType:
+        """What the command prints."""
+
+    def write(self, result: Any, folder: Path) -> list[str]:
+        """Write the files; their names."""
+
+
+_DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
+
+
+def print_json(found: Mapping[str, Any]) -> None:
+    """Print one JSON object on standard output, in one line."""
+    import json
+
+    typer.echo(json.dumps(found, allow_nan=False))
+
+
+def report(make: Callable[[], Result], question: Shown, *, as_json: bool, out: Path | None) -> None:
+    """Compute a result, print it in the form asked for, and write its files if asked.
+
+    The output folder is opened before the computation, so that a wrong one costs nothing.
+    """
+    from ..staging import staged
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(staged(out)) if out else None
+        result = _heeding_warnings(make)
+        files: list[str] = []
+        if folder:
+            files = question.write(result, folder)
+    if as_json:
+        print_json(result.to_dict())
+        for note in result.notes:
+            typer.echo(f"note: {note}", err=True)
+    else:
+        show(question, result)
+    if files:
+        typer.echo(f"wrote {', '.join(files)} to {out}", err=True)
+
+
+def _heeding_warnings(make: Callable[[], Result]) -> Result:
+    """Warnings as lines on standard error, without Python's file and line before them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        result = make()
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
+    return result
+
+
+def show(question: Shown, result: Result) -> None:
+    """Print a result's tables on standard output."""
+    show_text(partial(question.terminal, result))
+
+
+def show_text(render: Callable[[Console], RenderableType]) -> None:
+    """Print a rich renderable on standard output."""
+    from rich.console import Console
+
+    console = Console() if sys.stdout.isatty() else Console(width=_DEFAULT_WIDTH)
+    console.print(render(console))
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error while there is a person to see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    from rich.markup import escape
+
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(what), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

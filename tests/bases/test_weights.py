@@ -1,0 +1,282 @@
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_lora
+from safetensors.torch import save_file
+
+from lora_lens import load_adapter, open_base
+from lora_lens.bases.weights import open_base_of
+from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
+
+NAME = "encoder.layer.0.attention.self.value.weight"
+PATH = "bert.encoder.layer.0.attention.self.value"
+
+
+def shards(
+    folder: Path, files: dict[str, dict[str, torch.Tensor]], ending: str = ".safetensors"
+) -> None:
+    folder.mkdir()
+    stem = "model" if ending == ".safetensors" else "pytorch_model"
+    for file, tensors in files.items():
+        (save_file if ending == ".safetensors" else torch.save)(tensors, folder / file)
+    index = {"weight_map": {name: file for file, tensors in files.items() for name in tensors}}
+    (folder / f"{stem}{ending}.index.json").write_text(json.dumps(index))
+
+
+def test_single_file_shards_and_bin_give_the_same(tmp_path: Path) -> None:
+    one, other = random(4, 4, seed=1), random(4, 4, seed=2)
+    write_base(tmp_path / "single", BertLike(), {NAME: one, NAME.replace("0", "1"): other})
+    shards(
+        tmp_path / "shards",
+        {"a.safetensors": {NAME: one}, "b.safetensors": {NAME.replace("0", "1"): other}},
+    )
+    shards(
+        tmp_path / "binary",
+        {"a.bin": {NAME: one}, "b.bin": {NAME.replace("0", "1"): other}},
+        ".bin",
+    )
+    (tmp_path / "old").mkdir()
+    torch.save(
+        {NAME: one}, tmp_path / "old" / "pytorch_model.bin", _use_new_zipfile_serialization=False
+    )
+    for kind in ("single", "shards", "binary", "old"):
+        assert torch.equal(open_base(str(tmp_path / kind)).weight(PATH), one)
+
+
+def test_only_the_shard_that_is_needed_is_read(tmp_path: Path) -> None:
+    shards(
+        tmp_path / "shards",
+        {"a.safetensors": {NAME: random(4, 4, seed=1)}, "b.safetensors": {"x": random(1, seed=1)}},
+    )
+    (tmp_path / "shards" / "b.safetensors").unlink()
+    weights = open_base(str(tmp_path / "shards"))
+    assert weights.weight(PATH).shape == (4, 4)
+    with pytest.raises(FileFormatError, match="no file b.safetensors"):
+        weights.tensors.get("x")
+
+
+@pytest.mark.parametrize(
+    "outside", ["../secret.safetensors", "/etc/passwd", "a/../../b", "C:\\weights", "..\\up"]
+)
+def test_an_index_that_leaves_its_folder_is_refused(tmp_path: Path, outside: str) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {NAME: outside}})
+    )
+    with pytest.raises(FileFormatError, match="outside its folder"):
+        open_base(str(tmp_path / "base"))
+
+
+@pytest.mark.parametrize("size", [0, 4, 100])
+def test_truncated_safetensors_is_an_error(tmp_path: Path, size: int) -> None:
+    write_base(tmp_path / "base", BertLike())
+    file = tmp_path / "base" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(FileFormatError, match="not a whole safetensors file"):
+        open_base(str(tmp_path / "base"))
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return exec, ("import pathlib; pathlib.Path('owned').touch()",)
+
+
+def test_a_malicious_bin_is_refused_and_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lora(tmp_path / "lora", BertLike(), binary=True)
+    torch.save({"x": Malicious()}, tmp_path / "lora" / "adapter_model.bin")
+    with pytest.raises(FileFormatError, match="could run code"):
+        load_adapter(tmp_path / "lora")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"hello", bytes(range(256))])
+def test_a_corrupt_bin_is_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(FileFormatError):
+        open_base(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("w0", "message"),
+    [
+        (torch.full((4, 4), float("nan")), "NaN"),
+        (torch.zeros(16, 1, dtype=torch.uint8), "unquantised"),
+        (torch.zeros(4), "1-dimensional"),
+    ],
+)
+def test_weights_that_cannot_be_analysed_are_an_error(
+    tmp_path: Path, w0: torch.Tensor, message: str
+) -> None:
+    write_base(tmp_path / "base", BertLike(), {NAME: w0})
+    with pytest.raises(BaseModelError, match=message):
+        open_base(str(tmp_path / "base")).weight(PATH)
+
+
+def test_a_missing_weight_says_what_there_is(tmp_path: Path) -> None:
+    write_base(
+        tmp_path / "base", BertLike(), {"roberta.layers.0.value.weight": random(4, 4, seed=1)}
+    )
+    with pytest.raises(BaseModelError, match="no weight of bert.*it has roberta"):
+        open_base(str(tmp_path / "base")).weight(PATH)
+
+
+def test_an_ambiguous_weight_says_which(tmp_path: Path) -> None:
+    names = {f"{stack}.{NAME}": random(4, 4, seed=1) for stack in ("text", "image")}
+    write_base(tmp_path / "base", BertLike(), names)
+    with pytest.raises(BaseModelError, match="could be any of image"):
+        open_base(str(tmp_path / "base")).weight(PATH.removeprefix("bert."))
+
+
+def test_an_empty_folder_or_no_name_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BaseModelError, match="holds no model.safetensors"):
+        open_base(str(tmp_path))
+    write_lora(tmp_path / "lora", BertLike(), base=None)
+    with pytest.raises(BaseModelError, match="does not name its base model"):
+        open_base_of(load_adapter(tmp_path / "lora"))
+
+
+def test_conv1d_by_fan_in_fan_out_where_the_model_type_is_unknown(tmp_path: Path) -> None:
+    w0 = random(4, 6, seed=1)
+    write_base(tmp_path / "base", BertLike(), {NAME: w0})
+    (tmp_path / "base" / "config.json").unlink()
+    assert torch.equal(open_base(str(tmp_path / "base"), fan_in_fan_out=True).weight(PATH), w0.T)
+    assert torch.equal(open_base(str(tmp_path / "base")).weight(PATH), w0)
+
+
+@pytest.mark.parametrize("name", ["a--b", "a..b", "foo.git", "x" * 97, "y" * 300, "~nosuchuser/x"])
+def test_names_that_are_neither_folder_nor_hub_id(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BaseModelError):
+        open_base(name)
+    with pytest.raises(AdapterError, match="not a folder"):
+        load_adapter(name)
+
+
+# The hub: its cache, and a small server that answers as the hub does
+
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def similarity(
+    tmp_path: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, since huggingface_hub reads its settings once."""
+    return subprocess.run(
+        [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity"]
+        + [str(tmp_path / "lora"), "--json", "--draws", "0", *arguments],
+        env=os.environ
+        | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
+    shape, repo = BertLike(), tmp_path / "cache" / "models--some--bert"
+    write_base(repo / "snapshots" / REVISION, shape)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(REVISION)
+    write_lora(tmp_path / "lora", shape, base="some/bert")
+    done = similarity(tmp_path)
+    assert json.loads(done.stdout)["base"] == "some/bert", done.stderr
+
+
+class LocalHub(NamedTuple):
+    """A hub on this machine that holds `some/bert`: how to reach it, and the paths asked for."""
+
+    environment: dict[str, str]
+    asked: list[str]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LocalHub]:
+    files = tmp_path / "served"
+    write_base(files, BertLike())
+    asked: list[str] = []
+
+    class Hub(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(body=True)
+
+        def do_HEAD(self) -> None:
+            self.answer(body=False)
+
+        def answer(self, body: bool) -> None:
+            asked.append(self.path)
+            repo, _, name = self.path.partition("/resolve/main/")
+            file = files / name
+            if repo != "/some/bert" or not file.is_file():
+                self.send_response(404)
+                self.send_header(
+                    "X-Error-Code", "EntryNotFound" if repo == "/some/bert" else "RepoNotFound"
+                )
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            content = file.read_bytes()
+            self.send_response(200)
+            self.send_header("ETag", f'"{name}-1"')
+            self.send_header("X-Repo-Commit", REVISION)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if body:
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    yield LocalHub({"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0"}, asked)
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_base_that_the_user_names_is_downloaded_once(tmp_path: Path, hub: LocalHub) -> None:
+    write_lora(tmp_path / "lora", BertLike(), base="elsewhere/unknown")
+    done = similarity(tmp_path, "--base", "some/bert", **hub.environment)
+    assert json.loads(done.stdout)["base"] == "some/bert", done.stderr
+    assert any(path.endswith("/model.safetensors") for path in hub.asked)
+    hub.asked.clear()
+    assert similarity(tmp_path, "--base", "some/bert", **hub.environment).returncode == 0
+    assert not any(path.endswith("/model.safetensors") for path in hub.asked)
+
+
+def test_a_base_that_only_the_adapter_names_is_never_downloaded(
+    tmp_path: Path, hub: LocalHub
+) -> None:
+    write_lora(tmp_path / "lora", BertLike(), base="some/bert")
+    done = similarity(tmp_path, **hub.environment)
+    assert (done.returncode, done.stdout, hub.asked) == (1, "", [])
+    assert "pass --base some/bert to download it" in done.stderr
+
+
+def test_a_repository_that_is_not_there_is_one_line(tmp_path: Path, hub: LocalHub) -> None:
+    write_lora(tmp_path / "lora", BertLike())
+    done = similarity(tmp_path, "--base", "nobody/nothing", **hub.environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nobody/nothing" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_offline_and_not_in_the_cache_is_one_line(tmp_path: Path) -> None:
+    write_lora(tmp_path / "lora", BertLike())
+    done = similarity(tmp_path, "--base", "some/bert", HF_HUB_OFFLINE="1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "could not be reached" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,98 @@
+import pytest
+
+from lora_lens.errors import ModuleLookupError
+from lora_lens.files.names import (
+    find_module,
+    match_in_base,
+    short_names,
+    split_layer,
+)
+
+BERT = "bert.encoder.layer.*."
+T5 = [
+    "encoder.block.*.layer.0.SelfAttention.q",
+    "decoder.block.*.layer.0.SelfAttention.q",
+    "decoder.block.*.layer.1.EncDecAttention.q",
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("bert.encoder.layer.3.attention.self.query", (BERT + "attention.self.query", 3)),
+        ("model.layers.31.self_attn.v_proj", ("model.layers.*.self_attn.v_proj", 31)),
+        ("transformer.h.0.attn.c_attn", ("transformer.h.*.attn.c_attn", 0)),
+        (
+            "decoder.block.2.layer.1.EncDecAttention.k",
+            ("decoder.block.*.layer.1.EncDecAttention.k", 2),
+        ),
+        ("0.auto_model.encoder.layer.5.query", ("0.auto_model.encoder.layer.*.query", 5)),
+        ("model.layers.3.experts.7.w1", ("model.layers.*.experts.7.w1", 3)),
+        ("stages.2.dense", ("stages.*.dense", 2)),
+        ("lm_head", None),
+        ("bert.pooler.dense", None),
+    ],
+)
+def test_layer_of_a_path(path: str, expected: tuple[str, int] | None) -> None:
+    assert split_layer(path) == expected
+
+
+def test_short_names_are_the_shortest_that_tell_modules_apart() -> None:
+    dense = [BERT + "attention.output.dense", BERT + "intermediate.dense", BERT + "output.dense"]
+    assert list(short_names(dense).values()) == [
+        "attention.output.dense",
+        "intermediate.dense",
+        "output.dense",
+    ]
+    assert short_names([BERT + "attention.self.query"])[BERT + "attention.self.query"] == "query"
+
+
+def test_short_names_of_two_stacks_are_unique() -> None:
+    names = short_names(T5)
+    assert len(set(names.values())) == 3
+    assert names[T5[2]] == "EncDecAttention.q"
+
+
+@pytest.mark.parametrize(
+    ("requested", "names", "expected"),
+    [
+        ("value", ["query", "value"], "value"),
+        ("value", ["q_proj", "v_proj"], "v_proj"),
+        ("v_proj", ["query", "value"], "value"),
+        ("self.query", ["query", "value"], "query"),
+    ],
+)
+def test_module_by_name_role_or_tail(requested: str, names: list[str], expected: str) -> None:
+    patterns = {name: f"model.layers.*.self.{name}" for name in names}
+    assert find_module(requested, patterns) == expected
+
+
+def test_an_ambiguous_tail_lists_the_candidates() -> None:
+    patterns = {"attn.c_proj": "h.*.attn.c_proj", "mlp.c_proj": "h.*.mlp.c_proj"}
+    with pytest.raises(ModuleLookupError, match=r"attn\.c_proj, mlp\.c_proj"):
+        find_module("c_proj", patterns)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("bert.encoder.layer.0.query", "encoder.layer.0.query.weight"),
+        ("encoder.layer.0.query", "bert.encoder.layer.0.query.weight"),
+        ("model.layers.0.q_proj", "layers.0.q_proj.weight"),
+        ("transformer.h.0.c_attn", "h.0.c_attn.weight"),
+        ("model.layers.0.q_proj", "model.layers.0.q_proj.weight"),
+    ],
+)
+def test_prefixes_may_differ_either_way(path: str, name: str) -> None:
+    others = {"encoder.layer.1.query.weight", "layers.1.q_proj.weight", "h.1.c_attn.weight"}
+    assert match_in_base(path, {name} | others) == [name]
+
+
+def test_a_layer_never_matches_another_layer_or_stack() -> None:
+    names = {"encoder.layer.10.query.weight", "layer.0.query.weight.extra", "query.weight"}
+    assert match_in_base("bert.encoder.layer.0.query", names) == []
+
+
+def test_two_stacks_that_could_both_be_meant_are_both_reported() -> None:
+    names = {"text.layers.0.q_proj.weight", "vision.layers.0.q_proj.weight"}
+    assert match_in_base("layers.0.q_proj", names) == sorted(names)

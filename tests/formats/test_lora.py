@@ -1,0 +1,297 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
+from safetensors.torch import save_file
+
+from lora_lens import (
+    LensError,
+    conversion_similarity,
+    inspect,
+    load_adapter,
+    open_base,
+)
+from lora_lens.errors import AdapterError
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_factors_are_those_of_the_file(tmp_path: Path, binary: bool) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, base="some/base", binary=binary)
+    adapter = load_adapter(tmp_path / "lora")
+    assert (adapter.method, adapter.base_model, list(adapter.modules)) == (
+        "lora",
+        "some/base",
+        ["query", "value"],
+    )
+    value = adapter.modules["value"]
+    assert (value.layers, value.ranks) == ((0, 1, 2), (4, 4, 4))
+    for k, name in enumerate(value.names):
+        assert torch.equal(value.a[k], shape.adapter[f"base_model.model.{name}.lora_A.weight"])
+        assert torch.equal(value.b[k], shape.adapter[f"base_model.model.{name}.lora_B.weight"])
+    assert value.scaling.tolist() == [2, 2, 2]
+
+
+def test_scaling_follows_pefts_patterns(tmp_path: Path) -> None:
+    shape = BertLike(modules=("query", "value"))
+    config = {
+        "rank_pattern": {"layer.1.attention.self.value": 2},
+        "alpha_pattern": {"query": 32, "layer.0.attention.self.value": 16},
+        "use_rslora": True,
+    }
+    write_lora(tmp_path / "lora", shape, ranks={"1.value": 2}, config=config)
+    modules = load_adapter(tmp_path / "lora").modules
+    assert modules["query"].scaling.tolist() == pytest.approx([16, 16, 16])
+    assert modules["value"].scaling.tolist() == pytest.approx([8, 8 / math.sqrt(2), 4])
+    assert modules["value"].ranks == (4, 2, 4)
+
+
+def test_padding_of_mixed_ranks_leaves_the_product(tmp_path: Path) -> None:
+    shape = BertLike(modules=("value",))
+    write_lora(
+        tmp_path / "lora",
+        shape,
+        ranks={"1.value": 2},
+        config={"rank_pattern": {"1.attention.self.value": 2}},
+    )
+    value = load_adapter(tmp_path / "lora").modules["value"]
+    name = f"base_model.model.{value.names[1]}"
+    product = shape.adapter[f"{name}.lora_B.weight"] @ shape.adapter[f"{name}.lora_A.weight"]
+    torch.testing.assert_close(value.b[1] @ value.a[1], product)
+
+
+def test_every_tensor_is_analysed_or_left_out_with_why(tmp_path: Path) -> None:
+    path = "base_model.model.bert.encoder.layer.0.attention.self.value"
+    extra = {
+        "base_model.model.classifier.weight": random(2, 24, seed=1),
+        "base_model.model.bert.embeddings.word_embeddings.lora_embedding_A": random(4, 99, seed=2),
+        "base_model.model.bert.embeddings.word_embeddings.lora_embedding_B": random(24, 4, seed=3),
+        f"{path}.lora_B.bias": random(24, seed=4),
+        f"{path}.base_layer.weight": random(24, 24, seed=5),
+        f"{path}.bias": random(24, seed=6),
+        "base_model.model.bert.pooler.dense.lora_A.weight": random(4, 24, seed=7),
+        "base_model.model.bert.pooler.dense.lora_B.weight": random(24, 4, seed=8),
+        "base_model.model.bert.conv.0.lora_A.weight": random(4, 3, 1, 1, seed=9),
+        "base_model.model.bert.conv.0.lora_B.weight": random(4, 4, 1, 1, seed=10),
+    }
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, extra=extra)
+    adapter = load_adapter(tmp_path / "lora")
+    analysed = {
+        f"base_model.model.{name}.lora_{factor}.weight"
+        for factors in adapter.modules.values()
+        for name in factors.names
+        for factor in "AB"
+    }
+    assert analysed | set(adapter.left_out) == set(shape.adapter)
+    assert not analysed & set(adapter.left_out)
+    reasons = " ".join(adapter.left_out.values())
+    for word in (
+        "modules_to_save",
+        "embedding",
+        "lora_bias",
+        "frozen base",
+        "numbered layers",
+        "convolution",
+    ):
+        assert word in reasons
+
+
+def test_an_adapters_name_in_the_keys_is_understood(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape)
+    named = {k.replace(".weight", ".default.weight"): v for k, v in shape.adapter.items()}
+    write_tensors(tmp_path / "named", named)
+    write_config(tmp_path / "named", base=None, r=4)
+    assert load_adapter(tmp_path / "named").modules["value"].layers == (0, 1, 2)
+
+
+def test_gpt2_fused_attention_is_split_and_conv1d_turned(tmp_path: Path) -> None:
+    width, layers = 12, 2
+    base, adapter = {}, {}
+    for layer in range(layers):
+        base[f"h.{layer}.attn.c_attn.weight"] = random(width, 3 * width, seed=layer)
+        base[f"h.{layer}.attn.c_proj.weight"] = random(width, width, seed=10 + layer)
+        for module, rows in (("c_attn", 3 * width), ("c_proj", width)):
+            name = f"base_model.model.transformer.h.{layer}.attn.{module}"
+            adapter[f"{name}.lora_A.weight"] = random(4, width, seed=20 + layer)
+            adapter[f"{name}.lora_B.weight"] = random(rows, 4, seed=30 + layer)
+    write_base(tmp_path / "gpt2", BertLike(model_type="gpt2"), base)
+    write_tensors(tmp_path / "lora", adapter)
+    write_config(tmp_path / "lora", base=str(tmp_path / "gpt2"), r=4, fan_in_fan_out=True)
+    loaded = load_adapter(tmp_path / "lora")
+    assert list(loaded.modules) == ["c_proj", "key", "query", "value"]
+    assert loaded.trainable_parameters == sum(t.numel() for t in adapter.values())
+    weights = open_base(str(tmp_path / "gpt2"))
+    for k, module in enumerate(("query", "key", "value")):
+        rows = slice(k * width, (k + 1) * width)
+        factors = loaded.modules[module]
+        assert torch.equal(weights.w0(factors, 1), base["h.1.attn.c_attn.weight"].T[rows])
+        assert torch.equal(
+            factors.b[1],
+            adapter["base_model.model.transformer.h.1.attn.c_attn.lora_B.weight"][rows],
+        )
+    assert torch.equal(weights.w0(loaded.modules["c_proj"], 0), base["h.0.attn.c_proj.weight"].T)
+    assert conversion_similarity(loaded, "value", draws=2).layers == (0, 1)
+
+
+def test_llama_style_grouped_queries(tmp_path: Path) -> None:
+    base, adapter = {}, {}
+    for layer in range(2):
+        for module, rows in (("q_proj", 16), ("v_proj", 4)):
+            name = f"model.layers.{layer}.self_attn.{module}"
+            base[f"{name}.weight"] = random(rows, 16, seed=layer)
+            adapter[f"base_model.model.{name}.lora_A.weight"] = random(2, 16, seed=2 + layer)
+            adapter[f"base_model.model.{name}.lora_B.weight"] = random(rows, 2, seed=4 + layer)
+    write_base(tmp_path / "llama", BertLike(model_type="llama"), base)
+    write_tensors(tmp_path / "lora", adapter)
+    write_config(tmp_path / "lora", base=str(tmp_path / "llama"), r=2)
+    loaded = load_adapter(tmp_path / "lora")
+    assert conversion_similarity(loaded, "query", draws=2).module == "q_proj"
+    result = conversion_similarity(loaded, "value", convention="consistent", draws=2)
+    assert result["A"].values.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"init_lora_weights": "pissa_niter_16"}, "minus the initial"),
+        ({"init_lora_weights": "olora"}, "minus the initial"),
+        ({"init_lora_weights": "corda"}, "minus the initial"),
+        ({"peft_type": "ADALORA"}, r"diag\(E\)"),
+        ({"peft_type": "IA3"}, "expected LORA"),
+        ({"peft_type": None}, "expected LORA"),
+        ({"target_parameters": ["experts.gate"]}, "expert"),
+        ({"r": 16}, "has rank 4, but adapter_config.json says 16"),
+        ({"lora_alpha": "eight"}, "expected a finite number"),
+        ({"lora_alpha": float("nan")}, "expected a finite number"),
+        ({"init_lora_weights": "OLoRA"}, "minus the initial"),
+        ({"rank_pattern": {"[": 4}}, "no regular expression"),
+        ({"alpha_pattern": ["query"]}, "expected names to numbers"),
+    ],
+)
+def test_what_would_be_misread_is_refused(
+    tmp_path: Path, config: dict[str, object], message: str
+) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape)
+    write_config(tmp_path / "lora", base=None, **({"r": 4} | config))
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "lora")
+
+
+def test_a_magnitude_vector_gives_dora_away(tmp_path: Path) -> None:
+    name = "base_model.model.bert.encoder.layer.0.attention.self.value.lora_magnitude_vector"
+    write_lora(tmp_path / "lora", BertLike(), extra={name: random(24, seed=1)})
+    with pytest.raises(AdapterError, match="DoRA"):
+        load_adapter(tmp_path / "lora")
+
+
+def one_layer(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    name = "base_model.model.encoder.layer.0.attention.self.value"
+    tensors = {"A": random(4, 24, seed=1), "B": random(24, 4, seed=2)} | changes
+    return {f"{name}.lora_{key}.weight": t for key, t in tensors.items() if t is not None}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        (one_layer(A=random(4, 24, seed=1) * float("nan")), "A of .* holds NaN"),
+        (one_layer(B=random(24, 4, seed=1) * float("inf")), "B of .* holds NaN or infinite"),
+        (one_layer(B=None), "has lora_A but not its partner"),
+        (one_layer(B=random(24, 3, seed=1)), "expected A's rows to equal B's columns"),
+        ({"base_model.model.classifier.weight": random(2, 2, seed=1)}, "no lora_A and lora_B"),
+        (one_layer(A=torch.ones(4, 24, dtype=torch.int8)), "expected floats"),
+        (
+            {"base_model.model.lm_head.lora_A.weight": random(4, 8, seed=1), "base_model.model.lm_head.lora_B.weight": random(8, 4, seed=1)},
+            "no module .* can be analysed .*numbered layers",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_factors_are_an_error(
+    tmp_path: Path, tensors: dict[str, torch.Tensor], message: str
+) -> None:
+    write_tensors(tmp_path / "lora", tensors)
+    write_config(tmp_path / "lora", base=None, r=4)
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "lora")
+
+
+def test_no_adapter_there(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="not a folder"):
+        load_adapter(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AdapterError, match="no adapter_config.json"):
+        load_adapter(tmp_path / "empty")
+    write_config(tmp_path / "empty", base=None)
+    with pytest.raises(AdapterError, match="holds no adapter_model"):
+        load_adapter(tmp_path / "empty")
+    (tmp_path / "empty" / "adapter_config.json").write_text("{")
+    with pytest.raises(AdapterError, match="not readable JSON"):
+        load_adapter(tmp_path / "empty")
+    (tmp_path / "empty" / "adapter_config.json").write_text("[]")
+    with pytest.raises(AdapterError, match="expected an object"):
+        load_adapter(tmp_path / "empty")
+
+
+def test_shapes_that_differ_between_layers_are_left_out(tmp_path: Path) -> None:
+    tensors = {}
+    for layer, width in ((0, 8), (1, 12)):
+        name = f"base_model.model.layers.{layer}.q_proj"
+        tensors[f"{name}.lora_A.weight"] = random(2, width, seed=1)
+        tensors[f"{name}.lora_B.weight"] = random(width, 2, seed=2)
+        tensors[f"{name.replace('q_', 'v_')}.lora_A.weight"] = random(2, 8, seed=1)
+        tensors[f"{name.replace('q_', 'v_')}.lora_B.weight"] = random(8, 2, seed=2)
+    save_file(tensors, (tmp_path / "adapter_model.safetensors"))
+    write_config(tmp_path, base=None, r=2)
+    adapter = load_adapter(tmp_path)
+    assert list(adapter.modules) == ["v_proj"]
+    assert set(adapter.left_out) == {name for name in tensors if "q_proj" in name}
+
+
+def test_library_errors_are_value_errors_too() -> None:
+    assert issubclass(AdapterError, LensError)
+    assert issubclass(AdapterError, ValueError)
+
+
+def test_inspect_needs_no_base(tmp_path: Path) -> None:
+    write_lora(tmp_path / "lora", BertLike(), base="nobody/nothing")
+    assert len(inspect(load_adapter(tmp_path / "lora")).modules) == 6
+
+
+def test_gpt_bigcodes_linear_of_the_same_name_is_left_whole(tmp_path: Path) -> None:
+    name = "base_model.model.transformer.h.0.attn.c_attn"
+    write_tensors(
+        tmp_path,
+        {
+            f"{name}.lora_A.weight": random(2, 8, seed=1),
+            f"{name}.lora_B.weight": random(24, 2, seed=2),
+        },
+    )
+    write_config(tmp_path, base=None, r=2, fan_in_fan_out=False)
+    assert list(load_adapter(tmp_path).modules) == ["c_attn"]
+
+
+def test_a_replaced_bin_is_read_anew(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, binary=True, seed=1)
+    load_adapter(tmp_path / "lora")
+    write_lora(tmp_path / "new", shape, binary=True, seed=2)
+    (tmp_path / "new" / "adapter_model.bin").replace(tmp_path / "lora" / "adapter_model.bin")
+    value = load_adapter(tmp_path / "lora").modules["value"]
+    assert torch.equal(
+        value.a[0], shape.adapter[f"base_model.model.{value.names[0]}.lora_A.weight"]
+    )
+
+
+def test_an_error_says_which_adapter_once(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, modules=("value",))
+    write_lora(tmp_path / "nan", shape)
+    write_tensors(tmp_path / "nan", {name: t * torch.nan for name, t in shape.adapter.items()})
+    for folder in (tmp_path / "nan", tmp_path / "nowhere"):
+        with pytest.raises(AdapterError) as caught:
+            load_adapter(folder)
+        assert str(caught.value).count(str(folder)) == 1

@@ -1,0 +1,156 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import BertLike, write_lora
+from planted import plant
+from slow_routes import slow_phi
+
+from lora_lens import (
+    LensError,
+    RankError,
+    compare,
+    gaussian_baseline,
+    load_adapter,
+)
+from lora_lens.errors import AdapterError, ModuleLookupError
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[BertLike, BertLike]:
+    shapes = BertLike(), BertLike(rank=5)
+    for shape, name, seed in zip(shapes, ("one", "other"), (1, 2), strict=True):
+        write_lora(tmp_path / name, shape, seed=seed)
+    return shapes
+
+
+def factor(shape: BertLike, layer: int, name: str) -> np.ndarray:
+    path = shape.path(layer, "value")
+    return shape.adapter[f"base_model.model.bert.{path}.lora_{name}.weight"].double().numpy()
+
+
+@pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 3), (4, 5)])
+def test_equals_full_svds_layer_by_layer(
+    pair: tuple[BertLike, BertLike], tmp_path: Path, i: int, j: int
+) -> None:
+    one, other = pair
+    result = compare(
+        load_adapter(tmp_path / "one"), load_adapter(tmp_path / "other"), "value", i=i, j=j
+    )
+    for layer in range(3):
+        a, b = factor(one, layer, "A"), factor(one, layer, "B")
+        c, d = factor(other, layer, "A"), factor(other, layer, "B")
+        expected = {
+            "A": slow_phi(a, c, i, j, "right"),
+            "B": slow_phi(b, d, i, j),
+            "delta": slow_phi(b @ a, d @ c, i, j),
+        }
+        assert {m: s.values[layer] for m, s in result.items()} == pytest.approx(expected, abs=1e-10)
+    assert {matrix: series.side for matrix, series in result.items()} == {
+        "A": "right",
+        "B": "left",
+        "delta": "left",
+    }
+    baseline = result["A"].baseline
+    assert (baseline.mean, baseline.sd) == gaussian_baseline(24, i, j)
+
+
+def test_default_is_the_smaller_rank(pair: tuple[BertLike, BertLike], tmp_path: Path) -> None:
+    result = compare(load_adapter(tmp_path / "other"), load_adapter(tmp_path / "one"), "value")
+    assert (result.i, result.j) == (4, 4)
+
+
+def test_an_adapter_is_like_itself(pair: tuple[BertLike, BertLike], tmp_path: Path) -> None:
+    adapter = load_adapter(tmp_path / "one")
+    for series in compare(adapter, adapter, "value", 3).values():
+        np.testing.assert_allclose(series.values, 1, atol=1e-12)
+
+
+def test_common_layers_only_and_said_so(pair: tuple[BertLike, BertLike], tmp_path: Path) -> None:
+    write_lora(tmp_path / "short", BertLike(layers=2))
+    result = compare(load_adapter(tmp_path / "one"), load_adapter(tmp_path / "short"), "value")
+    assert result.layers == (0, 1)
+    assert "in layers 2" in result.notes[0]
+
+
+def test_errors(pair: tuple[BertLike, BertLike], tmp_path: Path) -> None:
+    one = load_adapter(tmp_path / "one")
+    write_lora(tmp_path / "wide", BertLike(width=32))
+    write_lora(tmp_path / "query", BertLike(modules=("query",)))
+    with pytest.raises(AdapterError, match="24 in .* and 32 in"):
+        compare(one, load_adapter(tmp_path / "wide"), "value")
+    with pytest.raises(ModuleLookupError, match="it has: query"):
+        compare(one, load_adapter(tmp_path / "query"), "value")
+    with pytest.raises(RankError, match="rank 4"):
+        compare(one, load_adapter(tmp_path / "other"), "value", 5)
+
+
+@pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 3)])
+def test_mismatched_is_the_others_layers_in_every_order(
+    pair: tuple[BertLike, BertLike], tmp_path: Path, i: int, j: int
+) -> None:
+    one, other = (load_adapter(tmp_path / name) for name in ("one", "other"))
+    result = compare(one, other, "value", i=i, j=j, draws=10)
+    for matrix, name, side in (("A", "A", "right"), ("B", "B", "left")):
+        phi = np.array(
+            [
+                [
+                    slow_phi(factor(pair[0], l, name), factor(pair[1], m, name), i, j, side)
+                    for m in range(3)
+                ]
+                for l in range(3)
+            ]
+        )
+        series = result[matrix]
+        baseline, test = series.baselines["mismatched"], series.tests["mismatched"]
+        means = [
+            np.mean([phi[l, m] for l, m in enumerate(order)])
+            for order in itertools.permutations(range(3))
+        ]
+        assert baseline.draws == 5
+        assert test.of_mean.mean == pytest.approx(np.mean(means[1:]))
+        assert test.of_mean.sd == pytest.approx(np.std(means[1:], ddof=1))
+        # All six orders are there, so the p-value is the exact one.
+        assert test.of_mean.p == pytest.approx(np.mean(np.array(means) >= means[0] - 1e-9))
+        for l in range(3):
+            values = [phi[l, m] for m in range(3) if m != l]
+            assert baseline.mean[l] == pytest.approx(np.mean(values))
+            assert test.p[l] == pytest.approx((1 + sum(v >= phi[l, l] for v in values)) / 3)
+        assert not test.findable
+    row = result.rows()[4]
+    assert row["matrix"] == "B"
+    assert row["mismatched_mean"] == result["B"].baselines["mismatched"].mean[1]
+    assert result.to_dict()["matrices"]["B"]["baselines"]["mismatched"]["draws"] == 5
+
+
+def test_layers_that_are_like_their_own_counterparts_alone(tmp_path: Path) -> None:
+    """B's of layer l are equal in both adapters; with what all layers have in common it is no more than that."""
+    rng = np.random.default_rng(0)
+    w0 = [np.eye(40) for _ in range(6)]
+    a = [rng.standard_normal((2, 40)) for _ in range(12)]
+    common = [rng.standard_normal((40, 2)) for _ in range(6)]
+    own = plant(tmp_path / "one", w0, list(zip(common, a[:6], strict=True)))
+    same = plant(tmp_path / "other", w0, list(zip(common, a[6:], strict=True)))
+    found = compare(own, same, "value", draws=199)["B"].tests["mismatched"].of_mean
+    assert found.p == 1 / 200
+    assert found.excess == pytest.approx(1)
+    alike = [
+        plant(
+            tmp_path / f"alike{k}", w0,
+            [(common[0] + 0.3 * rng.standard_normal((40, 2)), x) for x in a[:6]],
+        )
+        for k in range(2)
+    ]  # fmt: skip
+    tests = compare(*alike, "value", draws=199)["B"].tests
+    assert tests["gaussian"].of_mean.p == 1 / 200
+    assert abs(tests["mismatched"].of_mean.z) < 2.5
+
+
+def test_two_layers_cannot_be_shuffled(tmp_path: Path) -> None:
+    write_lora(tmp_path / "short", BertLike(layers=2))
+    adapter = load_adapter(tmp_path / "short")
+    result = compare(adapter, adapter, "value", draws=5)
+    assert list(result["A"].baselines) == ["gaussian"]
+    with pytest.raises(LensError, match="draws is 1; expected 0 for no sampled nulls"):
+        compare(adapter, adapter, "value", draws=1)

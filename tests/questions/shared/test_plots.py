@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from checkpoints import BertLike
+
+from lora_lens import load_adapter, plots, shared_subspace
+from lora_lens.questions.shared.result import SharedResult
+
+
+@pytest.fixture
+def result(bert: BertLike, tmp_path: Path) -> SharedResult:
+    return shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=5)
+
+
+def test_layers_are_drawn_beside_their_nulls(result: SharedResult) -> None:
+    shared = result["A"]
+    ax = plots.shared_layer_plot(shared)
+    assert ax is plt.gca()
+    captured, left_out = ax.lines
+    np.testing.assert_allclose(captured.get_ydata(), shared.captured)
+    np.testing.assert_allclose(left_out.get_ydata(), shared.left_out)
+    bars = ax.containers
+    null = shared.nulls["propagated"]
+    for bar, test in zip(bars, (null.captured, null.left_out), strict=True):
+        low = [patch.get_y() for patch in bar]
+        high = [patch.get_y() + patch.get_height() for patch in bar]
+        np.testing.assert_allclose(low, test.mean - 2 * test.sd)
+        np.testing.assert_allclose(high, test.mean + 2 * test.sd)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2"]
+
+
+def test_eigenvalues_and_widths_are_drawn_over_both_nulls(result: SharedResult) -> None:
+    shared = result["B"]
+    for draw, values, name in (
+        (plots.shared_eigenvalue_plot, shared.eigenvalues, "eigenvalues"),
+        (plots.shared_width_plot, shared.curve, "curve"),
+    ):
+        _, ax = plt.subplots()
+        draw(shared, ax)
+        lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+        np.testing.assert_allclose(lines["this adapter"], values)
+        for null, label in (("gaussian", "unrelated"), ("propagated", "random factors")):
+            line = next(data for found, data in lines.items() if found.startswith(label))
+            np.testing.assert_allclose(line, getattr(shared.nulls[null], name).mean)
+        assert len(ax.collections) == 2
+        plt.close("all")
+
+
+def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
+    bert: BertLike, tmp_path: Path, result: SharedResult
+) -> None:
+    before = dict(plt.rcParams)
+    figure = plots.shared_figure(result)
+    assert len(figure.axes) == 6
+    assert len(figure.legends) == 1
+    undrawn = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=0, matrices=["A"])
+    assert len(plots.shared_figure(undrawn).axes) == 3
+    assert not plt.get_fignums()
+    assert dict(plt.rcParams) == before

@@ -1,0 +1,88 @@
+import io
+from pathlib import Path
+
+import numpy as np
+from checkpoints import BertLike
+from rich.console import Console
+
+from lora_lens import conversion_similarity, load_adapter
+from lora_lens.chance.conversion_draws import NULLS
+from lora_lens.questions.similarity.result import SimilarityResult
+from lora_lens.questions.similarity.tables import (
+    grid_table,
+    highest_pairs,
+    legend,
+    summary,
+    terminal,
+)
+from lora_lens.show.console import table
+
+
+def test_summary_has_a_row_a_matrix_and_null(result: SimilarityResult) -> None:
+    table = summary(result)
+    assert table.head == ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "pairs"]
+    rows = iter(table.rows)
+    for matrix, grid in result.items():
+        for null in ("gaussian", "propagated"):
+            row, test = next(rows), grid.significance[null]
+            first = null == "gaussian"
+            assert row[:3] == [matrix if first else "", f"{grid.mean:.3f}" if first else "", null]
+            mean = 4 / 24 if first else grid.baseline_mean("propagated")
+            assert row[3].startswith(f"{mean:.3f} ±")
+            assert row[4:7] == [
+                f"{test.of_mean.z:+.1f}", f"{test.of_mean.p:.3f}", f"{test.of_mean.excess:+.3f}"
+            ]  # fmt: skip
+            assert row[7] == f"{test.discoveries} of 3"
+    assert next(rows, None) is None
+    assert grid_table(result["A"]).rows[1][2] == "1.000"
+
+
+def test_the_highest_pair_is_named_with_its_corrected_p(result: SimilarityResult) -> None:
+    line = highest_pairs(result)
+    for matrix, grid in result.items():
+        off = np.where(np.eye(3, dtype=bool), -1, grid.values)
+        row, column = np.unravel_index(off.argmax(), off.shape)
+        p = grid.significance["propagated"].p_max[row, column]
+        assert f"{matrix} {off.max():.3f} ({row}, {column}), p = {p:.3f}" in line
+    assert "max-statistic" in line
+
+
+def test_counts_that_cannot_be_found_are_said(bert: BertLike, tmp_path: Path) -> None:
+    """Three pairs: 5 draws give p ≥ 1/6, and 3/(3·6) is above 0.05."""
+    adapter = load_adapter(tmp_path / "lora")
+    result = conversion_similarity(adapter, "value", nulls=NULLS, draws=5)
+    assert [row[7] for row in summary(result).rows] == ["–"] * 10
+    line = next(line for line in legend(result) if line.startswith("p is at least"))
+    assert "more than there are (gaussian, propagated, mismatched, initialisation)" in line
+    enough = conversion_similarity(adapter, "value", draws=60)
+    assert [row[7] for row in summary(enough).rows] == ["0 of 3"] * 6
+    assert not any("p is at least" in line for line in legend(enough))
+
+
+def test_what_is_absent_is_said(bert: BertLike, tmp_path: Path) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    result = conversion_similarity(adapter, "value", nulls=NULLS, draws=5)
+    lines = legend(result)
+    assert "no initialisation null for B, BA: PEFT starts B at zero" in lines[-1]
+    for null in NULLS:
+        assert f"{null}:" in lines[0]
+    bare = conversion_similarity(adapter, "value", draws=0)
+    assert legend(bare)[-1] == "no propagated null for A, B, BA: there are no draws."
+    assert [row[5] for row in summary(bare).rows] == ["–"] * 3
+
+
+def test_summary_fits_eighty_columns(bert: BertLike, tmp_path: Path) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    result = conversion_similarity(adapter, "value", nulls=NULLS, draws=20)
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(table(summary(result)))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2 + 1 + (4 + 3 + 3)  # a blank line and the title, the head, a line a row
+
+
+def test_grid_is_shaded_where_the_terminal_has_colours(result: SimilarityResult) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, force_terminal=True, color_system="truecolor")
+    console.print(terminal(result, console))
+    assert "48;2;8;48;107" in stream.getvalue()  # the darkest shade, on the diagonal
+    assert "1.0" in stream.getvalue()

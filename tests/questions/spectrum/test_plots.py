@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import BertLike
+from planted import plant, unit
+
+from lora_lens import (
+    inspect,
+    load_adapter,
+    plots,
+    spectrum,
+)
+from lora_lens.questions.spectrum.result import Spectrum
+
+
+@pytest.fixture
+def found(bert: BertLike, tmp_path: Path) -> Spectrum:
+    return spectrum(load_adapter(tmp_path / "lora"), ks=[1, 5], epsilons=[0.3, 0.6, 0.9])
+
+
+def test_every_rank_and_norm_lies_inside_its_panel(found: Spectrum) -> None:
+    figure = plots.spectrum_figure(found)
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["query", "value"]
+    assert len(figure.axes) == 6
+    for k, ax in enumerate(figure.axes):
+        low, high = ax.get_ylim()
+        assert (low == 0) == (k >= 2)
+        assert all(low <= min(line.get_ydata()) for line in ax.lines)
+        assert all(max(line.get_ydata()) <= high for line in ax.lines)
+
+
+def test_singular_values_are_ringed_above_what_a_random_product_has(tmp_path: Path) -> None:
+    factors = [(unit(60, 0, 1, 2) * s, unit(60, 0, 1, 2).T) for s in ([9, 1, 0], [1, 1, 1])]
+    one, other = spectrum(plant(tmp_path, [np.eye(60)] * 2, factors), beside_w0=False).layers
+    assert (one.above_product_edge, other.above_product_edge) == (1, 0)
+    first, ring, second = plots.singular_value_plot([one, other]).lines
+    np.testing.assert_allclose(first.get_ydata(), [9, 1, np.nan])
+    np.testing.assert_allclose(second.get_ydata(), [1, 1, 1])
+    np.testing.assert_allclose(ring.get_xydata(), [[1, 9]])
+    assert ring.get_label() == "above a random product"
+
+
+def test_intruder_counts_stand_in_the_cells(found: Spectrum) -> None:
+    ax = plots.intruder_heatmap(found, "value", 5)
+    counts = [row["count"] for row in found.intruders([5]) if row["module"] == "value"]
+    assert [text.get_text() for text in ax.texts] == list(map(str, counts))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.3", "0.6", "0.9"]
+    assert ax.collections[0].get_clim() == (0, 5)
+    assert len(plots.intruder_figure(found).axes) == 2 * 2 + 1
+
+
+def test_an_untrained_adapter_has_a_figure_without_lines(tmp_path: Path) -> None:
+    untrained = plant(tmp_path, [np.eye(5)], [(0 * unit(5, 1), unit(5, 1).T)])
+    for figure in (
+        plots.spectrum_figure(spectrum(untrained)),
+        plots.inventory_figure(inspect(untrained)),
+    ):
+        figure.draw_without_rendering()
+        assert not np.isfinite(figure.axes[0].lines[0].get_ydata()).any()

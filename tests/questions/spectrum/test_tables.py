@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from checkpoints import BertLike
+
+from lora_lens import load_adapter, spectrum
+from lora_lens.questions.spectrum.tables import intruder_table, intruder_totals, spectrum_table
+
+
+def test_tables_hold_the_numbers_of_their_results(bert: BertLike, tmp_path: Path) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    found = spectrum(adapter, ks=[1, 3], epsilons=[0.5, 0.9], draws=3)
+    first = found.layers[0]
+    assert spectrum_table(found).rows[0][7] == f"{first.effective_rank_s2:.2f}"
+    one, three = (
+        row
+        for row in found.intruders(epsilons=[0.9])
+        if row["layer"] == 0 and row["module"] == "query"
+    )
+    assert intruder_table(found).rows[0][4] == f"{one['count']}/{three['count']}"
+    rows = found.intruders([3], [0.5])
+    total, random = (sum(row[key] for row in rows) for key in ("count", "random_mean"))
+    assert intruder_totals(found).rows[1][1] == f"{total} ({random:.0f})"

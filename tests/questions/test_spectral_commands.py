@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checkpoints import BertLike, write_lora
+from typer.testing import CliRunner, Result
+
+from lora_lens import (
+    amplification,
+    load_adapter,
+    rank_grids,
+    spectrum,
+)
+from lora_lens.cli import app
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    write_lora(tmp_path / "other", BertLike(rank=6), seed=8)
+    return tmp_path / "lora", tmp_path / "other"
+
+
+def test_grid_of_two_adapters_in_json(bert: BertLike, tmp_path: Path) -> None:
+    one, other = pair(tmp_path)
+    found = json.loads(run("grid", one, other, "-m", "query", "--layer", 1, "--json").stdout)
+    expected = rank_grids(load_adapter(one), load_adapter(other), "query", layers=[1])
+    assert (found["one"], found["other"], found["between"]) == (str(one), str(other), "adapters")
+    assert [(g["layer"], g["matrix"], g["side"]) for g in found["grids"]] == [
+        (1, "A", "right"), (1, "B", "left"), (1, "delta", "left"), (1, "delta", "right"),
+    ]  # fmt: skip
+    for got, grid in zip(found["grids"], expected, strict=True):
+        assert np.shape(got["phi"]) == (4, 6)
+        np.testing.assert_allclose(got["phi"], grid.values)
+        np.testing.assert_allclose(got["angles_degrees"], grid.angles)
+
+
+def test_grid_of_one_adapter_is_against_w0(bert: BertLike, tmp_path: Path) -> None:
+    adapter = tmp_path / "lora"
+    found = json.loads(run("grid", adapter, "--top", 7, "--matrix", "delta-left", "--json").stdout)
+    assert found["between"] == "w0-delta"
+    assert len(found["grids"]) == 3
+    assert np.shape(found["grids"][0]["phi"]) == (7, 4)
+
+
+def test_grid_prints_a_chosen_layer_in_full_and_corners_else(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    one, other = pair(tmp_path)
+    whole = run("grid", one, other).stdout
+    chosen = run("grid", one, other, "--layer", 2).stdout
+    assert "--layer N" in whole
+    assert r"i\j" not in whole
+    assert chosen.count(r"i\j") == 4
+    assert "--layer N" not in chosen
+    assert "A (right)  " in whole.replace("\n", " ")
+
+
+def test_amplification_in_json_and_as_table_7(bert: BertLike, tmp_path: Path) -> None:
+    adapter = tmp_path / "lora"
+    found = json.loads(run("amplification", adapter, "--json").stdout)
+    expected = amplification(load_adapter(adapter), "value")
+    assert [one["factor"] for one in found["layers"]] == pytest.approx(
+        [one.factor for one in expected.layers]
+    )
+    keys = {"rank", "delta_norm", "w0_norm", "w0_in_delta", "w0_in_w0", "w0_in_random", "z"}
+    assert keys <= set(found["layers"][0])
+    shown = run("amplification", adapter).stdout
+    for one in expected.layers:
+        assert f"{one.factor:.2f}" in shown
+        assert f"{one.w0_in_delta:#.4g}" in shown
+
+
+def test_spectrum_in_json(bert: BertLike, tmp_path: Path) -> None:
+    adapter = tmp_path / "lora"
+    options = ("--k", 2, "--k", 3, "--epsilon", 0.5, "--energy", 0.8, "--draws", 2, "--seed", 5)
+    found = json.loads(run("spectrum", adapter, "--json", *options).stdout)
+    expected = spectrum(
+        load_adapter(adapter), ks=[2, 3], epsilons=[0.5], energy=0.8, draws=2, seed=5
+    )
+    assert found == json.loads(json.dumps(expected.to_dict()))
+    assert len(found["intruders"]) == 6 * 2
+    assert set(found["intruders"][0]) >= {"module", "layer", "k", "epsilon", "count"}
+
+
+def test_spectrum_ends_with_a_pattern_to_paste(bert: BertLike, tmp_path: Path) -> None:
+    result = run("spectrum", tmp_path / "lora", "--module", "value", "--energy", 0.8)
+    _, _, snippet = result.stdout.partition("parameters\n")
+    pasted = eval(f"dict(\n{snippet})")
+    expected = spectrum(load_adapter(tmp_path / "lora"), "value", energy=0.8).suggestion
+    assert pasted["rank_pattern"] == expected.rank_pattern
+    assert pasted["alpha_pattern"] == expected.alpha_pattern
+    for word in ("effective", "(s²)", "Intruder dimensions", "W0's edge", "above random"):
+        assert word in result.stdout
+
+
+def test_spectrum_without_w0_needs_no_base(bert: BertLike, tmp_path: Path) -> None:
+    write_lora(tmp_path / "far", BertLike(), base="nobody/nothing-here")
+    result = run("spectrum", tmp_path / "far")
+    assert result.exit_code == 0
+    assert "W0 is left out" in " ".join(result.stdout.split())
+    assert "Intruder dimensions" not in result.stdout
+    assert "W0 is left out" not in run("spectrum", tmp_path / "far", "--no-w0").stdout
+    refused = run("spectrum", tmp_path / "far", "--w0")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "nobody/nothing-here" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stem", "extra"),
+    [
+        (("grid", "lora", "other"), "grid-value", ("-angles.csv",)),
+        (("grid", "lora"), "grid-w0-value", ("-angles.csv",)),
+        (("amplification", "lora"), "amplification-value", ()),
+        (
+            ("spectrum", "lora"),
+            "spectrum",
+            (
+                "-intruders.csv",
+                "-intruders.png",
+                "-intruders.svg",
+                "-rank-pattern.txt",
+                "-singular-values.csv",
+            ),
+        ),
+    ],
+)
+def test_out_writes_every_form_whole(
+    bert: BertLike, tmp_path: Path, arguments: tuple[str, ...], stem: str, extra: tuple[str, ...]
+) -> None:
+    pair(tmp_path)
+    out = tmp_path / "out"
+    command, *adapters = arguments
+    result = run(command, *(tmp_path / name for name in adapters), "--out", out)
+    assert result.exit_code == 0, result.stderr
+    endings = [f".{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")]
+    assert {path.name for path in out.iterdir()} == {stem + end for end in (*endings, *extra)}
+    assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
+    latex = (out / f"{stem}.tex").read_text()
+    assert not set(latex) & set("φεΣ²×°∞ᵀ‖")
+    assert json.loads((out / f"{stem}.json").read_text())
+
+
+def test_usage_of_what_is_not_there_is_one_line(bert: BertLike, tmp_path: Path) -> None:
+    for arguments in (
+        ("grid", tmp_path / "lora", "--layer", 9),
+        ("amplification", tmp_path / "lora", "--rank", 5),
+        ("spectrum", tmp_path / "lora", "--k", 99),
+        ("spectrum", tmp_path / "lora", "--epsilon", 2),
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("lora-lens: ")
+        assert result.stderr.count("\n") == 1

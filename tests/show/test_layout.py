@@ -1,0 +1,51 @@
+import math
+
+import pytest
+
+from lora_lens.show.layout import (
+    Table,
+    beside,
+    counted,
+    number,
+    signed,
+    significant,
+)
+
+
+def test_significant_digits_keep_their_zeros() -> None:
+    assert [significant(x) for x in (0.7, 16.8566, 1234.4, 0)] == [
+        "0.7000",
+        "16.86",
+        "1234",
+        "0.000",
+    ]
+
+
+def test_without_zeros_a_number_is_as_short_as_it_is() -> None:
+    assert [significant(x, zeros=False) for x in (0.5, 16.8566, 12344, 0)] == [
+        "0.5", "16.86", "1.234e+04", "0",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_what_is_no_number_is_a_dash(value: float | None) -> None:
+    assert {number(value), signed(value, 1), significant(value)} == {"–"}
+
+
+def test_signs() -> None:
+    assert [signed(x, 1) for x in (1.26, -0.5, 0.04, -0.04)] == ["+1.3", "-0.5", "0.0", "0.0"]
+    assert number(-0.04, 1, plus=True) == "-0.0"
+
+
+def test_a_mean_without_a_deviation_is_still_shown() -> None:
+    assert beside(0.25, 0.0125, 4) == "0.2500 ± 0.0125"
+    assert beside(0.25, math.nan) == "0.250 ± –"
+    assert beside(math.nan, 0.1) == "–"
+
+
+def test_one_is_singular() -> None:
+    assert [counted(k, "layer") for k in (0, 1, 2)] == ["0 layers", "1 layer", "2 layers"]
+
+
+def test_what_a_table_is_of_stands_before_its_title() -> None:
+    assert Table("Means", ["a"], [["1"]]).under("φ of B") == Table("φ of B. Means", ["a"], [["1"]])
