@@ -21,7 +21,7 @@ def test_the_papers_configuration_is_the_papers() -> None:
     config = read_config("paper")
     assert set(config.tasks) == {"mnli", "sst2", "mrpc", "cola", "qnli", "qqp", "rte", "stsb"}
     assert config.settings("rte", "condlora") == RunSettings(
-        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100
+        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100, head="zero"
     )
     assert config.settings("mnli", "lora").epochs == config.settings("qqp", "lora").epochs == 50
     assert config.search.trials == 5
