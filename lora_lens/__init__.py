@@ -19,14 +19,10 @@ if TYPE_CHECKING:
     from .adapter import Adapter, ModuleFactors
     from .bases.weights import open_base
     from .chance.gaussian import gaussian_baseline, gaussian_samples
+    from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
+    from .core.phi import phi, phi_grid, phi_matrix
     from .core.spectrum import product_svd
-    from .core.subspace import (
-        phi,
-        phi_grid,
-        phi_matrix,
-        principal_angles,
-    )
     from .demo import demo_adapter
     from .errors import LensError, RankError
     from .formats import load_adapter
@@ -64,10 +60,10 @@ _HOMES = {
     "inspect": ".questions.inventory.analysis",
     "load_adapter": ".formats",
     "open_base": ".bases.weights",
-    "phi": ".core.subspace",
-    "phi_grid": ".core.subspace",
-    "phi_matrix": ".core.subspace",
-    "principal_angles": ".core.subspace",
+    "phi": ".core.phi",
+    "phi_grid": ".core.phi",
+    "phi_matrix": ".core.phi",
+    "principal_angles": ".core.angles",
     "product_svd": ".core.spectrum",
     "shared_subspace": ".questions.shared.analysis",
     "rank_grids": ".questions.grid.analysis",

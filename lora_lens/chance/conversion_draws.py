@@ -11,12 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.conversion import (
-    Factored,
-    LayerSolver,
-    gaussian_solver,
-    rounded_solver,
-)
+from ..core.factoring import Factored
+from ..core.rounded import LayerSolver, gaussian_solver, rounded_solver
 from ..errors import LensError
 from ..subspaces.conversions import (
     Matrix,

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.conversion import Convention, Factored, convert
+from ..core.bases import orthonormal_basis
+from ..core.checked import Side
+from ..core.conversion import Convention, convert
+from ..core.factoring import Factored
 from ..core.spectrum import product_svd
-from ..core.subspace import Side, orthonormal_basis
 from ..errors import LensError, RankError, SingularError
 from .selection import check_factor_ranks, check_not_rounding
 

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.conversion import singular_cutoff
+from ..core.precision import singular_cutoff, working
+from ..core.rank import numerical_rank
 from ..core.spectrum import product_svd
-from ..core.subspace import numerical_rank, working
 from ..errors import RankError
 from .selection import Where
 

@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..core.bases import orthonormal_basis
+from ..core.checked import Side
+from ..core.rank import numerical_rank
 from ..core.spectrum import product_svd
-from ..core.subspace import Side, numerical_rank, orthonormal_basis
 
 
 class SpaceName(NamedTuple):

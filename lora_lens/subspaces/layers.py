@@ -9,12 +9,9 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.conversion import (
-    Factored,
-    condition_number,
-    factor,
-    singular_cutoff,
-)
+from ..core.condition import condition_number
+from ..core.factoring import Factored, factor
+from ..core.precision import singular_cutoff
 from ..errors import RankError, SingularError
 from .conversions import Plan, conversion_bases
 from .selection import Where

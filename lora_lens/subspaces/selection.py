@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.subspace import numerical_rank
+from ..core.rank import numerical_rank
 from ..errors import LensError, RankError
 from ..files.names import find_module
 

@@ -13,8 +13,10 @@ from ...chance.baseline import Baseline
 from ...chance.conversion_draws import FEWEST_LAYERS, check_draws, null_generator
 from ...chance.draws import mismatched_layers, shuffles
 from ...chance.gaussian import gaussian_baseline, gaussian_samples
+from ...core.bases import orthonormal_basis
+from ...core.checked import Side
+from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.spectrum import product_svd
-from ...core.subspace import Side, orthonormal_basis, phi_of_all_pairs
 from ...subspaces.pairing import select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...adapter import Adapter, ModuleFactors
+from ...core.precision import working
 from ...core.spectrum import effective_rank, product_singular_values, stable_rank
-from ...core.subspace import working
 from .result import Inventory, LayerSummary
 
 

@@ -16,9 +16,9 @@ from ...adapter import Adapter
 from ...chance.conversion_draws import check_draws, null_generator
 from ...chance.gaussian import Moments, gaussian_baseline, gaussian_samples
 from ...chance.p_values import monte_carlo_p
+from ...core.checked import Side
 from ...core.clustering import cluster
 from ...core.pairwise import block_pairs, phi_of_every_pair
-from ...core.subspace import Side
 from ...errors import LensError
 from ...labelled import Array
 from ...subspaces.selection import select_device

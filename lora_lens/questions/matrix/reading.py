@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...core.subspace import Side
+from ...core.checked import Side
 from ...errors import (
     AdapterError,
     LensError,

@@ -11,8 +11,9 @@ from ...adapter import Adapter
 from ...bases.weights import BaseWeights, open_base_of
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, NullName, check_nulls
+from ...core.checked import Side
 from ...core.conversion import Convention
-from ...core.subspace import Side, phi_of_all_pairs
+from ...core.phi_of_bases import phi_of_all_pairs
 from ...subspaces.conversions import (
     MATRICES,
     Matrix,

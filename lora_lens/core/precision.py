@@ -1,0 +1,25 @@
+"""In which precision results are computed, and what counts as rounding in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FLOAT32_EPS = float(np.finfo(np.float32).eps)
+
+
+def working(x: Tensor) -> Tensor:
+    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more."""
+    return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
+
+
+def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[int, int]) -> float:
+    """The share of σ_max below which a singular value of W0 is only rounding.
+
+    float32's resolution 1.2e-7 for W0 stored in, or computed with, float32 or shorter;
+    ``max(out, in)·2.2e-16`` where both are float64.
+    """
+    if stored == computing == torch.float64:
+        return max(shape) * torch.finfo(torch.float64).eps
+    return FLOAT32_EPS
