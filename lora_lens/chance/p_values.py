@@ -56,10 +56,16 @@ def max_statistic_p(z: Array, null_z: Array) -> Array:
 
 
 def benjamini_hochberg(p: Array) -> Array:
-    """p-values that control the false discovery rate (Benjamini and Hochberg 1995)."""
-    from scipy.stats import false_discovery_control
+    """p-values that control the false discovery rate (Benjamini and Hochberg 1995).
 
-    return np.asarray(false_discovery_control(p, method="bh"))
+    Equivalent to ``scipy.stats.false_discovery_control``, whose module takes half as long to load as torch.
+    """
+    tests = len(p)
+    order = np.argsort(p)
+    stepped = p[order] * (tests / np.arange(1, tests + 1))
+    adjusted = np.empty(tests)
+    adjusted[order] = np.minimum.accumulate(stepped[::-1])[::-1].clip(0, 1)
+    return adjusted
 
 
 def fewest_discoveries(tests: int, draws: int, level: float) -> int:

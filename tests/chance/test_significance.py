@@ -93,6 +93,12 @@ def test_benjamini_hochberg_is_the_step_up_procedure(p: list[float]) -> None:
         assert ((adjusted <= level) == rejected)[~border].all()
 
 
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_benjamini_hochberg_is_scipys(p: list[float]) -> None:
+    expected = scipy.stats.false_discovery_control(np.array(p), method="bh") if p else []
+    np.testing.assert_array_equal(benjamini_hochberg(np.array(p)), expected)
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_max_statistic_equals_a_loop_over_the_draws(own: bool) -> None:
     samples, phi = draws(3), draws(4)[0] + 0.05
