@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +10,84 @@ from ..errors import AdapterError
 from ..files.locate import read_json
 from ..training.record import RECORD_NAME
 from .config import Config
-from .pipeline import EVALUATION_NAME, plan
+from .learnt import least_learnt
+from .longer import Longer
 from .scores import TaskScores
+from .steps import EVALUATION_NAME, plan, run_folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: what it was scored, and how it was made.
+
+    Attributes:
+        method, seed: Which.
+        evaluation: As ``evaluation.json`` has it.
+        record: As ``run.json`` has it.
+    """
+
+    method: str
+    seed: int
+    evaluation: dict[str, Any]
+    record: dict[str, Any]
 
 
 def task_scores(config: Config, out: Path) -> list[TaskScores]:
     """The scores of every task that has a finished run, in the configuration's order."""
-    found: dict[str, list[tuple[str, int, dict[str, Any], dict[str, Any]]]] = {}
+    found: dict[str, list[Run]] = {}
     for step in plan(config, out):
         if step.kind == "run" and step.done and step.method and step.seed is not None:
-            evaluation = read_json(step.folder / EVALUATION_NAME, AdapterError)
-            run = read_json(step.folder / RECORD_NAME, AdapterError)
-            found.setdefault(step.task, []).append((step.method, step.seed, evaluation, run))
+            found.setdefault(step.task, []).append(_read(step.folder, step.method, step.seed))
     return [_of_task(task, runs) for task, runs in found.items()]
 
 
-def _of_task(task: str, runs: list[tuple[str, int, dict[str, Any], dict[str, Any]]]) -> TaskScores:
+def longer_runs(config: Config, out: Path) -> list[Longer]:
+    """Every finished run of more epochs beside the run that it is to be compared with."""
+    found = []
+    for step in plan(config, out):
+        if step.kind == "longer" and step.done and step.method and step.seed is not None:
+            folder = run_folder(out, step.task, step.method, step.seed)
+            if (folder / EVALUATION_NAME).exists():
+                short, longer = (
+                    _read(each, step.method, step.seed) for each in (folder, step.folder)
+                )
+                found.append(_longer(step.task, short, longer))
+    return found
+
+
+def _read(folder: Path, method: str, seed: int) -> Run:
+    evaluation = read_json(folder / EVALUATION_NAME, AdapterError)
+    return Run(method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
+
+
+def _longer(task: str, short: Run, longer: Run) -> Longer:
+    found = longer.evaluation
+    least = least_learnt(task, found["metric"], float(found["majority_score"]), int(found["rows"]))
+    return Longer(
+        task=task,
+        metric=found["metric"],
+        method=short.method,
+        seed=short.seed,
+        epochs=float(short.record["settings"]["epochs"]),
+        longer_epochs=float(longer.record["settings"]["epochs"]),
+        development=float(short.record["development_score"]),
+        longer_development=float(longer.record["development_score"]),
+        test=float(short.evaluation["score"]),
+        longer_test=float(found["score"]),
+        learnt=float(found["score"]) > least,
+    )
+
+
+def _of_task(task: str, runs: list[Run]) -> TaskScores:
     scores: dict[str, dict[int, float]] = {}
     rates: dict[str, float] = {}
     curves: dict[str, dict[int, list[tuple[float, float]]]] = {}
-    for method, seed, evaluation, run in runs:
-        scores.setdefault(method, {})[seed] = float(evaluation["score"])
-        rates[method] = float(run["settings"]["learning_rate"])
-        curves.setdefault(method, {})[seed] = [
-            (float(at["epoch"]), float(at["development_score"])) for at in run["history"]
+    for run in runs:
+        scores.setdefault(run.method, {})[run.seed] = float(run.evaluation["score"])
+        rates[run.method] = float(run.record["settings"]["learning_rate"])
+        curves.setdefault(run.method, {})[run.seed] = [
+            (float(at["epoch"]), float(at["development_score"])) for at in run.record["history"]
         ]
-    first = runs[0][2]
-    return TaskScores(task, first["metric"], float(first["majority_score"]), scores, rates, curves)
+    first = runs[0].evaluation
+    majority, rows = float(first["majority_score"]), int(first["rows"])
+    return TaskScores(task, first["metric"], majority, scores, rates, curves, rows)

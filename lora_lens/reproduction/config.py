@@ -43,6 +43,21 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Longer:
+    """Whether runs are long enough: which seeds are run again, by every method, with more epochs.
+
+    A learning rate that falls to 0 makes every curve end flat, so that a curve does not tell.
+
+    Attributes:
+        seeds: Of the experiment's; none by default.
+        factor: By what the epochs are multiplied.
+    """
+
+    seeds: tuple[int, ...] = ()
+    factor: float = 2.0
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What of the trained adapters is looked at; see `conversion_similarity`."""
 
@@ -64,7 +79,8 @@ class Config:
         methods, seeds: What is compared, and how often it is run.
         tasks: Task to the settings that are its own, such as the number of epochs.
         training: Settings of every run.
-        search, analysis: How learning rates are searched, and what is analysed.
+        search, longer, analysis: How learning rates are searched, what is run again with more epochs,
+            and what is analysed.
     """
 
     name: str
@@ -75,6 +91,7 @@ class Config:
     seeds: tuple[int, ...] = (0,)
     training: Mapping[str, Any] = ()  # type: ignore[assignment]
     search: Search = Search()
+    longer: Longer = Longer()
     analysis: Analysis = Analysis()
 
     def settings(
@@ -97,6 +114,12 @@ def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     found = config.settings(task, method)
     epochs = config.search.epochs
     return found if epochs is None else replace(found, epochs=epochs)
+
+
+def longer_settings(config: Config, settings: RunSettings) -> RunSettings:
+    """The settings of a run of more epochs, all else as in `settings`."""
+    resolved = settings.resolved()
+    return replace(resolved, epochs=(resolved.epochs or 0) * config.longer.factor)
 
 
 def read_config(source: str) -> Config:
@@ -134,7 +157,7 @@ def _config(found: dict[str, Any], source: str) -> Config:
         task: _run_settings(own, source, f"tasks.{task}") for task, own in found["tasks"].items()
     }
     parts: dict[str, Any] = {}
-    for part, kind in (("search", Search), ("analysis", Analysis)):
+    for part, kind in (("search", Search), ("longer", Longer), ("analysis", Analysis)):
         check_fields(found.get(part, {}), kind, source, part)
         parts[part] = kind(**_tuples(found.get(part, {})))
     config = Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
@@ -171,6 +194,16 @@ def _check_whole(config: Config, source: str) -> None:
         raise SettingsError(
             f"{source}: [analysis] figure_task {wanted.figure_task!r} is none of its tasks: "
             f"{', '.join(config.tasks)}"
+        )
+    foreign = set(config.longer.seeds) - set(config.seeds)
+    if foreign:
+        raise SettingsError(
+            f"{source}: [longer] seeds names {min(foreign)}, which is none of its seeds: "
+            f"{', '.join(map(str, config.seeds))}"
+        )
+    if not config.longer.factor > 1:
+        raise SettingsError(
+            f"{source}: [longer] factor is {config.longer.factor}, expected more than 1"
         )
     for place, name, value, least in (
         ("search", "trials", config.search.trials, 1),

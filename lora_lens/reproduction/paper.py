@@ -4,6 +4,10 @@ from __future__ import annotations
 
 BASE = "FacebookAI/roberta-base"
 NAMES = {"lora": "LoRA", "condlora": "CondLoRA"}
+TASK_NAMES = {
+    "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",
+    "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",
+}  # fmt: skip
 
 # φ between LoRA and CondLoRA, value, i = j = 8, layers 1 to 12.
 TABLE_3: dict[str, tuple[float, ...]] = {

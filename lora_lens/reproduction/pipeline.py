@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from transformers import TrainerCallback
 
@@ -20,11 +20,9 @@ from ..training.run import train
 from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
 from . import analysis
-from .config import Config, search_settings
+from .config import Config, longer_settings, search_settings
+from .steps import ANSWERS_NAME, EVALUATION_NAME, Step, plan, runs_of, search_folder
 
-EVALUATION_NAME = "evaluation.json"
-ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
-_LAST = {"search": trials.RECORD_NAME, "run": EVALUATION_NAME, "analysis": analysis.RECORD_NAME}
 # A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
 # In bfloat16 a few rows near the boundary change sides, each worth 0.004 on the smallest test set.
 _SAME_SCORE = {"float32": 1e-4, "bfloat16": 5e-2}
@@ -38,57 +36,6 @@ class Watcher(Protocol):
 
     def callbacks(self) -> tuple[TrainerCallback, ...]:
         """New callbacks for one run, that show its progress."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A search, a run or an analysis of one task; `folder` holds what it leaves behind.
-
-    An analysis is of the runs of all methods with one seed; a search has no seed.
-    """
-
-    kind: Literal["search", "run", "analysis"]
-    task: str
-    method: Method | None
-    seed: int | None
-    folder: Path
-
-    @property
-    def done(self) -> bool:
-        """Whether its record is there."""
-        return (self.folder / _LAST[self.kind]).exists()
-
-    def __str__(self) -> str:
-        method = f" {self.method}" if self.method else ""
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.kind} {self.task}{method}{seed}"
-
-
-def plan(
-    config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[Method] = ()
-) -> Iterator[Step]:
-    """The steps in order, task by task: a search and a run a seed of every method, then analyses.
-
-    `tasks` and `methods` narrow it; by default it is all of the configuration's.
-    """
-    for task in tasks or config.tasks:
-        for method in methods or config.methods:
-            yield Step("search", task, method, None, search_folder(out, task, method))
-            for seed in config.seeds:
-                yield Step("run", task, method, seed, run_folder(out, task, method, seed))
-        # What is analysed is LoRA, and CondLoRA beside it.
-        for seed in config.seeds if "lora" in config.methods else ():
-            yield Step("analysis", task, None, seed, out / "analyses" / f"{task}-{seed}")
-
-
-def search_folder(out: Path, task: str, method: str) -> Path:
-    """Where a search's study and trials lie."""
-    return out / "searches" / f"{task}-{method}"
-
-
-def run_folder(out: Path, task: str, method: str, seed: int) -> Path:
-    """Where a run's adapter lies."""
-    return out / "runs" / f"{task}-{method}-{seed}"
 
 
 def run_steps(
@@ -108,7 +55,8 @@ def run_steps(
 
     Args:
         config: The experiment.
-        out: Its folder: ``searches/TASK-METHOD`` and ``runs/TASK-METHOD-SEED``.
+        out: Its folder: ``searches/TASK-METHOD``, ``runs/TASK-METHOD-SEED``, ``longer/…`` and
+            ``analyses/TASK-SEED``.
         watcher: Told of every step.
         tasks, methods: Only these, so that several processes or machines can share an experiment,
             each with its own part; by default all.
@@ -127,13 +75,14 @@ def run_steps(
             _check_settings(config, step, out)
             watcher(f"done already: {step}")
             continue
-        if step.kind == "analysis" and not all(run.done for run in _analysed(config, step, out)):
+        waited_for = runs_of(config, out, step.task, step.seed)
+        if step.kind == "analysis" and not all(run.done for run in waited_for):
             watcher(f"waits for the other methods' runs: {step}")
             continue
         watcher(str(step))
         if step.kind == "search":
             _search(config, step, storage, use_cpu, watcher.callbacks)
-        elif step.kind == "run":
+        elif step.kind in ("run", "longer"):
             _run(config, step, out, use_cpu, watcher.callbacks)
         else:
             _analyse(config, step, out)
@@ -155,7 +104,7 @@ def _search(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     study = search(
-        search_settings(config, step.task, _method(step)),
+        search_settings(config, step.task, step.of_method),
         step.folder,
         trials=config.search.trials,
         space=config.search.space,
@@ -180,7 +129,7 @@ def _run(
     if (step.folder / "adapter_config.json").exists():
         _check_settings(config, step, out)
     else:
-        trial = trials.trial_of(search_folder(out, step.task, _method(step)), settings)
+        trial = trials.trial_of(search_folder(out, step.task, step.of_method), settings)
         if trial is None:
             train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
         else:
@@ -203,17 +152,10 @@ def _run(
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
 
 
-def _analysed(config: Config, step: Step, out: Path) -> list[Step]:
-    """The runs that an analysis looks at: one a method, all of its task and seed."""
-    return [
-        run
-        for run in plan(config, out, (step.task,))
-        if run.kind == "run" and run.seed == step.seed
-    ]
-
-
 def _analyse(config: Config, step: Step, out: Path) -> None:
-    folders: dict[str, Path] = {_method(run): run.folder for run in _analysed(config, step, out)}
+    folders: dict[str, Path] = {
+        run.of_method: run.folder for run in runs_of(config, out, step.task, step.seed)
+    }
     analysis.analyse(folders, config.base, config.analysis, step.folder)
 
 
@@ -229,19 +171,13 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
 
 
 def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
-    method = _method(step)
-    return config.settings(
+    settings = config.settings(
         step.task,
-        method,
+        step.of_method,
         seed=step.seed or 0,
-        learning_rate=best_learning_rate(step.task, method, out),
+        learning_rate=best_learning_rate(step.task, step.of_method, out),
     ).resolved()
-
-
-def _method(step: Step) -> Method:
-    if step.method is None:
-        raise SettingsError(f"{step} is of no single method")
-    return step.method
+    return longer_settings(config, settings) if step.kind == "longer" else settings
 
 
 def _check_settings(config: Config, step: Step, out: Path) -> None:
@@ -252,7 +188,7 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
         record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
         done, asked = (
             record["settings"]["run"],
-            asdict(search_settings(config, step.task, _method(step))),
+            asdict(search_settings(config, step.task, step.of_method)),
         )
     else:
         record = read_json(step.folder / RECORD_NAME, SettingsError)

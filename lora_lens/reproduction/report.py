@@ -11,11 +11,12 @@ from ..show.layout import Table
 from ..show.text import as_csv, as_latex, as_markdown
 from ..staging import staged
 from . import analysis, table4
-from .collect import task_scores
+from .collect import longer_runs, task_scores
 from .config import Config
 from .conversions import conversion_rows, conversion_table
-from .pipeline import plan, run_folder
+from .longer import longer_table
 from .plots import curves_figure, scores_figure
+from .steps import plan, run_folder
 from .table2 import score_table
 from .table3 import comparison_rows, comparison_table
 
@@ -32,6 +33,9 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
     if scores:
         by_seed = [row for task in scores for row in task.rows()]
         tables["table2"] = (score_table(scores, config.base), by_seed)
+    longer = longer_runs(config, out)
+    if longer:
+        tables["longer"] = (longer_table(longer), [one.row() for one in longer])
     analyses = _analyses(config, out)
     for module in config.analysis.modules if analyses else ():
         tables[f"conversions-{module}"] = (

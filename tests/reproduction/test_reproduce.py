@@ -43,7 +43,8 @@ def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
     assert {path.name for path in (out / "runs").iterdir()} == {
         f"rte-{method}-{seed}" for method in ("lora", "condlora") for seed in (0, 1)
     }
-    for name in ("table2", "table3-value", "table4", "conversions-value"):
+    assert {path.name for path in (out / "longer").iterdir()} == {"rte-lora-0", "rte-condlora-0"}
+    for name in ("table2", "longer", "table3-value", "table4", "conversions-value"):
         for ending in (".md", ".tex", ".csv"):
             assert (out / "tables" / (name + ending)).stat().st_size > 0
         assert (out / "tables" / f"{name}.md").read_text() in done[1]
@@ -90,6 +91,21 @@ def test_a_run_of_a_trials_settings_is_the_trials_adapter(
     again = json.loads((tmp_path / "again" / "run.json").read_text())
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert evaluation["score"] == pytest.approx(again["test_score"], abs=1e-9)
+
+
+def test_a_longer_run_differs_in_its_epochs_alone(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    rows = csv.DictReader((out / "tables" / "longer.csv").read_text().splitlines())
+    for row in rows:
+        name = f"rte-{row['method']}-0"
+        short, longer = (
+            json.loads((out / kind / name / "run.json").read_text()) for kind in ("runs", "longer")
+        )
+        assert longer["settings"] == short["settings"] | {"epochs": 4}
+        assert float(row["development_score"]) == short["development_score"]
+        assert float(row["longer_development_score"]) == longer["development_score"]
+        answers = json.loads((out / "longer" / name / "answers.json").read_text())["answers"]
+        assert len(answers) == longer["rows"]["test"]
 
 
 def test_two_processes_share_an_experiment_by_method(
@@ -173,7 +189,7 @@ def test_what_is_done_is_not_done_again(done: tuple[Path, str]) -> None:
     again = reproduce(done[0])
     assert again.exit_code == 0, again.stderr
     assert again.stdout == done[1]
-    assert again.stderr.count("done already") == 8
+    assert again.stderr.count("done already") == 10
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -197,7 +213,7 @@ def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> N
     (tmp_path / "glue").symlink_to(done[0] / "glue")
     shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
     shutil.rmtree(tmp_path / "out" / "analyses")
-    assert list(write_report(read_config("smoke"), tmp_path / "out")) == ["table2", "table4"]
+    assert list(write_report(read_config("smoke"), tmp_path / "out")) == ["table2", "longer", "table4"]
     rows = list(
         csv.DictReader((tmp_path / "out" / "tables" / "table2.csv").read_text().splitlines())
     )

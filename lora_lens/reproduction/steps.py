@@ -1,0 +1,106 @@
+"""What an experiment consists of: its steps in order, and where each leaves its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import SettingsError
+from ..training import trials
+from ..training.settings import Method
+from . import analysis
+from .config import Config
+
+EVALUATION_NAME = "evaluation.json"
+ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
+_LAST = {
+    "search": trials.RECORD_NAME,
+    "run": EVALUATION_NAME,
+    "longer": EVALUATION_NAME,
+    "analysis": analysis.RECORD_NAME,
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A search, a run or an analysis of one task; `folder` holds what it leaves behind.
+
+    A `longer` run is a run of more epochs, made only to see whether they help. An analysis is of the
+    runs of all methods with one seed; a search has no seed.
+    """
+
+    kind: Literal["search", "run", "longer", "analysis"]
+    task: str
+    method: Method | None
+    seed: int | None
+    folder: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether its record is there."""
+        return (self.folder / _LAST[self.kind]).exists()
+
+    @property
+    def of_method(self) -> Method:
+        """Its method.
+
+        Raises:
+            SettingsError: It is of several.
+        """
+        if self.method is None:
+            raise SettingsError(f"{self} is of no single method")
+        return self.method
+
+    def __str__(self) -> str:
+        method = f" {self.method}" if self.method else ""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        kind = "run of more epochs," if self.kind == "longer" else self.kind
+        return f"{kind} {self.task}{method}{seed}"
+
+
+def plan(
+    config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[Method] = ()
+) -> Iterator[Step]:
+    """The steps in order, task by task: of every method a search and a run a seed; longer runs; analyses.
+
+    What a table needs comes first: whether more epochs would help, which costs the most, is asked when
+    all of a task's runs are there. `tasks` and `methods` narrow it; by default it is all of the
+    configuration's.
+    """
+    for task in tasks or config.tasks:
+        for method in methods or config.methods:
+            yield Step("search", task, method, None, search_folder(out, task, method))
+            for seed in config.seeds:
+                yield Step("run", task, method, seed, run_folder(out, task, method, seed))
+        for method in methods or config.methods:
+            for seed in config.longer.seeds:
+                yield Step("longer", task, method, seed, longer_folder(out, task, method, seed))
+        # What is analysed is LoRA, and CondLoRA beside it.
+        for seed in config.seeds if "lora" in config.methods else ():
+            yield Step("analysis", task, None, seed, out / "analyses" / f"{task}-{seed}")
+
+
+def runs_of(config: Config, out: Path, task: str, seed: int | None = None) -> list[Step]:
+    """The runs of one task by every method, of one seed or of all."""
+    return [
+        step
+        for step in plan(config, out, (task,))
+        if step.kind == "run" and seed in (None, step.seed)
+    ]
+
+
+def search_folder(out: Path, task: str, method: str) -> Path:
+    """Where a search's study and trials lie."""
+    return out / "searches" / f"{task}-{method}"
+
+
+def run_folder(out: Path, task: str, method: str, seed: int) -> Path:
+    """Where a run's adapter lies."""
+    return out / "runs" / f"{task}-{method}-{seed}"
+
+
+def longer_folder(out: Path, task: str, method: str, seed: int) -> Path:
+    """Where the adapter of a run of more epochs lies."""
+    return out / "longer" / f"{task}-{method}-{seed}"
