@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..errors import LensError
+
 FLOAT32_EPS = float(np.finfo(np.float32).eps)
+_MODEST = 30
 
 
 def working(x: Tensor) -> Tensor:
@@ -23,3 +27,50 @@ def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[in
     if stored == computing == torch.float64:
         return max(shape) * torch.finfo(torch.float64).eps
     return FLOAT32_EPS
+
+
+def exponents(x: Float[Tensor, "*batch m n"]) -> Int[Tensor, "*batch"]:
+    """e for each matrix, 2^e just above its largest entry; 0 for all where none is far from order one.
+
+    Far is where a fourth power leaves float32's range.
+    """
+    largest = x.abs().amax((-2, -1))
+    found = torch.frexp(largest).exponent
+    found = torch.where(torch.isfinite(largest) & (largest > 0), found, 0)
+    return found if bool((found.abs() > _MODEST).any()) else torch.zeros_like(found)
+
+
+def of_order_one(x: Float[Tensor, "*batch m n"]) -> Float[Tensor, "*batch m n"]:
+    """``x·2^-e``, e from `exponents`: its subspaces, and nothing that leaves the range of its dtype.
+
+    Exact. A batch that is nowhere near the limits is given back as it is.
+
+    Example:
+        >>> of_order_one(torch.tensor([[3e38, 1.5e38]]))
+        tensor([[0.8816, 0.4408]])
+    """
+    e = exponents(x)[..., None, None]
+    if not bool(e.any()):
+        return x
+    half = e // 2  # 2^-e alone may be out of range
+    return torch.ldexp(torch.ldexp(x, -half), half - e)
+
+
+def check_range(x: Tensor, computing: torch.dtype, name: str) -> None:
+    """Raise LensError where sums of squares of `x` would leave the range of the dtype to compute in.
+
+    Args:
+        x: Entries, or singular values, in a dtype that holds them.
+        computing: The dtype that norms and products are computed in.
+        name: Whose they are.
+    """
+    largest = float(x.detach().abs().max()) if x.numel() else 0.0
+    limits = torch.finfo(computing)
+    if largest == 0 or limits.tiny**0.4 <= largest <= limits.max**0.4:
+        return
+    dtype = str(computing).removeprefix("torch.")
+    wider = computing != torch.float64
+    raise LensError(
+        f"{name} has values up to {largest:.2g}, whose squares and products leave the range of {dtype}; "
+        f"{'use the dtype float64' if wider else 'no wider precision is offered: scale the weights'}"
+    )

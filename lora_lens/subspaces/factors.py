@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.bases import orthonormal_basis
 from ..core.checked import Side
+from ..core.precision import exponents, of_order_one
 from ..core.rank import numerical_rank
 from ..core.spectrum import product_svd
 
@@ -37,7 +38,8 @@ class Spaces(NamedTuple):
     Attributes:
         bases: Space to (layer, d, k); arbitrary in a layer where `ranks` is below k.
         ranks: Space to (layer,): how many singular vectors there are.
-        s: Singular values of B·A without its scaling, descending; empty unless ΔW was wanted.
+        s: Singular values of B·A without its scaling, descending, in float64 on the CPU; empty
+            unless ΔW was wanted.
     """
 
     bases: Mapping[str, Float[Tensor, "layer d k"]]
@@ -57,7 +59,7 @@ def factor_spaces(
 ) -> Spaces:
     """The top-k singular subspaces of A (right), B (left) and ΔW (left, right), and how far they exist.
 
-    Ranks are judged as `compare` judges them: A's and B's by numpy's rule at the resolution of the
+    Ranks are judged as `compare` judges them: A's and B's by `numerical_rank` at the resolution of the
     file's dtype, and B·A's singular values must moreover be more than rounding.
 
     Args:
@@ -68,10 +70,11 @@ def factor_spaces(
         scaling: s, which turns no singular vector of ΔW = s·B·A, but leaves none where it is 0.
     """
     rank_a, rank_b = numerical_rank(a), numerical_rank(b)
-    a, b = a.to(device, dtype), b.to(device, dtype)
+    scale_exponent = (exponents(a) + exponents(b)).cpu()
+    a, b = of_order_one(a).to(device, dtype), of_order_one(b).to(device, dtype)
     bases: dict[str, Tensor] = {}
     ranks = {"A": rank_a, "B": rank_b}
-    s = a.new_zeros(len(a), 0)
+    s = torch.zeros(len(a), 0, dtype=torch.float64)
     if "A" in wanted:
         bases["A"] = orthonormal_basis(a.mT, k, ordered=True)
     if "B" in wanted:
@@ -88,5 +91,5 @@ def factor_spaces(
     return Spaces(
         {name: bases[name] for name in wanted},
         {name: ranks[name].cpu() for name in wanted},
-        s,
+        torch.ldexp(s.cpu().double(), scale_exponent[:, None]),
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..bases.weights import BaseWeights
 from ..core.condition import condition_number
 from ..core.factoring import Factored, factor
-from ..core.precision import singular_cutoff
+from ..core.precision import of_order_one, singular_cutoff
 from ..errors import RankError, SingularError
 from .conversions import Plan, conversion_bases
 from .selection import Where
@@ -35,7 +35,7 @@ def collect_bases(
     for start, stop, w0, cutoff in _chunks(plan, weights, where):
         factored = factor(w0, cutoff)
         _check_invertible(plan, factored, factors.layers[start:stop])
-        a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
+        a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
             bases.setdefault(matrix, []).append(basis)
         watch(factored, start, where.device)
@@ -52,7 +52,8 @@ def _chunks(
     total, step = len(factors.layers), _layers_a_chunk(plan)
     for start in range(0, total, step):
         stop = min(start + step, total)
-        layers = [weights.w0(factors, position) for position in range(start, stop)]
+        # Conversions keep their subspaces, and W0 its condition, whatever the scale.
+        layers = [of_order_one(weights.w0(factors, position)) for position in range(start, stop)]
         cutoff = singular_cutoff(
             layers[0].dtype, where.dtype, (factors.out_features, factors.in_features)
         )

@@ -58,7 +58,7 @@ def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: 
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:
     """Raise RankError unless A and B, as `matrices` need them, have numerical rank `needed` in every layer.
 
-    The rank is the factor's own, under numpy's rule at float32's resolution: neither padding nor a
+    The rank is the factor's own (`numerical_rank`) at float32's resolution: neither padding nor a
     solve with W0 can then pass for more.
     """
     if needed < 1:

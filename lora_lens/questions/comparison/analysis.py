@@ -16,6 +16,7 @@ from ...chance.gaussian import gaussian_baseline, gaussian_samples
 from ...core.bases import orthonormal_basis
 from ...core.checked import Side
 from ...core.phi_of_bases import phi_of_all_pairs
+from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
 from ...subspaces.pairing import select_in_both, shared_layers
 from ...subspaces.selection import (
@@ -145,7 +146,7 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
 
 
 def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
-    a, b = where.take(factors.a), where.take(factors.b)
+    a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
     svd = product_svd(b, a)
     scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
