@@ -54,7 +54,7 @@ def null_test(
     centre = spread = p = np.full(value.shape, np.nan)
     if drawn is not None:
         centre, spread = drawn.mean(0), drawn.std(0, ddof=1)
-        p = np.where(np.isfinite(value), monte_carlo_p(value, drawn), np.nan)
+        p = np.where(np.isfinite(value), monte_carlo_p(value, drawn, sd=spread), np.nan)
     centre = centre if mean is None else np.full(value.shape, mean)
     spread = spread if sd is None else np.full(value.shape, sd)
     z = standardised(value, centre, spread)

@@ -23,6 +23,12 @@ class LayerSolver(NamedTuple):
     dtype: torch.dtype
 
 
+def own_solver(factored: Factored, position: int) -> LayerSolver:
+    """One layer's solver as it is, in the dtype that it was factored in."""
+    solver = _mapped(factored.solver, lambda tensor: tensor[position : position + 1])
+    return LayerSolver(solver, factored.inverse_norm.dtype)
+
+
 def rounded_solver(factored: Factored, position: int) -> LayerSolver:
     """One layer's solver for the many right-hand sides of a null: float32 where that is accurate enough.
 
@@ -30,9 +36,9 @@ def rounded_solver(factored: Factored, position: int) -> LayerSolver:
     is far below its deviation, and the mean over draws by less than 1e-4. Above that the factors'
     own dtype stays.
     """
-    solver = _mapped(factored.solver, lambda tensor: tensor[position : position + 1])
+    solver, _ = own = own_solver(factored, position)
     if not bool(factored.condition[position] <= _ROUNDED):  # NaN is not
-        return LayerSolver(solver, factored.inverse_norm.dtype)
+        return own
     if isinstance(solver, SquareSolver):
         return LayerSolver(blocked(solver.lu[0], solver.pivots[0]), torch.float32)
     return LayerSolver(_mapped(solver, Tensor.float), torch.float32)

@@ -213,7 +213,11 @@ def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> N
     (tmp_path / "glue").symlink_to(done[0] / "glue")
     shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
     shutil.rmtree(tmp_path / "out" / "analyses")
-    assert list(write_report(read_config("smoke"), tmp_path / "out")) == ["table2", "longer", "table4"]
+    assert list(write_report(read_config("smoke"), tmp_path / "out")) == [
+        "table2",
+        "longer",
+        "table4",
+    ]
     rows = list(
         csv.DictReader((tmp_path / "out" / "tables" / "table2.csv").read_text().splitlines())
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...adapter import Adapter, ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.conversion_draws import FEWEST_LAYERS, check_draws, null_generator
+from ...chance.derangements import deranged_moments
 from ...chance.draws import mismatched_layers, shuffles
 from ...chance.gaussian import gaussian_baseline, gaussian_samples
 from ...core.bases import orthonormal_basis
@@ -68,7 +69,9 @@ def compare(
         - ``gaussian``: unrelated subspaces. No W0 is involved, so it is the right one of unrelated
           factors; but A's of runs from one seed begin alike, and are not.
         - ``mismatched``: `one`'s layers against `other`'s, shuffled: is a layer more like its own
-          counterpart than like other layers? What all layers of both have in common is in it. A layer
+          counterpart than like other layers? What all layers of both have in common is in it. Means,
+          deviations and excess are of different layers only, exactly; p counts shuffles that leave
+          some layers in place too, without which it would not hold its level. A layer
           by itself has layers − 1 null values, too few for a small p; the mean has as many as `draws`.
           Not for fewer than three layers.
 
@@ -122,10 +125,13 @@ def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
     generator = null_generator(seed, "mismatched")
     orders = shuffles(len(pairs), draws=draws, generator=generator)
     drawn, others = mismatched_layers(pairs, orders)
+    # p needs all orders, layers in place among them; the mean and its deviation say what *other* layers give.
+    moments = deranged_moments(pairs)
     return Baseline(
         mean=others.mean(0).numpy(),
         sd=others.std(0).numpy(),
-        mean_sd=float(drawn.mean(1).std()),
+        mean_sd=moments.sd,
+        mean_mean=moments.mean,
         draws=len(drawn),
         samples=drawn.numpy(),
         cells=others.numpy(),

@@ -118,7 +118,7 @@ def conversion_similarity(
 
 
 def _grid(plan: Plan, matrix: Matrix, bases: Tensor, baselines: Baselines) -> LayerGrid:
-    found, absent = baselines.of(matrix, bases.shape[-2])
+    found, absent = baselines.of(matrix, bases)
     values = phi_of_all_pairs(bases[..., : plan.i], bases[..., : plan.j])
     return LayerGrid(
         matrix=matrix,
