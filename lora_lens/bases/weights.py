@@ -27,7 +27,7 @@ from ..files.tensors import (
 
 # Models whose projections are Conv1D, which stores W0 as (in, out).
 CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
-_STEMS = ("model", "pytorch_model")
+_STEMS = ("model", "pytorch_model", "model.fp16", "pytorch_model.fp16")
 _STORED_FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
