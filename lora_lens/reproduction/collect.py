@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import AdapterError
 from ..files.locate import read_json
 from ..training.record import RECORD_NAME
 from .config import Config
+from .equivalence import Difference
 from .learnt import least_learnt
 from .longer import Longer
+from .pairs import given_scores
 from .scores import TaskScores
-from .steps import EVALUATION_NAME, plan, run_folder
+from .steps import EVALUATION_NAME, plan, run_folder, runs_of
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,31 @@ def longer_runs(config: Config, out: Path) -> list[Longer]:
                 )
                 found.append(_longer(step.task, short, longer))
     return found
+
+
+def row_differences(config: Config, out: Path) -> dict[str, list[Difference]]:
+    """Task to what its comparison by rows found, as far as it is of the runs that are there."""
+    found = {}
+    for step in plan(config, out):
+        if step.kind == "pairs" and step.done:
+            runs = [run for run in runs_of(config, out, step.task) if run.done]
+            record: Any = read_json(step.record, AdapterError)
+            if record["scores"] == given_scores(runs):
+                found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
+    return found
+
+
+def _difference(pair: dict[str, Any], rows: int) -> Difference:
+    low, high = pair["interval"]
+    return Difference(
+        pair["one"],
+        pair["other"],
+        tuple(pair["seeds"]),
+        tuple(pair["differences"]),
+        rows,
+        np.array(pair["covariance"]),
+        (low, high),
+    )
 
 
 def _read(folder: Path, method: str, seed: int) -> Run:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 BASE = "FacebookAI/roberta-base"
 NAMES = {"lora": "LoRA", "condlora": "CondLoRA"}
+# Which methods are compared, one less the other.
+COMPARED = (("condlora", "lora"),)
 TASK_NAMES = {
     "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",
     "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",

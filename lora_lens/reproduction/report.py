@@ -11,9 +11,10 @@ from ..show.layout import Table
 from ..show.text import as_csv, as_latex, as_markdown
 from ..staging import staged
 from . import analysis, table4
-from .collect import longer_runs, task_scores
+from .collect import longer_runs, row_differences, task_scores
 from .config import Config
 from .conversions import conversion_rows, conversion_table
+from .equivalence_words import equivalence_rows, equivalence_table
 from .longer import longer_table
 from .plots import curves_figure, scores_figure
 from .steps import plan, run_folder
@@ -32,7 +33,13 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
     scores = task_scores(config, out)
     if scores:
         by_seed = [row for task in scores for row in task.rows()]
-        tables["table2"] = (score_table(scores, config.base), by_seed)
+        differences, margin = row_differences(config, out), config.equivalence.margin
+        tables["table2"] = (score_table(scores, config.base, differences, margin), by_seed)
+        if any(differences.values()):
+            tables["equivalence"] = (
+                equivalence_table(differences, margin),
+                equivalence_rows(differences, margin),
+            )
     longer = longer_runs(config, out)
     if longer:
         tables["longer"] = (longer_table(longer), [one.row() for one in longer])
