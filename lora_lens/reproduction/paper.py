@@ -11,6 +11,8 @@ TASK_NAMES = {
     "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",
 }  # fmt: skip
 
+# What models call the module that the paper's Table 3 is of.
+VALUE_MODULES = frozenset({"value", "v", "v_proj", "v_lin", "value_proj"})
 # φ between LoRA and CondLoRA, value, i = j = 8, layers 1 to 12.
 TABLE_3: dict[str, tuple[float, ...]] = {
     "A": (0.05, 0.05, 0.06, 0.04, 0.04, 0.08, 0.03, 0.04, 0.03, 0.06, 0.05, 0.07),

@@ -44,11 +44,23 @@ def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
         f"rte-{method}-{seed}" for method in ("lora", "condlora") for seed in (0, 1)
     }
     assert {path.name for path in (out / "longer").iterdir()} == {"rte-lora-0", "rte-condlora-0"}
-    for name in ("table2", "longer", "table3-value", "table4", "conversions-value"):
+    for name in (
+        "table2",
+        "longer",
+        "table3-value",
+        "table4",
+        "conversions-value",
+        "figure1-value",
+    ):
         for ending in (".md", ".tex", ".csv"):
             assert (out / "tables" / (name + ending)).stat().st_size > 0
         assert (out / "tables" / f"{name}.md").read_text() in done[1]
-    for name in ("scores", "figure1-similarity-value", "table3-compare-value"):
+    for name in (
+        "scores",
+        "figure1-similarity-value",
+        "table3-compare-value",
+        "table3-profile-value",
+    ):
         for ending in (".png", ".svg"):
             assert (out / "figures" / (name + ending)).stat().st_size > 0
 
