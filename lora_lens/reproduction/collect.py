@@ -6,14 +6,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import AdapterError
 from ..files.locate import read_json
 from ..training.record import RECORD_NAME
+from . import analysis, table4
 from .config import Config
+from .equivalence import Difference
 from .learnt import least_learnt
 from .longer import Longer
+from .pairs import given_scores
 from .scores import TaskScores
-from .steps import EVALUATION_NAME, plan, run_folder
+from .steps import EVALUATION_NAME, Step, plan, run_folder, runs_of
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is done of an experiment.
+
+    Attributes:
+        steps: Every step of the configuration, and whether it is done.
+        scores: Of every task that has a finished run.
+        differences: Task to what its comparison by rows found.
+        longer: Runs of more epochs beside the runs themselves.
+        analyses: Task to the records of its seeds' analyses.
+        speed: Table 4's record, if it is there.
+    """
+
+    steps: tuple[tuple[Step, bool], ...]
+    scores: list[TaskScores]
+    differences: dict[str, list[Difference]]
+    longer: list[Longer]
+    analyses: dict[str, list[dict[str, Any]]]
+    speed: dict[str, Any] | None
+
+
+def collect(config: Config, out: Path) -> Found:
+    """Read every record that is there."""
+    return Found(
+        steps=tuple((step, step.done) for step in plan(config, out)),
+        scores=task_scores(config, out),
+        differences=row_differences(config, out),
+        longer=longer_runs(config, out),
+        analyses=_analyses(config, out),
+        speed=table4.read_speed(out) if (out / table4.RECORD_NAME).exists() else None,
+    )
+
+
+def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for step in plan(config, out):
+        if step.kind == "analysis" and step.done:
+            found.setdefault(step.task, []).append(analysis.read_analysis(step.folder))
+    return found
 
 
 @dataclass(frozen=True)
@@ -53,6 +99,31 @@ def longer_runs(config: Config, out: Path) -> list[Longer]:
                 )
                 found.append(_longer(step.task, short, longer))
     return found
+
+
+def row_differences(config: Config, out: Path) -> dict[str, list[Difference]]:
+    """Task to what its comparison by rows found, as far as it is of the runs that are there."""
+    found = {}
+    for step in plan(config, out):
+        if step.kind == "pairs" and step.done:
+            runs = [run for run in runs_of(config, out, step.task) if run.done]
+            record: Any = read_json(step.record, AdapterError)
+            if record["scores"] == given_scores(runs):
+                found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
+    return found
+
+
+def _difference(pair: dict[str, Any], rows: int) -> Difference:
+    low, high = pair["interval"]
+    return Difference(
+        pair["one"],
+        pair["other"],
+        tuple(pair["seeds"]),
+        tuple(pair["differences"]),
+        rows,
+        np.array(pair["covariance"]),
+        (low, high),
+    )
 
 
 def _read(folder: Path, method: str, seed: int) -> Run:

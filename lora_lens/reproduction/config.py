@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -58,6 +59,32 @@ class Longer:
 
 
 @dataclass(frozen=True)
+class Equivalence:
+    """When two methods' scores count as equivalent, and how often the test rows are drawn anew.
+
+    Attributes:
+        margin: In points, so that 1 is a hundredth of the metric.
+        draws: Of the bootstrap over the rows.
+    """
+
+    margin: float = 1.0
+    draws: int = 9999
+
+    def __post_init__(self) -> None:
+        """Refuse a margin within which nothing could lie.
+
+        Raises:
+            SettingsError: Names the value, and what it may be.
+        """
+        if not (math.isfinite(self.margin) and self.margin > 0):
+            raise SettingsError(
+                f"the margin of equivalence is {self.margin}, expected a number of points above 0"
+            )
+        if self.draws < 100:
+            raise SettingsError(f"[equivalence] draws is {self.draws}, expected 100 at least")
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What of the trained adapters is looked at; see `conversion_similarity`."""
 
@@ -79,8 +106,8 @@ class Config:
         methods, seeds: What is compared, and how often it is run.
         tasks: Task to the settings that are its own, such as the number of epochs.
         training: Settings of every run.
-        search, longer, analysis: How learning rates are searched, what is run again with more epochs,
-            and what is analysed.
+        search, longer, equivalence, analysis: How learning rates are searched, what is run again with
+            more epochs, when two methods are equivalent, and what is analysed.
     """
 
     name: str
@@ -92,6 +119,7 @@ class Config:
     training: Mapping[str, Any] = ()  # type: ignore[assignment]
     search: Search = Search()
     longer: Longer = Longer()
+    equivalence: Equivalence = Equivalence()
     analysis: Analysis = Analysis()
 
     def settings(
@@ -114,6 +142,14 @@ def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     found = config.settings(task, method)
     epochs = config.search.epochs
     return found if epochs is None else replace(found, epochs=epochs)
+
+
+_PARTS: dict[str, Any] = {
+    "search": Search,
+    "longer": Longer,
+    "equivalence": Equivalence,
+    "analysis": Analysis,
+}
 
 
 def longer_settings(config: Config, settings: RunSettings) -> RunSettings:
@@ -157,9 +193,12 @@ def _config(found: dict[str, Any], source: str) -> Config:
         task: _run_settings(own, source, f"tasks.{task}") for task, own in found["tasks"].items()
     }
     parts: dict[str, Any] = {}
-    for part, kind in (("search", Search), ("longer", Longer), ("analysis", Analysis)):
+    for part, kind in _PARTS.items():
         check_fields(found.get(part, {}), kind, source, part)
-        parts[part] = kind(**_tuples(found.get(part, {})))
+        try:
+            parts[part] = kind(**_tuples(found.get(part, {})))
+        except SettingsError as error:
+            raise SettingsError(f"{source}: {error}") from None
     config = Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
     _check_whole(config, source)
     return config

@@ -19,7 +19,7 @@ from ..training.record import RECORD_NAME
 from ..training.run import train
 from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
-from . import analysis
+from . import analysis, pairs
 from .config import Config, longer_settings, search_settings
 from .steps import ANSWERS_NAME, EVALUATION_NAME, Step, plan, runs_of, search_folder
 
@@ -55,8 +55,8 @@ def run_steps(
 
     Args:
         config: The experiment.
-        out: Its folder: ``searches/TASK-METHOD``, ``runs/TASK-METHOD-SEED``, ``longer/…`` and
-            ``analyses/TASK-SEED``.
+        out: Its folder: ``searches/TASK-METHOD``, ``runs/TASK-METHOD-SEED``, ``longer/…``,
+            ``pairs/TASK.json`` and ``analyses/TASK-SEED``.
         watcher: Told of every step.
         tasks, methods: Only these, so that several processes or machines can share an experiment,
             each with its own part; by default all.
@@ -71,21 +71,35 @@ def run_steps(
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
-        if step.done:
+        runs = runs_of(config, out, step.task, step.seed)
+        if _is_done(config, step, runs):
             _check_settings(config, step, out)
             watcher(f"done already: {step}")
             continue
-        waited_for = runs_of(config, out, step.task, step.seed)
-        if step.kind == "analysis" and not all(run.done for run in waited_for):
+        of_runs = step.kind in ("pairs", "analysis")
+        if of_runs and not all(run.done for run in runs):
             watcher(f"waits for the other methods' runs: {step}")
+            continue
+        if step.kind == "pairs" and not pairs.can_be_paired(runs):
+            watcher(f"cannot be made, the runs' answers were not kept: {step}")
             continue
         watcher(str(step))
         if step.kind == "search":
             _search(config, step, storage, use_cpu, watcher.callbacks)
         elif step.kind in ("run", "longer"):
             _run(config, step, out, use_cpu, watcher.callbacks)
+        elif step.kind == "pairs":
+            pairs.compare_rows(config, step.task, runs, step.record)
         else:
-            _analyse(config, step, out)
+            folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
+            analysis.analyse(folders, config.base, config.analysis, step.folder)
+
+
+def _is_done(config: Config, step: Step, runs: Sequence[Step]) -> bool:
+    """Whether nothing is left to do; a comparison is made anew where a seed has come since."""
+    if step.kind != "pairs" or not step.done or not all(run.done for run in runs):
+        return step.done
+    return pairs.is_current(step.record, config, runs)
 
 
 def _check_chosen(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
@@ -152,13 +166,6 @@ def _run(
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
 
 
-def _analyse(config: Config, step: Step, out: Path) -> None:
-    folders: dict[str, Path] = {
-        run.of_method: run.folder for run in runs_of(config, out, step.task, step.seed)
-    }
-    analysis.analyse(folders, config.base, config.analysis, step.folder)
-
-
 def best_learning_rate(task: str, method: str, out: Path) -> float:
     """What the search of a task and method found.
 
@@ -182,7 +189,7 @@ def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
 
 def _check_settings(config: Config, step: Step, out: Path) -> None:
     """A step that is done counts only if it was done as the configuration says now."""
-    if step.kind == "analysis":
+    if step.kind in ("pairs", "analysis"):
         return
     if step.kind == "search":
         record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)

@@ -12,6 +12,7 @@ from ..training import trials
 from ..training.settings import Method
 from . import analysis
 from .config import Config
+from .paper import COMPARED
 
 EVALUATION_NAME = "evaluation.json"
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
@@ -27,20 +28,26 @@ _LAST = {
 class Step:
     """A search, a run or an analysis of one task; `folder` holds what it leaves behind.
 
-    A `longer` run is a run of more epochs, made only to see whether they help. An analysis is of the
-    runs of all methods with one seed; a search has no seed.
+    A `longer` run is a run of more epochs, made only to see whether they help. `pairs` compares the
+    methods' answers row by row, over all seeds; an analysis is of the runs of all methods with one
+    seed; a search has no seed.
     """
 
-    kind: Literal["search", "run", "longer", "analysis"]
+    kind: Literal["search", "run", "pairs", "longer", "analysis"]
     task: str
     method: Method | None
     seed: int | None
     folder: Path
 
     @property
+    def record(self) -> Path:
+        """The file that it writes last."""
+        return self.folder / (f"{self.task}.json" if self.kind == "pairs" else _LAST[self.kind])
+
+    @property
     def done(self) -> bool:
         """Whether its record is there."""
-        return (self.folder / _LAST[self.kind]).exists()
+        return self.record.exists()
 
     @property
     def of_method(self) -> Method:
@@ -56,17 +63,19 @@ class Step:
     def __str__(self) -> str:
         method = f" {self.method}" if self.method else ""
         seed = "" if self.seed is None else f", seed {self.seed}"
-        kind = "run of more epochs," if self.kind == "longer" else self.kind
+        kind = {"longer": "run of more epochs,", "pairs": "comparison by rows,"}.get(
+            self.kind, self.kind
+        )
         return f"{kind} {self.task}{method}{seed}"
 
 
 def plan(
     config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[Method] = ()
 ) -> Iterator[Step]:
-    """The steps in order, task by task: of every method a search and a run a seed; longer runs; analyses.
+    """The steps in order, task by task: of every method a search and a run a seed; then what is made of them.
 
     What a table needs comes first: whether more epochs would help, which costs the most, is asked when
-    all of a task's runs are there. `tasks` and `methods` narrow it; by default it is all of the
+    all of a task's runs are there and compared. `tasks` and `methods` narrow it; by default it is all of the
     configuration's.
     """
     for task in tasks or config.tasks:
@@ -74,6 +83,8 @@ def plan(
             yield Step("search", task, method, None, search_folder(out, task, method))
             for seed in config.seeds:
                 yield Step("run", task, method, seed, run_folder(out, task, method, seed))
+        if any({one, other} <= set(config.methods) for one, other in COMPARED):
+            yield Step("pairs", task, None, None, out / "pairs")
         for method in methods or config.methods:
             for seed in config.longer.seeds:
                 yield Step("longer", task, method, seed, longer_folder(out, task, method, seed))

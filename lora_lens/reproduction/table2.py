@@ -1,48 +1,95 @@
-"""Table 2: each method's score on each task, the difference, and its paired t-test."""
+"""Table 2: each method's score on each task, the difference, and the tests of it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from ..show.layout import Table
+from ..show.layout import NONE, Table
 from ..training.data import TASKS
-from .paper import NAMES, TASK_NAMES
+from .equivalence import Difference, errors_of, interval, tost
+from .equivalence_words import Differences, decidable, in_words, p_value, span
+from .paper import COMPARED, NAMES, TASK_NAMES
 from .scores import Paired, TaskScores, all_learnt, averages, paired
 
-_METHODS = ("lora", "condlora")
+_PAPERS = ("lora", "condlora")
 
 
-def score_table(tasks: list[TaskScores], base: str) -> Table:
+def score_table(
+    tasks: list[TaskScores], base: str, differences: Differences | None = None, margin: float = 1.0
+) -> Table:
     """A row a method and a column a task, in percent: mean ± sd over the seeds.
 
-    Below, CondLoRA less LoRA ± standard error over the seeds' pairs, p of the paired t-test, what a
-    constant answer scores, the learning rates found, and the paper's scores. Runs that have not learnt
-    their task are counted and listed, and in no mean; nor are tasks with such runs in the mean of all.
+    Below, for CondLoRA less LoRA: the margin that rows and seeds can decide, the difference ± standard
+    error over the seeds' pairs, p of the paired t-test, both intervals, p of TOST and what it says;
+    then what a constant answer scores, the learning rates found, and the paper's scores. Runs that have
+    not learnt their task are counted and listed, and in no mean; nor are tasks with such runs in the
+    mean of all.
+
+    Args:
+        tasks: Scores.
+        base: The base model.
+        differences: Task to what the comparison by rows found.
+        margin: Of equivalence, in points.
     """
-    differences = [task.paired("condlora", "lora") for task in tasks]
     averaged = all_learnt(tasks)
-    overall = paired(averages(averaged, "condlora"), averages(averaged, "lora"))
+    methods = [m for m in NAMES if m in _PAPERS or any(m in task.scores for task in tasks)]
+    pairs = [pair for pair in COMPARED if set(pair) <= set(methods)]
     rows = [
+        *([NAMES[m], *(_score(task, m) for task in tasks), _average(averaged, m)] for m in methods),
         *(
-            [NAMES[m], *(_score(task, m) for task in tasks), _average(averaged, m)]
-            for m in _METHODS
+            row
+            for pair in pairs
+            for row in _compared(tasks, averaged, pair, differences or {}, margin)
         ),
-        ["CondLoRA − LoRA", *map(_difference, differences), _difference(overall)],
-        ["p, paired t-test", *map(_p, differences), _p(overall)],
         ["constant answer", *(_percent(task.majority) for task in tasks), "–"],
         *(
             [f"learning rate, {NAMES[m]}", *(_rate(task, m) for task in tasks), "–"]
-            for m in _METHODS
+            for m in methods
         ),
         *(
             [f"{NAMES[m]}, paper", *_of_paper(tasks, averaged, index)]
-            for index, m in enumerate(_METHODS)
+            for index, m in enumerate(_PAPERS)
         ),
     ]
     head = [base, *(_named(task) for task in tasks), "mean"]
     return Table(_title(tasks, averaged), head, rows)
+
+
+def _compared(
+    tasks: list[TaskScores],
+    averaged: list[TaskScores],
+    pair: tuple[str, str],
+    differences: Differences,
+    margin: float,
+) -> list[list[str]]:
+    one, other = pair
+    paired_tasks = [task.paired(one, other) for task in tasks]
+    overall = paired(averages(averaged, one), averages(averaged, other))
+    found = [
+        next((d for d in differences.get(task.task, ()) if (d.one, d.other) == pair), None)
+        for task in tasks
+    ]
+    # More pairs than one need their names, for the lines are alike.
+    of = "" if pair == COMPARED[0] else f", {NAMES[one]}"
+
+    def line(head: str, cell: Callable[[Difference], str]) -> list[str]:
+        return [head + of, *(NONE if d is None else cell(d) for d in found), NONE]
+
+    return [
+        line("decidable margin, 80 % power", decidable),
+        [f"{NAMES[one]} − {NAMES[other]}", *map(_difference, paired_tasks), _difference(overall)],
+        ["p, paired t-test" + of, *map(_p, paired_tasks), _p(overall)],
+        line("95 % interval, rows", lambda d: span(d.rows_interval)),
+        line("95 % interval, rows and seeds", lambda d: span(interval(d.mean, errors_of(d)))),
+        line(
+            f"p, equivalent within {margin:g}",
+            lambda d: p_value(tost(d.mean, errors_of(d), margin / 100)),
+        ),
+        line("verdict", lambda d: in_words(d, margin)),
+    ]
 
 
 def _title(tasks: list[TaskScores], averaged: list[TaskScores]) -> str:

@@ -122,6 +122,22 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
             'name = "x"\nbase = "b"\n[tasks.rte]\n[longer]\nfactor = 1',
             r"\[longer\] factor is 1, expected more than 1",
         ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = 0',
+            "x.toml: the margin of equivalence is 0, expected a number of points above 0",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = -1.5',
+            "the margin of equivalence is -1.5, expected",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = nan',
+            "the margin of equivalence is nan, expected",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\ndraws = 10',
+            r"\[equivalence\] draws is 10, expected 100 at least",
+        ),
         ('name = "x"\nbase = "b"\n[tasks.rte]\nepoch = 1', r"\[tasks.rte\] says 'epoch'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[training]\nseed = 1', "may not say 'seed'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[search]\ntrial = 1', r"\[search\] says 'trial'"),
@@ -142,6 +158,7 @@ def test_longer_runs_come_after_a_tasks_runs_and_before_its_analyses(tmp_path: P
     steps = list(plan(config, tmp_path / "out"))
     once = [
         *(["search", "run", "run"] * 2),
+        "pairs",
         *(["longer"] * 2),
         *(["analysis"] * 2),
     ]

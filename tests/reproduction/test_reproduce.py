@@ -44,11 +44,23 @@ def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
         f"rte-{method}-{seed}" for method in ("lora", "condlora") for seed in (0, 1)
     }
     assert {path.name for path in (out / "longer").iterdir()} == {"rte-lora-0", "rte-condlora-0"}
-    for name in ("table2", "longer", "table3-value", "table4", "conversions-value"):
+    for name in (
+        "table2",
+        "longer",
+        "table3-value",
+        "table4",
+        "conversions-value",
+        "figure1-value",
+    ):
         for ending in (".md", ".tex", ".csv"):
             assert (out / "tables" / (name + ending)).stat().st_size > 0
         assert (out / "tables" / f"{name}.md").read_text() in done[1]
-    for name in ("scores", "figure1-similarity-value", "table3-compare-value"):
+    for name in (
+        "scores",
+        "figure1-similarity-value",
+        "table3-compare-value",
+        "table3-profile-value",
+    ):
         for ending in (".png", ".svg"):
             assert (out / "figures" / (name + ending)).stat().st_size > 0
 
@@ -117,15 +129,19 @@ def test_two_processes_share_an_experiment_by_method(
     shutil.rmtree(out / "analyses")
     shutil.rmtree(out / "runs" / "rte-condlora-1")
     (out / "speed.json").unlink()
+    comparison = (out / "pairs" / "rte.json").read_bytes()
+    (out / "pairs" / "rte.json").unlink()
     one = reproduce(tmp_path / "copy", "--methods", "lora")
     assert one.exit_code == 0, one.stderr
     assert "waits for the other methods' runs: analysis rte, seed 1" in one.stderr
     assert "condlora" not in one.stderr
     assert {path.name for path in (out / "analyses").iterdir()} == {"rte-0"}
+    assert "waits for the other methods' runs: comparison by rows, rte" in one.stderr
     other = reproduce(tmp_path / "copy", "--methods", "condlora")
     assert other.exit_code == 0, other.stderr
     assert "waits" not in other.stderr
     assert (out / "analyses" / "rte-1" / "analysis.json").read_bytes() == analysis
+    assert (out / "pairs" / "rte.json").read_bytes() == comparison
     assert not (out / "speed.json").exists()  # it times both, and waits for the whole command
     wrong = reproduce(tmp_path / "copy", "--methods", "dora")
     assert wrong.exit_code == 1
@@ -189,8 +205,27 @@ def test_what_is_done_is_not_done_again(done: tuple[Path, str]) -> None:
     again = reproduce(done[0])
     assert again.exit_code == 0, again.stderr
     assert again.stdout == done[1]
-    assert again.stderr.count("done already") == 10
+    assert again.stderr.count("done already") == 11
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_tables_are_printed_again_without_data(done: tuple[Path, str], tmp_path: Path) -> None:
+    """The comparison by rows is a record, too; where it is not made yet, the data are asked for."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    again = reproduce(tmp_path)
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == done[1]
+    (tmp_path / "out" / "pairs" / "rte.json").unlink()
+    refused = reproduce(tmp_path)
+    assert refused.exit_code == 1
+    assert "train.tsv" in refused.stderr.splitlines()[-1]
+    for answers in (tmp_path / "out" / "runs").glob("*/answers.json"):
+        answers.unlink()
+    older = reproduce(tmp_path)
+    assert older.exit_code == 0, older.stderr
+    assert (
+        "cannot be made, the runs' answers were not kept: comparison by rows, rte" in older.stderr
+    )
 
 
 def test_a_run_that_is_missing_is_made_again_to_the_same_bits(
