@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import FileFormatError
-from .pickled import BinFile, load_bin
 from .locate import read_json
 from .mapped import MappedFile, map_file
+from .pickled import BinFile, load_bin
 
 OpenFile = MappedFile | BinFile
 
