@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AdapterError
+from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
 from ..training.record import RECORD_NAME
 from . import analysis, table4
@@ -16,9 +16,9 @@ from .config import Config
 from .equivalence import Difference
 from .learnt import least_learnt
 from .longer import Longer
-from .pairs import given_scores
+from .pairs import can_be_paired, given_scores
 from .scores import TaskScores
-from .steps import EVALUATION_NAME, Step, plan, run_folder, runs_of
+from .steps import EVALUATION_NAME, PAGE_NAME, Step, plan, run_folder, runs_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Found:
         steps: Every step of the configuration, and whether it is done.
         scores: Of every task that has a finished run.
         differences: Task to what its comparison by rows found.
+        unpaired: Tasks whose runs are all there, but without their answers to every row.
         longer: Runs of more epochs beside the runs themselves.
         analyses: Task to the records of its seeds' analyses.
         speed: Table 4's record, if it is there.
@@ -37,9 +38,27 @@ class Found:
     steps: tuple[tuple[Step, bool], ...]
     scores: list[TaskScores]
     differences: dict[str, list[Difference]]
+    unpaired: tuple[str, ...]
     longer: list[Longer]
     analyses: dict[str, list[dict[str, Any]]]
     speed: dict[str, Any] | None
+
+
+def check_there(config: Config, out: Path) -> None:
+    """Make sure that a folder is one of this experiment, before it is printed again.
+
+    One that was printed before counts, and an empty one, of which the page says that nothing is there.
+
+    Raises:
+        SettingsError: No such folder, or one with other things in it.
+    """
+    if not out.is_dir():
+        raise SettingsError(f"{out} is not there; give the folder of {config.name} by --out")
+    begun = (out / PAGE_NAME).exists() or any(step.done for step in plan(config, out))
+    if not begun and any(out.iterdir()):
+        raise SettingsError(
+            f"{out} holds no finished step of {config.name}; give its folder by --out"
+        )
 
 
 def collect(config: Config, out: Path) -> Found:
@@ -48,9 +67,19 @@ def collect(config: Config, out: Path) -> Found:
         steps=tuple((step, step.done) for step in plan(config, out)),
         scores=task_scores(config, out),
         differences=row_differences(config, out),
+        unpaired=_unpaired(config, out),
         longer=longer_runs(config, out),
         analyses=_analyses(config, out),
         speed=table4.read_speed(out) if (out / table4.RECORD_NAME).exists() else None,
+    )
+
+
+def _unpaired(config: Config, out: Path) -> tuple[str, ...]:
+    found = {task: runs_of(config, out, task) for task in config.tasks}
+    return tuple(
+        task
+        for task, runs in found.items()
+        if all(run.done for run in runs) and not can_be_paired(runs)
     )
 
 

@@ -106,6 +106,7 @@ class Config:
         methods, seeds: What is compared, and how often it is run.
         tasks: Task to the settings that are its own, such as the number of epochs.
         training: Settings of every run.
+        remarks: What a reader of the results has to know of the base or the data; a line in Markdown.
         search, longer, equivalence, analysis: How learning rates are searched, what is run again with
             more epochs, when two methods are equivalent, and what is analysed.
     """
@@ -117,6 +118,7 @@ class Config:
     methods: tuple[Method, ...] = ("lora", "condlora")
     seeds: tuple[int, ...] = (0,)
     training: Mapping[str, Any] = ()  # type: ignore[assignment]
+    remarks: str = ""
     search: Search = Search()
     longer: Longer = Longer()
     equivalence: Equivalence = Equivalence()

@@ -62,6 +62,18 @@ def layer_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def profile_likeness(analyses: _Analyses, module: str, matrix: str) -> tuple[float, float]:
+    """The lowest and highest correlation of a task's profile with random factors' over the layers."""
+    chance = _chance(analyses, module, matrix)
+    found = [
+        likeness(
+            np.mean([layer_profile(_phi(one, module, matrix)) for one in records], axis=0), chance
+        ).r
+        for records in analyses.values()
+    ]
+    return min(found), max(found)
+
+
 def layer_profile(phi: Profile) -> Profile:
     """The mean of each row of a grid without its diagonal.
 

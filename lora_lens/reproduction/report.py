@@ -13,13 +13,20 @@ from ..staging import staged
 from . import analysis
 from .collect import Found, collect
 from .config import Config
-from .conversions import conversion_rows, conversion_table
+from .conversions import (
+    conversion_rows,
+    conversion_table,
+    taken_together,
+    together_rows,
+    together_table,
+)
 from .equivalence_words import equivalence_rows, equivalence_table
 from .figure1 import layer_rows, layer_table
 from .longer import longer_table
+from .page import results_page
 from .plots import curves_figure, scores_figure
 from .profile_plot import profile_figure
-from .steps import run_folder
+from .steps import PAGE_NAME, run_folder
 from .table2 import score_table
 from .table3 import comparison_rows, comparison_table
 from .table4 import speed_table
@@ -29,7 +36,7 @@ Tables = dict[str, tuple[Table, _Rows]]
 
 
 def write_report(config: Config, out: Path) -> dict[str, _Rows]:
-    """Write ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; the rows of every table's CSV.
+    """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
@@ -44,6 +51,12 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
     _draw(config, found, out)
+    figures = [path.name for path in (out / "figures").glob("*.png")]
+    page = results_page(
+        config, found, {name: table for name, (table, _) in tables.items()}, figures
+    )
+    with staged(out) as folder:
+        (folder / PAGE_NAME).write_text(page, encoding="utf-8")
     return {name: rows for name, (_, rows) in tables.items()}
 
 
@@ -64,6 +77,12 @@ def tables_of(config: Config, found: Found) -> Tables:
     if found.longer:
         tables["longer"] = (longer_table(found.longer), [one.row() for one in found.longer])
     if found.analyses:
+        taken = [
+            one
+            for module in config.analysis.modules
+            for one in taken_together(found.analyses, module)
+        ]
+        tables["conversions"] = (together_table(taken), together_rows(taken))
         for module in config.analysis.modules:
             tables |= _of_module(found.analyses, module, compared="condlora" in config.methods)
     if found.speed:

@@ -14,6 +14,7 @@ from . import analysis
 from .config import Config
 from .paper import COMPARED
 
+PAGE_NAME = "results.md"
 EVALUATION_NAME = "evaluation.json"
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
 _LAST = {

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from made_up_analysis import record
 from scipy import stats
 
 from lora_lens.reproduction.figure1 import layer_rows, layer_table
@@ -13,40 +14,6 @@ from lora_lens.reproduction.profile_plot import profile_figure
 from lora_lens.reproduction.table3 import comparison_table
 
 rng = np.random.default_rng(0)
-
-
-def record(module: str, layers: int = 12, seed: int = 0, profiles=None):
-    """One seed's analysis, as far as the tables read it."""
-    rng = np.random.default_rng(seed)
-    baseline = {"mean": 8 / 768, "sd": 0.001, "of_mean": {"mean": 8 / 768, "sd": 0.0003}}
-    matrices = {
-        matrix: {
-            "phi": list((profiles or {}).get(matrix, rng.random(layers) / 10)),
-            "baseline": baseline,
-            "baselines": {"mismatched": {"of_mean": {"mean": 0.0123}}},
-        }
-        for matrix in ("A", "B", "delta")
-    }
-    grid = (
-        np.full((layers, layers), 0.02) + np.add.outer(np.arange(layers), np.arange(layers)) / 500
-    )
-    np.fill_diagonal(grid, 1.0)
-    similarity = {
-        "adapter": f"stsb-lora-{seed}",
-        "layers": list(range(layers)),
-        "matrices": {
-            matrix: {
-                "phi": (grid + 0.001).tolist(),
-                "baselines": {
-                    "gaussian": {"mean": 8 / 768},
-                    "propagated": {"mean": (2 * grid).tolist()},
-                },
-            }
-            for matrix in ("A", "B")
-        },
-    }
-    comparison = {"one": "a", "other": "b", "layers": list(range(layers)), "matrices": matrices}
-    return {module: {"comparison": comparison, "similarity": similarity}}
 
 
 @pytest.mark.parametrize("module", ["value", "v", "v_proj"])

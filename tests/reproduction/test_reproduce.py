@@ -65,6 +65,20 @@ def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
             assert (out / "figures" / (name + ending)).stat().st_size > 0
 
 
+def test_the_page_holds_every_table(done: tuple[Path, str], tmp_path: Path) -> None:
+    """And printing again, without data, does no step and changes nothing."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    page = (tmp_path / "out" / "results.md").read_text()
+    for name in ("table2", "longer", "conversions", "figure1-value", "table3-value", "table4"):
+        assert (tmp_path / "out" / "tables" / f"{name}.md").read_text().strip() in page
+    assert "All 11 steps are done." in page
+    shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
+    again = reproduce(tmp_path, "--print")
+    assert again.exit_code == 0, again.stderr
+    assert "10 of 11 steps are done" in (tmp_path / "out" / "results.md").read_text()
+    assert not (tmp_path / "out" / "runs" / "rte-lora-1").exists()
+
+
 def test_runs_take_the_rate_that_the_search_found(done: tuple[Path, str]) -> None:
     out = done[0] / "out"
     for method in ("lora", "condlora"):
