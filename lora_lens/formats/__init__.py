@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import condlora, condlora_gpart, condlora_released, peft_adalora, peft_lora
+from . import condlora, condlora_gpart, condlora_released, mlx_lora, peft_adalora, peft_lora
 from .format import Format
 from .loading import load_adapter
 
@@ -15,4 +15,5 @@ FORMATS: tuple[Format, ...] = (
     condlora.FORMAT,
     condlora_released.FORMAT,
     condlora_gpart.FORMAT,
+    mlx_lora.FORMAT,
 )

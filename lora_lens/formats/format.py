@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..updates import Convention, Factor, Update
+from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
 
 
@@ -21,8 +22,7 @@ class Checkpoint:
         left_out: Every tensor that no update is made of, with the reason.
         trainable_parameters: Numbers in the low-rank part; what layers share is counted once.
         convention: How A is made from W0, where A and B are.
-        settings: What PEFT's LoRA would need to be told of it beside its rank and targets; empty
-            where it is not said in PEFT's terms.
+        settings: Its configuration as PEFT's LoRA knows it; empty where it has none in those terms.
     """
 
     method: str
@@ -32,6 +32,34 @@ class Checkpoint:
     trainable_parameters: int
     convention: Convention | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def of_factors(
+    files: AdapterFiles,
+    updates: Mapping[str, LowRank],
+    *,
+    method: str,
+    title: str,
+    why: Callable[[str], str],
+    left_out: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
+
+    Args:
+        files: Of the adapter.
+        updates: Path of each module to its factors.
+        method, title, settings: As in `Checkpoint`.
+        why: The reason for a tensor that no update is made of.
+        left_out: Tensors whose reason is known already.
+    """
+    known = left_out or {}
+    used = {name for update in updates.values() for name in update.tensors}
+    rest = {name: why(name) for name in sorted(files.names) if name not in used | known.keys()}
+    shapes = [files.shape(name) for name in used]
+    # What is no matrix, a tensor of α, was not trained.
+    numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+    return Checkpoint(method, title, updates, {**known, **rest}, numbers, settings=settings or {})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
-from .format import Checkpoint, Format
+from .format import Checkpoint, Format, of_factors
 from .peft_names import check_partners, factors_by_path, plain, reason_left_out
 
 # Parameters, not layers, so that their names do not end in ``weight``.
@@ -24,20 +24,21 @@ def _matches(files: AdapterFiles) -> bool:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    factors, others = factors_by_path(files, _FACTOR)
+    factors, _ = factors_by_path(files, _FACTOR)
     check_partners(files.source, factors, "ABE")
-    left_out = {name: reason_left_out(name) for name in others}
-    scaling = _scaling(files)
-    updates = {}
+    updates: dict[str, LowRank] = {}
+    left_out: dict[str, str] = {}
     for path, found in factors.items():
         if files.shape(found["E"]) == (0, 1):
             why = "AdaLoRA has pruned this module to rank 0: its ΔW is zero"
             left_out |= dict.fromkeys(found.values(), why)
             continue
         a = _scaled(files.factor(found["A"]), files.factor(found["E"]))
-        updates[path] = LowRank(a, files.factor(found["B"]), scaling, tuple(found.values()))
-    numbers = sum(math.prod(files.shape(name)) for u in updates.values() for name in u.tensors)
-    return Checkpoint("adalora", "AdaLoRA", updates, left_out, numbers)
+        s = _scaling(files, a.shape[0])
+        updates[path] = LowRank(a, files.factor(found["B"]), s, tuple(found.values()))
+    return of_factors(
+        files, updates, method="adalora", title="AdaLoRA", why=reason_left_out, left_out=left_out
+    )
 
 
 def _scaled(a: Factor, e: Factor) -> Factor:
@@ -56,14 +57,17 @@ def _scaled(a: Factor, e: Factor) -> Factor:
     return Factor(a.name, a.shape, read, release)
 
 
-def _scaling(files: AdapterFiles) -> float:
-    """PEFT divides α by the rank that every module begins with, whatever is left of it."""
-    alpha, rank = files.config.get("lora_alpha", 8), files.config.get("init_r", 12)
-    if not all(isinstance(n, (int, float)) and math.isfinite(n) for n in (alpha, rank)) or rank < 0:
+def _scaling(files: AdapterFiles, rank: int) -> float:
+    """PEFT divides α by the rank that every module began with, whatever `rank` is left of it."""
+    alpha, begun = files.config.get("lora_alpha", 8), files.config.get("init_r", 12)
+    if (
+        not all(isinstance(n, (int, float)) and math.isfinite(n) for n in (alpha, begun))
+        or begun < 0
+    ):
         raise AdapterError(
-            f"{files.source} says lora_alpha {alpha!r} and init_r {rank!r}, expected numbers"
+            f"{files.source} says lora_alpha {alpha!r} and init_r {begun!r}, expected numbers"
         )
-    return (alpha if alpha > 0 else float(rank)) / (rank + _EPSILON)
+    return (alpha if alpha > 0 else float(rank)) / (begun + _EPSILON)
 
 
 FORMAT = Format(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .format import Checkpoint, Format
+from .format import Checkpoint, Format, of_factors
 from .peft_names import (
     check_not_empty,
     check_partners,
@@ -56,10 +56,15 @@ def _read(files: AdapterFiles) -> Checkpoint:
         name, alpha = alphas.get(path, (None, None))
         s = scaling.of(path, a.shape[0], alpha)
         updates[path] = LowRank(a, b, s, (found["A"], found["B"], *([name] if name else [])))
-    used = {name for update in updates.values() for name in update.tensors}
-    left_out |= {name: reason_left_out(name) for name in others if name not in used}
-    numbers = sum(math.prod(f.shape) for u in updates.values() for f in (u.a, u.b))
-    return Checkpoint("lora", "LoRA", updates, left_out, numbers, settings=files.config)
+    return of_factors(
+        files,
+        updates,
+        method="lora",
+        title="LoRA",
+        why=reason_left_out,
+        left_out=left_out,
+        settings=files.config,
+    )
 
 
 def _alphas(

@@ -25,10 +25,10 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     """One line: whose files they may be, what there is, and what is read."""
     peft_type = files.config.get("peft_type")
     some = ", ".join(sorted(files.names)[:2]) or "no tensors"
-    read = f"expected {', '.join(titles)}"
+    read = f"lora-lens reads {', '.join(titles)}"
     if isinstance(peft_type, str) and peft_type.upper() in _CONVERTED:
         return AdapterError(
-            f"{files.source} has peft_type {peft_type!r}, {read}; PEFT 0.21 or later turns it into LoRA: "
+            f"{files.source} has peft_type {peft_type!r}; {read}. PEFT 0.21 or later turns it into LoRA: "
             f"peft.save_as_lora(folder, model, rank=…)"
         )
     if peft_type in ("LORA", "CONDLORA", "ConditionalLORA"):
@@ -43,5 +43,5 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} holds {some}: {whose[0]} format, which is not read yet; {read}"
         )
     return AdapterError(
-        f"{files.source} has peft_type {peft_type!r} and holds {some}; {read}: its numbers would be misread"
+        f"{files.source} has peft_type {peft_type!r} and holds {some}: its numbers would be misread; {read}"
     )
