@@ -9,8 +9,6 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-Method = Literal["lora", "condlora"]
-
 
 @dataclass(frozen=True)
 class ModuleFactors:
@@ -21,8 +19,9 @@ class ModuleFactors:
 
     Attributes:
         module: What people call it: ``value``, ``q_proj``, ``attention.output.dense``.
-        pattern: Its full path with ``*`` for the layer.
-        layers: Layer numbers as in the checkpoint's names, ascending.
+        pattern: Its full path with ``*`` for the layer; without one where it is in no numbered layer.
+            Where layers of one path differ in shape, what tells this part of them stands after ``@``.
+        layers: Layer numbers as in the checkpoint's names, ascending; 0 for a module in no layer.
         names: Full module paths, one a layer.
         a: (layer, rank, in), in the dtype of the file.
         b: (layer, out, rank).
@@ -43,6 +42,11 @@ class ModuleFactors:
     part: tuple[int, int] | None = None
 
     @property
+    def numbered(self) -> bool:
+        """Whether it is in numbered layers; ``lm_head`` and a pooler are not, and have no other to compare with."""
+        return is_numbered(self.pattern)
+
+    @property
     def in_features(self) -> int:
         """Input width of W0, the columns of A."""
         return self.a.shape[-1]
@@ -53,13 +57,18 @@ class ModuleFactors:
         return self.b.shape[-2]
 
 
+def is_numbered(pattern: str) -> bool:
+    """Whether a module of this pattern is in numbered layers."""
+    return "*" in pattern.split(".")
+
+
 @dataclass(frozen=True)
 class Adapter:
     """An adapter as read from its folder.
 
     Attributes:
-        source: The folder it was read from.
-        method: ``lora`` or ``condlora``.
+        source: The folder, file or hub id it was read from.
+        method: ``lora``, ``adalora`` or ``condlora``.
         base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.
@@ -68,10 +77,12 @@ class Adapter:
             in full are in `left_out` and not counted.
         convention: How a CondLoRA adapter makes A from W0; None for LoRA.
         fan_in_fan_out: Whether the configuration says W0 is stored (in, out), as Conv1D does.
+        title: The method as sentences name it: ``LoRA``.
+        revision: Branch, tag or commit of the base that it was trained on, where it says so.
     """
 
     source: str
-    method: Method
+    method: str
     base_model: str | None
     base_given: bool
     modules: Mapping[str, ModuleFactors]
@@ -79,3 +90,23 @@ class Adapter:
     trainable_parameters: int
     convention: Literal["stored", "consistent"] | None = None
     fan_in_fan_out: bool = False
+    title: str = "LoRA"
+    revision: str | None = None
+
+    @property
+    def from_w0(self) -> bool:
+        """Whether A and B are made of W0 by a θ that all layers share, which alone makes layers alike."""
+        return self.convention is not None
+
+    @property
+    def patterns(self) -> Mapping[str, str]:
+        """Name to pattern of every module; none is read for it."""
+        known: Mapping[str, str] | None = getattr(self.modules, "patterns", None)
+        if known is not None:
+            return known
+        return {name: factors.pattern for name, factors in self.modules.items()}
+
+    @property
+    def in_layers(self) -> tuple[str, ...]:
+        """Names of the modules that are in numbered layers, which most questions compare."""
+        return tuple(name for name, pattern in self.patterns.items() if is_numbered(pattern))

@@ -83,10 +83,8 @@ def analyse(
         LensError: Nothing that was asked for can be made of any module, or no such module or device.
     """
     request = request or Request()
-    names = [
-        select_module(adapter, name).module for name in (request.modules or tuple(adapter.modules))
-    ]
-    names = list(dict.fromkeys(names))
+    asked = request.modules or adapter.in_layers or tuple(adapter.modules)
+    names = list(dict.fromkeys(select_module(adapter, name).module for name in asked))
     if other is not None:
         _check_common(adapter, other, names)
     convention = request.convention or adapter.convention or "stored"
@@ -109,7 +107,7 @@ def _check_common(adapter: Adapter, other: Adapter, names: list[str]) -> None:
     if all(_missing(adapter, other, name) for name in names):
         raise ModuleLookupError(
             f"{other.source} has none of the modules to compare ({', '.join(names)}); it has: "
-            f"{', '.join(other.modules)}"
+            f"{', '.join(other.in_layers)}"
         )
 
 

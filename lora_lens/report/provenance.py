@@ -11,7 +11,7 @@ from .. import __version__
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
 from ..files.tensors import TensorStore
-from ..formats.checkpoint import open_folder
+from ..formats.adapter_files import open_adapter
 from ..show.layout import Table
 from ..subspaces.selection import select_device
 from .analysis import Analysed
@@ -32,10 +32,9 @@ def _adapters(analysed: Analysed) -> list[Adapter]:
 
 
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
-    folder = Path(adapter.source)
-    config = folder / "adapter_config.json"
-    _, tensors = open_folder(folder)
-    return [[adapter.source, *_hashed(config)], *_of_store(adapter.source, tensors)]
+    files = open_adapter(adapter.source)
+    config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
+    return [*config, *_of_store(adapter.source, files.tensors)]
 
 
 def _of_base(base: BaseWeights) -> list[list[str]]:
@@ -103,8 +102,8 @@ _GAUGE = (
 
 def method(adapter: Adapter) -> str:
     """The method as it is written, with the convention that a CondLoRA adapter was trained under."""
-    name = {"lora": "LoRA", "condlora": "CondLoRA"}[adapter.method]
-    return f"{name}, convention {adapter.convention}" if adapter.convention else name
+    convention = f", convention {adapter.convention}" if adapter.convention else ""
+    return adapter.title + convention
 
 
 def _names(analysed: Analysed) -> list[str]:

@@ -26,8 +26,8 @@ class Layer(Protocol):
     """One layer's singular values of ΔW; how many are above a random product's, where it says so."""
 
     @property
-    def layer(self) -> int:
-        """Its number."""
+    def layer(self) -> int | None:
+        """Its number; None for a module that is in no numbered layer."""
 
     @property
     def singular_values(self) -> Sequence[float]:
@@ -48,10 +48,10 @@ def singular_value_plot(
         last: Number of the layer with the darkest line; by default the last one here.
     """
     ax = plt.gca() if ax is None else ax
-    last = max(layer.layer for layer in layers) if last is None else last
+    last = max(layer.layer or 0 for layer in layers) if last is None else last
     label: str | None = "above a random product"
     for layer in layers:
-        colour = plt.get_cmap(COLOURS)(_PALEST + _SHADES * layer.layer / max(1, last))
+        colour = plt.get_cmap(COLOURS)(_PALEST + _SHADES * (layer.layer or 0) / max(1, last))
         index = range(1, len(layer.singular_values) + 1)
         values = [s if s > 0 else math.nan for s in layer.singular_values]
         ax.plot(index, values, marker=".", color=colour)

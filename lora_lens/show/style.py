@@ -11,6 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from .layout import layer_number
+
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
 FACTORS = {"A": "$A$", "B": "$B$", "delta": "$\\Delta W$"}
@@ -29,10 +31,12 @@ def cell(value: float) -> str:
     return "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0")
 
 
-def layer_axis(ax: Axes, layers: Sequence[int]) -> None:
+def layer_axis(ax: Axes, layers: Sequence[int | None]) -> None:
     """Number the layers, which are drawn at 0, 1, 2, …, without running into each other."""
     step = max(1, -(-len(layers) // _MOST_LAYERS))
-    ax.set_xticks(list(range(0, len(layers), step)), [str(layer) for layer in layers[::step]])
+    ax.set_xticks(
+        list(range(0, len(layers), step)), [layer_number(layer) for layer in layers[::step]]
+    )
     ax.set_xlabel("layer")
     sns.despine(ax=ax)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
 from ..core.rank import numerical_rank
-from ..errors import LensError, RankError
+from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
 
 
@@ -43,10 +43,20 @@ class Where(NamedTuple):
 _DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
-def select_module(adapter: Adapter, module: str) -> ModuleFactors:
-    """The factors of the module that `module` names (see `find_module`)."""
-    patterns = {name: factors.pattern for name, factors in adapter.modules.items()}
-    return adapter.modules[find_module(module, patterns)]
+def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> ModuleFactors:
+    """The factors of the module that `module` names (see `find_module`).
+
+    Raises:
+        ModuleLookupError: There is none; or it is in no numbered layer, and is to be (`in_layers`).
+    """
+    name = find_module(module, adapter.patterns)
+    if in_layers and name not in adapter.in_layers:
+        have = ", ".join(adapter.in_layers) or "no module that is"
+        raise ModuleLookupError(
+            f"{name} is in no numbered layer, and this compares layers: ask `lora-lens spectrum` or "
+            f"`lora-lens inspect` about it; in numbered layers the adapter has {have}"
+        )
+    return adapter.modules[name]
 
 
 def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:

@@ -130,7 +130,7 @@ def test_plain_lora_loads_beside_it(tmp_path: Path) -> None:
     torch.testing.assert_close(BERT.logits(model), expected, atol=0, rtol=0)
     model.set_adapter("plain")
     torch.testing.assert_close(BERT.logits(model), BERT.logits(plain), atol=0, rtol=0)
-    with pytest.raises(AdapterError, match="plain LoRA"):
+    with pytest.raises(AdapterError, match="PEFT.s LoRA, and no CondLoRA"):
         model.load_adapter(str(tmp_path / "plain"), "default")
     with pytest.raises(AdapterError, match="not a folder"):
         model.load_adapter(str(tmp_path / "nowhere"), "third")

@@ -104,7 +104,7 @@ def compare(
             baselines["mismatched"] = _mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
         series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
-    if "condlora" not in (one.method, other.method):
+    if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ...adapter import Adapter, ModuleFactors
@@ -27,9 +28,14 @@ def inspect(adapter: Adapter) -> Inventory:
         base=adapter.base_model,
         convention=adapter.convention,
         trainable_parameters=adapter.trainable_parameters,
-        modules=tuple(sorted(summaries, key=lambda summary: (summary.layer, summary.module))),
+        modules=tuple(sorted(summaries, key=_place)),
         left_out=adapter.left_out,
     )
+
+
+def _place(summary: LayerSummary) -> tuple[float, str]:
+    """Layer by layer; what is in none comes last."""
+    return (math.inf if summary.layer is None else summary.layer, summary.module)
 
 
 def _summarise(factors: ModuleFactors) -> Iterator[LayerSummary]:
@@ -42,7 +48,7 @@ def _summarise(factors: ModuleFactors) -> Iterator[LayerSummary]:
         zero = float(norms[k]) == 0
         yield LayerSummary(
             name=factors.names[k],
-            layer=layer,
+            layer=layer if factors.numbered else None,
             module=factors.module,
             rank=factors.ranks[k],
             in_features=factors.in_features,

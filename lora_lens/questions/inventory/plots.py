@@ -20,7 +20,7 @@ def inventory_figure(result: Inventory) -> Figure:
     rows = -(-len(modules) // columns)
     figure = Figure(figsize=(3.2 * columns + 1, 2.8 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    last = max(summary.layer for summary in result.modules)
+    last = max(summary.layer or 0 for summary in result.modules)
     for ax, module in zip(axes.flat, modules, strict=False):
         of = [summary for summary in result.modules if summary.module == module]
         singular_value_plot(of, ax, last=last)

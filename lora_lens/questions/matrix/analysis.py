@@ -206,7 +206,7 @@ def _notes(
             f"the adapters name {len(bases)} base models of equal width ({', '.join(bases[:3])}"
             f"{', …' if len(bases) > 3 else ''}); φ between adapters of different models means little"
         )
-    if sum(one.method == "condlora" for one in read) > 1:
+    if sum(one.from_w0 for one in read) > 1:
         yield (
             "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
             "unrelated subspaces are too low a bar between two of them"

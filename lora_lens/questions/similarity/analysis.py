@@ -114,6 +114,7 @@ def conversion_similarity(
         grids=grids,
         conditioning=partial(condition_numbers, plan, weights, where),
         notes=tuple(_notes(adapter, plan)),
+        from_w0=adapter.from_w0,
     )
 
 

@@ -118,6 +118,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
         grids: Matrix to grid.
         conditioning: Computes `condition_number`.
         notes: What a reader should know beside the numbers, a sentence each.
+        from_w0: As `lora_lens.Adapter` says.
     """
 
     adapter: str
@@ -132,6 +133,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     grids: Mapping[str, LayerGrid]
     conditioning: Callable[[], tuple[float, ...]] = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    from_w0: bool = False
 
     @property
     def stem(self) -> str:

@@ -35,7 +35,7 @@ def summary(result: SimilarityResult) -> str:
 
 
 def _why_alike(result: SimilarityResult) -> str:
-    if result.side == "right" and result.method == "lora":
+    if result.side == "right" and not result.from_w0:
         return "as it is on the right side when all singular vectors are taken"
     return "as one shared θ makes it"
 

@@ -87,7 +87,11 @@ def spectrum(
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
         LensError: ε, `energy` or `draws` out of range.
     """
-    modules = [select_module(adapter, module)] if module else list(adapter.modules.values())
+    modules = (
+        [select_module(adapter, module, in_layers=False)]
+        if module
+        else list(adapter.modules.values())
+    )
     if not epsilons or not all(0 < epsilon <= 1 for epsilon in epsilons):
         raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")
     if draws < 0:
@@ -107,13 +111,15 @@ def spectrum(
     total = sum(len(factors.layers) for factors in modules)
     for factors in modules:
         for position in range(len(factors.layers)):
-            layers.append(_layer(factors, position, weights, sweep, where))
+            layer, why = _layer(factors, position, weights, sweep, where)
+            layers.append(layer)
+            notes += why
             if progress:
                 progress(len(layers), total)
     if suggestion.zero:
         notes.append(f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there")
     notes += _short(layers, chosen)
-    if adapter.method == "condlora":
+    if adapter.from_w0:
         notes.append("CondLoRA has one rank for all layers; the rank pattern is for plain LoRA")
     return Spectrum(
         adapter=adapter.source,
@@ -165,7 +171,8 @@ def _short(layers: Sequence[LayerSpectrum], ks: Sequence[int]) -> Iterator[str]:
 
 def _layer(
     factors: ModuleFactors, position: int, weights: BaseWeights | None, sweep: _Sweep, where: Where
-) -> LayerSpectrum:
+) -> tuple[LayerSpectrum, list[str]]:
+    """One layer, and why W0 is left out where it is: its weights may be tied, or its name not be found."""
     delta = delta_singular(factors, position, where)
     s = delta.s.double().cpu()
     own, shape = factors.ranks[position], (factors.out_features, factors.in_features)
@@ -173,9 +180,16 @@ def _layer(
     edge = float(gaussian_product_edge(frobenius, *shape, own))
     zero = len(s) == 0
     padded = torch.nn.functional.pad(s, (0, own - len(s)))
-    return LayerSpectrum(
+    beside, why = None, []
+    try:
+        beside = _beside(factors, position, weights, delta, sweep, where) if weights else None
+    except BaseModelError as error:
+        if factors.numbered:
+            raise
+        why = [f"W0 of {factors.module} is left out: {error}"]
+    layer = LayerSpectrum(
         name=factors.names[position],
-        layer=factors.layers[position],
+        layer=factors.layers[position] if factors.numbered else None,
         module=factors.module,
         rank=own,
         in_features=shape[1],
@@ -191,8 +205,9 @@ def _layer(
         rank_99=None if zero else int(rank_for_energy(s, 0.99)),
         product_edge=edge,
         above_product_edge=int((s > edge).sum()),
-        beside_w0=_beside(factors, position, weights, delta, sweep, where) if weights else None,
+        beside_w0=beside,
     )
+    return layer, why
 
 
 def _beside(
@@ -204,7 +219,8 @@ def _beside(
     where: Where,
 ) -> BesideW0:
     w0 = weights.w0(factors, position)
-    here = f"of {factors.module} in layer {factors.layers[position]}"
+    layer = f" in layer {factors.layers[position]}" if factors.numbered else ""
+    here = f"of {factors.module}{layer}"
     base = weight_singular(w0, where, name=f"W0 {here}")
     s0, s = base.s.double().cpu(), delta.s.double().cpu()
     tuned = where.take(w0) + (delta.u * delta.s) @ delta.vh

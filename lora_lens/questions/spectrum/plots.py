@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...labelled import Array
+from ...show.layout import layer_number
 from ...show.singular_values import layer_bar, singular_value_plot
 from ...show.style import (
     COLOURS,
@@ -36,7 +37,8 @@ _NORMS = {
 
 def figures(result: Spectrum) -> dict[str, Figure]:
     """Every figure, by what follows the files' stem."""
-    intruders = {"-intruders": intruder_figure(result)} if result.base else {}
+    beside = any(layer.beside_w0 for layer in result.layers)
+    intruders = {"-intruders": intruder_figure(result)} if beside else {}
     return {"": spectrum_figure(result), **intruders}
 
 
@@ -44,7 +46,7 @@ def spectrum_figure(result: Spectrum) -> Figure:
     """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
     columns, rows = len(result.modules), 3 if result.base else 2
     longest = max(len(result.of(module)) for module in result.modules)
-    last = max(layer.layer for layer in result.layers)
+    last = max(layer.layer or 0 for layer in result.layers)
     width = min(4.5, max(3.0, 0.12 * longest + 1.5))
     figure = Figure(figsize=(width * columns + 2.2, 2.7 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharey="row")
@@ -86,7 +88,7 @@ def _ranks(ax: Axes, layers: Sequence[LayerSpectrum]) -> None:
 def _norms(ax: Axes, layers: Sequence[LayerSpectrum]) -> None:
     palette = sns.color_palette("colorblind", 2)
     for (key, (label, marker, line)), colour in zip(_NORMS.items(), palette, strict=True):
-        values = [getattr(one.beside_w0, key) for one in layers]
+        values = [getattr(one.beside_w0, key, math.nan) for one in layers]
         ax.plot(
             range(len(layers)), values, marker=marker, linestyle=line, color=colour, label=label
         )
@@ -98,7 +100,7 @@ def intruder_heatmap(
 ) -> Axes:
     """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells."""
     ax = plt.gca() if ax is None else ax
-    layers = [one.layer for one in result.of(module)]
+    layers = [one.layer for one in result.of(module) if one.beside_w0]
     rows = [row for row in result.intruders([k]) if row["module"] == module]
     counts: Array = np.array([row["count"] for row in rows], dtype=np.float64).reshape(
         len(layers), len(result.epsilons)
@@ -115,7 +117,7 @@ def intruder_heatmap(
         cbar=False,
         linewidths=0.5,
         xticklabels=[f"{epsilon:g}" for epsilon in result.epsilons],
-        yticklabels=list(map(str, layers)) if len(layers) <= MOST_ANNOTATED else "auto",
+        yticklabels=list(map(layer_number, layers)) if len(layers) <= MOST_ANNOTATED else "auto",
     )
     ax.tick_params(length=0)
     ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
@@ -127,14 +129,15 @@ def intruder_heatmap(
 
 def intruder_figure(result: Spectrum) -> Figure:
     """`intruder_heatmap`, a row a module and a column a k, each shaded from none to all of its k."""
-    rows, columns = len(result.modules), len(result.ks)
+    modules = [name for name in result.modules if any(one.beside_w0 for one in result.of(name))]
+    rows, columns = len(modules), len(result.ks)
     longest = max(len(result.of(module)) for module in result.modules)
     figure = Figure(
         figsize=(2.7 * columns + 1.0, rows * (min(4.0, 0.24 * longest) + 0.9) + 0.5),
         layout="constrained",
     )
     axes = figure.subplots(rows, columns, squeeze=False)
-    for row, module in zip(axes, result.modules, strict=True):
+    for row, module in zip(axes, modules, strict=True):
         for ax, k in zip(row, result.ks, strict=True):
             intruder_heatmap(result, module, k, ax)
             ax.label_outer()

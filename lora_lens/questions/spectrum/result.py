@@ -51,7 +51,7 @@ class LayerSpectrum:
     """ΔW = s·B·A of one module of one layer. Ranks are None where ΔW is zero.
 
     Attributes:
-        name, layer, module: Full path, layer number, short name.
+        name, layer, module: Full path, layer number (None in no numbered layer), short name.
         rank, in_features, out_features: Of its factors.
         singular_values: `rank` of them, descending.
         frobenius_norm, spectral_norm: ‖ΔW‖_F and ‖ΔW‖_2.
@@ -65,7 +65,7 @@ class LayerSpectrum:
     """
 
     name: str
-    layer: int
+    layer: int | None
     module: str
     rank: int
     in_features: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...show.layout import significant
-from .result import Spectrum
+from .result import LayerSpectrum, Spectrum
 
 
 def summary(result: Spectrum) -> str:
@@ -21,12 +21,16 @@ def summary(result: Spectrum) -> str:
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     above = sum(one.above_product_edge > 0 for one in layers)
     return (
-        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} (layer {smallest.layer}) to "
-        f"{significant(largest.frobenius_norm)} (layer {largest.layer}). Of rank {ranks}, ΔW has stable "
+        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} ({_where(smallest)}) to "
+        f"{significant(largest.frobenius_norm)} ({_where(largest)}). Of rank {ranks}, ΔW has stable "
         f"rank {stable} and effective rank (of s) {effective}; {keep} directions hold 95 % of its "
         f"energy. In {above} of {len(layers)} layers its largest singular value is above what a random "
         f"product of the same rank, size and norm would have."
     )
+
+
+def _where(one: LayerSpectrum) -> str:
+    return one.module if one.layer is None else f"layer {one.layer}"
 
 
 def _range(values: list[float], digits: int = 1) -> str:

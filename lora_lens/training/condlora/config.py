@@ -8,7 +8,7 @@ from typing import Any, Literal
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraConfig
 
 from ...errors import AdapterError
-from ...formats.condlora import OURS
+from ...formats.condlora import PEFT_TYPE
 from .refusal import PeftAlone
 
 Convention = Literal["stored", "consistent"]
@@ -34,7 +34,7 @@ class CondLoraConfig(LoraConfig):
 
     convention: Convention = field(default="consistent")
     # PEFT's own would be LORA, of which its get_peft_model makes plain LoRA, and trains it unseen.
-    peft_type: Any = field(default=OURS)
+    peft_type: Any = field(default=PEFT_TYPE)
 
     def __post_init__(self) -> None:
         given = self.peft_type
@@ -60,5 +60,5 @@ class CondLoraConfig(LoraConfig):
 
 
 # Where PEFT looks when it is given such a configuration, or a folder that holds one.
-PEFT_TYPE_TO_CONFIG_MAPPING[OURS] = CondLoraConfig
-PEFT_TYPE_TO_TUNER_MAPPING[OURS] = PeftAlone
+PEFT_TYPE_TO_CONFIG_MAPPING[PEFT_TYPE] = CondLoraConfig
+PEFT_TYPE_TO_TUNER_MAPPING[PEFT_TYPE] = PeftAlone

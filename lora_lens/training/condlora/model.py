@@ -14,7 +14,8 @@ from torch import nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
-from ...formats.checkpoint import open_folder
+from ...formats.adapter_files import open_adapter
+from ...formats.format import format_of
 from .config import CondLoraConfig
 from .reading import read_saved
 from .saving import load_saved, save_condlora
@@ -91,8 +92,7 @@ def _is_plain(model: PeftModel, adapter_name: str) -> bool:
 
 
 def _holds_plain(folder: str | Path) -> bool:
-    config, _ = open_folder(user_path(folder))
-    return config.get("peft_type") == "LORA"
+    return format_of(open_adapter(folder)).thetas is None
 
 
 def _as_pefts(config: CondLoraConfig) -> CondLoraConfig:

@@ -10,19 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import AdapterError
-from ...files.names import PEFT_PREFIX
-from ...files.tensors import TensorStore
-from ...formats.checkpoint import open_folder
-from ...formats.condlora import (
-    OURS,
-    RELEASED,
-    check_no_use_x,
-    read_thetas,
-)
+from ...formats.adapter_files import AdapterFiles, open_adapter
+from ...formats.format import format_of
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
-_NOT_SETTINGS = ("peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules")
+_NOT_SETTINGS = (
+    "peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules", "condlora_version"
+)  # fmt: skip
 _EXPORT_FIRST = "turn it into plain LoRA by `lora-lens export` and open that with PEFT"
 
 
@@ -67,25 +62,23 @@ def read_saved(folder: Path) -> SavedAdapter:
             version of PEFT does not know.
         FileFormatError: Its tensors are truncated, corrupt or unsafe.
     """
-    config, store = open_folder(folder)
-    peft_type = config.get("peft_type")
-    if peft_type == "LORA":
-        raise AdapterError(f"{folder} is plain LoRA; open it by peft.PeftModel.from_pretrained")
-    if peft_type == OURS:
-        modules = config.get("condlora_modules")
-        if not isinstance(modules, Mapping) or not all(
-            isinstance(paths, list) for paths in modules.values()
-        ):
-            raise AdapterError(f"{folder}: condlora_modules does not list the layers; save it anew")
-        return SavedAdapter(str(folder), _settings(config, folder), dict(store.items()), modules)
-    if peft_type == RELEASED:
-        check_no_use_x(config, str(folder))
-        settings = _settings(config, folder) | {"convention": "stored"}
-        return SavedAdapter(str(folder), settings, _released(store), None)
-    raise AdapterError(f"{folder} has peft_type {peft_type!r}, expected {OURS} or {RELEASED}")
+    files = open_adapter(folder)
+    found = format_of(files)
+    if found.thetas is None:
+        raise AdapterError(
+            f"{folder} is {found.title}, and no CondLoRA; open it by peft.PeftModel.from_pretrained"
+        )
+    shared = found.thetas(files)
+    tensors = {name: files.tensors.get(name) for name in shared.others}
+    for module, (theta_a, theta_b) in shared.modules.items():
+        tensors[f"{module}.theta_A"] = theta_a.read()
+        tensors[f"{module}.theta_B"] = theta_b.read()
+    settings = _settings(files, folder) | {"convention": shared.convention}
+    return SavedAdapter(files.source, settings, tensors, shared.layers)
 
 
-def _settings(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _settings(files: AdapterFiles, folder: Path) -> dict[str, Any]:
+    config = files.config
     known = {field.name for field in fields(CondLoraConfig) if field.init}
     foreign = set(config) - known - {*_NOT_SETTINGS, "use_x", "lora_x_scaling"}
     telling = sorted(key for key in foreign if config[key])
@@ -95,12 +88,3 @@ def _settings(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             f"PEFT, or {_EXPORT_FIRST}"
         )
     return {key: config[key] for key in known & set(config) if key not in _NOT_SETTINGS}
-
-
-def _released(store: TensorStore) -> dict[str, Tensor]:
-    thetas, left_out = read_thetas(store, True)
-    tensors = {name: store.get(name) for name in left_out if name.startswith(PEFT_PREFIX)}
-    for module, factors in thetas.items():
-        for factor, (_, theta) in factors.items():
-            tensors[f"{module}.theta_{factor}"] = theta
-    return tensors

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
-from ...formats.condlora import OURS
+from ...formats.condlora import PEFT_TYPE, VERSION, VERSION_KEY
 from ...staging import staged
 from .config import CondLoraConfig
 from .factor import ConditionalFactor
@@ -37,7 +37,8 @@ def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "def
         for key, value in model.peft_config[adapter_name].to_dict().items()
     }
     settings |= {
-        "peft_type": OURS,
+        "peft_type": PEFT_TYPE,
+        VERSION_KEY: VERSION,
         "inference_mode": True,
         "condlora_modules": {
             name: list(layers) for name, layers in target_groups(model, adapter_name).items()
