@@ -81,7 +81,7 @@ def conversion_matrices(
     return ConversionMatrices(
         found_a.reshape(*batch, *found_a.shape[-2:]),
         found_b.reshape(*batch, *found_b.shape[-2:]),
-        condition_number(layers, factored.cutoff).reshape(batch),
+        condition_number(factored).reshape(batch),
     )
 
 

@@ -34,7 +34,8 @@ def exponents(x: Float[Tensor, "*batch m n"]) -> Int[Tensor, "*batch"]:
 
     Far is where a fourth power leaves float32's range.
     """
-    largest = x.abs().amax((-2, -1))
+    smallest, largest = x.flatten(-2).aminmax(dim=-1)  # without a copy of |x|
+    largest = torch.maximum(-smallest, largest)
     found = torch.frexp(largest).exponent
     found = torch.where(torch.isfinite(largest) & (largest > 0), found, 0)
     return found if bool((found.abs() > _MODEST).any()) else torch.zeros_like(found)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
+import torch
 from torch import Tensor
 
 from ...adapter import Adapter
@@ -12,7 +12,9 @@ from ...bases.weights import BaseWeights, open_base_of
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, NullName, check_nulls
 from ...core.checked import Side
+from ...core.condition import condition_number
 from ...core.conversion import Convention
+from ...core.factoring import Factored
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...subspaces.conversions import (
     MATRICES,
@@ -20,7 +22,7 @@ from ...subspaces.conversions import (
     Plan,
     check_request,
 )
-from ...subspaces.layers import Progress, collect_bases, condition_numbers
+from ...subspaces.layers import Progress, collect_bases
 from ...subspaces.selection import select_device, select_dimensions, select_module
 from .result import LayerGrid, SimilarityResult
 
@@ -96,7 +98,13 @@ def conversion_similarity(
     plan = Plan(factors, matrices, i, j, side, convention, draws)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
-    bases = collect_bases(plan, weights, where, null_bases.add, progress)
+    condition: list[float] = []
+
+    def watch(factored: Factored, start: int, device: torch.device) -> None:
+        null_bases.add(factored, start, device)
+        condition.extend(condition_number(factored).tolist())
+
+    bases = collect_bases(plan, weights, where, watch, progress)
     baselines = Baselines(plan, null_bases, nulls)
     grids: dict[str, LayerGrid] = {
         matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
@@ -112,7 +120,7 @@ def conversion_similarity(
         convention=convention,
         layers=factors.layers,
         grids=grids,
-        conditioning=partial(condition_numbers, plan, weights, where),
+        condition_number=tuple(condition),
         notes=tuple(_notes(adapter, plan)),
         from_w0=adapter.from_w0,
     )

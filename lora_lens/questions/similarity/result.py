@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -116,7 +116,8 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
         adapter, base, method, module, side, i, j, convention: What was analysed, and how.
         layers: Layer numbers.
         grids: Matrix to grid.
-        conditioning: Computes `condition_number`.
+        condition_number: σ_max/σ_min of each layer's W0, inf where it is rank-deficient; to two digits
+            where W0 is wider than 512, see `lora_lens.core.condition.condition_number`.
         notes: What a reader should know beside the numbers, a sentence each.
         from_w0: As `lora_lens.Adapter` says.
     """
@@ -131,7 +132,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     convention: str
     layers: tuple[int, ...]
     grids: Mapping[str, LayerGrid]
-    conditioning: Callable[[], tuple[float, ...]] = field(repr=False, compare=False)
+    condition_number: tuple[float, ...]
     notes: tuple[str, ...] = ()
     from_w0: bool = False
 
@@ -139,14 +140,6 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     def stem(self) -> str:
         """Name of its files, but for their endings."""
         return f"similarity-{self.module}"
-
-    @cached_property
-    def condition_number(self) -> tuple[float, ...]:
-        """σ_max/σ_min of each layer's W0; inf where it is rank-deficient.
-
-        Computed when it is first asked for: it takes several times as long as φ itself.
-        """
-        return self.conditioning()
 
     def __getitem__(self, matrix: str) -> LayerGrid:
         return self.grids[matrix]
