@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..errors import LensError
+from .either import FLOAT32_EPS
 
-FLOAT32_EPS = float(np.finfo(np.float32).eps)
 _MODEST = 30
 
 
@@ -55,23 +53,3 @@ def of_order_one(x: Float[Tensor, "*batch m n"]) -> Float[Tensor, "*batch m n"]:
         return x
     half = e // 2  # 2^-e alone may be out of range
     return torch.ldexp(torch.ldexp(x, -half), half - e)
-
-
-def check_range(x: Tensor, computing: torch.dtype, name: str) -> None:
-    """Raise LensError where sums of squares of `x` would leave the range of the dtype to compute in.
-
-    Args:
-        x: Entries, or singular values, in a dtype that holds them.
-        computing: The dtype that norms and products are computed in.
-        name: Whose they are.
-    """
-    largest = float(x.detach().abs().max()) if x.numel() else 0.0
-    limits = torch.finfo(computing)
-    if largest == 0 or limits.tiny**0.4 <= largest <= limits.max**0.4:
-        return
-    dtype = str(computing).removeprefix("torch.")
-    wider = computing != torch.float64
-    raise LensError(
-        f"{name} has values up to {largest:.2g}, whose squares and products leave the range of {dtype}; "
-        f"{'use the dtype float64' if wider else 'no wider precision is offered: scale the weights'}"
-    )

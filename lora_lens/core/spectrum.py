@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from .either import namespace, singular_values, swapped
+from .triangle import triangle
 
 
 class ProductSVD(NamedTuple):
@@ -29,23 +33,28 @@ def product_svd(b: Float[Tensor, "*batch out r"], a: Float[Tensor, "*batch r in"
 
 
 def product_singular_values(
-    b: Float[Tensor, "*batch out r"], a: Float[Tensor, "*batch r in"]
-) -> Float[Tensor, "*batch r"]:
-    """Singular values of ``b @ a``, descending, without its singular vectors."""
-    r_b = torch.linalg.qr(b, mode="r").R
-    r_a = torch.linalg.qr(a.mT, mode="r").R
-    return torch.linalg.svdvals(r_b @ r_a.mT)
+    b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]
+) -> Float[Any, "*batch k"]:
+    """Singular values of ``b @ a``, descending, without its singular vectors; r of them, where it is that large.
+
+    b and a are both NumPy arrays or both torch tensors, in the dtype to compute in.
+    """
+    return singular_values(triangle(b) @ swapped(triangle(swapped(a))))
 
 
-def stable_rank(s: Float[Tensor, "*batch r"]) -> Float[Tensor, "*batch"]:
+def stable_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
     """‖·‖_F² / ‖·‖₂²: from 1 to the rank; NaN for a zero matrix."""
-    return s.square().sum(-1) / s.amax(-1).square()
+    with np.errstate(invalid="ignore"):  # of zero by zero
+        return (s * s).sum(-1) / namespace(s).amax(s, -1) ** 2
 
 
-def effective_rank(s: Float[Tensor, "*batch r"]) -> Float[Tensor, "*batch"]:
+def effective_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
     """exp of the entropy of the singular values s/Σs (Roy and Vetterli 2007): of s, not of s².
 
     From 1 to the rank; NaN for a zero matrix.
     """
-    share = s / s.sum(-1, keepdim=True)
-    return torch.special.entr(share).sum(-1).exp()
+    xp = namespace(s)
+    with np.errstate(invalid="ignore"):  # of zero by zero
+        share = s / s.sum(-1)[..., None]
+    held = share > 0
+    return xp.exp(-(share * xp.log(xp.where(held, share, 1.0))).sum(-1))

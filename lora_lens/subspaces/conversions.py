@@ -15,6 +15,7 @@ from ..core.checked import Side
 from ..core.conversion import Convention, convert
 from ..core.factoring import Factored
 from ..core.spectrum import product_svd
+from ..core.triangle import spectral_norm
 from ..errors import LensError, RankError, SingularError
 from .selection import check_factor_ranks, check_not_rounding
 
@@ -110,7 +111,7 @@ def _check_ranks(
     for name, (factor, converted) in pairs.items():
         if any(name in matrix for matrix in plan.matrices):
             s = torch.linalg.svdvals(converted)
-            scale = factored.inverse_norm * torch.linalg.matrix_norm(factor, 2)
+            scale = factored.inverse_norm * spectral_norm(factor)
             label = f"the conversion matrix of {name} of {plan.factors.module}"
             check_not_rounding(s, plan.width, scale, max(rows, columns), label)
 
@@ -126,7 +127,7 @@ def product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) ->
         return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
     svd = product_svd(b, a)
     if checked:
-        scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+        scale = spectral_norm(b) * spectral_norm(a)
         label = f"W0⁻¹BA of {plan.factors.module}"
         check_not_rounding(svd.s, plan.width, scale, max(b.shape[-2], a.shape[-1]), label)
     return (svd.u if plan.side == "left" else svd.vh.mT)[..., : plan.width]

@@ -9,11 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.precision import check_range, singular_cutoff, working
-from ..core.rank import numerical_rank
+from ..core.either import singular_values
+from ..core.limits import check_range
+from ..core.precision import singular_cutoff, working
 from ..core.spectrum import product_svd
+from ..core.triangle import triangle
 from ..errors import RankError
 from .selection import Where
+from .spectra import real_rank
 
 
 class Singular(NamedTuple):
@@ -40,14 +43,9 @@ def delta_singular(factors: ModuleFactors, position: int, where: Where) -> Singu
     for factor, name in ((a, "A"), (b, "B")):
         check_range(factor, factor.dtype, f"{name} of {factors.names[position]}")
     u, s, vh = product_svd(b, a)
-    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
-    floor = 10 * max(b.shape[0], a.shape[1]) * torch.finfo(s.dtype).eps * scale
+    s_a, s_b = (singular_values(triangle(tall)) for tall in (a.mT, b))
     scaling = float(factors.scaling[position])
-    rank = min(
-        int(numerical_rank(stored_a)),
-        int(numerical_rank(stored_b)),
-        int((s > floor).sum()) if scaling else 0,
-    )
+    rank = real_rank(stored_a, stored_b, s, s_a, s_b, scaling)
     sign = -1.0 if scaling < 0 else 1.0
     s = abs(scaling) * s[:rank]
     check_range(s, where.dtype, f"ΔW of {factors.names[position]}")

@@ -14,6 +14,7 @@ from ..core.checked import Side
 from ..core.precision import exponents, of_order_one
 from ..core.rank import numerical_rank
 from ..core.spectrum import product_svd
+from ..core.triangle import spectral_norm
 
 
 class SpaceName(NamedTuple):
@@ -82,7 +83,7 @@ def factor_spaces(
     if any(SPACES[name].matrix == "delta" for name in wanted):
         u, s, vh = product_svd(b, a)
         bases |= {"delta_left": u[..., :k], "delta_right": vh.mT[..., :k]}
-        scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+        scale = spectral_norm(b) * spectral_norm(a)
         floor = 10 * max(b.shape[-2], a.shape[-1]) * torch.finfo(dtype).eps * scale
         real = (s > floor[..., None]).sum(-1).cpu()
         rank = torch.minimum(torch.minimum(rank_a, rank_b).cpu(), real)

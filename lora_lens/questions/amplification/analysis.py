@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.weights import BaseWeights, open_base_of
-from ...core.precision import check_range
+from ...core.limits import check_range
 from ...core.random_matrix import projected_square_moments
 from ...errors import RankError
 from ...subspaces.delta import trained_singular

@@ -19,6 +19,7 @@ from ...core.checked import Side
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
+from ...core.triangle import spectral_norm
 from ...subspaces.pairing import select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
@@ -154,7 +155,7 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
 def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
     a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
     svd = product_svd(b, a)
-    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+    scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
     return {
         "A": orthonormal_basis(a.mT, k, ordered=True),
