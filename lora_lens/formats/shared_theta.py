@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ..errors import AdapterError
 from ..updates import Factor
 from .adapter_files import AdapterFiles
+from .peft_names import check_not_empty
 
 # "noe" is the released code's own default.
 _NO_USE_X = (None, False, "none", "noe")
@@ -32,6 +33,7 @@ def thetas_named(
     for name in sorted(files.names):
         match = pattern.fullmatch(name)
         if match:
+            check_not_empty(files, [name])
             factor = files.factor(name, transposed=transposed)
             found.setdefault(match["module"], {})[match["factor"]] = factor
         else:
