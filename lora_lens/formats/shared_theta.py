@@ -40,7 +40,8 @@ def thetas_named(
             others.append(name)
     for module, factors in found.items():
         if len(factors) == 1:
-            raise AdapterError(f"θ_{next(iter(factors))} of {module} has no partner")
+            (has,), (lacks,) = factors, {"A", "B"} - factors.keys()
+            raise AdapterError(f"{files.source}: θ_{has} of {module} has no partner θ_{lacks}")
     return {module: (factors["A"], factors["B"]) for module, factors in found.items()}, others
 
 
