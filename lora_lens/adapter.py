@@ -59,7 +59,7 @@ class ModuleFactors:
 
 def is_numbered(pattern: str) -> bool:
     """Whether a module of this pattern is in numbered layers."""
-    return "*" in pattern.split(".")
+    return "*" in pattern.partition("@")[0].split(".")
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
         return Place(str(found[0]), LocalFiles(found[0]))
     if not found:
         whole = any((folder / f"model{ending}").is_file() for ending in _ENDINGS)
-        what = "it is a whole model" if whole else f"it holds no {CONFIG}"
-        raise AdapterError(f"{folder} is no adapter: {what}")
+        what = "a whole model, and " if whole else ""
+        raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}")
     names = [str(path.relative_to(folder)) for path in found]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     run = all(path.name.startswith("checkpoint-") for path in found)

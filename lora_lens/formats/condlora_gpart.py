@@ -11,7 +11,7 @@ from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
 from .condlora import PEFT_TYPE
 from .format import Checkpoint, Format, Thetas
-from .peft_names import check_partners, factors_by_path, plain, reason_left_out
+from .peft_names import check_not_empty, check_partners, factors_by_path, plain, reason_left_out
 from .peft_settings import Scaling
 from .shared_theta import check_no_use_x, numbers_in
 
@@ -70,6 +70,7 @@ def _found(
             f"of lora-lens is; train it on linear layers, or with lora-lens"
         )
     factors, others = factors_by_path(files, _IN_LAYER)
+    check_not_empty(files, (name for found in factors.values() for name in found.values()))
     check_partners(files.source, factors, "AB")
     modules: dict[str, tuple[Factor, Factor]] = {}
     paths: dict[str, dict[str, list[str]]] = {}

@@ -38,7 +38,7 @@ def group_by_module(updates: Mapping[str, LowRank], *, split_c_attn: bool = True
 
     Layers whose shapes differ make no stack. Where their paths hold a second number (Swin's
     ``layers.2.blocks.5``, a U-Net's ``down_blocks.1.attentions.0``), that one becomes the layer, and
-    the first is named: ``query@layers.2``. Else they are grouped by shape: ``q_proj@2048x1024``.
+    the first is named: ``query@layers-2``. Else they are grouped by shape: ``q_proj@2048x1024``.
     A module in no numbered layer (``lm_head``) is a group of its own.
 
     Args:
@@ -106,9 +106,9 @@ def _split(path: str, place: int) -> tuple[str, int] | None:
     if len(later) < place:
         return None
     position = later[place - 1]
-    fixed = [f"{parts[k - 1]}.{parts[k]}" for k in [start, *later[: place - 1]]]
+    fixed = [f"{parts[k - 1]}-{parts[k]}" for k in [start, *later[: place - 1]]]
     layer, parts[position] = int(parts[position]), "*"
-    return f"{'.'.join(parts)}@{'.'.join(fixed)}", layer
+    return f"{'.'.join(parts)}@{'-'.join(fixed)}", layer
 
 
 def _by_shape(patterns: Mapping[str, Sequence[Member]]) -> dict[str, list[Member]]:

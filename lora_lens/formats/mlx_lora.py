@@ -10,7 +10,7 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
-from .peft_names import check_partners, factors_by_path
+from .peft_names import check_not_empty, check_partners, factors_by_path
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])")
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
@@ -29,6 +29,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         )
     factors, _ = factors_by_path(files, _FACTOR)
     check_partners(files.source, factors, "ab")
+    check_not_empty(files, (name for found in factors.values() for name in found.values()))
     scaling = _scale(files)
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}

@@ -11,7 +11,7 @@ from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
-from .peft_names import check_partners, factors_by_path, plain, reason_left_out
+from .peft_names import check_not_empty, check_partners, factors_by_path, plain, reason_left_out
 
 # Parameters, not layers, so that their names do not end in ``weight``.
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")
@@ -33,6 +33,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             why = "AdaLoRA has pruned this module to rank 0: its ΔW is zero"
             left_out |= dict.fromkeys(found.values(), why)
             continue
+        check_not_empty(files, found.values())
         a = _scaled(files.factor(found["A"]), files.factor(found["E"]))
         s = _scaling(files, a.shape[0])
         updates[path] = LowRank(a, files.factor(found["B"]), s, tuple(found.values()))
@@ -51,10 +52,7 @@ def _scaled(a: Factor, e: Factor) -> Factor:
     def read() -> Tensor:
         return e.read() * a.read()
 
-    def release() -> None:
-        a.release()
-
-    return Factor(a.name, a.shape, read, release)
+    return Factor(a.name, a.shape, read, a.release)
 
 
 def _scaling(files: AdapterFiles, rank: int) -> float:
@@ -75,5 +73,5 @@ FORMAT = Format(
     title="PEFT's AdaLoRA",
     matches=_matches,
     read=_read,
-    cannot="embeddings and convolutions are left out",
+    cannot="embeddings are left out; convolutions are the matrices that PEFT has them as",
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ..errors import AdapterError
 from ..updates import Factor
 from .adapter_files import AdapterFiles
+from .peft_names import check_not_empty
 
 # "noe" is the released code's own default.
 _NO_USE_X = (None, False, "none", "noe")
@@ -32,13 +33,15 @@ def thetas_named(
     for name in sorted(files.names):
         match = pattern.fullmatch(name)
         if match:
+            check_not_empty(files, [name])
             factor = files.factor(name, transposed=transposed)
             found.setdefault(match["module"], {})[match["factor"]] = factor
         else:
             others.append(name)
     for module, factors in found.items():
         if len(factors) == 1:
-            raise AdapterError(f"θ_{next(iter(factors))} of {module} has no partner")
+            (has,), (lacks,) = factors, {"A", "B"} - factors.keys()
+            raise AdapterError(f"{files.source}: θ_{has} of {module} has no partner θ_{lacks}")
     return {module: (factors["A"], factors["B"]) for module, factors in found.items()}, others
 
 

@@ -24,24 +24,23 @@ _OF_OTHERS = {
 def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     """One line: whose files they may be, what there is, and what is read."""
     peft_type = files.config.get("peft_type")
+    what = f"has peft_type {peft_type!r}" if files.config else "holds no adapter_config.json"
     some = ", ".join(sorted(files.names)[:2]) or "no tensors"
     read = f"lora-lens reads {', '.join(titles)}"
     if isinstance(peft_type, str) and peft_type.upper() in _CONVERTED:
         return AdapterError(
-            f"{files.source} has peft_type {peft_type!r}; {read}. PEFT 0.21 or later turns it into LoRA: "
+            f"{files.source} {what}; {read}. PEFT 0.21 or later turns it into LoRA: "
             f"peft.save_as_lora(folder, model, rank=…)"
         )
     if peft_type in ("LORA", "CONDLORA", "ConditionalLORA"):
         return AdapterError(
-            f"{files.source} holds no lora_A and lora_B of a linear layer, nor a θ of CondLoRA, though "
-            f"its peft_type is {peft_type!r}; it holds {some}"
+            f"{files.source} {what}, and no lora_A and lora_B of a linear layer, nor θ of CondLoRA; it "
+            f"holds {some}"
         )
     names = "\n".join(files.names)
     whose = [owner for pattern, owner in _OF_OTHERS.items() if re.search(pattern, names)]
     if whose and peft_type is None:
         return AdapterError(
-            f"{files.source} holds {some}: {whose[0]} format, which is not read yet; {read}"
+            f"{files.source} {what}, and {some}: {whose[0]} format, which is not read yet; {read}"
         )
-    return AdapterError(
-        f"{files.source} has peft_type {peft_type!r} and holds {some}: its numbers would be misread; {read}"
-    )
+    return AdapterError(f"{files.source} {what}, and {some}: its numbers would be misread; {read}")

@@ -35,11 +35,13 @@ AdapterFolder = Annotated[
     typer.Argument(
         metavar="ADAPTER",
         show_default=False,
-        help="Folder of an adapter: adapter_config.json with adapter_model.safetensors or .bin.",
+        help="An adapter: its folder (adapter_config.json with adapter_model.safetensors or .bin), its "
+        "file, or a hub id, owner/name or owner/name@revision.",
     ),
 ]
 One = Annotated[
-    Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")
+    Path,
+    typer.Argument(metavar="ONE", show_default=False, help="An adapter: folder, file or hub id."),
 ]
 Base = Annotated[
     str | None,
