@@ -14,13 +14,14 @@ convention     A                      B              for
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import SingularError
+from ..moved import moved_name
 from .condition import condition_number
 from .factoring import factor
 from .precision import singular_cutoff, working
@@ -101,3 +102,8 @@ def convert(
         return solver.solve_transposed(a.mT), solver.solve(b)
     x, y = solver.solve(torch.cat([a.mT, b], dim=-1)).tensor_split([a.shape[-2]], dim=-1)
     return x, y
+
+
+def __getattr__(name: str) -> Any:
+    """The solvers and the factoring, which were here."""
+    return moved_name(__name__, name)
