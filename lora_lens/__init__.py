@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import moved
+
 if TYPE_CHECKING:
     from . import plots
     from .adapter import Adapter, ModuleFactors
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from .writing.export import export_lora
 
 __version__ = "0.1.0"
+moved.install()
 
 _HOMES = {
     "Adapter": ".adapter",
@@ -108,6 +111,8 @@ def __getattr__(name: str) -> Any:
         return import_module(".plots", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
+    if name in moved.MODULES:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -32,6 +32,8 @@ from .reproduction.plots import (
 )
 from .show.singular_values import singular_value_plot
 
+__path__: list[str] = []  # the modules that were in it are found by lora_lens.moved
+
 __all__ = [
     "adapter_heatmap",
     "amplification_figure",

@@ -12,7 +12,8 @@ import typer
 from ..terminal.options import (
     AdapterFolder,
     Base,
-    Convention,
+    ConventionChoice,
+    ConversionConvention,
     Device,
     Dtype,
     DtypeName,
@@ -44,15 +45,7 @@ def run(
             "--rank", "-r", show_default="each module's smallest", help="i and j at once."
         ),
     ] = None,
-    convention: Annotated[
-        Convention | None,
-        typer.Option(
-            "--convention",
-            show_default="the adapter's own, stored for LoRA",
-            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
-            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
-        ),
-    ] = None,
+    convention: ConversionConvention = ConventionChoice.auto,
     draws: Annotated[
         int,
         typer.Option("--draws", min=2, help="Draws of each null: p is at least 1/(draws + 1)."),
@@ -98,7 +91,7 @@ def run(
             other,
             modules=module,
             rank=rank,
-            convention=convention.value if convention else None,
+            convention=convention.value,
             draws=draws,
             seed=seed,
             base=base,

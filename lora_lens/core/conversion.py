@@ -14,19 +14,21 @@ convention     A                      B              for
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import SingularError
+from ..moved import moved_name
 from .condition import condition_number
 from .factoring import factor
 from .precision import singular_cutoff, working
 from .solvers import Solver
 
 Convention = Literal["stored", "consistent"]
+ConventionChoice = Literal["auto", "stored", "consistent"]
 
 
 class ConversionMatrices(NamedTuple):
@@ -46,7 +48,7 @@ def conversion_matrices(
     a: Float[Tensor, "*batch r in"],
     b: Float[Tensor, "*batch out r"],
     *,
-    convention: Convention = "stored",
+    convention: ConventionChoice = "auto",
 ) -> ConversionMatrices:
     """What turns W0 into A and into B: W0⁻¹Aᵀ (or W0⁻ᵀAᵀ) and W0⁻¹B (Kim et al. 2024, Eq. 3, 4).
 
@@ -54,7 +56,9 @@ def conversion_matrices(
         w0: Frozen weights as PyTorch stores them.
         a: LoRA's A.
         b: LoRA's B.
-        convention: ``stored`` or ``consistent``; see the module's docstring.
+        convention: ``stored`` solves with W0 as it is for both, as the released code does, and needs it
+            square and invertible; ``consistent`` solves for A with W0ᵀ, by the pseudo-inverse, for W0
+            of any shape; ``auto`` is ``stored`` where W0 is square, else ``consistent``.
 
     Returns:
         Both in float64, by the Moore-Penrose solution where W0 is rectangular or, under the cut-off
@@ -69,6 +73,8 @@ def conversion_matrices(
         tensor([[0.5000, 0.5000, 0.5000]], dtype=torch.float64)
     """
     shape = tuple(w0.shape[-2:])
+    if convention == "auto":
+        convention = "stored" if shape[0] == shape[1] else "consistent"
     if convention == "stored" and shape[0] != shape[1]:
         raise SingularError(
             f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
@@ -96,3 +102,8 @@ def convert(
         return solver.solve_transposed(a.mT), solver.solve(b)
     x, y = solver.solve(torch.cat([a.mT, b], dim=-1)).tensor_split([a.shape[-2]], dim=-1)
     return x, y
+
+
+def __getattr__(name: str) -> Any:
+    """The solvers and the factoring, which were here."""
+    return moved_name(__name__, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights, open_base_of
 from ..chance.conversion_draws import NULLS
-from ..core.conversion import Convention
 from ..errors import BaseModelError, LensError, ModuleLookupError
 from ..questions.comparison.analysis import compare
 from ..questions.comparison.result import ComparisonResult
@@ -23,6 +22,7 @@ from ..questions.similarity.analysis import conversion_similarity
 from ..questions.similarity.result import SimilarityResult
 from ..questions.spectrum.analysis import spectrum
 from ..questions.spectrum.result import Spectrum
+from ..subspaces.convention import SettledConvention, settle_convention
 from ..subspaces.pairing import select_in_both
 from ..subspaces.selection import select_module
 from .request import Request
@@ -52,7 +52,7 @@ class Analysed:
 
     Attributes:
         adapter, other: What was analysed, and what it is compared with.
-        convention: Which equation made the conversion matrices.
+        conventions: Which equation made each module's conversion matrices, and why that one.
         base: Its open weights; None where they are not at hand.
         modules: One entry a module.
         request: What was asked for.
@@ -61,7 +61,7 @@ class Analysed:
 
     adapter: Adapter
     other: Adapter | None
-    convention: Convention
+    conventions: Mapping[str, SettledConvention]
     base: BaseWeights | None
     modules: tuple[ModuleAnalysis, ...]
     request: Request
@@ -87,19 +87,23 @@ def analyse(
     names = list(dict.fromkeys(select_module(adapter, name).module for name in asked))
     if other is not None:
         _check_common(adapter, other, names)
-    convention = request.convention or adapter.convention or "stored"
+    others = [] if other is None else [other]
+    conventions = {
+        name: settle_convention(request.convention, adapter.modules[name], adapter, others)
+        for name in names
+    }
     base, no_base = _open(adapter)
     found = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         for done, name in enumerate(names):
-            found.append(_module(adapter, other, name, request, convention, base, no_base))
+            found.append(_module(adapter, other, name, request, conventions[name], base, no_base))
             if progress:
                 progress(done + 1, len(names))
     _check_any(found)
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = tuple(one for one, _ in found)
-    return Analysed(adapter, other, convention, base, modules, request, tuple(lines))
+    return Analysed(adapter, other, conventions, base, modules, request, tuple(lines))
 
 
 def _check_common(adapter: Adapter, other: Adapter, names: list[str]) -> None:
@@ -147,7 +151,7 @@ def _module(
     other: Adapter | None,
     name: str,
     request: Request,
-    convention: Convention,
+    convention: SettledConvention,
     base: BaseWeights | None,
     no_base: str,
 ) -> tuple[ModuleAnalysis, _Attempts]:
@@ -158,7 +162,7 @@ def _module(
     if base is None:
         tries.errors[_CONVERSIONS] = BaseModelError(no_base)
     else:
-        converted = drawn | {"convention": convention, "base": base}
+        converted = drawn | {"convention": convention.name, "base": base}
         similarity = partial(conversion_similarity, nulls=NULLS, **converted)
         shared = partial(shared_subspace, **converted)
         made = replace(

@@ -64,7 +64,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         made=made,
         method=provenance.method(analysed.adapter),
         base=analysed.base.source if analysed.base else analysed.adapter.base_model,
-        convention=analysed.convention,
+        convention=provenance.conventions(analysed),
         groups=groups(found),
         found=found,
         glance=page_table(glance_table(found)),

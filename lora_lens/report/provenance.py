@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         ("Base model", base),
         ("Modules", "; ".join(_module_line(analysed, name) for name in _names(analysed))),
         ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
-        ("Convention", _CONVENTIONS[analysed.convention]),
+        *(("Convention", line) for line in _convention_lines(analysed)),
         ("Subspaces", _subspaces(analysed)),
         ("Gauge", _GAUGE),
         ("Nulls", f"{request.draws} draws each, seed {request.seed}"),
@@ -98,6 +99,30 @@ _GAUGE = (
     "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ at i = j = "
     "rank, shares and spectra of ΔW do not depend on R, and φ of A or B at i or j below the rank does"
 )
+
+
+def conventions(analysed: Analysed) -> str:
+    """The convention of the conversion matrices, or each module's where they differ."""
+    by_name = _by_convention(analysed)
+    if len(by_name) == 1:
+        return next(iter(by_name))
+    return ", ".join(f"{name} ({', '.join(modules)})" for name, modules in by_name.items())
+
+
+def _by_convention(analysed: Analysed) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for module, settled in analysed.conventions.items():
+        found.setdefault(settled.name, []).append(module)
+    return found
+
+
+def _convention_lines(analysed: Analysed) -> Iterator[str]:
+    """What each convention says, of which modules and why."""
+    by_name = _by_convention(analysed)
+    for name, modules in by_name.items():
+        whys = dict.fromkeys(analysed.conventions[module].why for module in modules)
+        of = "" if len(by_name) == 1 else f"{', '.join(modules)}, "
+        yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"
 
 
 def method(adapter: Adapter) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.conversion import Convention
+from ..core.conversion import ConventionChoice
 from ..errors import LensError
 
 
@@ -15,7 +15,7 @@ class Request:
     Attributes:
         modules: Which target modules; None for all.
         rank: i and j; None for each module's smallest rank.
-        convention: None for the adapter's own, which is ``stored`` for LoRA.
+        convention: ``auto`` for that of the CondLoRA adapter where there is one, else by W0's shape.
         draws: Draws of each null.
         seed: Of those draws.
         device, dtype: Where to compute, and in which precision.
@@ -23,7 +23,7 @@ class Request:
 
     modules: tuple[str, ...] | None = None
     rank: int | None = None
-    convention: Convention | None = None
+    convention: ConventionChoice = "auto"
     draws: int = 200
     seed: int = 0
     device: str = "auto"

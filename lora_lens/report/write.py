@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from ..adapter import Adapter
-from ..core.conversion import Convention
+from ..core.conversion import ConventionChoice
 from ..errors import OutputError
 from ..formats import load_adapter
 from ..staging import staged
@@ -23,7 +23,7 @@ def write_report(
     *,
     modules: Sequence[str] | None = None,
     rank: int | None = None,
-    convention: Convention | None = None,
+    convention: ConventionChoice = "auto",
     draws: int = 200,
     seed: int = 0,
     base: str | Path | None = None,
@@ -46,7 +46,8 @@ def write_report(
         other: Another adapter on the same base, to compare with.
         modules: Which target modules; by default all.
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
-        convention: As in `conversion_similarity`; by default the adapter's own, ``stored`` for LoRA.
+        convention: As in `conversion_similarity`; under ``auto`` both adapters have one convention, the
+            CondLoRA adapter's where there is one.
         draws: Draws of each null, 2 or more.
         seed: Of those draws.
         base: Folder or hub id of the base model, where an adapter is given by its folder.

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
+from ..moved import moved_name
 from ..staging import staged
 from ..training import trials
 from ..training.evaluate import answer
@@ -213,3 +214,8 @@ def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int |
     with staged(folder) as stage:
         text = json.dumps(value, indent=indent, ensure_ascii=False)
         (stage / name).write_text(text + "\n", encoding="utf-8")
+
+
+def __getattr__(name: str) -> Any:
+    """The steps, which were here."""
+    return moved_name(__name__, name)

@@ -66,14 +66,12 @@ def check_request(
         raise LensError(f"matrices are {list(matrices)}, expected some of {', '.join(MATRICES)}")
     if side not in ("left", "right"):
         raise LensError(f"side is {side!r}, expected 'left' or 'right'")
-    if convention not in ("stored", "consistent"):
-        raise LensError(f"convention is {convention!r}, expected 'stored' or 'consistent'")
     if draws < 0 or draws == 1:
         raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
     if convention == "stored" and factors.out_features != factors.in_features:
         raise SingularError(
             f"W0 of {factors.module} is {factors.out_features}x{factors.in_features}, and the "
-            f"convention 'stored' needs a square one; use the convention 'consistent'"
+            f"convention 'stored' needs a square one; use the convention 'consistent', or 'auto'"
         )
     if side == "right" and len(set(factors.ranks)) > 1 and set(matrices) != {"BA"}:
         raise RankError(

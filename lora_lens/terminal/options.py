@@ -23,6 +23,14 @@ class Convention(StrEnum):
     consistent = "consistent"
 
 
+class ConventionChoice(StrEnum):
+    """Which equation, or whichever suits the adapter and its base."""
+
+    auto = "auto"
+    stored = "stored"
+    consistent = "consistent"
+
+
 class DtypeName(StrEnum):
     """Precision of the computation."""
 
@@ -72,11 +80,12 @@ J = Annotated[
     typer.Option("--j", show_default="--rank", help="Leading singular vectors of the second."),
 ]
 ConversionConvention = Annotated[
-    Convention,
+    ConventionChoice,
     typer.Option(
         "--convention",
         help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
-        "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
+        "consistent: each factor in its own space, by the pseudo-inverse (any W0). auto: a CondLoRA "
+        "adapter's own; else stored where W0 is square, else consistent.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")]

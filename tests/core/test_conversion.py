@@ -22,5 +22,7 @@ def test_public_function_takes_batches_of_float32(convention: str) -> None:
 
 
 def test_public_function_refuses_a_rectangle_under_stored() -> None:
+    w0, a, b = torch.ones(3, 4), torch.ones(1, 4), torch.ones(3, 1)
     with pytest.raises(SingularError, match="consistent"):
-        conversion_matrices(torch.ones(3, 4), torch.ones(1, 4), torch.ones(3, 1))
+        conversion_matrices(w0, a, b, convention="stored")
+    assert conversion_matrices(w0, a, b).a.shape == (3, 1)  # auto: 'consistent'

@@ -195,7 +195,7 @@ def test_verdicts(value: float, z: float, p: float, expected: str) -> None:
 def test_condlora_is_found_equal_under_its_own_convention() -> None:
     adapter = ll.load_adapter(ll.demo_adapter("condlora"))
     analysed = analyse(adapter, None, Request(modules=("value",), draws=3))
-    assert analysed.convention == "consistent"
+    assert analysed.conventions["value"].name == "consistent"
     found = findings(analysed)
     assert {one.verdict for one in found} == {"equal"}
     answers = [group.answer for group in groups(found)]
@@ -285,12 +285,14 @@ def test_a_rectangular_module_is_left_out_and_the_rest_is_read(tmp_path: Path) -
         extra[f"{name}.lora_A.weight"] = random(4, 40, seed=70 + k)
         extra[f"{name}.lora_B.weight"] = random(24, 4, seed=80 + k)
     one = write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"), extra=extra)
-    text = read(write_report(one, tmp_path / "r.html", draws=3)).text
+    text = read(write_report(one, tmp_path / "r.html", draws=3, convention="stored")).text
     assert "Left out, similarity between layers: " in text
     assert "'consistent'" in text
     assert "Are its conversion matrices alike across layers?" in text
-    both = read(write_report(one, tmp_path / "r.html", draws=3, convention="consistent")).text
+    both = read(write_report(one, tmp_path / "r.html", draws=3)).text
     assert "Left out, similarity" not in both
+    assert "stored (value)" in both
+    assert "consistent (dense)" in both
     assert "W0⁻ᵀAᵀ" in both
 
 
@@ -495,8 +497,8 @@ def test_the_command_writes_the_file_and_says_itself(
     assert [file.name for file in out.parent.iterdir()] == ["r.html"]
     text = read(out).text
     assert (
-        f"lora-lens report {pair[0]} {pair[1]} -o {out} --module value --rank 3 --draws 4 --seed 0 "
-        f"--device auto --dtype float64"
+        f"lora-lens report {pair[0]} {pair[1]} -o {out} --module value --rank 3 --convention auto "
+        f"--draws 4 --seed 0 --device auto --dtype float64"
     ) in text
     assert "i = 3, j = 3" in text
     assert "2024-02-29" in text

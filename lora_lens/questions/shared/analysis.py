@@ -12,10 +12,11 @@ from ...bases.weights import BaseWeights, open_base_of
 from ...chance.against_null import null_test
 from ...chance.conversion_draws import NullBases, null_generator
 from ...chance.gaussian import gaussian_baseline, uniform_bases
-from ...core.conversion import Convention
+from ...core.conversion import Convention, ConventionChoice
 from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...errors import LensError, RankError
 from ...labelled import Array
+from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.layers import Progress, collect_bases
 from ...subspaces.selection import select_device, select_dimensions, select_module
@@ -31,7 +32,7 @@ def shared_subspace(
     rank: int | None = None,
     *,
     width: int | None = None,
-    convention: Convention = "stored",
+    convention: ConventionChoice = "auto",
     matrices: Sequence[Matrix] = MATRICES,
     draws: int = 200,
     seed: int = 0,
@@ -97,11 +98,12 @@ def shared_subspace(
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
-    check_request(factors, matrices, r, r, "left", convention, draws)
+    settled = settle_convention(convention, factors, adapter)
+    check_request(factors, matrices, r, r, "left", settled.name, draws)
     k = r if width is None else width
-    _check_width(factors, k, r, convention)
+    _check_width(factors, k, r, settled.name)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
-    plan = Plan(factors, matrices, r, r, "left", convention, draws)
+    plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
     null_bases = NullBases(plan, ("propagated",), seed)
     bases = collect_bases(plan, weights, select_device(device, dtype), null_bases.add, progress)
     nulls = _null_shares(plan, bases, null_bases, k)
@@ -113,7 +115,8 @@ def shared_subspace(
         base=weights.source,
         method=adapter.method,
         module=factors.module,
-        convention=convention,
+        convention=settled.name,
+        convention_why=settled.why,
         rank=r,
         width=k,
         layers=factors.layers,

@@ -146,6 +146,7 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
 
     Attributes:
         adapter, base, method, module, convention, rank, width, layers: What was analysed, and how.
+        convention_why: Why it is that convention.
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
     """
@@ -155,6 +156,7 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
     method: str
     module: str
     convention: str
+    convention_why: str
     rank: int
     width: int
     layers: tuple[int, ...]
@@ -188,6 +190,7 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
             "method": self.method,
             "module": self.module,
             "convention": self.convention,
+            "convention_why": self.convention_why,
             "rank": self.rank,
             "width": self.width,
             "layers": list(self.layers),

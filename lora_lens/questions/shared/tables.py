@@ -39,6 +39,7 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
     return Group(
         Text(title(result), style="bold"),
         Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         Text(f"\n{words.summary(result)}"),
         table(summary(result)),
         *(table(layer_table(shared)) for shared in result.values()),

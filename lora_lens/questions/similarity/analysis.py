@@ -13,9 +13,10 @@ from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, NullName, check_nulls
 from ...core.checked import Side
 from ...core.condition import condition_number
-from ...core.conversion import Convention
+from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.phi_of_bases import phi_of_all_pairs
+from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import (
     MATRICES,
     Matrix,
@@ -35,7 +36,7 @@ def conversion_similarity(
     i: int | None = None,
     j: int | None = None,
     side: Side = "left",
-    convention: Convention = "stored",
+    convention: ConventionChoice = "auto",
     matrices: Sequence[Matrix] = MATRICES,
     nulls: Sequence[NullName] = ("gaussian", "propagated"),
     draws: int = 200,
@@ -58,7 +59,8 @@ def conversion_similarity(
         side: Left compares column spaces (the paper); right compares row spaces.
         convention: ``stored`` solves with W0 as stored for both factors, as the released code does,
             and needs it square and invertible; ``consistent`` solves each factor in its own space,
-            by the pseudo-inverse, for W0 of any shape.
+            by the pseudo-inverse, for W0 of any shape. ``auto``: a CondLoRA adapter's
+            own; else ``stored`` where W0 is square, else ``consistent``. The result says which, and why.
         matrices: Which of A, B and BA.
         nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there is the
@@ -92,10 +94,11 @@ def conversion_similarity(
     """
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
-    check_request(factors, matrices, i, j, side, convention, draws)
+    settled = settle_convention(convention, factors, adapter)
+    check_request(factors, matrices, i, j, side, settled.name, draws)
     check_nulls(nulls)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
-    plan = Plan(factors, matrices, i, j, side, convention, draws)
+    plan = Plan(factors, matrices, i, j, side, settled.name, draws)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
     condition: list[float] = []
@@ -117,7 +120,8 @@ def conversion_similarity(
         side=side,
         i=i,
         j=j,
-        convention=convention,
+        convention=settled.name,
+        convention_why=settled.why,
         layers=factors.layers,
         grids=grids,
         condition_number=tuple(condition),

@@ -10,7 +10,7 @@ import typer
 from ...terminal.options import (
     AdapterFolder,
     Base,
-    Convention,
+    ConventionChoice,
     ConversionConvention,
     Device,
     Dtype,
@@ -62,7 +62,7 @@ def run(
     side: Annotated[
         Side, typer.Option("--side", help="Compare column spaces (left, the paper) or row spaces.")
     ] = Side.left,
-    convention: ConversionConvention = Convention.stored,
+    convention: ConversionConvention = ConventionChoice.auto,
     matrix: Annotated[
         list[MatrixName] | None,
         typer.Option(

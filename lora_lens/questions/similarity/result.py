@@ -114,6 +114,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
 
     Attributes:
         adapter, base, method, module, side, i, j, convention: What was analysed, and how.
+        convention_why: Why it is that convention.
         layers: Layer numbers.
         grids: Matrix to grid.
         condition_number: σ_max/σ_min of each layer's W0, inf where it is rank-deficient; to two digits
@@ -130,6 +131,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     i: int
     j: int
     convention: str
+    convention_why: str
     layers: tuple[int, ...]
     grids: Mapping[str, LayerGrid]
     condition_number: tuple[float, ...]
@@ -165,6 +167,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
             "i": self.i,
             "j": self.j,
             "convention": self.convention,
+            "convention_why": self.convention_why,
             "layers": list(self.layers),
             "condition_number": [plain(number) for number in self.condition_number],
             "matrices": {matrix: grid.to_dict() for matrix, grid in self.grids.items()},

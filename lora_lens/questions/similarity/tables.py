@@ -46,6 +46,7 @@ def terminal(result: SimilarityResult, console: Console) -> RenderableType:
     return Group(
         Text(title(result), style="bold"),
         Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         Padding(grids, (1, 0, 0, 0)),
         table(summary(result)),
         Text(highest_pairs(result)),

@@ -18,7 +18,7 @@ from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
 from ...subspaces.delta import Singular, delta_singular, weight_singular
 from ...subspaces.selection import Where, select_device, select_module
-from .result import BesideW0, LayerSpectrum, Spectrum
+from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import suggest_ranks
 
 Progress = Callable[[int, int], None]
@@ -217,7 +217,7 @@ def _beside(
     delta: Singular,
     sweep: _Sweep,
     where: Where,
-) -> BesideW0:
+) -> W0Comparison:
     w0 = weights.w0(factors, position)
     layer = f" in layer {factors.layers[position]}" if factors.numbered else ""
     here = f"of {factors.module}{layer}"
@@ -231,7 +231,7 @@ def _beside(
         float(marchenko_pastur_edge(values.square().sum().sqrt(), rows, columns))
         for values in (s0, after)
     )
-    return BesideW0(
+    return W0Comparison(
         w0_frobenius_norm=float(s0.norm()),
         w0_spectral_norm=float(s0[0]),
         relative_frobenius_norm=float(s.norm() / s0.norm()),

@@ -13,7 +13,7 @@ _LISTS = ("singular_values", "cosines", "random_cosines")
 
 
 @dataclass(frozen=True)
-class BesideW0:
+class W0Comparison:
     """What W0 is where ΔW is added, and what W0 + ΔW becomes.
 
     Attributes:
@@ -81,7 +81,7 @@ class LayerSpectrum:
     rank_99: int | None
     product_edge: float
     above_product_edge: int
-    beside_w0: BesideW0 | None = None
+    beside_w0: W0Comparison | None = None
 
     def to_dict(self) -> Row:
         """For JSON."""

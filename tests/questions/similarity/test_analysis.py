@@ -77,7 +77,7 @@ def test_rectangular_and_wide_layers_by_the_pseudo_inverse(tmp_path: Path) -> No
         write_lora(folder / "lora", BertLike(layers=0), base=str(folder / "base"), extra=factors)
         adapter = load_adapter(folder / "lora")
         with pytest.raises(SingularError, match="consistent"):
-            conversion_similarity(adapter, "value")
+            conversion_similarity(adapter, "value", convention="stored")
         for side in ("left", "right"):
             result = conversion_similarity(
                 adapter, "value", side=side, convention="consistent", draws=20
