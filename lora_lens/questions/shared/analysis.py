@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -18,8 +19,11 @@ from ...errors import LensError, RankError
 from ...labelled import Array
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
+from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import Progress, collect_bases
-from ...subspaces.selection import select_device, select_dimensions, select_module
+from ...subspaces.selection import Where, select_device, select_dimensions, select_module
+from .predicted import Predicted
+from .prediction import predict
 from .result import SharedNull, SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
@@ -104,11 +108,15 @@ def shared_subspace(
     _check_width(factors, k, r, settled.name)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
-    null_bases = NullBases(plan, ("propagated",), seed)
-    bases = collect_bases(plan, weights, select_device(device, dtype), null_bases.add, progress)
+    null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
+    bases = collect_bases(plan, weights, where, null_bases.add, progress)
     nulls = _null_shares(plan, bases, null_bases, k)
+    forwards = _forwards(plan, weights, where, k, seed)
     subspaces: dict[str, SharedSubspace] = {
-        matrix: _shared(plan, matrix, bases[matrix], k, nulls[matrix]) for matrix in matrices
+        matrix: replace(
+            _shared(plan, matrix, bases[matrix], k, nulls[matrix]), predicted=forwards.get(matrix)
+        )
+        for matrix in matrices
     }
     return SharedResult(
         adapter=adapter.source,
@@ -123,6 +131,23 @@ def shared_subspace(
         subspaces=subspaces,
         notes=tuple(_notes(adapter, plan, subspaces)),
     )
+
+
+def _forwards(
+    plan: Plan, weights: BaseWeights, where: Where, k: int, seed: int
+) -> dict[str, Predicted]:
+    """The claim asked forwards, of each factor; of one layer nothing can be asked."""
+    if len(plan.factors.layers) < 2:
+        return {}
+    w0 = stacked_w0(plan.factors, weights, where)
+    asked: dict[str, Factor] = {"A": "A", "B": "B"}
+    return {
+        matrix: predict(
+            plan.factors, w0, asked[matrix], plan.i, k,
+            draws=plan.draws, seed=seed, tests=len(plan.matrices),
+        )
+        for matrix in plan.matrices
+    }  # fmt: skip
 
 
 def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention) -> None:

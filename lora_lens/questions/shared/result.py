@@ -16,6 +16,7 @@ from ...labelled import (
     html_table,
     plain,
 )
+from .predicted import Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +64,7 @@ class SharedSubspace:
         theta: (d, k) that best shared θ: orthonormal, largest eigenvalue first, signs arbitrary;
             fewer than k columns where the layers together span fewer dimensions.
         nulls: ``gaussian`` and, where it was drawn, ``propagated``.
+        predicted: The claim asked forwards, which needs no inverse; None for one layer.
     """
 
     matrix: str
@@ -75,6 +77,7 @@ class SharedSubspace:
     left_out: Array
     theta: Tensor = field(repr=False)
     nulls: Mapping[str, SharedNull] = field(repr=False)
+    predicted: Predicted | None = None
 
     @property
     def share(self) -> float:
@@ -137,6 +140,7 @@ class SharedSubspace:
             "gap": self.gap,
             "curve": plain(self.curve),
             "nulls": {name: null.to_dict() for name, null in self.nulls.items()},
+            "predicted": None if self.predicted is None else self.predicted.to_dict(),
         }
 
 
