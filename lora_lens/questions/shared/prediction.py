@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...adapter import ModuleFactors
 from ...chance.against_null import NullTest, null_test
+from ...chance.conversion_draws import FEWEST_LAYERS
 from ...chance.draws import shuffles
 from ...chance.flips import OwnDirections, own_directions, single_flips, single_moments
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised
@@ -109,13 +110,12 @@ def _variants(
     uniform = torch.linalg.qr(gaussian.to(asked.q)).Q
     picks = generator(seed, "picks", matrix)
     chosen = [torch.randint(count, (draws, layers), generator=picks) for _ in range(2)]
-    others = asked.q[None].expand(layers, layers, out, r)
-    orders = shuffles(layers, draws=draws, generator=generator(seed, "mismatched", matrix))
-    return {
-        "uniform": Variants(uniform, chosen[0]),
-        "flipped": Variants(flipped, chosen[1]),
-        "mismatched": Variants(others, orders),
-    }
+    found = {"uniform": Variants(uniform, chosen[0]), "flipped": Variants(flipped, chosen[1])}
+    if layers >= FEWEST_LAYERS:
+        others = asked.q[None].expand(layers, layers, out, r)
+        orders = shuffles(layers, draws=draws, generator=generator(seed, "mismatched", matrix))
+        found["mismatched"] = Variants(others, orders)
+    return found
 
 
 def _by_layer(
