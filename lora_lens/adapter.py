@@ -100,7 +100,7 @@ class Adapter:
 
     Attributes:
         source: The folder, file or hub id it was read from.
-        method: ``lora``, ``adalora`` or ``condlora``.
+        method: ``lora``, ``adalora``, ``condlora`` or ``condadalora``.
         base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.
