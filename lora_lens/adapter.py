@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
-from torch import Tensor
+
+from .arrays import Either, Tensor, nothing
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,36 @@ class ModuleFactors:
         return self.b.shape[-2]
 
 
+@dataclass(frozen=True)
+class LayerFactors:
+    """The factors of one module in one layer, which are read when they are asked for.
+
+    Attributes:
+        module: As in `ModuleFactors`.
+        layer: Its number; None for a module in no numbered layer.
+        name: Full module path.
+        rank: Its own.
+        out_features, in_features: Rows of B, columns of A.
+        scaling: s.
+        part: As in `ModuleFactors`.
+        read: Gives A (rank, in) and B (out, rank), not padded, in the dtype of the file: both as
+            NumPy's arrays (bfloat16 as float32), or both as torch's tensors where NumPy cannot.
+        release: Gives back the memory of the file that reading has touched; what was read is not to be
+            used after it.
+    """
+
+    module: str
+    layer: int | None
+    name: str
+    rank: int
+    out_features: int
+    in_features: int
+    scaling: float
+    part: tuple[int, int] | None
+    read: Callable[[], tuple[Either, Either]] = field(repr=False, compare=False)
+    release: Callable[[], None] = field(default=nothing, repr=False, compare=False)
+
+
 def is_numbered(pattern: str) -> bool:
     """Whether a module of this pattern is in numbered layers."""
     return "*" in pattern.partition("@")[0].split(".")
@@ -68,7 +100,7 @@ class Adapter:
 
     Attributes:
         source: The folder, file or hub id it was read from.
-        method: ``lora``, ``adalora`` or ``condlora``.
+        method: ``lora``, ``adalora``, ``condlora`` or ``condadalora``.
         base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.
@@ -98,6 +130,12 @@ class Adapter:
         """Whether A and B are made of W0 by a θ that all layers share, which alone makes layers alike."""
         return self.convention is not None
 
+    def each_layer(self, modules: Collection[str] | None = None) -> Iterator[LayerFactors]:
+        """Layer by layer of every module, or of those named, without torch where the file allows it."""
+        of_one = getattr(self.modules, "layers_of", None)
+        for name in self.modules if modules is None else modules:
+            yield from of_one(name) if of_one else _unstacked(self.modules[name])
+
     @property
     def patterns(self) -> Mapping[str, str]:
         """Name to pattern of every module; none is read for it."""
@@ -110,3 +148,24 @@ class Adapter:
     def in_layers(self) -> tuple[str, ...]:
         """Names of the modules that are in numbered layers, which most questions compare."""
         return tuple(name for name, pattern in self.patterns.items() if is_numbered(pattern))
+
+
+def _unstacked(factors: ModuleFactors) -> Iterator[LayerFactors]:
+    """The layers of a module that is at hand as a whole."""
+    for position, rank in enumerate(factors.ranks):
+        a, b = factors.a[position, :rank], factors.b[position, :, :rank]
+        yield LayerFactors(
+            module=factors.module,
+            layer=factors.layers[position] if factors.numbered else None,
+            name=factors.names[position],
+            rank=rank,
+            out_features=factors.out_features,
+            in_features=factors.in_features,
+            scaling=float(factors.scaling[position]),
+            part=factors.part,
+            read=partial(_both, a, b),
+        )
+
+
+def _both(a: Either, b: Either) -> tuple[Either, Either]:
+    return a, b

@@ -63,11 +63,11 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "export": ("writing.export",),
     "loaders": ("formats", "bases.weights"),
     "loaders.base": ("bases.weights",),
-    "loaders.checkpoint": ("formats.checkpoint",),
-    "loaders.condlora": ("formats.condlora",),
+    "loaders.checkpoint": ("formats.format",),
+    "loaders.condlora": ("core.conversion", "formats.shared_theta"),
     "loaders.grouping": ("formats.grouping",),
     "loaders.locate": ("files.locate",),
-    "loaders.lora": ("formats.lora",),
+    "loaders.lora": ("formats.peft_settings", "formats.peft_names"),
     "loaders.many": ("files.adapter_folders",),
     "loaders.names": ("files.names",),
     "loaders.runs": ("files.checkpoints",),
@@ -121,11 +121,20 @@ NAMES: Mapping[str, str] = {
 }
 # Old name → what does its work, in other words.
 GONE: Mapping[str, str] = {
+    **{
+        f"loaders.{name}": "lora_lens.load_adapter and the formats in lora_lens.formats.FORMATS"
+        for name in (
+            "checkpoint.open_folder", "checkpoint.read_checkpoint", "condlora.OURS",
+            "condlora.RELEASED", "condlora.Shared", "condlora.convention_of",
+            "condlora.read_condlora", "condlora.read_thetas", "grouping.Pair", "lora.read_lora",
+            "lora.scaling_of",
+        )
+    },
     "analyses.layer_bases.condition_numbers": "SimilarityResult.condition_number",
     "outputs.write": "the method `write` of the questions in lora_lens.questions.QUESTIONS",
     "outputs.write_scores": "lora_lens.plots.scores_figure and curves_figure",
     "tables.Kind": "the names of the questions in lora_lens.questions.QUESTIONS",
-}
+}  # fmt: skip
 
 
 def moved_name(module: str, name: str) -> Any:

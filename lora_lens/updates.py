@@ -6,17 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from .arrays import Either, Tensor, nothing
 from .errors import AdapterError
 
 Convention = Literal["stored", "consistent"]
-
-
-def _nothing() -> None:
-    """Nothing to release: the numbers are not in a file."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +22,21 @@ class Factor:
         name: What messages call it: the tensor of the file that it is.
         shape: Rows and columns.
         read: Makes it, in the dtype of the file; not to be written into.
-        release: Gives back the memory of the file that `read` has touched.
+        release: Gives back the memory of the file that reading has touched.
+        array: Makes it as NumPy's array, bfloat16 as float32, without torch; gives None where only
+            torch can.
     """
 
     name: str
     shape: tuple[int, ...]
     read: Callable[[], Tensor]
-    release: Callable[[], None] = _nothing
+    release: Callable[[], None] = nothing
+    array: Callable[[], Either | None] = nothing
+
+    def numbers(self) -> Either:
+        """As NumPy's array where that can be, else as torch's tensor."""
+        found = self.array()
+        return self.read() if found is None else found
 
 
 def made(name: str, matrix: Tensor) -> Factor:
@@ -85,6 +88,8 @@ class FromW0:
         Raises:
             AdapterError: θ does not fit W0, which the message calls by `path`.
         """
+        import torch
+
         w0, theta_a, theta_b = (
             tensor.to(torch.float64) for tensor in (w0, self.theta_a.read(), self.theta_b.read())
         )

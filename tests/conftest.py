@@ -21,6 +21,7 @@ hook = install_import_hook(
             )
         ),
         "lora_lens.adapter",
+        "lora_lens.updates",
     ],
     "beartype.beartype",
 )

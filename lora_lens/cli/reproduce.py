@@ -36,7 +36,7 @@ def run(
         typer.Argument(
             metavar="CONFIG",
             show_default=False,
-            help="A TOML file, or one that comes with lora-lens: paper, mpnet, minilm or smoke.",
+            help="A TOML file, or one that comes with lora-lens: paper, mpnet, minilm, adalora or smoke.",
         ),
     ],
     out: Annotated[
@@ -66,7 +66,7 @@ def run(
             "--methods",
             metavar="METHOD,…",
             show_default="all",
-            help="Only lora, or only condlora: two processes can share an experiment.",
+            help="Only these, such as lora: two processes can share an experiment.",
         ),
     ] = "",
     storage: Annotated[

@@ -47,7 +47,7 @@ def run(
     cpu: Cpu = False,
     as_json: Json = False,
 ) -> None:
-    """Train a LoRA or CondLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
+    """Train a LoRA, CondLoRA, AdaLoRA or CondAdaLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
 
     Nine tenths of GLUE's train set are trained on, one tenth decides which checkpoint is kept, and
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes

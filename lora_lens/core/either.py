@@ -40,6 +40,18 @@ def in_float64(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
     return working(x)
 
 
+def as_numpy(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
+    """`x` as NumPy's array, wherever it is."""
+    return x.detach().cpu().numpy() if is_torch(x) else x
+
+
+def as_torch(x: Float[Any, "*dims"], device: Any) -> Float[Any, "*dims"]:
+    """`x` as torch's tensor on a device."""
+    import torch
+
+    return torch.as_tensor(x).to(device)
+
+
 def singular_values(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch k"]:
     """Descending."""
     if is_torch(x):

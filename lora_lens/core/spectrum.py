@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from .either import namespace, singular_values, swapped
 from .triangle import triangle
@@ -16,20 +14,22 @@ from .triangle import triangle
 class ProductSVD(NamedTuple):
     """``b @ a = u @ diag(s) @ vh`` of a product of inner dimension r, never formed."""
 
-    u: Float[Tensor, "*batch out r"]
-    s: Float[Tensor, "*batch r"]
-    vh: Float[Tensor, "*batch r in"]
+    u: Float[Any, "*batch out r"]
+    s: Float[Any, "*batch r"]
+    vh: Float[Any, "*batch r in"]
 
 
-def product_svd(b: Float[Tensor, "*batch out r"], a: Float[Tensor, "*batch r in"]) -> ProductSVD:
+def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> ProductSVD:
     """Thin SVD of ``b @ a`` for r at most out and in: QR of both factors, SVD of the r×r core.
 
-    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend.
+    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both NumPy
+    arrays or both torch tensors, for which it is differentiable.
     """
-    q_b, r_b = torch.linalg.qr(b)
-    q_a, r_a = torch.linalg.qr(a.mT)
-    u, s, vh = torch.linalg.svd(r_b @ r_a.mT)
-    return ProductSVD(q_b @ u, s, vh @ q_a.mT)
+    linalg = namespace(b).linalg
+    q_b, r_b = linalg.qr(b)
+    q_a, r_a = linalg.qr(swapped(a))
+    u, s, vh = linalg.svd(r_b @ swapped(r_a))
+    return ProductSVD(q_b @ u, s, vh @ swapped(q_a))
 
 
 def product_singular_values(

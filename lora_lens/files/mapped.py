@@ -8,19 +8,23 @@ import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
+from ..arrays import Tensor
 from ..errors import FileFormatError
 
-_DTYPES: Mapping[str, torch.dtype] = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
-    "U8": torch.uint8, "BOOL": torch.bool,
+_TORCHS: Mapping[str, str] = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+_NUMPYS: Mapping[str, str] = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
 
 
@@ -74,10 +78,10 @@ class MappedFile:
         Raises:
             FileFormatError: The file was written to since it was opened, or its type is unknown.
         """
-        if self._written_to():  # numbers old and new; and where it was cut short, the process ends
-            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
-        entry = self.entries[name]
-        dtype = _DTYPES.get(entry.dtype)
+        import torch
+
+        entry = self._entry(name)
+        dtype = getattr(torch, _TORCHS.get(entry.dtype, ""), None)
         if dtype is None or entry.start % dtype.itemsize:
             return _by_library(self.path, name)
         if 0 in entry.shape:
@@ -85,6 +89,33 @@ class MappedFile:
         count = math.prod(entry.shape)
         flat = torch.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
         return flat.reshape(entry.shape)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """The same as NumPy's array, without torch; None of a type that NumPy has not.
+
+        bfloat16, which NumPy has not either, comes as float32: its bits are that one's upper half.
+
+        Raises:
+            FileFormatError: The file was written to since it was opened.
+        """
+        entry = self._entry(name)
+        if entry.dtype == "BF16":
+            halves = self._flat(entry, "<u2").astype("<u4")
+            halves <<= 16
+            return halves.view("<f4").reshape(entry.shape)
+        dtype = _NUMPYS.get(entry.dtype)
+        return None if dtype is None else self._flat(entry, dtype).reshape(entry.shape)
+
+    def _flat(self, entry: Entry, dtype: str) -> NDArray[Any]:
+        count = math.prod(entry.shape)
+        if not count:
+            return np.empty(0, dtype)
+        return np.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
+
+    def _entry(self, name: str) -> Entry:
+        if self._written_to():  # numbers old and new; and where it was cut short, the process ends
+            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
+        return self.entries[name]
 
     def _written_to(self) -> bool:
         try:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
+from ..arrays import Tensor
 from ..errors import FileFormatError
 
 
@@ -33,6 +31,9 @@ class BinFile:
         """A tensor."""
         return self.tensors[name]
 
+    def array(self, name: str) -> None:
+        """None: torch has it loaded."""
+
     def release(self, name: str) -> None:
         """Nothing: the whole file stays loaded."""
 
@@ -49,6 +50,8 @@ def load_bin(path: Path) -> BinFile:
 
 @lru_cache(maxsize=4)
 def _load_once(path: Path, *_version: int) -> dict[str, Tensor]:
+    import torch
+
     try:
         try:
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -64,7 +67,7 @@ def _load_once(path: Path, *_version: int) -> dict[str, Tensor]:
         raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
     if not isinstance(found, dict):
         raise FileFormatError(f"{path} holds a {type(found).__name__}, expected tensors by name")
-    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
     if not all(isinstance(name, str) and t.layout == torch.strided for name, t in tensors.items()):
         raise FileFormatError(
             f"{path} holds sparse or unnamed tensors, expected dense ones by name"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from torch import Tensor
+from numpy.typing import NDArray
 
+from ..arrays import Tensor
 from ..errors import FileFormatError
 from .locate import read_json
 from .mapped import MappedFile, map_file
@@ -39,6 +40,10 @@ class TensorStore:
     def get(self, name: str) -> Tensor:
         """One tensor, on the CPU, in its own dtype; not to be written into."""
         return self._in(name).get(name)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """One tensor as NumPy's array, without torch; None where its file or its type has none."""
+        return self._in(name).array(name)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """One tensor's shape, without reading it."""

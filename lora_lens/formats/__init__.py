@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from . import condlora, condlora_gpart, condlora_released, mlx_lora, peft_adalora, peft_lora
+from . import (
+    condadalora,
+    condlora,
+    condlora_gpart,
+    condlora_released,
+    mlx_lora,
+    peft_adalora,
+    peft_lora,
+)
 from .format import Format
 from .loading import load_adapter
 
@@ -13,6 +21,7 @@ FORMATS: tuple[Format, ...] = (
     peft_lora.FORMAT,
     peft_adalora.FORMAT,
     condlora.FORMAT,
+    condadalora.FORMAT,
     condlora_released.FORMAT,
     condlora_gpart.FORMAT,
     mlx_lora.FORMAT,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..bases.weights import BaseWeights, open_base
 from ..errors import AdapterError
 from ..files.adapter_places import CONFIG, Place, find_adapter
 from ..files.locate import read_json
 from ..files.tensors import TensorStore, open_file, open_tensors
 from ..updates import Factor
+
+if TYPE_CHECKING:
+    from ..bases.weights import BaseWeights
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,16 @@ class AdapterFiles:
         if len(shape) != 2:
             raise AdapterError(f"{name} has {len(shape)} axes, expected a matrix")
 
-        def read() -> Any:
-            return store.get(name).T if transposed else store.get(name)
+        def turned(found: Any) -> Any:
+            return found.T if transposed and found is not None else found
 
-        return Factor(name, shape[::-1] if transposed else shape, read, lambda: store.release(name))
+        return Factor(
+            name,
+            shape[::-1] if transposed else shape,
+            read=lambda: turned(store.get(name)),
+            release=lambda: store.release(name),
+            array=lambda: turned(store.array(name)),
+        )
 
     def open_base(self) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
@@ -74,6 +82,8 @@ class AdapterFiles:
             AdapterError: None is named.
             BaseModelError: It is not found.
         """
+        from ..bases.weights import open_base
+
         if self.base_model is None:
             raise AdapterError(
                 f"{self.source} names no base model, and its A and B are made of W0; pass --base"

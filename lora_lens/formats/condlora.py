@@ -17,12 +17,12 @@ from .shared_theta import numbers_in, thetas_named
 PEFT_TYPE = "CONDLORA"
 VERSION_KEY, VERSION = "condlora_version", 1
 _OWN_KEYS = ("condlora_modules", "convention", VERSION_KEY)
-_THETA = re.compile(r"(?P<module>.+)\.theta_(?P<factor>[AB])")
+THETA = re.compile(r"(?P<module>.+)\.theta_(?P<factor>[AB])")
 
 
 def _matches(files: AdapterFiles) -> bool:
     named = files.config.get("peft_type") == PEFT_TYPE
-    return named and any(_THETA.fullmatch(name) for name in files.names)
+    return named and any(THETA.fullmatch(name) for name in files.names)
 
 
 def _thetas(files: AdapterFiles) -> Thetas:
@@ -31,14 +31,14 @@ def _thetas(files: AdapterFiles) -> Thetas:
         raise AdapterError(
             f"{files.source} has {VERSION_KEY} {version!r}, and this lora-lens reads {VERSION}; update it"
         )
-    found, others = thetas_named(files, _THETA, transposed=False)
-    return Thetas(found, _layers(files, found), _convention(files), tuple(others))
+    found, others = thetas_named(files, THETA, transposed=False)
+    return Thetas(found, listed_layers(files, found), convention_of(files), tuple(others))
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
     check_plain(files.config, files.source)
     thetas, scaling = _thetas(files), Scaling(files.config)
-    layers = _layers(files, thetas.modules)
+    layers = listed_layers(files, thetas.modules)
     updates = {
         path: FromW0(a, b, scaling.of(path, a.shape[1]), thetas.convention, (a.name, b.name))
         for module, (a, b) in thetas.modules.items()
@@ -55,7 +55,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _convention(files: AdapterFiles) -> Convention:
+def convention_of(files: AdapterFiles) -> Convention:
+    """How A is made of θ_A and W0, as the configuration says."""
     convention = files.config.get("convention")
     if convention == "stored":
         return "stored"
@@ -66,7 +67,7 @@ def _convention(files: AdapterFiles) -> Convention:
     )
 
 
-def _layers(files: AdapterFiles, modules: Iterable[str]) -> dict[str, list[str]]:
+def listed_layers(files: AdapterFiles, modules: Iterable[str]) -> dict[str, list[str]]:
     """Target module → the paths of its layers."""
     listed = files.config.get("condlora_modules")
     found: dict[str, list[str]] = {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import torch
-
 from ..errors import AdapterError
 from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
@@ -88,6 +86,8 @@ def _found(
 def _check_shared(
     files: AdapterFiles, module: str, first: tuple[Factor, Factor], here: tuple[Factor, Factor]
 ) -> None:
+    import torch
+
     for one, other in zip(first, here, strict=True):
         if one is not other and not torch.equal(one.read(), other.read()):
             raise AdapterError(

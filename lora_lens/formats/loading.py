@@ -16,7 +16,7 @@ from .stacking import StackedModules, check
 
 
 def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
-    """Read an adapter: LoRA, AdaLoRA or CondLoRA, in any of the formats that `lora_lens.formats` has.
+    """Read an adapter: LoRA, AdaLoRA or CondLoRA, in any of the formats that are known.
 
     Args:
         path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from torch import Tensor
-
+from ..arrays import Tensor
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import AdapterError
+from .peft_patterns import Patterns, patterns_of
 
 # Settings under which the adapter's update is not s·B·A over the base model's own W0.
 _NOT_PLAIN: Mapping[str, str] = {
@@ -79,61 +79,9 @@ class Scaling:
         return alpha / math.sqrt(rank) if self.config.get("use_rslora") else alpha / rank
 
     @cached_property
-    def _ranks(self) -> _Patterns:
-        return _Patterns.made(self.config.get("rank_pattern"))
+    def _ranks(self) -> Patterns:
+        return patterns_of(self.config.get("rank_pattern"))
 
     @cached_property
-    def _alphas(self) -> _Patterns:
-        return _Patterns.made(self.config.get("alpha_pattern"))
-
-
-class _Pattern(NamedTuple):
-    """One entry: its expression, and the end that a path must have for it to match at all."""
-
-    expression: re.Pattern[str]
-    length: int | None
-    end: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class _Patterns:
-    """``rank_pattern`` or ``alpha_pattern``: the first entry that matches a path's end."""
-
-    entries: tuple[_Pattern, ...]
-
-    @classmethod
-    def made(cls, patterns: Any) -> _Patterns:
-        if not isinstance(patterns, (Mapping, type(None))):
-            raise AdapterError(
-                f"a rank or alpha pattern is {patterns!r}, expected names to numbers"
-            )
-        return cls(tuple(_compiled(text, value) for text, value in (patterns or {}).items()))
-
-    def of(self, path: str, default: Any) -> Any:
-        for entry in self.entries:
-            if _can_match(entry, path) and entry.expression.match(path):
-                return entry.value
-        return default
-
-
-def _compiled(text: str, value: Any) -> _Pattern:
-    try:
-        expression = re.compile(rf"(.*\.)?({text})$")
-    except re.error as error:
-        raise AdapterError(f"the pattern {text!r} is no regular expression: {error}") from None
-    literal = re.fullmatch(r"[\w.]+", text)
-    return _Pattern(
-        expression,
-        len(text) if literal else None,
-        text.rpartition(".")[2] if literal else "",
-        value,
-    )
-
-
-def _can_match(entry: _Pattern, path: str) -> bool:
-    """False where it is plain that it cannot: a thousand paths by a thousand patterns are many."""
-    if entry.length is None:
-        return True
-    before = len(path) - entry.length - 1
-    return path.endswith(entry.end) and (before == -1 or (before >= 0 and path[before] == "."))
+    def _alphas(self) -> Patterns:
+        return patterns_of(self.config.get("alpha_pattern"))

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ..adapter import ModuleFactors
+from ..adapter import LayerFactors, ModuleFactors, is_numbered
+from ..arrays import Either, Tensor
+from ..core.either import namespace
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
-from .grouping import Group
+from .grouping import Group, Member
 
 
 class StackedModules(Mapping[str, ModuleFactors]):
@@ -30,6 +31,11 @@ class StackedModules(Mapping[str, ModuleFactors]):
     def patterns(self) -> dict[str, str]:
         """Name to pattern, of all modules, none of which is read for it."""
         return {name: group.pattern for name, group in self._groups.items()}
+
+    def layers_of(self, name: str) -> Iterator[LayerFactors]:
+        """The layers of a module, each of which is read by itself."""
+        group = self._groups[name]
+        return (_layer(group, member) for member in group.members)
 
     def __getitem__(self, name: str) -> ModuleFactors:
         """The factors of a module."""
@@ -68,23 +74,56 @@ def check(path: str, update: LowRank) -> None:
             f"expected A's rows to equal B's columns"
         )
     for letter, factor in (("A", a), ("B", b)):
-        numbers = factor.read()
-        if not numbers.is_floating_point():
-            kind = str(numbers.dtype)[6:]
+        numbers = factor.numbers()
+        kind = str(numbers.dtype).removeprefix("torch.")
+        if "float" not in kind:
             raise AdapterError(f"{letter} of {path} holds {kind}, expected floats")
         if not _is_finite(numbers):
             raise AdapterError(f"{letter} of {path} holds NaN or infinite values")
         factor.release()
 
 
-def _is_finite(numbers: Tensor) -> bool:
+def _is_finite(numbers: Either) -> bool:
     """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
     wide = numbers.float() if numbers.itemsize == 1 else numbers
-    return bool(wide.sum().isfinite()) or bool(torch.isfinite(wide).all())
+    xp = namespace(wide)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(xp.isfinite(wide.sum())) or bool(xp.isfinite(wide).all())
+
+
+def _layer(group: Group, member: Member) -> LayerFactors:
+    update = member.update
+    index, of = group.part or (0, 1)
+    rows = update.b.shape[0] // of
+
+    def read() -> tuple[Either, Either]:
+        a, b = update.a.array(), update.b.array()
+        if a is None or b is None:
+            a, b = update.a.read(), update.b.read()
+        return a, b[index * rows : (index + 1) * rows]
+
+    def release() -> None:
+        update.a.release()
+        update.b.release()
+
+    return LayerFactors(
+        module=group.module,
+        layer=member.layer if is_numbered(group.pattern) else None,
+        name=member.path,
+        rank=update.a.shape[0],
+        out_features=rows,
+        in_features=update.a.shape[1],
+        scaling=update.scaling,
+        part=group.part,
+        read=read,
+        release=release,
+    )
 
 
 def stack(group: Group) -> ModuleFactors:
     """One module over its layers; mixed ranks are padded with zeros."""
+    import torch
+
     updates = [member.update for member in group.members]
     ranks = tuple(update.a.shape[0] for update in updates)
     return ModuleFactors(
@@ -108,6 +147,8 @@ def _stacked(
     part: tuple[int, int] | None = None,
 ) -> Tensor:
     """(layer, rows, columns), each factor in its corner; of a fused projection, the rows of its block."""
+    import torch
+
     index, of = part or (0, 1)
     own_rows, own_columns = factors[0].shape
     height, width = rows or own_rows // of, columns or own_columns

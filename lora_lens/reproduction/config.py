@@ -18,7 +18,7 @@ from ..training.space import Space
 from ..training.study import Sampler
 from .typed import check_fields
 
-SHIPPED = ("paper", "mpnet", "minilm", "smoke")
+SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
 _DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed"}
 

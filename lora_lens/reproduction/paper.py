@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 BASE = "FacebookAI/roberta-base"
-NAMES = {"lora": "LoRA", "condlora": "CondLoRA"}
+NAMES = {"lora": "LoRA", "condlora": "CondLoRA", "adalora": "AdaLoRA", "condadalora": "CondAdaLoRA"}
 # Which methods are compared, one less the other.
-COMPARED = (("condlora", "lora"),)
+COMPARED = (("condlora", "lora"), ("condadalora", "adalora"))
 TASK_NAMES = {
     "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",
     "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",

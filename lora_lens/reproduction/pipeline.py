@@ -22,7 +22,15 @@ from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
 from . import analysis, pairs
 from .config import Config, longer_settings, search_settings
-from .steps import ANSWERS_NAME, EVALUATION_NAME, Step, plan, runs_of, search_folder
+from .steps import (
+    ANSWERS_NAME,
+    EVALUATION_NAME,
+    Step,
+    analysed_runs,
+    plan,
+    runs_of,
+    search_folder,
+)
 
 # A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
 # In bfloat16 a few rows near the boundary change sides, each worth 0.004 on the smallest test set.
@@ -72,7 +80,8 @@ def run_steps(
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
-        runs = runs_of(config, out, step.task, step.seed)
+        of = analysed_runs if step.kind == "analysis" else runs_of
+        runs = of(config, out, step.task, step.seed)
         if _is_done(config, step, runs):
             _check_settings(config, step, out)
             watcher(f"done already: {step}")

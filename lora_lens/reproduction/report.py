@@ -26,7 +26,7 @@ from .longer import longer_table
 from .page import results_page
 from .plots import curves_figure, scores_figure
 from .profile_plot import profile_figure
-from .steps import PAGE_NAME, run_folder
+from .steps import PAGE_NAME, analysed_runs
 from .table2 import score_table
 from .table3 import comparison_rows, comparison_table
 from .table4 import speed_table
@@ -123,8 +123,9 @@ def _draw(config: Config, found: Found, out: Path) -> None:
             write_figures(figures, folder)
     # Figure 1 itself, of the task that the configuration names, else the first, if its adapters are there.
     task = config.analysis.figure_task or next(iter(config.tasks))
-    methods: tuple[str, ...] = config.methods
-    folders = {method: run_folder(out, task, method, config.seeds[0]) for method in methods}
+    folders: dict[str, Path] = {
+        run.of_method: run.folder for run in analysed_runs(config, out, task, config.seeds[0])
+    }
     if task in found.analyses and all(
         (folder / "adapter_config.json").exists() for folder in folders.values()
     ):

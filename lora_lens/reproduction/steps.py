@@ -17,6 +17,7 @@ from .paper import COMPARED
 PAGE_NAME = "results.md"
 EVALUATION_NAME = "evaluation.json"
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
+ANALYSED = ("lora", "condlora")
 _LAST = {
     "search": trials.RECORD_NAME,
     "run": EVALUATION_NAME,
@@ -101,6 +102,11 @@ def runs_of(config: Config, out: Path, task: str, seed: int | None = None) -> li
         for step in plan(config, out, (task,))
         if step.kind == "run" and seed in (None, step.seed)
     ]
+
+
+def analysed_runs(config: Config, out: Path, task: str, seed: int | None) -> list[Step]:
+    """Those that an analysis is of: LoRA's and CondLoRA's with its seed."""
+    return [run for run in runs_of(config, out, task, seed) if run.method in ANALYSED]
 
 
 def search_folder(out: Path, task: str, method: str) -> Path:

@@ -93,12 +93,13 @@ def _against(by_layer: Profile, found: Sequence[Mapping[str, Any]]) -> list[str]
     mean, gaussian = float(by_layer.mean()), float(found[0]["baseline"]["mean"])
     deviation = found[0]["baseline"]["of_mean"]["sd"]
     z = (mean - gaussian) / (deviation / math.sqrt(len(found))) if deviation else math.nan
-    shuffled = [one["baselines"]["mismatched"]["of_mean"]["mean"] for one in found]
+    nulls = [one["baselines"]["mismatched"] for one in found if "mismatched" in one["baselines"]]
+    shuffled = [null["of_mean"]["mean"] for null in nulls]  # none where there are too few layers
     return [
         f"{mean:.3f}",
         f"{gaussian:.3f}",
         NONE if math.isnan(z) else f"{z:+.1f}".replace("-", "−"),
-        f"{np.mean(shuffled):.3f}",
+        f"{np.mean(shuffled):.3f}" if shuffled else NONE,
         _times(mean, gaussian),
     ]
 

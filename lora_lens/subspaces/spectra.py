@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jaxtyping import Float
 
-from ..core.either import in_float64, namespace, singular_values, swapped
+from ..adapter import LayerFactors
+from ..core.either import as_numpy, as_torch, in_float64, namespace, singular_values, swapped
 from ..core.limits import check_range
 from ..core.rank import rank_of, stored_eps
 from ..core.triangle import triangle
+from ..labelled import Array
+from .selection import Where
+
+
+def layer_values(parts: Sequence[LayerFactors], where: Where | None = None) -> Array:
+    """`delta_values` of one layer of a module, or of the blocks of a fused projection below each other.
+
+    Args:
+        parts: The layer; or all blocks of one path, in their order, which share A.
+        where: A device to compute on; by default the CPU, by NumPy where the file allows it.
+    """
+    read = [one.read() for one in parts]
+    a, b = read[0]
+    if len(read) > 1:
+        b = namespace(b).concatenate([rows for _, rows in read])
+    if where is not None:
+        a, b = as_torch(a, where.device), as_torch(b, where.device)
+    found = as_numpy(delta_values(a, b, parts[0].scaling, parts[0].name))
+    for one in parts:
+        one.release()
+    return found
 
 
 def delta_values(

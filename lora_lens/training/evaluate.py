@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -168,7 +169,10 @@ def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
     if format_of(files).thetas is not None:
         return load_condlora_model(model, folder)
     try:
-        return PeftModel.from_pretrained(model, str(folder))
+        with warnings.catch_warnings():
+            # PEFT says so of every AdaLoRA adapter, whose rank_pattern has names that LoRA's has not.
+            warnings.filterwarnings("ignore", message="The following rank_pattern keys")
+            return PeftModel.from_pretrained(model, str(folder))
     except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
         reason = str(error).strip().splitlines()
         raise AdapterError(

@@ -184,5 +184,5 @@ def test_without_lora_there_is_nothing_to_analyse(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="paper, mpnet, minilm, smoke"):
+    with pytest.raises(SettingsError, match="paper, mpnet, minilm, adalora, smoke"):
         read_config(str(tmp_path / "none.toml"))

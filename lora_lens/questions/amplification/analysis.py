@@ -17,7 +17,7 @@ from .result import Amplification, LayerAmplification
 
 def amplification(
     adapter: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     base: BaseWeights | str | None = None,

@@ -40,7 +40,7 @@ _SEEDS = (
 def compare(
     one: Adapter,
     other: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     i: int | None = None,

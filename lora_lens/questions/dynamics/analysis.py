@@ -33,7 +33,7 @@ _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
 
 def dynamics(
     folder: str | Path,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     base: str | Path | None = None,

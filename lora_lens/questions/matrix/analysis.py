@@ -37,7 +37,7 @@ _MOST_KEPT = 2**22  # φ by layer: 32 MiB
 
 def adapter_matrix(
     adapters: Sequence[Adapter | str | Path],
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     matrix: Matrix = "delta",

@@ -32,7 +32,7 @@ _GAP = 1e-9  # between eigenvalues, under which they are the same but for roundi
 
 def shared_subspace(
     adapter: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     width: int | None = None,

@@ -30,7 +30,7 @@ from .result import LayerGrid, SimilarityResult
 
 def conversion_similarity(
     adapter: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     i: int | None = None,

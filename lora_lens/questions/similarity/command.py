@@ -79,7 +79,7 @@ def run(
             "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
             "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0.",
         ),
-    ] = ",".join(NullOption),
+    ] = "gaussian,propagated",
     draws: Annotated[
         int,
         typer.Option(

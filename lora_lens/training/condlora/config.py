@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraConfig
 
 from ...errors import AdapterError
-from ...formats.condlora import PEFT_TYPE
+from ...formats.condlora import PEFT_TYPE, VERSION, VERSION_KEY
 from .refusal import PeftAlone
 
 Convention = Literal["stored", "consistent"]
@@ -31,6 +31,9 @@ class CondLoraConfig(LoraConfig):
     Raises:
         AdapterError: An unknown convention, or a setting that only plain LoRA can have.
     """
+
+    saved_as: ClassVar[str] = PEFT_TYPE
+    version: ClassVar[tuple[str, int]] = (VERSION_KEY, VERSION)
 
     convention: Convention = field(default="consistent")
     # PEFT's own would be LORA, of which its get_peft_model makes plain LoRA, and trains it unseen.

@@ -12,12 +12,14 @@ from torch import Tensor
 from ...errors import AdapterError
 from ...formats.adapter_files import AdapterFiles, open_adapter
 from ...formats.format import format_of
+from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
 _NOT_SETTINGS = (
     "peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules", "condlora_version"
 )  # fmt: skip
+_KINDS = {kind.saved_as: kind for kind in (CondLoraConfig, CondAdaLoraConfig)}
 _EXPORT_FIRST = "turn it into plain LoRA by `lora-lens export` and open that with PEFT"
 
 
@@ -32,12 +34,14 @@ class SavedAdapter:
             the modules bear the bare names that its file has.
         modules: Target module to the paths of its layers; None in a released checkpoint, which does
             not say.
+        kind: Of its configuration.
     """
 
     source: str
     settings: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     modules: Mapping[str, list[str]] | None
+    kind: type[CondLoraConfig] = CondLoraConfig
 
     def config(self, *, is_trainable: bool) -> CondLoraConfig:
         """The settings to wrap a model with.
@@ -46,7 +50,7 @@ class SavedAdapter:
             AdapterError: Settings that CondLoRA or this PEFT cannot have.
         """
         try:
-            return CondLoraConfig(**self.settings, inference_mode=not is_trainable)
+            return self.kind(**self.settings, inference_mode=not is_trainable)
         except AdapterError as error:
             raise AdapterError(f"{self.source}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
@@ -73,14 +77,15 @@ def read_saved(folder: Path) -> SavedAdapter:
     for module, (theta_a, theta_b) in shared.modules.items():
         tensors[f"{module}.theta_A"] = theta_a.read()
         tensors[f"{module}.theta_B"] = theta_b.read()
-    settings = _settings(files, folder) | {"convention": shared.convention}
-    return SavedAdapter(files.source, settings, tensors, shared.layers)
+    kind = _KINDS.get(str(files.config.get("peft_type")), CondLoraConfig)
+    settings = _settings(files, folder, kind) | {"convention": shared.convention}
+    return SavedAdapter(files.source, settings, tensors, shared.layers, kind)
 
 
-def _settings(files: AdapterFiles, folder: Path) -> dict[str, Any]:
+def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> dict[str, Any]:
     config = files.config
-    known = {field.name for field in fields(CondLoraConfig) if field.init}
-    foreign = set(config) - known - {*_NOT_SETTINGS, "use_x", "lora_x_scaling"}
+    known = {field.name for field in fields(kind) if field.init}
+    foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], "use_x", "lora_x_scaling"}
     telling = sorted(key for key in foreign if config[key])
     if telling:
         raise AdapterError(

@@ -116,6 +116,6 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "conv1d": saved(gpt2, target_modules=["c_attn", "c_fc", "c_proj"], fan_in_fan_out=True),
     "grouped queries and a head": saved(llama, target_modules=["q_proj", "v_proj", "lm_head"]),
     "half precision": saved(llama, target_modules="all-linear", half=True),
-    "widths that differ": saved(swin, target_modules=["query", "dense", "reduction"]),
+    "widths that differ": saved(swin, target_modules=["q_proj", "query", "fc1", "reduction"]),
     "bin": saved(bert, target_modules=ATTENTION, binary=True),
 }
