@@ -101,7 +101,7 @@ def compare(
     if "condlora" not in (one.method, other.method):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
-        one.source, other.source, first.module, i, j, tuple(layers), series, notes
+        one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed
     )
 
 

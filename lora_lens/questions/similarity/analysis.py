@@ -113,6 +113,7 @@ def conversion_similarity(
         grids=grids,
         conditioning=partial(condition_numbers, plan, weights, where),
         notes=tuple(_notes(adapter, plan)),
+        seed=seed,
     )
 
 

@@ -10,13 +10,8 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
-from ...labelled import (
-    Array,
-    Row,
-    Tidy,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, Tidy, html_table, plain
+from ..answer import Answer
 
 
 @dataclass(frozen=True)
@@ -108,8 +103,8 @@ class LayerGrid(Tidy):
         return html_table(title, head, body, shaded=True)
 
 
-@dataclass(frozen=True)
-class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
+@dataclass(frozen=True, repr=False)
+class SimilarityResult(Answer, Mapping[str, LayerGrid]):
     """Are the conversion matrices alike across layers? ``result["A"]`` is A's grid.
 
     Attributes:
@@ -118,6 +113,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
         grids: Matrix to grid.
         conditioning: Computes `condition_number`.
         notes: What a reader should know beside the numbers, a sentence each.
+        seed: Of the draws.
     """
 
     adapter: str
@@ -132,6 +128,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     grids: Mapping[str, LayerGrid]
     conditioning: Callable[[], tuple[float, ...]] = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -159,7 +156,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
         """One row a cell of every grid."""
         return [row for grid in self.grids.values() for row in grid.rows()]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "adapter": self.adapter,
@@ -176,7 +173,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
             "notes": list(self.notes),
         }
 
-    def _repr_html_(self) -> str:
+    def _more_html(self) -> str:
         return "".join(grid._repr_html_() for grid in self.grids.values())
 
 

@@ -123,6 +123,7 @@ def spectrum(
         epsilons=tuple(epsilons) if weights else (),
         suggestion=suggestion,
         notes=tuple(notes),
+        seed=seed,
     )
 
 
