@@ -102,9 +102,8 @@ class Question:
             yield tables.terminal(result, console)
             yield Text("")
             yield from notes(result.notes)
-            if legend := tables.legend(result):
-                lines = legend if explain else ["what the words mean: --explain"]
-                yield from (Text(line, style="dim") for line in lines)
+            lines = tables.legend(result) if explain else ["what the words mean: --explain"]
+            yield from (Text(line, style="dim") for line in lines)
 
         return Group(*parts())
 

@@ -33,7 +33,7 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
         hidden = hidden | np.eye(len(heat.rows), dtype=bool)
     rows, columns = values.shape
     lined = max(rows, columns) <= _MOST_LINED
-    mesh = ax.pcolormesh(
+    ax.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
         np.ma.masked_array(values, mask=hidden),
@@ -58,7 +58,6 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
         name(ax, which, range(len(names)), names, heat.shades)  # type: ignore[arg-type]
     ax.set_xlabel(words(panel.x.label))
     ax.set_ylabel(words(panel.y.label))
-    mesh.set_label(words(panel.title))
     _write(ax, heat, view, values, annotate)
 
 

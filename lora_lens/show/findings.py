@@ -93,7 +93,7 @@ class Finding:
     def size(self) -> str:
         """How large the number is beside what it means, and beside chance where it is told from it."""
         trial, scale = self.claim.trial, self.claim.scale
-        means = next(word for least, word in scale.words if trial.value >= least)
+        means = next((w for least, w in scale.words if trial.value >= least), scale.words[-1][1])
         text = f"{scale.symbol} = {short(trial.value)} of 1: {means}"
         if self.word == "not seen":
             return text
@@ -134,21 +134,25 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
 
 
-def told(findings: Sequence[Finding], pattern: str) -> str:
-    """Findings of one kind in a clause or a few: those of one verdict together, each with its size.
+def told(*kinds: tuple[Sequence[Finding], str]) -> str:
+    """Findings in a clause or a few: of each kind those of one verdict together, each with its size.
 
     Args:
-        findings: Of one question.
-        pattern: With ``{names}``, ``{are}`` and ``{degree}`` (more, less, no more), as in
-            ``{names} {are} {degree} alike than chance makes them``.
+        kinds: Findings, and a pattern with ``{names}``, ``{are}`` and ``{degree}`` (more, less, no more),
+            as in ``{names} {are} {degree} alike than chance makes them``.
     """
-    groups: dict[str, list[Finding]] = {}
-    for one in findings:
-        groups.setdefault(_degree(one), []).append(one)
-    return "; ".join(_clause(degree, some, pattern) for degree, some in groups.items())
+    parts, hopeless = [], []
+    for findings, pattern in kinds:
+        groups: dict[str, list[Finding]] = {}
+        for one in findings:
+            groups.setdefault(_degree(one), []).append(one)
+        hopeless += groups.pop("", [])
+        parts += [_clause(degree, some, pattern) for degree, some in groups.items()]
+    return "; ".join([*parts, *([_too_few(hopeless)] if hopeless else [])])
 
 
 def _degree(one: Finding) -> str:
+    """``more``, ``less``, ``no more``, or nothing where nothing could be found."""
     if one.verdict.detectable is None and one.word == "not seen":
         return ""
     return {"more": "more", "less": "less", "not seen": "no more"}[one.word]
@@ -156,15 +160,18 @@ def _degree(one: Finding) -> str:
 
 def _clause(degree: str, some: Sequence[Finding], pattern: str) -> str:
     names = listed([one.label for one in some])
-    if not degree:
-        draws = min(one.claim.trial.draws for one in some)
-        needed = draws_needed(max(one.verdict.family for one in some))
-        return (
-            f"{draws} draws are too few to tell {names} from chance ({needed} are needed), so "
-            f"nothing could be found"
-        )
     text = pattern.format(names=names, are="is" if len(some) == 1 else "are", degree=degree)
     return f"{text} ({_numbers(degree, some)})"
+
+
+def _too_few(some: Sequence[Finding]) -> str:
+    names = listed(list(dict.fromkeys(one.label for one in some)))
+    draws = min(one.claim.trial.draws for one in some)
+    needed = draws_needed(max(one.verdict.family for one in some))
+    return (
+        f"{draws} draws are too few to tell {names} from chance ({needed} are needed), so nothing could "
+        f"be found"
+    )
 
 
 def _numbers(degree: str, some: Sequence[Finding]) -> str:

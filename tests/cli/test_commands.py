@@ -107,8 +107,12 @@ def test_inspect_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
 def test_similarity_table_shows_grids_and_both_baselines(bert: BertLike, tmp_path: Path) -> None:
     result = run("similarity", tmp_path / "lora", "--draws", 5)
     assert result.exit_code == 0
-    for word in ("gaussian", "propagated", "i = 4", "stored", "condition number", " 1.0", "value"):
+    for word in ("gaussian", "propagated", "i = 4", "stored", " 1.0", "value"):
         assert word in result.stdout
+    explained = run("similarity", tmp_path / "lora", "--draws", 5, "--explain")
+    for word in ("random factors through the same W0", "condition number"):
+        assert word not in result.stdout
+        assert word in explained.stdout
     assert "nan" not in result.stdout
 
 
@@ -155,7 +159,8 @@ def test_out_writes_every_form_whole(bert: BertLike, tmp_path: Path, command: st
     result = run(command, *adapters, "--out", out)
     assert result.exit_code == 0, result.stderr
     stem = "inspect" if command == "inspect" else f"{command}-value"
-    assert {path.name for path in out.iterdir()} == {
+    figure1 = {f"{stem}-figure1.png", f"{stem}-figure1.svg"} if command == "similarity" else set()
+    assert {path.name for path in out.iterdir()} == figure1 | {
         f"{stem}.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
     }
     assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ...chance.verdict import Trial
+from ...chance.verdict import Trial, draws_needed
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
 from ...show.wording import ONE, listed
@@ -31,13 +31,18 @@ def claims(result: ComparisonResult) -> list[Claim]:
 
 
 def _claims(result: ComparisonResult) -> Iterator[Claim]:
-    for matrix, series in distinct(result).items():
+    shown = distinct(result)
+    for matrix, series in shown.items():
         for null, significance in series.tests.items():
             test = significance.of_mean
-            unfair = null == "gaussian" and SAME_W0 in result.notes
-            if unfair or null not in _ABOUT or not np.isfinite([test.z, test.p_two_sided]).all():
-                continue
             draws = series.baselines[null].draws or 0
+            unfair = null == "gaussian" and SAME_W0 in result.notes
+            # Few layers have few orders: more draws would find no more.
+            hopeless = draws < min(draws_needed(2 * len(shown)), series.baseline.draws or 0)
+            if unfair or hopeless or null not in _ABOUT:
+                continue
+            if not np.isfinite([test.z, test.p_two_sided]).all():
+                continue
             trial = Trial(series.mean, test.mean, test.sd, test.p_two_sided, draws)
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
@@ -58,10 +63,13 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
     """Whether two adapters span alike, beside unrelated subspaces and beside other layers."""
     equal = [LABELS[m] for m, one in distinct(result).items() if one.values.min() > ONE]
     parts = [f"{listed(equal)} of the two adapters span the same in all layers"] if equal else []
-    for null, pattern in _PATTERNS.items():
-        some = [one for one in findings if one.claim.null == null and one.label not in equal]
-        if some:
-            parts.append(told(some, pattern))
+    tested = [one for one in findings if one.label not in equal]
+    if tested:
+        kinds = [
+            ([one for one in tested if one.claim.null == null], pattern)
+            for null, pattern in _PATTERNS.items()
+        ]
+        parts.append(told(*kinds))
     rest = [one for m, one in distinct(result).items() if LABELS[m] not in equal]
     if SAME_W0 in result.notes and rest:
         parts.insert(0, f"{_means(rest)}, which is beyond telling beside unrelated subspaces")

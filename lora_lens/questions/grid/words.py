@@ -52,7 +52,7 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     if not findings:
         return f"{text}, and of the whole subspaces {_wholes(result)}; nothing was tested."
     pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones"
-    return f"{text}; {told(findings, pattern)}."
+    return f"{text}; {told((findings, pattern))}."
 
 
 def _wholes(result: RankGrids) -> str:

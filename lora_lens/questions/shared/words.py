@@ -51,14 +51,17 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
         parts.append(
             f"{layer} all of {listed(whole)} in every layer, and all of a layer left out of the fit"
         )
-    for what, start in (
-        (CAPTURED, layer),
-        (LEFT_OUT, "of a layer left out of the fit it captures"),
-    ):
-        some = [one for one in findings if one.claim.aspect == what and one.label not in whole]
-        if some:
-            pattern = f"{start} {{degree}} of {{names}} than of random factors through the same W0"
-            parts.append(told(some, pattern))
+    tested = [one for one in findings if one.label not in whole]
+    if tested:
+        starts = {CAPTURED: layer, LEFT_OUT: "of a layer left out of the fit it captures"}
+        kinds = [
+            (
+                [one for one in tested if one.claim.aspect == what],
+                f"{start} {{degree}} of {{names}} than of random factors through the same W0",
+            )
+            for what, start in starts.items()
+        ]
+        parts.append(told(*kinds))
     if rest and not findings:
         parts.append(f"{layer} {_untested(rest)}")
     return f"{result.module}: {'; '.join(parts)}."

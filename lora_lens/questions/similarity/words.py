@@ -57,7 +57,7 @@ def summary(result: SimilarityResult, findings: Sequence[Finding]) -> str:
     if alike:
         parts.append(f"φ between all layers is 1 for {listed(alike)}, {_why_alike(result)}")
     if some := [one for one in findings if one.label not in alike]:
-        parts.append(told(some, _PATTERN))
+        parts.append(told((some, _PATTERN)))
     said = {*alike, *(one.label for one in findings)}
     rest = [grid for grid in distinct(result).values() if LABELS[grid.matrix] not in said]
     if rest:
