@@ -22,7 +22,7 @@ from .questions.shared.plots import (
     shared_layer_plot,
     shared_width_plot,
 )
-from .questions.similarity.plots import heatmap, similarity_figure
+from .questions.similarity.plots import excess_heatmap, heatmap, similarity_figure
 from .questions.spectrum.plots import intruder_figure, intruder_heatmap, spectrum_figure
 from .reproduction.plots import (
     curves_figure,
@@ -43,6 +43,7 @@ __all__ = [
     "curves_plot",
     "dendrogram",
     "dynamics_figure",
+    "excess_heatmap",
     "factor_plot",
     "heatmap",
     "ij_heatmap",

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ..labelled import Array, Row, plain
-from .p_values import excess, monte_carlo_p, standardised
+from .p_values import excess, monte_carlo_p, standardised, two_sided_p
 
 Number = TypeVar("Number", float, Array)
 
@@ -24,6 +24,8 @@ class NullTest(Generic[Number]):
         p: Upper-tail Monte-Carlo p-value (b+1)/(n+1), b of n null values being at least the value
             (Phipson and Smyth 2010): never 0, and not corrected for the number of tests.
         excess: (value − mean)/(1 − mean): 0 at the null's mean, 1 at the value 1.
+        p_two_sided: The same of the distance from the null's middle, on either side: what a verdict of
+            more or less is made from (`lora_lens.chance.verdict`).
     """
 
     mean: Number
@@ -31,6 +33,7 @@ class NullTest(Generic[Number]):
     z: Number
     p: Number
     excess: Number
+    p_two_sided: Number
 
     def to_dict(self) -> Row:
         """For JSON."""
@@ -51,14 +54,17 @@ def null_test(
         drawn: (draw, …) the same under the null; None where nothing is drawn.
         mean, sd: Of the null in closed form; where not given, those of the draws.
     """
-    centre = spread = p = np.full(value.shape, np.nan)
+    centre = spread = p = both = np.full(value.shape, np.nan)
     if drawn is not None:
         centre, spread = drawn.mean(0), drawn.std(0, ddof=1)
-        p = np.where(np.isfinite(value), monte_carlo_p(value, drawn, sd=spread), np.nan)
+        p, both = (
+            np.where(np.isfinite(value), found, np.nan)
+            for found in (monte_carlo_p(value, drawn, sd=spread), two_sided_p(value, drawn))
+        )
     centre = centre if mean is None else np.full(value.shape, mean)
     spread = spread if sd is None else np.full(value.shape, sd)
     z = standardised(value, centre, spread)
-    return NullTest(*map(_number, (centre, spread, z, p, excess(value, centre))))
+    return NullTest(*map(_number, (centre, spread, z, p, excess(value, centre), both)))
 
 
 def _number(values: Array) -> float | Array:

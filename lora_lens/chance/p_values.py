@@ -1,6 +1,6 @@
 """Numbers against draws of a null: standardised, p-values and their corrections, excess.
 
-All tests are of the upper tail: is it higher than chance?
+All but `two_sided_p` are of the upper tail: is it higher than chance?
 """
 
 from __future__ import annotations
@@ -62,6 +62,18 @@ def monte_carlo_p(
     tie = np.where(varies, np.minimum(_RESOLUTION, _NO_TIE * np.asarray(sd)), _RESOLUTION)
     at_least = (null >= observed - tie).sum(0)
     return np.asarray((at_least + 1) / (len(null) + 1))
+
+
+def two_sided_p(observed: Array, null: Array) -> Array:
+    """(b+1)/(n+1): b of the n null values are as far from the middle as the observed one, on either side.
+
+    The middle is the mean of null values and observed one together: then each of the n + 1 is as good
+    as another, and a test holds its level at any n whatever the null's shape. Twice the smaller tail
+    would hold it too, and need twice the draws for the same least p.
+    """
+    middle = (null.sum(0) + observed) / (len(null) + 1)
+    as_far = np.abs(null - middle) >= np.abs(observed - middle) - _RESOLUTION
+    return np.asarray((as_far.sum(0) + 1) / (len(null) + 1))
 
 
 def holm(p: Array) -> Array:

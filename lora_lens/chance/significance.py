@@ -1,6 +1,6 @@
 """Is a φ more than a null gives? z, Monte-Carlo p-values, their corrections, and excess similarity.
 
-All tests are of the upper tail: is φ higher than chance?
+All tests are of the upper tail, is φ higher than chance?, but the two-sided one of the mean.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .p_values import (
     max_statistic_p,
     monte_carlo_p,
     standardised,
+    two_sided_p,
 )
 
 STATISTICS = ("z", "p", "p_bh", "p_max", "excess")
@@ -138,10 +139,12 @@ def significance(
 
 def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -> NullTest[float]:
     if not len(phi):
-        return NullTest(*[float("nan")] * 5)
+        return NullTest(*[float("nan")] * 6)
     observed, means = phi.mean(), None if drawn is None else drawn.mean(1)
     null = float(mean.mean() if baseline.mean_mean is None else baseline.mean_mean)
     sd, cells = baseline.mean_sd, len(phi)
     p = np.nan if means is None else monte_carlo_p(observed, means, sd=sd, cells=cells)
+    both = np.nan if means is None else two_sided_p(observed, means)
     z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd), cells=cells)
-    return NullTest(null, sd, float(z), float(p), float(excess(observed, np.asarray(null))))
+    beyond = excess(observed, np.asarray(null))
+    return NullTest(null, sd, float(z), float(p), float(beyond), float(both))

@@ -17,6 +17,7 @@ from ..terminal.options import (
     Device,
     Dtype,
     DtypeName,
+    Json,
 )
 
 NAME = "report"
@@ -47,9 +48,14 @@ def run(
     ] = None,
     convention: ConversionConvention = ConventionChoice.auto,
     draws: Annotated[
-        int,
-        typer.Option("--draws", min=2, help="Draws of each null: p is at least 1/(draws + 1)."),
-    ] = 200,
+        int | None,
+        typer.Option(
+            "--draws",
+            min=2,
+            show_default="20 times as many as there are tests, at least 200",
+            help="Draws of each null: p is at least 1/(draws + 1).",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,
     made: Annotated[
         datetime | None,
@@ -63,6 +69,7 @@ def run(
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    as_json: Json = False,
 ) -> None:
     """Everything about an adapter in one HTML file, to be read without lora-lens and without a network.
 
@@ -72,7 +79,7 @@ def run(
 
     Example: lora-lens report ckpt/ other/ -o report.html
     """
-    from ..terminal.printing import progress
+    from ..terminal.printing import print_json, progress
 
     command = _command(
         adapter,
@@ -83,24 +90,27 @@ def run(
         },
     )  # fmt: skip
     with progress("modules") as advance:
-        from ..report import write_report
+        from ..report.request import Request
+        from ..report.write import make_report
 
-        write_report(
+        request = Request(
+            tuple(module) if module else None, rank, convention.value,
+            draws, seed, device, dtype.value,
+        )  # fmt: skip
+        _, told = make_report(
             adapter,
             out,
             other,
-            modules=module,
-            rank=rank,
-            convention=convention.value,
-            draws=draws,
-            seed=seed,
+            request=request,
             base=base,
-            device=device,
-            dtype=dtype.value,
             made=made.date() if made else None,
             command=command,
             progress=advance,
         )
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo(told["summary"])
     typer.echo(f"wrote {out}", err=True)
 
 

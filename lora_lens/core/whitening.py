@@ -25,8 +25,13 @@ class Whitening(Protocol):
             its square times the precision.
     """
 
-    rank: int
-    sqrt_kappa: float
+    @property
+    def rank(self) -> int:
+        """Dimensions of S's range."""
+
+    @property
+    def sqrt_kappa(self) -> float:
+        """√κ(S) on that range."""
 
     def whiten(self, rows: Float[Tensor, "*n in"]) -> Float[Tensor, "*n whitened"]:
         """``rows·Hᵀ``: inner products of the results are those of the rows in S⁺."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Console, RenderableType
+
+    from ..show.findings import Claim, Finding
+    from ..show.part import Part
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,14 @@ class Question:
     module           has
     ================ ============================================================================
     ``analysis``     `function`: adapters → a result
-    ``result``       the result: labelled numbers with ``to_dict``, ``to_frame``, ``notes``, ``stem``
-    ``tables``       ``tables(result)``, ``terminal(result, console)``, ``texts(result)``
-    ``words``        ``summary(result)``: what is seen, in a sentence or a few
-    ``plots``        ``figures(result)``: what follows the files' stem → figure
+    ``result``       the result: an `Answer` with ``numbers``, ``rows``, ``notes``, ``stem``
+    ``words``        ``claims(result)``: what of it is tested against chance, often nothing;
+                     ``summary(result, findings)``: what is seen, in one sentence
+    ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``;
+                     ``terminal(result, console)``: what the command prints below the sentence;
+                     ``legend(result)``: what its words mean, printed on ``--explain``
+    ``figures``      ``figures(result)``: what follows the files' stem → a described figure
+    ``page``         ``part(result, findings, name)``: its part of a report, where it has one
     ``command``      ``run``: the command, with its options
     ================ ============================================================================
 
@@ -61,15 +70,59 @@ class Question:
         """One of the folder's modules."""
         return import_module(f"{self.package}.{module}")
 
-    def terminal(self, result: Any, console: Console) -> RenderableType:
-        """What the command prints."""
-        shown: RenderableType = self.part("tables").terminal(result, console)
-        return shown
+    def claims(self, result: Any) -> Sequence[Claim]:
+        """What of a result is tested against chance."""
+        made: Sequence[Claim] = self.part("words").claims(result)
+        return made
 
-    def summary(self, result: Any) -> str:
-        """What is seen in the numbers, in words."""
-        said: str = self.part("words").summary(result)
+    def findings(self, result: Any) -> tuple[Finding, ...]:
+        """What is told from chance in one result, its own tests being the family."""
+        from ..show.findings import found
+
+        return found(self.claims(result))
+
+    def summary(self, result: Any, findings: Sequence[Finding] | None = None) -> str:
+        """What is seen in the numbers, in one sentence; `findings` of a larger family where it is of one."""
+        said: str = self.part("words").summary(
+            result, self.findings(result) if findings is None else findings
+        )
         return said
+
+    def terminal(self, result: Any, console: Console, *, explain: bool = False) -> RenderableType:
+        """What the command prints: the sentence, the numbers, and what the words mean if that is asked for."""
+        from rich.console import Group
+        from rich.text import Text
+
+        from ..show.console import notes
+
+        tables = self.part("tables")
+
+        def parts() -> Iterator[RenderableType]:
+            yield Text(self.summary(result), style="bold")
+            yield tables.terminal(result, console)
+            yield Text("")
+            yield from notes(result.notes)
+            lines = tables.legend(result) if explain else ["what the words mean: --explain"]
+            yield from (Text(line, style="dim") for line in lines)
+
+        return Group(*parts())
+
+    def figures(self, result: Any) -> dict[str, Figure]:
+        """Every figure, by what follows the files' stem, drawn by matplotlib."""
+        from ..show.draw_matplotlib import sheet
+
+        described = self.part("figures").figures(result)
+        return {suffix: sheet(one) for suffix, one in described.items()}
+
+    @property
+    def reported(self) -> bool:
+        """Whether it has a part of the report."""
+        return find_spec(f"{self.package}.page") is not None
+
+    def page(self, result: Any, findings: Sequence[Finding], name: str) -> Part:
+        """Its part of a report; `name` begins the ids in it."""
+        made: Part = self.part("page").part(result, findings, name)
+        return made
 
     def write(self, result: Any, folder: Path, prefix: str = "") -> list[str]:
         """Write the result in every form, as ``PREFIXSTEM.*``; the names of the files."""
@@ -80,7 +133,8 @@ class Question:
             prefix + result.stem,
             result.to_dict(),
             tables.tables(result),
+            said=self.summary(result),
             texts=tables.texts(result),
-            figures=self.part("plots").figures(result),
+            figures=self.figures(result),
             folder=folder,
         )

@@ -1,49 +1,54 @@
-"""The analyses of a report, module by module, with the reason for each that could not be made."""
+"""The answers of a report, module by module, with the reason for each that could not be made."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights, open_base_of
-from ..chance.conversion_draws import NULLS
 from ..errors import BaseModelError, LensError, ModuleLookupError
-from ..questions.comparison.analysis import compare
-from ..questions.comparison.result import ComparisonResult
-from ..questions.grid.analysis import rank_grids
-from ..questions.grid.result import RankGrids
-from ..questions.shared.analysis import shared_subspace
-from ..questions.shared.result import SharedResult
-from ..questions.similarity.analysis import conversion_similarity
-from ..questions.similarity.result import SimilarityResult
-from ..questions.spectrum.analysis import spectrum
-from ..questions.spectrum.result import Spectrum
+from ..show.findings import Finding, found
 from ..subspaces.convention import SettledConvention, settle_convention
 from ..subspaces.pairing import select_in_both
 from ..subspaces.selection import select_module
-from .request import Request
+from .asked import ASKED, Asked
+from .request import Request, enough_draws
 
 Progress = Callable[[int, int], None]
-T = TypeVar("T")
-_CONVERSIONS = "everything that W0 is needed for"
-_COMPARISONS = "everything between the two adapters"
+_NEEDING = {
+    "w0": "everything that W0 is needed for",
+    "other": "everything between the two adapters",
+}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question's result of a module, with its findings out of all of the report."""
+
+    asked: Asked
+    result: Any
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What is seen, in one sentence."""
+        return self.asked.question.summary(self.result, self.findings)
 
 
 @dataclass(frozen=True)
 class ModuleAnalysis:
-    """What was found of one module; None where `left_out` says why it was not."""
+    """What was found of one module, and what was left out of it, each with why."""
 
     module: str
-    spectrum: Spectrum
-    similarity: SimilarityResult | None = None
-    shared: SharedResult | None = None
-    comparison: ComparisonResult | None = None
-    grids: RankGrids | None = None
+    answers: tuple[Answered, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+
+    def of(self, name: str) -> Answered | None:
+        """The answer to a question, by its name."""
+        return next((one for one in self.answers if one.asked.question.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Analysed:
         conventions: Which equation made each module's conversion matrices, and why that one.
         base: Its open weights; None where they are not at hand.
         modules: One entry a module.
-        request: What was asked for.
+        request: What was asked for, with the draws that were made.
         warnings: What the analyses warned of.
     """
 
@@ -67,6 +72,16 @@ class Analysed:
     request: Request
     warnings: tuple[str, ...] = ()
 
+    @property
+    def findings(self) -> list[tuple[str, Asked, Finding]]:
+        """All that was tested: the module, the question, and the finding."""
+        return [
+            (module.module, answer.asked, finding)
+            for module in self.modules
+            for answer in module.answers
+            for finding in answer.findings
+        ]
+
 
 def analyse(
     adapter: Adapter,
@@ -74,7 +89,7 @@ def analyse(
     request: Request | None = None,
     progress: Progress | None = None,
 ) -> Analysed:
-    """Run every analysis of a report.
+    """Ask every question of a report of every module, and correct all its tests together.
 
     What one module does not allow (a rectangular W0 under ``stored``, a base model that is not on
     this machine) is left out with its reason, so that the rest can be read.
@@ -87,22 +102,29 @@ def analyse(
     names = list(dict.fromkeys(select_module(adapter, name).module for name in asked))
     if other is not None:
         _check_common(adapter, other, names)
+    if request.draws is None:
+        request = replace(request, draws=enough_draws(adapter, names, other=other is not None))
     others = [] if other is None else [other]
     conventions = {
         name: settle_convention(request.convention, adapter.modules[name], adapter, others)
         for name in names
     }
     base, no_base = _open(adapter)
-    found = []
+    options: dict[str, Any] = {
+        "rank": request.rank, "draws": request.draws,
+        "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": base,
+    }  # fmt: skip
+    made = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         for done, name in enumerate(names):
-            found.append(_module(adapter, other, name, request, conventions[name], base, no_base))
+            chosen = options | {"convention": conventions[name].name}
+            made.append(_module(adapter, other, name, chosen, no_base))
             if progress:
                 progress(done + 1, len(names))
-    _check_any(found)
+    _check_any([errors for _, errors in made])
     lines = dict.fromkeys(str(warning.message) for warning in caught)
-    modules = tuple(one for one, _ in found)
+    modules = _told_apart([one for one, _ in made])
     return Analysed(adapter, other, conventions, base, modules, request, tuple(lines))
 
 
@@ -124,80 +146,52 @@ def _missing(adapter: Adapter, other: Adapter, name: str) -> ModuleLookupError |
     return None
 
 
-@dataclass
-class _Attempts:
-    """Analyses by name, with the errors of those that could not be made."""
-
-    errors: dict[str, LensError] = field(default_factory=dict)
-
-    def make(
-        self,
-        what: str,
-        analysis: Callable[[Adapter, str, int | None], T],
-        adapter: Adapter,
-        name: str,
-        request: Request,
-    ) -> T | None:
-        """The analysis' result, or None with its error kept."""
-        try:
-            return analysis(adapter, name, request.rank)
-        except LensError as error:
-            self.errors[what] = error
-            return None
-
-
 def _module(
     adapter: Adapter,
     other: Adapter | None,
     name: str,
-    request: Request,
-    convention: SettledConvention,
-    base: BaseWeights | None,
+    options: Mapping[str, Any],
     no_base: str,
-) -> tuple[ModuleAnalysis, _Attempts]:
-    tries = _Attempts()
-    where: dict[str, Any] = {"device": request.device, "dtype": request.dtype}
-    drawn = where | {"draws": request.draws, "seed": request.seed}
-    made = ModuleAnalysis(name, spectrum(adapter, name, beside_w0=False, **where))
-    if base is None:
-        tries.errors[_CONVERSIONS] = BaseModelError(no_base)
-    else:
-        converted = drawn | {"convention": convention.name, "base": base}
-        similarity = partial(conversion_similarity, nulls=NULLS, **converted)
-        shared = partial(shared_subspace, **converted)
-        made = replace(
-            made,
-            similarity=tries.make("similarity between layers", similarity, adapter, name, request),
-            shared=tries.make("shared subspace", shared, adapter, name, request),
-        )
-    missing = _missing(adapter, other, name) if other is not None else None
-    if missing:
-        tries.errors[_COMPARISONS] = missing
-    elif other is not None:
-        comparison = partial(_compared, other=other, drawn=drawn)
-        grids = partial(_grids, other=other, where=where)
-        made = replace(
-            made,
-            comparison=tries.make(
-                "comparison with the other adapter", comparison, adapter, name, request
+) -> tuple[ModuleAnalysis, dict[str, LensError]]:
+    """Every question's result, and the errors of those that have none, by what was asked."""
+    lacking: dict[str, LensError | None] = {"nothing": None}
+    lacking["w0"] = BaseModelError(no_base) if no_base else None
+    lacking["other"] = _missing(adapter, other, name) if other is not None else None
+    answers: list[Answered] = []
+    errors: dict[str, LensError] = {}
+    for asked in ASKED:
+        if asked.needs == "other" and other is None:
+            continue
+        if (missing := lacking[asked.needs]) is not None:
+            errors[_NEEDING[asked.needs]] = missing
+            continue
+        try:
+            answers.append(Answered(asked, asked.ask(adapter, other, name, options)))
+        except LensError as error:
+            errors[asked.question.asks] = error
+    reasons = tuple((what, str(error)) for what, error in errors.items())
+    return ModuleAnalysis(name, tuple(answers), reasons), errors
+
+
+def _told_apart(modules: list[ModuleAnalysis]) -> tuple[ModuleAnalysis, ...]:
+    """The modules with the findings of all their tests, which are one family."""
+    claims = [
+        list(answer.asked.question.claims(answer.result))
+        for module in modules
+        for answer in module.answers
+    ]
+    findings = iter(found([claim for some in claims for claim in some]))
+    counts = iter(map(len, claims))
+    return tuple(
+        replace(
+            module,
+            answers=tuple(
+                replace(answer, findings=tuple(next(findings) for _ in range(next(counts))))
+                for answer in module.answers
             ),
-            grids=tries.make("φ(i, j) with the other adapter", grids, adapter, name, request),
         )
-    reasons = tuple((what, str(error)) for what, error in tries.errors.items())
-    return replace(made, left_out=reasons), tries
-
-
-def _compared(
-    adapter: Adapter, name: str, rank: int | None, *, other: Adapter, drawn: dict[str, Any]
-) -> ComparisonResult:
-    return compare(adapter, other, name, rank, **drawn)
-
-
-def _grids(
-    adapter: Adapter, name: str, _: int | None, *, other: Adapter, where: dict[str, Any]
-) -> RankGrids:
-    """Up to both whole ranks: i and j are its axes, not a choice."""
-    return rank_grids(adapter, other, name, **where)
+        for module in modules
+    )
 
 
 def _open(adapter: Adapter) -> tuple[BaseWeights | None, str]:
@@ -209,10 +203,10 @@ def _open(adapter: Adapter) -> tuple[BaseWeights | None, str]:
         return None, str(error)
 
 
-def _check_any(found: list[tuple[ModuleAnalysis, _Attempts]]) -> None:
-    """A request that fails for every module is an error, but for a base that is only not here."""
-    for what in dict.fromkeys(what for _, tries in found for what in tries.errors):
-        errors = [tries.errors.get(what) for _, tries in found]
-        first = errors[0]
-        if first is not None and None not in errors and what != _CONVERSIONS:
+def _check_any(errors: list[dict[str, LensError]]) -> None:
+    """A question that fails for every module is an error, but for a base that is only not here."""
+    for what in dict.fromkeys(what for some in errors for what in some):
+        each = [some.get(what) for some in errors]
+        first = each[0]
+        if first is not None and None not in each and what != _NEEDING["w0"]:
             raise first

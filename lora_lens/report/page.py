@@ -17,13 +17,8 @@ from ..show.layout import Table
 from ..subspaces.selection import select_module
 from . import provenance
 from .analysis import Analysed
-from .findings import (
-    findings,
-    glance_table,
-    groups,
-    hedge,
-)
 from .sections import Section, section
+from .summary import glance_table, groups, headline, hedged, told
 from .tables import page_table
 
 _SCRIPTS = ("theme.js", "heatmaps.js", "figures.js", "tables.js")
@@ -56,8 +51,9 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     template = environment.from_string(_asset("page.html.j2"))
     scripts = [get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS))]
     sections = [section(one, f"module-{k}") for k, one in enumerate(analysed.modules)]
-    found = findings(analysed)
     left_out = _left_out(analysed, sections)
+    chance = {shown.kind: shown.part.chance for one in sections for shown in one.parts}
+    found = glance_table(analysed)
     return template.render(
         names=_names(analysed),
         choices=provenance.choices(analysed, command, made),
@@ -65,15 +61,16 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         method=provenance.method(analysed.adapter),
         base=analysed.base.source if analysed.base else analysed.adapter.base_model,
         convention=provenance.conventions(analysed),
-        groups=groups(found),
-        found=found,
-        glance=page_table(glance_table(found)),
-        hedge=hedge(found, analysed.request.draws),
+        headline=headline(analysed),
+        groups=groups(analysed, chance),
+        glance=page_table(found) if found.rows else None,
+        hedge=hedged(analysed),
         sections=sections,
         files=page_table(provenance.files_table(analysed)),
         left_out=page_table(left_out) if left_out.rows else None,
         warnings=analysed.warnings,
         data=embedded(_data(sections)),
+        told=embedded(told(analysed)),
         style=_asset("style.css"),
         scripts=scripts,
         policy=_policy(scripts),
@@ -93,10 +90,10 @@ def _asset(name: str) -> str:
 
 def _data(sections: list[Section]) -> dict[str, Any]:
     return {
-        figure.name: figure.spec
+        drawn.figure.name: drawn.spec
         for one in sections
         for part in one.parts
-        for figure in part.figures
+        for drawn in part.figures
     }
 
 

@@ -146,8 +146,7 @@ def _module_line(analysed: Analysed, name: str) -> str:
 
 
 def _subspaces(analysed: Analysed) -> str:
-    dimensions = {
-        (one.similarity.i, one.similarity.j) for one in analysed.modules if one.similarity
-    }
-    each = "; ".join(f"i = {i}, j = {j}" for i, j in sorted(dimensions))
-    return f"leading left singular vectors of the conversion matrices{': ' if each else ''}{each}"
+    ranks = sorted({min(analysed.adapter.modules[name].ranks) for name in _names(analysed)})
+    rank = analysed.request.rank
+    each = f"{rank}" if rank else " or ".join(map(str, ranks))
+    return f"leading left singular vectors of the conversion matrices: i = {each}, j = {each}"

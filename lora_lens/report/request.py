@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..adapter import Adapter
+from ..chance.verdict import draws_needed
 from ..core.conversion import ConventionChoice
 from ..errors import LensError
+from .asked import ASKED
+
+_USUAL = 200
+_MOST_NUMBERS = 1 << 28  # of a null's bases in float32: 1 GiB
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class Request:
         modules: Which target modules; None for all.
         rank: i and j; None for each module's smallest rank.
         convention: ``auto`` for that of the CondLoRA adapter where there is one, else by W0's shape.
-        draws: Draws of each null.
+        draws: Draws of each null; None for as many as its tests need, see `enough_draws`.
         seed: Of those draws.
         device, dtype: Where to compute, and in which precision.
     """
@@ -24,13 +30,32 @@ class Request:
     modules: tuple[str, ...] | None = None
     rank: int | None = None
     convention: ConventionChoice = "auto"
-    draws: int = 200
+    draws: int | None = None
     seed: int = 0
     device: str = "auto"
     dtype: str = "float64"
 
     def __post_init__(self) -> None:
-        if self.draws < 2:
+        if self.draws is not None and self.draws < 2:
             raise LensError(
                 f"draws is {self.draws}; a report tests against nulls, so expected 2 or more"
             )
+
+
+def enough_draws(adapter: Adapter, modules: list[str], *, other: bool) -> int:
+    """Draws from which every test of a report can be found after correction, where they fit in memory.
+
+    20 times as many as there are tests, 200 at least; of a large model as many as 1 GiB holds, and then
+    the page says what could not be found.
+    """
+    tests = sum(one.tests for one in ASKED if other or one.needs != "other")
+    wanted = draws_needed(tests * len(modules))
+    largest = max(_numbers(adapter, name) for name in modules)
+    return max(_USUAL, min(wanted, _MOST_NUMBERS // largest))
+
+
+def _numbers(adapter: Adapter, module: str) -> int:
+    """How many numbers one draw of a null has: a basis a layer."""
+    factors = adapter.modules[module]
+    widest = max(factors.in_features, factors.out_features)
+    return len(factors.layers) * widest * max(factors.ranks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
@@ -14,6 +15,7 @@ from ..staging import staged
 from .analysis import Progress, analyse
 from .page import check_libraries, render
 from .request import Request
+from .summary import told
 
 
 def write_report(
@@ -24,7 +26,7 @@ def write_report(
     modules: Sequence[str] | None = None,
     rank: int | None = None,
     convention: ConventionChoice = "auto",
-    draws: int = 200,
+    draws: int | None = None,
     seed: int = 0,
     base: str | Path | None = None,
     device: str = "auto",
@@ -37,7 +39,8 @@ def write_report(
 
     For each module: φ between the layers' conversion matrices beside four nulls, the share that one
     shared layer captures, the spectra of ΔW and, with `other`, φ between the two adapters. Before
-    them the findings in sentences, behind them what was analysed, with checksums and versions.
+    them the findings in sentences, their p corrected over all tests of the report; behind them what
+    was analysed, with checksums and versions.
     The file is about 5 MB, of which plotly.js is 4.8.
 
     Args:
@@ -48,7 +51,8 @@ def write_report(
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
         convention: As in `conversion_similarity`; under ``auto`` both adapters have one convention, the
             CondLoRA adapter's where there is one.
-        draws: Draws of each null, 2 or more.
+        draws: Draws of each null, 2 or more; by default as many as the report's tests need together, at
+            least 200.
         seed: Of those draws.
         base: Folder or hub id of the base model, where an adapter is given by its folder.
         device, dtype: As in `conversion_similarity`.
@@ -65,19 +69,36 @@ def write_report(
         OutputError: It cannot be written there.
         LensError: Nothing of what was asked for can be analysed.
     """
+    return make_report(
+        adapter, path, other, base=base, made=made, command=command, progress=progress,
+        request=Request(
+            tuple(modules) if modules else None, rank, convention, draws, seed, device, dtype
+        ),
+    )[0]  # fmt: skip
+
+
+def make_report(
+    adapter: Adapter | str | Path,
+    path: str | Path,
+    other: Adapter | str | Path | None = None,
+    *,
+    request: Request,
+    base: str | Path | None = None,
+    made: date | None = None,
+    command: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """`write_report`, and the summary with its findings for JSON."""
     check_libraries()
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
-    request = Request(
-        tuple(modules) if modules else None, rank, convention, draws, seed, device, dtype
-    )
     with staged(target.parent) as folder:
         one = _loaded(adapter, base)
         analysed = analyse(one, None if other is None else _loaded(other, base), request, progress)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
-    return target
+    return target, told(analysed)
 
 
 def _loaded(adapter: Adapter | str | Path, base: str | Path | None) -> Adapter:

@@ -19,6 +19,7 @@ def write_result(
     numbers: Mapping[str, Any],
     tables: Sequence[Table],
     *,
+    said: str | None = None,
     texts: Mapping[str, str],
     figures: Mapping[str, Figure],
     folder: Path,
@@ -27,7 +28,7 @@ def write_result(
     stem = re.sub(r"[^\w.-]", "_", stem)
     forms = {
         ".json": as_json(dict(numbers)),
-        ".md": as_markdown(tables),
+        ".md": as_markdown(tables, said=said),
         ".tex": as_latex(tables),
         **texts,
     }

@@ -1,44 +1,60 @@
-"""What the figures share: colours, names in mathematics, cells of a heat map, an axis of layers."""
+"""What the figures share: colours, fonts, the text in a cell, axes that can be read."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from .layout import layer_number
+from .figure import Colour, Ramp
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
-FACTORS = {"A": "$A$", "B": "$B$", "delta": "$\\Delta W$"}
+_BOTH = ("#1f5f9e", "#8db9dd", "#f4f4f2", "#eba878", "#ad4a12")
+_GREYS = {"black": "black", "grey": "0.5", "pale": "0.8", "red": "crimson"}
+_PALETTE = tuple(sns.color_palette("colorblind").as_hex())
 METHODS = {"lora": "LoRA", "condlora": "CondLoRA"}
 MOST_ANNOTATED = 16  # rows of a heat map; above it the numbers in the cells would not be read
-_MOST_LAYERS = 16  # tick labels of an axis of layers
 
 
-def scale(vmax: float = 1.0) -> ScalarMappable:
-    """The colour scale from 0, for a bar that is of several axes."""
-    return ScalarMappable(Normalize(0, vmax), plt.get_cmap(COLOURS))
+def colour(one: Colour) -> str:
+    """A colour of the palette, which colour-blind eyes tell apart, or a grey."""
+    return _PALETTE[one % len(_PALETTE)] if isinstance(one, int) else _GREYS[one]
 
 
-def cell(value: float) -> str:
+def colours(ramp: Ramp = "up") -> Colormap:
+    """From pale to dark, both ways from the middle, or for p from dark (small) to pale."""
+    if ramp == "both":
+        return LinearSegmentedColormap.from_list("excess", _BOTH)
+    return plt.get_cmap(COLOURS if ramp == "up" else COLOURS.removesuffix("_r"))
+
+
+def scale(low: float = 0.0, high: float = 1.0, ramp: Ramp = "up") -> ScalarMappable:
+    """The colour scale, for a bar that is of several axes."""
+    return ScalarMappable(Normalize(low, high), colours(ramp))
+
+
+def cell(value: float, decimals: int | None = 2) -> str:
     """Two decimals without the leading zero, as the paper's cells are narrow; 1 is 1."""
-    return "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0")
+    if decimals is None:
+        return f"{value:.3g}"
+    if decimals == 0:
+        return f"{value:.0f}"
+    if abs(value) >= 0.995:
+        return "1" if value > 0 else "−1"
+    text = f"{value:.{decimals}f}".replace("0.", ".", 1)
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
-def layer_axis(ax: Axes, layers: Sequence[int | None]) -> None:
-    """Number the layers, which are drawn at 0, 1, 2, …, without running into each other."""
-    step = max(1, -(-len(layers) // _MOST_LAYERS))
-    ax.set_xticks(
-        list(range(0, len(layers), step)), [layer_number(layer) for layer in layers[::step]]
-    )
-    ax.set_xlabel("layer")
-    sns.despine(ax=ax)
+def words(text: str) -> str:
+    """A text as matplotlib takes it: its dollars are dollars, and norms have their index below."""
+    plain = text.replace("$", r"\$")
+    for index in "F2":
+        plain = plain.replace(f"‖_{index}", f"‖$_{index}$")
+    return plain
 
 
 def log_axis(ax: Axes) -> None:

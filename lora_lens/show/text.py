@@ -51,9 +51,10 @@ def _missing(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def as_markdown(tables: Sequence[Table]) -> str:
-    """GitHub's Markdown, one table below the other under their titles."""
-    parts = [
+def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
+    """GitHub's Markdown: what is said, and one table below the other under their titles."""
+    parts = [said.replace("|", r"\|")] if said else []
+    parts += [
         f"**{table.title}**\n\n"
         + tabulate(
             [[cell.replace("|", r"\|") for cell in row] for row in table.rows],

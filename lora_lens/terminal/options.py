@@ -99,6 +99,9 @@ Dtype = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
 ]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Say below the numbers what their words mean.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(

@@ -30,7 +30,7 @@ class Result(Protocol):
 class Shown(Protocol):
     """How the results of one question are shown."""
 
-    def terminal(self, result: Any, console: Console) -> RenderableType:
+    def terminal(self, result: Any, console: Console, *, explain: bool = False) -> RenderableType:
         """What the command prints."""
 
     def write(self, result: Any, folder: Path) -> list[str]:
@@ -47,7 +47,14 @@ def print_json(found: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(found, allow_nan=False))
 
 
-def report(make: Callable[[], Result], question: Shown, *, as_json: bool, out: Path | None) -> None:
+def report(
+    make: Callable[[], Result],
+    question: Shown,
+    *,
+    as_json: bool,
+    out: Path | None,
+    explain: bool = False,
+) -> None:
     """Compute a result, print it in the form asked for, and write its files if asked.
 
     The output folder is opened before the computation, so that a wrong one costs nothing.
@@ -65,7 +72,7 @@ def report(make: Callable[[], Result], question: Shown, *, as_json: bool, out: P
         for note in result.notes:
             typer.echo(f"note: {note}", err=True)
     else:
-        show(question, result)
+        show(question, result, explain=explain)
     if files:
         typer.echo(f"wrote {', '.join(files)} to {out}", err=True)
 
@@ -80,9 +87,9 @@ def _heeding_warnings(make: Callable[[], Result]) -> Result:
     return result
 
 
-def show(question: Shown, result: Result) -> None:
-    """Print a result's tables on standard output."""
-    show_text(partial(question.terminal, result))
+def show(question: Shown, result: Result, *, explain: bool = False) -> None:
+    """Print a result on standard output: its sentence, its tables and, if asked, what their words mean."""
+    show_text(partial(question.terminal, result, explain=explain))
 
 
 def show_text(render: Callable[[Console], RenderableType]) -> None:

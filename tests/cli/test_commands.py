@@ -64,7 +64,7 @@ def test_similarity_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None
                 grid = baseline[statistic]
                 assert [grid[k][k] for k in range(3)] == [None] * 3
                 assert all(grid[l][m] is not None for l, m in zip(*np.nonzero(off), strict=True))
-            assert set(baseline["of_mean"]) == {"mean", "sd", "z", "p", "excess"}
+            assert set(baseline["of_mean"]) >= {"mean", "sd", "z", "p", "excess", "p_two_sided"}
             assert baseline["tests"] == 3
             if null in ("gaussian", "propagated"):
                 np.testing.assert_allclose(
@@ -109,8 +109,12 @@ def test_inspect_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
 def test_similarity_table_shows_grids_and_both_baselines(bert: BertLike, tmp_path: Path) -> None:
     result = run("similarity", tmp_path / "lora", "--draws", 5)
     assert result.exit_code == 0
-    for word in ("gaussian", "propagated", "i = 4", "stored", "condition number", " 1.0", "value"):
+    for word in ("gaussian", "propagated", "i = 4", "stored", " 1.0", "value"):
         assert word in result.stdout
+    explained = run("similarity", tmp_path / "lora", "--draws", 5, "--explain")
+    for word in ("random factors through the same W0", "condition number"):
+        assert word not in result.stdout
+        assert word in explained.stdout
     assert "nan" not in result.stdout
 
 
@@ -157,7 +161,8 @@ def test_out_writes_every_form_whole(bert: BertLike, tmp_path: Path, command: st
     result = run(command, *adapters, "--out", out)
     assert result.exit_code == 0, result.stderr
     stem = "inspect" if command == "inspect" else f"{command}-value"
-    assert {path.name for path in out.iterdir()} == {
+    figure1 = {f"{stem}-figure1.png", f"{stem}-figure1.svg"} if command == "similarity" else set()
+    assert {path.name for path in out.iterdir()} == figure1 | {
         f"{stem}.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
     }
     assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")

@@ -53,7 +53,8 @@ def test_matrix_json(seeds: Path) -> None:
 
 
 def test_matrix_table(seeds: Path) -> None:
-    result = run("matrix", *(seeds / f"seed-{k}" for k in range(4)), "--matrix", "B")
+    folders = [seeds / f"seed-{k}" for k in range(4)]
+    result = run("matrix", *folders, "--matrix", "B", "--explain")
     assert result.exit_code == 0
     for word in ("φ of B (left side) between 4 adapters", "each at its own rank, 4 to 6", "seed-3",
                  "All 6 pairs", "0.2500 ±", "0.1667 ±", "no evidence", "1.000"):  # fmt: skip

@@ -1,5 +1,6 @@
 """What every question keeps to, so that the command line, the files and the report can rely on it."""
 
+import html
 import inspect
 import json
 from importlib import import_module
@@ -16,6 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import lora_lens as ll
+from lora_lens.chance.verdict import judge
 from lora_lens.cli import app
 from lora_lens.questions import QUESTIONS
 from lora_lens.questions.question import Question
@@ -45,14 +47,16 @@ def arguments(name: str, root: Path) -> list[str]:
     return [str(root / "one")] + ([str(root / "other")] if name in _PAIR else [])
 
 
-def asked(name: str, root: Path) -> Any:
+def asked(name: str, root: Path, **options: Any) -> Any:
     ask = BY_NAME[name].ask
     if name == "dynamics":
         return ask(root / "run", "value")
     if name == "matrix":
-        return ask([root / "one", root / "other"], "value")
+        return ask([root / "one", root / "other"], "value", **options)
     adapters = [ll.load_adapter(path) for path in arguments(name, root)]
-    return ask(*adapters) if name == "inventory" else ask(*adapters, "value")
+    if name == "grid":
+        return ask(*adapters, module="value", **options)
+    return ask(*adapters) if name == "inventory" else ask(*adapters, "value", **options)
 
 
 def test_every_folder_is_a_question() -> None:
@@ -90,18 +94,83 @@ def test_its_json_is_its_dict(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_shows_itself(name: str, folder: Path) -> None:
-    question, result = BY_NAME[name], asked(name, folder)
+    result = asked(name, folder)
     assert result._repr_html_().startswith("<")
     frame = result.to_frame()
     assert isinstance(frame, pandas.DataFrame)
     assert len(frame)
     assert frame.columns.is_unique
-    said = question.summary(result)
+    assert len(repr(result)) < 700
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_sentence_comes_first_everywhere(name: str, folder: Path) -> None:
+    question, result = BY_NAME[name], asked(name, folder)
+    said = result.summary
     assert said.endswith(".")
+    assert ". " not in said  # one sentence
     assert "nan" not in said
+    shown = {explain: printed(question, result, explain=explain) for explain in (False, True)}
+    flat = {explain: " ".join(text.split()) for explain, text in shown.items()}
+    assert all(text.startswith(said) for text in flat.values())
+    assert result._repr_html_().startswith(f"<p><b>{html.escape(said)}</b></p><table>")
+    assert result.to_markdown().startswith(said)
+    assert next(iter(result.to_dict().items())) == ("summary", said)
+    for line in question.part("tables").legend(result):
+        assert " ".join(line.split()) in flat[True]
+        assert " ".join(line.split()) not in flat[False]
+
+
+def printed(question: Question, result: Any, *, explain: bool) -> str:
     console = Console(file=StringIO(), width=100)
-    console.print(question.terminal(result, console))
-    assert console.file.getvalue().strip()  # type: ignore[attr-defined]
+    console.print(question.terminal(result, console, explain=explain))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_test_has_one_verdict(name: str, folder: Path) -> None:
+    """The verdicts of the JSON are those of the sentence, of p corrected over all that is tested."""
+    question, result = BY_NAME[name], asked(name, folder)
+    found = result.to_dict()
+    assert found["version"] == ll.__version__
+    assert found["seed"] in (0, None)
+    claims = question.claims(result)
+    assert [one["about"] for one in found["findings"]] == [one.about for one in claims]
+    assert len({one["about"] for one in found["findings"]}) == len(claims)
+    for one, verdict in zip(found["findings"], judge([c.trial for c in claims]), strict=True):
+        assert set(one) >= {"about", "verdict", "p", "size", "detectable"}
+        assert (one["verdict"], one["p"]) == (verdict.word, verdict.p)
+        assert (one["p"] <= 0.05) == (one["verdict"] != "not seen")
+        assert one["verdict"] != "not seen" or one["detectable"] or "too few" in found["summary"]
+        assert " of 1: " in one["size"]
+    words = {one["verdict"] for one in found["findings"]}
+    for word in ("more", "less"):
+        assert (word in words) == (f" {word} " in found["summary"].replace("no more", ""))
+    if claims:
+        assert found["seed"] == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_too_few_draws_claim_nothing(name: str, folder: Path) -> None:
+    parameters = inspect.signature(BY_NAME[name].ask).parameters
+    if "draws" not in parameters or name == "spectrum":
+        pytest.skip("it draws nothing that is tested")
+    result = asked(name, folder, draws=2)
+    assert {one.word for one in result.findings} <= {"not seen"}
+    assert {one.verdict.detectable for one in result.findings} <= {None}
+    assert "nothing could be found" in result.summary
+    bare = asked(name, folder, draws=0)
+    assert bare.findings == ()
+    assert "more" not in bare.summary
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_saves_itself(name: str, folder: Path, tmp_path: Path) -> None:
+    result = asked(name, folder)
+    names = result.save(tmp_path / "saved")
+    assert sorted(names) == sorted(path.name for path in (tmp_path / "saved").iterdir())
+    assert "\\begin{tabular}" in result.to_latex()
+    assert isinstance(result.plot(), Figure)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,14 +193,14 @@ def test_its_files_are_whole_and_the_same_each_time(
 @pytest.mark.parametrize("name", NAMES)
 def test_its_figures_touch_no_global_state(name: str, folder: Path) -> None:
     before = mpl.rcParams.copy()
-    figures = BY_NAME[name].part("plots").figures(asked(name, folder))
+    figures = BY_NAME[name].figures(asked(name, folder))
     assert "" in figures
     assert all(isinstance(figure, Figure) for figure in figures.values())
     assert mpl.rcParams == before
 
 
 def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRIBUTING.md's example: a question in six small files, and the line that names it."""
+    """CONTRIBUTING.md's example: a question in seven small files, and the line that names it."""
     parts = {
         "__init__": (
             "from lora_lens.questions.question import Question\n"
@@ -139,29 +208,40 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ),
         "result": (
             "from dataclasses import dataclass\n"
-            "from lora_lens.labelled import Tidy\n"
+            "from lora_lens.questions.answer import Answer\n"
             "@dataclass(frozen=True)\n"
-            "class Norms(Tidy):\n"
+            "class Norms(Answer):\n"
             "    values: tuple\n"
             "    notes: tuple = ()\n"
             "    stem = 'norms'\n"
             "    def rows(self): return [{'layer': k, 'norm': v} for k, v in enumerate(self.values)]\n"
-            "    def to_dict(self): return {'norms': list(self.values)}\n"
+            "    def numbers(self): return {'norms': list(self.values)}\n"
         ),
         "analysis": (
             "from .result import Norms\n"
             "def norms(adapter, module):\n"
             "    return Norms(tuple(adapter.modules[module].b.norm(dim=(1, 2)).tolist()))\n"
         ),
-        "words": "def summary(result): return f'The largest is {max(result.values):.1f}.'\n",
+        "words": (
+            "def claims(result): return []\n"
+            "def summary(result, findings): return f'The largest is {max(result.values):.1f}.'\n"
+        ),
         "tables": (
             "from lora_lens.show.layout import Table\n"
             "from lora_lens.show.text import as_csv\n"
             "def tables(result): return [Table('Norms', ['norm'], [[f'{v:.2f}'] for v in result.values])]\n"
             "def texts(result): return {'.csv': as_csv(result.rows())}\n"
             "def terminal(result, console): return f'{len(result.values)} layers'\n"
+            "def legend(result): return ['norm: of B']\n"
         ),
-        "plots": "def figures(result): return {}\n",
+        "figures": (
+            "import numpy as np\n"
+            "from lora_lens.show.figure import Block, Line, Panel, Sheet, named, positions\n"
+            "def figures(result):\n"
+            "    x = positions(result.values)\n"
+            "    panel = Panel('Norms', named('layer', range(len(x))), marks=(Line(x, np.array(result.values)),))\n"
+            "    return {'': Sheet((Block([[panel]]),), (4, 3))}\n"
+        ),
         "command": (
             "from . import QUESTION\n"
             "from lora_lens.terminal.options import AdapterFolder, Json, Module, Out\n"
@@ -189,7 +269,13 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         one, [str(tmp_path / "lora"), "--json", "--out", str(tmp_path / "out")]
     )
     assert found.exit_code == 0, found.output
-    assert len(json.loads(found.stdout)["norms"]) == shape.layers
+    made = json.loads(found.stdout)
+    assert len(made["norms"]) == shape.layers
+    assert made["summary"].startswith("The largest is ")
+    assert made["findings"] == []
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "norms.csv", "norms.json", "norms.md", "norms.tex"
-    }  # fmt: skip
+        f"norms.{ending}" for ending in ("csv", "json", "md", "tex", "png", "svg")
+    }
+    shown = CliRunner().invoke(one, [str(tmp_path / "lora")]).stdout.splitlines()
+    assert shown[0] == made["summary"]
+    assert not question.reported

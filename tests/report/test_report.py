@@ -17,6 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import BertLike, random, write_base, write_lora
+from lora_lens.report.findings import (
+    Finding,
+    findings,
+    glance_table,
+    groups,
+    hedge,
+    verdict,
+)
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
@@ -35,14 +43,6 @@ from lora_lens.questions.similarity.words import summary as similarity_sentence
 from lora_lens.questions.spectrum.words import summary as spectrum_sentence
 from lora_lens.report import figures, write_report
 from lora_lens.report.analysis import analyse
-from lora_lens.report.findings import (
-    Finding,
-    findings,
-    glance_table,
-    groups,
-    hedge,
-    verdict,
-)
 from lora_lens.report.page import embedded
 from lora_lens.report.request import Request
 from lora_lens.report.sections import section

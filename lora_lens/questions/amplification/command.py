@@ -12,6 +12,7 @@ from ...terminal.options import (
     Device,
     Dtype,
     DtypeName,
+    Explain,
     Json,
     Module,
     Out,
@@ -37,6 +38,7 @@ def run(
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
@@ -57,4 +59,4 @@ def run(
             load_adapter(adapter, base), module, rank, device=device, dtype=dtype.value
         )
 
-    report(make, QUESTION, as_json=as_json, out=out)
+    report(make, QUESTION, as_json=as_json, out=out, explain=explain)

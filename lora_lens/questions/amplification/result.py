@@ -5,12 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...labelled import (
-    Row,
-    Tidy,
-    html_rows,
-    plain,
-)
+from ...labelled import Row, plain
+from ..answer import Answer
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,8 @@ class LayerAmplification:
         return {**vars(self), **numbers}
 
 
-@dataclass(frozen=True)
-class Amplification(Tidy):
+@dataclass(frozen=True, repr=False)
+class Amplification(Answer):
     """Does ΔW strengthen directions that W0 already has, and which W0 does not stress?
 
     Hu et al. 2022, section 7.3, Table 7.
@@ -84,7 +80,7 @@ class Amplification(Tidy):
         """One row a layer."""
         return [{"module": self.module} | layer.to_dict() for layer in self.layers]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "adapter": self.adapter,
@@ -93,7 +89,3 @@ class Amplification(Tidy):
             "layers": [layer.to_dict() for layer in self.layers],
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        title = f"Amplification of W0's directions by ΔW, {self.module}"
-        return html_rows(title, self.rows())

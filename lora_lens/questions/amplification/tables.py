@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ...show.console import notes, table
+from ...show.console import table
 from ...show.layout import Table, number, significant
 from ...show.text import as_csv
 from .result import Amplification
@@ -24,19 +24,20 @@ def texts(result: Amplification) -> dict[str, str]:
 
 
 def terminal(result: Amplification, _: Console) -> RenderableType:
-    """The table, and what its columns mean."""
+    """Whose it is, and the table."""
     return Group(
-        Text(f"Amplification of W0's directions by ΔW, {result.module}", style="bold"),
         Text(f"adapter {result.adapter} on {result.base}", style="dim"),
         table(layer_table(result)),
-        Text(
-            "in ΔW's, W0's, random: U and V the top r singular vectors of ΔW, of W0 itself, and random ones\n"
-            "z: deviations of its square in ΔW's directions from random ones\n"
-            "amplification: ‖ΔW‖_F / ‖UᵀW0V‖_F in ΔW's directions",
-            style="dim",
-        ),
-        *notes(result.notes),
     )
+
+
+def legend(_: Amplification) -> list[str]:
+    """What the columns mean."""
+    return [
+        "in ΔW's, W0's, random: U and V the top r singular vectors of ΔW, of W0 itself, and random ones",
+        "z: deviations of its square in ΔW's directions from random ones",
+        "amplification: ‖ΔW‖_F / ‖UᵀW0V‖_F in ΔW's directions",
+    ]
 
 
 def layer_table(result: Amplification) -> Table:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ...show.findings import Claim, Finding
 from ...show.layout import significant
 from .result import Amplification
 
 
-def summary(result: Amplification) -> str:
+def claims(_: Amplification) -> list[Claim]:
+    """None: it describes."""
+    return []
+
+
+def summary(result: Amplification, _: Sequence[Finding]) -> str:
     """Factors over the layers, and what W0 has in ΔW's directions beside random ones. Nothing is tested."""
     factors = [one.factor for one in result.layers]
     beside = [one.w0_in_delta / one.w0_in_random for one in result.layers if one.w0_in_random > 0]

@@ -108,7 +108,7 @@ def compare(
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
-        one.source, other.source, first.module, i, j, tuple(layers), series, notes
+        one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed
     )
 
 

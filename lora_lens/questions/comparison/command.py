@@ -12,6 +12,7 @@ from ...terminal.options import (
     Device,
     Dtype,
     DtypeName,
+    Explain,
     I,
     J,
     Json,
@@ -46,6 +47,7 @@ def run(
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
@@ -70,4 +72,4 @@ def run(
             i=i, j=j, draws=draws, seed=seed, device=device, dtype=dtype.value,
         )  # fmt: skip
 
-    report(make, QUESTION, as_json=as_json, out=out)
+    report(make, QUESTION, as_json=as_json, out=out, explain=explain)

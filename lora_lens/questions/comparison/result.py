@@ -10,13 +10,8 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
-from ...labelled import (
-    Array,
-    Row,
-    Tidy,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, plain
+from ..answer import Answer
 
 
 @dataclass(frozen=True)
@@ -72,8 +67,8 @@ class LayerSeries:
         }
 
 
-@dataclass(frozen=True)
-class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
+@dataclass(frozen=True, repr=False)
+class ComparisonResult(Answer, Mapping[str, LayerSeries]):
     """Do two adapters span alike? Table 3's form; ``result["delta"]`` is ΔW's row."""
 
     one: str
@@ -84,6 +79,7 @@ class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
     layers: tuple[int, ...]
     series: Mapping[str, LayerSeries]
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -116,7 +112,7 @@ class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
             for position, (layer, value) in enumerate(zip(self.layers, series.values, strict=True))
         ]  # fmt: skip
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "one": self.one,
@@ -128,8 +124,3 @@ class ComparisonResult(Tidy, Mapping[str, LayerSeries]):
             "matrices": {matrix: series.to_dict() for matrix, series in self.series.items()},
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        title = f"φ of {self.one} against {self.other}, {self.module}, i={self.i}, j={self.j}"
-        body = [[name, *series.values] for name, series in self.series.items()]
-        return html_table(title, ["layer", *self.layers], body, shaded=True)

@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.against_chance import columns_legend, resolution, tested
-from ...show.console import notes, table
+from ...show.console import table
 from ...show.layout import (
     LABELS,
     Table,
@@ -23,8 +23,8 @@ _NULLS = {
 
 
 def tables(result: ComparisonResult) -> list[Table]:
-    """φ layer by layer, and the tests of its mean."""
-    return [layer_table(result), summary(result)]
+    """The tests of the mean φ, and φ layer by layer."""
+    return [chance_table(result), layer_table(result)]
 
 
 def texts(result: ComparisonResult) -> dict[str, str]:
@@ -33,12 +33,10 @@ def texts(result: ComparisonResult) -> dict[str, str]:
 
 
 def terminal(result: ComparisonResult, _: Console) -> RenderableType:
-    """Both tables, what their columns mean, and whose they are."""
+    """Whose they are, and both tables."""
     return Group(
-        *map(table, tables(result)),
-        *(Text(line, style="dim") for line in legend(result)),
         Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
-        *notes(result.notes),
+        *map(table, tables(result)),
     )
 
 
@@ -60,7 +58,7 @@ def layer_table(result: ComparisonResult) -> Table:
     return Table(title, ["matrix", "side", *map(str, result.layers), "mean", "gaussian"], rows)
 
 
-def summary(result: ComparisonResult) -> Table:
+def chance_table(result: ComparisonResult) -> Table:
     """The mean over the layers against each null: a row a matrix and null."""
     rows = []
     for matrix, series in result.items():

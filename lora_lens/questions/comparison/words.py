@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ...chance.significance import LEVEL
-from ...show.layout import LABELS, signed
-from ...show.wording import listed
+import numpy as np
+
+from ...chance.verdict import Trial, draws_needed
+from ...show.findings import PHI, Claim, Finding, told
+from ...show.layout import LABELS
+from ...show.wording import ONE, listed
+from ...subspaces.pairing import SAME_W0
 from .result import ComparisonResult, LayerSeries
 
+_SAME = 1e-6  # φ in float32's resolution
+_ABOUT = {
+    "gaussian": "of the two adapters alike, beside unrelated subspaces (mean φ)",
+    "mismatched": "of the two adapters alike layer by layer, beside other layers (mean φ)",
+}
+_ASPECTS = {"gaussian": "unrelated", "mismatched": "other layers"}
+_PATTERNS = {
+    "gaussian": "{names} of the two adapters {are} {degree} alike than unrelated subspaces",
+    "mismatched": "{names} {are} {degree} alike in a layer and its counterpart than in layers shuffled",
+}
 
-def summary(result: ComparisonResult) -> str:
-    """φ between two adapters by layer, against the Gaussian baseline."""
-    series = list(result.values())
-    nulls = {f"{one.baseline.mean:.3f} ± {one.baseline.sd:.3f}": None for one in series}
+
+def claims(result: ComparisonResult) -> list[Claim]:
+    """Mean φ of every matrix against unrelated subspaces, where those are a fair bar, and shuffled layers."""
+    return list(_claims(result))
+
+
+def _claims(result: ComparisonResult) -> Iterator[Claim]:
+    shown = distinct(result)
+    for matrix, series in shown.items():
+        for null, significance in series.tests.items():
+            test = significance.of_mean
+            draws = series.baselines[null].draws or 0
+            unfair = null == "gaussian" and SAME_W0 in result.notes
+            # Few layers have few orders: more draws would find no more.
+            hopeless = draws < min(draws_needed(2 * len(shown)), series.baseline.draws or 0)
+            if unfair or hopeless or null not in _ABOUT:
+                continue
+            if not np.isfinite([test.z, test.p_two_sided]).all():
+                continue
+            trial = Trial(series.mean, test.mean, test.sd, test.p_two_sided, draws)
+            about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
+            yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
+
+
+def distinct(result: ComparisonResult) -> dict[str, LayerSeries]:
+    """The series without ΔW's where its φ are B's, as they are at i = j = rank."""
+    same = "B" in result and "delta" in result and alike(result["B"], result["delta"])
+    return {m: one for m, one in result.items() if not (same and m == "delta")}
+
+
+def alike(one: LayerSeries, other: LayerSeries) -> bool:
+    """Whether two series are the same numbers."""
+    return np.allclose(one.values, other.values, rtol=0, atol=_SAME)
+
+
+def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
+    """Whether two adapters span alike, beside unrelated subspaces and beside other layers."""
+    equal = [LABELS[m] for m, one in distinct(result).items() if one.values.min() > ONE]
+    parts = [f"{listed(equal)} of the two adapters span the same in all layers"] if equal else []
+    tested = [one for one in findings if one.label not in equal]
+    if tested:
+        kinds = [
+            ([one for one in tested if one.claim.null == null], pattern)
+            for null, pattern in _PATTERNS.items()
+        ]
+        parts.append(told(*kinds))
+    rest = [one for m, one in distinct(result).items() if LABELS[m] not in equal]
+    if SAME_W0 in result.notes and rest:
+        parts.insert(0, f"{_means(rest)}, which is beyond telling beside unrelated subspaces")
+    elif not parts:
+        parts.append(f"{_means(rest)}, and nothing was tested")
+    return f"{result.module}: {'; '.join(parts)}."
+
+
+def _means(series: Sequence[LayerSeries]) -> str:
     means = listed([f"{one.mean:.3f} for {LABELS[one.matrix]}" for one in series])
-    text = (
-        f"the two adapters, {result.module}: mean φ over the layers is {means}, where unrelated "
-        f"subspaces give {listed(list(nulls))} in a layer"
-    )
-    if series[0].baseline.samples is None:
-        return f"{text}."
-    text += f": {_tests(series, 'gaussian')}"
-    if all(one.significance.findable for one in series):
-        found = listed([str(one.significance.discoveries) for one in series])
-        text += f"; {found} of {len(result.layers)} layers are above that after Benjamini-Hochberg at {LEVEL}"
-    if all("mismatched" in one.tests for one in series):
-        means = listed([f"{one.tests['mismatched'].of_mean.mean:.3f}" for one in series])
-        text += f". With the other's layers shuffled it is {means} on average: {_tests(series, 'mismatched')}"
-    return f"{text}."
-
-
-def _tests(series: Sequence[LayerSeries], null: str) -> str:
-    means = [one.tests[null].of_mean for one in series]
-    excess = listed([signed(mean.excess, 3) for mean in means])
-    return f"excess {excess}, p = {listed([f'{mean.p:.3f}' for mean in means])}"
+    return f"mean φ between the two adapters is {means}"

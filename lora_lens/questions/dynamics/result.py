@@ -8,13 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...chance.baseline import Baseline
-from ...labelled import (
-    Array,
-    Row,
-    Tidy,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, plain
+from ..answer import Answer
 
 MATRIX_AND_SIDE = {
     "A": ("A", "right"),
@@ -24,8 +19,8 @@ MATRIX_AND_SIDE = {
 }
 
 
-@dataclass(frozen=True)
-class DynamicsResult(Tidy):
+@dataclass(frozen=True, repr=False)
+class DynamicsResult(Answer):
     """How one module's adapter came to be what it is.
 
     Grids are (checkpoint, layer); NaN says that the number does not exist there (a zero B has no
@@ -103,7 +98,7 @@ class DynamicsResult(Tidy):
             for k, layer in enumerate(self.layers)
         ]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON: grids as lists, checkpoint by checkpoint, with their means over the layers."""
 
         def both(grid: Array) -> Row:
@@ -139,15 +134,6 @@ class DynamicsResult(Tidy):
             "ranks": {kind: both(grid) for kind, grid in self.ranks.items()},
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        title = f"φ to {self.end}, {self.module}, i={self.rank}, mean over layers; {self.run}"
-        means = [plain(over_layers(grid)) for grid in self.to_end.values()]
-        body = [
-            [name, *("–" if mean[t] is None else mean[t] for mean in means)]
-            for t, name in enumerate(self.names)
-        ]
-        return html_table(title, ["checkpoint", *self.to_end], body, shaded=True)
 
 
 def over_layers(grid: Array) -> Array:

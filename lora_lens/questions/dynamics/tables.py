@@ -7,7 +7,7 @@ from typing import Literal
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ...show.console import notes, table
+from ...show.console import table
 from ...show.layout import (
     Table,
     beside,
@@ -32,13 +32,18 @@ def texts(result: DynamicsResult) -> dict[str, str]:
 
 
 def terminal(result: DynamicsResult, _: Console) -> RenderableType:
-    """The tables of means, and the notes."""
+    """The tables of means."""
     return Group(
-        Text(f"{result.method} run {result.run}", style="dim"),
-        *map(table, _means(result)),
-        Text(""),
-        *notes(result.notes),
+        Text(f"{result.method} run {result.run}", style="dim"), *map(table, _means(result))
     )
+
+
+def legend(_: DynamicsResult) -> list[str]:
+    """What the words in the tables mean."""
+    return [
+        "gaussian: unrelated subspaces, mean and deviation of the mean over the layers",
+        "a dash: φ does not exist there, as of a B that is still zero",
+    ]
 
 
 def _means(result: DynamicsResult) -> list[Table]:

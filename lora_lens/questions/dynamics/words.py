@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ...show.findings import Claim, Finding
 from ...show.layout import LABELS
 from .result import MATRIX_AND_SIDE, DynamicsResult
 
 
-def summary(result: DynamicsResult) -> str:
+def claims(_: DynamicsResult) -> list[Claim]:
+    """None: it describes."""
+    return []
+
+
+def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
     """From where each subspace is near its end, φ above one half. A description: nothing is tested."""
     parts = []
     for space, grid in result.to_end.items():

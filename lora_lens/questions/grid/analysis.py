@@ -94,7 +94,9 @@ def rank_grids(
         wanted = _layers(layers, first.layers, first.module)
         found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
         nulls = _nulls(found, draws, seed)
-        return RankGrids(weights.source, one.source, first.module, "w0-delta", found, nulls)
+        return RankGrids(
+            weights.source, one.source, first.module, "w0-delta", found, nulls, seed=seed
+        )
     if top is not None:
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
     second = select_module(other, module)
@@ -114,6 +116,7 @@ def rank_grids(
         found,
         _nulls(found, draws, seed),
         (*notes, *_notes(chosen)),
+        seed,
     )
 
 

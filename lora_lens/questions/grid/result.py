@@ -11,13 +11,8 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
-from ...labelled import (
-    Array,
-    Row,
-    Tidy,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, Tidy, html_table, plain
+from ..answer import Answer
 
 
 @dataclass(frozen=True)
@@ -89,8 +84,8 @@ class RankGrid(Tidy):
         return html_table(title, ["i", *range(1, self.shape[1] + 1)], body, shaded=True)
 
 
-@dataclass(frozen=True)
-class RankGrids(Tidy, Sequence[RankGrid]):
+@dataclass(frozen=True, repr=False)
+class RankGrids(Answer, Sequence[RankGrid]):
     """φ(i, j) grids between two adapters, or between W0 and ΔW of one, layer by layer.
 
     Attributes:
@@ -101,6 +96,7 @@ class RankGrids(Tidy, Sequence[RankGrid]):
         grids: Matrix by matrix, and within one, layer by layer.
         baselines: (matrix, side) to the Gaussian null of φ(r1, r2), layer by layer.
         notes: What a reader should know beside the numbers.
+        seed: Of the draws.
     """
 
     one: str
@@ -110,6 +106,7 @@ class RankGrids(Tidy, Sequence[RankGrid]):
     grids: tuple[RankGrid, ...]
     baselines: Mapping[tuple[str, str], Baseline] = field(repr=False)
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -179,7 +176,7 @@ class RankGrids(Tidy, Sequence[RankGrid]):
         """One row a cell of every grid."""
         return [{"module": self.module} | row for grid in self.grids for row in grid.rows()]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "one": self.one,
@@ -192,6 +189,3 @@ class RankGrids(Tidy, Sequence[RankGrid]):
             ],
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        return "".join(grid._repr_html_() for grid in self.grids)

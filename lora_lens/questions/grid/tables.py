@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ...show.against_chance import resolution
-from ...show.console import notes, shaded_grid, table
+from ...show.console import shaded_grid, table
 from ...show.layout import (
     LABELS,
     Table,
@@ -26,7 +26,7 @@ _MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
 def tables(result: RankGrids) -> list[Table]:
     """The summary, and every grid."""
     what = f"{title(result)}; {result.one}, {result.other}"
-    return [summary(result).under(what), *map(ij_table, result)]
+    return [corner_table(result).under(what), *map(ij_table, result)]
 
 
 def texts(result: RankGrids) -> dict[str, str]:
@@ -35,21 +35,16 @@ def texts(result: RankGrids) -> dict[str, str]:
 
 
 def terminal(result: RankGrids, console: Console) -> RenderableType:
-    """Grids on shaded cells where they are few, and their corners beside chance."""
-    shown = len(result) <= _MOST_GRIDS
+    """The corners of the grids beside chance, and the grids on shaded cells where they are few."""
     parts: list[RenderableType] = [
-        Text(title(result), style="bold"),
+        Text(title(result), style="dim"),
         *(Text(f"{name + ':':<7} {source}", style="dim") for name, source in names(result)),
+        table(corner_table(result)),
     ]
-    if shown:
+    if len(result) <= _MOST_GRIDS:
         grids = Columns([_shaded(grid, console) for grid in result], padding=(1, 3))
         parts.append(Padding(grids, (1, 0, 0, 0)))
-    parts += [
-        table(summary(result)),
-        *(Text(line, style="dim") for line in legend(result)),
-        *notes(result.notes),
-    ]
-    if not shown:
+    else:
         hint = "a layer's grids in full: --layer N; one matrix alone: --matrix"
         parts.append(Text(hint, style="dim"))
     return Group(*parts)
@@ -74,7 +69,7 @@ def kind_title(result: RankGrids, grid: RankGrid) -> str:
     return f"{whose}, {grid.side} singular vectors"
 
 
-def summary(result: RankGrids) -> Table:
+def corner_table(result: RankGrids) -> Table:
     """The corners of every grid beside chance, and the principal angles."""
     head = [
         "matrix", "layer", "r1×r2", "φ(1, 1)", "φ(r1, r2)", "by chance", "z", "p",

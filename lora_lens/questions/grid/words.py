@@ -3,28 +3,82 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ...chance.verdict import Trial
+from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS, number
 from .result import RankGrids
 
+_SAME = 1e-6  # φ in float32's resolution
 
-def summary(result: RankGrids) -> str:
+
+def claims(result: RankGrids) -> list[Claim]:
+    """φ between whole subspaces, mean over the layers, against unrelated ones; each number once."""
+    return list(_claims(result))
+
+
+def _claims(result: RankGrids) -> Iterator[Claim]:
+    seen: list[np.ndarray] = []
+    for kind, baseline in result.baselines.items():
+        values = np.array([grid.values[-1, -1] for grid in result.of(*kind)])
+        test = result.significance[kind].of_mean
+        if not np.isfinite([test.z, test.p_two_sided]).all():
+            continue
+        if any(np.allclose(values, other, rtol=0, atol=_SAME) for other in seen):
+            continue  # ΔW's left subspace is B's, its right one A's
+        seen.append(values)
+        value, draws = float(values.mean()), baseline.draws or 0
+        trial = Trial(value, test.mean, test.sd, test.p_two_sided, draws)
+        about = f"whole subspaces of {name(result, *kind)} alike (mean φ over the layers)"
+        yield Claim(about, name(result, *kind), PHI, "gaussian", trial)
+
+
+def name(result: RankGrids, matrix: str, side: str) -> str:
+    """Whose subspaces: ``A (right)``."""
+    whose = "W0 and ΔW" if result.between == "w0-delta" else LABELS[matrix]
+    return f"{whose} ({side})"
+
+
+def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
+    """φ of the top directions and of the whole subspaces, beside unrelated ones."""
+    top = [_mean(result, kind, 0) for kind in result.kinds]
+    low, high = number(min(top)), number(max(top))
+    text = (
+        f"{result.module}: φ(1, 1) is {low if low == high else f'{low} to {high}'} (mean of layers)"
+    )
+    if not findings:
+        return f"{text}, and of the whole subspaces {_wholes(result)}; nothing was tested."
+    pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones"
+    return f"{text}; {told((findings, pattern))}."
+
+
+def _wholes(result: RankGrids) -> str:
+    return ", ".join(
+        f"{number(_mean(result, kind, -1))} for {name(result, *kind)}" for kind in result.kinds
+    )
+
+
+def details(result: RankGrids) -> str:
     """φ of the top directions and of the whole subspaces, means over the layers, beside chance."""
     parts = []
     for matrix, side in result.kinds:
         grids = result.of(matrix, side)
-        top, whole = (float(np.mean([g.values[k, k] for g in grids])) for k in (0, -1))
         chance_top, chance = (
             float(np.mean([g.gaussian_mean[k, k] for g in grids])) for k in (0, -1)
         )
-        share = f"φ(1, 1) is {number(top)} (by chance {number(chance_top)})"
+        share = f"φ(1, 1) is {number(_mean(result, (matrix, side), 0))} (by chance {number(chance_top)})"
         angle = (
             math.nan if not len(grids[0].angles) else float(np.mean([g.angles[0] for g in grids]))
         )
         parts.append(
-            f"{LABELS[matrix]} ({side}): {share}, over the whole subspaces {number(whole)} "
-            f"({number(chance)}), smallest angle {angle:.0f}°"
+            f"{LABELS[matrix]} ({side}): {share}, over the whole subspaces "
+            f"{number(_mean(result, (matrix, side), -1))} ({number(chance)}), smallest angle {angle:.0f}°"
         )
     return f"Mean over the layers. {'; '.join(parts)}."
+
+
+def _mean(result: RankGrids, kind: tuple[str, str], corner: int) -> float:
+    return float(np.mean([g.values[corner, corner] for g in result.of(*kind)]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...terminal.options import (
     AdapterFolder,
     Base,
+    Explain,
     Json,
     Out,
 )
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from .result import Inventory
 
 
-def run(adapter: AdapterFolder, base: Base = None, as_json: Json = False, out: Out = None) -> None:
+def run(
+    adapter: AdapterFolder,
+    base: Base = None,
+    explain: Explain = False,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
     """What is in an adapter: modules, ranks, norms and spectra of ΔW, parameters, what is left out.
 
     Needs no base model, except for CondLoRA, whose A and B are made of W0.
@@ -31,4 +38,4 @@ def run(adapter: AdapterFolder, base: Base = None, as_json: Json = False, out: O
 
         return inspect(load_adapter(adapter, base))
 
-    report(make, QUESTION, as_json=as_json, out=out)
+    report(make, QUESTION, as_json=as_json, out=out, explain=explain)

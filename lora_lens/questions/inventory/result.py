@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...labelled import Row, Tidy, html_rows
+from ...labelled import Row
+from ..answer import Answer
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class LayerSummary:
     singular_values: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Inventory(Tidy):
+@dataclass(frozen=True, repr=False)
+class Inventory(Answer):
     """What is in an adapter: its modules layer by layer, and what was left out, with why."""
 
     adapter: str
@@ -59,7 +60,7 @@ class Inventory(Tidy):
             for summary in self.modules
         ]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "adapter": self.adapter,
@@ -73,6 +74,3 @@ class Inventory(Tidy):
             ],
             "left_out": dict(self.left_out),
         }
-
-    def _repr_html_(self) -> str:
-        return html_rows(self.adapter, self.rows())

@@ -23,17 +23,23 @@ def texts(result: Inventory) -> dict[str, str]:
 
 
 def terminal(result: Inventory, _: Console) -> RenderableType:
-    """Whose it is and how large, then the same tables."""
+    """Whose it is, then the same tables."""
     convention = f", convention {result.convention}" if result.convention else ""
     head = (
-        f"{result.method} adapter {result.adapter}{convention}\n"
-        f"base {result.base or 'not named'}, {result.trainable_parameters:,} trainable parameters "
-        f"in its low-rank part"
+        f"{result.method} adapter {result.adapter}{convention}, base {result.base or 'not named'}"
     )
     modules, *left_out = tables(result)
     return Group(
-        Text(head, style="bold"), table(modules), *(table(one, wide=True) for one in left_out)
+        Text(head, style="dim"), table(modules), *(table(one, wide=True) for one in left_out)
     )
+
+
+def legend(_: Inventory) -> list[str]:
+    """What the columns mean."""
+    return [
+        "stable rank: ‖ΔW‖_F²/σ₁²; effective rank: exp of the entropy of s/Σs",
+        "parameters: of the low-rank part",
+    ]
 
 
 def module_table(result: Inventory) -> Table:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ...show.findings import Claim, Finding
 from .result import Inventory
 
 
-def summary(result: Inventory) -> str:
+def claims(_: Inventory) -> list[Claim]:
+    """None: it describes."""
+    return []
+
+
+def summary(result: Inventory, _: Sequence[Finding]) -> str:
     """How much there is, and how much is left out. A description: nothing is tested."""
     modules = len({one.module for one in result.modules})
     ranks = sorted({one.rank for one in result.modules})

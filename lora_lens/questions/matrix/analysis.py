@@ -135,6 +135,7 @@ def adapter_matrix(
         clusters=tree.clusters,
         clusters_given=clusters is not None,
         notes=(*notes, *_notes(read, ranks, space.side, keep=keep, asked=per_layer)),
+        seed=seed,
     )
 
 

@@ -10,19 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...chance.p_values import benjamini_hochberg, excess
-from ...labelled import (
-    Array,
-    Row,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, plain
+from ..answer import Answer
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(frozen=True)
-class MatrixResult:
+@dataclass(frozen=True, repr=False)
+class MatrixResult(Answer):
     """Which adapters span alike? φ of one matrix between every two, mean over the layers.
 
     Pairs of adapters of ranks i and j compare subspaces of those dimensions, and φ divides by
@@ -48,6 +44,7 @@ class MatrixResult:
         clusters: Each adapter's cluster, from 1 in that order.
         clusters_given: Whether the caller said how many clusters.
         notes: What a reader should know beside the numbers, a sentence each.
+        seed: Of the draws.
     """
 
     names: tuple[str, ...]
@@ -71,6 +68,7 @@ class MatrixResult:
     clusters: tuple[int, ...]
     clusters_given: bool = False
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -169,7 +167,7 @@ class MatrixResult:
 
         return pandas.DataFrame(self.columns())
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON; the Gaussian moments are numbers where all pairs have the same, else grids."""
         members = self.members()
         return {
@@ -208,15 +206,6 @@ class MatrixResult:
             "mean_between": plain(self.between()),
             "notes": list(self.notes),
         }  # fmt: skip
-
-    def _repr_html_(self) -> str:
-        title = (
-            f"φ of {self.matrix} ({self.side}), {self.module}, mean of {len(self.layers)} layers"
-        )
-        shown = self.order[:60]
-        more = f"; {len(shown)} of {len(self)} adapters shown" if len(shown) < len(self) else ""
-        body = [[self.names[k], *(float(self.values[k, m]) for m in shown)] for k in shown]
-        return html_table(title + more, ["", *(self.names[k] for k in shown)], body, shaded=True)
 
 
 def _mean(values: Array) -> float:

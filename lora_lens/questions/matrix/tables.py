@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ...chance.p_values import fewest_discoveries
 from ...chance.significance import LEVEL
-from ...show.console import notes, table
+from ...show.console import table
 from ...show.layout import (
     LABELS,
     NONE,
@@ -26,9 +26,9 @@ _MEMBERS = 6
 
 
 def tables(result: MatrixResult) -> list[Table]:
-    """The grid of few adapters, the closest pairs, and the clusters."""
+    """The closest pairs beside chance, the grid of few adapters, and the clusters."""
     if len(result) <= _MOST_IN_GRID:
-        return [grid_table(result), pair_table(result), cluster_table(result)]
+        return [pair_table(result), grid_table(result), cluster_table(result)]
     return [pair_table(result).under(title(result)), cluster_table(result)]
 
 
@@ -47,16 +47,13 @@ def terminal(result: MatrixResult, _: Console) -> RenderableType:
         values = result.values[result.pairs()]
         low, middle, high = np.quantile(values, (0, 0.5, 1))
         parts += [
-            Text(title(result), style="bold"),
+            Text(title(result), style="dim"),
             Text(f"lowest φ {low:.3f}, median {middle:.3f}, highest {high:.3f}"),
         ]
     return Group(
         *parts,
         table(pair_table(result)),
         *([table(cluster_table(result), wide=True)] if len(result) > 2 else []),
-        Text(""),
-        Text(legend(result), style="dim"),
-        *notes(result.notes),
     )
 
 
@@ -124,7 +121,7 @@ def cluster_table(result: MatrixResult) -> Table:
     return Table(what, ["cluster", "adapters", "mean φ", "members"], rows)
 
 
-def legend(result: MatrixResult) -> str:
+def legend(result: MatrixResult) -> list[str]:
     """How to read the numbers, and what they do not show."""
     nulls = (
         "gaussian: unrelated subspaces, mean and deviation of the mean over the layers; z: φ in those "
@@ -139,16 +136,17 @@ def legend(result: MatrixResult) -> str:
         if (fewest := fewest_discoveries(pairs, result.draws, LEVEL)) > 1:
             nulls += f" With {result.draws} draws fewer than {fewest:,} at once cannot be found."
     if len(result) == 2:
-        return nulls
+        return [nulls]
     cut = (
         "The tree is cut into as many clusters as asked for"
         if result.clusters_given
         else "The tree is cut where chance begins, or at its largest gap if it is all above chance"
     )
-    return (
-        f"{nulls} {cut}; clusters are made from these very φ, so that φ is higher within them than "
-        f"between is no evidence."
-    )
+    return [
+        nulls,
+        f"{cut}; clusters are made from these very φ, so that φ is higher within them than between is "
+        f"no evidence.",
+    ]
 
 
 def _members(result: MatrixResult, members: list[int]) -> str:

@@ -130,6 +130,7 @@ def shared_subspace(
         layers=factors.layers,
         subspaces=subspaces,
         notes=tuple(_notes(adapter, plan, subspaces)),
+        seed=seed,
     )
 
 

@@ -15,6 +15,7 @@ from ...terminal.options import (
     Device,
     Dtype,
     DtypeName,
+    Explain,
     Json,
     Module,
     Out,
@@ -61,6 +62,7 @@ def run(
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
@@ -94,4 +96,4 @@ def run(
                 progress=advance,
             )
 
-    report(make, QUESTION, as_json=as_json, out=out)
+    report(make, QUESTION, as_json=as_json, out=out, explain=explain)

@@ -15,7 +15,7 @@ from ...chance.against_null import NullTest, null_test
 from ...chance.conversion_draws import FEWEST_LAYERS
 from ...chance.draws import shuffles
 from ...chance.flips import OwnDirections, own_directions, single_flips, single_moments
-from ...chance.p_values import excess, holm, monte_carlo_p, standardised
+from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
 from ...core.left_out import LeftOut, left_out
 from ...core.refits import Variants
 from ...labelled import Array
@@ -92,7 +92,7 @@ def detectable(test: NullTest[float] | None, tests: int) -> float | None:
 
 def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Generator:
     """A stream of its own for each null, factor and layer."""
-    words = [seed, 1000 + _STREAMS.index(stream), _FACTORS.index(matrix), layer]  # type: ignore[arg-type]
+    words = [seed, 1000 + _STREAMS.index(stream), _FACTORS.index(matrix), layer]
     state = np.random.SeedSequence(words).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
@@ -121,13 +121,17 @@ def _variants(
 def _by_layer(
     own: Sequence[OwnDirections], fit: LeftOut, share: Array, rank: int, seed: int, matrix: Factor
 ) -> NullTest[Array]:
-    means, deviations, p = [], [], []
+    means, deviations, p, both = [], [], [], []
     for layer, (one, predicted) in enumerate(zip(own, fit.predicted, strict=True)):
         stream = generator(seed, "single", matrix, layer)
         drawn = single_flips(one, predicted, rank, FLIPS, stream).cpu().numpy()
         closed = single_moments(one, predicted, rank)
         means.append(drawn.mean() if closed is None else closed.mean)
         deviations.append(drawn.std(ddof=1) if closed is None else closed.sd)
-        p.append(monte_carlo_p(np.asarray(share[layer]), drawn))
+        own_share = np.asarray(share[layer])
+        p.append(monte_carlo_p(own_share, drawn))
+        both.append(two_sided_p(own_share, drawn))
     mean, sd = np.array(means), np.array(deviations)
-    return NullTest(mean, sd, standardised(share, mean, sd), np.array(p), excess(share, mean))
+    return NullTest(
+        mean, sd, standardised(share, mean, sd), np.array(p), excess(share, mean), np.array(both)
+    )

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...chance.against_null import NullTest
-from ...labelled import (
-    Array,
-    Row,
-    Tidy,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, plain
+from ..answer import Answer
 from .predicted import Predicted
 
 if TYPE_CHECKING:
@@ -144,8 +139,8 @@ class SharedSubspace:
         }
 
 
-@dataclass(frozen=True)
-class SharedResult(Tidy, Mapping[str, SharedSubspace]):
+@dataclass(frozen=True, repr=False)
+class SharedResult(Answer, Mapping[str, SharedSubspace]):
     """Does one linear layer yield every layer's factor? ``result["A"]`` says it of A.
 
     Attributes:
@@ -153,6 +148,7 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
         convention_why: Why it is that convention.
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
+        seed: Of the draws.
     """
 
     adapter: str
@@ -166,6 +162,7 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
     layers: tuple[int, ...]
     subspaces: Mapping[str, SharedSubspace]
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -186,7 +183,7 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
         labels = {"module": self.module, "convention": self.convention}
         return [labels | row for shared in self.values() for row in shared.rows()]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "adapter": self.adapter,
@@ -201,15 +198,3 @@ class SharedResult(Tidy, Mapping[str, SharedSubspace]):
             "matrices": {matrix: shared.to_dict() for matrix, shared in self.items()},
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        title = (
-            f"Share that one shared layer of width {self.width} captures, {self.module}, "
-            f"rank {self.rank}, {self.convention}"
-        )
-        body = [
-            [f"{matrix}, {what}", *(v if np.isfinite(v) else "–" for v in (*values, values.mean()))]
-            for matrix, shared in self.items()
-            for what, values in (("captured", shared.captured), ("left out", shared.left_out))
-        ]
-        return html_table(title, ["layer", *self.layers, "mean"], body)

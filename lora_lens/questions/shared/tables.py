@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...chance.against_null import NullTest
-from ...show.console import notes, table
+from ...show.console import table
 from ...show.layout import (
     LABELS,
     Table,
@@ -17,7 +17,6 @@ from ...show.layout import (
     number,
 )
 from ...show.text import as_csv
-from . import words
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
@@ -26,7 +25,7 @@ _SHOWN = ("captured", "left out")
 def tables(result: SharedResult) -> list[Table]:
     """The summary, and the layers of each matrix."""
     what = f"{title(result)}; {result.adapter} on {result.base}"
-    return [summary(result).under(what), *map(layer_table, result.values())]
+    return [chance_table(result).under(what), *map(layer_table, result.values())]
 
 
 def texts(result: SharedResult) -> dict[str, str]:
@@ -35,16 +34,12 @@ def texts(result: SharedResult) -> dict[str, str]:
 
 
 def terminal(result: SharedResult, _: Console) -> RenderableType:
-    """The sentence, the means beside the nulls, and the layers."""
+    """The means beside the nulls, and the layers."""
     return Group(
-        Text(title(result), style="bold"),
-        Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
         Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
-        Text(f"\n{words.summary(result)}"),
-        table(summary(result)),
+        table(chance_table(result)),
         *(table(layer_table(shared)) for shared in result.values()),
-        *(Text(line, style="dim") for line in ["", *legend(result)]),
-        *notes(result.notes),
     )
 
 
@@ -56,7 +51,7 @@ def title(result: SharedResult) -> str:
     )
 
 
-def summary(result: SharedResult) -> Table:
+def chance_table(result: SharedResult) -> Table:
     """Mean shares over the layers beside each null, a row a matrix, share and null."""
     head = ["matrix", "share", "mean", "null", "mean ± sd", "z", "p", "excess"]
     rows = [

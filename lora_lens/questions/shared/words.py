@@ -1,81 +1,88 @@
-"""What is seen in a shared layer's numbers, in plain sentences that claim no more than they do."""
+"""What is seen in a shared layer's numbers."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 
-from ...chance.against_null import NullTest
+import numpy as np
+
+from ...chance.verdict import Trial
+from ...show.findings import SHARE, Claim, Finding, told
 from ...show.layout import LABELS
-from ...show.wording import (
-    AS_TOLD,
-    BELOW,
-    ONE,
-    TOO_FEW,
-    too_few,
-)
+from ...show.wording import ONE, listed
 from .result import SharedResult, SharedSubspace
 
-_LEVEL = 0.05  # of one test
+CAPTURED, LEFT_OUT = "captured", "left out"
+_ABOUT = {
+    CAPTURED: "share captured by one shared layer",
+    LEFT_OUT: "share captured of a layer left out of the fit",
+}
 
 
-def summary(result: SharedResult) -> str:
-    """What one shared layer captures of each matrix, and what of a layer that it has not seen."""
+def claims(result: SharedResult) -> list[Claim]:
+    """What one layer captures, of all layers and of one left out, against the propagated null."""
+    return list(_claims(result))
+
+
+def _claims(result: SharedResult) -> Iterator[Claim]:
+    for matrix, shared in result.items():
+        if (null := shared.nulls.get("propagated")) is None:
+            continue
+        numbers = (
+            (CAPTURED, shared.share, null.share),
+            (LEFT_OUT, shared.mean_left_out, null.mean_left_out),
+        )
+        for what, value, test in numbers:
+            if np.isfinite(test.z):
+                trial = Trial(value, test.mean, test.sd, test.p_two_sided, null.draws)
+                about = f"{LABELS[matrix]}'s conversions, {_ABOUT[what]}"
+                yield Claim(about, LABELS[matrix], SHARE, "propagated", trial, what)
+
+
+def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
+    """What one shared layer captures of each matrix, and of a layer that it has not seen."""
     if len(result.layers) == 1:
-        return f"{result.method} {result.module}: one layer only, so nothing can be shared."
-    parts = [_of_matrix(shared) for shared in result.values()]
-    tests = sum(
-        2 for shared in result.values() if "propagated" in shared.nulls and shared.share <= ONE
-    )
-    hedge = f"\nThese are {tests} tests, their p uncorrected." if tests else ""
-    return "\n".join(parts) + hedge
+        return f"{result.module}: one layer only, so nothing can be shared."
+    whole = [LABELS[matrix] for matrix, one in result.items() if one.share > ONE]
+    rest = [one for one in result.values() if one.share <= ONE]
+    layer = f"one shared layer of width {result.width} captures"
+    parts = []
+    if whole:
+        parts.append(
+            f"{layer} all of {listed(whole)} in every layer, and all of a layer left out of the fit"
+        )
+    tested = [one for one in findings if one.label not in whole]
+    if tested:
+        starts = {CAPTURED: layer, LEFT_OUT: "of a layer left out of the fit it captures"}
+        kinds = [
+            (
+                [one for one in tested if one.claim.aspect == what],
+                f"{start} {{degree}} of {{names}} than of random factors through the same W0",
+            )
+            for what, start in starts.items()
+        ]
+        parts.append(told(*kinds))
+    if rest and not findings:
+        parts.append(f"{layer} {_untested(rest)}")
+    return f"{result.module}: {'; '.join(parts)}."
 
 
-def _of_matrix(shared: SharedSubspace) -> str:
-    name = LABELS[shared.matrix]
-    null = shared.nulls.get("propagated")
-    everything = shared.share > ONE
-    first = "all" if everything else _percent(shared.share)
-    second = "all" if shared.mean_left_out > ONE else _percent(shared.mean_left_out)
-    text = f"One shared layer of width {shared.width} captures {first} of {name}'s conversion subspaces"
-    if not everything or shared.least > ONE:
-        text += f" (at least {_percent(shared.least)} whatever they are)"
-    text += f", and {second} of those of a layer that it was not fitted to"
-    if null is None:
-        return f"{text}."
-    text += (
-        f"; random factors through the same W0 give {_beside(null.share)} and "
-        f"{_beside(null.mean_left_out)}."
-    )
-    return (
-        text if everything else f"{text} {_verdicts(null.share, null.mean_left_out, null.draws)}."
-    )
+def _untested(some: Sequence[SharedSubspace]) -> str:
+    shares = listed([f"{percent(one.share)} of {LABELS[one.matrix]}" for one in some])
+    return f"{shares}, which nothing can be said of without draws of chance"
 
 
-def _verdicts(share: NullTest[float], left_out: NullTest[float], draws: int) -> str:
-    first, second = _verdict(share, draws), _verdict(left_out, draws)
-    numbers = [
-        f"excess {_percent(float(test.excess), signed=True)}, p = {float(test.p):.3f}"
-        for test in (share, left_out)
+def details(result: SharedResult) -> list[str]:
+    """What a shared layer captures at least whatever the layers are, a sentence each."""
+    return [
+        f"{LABELS[one.matrix]}: {percent(one.share)} is captured on average over the layers (at least "
+        f"{percent(one.least)} whatever they are), {percent(one.mean_left_out)} of a layer that "
+        f"it was not fitted to."
+        for one in result.values()
+        if one.share <= ONE
     ]
-    if first == second:
-        return f"Both are {first} ({numbers[0]}; {numbers[1]})"
-    return f"The first is {first} ({numbers[0]}), the second {second} ({numbers[1]})"
 
 
-def _verdict(test: NullTest[float], draws: int) -> str:
-    p, z = float(test.p), float(test.z)
-    if not math.isfinite(z):
-        return "beyond telling from W0 alone, for the null does not vary"
-    if p <= _LEVEL:
-        return "more than W0 alone makes"
-    if z < BELOW:
-        return "less than W0 alone makes"
-    return TOO_FEW if too_few(draws, _LEVEL) else f"no more than W0 alone makes{AS_TOLD}"
-
-
-def _beside(test: NullTest[float]) -> str:
-    return f"{100 * float(test.mean):.1f} ± {100 * float(test.sd):.1f} %"
-
-
-def _percent(share: float, *, signed: bool = False) -> str:
-    return f"{100 * share:{'+' if signed else ''}.1f} %"
+def percent(share: float) -> str:
+    """With one decimal."""
+    return f"{100 * share:.1f} %"

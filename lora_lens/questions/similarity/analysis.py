@@ -127,6 +127,7 @@ def conversion_similarity(
         condition_number=tuple(condition),
         notes=tuple(_notes(adapter, plan)),
         from_w0=adapter.from_w0,
+        seed=seed,
     )
 
 

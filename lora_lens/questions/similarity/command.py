@@ -15,6 +15,7 @@ from ...terminal.options import (
     Device,
     Dtype,
     DtypeName,
+    Explain,
     I,
     J,
     Json,
@@ -92,6 +93,7 @@ def run(
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
@@ -128,4 +130,4 @@ def run(
                 progress=advance,
             )
 
-    report(make, QUESTION, as_json=as_json, out=out)
+    report(make, QUESTION, as_json=as_json, out=out, explain=explain)

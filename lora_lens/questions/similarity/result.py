@@ -10,13 +10,8 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
-from ...labelled import (
-    Array,
-    Row,
-    Tidy,
-    html_table,
-    plain,
-)
+from ...labelled import Array, Row, Tidy, html_table, plain
+from ..answer import Answer
 
 
 @dataclass(frozen=True)
@@ -108,8 +103,8 @@ class LayerGrid(Tidy):
         return html_table(title, head, body, shaded=True)
 
 
-@dataclass(frozen=True)
-class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
+@dataclass(frozen=True, repr=False)
+class SimilarityResult(Answer, Mapping[str, LayerGrid]):
     """Are the conversion matrices alike across layers? ``result["A"]`` is A's grid.
 
     Attributes:
@@ -121,6 +116,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
             where W0 is wider than 512, see `lora_lens.core.condition.condition_number`.
         notes: What a reader should know beside the numbers, a sentence each.
         from_w0: As `lora_lens.Adapter` says.
+        seed: Of the draws.
     """
 
     adapter: str
@@ -137,6 +133,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
     condition_number: tuple[float, ...]
     notes: tuple[str, ...] = ()
     from_w0: bool = False
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -156,7 +153,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
         """One row a cell of every grid."""
         return [row for grid in self.grids.values() for row in grid.rows()]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "adapter": self.adapter,
@@ -174,7 +171,7 @@ class SimilarityResult(Tidy, Mapping[str, LayerGrid]):
             "notes": list(self.notes),
         }
 
-    def _repr_html_(self) -> str:
+    def _more_html(self) -> str:
         return "".join(grid._repr_html_() for grid in self.grids.values())
 
 

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ...show.against_chance import columns_legend, resolution, tested
-from ...show.console import notes, shaded_grid, table
+from ...show.console import shaded_grid, table
 from ...show.layout import (
     LABELS,
     Table,
@@ -18,6 +18,7 @@ from ...show.layout import (
 )
 from ...show.text import as_csv
 from .result import LayerGrid, SimilarityResult
+from .words import distinct
 
 _NULLS = {
     "gaussian": "unrelated subspaces",
@@ -32,7 +33,7 @@ def tables(result: SimilarityResult) -> list[Table]:
     """The summary, a grid a matrix, and the conditioning of W0."""
     what = f"{title(result)}; {result.adapter} on {result.base}"
     grids = map(grid_table, result.values())
-    return [summary(result).under(what), *grids, condition_table(result)]
+    return [chance_table(result).under(what), *grids, condition_table(result)]
 
 
 def texts(result: SimilarityResult) -> dict[str, str]:
@@ -41,19 +42,14 @@ def texts(result: SimilarityResult) -> dict[str, str]:
 
 
 def terminal(result: SimilarityResult, console: Console) -> RenderableType:
-    """Grids side by side where they fit, then the means beside the nulls and the conditioning."""
-    grids = Columns([_shaded(grid, console) for grid in result.values()], padding=(1, 3))
+    """The means beside the nulls, then grids side by side where they fit; BA is left out where it is B."""
+    grids = Columns([_shaded(grid, console) for grid in distinct(result).values()], padding=(1, 3))
     return Group(
-        Text(title(result), style="bold"),
-        Text(f"{result.method} adapter {result.adapter} on {result.base}", style="dim"),
+        Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
         Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
+        table(chance_table(result)),
         Padding(grids, (1, 0, 0, 0)),
-        table(summary(result)),
-        Text(highest_pairs(result)),
-        *(Text(line, style="dim") for line in legend(result)),
-        Text(""),
-        Text(_conditioning(result), style="dim"),
-        *notes(result.notes),
+        Text(f"\n{highest_pairs(result)}"),
     )
 
 
@@ -65,7 +61,7 @@ def title(result: SimilarityResult) -> str:
     )
 
 
-def summary(result: SimilarityResult) -> Table:
+def chance_table(result: SimilarityResult) -> Table:
     """Mean φ off the diagonal against each null: a row a matrix and null."""
     head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "pairs"]
     rows = []
@@ -78,6 +74,11 @@ def summary(result: SimilarityResult) -> Table:
 
 
 def legend(result: SimilarityResult) -> list[str]:
+    """What the nulls and the columns mean, and how well W0 can be inverted."""
+    return [*null_legend(result), conditioning(result)]
+
+
+def null_legend(result: SimilarityResult) -> list[str]:
     """What the nulls and the columns of the summary mean, and which nulls are not there, and why."""
     grids = list(result.values())
     names = [name for name in _NULLS if any(name in grid.baselines for grid in grids)]
@@ -99,25 +100,18 @@ def legend(result: SimilarityResult) -> list[str]:
 
 
 def highest_pairs(result: SimilarityResult) -> str:
-    """Each matrix's highest φ off the diagonal, its layers, and its p-value by the max-statistic."""
+    """Each matrix's highest φ off the diagonal, and its layers."""
     if len(result.layers) == 1:
         return "there are no two layers to compare"
-    found = {matrix: _highest(grid) for matrix, grid in result.items()}
-    shown = not any(np.isnan(p) for *_, p in found.values())
-    pairs = [
-        f"{LABELS[matrix]} {phi:.3f} ({pair})" + (f", p = {number(p)}" if shown else "")
-        for matrix, (pair, phi, p) in found.items()
-    ]
-    how = " (propagated null, max-statistic over all pairs)" if shown else ""
-    return f"highest pair: {'; '.join(pairs)}{how}"
+    found = {matrix: _highest(grid) for matrix, grid in distinct(result).items()}
+    pairs = [f"{LABELS[matrix]} {phi:.3f} ({pair})" for matrix, (pair, phi) in found.items()]
+    return f"highest pair of layers: {'; '.join(pairs)}"
 
 
-def _highest(grid: LayerGrid) -> tuple[str, float, float]:
+def _highest(grid: LayerGrid) -> tuple[str, float]:
     off = np.where(np.eye(len(grid.layers), dtype=bool), -1.0, grid.values)
     row, column = np.unravel_index(int(off.argmax()), off.shape)
-    test = grid.significance.get("propagated")
-    p = float("nan") if test is None else float(test.p_max[row, column])
-    return f"{grid.layers[row]}, {grid.layers[column]}", float(grid.values[row, column]), p
+    return f"{grid.layers[row]}, {grid.layers[column]}", float(grid.values[row, column])
 
 
 def grid_table(grid: LayerGrid) -> Table:
@@ -135,7 +129,8 @@ def condition_table(result: SimilarityResult) -> Table:
     return Table("Conditioning", ["layer", *map(str, result.layers)], [row])
 
 
-def _conditioning(result: SimilarityResult) -> str:
+def conditioning(result: SimilarityResult) -> str:
+    """Condition number of each layer's W0, in a line."""
     pairs = zip(result.layers, _condition_numbers(result), strict=True)
     return (
         f"condition number of W0 by layer: {', '.join(f'{layer}: {text}' for layer, text in pairs)}"

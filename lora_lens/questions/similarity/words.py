@@ -2,89 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
-from ...chance.significance import LEVEL, Significance
-from ...show.layout import LABELS, signed
-from ...show.wording import (
-    AS_TOLD,
-    BELOW,
-    ONE,
-    TOO_FEW,
-    listed,
-    too_few,
-)
+from ...chance.verdict import Trial
+from ...show.findings import PHI, Claim, Finding, told
+from ...show.layout import LABELS
+from ...show.wording import ONE, listed
 from .result import LayerGrid, SimilarityResult
 
+_SAME = 1e-6  # φ in float32's resolution
+_PATTERN = (
+    "the conversion matrices of {names} are {degree} alike across layers than W0 alone makes them"
+)
 
-def summary(result: SimilarityResult) -> str:
-    """φ between layers of every matrix, against both baselines; matrices of one null together."""
-    start = f"{result.method} {result.module}, convention {result.convention}:"
-    if len(result.layers) == 1:
-        return f"{start} one layer only, so no layers can be compared."
-    alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > ONE]
-    parts = (
-        [f"φ between all layers is 1 for {listed(alike)}, {_why_alike(result)}"] if alike else []
+
+def claims(result: SimilarityResult) -> list[Claim]:
+    """Mean φ of every matrix against the propagated null, the one that knows W0; BA once where it is B."""
+    return list(_claims(result))
+
+
+def _claims(result: SimilarityResult) -> Iterator[Claim]:
+    for matrix, grid in distinct(result).items():
+        test = grid.significance.get("propagated")
+        if test is None or not np.isfinite(test.of_mean.z):
+            continue
+        mean, draws = test.of_mean, grid.baselines["propagated"].draws or 0
+        trial = Trial(grid.mean, mean.mean, mean.sd, mean.p_two_sided, draws)
+        about = f"{LABELS[matrix]}'s conversion matrices alike across layers (mean φ)"
+        yield Claim(about, LABELS[matrix], PHI, "propagated", trial)
+
+
+def distinct(result: SimilarityResult) -> dict[str, LayerGrid]:
+    """The grids without BA's where its numbers are B's, as they are at i = j = r on the left side."""
+    return {m: grid for m, grid in result.items() if not is_b(m, result)}
+
+
+def is_b(matrix: str, result: SimilarityResult) -> bool:
+    """Whether this is BA and its numbers are B's."""
+    return (
+        matrix == "BA"
+        and "B" in result
+        and np.allclose(result[matrix].values, result["B"].values, rtol=0, atol=_SAME)
     )
-    groups: dict[str, list[LayerGrid]] = {}
-    for grid in result.values():
-        if grid.values.min() <= ONE:
-            groups.setdefault(_null(grid), []).append(grid)
-    parts += [_of_grids(null, grids) for null, grids in groups.items()]
-    return f"{start} {'; '.join(parts)}."
+
+
+def summary(result: SimilarityResult, findings: Sequence[Finding]) -> str:
+    """Whether conversions are alike across layers, beside what W0 alone makes."""
+    if len(result.layers) == 1:
+        return f"{result.module}: one layer only, so no layers can be compared."
+    alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > ONE]
+    parts = []
+    if alike:
+        parts.append(f"φ between all layers is 1 for {listed(alike)}, {_why_alike(result)}")
+    if some := [one for one in findings if one.label not in alike]:
+        parts.append(told((some, _PATTERN)))
+    said = {*alike, *(one.label for one in findings)}
+    rest = [grid for grid in distinct(result).values() if LABELS[grid.matrix] not in said]
+    if rest:
+        parts.append(_untested(rest))
+    return f"{result.module}: {'; '.join(parts)}."
+
+
+def _untested(grids: Sequence[LayerGrid]) -> str:
+    means = listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
+    varies = "propagated" not in grids[0].significance
+    why = "no random factors were drawn" if varies else "random factors give it too"
+    return f"mean φ between layers is {means}, which nothing can be said of, for {why}"
 
 
 def _why_alike(result: SimilarityResult) -> str:
     if result.side == "right" and not result.from_w0:
         return "as it is on the right side when all singular vectors are taken"
     return "as one shared θ makes it"
-
-
-def _null(grid: LayerGrid) -> str:
-    given = []
-    if "gaussian" in grid.baselines:
-        given.append(f"unrelated subspaces give {grid.baseline_mean('gaussian'):.3f}")
-    if (propagated := grid.baselines.get("propagated")) is not None:
-        mean = grid.baseline_mean("propagated")
-        given.append(
-            f"random factors through the same W0 give {mean:.3f} ± {propagated.mean_sd:.3f}"
-        )
-    return " and ".join(given)
-
-
-def _of_grids(null: str, grids: list[LayerGrid]) -> str:
-    means = listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
-    text = f"mean φ between layers is {means}" + (f", where {null}" if null else "")
-    if "propagated" not in grids[0].baselines:
-        return text
-    verdicts: dict[str, list[str]] = {}
-    for grid in grids:
-        verdict, numbers = _verdict(
-            grid.significance["propagated"], grid.baselines["propagated"].draws
-        )
-        verdicts.setdefault(verdict, []).append(f"{LABELS[grid.matrix]} ({numbers})")
-    found = "; ".join(
-        f"{listed(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
-        for verdict, names in verdicts.items()
-    )
-    return f"{text}. Against that, {found}"
-
-
-def _verdict(test: Significance, draws: int | None) -> tuple[str, str]:
-    mean = test.of_mean
-    if np.isnan(mean.z):
-        return "beyond telling, for the null does not vary", "–"
-    numbers = f"excess {signed(mean.excess, 3)}, p = {mean.p:.3f}"
-    if test.findable and (test.discoveries or mean.p <= LEVEL):
-        numbers += f", {_found(test)} pairs after Benjamini-Hochberg at {LEVEL}"
-    if mean.p <= LEVEL:
-        return "more alike than W0 alone makes them", numbers
-    if mean.z < BELOW:
-        return "less alike than W0 alone makes them", f"z = {mean.z:.1f}, {numbers}"
-    if too_few(draws, LEVEL):
-        return TOO_FEW, numbers
-    return f"no more alike than W0 alone makes them{AS_TOLD}", numbers
-
-
-def _found(test: Significance) -> str:
-    return f"{test.discoveries} of {test.tests}"

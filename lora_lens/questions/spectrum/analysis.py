@@ -119,6 +119,7 @@ def spectrum(
         epsilons=tuple(epsilons) if weights else (),
         suggestion=suggestion,
         notes=tuple(notes),
+        seed=seed,
     )
 
 

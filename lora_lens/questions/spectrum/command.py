@@ -12,6 +12,7 @@ from ...terminal.options import (
     Device,
     Dtype,
     DtypeName,
+    Explain,
     Json,
     Out,
     Seed,
@@ -63,6 +64,7 @@ def run(
     base: Base = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
+    explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
@@ -75,7 +77,7 @@ def run(
     """
     from ...terminal.printing import progress, report
 
-    snippets: list[str] = []
+    made: list[Spectrum] = []
 
     def make() -> Spectrum:
         from ...formats import load_adapter
@@ -95,10 +97,13 @@ def run(
                 dtype=dtype.value,
                 progress=advance,
             )
-        snippets.append(found.suggestion.snippet())
+        made.append(found)
         return found
 
-    report(make, QUESTION, as_json=as_json, out=out)
+    report(make, QUESTION, as_json=as_json, out=out, explain=explain)
     if not as_json:
+        from .tables import suggestion_line
+
         # Not through rich, which would fold long names: it is to be pasted.
-        typer.echo(snippets[0], nl=False)
+        suggestion = made[0].suggestion
+        typer.echo(f"\n{suggestion_line(suggestion)}\n{suggestion.snippet()}", nl=False)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import RankError
-from ...labelled import Row, Tidy, html_rows
+from ...labelled import Row
+from ..answer import Answer
 from .suggestion_result import RankSuggestion
 
 _LISTS = ("singular_values", "cosines", "random_cosines")
@@ -95,8 +96,8 @@ class LayerSpectrum:
         return {k: v for k, v in self.to_dict().items() if k not in _LISTS}
 
 
-@dataclass(frozen=True)
-class Spectrum(Tidy):
+@dataclass(frozen=True, repr=False)
+class Spectrum(Answer):
     """Spectra, ranks and norms of an adapter, layer by layer, with what they do to W0.
 
     Attributes:
@@ -105,6 +106,7 @@ class Spectrum(Tidy):
         ks, epsilons: Of the sweep over intruder dimensions.
         suggestion: The smallest ranks that keep a share of ΔW's energy.
         notes: What a reader should know beside the numbers.
+        seed: Of the draws.
     """
 
     adapter: str
@@ -114,6 +116,7 @@ class Spectrum(Tidy):
     epsilons: tuple[float, ...]
     suggestion: RankSuggestion
     notes: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def stem(self) -> str:
@@ -176,7 +179,7 @@ class Spectrum(Tidy):
         """One row a module and layer, without singular values and cosines."""
         return [layer.row() for layer in self.layers]
 
-    def to_dict(self) -> Row:
+    def numbers(self) -> Row:
         """For JSON."""
         return {
             "adapter": self.adapter,
@@ -186,10 +189,6 @@ class Spectrum(Tidy):
             "suggestion": self.suggestion.to_dict(),
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        title = f"Spectra of ΔW, {self.adapter}"
-        return html_rows(title, self.rows())
 
 
 def _below(cosines: Sequence[float], epsilon: float) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ...show.console import notes, table
+from ...show.console import table
 from ...show.layout import (
     NONE,
     Table,
@@ -39,33 +39,29 @@ def texts(result: Spectrum) -> dict[str, str]:
 
 
 def terminal(result: Spectrum, _: Console) -> RenderableType:
-    """The same tables, each with what its columns mean; the suggestion in one line."""
+    """The same tables, but for the ranks suggested, which are printed to be pasted."""
     base = f" on {result.base}" if result.base else ""
     parts: list[RenderableType] = [
-        Text(f"Spectra of {result.adapter}{base}", style="bold"),
+        Text(f"Spectra of {result.adapter}{base}", style="dim"),
         table(spectrum_table(result)),
-        Text(
-            "above random: singular values larger than a random product of this rank, size and norm has",
-            style="dim",
-        ),
     ]
     if result.base:
-        parts += [
-            table(beside_table(result)),
-            Text(
-                "edge: where the singular values of a random matrix of W0's size and norm end",
-                style="dim",
-            ),
-            table(intruder_table(result)),
-            Text(
-                "counted: largest |cosine| with any of W0's left singular vectors below ε; first's: of the first one",
-                style="dim",
-            ),
-            table(intruder_totals(result)),
-        ]
-    parts += [*notes(result.notes), Text("")]
-    parts.append(Text(suggestion_line(result.suggestion), style="bold"))
+        parts += map(table, (beside_table(result), intruder_table(result), intruder_totals(result)))
     return Group(*parts)
+
+
+def legend(result: Spectrum) -> list[str]:
+    """What the columns mean."""
+    lines = [
+        "above random: singular values larger than a random product of this rank, size and norm has"
+    ]
+    if result.base:
+        lines += [
+            "edge: where the singular values of a random matrix of W0's size and norm end",
+            "intruder dimensions: largest |cosine| with any of W0's left singular vectors below ε; "
+            "first's: of the first one",
+        ]
+    return lines
 
 
 def spectrum_table(result: Spectrum) -> Table:

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ...show.findings import Claim, Finding
 from ...show.layout import significant
 from .result import LayerSpectrum, Spectrum
 
 
-def summary(result: Spectrum) -> str:
-    """Size and ranks of ΔW over the layers of one module. A description: nothing is tested."""
-    layers = [one for one in result.layers if one.stable_rank is not None]
+def claims(_: Spectrum) -> list[Claim]:
+    """None: it describes."""
+    return []
+
+
+def summary(result: Spectrum, _: Sequence[Finding]) -> str:
+    """How many of the trained directions ΔW uses."""
+    layers = _trained(result)
     if not layers:
         return "ΔW is zero in every layer: the adapter is untrained."
-    largest = max(layers, key=lambda one: one.frobenius_norm)
-    smallest = min(layers, key=lambda one: one.frobenius_norm)
-    stable, effective = (
-        _range([getattr(one, name) for one in layers])
-        for name in ("stable_rank", "effective_rank_s")
-    )
     ranks = _range([one.rank for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
-    above = sum(one.above_product_edge > 0 for one in layers)
+    stable = _range([one.stable_rank or 0 for one in layers])
     return (
-        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} ({_where(smallest)}) to "
-        f"{significant(largest.frobenius_norm)} ({_where(largest)}). Of rank {ranks}, ΔW has stable "
-        f"rank {stable} and effective rank (of s) {effective}; {keep} directions hold 95 % of its "
-        f"energy. In {above} of {len(layers)} layers its largest singular value is above what a random "
-        f"product of the same rank, size and norm would have."
+        f"Of the {ranks} directions that ΔW has in a layer, {keep} hold 95 % of its energy, and its "
+        f"stable rank is {stable}."
     )
+
+
+def details(result: Spectrum) -> list[str]:
+    """Size and ranks of ΔW over the layers, a sentence each."""
+    layers = _trained(result)
+    if not layers:
+        return []
+    largest = max(layers, key=lambda one: one.frobenius_norm)
+    smallest = min(layers, key=lambda one: one.frobenius_norm)
+    effective = _range([one.effective_rank_s or 0 for one in layers])
+    above = sum(one.above_product_edge > 0 for one in layers)
+    return [
+        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} ({_where(smallest)}) to "
+        f"{significant(largest.frobenius_norm)} ({_where(largest)}), the effective rank (of s) "
+        f"{effective}.",
+        f"In {above} of {len(layers)} layers its largest singular value is above what a random product "
+        f"of the same rank, size and norm would have.",
+    ]
 
 
 def _where(one: LayerSpectrum) -> str:
     return one.module if one.layer is None else f"layer {one.layer}"
+
+
+def _trained(result: Spectrum) -> list[LayerSpectrum]:
+    return [one for one in result.layers if one.stable_rank is not None]
 
 
 def _range(values: list[float], digits: int = 1) -> str:

@@ -2,7 +2,6 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: false };
-const VIEWS = { similarity: similarityView, ij: ijView, singular: singularView };
 
 function axis(extra) {
   return {
@@ -37,9 +36,9 @@ function stateOf(part) {
   const state = {};
   if (!form) return state;
   for (const one of form.elements) {
-    if (one.type === "radio") { if (one.checked) state.view = one.value; }
+    if (one.type === "radio") { if (one.checked) state[one.dataset.switch] = one.value; }
     else if (one.type === "checkbox") state[one.name] = one.checked;
-    else if (one.name) state[one.name] = one.value;
+    else if (one.dataset.switch) state[one.dataset.switch] = one.value;
   }
   return state;
 }
@@ -52,12 +51,8 @@ function cellText(value, free) {
 }
 
 function heatmap(spec, canvas, state) {
-  const view = VIEWS[spec.kind](spec, state);
-  const [rows, columns] = {
-    similarity: [spec.layers, spec.layers],
-    singular: [spec.layers, view.z[0].map((_, k) => k + 1)],
-    ij: view.frame ? [view.frame.i, view.frame.j] : [],
-  }[spec.kind].map((labels) => labels.map(String));
+  const view = heatView(spec, state);
+  const { rows, columns } = view.frame;
   const room = canvas.clientWidth / columns.length;
   const labelled = rows.length <= MOST_LABELLED && room > 24;
   const gap = room > 10 ? 1 : 0; // lines between small cells would wash their colours out
@@ -67,30 +62,27 @@ function heatmap(spec, canvas, state) {
     customdata: view.hover, hovertemplate: "%{customdata}<extra></extra>",
   };
   if (labelled) {
-    const free = spec.kind === "singular" && state.view === "value";
+    const free = view.frame.free && view.high !== 1;
     trace.text = view.z.map((row) => row.map((value) => cellText(value, free)));
     trace.texttemplate = "%{text}";
     trace.textfont = { size: room > 34 ? 12 : 10 };
   }
-  const names = {
-    similarity: ["layer", "layer"],
-    ij: ["j: directions of the other adapter", "i: directions of the adapter"],
-    singular: ["k", "layer"],
-  }[spec.kind];
   const labels = { type: "category", showgrid: false, ticks: "", showline: false };
   const layout = layoutOf(canvas, {
-    xaxis: axis({ ...labels, title: title(names[0]), nticks: ticks(canvas.clientWidth) }),
-    yaxis: axis({ ...labels, title: title(names[1]), autorange: "reversed", nticks: ticks(canvas.clientHeight) }),
+    xaxis: axis({ ...labels, title: title(spec.x), nticks: ticks(canvas.clientWidth) }),
+    yaxis: axis({ ...labels, title: title(spec.y), autorange: "reversed", nticks: ticks(canvas.clientHeight) }),
   });
   return { data: [trace], layout, view };
 }
 
 function lines(spec, canvas) {
+  const along = spec.named ? { type: "category", nticks: ticks(canvas.clientWidth) } : {};
+  const up = spec.log ? { type: "log" } : { rangemode: spec.zero ? "tozero" : "normal" };
   const layout = layoutOf(canvas, {
-    xaxis: axis({ type: "category", title: title("layer"), showgrid: false, nticks: ticks(canvas.clientWidth) }),
-    yaxis: axis({ title: title(spec.y), rangemode: "tozero" }),
+    xaxis: axis({ ...along, title: title(spec.x), showgrid: false }),
+    yaxis: axis({ ...up, title: title(spec.y) }),
     legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 11 } },
-    barmode: "overlay", hovermode: "closest",
+    barmode: "overlay", hovermode: "closest", shapes: spec.shapes,
   });
   layout.margin.b = 84;
   return { data: spec.data, layout };
@@ -112,32 +104,20 @@ function draw(canvas) {
 /* The line under the switches, and the words of the figure for those who do not see it. */
 function say(canvas, spec, view, state) {
   const shown = document.querySelector(`#${canvas.dataset.part} .shown`);
+  if (!shown) return;
   const stops = ramp(view.colours).map(([place, one]) => `${one} ${100 * place}%`).join(", ");
   shown.querySelector(".bar").style.background = `linear-gradient(to right, ${stops})`;
   const parts = [...document.querySelectorAll(`[data-part="${canvas.dataset.part}"]`)]
     .filter((one) => DATA[one.dataset.figure].kind === spec.kind);
-  const ends = parts.map((one) => VIEWS[spec.kind](DATA[one.dataset.figure], state));
+  const ends = parts.map((one) => heatView(DATA[one.dataset.figure], state));
   const same = ends.every((one) => one.high === ends[0].high);
   const digits = view.high >= 1 ? 0 : 2;
-  shown.querySelector(".low").textContent = same ? String(view.low === 0 ? 0 : view.low.toFixed(digits)) : "low";
-  shown.querySelector(".high").textContent = same
-    ? (spec.kind === "singular" ? view.high.toPrecision(3) : view.high.toFixed(digits)) : "high";
+  const written = (value) => (view.frame.free && view.high !== 1 ? value.toPrecision(3) : value.toFixed(digits));
+  shown.querySelector(".low").textContent = same ? (view.low === 0 ? "0" : written(view.low)) : "low";
+  shown.querySelector(".high").textContent = same ? written(view.high) : "high";
   shown.querySelector(".what").textContent = view.words;
   if (!canvas.dataset.alt) canvas.dataset.alt = canvas.getAttribute("aria-label");
   canvas.setAttribute("aria-label", `${canvas.dataset.alt} Shown now: ${view.words}`);
-}
-
-function fillChoices(form) {
-  const canvas = document.querySelector(`[data-part="${form.dataset.controls}"]`);
-  const { frames } = DATA[canvas.dataset.figure];
-  for (const name of frames ? ["matrix", "layer"] : []) {
-    for (const value of new Set(frames.map((frame) => frame[name]))) {
-      form.elements[name].add(new Option(String(value), String(value)));
-    }
-  }
-  if (frames && [...form.elements.matrix.options].some((one) => one.value === "ΔW (left)")) {
-    form.elements.matrix.value = "ΔW (left)";
-  }
 }
 
 const canvases = [...document.querySelectorAll(".canvas")];
@@ -145,7 +125,6 @@ const drawAll = () => canvases.forEach(draw);
 themeListeners.push(drawAll);
 
 for (const form of document.querySelectorAll(".controls")) {
-  fillChoices(form);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", () => {
     canvases.filter((one) => one.dataset.part === form.dataset.controls).forEach(draw);

@@ -24,12 +24,9 @@ function show(value, digits = 3) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
 
-function signedText(value) {
-  return value === null || value === undefined ? "–" : (value > 0 ? "+" : "") + value.toFixed(3);
-}
-
-function at(grid, row, column) {
-  return Array.isArray(grid) ? grid[row][column] : grid;
+/* Three decimals of what is at most 1, as the tables have them; four digits of what is not. */
+function told(value, free) {
+  return free && value !== null && Math.abs(value) >= 1 ? value.toPrecision(4) : show(value);
 }
 
 function gridOf(rows, columns, cell) {
@@ -44,80 +41,42 @@ function largest(grid, offDiagonal) {
   return most;
 }
 
-/* {z, text, hover, low, high, colours, words}: one view of φ between layers beside a null. */
-function similarityView(spec, state) {
-  const n = spec.layers.length;
-  const test = spec.nulls[state.null];
-  const wanted = {
-    phi: spec.phi,
-    null: gridOf(n, n, (r, c) => at(test.mean, r, c)),
-    excess: test.excess,
-    p: test.p,
-    p_bh: test.p_bh,
-  }[state.view];
-  const hover = gridOf(n, n, (r, c) => [
-    `${spec.label}, layers ${spec.layers[r]} and ${spec.layers[c]}`,
-    `φ = ${show(spec.phi[r][c])}`,
-    `${state.null} null ${show(at(test.mean, r, c))} ± ${show(at(test.sd, r, c))}`,
-    ...(r === c ? ["a layer with itself: not tested"] : [
-      `excess ${signedText(test.excess[r][c])}`,
-      `p = ${show(test.p[r][c])}; BH ${show(test.p_bh[r][c])}; max ${show(test.p_max[r][c])}`,
-    ]),
-  ].join("<br>"));
-  return { z: wanted, hover, ...range(state, wanted, true), words: WORDS[state.view](state.null) };
+/* What is chosen agrees with the switches that are there. */
+function fits(chosen, state) {
+  return Object.entries(chosen).every(([name, value]) => !(name in state) || state[name] === value);
 }
 
-const WORDS = {
-  phi: () => "φ between layers: 0 orthogonal, 1 equal subspaces.",
-  null: (name) => `φ that chance gives: the mean of the ${name} null.`,
-  excess: (name) => `Excess over the ${name} null, (φ − null)/(1 − null): 0 is chance.`,
-  p: (name) => `p against the ${name} null, of each pair by itself.`,
-  p_bh: (name) => `p against the ${name} null after Benjamini-Hochberg over all pairs.`,
-};
-
-/* Colour limits: of the whole scale of the number, or of what is there if the reader stretches them. */
-function range(state, grid, offDiagonal) {
-  if (state.view.startsWith("p") && state.view !== "phi") return { low: 0, high: 1, colours: "p" };
-  const most = state.stretch ? largest(grid, offDiagonal) || 1 : 1;
-  return state.view === "excess"
-    ? { low: -most, high: most, colours: "both" }
-    : { low: 0, high: most, colours: "up" };
+/* A quantity of a map: a grid, or one number for all its cells. */
+function quantity(spec, frame, name) {
+  const values = spec.arrays[frame.quantities[name]];
+  return (r, c) => (Array.isArray(values) ? values[r][c] : values);
 }
 
-/* One view of φ(i, j); chance is max(i, j)/d. */
-function ijView(spec, state) {
-  const frame = spec.frames.find(
-    (one) => one.matrix === state.matrix && one.layer === Number(state.layer));
-  const chance = gridOf(frame.i.length, frame.j.length,
-    (r, c) => Math.max(frame.i[r], frame.j[c]) / frame.dimension);
-  const excess = gridOf(frame.i.length, frame.j.length,
-    (r, c) => (chance[r][c] < 1 ? (frame.phi[r][c] - chance[r][c]) / (1 - chance[r][c]) : null));
-  const wanted = { phi: frame.phi, null: chance, excess }[state.view];
-  const hover = gridOf(frame.i.length, frame.j.length, (r, c) => [
-    `${frame.matrix}, layer ${frame.layer}, i = ${frame.i[r]}, j = ${frame.j[c]}`,
-    `φ = ${show(frame.phi[r][c])}`,
-    `by chance ${show(chance[r][c])}, excess ${signedText(excess[r][c])}`,
-  ].join("<br>"));
-  const words = {
-    phi: `φ of the top i directions of one and the top j of the other, ${frame.matrix}, layer ${frame.layer}.`,
-    null: "φ that unrelated subspaces give, max(i, j)/d.",
-    excess: "Excess over unrelated subspaces: 0 is chance.",
-  }[state.view];
-  return { z: wanted, hover, frame, ...range(state, wanted, false), words };
-}
-
-/* One view of the singular values of ΔW. */
-function singularView(spec, state) {
-  const energy = spec.values.map((row) => {
-    const total = row.reduce((sum, s) => sum + (s === null ? 0 : s * s), 0);
-    return row.map((s) => (s === null || total === 0 ? null : (s * s) / total));
+/* The numbers that a view shows: a quantity, or how far one exceeds another. */
+function shownBy(spec, frame, view) {
+  const [one, over] = [view.shows].flat().map((name) => quantity(spec, frame, name));
+  return gridOf(frame.rows.length, frame.columns.length, (r, c) => {
+    const value = one(r, c);
+    if (!over) return value;
+    const chance = over(r, c);
+    if ((frame.diagonal && r === c) || value === null || chance === null || chance >= 1) return null;
+    return (value - chance) / (1 - chance);
   });
-  const wanted = state.view === "energy" ? energy : spec.values;
-  const hover = spec.values.map((row, r) => row.map((s, c) =>
-    `layer ${spec.layers[r]}, singular value ${c + 1}<br>σ = ${s === null ? "–" : s.toPrecision(4)}` +
-    `<br>share of energy ${show(energy[r][c])}`));
-  return {
-    z: wanted, hover, low: 0, high: largest(wanted, false) || 1, colours: "up",
-    words: state.view === "energy" ? "σ²/Σσ² of each layer." : "Singular values of ΔW, largest first.",
-  };
+}
+
+/* {z, hover, low, high, colours, words, frame, view}: what the switches choose of a figure's heat maps. */
+function heatView(spec, state) {
+  const frame = spec.frames.find((one) => one.views.some((view) => fits(view.chosen, state))) || spec.frames[0];
+  const view = frame.views.find((one) => fits(one.chosen, state)) || frame.views[0];
+  const z = shownBy(spec, frame, view);
+  const hover = gridOf(frame.rows.length, frame.columns.length, (r, c) => view.hover.map((line) =>
+    line.replace(/\{([^}]+)\}/g, (_, name) => {
+      if (name === "row") return frame.rows[r];
+      if (name === "column") return frame.columns[c];
+      return told(quantity(spec, frame, name)(r, c), frame.free);
+    })).join("<br>"));
+  const fixed = !state.stretch || view.ramp === "p";
+  const most = fixed ? view.high : largest(z, frame.diagonal) || view.high;
+  const low = view.ramp === "both" ? -most : view.low;
+  return { z, hover, low, high: most, colours: view.ramp, words: view.words, frame, view };
 }

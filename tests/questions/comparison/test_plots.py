@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 from checkpoints import BertLike, write_lora
+from matplotlib.figure import Figure
 
 from lora_lens import compare, load_adapter, plots
 
@@ -10,8 +11,10 @@ def test_series_of_two_adapters(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "other", BertLike(), seed=9)
     result = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value")
     ax = plots.layer_plot(result)
-    for line, series in zip(ax.lines, result.values(), strict=False):
-        np.testing.assert_allclose(line.get_ydata(), series.values)
+    for line, matrix in zip(ax.lines, "AB", strict=True):
+        np.testing.assert_allclose(line.get_ydata(), result[matrix].values)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["A (right)", "B (left)", "$\\Delta W$ (left)", "Gaussian, ± 2 sd"]
+    assert labels == ["A (right)", "B and ΔW (left)", "unrelated subspaces, ± 2 sd"]
+    below = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value", 2)
+    assert len(plots.layer_plot(below, Figure().subplots()).lines) == 3
     assert len(plots.comparison_figure(result).axes) == 1

@@ -3,14 +3,13 @@ from pathlib import Path
 from checkpoints import BertLike, write_lora
 
 from lora_lens import compare, load_adapter
-from lora_lens.questions.comparison.tables import legend, summary
-from lora_lens.questions.comparison.words import summary as comparison_sentence
+from lora_lens.questions.comparison.tables import chance_table, legend
 
 
 def test_comparison_has_its_tests_below(bert: BertLike, tmp_path: Path) -> None:
     write_lora(tmp_path / "other", BertLike(), seed=9)
     result = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value")
-    table = summary(result)
+    table = chance_table(result)
     rows = iter(table.rows)
     for matrix, series in result.items():
         for null in ("gaussian", "mismatched"):
@@ -23,7 +22,8 @@ def test_comparison_has_its_tests_below(bert: BertLike, tmp_path: Path) -> None:
             assert row[7] == (f"{test.discoveries} of 3" if first else "–")
     assert next(rows, None) is None
     assert "more than there are (mismatched)" in legend(result)[-1]
-    sentence = comparison_sentence(result)
-    assert "0, 0 and 0 of 3 layers are above that after Benjamini-Hochberg at 0.05" in sentence
-    shuffled = result["A"].tests["mismatched"].of_mean
-    assert f"With the other's layers shuffled it is {shuffled.mean:.3f}, " in sentence
+    # Five orders of three layers find nothing however many draws there are: not tested, not claimed.
+    assert [one.claim.null for one in result.findings] == ["gaussian"] * 2
+    assert "shuffled" not in result.summary
+    said = "A and B of the two adapters are no more alike than unrelated subspaces (φ "
+    assert f"value: {said}" in result.summary

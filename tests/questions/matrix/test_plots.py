@@ -8,13 +8,10 @@ from checkpoints import BertLike, write_lora
 from matplotlib.colors import to_hex
 
 from lora_lens import adapter_matrix
-from lora_lens.questions.matrix.plots import (
-    adapter_heatmap,
-    cluster_colours,
-    dendrogram,
-    matrix_figure,
-)
+from lora_lens.questions.matrix.figures import cluster_colours
+from lora_lens.questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
 from lora_lens.questions.matrix.result import MatrixResult
+from lora_lens.show.style import colour
 
 
 @pytest.fixture
@@ -31,7 +28,7 @@ def test_heat_map_is_in_the_order_of_the_tree_and_shows_the_values(matrix: Matri
     names = [matrix.names[k] for k in order]
     assert [label.get_text() for label in ax.get_yticklabels()] == names
     assert [label.get_text() for label in ax.get_xticklabels()] == names
-    shown = ax.images[0].get_array()
+    shown = ax.collections[0].get_array()
     expected = matrix.values[np.ix_(order, order)]
     off = ~np.eye(5, dtype=bool)
     np.testing.assert_array_equal(np.ma.getmaskarray(shown), ~off)
@@ -42,15 +39,15 @@ def test_heat_map_is_in_the_order_of_the_tree_and_shows_the_values(matrix: Matri
     ]
     colours = cluster_colours(matrix)
     for label, adapter in zip(ax.get_yticklabels(), order, strict=True):
-        assert label.get_color() == colours.get(matrix.clusters[adapter], "0.15")
+        assert label.get_color() == colour(colours.get(matrix.clusters[adapter], "black"))
     assert len(colours) == 2
 
 
 def test_colour_scale_covers_what_is_off_the_diagonal(matrix: MatrixResult) -> None:
     low = np.where(np.eye(5, dtype=bool), 1.0, 0.13)
-    assert adapter_heatmap(replace(matrix, values=low)).images[0].get_clim() == (0, 0.2)
+    assert adapter_heatmap(replace(matrix, values=low)).collections[0].get_clim() == (0, 0.2)
     plt.close("all")
-    assert adapter_heatmap(matrix).images[0].get_clim() == (0, 1)
+    assert adapter_heatmap(matrix).collections[0].get_clim() == (0, 1)
 
 
 def test_dendrogram_has_a_branch_a_merge_at_its_height(matrix: MatrixResult) -> None:
@@ -62,7 +59,7 @@ def test_dendrogram_has_a_branch_a_merge_at_its_height(matrix: MatrixResult) -> 
     leaves = {y for s in segments for x, y in (s[0], s[3]) if x == 0}
     assert leaves >= {0.0, 1.0, 2.0, 3.0, 4.0}
     colours = {to_hex(colour) for colour in branches.get_colors()}
-    assert colours >= set(cluster_colours(matrix).values())
+    assert colours >= set(map(colour, cluster_colours(matrix).values()))
     low, high = ax.get_ylim()
     assert (low, high) == (4.5, -0.5)
 

@@ -364,7 +364,7 @@ def test_forms_carry_their_labels(bert: BertLike, tmp_path: Path) -> None:
     assert forms["matrices"]["A"]["nulls"]["gaussian"]["share"]["p"] == pytest.approx(
         result["A"].nulls["gaussian"].share.p
     )
-    assert "A, left out" in result._repr_html_()
+    assert "<td>left out</td>" in result._repr_html_()
 
 
 def test_ranks_below_the_adapters_are_said_to_depend_on_the_gauge(

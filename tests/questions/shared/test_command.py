@@ -44,8 +44,10 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
         f"{left.p[2]:.3f}", f"{left.excess[2]:.3f}",
     ]  # fmt: skip
     text = " ".join(result.stdout.split())
-    assert f"One shared layer of width 3 captures {100 * shared.share:.1f} % of A's" in text
-    assert f"{100 * test.mean:.1f} ± {100 * test.sd:.1f} %" in text
+    assert expected.summary in text
+    assert "captured: by the best layer of width 3" not in text
+    told = run(tmp_path / "lora", "--draws", 9, "--width", 3, "--explain")
+    assert "captured: by the best layer of width 3" in told.stdout
     assert "nan" not in result.stdout
 
 
@@ -61,8 +63,7 @@ def test_without_draws_there_is_no_verdict(bert: BertLike, tmp_path: Path) -> No
 def test_condlora_is_captured_whole() -> None:
     result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 5)
     text = " ".join(result.stdout.split())
-    for name in "AB":
-        assert f"captures all of {name}'s conversion subspaces, and all of those of a layer" in text
+    assert "captures all of A and B in every layer, and all of a layer left out of the fit" in text
 
 
 def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""From what was tested to what may be said: one correction over a family, one verdict for one test.
+
+A family is all that one command tests, or one report. Holm's correction over it keeps the chance that
+pure noise is called anything at all at `LEVEL`, however the tests hang together. A number that is not
+found says little without the size that would have been: `Verdict.detectable`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from .p_values import holm
+from .significance import LEVEL
+
+Word = Literal["more", "less", "not seen"]
+POWER = 0.8  # how often an excess of `detectable` is found
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A number that was tested against draws of a null.
+
+    Attributes:
+        value: The number.
+        mean, sd: Of the null; sd is NaN where one excess alone is not found however large it is.
+        p: Uncorrected, over both tails or over all places where it could have been found.
+        draws: Null values behind p, which is 1/(draws + 1) at least.
+        ways: In how many ways chance could have made so small a p: 2 tails, or so many cells of which
+            the highest is tested.
+    """
+
+    value: float
+    mean: float
+    sd: float
+    p: float
+    draws: int
+    ways: int = 2
+
+    @property
+    def least(self) -> float:
+        """The smallest p that so many draws can give."""
+        return 1 / (self.draws + 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be said of a number beside chance.
+
+    Attributes:
+        word: ``more`` or ``less`` where the corrected p is at most `LEVEL`, else ``not seen``.
+        p: Corrected over the family.
+        detectable: The excess over the null's mean that is found in 80 of 100 cases at that level:
+            (z_{1−α/ways} + z_{.8})·sd, α the level divided by the family's size. None where no excess
+            could be found, for there are too few draws.
+        family: How many tests it was corrected for.
+    """
+
+    word: Word
+    p: float
+    detectable: float | None
+    family: int
+
+
+def judge(trials: Sequence[Trial], level: float = LEVEL) -> list[Verdict]:
+    """A verdict for each of a family of tests.
+
+    Tests that could not be found whatever the data were, for they have too few draws, take no part: a
+    test that cannot err needs no correction, and would only cost the others. The remaining p are
+    Holm's.
+
+    Example:
+        >>> trials = [Trial(0.4, 0.1, 0.05, p, draws=99) for p in (0.01, 0.03)]
+        >>> [(one.word, one.p) for one in judge(trials)]
+        [('more', 0.02), ('more', 0.03)]
+        >>> [(one.word, one.detectable) for one in judge([Trial(0.4, 0.1, 0.05, 0.1, draws=9)])]
+        [('not seen', None)]
+    """
+    able = _able(trials, level)
+    count = sum(able)
+    corrected = iter(holm(np.array([one.p for one, can in zip(trials, able, strict=True) if can])))
+    return [
+        _verdict(one, float(next(corrected)), count, level)
+        if can
+        else Verdict("not seen", min(1.0, one.p * len(trials)), None, len(trials))
+        for one, can in zip(trials, able, strict=True)
+    ]
+
+
+def draws_needed(tests: int, level: float = LEVEL) -> int:
+    """Draws from which the smallest of so many p can be found at all.
+
+    Example:
+        >>> draws_needed(4)
+        79
+    """
+    return math.ceil(tests / level - 1e-9) - 1
+
+
+def _able(trials: Sequence[Trial], level: float) -> list[bool]:
+    """Which tests can be found in the family of those that can: the largest such family.
+
+    Tests of equally many draws are in it together or not at all, so that no order of theirs matters.
+    """
+    ends = sorted({one.least for one in trials}, reverse=True)
+    family = ([one.least <= end for one in trials] for end in ends)
+    found = (
+        able for end, able in zip(ends, family, strict=True) if end * sum(able) <= level + 1e-12
+    )
+    return next(found, [False] * len(trials))
+
+
+def _verdict(one: Trial, p: float, family: int, level: float) -> Verdict:
+    word: Word = "not seen"
+    if p <= level:
+        word = "more" if one.value > one.mean else "less"
+    normal = NormalDist()
+    reach = normal.inv_cdf(1 - level / family / one.ways) + normal.inv_cdf(POWER)
+    excess = reach * one.sd
+    return Verdict(word, p, excess if math.isfinite(excess) else None, family)

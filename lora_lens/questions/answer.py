@@ -1,0 +1,122 @@
+"""What every result of a question has: its numbers, what is said of them, and how it shows itself."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..labelled import Row, Tidy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..show.findings import Finding
+    from ..show.layout import Table
+    from .question import Question
+
+_MOST_ROWS = 24  # of a table in a notebook; `to_frame` has all
+
+
+class Answer(Tidy):
+    """A result, whose sentence comes first wherever it is shown: JSON, notebook, Markdown, terminal.
+
+    A question's result has `notes`, `stem` and `numbers` of its own; the rest is found in the
+    question's folder, where the class is.
+    """
+
+    notes: tuple[str, ...]
+    seed: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """Name of its files, but for their endings."""
+        raise NotImplementedError
+
+    def numbers(self) -> Row:
+        """What was computed, for JSON."""
+        raise NotImplementedError
+
+    @property
+    def question(self) -> Question:
+        """What it is an answer to."""
+        found: Question = import_module(type(self).__module__.rpartition(".")[0]).QUESTION
+        return found
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was tested against chance, each with a verdict corrected over all of them; often none."""
+        return self.question.findings(self)
+
+    @property
+    def summary(self) -> str:
+        """What is seen, in one sentence."""
+        return self.question.summary(self)
+
+    def to_dict(self) -> Row:
+        """For JSON: one sentence, the numbers, and what of them is told from chance."""
+        found = self.findings
+        return {
+            "summary": self.question.summary(self, found),
+            **self.numbers(),
+            "findings": [one.to_dict() for one in found],
+            "seed": self.seed,
+            "version": __version__,
+        }
+
+    def to_markdown(self) -> str:
+        """The sentence and the tables, as GitHub's Markdown."""
+        from ..show.text import as_markdown
+
+        return as_markdown(self._tables(), said=self.summary)
+
+    def to_latex(self) -> str:
+        """The tables, for LaTeX with ``booktabs``."""
+        from ..show.text import as_latex
+
+        return as_latex(self._tables())
+
+    def plot(self) -> Figure:
+        """Its figure, drawn by matplotlib."""
+        return next(iter(self.question.figures(self).values()))
+
+    def save(self, folder: str | Path) -> list[str]:
+        """Write figures, tables and numbers as ``--out`` does, all or nothing; the files' names."""
+        from ..staging import staged
+
+        with staged(Path(folder)) as staging:
+            return self.question.write(self, staging)
+
+    def _tables(self) -> Sequence[Table]:
+        found: Sequence[Table] = self.question.part("tables").tables(self)
+        return found
+
+    def _more_html(self) -> str:
+        """What stands behind the first table in a notebook."""
+        return "".join(map(_html, self._tables()[1:]))
+
+    def _repr_html_(self) -> str:
+        first, *_ = self._tables()
+        more = self._more_html()
+        said = [f"<p><b>{html.escape(self.summary)}</b></p>", _html(first)]
+        said += [f"<p>{html.escape(note)}</p>" for note in self.notes]
+        return "".join(said) + (f"<details><summary>more</summary>{more}</details>" if more else "")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary}>"
+
+
+def _html(table: Table) -> str:
+    def cells(values: Sequence[Any], tag: str) -> str:
+        return "".join(f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values)
+
+    rows = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows[:_MOST_ROWS])
+    left = len(table.rows) - _MOST_ROWS
+    rest = f"<p>and {left} rows more: to_frame()</p>" if left > 0 else ""
+    return (
+        f"<table><caption>{html.escape(table.title)}</caption><tr>{cells(table.head, 'th')}</tr>"
+        f"{rows}</table>{rest}"
+    )

@@ -1,0 +1,62 @@
+"""The comparison's part of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...show.against_chance import columns_legend
+from ...show.findings import Finding
+from ...show.layout import LABELS, Table, number
+from ...show.part import PageFigure, Part
+from . import QUESTION, figures, tables
+from .result import ComparisonResult
+
+_CHANCE = (
+    "Mean φ over the layers; by chance: unrelated subspaces (gaussian), and one adapter's layers against "
+    "other layers of the other (mismatched)."
+)
+
+
+def part(result: ComparisonResult, findings: Sequence[Finding], name: str) -> Part:
+    """φ by layer beside unrelated subspaces, and the tables behind it."""
+    means = ", ".join(f"{LABELS[matrix]} {one.mean:.3f}" for matrix, one in result.items())
+    figure = PageFigure(
+        name,
+        f"φ between the two adapters by layer, i = {result.i}, j = {result.j}",
+        f"φ between the two adapters by layer; means: {means}. The numbers are in the tables below.",
+        figures.layer_panel(result),
+    )
+    return Part(
+        name=name,
+        title=QUESTION.asks,
+        sentences=[QUESTION.summary(result, findings)],
+        figures=[figure],
+        tables=[tables.chance_table(result), series_table(result)],
+        details=[tables.layer_table(result)],
+        legend=[columns_legend("layers")],
+        chance=_CHANCE,
+        notes=result.notes,
+    )
+
+
+def series_table(result: ComparisonResult) -> Table:
+    """φ between two adapters, a row a layer, with each one's p: as long as there are layers, never wide."""
+    labels = {matrix: f"{LABELS[matrix]} ({one.side})" for matrix, one in result.items()}
+    head = ["layer", *(head for label in labels.values() for head in (label, "p", "p (BH)"))]
+    tests = {matrix: one.significance for matrix, one in result.items()}
+    rows = [
+        [
+            str(layer),
+            *(
+                cell
+                for matrix, one in result.items()
+                for cell in (
+                    number(one.values[k]),
+                    number(tests[matrix].p[k]),
+                    number(tests[matrix].p_bh[k]),
+                )
+            ),
+        ]
+        for k, layer in enumerate(result.layers)
+    ]
+    return Table("φ between the two adapters by layer, against unrelated subspaces", head, rows)

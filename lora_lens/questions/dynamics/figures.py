@@ -1,0 +1,126 @@
+"""An adapter over its training, described: φ to its ends, norms and ranks, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ...labelled import Array
+from ...show.figure import Axis, Band, Block, HeatMap, Level, Line, Mark, Panel, Scale, Sheet, View
+from .result import DynamicsResult, over_layers
+from .tables import whereto
+
+_Styles = Mapping[str, tuple[str, str, int, str]]
+_SPACES: _Styles = {
+    "A": ("A (right)", "solid", 0, "circle"),
+    "B": ("B (left)", "dash", 1, "square"),
+    "delta_left": ("ΔW (left)", "dot", 2, "cross"),
+    "delta_right": ("ΔW (right)", "dashdot", 3, "plus"),
+}
+_NORMS: _Styles = {
+    "delta": ("‖ΔW‖_F", "dot", 2, "cross"),
+    "A": ("‖A‖_F", "solid", 0, "circle"),
+    "B": ("‖B‖_F", "dash", 1, "square"),
+}
+_RANKS: _Styles = {
+    "stable": ("stable rank", "solid", 4, "circle"),
+    "effective": ("effective rank (of s)", "dash", 5, "square"),
+}
+_MOST_MARKED = 40  # checkpoints; above it marks run into each other
+
+
+def figures(result: DynamicsResult) -> dict[str, Sheet]:
+    """Every figure, by what follows the files' stem."""
+    return {"": dynamics_sheet(result)}
+
+
+def trajectory_panel(
+    result: DynamicsResult, to: Literal["end", "start"] = "end", *, bands: bool = True
+) -> Panel:
+    """φ to the end point or to the start by step: mean over the layers, a band from lowest to highest."""
+    grids = result.to_end if to == "end" else result.to_start
+    chance = dict.fromkeys(round(float(one.mean), 6) for one in result.baselines.values())
+    levels = [Level(mean, "unrelated subspaces" if k == 0 else "") for k, mean in enumerate(chance)]
+    marks = [*levels, *_lines(result, grids, _SPACES, bands=bands)]
+    return Panel(
+        f"φ to {whereto(result, to)}", _steps(result), Axis("φ", low=0, high=1.03), tuple(marks)
+    )
+
+
+def size_panel(result: DynamicsResult) -> Panel:
+    """Frobenius norms of ΔW, A and B by step, on a logarithmic scale."""
+    positive = {matrix: np.where(grid > 0, grid, np.nan) for matrix, grid in result.norms.items()}
+    marks = tuple(_lines(result, positive, _NORMS))
+    return Panel("Norms", _steps(result), Axis("norm", log=True), marks, legend="inside")
+
+
+def rank_panel(result: DynamicsResult) -> Panel:
+    """Stable and effective rank of ΔW by step."""
+    marks = tuple(_lines(result, result.ranks, _RANKS))
+    return Panel("Ranks of ΔW", _steps(result), Axis("rank", low=0), marks, legend="inside")
+
+
+def layer_panel(result: DynamicsResult) -> Panel:
+    """φ of ΔW (left) to the end point, a row a layer, a column a checkpoint; grey where there is none."""
+    made = HeatMap(
+        rows=tuple(map(str, result.layers)),
+        columns=tuple(result.label(t) for t in range(len(result.names))),
+        quantities={"phi": result.to_end["delta_left"].T},
+        views=(View("phi", 0, 1),),
+    )
+    title = "ΔW (left) to the end point, by layer"
+    return Panel(title, Axis("step"), Axis("layer"), heat=made)
+
+
+def dynamics_sheet(result: DynamicsResult) -> Sheet:
+    """φ to the end point, to the start and by layer above; norms and ranks below."""
+    heat = layer_panel(result)
+    assert heat.heat is not None
+    few = replace(heat, heat=replace(heat.heat, decimals=2))
+    rows: list[list[Panel | None]] = [
+        [trajectory_panel(result), trajectory_panel(result, "start"), few],
+        [size_panel(result), rank_panel(result), None],
+    ]
+    return Sheet(
+        (Block(rows, scales=(Scale(0, 1, "φ", of=(2,)),)),),
+        (13, 7.2),
+        title=(
+            f"{result.module} over training, i = j = {result.rank}, {len(result.layers)} layers"
+        ),
+        note=(
+            "Lines: mean over the layers. Bands: lowest to highest layer. At the adapter's own rank A "
+            "and ΔW (right) span the same, and so do B and ΔW (left). Grey or no mark: φ does not exist."
+        ),
+        legend="below",
+    )
+
+
+def _lines(
+    result: DynamicsResult, grids: Mapping[str, Array], styles: _Styles, *, bands: bool = True
+) -> list[Mark]:
+    x = np.array(_positions(result))
+    marks: list[Mark] = []
+    for name, grid in grids.items():
+        label, dash, colour, marker = styles[name]
+        if bands:
+            marks.append(Band(x, grid.min(axis=1), grid.max(axis=1), "", colour))
+        shown = marker if len(x) <= _MOST_MARKED else ""
+        marks.append(Line(x, over_layers(grid), label, colour, dash, shown))  # type: ignore[arg-type]
+    return marks
+
+
+def _steps(result: DynamicsResult) -> Axis:
+    at = _positions(result)
+    margin = 0.03 * (at[-1] - at[0]) or 0.5
+    names = tuple(result.label(t) for t in range(len(at)))
+    return Axis("step", names, tuple(at), at[0] - margin, at[-1] + margin)
+
+
+def _positions(result: DynamicsResult) -> list[float]:
+    """Steps, and the run's own adapter a usual distance after the last: its step is not known."""
+    known = [step for step in result.steps if step is not None]
+    apart = (known[-1] - known[0]) / (len(known) - 1) if len(known) > 1 else 1.0
+    return [known[-1] + apart if step is None else float(step) for step in result.steps]

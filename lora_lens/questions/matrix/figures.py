@@ -1,0 +1,117 @@
+"""φ between many adapters, described: a heat map in the order of the tree that stands beside it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...show.figure import Axis, Block, Colour, HeatMap, Panel, Scale, Sheet, Strokes, View
+from ...show.layout import LABELS
+from .result import MatrixResult
+
+_MOST_LABELLED = 120  # adapters; above it not even the names would be read
+# Of the palette, without grey, which is of none, and two too pale to read as text.
+_TOLD_APART = (0, 1, 2, 3, 4, 5, 9)
+
+
+def figures(result: MatrixResult) -> dict[str, Sheet]:
+    """Every figure, by what follows the files' stem."""
+    return {"": matrix_sheet(result)}
+
+
+def tree_panel(result: MatrixResult) -> Panel:
+    """The tree of 1 − φ, root at the left, leaves at the right in the order of the heat map's rows.
+
+    Branches inside one cluster have its colour; those between clusters are grey.
+    """
+    n = len(result)
+    place = {leaf: float(row) for row, leaf in enumerate(result.order)}
+    heights = dict.fromkeys(range(n), 0.0)
+    of = dict(enumerate(result.clusters))
+    known = cluster_colours(result)
+    paths, shades = [], []
+    for k, (one, other, height, _) in enumerate(result.linkage):
+        first, second, node = int(one), int(other), n + k
+        y = (place[first], place[second])
+        x = (heights[first], heights[second])
+        paths.append(np.array([(x[0], y[0]), (height, y[0]), (height, y[1]), (x[1], y[1])]))
+        of[node] = of[first] if of[first] == of[second] else 0
+        shades.append(known.get(of[node], "grey"))
+        place[node], heights[node] = (y[0] + y[1]) / 2, float(height)
+    lowest, highest = float(result.linkage[0, 2]), float(result.linkage[-1, 2])
+    spread = max(highest - lowest, 0.02)
+    return Panel(
+        x=Axis("1 − φ", low=highest + 0.05 * spread, high=max(0.0, lowest - 0.3 * spread)),
+        y=Axis(low=n - 0.5, high=-0.5),
+        marks=(Strokes(tuple(paths), tuple(shades)),),
+        bare=True,
+    )
+
+
+def heat_panel(result: MatrixResult) -> Panel:
+    """φ between every two adapters in the order of the tree; names have their cluster's colour.
+
+    The colour scale ends above the highest φ off the diagonal, in tenths, so that small values are told
+    apart.
+    """
+    order = list(result.order)
+    n = len(order)
+    known = cluster_colours(result)
+    labelled = n <= _MOST_LABELLED
+    names = tuple(result.names[k] if labelled else "" for k in order)
+    shades: tuple[Colour, ...] = tuple(known.get(result.clusters[k], "black") for k in order)
+    plain = HeatMap(
+        rows=names,
+        columns=names,
+        quantities={"phi": result.values[np.ix_(order, order)]},
+        views=(View("phi", 0, 1),),
+        diagonal=True,
+        shades=shades if labelled else (),
+    )
+    made = HeatMap(
+        names, names, plain.quantities, (View("phi", 0, top(result)),), diagonal=True,
+        shades=plain.shades,
+    )  # fmt: skip
+    below = "" if labelled else f"{n} adapters, in the order of the tree"
+    return Panel(x=Axis(below), y=Axis(far=True), heat=made)
+
+
+def top(result: MatrixResult) -> float:
+    """The end of the colour scale: tenths, above the highest φ off the diagonal."""
+    highest = float(result.values[result.pairs()].max())
+    return min(1.0, max(0.1, math.ceil(10 * highest - 1e-9) / 10))
+
+
+def matrix_sheet(result: MatrixResult) -> Sheet:
+    """The tree, the heat map in its order, and the colour scale with what chance gives marked on it."""
+    n = len(result)
+    shown = n <= _MOST_LABELLED
+    side = (
+        min(11.0, max(3.0, (0.42 if n <= 20 else 0.17 if n <= 60 else 0.09) * n)) if shown else 8.0
+    )
+    label = 0.085 * max(map(len, result.names)) * (1 if n <= 20 else 0.7) if shown else 0.2
+    off = ~np.eye(n, dtype=bool)
+    chance = {float(result.gaussian_mean[off].min()), float(result.gaussian_mean[off].max())}
+    ranks = f"{result.ranks.min()}" if result.ranks.min() == result.ranks.max() else "own rank"
+    return Sheet(
+        (
+            Block(
+                [[tree_panel(result), heat_panel(result)]],
+                scales=(Scale(0, top(result), "φ", marks=tuple(sorted(chance))),),
+                widths=(1.5, side),
+            ),
+        ),
+        (side + 2.9 + label, side + 1.1 + label),
+        title=(
+            f"φ of {LABELS[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
+            f"mean of {len(result.layers)} layers"
+        ),
+        note="Names and branches have their cluster's colour. Red on the scale: unrelated subspaces.",
+    )
+
+
+def cluster_colours(result: MatrixResult) -> dict[int, Colour]:
+    """A colour a cluster of two or more; there are more clusters than colours, neighbours differ."""
+    several = [number for number, members in result.members().items() if len(members) > 1]
+    return {number: _TOLD_APART[k % len(_TOLD_APART)] for k, number in enumerate(several)}

@@ -1,0 +1,131 @@
+"""What one shared layer captures, described: by layer, by width, and the mean projector's eigenvalues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...chance.against_null import NullTest
+from ...labelled import Array
+from ...show.figure import (
+    Axis,
+    Band,
+    Bars,
+    Block,
+    Level,
+    Line,
+    Mark,
+    Panel,
+    Sheet,
+    named,
+    positions,
+)
+from .result import SharedResult, SharedSubspace
+
+_NULLS = {"gaussian": "unrelated subspaces", "propagated": "random factors, same W0"}
+_ASIDE = 0.2  # of a layer's place: captured to the left, left out to the right
+
+
+def figures(result: SharedResult) -> dict[str, Sheet]:
+    """Every figure, by what follows the files' stem."""
+    return {"": shared_sheet(result)}
+
+
+def layer_panel(shared: SharedSubspace) -> Panel:
+    """Share of each layer that one shared layer captures, fitted to it and not, and what chance gives."""
+    x = positions(shared.layers)
+    null = list(shared.nulls.values())[-1]
+    marks: list[Mark] = []
+    for k, (label, values, test, aside) in enumerate(
+        (
+            ("captured", shared.captured, null.captured, -_ASIDE),
+            ("left out", shared.left_out, null.left_out, _ASIDE),
+        )
+    ):
+        marks += _bars(x + aside, test, f"{label} by chance, ± 2 sd", k)
+        marks.append(Line(x + aside, values, label, k, "none", "square" if k else "circle"))
+    return Panel(
+        title=f"{shared.matrix}: by one shared layer of width {shared.width}",
+        x=named("layer", shared.layers, low=-0.6, high=len(x) - 0.4),
+        y=Axis("share of the subspace", low=0, high=1.05 if shared.captured.max() > 0.7 else None),
+        marks=tuple(marks),
+        legend="below",
+    )
+
+
+def _bars(x: Array, test: NullTest[Array], label: str, colour: int) -> Iterator[Bars]:
+    mean, sd = (np.broadcast_to(values, x.shape) for values in (test.mean, test.sd))
+    if np.isfinite(mean).any():
+        spread = np.where(np.isfinite(sd), 2 * sd, 0.0)
+        yield Bars(x, mean - spread, mean + spread, mean, label, colour)
+
+
+def eigenvalue_panel(shared: SharedSubspace) -> Panel:
+    """Eigenvalues of the mean projector: 1 for a direction that all layers have, 1/L for one that one has."""
+    index = np.arange(1.0, len(shared.eigenvalues) + 1)
+    marks = [
+        *_nulls(index, shared, "eigenvalues"),
+        Line(index, shared.eigenvalues, "this adapter", "black", marker="dot", width=1),
+        Level(1 / len(shared.layers), "1/L: in one layer alone", "grey", "dot"),
+        _width(shared),
+    ]
+    return Panel(
+        title=f"{shared.matrix}: eigenvalues of the mean projector",
+        x=Axis("k", whole=True),
+        y=Axis("λ of direction k", low=0, high=1.02),
+        marks=tuple(marks),
+    )
+
+
+def width_panel(shared: SharedSubspace) -> Panel:
+    """Share that one layer captures, by its width."""
+    index = np.arange(1.0, len(shared.curve) + 1)
+    marks = [
+        *_nulls(index, shared, "curve"),
+        Line(index, shared.curve, "this adapter", "black", width=1),
+        _width(shared),
+    ]
+    return Panel(
+        title=f"{shared.matrix}: by width of the shared layer",
+        x=Axis("width k of the shared layer", whole=True),
+        y=Axis("captured, mean over layers", low=0, high=1.02),
+        marks=tuple(marks),
+    )
+
+
+def _nulls(index: Array, shared: SharedSubspace, what: str) -> Iterator[Mark]:
+    for name, null in shared.nulls.items():
+        test = getattr(null, what)
+        if not np.isfinite(test.mean).any():
+            continue
+        propagated = name == "propagated"
+        colour = 0 if propagated else "grey"
+        yield Band(index, test.mean - 2 * test.sd, test.mean + 2 * test.sd, "", colour)  # type: ignore[arg-type]
+        yield Line(
+            index, test.mean, f"{_NULLS.get(name, name)}, ± 2 sd", colour,  # type: ignore[arg-type]
+            "solid" if propagated else "dash", width=2,
+        )  # fmt: skip
+
+
+def _width(shared: SharedSubspace) -> Level:
+    return Level(shared.width, f"k = {shared.width}", "pale", upright=True)
+
+
+def shared_sheet(result: SharedResult) -> Sheet:
+    """A row a matrix: by layer, by eigenvalue, by width."""
+    rows = []
+    for shared in result.values():
+        first = layer_panel(shared)
+        plain = Panel(first.title, first.x, first.y, first.marks)
+        rows.append([plain, eigenvalue_panel(shared), width_panel(shared)])
+    size = min(6.0, 3.0 + 0.16 * len(result.layers))
+    return Sheet(
+        (Block(rows, widths=(size, 3.7, 3.7)),),
+        (size + 8.0, 3.2 * len(result) + 1.1),
+        title=(
+            f"Does one shared layer yield every layer's factor? {result.module}, rank "
+            f"{result.rank}, convention {result.convention}"
+        ),
+        legend="below",
+    )

@@ -1,0 +1,174 @@
+"""Singular values, ranks and relative norms of ΔW by layer, and intruder dimensions, described."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...show.figure import (
+    Axis,
+    Block,
+    HeatMap,
+    Line,
+    Panel,
+    Scale,
+    Sheet,
+    View,
+    named,
+    numbers,
+    positions,
+)
+from ...show.layout import layer_number
+from ...show.singular_values import layer_scale, singular_panel
+from .result import LayerSpectrum, Spectrum
+
+_RANKS = {
+    "rank": ("rank r", "grey", "dot", ""),
+    "effective_rank_s": ("effective rank (s)", 0, "solid", "circle"),
+    "effective_rank_s2": ("effective rank (s²)", 1, "dash", "square"),
+    "stable_rank": ("stable rank", 2, "dashdot", "up"),
+    "rank_95": ("rank for 95 % of energy", 3, "none", "diamond"),
+}
+_NORMS = {
+    "relative_frobenius_norm": ("‖ΔW‖_F / ‖W0‖_F", "solid", "circle"),
+    "relative_spectral_norm": ("‖ΔW‖_2 / ‖W0‖_2", "dash", "square"),
+}
+
+
+def figures(result: Spectrum) -> dict[str, Sheet]:
+    """Every figure, by what follows the files' stem."""
+    intruders = (
+        {"-intruders": intruder_sheet(result)}
+        if any(one.beside_w0 for one in result.layers)
+        else {}
+    )
+    return {"": spectrum_sheet(result), **intruders}
+
+
+def rank_panel(layers: Sequence[LayerSpectrum]) -> Panel:
+    """Rank, effective ranks, stable rank and the rank for 95 % of the energy, by layer."""
+    x = positions(layers)
+    marks = [
+        Line(x, numbers([getattr(one, key) for one in layers]), label, colour, dash, marker)  # type: ignore[arg-type]
+        for key, (label, colour, dash, marker) in _RANKS.items()
+    ]
+    axis = named("layer", [layer_number(one.layer) for one in layers])
+    return Panel("", axis, Axis("directions", low=0), tuple(marks), legend="right")
+
+
+def norm_panel(layers: Sequence[LayerSpectrum]) -> Panel:
+    """Norms of ΔW relative to W0's, by layer."""
+    x = positions(layers)
+    marks = [
+        Line(
+            x,
+            numbers([getattr(one.beside_w0, key, None) for one in layers]),
+            label,
+            k,
+            dash,
+            marker,
+        )  # type: ignore[arg-type]
+        for k, (key, (label, dash, marker)) in enumerate(_NORMS.items())
+    ]
+    axis = named("layer", [layer_number(one.layer) for one in layers])
+    return Panel("", axis, Axis("ΔW relative to W0", low=0), tuple(marks), legend="right")
+
+
+def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:
+    """Singular values of ΔW and their share of the energy, a row a layer; nothing beyond a layer's rank."""
+    width = max(one.rank for one in layers)
+    values = np.full((len(layers), width), np.nan)
+    for row, one in zip(values, layers, strict=True):
+        row[: len(one.singular_values)] = one.singular_values
+    squares = np.where(np.isfinite(values), values, 0.0) ** 2
+    total = squares.sum(axis=1, keepdims=True)
+    energy = np.where(
+        np.isfinite(values) & (total > 0), squares / np.where(total > 0, total, 1), np.nan
+    )
+    hover = (
+        "layer {row}, singular value {column}",
+        "σ = {value}",
+        "share of energy {energy}",
+    )
+    made = HeatMap(
+        rows=tuple(layer_number(one.layer) for one in layers),
+        columns=tuple(str(k + 1) for k in range(width)),
+        quantities={"value": values, "energy": energy},
+        views=(
+            View("value", 0, 1, words="Singular values of ΔW, largest first.",
+                 chosen={"view": "value"}, hover=hover),
+            View("energy", 0, 1, words="σ²/Σσ² of each layer.", chosen={"view": "energy"},
+                 hover=hover),
+        ),
+        decimals=None,
+    )  # fmt: skip
+    return replace(
+        made, views=tuple(replace(view, high=made.top(view) or 1.0) for view in made.views)
+    )
+
+
+def spectrum_sheet(result: Spectrum) -> Sheet:
+    """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
+    columns = len(result.modules)
+    longest = max(len(result.of(module)) for module in result.modules)
+    last = max(layer.layer or 0 for layer in result.layers)
+    width = min(4.5, max(3.0, 0.12 * longest + 1.5))
+    rows: list[list[Panel | None]] = [
+        [singular_panel(result.of(module), last, module) for module in result.modules],
+        [rank_panel(result.of(module)) for module in result.modules],
+    ]
+    if any(one.beside_w0 for one in result.layers):
+        rows.append([norm_panel(result.of(module)) for module in result.modules])
+    return Sheet(
+        (Block([_edge(row) for row in rows], scales=(layer_scale(last),), joined=True),),
+        (width * columns + 2.6, 2.7 * len(rows) + 0.3),
+    )
+
+
+def _edge(row: Sequence[Panel | None]) -> list[Panel | None]:
+    """Axes are named at the left of a row, and lines explained at its right."""
+    named_at: list[Panel | None] = []
+    for k, panel in enumerate(row):
+        assert panel is not None
+        y = panel.y if k == 0 else replace(panel.y, label="")
+        legend = panel.legend if k == len(row) - 1 else "none"
+        ringed = any(getattr(mark, "label", "") for mark in panel.marks)
+        if panel.legend == "none" and k == len(row) - 1 and ringed:
+            legend = "inside"
+        named_at.append(replace(panel, y=y, legend=legend))
+    return named_at
+
+
+def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = None) -> Panel:
+    """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells."""
+    layers = [layer_number(one.layer) for one in result.of(module)]
+    rows = [row for row in result.intruders([k]) if row["module"] == module]
+    counts = np.array([row["count"] for row in rows], dtype=np.float64)
+    made = HeatMap(
+        rows=tuple(layers),
+        columns=tuple(f"{epsilon:g}" for epsilon in result.epsilons),
+        quantities={"count": counts.reshape(len(layers), len(result.epsilons))},
+        views=(View("count", 0, k if high is None else high),),
+        decimals=0,
+    )
+    return Panel(f"{module}, top {k}", Axis("ε"), Axis("layer"), heat=made)
+
+
+def intruder_sheet(result: Spectrum) -> Sheet:
+    """`intruder_panel`, a row a module and a column a k, each shaded from none to all of its k."""
+    longest = max(len(result.of(module)) for module in result.modules)
+    rows = [[intruder_panel(result, module, k) for k in result.ks] for module in result.modules]
+    height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.5
+    return Sheet(
+        (Block(rows, scales=(Scale(0, 1, "share of the top k"),)),),
+        (2.7 * max(1, len(result.ks)) + 1.0, height),
+        title="Intruder dimensions: left singular vectors of W0+ΔW unlike all of W0's (|cos| < ε)",
+    )
+
+
+def largest(layers: Sequence[LayerSpectrum]) -> float:
+    """The largest singular value there is."""
+    return max((one.spectral_norm for one in layers), default=math.nan)

@@ -1,0 +1,51 @@
+"""Which questions a report asks of every module, and what each of them needs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..adapter import Adapter
+from ..chance.conversion_draws import NULLS
+from ..questions import comparison, grid, shared, similarity, spectrum
+from ..questions.question import Question
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question of the report.
+
+    Attributes:
+        question: Which.
+        needs: W0, another adapter, or nothing but the adapter.
+        tests: How many numbers of a module it tests against chance at most.
+        options: Given to its function beside what the whole report was asked with.
+    """
+
+    question: Question
+    needs: Literal["w0", "other", "nothing"]
+    tests: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def ask(
+        self, adapter: Adapter, other: Adapter | None, module: str, options: Mapping[str, Any]
+    ) -> Any:
+        """The result; of the options, those that its function has."""
+        ask = self.question.ask
+        known = inspect.signature(ask).parameters
+        chosen = {key: value for key, value in options.items() if key in known}
+        adapters = [adapter] if self.needs != "other" else [adapter, other]
+        return ask(*adapters, module=module, **chosen | self.options)
+
+
+# In the order in which they are read.
+ASKED = (
+    Asked(similarity.QUESTION, "w0", 2, {"nulls": NULLS}),
+    Asked(shared.QUESTION, "w0", 4),
+    Asked(comparison.QUESTION, "other", 4),
+    # Its whole subspaces are tested by the comparison; i and j are its axes, not a choice.
+    Asked(grid.QUESTION, "other", 0, {"draws": 0}),
+    Asked(spectrum.QUESTION, "nothing", 0, {"beside_w0": False}),
+)

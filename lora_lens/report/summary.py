@@ -1,0 +1,193 @@
+"""The summary of a report: a sentence, and every question with its answers and what they stand beside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import __version__
+from ..chance.verdict import Word
+from ..show.figure import round_top
+from ..show.findings import Finding, hedge, p_text, short
+from ..show.layout import NONE, Table, beside, counted, number
+from ..show.wording import listed
+from .analysis import Analysed
+from .provenance import conventions
+
+VERDICTS: dict[Word, str] = {
+    "more": "more than chance",
+    "less": "less than chance",
+    "not seen": "not told from chance",
+}
+_UNTOLD = "could not be found"
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A finding, drawn on a line.
+
+    Attributes:
+        module, label: Of what.
+        finding: With its verdict.
+    """
+
+    module: str
+    finding: Finding
+
+    @property
+    def label(self) -> str:
+        """The matrix as it is written."""
+        return self.finding.label
+
+    @property
+    def aspect(self) -> str:
+        """Which of several numbers of it."""
+        return self.finding.claim.aspect
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        return self.finding.claim.trial.value
+
+    @property
+    def chance(self) -> tuple[float, float, float]:
+        """What chance gives: mean less and plus two deviations around it, and the mean first."""
+        trial = self.finding.claim.trial
+        spread = 2 * trial.sd if math.isfinite(trial.sd) else 0.0
+        return trial.mean, trial.mean - spread, trial.mean + spread
+
+    @property
+    def words(self) -> str:
+        """The verdict for a person."""
+        untold = self.finding.word == "not seen" and self.finding.verdict.detectable is None
+        return _UNTOLD if untold else VERDICTS[self.finding.word]
+
+    @property
+    def kind(self) -> str:
+        """The verdict for the style sheet."""
+        return self.finding.word.replace(" ", "-")
+
+    @property
+    def small(self) -> str:
+        """The numbers behind it: p and size where it is told from chance, else what would have been seen."""
+        verdict = self.finding.verdict
+        if self.finding.word != "not seen":
+            return f"{p_text(verdict.p)}; {self.finding.size.partition(': ')[2]}"
+        if verdict.detectable is None:
+            return "too few draws"
+        return f"an excess of {short(verdict.detectable)} would have been seen"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A question, its answers module by module, what chance is, and the findings behind the answers.
+
+    `top` is where the lines that the findings are drawn on end.
+    """
+
+    question: str
+    answers: Sequence[str]
+    chance: str
+    strips: Sequence[Strip]
+    top: float
+
+
+def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
+    """What was tested, question by question; `chance`: what each question's numbers stand beside."""
+    made: list[Group] = []
+    for name in dict.fromkeys(asked.question.name for _, asked, _ in analysed.findings):
+        answers = [answer for module in analysed.modules if (answer := module.of(name))]
+        strips = [
+            Strip(module, finding)
+            for module, asked, finding in analysed.findings
+            if asked.question.name == name
+        ]
+        reach = max(max(one.value, one.chance[2]) for one in strips)
+        made.append(
+            Group(
+                question=answers[0].asked.question.asks,
+                answers=[answer.summary for answer in answers],
+                chance=chance.get(name, ""),
+                strips=strips,
+                top=round_top(1.05 * reach),
+            )
+        )
+    return made
+
+
+def headline(analysed: Analysed) -> str:
+    """What of all that was tested is told from chance, in one sentence."""
+    findings = [finding for _, _, finding in analysed.findings]
+    if not findings:
+        return "Nothing was tested against chance."
+    tests = counted(len(findings), "test")
+    claimed: dict[str, list[Finding]] = {}
+    for _, asked, finding in analysed.findings:
+        if finding.word != "not seen":
+            claimed.setdefault(asked.question.asks, []).append(finding)
+    if claimed:
+        count = sum(map(len, claimed.values()))
+        each = "; ".join(f"“{asks}” {_counted(some)}" for asks, some in claimed.items())
+        return f"{count} of {tests} {'is' if count == 1 else 'are'} told from chance: {each}."
+    if all(one.verdict.detectable is None for one in findings):
+        draws = listed(sorted({str(one.claim.trial.draws) for one in findings}))
+        return f"Nothing could be found in {tests}, for {draws} draws of chance are too few."
+    return f"Nothing is told from chance in {tests}."
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    """How many are more and less, and the size of the farthest."""
+    words = [finding.word for finding in findings]
+    counts = [f"{words.count(word)} {word}" for word in ("more", "less") if word in words]
+    farthest = max(findings, key=lambda one: abs(one.excess))
+    at = "" if len(findings) == 1 else "at most "
+    return f"{listed(counts)}, {at}{farthest.claim.label} at {farthest.size}"
+
+
+def told(analysed: Analysed) -> dict[str, Any]:
+    """The summary for JSON."""
+    return {
+        "summary": headline(analysed),
+        "adapter": analysed.adapter.source,
+        "other": analysed.other.source if analysed.other else None,
+        "base": analysed.base.source if analysed.base else None,
+        "convention": conventions(analysed),
+        "draws": analysed.request.draws,
+        "findings": [
+            {"module": module, "question": asked.question.name} | finding.to_dict()
+            for module, asked, finding in analysed.findings
+        ],
+        "summaries": [
+            {"module": module.module, "question": one.asked.question.name, "summary": one.summary}
+            for module in analysed.modules
+            for one in module.answers
+        ],
+        "seed": analysed.request.seed,
+        "version": __version__,
+    }
+
+
+def glance_table(analysed: Analysed) -> Table:
+    """The findings as a table."""
+    head = ["what", "module", "found", "null", "by chance", "p (Holm)", "detectable", "verdict"]
+    rows = [
+        [
+            finding.claim.about,
+            module,
+            number(finding.claim.trial.value),
+            finding.claim.null,
+            beside(finding.claim.trial.mean, finding.claim.trial.sd),
+            number(finding.verdict.p),
+            NONE if finding.verdict.detectable is None else short(finding.verdict.detectable),
+            Strip(module, finding).words,
+        ]
+        for module, _, finding in analysed.findings
+    ]
+    return Table("Findings at a glance", head, rows)
+
+
+def hedged(analysed: Analysed) -> str:
+    """How the verdicts were made."""
+    return hedge([finding for _, _, finding in analysed.findings])

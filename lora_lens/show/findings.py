@@ -1,0 +1,209 @@
+"""What was found, in words: a claim that was tested, its verdict, its size, and one sentence of several.
+
+A question says what it tests (`Claim`); what may be said of it is the same for all questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..chance.significance import LEVEL
+from ..chance.verdict import Trial, Verdict, Word, draws_needed, judge
+from ..labelled import Row, plain
+from .wording import ONE, listed
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What numbers from 0 to 1 are called, and what each size of them means, the largest first."""
+
+    symbol: str
+    words: tuple[tuple[float, str], ...]
+
+
+PHI = Scale(
+    "φ",
+    (
+        (ONE, "the same subspace"),
+        (0.9, "nearly the same subspace"),
+        (0.5, "more alike than not"),
+        (0.1, "partly alike"),
+        (0.0, "nearly orthogonal"),
+    ),
+)
+SHARE = Scale(
+    "share",
+    (
+        (ONE, "all of it"),
+        (0.9, "nearly all of it"),
+        (0.5, "most of it"),
+        (0.1, "a part of it"),
+        (0.0, "hardly any of it"),
+    ),
+)
+_ABOVE = ((0.5, "far"), (0.2, "well"), (0.05, "somewhat"), (0.0, "a trace"))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number that is tested.
+
+    Attributes:
+        about: What it is, in words.
+        label: What it is of, in a sentence of several: ``A``.
+        scale: What its sizes mean.
+        null: What chance is.
+        trial: The number beside that chance.
+        aspect: Which of several numbers of the same thing, in a word or two: ``left out``.
+    """
+
+    about: str
+    label: str
+    scale: Scale
+    null: str
+    trial: Trial
+    aspect: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim with what may be said of it."""
+
+    claim: Claim
+    verdict: Verdict
+
+    @property
+    def label(self) -> str:
+        """What it is of."""
+        return self.claim.label
+
+    @property
+    def word(self) -> Word:
+        """``more``, ``less`` or ``not seen``."""
+        return self.verdict.word
+
+    @property
+    def excess(self) -> float:
+        """(value − null)/(1 − null): 0 at chance, 1 at the most there can be."""
+        trial = self.claim.trial
+        return (trial.value - trial.mean) / (1 - trial.mean)
+
+    @property
+    def size(self) -> str:
+        """How large the number is beside what it means, and beside chance where it is told from it."""
+        trial, scale = self.claim.trial, self.claim.scale
+        means = next((w for least, w in scale.words if trial.value >= least), scale.words[-1][1])
+        text = f"{scale.symbol} = {short(trial.value)} of 1: {means}"
+        if self.word == "not seen":
+            return text
+        how = next(word for least, word in _ABOVE if abs(self.excess) >= least)
+        return f"{text}, {how} {'above' if self.word == 'more' else 'below'} chance"
+
+    def to_dict(self) -> Row:
+        """For JSON."""
+        trial = self.claim.trial
+        return {
+            "about": self.claim.about,
+            "verdict": self.word,
+            "p": plain(self.verdict.p),
+            "size": self.size,
+            "detectable": self.verdict.detectable,
+            "value": plain(trial.value),
+            "chance": plain(trial.mean),
+            "null": self.claim.null,
+            "family": self.verdict.family,
+        }
+
+
+def found(claims: Sequence[Claim]) -> tuple[Finding, ...]:
+    """The verdicts over one family."""
+    verdicts = judge([one.trial for one in claims])
+    return tuple(map(Finding, claims, verdicts))
+
+
+def short(value: float) -> str:
+    """Two significant digits of a number from 0 to 1; 1 for what rounds to it."""
+    if value >= 0.995:
+        return "1"
+    return f"{value:#.2g}" if abs(value) >= 1e-4 else f"{value:.4f}"
+
+
+def p_text(p: float) -> str:
+    """``p = 0.020``, or below what three decimals show."""
+    return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
+
+
+def told(*kinds: tuple[Sequence[Finding], str]) -> str:
+    """Findings in a clause or a few: of each kind those of one verdict together, each with its size.
+
+    Args:
+        kinds: Findings, and a pattern with ``{names}``, ``{are}`` and ``{degree}`` (more, less, no more),
+            as in ``{names} {are} {degree} alike than chance makes them``.
+    """
+    parts, hopeless = [], []
+    for findings, pattern in kinds:
+        groups: dict[str, list[Finding]] = {}
+        for one in findings:
+            groups.setdefault(_degree(one), []).append(one)
+        hopeless += groups.pop("", [])
+        parts += [_clause(degree, some, pattern) for degree, some in groups.items()]
+    return "; ".join([*parts, *([_too_few(hopeless)] if hopeless else [])])
+
+
+def _degree(one: Finding) -> str:
+    """``more``, ``less``, ``no more``, or nothing where nothing could be found."""
+    if one.verdict.detectable is None and one.word == "not seen":
+        return ""
+    return {"more": "more", "less": "less", "not seen": "no more"}[one.word]
+
+
+def _clause(degree: str, some: Sequence[Finding], pattern: str) -> str:
+    names = listed([one.label for one in some])
+    text = pattern.format(names=names, are="is" if len(some) == 1 else "are", degree=degree)
+    return f"{text} ({_numbers(degree, some)})"
+
+
+def _too_few(some: Sequence[Finding]) -> str:
+    names = listed(list(dict.fromkeys(one.label for one in some)))
+    draws = min(one.claim.trial.draws for one in some)
+    needed = draws_needed(max(one.verdict.family for one in some))
+    return (
+        f"{draws} draws are too few to tell {names} from chance ({needed} are needed), so nothing could "
+        f"be found"
+    )
+
+
+def _numbers(degree: str, some: Sequence[Finding]) -> str:
+    symbol = some[0].claim.scale.symbol
+    values = listed([short(one.claim.trial.value) for one in some])
+    chance = listed(list(dict.fromkeys(short(one.claim.trial.mean) for one in some)))
+    if degree == "no more":
+        seen = listed(list(dict.fromkeys(short(one.verdict.detectable or 0) for one in some)))
+        return (
+            f"{symbol} {values}, by chance {chance}; an excess of {seen} would have been seen in 80 "
+            f"of 100 cases"
+        )
+    sizes = list(dict.fromkeys(one.size.partition(": ")[2] for one in some))
+    what = listed(sizes) if len(sizes) == 1 else "; ".join(
+        f"{one.label}: {one.size.partition(': ')[2]}" for one in some
+    )  # fmt: skip
+    p = max(one.verdict.p for one in some)
+    family = some[0].verdict.family
+    of = f", corrected for {family} tests" if family > 1 else ""
+    return f"{symbol} = {values} of 1, by chance {chance}: {what}, {p_text(p)}{of}"
+
+
+def hedge(findings: Sequence[Finding]) -> str:
+    """How the verdicts were made, for a reader of several of them."""
+    tests = max((one.verdict.family for one in findings), default=0)
+    if not tests:
+        return "Nothing was tested against chance."
+    draws = sorted({one.claim.trial.draws for one in findings})
+    some = str(draws[0]) if len(draws) == 1 else f"{draws[0]} to {draws[-1]}"
+    return (
+        f"“More” and “less” are said where p, corrected by Holm's method for all {tests} tests made "
+        f"here, is at most {LEVEL}: if all were chance, anything at all would be said in one case of "
+        f"twenty. p are two-sided, from {some} draws of chance each. “Not seen” is no proof of chance: "
+        f"beside it stands the excess that would have been seen in 80 of 100 cases."
+    )
