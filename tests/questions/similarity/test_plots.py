@@ -75,7 +75,9 @@ def test_figure_has_a_row_a_matrix_and_phi_chance_and_excess(result: SimilarityR
         np.ma.getdata(plots.excess_heatmap(grid).collections[0].get_array())[off],
         grid.significance["propagated"].excess[off],
     )
-    assert [line.get_xdata()[0] for line in figure.axes[6].lines] == pytest.approx([4 / 24], abs=1e-6)
+    assert [line.get_xdata()[0] for line in figure.axes[6].lines] == pytest.approx(
+        [4 / 24], abs=1e-6
+    )
     plt.close("all")
     assert dict(plt.rcParams) == before
 
