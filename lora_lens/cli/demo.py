@@ -48,10 +48,12 @@ def run(
         for adapter, convention, module in _similarities(lora, condlora):
             found = _similarity(adapter, module, convention, device)
             prefix = f"{adapter.method}-{convention}-"
-            seen.append(_show(similarity.QUESTION, found, folder, prefix))
+            said = _show(similarity.QUESTION, found, folder, prefix)
+            seen.append(f"{adapter.method}, {convention}: {said}")
         for module in _MODULES:
             compared = comparison.QUESTION.ask(lora, condlora, module, 8, device=device)
-            seen.append(_show(comparison.QUESTION, compared, folder))
+            said = _show(comparison.QUESTION, compared, folder)
+            seen.append(f"lora and condlora: {said}")
         (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
     show_text(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
     typer.echo(f"figures and tables are in {out}", err=True)

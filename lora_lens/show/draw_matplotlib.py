@@ -7,16 +7,17 @@ or fills one, or a part of one, that it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import matplotlib.pyplot as plt
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
 
-from .drawn_axes import lay
+from .drawn_axes import lay, most_numbers
 from .drawn_cells import cells
 from .figure import Band, Bars, Block, Level, Line, Mark, Panel, Scale, Sheet, Strokes
 from .style import colour, colours, scale, words
@@ -139,6 +140,12 @@ def sheet(described: Sheet, figure: Figure | SubFigure | None = None) -> Figure 
         figure: A figure or a part of one; by default a new one of the described size.
     """
     figure = Figure(figsize=described.size, layout="constrained") if figure is None else figure
+    with rc_context({} if described.font is None else {"font.size": described.font}):
+        _fill(figure, described)
+    return figure
+
+
+def _fill(figure: Figure | SubFigure, described: Sheet) -> None:
     if len(described.blocks) == 1:
         panels = _block(figure, described.blocks[0])
     else:
@@ -151,11 +158,10 @@ def sheet(described: Sheet, figure: Figure | SubFigure | None = None) -> Figure 
         ]
     if described.title:
         figure.suptitle(words(described.title), fontsize="large")
-    if described.note:
+    if described.note and described.legend == "none":
         figure.supxlabel(words(described.note), fontsize="small", color="0.3", x=0.02, ha="left")
     if described.legend != "none":
         _legend(figure, described, panels)
-    return figure
 
 
 def _headed(part: SubFigure, block: Block) -> list[Axes | None]:
@@ -207,7 +213,7 @@ def _outer(axes: Any, block: Block) -> None:
 
 def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
     chosen = axes[:, list(described.of)] if described.of else axes
-    shown = list(chosen.ravel())
+    shown = [ax for ax in chosen.ravel() if ax.axison]
     if described.lines:
         made = scale(*_stretched(described.low, described.high))
     else:
@@ -220,6 +226,9 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
         bar.ax.set_ylim(described.low, max(described.high, described.low + 1))
         bar.ax.yaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     else:
+        which: Literal["x", "y"] = "x" if described.of else "y"
+        axis = bar.ax.xaxis if described.of else bar.ax.yaxis
+        axis.set_major_locator(MaxNLocator(most_numbers(bar.ax, which)))
         bar.outline.set_visible(False)
     for mark in described.marks:
         across = bar.ax.axvline if described.of else bar.ax.axhline
@@ -238,15 +247,16 @@ def line_shade(position: float) -> tuple[float, float, float, float]:
 
 
 def _legend(figure: Figure | SubFigure, described: Sheet, panels: Sequence[Axes | None]) -> None:
-    handles, labels = _labels(ax for ax in panels if ax is not None)
+    handles, labels = _labels(ax for ax in panels if ax is not None and ax.get_legend() is None)
     if not labels:
         return
     size = FontProperties(size="small").get_size_in_points()
     longest = 0.6 * size * max(map(len, labels)) + 3.5 * size
     columns = max(1, min(len(labels), int(72 * described.size[0] / longest)))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
-    )
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
+        fontsize="small", title=words(described.note) or None, title_fontsize="small",
+    )  # fmt: skip
 
 
 def _labels(axes: Iterator[Axes]) -> tuple[list[Any], list[str]]:

@@ -154,7 +154,7 @@ def _band(mark: Band, axis: Axis) -> Iterator[Spec]:
     shared: Spec = {
         "type": "scatter", "mode": "lines", "x": x, "hoverinfo": "skip", "line": {"width": 0},
     }  # fmt: skip
-    yield shared | {"y": rounded(mark.low), "showlegend": False}
+    yield shared | {"y": rounded(mark.low), "name": "", "showlegend": False}
     yield shared | {
         "y": rounded(mark.high), "fill": "tonexty", "fillcolor": _pale(_shade(mark.colour)),
         "name": mark.label, "showlegend": bool(mark.label),

@@ -9,7 +9,8 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
+from matplotlib.transforms import Bbox
 
 from .figure import Axis, Colour
 from .style import colour, log_axis, words
@@ -54,28 +55,69 @@ def name(
     size = FontProperties(size="small").get_size_in_points()
     if not any(names):
         axis.set_ticks([])
-        return
-    room = points(ax, which)
-    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    apart = _apart(places, abs(high - low) or 1.0) * room
-    numbers = all(_is_number(one) for one in names)
-    rotation = 0.0
-    kept = list(range(len(names)))
-    if numbers:
-        longest = _WIDTH * max(map(len, names)) + _GAP
-        least = size * (longest if which == "x" else _LINE)
-        kept = _thinned(places, least / room * abs(high - low))
+    elif any(map(_is_number, names)):  # steps too, the last of which may be called “end”
+        axis.set_major_locator(Places(places, names, size))
+        axis.set_major_formatter(FuncFormatter(_Names(places, names)))
+        axis.set_tick_params(labelsize=size)
     else:
-        if which == "x" and _WIDTH * size * max(map(len, names)) > apart:
-            rotation = 90.0
-        if which == "y" or rotation:
-            size = max(_LEAST_POINTS, min(size, apart / _LINE))
-    axis.set_ticks([places[k] for k in kept], [words(names[k]) for k in kept])
-    for position, label in zip(kept, axis.get_ticklabels(), strict=True):
+        _all_of_them(ax, which, places, names, shades)
+
+
+def _all_of_them(
+    ax: Axes,
+    which: Literal["x", "y"],
+    places: Sequence[float],
+    names: Sequence[str],
+    shades: Sequence[Colour],
+) -> None:
+    size = FontProperties(size="small").get_size_in_points()
+    low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+    apart = _apart(places, abs(high - low) or 1.0) * points(ax, which)
+    turned = which == "x" and _WIDTH * size * max(map(len, names)) > apart
+    if which == "y" or turned:
+        size = max(_LEAST_POINTS, min(size, apart / _LINE))
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_ticks(list(places), list(map(words, names)))
+    for position, label in enumerate(axis.get_ticklabels()):
         label.set_fontsize(size)
-        label.set_rotation(rotation)
+        label.set_rotation(90.0 if turned else 0.0)
         if shades:
             label.set_color(colour(shades[position]))
+
+
+class Places(Locator):
+    """Places of numbers, as many as do not run into each other at the size the axis has when it is drawn."""
+
+    def __init__(self, places: Sequence[float], names: Sequence[str], size: float) -> None:
+        self._places = list(places)
+        self._along = size * (_WIDTH * max(map(len, names)) + _GAP)
+        self._across = size * _LINE
+
+    def __call__(self) -> list[float]:
+        """Evenly spaced where all are; the last one always where they are not."""
+        assert self.axis is not None
+        ax = self.axis.axes  # type: ignore[union-attr]
+        which = "x" if self.axis is ax.xaxis else "y"
+        box = Bbox.unit().transformed(ax.transAxes - ax.get_figure(root=True).dpi_scale_trans)
+        room = 72 * (box.width if which == "x" else box.height)
+        low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
+        least = (self._along if which == "x" else self._across) / max(room, 1) * abs(high - low)
+        return [self._places[k] for k in _thinned(self._places, least)]
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:  # noqa: ARG002
+        """The same: the places are given."""
+        return self()
+
+
+class _Names:
+    """The name at a place."""
+
+    def __init__(self, places: Sequence[float], names: Sequence[str]) -> None:
+        self._known = dict(zip(places, names, strict=True))
+
+    def __call__(self, place: float, _: int | None = None) -> str:
+        nearest = min(self._known, key=lambda one: abs(one - place))
+        return words(self._known[nearest])
 
 
 def points(ax: Axes, which: Literal["x", "y"]) -> float:
@@ -84,6 +126,13 @@ def points(ax: Axes, which: Literal["x", "y"]) -> float:
     root = ax.get_figure(root=True)
     dpi = root.dpi if root is not None else 100.0
     return _ROOM * 72 * (box.width if which == "x" else box.height) / dpi
+
+
+def most_numbers(ax: Axes, which: Literal["x", "y"], letters: int = 6) -> int:
+    """How many numbers of so many letters fit along an axis."""
+    size = FontProperties(size="small").get_size_in_points()
+    each = size * (_WIDTH * letters + 2 * _GAP if which == "x" else 2 * _LINE)
+    return max(2, min(8, int(points(ax, which) / each)))
 
 
 def _apart(places: Sequence[float], span: float) -> float:

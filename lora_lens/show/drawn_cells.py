@@ -14,7 +14,7 @@ from .figure import HeatMap, Panel, View
 from .style import MOST_ANNOTATED, cell, colours, words
 
 _NOTHING = "0.88"  # where there is no number, or where it says nothing
-_MOST_LINED = 40  # rows with white lines between their cells; finer ones would be washed out
+_LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their colours out
 _MOST_VECTOR = 10_000  # cells that an SVG draws one by one
 _LEAST_POINTS, _MOST_POINTS = 5.5, 9.0  # of a number in a cell
 
@@ -32,7 +32,7 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
     if heat.diagonal:
         hidden = hidden | np.eye(len(heat.rows), dtype=bool)
     rows, columns = values.shape
-    lined = max(rows, columns) <= _MOST_LINED
+    lined = min(points(ax, "x") / columns, points(ax, "y") / rows) >= _LEAST_LINED
     ax.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,

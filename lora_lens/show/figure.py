@@ -250,6 +250,8 @@ class Sheet:
         size: Width and height in inches.
         title, note: Above and below.
         legend: Whether one legend, of all labels, stands below.
+        font: Size of its letters in points where the reader's style has none of its own; the small ones
+            are five sixths of it.
     """
 
     blocks: tuple[Block, ...]
@@ -257,6 +259,7 @@ class Sheet:
     title: str = ""
     note: str = ""
     legend: Literal["none", "below"] = "none"
+    font: float | None = None
 
 
 def numbers(values: Sequence[float | None]) -> Array:

@@ -47,9 +47,9 @@ def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str 
     return Panel(title, Axis("singular value", whole=True), Axis("σ of ΔW", log=True), tuple(marks))
 
 
-def layer_scale(last: int) -> Scale:
+def layer_scale(last: int, label: str = "layer") -> Scale:
     """Which line is which layer."""
-    return Scale(0, last, "layer", lines=True)
+    return Scale(0, last, label, lines=True)
 
 
 def singular_value_plot(

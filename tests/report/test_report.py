@@ -17,19 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import BertLike, random, write_base, write_lora
-from lora_lens.report.findings import (
-    Finding,
-    findings,
-    glance_table,
-    groups,
-    hedge,
-    verdict,
-)
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 import lora_lens as ll
-from lora_lens.chance.against_null import NullTest
+from lora_lens.chance.p_values import holm
 from lora_lens.cli import app
 from lora_lens.errors import (
     BaseModelError,
@@ -38,18 +30,23 @@ from lora_lens.errors import (
     OutputError,
     RankError,
 )
-from lora_lens.questions.grid.words import summary as grids_sentence
-from lora_lens.questions.similarity.words import summary as similarity_sentence
-from lora_lens.questions.spectrum.words import summary as spectrum_sentence
-from lora_lens.report import figures, write_report
-from lora_lens.report.analysis import analyse
+from lora_lens.questions.comparison.page import series_table
+from lora_lens.questions.grid.figures import thinned
+from lora_lens.questions.grid.words import details as grids_sentence
+from lora_lens.questions.similarity.page import pairs_table
+from lora_lens.report import asked, write_report
+from lora_lens.report.analysis import Analysed, analyse
+from lora_lens.report.asked import ASKED
 from lora_lens.report.page import embedded
-from lora_lens.report.request import Request
+from lora_lens.report.request import Request, enough_draws
 from lora_lens.report.sections import section
-from lora_lens.report.tables import page_table, pairs_table, series_table
+from lora_lens.report.summary import glance_table, groups, headline, hedged
+from lora_lens.report.tables import page_table
+from lora_lens.show import draw_plotly
 from lora_lens.show.layout import Table
 
 DAY = date(2024, 2, 29)
+DRAWS = 19  # of the report that the tests share
 
 
 class Words(HTMLParser):
@@ -58,7 +55,7 @@ class Words(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.words: list[str] = []
-        self.data = ""
+        self.data = self.findings = ""
         self._inside = ""
         self.feed(text)
 
@@ -71,6 +68,8 @@ class Words(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "data":
             self.data += data
+        elif self._inside == "findings":
+            self.findings += data
         elif not self._inside:
             self.words.append(data)
 
@@ -89,15 +88,33 @@ def words(report: Path) -> Words:
 
 
 def test_the_page_says_the_sentences_of_the_analyses(words: Words, pair: tuple[Path, Path]) -> None:
+    analysed = analyse(*map(ll.load_adapter, pair), Request(draws=DRAWS))
+    for module in analysed.modules:
+        assert len(module.answers) == 5
+        for answer in module.answers:
+            assert answer.summary in words.text
+            assert answer.asked.question.asks in words.text
     adapter = ll.load_adapter(pair[0])
-    result = ll.conversion_similarity(
-        adapter, "value", draws=19, nulls=("gaussian", "propagated", "mismatched", "initialisation")
-    )
-    sentence = similarity_sentence(result).split(": ", 1)[1]
-    assert sentence[1:] in words.text
-    assert spectrum_sentence(ll.spectrum(adapter, "value", beside_w0=False)) in words.text
+    assert ll.spectrum(adapter, "value", beside_w0=False).summary in words.text
     grids = ll.rank_grids(adapter, ll.load_adapter(pair[1]), "value")
     assert grids_sentence(grids) in words.text
+
+
+def test_the_pages_json_is_its_words(words: Words, pair: tuple[Path, Path]) -> None:
+    """No test has two verdicts in one place: text, strips, table and JSON are made of one family."""
+    told = json.loads(words.findings)
+    analysed = analyse(*map(ll.load_adapter, pair), Request(draws=DRAWS))
+    assert told["summary"] == headline(analysed)
+    assert told["summary"] in words.text
+    assert (told["seed"], told["version"], told["draws"]) == (0, ll.__version__, DRAWS)
+    assert len(told["findings"]) == len(analysed.findings) == 2 * (2 + 4 + 2)
+    for one, (module, question, finding) in zip(told["findings"], analysed.findings, strict=True):
+        assert (one["module"], one["question"]) == (module, question.question.name)
+        assert one["verdict"] == finding.word
+        assert one["family"] == len(analysed.findings)
+        assert one["about"] in words.text
+    for one in told["summaries"]:
+        assert one["summary"] in words.text
 
 
 def test_the_page_says_what_was_analysed(words: Words, pair: tuple[Path, Path]) -> None:
@@ -139,7 +156,8 @@ def test_figures_hold_the_results_numbers_and_plotly_knows_their_traces(
     np.testing.assert_allclose(band["base"], null.mean - 2 * null.sd, rtol=1e-4)
     np.testing.assert_allclose(band["y"], 4 * null.sd, rtol=1e-4)
     spectrum = ll.spectrum(adapter, "query", beside_w0=False)
-    found = data["module-0-spectrum-s"]["values"]
+    spec = data["module-0-spectrum-s"]
+    found = spec["arrays"][spec["frames"][0]["quantities"]["value"]]
     np.testing.assert_allclose(found, [one.singular_values for one in spectrum.layers], rtol=1e-5)
     for spec in data.values():
         if spec["kind"] == "lines":
@@ -165,7 +183,7 @@ def test_data_cannot_end_its_element() -> None:
 
 def test_numbers_are_of_six_digits_or_none() -> None:
     values = np.array([[1.23456789, np.nan], [np.inf, 1234567.0]])
-    assert figures.rounded(values) == [[1.23457, None], [None, 1234570.0]]
+    assert draw_plotly.rounded(values) == [[1.23457, None], [None, 1234570.0]]
 
 
 def test_large_grids_are_drawn_on_a_logarithmic_scale(tmp_path: Path) -> None:
@@ -175,102 +193,123 @@ def test_large_grids_are_drawn_on_a_logarithmic_scale(tmp_path: Path) -> None:
         write_lora(tmp_path / str(k), shape, base=str(tmp_path / "base"), seed=k) for k in (1, 2)
     ]
     grids = ll.rank_grids(*map(ll.load_adapter, paths), "value")  # type: ignore[arg-type]
-    frame = figures.grids_figure(grids)["frames"][0]
-    assert frame["i"][0] == 1
-    assert frame["i"][-1] == 40
-    assert len(frame["i"]) <= 24
-    row, column = frame["i"][-2] - 1, frame["j"][5] - 1
-    assert frame["phi"][-2][5] == pytest.approx(grids[0].values[row, column], rel=1e-5)
+    frame = thinned(grids[0])
+    rows, columns = (list(map(int, names)) for names in (frame.rows, frame.columns))
+    assert (rows[0], rows[-1]) == (1, 40)
+    assert len(rows) <= 24
+    found = frame.shown(frame.views[0])[-2, 5]
+    assert found == grids[0].values[rows[-2] - 1, columns[5] - 1]
 
 
-@pytest.mark.parametrize(
-    ("value", "z", "p", "expected"),
-    [(1.0, 9, 0.01, "equal"), (0.5, 2, 0.05, "more"), (0.5, 2, 0.051, "no more"),
-     (0.5, -3.1, 1.0, "less"), (0.5, -2.9, 1.0, "no more"), (0.5, np.nan, 1.0, "untold")],
-)  # fmt: skip
-def test_verdicts(value: float, z: float, p: float, expected: str) -> None:
-    assert verdict(value, NullTest(0.4, 0.1, z, p, 0.1)) == expected
+def family(analysed: Analysed) -> list[Any]:
+    return [finding for _, _, finding in analysed.findings]
 
 
-def test_condlora_is_found_equal_under_its_own_convention() -> None:
+def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     adapter = ll.load_adapter(ll.demo_adapter("condlora"))
-    analysed = analyse(adapter, None, Request(modules=("value",), draws=3))
+    analysed = analyse(adapter, None, Request(modules=("value",), draws=119))
     assert analysed.conventions["value"].name == "consistent"
-    found = findings(analysed)
-    assert {one.verdict for one in found} == {"equal"}
-    answers = [group.answer for group in groups(found)]
+    assert {one.word for one in family(analysed)} == {"more"}
+    assert headline(analysed).startswith("6 of 6 tests are told from chance: ")
+    answers = [answer for group in groups(analysed, {}) for answer in group.answers]
     assert answers == [
-        "Conversion matrices of A and B of value span the same subspace in all layers.",
-        "One shared layer captures all of A and B of value.",
+        "value: φ between all layers is 1 for A, B and BA, as one shared θ makes it.",
+        "value: one shared layer of width 8 captures all of A and B in every layer, and all of a layer "
+        "left out of the fit.",
     ]
-    assert hedge(found, 3) == "Nothing was tested."
-    assert {row[-1] for row in glance_table(found).rows} == {"equal"}
+    assert {one.size.split(": ")[1] for one in family(analysed)} == {
+        "the same subspace, far above chance", "all of it, far above chance",
+    }  # fmt: skip
 
 
-def test_findings_agree_with_the_sentences(pair: tuple[Path, Path]) -> None:
-    analysed = analyse(ll.load_adapter(pair[0]), None, Request(draws=39))
-    for one in analysed.modules:
-        assert one.similarity is not None
-        sentence = similarity_sentence(one.similarity)
-        for finding in findings(analysed):
-            if finding.module == one.module and finding.kind == "layers":
-                said = {"more": "more alike than", "no more": "no more alike than"}[finding.verdict]
-                assert said in sentence
-
-
-def finding(module: str, matrix: str, p: float, kind: Any = "layers", z: float = 2.0) -> Finding:
-    test = NullTest(0.2, 0.01, z, p, 0.05)
-    return Finding(module, matrix, "?", kind, 0.24, test, "propagated", verdict(0.24, test), p)
-
-
-def test_answers_say_how_many_how_much_and_p() -> None:
-    more, less, none = finding("q", "A", 0.01), finding("q", "B", 1.0, z=-4), finding("v", "A", 0.3)
-
-    def answer(*found: Finding) -> str:
-        return groups(found)[0].answer
-
-    alike = "more alike across layers than random factors through the same W0"
-    assert answer(more) == f"A of q is {alike}, by an excess of +0.050 (p = 0.010)."
-    assert answer(none) == f"A of v is not found to be {alike} (p = 0.300)."
-    assert answer(none, none) == (
-        f"None of the 2 tested (A and A of v) is found to be {alike} (p ≥ 0.300)."
-    )
-    assert answer(more, none) == (
-        f"1 of the 2 tested (A of q and v) is {alike}: A of q, by an excess of +0.050 (p = 0.010)."
-    )
-    assert answer(more, more).startswith(f"All 2 tested (A and A of q) are {alike}, by an excess")
-    assert answer(none, less).endswith("; B of q: clearly less than that null.")
-
-
-def test_the_line_of_a_group_ends_above_all_on_it() -> None:
-    assert groups([finding("q", "A", 0.3)])[0].top == 0.5
-    high = replace(finding("q", "A", 0.3), value=0.97)
-    assert groups([high])[0].top == 1
-
-
-def test_the_hedge_says_what_is_left_when_corrected() -> None:
-    one, two = finding("q", "A", 0.04), finding("q", "B", 0.3)
-    said = hedge([replace(one, corrected=0.08), replace(two, corrected=0.3)], 99)
-    assert "uncorrected for the 2 tests" in said
-    assert "over the 2 tests, 0 of the 1 called “more” remain." in said
-    assert "at least 0.010" in said
-    assert "Benjamini" not in hedge([two, two], 99)
+def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Where p is 1/3 at least nothing can be called more or less, however it looks."""
+    for one in (pair[0], ll.demo_adapter("condlora")):
+        analysed = analyse(ll.load_adapter(one), None, Request(modules=("value",), draws=2))
+        assert {finding.word for finding in family(analysed)} == {"not seen"}
+        assert headline(analysed) == (
+            "Nothing could be found in 6 tests, for 2 draws of chance are too few."
+        )
+    text = read(write_report(pair[0], tmp_path / "r.html", draws=2)).text
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert 'class="strip more' not in page
+    assert 'class="strip less' not in page
+    assert 'class="strip not-seen' in page
+    assert "could not be found" in text
 
 
 def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
-    found = findings(analyse(*map(ll.load_adapter, pair), Request(draws=39)))
-    p = sorted(one.test.p for one in found)
-    for one in found:  # Benjamini and Hochberg's step-up, written out
-        expected = min(q * len(p) / (k + 1) for k, q in enumerate(p) if q >= one.test.p)
-        assert one.corrected == pytest.approx(min(1, expected))
+    analysed = analyse(*map(ll.load_adapter, pair), Request(draws=399))
+    found = family(analysed)
+    raw = np.array([one.claim.trial.p for one in found])
+    np.testing.assert_allclose([one.verdict.p for one in found], holm(raw))
+    for module in analysed.modules:
+        for answer in module.answers:
+            # A question's own family is smaller, and its p are no larger.
+            alone = answer.asked.question.findings(answer.result)
+            for one, other in zip(answer.findings, alone, strict=True):
+                assert one.claim == other.claim
+                assert one.verdict.p >= other.verdict.p
+                assert one.verdict.detectable >= other.verdict.detectable
 
 
-def test_answers_name_those_that_are_more(pair: tuple[Path, Path]) -> None:
-    analysed = analyse(ll.load_adapter(pair[0]), ll.load_adapter(pair[0]), Request(draws=5))
-    answers = {group.question: group.answer for group in groups(findings(analysed))}
-    assert answers["Do the two adapters span alike?"] == (
-        "The two adapters span the same subspaces in A and B of query and value."
+def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    one, other = map(ll.load_adapter, pair)
+    assert enough_draws(one, ["value"], other=False) == 200
+    assert enough_draws(one, ["query", "value"], other=False) == 279
+    assert enough_draws(one, ["query", "value"], other=True) == 519
+    analysed = analyse(one, other)
+    assert analysed.request.draws == 519
+    tests = len(family(analysed))
+    most = sum(one.tests for one in ASKED) * 2
+    assert tests <= most
+    assert None not in {one.verdict.detectable for one in family(analysed)}
+    factors = replace(one.modules["value"], a=one.modules["value"].a.expand(3, 4, 24))
+    wide = replace(one, modules={"value": replace(factors, layers=tuple(range(10**6)))})
+    assert enough_draws(wide, ["value"], other=True) == 200  # what fits, but no fewer
+
+
+def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> None:
+    analysed = analyse(ll.load_adapter(pair[0]), ll.load_adapter(pair[0]), Request(draws=399))
+    answers = {group.question: group.answers for group in groups(analysed, {})}
+    for answer in answers["Do two adapters span alike, layer by layer?"]:
+        assert "A and B of the two adapters span the same in all layers" in answer
+    said = headline(analysed)
+    assert (
+        "4 of 16 tests are told from chance: “Do two adapters span alike, layer by layer?”" in said
     )
+    assert re.search(
+        "4 more, at most [AB] at φ = 1 of 1: the same subspace, far above chance.", said
+    )
+    assert "Holm's method for all 16 tests" in hedged(analysed)
+    assert {row[-1] for row in glance_table(analysed).rows} == {
+        "more than chance", "not told from chance",
+    }  # fmt: skip
+
+
+def test_the_line_of_a_group_ends_above_all_on_it(pair: tuple[Path, Path]) -> None:
+    for group in groups(analyse(ll.load_adapter(pair[0]), None, Request(draws=39)), {}):
+        reach = max(max(one.value, one.chance[2]) for one in group.strips)
+        assert reach <= group.top <= min(1, max(0.01, 2 * reach))
+
+
+def test_a_question_is_reported_without_being_named(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a report asks is one list; the page follows it."""
+    last = ASKED[-1:]
+    monkeypatch.setattr("lora_lens.report.analysis.ASKED", last)
+    made = read(write_report(pair[0], tmp_path / "r.html", draws=3))
+    assert last[0].question.asks in made.text
+    assert "Would one linear layer" not in made.text
+    assert "Nothing was tested against chance." in made.text
+    rooms = Path(asked.__file__).parent
+    for file in rooms.glob("*.py"):
+        named = re.findall(
+            r"questions\.?(?:import)? ?[\w, ]*(?:similarity|shared|grid)", file.read_text()
+        )
+        assert not named or file.name == "asked.py"
+    assert all(one.question.reported for one in ASKED)
 
 
 def test_a_rectangular_module_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -285,14 +324,11 @@ def test_a_rectangular_module_is_left_out_and_the_rest_is_read(tmp_path: Path) -
         extra[f"{name}.lora_A.weight"] = random(4, 40, seed=70 + k)
         extra[f"{name}.lora_B.weight"] = random(24, 4, seed=80 + k)
     one = write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"), extra=extra)
-    text = read(write_report(one, tmp_path / "r.html", draws=3, convention="stored")).text
-    assert "Left out, similarity between layers: " in text
-    assert "'consistent'" in text
-    assert "Are its conversion matrices alike across layers?" in text
-    both = read(write_report(one, tmp_path / "r.html", draws=3)).text
-    assert "Left out, similarity" not in both
-    assert "stored (value)" in both
-    assert "consistent (dense)" in both
+    analysed = analyse(adapter, None, Request(modules=("value",), draws=119))
+    assert analysed.conventions["value"].name == "consistent"
+    assert {one.word for one in family(analysed)} == {"more"}
+    assert headline(analysed).startswith("6 of 6 tests are told from chance: ")
+    answers = [answer for group in groups(analysed, {}) for answer in group.answers]
     assert "W0⁻ᵀAᵀ" in both
 
 
@@ -301,7 +337,7 @@ def test_without_a_base_there_are_spectra_alone(tmp_path: Path) -> None:
     text = read(write_report(one, tmp_path / "r.html")).text
     assert "nobody/nothing (not on this machine)" in text
     assert "Left out, everything that W0 is needed for:" in text
-    assert "What does the spectrum of ΔW look like?" in text
+    assert ASKED[-1].question.asks in text
     with pytest.raises(BaseModelError):
         write_report(one, tmp_path / "other.html", base=tmp_path / "nowhere")
     assert not (tmp_path / "other.html").exists()
@@ -325,8 +361,8 @@ def test_one_layer_is_said(tmp_path: Path) -> None:
     write_base(tmp_path / "base", shape)
     one = write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     text = read(write_report(one, tmp_path / "r.html", draws=3)).text
-    assert "One layer only, so no layers can be compared." in text
-    assert "One layer only, so nothing can be shared." in text
+    assert "value: one layer only, so no layers can be compared." in text
+    assert "value: one layer only, so nothing can be shared." in text
     assert " nan" not in text.lower()
     made = section(analyse(ll.load_adapter(one), None, Request(draws=3)).modules[0], "m")
     assert [len(part.figures) for part in made.parts] == [0, 0, 2]  # nothing to draw but spectra
@@ -380,12 +416,15 @@ def test_two_condlora_of_one_w0_are_not_called_alike(tmp_path: Path) -> None:
         save_file(theta, folder / "adapter_model.safetensors")
         adapters.append(ll.load_adapter(folder))
     analysed = analyse(*adapters, Request(modules=("value",), draws=19))
-    found = [one for one in findings(analysed) if one.kind == "adapters"]
-    assert all(one.test.p == 1 / 20 and one.test.z > 10 for one in found)  # though θ is untrained
-    assert {one.verdict for one in found} == {"untold"}
-    answer = groups(found)[0].answer
-    assert "beyond telling" in answer
-    assert "same W0" in answer
+    (module,) = analysed.modules
+    comparison = module.of("comparison")
+    assert comparison is not None
+    for series in comparison.result.values():  # though θ is untrained
+        assert series.significance.of_mean.p == 1 / 20
+        assert series.significance.of_mean.z > 10
+    assert "gaussian" not in {one.claim.null for one in comparison.findings}
+    assert "which is beyond telling beside unrelated subspaces" in comparison.summary
+    assert any("same W0" in note for note in comparison.result.notes)
 
 
 def test_adapters_of_one_name_are_told_apart(pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -436,7 +475,7 @@ def test_pairs_are_ranked_by_phi(pair: tuple[Path, Path]) -> None:
 def test_ids_are_the_pages_own(pair: tuple[Path, Path]) -> None:
     analysed = analyse(ll.load_adapter(pair[0]), None, Request(draws=3))
     made = section(analysed.modules[0], "module-0")
-    assert [part.name for part in made.parts] == [
+    assert [shown.part.name for shown in made.parts] == [
         "module-0-similarity", "module-0-shared", "module-0-spectrum",
     ]  # fmt: skip
 
@@ -463,7 +502,7 @@ def test_text_and_marks_stand_out_in_both_themes() -> None:
         for ground in ("ground", "panel"):
             for text in ("ink", "muted", "accent", "more", "less"):
                 assert contrast(colour[text], colour[ground]) >= 4.5  # WCAG AA
-            for mark in (figures.BLUE, figures.ORANGE, figures.GREEN, figures.GREY):
+            for mark in (*draw_plotly._PALETTE, draw_plotly.GREY):
                 assert contrast(mark, colour[ground]) >= 3  # WCAG AA for graphics
 
 
@@ -492,8 +531,15 @@ def test_the_command_writes_the_file_and_says_itself(
     out = tmp_path / "new" / "r.html"
     result = run(*pair, "-o", out, "-m", "value", "--draws", 4, "--rank", 3, "--date", "2024-02-29")
     assert result.exit_code == 0, result.output
-    assert result.stdout == ""
+    assert result.stdout == (
+        "Nothing could be found in 13 tests, for 4 draws of chance are too few.\n"
+    )
     assert "wrote" in result.stderr
+    told = json.loads(
+        run(*pair, "-o", out, "-m", "value", "--draws", 4, "--rank", 3, "--json").stdout
+    )
+    assert result.stdout.strip() == told["summary"]
+    assert {one["verdict"] for one in told["findings"]} == {"not seen"}
     assert [file.name for file in out.parent.iterdir()] == ["r.html"]
     text = read(out).text
     assert (

@@ -91,8 +91,8 @@ def dynamics_sheet(result: DynamicsResult) -> Sheet:
             f"{result.module} over training, i = j = {result.rank}, {len(result.layers)} layers"
         ),
         note=(
-            "Lines: mean over the layers. Bands: lowest to highest layer. At the adapter's own rank A "
-            "and ΔW (right) span the same, and so do B and ΔW (left). Grey or no mark: φ does not exist."
+            "Lines: mean over the layers. Bands: lowest to highest layer. Grey or no mark: φ does not "
+            "exist.\nAt the adapter's own rank A and ΔW (right) span the same, and so do B and ΔW (left)."
         ),
         legend="below",
     )

@@ -167,10 +167,11 @@ def figure_1(result: SimilarityResult) -> Sheet:
     high = max(map(top, grids))
     rows = [[_named(panel(grid, high=high), conversion(grid)) for grid in grids]]
     if null:
-        rows.append([_named(panel(grid, null, high), "random factors, same W0") for grid in grids])
+        rows.append([_named(panel(grid, null, high), "random, same W0") for grid in grids])
     return Sheet(
         (Block(rows, scales=(Scale(0, high, "φ", marks=_gaussian(result)),)),),
-        (1.45 * len(grids) + 0.6, 1.5 * len(rows) + 0.3),
+        (1.4 * len(grids) + 0.6, 1.5 * len(rows) + 0.3),
+        font=8,
     )
 
 

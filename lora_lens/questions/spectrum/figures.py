@@ -123,7 +123,13 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
     if any(one.beside_w0 for one in result.layers):
         rows.append([norm_panel(result.of(module)) for module in result.modules])
     return Sheet(
-        (Block([_edge(row) for row in rows], scales=(layer_scale(last),), joined=True),),
+        (
+            Block(
+                [_edge(row) for row in rows],
+                scales=(layer_scale(last, "layer (lines of σ)"),),
+                joined=True,
+            ),
+        ),
         (width * columns + 2.6, 2.7 * len(rows) + 0.3),
     )
 

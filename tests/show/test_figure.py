@@ -1,0 +1,199 @@
+"""One description, drawn by matplotlib and made into plotly's numbers: both have the same."""
+
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from lora_lens.show import draw_plotly
+from lora_lens.show.draw_matplotlib import draw, sheet
+from lora_lens.show.figure import (
+    Axis,
+    Band,
+    Bars,
+    Block,
+    HeatMap,
+    Level,
+    Line,
+    Panel,
+    Scale,
+    Sheet,
+    Strokes,
+    View,
+    named,
+    round_top,
+)
+from lora_lens.show.style import cell, colour, words
+
+X = np.arange(3.0)
+MARKS = (
+    Bars(X, X / 4, X / 2, X / 3, "chance, ± 2 sd", "grey"),
+    Band(X, X - 1, X + 1, "between", 1),
+    Line(X, np.array([1.0, np.nan, 3.0]), "found", 0, "dash", "square"),
+    Level(2.0, "bar"),
+)
+PANEL = Panel("Marks", named("layer", [4, 7, 9]), Axis("φ", low=0), MARKS, legend="inside")
+
+
+def heat(n: int = 3, **changes: object) -> HeatMap:
+    rng = np.random.default_rng(0)
+    phi = rng.uniform(0, 0.3, (n, n))
+    np.fill_diagonal(phi, 1)
+    views = (View("phi", 0, 0.3), View(("phi", "chance"), -0.3, 0.3, "both"))
+    names = tuple(map(str, range(n)))
+    made: dict[str, object] = {"diagonal": True, "square": True} | changes
+    return HeatMap(names, names, {"phi": phi, "chance": 0.1}, views, **made)  # type: ignore[arg-type]
+
+
+def test_both_draw_the_same_numbers() -> None:
+    ax = draw(PANEL, Figure().subplots())
+    traces = {trace["name"]: trace for trace in draw_plotly.panel(PANEL)["data"]}
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["found"].get_ydata(), [1, np.nan, 3])
+    assert traces["found"]["y"] == [1.0, None, 3.0]
+    assert traces["found"]["x"] == ["4", "7", "9"]
+    low = [patch.get_y() for patch in ax.containers[0]]
+    np.testing.assert_allclose(low, traces["chance, ± 2 sd"]["base"])
+    np.testing.assert_allclose(
+        [patch.get_height() for patch in ax.containers[0]], traces["chance, ± 2 sd"]["y"]
+    )
+    assert traces["between"]["y"] == [1, 2, 3]
+    assert lines["bar"].get_ydata()[0] == draw_plotly.panel(PANEL)["shapes"][0]["y0"] == 2
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["4", "7", "9"]
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("layer", "φ", "Marks")
+    assert ax.get_ylim()[0] == 0
+
+
+def test_plotly_knows_every_trace_and_shape() -> None:
+    go = pytest.importorskip("plotly.graph_objects")
+    spec = draw_plotly.panel(PANEL)
+    go.Figure(spec["data"], {"shapes": spec["shapes"]})  # raises where it has no such property
+
+
+def test_a_heat_map_is_grey_where_it_says_nothing() -> None:
+    made = heat()
+    ax = draw(Panel("φ", Axis("layer"), Axis("layer"), heat=made), Figure().subplots())
+    (mesh,) = ax.collections
+    np.testing.assert_array_equal(np.ma.getmaskarray(mesh.get_array()), np.eye(3, dtype=bool))
+    assert mesh.get_clim() == (0, 0.3)
+    assert [text.get_text() for text in ax.texts] == [
+        cell(float(value))
+        for value in made.quantities["phi"].ravel()  # type: ignore[union-attr]
+    ]
+    beyond = draw(Panel(heat=made, view=1), Figure().subplots())
+    phi = made.quantities["phi"]
+    expected = (phi - 0.1) / 0.9  # type: ignore[operator]
+    off = ~np.eye(3, dtype=bool)
+    shown = np.ma.getdata(beyond.collections[0].get_array())
+    np.testing.assert_allclose(shown[off], np.asarray(expected)[off])
+    assert len(beyond.texts) == 6  # no number where nothing is shown
+
+
+def test_a_views_top_is_what_is_off_the_diagonal() -> None:
+    made = heat()
+    phi = np.asarray(made.quantities["phi"])
+    off = ~np.eye(3, dtype=bool)
+    assert made.top(made.views[0]) == phi[off].max()
+    assert heat(diagonal=False).top(made.views[0]) == 1
+
+
+def test_heat_maps_share_what_they_have_in_common() -> None:
+    one, other = heat(), heat(diagonal=False)
+    spec = draw_plotly.heat_maps([one, other], "x", "y")
+    assert len(spec["arrays"]) == 2
+    assert spec["frames"][0]["quantities"] == spec["frames"][1]["quantities"]
+    assert spec["frames"][0]["views"][1]["shows"] == ["phi", "chance"]
+
+
+@pytest.mark.parametrize("layers", [3, 6, 12, 32, 80])
+def test_names_never_run_into_each_other(layers: int) -> None:
+    """At the width of a paper's column, with many layers."""
+    figure = Figure(figsize=(3.25, 3.25), layout="constrained", dpi=100)
+    left, right = figure.subplots(1, 2)
+    draw(Panel(heat=heat(layers)), left)
+    line = Line(np.arange(float(layers)), np.ones(layers))
+    draw(Panel("", named("layer", range(layers)), Axis("φ"), (line,)), right)
+    figure.draw_without_rendering()
+    for ax in (left, right):
+        for axis, side in ((ax.xaxis, "x"), (ax.yaxis, "y")):
+            boxes = [
+                label.get_window_extent()
+                for label in axis.get_ticklabels()
+                if (label.get_text() and ax is left) or side == "x"
+            ]
+            ends = [(b.x0, b.x1) if side == "x" else (b.y0, b.y1) for b in boxes]
+            ends.sort()
+            assert all(a[1] <= b[0] for a, b in pairwise(ends))
+            assert all(label.get_fontsize() >= 6 for label in axis.get_ticklabels())
+
+
+def test_numbers_in_cells_can_be_read_or_are_not_there() -> None:
+    for size, layers, written in ((4, 3, True), (4, 12, True), (1.3, 12, False), (4, 32, False)):
+        ax = draw(Panel(heat=heat(layers)), Figure(figsize=(size, size)).subplots())
+        assert bool(ax.texts) == written
+        assert all(text.get_fontsize() >= 5.5 for text in ax.texts)
+
+
+def test_long_names_are_turned_and_kept() -> None:
+    names = tuple(f"adapter-{k}" for k in range(12))
+    made = HeatMap(
+        names, names, {"phi": np.ones((12, 12))}, (View("phi", 0, 1),), shades=(0, 1) * 6
+    )
+    ax = draw(Panel(y=Axis(far=True), heat=made), Figure().subplots())
+    labels = ax.get_xticklabels()
+    assert [label.get_text() for label in labels] == list(names)
+    assert {label.get_rotation() for label in labels} == {90.0}
+    assert [label.get_color() for label in labels[:2]] == [colour(0), colour(1)]
+
+
+def test_a_sheet_has_its_blocks_scales_title_and_legend() -> None:
+    before = dict(plt.rcParams)
+    block = Block([[Panel(heat=heat()), Panel(heat=heat())], [Panel(heat=heat()), None]], "rows",
+                  (Scale(0, 0.3, "φ", of=(0, 1), marks=(0.1,)),))  # fmt: skip
+    made = sheet(Sheet((block, Block([[PANEL]])), (6, 6), "Title of $1", "note", font=8))
+    assert isinstance(made, Figure)
+    assert made.get_suptitle() == r"Title of \$1"
+    first, second = made.subfigs
+    assert first.get_suptitle() == "rows"
+    shown = [ax for ax in first.axes if ax.axison]
+    assert len(shown) == 3 + 1
+    bar = shown[-1]
+    assert [line.get_xdata()[0] for line in bar.lines] == [0.1]
+    assert not shown[1].get_ylabel()
+    assert len(second.axes) == 1
+    made.draw_without_rendering()
+    assert dict(plt.rcParams) == before
+    assert not plt.get_fignums()
+
+
+def test_one_legend_has_each_label_once() -> None:
+    panel = Panel("", PANEL.x, PANEL.y, MARKS)
+    made = sheet(Sheet((Block([[panel, panel]]),), (8, 4), note="said", legend="below"))
+    (legend,) = made.legends
+    labels = sorted(text.get_text() for text in legend.get_texts())
+    assert labels == ["bar", "between", "chance, ± 2 sd", "found"]
+    assert legend.get_title().get_text() == "said"
+
+
+def test_strokes_have_their_colours() -> None:
+    path = np.array([(0.0, 0.0), (1.0, 0.0)])
+    ax = draw(Panel(marks=(Strokes((path, path), (0, "grey")),), bare=True), Figure().subplots())
+    (tree,) = ax.collections
+    assert [to_hex(one) for one in tree.get_colors()] == [colour(0), "#808080"]
+    assert len(ax.get_yticks()) == 0
+
+
+def test_ends_of_scales_are_round() -> None:
+    assert [round_top(x) for x in (0.004, 0.02, 0.11, 0.45, 0.97, 1.2)] == [
+        0.01, 0.02, 0.15, 0.5, 1.0, 1.0,
+    ]  # fmt: skip
+
+
+def test_cells_and_words() -> None:
+    assert [cell(x) for x in (0.123, 1, -0.02, -0.001, -1)] == [".12", "1", "−.02", ".00", "−1"]
+    assert cell(12.0, 0) == "12"
+    assert cell(1234.5, None) == "1.23e+03"
+    assert words("‖ΔW‖_F of $x") == r"‖ΔW‖$_F$ of \$x"

@@ -1,0 +1,86 @@
+"""What findings are called, how large, and in which sentences."""
+
+from dataclasses import replace
+
+import pytest
+
+from lora_lens.chance.verdict import Trial
+from lora_lens.show.findings import PHI, SHARE, Claim, found, hedge, p_text, short, told
+
+TRIAL = Trial(value=0.04, mean=0.02, sd=0.002, p=0.005, draws=199)
+PATTERN = "{names} {are} {degree} alike than chance makes them"
+
+
+def claim(label: str = "A", **changes: object) -> Claim:
+    return Claim(f"{label} alike", label, PHI, "propagated", replace(TRIAL, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({}, "φ = 0.040 of 1: nearly orthogonal, a trace above chance"),
+        ({"value": 0.01}, "φ = 0.010 of 1: nearly orthogonal, a trace below chance"),
+        ({"p": 0.3}, "φ = 0.040 of 1: nearly orthogonal"),
+        ({"value": 0.2}, "φ = 0.20 of 1: partly alike, somewhat above chance"),
+        ({"value": 0.45}, "φ = 0.45 of 1: partly alike, well above chance"),
+        ({"value": 0.7}, "φ = 0.70 of 1: more alike than not, far above chance"),
+        ({"value": 0.93}, "φ = 0.93 of 1: nearly the same subspace, far above chance"),
+        ({"value": 1.0}, "φ = 1 of 1: the same subspace, far above chance"),
+    ],
+)
+def test_a_size_is_said_beside_what_it_means(changes: dict[str, float], size: str) -> None:
+    (one,) = found([claim(**changes)])
+    assert one.size == size
+
+
+def test_shares_have_words_of_their_own() -> None:
+    (one,) = found([replace(claim(value=0.6), scale=SHARE)])
+    assert one.size == "share = 0.60 of 1: most of it, far above chance"
+
+
+def test_json_has_the_contracts_keys() -> None:
+    (one,) = found([claim()])
+    row = one.to_dict()
+    assert list(row)[:5] == ["about", "verdict", "p", "size", "detectable"]
+    assert (row["verdict"], row["p"], row["family"]) == ("more", 0.005, 1)
+    assert row["detectable"] == pytest.approx((1.959964 + 0.841621) * 0.002, rel=1e-5)
+
+
+def test_findings_of_one_verdict_are_told_together() -> None:
+    more, less, unseen = claim("A"), claim("B", value=0.01), claim("BA", p=0.4, value=0.021)
+    text = told((found([more, less, unseen]), PATTERN))
+    assert text == (
+        "A is more alike than chance makes them (φ = 0.040 of 1, by chance 0.020: nearly orthogonal, a "
+        "trace above chance, p = 0.015, corrected for 3 tests); B is less alike than chance makes them "
+        "(φ = 0.010 of 1, by chance 0.020: nearly orthogonal, a trace below chance, p = 0.015, corrected "
+        "for 3 tests); BA is no more alike than chance makes them (φ 0.021, by chance 0.020; an excess of "
+        "0.0065 would have been seen in 80 of 100 cases)"
+    )
+    both = told((found([more, claim("B")]), PATTERN))
+    assert both.startswith(
+        "A and B are more alike than chance makes them (φ = 0.040 and 0.040 of 1"
+    )
+
+
+def test_what_could_not_be_found_is_said_once() -> None:
+    few = found([claim(label, draws=9, p=0.1) for label in "AABB"])
+    text = told((few[:2], PATTERN), (few[2:], "of another, {names} {are} {degree} alike"))
+    assert text == (
+        "9 draws are too few to tell A and B from chance (79 are needed), so nothing could be found"
+    )
+
+
+def test_the_hedge_says_how_verdicts_are_made() -> None:
+    assert hedge([]) == "Nothing was tested against chance."
+    said = hedge(found([claim(), claim("B", draws=999)]))
+    assert "Holm's method for all 2 tests" in said
+    assert "from 199 to 999 draws" in said
+    assert "no proof of chance" in said
+
+
+def test_numbers_are_short() -> None:
+    values = (0.0213, 0.3, 0.9949, 0.996, 0.00012, 0.000003)
+    assert [short(value) for value in values] == [
+        "0.021", "0.30", "0.99", "1", "0.00012", "0.0000",
+    ]  # fmt: skip
+    assert [p_text(p) for p in (0.0204, 0.0002)] == ["p = 0.020", "p < 0.001"]
