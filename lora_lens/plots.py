@@ -20,6 +20,7 @@ from .questions.shared.plots import (
     shared_eigenvalue_plot,
     shared_figure,
     shared_layer_plot,
+    shared_predicted_plot,
     shared_width_plot,
 )
 from .questions.similarity.plots import excess_heatmap, heatmap, similarity_figure
@@ -60,6 +61,7 @@ __all__ = [
     "shared_eigenvalue_plot",
     "shared_figure",
     "shared_layer_plot",
+    "shared_predicted_plot",
     "shared_width_plot",
     "similarity_figure",
     "singular_value_plot",

@@ -98,7 +98,9 @@ class Places(Locator):
         assert self.axis is not None
         ax = self.axis.axes  # type: ignore[union-attr]
         which = "x" if self.axis is ax.xaxis else "y"
-        box = Bbox.unit().transformed(ax.transAxes - ax.get_figure(root=True).dpi_scale_trans)
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        box = Bbox.unit().transformed(ax.transAxes - figure.dpi_scale_trans)
         room = 72 * (box.width if which == "x" else box.height)
         low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
         least = (self._along if which == "x" else self._across) / max(room, 1) * abs(high - low)

@@ -324,11 +324,15 @@ def test_a_rectangular_module_is_left_out_and_the_rest_is_read(tmp_path: Path) -
         extra[f"{name}.lora_A.weight"] = random(4, 40, seed=70 + k)
         extra[f"{name}.lora_B.weight"] = random(24, 4, seed=80 + k)
     one = write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"), extra=extra)
-    analysed = analyse(adapter, None, Request(modules=("value",), draws=119))
-    assert analysed.conventions["value"].name == "consistent"
-    assert {one.word for one in family(analysed)} == {"more"}
-    assert headline(analysed).startswith("6 of 6 tests are told from chance: ")
-    answers = [answer for group in groups(analysed, {}) for answer in group.answers]
+    text = read(write_report(one, tmp_path / "r.html", draws=3, convention="stored")).text
+    asks = ASKED[0].question.asks
+    assert f"Left out, {asks}: " in text
+    assert "'consistent'" in text
+    assert f"{asks} value: " in text
+    both = read(write_report(one, tmp_path / "r.html", draws=3)).text
+    assert f"Left out, {asks}" not in both
+    assert "stored (value)" in both
+    assert "consistent (dense)" in both
     assert "W0⁻ᵀAᵀ" in both
 
 

@@ -78,6 +78,7 @@ def predict(
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
+        trivial=(len(share) - 1) * asked.w.shape[1] <= asked.w.shape[2],
         detectable=detectable(tested.get("flipped"), tests),
     )
 

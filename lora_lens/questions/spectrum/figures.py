@@ -62,15 +62,9 @@ def rank_panel(layers: Sequence[LayerSpectrum]) -> Panel:
 def norm_panel(layers: Sequence[LayerSpectrum]) -> Panel:
     """Norms of ΔW relative to W0's, by layer."""
     x = positions(layers)
+    values = {key: [getattr(one.beside_w0, key, None) for one in layers] for key in _NORMS}
     marks = [
-        Line(
-            x,
-            numbers([getattr(one.beside_w0, key, None) for one in layers]),
-            label,
-            k,
-            dash,
-            marker,
-        )  # type: ignore[arg-type]
+        Line(x, numbers(values[key]), label, k, dash, marker)  # type: ignore[arg-type]
         for k, (key, (label, dash, marker)) in enumerate(_NORMS.items())
     ]
     axis = named("layer", [layer_number(one.layer) for one in layers])
