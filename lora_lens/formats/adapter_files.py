@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ class AdapterFiles:
     base_given: str | None = None
 
     @property
-    def names(self) -> Collection[str]:
+    def names(self) -> Set[str]:
         """Of the tensors."""
         return self.tensors.files.keys()
 

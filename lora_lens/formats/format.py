@@ -55,7 +55,7 @@ def of_factors(
     """
     known = left_out or {}
     used = {name for update in updates.values() for name in update.tensors}
-    rest = {name: why(name) for name in sorted(files.names) if name not in used | known.keys()}
+    rest = {name: why(name) for name in sorted(files.names - used - known.keys())}
     shapes = [files.shape(name) for name in used]
     # What is no matrix, a tensor of α, was not trained.
     numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)

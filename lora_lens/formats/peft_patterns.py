@@ -36,6 +36,8 @@ class Patterns:
 
     def _candidates(self, path: str) -> Iterator[int]:
         """Literal entries as long as what follows some dot of the path, and of the same end."""
+        if not self.literal:
+            return
         for start in [0, *(k + 1 for k, letter in enumerate(path) if letter == ".")]:
             for end, positions in self.literal.get(len(path) - start, {}).items():
                 if path.endswith(end):
