@@ -26,7 +26,7 @@ PLURALS = {
     "module": "modules",
     "out": "path",
 }
-PRINTING = {"as_json", "out"}
+PRINTING = {"as_json", "out", "explain"}
 LOADING = {"base"}  # of `load_adapter`, where a function takes loaded adapters alone
 INSIDE = {"progress", "columns", "command"}  # of the function: no matter of the command's user
 EVERYWHERE = {"device": "auto", "dtype": "float64", "seed": 0}
