@@ -15,15 +15,22 @@ from ...chance.conversion_draws import NullBases, null_generator
 from ...chance.gaussian import gaussian_baseline, uniform_bases
 from ...core.conversion import Convention, ConventionChoice
 from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
-from ...errors import LensError, RankError
+from ...errors import AdapterError, LensError, RankError
 from ...labelled import Array
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import Progress, collect_bases
-from ...subspaces.selection import Where, select_device, select_dimensions, select_module
+from ...subspaces.pairing import select_in_both, shared_layers
+from ...subspaces.selection import (
+    Where,
+    check_factor_ranks,
+    select_device,
+    select_dimensions,
+    select_module,
+)
 from .predicted import Predicted
-from .prediction import predict
+from .prediction import Asked, carry_over, predict
 from .result import SharedNull, SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
@@ -35,6 +42,7 @@ def shared_subspace(
     module: str = "value",
     rank: int | None = None,
     *,
+    other: Adapter | None = None,
     width: int | None = None,
     convention: ConventionChoice = "auto",
     matrices: Sequence[Matrix] = MATRICES,
@@ -70,6 +78,8 @@ def shared_subspace(
         adapter: From `load_adapter`.
         module: As in `conversion_similarity`.
         rank: r, singular vectors of each layer; by default the adapter's smallest rank.
+        other: Another adapter on the same base, over the same layers: what θ₋ₗ of `adapter` predicts of its
+            layer l is then asked too, and the verdict is of that.
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
         convention: As in `conversion_similarity`: which equation makes a conversion matrix.
         matrices: Which of A and B.
@@ -112,9 +122,12 @@ def shared_subspace(
     bases = collect_bases(plan, weights, where, null_bases.add, progress)
     nulls = _null_shares(plan, bases, null_bases, k)
     forwards = _forwards(plan, weights, where, k, seed)
+    carried = {} if other is None else _carried(plan, weights, where, k, seed, adapter, other)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
-            _shared(plan, matrix, bases[matrix], k, nulls[matrix]), predicted=forwards.get(matrix)
+            _shared(plan, matrix, bases[matrix], k, nulls[matrix]),
+            predicted=forwards.get(matrix),
+            carried=carried.get(matrix),
         )
         for matrix in matrices
     }
@@ -131,6 +144,7 @@ def shared_subspace(
         subspaces=subspaces,
         notes=tuple(_notes(adapter, plan, subspaces)),
         seed=seed,
+        other=None if other is None else other.source,
     )
 
 
@@ -145,6 +159,30 @@ def _forwards(
     return {
         matrix: predict(
             plan.factors, w0, asked[matrix], plan.i, k,
+            draws=plan.draws, seed=seed, tests=len(plan.matrices),
+        )
+        for matrix in plan.matrices
+    }  # fmt: skip
+
+
+def _carried(
+    plan: Plan, weights: BaseWeights, where: Where, k: int, seed: int, one: Adapter, other: Adapter
+) -> dict[str, Predicted]:
+    """What θ of the one adapter predicts of the other's layers."""
+    first, second = select_in_both(one, other, plan.factors.module)
+    layers, _ = shared_layers(one, other, first, second)
+    if tuple(layers) != first.layers or tuple(layers) != second.layers or len(layers) < 2:
+        raise AdapterError(
+            f"{one.source} and {other.source} have {first.module} in other layers, or in one alone; "
+            f"carrying θ over needs the same layers in both, two at least"
+        )
+    their = Asked(second, stacked_w0(second, open_base_of(other), where))
+    own = Asked(first, stacked_w0(first, weights, where))
+    asked: dict[str, Factor] = {"A": "A", "B": "B"}
+    check_factor_ranks(second, tuple(plan.matrices), plan.i)
+    return {
+        matrix: carry_over(
+            own, their, asked[matrix], plan.i, k,
             draws=plan.draws, seed=seed, tests=len(plan.matrices),
         )
         for matrix in plan.matrices

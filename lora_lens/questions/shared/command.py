@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,6 +37,14 @@ class FactorName(StrEnum):
 
 def run(
     adapter: AdapterFolder,
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]",
+            show_default=False,
+            help="Another adapter on the same base: does the shared layer carry over to it?",
+        ),
+    ] = None,
     module: Module = "value",
     rank: Annotated[
         int | None,
@@ -86,6 +95,7 @@ def run(
                 load_adapter(adapter, base),
                 module,
                 rank,
+                other=None if other is None else load_adapter(other, base),
                 width=width,
                 convention=convention.value,
                 matrices=[name.value for name in matrix] if matrix else MATRICES,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +17,10 @@ from ...chance.against_null import NullTest, null_test
 from ...chance.conversion_draws import FEWEST_LAYERS
 from ...chance.draws import shuffles
 from ...chance.flips import OwnDirections, own_directions, single_flips, single_moments
+from ...chance.gaussian import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
-from ...core.left_out import LeftOut, left_out
+from ...core.forwards import predicted_share
+from ...core.left_out import carried_over, left_out
 from ...core.refits import Variants
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward, forward
@@ -29,6 +33,13 @@ VARIANTS = 40
 LEVEL, POWER = 0.05, 0.8
 _STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")
 _FACTORS: tuple[Factor, ...] = ("A", "B")
+
+
+class Asked(NamedTuple):
+    """One adapter's module, and W0 of its layers."""
+
+    factors: ModuleFactors
+    w0: Float[Tensor, "layer out in"]
 
 
 def predict(
@@ -58,7 +69,7 @@ def predict(
     nulls = _variants(asked, own, draws, seed, matrix) if draws else {}
     fit = left_out(asked.w, asked.q, width, nulls)
     share = fit.share.cpu().numpy()
-    by_layer = _by_layer(own, fit, share, rank, seed, matrix)
+    by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix)
     tested = {
         name: null_test(np.asarray(share.mean()), drawn.mean(1).cpu().numpy())
         for name, drawn in fit.drawn.items()
@@ -80,6 +91,55 @@ def predict(
         theta=fit.together.theta.cpu(),
         trivial=(len(share) - 1) * asked.w.shape[1] <= asked.w.shape[2],
         detectable=detectable(tested.get("flipped"), tests),
+    )
+
+
+def carry_over(
+    own: Asked,
+    other: Asked,
+    matrix: Factor,
+    rank: int,
+    width: int,
+    *,
+    draws: int,
+    seed: int,
+    tests: int,
+) -> Predicted:
+    """How much of another adapter's factor the θ fitted to this one's other layers predicts.
+
+    θ₋ₗ has seen layer l of neither. Flips are of the other's factors with θ as it is, so that a draw of
+    the mean is one flip of each layer, and no fit is made anew.
+    """
+    fit = left_out(*forward(own.factors, own.w0, matrix, rank), width)
+    target = forward(other.factors, other.w0, matrix, rank)
+    predicted = carried_over(fit, target.w)
+    share = predicted_share(predicted, target.q).cpu().numpy()
+    turned = [own_directions(w, q) for w, q in zip(target.w, target.q, strict=True)]
+    by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix)
+    out, layers = target.q.shape[-2], len(share)
+    deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
+    count = min(draws, FLIPS)
+    nulls = {
+        "flipped": null_test(np.asarray(share.mean()), drawn[:, :count].mean(0)),
+        "uniform": null_test(np.asarray(share.mean()), None, mean=width / out, sd=deviation),
+    }
+    return Predicted(
+        matrix=matrix,
+        rank=rank,
+        width=width,
+        layers=other.factors.layers,
+        share=share,
+        chance=width / out,
+        nulls=nulls if draws else {},
+        by_layer=by_layer,
+        p_holm=holm(np.asarray(by_layer.p)),
+        draws=draws,
+        flips=FLIPS,
+        sqrt_kappa=fit.sqrt_kappa.numpy(),
+        seen=tuple(fit.seen.tolist()),
+        theta=fit.together.theta.cpu(),
+        trivial=(layers - 1) * target.w.shape[1] <= target.w.shape[2],
+        detectable=detectable(nulls["flipped"] if draws else None, tests),
     )
 
 
@@ -119,20 +179,27 @@ def _variants(
     return found
 
 
-def _by_layer(
-    own: Sequence[OwnDirections], fit: LeftOut, share: Array, rank: int, seed: int, matrix: Factor
-) -> NullTest[Array]:
-    means, deviations, p, both = [], [], [], []
-    for layer, (one, predicted) in enumerate(zip(own, fit.predicted, strict=True)):
+def _flips(
+    own: Sequence[OwnDirections],
+    predicted: Float[Tensor, "layer out k"],
+    share: Array,
+    rank: int,
+    seed: int,
+    matrix: Factor,
+) -> tuple[NullTest[Array], Array]:
+    """Each layer against flips of that layer alone, and those flips: (layer, draw)."""
+    means, deviations, p, both, every = [], [], [], [], []
+    for layer, (one, basis) in enumerate(zip(own, predicted, strict=True)):
         stream = generator(seed, "single", matrix, layer)
-        drawn = single_flips(one, predicted, rank, FLIPS, stream).cpu().numpy()
-        closed = single_moments(one, predicted, rank)
+        drawn = single_flips(one, basis, rank, FLIPS, stream).cpu().numpy()
+        closed = single_moments(one, basis, rank)
         means.append(drawn.mean() if closed is None else closed.mean)
         deviations.append(drawn.std(ddof=1) if closed is None else closed.sd)
         own_share = np.asarray(share[layer])
         p.append(monte_carlo_p(own_share, drawn))
         both.append(two_sided_p(own_share, drawn))
+        every.append(drawn)
     mean, sd = np.array(means), np.array(deviations)
-    return NullTest(
-        mean, sd, standardised(share, mean, sd), np.array(p), excess(share, mean), np.array(both)
-    )
+    z = standardised(share, mean, sd)
+    test = NullTest(mean, sd, z, np.array(p), excess(share, mean), np.array(both))
+    return test, np.stack(every)

@@ -60,6 +60,7 @@ class SharedSubspace:
             fewer than k columns where the layers together span fewer dimensions.
         nulls: ``gaussian`` and, where it was drawn, ``propagated``.
         predicted: The claim asked forwards, which needs no inverse; None for one layer.
+        carried: What θ₋ₗ of this adapter predicts of layer l of another; None where there is no other.
     """
 
     matrix: str
@@ -73,6 +74,7 @@ class SharedSubspace:
     theta: Tensor = field(repr=False)
     nulls: Mapping[str, SharedNull] = field(repr=False)
     predicted: Predicted | None = None
+    carried: Predicted | None = None
 
     @property
     def share(self) -> float:
@@ -136,6 +138,7 @@ class SharedSubspace:
             "curve": plain(self.curve),
             "nulls": {name: null.to_dict() for name, null in self.nulls.items()},
             "predicted": None if self.predicted is None else self.predicted.to_dict(),
+            **({} if self.carried is None else {"carried": self.carried.to_dict()}),
         }
 
 
@@ -149,6 +152,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
         seed: Of the draws.
+        other: The adapter that θ is carried over to; None without one.
     """
 
     adapter: str
@@ -163,6 +167,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     subspaces: Mapping[str, SharedSubspace]
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    other: str | None = None
 
     @property
     def stem(self) -> str:
@@ -195,6 +200,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
             "rank": self.rank,
             "width": self.width,
             "layers": list(self.layers),
+            **({} if self.other is None else {"other": self.other}),
             "matrices": {matrix: shared.to_dict() for matrix, shared in self.items()},
             "notes": list(self.notes),
         }

@@ -33,7 +33,18 @@ def tables(result: SharedResult) -> list[Table]:
 def predicted_tables(result: SharedResult) -> list[Table]:
     """The predicted share beside its nulls, and by layer; none of one layer."""
     asked = [one.predicted for one in result.values() if one.predicted is not None]
-    return [predicted_table(asked), *map(predicted_layers, asked)] if asked else []
+    carried = [one.carried for one in result.values() if one.carried is not None]
+    found = [predicted_table(asked), *map(predicted_layers, asked)] if asked else []
+    if carried:
+        first = predicted_table(carried)._replace(
+            title="Share of the other adapter's factor that this one's θ predicts, mean"
+        )
+        layers = [
+            predicted_layers(one)._replace(title=f"{LABELS[one.matrix]}: carried over by layer")
+            for one in carried
+        ]
+        found = [first, *layers, *found]
+    return found
 
 
 def predicted_table(asked: Sequence[Predicted]) -> Table:

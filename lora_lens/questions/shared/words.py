@@ -19,6 +19,11 @@ _PATTERN = (
     "W0's own singular directions would"
 )
 
+_CARRIED = (
+    "the shared layer of the one adapter predicts {degree} of the other's {names} than where {names} {are} "
+    "on W0's own singular directions would"
+)
+
 
 def claims(result: SharedResult) -> list[Claim]:
     """The mean predicted share of each factor against flips on its own W0's singular directions.
@@ -31,12 +36,13 @@ def claims(result: SharedResult) -> list[Claim]:
 
 def _claims(result: SharedResult) -> Iterator[Claim]:
     for matrix, shared in result.items():
-        one = shared.predicted
+        one = shared.predicted if shared.carried is None else shared.carried
         test = None if one is None else one.nulls.get("flipped")
         if one is None or test is None or not np.isfinite(test.z) or not one.askable:
             continue
         trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, one.draws)
-        about = f"share of a layer's {LABELS[matrix]} that the other layers' θ predicts (mean)"
+        of = "a layer's" if shared.carried is None else "the other adapter's"
+        about = f"share of {of} {LABELS[matrix]} that the other layers' θ predicts (mean)"
         yield Claim(about, LABELS[matrix], SHARE, "flipped", trial)
 
 
@@ -44,7 +50,12 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
     """Whether the other layers' shared layer predicts a layer's factor, and how much of it."""
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so nothing can be shared."
-    asked = {LABELS[m]: one.predicted for m, one in result.items() if one.predicted is not None}
+    asked = {
+        LABELS[matrix]: one
+        for matrix, shared in result.items()
+        if (one := shared.predicted if shared.carried is None else shared.carried) is not None
+    }
+    pattern = _PATTERN if result.other is None else _CARRIED
     whole = [name for name, one in asked.items() if one.share.min() > ONE]
     parts = []
     if whole:
@@ -52,7 +63,7 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
             f"one shared layer of width {result.width} gives {listed(whole)} in every layer"
         )
     if tested := [one for one in findings if one.label not in whole]:
-        parts.append(told((tested, _PATTERN)) + _where(tested, asked))
+        parts.append(told((tested, pattern)) + _where(tested, asked))
     said = {*whole, *(one.label for one in findings)}
     if rest := [name for name in asked if name not in said]:
         shares = listed([f"{percent(asked[name].mean)} of {name}" for name in rest])

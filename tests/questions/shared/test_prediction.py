@@ -130,3 +130,36 @@ def test_the_json_contract() -> None:
         for null in one["nulls"].values():
             assert {"mean", "sd", "z", "p"} <= set(null)
         assert one["detectable"] > 0
+
+
+def test_a_theta_carries_over_to_the_adapter_it_is_of_as_it_predicts_it() -> None:
+    lora, condlora = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+    same = ll.shared_subspace(lora, "query", matrices=["B"], other=lora, draws=20)["B"]
+    assert same.carried is not None
+    assert same.predicted is not None
+    np.testing.assert_allclose(same.carried.share, same.predicted.share, atol=1e-12)
+    np.testing.assert_allclose(same.carried.by_layer.p, same.predicted.by_layer.p)
+    whole = ll.shared_subspace(condlora, "query", other=condlora, draws=20)
+    assert whole["A"].carried is not None
+    assert whole["A"].carried.share.min() > 1 - 1e-6
+    over = ll.shared_subspace(lora, "query", matrices=["B"], other=condlora, draws=20)
+    assert over.to_dict()["other"] == condlora.source
+    assert "of the other's B" in over.summary
+    assert over["B"].carried is not None
+    assert over["B"].carried.nulls["uniform"].mean == pytest.approx(8 / 384)
+
+
+def test_other_layers_are_an_error_of_one_line() -> None:
+    lora = ll.load_adapter(ll.demo_adapter("lora"))
+    short = replace(
+        lora,
+        modules={
+            name: replace(
+                one, layers=one.layers[:3], names=one.names[:3], ranks=one.ranks[:3],
+                a=one.a[:3], b=one.b[:3], scaling=one.scaling[:3],
+            )
+            for name, one in lora.modules.items()
+        },
+    )  # fmt: skip
+    with pytest.raises(ll.LensError, match="the same layers in both"):
+        ll.shared_subspace(lora, "query", other=short, draws=5)
