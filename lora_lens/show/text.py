@@ -16,6 +16,7 @@ from .layout import Table
 
 _LATEX = {
     "φ": r"$\phi$",
+    "θ": r"$\theta$",
     "ΔW": r"$\Delta W$",
     "±": r"$\pm$",
     "‖": r"$\|$",
