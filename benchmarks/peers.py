@@ -22,9 +22,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from safetensors.torch import save_file
-
 import lora_lens as ll
 
 SHAPES = {
@@ -49,6 +46,9 @@ class Cost(NamedTuple):
 
 def write(folder: Path, layers: int, rank: int) -> None:
     """A as initialised, B's directions falling off by a factor of 30."""
+    import torch
+    from safetensors.torch import save_file
+
     generator = torch.Generator().manual_seed(0)
     decay = torch.logspace(0, -1.5, rank)
     tensors = {}
@@ -109,11 +109,16 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=32)
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--write", type=Path, help="only write the adapter there")
     options = parser.parse_args()
     lens = [sys.executable, "-m", "lora_lens"]
+    if options.write:
+        write(options.write, options.layers, options.rank)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder, options.layers, options.rank)
+        # In a process of its own: what this one has held would count as its children's memory.
+        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--write", name], check=True)
         file = str(folder / "adapter_model.safetensors")
         turns = [
             (

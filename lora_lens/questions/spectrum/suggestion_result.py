@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...labelled import Row, Tidy, html_rows
+from .peft_keys import pattern_keys
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class RankSuggestion(Tidy):
     @property
     def rank_pattern(self) -> dict[str, int]:
         """PEFT's ``rank_pattern``: a key a trained module path, which matches that path alone."""
-        return {self._key(one.name): one.suggested for one in self._trained}
+        return {self._keys[one.name]: one.suggested for one in self._trained}
 
     @property
     def alpha_pattern(self) -> dict[str, float]:
         """PEFT's ``alpha_pattern``: s·r, so that α/r stays s. For ``use_rslora=False``."""
-        return {self._key(one.name): _short(one.scaling * one.suggested) for one in self._trained}
+        return {self._keys[one.name]: _short(one.scaling * one.suggested) for one in self._trained}
 
     @property
     def zero(self) -> tuple[str, ...]:
@@ -68,10 +69,9 @@ class RankSuggestion(Tidy):
     def _trained(self) -> tuple[SuggestedRank, ...]:
         return tuple(one for one in self.layers if one.suggested)
 
-    def _key(self, name: str) -> str:
-        """The path itself; anchored and escaped where PEFT would take it for another path too."""
-        matches = [one for one in self.layers if re.match(rf"(.*\.)?({name})$", one.name)]
-        return name if len(matches) == 1 else f"^{re.escape(name)}"
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return pattern_keys([one.name for one in self.layers])
 
     def snippet(self) -> str:
         """Arguments of PEFT's ``LoraConfig``, as Python, ready to paste."""

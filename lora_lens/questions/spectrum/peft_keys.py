@@ -1,0 +1,53 @@
+"""Keys of PEFT's patterns: regular expressions that should match one module path each."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+_PLAIN = re.compile(r"[\w.-]+")
+
+
+def pattern_keys(paths: Sequence[str]) -> dict[str, str]:
+    r"""Each path's key: itself; anchored and escaped where PEFT would take it for another path too.
+
+    PEFT matches ``(.*\.)?(KEY)$``, so a path is found by another's key where it ends in it after a
+    dot; a dot in a key stands for any letter. Time grows with the number of paths, times how many
+    ways there are to place the dots.
+
+    Example:
+        >>> pattern_keys(["layers.1.q", "encoder.layers.1.q"])
+        {'layers.1.q': '^layers\\.1\\.q', 'encoder.layers.1.q': 'encoder.layers.1.q'}
+    """
+    tails: defaultdict[int, list[str]] = defaultdict(list)
+    for path in paths:
+        for tail in _tails(path):
+            tails[len(tail)].append(tail)
+    found: dict[tuple[int, ...], Counter[str]] = {}
+    return {path: path if _alone(path, tails, found) else f"^{re.escape(path)}" for path in paths}
+
+
+def _alone(
+    path: str, tails: dict[int, list[str]], found: dict[tuple[int, ...], Counter[str]]
+) -> bool:
+    """Whether the path as a key matches itself alone; `found` keeps what was counted."""
+    if not _PLAIN.fullmatch(path):
+        matches = re.compile(path)
+        return sum(bool(matches.fullmatch(tail)) for same in tails.values() for tail in same) == 1
+    dots = (*(k for k, letter in enumerate(path) if letter == "."), len(path))
+    if dots not in found:
+        found[dots] = Counter(_between(tail, dots) for tail in tails[len(path)])
+    return found[dots][_between(path, dots)] == 1
+
+
+def _tails(path: str) -> Iterable[str]:
+    """The path, and what follows each of its dots."""
+    yield path
+    yield from (path[k + 1 :] for k, letter in enumerate(path) if letter == ".")
+
+
+def _between(text: str, dots: tuple[int, ...]) -> str:
+    """The text without the letters at the dots' places; the last of them is its end."""
+    starts = (0, *(k + 1 for k in dots[:-1]))
+    return "".join(text[start:stop] for start, stop in zip(starts, dots, strict=True))
