@@ -144,7 +144,7 @@ def _edge(row: Sequence[Panel | None]) -> list[Panel | None]:
 
 def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = None) -> Panel:
     """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells."""
-    layers = [layer_number(one.layer) for one in result.of(module)]
+    layers = [layer_number(one.layer) for one in result.of(module) if one.beside_w0]
     rows = [row for row in result.intruders([k]) if row["module"] == module]
     counts = np.array([row["count"] for row in rows], dtype=np.float64)
     made = HeatMap(
@@ -160,7 +160,10 @@ def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = N
 def intruder_sheet(result: Spectrum) -> Sheet:
     """`intruder_panel`, a row a module and a column a k, each shaded from none to all of its k."""
     longest = max(len(result.of(module)) for module in result.modules)
-    rows = [[intruder_panel(result, module, k) for k in result.ks] for module in result.modules]
+    modules = [
+        module for module in result.modules if any(one.beside_w0 for one in result.of(module))
+    ]
+    rows = [[intruder_panel(result, module, k) for k in result.ks] for module in modules]
     height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.5
     return Sheet(
         (Block(rows, scales=(Scale(0, 1, "share of the top k"),)),),
