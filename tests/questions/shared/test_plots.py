@@ -56,6 +56,6 @@ def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
     assert len(figure.axes) == 8
     assert len(figure.legends) == 1
     undrawn = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=0, matrices=["A"])
-    assert len(plots.shared_figure(undrawn).axes) == 3
+    assert len(plots.shared_figure(undrawn).axes) == 4
     assert not plt.get_fignums()
     assert dict(plt.rcParams) == before
