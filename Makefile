@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs results clean
 
 demo: $(VENV)/demo  ## Figure 1 and Table 3 for the adapters that come with the package
 	$(RUN)/lora-lens demo --out lora-lens-demo
@@ -20,6 +20,10 @@ check: $(VENV)/dev  ## linter, formatter, types and layering
 docs: $(VENV)/docs  ## the pages, in docs/_build/html; warnings are errors, notebooks are executed
 	rm -rf docs/_build
 	$(RUN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs docs/_build/html
+
+results: $(VENV)/dev  ## every table and sentence of docs/results again, from the records beside them
+	$(RUN)/lora-lens reproduce minilm --out docs/results/minilm --print >/dev/null
+	$(RUN)/lora-lens reproduce mpnet --out docs/results/mpnet --print >/dev/null
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lora-lens needs Python 3.11 or newer; say make PYTHON=python3.11")'

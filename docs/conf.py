@@ -21,8 +21,8 @@ extensions = [
     "commands",
     "local_mathjax",
 ]
-# Tables in docs/results are parts of docs/results.md.
-exclude_patterns = ["_build", "results/**", "**.ipynb_checkpoints"]
+# Of docs/results only the pages: the tables stand in them.
+exclude_patterns = ["_build", "results/*/tables/**", "results/*/runs/**", "**.ipynb_checkpoints"]
 
 html_theme = "furo"
 html_title = f"lora-lens {release}"

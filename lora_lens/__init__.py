@@ -14,19 +14,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import moved
+
 if TYPE_CHECKING:
     from . import plots
     from .adapter import Adapter, ModuleFactors
     from .bases.weights import open_base
     from .chance.gaussian import gaussian_baseline, gaussian_samples
+    from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
+    from .core.phi import phi, phi_grid, phi_matrix
     from .core.spectrum import product_svd
-    from .core.subspace import (
-        phi,
-        phi_grid,
-        phi_matrix,
-        principal_angles,
-    )
     from .demo import demo_adapter
     from .errors import LensError, RankError
     from .formats import load_adapter
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from .writing.export import export_lora
 
 __version__ = "0.1.0"
+moved.install()
 
 _HOMES = {
     "Adapter": ".adapter",
@@ -64,10 +63,10 @@ _HOMES = {
     "inspect": ".questions.inventory.analysis",
     "load_adapter": ".formats",
     "open_base": ".bases.weights",
-    "phi": ".core.subspace",
-    "phi_grid": ".core.subspace",
-    "phi_matrix": ".core.subspace",
-    "principal_angles": ".core.subspace",
+    "phi": ".core.phi",
+    "phi_grid": ".core.phi",
+    "phi_matrix": ".core.phi",
+    "principal_angles": ".core.angles",
     "product_svd": ".core.spectrum",
     "shared_subspace": ".questions.shared.analysis",
     "rank_grids": ".questions.grid.analysis",
@@ -112,6 +111,8 @@ def __getattr__(name: str) -> Any:
         return import_module(".plots", __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
+    if name in moved.MODULES:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
-from torch import Tensor
 
-Method = Literal["lora", "condlora"]
+from .arrays import Either, Tensor, nothing
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class ModuleFactors:
 
     Attributes:
         module: What people call it: ``value``, ``q_proj``, ``attention.output.dense``.
-        pattern: Its full path with ``*`` for the layer.
-        layers: Layer numbers as in the checkpoint's names, ascending.
+        pattern: Its full path with ``*`` for the layer; without one where it is in no numbered layer.
+            Where layers of one path differ in shape, what tells this part of them stands after ``@``.
+        layers: Layer numbers as in the checkpoint's names, ascending; 0 for a module in no layer.
         names: Full module paths, one a layer.
         a: (layer, rank, in), in the dtype of the file.
         b: (layer, out, rank).
@@ -43,6 +44,11 @@ class ModuleFactors:
     part: tuple[int, int] | None = None
 
     @property
+    def numbered(self) -> bool:
+        """Whether it is in numbered layers; ``lm_head`` and a pooler are not, and have no other to compare with."""
+        return is_numbered(self.pattern)
+
+    @property
     def in_features(self) -> int:
         """Input width of W0, the columns of A."""
         return self.a.shape[-1]
@@ -54,12 +60,47 @@ class ModuleFactors:
 
 
 @dataclass(frozen=True)
+class LayerFactors:
+    """The factors of one module in one layer, which are read when they are asked for.
+
+    Attributes:
+        module: As in `ModuleFactors`.
+        layer: Its number; None for a module in no numbered layer.
+        name: Full module path.
+        rank: Its own.
+        out_features, in_features: Rows of B, columns of A.
+        scaling: s.
+        part: As in `ModuleFactors`.
+        read: Gives A (rank, in) and B (out, rank), not padded, in the dtype of the file: both as
+            NumPy's arrays (bfloat16 as float32), or both as torch's tensors where NumPy cannot.
+        release: Gives back the memory of the file that reading has touched; what was read is not to be
+            used after it.
+    """
+
+    module: str
+    layer: int | None
+    name: str
+    rank: int
+    out_features: int
+    in_features: int
+    scaling: float
+    part: tuple[int, int] | None
+    read: Callable[[], tuple[Either, Either]] = field(repr=False, compare=False)
+    release: Callable[[], None] = field(default=nothing, repr=False, compare=False)
+
+
+def is_numbered(pattern: str) -> bool:
+    """Whether a module of this pattern is in numbered layers."""
+    return "*" in pattern.partition("@")[0].split(".")
+
+
+@dataclass(frozen=True)
 class Adapter:
     """An adapter as read from its folder.
 
     Attributes:
-        source: The folder it was read from.
-        method: ``lora`` or ``condlora``.
+        source: The folder, file or hub id it was read from.
+        method: ``lora``, ``adalora``, ``condlora`` or ``condadalora``.
         base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.
@@ -68,10 +109,12 @@ class Adapter:
             in full are in `left_out` and not counted.
         convention: How a CondLoRA adapter makes A from W0; None for LoRA.
         fan_in_fan_out: Whether the configuration says W0 is stored (in, out), as Conv1D does.
+        title: The method as sentences name it: ``LoRA``.
+        revision: Branch, tag or commit of the base that it was trained on, where it says so.
     """
 
     source: str
-    method: Method
+    method: str
     base_model: str | None
     base_given: bool
     modules: Mapping[str, ModuleFactors]
@@ -79,3 +122,50 @@ class Adapter:
     trainable_parameters: int
     convention: Literal["stored", "consistent"] | None = None
     fan_in_fan_out: bool = False
+    title: str = "LoRA"
+    revision: str | None = None
+
+    @property
+    def from_w0(self) -> bool:
+        """Whether A and B are made of W0 by a θ that all layers share, which alone makes layers alike."""
+        return self.convention is not None
+
+    def each_layer(self, modules: Collection[str] | None = None) -> Iterator[LayerFactors]:
+        """Layer by layer of every module, or of those named, without torch where the file allows it."""
+        of_one = getattr(self.modules, "layers_of", None)
+        for name in self.modules if modules is None else modules:
+            yield from of_one(name) if of_one else _unstacked(self.modules[name])
+
+    @property
+    def patterns(self) -> Mapping[str, str]:
+        """Name to pattern of every module; none is read for it."""
+        known: Mapping[str, str] | None = getattr(self.modules, "patterns", None)
+        if known is not None:
+            return known
+        return {name: factors.pattern for name, factors in self.modules.items()}
+
+    @property
+    def in_layers(self) -> tuple[str, ...]:
+        """Names of the modules that are in numbered layers, which most questions compare."""
+        return tuple(name for name, pattern in self.patterns.items() if is_numbered(pattern))
+
+
+def _unstacked(factors: ModuleFactors) -> Iterator[LayerFactors]:
+    """The layers of a module that is at hand as a whole."""
+    for position, rank in enumerate(factors.ranks):
+        a, b = factors.a[position, :rank], factors.b[position, :, :rank]
+        yield LayerFactors(
+            module=factors.module,
+            layer=factors.layers[position] if factors.numbered else None,
+            name=factors.names[position],
+            rank=rank,
+            out_features=factors.out_features,
+            in_features=factors.in_features,
+            scaling=float(factors.scaling[position]),
+            part=factors.part,
+            read=partial(_both, a, b),
+        )
+
+
+def _both(a: Either, b: Either) -> tuple[Either, Either]:
+    return a, b

@@ -20,6 +20,7 @@ from .questions.shared.plots import (
     shared_eigenvalue_plot,
     shared_figure,
     shared_layer_plot,
+    shared_predicted_plot,
     shared_width_plot,
 )
 from .questions.similarity.plots import excess_heatmap, heatmap, similarity_figure
@@ -31,6 +32,8 @@ from .reproduction.plots import (
     scores_plot,
 )
 from .show.singular_values import singular_value_plot
+
+__path__: list[str] = []  # the modules that were in it are found by lora_lens.moved
 
 __all__ = [
     "adapter_heatmap",
@@ -58,6 +61,7 @@ __all__ = [
     "shared_eigenvalue_plot",
     "shared_figure",
     "shared_layer_plot",
+    "shared_predicted_plot",
     "shared_width_plot",
     "similarity_figure",
     "singular_value_plot",

@@ -12,9 +12,16 @@ hook = install_import_hook(
         *(f"lora_lens.{room}" for room in ("core", "files", "bases", "formats", "subspaces")),
         *(
             f"lora_lens.chance.{kernel}"
-            for kernel in ("gaussian", "draws", "conversion_draws", "conversion_baselines")
+            for kernel in (
+                "gaussian",
+                "draws",
+                "derangements",
+                "conversion_draws",
+                "conversion_baselines",
+            )
         ),
         "lora_lens.adapter",
+        "lora_lens.updates",
     ],
     "beartype.beartype",
 )

@@ -38,3 +38,9 @@ def conditioned(rows: int, columns: int, condition: float, rng: np.random.Genera
     """A random matrix of the given condition number."""
     u, _, vh = np.linalg.svd(rng.standard_normal((rows, columns)), full_matrices=False)
     return (u * np.geomspace(1, 1 / condition, min(rows, columns))) @ vh
+
+
+def conditioned_batch(rows: int, columns: int, conditions: tuple[float, ...]) -> Array:
+    """A layer for each condition number."""
+    rng = np.random.default_rng(1)
+    return np.stack([conditioned(rows, columns, condition, rng) for condition in conditions])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
+from ..arrays import Tensor
 from ..errors import BaseModelError, FileFormatError
 from ..files.locate import (
     DEMO_BASE,
@@ -27,8 +26,8 @@ from ..files.tensors import (
 
 # Models whose projections are Conv1D, which stores W0 as (in, out).
 CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
-_STEMS = ("model", "pytorch_model")
-_STORED_FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+_STEMS = ("model", "pytorch_model", "model.fp16", "pytorch_model.fp16")
+_STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,10 @@ class BaseWeights:
         if len(found) != 1:
             raise BaseModelError(self._not_one(path, found))
         w0 = self.tensors.get(found[0])
-        if w0.dtype not in _STORED_FLOATS or w0.ndim != 2:
+        dtype = str(w0.dtype).removeprefix("torch.")
+        if dtype not in _STORED_FLOATS or w0.ndim != 2:
             raise BaseModelError(
-                f"{found[0]} of {self.source} is a {w0.ndim}-dimensional {str(w0.dtype)[6:]} tensor; "
+                f"{found[0]} of {self.source} is a {w0.ndim}-dimensional {dtype} tensor; "
                 f"expected a matrix of floats. Pass --base with the unquantised model"
             )
         if not _is_finite(w0):
@@ -98,7 +98,7 @@ class BaseWeights:
 
 def _is_finite(w0: Tensor) -> bool:
     """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
-    return bool(w0.sum().isfinite()) or bool(torch.isfinite(w0).all())
+    return bool(w0.sum().isfinite()) or bool(w0.isfinite().all())
 
 
 def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False) -> BaseWeights:

@@ -58,8 +58,8 @@ def null_test(
     if drawn is not None:
         centre, spread = drawn.mean(0), drawn.std(0, ddof=1)
         p, both = (
-            np.where(np.isfinite(value), test(value, drawn), np.nan)
-            for test in (monte_carlo_p, two_sided_p)
+            np.where(np.isfinite(value), found, np.nan)
+            for found in (monte_carlo_p(value, drawn, sd=spread), two_sided_p(value, drawn))
         )
     centre = centre if mean is None else np.full(value.shape, mean)
     spread = spread if sd is None else np.full(value.shape, sd)

@@ -22,9 +22,12 @@ class Baseline:
         mean: Expected φ.
         sd: Standard deviation of φ from draw to draw.
         mean_sd: Standard deviation, from draw to draw, of the mean of φ over all cells.
+        mean_mean: Expected mean of φ over all cells, where it is not the mean of `mean`.
         draws: How many draws there are; None where there is a closed form alone.
         samples: (draw, …) φ of every draw, for p-values, or what draws them when they are asked for.
         cells: (n, …) null values of each cell by itself, where they are others than its `samples`.
+        tie: What φ of a draw and the observed one may differ by and be the same number, where a draw
+            can hold an observed cell itself.
     """
 
     mean: float | Array
@@ -33,6 +36,8 @@ class Baseline:
     draws: int | None = None
     samples: Samples | Callable[[], Samples] | None = field(default=None, repr=False, compare=False)
     cells: Samples | None = field(default=None, repr=False, compare=False)
+    mean_mean: float | None = None
+    tie: float = 0.0
 
     @cached_property
     def drawn(self) -> Samples | None:

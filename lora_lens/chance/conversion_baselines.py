@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -36,25 +36,27 @@ class Baselines:
     asked: Sequence[NullName]
     _made: dict[tuple[NullName, int], Baseline] = field(default_factory=dict)
 
-    def of(self, matrix: Matrix, d: int) -> tuple[dict[str, Baseline], dict[str, str]]:
-        """By null, for a matrix whose singular vectors live in R^d; and why others are not there."""
+    def of(
+        self, matrix: Matrix, own: Float[Tensor, "layer d width"]
+    ) -> tuple[dict[str, Baseline], dict[str, str]]:
+        """By null, for a matrix whose own bases are `own`; and why others are not there."""
         found: dict[str, Baseline] = {}
         absent: dict[str, str] = {}
         for null in self.asked:
             if null == "gaussian":
-                found[null] = self._shared(null, d, None)
+                found[null] = self._shared(null, own.shape[-2], None, own)
             elif (bases := self.nulls.bases.get((null, matrix))) is not None:
-                found[null] = self._shared(null, id(bases), bases)
+                found[null] = self._shared(null, id(bases), bases, own)
             else:
                 absent[null] = self._reason(null, matrix)
         return found, absent
 
-    def _shared(self, null: NullName, key: int, bases: Tensor | None) -> Baseline:
+    def _shared(self, null: NullName, key: int, bases: Tensor | None, own: Tensor) -> Baseline:
         if (null, key) not in self._made:
             if bases is None:
                 made = self._gaussian(key)
             elif null == "mismatched":
-                made = self._mismatched(bases)
+                made = self._mismatched(bases, own)
             else:
                 i, j = self.plan.i, self.plan.j
                 made = _sampled(null_grids(bases[..., :i], bases[..., :j]))
@@ -75,19 +77,24 @@ class Baselines:
         sampler = partial(_gaussian_samples, d, layers, i, j, draws, self.nulls.seed)
         return Baseline(mean, sd, mean_sd, draws, sampler)
 
-    def _mismatched(self, bases: Float[Tensor, "donor layer d width"]) -> Baseline:
+    def _mismatched(
+        self, bases: Float[Tensor, "donor layer d width"], own: Float[Tensor, "layer d width"]
+    ) -> Baseline:
         i, j, layers = self.plan.i, self.plan.j, bases.shape[1]
+        place = torch.arange(layers, device=bases.device)
+        bases[place, place] = own.to(
+            bases
+        )  # two solves of one system differ where W0 is ill-conditioned
         by_layer = bases.transpose(0, 1)
         generator = null_generator(self.nulls.seed, "mismatched")
         orders = shuffles(layers, draws=self.plan.draws, generator=generator)
         grids = mismatched_grids(by_layer, i, j, orders)
-        baseline = _sampled(grids)
+        drawn = replace(_sampled(grids), tie=1e-9 if grids.dtype == torch.float64 else 1e-6)
         if layers * layers - layers - 1 > self.plan.draws:
-            return baseline
+            return drawn
         exact = _sampled(mismatched_cells(by_layer, i, j))
-        return Baseline(
-            exact.mean, exact.sd, baseline.mean_sd, len(orders), baseline.samples, exact.drawn
-        )
+        mean = float(_means_off_diagonal(grids.double()).mean())  # as its deviation, of the draws
+        return replace(drawn, mean=exact.mean, sd=exact.sd, cells=exact.drawn, mean_mean=mean)
 
     def _reason(self, null: NullName, matrix: Matrix) -> str:
         if null == "initialisation" and matrix != "A":
@@ -111,7 +118,7 @@ def _sampled(grids: Float[Tensor, "draw layer layer"]) -> Baseline:
         sd=wide.std(0).cpu().numpy(),
         mean_sd=float(_means_off_diagonal(wide).std()),
         draws=len(grids),
-        samples=grids.float().cpu().numpy(),
+        samples=grids.cpu().numpy(),
     )
 
 

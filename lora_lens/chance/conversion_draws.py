@@ -11,12 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.conversion import (
-    Factored,
-    LayerSolver,
-    gaussian_solver,
-    rounded_solver,
-)
+from ..core.factoring import Factored
+from ..core.rounded import LayerSolver, gaussian_solver, own_solver, rounded_solver
 from ..errors import LensError
 from ..subspaces.conversions import (
     Matrix,
@@ -59,7 +55,9 @@ class NullBases:
     """Bases of all layers under each null, filled layer by layer.
 
     Kept in float32, which is far below the nulls' sampling error: 80 layers of width 8192 with 200
-    draws of rank 8 are 4.2 GB. Matrices of one null share one tensor where their bases are the same.
+    draws of rank 8 are 4.2 GB. But ``mismatched`` has no sampling error where every donor is there, and
+    permutations that leave two factors in place give the observed φ itself, so it keeps the dtype that
+    W0 is factored in: another 3.4 GB. Matrices of one null share one tensor where their bases are the same.
 
     Attributes:
         bases: Null and matrix to (draw, layer, d, width); for ``mismatched`` a draw is a donor layer.
@@ -88,8 +86,7 @@ class NullBases:
             return
         for position in range(len(factored.rank)):
             for null in self.nulls:
-                make = gaussian_solver if null == "propagated" else rounded_solver
-                self._fill(null, start + position, make(factored, position), device)
+                self._fill(null, start + position, _SOLVERS[null](factored, position), device)
 
     def _fill(self, null: NullName, layer: int, solver: LayerSolver, device: torch.device) -> None:
         # All draws at once: chunks, which depend on the machine, must not change the numbers.
@@ -125,7 +122,8 @@ class NullBases:
             d, width = one.shape[1:]
             if (null, matrix) not in self.bases:
                 shape = (self._count(null), len(self.plan.factors.layers), width, d)
-                self.bases[null, matrix] = one.new_empty(shape, dtype=torch.float32).mT
+                dtype = one.dtype if null == "mismatched" else torch.float32
+                self.bases[null, matrix] = one.new_empty(shape, dtype=dtype).mT
             self.bases[null, matrix][some, layer] = one
             placed[id(one)] = self.bases[null, matrix]
 
@@ -175,7 +173,7 @@ def _initialisation(
 
 
 def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> _Factors:
-    a, b = (t.to(device, torch.float32) for t in (plan.factors.a, plan.factors.b.mT))
+    a, b = (t.to(device) for t in (plan.factors.a, plan.factors.b.mT))
     return _Factors(a, b, a)
 
 
@@ -183,6 +181,11 @@ _DRAWN = {
     "propagated": _propagated,
     "mismatched": _mismatched,
     "initialisation": _initialisation,
+}
+_SOLVERS = {
+    "propagated": gaussian_solver,
+    "mismatched": own_solver,
+    "initialisation": rounded_solver,
 }
 
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..core.subspace import phi_of_all_pairs, phi_of_bases
+from ..core.phi_of_bases import phi_of_all_pairs, phi_of_bases
 
 _ENTRIES = 1 << 24  # numbers at once in a product of bases
 _MOST_ENUMERATED = 7  # layers: 5040 orders

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.subspace import phi_of_bases
+from ..core.phi_of_bases import phi_of_bases
 from ..errors import RankError
 from .draws import null_grids
 

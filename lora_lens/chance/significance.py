@@ -15,6 +15,7 @@ from .against_null import NullTest
 from .baseline import Baseline
 from .p_values import (
     benjamini_hochberg,
+    can_tell,
     excess,
     fewest_discoveries,
     max_statistic_p,
@@ -44,6 +45,7 @@ class Significance:
         discoveries: How many of them have p_bh at most `LEVEL`.
         fewest: How many of them at once can have it at all, for p is no less than 1/(n+1): fewer are
             not found however high they are; None without draws.
+        draws: Of the mean over all cells; None without draws.
     """
 
     z: Array
@@ -55,6 +57,12 @@ class Significance:
     tests: int
     discoveries: int
     fewest: int | None
+    draws: int | None = None
+
+    @property
+    def mean_can_tell(self) -> bool:
+        """Whether there are draws enough for any claim about the mean at `LEVEL`."""
+        return can_tell(self.draws, LEVEL)
 
     @property
     def findable(self) -> bool:
@@ -105,7 +113,8 @@ def significance(
         # By the moments of all of them: the observed grid must be one among its null's.
         every = np.concatenate([own, phi[None]])
         moments = every.mean(0), every.std(0, ddof=1)
-        p_max = max_statistic_p(standardised(phi, *moments), standardised(drawn, *moments))
+        own_z, drawn_z = standardised(phi, *moments), standardised(drawn, *moments)
+        p_max = max_statistic_p(own_z, drawn_z, standardised(moments[0] + baseline.tie, *moments))
 
     def placed(numbers: Array) -> Array:
         grid = np.full(values.shape, np.nan)
@@ -124,6 +133,7 @@ def significance(
         tests=len(phi),
         discoveries=int((p_bh <= LEVEL).sum()),
         fewest=fewest,
+        draws=None if drawn is None else len(drawn),
     )
 
 
@@ -131,12 +141,10 @@ def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -
     if not len(phi):
         return NullTest(*[float("nan")] * 6)
     observed, means = phi.mean(), None if drawn is None else drawn.mean(1)
-    # Where cells have null values of their own, the draws' mean is the one that their deviation is of.
-    null = float(mean.mean() if means is None or baseline.cells is None else means.mean())
-    p, both = (
-        np.nan if means is None else test(observed, means) for test in (monte_carlo_p, two_sided_p)
-    )
-    sd = baseline.mean_sd
-    z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd))
+    null = float(mean.mean() if baseline.mean_mean is None else baseline.mean_mean)
+    sd, cells = baseline.mean_sd, len(phi)
+    p = np.nan if means is None else monte_carlo_p(observed, means, sd=sd, cells=cells)
+    both = np.nan if means is None else two_sided_p(observed, means)
+    z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd), cells=cells)
     beyond = excess(observed, np.asarray(null))
     return NullTest(null, sd, float(z), float(p), float(beyond), float(both))

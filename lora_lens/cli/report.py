@@ -12,7 +12,8 @@ import typer
 from ..terminal.options import (
     AdapterFolder,
     Base,
-    Convention,
+    ConventionChoice,
+    ConversionConvention,
     Device,
     Dtype,
     DtypeName,
@@ -45,15 +46,7 @@ def run(
             "--rank", "-r", show_default="each module's smallest", help="i and j at once."
         ),
     ] = None,
-    convention: Annotated[
-        Convention | None,
-        typer.Option(
-            "--convention",
-            show_default="a CondLoRA adapter's own, else stored",
-            help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
-            "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
-        ),
-    ] = None,
+    convention: ConversionConvention = ConventionChoice.auto,
     draws: Annotated[
         int | None,
         typer.Option(
@@ -101,7 +94,7 @@ def run(
         from ..report.write import make_report
 
         request = Request(
-            tuple(module) if module else None, rank, convention.value if convention else None,
+            tuple(module) if module else None, rank, convention.value,
             draws, seed, device, dtype.value,
         )  # fmt: skip
         _, told = make_report(

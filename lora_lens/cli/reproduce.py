@@ -36,7 +36,7 @@ def run(
         typer.Argument(
             metavar="CONFIG",
             show_default=False,
-            help="A TOML file, or one that comes with lora-lens: paper, mpnet, minilm or smoke.",
+            help="A TOML file, or one that comes with lora-lens: paper, mpnet, minilm, adalora or smoke.",
         ),
     ],
     out: Annotated[
@@ -66,7 +66,7 @@ def run(
             "--methods",
             metavar="METHOD,…",
             show_default="all",
-            help="Only lora, or only condlora: two processes can share an experiment.",
+            help="Only these, such as lora: two processes can share an experiment.",
         ),
     ] = "",
     storage: Annotated[
@@ -75,43 +75,65 @@ def run(
             "--storage", metavar="URL", show_default="a SQLite file a search", help="Optuna's."
         ),
     ] = None,
+    print_only: Annotated[
+        bool,
+        typer.Option("--print", help="Do no step: print again what the records in --out hold."),
+    ] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            "--margin",
+            metavar="POINTS",
+            show_default="the configuration's, or 1",
+            help="Within which two methods count as equivalent.",
+        ),
+    ] = None,
     cpu: Cpu = False,
     as_json: Json = False,
 ) -> None:
-    """Search, train, evaluate and analyse every task and method of a configuration.
+    """Search, train, evaluate, compare and analyse every task and method of a configuration.
 
-    Writes Table 2 with its paired t-test, Table 3 and Figure 1 with their baselines and Table 4, as
-    Markdown, LaTeX, CSV and figures, the paper's values beside ours. What is done already is skipped,
-    so after Ctrl-C or a crash the same command goes on; what is finished is tabulated.
-    --json prints the rows of every table.
+    Writes results.md, a page with every table and what it says: Table 2 with its tests, whether more
+    epochs would help, Table 3 and Figure 1 with their baselines and Table 4, also as LaTeX, CSV and
+    figures, the paper's values beside ours. What is done already is skipped, so after Ctrl-C or a crash
+    the same command goes on; what is finished is tabulated. --json prints the rows of every table.
 
     Example: lora-lens reproduce minilm --data glue/ --out reproduction/minilm
     """
     training_libraries()
     from dataclasses import replace
 
+    from ..reproduction.collect import check_there
     from ..reproduction.config import read_config
     from ..reproduction.pipeline import run_steps
     from ..reproduction.report import write_report
+    from ..reproduction.steps import PAGE_NAME
     from ..reproduction.table4 import RECORD_NAME, measure_speed
 
     found = read_config(config)
     if data is not None:
         found = replace(found, data=data)
+    if margin is not None:
+        found = replace(found, equivalence=replace(found.equivalence, margin=margin))
     folder = out or Path("reproduction") / found.name
     chosen = {"tasks": _names(tasks), "methods": _names(methods)}
     watcher = _Watcher()
-    run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
-    if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
-        watcher("training speed, side by side")
-        measure_speed(found, folder, use_cpu=cpu)
+    if print_only:
+        check_there(found, folder)
+    else:
+        run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
+        if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
+            watcher("training speed, side by side")
+            measure_speed(found, folder, use_cpu=cpu)
     tables = write_report(found, folder)
     if as_json:
         print_json({"name": found.name, "out": str(folder), "tables": tables})
     else:
         for name in tables:
             typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
-    typer.echo(f"wrote {folder / 'tables'} and {folder / 'figures'}", err=True)
+    typer.echo(
+        f"wrote {folder / PAGE_NAME}, {folder / 'tables'} and {folder / 'figures'}", err=True
+    )
 
 
 def _names(listed: str) -> tuple[Any, ...]:

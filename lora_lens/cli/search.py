@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ..terminal.option_groups import given
+from ..terminal.option_groups import with_options
 from ..terminal.options import Json
 from ..terminal.printing import print_json
 from .data_options import data_fields
@@ -23,7 +23,7 @@ NAME = "search"
 Number = TypeVar("Number", int, float)
 
 
-@given(data=data_fields, fields=run_fields)
+@with_options(data=data_fields, fields=run_fields)
 def run(
     data: dict[str, Any],
     fields: dict[str, Any],

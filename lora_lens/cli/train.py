@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..terminal.option_groups import given
+from ..terminal.option_groups import with_options
 from ..terminal.options import Json
 from ..terminal.printing import print_json
 from .data_options import data_fields
@@ -19,7 +19,7 @@ from .training_options import Cpu, run_fields
 NAME = "train"
 
 
-@given(data=data_fields, fields=run_fields)
+@with_options(data=data_fields, fields=run_fields)
 def run(
     data: dict[str, Any],
     fields: dict[str, Any],
@@ -47,7 +47,7 @@ def run(
     cpu: Cpu = False,
     as_json: Json = False,
 ) -> None:
-    """Train a LoRA or CondLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
+    """Train a LoRA, CondLoRA, AdaLoRA or CondAdaLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
 
     Nine tenths of GLUE's train set are trained on, one tenth decides which checkpoint is kept, and
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes

@@ -15,6 +15,8 @@ class MethodName(StrEnum):
 
     lora = "lora"
     condlora = "condlora"
+    adalora = "adalora"
+    condadalora = "condadalora"
 
 
 class HeadName(StrEnum):

@@ -3,7 +3,7 @@
 A library's solve with 1600 right-hand sides takes about twice as long as a product of as many
 operations. Here each block row of a triangle is multiplied by the inverse of its diagonal
 block (in float64, once), after which a solve is one product a block row. For nulls, whose sampling
-error is far above float32's; `lora_lens.core.conversion.rounded_solver` says where it will do.
+error is far above float32's; `lora_lens.core.rounded.rounded_solver` says where it will do.
 """
 
 from __future__ import annotations

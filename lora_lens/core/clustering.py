@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
-from scipy.stats import norm
+from scipy.special import ndtri
 
 Array = NDArray[np.float64]
 _FALSE_ALARMS = 0.01  # of all pairs together, under the Gaussian null
@@ -62,7 +62,7 @@ def _merges_kept(linkage: Array, mean: Array, sd: Array) -> int:
 def _above_chance(linkage: Array, mean: Array, sd: Array) -> NDArray[np.bool_]:
     """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins."""
     n = len(mean)
-    threshold = mean + norm.isf(_FALSE_ALARMS / (n * (n - 1) / 2)) * sd
+    threshold = mean + -ndtri(_FALSE_ALARMS / (n * (n - 1) / 2)) * sd
     members = {k: np.array([k]) for k in range(n)}
     above = []
     for k, (one, other, height, _) in enumerate(linkage):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
-from torch import Tensor
 
+from ..arrays import Tensor
 from ..errors import RankError
 
 
@@ -33,9 +33,7 @@ def marchenko_pastur_edge(
     return frobenius_norm * (math.sqrt(rows) + math.sqrt(columns)) / math.sqrt(rows * columns)
 
 
-def gaussian_product_edge(
-    frobenius_norm: Float[Tensor, "*batch"], rows: int, columns: int, rank: int
-) -> Float[Tensor, "*batch"]:
+def gaussian_product_edge(frobenius_norm: Any, rows: int, columns: int, rank: int) -> Any:
     """What the largest singular value of a random product of rank r and this norm stays below.
 
     ``‖ΔW‖_F/√r · (1 + √(r/rows))·(1 + √(r/columns))``: the product of the Marchenko-Pastur edges of

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+
+from .either import namespace, singular_values, swapped
+from .triangle import triangle
 
 
 class ProductSVD(NamedTuple):
     """``b @ a = u @ diag(s) @ vh`` of a product of inner dimension r, never formed."""
 
-    u: Float[Tensor, "*batch out r"]
-    s: Float[Tensor, "*batch r"]
-    vh: Float[Tensor, "*batch r in"]
+    u: Float[Any, "*batch out r"]
+    s: Float[Any, "*batch r"]
+    vh: Float[Any, "*batch r in"]
 
 
-def product_svd(b: Float[Tensor, "*batch out r"], a: Float[Tensor, "*batch r in"]) -> ProductSVD:
+def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> ProductSVD:
     """Thin SVD of ``b @ a`` for r at most out and in: QR of both factors, SVD of the r×r core.
 
-    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend.
+    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both NumPy
+    arrays or both torch tensors, for which it is differentiable.
     """
-    q_b, r_b = torch.linalg.qr(b)
-    q_a, r_a = torch.linalg.qr(a.mT)
-    u, s, vh = torch.linalg.svd(r_b @ r_a.mT)
-    return ProductSVD(q_b @ u, s, vh @ q_a.mT)
+    linalg = namespace(b).linalg
+    q_b, r_b = linalg.qr(b)
+    q_a, r_a = linalg.qr(swapped(a))
+    u, s, vh = linalg.svd(r_b @ swapped(r_a))
+    return ProductSVD(q_b @ u, s, vh @ swapped(q_a))
 
 
 def product_singular_values(
-    b: Float[Tensor, "*batch out r"], a: Float[Tensor, "*batch r in"]
-) -> Float[Tensor, "*batch r"]:
-    """Singular values of ``b @ a``, descending, without its singular vectors."""
-    r_b = torch.linalg.qr(b, mode="r").R
-    r_a = torch.linalg.qr(a.mT, mode="r").R
-    return torch.linalg.svdvals(r_b @ r_a.mT)
+    b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]
+) -> Float[Any, "*batch k"]:
+    """Singular values of ``b @ a``, descending, without its singular vectors; r of them, where it is that large.
+
+    b and a are both NumPy arrays or both torch tensors, in the dtype to compute in.
+    """
+    return singular_values(triangle(b) @ swapped(triangle(swapped(a))))
 
 
-def stable_rank(s: Float[Tensor, "*batch r"]) -> Float[Tensor, "*batch"]:
+def stable_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
     """‖·‖_F² / ‖·‖₂²: from 1 to the rank; NaN for a zero matrix."""
-    return s.square().sum(-1) / s.amax(-1).square()
+    with np.errstate(invalid="ignore"):  # of zero by zero
+        return (s * s).sum(-1) / namespace(s).amax(s, -1) ** 2
 
 
-def effective_rank(s: Float[Tensor, "*batch r"]) -> Float[Tensor, "*batch"]:
+def effective_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
     """exp of the entropy of the singular values s/Σs (Roy and Vetterli 2007): of s, not of s².
 
     From 1 to the rank; NaN for a zero matrix.
     """
-    share = s / s.sum(-1, keepdim=True)
-    return torch.special.entr(share).sum(-1).exp()
+    xp = namespace(s)
+    with np.errstate(invalid="ignore"):  # of zero by zero
+        share = s / s.sum(-1)[..., None]
+    held = share > 0
+    return xp.exp(-(share * xp.log(xp.where(held, share, 1.0))).sum(-1))

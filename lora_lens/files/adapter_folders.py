@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import AdapterError
+from .adapter_places import CONFIG, hub_id, natural
 from .locate import user_path
 
 _LONG = 32  # letters of a name that a table's column and a figure's margin still hold
 
 
 def find_adapters(paths: Iterable[str | Path]) -> list[Path]:
-    """Every adapter folder among `paths`, and under those that are folders *of* adapters.
+    """Every adapter among `paths`, and under those that are folders *of* adapters.
 
     A folder with ``adapter_config.json`` is an adapter, and nothing below it is looked at. Hidden
     folders are passed over. Numbers in names count as numbers: ``seed-2`` comes before ``seed-10``.
-    A folder met twice is taken once.
+    A folder met twice is taken once. Files and hub ids are taken as they are.
 
     Raises:
         AdapterError: A path is no folder, or there is no adapter in or under it.
     """
     found: dict[Path, Path] = {}
     for path in map(user_path, paths):
-        if not path.is_dir():
-            raise AdapterError(f"{path} is not a folder; expected one with adapter_config.json")
+        is_folder = os.path.isdir(path)  # noqa: PTH112  (a name that is too long is none, not an error)
+        if os.path.isfile(path) or (not is_folder and hub_id(path)):  # noqa: PTH113
+            found.setdefault(path.resolve(), path)
+            continue
+        if not is_folder:
+            raise AdapterError(f"{path} is not a folder; expected one with {CONFIG}, or a hub id")
         here = list(_walk(path, set()))
         if not here:
-            raise AdapterError(f"no adapter in or under {path}: no folder with adapter_config.json")
+            raise AdapterError(f"no adapter in or under {path}: no folder with {CONFIG}")
         for folder in here:
             found.setdefault(folder.resolve(), folder)
     return list(found.values())
@@ -40,17 +44,12 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
     if real in seen:  # a link that leads back up
         return
     seen.add(real)
-    if (folder / "adapter_config.json").is_file():
+    if (folder / CONFIG).is_file():
         yield folder
         return
     children = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
-    for child in sorted(children, key=lambda path: _natural(path.name)):
+    for child in sorted(children, key=lambda path: natural(path.name)):
         yield from _walk(child, seen)
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:

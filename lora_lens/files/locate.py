@@ -50,14 +50,27 @@ class HubFiles:
 
     base: str
     download: bool
+    revision: str | None = None
+    what: str = "base model"
 
     def __call__(self, name: str) -> Path | None:
         """Path of the file, or None where there is none."""
-        return hub_file(self.base, name, download=self.download)
+        return hub_file(
+            self.base, name, download=self.download, revision=self.revision, what=self.what
+        )
 
 
-def hub_file(base: str, name: str, *, download: bool) -> Path | None:
+def hub_file(
+    base: str,
+    name: str,
+    *,
+    download: bool,
+    revision: str | None = None,
+    what: str = "base model",
+) -> Path | None:
     """One file of a hub repository, from the cache or, only if `download`, from the network.
+
+    `what` it is of, for messages.
 
     Returns None where the repository has no such file (or, without `download`, the cache has not).
 
@@ -67,11 +80,9 @@ def hub_file(base: str, name: str, *, download: bool) -> Path | None:
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     try:
-        cached = try_to_load_from_cache(base, name)
+        cached = try_to_load_from_cache(base, name, revision=revision)
     except ValueError as error:  # its own check of what may be an id
-        raise BaseModelError(
-            f"base model {base!r} is neither a folder nor a hub id: {error}"
-        ) from None
+        raise BaseModelError(f"{what} {base!r} is neither a folder nor a hub id: {error}") from None
     if isinstance(cached, str):
         return Path(cached)
     if not download:
@@ -79,17 +90,20 @@ def hub_file(base: str, name: str, *, download: bool) -> Path | None:
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(base, name))
+        return Path(hf_hub_download(base, name, revision=revision))
     except LocalEntryNotFoundError as error:
         raise BaseModelError(
-            f"base model {base!r} is not a folder, not in the hub's cache, and the hub could not be "
-            f"reached; pass --base with a folder, or download it where there is a network"
+            f"{what} {base!r} is not a folder, not in the hub's cache, and the hub could not be "
+            f"reached; pass {'a folder' if what == 'adapter' else '--base with a folder'}, or download "
+            f"it where there is a network"
         ) from error
     except EntryNotFoundError:
         return None
     except Exception as error:  # huggingface_hub raises many kinds; each ends the look-up alike
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BaseModelError(f"base model {base!r} cannot be had from the hub: {reason}") from error
+        raise BaseModelError(
+            f"{what} {base!r} is not a folder, and cannot be had from the hub: {reason}"
+        ) from error
 
 
 @cache

@@ -7,7 +7,8 @@ A module path holds its layer as its first whole-number component after a word l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 
 from ..errors import ModuleLookupError
 
@@ -49,16 +50,17 @@ def short_names(patterns: Iterable[str]) -> dict[str, str]:
         {'h.*.attn.c_proj': 'attn.c_proj', 'h.*.mlp.c_proj': 'mlp.c_proj', 'h.*.mlp.c_fc': 'c_fc'}
     """
     known = list(dict.fromkeys(patterns))
-    return {pattern: _short_name(pattern, known) for pattern in known}
+    count = Counter(tail for pattern in known for tail in _tails(pattern))
+    return {pattern: _short_name(pattern, count) for pattern in known}
 
 
-def _short_name(pattern: str, known: Sequence[str]) -> str:
+def _short_name(pattern: str, count: Mapping[str, int]) -> str:
+    """`count`: how many patterns end with a tail."""
     _, in_layer = pattern.split("*.", 1) if "*." in pattern else ("", pattern)
     for tail in _tails(in_layer):
-        if sum(_ends_with(other, tail) for other in known) == 1:
+        if count[tail] == 1:
             return tail
-    same_layer_path = [other for other in known if other.endswith("*." + in_layer)]
-    return in_layer if len(same_layer_path) == 1 else pattern
+    return in_layer if count["*." + in_layer] == 1 else pattern
 
 
 def _tails(path: str) -> Iterable[str]:
@@ -99,6 +101,8 @@ def find_module(requested: str, patterns: Mapping[str, str]) -> str:
 def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
     """The base model's parameter names that `path` can mean, whatever prefix either side carries.
 
+    A path without a layer needs two components in common.
+
     An exact ``path + ".weight"`` wins. Otherwise a name matches when one of the two is a dotted tail
     of the other and both still hold the layer number: the adapter of a
     ``BertForSequenceClassification`` says ``bert.encoder…``, a bare ``BertModel`` file ``encoder…``.
@@ -106,7 +110,12 @@ def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
     wanted = path + ".weight"
     if wanted in base_names:
         return [wanted]
-    shorter = [tail for tail in _tails(wanted) if tail in base_names and split_layer(tail)]
+    layered = split_layer(path) is not None
+    shorter = [
+        tail
+        for tail in _tails(wanted)
+        if tail in base_names and (split_layer(tail) or (not layered and tail.count(".") > 1))
+    ]
     if shorter:
         return [max(shorter, key=len)]
     return sorted(name for name in base_names if name.endswith("." + wanted))

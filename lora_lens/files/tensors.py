@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from numpy.typing import NDArray
 
+from ..arrays import Tensor
 from ..errors import FileFormatError
 from .locate import read_json
+from .mapped import MappedFile, map_file
+from .pickled import BinFile, load_bin
+
+OpenFile = MappedFile | BinFile
 
 # Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
 FindFile = Callable[[str], Path | None]
@@ -22,30 +23,59 @@ FindFile = Callable[[str], Path | None]
 
 @dataclass(frozen=True)
 class TensorStore:
-    """Tensors of a checkpoint by name; nothing is read before it is asked for.
+    """Tensors of a checkpoint by name; nothing is read before it is asked for, and no file opened twice.
 
     Attributes:
         source: The folder or hub id, for messages.
         files: Tensor name to the name of the file that holds it.
         find: From a file's name to its path.
+        opened: The files opened so far, by name.
     """
 
     source: str
     files: Mapping[str, str]
     find: FindFile
+    opened: dict[str, OpenFile] = field(default_factory=dict, repr=False, compare=False)
 
     def get(self, name: str) -> Tensor:
-        """One tensor, on the CPU, in its own dtype."""
-        path = self.find(self.files[name])
-        if path is None:
-            raise FileFormatError(
-                f"{self.source} has no file {self.files[name]}, which should hold {name}"
-            )
-        return _read(path, name)
+        """One tensor, on the CPU, in its own dtype; not to be written into."""
+        return self._in(name).get(name)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """One tensor as NumPy's array, without torch; None where its file or its type has none."""
+        return self._in(name).array(name)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """One tensor's shape, without reading it."""
+        return self._in(name).shape(name)
+
+    def release(self, name: str) -> None:
+        """Give back the memory that reading a tensor has taken; it can be asked for again."""
+        self._in(name).release(name)
 
     def items(self) -> Iterable[tuple[str, Tensor]]:
         """Every tensor, in the order of the names."""
         return ((name, self.get(name)) for name in sorted(self.files))
+
+    def _in(self, name: str) -> OpenFile:
+        file = self.files[name]
+        if file not in self.opened:
+            path = self.find(file)
+            if path is None:
+                raise FileFormatError(f"{self.source} has no file {file}, which should hold {name}")
+            self.opened[file] = _open(path)
+        found = self.opened[file]
+        try:
+            found.shape(name)
+        except KeyError:
+            raise FileFormatError(
+                f"{file} of {self.source} has no tensor {name}, though the index says so"
+            ) from None
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An open file cannot be sent to another process; it is opened there.
+        return {**vars(self), "opened": {}}
 
 
 @dataclass(frozen=True)
@@ -74,13 +104,33 @@ def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorS
     """
     for ending in (".safetensors", ".bin"):
         for stem in stems:
-            single = find(stem + ending)
-            if single is not None:
-                return TensorStore(source, dict.fromkeys(_names(single), single.name), find)
-            index = find(stem + ending + ".index.json")
-            if index is not None:
+            name = stem + ending
+            if (single := find(name)) is not None:
+                return open_file(source, single, name, find)
+            if (index := find(_index_of(stem, ending))) is not None:
                 return TensorStore(source, _weight_map(index), find)
     return None
+
+
+def open_file(source: str, path: Path, name: str, find: FindFile) -> TensorStore:
+    """The store of one file.
+
+    Args:
+        source, find: As in `open_tensors`.
+        path: Of the file.
+        name: What `find` knows it by.
+
+    Raises:
+        FileFormatError: It is truncated or corrupt.
+    """
+    opened = _open(path)
+    return TensorStore(source, dict.fromkeys(opened.names, name), find, {name: opened})
+
+
+def _index_of(stem: str, ending: str) -> str:
+    """``model.safetensors.index.json``; of a variant, ``model.safetensors.index.fp16.json``."""
+    name, _, variant = stem.partition(".")
+    return f"{name}{ending}.index.{f'{variant}.' if variant else ''}json"
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -96,61 +146,5 @@ def _weight_map(index: Path) -> dict[str, str]:
     return found
 
 
-def _names(path: Path) -> list[str]:
-    if path.suffix == ".bin":
-        return sorted(_load_bin(path))
-    with _open_safetensors(path) as file:
-        return list(file.keys())
-
-
-def _read(path: Path, name: str) -> Tensor:
-    if path.suffix == ".bin":
-        tensors: Mapping[str, Tensor] = _load_bin(path)
-        if name not in tensors:
-            raise FileFormatError(f"{path} has no tensor {name}, though the index says so")
-        return tensors[name]
-    with _open_safetensors(path) as file:
-        try:
-            return file.get_tensor(name)
-        except SafetensorError as error:
-            raise FileFormatError(f"{path}: cannot read {name}: {error}") from None
-
-
-def _open_safetensors(path: Path) -> Any:
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(
-            f"{path} is not a whole safetensors file ({error}); copy or download it again"
-        ) from None
-
-
-def _load_bin(path: Path) -> dict[str, Tensor]:
-    status = path.stat()
-    return _load_bin_once(path, status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-@lru_cache(maxsize=4)
-def _load_bin_once(path: Path, *_version: int) -> dict[str, Tensor]:
-    """A ``.bin`` file, memory-mapped where its format allows; only tensors are ever unpickled."""
-    try:
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format before PyTorch 1.6 cannot be mapped
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise FileFormatError(
-            f"{path} holds more than tensors (or is no PyTorch file), and loading it could run code; "
-            f"refusing. Get the safetensors version of it"
-        ) from None
-    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
-    if not isinstance(found, dict):
-        raise FileFormatError(f"{path} holds a {type(found).__name__}, expected tensors by name")
-    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
-    if not all(isinstance(name, str) and t.layout == torch.strided for name, t in tensors.items()):
-        raise FileFormatError(
-            f"{path} holds sparse or unnamed tensors, expected dense ones by name"
-        )
-    return tensors
+def _open(path: Path) -> OpenFile:
+    return load_bin(path) if path.suffix == ".bin" else map_file(path)

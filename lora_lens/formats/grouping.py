@@ -1,120 +1,148 @@
-"""Factors by module path → `ModuleFactors`: one a target module, fused projections split."""
+"""Updates by module path → groups that are stacked: one module over its layers, all of one shape."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
-from ..adapter import ModuleFactors
-from ..errors import AdapterError
 from ..files.names import short_names, split_layer
+from ..updates import LowRank
 
 
-class Pair(NamedTuple):
-    """One layer's factors: a (rank, in), b (out, rank), s, and the tensors of the file they come from."""
+class Member(NamedTuple):
+    """One layer of a module."""
 
-    a: Tensor
-    b: Tensor
-    scaling: float
-    tensors: tuple[str, ...]
-
-
-class _Part(NamedTuple):
     layer: int
     path: str
-    pair: Pair
-    block: tuple[int, int] | None
+    update: LowRank
 
 
-def group_by_module(
-    pairs: Mapping[str, Pair], *, split_c_attn: bool = True
-) -> tuple[dict[str, ModuleFactors], dict[str, str]]:
-    """Modules by short name, and the tensors that are left out with the reason.
+class Group(NamedTuple):
+    """One module over its layers, in their order.
+
+    Attributes:
+        module: Its short name.
+        pattern: As `lora_lens.ModuleFactors` says.
+        members: The layers.
+        part: Which of how many equal blocks of B's rows it is, or None.
+    """
+
+    module: str
+    pattern: str
+    members: tuple[Member, ...]
+    part: tuple[int, int] | None
+
+
+def group_by_module(updates: Mapping[str, LowRank], *, split_c_attn: bool = True) -> list[Group]:
+    """The groups, by name; every update is in one, or in one a block of a fused projection.
+
+    Layers whose shapes differ make no stack. Where their paths hold a second number (Swin's
+    ``layers.2.blocks.5``, a U-Net's ``down_blocks.1.attentions.0``), that one becomes the layer, and
+    the first is named: ``query@layers-2``. Else they are grouped by shape: ``q_proj@2048x1024``.
+    A module in no numbered layer (``lm_head``) is a group of its own.
 
     Args:
-        pairs: Module path to factors.
+        updates: Module path to what is done to its W0.
         split_c_attn: Whether ``c_attn`` is GPT-2's Conv1D; GPT-BigCode's Linear of that name
             interleaves its heads, and stays whole.
-
-    Raises:
-        AdapterError: Factors do not fit each other or hold NaN or infinite values, or no path is in
-            a numbered layer.
     """
-    groups: dict[str, list[_Part]] = {}
-    left_out: dict[str, str] = {}
-    for path, pair in pairs.items():
-        _check(path, pair)
-        split = split_layer(path)
-        if split is None:
-            why = "outside the numbered layers, which the analyses compare"
-            left_out |= dict.fromkeys(pair.tensors, why)
+    families: dict[str, list[str]] = {}
+    for path in updates:
+        families.setdefault(_all_starred(path), []).append(path)
+    by_pattern: dict[str, list[Member]] = {}
+    for paths in families.values():
+        by_pattern |= _of_one_shape(paths, updates)
+    by_pattern = _told_apart(by_pattern)
+    blocks: dict[str, tuple[list[Member], tuple[int, int] | None]] = {}
+    for pattern, members in by_pattern.items():
+        for name, part in _unfused(pattern, _shape(members[0].update), split_c_attn):
+            blocks[name] = (members, part)
+    names = short_names(blocks)
+    groups = [
+        Group(names[pattern], pattern, tuple(sorted(members, key=lambda m: m.layer)), part)
+        for pattern, (members, part) in blocks.items()
+    ]
+    return sorted(groups, key=lambda group: group.module)
+
+
+def _all_starred(path: str) -> str:
+    return ".".join("*" if part.isdecimal() else part for part in path.split("."))
+
+
+def _shape(update: LowRank) -> tuple[int, int]:
+    """Of ΔW: rows and columns."""
+    return update.b.shape[0], update.a.shape[1]
+
+
+def _of_one_shape(paths: Sequence[str], updates: Mapping[str, LowRank]) -> dict[str, list[Member]]:
+    """Pattern → members of one family, by the first of its numbers that leaves patterns of one shape."""
+    by_first: dict[str, list[Member]] | None = None
+    for place in range(paths[0].count(".") + 1):
+        found: dict[str, list[Member]] = {}
+        for path in paths:
+            split = _split(path, place)
+            if split is None:
+                break
+            found.setdefault(split[0], []).append(Member(split[1], path, updates[path]))
+        else:
+            by_first = by_first or found
+            if all(len({_shape(m.update) for m in members}) == 1 for members in found.values()):
+                return found
             continue
-        pattern, layer = split
-        for name, block, piece in _unfuse(pattern, pair, split_c_attn):
-            groups.setdefault(name, []).append(_Part(layer, path, piece, block))
-    for pattern, parts in list(groups.items()):
-        if len({(p.pair.b.shape[0], p.pair.a.shape[1]) for p in parts}) > 1:
-            del groups[pattern]
-            for part in parts:
-                left_out |= dict.fromkeys(part.pair.tensors, "its shape differs between layers")
-    if not groups:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:3])
-        raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
-    names = short_names(groups)
-    modules = {
-        names[pattern]: _stack(names[pattern], pattern, parts) for pattern, parts in groups.items()
-    }
-    return dict(sorted(modules.items())), left_out
+        break
+    return _by_shape(by_first or {path: [Member(0, path, updates[path])] for path in paths})
 
 
-def _check(path: str, pair: Pair) -> None:
-    a, b = pair.a, pair.b
-    if a.shape[0] != b.shape[1]:
-        raise AdapterError(
-            f"{path}: A is {a.shape[0]}x{a.shape[1]} and B is {b.shape[0]}x{b.shape[1]}; "
-            f"expected A's rows to equal B's columns"
-        )
-    for name, tensor in (("A", a), ("B", b)):
-        if not tensor.is_floating_point():
-            raise AdapterError(f"{name} of {path} holds {str(tensor.dtype)[6:]}, expected floats")
-        if not bool(torch.isfinite(tensor.float()).all()):
-            raise AdapterError(f"{name} of {path} holds NaN or infinite values")
+def _split(path: str, place: int) -> tuple[str, int] | None:
+    """Pattern and layer, the layer being the number `place` numbers after the one that people mean."""
+    first = split_layer(path)
+    if first is None:
+        return (path, 0) if place == 0 else None
+    if place == 0:
+        return first
+    parts = path.split(".")
+    start = first[0].split(".").index("*")
+    later = [k for k in range(start + 1, len(parts)) if parts[k].isdecimal()]
+    if len(later) < place:
+        return None
+    position = later[place - 1]
+    fixed = [f"{parts[k - 1]}-{parts[k]}" for k in [start, *later[: place - 1]]]
+    layer, parts[position] = int(parts[position]), "*"
+    return f"{'.'.join(parts)}@{'-'.join(fixed)}", layer
 
 
-def _unfuse(
-    pattern: str, pair: Pair, split: bool
-) -> list[tuple[str, tuple[int, int] | None, Pair]]:
+def _by_shape(patterns: Mapping[str, Sequence[Member]]) -> dict[str, list[Member]]:
+    """Patterns of several shapes apart, ``…q_proj@OUTxIN``."""
+    found: dict[str, list[Member]] = {}
+    for pattern, members in patterns.items():
+        several = len({_shape(member.update) for member in members}) > 1
+        for member in members:
+            rows, columns = _shape(member.update)
+            name = f"{pattern}@{rows}x{columns}" if several else pattern
+            found.setdefault(name, []).append(member)
+    return found
+
+
+def _told_apart(patterns: Mapping[str, list[Member]]) -> dict[str, list[Member]]:
+    """A U-Net's ``mid_block`` is named too, beside the blocks whose widths made them be named."""
+    labelled = [pattern.partition("@")[0].split(".") for pattern in patterns if "@" in pattern]
+    stacks = {(parts[0], parts[-1]) for parts in labelled}
+    modules = {module for _, module in stacks}
+    found = {}
+    for pattern, members in patterns.items():
+        first, last = pattern.split(".")[0], pattern.rpartition(".")[2]
+        alone = "*" not in pattern or last not in modules or (first, last) in stacks
+        found[pattern if alone else f"{pattern}@{first}"] = members
+    return found
+
+
+def _unfused(
+    pattern: str, shape: tuple[int, int], split: bool
+) -> list[tuple[str, tuple[int, int] | None]]:
     """GPT-2's ``c_attn`` holds query, key and value below each other (key and value in cross-attention)."""
     parent, _, last = pattern.rpartition(".")
-    rows, columns = pair.b.shape[0], pair.a.shape[1]
+    rows, columns = shape
     roles = {3 * columns: ("query", "key", "value"), 2 * columns: ("key", "value")}.get(rows)
     if last != "c_attn" or roles is None or not split:
-        return [(pattern, None, pair)]
-    blocks = pair.b.chunk(len(roles), dim=0)
-    return [
-        (f"{parent}.{role}", (index, len(roles)), pair._replace(b=blocks[index]))
-        for index, role in enumerate(roles)
-    ]
-
-
-def _stack(module: str, pattern: str, parts: list[_Part]) -> ModuleFactors:
-    parts = sorted(parts, key=lambda part: part.layer)
-    layers = tuple(part.layer for part in parts)
-    ranks = tuple(part.pair.a.shape[0] for part in parts)
-    widest = max(ranks)
-    a = [torch.nn.functional.pad(p.pair.a, (0, 0, 0, widest - p.pair.a.shape[0])) for p in parts]
-    b = [torch.nn.functional.pad(p.pair.b, (0, widest - p.pair.b.shape[1])) for p in parts]
-    return ModuleFactors(
-        module=module,
-        pattern=pattern,
-        layers=layers,
-        names=tuple(part.path for part in parts),
-        a=torch.stack(a),
-        b=torch.stack(b),
-        scaling=torch.tensor([part.pair.scaling for part in parts], dtype=torch.float64),
-        ranks=ranks,
-        part=parts[0].block,
-    )
+        return [(pattern, None)]
+    return [(f"{parent}.{role}", (index, len(roles))) for index, role in enumerate(roles)]

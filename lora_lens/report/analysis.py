@@ -9,9 +9,9 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights, open_base_of
-from ..core.conversion import Convention
 from ..errors import BaseModelError, LensError, ModuleLookupError
 from ..show.findings import Finding, found
+from ..subspaces.convention import SettledConvention, settle_convention
 from ..subspaces.pairing import select_in_both
 from ..subspaces.selection import select_module
 from .asked import ASKED, Asked
@@ -57,7 +57,7 @@ class Analysed:
 
     Attributes:
         adapter, other: What was analysed, and what it is compared with.
-        convention: Which equation made the conversion matrices.
+        conventions: Which equation made each module's conversion matrices, and why that one.
         base: Its open weights; None where they are not at hand.
         modules: One entry a module.
         request: What was asked for, with the draws that were made.
@@ -66,7 +66,7 @@ class Analysed:
 
     adapter: Adapter
     other: Adapter | None
-    convention: Convention
+    conventions: Mapping[str, SettledConvention]
     base: BaseWeights | None
     modules: tuple[ModuleAnalysis, ...]
     request: Request
@@ -98,36 +98,34 @@ def analyse(
         LensError: Nothing that was asked for can be made of any module, or no such module or device.
     """
     request = request or Request()
-    names = [
-        select_module(adapter, name).module for name in (request.modules or tuple(adapter.modules))
-    ]
-    names = list(dict.fromkeys(names))
+    asked = request.modules or adapter.in_layers or tuple(adapter.modules)
+    names = list(dict.fromkeys(select_module(adapter, name).module for name in asked))
     if other is not None:
         _check_common(adapter, other, names)
     if request.draws is None:
         request = replace(request, draws=enough_draws(adapter, names, other=other is not None))
-    convention = request.convention or _own(adapter, other)
+    others = [] if other is None else [other]
+    conventions = {
+        name: settle_convention(request.convention, adapter.modules[name], adapter, others)
+        for name in names
+    }
     base, no_base = _open(adapter)
     options: dict[str, Any] = {
-        "rank": request.rank, "convention": convention, "draws": request.draws,
+        "rank": request.rank, "draws": request.draws,
         "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": base,
     }  # fmt: skip
     made = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         for done, name in enumerate(names):
-            made.append(_module(adapter, other, name, options, no_base))
+            chosen = options | {"convention": conventions[name].name}
+            made.append(_module(adapter, other, name, chosen, no_base))
             if progress:
                 progress(done + 1, len(names))
     _check_any([errors for _, errors in made])
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = _told_apart([one for one, _ in made])
-    return Analysed(adapter, other, convention, base, modules, request, tuple(lines))
-
-
-def _own(adapter: Adapter, other: Adapter | None) -> Convention:
-    """The one that a CondLoRA adapter was trained under, of whichever of the two is one."""
-    return adapter.convention or (other.convention if other else None) or "stored"
+    return Analysed(adapter, other, conventions, base, modules, request, tuple(lines))
 
 
 def _check_common(adapter: Adapter, other: Adapter, names: list[str]) -> None:
@@ -135,7 +133,7 @@ def _check_common(adapter: Adapter, other: Adapter, names: list[str]) -> None:
     if all(_missing(adapter, other, name) for name in names):
         raise ModuleLookupError(
             f"{other.source} has none of the modules to compare ({', '.join(names)}); it has: "
-            f"{', '.join(other.modules)}"
+            f"{', '.join(other.in_layers)}"
         )
 
 

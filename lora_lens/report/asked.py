@@ -43,7 +43,7 @@ class Asked:
 # In the order in which they are read.
 ASKED = (
     Asked(similarity.QUESTION, "w0", 3, {"nulls": NULLS}),
-    Asked(shared.QUESTION, "w0", 4),
+    Asked(shared.QUESTION, "w0", 2),
     Asked(comparison.QUESTION, "other", 6),
     # Its whole subspaces are tested by the comparison; i and j are its axes, not a choice.
     Asked(grid.QUESTION, "other", 0, {"draws": 0}),

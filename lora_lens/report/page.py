@@ -60,7 +60,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         made=made,
         method=provenance.method(analysed.adapter),
         base=analysed.base.source if analysed.base else analysed.adapter.base_model,
-        convention=analysed.convention,
+        convention=provenance.conventions(analysed),
         headline=headline(analysed),
         groups=groups(analysed, chance),
         glance=page_table(found) if found.rows else None,
@@ -120,10 +120,13 @@ def _policy(scripts: list[str]) -> str:
 def _alone(other: Adapter, adapter: Adapter) -> list[str]:
     """Modules of `other` that no module of `adapter` pairs with."""
     paired = set()
-    for name in adapter.modules:
+    for name in adapter.in_layers:
         with suppress(ModuleLookupError):
             paired.add(select_module(other, name).module)
-    return [name for name in other.modules if name not in paired]
+    return [name for name in other.in_layers if name not in paired]
+
+
+_ALONE = "in no numbered layer, so that there are no layers to compare; `lora-lens spectrum` has it"
 
 
 def _left_out(analysed: Analysed, sections: list[Section]) -> Table:
@@ -143,9 +146,9 @@ def _left_out(analysed: Analysed, sections: list[Section]) -> Table:
             ]
             for name in _alone(analysed.other, analysed.adapter)
         ]
-    asked = {one.module for one in sections}
+    asked, layered = {one.module for one in sections}, analysed.adapter.in_layers
     rows += [
-        [analysed.adapter.source, f"module {name}", "not asked for"]
+        [analysed.adapter.source, f"module {name}", "not asked for" if name in layered else _ALONE]
         for name in analysed.adapter.modules
         if name not in asked
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from .. import __version__
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
 from ..files.tensors import TensorStore
-from ..formats.checkpoint import open_folder
+from ..formats.adapter_files import open_adapter
 from ..show.layout import Table
 from ..subspaces.selection import select_device
 from .analysis import Analysed
@@ -32,10 +33,9 @@ def _adapters(analysed: Analysed) -> list[Adapter]:
 
 
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
-    folder = Path(adapter.source)
-    config = folder / "adapter_config.json"
-    _, tensors = open_folder(folder)
-    return [[adapter.source, *_hashed(config)], *_of_store(adapter.source, tensors)]
+    files = open_adapter(adapter.source)
+    config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
+    return [*config, *_of_store(adapter.source, files.tensors)]
 
 
 def _of_base(base: BaseWeights) -> list[list[str]]:
@@ -78,7 +78,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         ("Base model", base),
         ("Modules", "; ".join(_module_line(analysed, name) for name in _names(analysed))),
         ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
-        ("Convention", _CONVENTIONS[analysed.convention]),
+        *(("Convention", line) for line in _convention_lines(analysed)),
         ("Subspaces", _subspaces(analysed)),
         ("Gauge", _GAUGE),
         ("Nulls", f"{request.draws} draws each, seed {request.seed}"),
@@ -101,10 +101,34 @@ _GAUGE = (
 )
 
 
+def conventions(analysed: Analysed) -> str:
+    """The convention of the conversion matrices, or each module's where they differ."""
+    by_name = _by_convention(analysed)
+    if len(by_name) == 1:
+        return next(iter(by_name))
+    return ", ".join(f"{name} ({', '.join(modules)})" for name, modules in by_name.items())
+
+
+def _by_convention(analysed: Analysed) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for module, settled in analysed.conventions.items():
+        found.setdefault(settled.name, []).append(module)
+    return found
+
+
+def _convention_lines(analysed: Analysed) -> Iterator[str]:
+    """What each convention says, of which modules and why."""
+    by_name = _by_convention(analysed)
+    for name, modules in by_name.items():
+        whys = dict.fromkeys(analysed.conventions[module].why for module in modules)
+        of = "" if len(by_name) == 1 else f"{', '.join(modules)}, "
+        yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"
+
+
 def method(adapter: Adapter) -> str:
     """The method as it is written, with the convention that a CondLoRA adapter was trained under."""
-    name = {"lora": "LoRA", "condlora": "CondLoRA"}[adapter.method]
-    return f"{name}, convention {adapter.convention}" if adapter.convention else name
+    convention = f", convention {adapter.convention}" if adapter.convention else ""
+    return adapter.title + convention
 
 
 def _names(analysed: Analysed) -> list[str]:

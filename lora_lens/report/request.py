@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..adapter import Adapter
 from ..chance.verdict import draws_needed
-from ..core.conversion import Convention
+from ..core.conversion import ConventionChoice
 from ..errors import LensError
 from .asked import ASKED
 
@@ -21,7 +21,7 @@ class Request:
     Attributes:
         modules: Which target modules; None for all.
         rank: i and j; None for each module's smallest rank.
-        convention: None for the adapter's own, which is ``stored`` for LoRA.
+        convention: ``auto`` for that of the CondLoRA adapter where there is one, else by W0's shape.
         draws: Draws of each null; None for as many as its tests need, see `enough_draws`.
         seed: Of those draws.
         device, dtype: Where to compute, and in which precision.
@@ -29,7 +29,7 @@ class Request:
 
     modules: tuple[str, ...] | None = None
     rank: int | None = None
-    convention: Convention | None = None
+    convention: ConventionChoice = "auto"
     draws: int | None = None
     seed: int = 0
     device: str = "auto"

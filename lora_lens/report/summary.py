@@ -14,6 +14,7 @@ from ..show.findings import Finding, hedge, p_text, short
 from ..show.layout import NONE, Table, beside, counted, number
 from ..show.wording import listed
 from .analysis import Analysed
+from .provenance import conventions
 
 VERDICTS: dict[Word, str] = {
     "more": "more than chance",
@@ -152,7 +153,7 @@ def told(analysed: Analysed) -> dict[str, Any]:
         "adapter": analysed.adapter.source,
         "other": analysed.other.source if analysed.other else None,
         "base": analysed.base.source if analysed.base else None,
-        "convention": analysed.convention,
+        "convention": conventions(analysed),
         "draws": analysed.request.draws,
         "findings": [
             {"module": module, "question": asked.question.name} | finding.to_dict()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..adapter import Adapter
-from ..core.conversion import Convention
+from ..core.conversion import ConventionChoice
 from ..errors import OutputError
 from ..formats import load_adapter
 from ..staging import staged
@@ -25,7 +25,7 @@ def write_report(
     *,
     modules: Sequence[str] | None = None,
     rank: int | None = None,
-    convention: Convention | None = None,
+    convention: ConventionChoice = "auto",
     draws: int | None = None,
     seed: int = 0,
     base: str | Path | None = None,
@@ -49,8 +49,8 @@ def write_report(
         other: Another adapter on the same base, to compare with.
         modules: Which target modules; by default all.
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
-        convention: As in `conversion_similarity`; by default the one that a CondLoRA adapter of the two
-            was trained under, else ``stored``.
+        convention: As in `conversion_similarity`; under ``auto`` both adapters have one convention, the
+            CondLoRA adapter's where there is one.
         draws: Draws of each null, 2 or more; by default as many as the report's tests need together, at
             least 200.
         seed: Of those draws.

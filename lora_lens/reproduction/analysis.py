@@ -46,7 +46,7 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
 
 def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult:
     """Figure 1's numbers: φ between the layers' conversions, as the paper makes them, and its nulls."""
-    return conversion_similarity(lora, module, draws=wanted.draws)
+    return conversion_similarity(lora, module, convention="stored", draws=wanted.draws)
 
 
 def comparison(adapters: Mapping[str, Adapter], module: str) -> ComparisonResult:

@@ -2,37 +2,192 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import AdapterError
+import numpy as np
+
+from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
 from ..training.record import RECORD_NAME
+from . import analysis, table4
 from .config import Config
-from .pipeline import EVALUATION_NAME, plan
+from .equivalence import Difference
+from .learnt import least_learnt
+from .longer import Longer
+from .pairs import can_be_paired, given_scores
 from .scores import TaskScores
+from .steps import EVALUATION_NAME, PAGE_NAME, Step, plan, run_folder, runs_of
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is done of an experiment.
+
+    Attributes:
+        steps: Every step of the configuration, and whether it is done.
+        scores: Of every task that has a finished run.
+        differences: Task to what its comparison by rows found.
+        unpaired: Tasks whose runs are all there, but without their answers to every row.
+        longer: Runs of more epochs beside the runs themselves.
+        analyses: Task to the records of its seeds' analyses.
+        speed: Table 4's record, if it is there.
+    """
+
+    steps: tuple[tuple[Step, bool], ...]
+    scores: list[TaskScores]
+    differences: dict[str, list[Difference]]
+    unpaired: tuple[str, ...]
+    longer: list[Longer]
+    analyses: dict[str, list[dict[str, Any]]]
+    speed: dict[str, Any] | None
+
+
+def check_there(config: Config, out: Path) -> None:
+    """Make sure that a folder is one of this experiment, before it is printed again.
+
+    One that was printed before counts, and an empty one, of which the page says that nothing is there.
+
+    Raises:
+        SettingsError: No such folder, or one with other things in it.
+    """
+    if not out.is_dir():
+        raise SettingsError(f"{out} is not there; give the folder of {config.name} by --out")
+    begun = (out / PAGE_NAME).exists() or any(step.done for step in plan(config, out))
+    if not begun and any(out.iterdir()):
+        raise SettingsError(
+            f"{out} holds no finished step of {config.name}; give its folder by --out"
+        )
+
+
+def collect(config: Config, out: Path) -> Found:
+    """Read every record that is there."""
+    return Found(
+        steps=tuple((step, step.done) for step in plan(config, out)),
+        scores=task_scores(config, out),
+        differences=row_differences(config, out),
+        unpaired=_unpaired(config, out),
+        longer=longer_runs(config, out),
+        analyses=_analyses(config, out),
+        speed=table4.read_speed(out) if (out / table4.RECORD_NAME).exists() else None,
+    )
+
+
+def _unpaired(config: Config, out: Path) -> tuple[str, ...]:
+    found = {task: runs_of(config, out, task) for task in config.tasks}
+    return tuple(
+        task
+        for task, runs in found.items()
+        if all(run.done for run in runs) and not can_be_paired(runs)
+    )
+
+
+def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for step in plan(config, out):
+        if step.kind == "analysis" and step.done:
+            found.setdefault(step.task, []).append(analysis.read_analysis(step.folder))
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: what it was scored, and how it was made.
+
+    Attributes:
+        method, seed: Which.
+        evaluation: As ``evaluation.json`` has it.
+        record: As ``run.json`` has it.
+    """
+
+    method: str
+    seed: int
+    evaluation: dict[str, Any]
+    record: dict[str, Any]
 
 
 def task_scores(config: Config, out: Path) -> list[TaskScores]:
     """The scores of every task that has a finished run, in the configuration's order."""
-    found: dict[str, list[tuple[str, int, dict[str, Any], dict[str, Any]]]] = {}
+    found: dict[str, list[Run]] = {}
     for step in plan(config, out):
         if step.kind == "run" and step.done and step.method and step.seed is not None:
-            evaluation = read_json(step.folder / EVALUATION_NAME, AdapterError)
-            run = read_json(step.folder / RECORD_NAME, AdapterError)
-            found.setdefault(step.task, []).append((step.method, step.seed, evaluation, run))
+            found.setdefault(step.task, []).append(_read(step.folder, step.method, step.seed))
     return [_of_task(task, runs) for task, runs in found.items()]
 
 
-def _of_task(task: str, runs: list[tuple[str, int, dict[str, Any], dict[str, Any]]]) -> TaskScores:
+def longer_runs(config: Config, out: Path) -> list[Longer]:
+    """Every finished run of more epochs beside the run that it is to be compared with."""
+    found = []
+    for step in plan(config, out):
+        if step.kind == "longer" and step.done and step.method and step.seed is not None:
+            folder = run_folder(out, step.task, step.method, step.seed)
+            if (folder / EVALUATION_NAME).exists():
+                short, longer = (
+                    _read(each, step.method, step.seed) for each in (folder, step.folder)
+                )
+                found.append(_longer(step.task, short, longer))
+    return found
+
+
+def row_differences(config: Config, out: Path) -> dict[str, list[Difference]]:
+    """Task to what its comparison by rows found, as far as it is of the runs that are there."""
+    found = {}
+    for step in plan(config, out):
+        if step.kind == "pairs" and step.done:
+            runs = [run for run in runs_of(config, out, step.task) if run.done]
+            record: Any = read_json(step.record, AdapterError)
+            if record["scores"] == given_scores(runs):
+                found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
+    return found
+
+
+def _difference(pair: dict[str, Any], rows: int) -> Difference:
+    low, high = pair["interval"]
+    return Difference(
+        pair["one"],
+        pair["other"],
+        tuple(pair["seeds"]),
+        tuple(pair["differences"]),
+        rows,
+        np.array(pair["covariance"]),
+        (low, high),
+    )
+
+
+def _read(folder: Path, method: str, seed: int) -> Run:
+    evaluation = read_json(folder / EVALUATION_NAME, AdapterError)
+    return Run(method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
+
+
+def _longer(task: str, short: Run, longer: Run) -> Longer:
+    found = longer.evaluation
+    least = least_learnt(task, found["metric"], float(found["majority_score"]), int(found["rows"]))
+    return Longer(
+        task=task,
+        metric=found["metric"],
+        method=short.method,
+        seed=short.seed,
+        epochs=float(short.record["settings"]["epochs"]),
+        longer_epochs=float(longer.record["settings"]["epochs"]),
+        development=float(short.record["development_score"]),
+        longer_development=float(longer.record["development_score"]),
+        test=float(short.evaluation["score"]),
+        longer_test=float(found["score"]),
+        learnt=float(found["score"]) > least,
+    )
+
+
+def _of_task(task: str, runs: list[Run]) -> TaskScores:
     scores: dict[str, dict[int, float]] = {}
     rates: dict[str, float] = {}
     curves: dict[str, dict[int, list[tuple[float, float]]]] = {}
-    for method, seed, evaluation, run in runs:
-        scores.setdefault(method, {})[seed] = float(evaluation["score"])
-        rates[method] = float(run["settings"]["learning_rate"])
-        curves.setdefault(method, {})[seed] = [
-            (float(at["epoch"]), float(at["development_score"])) for at in run["history"]
+    for run in runs:
+        scores.setdefault(run.method, {})[run.seed] = float(run.evaluation["score"])
+        rates[run.method] = float(run.record["settings"]["learning_rate"])
+        curves.setdefault(run.method, {})[run.seed] = [
+            (float(at["epoch"]), float(at["development_score"])) for at in run.record["history"]
         ]
-    first = runs[0][2]
-    return TaskScores(task, first["metric"], float(first["majority_score"]), scores, rates, curves)
+    first = runs[0].evaluation
+    majority, rows = float(first["majority_score"]), int(first["rows"])
+    return TaskScores(task, first["metric"], majority, scores, rates, curves, rows)

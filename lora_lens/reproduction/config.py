@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from ..training.space import Space
 from ..training.study import Sampler
 from .typed import check_fields
 
-SHIPPED = ("paper", "mpnet", "minilm", "smoke")
+SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
 _DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed"}
 
@@ -43,6 +44,47 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Longer:
+    """Whether runs are long enough: which seeds are run again, by every method, with more epochs.
+
+    A learning rate that falls to 0 makes every curve end flat, so that a curve does not tell.
+
+    Attributes:
+        seeds: Of the experiment's; none by default.
+        factor: By what the epochs are multiplied.
+    """
+
+    seeds: tuple[int, ...] = ()
+    factor: float = 2.0
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """When two methods' scores count as equivalent, and how often the test rows are drawn anew.
+
+    Attributes:
+        margin: In points, so that 1 is a hundredth of the metric.
+        draws: Of the bootstrap over the rows.
+    """
+
+    margin: float = 1.0
+    draws: int = 9999
+
+    def __post_init__(self) -> None:
+        """Refuse a margin within which nothing could lie.
+
+        Raises:
+            SettingsError: Names the value, and what it may be.
+        """
+        if not (math.isfinite(self.margin) and self.margin > 0):
+            raise SettingsError(
+                f"the margin of equivalence is {self.margin}, expected a number of points above 0"
+            )
+        if self.draws < 100:
+            raise SettingsError(f"[equivalence] draws is {self.draws}, expected 100 at least")
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What of the trained adapters is looked at; see `conversion_similarity`."""
 
@@ -64,7 +106,9 @@ class Config:
         methods, seeds: What is compared, and how often it is run.
         tasks: Task to the settings that are its own, such as the number of epochs.
         training: Settings of every run.
-        search, analysis: How learning rates are searched, and what is analysed.
+        remarks: What a reader of the results has to know of the base or the data; a line in Markdown.
+        search, longer, equivalence, analysis: How learning rates are searched, what is run again with
+            more epochs, when two methods are equivalent, and what is analysed.
     """
 
     name: str
@@ -74,7 +118,10 @@ class Config:
     methods: tuple[Method, ...] = ("lora", "condlora")
     seeds: tuple[int, ...] = (0,)
     training: Mapping[str, Any] = ()  # type: ignore[assignment]
+    remarks: str = ""
     search: Search = Search()
+    longer: Longer = Longer()
+    equivalence: Equivalence = Equivalence()
     analysis: Analysis = Analysis()
 
     def settings(
@@ -97,6 +144,20 @@ def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     found = config.settings(task, method)
     epochs = config.search.epochs
     return found if epochs is None else replace(found, epochs=epochs)
+
+
+_PARTS: dict[str, Any] = {
+    "search": Search,
+    "longer": Longer,
+    "equivalence": Equivalence,
+    "analysis": Analysis,
+}
+
+
+def longer_settings(config: Config, settings: RunSettings) -> RunSettings:
+    """The settings of a run of more epochs, all else as in `settings`."""
+    resolved = settings.resolved()
+    return replace(resolved, epochs=(resolved.epochs or 0) * config.longer.factor)
 
 
 def read_config(source: str) -> Config:
@@ -134,9 +195,12 @@ def _config(found: dict[str, Any], source: str) -> Config:
         task: _run_settings(own, source, f"tasks.{task}") for task, own in found["tasks"].items()
     }
     parts: dict[str, Any] = {}
-    for part, kind in (("search", Search), ("analysis", Analysis)):
+    for part, kind in _PARTS.items():
         check_fields(found.get(part, {}), kind, source, part)
-        parts[part] = kind(**_tuples(found.get(part, {})))
+        try:
+            parts[part] = kind(**_tuples(found.get(part, {})))
+        except SettingsError as error:
+            raise SettingsError(f"{source}: {error}") from None
     config = Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
     _check_whole(config, source)
     return config
@@ -171,6 +235,16 @@ def _check_whole(config: Config, source: str) -> None:
         raise SettingsError(
             f"{source}: [analysis] figure_task {wanted.figure_task!r} is none of its tasks: "
             f"{', '.join(config.tasks)}"
+        )
+    foreign = set(config.longer.seeds) - set(config.seeds)
+    if foreign:
+        raise SettingsError(
+            f"{source}: [longer] seeds names {min(foreign)}, which is none of its seeds: "
+            f"{', '.join(map(str, config.seeds))}"
+        )
+    if not config.longer.factor > 1:
+        raise SettingsError(
+            f"{source}: [longer] factor is {config.longer.factor}, expected more than 1"
         )
     for place, name, value, least in (
         ("search", "trials", config.search.trials, 1),

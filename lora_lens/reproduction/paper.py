@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 BASE = "FacebookAI/roberta-base"
-NAMES = {"lora": "LoRA", "condlora": "CondLoRA"}
+NAMES = {"lora": "LoRA", "condlora": "CondLoRA", "adalora": "AdaLoRA", "condadalora": "CondAdaLoRA"}
+# Which methods are compared, one less the other.
+COMPARED = (("condlora", "lora"), ("condadalora", "adalora"))
+TASK_NAMES = {
+    "mnli": "MNLI", "sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "qqp": "QQP",
+    "rte": "RTE", "stsb": "STS-B", "wnli": "WNLI",
+}  # fmt: skip
 
+# What models call the module that the paper's Table 3 is of.
+VALUE_MODULES = frozenset({"value", "v", "v_proj", "v_lin", "value_proj"})
 # φ between LoRA and CondLoRA, value, i = j = 8, layers 1 to 12.
 TABLE_3: dict[str, tuple[float, ...]] = {
     "A": (0.05, 0.05, 0.06, 0.04, 0.04, 0.08, 0.03, 0.04, 0.03, 0.06, 0.05, 0.07),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from transformers import TrainerCallback
 
 from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
+from ..moved import moved_name
 from ..staging import staged
 from ..training import trials
 from ..training.evaluate import answer
@@ -19,12 +20,18 @@ from ..training.record import RECORD_NAME
 from ..training.run import train
 from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
-from . import analysis
-from .config import Config, search_settings
+from . import analysis, pairs
+from .config import Config, longer_settings, search_settings
+from .steps import (
+    ANSWERS_NAME,
+    EVALUATION_NAME,
+    Step,
+    analysed_runs,
+    plan,
+    runs_of,
+    search_folder,
+)
 
-EVALUATION_NAME = "evaluation.json"
-ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
-_LAST = {"search": trials.RECORD_NAME, "run": EVALUATION_NAME, "analysis": analysis.RECORD_NAME}
 # A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
 # In bfloat16 a few rows near the boundary change sides, each worth 0.004 on the smallest test set.
 _SAME_SCORE = {"float32": 1e-4, "bfloat16": 5e-2}
@@ -38,57 +45,6 @@ class Watcher(Protocol):
 
     def callbacks(self) -> tuple[TrainerCallback, ...]:
         """New callbacks for one run, that show its progress."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A search, a run or an analysis of one task; `folder` holds what it leaves behind.
-
-    An analysis is of the runs of all methods with one seed; a search has no seed.
-    """
-
-    kind: Literal["search", "run", "analysis"]
-    task: str
-    method: Method | None
-    seed: int | None
-    folder: Path
-
-    @property
-    def done(self) -> bool:
-        """Whether its record is there."""
-        return (self.folder / _LAST[self.kind]).exists()
-
-    def __str__(self) -> str:
-        method = f" {self.method}" if self.method else ""
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.kind} {self.task}{method}{seed}"
-
-
-def plan(
-    config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[Method] = ()
-) -> Iterator[Step]:
-    """The steps in order, task by task: a search and a run a seed of every method, then analyses.
-
-    `tasks` and `methods` narrow it; by default it is all of the configuration's.
-    """
-    for task in tasks or config.tasks:
-        for method in methods or config.methods:
-            yield Step("search", task, method, None, search_folder(out, task, method))
-            for seed in config.seeds:
-                yield Step("run", task, method, seed, run_folder(out, task, method, seed))
-        # What is analysed is LoRA, and CondLoRA beside it.
-        for seed in config.seeds if "lora" in config.methods else ():
-            yield Step("analysis", task, None, seed, out / "analyses" / f"{task}-{seed}")
-
-
-def search_folder(out: Path, task: str, method: str) -> Path:
-    """Where a search's study and trials lie."""
-    return out / "searches" / f"{task}-{method}"
-
-
-def run_folder(out: Path, task: str, method: str, seed: int) -> Path:
-    """Where a run's adapter lies."""
-    return out / "runs" / f"{task}-{method}-{seed}"
 
 
 def run_steps(
@@ -108,7 +64,8 @@ def run_steps(
 
     Args:
         config: The experiment.
-        out: Its folder: ``searches/TASK-METHOD`` and ``runs/TASK-METHOD-SEED``.
+        out: Its folder: ``searches/TASK-METHOD``, ``runs/TASK-METHOD-SEED``, ``longer/…``,
+            ``pairs/TASK.json`` and ``analyses/TASK-SEED``.
         watcher: Told of every step.
         tasks, methods: Only these, so that several processes or machines can share an experiment,
             each with its own part; by default all.
@@ -123,20 +80,36 @@ def run_steps(
     _check_chosen("task", tasks, config.tasks)
     _check_chosen("method", methods, config.methods)
     for step in plan(config, out, tasks, methods):
-        if step.done:
+        of = analysed_runs if step.kind == "analysis" else runs_of
+        runs = of(config, out, step.task, step.seed)
+        if _is_done(config, step, runs):
             _check_settings(config, step, out)
             watcher(f"done already: {step}")
             continue
-        if step.kind == "analysis" and not all(run.done for run in _analysed(config, step, out)):
+        of_runs = step.kind in ("pairs", "analysis")
+        if of_runs and not all(run.done for run in runs):
             watcher(f"waits for the other methods' runs: {step}")
+            continue
+        if step.kind == "pairs" and not pairs.can_be_paired(runs):
+            watcher(f"cannot be made, the runs' answers were not kept: {step}")
             continue
         watcher(str(step))
         if step.kind == "search":
             _search(config, step, storage, use_cpu, watcher.callbacks)
-        elif step.kind == "run":
+        elif step.kind in ("run", "longer"):
             _run(config, step, out, use_cpu, watcher.callbacks)
+        elif step.kind == "pairs":
+            pairs.compare_rows(config, step.task, runs, step.record)
         else:
-            _analyse(config, step, out)
+            folders: dict[str, Path] = {run.of_method: run.folder for run in runs}
+            analysis.analyse(folders, config.base, config.analysis, step.folder)
+
+
+def _is_done(config: Config, step: Step, runs: Sequence[Step]) -> bool:
+    """Whether nothing is left to do; a comparison is made anew where a seed has come since."""
+    if step.kind != "pairs" or not step.done or not all(run.done for run in runs):
+        return step.done
+    return pairs.is_current(step.record, config, runs)
 
 
 def _check_chosen(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
@@ -155,7 +128,7 @@ def _search(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     study = search(
-        search_settings(config, step.task, _method(step)),
+        search_settings(config, step.task, step.of_method),
         step.folder,
         trials=config.search.trials,
         space=config.search.space,
@@ -180,7 +153,7 @@ def _run(
     if (step.folder / "adapter_config.json").exists():
         _check_settings(config, step, out)
     else:
-        trial = trials.trial_of(search_folder(out, step.task, _method(step)), settings)
+        trial = trials.trial_of(search_folder(out, step.task, step.of_method), settings)
         if trial is None:
             train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
         else:
@@ -203,20 +176,6 @@ def _run(
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
 
 
-def _analysed(config: Config, step: Step, out: Path) -> list[Step]:
-    """The runs that an analysis looks at: one a method, all of its task and seed."""
-    return [
-        run
-        for run in plan(config, out, (step.task,))
-        if run.kind == "run" and run.seed == step.seed
-    ]
-
-
-def _analyse(config: Config, step: Step, out: Path) -> None:
-    folders: dict[str, Path] = {_method(run): run.folder for run in _analysed(config, step, out)}
-    analysis.analyse(folders, config.base, config.analysis, step.folder)
-
-
 def best_learning_rate(task: str, method: str, out: Path) -> float:
     """What the search of a task and method found.
 
@@ -229,30 +188,24 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
 
 
 def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
-    method = _method(step)
-    return config.settings(
+    settings = config.settings(
         step.task,
-        method,
+        step.of_method,
         seed=step.seed or 0,
-        learning_rate=best_learning_rate(step.task, method, out),
+        learning_rate=best_learning_rate(step.task, step.of_method, out),
     ).resolved()
-
-
-def _method(step: Step) -> Method:
-    if step.method is None:
-        raise SettingsError(f"{step} is of no single method")
-    return step.method
+    return longer_settings(config, settings) if step.kind == "longer" else settings
 
 
 def _check_settings(config: Config, step: Step, out: Path) -> None:
     """A step that is done counts only if it was done as the configuration says now."""
-    if step.kind == "analysis":
+    if step.kind in ("pairs", "analysis"):
         return
     if step.kind == "search":
         record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
         done, asked = (
             record["settings"]["run"],
-            asdict(search_settings(config, step.task, _method(step))),
+            asdict(search_settings(config, step.task, step.of_method)),
         )
     else:
         record = read_json(step.folder / RECORD_NAME, SettingsError)
@@ -270,3 +223,8 @@ def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int |
     with staged(folder) as stage:
         text = json.dumps(value, indent=indent, ensure_ascii=False)
         (stage / name).write_text(text + "\n", encoding="utf-8")
+
+
+def __getattr__(name: str) -> Any:
+    """The steps, which were here."""
+    return moved_name(__name__, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -14,23 +15,28 @@ from .scores import TaskScores
 
 
 def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
-    """Test scores by task: a mark a seed, a line at the mean, and what a constant answer scores."""
+    """Test scores by task: a mark a seed, a line at the mean, and what a constant answer scores.
+
+    A run that has not learnt its task has a hollow mark, and no part in the mean.
+    """
     ax = plt.gca() if ax is None else ax
     styles = _styles(tasks)
     for index, (method, (marker, colour)) in enumerate(styles.items()):
         offset = 0.3 * (index - (len(styles) - 1) / 2)
         for position, task in enumerate(tasks):
-            found = [100 * score for score in task.scores.get(method, {}).values()]
-            ax.plot(
-                [position + offset] * len(found),
-                found,
-                marker,
-                color=colour,
-                alpha=0.8,
-                label=METHODS.get(method, method) if position == 0 else "",
-            )
-            if found:
-                middle = sum(found) / len(found)
+            for runs, style in ((task.learnt, "full"), (task.not_learnt, "none")):
+                found = [100 * score for score in runs(method).values()]
+                ax.plot(
+                    [position + offset] * len(found),
+                    found,
+                    marker,
+                    color=colour,
+                    alpha=0.8,
+                    fillstyle=style,
+                    label=METHODS.get(method, method) if (position, style) == (0, "full") else "",
+                )
+            middle = 100 * task.mean(method)
+            if not math.isnan(middle):
                 ax.hlines(
                     middle, position + offset - 0.1, position + offset + 0.1, color=colour, lw=2
                 )

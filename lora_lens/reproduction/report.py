@@ -10,43 +10,38 @@ from ..show.files import write_figures
 from ..show.layout import Table
 from ..show.text import as_csv, as_latex, as_markdown
 from ..staging import staged
-from . import analysis, table4
-from .collect import task_scores
+from . import analysis
+from .collect import Found, collect
 from .config import Config
-from .conversions import conversion_rows, conversion_table
-from .pipeline import plan, run_folder
+from .conversions import (
+    conversion_rows,
+    conversion_table,
+    taken_together,
+    together_rows,
+    together_table,
+)
+from .equivalence_words import equivalence_rows, equivalence_table
+from .figure1 import layer_rows, layer_table
+from .longer import longer_table
+from .page import results_page
 from .plots import curves_figure, scores_figure
+from .profile_plot import profile_figure
+from .steps import PAGE_NAME, analysed_runs
 from .table2 import score_table
 from .table3 import comparison_rows, comparison_table
+from .table4 import speed_table
 
 _Rows = Sequence[Mapping[str, Any]]
+Tables = dict[str, tuple[Table, _Rows]]
 
 
 def write_report(config: Config, out: Path) -> dict[str, _Rows]:
-    """Write ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; the rows of every table's CSV.
+    """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
-    tables: dict[str, tuple[Table, _Rows]] = {}
-    scores = task_scores(config, out)
-    if scores:
-        by_seed = [row for task in scores for row in task.rows()]
-        tables["table2"] = (score_table(scores, config.base), by_seed)
-    analyses = _analyses(config, out)
-    for module in config.analysis.modules if analyses else ():
-        tables[f"conversions-{module}"] = (
-            conversion_table(analyses, module),
-            conversion_rows(analyses, module),
-        )
-        if "condlora" in config.methods:
-            tables[f"table3-{module}"] = (
-                comparison_table(analyses, module),
-                comparison_rows(analyses, module),
-            )
-    if (out / table4.RECORD_NAME).exists():
-        speed = table4.read_speed(out)
-        methods = [{"method": name} | found for name, found in speed["methods"].items()]
-        tables["table4"] = (table4.speed_table(speed, config.base), methods)
+    found = collect(config, out)
+    tables = tables_of(config, found)
     with staged(out / "tables") as folder:
         for name, (table, rows) in tables.items():
             for ending, text in (
@@ -55,29 +50,83 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
                 (".csv", as_csv(rows)),
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
-    if scores:
-        with staged(out / "figures") as folder:
-            write_figures(
-                {"scores": scores_figure(scores), "curves": curves_figure(scores)}, folder
-            )
-    _figures(config, out, analyses)
+    _draw(config, found, out)
+    figures = [path.name for path in (out / "figures").glob("*.png")]
+    page = results_page(
+        config, found, {name: table for name, (table, _) in tables.items()}, figures
+    )
+    with staged(out) as folder:
+        (folder / PAGE_NAME).write_text(page, encoding="utf-8")
     return {name: rows for name, (_, rows) in tables.items()}
 
 
-def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for step in plan(config, out):
-        if step.kind == "analysis" and step.done:
-            found.setdefault(step.task, []).append(analysis.read_analysis(step.folder))
-    return found
+def tables_of(config: Config, found: Found) -> Tables:
+    """Name to each table for which something is there, and its rows for CSV."""
+    tables: Tables = {}
+    if found.scores:
+        margin = config.equivalence.margin
+        tables["table2"] = (
+            score_table(found.scores, config.base, found.differences, margin),
+            [row for task in found.scores for row in task.rows()],
+        )
+        if any(found.differences.values()):
+            tables["equivalence"] = (
+                equivalence_table(found.differences, margin),
+                equivalence_rows(found.differences, margin),
+            )
+    if found.longer:
+        tables["longer"] = (longer_table(found.longer), [one.row() for one in found.longer])
+    if found.analyses:
+        taken = [
+            one
+            for module in config.analysis.modules
+            for one in taken_together(found.analyses, module)
+        ]
+        tables["conversions"] = (together_table(taken), together_rows(taken))
+        for module in config.analysis.modules:
+            tables |= _of_module(found.analyses, module, compared="condlora" in config.methods)
+    if found.speed:
+        methods = [{"method": name} | one for name, one in found.speed["methods"].items()]
+        tables["table4"] = (speed_table(found.speed, config.base), methods)
+    return tables
 
 
-def _figures(config: Config, out: Path, analyses: Mapping[str, Any]) -> None:
-    """Figure 1, of the task that the configuration names (else the first), if its adapters are there."""
+def _of_module(
+    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, *, compared: bool
+) -> Tables:
+    tables: Tables = {
+        f"conversions-{module}": (
+            conversion_table(analyses, module),
+            conversion_rows(analyses, module),
+        ),
+        f"figure1-{module}": (layer_table(analyses, module), layer_rows(analyses, module)),
+    }
+    if compared:
+        tables[f"table3-{module}"] = (
+            comparison_table(analyses, module),
+            comparison_rows(analyses, module),
+        )
+    return tables
+
+
+def _draw(config: Config, found: Found, out: Path) -> None:
+    figures = {}
+    if found.scores:
+        figures = {"scores": scores_figure(found.scores), "curves": curves_figure(found.scores)}
+    if found.analyses and "condlora" in config.methods:
+        figures |= {
+            f"table3-profile-{module}": profile_figure(found.analyses, module)
+            for module in config.analysis.modules
+        }
+    if figures:
+        with staged(out / "figures") as folder:
+            write_figures(figures, folder)
+    # Figure 1 itself, of the task that the configuration names, else the first, if its adapters are there.
     task = config.analysis.figure_task or next(iter(config.tasks))
-    methods: tuple[str, ...] = config.methods
-    folders = {method: run_folder(out, task, method, config.seeds[0]) for method in methods}
-    if task in analyses and all(
+    folders: dict[str, Path] = {
+        run.of_method: run.folder for run in analysed_runs(config, out, task, config.seeds[0])
+    }
+    if task in found.analyses and all(
         (folder / "adapter_config.json").exists() for folder in folders.values()
     ):
         analysis.write_figures(folders, config.base, config.analysis, out / "figures")

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from ..labelled import Row, plain
+from .learnt import least_learnt
 
 _EQUAL = 1e-9  # below what one row of a million more or less makes
 
@@ -47,6 +48,10 @@ class TaskScores:
         scores: Method to seed to score.
         learning_rates: Method to the learning rate that its search found.
         curves: Method to seed to (epoch, development score) at every evaluation of that run.
+        rows_tested: How many test rows there are, where that is known.
+
+    Means, deviations and differences are over the runs that have learnt the task: one that stays at a
+    constant answer's score says that a method failed, not how it scores.
     """
 
     task: str
@@ -55,21 +60,35 @@ class TaskScores:
     scores: Mapping[str, Mapping[int, float]]
     learning_rates: Mapping[str, float]
     curves: Mapping[str, Mapping[int, Sequence[tuple[float, float]]]] = field(default_factory=dict)
+    rows_tested: int | None = None
+
+    @property
+    def least(self) -> float:
+        """The score above which a run has learnt the task; see `least_learnt`."""
+        return least_learnt(self.task, self.metric, self.majority, self.rows_tested)
+
+    def learnt(self, method: str) -> dict[int, float]:
+        """Seed to score of the runs that have learnt the task."""
+        return {s: score for s, score in self.scores.get(method, {}).items() if score > self.least}
+
+    def not_learnt(self, method: str) -> dict[int, float]:
+        """Seed to score of the runs that have not."""
+        learnt = self.learnt(method)
+        return {s: score for s, score in self.scores.get(method, {}).items() if s not in learnt}
 
     def mean(self, method: str) -> float:
-        """Mean over the seeds; NaN where there is no run."""
-        found = list(self.scores.get(method, {}).values())
+        """Mean over the seeds that have learnt the task; NaN where there is none."""
+        found = list(self.learnt(method).values())
         return float(np.mean(found)) if found else math.nan
 
     def sd(self, method: str) -> float:
-        """Standard deviation over the seeds (n − 1); NaN for fewer than two."""
-        found = list(self.scores.get(method, {}).values())
+        """Standard deviation over those seeds (n − 1); NaN for fewer than two."""
+        found = list(self.learnt(method).values())
         return float(np.std(found, ddof=1)) if len(found) > 1 else math.nan
 
     def paired(self, one: str, other: str) -> Paired | None:
-        """`one` less `other` over the seeds that both have; None where there is none."""
-        first, second = self.scores.get(one, {}), self.scores.get(other, {})
-        return paired({s: first[s] for s in first}, {s: second[s] for s in second})
+        """`one` less `other` over the seeds with which both have learnt the task, if there is one."""
+        return paired(self.learnt(one), self.learnt(other))
 
     def rows(self) -> list[Row]:
         """One row a method and seed."""
@@ -78,6 +97,7 @@ class TaskScores:
                 "task": self.task, "metric": self.metric, "method": method, "seed": seed,
                 "score": plain(score), "majority_score": plain(self.majority),
                 "learning_rate": plain(self.learning_rates[method]),
+                "learnt": score > self.least,
             }
             for method, seeds in self.scores.items()
             for seed, score in seeds.items()
@@ -85,7 +105,7 @@ class TaskScores:
 
 
 def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Paired | None:
-    """`one` less `other` where both have a value; Student's paired t-test by scipy."""
+    """`one` less `other` where both have a value; Student's paired t-test."""
     common = sorted(set(one) & set(other))
     if not common:
         return None
@@ -97,11 +117,17 @@ def paired(one: Mapping[int, float], other: Mapping[int, float]) -> Paired | Non
     if np.ptp(difference) < _EQUAL:
         return Paired(len(common), mean, 0.0, math.nan)
     error = float(difference.std(ddof=1) / math.sqrt(len(common)))
-    return Paired(len(common), mean, error, float(stats.ttest_rel(first, second).pvalue))
+    p = 2 * float(stdtr(len(common) - 1, -abs(mean / error)))
+    return Paired(len(common), mean, error, p)
 
 
-def averages(tasks: list[TaskScores], method: str) -> dict[int, float]:
+def averages(tasks: Sequence[TaskScores], method: str) -> dict[int, float]:
     """Seed to the mean over the tasks, for the seeds that every task has."""
     found = [task.scores.get(method, {}) for task in tasks]
     common = set.intersection(*(set(scores) for scores in found)) if found else set()
     return {seed: float(np.mean([scores[seed] for scores in found])) for seed in sorted(common)}
+
+
+def all_learnt(tasks: Sequence[TaskScores]) -> list[TaskScores]:
+    """The tasks that every run has learnt: over the others there is no mean to make."""
+    return [task for task in tasks if not any(map(task.not_learnt, task.scores))]

@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..show.layout import LABELS, Table
-from .paper import TABLE_3, TABLE_3_GAUSSIAN
+from ..show.layout import LABELS, NONE, Table
+from .paper import TABLE_3, TABLE_3_GAUSSIAN, VALUE_MODULES
+from .profile import Profile, likeness
 
 _MATRICES = ("A", "B", "delta")
+_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def comparison_table(analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str) -> Table:
-    """A row a task and matrix, a column a layer: mean over the seeds, beside the Gaussian baseline.
+def comparison_table(analyses: _Analyses, module: str) -> Table:
+    """A row a task and matrix, a column a layer: mean over the seeds, beside chance and the paper's.
 
     Args:
         analyses: Task to the records of its seeds, as `analyse` wrote them.
         module: The target module.
 
-    The last column, mean φ over the Gaussian mean, compares models of different width; the paper's
-    row stands below, with its layers where the model has as many.
+    Mean φ over the Gaussian mean compares models of different width. The paper's rows, which are of
+    its value module, stand below ours of a module of that kind; where the model has as many layers the
+    last columns are the correlation of ours with the paper's over them.
     """
     layers = next(iter(analyses.values()))[0][module]["comparison"]["layers"]
+    papers = TABLE_3 if module in VALUE_MODULES else {}
     rows = []
     for task, records in analyses.items():
         found = [record[module]["comparison"]["matrices"] for record in records]
         for matrix in _MATRICES:
-            by_layer = np.mean([one[matrix]["phi"] for one in found], axis=0)
-            gaussian = float(found[0][matrix]["baseline"]["mean"])
-            rows.append([task, *_row(matrix, by_layer, gaussian)])
-    for matrix, values in TABLE_3.items() if module == "value" else ():
-        shown = _row(matrix, np.array(values), TABLE_3_GAUSSIAN)
-        if len(values) != len(layers):
-            shown[1:-3] = ["–"] * len(layers)
-        rows.append(["paper", *shown])
+            by_layer = profile(records, module, matrix)
+            alike = likeness(by_layer, papers.get(matrix, ()))
+            rows.append(
+                [
+                    task,
+                    LABELS[matrix],
+                    *_layers(by_layer),
+                    *_against(by_layer, [one[matrix] for one in found]),
+                    *alike.cells(),
+                ]
+            )
+    for matrix, values in papers.items():
+        shown = _layers(values) if len(values) == len(layers) else [NONE] * len(layers)
+        mean = float(np.mean(values))
+        beside = [f"{mean:.3f}", f"{TABLE_3_GAUSSIAN:.3f}", NONE, NONE]
+        rows.append(
+            ["paper", LABELS[matrix], *shown, *beside, _times(mean, TABLE_3_GAUSSIAN), NONE, NONE]
+        )
     return Table(
         f"φ between LoRA and CondLoRA, {module}, i = j = r, mean over the seeds (right side for A, "
-        "left for B and ΔW)",
-        ["task", "matrix", *map(str, layers), "mean", "gaussian", "mean / gaussian"],
+        "left for B and ΔW); beside unrelated subspaces (gaussian; z of the mean) and layers of one with "
+        "other layers of the other (mismatched); r and p: correlation with the paper's over the layers",
+        [
+            "task", "matrix", *map(str, layers), "mean", "gaussian", "z", "mismatched",
+            "mean / gaussian", "r, paper's", "p",
+        ],
         rows,
-    )
+    )  # fmt: skip
 
 
-def comparison_rows(
-    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str
-) -> list[dict[str, Any]]:
+def comparison_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:
     """One row a task, seed, matrix and layer, for CSV."""
     return [
         {
@@ -61,7 +78,31 @@ def comparison_rows(
     ]  # fmt: skip
 
 
-def _row(matrix: str, values: np.ndarray[Any, Any], gaussian: float) -> list[str]:
-    mean = float(values.mean())
-    cells = [f"{value:.2f}" for value in values]
-    return [LABELS[matrix], *cells, f"{mean:.3f}", f"{gaussian:.3f}", f"{mean / gaussian:.1f}"]
+def profile(records: Sequence[Mapping[str, Any]], module: str, matrix: str) -> Profile:
+    """φ by layer, mean over the seeds."""
+    found = [record[module]["comparison"]["matrices"][matrix]["phi"] for record in records]
+    return np.asarray(np.mean(found, axis=0))
+
+
+def _layers(values: Sequence[float] | Profile) -> list[str]:
+    return [f"{value:.2f}" for value in values]
+
+
+def _against(by_layer: Profile, found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Mean over the layers beside chance; the seeds' adapters are independent, so its deviation falls by √n."""
+    mean, gaussian = float(by_layer.mean()), float(found[0]["baseline"]["mean"])
+    deviation = found[0]["baseline"]["of_mean"]["sd"]
+    z = (mean - gaussian) / (deviation / math.sqrt(len(found))) if deviation else math.nan
+    nulls = [one["baselines"]["mismatched"] for one in found if "mismatched" in one["baselines"]]
+    shuffled = [null["of_mean"]["mean"] for null in nulls]  # none where there are too few layers
+    return [
+        f"{mean:.3f}",
+        f"{gaussian:.3f}",
+        NONE if math.isnan(z) else f"{z:+.1f}".replace("-", "−"),
+        f"{np.mean(shuffled):.3f}" if shuffled else NONE,
+        _times(mean, gaussian),
+    ]
+
+
+def _times(mean: float, gaussian: float) -> str:
+    return f"{mean / gaussian:.1f}"

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..errors import AdapterError
 from ..files.locate import read_json
-from ..show.layout import Table
+from ..show.layout import NONE, Table
 from ..show.text import as_json
 from ..staging import staged
 from ..training.models import open_classifier, put_adapter
@@ -85,8 +85,7 @@ def speed_table(record: Mapping[str, Any], base: str) -> Table:
             f"{found['trainable_parameters']:,}",
             f"{found['examples_per_second']:.1f}",
             f"{found['bytes'] / 2**20:.0f}",
-            f"{TABLE_4[method][0]:,}",
-            f"{TABLE_4[method][1]:.1f}",
+            *_of_paper(method),
         ]
         for method, found in record["methods"].items()
     ]
@@ -103,3 +102,10 @@ def speed_table(record: Mapping[str, Any], base: str) -> Table:
         ["method", "parameters", "examples/s", "MiB", "parameters, paper", "examples/s, paper"],
         rows,
     )
+
+
+def _of_paper(method: str) -> list[str]:
+    if method not in TABLE_4:
+        return [NONE, NONE]
+    parameters, examples = TABLE_4[method]
+    return [f"{parameters:,}", f"{examples:.1f}"]

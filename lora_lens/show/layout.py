@@ -46,6 +46,11 @@ def beside(mean: float, sd: float, digits: int = 3) -> str:
     return NONE if not _is_number(mean) else f"{number(mean, digits)} ± {number(sd, digits)}"
 
 
+def layer_number(layer: int | None) -> str:
+    """A layer's number, or a dash for a module that is in no numbered layer."""
+    return NONE if layer is None else str(layer)
+
+
 def counted(count: int, what: str) -> str:
     """``1 layer``, ``2 layers``."""
     return f"{count} {what}{'' if count == 1 else 's'}"

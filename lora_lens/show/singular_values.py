@@ -17,8 +17,8 @@ class Layer(Protocol):
     """One layer's singular values of ΔW; how many are above a random product's, where it says so."""
 
     @property
-    def layer(self) -> int:
-        """Its number."""
+    def layer(self) -> int | None:
+        """Its number; None for a module that is in no numbered layer."""
 
     @property
     def singular_values(self) -> Sequence[float]:
@@ -33,11 +33,11 @@ def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str 
         last: Number of the layer with the darkest line; by default the last one here.
         title: Above it.
     """
-    last = max(layer.layer for layer in layers) if last is None else last
+    last = max(layer.layer or 0 for layer in layers) if last is None else last
     marks: list[Mark] = []
     label = "above a random product"
     for layer in layers:
-        shade = layer.layer / max(1, last)
+        shade = (layer.layer or 0) / max(1, last)
         index = np.arange(1.0, len(layer.singular_values) + 1)
         values = np.array([s if s > 0 else np.nan for s in layer.singular_values])
         marks.append(Line(index, values, marker="dot", shade=shade))

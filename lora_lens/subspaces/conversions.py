@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.conversion import Convention, Factored, convert
+from ..core.bases import orthonormal_basis
+from ..core.checked import Side
+from ..core.conversion import Convention, convert
+from ..core.factoring import Factored
 from ..core.spectrum import product_svd
-from ..core.subspace import Side, orthonormal_basis
+from ..core.triangle import spectral_norm
 from ..errors import LensError, RankError, SingularError
 from .selection import check_factor_ranks, check_not_rounding
 
@@ -63,14 +66,12 @@ def check_request(
         raise LensError(f"matrices are {list(matrices)}, expected some of {', '.join(MATRICES)}")
     if side not in ("left", "right"):
         raise LensError(f"side is {side!r}, expected 'left' or 'right'")
-    if convention not in ("stored", "consistent"):
-        raise LensError(f"convention is {convention!r}, expected 'stored' or 'consistent'")
     if draws < 0 or draws == 1:
         raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
     if convention == "stored" and factors.out_features != factors.in_features:
         raise SingularError(
             f"W0 of {factors.module} is {factors.out_features}x{factors.in_features}, and the "
-            f"convention 'stored' needs a square one; use the convention 'consistent'"
+            f"convention 'stored' needs a square one; use the convention 'consistent', or 'auto'"
         )
     if side == "right" and len(set(factors.ranks)) > 1 and set(matrices) != {"BA"}:
         raise RankError(
@@ -108,7 +109,7 @@ def _check_ranks(
     for name, (factor, converted) in pairs.items():
         if any(name in matrix for matrix in plan.matrices):
             s = torch.linalg.svdvals(converted)
-            scale = factored.inverse_norm * torch.linalg.matrix_norm(factor, 2)
+            scale = factored.inverse_norm * spectral_norm(factor)
             label = f"the conversion matrix of {name} of {plan.factors.module}"
             check_not_rounding(s, plan.width, scale, max(rows, columns), label)
 
@@ -124,7 +125,7 @@ def product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) ->
         return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
     svd = product_svd(b, a)
     if checked:
-        scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+        scale = spectral_norm(b) * spectral_norm(a)
         label = f"W0⁻¹BA of {plan.factors.module}"
         check_not_rounding(svd.s, plan.width, scale, max(b.shape[-2], a.shape[-1]), label)
     return (svd.u if plan.side == "left" else svd.vh.mT)[..., : plan.width]

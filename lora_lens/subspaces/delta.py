@@ -9,11 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.conversion import singular_cutoff
+from ..core.either import singular_values
+from ..core.limits import check_range
+from ..core.precision import singular_cutoff, working
 from ..core.spectrum import product_svd
-from ..core.subspace import numerical_rank, working
+from ..core.triangle import triangle
 from ..errors import RankError
 from .selection import Where
+from .spectra import real_rank
 
 
 class Singular(NamedTuple):
@@ -29,24 +32,24 @@ def delta_singular(factors: ModuleFactors, position: int, where: Where) -> Singu
 
     Cut at the least of A's and B's numerical ranks, at the resolution of the file, and of the
     product's own, below which the factors have cancelled. Empty for an untrained adapter.
+
+    Raises:
+        LensError: The singular values are out of range of the precision that `where` says.
     """
     own = factors.ranks[position]
     stored_a, stored_b = factors.a[position, :own], factors.b[position, :, :own]
     # The factors are thin: float64 costs little here, even where W0 is taken in float32.
     a, b = (working(stored.to(where.device)) for stored in (stored_a, stored_b))
+    for factor, name in ((a, "A"), (b, "B")):
+        check_range(factor, factor.dtype, f"{name} of {factors.names[position]}")
     u, s, vh = product_svd(b, a)
-    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
-    floor = 10 * max(b.shape[0], a.shape[1]) * torch.finfo(s.dtype).eps * scale
+    s_a, s_b = (singular_values(triangle(tall)) for tall in (a.mT, b))
     scaling = float(factors.scaling[position])
-    rank = min(
-        int(numerical_rank(stored_a)),
-        int(numerical_rank(stored_b)),
-        int((s > floor).sum()) if scaling else 0,
-    )
+    rank = real_rank(stored_a, stored_b, s, s_a, s_b, scaling)
     sign = -1.0 if scaling < 0 else 1.0
-    return Singular(
-        where.take(sign * u[:, :rank]), where.take(abs(scaling) * s[:rank]), where.take(vh[:rank])
-    )
+    s = abs(scaling) * s[:rank]
+    check_range(s, where.dtype, f"ΔW of {factors.names[position]}")
+    return Singular(where.take(sign * u[:, :rank]), where.take(s), where.take(vh[:rank]))
 
 
 def trained_singular(factors: ModuleFactors, position: int, where: Where) -> Singular:
@@ -83,7 +86,9 @@ def weight_singular(
 
     Raises:
         RankError: The matrix is zero.
+        LensError: Its entries are out of range of the precision.
     """
+    check_range(w0, where.dtype, name)
     u, s, vh = torch.linalg.svd(where.take(w0), full_matrices=False)
     cutoff = singular_cutoff(stored or w0.dtype, where.dtype, (w0.shape[0], w0.shape[1]))
     rank = int((s > cutoff * s[0]).sum())

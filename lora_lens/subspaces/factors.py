@@ -9,8 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..core.bases import orthonormal_basis
+from ..core.checked import Side
+from ..core.precision import exponents, of_order_one
+from ..core.rank import numerical_rank
 from ..core.spectrum import product_svd
-from ..core.subspace import Side, numerical_rank, orthonormal_basis
+from ..core.triangle import spectral_norm
 
 
 class SpaceName(NamedTuple):
@@ -35,7 +39,8 @@ class Spaces(NamedTuple):
     Attributes:
         bases: Space to (layer, d, k); arbitrary in a layer where `ranks` is below k.
         ranks: Space to (layer,): how many singular vectors there are.
-        s: Singular values of B·A without its scaling, descending; empty unless ΔW was wanted.
+        s: Singular values of B·A without its scaling, descending, in float64 on the CPU; empty
+            unless ΔW was wanted.
     """
 
     bases: Mapping[str, Float[Tensor, "layer d k"]]
@@ -55,7 +60,7 @@ def factor_spaces(
 ) -> Spaces:
     """The top-k singular subspaces of A (right), B (left) and ΔW (left, right), and how far they exist.
 
-    Ranks are judged as `compare` judges them: A's and B's by numpy's rule at the resolution of the
+    Ranks are judged as `compare` judges them: A's and B's by `numerical_rank` at the resolution of the
     file's dtype, and B·A's singular values must moreover be more than rounding.
 
     Args:
@@ -66,10 +71,11 @@ def factor_spaces(
         scaling: s, which turns no singular vector of ΔW = s·B·A, but leaves none where it is 0.
     """
     rank_a, rank_b = numerical_rank(a), numerical_rank(b)
-    a, b = a.to(device, dtype), b.to(device, dtype)
+    scale_exponent = (exponents(a) + exponents(b)).cpu()
+    a, b = of_order_one(a).to(device, dtype), of_order_one(b).to(device, dtype)
     bases: dict[str, Tensor] = {}
     ranks = {"A": rank_a, "B": rank_b}
-    s = a.new_zeros(len(a), 0)
+    s = torch.zeros(len(a), 0, dtype=torch.float64)
     if "A" in wanted:
         bases["A"] = orthonormal_basis(a.mT, k, ordered=True)
     if "B" in wanted:
@@ -77,7 +83,7 @@ def factor_spaces(
     if any(SPACES[name].matrix == "delta" for name in wanted):
         u, s, vh = product_svd(b, a)
         bases |= {"delta_left": u[..., :k], "delta_right": vh.mT[..., :k]}
-        scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+        scale = spectral_norm(b) * spectral_norm(a)
         floor = 10 * max(b.shape[-2], a.shape[-1]) * torch.finfo(dtype).eps * scale
         real = (s > floor[..., None]).sum(-1).cpu()
         rank = torch.minimum(torch.minimum(rank_a, rank_b).cpu(), real)
@@ -86,5 +92,5 @@ def factor_spaces(
     return Spaces(
         {name: bases[name] for name in wanted},
         {name: ranks[name].cpu() for name in wanted},
-        s,
+        torch.ldexp(s.cpu().double(), scale_exponent[:, None]),
     )

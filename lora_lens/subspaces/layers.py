@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.conversion import (
-    Factored,
-    condition_number,
-    factor,
-    singular_cutoff,
-)
+from ..core.factoring import Factored, factor
+from ..core.precision import of_order_one, singular_cutoff
 from ..errors import RankError, SingularError
 from .conversions import Plan, conversion_bases
 from .selection import Where
@@ -35,10 +32,10 @@ def collect_bases(
     """Bases of all layers by matrix; `watch` sees each chunk's factored W0, while it is at hand."""
     factors = plan.factors
     bases: dict[str, list[Tensor]] = {}
-    for start, stop, w0, cutoff in _chunks(plan, weights, where):
-        factored = factor(w0, cutoff)
+    for start, stop, layers in _chunks(plan, weights):
+        factored = _factored(layers, where)
         _check_invertible(plan, factored, factors.layers[start:stop])
-        a, b = (where.take(t[start:stop]) for t in (factors.a, factors.b))
+        a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
             bases.setdefault(matrix, []).append(basis)
         watch(factored, start, where.device)
@@ -47,27 +44,21 @@ def collect_bases(
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
 
 
-def _chunks(
-    plan: Plan, weights: BaseWeights, where: Where
-) -> Iterator[tuple[int, int, Tensor, float]]:
-    """First and last position, W0 of the layers between, and its cut-off, a chunk of memory at a time."""
+def _chunks(plan: Plan, weights: BaseWeights) -> Iterator[tuple[int, int, list[Tensor]]]:
+    """First and last position, and W0 of the layers between as stored, a chunk of memory at a time."""
     factors = plan.factors
     total, step = len(factors.layers), _layers_a_chunk(plan)
     for start in range(0, total, step):
         stop = min(start + step, total)
-        layers = [weights.w0(factors, position) for position in range(start, stop)]
-        cutoff = singular_cutoff(
-            layers[0].dtype, where.dtype, (factors.out_features, factors.in_features)
-        )
-        yield start, stop, where.stack(layers), cutoff
+        # Conversions keep their subspaces, and W0 its condition, whatever the scale.
+        yield start, stop, [of_order_one(weights.w0(factors, k)) for k in range(start, stop)]
 
 
-def condition_numbers(plan: Plan, weights: BaseWeights, where: Where) -> tuple[float, ...]:
-    """σ_max/σ_min of each layer's W0; inf where it is rank-deficient."""
-    chunks = _chunks(plan, weights, where)
-    return tuple(
-        number for _, _, w0, cutoff in chunks for number in condition_number(w0, cutoff).tolist()
-    )
+def _factored(layers: Sequence[Tensor], where: Where) -> Factored:
+    rows, columns = layers[0].shape
+    cutoff = singular_cutoff(layers[0].dtype, where.dtype, (rows, columns))
+    factored = factor(where.stack(layers), cutoff)
+    return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 
 
 def _layers_a_chunk(plan: Plan) -> int:

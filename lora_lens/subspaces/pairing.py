@@ -64,7 +64,7 @@ def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
             f"the adapters name different base models, {one.base_model} and {other.base_model}; φ "
             f"between them means something only if those are the same weights",
         )
-    if one.method == other.method == "condlora":
+    if one.from_w0 and other.from_w0:
         return (SAME_W0,)
     return ()
 

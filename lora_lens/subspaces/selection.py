@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.subspace import numerical_rank
-from ..errors import LensError, RankError
+from ..arrays import Tensor
+from ..core.either import namespace
+from ..core.rank import numerical_rank
+from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Dimensions(NamedTuple):
@@ -34,19 +37,36 @@ class Where(NamedTuple):
 
     def stack(self, tensors: Sequence[Tensor]) -> Tensor:
         """Equal tensors on top of each other, there and in it, each copied once."""
+        import torch
+
         stacked = torch.empty(len(tensors), *tensors[0].shape, device=self.device, dtype=self.dtype)
         for place, tensor in zip(stacked, tensors, strict=True):
             place.copy_(tensor)
         return stacked
 
 
-_DTYPES = {"float64": torch.float64, "float32": torch.float32}
+_DTYPES = ("float64", "float32")
 
 
-def select_module(adapter: Adapter, module: str) -> ModuleFactors:
-    """The factors of the module that `module` names (see `find_module`)."""
-    patterns = {name: factors.pattern for name, factors in adapter.modules.items()}
-    return adapter.modules[find_module(module, patterns)]
+def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> ModuleFactors:
+    """The factors of the module that `module` names (see `find_module`).
+
+    Raises:
+        ModuleLookupError: There is none; or it is in no numbered layer, and is to be (`in_layers`).
+    """
+    return adapter.modules[select_name(adapter, module, in_layers=in_layers)]
+
+
+def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str:
+    """The name of the module that `module` names; nothing is read for it. Raises as `select_module` does."""
+    name = find_module(module, adapter.patterns)
+    if in_layers and name not in adapter.in_layers:
+        have = ", ".join(adapter.in_layers) or "no module that is"
+        raise ModuleLookupError(
+            f"{name} is in no numbered layer, and this compares layers: ask `lora-lens spectrum` or "
+            f"`lora-lens inspect` about it; in numbered layers the adapter has {have}"
+        )
+    return name
 
 
 def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:
@@ -58,7 +78,7 @@ def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: 
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:
     """Raise RankError unless A and B, as `matrices` need them, have numerical rank `needed` in every layer.
 
-    The rank is the factor's own, under numpy's rule at float32's resolution: neither padding nor a
+    The rank is the factor's own (`numerical_rank`) at float32's resolution: neither padding nor a
     solve with W0 can then pass for more.
     """
     if needed < 1:
@@ -87,7 +107,7 @@ def check_not_rounding(
         size: Its larger dimension.
         name: For the message.
     """
-    floor = 10 * size * torch.finfo(s.dtype).eps * scale
+    floor = 10 * size * float(namespace(s).finfo(s.dtype).eps) * scale
     rank = int((s > floor[..., None]).sum(-1).min())
     if rank < k:
         raise RankError(
@@ -121,14 +141,31 @@ def select_device(device: str, dtype: str) -> Where:
     Raises:
         LensError: The device is not there, or has not that dtype.
     """
-    if dtype not in _DTYPES:
-        raise LensError(f"dtype is {dtype!r}, expected one of {', '.join(_DTYPES)}")
+    import torch
+
+    check_dtype(dtype)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        where = Where(torch.device(device), _DTYPES[dtype])
+        where = Where(torch.device(device), getattr(torch, dtype))
         torch.zeros(1, device=where.device, dtype=where.dtype).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise LensError(f"device {device!r} cannot be used with {dtype}: {reason}") from None
     return where
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise LensError unless it is a precision to compute in."""
+    if dtype not in _DTYPES:
+        raise LensError(f"dtype is {dtype!r}, expected one of {', '.join(_DTYPES)}")
+
+
+def asked_device(device: str, dtype: str) -> Where | None:
+    """`select_device` for what NumPy alone can compute: None unless a device is asked for by name.
+
+    Raises:
+        LensError: The device is not there, or has not that dtype; or there is no such dtype.
+    """
+    check_dtype(dtype)
+    return None if device in ("auto", "cpu") else select_device(device, dtype)

@@ -8,10 +8,12 @@ from functools import wraps
 from typing import Any, get_type_hints
 
 
-def given(**makers: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(
+    **makers: Callable[..., Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of every maker, and call it with what they make of them.
 
-    ``@given(data=data_fields)`` adds the options that are `data_fields`' parameters to the command,
+    ``@with_options(data=data_fields)`` adds the options that are `data_fields`' parameters to the command,
     and passes it ``data=data_fields(...)``.
     """
 

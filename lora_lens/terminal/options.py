@@ -23,6 +23,14 @@ class Convention(StrEnum):
     consistent = "consistent"
 
 
+class ConventionChoice(StrEnum):
+    """Which equation, or whichever suits the adapter and its base."""
+
+    auto = "auto"
+    stored = "stored"
+    consistent = "consistent"
+
+
 class DtypeName(StrEnum):
     """Precision of the computation."""
 
@@ -35,11 +43,13 @@ AdapterFolder = Annotated[
     typer.Argument(
         metavar="ADAPTER",
         show_default=False,
-        help="Folder of an adapter: adapter_config.json with adapter_model.safetensors or .bin.",
+        help="An adapter: its folder (adapter_config.json with adapter_model.safetensors or .bin), its "
+        "file, or a hub id, owner/name or owner/name@revision.",
     ),
 ]
 One = Annotated[
-    Path, typer.Argument(metavar="ONE", show_default=False, help="Folder of an adapter.")
+    Path,
+    typer.Argument(metavar="ONE", show_default=False, help="An adapter: folder, file or hub id."),
 ]
 Base = Annotated[
     str | None,
@@ -70,11 +80,12 @@ J = Annotated[
     typer.Option("--j", show_default="--rank", help="Leading singular vectors of the second."),
 ]
 ConversionConvention = Annotated[
-    Convention,
+    ConventionChoice,
     typer.Option(
         "--convention",
         help="stored: solve with W0 as stored for both factors (the authors' code; square W0). "
-        "consistent: each factor in its own space, by the pseudo-inverse (any W0).",
+        "consistent: each factor in its own space, by the pseudo-inverse (any W0). auto: a CondLoRA "
+        "adapter's own; else stored where W0 is square, else consistent.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")]

@@ -40,16 +40,21 @@ class StopEarly(TrainerCallback):
     transformers' own callback counts for itself, and a resumed run would begin to count anew.
     """
 
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
+    def __init__(self, patience: int, after: int = -1) -> None:
+        self._patience, self._after = patience, after
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        control.should_training_stop |= out_of_patience(state.log_history, self._patience)
+        control.should_training_stop |= out_of_patience(
+            state.log_history, self._patience, self._after
+        )
 
 
-def out_of_patience(log: Iterable[Mapping[str, Any]], patience: int) -> bool:
-    """Whether the last `patience` evaluations of a Trainer's log are no better than one before."""
-    scores = [row["eval_score"] for row in log if "eval_score" in row]
+def out_of_patience(log: Iterable[Mapping[str, Any]], patience: int, after: int = -1) -> bool:
+    """Whether the last `patience` evaluations of a Trainer's log are no better than one before.
+
+    Only those of steps beyond `after` count.
+    """
+    scores = [row["eval_score"] for row in log if "eval_score" in row and row["step"] > after]
     return bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,8 +17,8 @@ from transformers import DataCollatorWithPadding
 from ..errors import AdapterError
 from ..files.locate import read_json
 from ..files.tensors import TensorStore
-from ..formats.checkpoint import open_folder
-from ..formats.condlora import OURS, RELEASED
+from ..formats.adapter_files import AdapterFiles, open_adapter
+from ..formats.format import format_of
 from .condlora import load_condlora_model
 from .data import (
     Example,
@@ -115,13 +116,13 @@ def answer(
         BaseModelError: The base model is not found.
     """
     known, splits = open_data(task, data, own)
-    config, tensors = open_folder(adapter)
-    named = base or config.get("base_model_name_or_path")
-    if not isinstance(named, str) or not named:
+    files = open_adapter(adapter, base)
+    named = files.base_model
+    if named is None:
         raise AdapterError(f"{adapter} names no base model; pass --base")
     classifier = open_classifier(named, len(known.labels) if known.labels else 1)
-    _check_head(adapter, tensors, classifier)
-    adapted = _load(adapter, config, classifier.model)
+    _check_head(adapter, files.tensors, classifier)
+    adapted = _load(files, adapter, classifier.model)
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
     length = max_length or _trained_length(adapter)
@@ -164,11 +165,14 @@ def _check_head(folder: Path, tensors: TensorStore, classifier: Classifier) -> N
             )
 
 
-def _load(folder: Path, config: dict[str, object], model: Any) -> PeftModel:
-    if config.get("peft_type") in (OURS, RELEASED):
+def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
+    if format_of(files).thetas is not None:
         return load_condlora_model(model, folder)
     try:
-        return PeftModel.from_pretrained(model, str(folder))
+        with warnings.catch_warnings():
+            # PEFT says so of every AdaLoRA adapter, whose rank_pattern has names that LoRA's has not.
+            warnings.filterwarnings("ignore", message="The following rank_pattern keys")
+            return PeftModel.from_pretrained(model, str(folder))
     except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
         reason = str(error).strip().splitlines()
         raise AdapterError(

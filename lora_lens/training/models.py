@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
 from torch.nn import Linear
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from ..errors import AdapterError, BaseModelError
 from ..files.locate import is_hub_id, local_folder
-from .condlora import CondLoraConfig, get_condlora_model
+from .budget import budget_of
+from .condlora import CondAdaLoraConfig, CondLoraConfig, get_condlora_model
 from .settings import RunSettings
 
 _HEADS = ("classifier", "score")  # how names of what PEFT trains and saves by itself end
@@ -65,8 +66,10 @@ def _give_padding(tokenizer: Any, model: Any) -> None:
         model.config.pad_token_id = tokenizer.pad_token_id
 
 
-def put_adapter(settings: RunSettings, classifier: Classifier) -> PeftModel:
+def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1000) -> PeftModel:
     """A new adapter on a base model, as the settings say.
+
+    `steps` is how many there will be, which decides when the budget of AdaLoRA's form shrinks.
 
     What is new in the model is trained and saved with the adapter. PEFT does so with a head by
     itself; a new pooler (DeBERTa's) would stay random, and be another one when the adapter is loaded.
@@ -86,9 +89,24 @@ def put_adapter(settings: RunSettings, classifier: Classifier) -> PeftModel:
         "fan_in_fan_out": _is_conv1d(settings, model),
         "modules_to_save": _new_but_for_the_head(classifier) or None,
     }
+    if settings.method in ("adalora", "condadalora"):
+        return _with_budget(settings, model, shared, steps)
     if settings.method == "condlora":
         return get_condlora_model(model, CondLoraConfig(convention=settings.convention, **shared))
     return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+
+
+def _with_budget(
+    settings: RunSettings, model: Any, shared: dict[str, Any], steps: int
+) -> PeftModel:
+    budget = budget_of(steps, settings.rank, settings.alpha)
+    both = {key: value for key, value in (shared | budget).items() if key not in ("r", "init_r")}
+    if settings.method == "adalora":
+        return cast(
+            PeftModel, get_peft_model(model, AdaLoraConfig(init_r=budget["init_r"], **both))
+        )
+    config = CondAdaLoraConfig(convention=settings.convention, r=budget["init_r"], **both)
+    return get_condlora_model(model, config)
 
 
 def _new_but_for_the_head(classifier: Classifier) -> list[str]:

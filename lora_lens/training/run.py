@@ -27,6 +27,7 @@ from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from . import resuming
+from .budget import Budget, has_budget
 from .callbacks import (
     EvaluateLast,
     FindBest,
@@ -107,7 +108,11 @@ def train(
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
-    model, tokenizer = put_adapter(settings, classifier), classifier.tokenizer
+    steps = _steps(settings, len(splits.train))
+    model, tokenizer = put_adapter(settings, classifier, steps=steps), classifier.tokenizer
+    budget = Budget(model) if has_budget(model) else None
+    if budget is not None and resume_from is not None:
+        budget.load(resume_from)
     if task.labels is None and settings.head == "mean":
         centre_head(model, splits.train)
     if settings.precision == "bfloat16":
@@ -116,6 +121,7 @@ def train(
     meter = SpeedMeter()
     trainer = _LensTrainer(
         settings=settings,
+        budget=budget,
         model=model,
         args=_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints),
         train_dataset=cast(Any, encode(splits.train, tokenizer, settings.max_length)),
@@ -126,9 +132,10 @@ def train(
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
-            StopEarly(settings.patience),
+            StopEarly(settings.patience, after=-1 if budget is None else budget.last),
             FindBest(),
             meter,
+            *([] if budget is None else [budget]),
             *callbacks,
         ],
     )
@@ -143,12 +150,17 @@ def train(
     trainer.train_from(resume_from)
     seconds = time.perf_counter() - started
     rows_a_step = len(splits.train) / math.ceil(len(splits.train) / settings.batch_size)
-    record = _record(settings, task, splits, model, trainer) | {
-        "seconds": round(seconds, 1),
-        "timed_steps": meter.steps,
-        "train_examples_per_second": meter.examples_per_second(rows_a_step),
-        "command": command,
-    }
+    ranks = {} if budget is None else {"ranks": budget.finish()}
+    record = (
+        _record(settings, task, splits, model, trainer)
+        | ranks
+        | {
+            "seconds": round(seconds, 1),
+            "timed_steps": meter.steps,
+            "train_examples_per_second": meter.examples_per_second(rows_a_step),
+            "command": command,
+        }
+    )
     if test:
         encoded = encode(splits.test, tokenizer, settings.max_length)
         record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]
@@ -164,20 +176,27 @@ def train(
 class _LensTrainer(Trainer):
     """transformers' Trainer, with batches of rows of like length, and a resume that may have nothing to do."""
 
-    def __init__(self, *, settings: RunSettings, **arguments: Any) -> None:
+    def __init__(self, *, settings: RunSettings, budget: Budget | None, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._settings = settings
+        self._settings, self._budget = settings, budget
 
     def train_from(self, checkpoint: Path | None) -> None:
         """Train, or go on from a checkpoint: not a step more where that run had run out of patience."""
         if checkpoint is not None:
             state = resuming.state_of(checkpoint)
-            if out_of_patience(state.log_history, self._settings.patience):
+            after = -1 if self._budget is None else self._budget.last
+            if out_of_patience(state.log_history, self._settings.patience, after):
                 self.state = state
                 resuming.find_best(state, Path(str(self.args.output_dir)))
                 self._load_best_model()
                 return
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Beside them the budget's state: before ``trainer_state.json``, which makes a checkpoint whole."""
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self._budget is not None and self.is_world_process_zero():
+            self._budget.save(Path(output_dir))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
         if not self._settings.group_by_length:
@@ -208,7 +227,7 @@ def _arguments(
 ) -> TrainingArguments:
     steps_an_epoch = math.ceil(rows / settings.batch_size)
     interval = min(steps_an_epoch, _LONGEST_INTERVAL)
-    steps = math.ceil((settings.epochs or 0) * steps_an_epoch)
+    steps = _steps(settings, rows)
     arguments = TrainingArguments(
         output_dir=str(out / CHECKPOINTS),
         learning_rate=settings.learning_rate,
@@ -248,6 +267,10 @@ def _arguments(
         arguments._n_gpu = 1
     arguments.per_device_train_batch_size = settings.rows_a_device(arguments.world_size)
     return arguments
+
+
+def _steps(settings: RunSettings, rows: int) -> int:
+    return math.ceil((settings.epochs or 0) * math.ceil(rows / settings.batch_size))
 
 
 def _make_folder(out: Path) -> None:

@@ -15,7 +15,7 @@ from .data import (
     paper_learning_rate,
 )
 
-Method = Literal["lora", "condlora"]
+Method = Literal["lora", "condlora", "adalora", "condadalora"]
 Precision = Literal["float32", "bfloat16"]
 HeadStart = Literal["mean", "zero"]
 
@@ -43,13 +43,15 @@ class RunSettings:
 
     Attributes:
         task: A GLUE task, or any name for data of one's own.
-        method: ``lora``, PEFT's own; or ``condlora``.
+        method: ``lora`` and ``adalora``, PEFT's own; ``condlora``, and ``condadalora``, AdaLoRA's form of
+            it.
         base: Base model: a folder or a hub id.
         data: Folder of GLUE's TSV files; None for the hub.
         own: Other data than GLUE.
         convention: CondLoRA's.
         target_modules: Ends of the names of the layers to adapt.
-        rank, alpha, dropout: r, α (ΔW is scaled by α/r) and LoRA's dropout.
+        rank, alpha, dropout: r, α (ΔW is scaled by α/r) and LoRA's dropout. Where ranks are allocated r
+            is a layer's on average in the end (see `budget_of`).
         learning_rate: AdamW's largest; None for the paper's of this task and method.
         epochs: At most; None for the paper's of this task.
         batch_size: Rows a step, over all devices together.

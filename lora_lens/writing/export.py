@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,11 @@ from torch import Tensor
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..files.names import PEFT_PREFIX
-from ..formats.checkpoint import Checkpoint, read_checkpoint
-from ..formats.grouping import group_by_module
+from ..formats.adapter_files import AdapterFiles, open_adapter
+from ..formats.format import Checkpoint, format_of
+from ..formats.loading import low_rank
 from ..staging import staged
-
-# Keys of CondLoRA configurations, ours and the released code's, that LoRA does not know.
-_CONDLORA_KEYS = ("condlora_modules", "convention", "use_x", "lora_x_scaling")
+from ..updates import FromW0, LowRank
 
 
 def export_lora(path: str | Path, out: str | Path, base: str | Path | None = None) -> Path:
@@ -42,23 +42,27 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
     target = user_path(out)
     if (target / "adapter_config.json").exists():
         raise AdapterError(f"{target} already holds an adapter; choose another folder")
-    found = read_checkpoint(user_path(path), str(base) if base else None)
-    if found.method == "lora":
-        raise AdapterError(f"{found.source} is plain LoRA already; PEFT loads it as it is")
-    group_by_module(found.pairs)  # raises where factors do not fit or are not finite
+    files = open_adapter(path, base)
+    found = format_of(files).read(files)
+    if not any(isinstance(update, FromW0) for update in found.updates.values()):
+        raise AdapterError(f"{files.source} is plain LoRA already, of no θ; PEFT loads it as it is")
+    updates = low_rank(files, found)
     with staged(target, last="adapter_config.json") as folder:
-        save_file(_tensors(found), folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        tensors = _tensors(files, found, updates)
+        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
         text = json.dumps(_config(found), indent=2, sort_keys=True)
         (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
     return target
 
 
-def _tensors(found: Checkpoint) -> dict[str, Tensor]:
-    tensors = {name: found.tensors.get(name) for name in found.left_out if _is_head(name)}
-    for path, pair in found.pairs.items():
-        for factor, tensor in (("A", pair.a), ("B", pair.b)):
-            name = f"{PEFT_PREFIX}{path}.lora_{factor}.weight"
-            tensors[name] = tensor.to(torch.float32).contiguous()
+def _tensors(
+    files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]
+) -> dict[str, Tensor]:
+    tensors = {name: files.tensors.get(name) for name in found.left_out if _is_head(name)}
+    for path, update in updates.items():
+        for letter, factor in (("A", update.a), ("B", update.b)):
+            name = f"{PEFT_PREFIX}{path}.lora_{letter}.weight"
+            tensors[name] = factor.read().to(torch.float32).contiguous()
     return tensors
 
 
@@ -67,5 +71,4 @@ def _is_head(name: str) -> bool:
 
 
 def _config(found: Checkpoint) -> dict[str, Any]:
-    config = {key: value for key, value in found.config.items() if key not in _CONDLORA_KEYS}
-    return config | {"peft_type": "LORA", "target_modules": sorted(found.pairs)}
+    return {**found.settings, "peft_type": "LORA", "target_modules": sorted(found.updates)}

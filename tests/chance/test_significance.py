@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,15 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_lens.chance.baseline import Baseline
-from lora_lens.chance.significance import (
+from lora_lens.chance.gaussian import gaussian_baseline, mean_off_diagonal_sd
+from lora_lens.chance.p_values import (
     benjamini_hochberg,
+    can_tell,
     excess,
     fewest_discoveries,
+    fewest_draws,
     max_statistic_p,
     monte_carlo_p,
-    significance,
     standardised,
 )
+from lora_lens.chance.significance import significance
 from lora_lens.questions.similarity.result import LayerGrid
 
 LAYERS = 4
@@ -91,6 +95,12 @@ def test_benjamini_hochberg_is_the_step_up_procedure(p: list[float]) -> None:
         rejected = np.array(p) <= (ordered[passing[-1] - 1] if passing else -1)
         border = np.isclose(adjusted, level, atol=1e-9)
         assert ((adjusted <= level) == rejected)[~border].all()
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_benjamini_hochberg_is_scipys(p: list[float]) -> None:
+    expected = scipy.stats.false_discovery_control(np.array(p), method="bh") if p else []
+    np.testing.assert_array_equal(benjamini_hochberg(np.array(p)), expected)
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -180,7 +190,52 @@ def test_cells_with_null_values_of_their_own() -> None:
     assert found.z[0, 1] == pytest.approx(
         (phi[0, 1] - cells[:, 0, 1].mean()) / cells[:, 0, 1].std(ddof=1)
     )
-    assert found.of_mean.mean == pytest.approx(samples[:, OFF].mean())
+    assert found.of_mean.mean == pytest.approx(cells[:, OFF].mean())
+    other = replace(null(samples, cells), mean_mean=0.25)
+    assert significance(phi, other, OFF, symmetric=True).of_mean.mean == 0.25
+
+
+def test_a_draw_that_holds_the_observed_cell_is_a_tie_whatever_its_rounding() -> None:
+    samples, cells, phi = draws(9, 30), draws(10, 7), draws(11)[0]
+    exact, rounded = samples.copy(), samples.copy()
+    exact[:5], rounded[:5] = phi, phi - 1e-10
+    found, expected = (
+        significance(phi, replace(null(some, cells), tie=tie), OFF, symmetric=True).p_max
+        for some, tie in ((rounded, 1e-9), (exact, 0.0))
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_mean_of_a_very_wide_and_deep_model_has_a_z() -> None:
+    """126 layers of width 16384: the mean of 7875 φ varies by less than float32 resolves one of them."""
+    layers, d, i = 126, 16384, 8
+    mean, sd = gaussian_baseline(d, i)
+    mean_sd = mean_off_diagonal_sd(d, layers, i)
+    assert mean_sd < 1e-6
+    off = ~np.eye(layers, dtype=bool)
+    phi = np.full((layers, layers), mean + 3 * mean_sd)
+    rng = np.random.default_rng(0)
+    samples = (
+        np.ones((40, layers, layers)) * (mean + mean_sd * rng.standard_normal(40))[:, None, None]
+    )
+    found = significance(phi, Baseline(mean, sd, mean_sd, 40, samples), off, symmetric=True)
+    assert found.of_mean.z == pytest.approx(3, rel=1e-6)
+    above = (samples[:, 0, 1] >= phi[0, 1]).sum()
+    assert found.of_mean.p == pytest.approx((1 + above) / 41)
+
+
+def test_too_few_draws_for_any_claim_are_known_as_such() -> None:
+    """19 draws are the first by which one p can be 0.05, and 20·k − 1 by which k corrected ones can."""
+    for tests in (1, 3, 66):
+        fewest = fewest_draws(0.05, tests=tests)
+        assert fewest == 20 * tests - 1
+        for count in (fewest - 1, fewest):
+            p = np.r_[1 / (count + 1), np.ones(tests - 1)]
+            assert (benjamini_hochberg(p)[0] <= 0.05 + 1e-12) == can_tell(count, 0.05, tests=tests)
+    few, enough = (significance(draws(4)[0] + 1, null(draws(3, n)), OFF) for n in (18, 19))
+    assert (few.mean_can_tell, enough.mean_can_tell) == (False, True)
+    assert few.of_mean.p > 0.05 >= enough.of_mean.p
+    assert not significance(draws(4)[0], Baseline(0.1, 0.01, 0.002), OFF).mean_can_tell
 
 
 # Without draws, without cells

@@ -34,11 +34,13 @@ def fails(result: Result, *words: str) -> None:
 
 
 def test_similarity_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:
-    result = run(
-        "similarity", tmp_path / "lora", "--module", "value", "--rank", 4, "--json", "--draws", 7
-    )
+    asked = ("similarity", tmp_path / "lora", "--module", "value", "--rank", 4, "--draws", 7)
+    every = "gaussian,propagated,mismatched,initialisation"
+    result = run(*asked, "--nulls", every, "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
+    usual = json.loads(run(*asked, "--json").stdout)["matrices"]["A"]["baselines"]
+    assert list(usual) == ["gaussian", "propagated"]
     expected = conversion_similarity(load_adapter(tmp_path / "lora"), "value", 4, draws=7)
     labels = ("adapter", "base", "method", "module", "side", "i", "j", "convention")
     assert [found[key] for key in labels] == [
@@ -210,7 +212,7 @@ def test_i_and_j_override_rank(bert: BertLike, tmp_path: Path) -> None:
 def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
     lora = tmp_path / "lora"
     fails(run("similarity", tmp_path / "nowhere"), "not a folder")
-    fails(run("similarity", tmp_path / "base"), "no adapter_config.json")
+    fails(run("similarity", tmp_path / "base"), "a whole model")
     fails(run("similarity", lora, "--module", "dense"), "it has: query, value")
     fails(run("similarity", lora, "--rank", 9), "rank 4")
     fails(run("similarity", lora, "--base", tmp_path / "none"), "none")
@@ -219,7 +221,8 @@ def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
     fails(run("similarity", lora, "--draws", 1), "at least 2")
     fails(run("similarity", lora, "--draws", 10**12), "fewer --draws")
     fails(run("compare", lora, tmp_path / "nowhere"), "not a folder")
-    fails(run("inspect", tmp_path), "no adapter_config.json")
+    (tmp_path / "empty").mkdir()
+    fails(run("inspect", tmp_path / "empty"), "no adapter_config.json")
     fails(run("export", lora, "--out", tmp_path / "x"), "plain LoRA already")
     write_config(lora, base=None, r=4)
     fails(run("similarity", lora), "--base")

@@ -4,9 +4,11 @@ import scipy.linalg
 import torch
 from slow_routes import conditioned
 
+from lora_lens.core.bases import orthonormal_basis
 from lora_lens.core.blocked import BlockedLU, GaussianSolver
-from lora_lens.core.conversion import factor, gaussian_solver, rounded_solver
-from lora_lens.core.subspace import orthonormal_basis, phi_of_all_pairs
+from lora_lens.core.factoring import factor
+from lora_lens.core.phi_of_bases import phi_of_all_pairs
+from lora_lens.core.rounded import gaussian_solver, rounded_solver
 
 
 def rows(seed: int, *shape: int) -> torch.Tensor:

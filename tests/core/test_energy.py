@@ -39,3 +39,8 @@ def test_a_share_beyond_all_is_refused() -> None:
     for share in (0.0, 1.01, float(np.nan)):
         with pytest.raises(LensError, match="expected above 0"):
             rank_for_energy(torch.ones(3), share)
+
+
+def test_numpys_arrays_have_the_same_ranks() -> None:
+    s = np.array([[3.0, 1, 0], [1, 1, 1], [0, 0, 0]])
+    assert rank_for_energy(s, 0.9).tolist() == rank_for_energy(torch.from_numpy(s), 0.9).tolist()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_lens.core.pairwise import block_pairs, blocks, phi_of_every_pair
-from lora_lens.core.subspace import phi_of_bases
+from lora_lens.core.phi_of_bases import phi_of_bases
 
 
 def bases(widths: list[int], d: int = 12, dtype: torch.dtype = torch.float64) -> list[torch.Tensor]:

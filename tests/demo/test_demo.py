@@ -117,7 +117,7 @@ def test_demo_writes_figures_and_tables_and_says_what_is_seen(demo: tuple[Path, 
                 assert f"{stem}-{module}.{ending}" in names
     assert {"lora-inspect.png", "condlora-inspect.csv", "seen.md"} <= names
     seen = (out / "seen.md").read_text().splitlines()
-    assert len(seen) == 3 * 2 + 2
+    assert len(seen) == 2 * 2 + 3 * 2 + 2
     flat = " ".join(printed.split())
     for line in seen:
         assert line.removeprefix("- ") in flat
@@ -136,7 +136,14 @@ def test_the_readmes_numbers_are_the_demos(demo: tuple[Path, str]) -> None:
         for row in table:
             assert row in text
     for line in (out / "seen.md").read_text().splitlines():
-        if line.startswith(("- lora, stored: value", "- lora and condlora: value")):
+        if line.startswith(
+            (
+                "- lora, stored: value",
+                "- lora and condlora: value",
+                "- lora, shared",
+                "- condlora, shared",
+            )
+        ):
             assert line in text
 
 

@@ -41,12 +41,12 @@ def test_far_from_the_null_is_said_with_its_size(
 
 
 def test_too_few_draws_find_nothing_and_say_so(bert: BertLike, tmp_path: Path) -> None:
-    """Two tests need 39 draws: with fewer no p can be .025 after Holm, whatever φ is."""
+    """Two tests need 39 draws: with fewer no p can be .025 after Holm, whatever the number is."""
     adapter = load_adapter(tmp_path / "lora")
     for draws, told in ((38, False), (39, True)):
         results = (
             conversion_similarity(adapter, "value", draws=draws),
-            shared_subspace(adapter, "value", matrices=["A"], draws=draws),
+            shared_subspace(adapter, "value", draws=draws),
         )
         for result in results:
             sentence = result.summary

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lora_lens.errors import SettingsError
-from lora_lens.reproduction.config import SHIPPED, read_config
-from lora_lens.reproduction.pipeline import plan
+from lora_lens.reproduction.config import SHIPPED, longer_settings, read_config
+from lora_lens.reproduction.steps import plan
 from lora_lens.training.settings import RunSettings
 
 
@@ -21,7 +22,7 @@ def test_the_papers_configuration_is_the_papers() -> None:
     config = read_config("paper")
     assert set(config.tasks) == {"mnli", "sst2", "mrpc", "cola", "qnli", "qqp", "rte", "stsb"}
     assert config.settings("rte", "condlora") == RunSettings(
-        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100
+        task="rte", method="condlora", base="FacebookAI/roberta-base", epochs=100, head="zero"
     )
     assert config.settings("mnli", "lora").epochs == config.settings("qqp", "lora").epochs == 50
     assert config.search.trials == 5
@@ -113,6 +114,30 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
             'name = "x"\nbase = "b"\n[tasks.rte]\ntarget_modules = ["key"]',
             "modules names 'value', which rte does not train; it trains: key",
         ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[longer]\nseeds = [1]',
+            r"\[longer\] seeds names 1, which is none of its seeds: 0",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[longer]\nfactor = 1',
+            r"\[longer\] factor is 1, expected more than 1",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = 0',
+            "x.toml: the margin of equivalence is 0, expected a number of points above 0",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = -1.5',
+            "the margin of equivalence is -1.5, expected",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = nan',
+            "the margin of equivalence is nan, expected",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\ndraws = 10',
+            r"\[equivalence\] draws is 10, expected 100 at least",
+        ),
         ('name = "x"\nbase = "b"\n[tasks.rte]\nepoch = 1', r"\[tasks.rte\] says 'epoch'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[training]\nseed = 1', "may not say 'seed'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[search]\ntrial = 1', r"\[search\] says 'trial'"),
@@ -122,6 +147,29 @@ def test_what_a_file_may_not_say(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(SettingsError, match=words):
         read_config(str(tmp_path / "x.toml"))
+
+
+def test_longer_runs_come_after_a_tasks_runs_and_before_its_analyses(tmp_path: Path) -> None:
+    text = (
+        'name = "x"\nbase = "b"\nseeds = [3, 4]\n[longer]\nseeds = [4]\n[tasks.rte]\n[tasks.stsb]'
+    )
+    (tmp_path / "x.toml").write_text(text)
+    config = read_config(str(tmp_path / "x.toml"))
+    steps = list(plan(config, tmp_path / "out"))
+    once = [
+        *(["search", "run", "run"] * 2),
+        "pairs",
+        *(["longer"] * 2),
+        *(["analysis"] * 2),
+    ]
+    assert [step.kind for step in steps] == once * 2
+    longer = [step for step in steps if step.kind == "longer"]
+    assert {(step.method, step.seed) for step in longer} == {("lora", 4), ("condlora", 4)}
+    assert str(longer[0]) == "run of more epochs, rte lora, seed 4"
+    short = config.settings("rte", "lora", seed=4, learning_rate=1e-3)
+    longer_one = longer_settings(config, short)
+    assert (short.resolved().epochs, longer_one.epochs) == (100, 200)
+    assert replace(longer_one, epochs=100) == short.resolved()
 
 
 def test_without_lora_there_is_nothing_to_analyse(tmp_path: Path) -> None:
@@ -136,5 +184,5 @@ def test_without_lora_there_is_nothing_to_analyse(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="paper, mpnet, minilm, smoke"):
+    with pytest.raises(SettingsError, match="paper, mpnet, minilm, adalora, smoke"):
         read_config(str(tmp_path / "none.toml"))

@@ -43,13 +43,40 @@ def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
     assert {path.name for path in (out / "runs").iterdir()} == {
         f"rte-{method}-{seed}" for method in ("lora", "condlora") for seed in (0, 1)
     }
-    for name in ("table2", "table3-value", "table4", "conversions-value"):
+    assert {path.name for path in (out / "longer").iterdir()} == {"rte-lora-0", "rte-condlora-0"}
+    for name in (
+        "table2",
+        "longer",
+        "table3-value",
+        "table4",
+        "conversions-value",
+        "figure1-value",
+    ):
         for ending in (".md", ".tex", ".csv"):
             assert (out / "tables" / (name + ending)).stat().st_size > 0
         assert (out / "tables" / f"{name}.md").read_text() in done[1]
-    for name in ("scores", "figure1-similarity-value", "table3-compare-value"):
+    for name in (
+        "scores",
+        "figure1-similarity-value",
+        "table3-compare-value",
+        "table3-profile-value",
+    ):
         for ending in (".png", ".svg"):
             assert (out / "figures" / (name + ending)).stat().st_size > 0
+
+
+def test_the_page_holds_every_table(done: tuple[Path, str], tmp_path: Path) -> None:
+    """And printing again, without data, does no step and changes nothing."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    page = (tmp_path / "out" / "results.md").read_text()
+    for name in ("table2", "longer", "conversions", "figure1-value", "table3-value", "table4"):
+        assert (tmp_path / "out" / "tables" / f"{name}.md").read_text().strip() in page
+    assert "All 11 steps are done." in page
+    shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
+    again = reproduce(tmp_path, "--print")
+    assert again.exit_code == 0, again.stderr
+    assert "10 of 11 steps are done" in (tmp_path / "out" / "results.md").read_text()
+    assert not (tmp_path / "out" / "runs" / "rte-lora-1").exists()
 
 
 def test_runs_take_the_rate_that_the_search_found(done: tuple[Path, str]) -> None:
@@ -92,6 +119,21 @@ def test_a_run_of_a_trials_settings_is_the_trials_adapter(
     assert evaluation["score"] == pytest.approx(again["test_score"], abs=1e-9)
 
 
+def test_a_longer_run_differs_in_its_epochs_alone(done: tuple[Path, str]) -> None:
+    out = done[0] / "out"
+    rows = csv.DictReader((out / "tables" / "longer.csv").read_text().splitlines())
+    for row in rows:
+        name = f"rte-{row['method']}-0"
+        short, longer = (
+            json.loads((out / kind / name / "run.json").read_text()) for kind in ("runs", "longer")
+        )
+        assert longer["settings"] == short["settings"] | {"epochs": 4}
+        assert float(row["development_score"]) == short["development_score"]
+        assert float(row["longer_development_score"]) == longer["development_score"]
+        answers = json.loads((out / "longer" / name / "answers.json").read_text())["answers"]
+        assert len(answers) == longer["rows"]["test"]
+
+
 def test_two_processes_share_an_experiment_by_method(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -101,15 +143,19 @@ def test_two_processes_share_an_experiment_by_method(
     shutil.rmtree(out / "analyses")
     shutil.rmtree(out / "runs" / "rte-condlora-1")
     (out / "speed.json").unlink()
+    comparison = (out / "pairs" / "rte.json").read_bytes()
+    (out / "pairs" / "rte.json").unlink()
     one = reproduce(tmp_path / "copy", "--methods", "lora")
     assert one.exit_code == 0, one.stderr
     assert "waits for the other methods' runs: analysis rte, seed 1" in one.stderr
     assert "condlora" not in one.stderr
     assert {path.name for path in (out / "analyses").iterdir()} == {"rte-0"}
+    assert "waits for the other methods' runs: comparison by rows, rte" in one.stderr
     other = reproduce(tmp_path / "copy", "--methods", "condlora")
     assert other.exit_code == 0, other.stderr
     assert "waits" not in other.stderr
     assert (out / "analyses" / "rte-1" / "analysis.json").read_bytes() == analysis
+    assert (out / "pairs" / "rte.json").read_bytes() == comparison
     assert not (out / "speed.json").exists()  # it times both, and waits for the whole command
     wrong = reproduce(tmp_path / "copy", "--methods", "dora")
     assert wrong.exit_code == 1
@@ -173,8 +219,27 @@ def test_what_is_done_is_not_done_again(done: tuple[Path, str]) -> None:
     again = reproduce(done[0])
     assert again.exit_code == 0, again.stderr
     assert again.stdout == done[1]
-    assert again.stderr.count("done already") == 8
+    assert again.stderr.count("done already") == 11
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_tables_are_printed_again_without_data(done: tuple[Path, str], tmp_path: Path) -> None:
+    """The comparison by rows is a record, too; where it is not made yet, the data are asked for."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    again = reproduce(tmp_path)
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == done[1]
+    (tmp_path / "out" / "pairs" / "rte.json").unlink()
+    refused = reproduce(tmp_path)
+    assert refused.exit_code == 1
+    assert "train.tsv" in refused.stderr.splitlines()[-1]
+    for answers in (tmp_path / "out" / "runs").glob("*/answers.json"):
+        answers.unlink()
+    older = reproduce(tmp_path)
+    assert older.exit_code == 0, older.stderr
+    assert (
+        "cannot be made, the runs' answers were not kept: comparison by rows, rte" in older.stderr
+    )
 
 
 def test_a_run_that_is_missing_is_made_again_to_the_same_bits(
@@ -197,7 +262,11 @@ def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> N
     (tmp_path / "glue").symlink_to(done[0] / "glue")
     shutil.rmtree(tmp_path / "out" / "runs" / "rte-lora-1")
     shutil.rmtree(tmp_path / "out" / "analyses")
-    assert list(write_report(read_config("smoke"), tmp_path / "out")) == ["table2", "table4"]
+    assert list(write_report(read_config("smoke"), tmp_path / "out")) == [
+        "table2",
+        "longer",
+        "table4",
+    ]
     rows = list(
         csv.DictReader((tmp_path / "out" / "tables" / "table2.csv").read_text().splitlines())
     )

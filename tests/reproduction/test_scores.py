@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,16 @@ def test_paired_by_hand() -> None:
     # Student's t with two degrees of freedom has the distribution function 1/2 + t/(2√(2 + t²)).
     assert found.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
     assert not found.within_one_standard_error
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+def test_the_p_value_is_scipys(seeds: int) -> None:
+    one = {k: 0.6 + 0.01 * math.sin(k) for k in range(seeds)}
+    other = {k: 0.59 + 0.01 * math.cos(3 * k) for k in range(seeds)}
+    found = paired(one, other)
+    assert found is not None
+    expected = scipy.stats.ttest_rel(list(one.values()), list(other.values())).pvalue
+    assert found.p == pytest.approx(expected, rel=1e-12)
 
 
 def test_only_common_seeds_are_paired() -> None:

@@ -8,32 +8,58 @@ from typer.testing import CliRunner
 
 from lora_lens.cli import app
 from lora_lens.reproduction.config import read_config
-from lora_lens.reproduction.pipeline import plan
+from lora_lens.reproduction.steps import plan
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results" / "minilm"
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+_MADE = ("results.md", "tables")
 
 
-@pytest.fixture(scope="module")
-def again(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The tables, made anew from a copy of the records by the command that the page names."""
-    out = tmp_path_factory.mktemp("again") / "minilm"
-    shutil.copytree(RESULTS, out, ignore=shutil.ignore_patterns("tables", "figures"))
-    result = CliRunner().invoke(app, ["reproduce", "minilm", "--out", str(out)])
+@pytest.fixture(scope="module", params=["minilm", "mpnet"])
+def again(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """The page and its tables, made anew from a copy of the records by the command that the page names."""
+    name = request.param
+    out = tmp_path_factory.mktemp("again") / name
+    shutil.copytree(RESULTS / name, out, ignore=shutil.ignore_patterns(*_MADE))
+    result = CliRunner().invoke(app, ["reproduce", name, "--out", str(out), "--print"])
     assert result.exit_code == 0, result.stderr
-    return out, result.stdout
+    return RESULTS / name, out, result.stdout
 
 
-def test_every_step_of_the_configuration_is_recorded() -> None:
-    steps = list(plan(read_config("minilm"), RESULTS))
-    assert len(steps) == 44  # 4 tasks: 2 searches, 6 runs and 3 analyses each
-    assert [str(step) for step in steps if not step.done] == []
+def test_every_step_of_minilm_is_recorded() -> None:
+    steps = list(plan(read_config("minilm"), RESULTS / "minilm"))
+    assert len(steps) == 48  # 4 tasks: 2 searches, 6 runs, a comparison and 3 analyses each
+    # They are from before answers were kept row by row.
+    assert {step.kind for step in steps if not step.done} == {"pairs"}
 
 
-def test_the_tables_are_those_of_the_records(again: tuple[Path, str]) -> None:
-    shipped = {path.name: path.read_text() for path in (RESULTS / "tables").iterdir()}
-    remade = {path.name: path.read_text() for path in (again[0] / "tables").iterdir()}
-    assert remade == shipped
-    assert shipped["table2.md"] in again[1]
+def test_the_page_is_that_of_the_records(again) -> None:
+    shipped, remade, _ = again
+    assert (remade / "results.md").read_text() == (shipped / "results.md").read_text()
+
+
+def test_the_tables_are_those_of_the_records(again) -> None:
+    shipped, remade, printed = again
+    here, there = (
+        {path.name: path.read_text() for path in folder.glob("tables/*")}
+        for folder in (shipped, remade)
+    )
+    assert there == here
+    for name, text in here.items():
+        if name.endswith(".md"):
+            assert text in printed
+            assert text.strip() in (shipped / "results.md").read_text() or name.startswith(
+                "conversions-"
+            )
+
+
+def test_the_page_names_only_figures_that_are_there(again) -> None:
+    shipped, _, _ = again
+    page = (shipped / "results.md").read_text()
+    named = [
+        line.rsplit("(", 1)[1].rstrip(")") for line in page.splitlines() if line.startswith("![")
+    ]
+    assert [name for name in named if not (shipped / name).exists()] == []
+    assert not set(page) & set("{}$")  # no directive, no role, no formula: it reads as it stands
 
 
 def test_no_record_names_a_machine() -> None:
@@ -41,3 +67,29 @@ def test_no_record_names_a_machine() -> None:
         text = path.read_text()
         assert '"/' not in text, f"{path} holds an absolute path"
         assert "../" not in text, f"{path} holds a relative path"
+
+
+def test_what_cannot_be_printed_again(tmp_path: Path) -> None:
+    def said(folder: Path, *more: str) -> str:
+        result = CliRunner().invoke(
+            app, ["reproduce", "minilm", "--out", str(folder), "--print", *more]
+        )
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        return result.stderr.strip()
+
+    assert said(tmp_path / "none").endswith("is not there; give the folder of minilm by --out")
+    (tmp_path / "other").write_text("")
+    assert "holds no finished step of minilm" in said(tmp_path)
+    for margin in ("0", "-2", "nan"):
+        line = said(RESULTS / "minilm", "--margin", margin)
+        assert "the margin of equivalence is" in line
+        assert len(line.splitlines()) == 1
+
+
+def test_an_empty_folder_says_that_nothing_is_there(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["reproduce", "mpnet", "--out", str(tmp_path), "--print"])
+    assert result.exit_code == 0, result.stderr
+    page = (tmp_path / "results.md").read_text()
+    assert "0 of 44 steps are done" in page
+    assert page.count("Nothing of this is there yet.") == 6

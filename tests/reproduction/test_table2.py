@@ -1,3 +1,11 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lora_lens.reproduction.equivalence import Difference
+from lora_lens.reproduction.equivalence_words import sentence
 from lora_lens.reproduction.scores import TaskScores
 from lora_lens.reproduction.table2 import score_table
 
@@ -38,3 +46,36 @@ def test_a_small_p_is_not_shown_as_none() -> None:
     lora, condlora = {0: 0.80, 1: 0.81, 2: 0.80}, {0: 0.7001, 1: 0.7099, 2: 0.70}
     task = TaskScores("mrpc", "accuracy", 0.684, {"lora": lora, "condlora": condlora}, {"lora": 1e-3, "condlora": 1e-3})  # fmt: skip
     assert cells([task])["p, paired t-test"][0] == "< 0.001"
+
+
+def test_the_comparison_by_rows_stands_below_what_it_can_decide() -> None:
+    found = Difference(
+        "condlora", "lora", (0, 1), (-0.01, 0.01), 408, np.full((2, 2), 1e-4), (-0.02, 0.02)
+    )
+    table = score_table([MRPC, RTE], "base", {"mrpc": [found]}, 2.0)
+    rows = {row[0]: list(row[1:]) for row in table.rows}
+    heads = list(rows)
+    assert heads.index("decidable margin, 80 % power") < heads.index("CondLoRA − LoRA")
+    # t₀.₉₅ with one degree of freedom 6.31, e_s = .01; z₀.₉₅ = 1.645, e_r = .01.
+    half = math.hypot(1.6449, 6.3138)
+    assert rows["decidable margin, 80 % power"] == [f"{half + 1.2816 * math.sqrt(2):.1f}", "–", "–"]
+    assert rows["95 % interval, rows"] == ["−2.0 to +2.0", "–", "–"]
+    assert rows["95 % interval, rows and seeds"][0] == "−12.9 to +12.9"  # √(1.96² + 12.71²)
+    assert float(rows["p, equivalent within 2"][0]) == pytest.approx(0.198, abs=0.05)
+    assert rows["verdict"] == ["cannot be decided", "–", "–"]
+
+
+def test_sentences_say_first_what_can_be_decided() -> None:
+    found = Difference(
+        "condlora", "lora", (0, 1), (-0.001, 0.001), 1500, np.full((2, 2), 4e-6), (-0.004, 0.004)
+    )
+    said = sentence("stsb", found, 1.0, 1.0)
+    assert said.startswith(
+        "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 1.0 "
+    )
+    assert said.index("can decide") < said.index("CondLoRA less LoRA is +0.0 points")
+    assert "**equivalent within 1**" in said
+    assert said.endswith("The paper's difference is +1.0.")
+    one = replace(found, seeds=(0,), each=(0.001,), covariance=np.array([[4e-6]]))
+    assert "cannot be decided" in sentence("stsb", one, 1.0)
+    assert "To decide about 1 would take more seeds than one." in sentence("stsb", one, 1.0)

@@ -130,7 +130,7 @@ def test_plain_lora_loads_beside_it(tmp_path: Path) -> None:
     torch.testing.assert_close(BERT.logits(model), expected, atol=0, rtol=0)
     model.set_adapter("plain")
     torch.testing.assert_close(BERT.logits(model), BERT.logits(plain), atol=0, rtol=0)
-    with pytest.raises(AdapterError, match="plain LoRA"):
+    with pytest.raises(AdapterError, match="PEFT.s LoRA, and no CondLoRA"):
         model.load_adapter(str(tmp_path / "plain"), "default")
     with pytest.raises(AdapterError, match="not a folder"):
         model.load_adapter(str(tmp_path / "nowhere"), "third")
@@ -198,18 +198,18 @@ def without(folder: Path, name: str, instead: dict[str, torch.Tensor] | None = N
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: edit(f, peft_type="LORA"), "plain LoRA; open it by peft"),
-        (lambda f: edit(f, peft_type="IA3"), "peft_type 'IA3', expected CONDLORA"),
+        (lambda f: edit(f, peft_type="LORA"), "no lora_A and lora_B of a linear layer"),
+        (lambda f: edit(f, peft_type="IA3"), "peft_type 'IA3'.*lora-lens reads"),
         (lambda f: edit(f, convention="sideways"), "sideways"),
         (lambda f: edit(f, r="eight"), "r is 'eight', expected a whole number"),
         (lambda f: edit(f, condlora_modules=None), "condlora_modules"),
         (lambda f: edit(f, condlora_modules={"query": 3}), "condlora_modules"),
         (lambda f: edit(f, use_tomorrows_idea=True), "use_tomorrows_idea.*update PEFT"),
         (lambda f: edit(f, layers_to_transform=[0]), "only the adapter has .*layer.1"),
-        (lambda f: without(f, "query.theta_A"), "lacks query.theta_A;"),
+        (lambda f: without(f, "query.theta_A"), "θ_B of query has no partner θ_A"),
         (
             lambda f: without(f, "query.theta_A", {"query.theta_a": torch.ones(2)}),
-            "lacks query.theta_A, and it has besides query.theta_a;",
+            "θ_B of query has no partner θ_A",
         ),
         (
             lambda f: without(f, "value.theta_B", {"value.theta_B": torch.ones(32, 3)}),

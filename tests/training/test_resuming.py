@@ -75,6 +75,20 @@ def test_the_middle_of_an_epoch(settings: RunSettings, tmp_path: Path, grouped: 
     assert_same(tmp_path / "whole", out)
 
 
+@pytest.mark.parametrize("method", ["adalora", "condadalora"])
+@pytest.mark.parametrize("step", [6, 15])
+def test_a_budget_goes_on_where_it_was(
+    settings: RunSettings, tmp_path: Path, method: str, step: int
+) -> None:
+    """Before its last allocation, in step 13 of 21, and after it."""
+    settings = replace(settings, method=method)
+    whole = train(settings, tmp_path / "whole", use_cpu=True)
+    out = killed(settings, tmp_path / "killed", step)
+    again = train(settings, out, use_cpu=True, resume=True)
+    assert_same(tmp_path / "whole", out)
+    assert again["ranks"] == whole["ranks"]
+
+
 @pytest.mark.parametrize("state", [None, '{"best_metric": 0.5,'])
 def test_a_checkpoint_that_was_being_written(
     settings: RunSettings, tmp_path: Path, state: str | None

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.weights import BaseWeights, open_base_of
+from ...core.limits import check_range
 from ...core.random_matrix import projected_square_moments
 from ...errors import RankError
 from ...subspaces.delta import trained_singular
@@ -16,7 +17,7 @@ from .result import Amplification, LayerAmplification
 
 def amplification(
     adapter: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     base: BaseWeights | str | None = None,
@@ -47,7 +48,7 @@ def amplification(
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     where = select_device(device, dtype)
     layers = tuple(
-        _layer(factors, position, rank, where.take(weights.w0(factors, position)), where)
+        _layer(factors, position, rank, weights.w0(factors, position), where)
         for position in range(len(factors.layers))
     )
     partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
@@ -62,6 +63,8 @@ def _layer(
 ) -> LayerAmplification:
     delta = trained_singular(factors, position, where)
     r = _rank(rank, len(delta.s), factors, position)
+    check_range(w0, where.dtype, f"W0 of {factors.names[position]}")
+    w0 = where.take(w0)
     own = torch.linalg.svdvals(w0)
     inside = float((delta.u[:, :r].mT @ w0 @ delta.vh[:r].mT).norm())
     rounding = max(w0.shape) * torch.finfo(w0.dtype).eps * float(own[0])

@@ -11,10 +11,15 @@ from torch import Tensor
 from ...adapter import Adapter, ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.conversion_draws import FEWEST_LAYERS, check_draws, null_generator
+from ...chance.derangements import deranged_moments
 from ...chance.draws import mismatched_layers, shuffles
 from ...chance.gaussian import gaussian_baseline, gaussian_samples
+from ...core.bases import orthonormal_basis
+from ...core.checked import Side
+from ...core.phi_of_bases import phi_of_all_pairs
+from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
-from ...core.subspace import Side, orthonormal_basis, phi_of_all_pairs
+from ...core.triangle import spectral_norm
 from ...subspaces.pairing import select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
@@ -35,7 +40,7 @@ _SEEDS = (
 def compare(
     one: Adapter,
     other: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     i: int | None = None,
@@ -65,7 +70,9 @@ def compare(
         - ``gaussian``: unrelated subspaces. No W0 is involved, so it is the right one of unrelated
           factors; but A's of runs from one seed begin alike, and are not.
         - ``mismatched``: `one`'s layers against `other`'s, shuffled: is a layer more like its own
-          counterpart than like other layers? What all layers of both have in common is in it. A layer
+          counterpart than like other layers? What all layers of both have in common is in it. Means,
+          deviations and excess are of different layers only, exactly; p counts shuffles that leave
+          some layers in place too, without which it would not hold its level. A layer
           by itself has layers − 1 null values, too few for a small p; the mean has as many as `draws`.
           Not for fewer than three layers.
 
@@ -98,7 +105,7 @@ def compare(
             baselines["mismatched"] = _mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
         series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
-    if "condlora" not in (one.method, other.method):
+    if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed
@@ -119,10 +126,13 @@ def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
     generator = null_generator(seed, "mismatched")
     orders = shuffles(len(pairs), draws=draws, generator=generator)
     drawn, others = mismatched_layers(pairs, orders)
+    # p needs all orders, layers in place among them; the mean and its deviation say what *other* layers give.
+    moments = deranged_moments(pairs)
     return Baseline(
         mean=others.mean(0).numpy(),
         sd=others.std(0).numpy(),
-        mean_sd=float(drawn.mean(1).std()),
+        mean_sd=moments.sd,
+        mean_mean=moments.mean,
         draws=len(drawn),
         samples=drawn.numpy(),
         cells=others.numpy(),
@@ -143,9 +153,9 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
 
 
 def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
-    a, b = where.take(factors.a), where.take(factors.b)
+    a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
     svd = product_svd(b, a)
-    scale = torch.linalg.matrix_norm(b, 2) * torch.linalg.matrix_norm(a, 2)
+    scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
     return {
         "A": orthonormal_basis(a.mT, k, ordered=True),

@@ -21,9 +21,9 @@ from ...labelled import Array
 from ...subspaces.factors import SPACES
 from ...subspaces.selection import select_device, select_module
 from .checkpoint import (
-    Moment,
-    end_moment,
-    moment_of,
+    CheckpointSubspaces,
+    checkpoint_subspaces,
+    end_point_subspaces,
     phi_between,
 )
 from .result import DynamicsResult
@@ -33,7 +33,7 @@ _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
 
 def dynamics(
     folder: str | Path,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     base: str | Path | None = None,
@@ -70,9 +70,9 @@ def dynamics(
     adapter = load_adapter(last.folder, base)
     factors = select_module(adapter, module)
     rank = min(factors.ranks) if rank is None else rank
-    end = end_moment(last.name, last.folder, factors, rank, where)
+    end = end_point_subspaces(last.name, last.folder, factors, rank, where)
     ends = dict.fromkeys(SPACES, end)
-    starts: dict[str, Moment] = {}
+    starts: dict[str, CheckpointSubspaces] = {}
     rows: list[_Row] = []
     twins: list[str] = []
     for done, point in enumerate(found.points):
@@ -82,7 +82,7 @@ def dynamics(
         if point is not last:
             own = select_module(load_adapter(point.folder, base), module)
             _check_same_run(point, own, last, factors)
-            here = moment_of(point.name, own, rank, where)
+            here = checkpoint_subspaces(point.name, own, rank, where)
             if torch.equal(own.a, factors.a) and torch.equal(own.b, factors.b):
                 twins.append(point.name)
         starts |= {
@@ -157,7 +157,10 @@ def _gaussian(factors: ModuleFactors, space: str, rank: int) -> Baseline:
 
 
 def _notes(
-    rows: Sequence[_Row], starts: Mapping[str, Moment], factors: ModuleFactors, rank: int
+    rows: Sequence[_Row],
+    starts: Mapping[str, CheckpointSubspaces],
+    factors: ModuleFactors,
+    rank: int,
 ) -> Iterator[str]:
     lacking: dict[tuple[str, ...], list[str]] = {}
     later: dict[str, list[str]] = {}

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...adapter import ModuleFactors
+from ...core.phi_of_bases import phi_of_bases
+from ...core.precision import working
 from ...core.spectrum import effective_rank, stable_rank
-from ...core.subspace import phi_of_bases, working
 from ...errors import RankError
 from ...labelled import Array
 from ...subspaces.factors import factor_spaces
 from ...subspaces.selection import Where, check_factor_ranks
 
 
-class Moment(NamedTuple):
+class CheckpointSubspaces(NamedTuple):
     """One checkpoint's factors, decomposed; `exists` says in which layers a space has `rank` dimensions."""
 
     name: str
@@ -30,7 +31,9 @@ class Moment(NamedTuple):
     ranks: Mapping[str, Array]
 
 
-def moment_of(name: str, factors: ModuleFactors, rank: int, where: Where) -> Moment:
+def checkpoint_subspaces(
+    name: str, factors: ModuleFactors, rank: int, where: Where
+) -> CheckpointSubspaces:
     """Decompose the factors; the norm of ΔW holds its scaling, A's and B's are as stored."""
     spaces = factor_spaces(
         factors.a,
@@ -42,7 +45,7 @@ def moment_of(name: str, factors: ModuleFactors, rank: int, where: Where) -> Mom
     )
     s = spaces.s.cpu().double() * factors.scaling.abs()[:, None]
     a, b = working(factors.a), working(factors.b)
-    return Moment(
+    return CheckpointSubspaces(
         name,
         spaces.bases,
         {space: (found >= rank).numpy() for space, found in spaces.ranks.items()},
@@ -55,8 +58,10 @@ def moment_of(name: str, factors: ModuleFactors, rank: int, where: Where) -> Mom
     )
 
 
-def end_moment(name: str, folder: Path, factors: ModuleFactors, rank: int, where: Where) -> Moment:
-    """`moment_of` the adapter that all others are compared with, whose subspaces must all exist.
+def end_point_subspaces(
+    name: str, folder: Path, factors: ModuleFactors, rank: int, where: Where
+) -> CheckpointSubspaces:
+    """`checkpoint_subspaces` the adapter that all others are compared with, whose subspaces must all exist.
 
     Raises:
         RankError: A, B or ΔW has fewer than `rank` singular vectors in some layer.
@@ -65,17 +70,19 @@ def end_moment(name: str, folder: Path, factors: ModuleFactors, rank: int, where
         check_factor_ranks(factors, ("A", "B"), rank)
     except RankError as error:
         raise RankError(f"end point {folder}: {error}") from None
-    moment = moment_of(name, factors, rank, where)
-    if not moment.exists["delta_left"].all():
+    found = checkpoint_subspaces(name, factors, rank, where)
+    if not found.exists["delta_left"].all():
         raise RankError(
             f"end point {folder}: ΔW of {factors.module} has fewer than {rank} singular values that "
             f"are more than rounding, though its factors have rank enough; ask for a smaller --rank"
         )
-    return moment
+    return found
 
 
-def phi_between(one: Moment, others: Mapping[str, Moment]) -> dict[str, Array]:
-    """φ space by space and layer by layer to that space's other moment; NaN where either does not exist."""
+def phi_between(
+    one: CheckpointSubspaces, others: Mapping[str, CheckpointSubspaces]
+) -> dict[str, Array]:
+    """φ space by space and layer by layer to that space's in another checkpoint; NaN where either does not exist."""
     found = {}
     for space, exists in one.exists.items():
         if (other := others.get(space)) is None:

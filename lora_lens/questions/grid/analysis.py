@@ -15,8 +15,10 @@ from ...bases.weights import BaseWeights, open_base_of
 from ...chance.baseline import Baseline, Samples
 from ...chance.conversion_draws import check_draws, null_generator
 from ...chance.gaussian import gaussian_baseline, gaussian_samples
-from ...core.ij_grid import phi_grid_of_bases
-from ...core.subspace import numerical_rank, orthonormal_basis, principal_angles
+from ...core.angles import principal_angles
+from ...core.bases import orthonormal_basis
+from ...core.phi_of_bases import phi_grid_of_bases
+from ...core.rank import numerical_rank
 from ...errors import LensError, ModuleLookupError, RankError
 from ...labelled import Array
 from ...subspaces.delta import Singular, trained_singular, weight_singular

@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 
-from ...adapter import Adapter, ModuleFactors
+import numpy as np
+
+from ...adapter import Adapter, LayerFactors
+from ...core.either import as_numpy, in_float64
 from ...core.spectrum import effective_rank, product_singular_values, stable_rank
-from ...core.subspace import working
 from .result import Inventory, LayerSummary
 
 
 def inspect(adapter: Adapter) -> Inventory:
     """Every module of every layer: shape, scaling, and the norm and spectrum of ΔW = s·B·A.
 
-    Needs no base model. Free of the gauge: all numbers are of the product.
+    Needs no base model, and torch only for files that NumPy cannot read. Free of the gauge: all numbers
+    are of the product.
 
     Example:
         >>> from lora_lens import demo_adapter, load_adapter
         >>> inspect(load_adapter(demo_adapter("lora"))).trainable_parameters
         73728
     """
-    summaries = [summary for factors in adapter.modules.values() for summary in _summarise(factors)]
+    summaries = [_summarise(one) for one in adapter.each_layer()]
     return Inventory(
         adapter=adapter.source,
         method=adapter.method,
         base=adapter.base_model,
         convention=adapter.convention,
         trainable_parameters=adapter.trainable_parameters,
-        modules=tuple(sorted(summaries, key=lambda summary: (summary.layer, summary.module))),
+        modules=tuple(sorted(summaries, key=_place)),
         left_out=adapter.left_out,
     )
 
 
-def _summarise(factors: ModuleFactors) -> Iterator[LayerSummary]:
+def _place(summary: LayerSummary) -> tuple[float, str]:
+    """Layer by layer; what is in none comes last."""
+    return (math.inf if summary.layer is None else summary.layer, summary.module)
+
+
+def _summarise(one: LayerFactors) -> LayerSummary:
+    a, b = map(in_float64, one.read())
     # A negative α is legal, and turns ΔW's sign but no singular value's.
-    scaling = factors.scaling.abs()[:, None]
-    s = product_singular_values(working(factors.b), working(factors.a)) * scaling
-    stable, effective = stable_rank(s), effective_rank(s)
-    norms = s.square().sum(-1).sqrt()
-    for k, layer in enumerate(factors.layers):
-        zero = float(norms[k]) == 0
-        yield LayerSummary(
-            name=factors.names[k],
-            layer=layer,
-            module=factors.module,
-            rank=factors.ranks[k],
-            in_features=factors.in_features,
-            out_features=factors.out_features,
-            scaling=float(factors.scaling[k]),
-            frobenius_norm=float(norms[k]),
-            stable_rank=None if zero else float(stable[k]),
-            effective_rank=None if zero else float(effective[k]),
-            singular_values=tuple(s[k, : factors.ranks[k]].tolist()),
-        )
+    s = as_numpy(product_singular_values(b, a)) * abs(one.scaling)
+    one.release()
+    norm = float(np.sqrt((s * s).sum()))
+    return LayerSummary(
+        name=one.name,
+        layer=one.layer,
+        module=one.module,
+        rank=one.rank,
+        in_features=one.in_features,
+        out_features=one.out_features,
+        scaling=one.scaling,
+        frobenius_norm=norm,
+        stable_rank=float(stable_rank(s)) if norm else None,
+        effective_rank=float(effective_rank(s)) if norm else None,
+        singular_values=tuple(s.tolist()),
+    )

@@ -21,7 +21,7 @@ def inventory_sheet(result: Inventory) -> Sheet:
     modules = list(dict.fromkeys(summary.module for summary in result.modules))
     columns = min(_MOST_COLUMNS, len(modules))
     rows = -(-len(modules) // columns)
-    last = max(summary.layer for summary in result.modules)
+    last = max(summary.layer or 0 for summary in result.modules)
     panels: list[Panel | None] = [
         singular_panel([one for one in result.modules if one.module == module], last, module)
         for module in modules

@@ -14,7 +14,7 @@ class LayerSummary:
     """One module of one layer: shape, scale and spectrum of its ΔW = s·B·A.
 
     Attributes:
-        name, layer, module: Full path, layer number, short name.
+        name, layer, module: Full path, layer number (None in no numbered layer), short name.
         rank, in_features, out_features, scaling: Of its factors.
         frobenius_norm: ‖ΔW‖_F.
         stable_rank: ‖ΔW‖_F²/σ₁²; None for a zero ΔW.
@@ -23,7 +23,7 @@ class LayerSummary:
     """
 
     name: str
-    layer: int
+    layer: int | None
     module: str
     rank: int
     in_features: int

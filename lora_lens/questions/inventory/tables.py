@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import Table, number, significant
+from ...show.layout import Table, layer_number, number, significant
 from ...show.text import as_csv
 from .result import Inventory
 
@@ -50,7 +50,7 @@ def module_table(result: Inventory) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            str(s.layer), s.module, str(s.rank), str(s.in_features), str(s.out_features),
+            layer_number(s.layer), s.module, str(s.rank), str(s.in_features), str(s.out_features),
             significant(s.scaling, zeros=False), significant(s.frobenius_norm, zeros=False),
             number(s.stable_rank, 2), number(s.effective_rank, 2),
         ]

@@ -16,9 +16,9 @@ from ...adapter import Adapter
 from ...chance.conversion_draws import check_draws, null_generator
 from ...chance.gaussian import Moments, gaussian_baseline, gaussian_samples
 from ...chance.p_values import monte_carlo_p
+from ...core.checked import Side
 from ...core.clustering import cluster
 from ...core.pairwise import block_pairs, phi_of_every_pair
-from ...core.subspace import Side
 from ...errors import LensError
 from ...labelled import Array
 from ...subspaces.selection import select_device
@@ -37,7 +37,7 @@ _MOST_KEPT = 2**22  # φ by layer: 32 MiB
 
 def adapter_matrix(
     adapters: Sequence[Adapter | str | Path],
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     matrix: Matrix = "delta",
@@ -207,7 +207,7 @@ def _notes(
             f"the adapters name {len(bases)} base models of equal width ({', '.join(bases[:3])}"
             f"{', …' if len(bases) > 3 else ''}); φ between adapters of different models means little"
         )
-    if sum(one.method == "condlora" for one in read) > 1:
+    if sum(one.from_w0 for one in read) > 1:
         yield (
             "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
             "unrelated subspaces are too low a bar between two of them"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...core.subspace import Side
+from ...core.checked import Side
 from ...errors import (
     AdapterError,
     LensError,
@@ -31,6 +31,7 @@ class AdapterBases:
 
     Attributes:
         name, source, method, base: Whose.
+        from_w0: As `lora_lens.Adapter` says.
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
         shape: Width in and out of W0.
@@ -42,6 +43,7 @@ class AdapterBases:
     source: str
     method: str
     base: str | None
+    from_w0: bool
     module: str
     d: int
     shape: tuple[int, int]
@@ -214,6 +216,7 @@ def _bases(
         source=adapter.source,
         method=adapter.method,
         base=adapter.base_model,
+        from_w0=adapter.from_w0,
         module=factors.module,
         d=factors.in_features if space.side == "right" else factors.out_features,
         shape=(factors.in_features, factors.out_features),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -12,13 +13,17 @@ from ...bases.weights import BaseWeights, open_base_of
 from ...chance.against_null import null_test
 from ...chance.conversion_draws import NullBases, null_generator
 from ...chance.gaussian import gaussian_baseline, uniform_bases
-from ...core.conversion import Convention
+from ...core.conversion import Convention, ConventionChoice
 from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...errors import LensError, RankError
 from ...labelled import Array
+from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
+from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import Progress, collect_bases
-from ...subspaces.selection import select_device, select_dimensions, select_module
+from ...subspaces.selection import Where, select_device, select_dimensions, select_module
+from .predicted import Predicted
+from .prediction import predict
 from .result import SharedNull, SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
@@ -27,11 +32,11 @@ _GAP = 1e-9  # between eigenvalues, under which they are the same but for roundi
 
 def shared_subspace(
     adapter: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     width: int | None = None,
-    convention: Convention = "stored",
+    convention: ConventionChoice = "auto",
     matrices: Sequence[Matrix] = MATRICES,
     draws: int = 200,
     seed: int = 0,
@@ -97,23 +102,29 @@ def shared_subspace(
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
-    check_request(factors, matrices, r, r, "left", convention, draws)
+    settled = settle_convention(convention, factors, adapter)
+    check_request(factors, matrices, r, r, "left", settled.name, draws)
     k = r if width is None else width
-    _check_width(factors, k, r, convention)
+    _check_width(factors, k, r, settled.name)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
-    plan = Plan(factors, matrices, r, r, "left", convention, draws)
-    null_bases = NullBases(plan, ("propagated",), seed)
-    bases = collect_bases(plan, weights, select_device(device, dtype), null_bases.add, progress)
+    plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
+    null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
+    bases = collect_bases(plan, weights, where, null_bases.add, progress)
     nulls = _null_shares(plan, bases, null_bases, k)
+    forwards = _forwards(plan, weights, where, k, seed)
     subspaces: dict[str, SharedSubspace] = {
-        matrix: _shared(plan, matrix, bases[matrix], k, nulls[matrix]) for matrix in matrices
+        matrix: replace(
+            _shared(plan, matrix, bases[matrix], k, nulls[matrix]), predicted=forwards.get(matrix)
+        )
+        for matrix in matrices
     }
     return SharedResult(
         adapter=adapter.source,
         base=weights.source,
         method=adapter.method,
         module=factors.module,
-        convention=convention,
+        convention=settled.name,
+        convention_why=settled.why,
         rank=r,
         width=k,
         layers=factors.layers,
@@ -121,6 +132,23 @@ def shared_subspace(
         notes=tuple(_notes(adapter, plan, subspaces)),
         seed=seed,
     )
+
+
+def _forwards(
+    plan: Plan, weights: BaseWeights, where: Where, k: int, seed: int
+) -> dict[str, Predicted]:
+    """The claim asked forwards, of each factor; of one layer nothing can be asked."""
+    if len(plan.factors.layers) < 2:
+        return {}
+    w0 = stacked_w0(plan.factors, weights, where)
+    asked: dict[str, Factor] = {"A": "A", "B": "B"}
+    return {
+        matrix: predict(
+            plan.factors, w0, asked[matrix], plan.i, k,
+            draws=plan.draws, seed=seed, tests=len(plan.matrices),
+        )
+        for matrix in plan.matrices
+    }  # fmt: skip
 
 
 def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention) -> None:

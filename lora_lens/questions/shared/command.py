@@ -10,7 +10,7 @@ import typer
 from ...terminal.options import (
     AdapterFolder,
     Base,
-    Convention,
+    ConventionChoice,
     ConversionConvention,
     Device,
     Dtype,
@@ -50,7 +50,7 @@ def run(
         int | None,
         typer.Option("--width", show_default="--rank", help="Columns of the shared layer."),
     ] = None,
-    convention: ConversionConvention = Convention.stored,
+    convention: ConversionConvention = ConventionChoice.auto,
     matrix: Annotated[
         list[FactorName] | None,
         typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),

@@ -20,7 +20,9 @@ from ...show.figure import (
     Sheet,
     named,
     positions,
+    round_top,
 )
+from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
 _NULLS = {"gaussian": "unrelated subspaces", "propagated": "random factors, same W0"}
@@ -30,6 +32,23 @@ _ASIDE = 0.2  # of a layer's place: captured to the left, left out to the right
 def figures(result: SharedResult) -> dict[str, Sheet]:
     """Every figure, by what follows the files' stem."""
     return {"": shared_sheet(result)}
+
+
+def predicted_panel(one: Predicted) -> Panel:
+    """Share of each layer's factor that the other layers' θ predicts, and what flips of that layer give."""
+    x = positions(one.layers)
+    high = float(np.nanmax(np.append(one.share, one.by_layer.mean + 2 * one.by_layer.sd)))
+    return Panel(
+        title=f"{one.matrix}: predicted by the other layers",
+        x=named("layer", one.layers, low=-0.6, high=len(x) - 0.4),
+        y=Axis("share of the factor", low=0, high=1.05 if high > 0.7 else round_top(1.1 * high)),
+        marks=(
+            *_bars(x, one.by_layer, "flipped, ± 2 sd", 2),
+            Level(one.chance, "uniform: k/d", "grey", "dash"),
+            Line(x, one.share, "predicted", 2, "none", "diamond"),
+        ),
+        legend="below",
+    )
 
 
 def layer_panel(shared: SharedSubspace) -> Panel:
@@ -113,16 +132,20 @@ def _width(shared: SharedSubspace) -> Level:
 
 
 def shared_sheet(result: SharedResult) -> Sheet:
-    """A row a matrix: by layer, by eigenvalue, by width."""
+    """A row a matrix: predicted by layer, captured by layer, by eigenvalue, by width."""
     rows = []
     for shared in result.values():
         first = layer_panel(shared)
         plain = Panel(first.title, first.x, first.y, first.marks)
         rows.append([plain, eigenvalue_panel(shared), width_panel(shared)])
+        if shared.predicted is not None:
+            forward = predicted_panel(shared.predicted)
+            rows[-1].insert(0, Panel(forward.title, forward.x, forward.y, forward.marks))
     size = min(6.0, 3.0 + 0.16 * len(result.layers))
+    widths = (size, 3.7, 3.7) if len(rows[0]) == 3 else (size, size, 3.7, 3.7)
     return Sheet(
-        (Block(rows, widths=(size, 3.7, 3.7)),),
-        (size + 8.0, 3.2 * len(result) + 1.1),
+        (Block(rows, widths=widths),),
+        (sum(widths) + 0.6, 3.2 * len(result) + 1.1),
         title=(
             f"Does one shared layer yield every layer's factor? {result.module}, rank "
             f"{result.rank}, convention {result.convention}"

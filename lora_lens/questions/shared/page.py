@@ -12,8 +12,8 @@ from .result import SharedResult, SharedSubspace
 from .words import details
 
 _CHANCE = (
-    "Mean share of the layers' subspaces that the best single layer captures, and of a layer that was "
-    "left out of its fit; by chance: of random factors through the same W0 (the propagated null)."
+    "Mean share of a layer's factor that the θ fitted to the other layers predicts; by chance: of the same "
+    "factors turned by random signs on their own W0's singular directions (the flipped null)."
 )
 
 
@@ -28,16 +28,19 @@ def part(result: SharedResult, findings: Sequence[Finding], name: str) -> Part:
         title=QUESTION.asks,
         sentences=[*said, *details(result)],
         figures=[
-            PageFigure(
-                f"{name}-{matrix}",
-                f"{LABELS[matrix]}: share of each layer's subspace",
-                _alt(one),
-                figures.layer_panel(one),
-            )
-            for matrix, one in result.items()
+            *_forwards(result, name),
+            *(
+                PageFigure(
+                    f"{name}-{matrix}",
+                    f"{LABELS[matrix]}: share of each layer's subspace",
+                    _alt(one),
+                    figures.layer_panel(one),
+                )
+                for matrix, one in result.items()
+            ),
         ],
-        tables=[tables.chance_table(result)],
-        details=[tables.layer_table(one) for one in result.values()],
+        tables=[*tables.predicted_tables(result)[:1], tables.chance_table(result)],
+        details=[*tables.predicted_tables(result)[1:], *map(tables.layer_table, result.values())],
         legend=[
             *map(sentence, tables.legend(result)),
             f"Bars in the figures: the {null} null's mean ± 2 sd, layer by layer.",
@@ -45,6 +48,20 @@ def part(result: SharedResult, findings: Sequence[Finding], name: str) -> Part:
         chance=_CHANCE,
         notes=result.notes,
     )
+
+
+def _forwards(result: SharedResult, name: str) -> list[PageFigure]:
+    asked = [one.predicted for one in result.values() if one.predicted is not None]
+    return [
+        PageFigure(
+            f"{name}-{one.matrix}-predicted",
+            f"{LABELS[one.matrix]}: share of each layer's factor that the other layers predict",
+            f"Share of each layer's {LABELS[one.matrix]} that the other layers' θ predicts: {one.mean:.3f} on "
+            f"average. The numbers are in the tables below.",
+            figures.predicted_panel(one),
+        )
+        for one in asked
+    ]
 
 
 def _alt(one: SharedSubspace) -> str:

@@ -7,7 +7,18 @@ from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
 from . import figures
+from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
+
+
+def shared_predicted_plot(predicted: Predicted, ax: Axes | None = None) -> Axes:
+    """Share of each layer's factor that the other layers' θ predicts; bars are flips' mean ± 2 deviations.
+
+    Args:
+        predicted: One matrix's, ``result["B"].predicted``.
+        ax: Where to draw; the current axes by default.
+    """
+    return draw(figures.predicted_panel(predicted), ax)
 
 
 def shared_layer_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:

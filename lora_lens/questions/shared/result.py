@@ -11,6 +11,7 @@ import numpy as np
 from ...chance.against_null import NullTest
 from ...labelled import Array, Row, plain
 from ..answer import Answer
+from .predicted import Predicted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +59,7 @@ class SharedSubspace:
         theta: (d, k) that best shared θ: orthonormal, largest eigenvalue first, signs arbitrary;
             fewer than k columns where the layers together span fewer dimensions.
         nulls: ``gaussian`` and, where it was drawn, ``propagated``.
+        predicted: The claim asked forwards, which needs no inverse; None for one layer.
     """
 
     matrix: str
@@ -70,6 +72,7 @@ class SharedSubspace:
     left_out: Array
     theta: Tensor = field(repr=False)
     nulls: Mapping[str, SharedNull] = field(repr=False)
+    predicted: Predicted | None = None
 
     @property
     def share(self) -> float:
@@ -132,6 +135,7 @@ class SharedSubspace:
             "gap": self.gap,
             "curve": plain(self.curve),
             "nulls": {name: null.to_dict() for name, null in self.nulls.items()},
+            "predicted": None if self.predicted is None else self.predicted.to_dict(),
         }
 
 
@@ -141,6 +145,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
 
     Attributes:
         adapter, base, method, module, convention, rank, width, layers: What was analysed, and how.
+        convention_why: Why it is that convention.
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
         seed: Of the draws.
@@ -151,6 +156,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     method: str
     module: str
     convention: str
+    convention_why: str
     rank: int
     width: int
     layers: tuple[int, ...]
@@ -185,6 +191,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
             "method": self.method,
             "module": self.module,
             "convention": self.convention,
+            "convention_why": self.convention_why,
             "rank": self.rank,
             "width": self.width,
             "layers": list(self.layers),

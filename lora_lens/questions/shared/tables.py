@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -17,6 +17,7 @@ from ...show.layout import (
     number,
 )
 from ...show.text import as_csv
+from .predicted import Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
@@ -25,20 +26,66 @@ _SHOWN = ("captured", "left out")
 def tables(result: SharedResult) -> list[Table]:
     """The summary, and the layers of each matrix."""
     what = f"{title(result)}; {result.adapter} on {result.base}"
-    return [chance_table(result).under(what), *map(layer_table, result.values())]
+    first, *rest = [*predicted_tables(result), chance_table(result)]
+    return [first.under(what), *rest, *map(layer_table, result.values())]
+
+
+def predicted_tables(result: SharedResult) -> list[Table]:
+    """The predicted share beside its nulls, and by layer; none of one layer."""
+    asked = [one.predicted for one in result.values() if one.predicted is not None]
+    return [predicted_table(asked), *map(predicted_layers, asked)] if asked else []
+
+
+def predicted_table(asked: Sequence[Predicted]) -> Table:
+    """Mean predicted share beside each null, a row a matrix and null."""
+    head = ["matrix", "predicted", "null", "mean ± sd", "z", "p", "excess"]
+    rows = []
+    for one in asked:
+        labels = [LABELS[one.matrix], number(one.mean)]
+        for name in ("flipped", "uniform", "mismatched"):
+            if (test := one.nulls.get(name)) is not None:
+                rows.append([
+                    *labels, name, beside(test.mean, test.sd), number(test.z, 1, plus=True),
+                    number(test.p), number(test.excess),
+                ])  # fmt: skip
+                labels = [""] * 2
+        if not one.nulls:
+            rows.append([*labels, "uniform", number(one.chance), "–", "–", "–"])
+    return Table("Share of a layer's factor that the other layers' θ predicts, mean", head, rows)
+
+
+def predicted_layers(one: Predicted) -> Table:
+    """Predicted share of each layer against flips of that layer alone."""
+    test = one.by_layer
+    rows = [
+        [
+            str(layer), number(float(one.share[k])),
+            beside(float(test.mean[k]), float(test.sd[k])), number(float(test.p[k])),
+            number(float(one.p_holm[k])),
+        ]
+        for k, layer in enumerate(one.layers)
+    ]  # fmt: skip
+    return Table(
+        f"{LABELS[one.matrix]}: predicted by layer",
+        ["layer", "predicted", "flipped", "p", "p (Holm)"],
+        rows,
+    )
 
 
 def texts(result: SharedResult) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
+    asked = [one.predicted for one in result.values() if one.predicted is not None]
+    rows = [{"module": result.module} | row for one in asked for row in one.rows()]
+    return {".csv": as_csv(result.rows())} | ({"-predicted.csv": as_csv(rows)} if rows else {})
 
 
 def terminal(result: SharedResult, _: Console) -> RenderableType:
     """The means beside the nulls, and the layers."""
     return Group(
         Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
+        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
+        *map(table, predicted_tables(result)),
         table(chance_table(result)),
-        *(table(layer_table(shared)) for shared in result.values()),
     )
 
 
@@ -101,6 +148,10 @@ def legend(result: SharedResult) -> list[str]:
         f"{value:.3f}" for value in dict.fromkeys(s.least for s in result.values())
     )
     return [
+        "predicted: by the θ fitted to the other layers, in the factor's own space, no W0 inverted. flipped: "
+        "the factor turned by random signs on its own W0's singular directions, which keeps where it lies on "
+        "them: the verdict comes from it. uniform: unrelated factors; mismatched: factors shuffled over the "
+        "layers; both describe, for layers share leading directions",
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
         "gaussian: unrelated subspaces; propagated: random factors through the same W0; "

@@ -6,76 +6,89 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...show.findings import SHARE, Claim, Finding, told
 from ...show.layout import LABELS
 from ...show.wording import ONE, listed
-from .result import SharedResult, SharedSubspace
+from .predicted import Predicted
+from .result import SharedResult
 
-CAPTURED, LEFT_OUT = "captured", "left out"
-_ABOUT = {
-    CAPTURED: "share captured by one shared layer",
-    LEFT_OUT: "share captured of a layer left out of the fit",
-}
+_PATTERN = (
+    "the shared layer of the others predicts {degree} of a layer's {names} than where {names} {are} on "
+    "W0's own singular directions would"
+)
 
 
 def claims(result: SharedResult) -> list[Claim]:
-    """What one layer captures, of all layers and of one left out, against the propagated null."""
+    """The mean predicted share of each factor against flips on its own W0's singular directions.
+
+    The other nulls describe, and so do the shares of conversion subspaces: W0⁻¹ blows up what is not
+    shared, and a test of them misses nine tenths of a shared layer.
+    """
     return list(_claims(result))
 
 
 def _claims(result: SharedResult) -> Iterator[Claim]:
     for matrix, shared in result.items():
-        if (null := shared.nulls.get("propagated")) is None:
+        one = shared.predicted
+        test = None if one is None else one.nulls.get("flipped")
+        if one is None or test is None or not np.isfinite(test.z) or not one.askable:
             continue
-        numbers = (
-            (CAPTURED, shared.share, null.share),
-            (LEFT_OUT, shared.mean_left_out, null.mean_left_out),
-        )
-        for what, value, test in numbers:
-            if np.isfinite(test.z):
-                trial = Trial(value, test.mean, test.sd, test.p_two_sided, null.draws)
-                about = f"{LABELS[matrix]}'s conversions, {_ABOUT[what]}"
-                yield Claim(about, LABELS[matrix], SHARE, "propagated", trial, what)
+        trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, one.draws)
+        about = f"share of a layer's {LABELS[matrix]} that the other layers' θ predicts (mean)"
+        yield Claim(about, LABELS[matrix], SHARE, "flipped", trial)
 
 
 def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
-    """What one shared layer captures of each matrix, and of a layer that it has not seen."""
+    """Whether the other layers' shared layer predicts a layer's factor, and how much of it."""
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so nothing can be shared."
-    whole = [LABELS[matrix] for matrix, one in result.items() if one.share > ONE]
-    rest = [one for one in result.values() if one.share <= ONE]
-    layer = f"one shared layer of width {result.width} captures"
+    asked = {LABELS[m]: one.predicted for m, one in result.items() if one.predicted is not None}
+    whole = [name for name, one in asked.items() if one.share.min() > ONE]
     parts = []
     if whole:
         parts.append(
-            f"{layer} all of {listed(whole)} in every layer, and all of a layer left out of the fit"
+            f"one shared layer of width {result.width} gives {listed(whole)} in every layer"
         )
-    tested = [one for one in findings if one.label not in whole]
-    if tested:
-        starts = {CAPTURED: layer, LEFT_OUT: "of a layer left out of the fit it captures"}
-        kinds = [
-            (
-                [one for one in tested if one.claim.aspect == what],
-                f"{start} {{degree}} of {{names}} than of random factors through the same W0",
-            )
-            for what, start in starts.items()
-        ]
-        parts.append(told(*kinds))
-    if rest and not findings:
-        parts.append(f"{layer} {_untested(rest)}")
+    if tested := [one for one in findings if one.label not in whole]:
+        parts.append(told((tested, _PATTERN)) + _where(tested, asked))
+    said = {*whole, *(one.label for one in findings)}
+    if rest := [name for name in asked if name not in said]:
+        shares = listed([f"{percent(asked[name].mean)} of {name}" for name in rest])
+        parts.append(
+            f"the shared layer of the others predicts {shares}, which nothing can be said of without "
+            f"draws of chance"
+        )
     return f"{result.module}: {'; '.join(parts)}."
 
 
-def _untested(some: Sequence[SharedSubspace]) -> str:
-    shares = listed([f"{percent(one.share)} of {LABELS[one.matrix]}" for one in some])
-    return f"{shares}, which nothing can be said of without draws of chance"
+def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
+    """In which layers what is found is found: Holm over the layers, of factors that are found at all."""
+    parts = []
+    for one in findings:
+        if one.word != "more":
+            continue
+        predicted = asked[one.label]
+        layers = [
+            str(layer)
+            for layer, p in zip(predicted.layers, predicted.p_holm, strict=True)
+            if p <= LEVEL
+        ]
+        if len(layers) == len(predicted.layers):
+            where = "in every layer"
+        elif layers:
+            where = f"in {'layer' if len(layers) == 1 else 'layers'} {listed(layers)}"
+        else:
+            where = "in no single layer"
+        parts.append(f"{one.label} {where} by itself")
+    return f", {listed(parts)}" if parts else ""
 
 
 def details(result: SharedResult) -> list[str]:
     """What a shared layer captures at least whatever the layers are, a sentence each."""
     return [
-        f"{LABELS[one.matrix]}: {percent(one.share)} is captured on average over the layers (at least "
+        f"{LABELS[one.matrix]}'s conversions: one layer captures {percent(one.share)} of their subspaces, on average over the layers (at least "
         f"{percent(one.least)} whatever they are), {percent(one.mean_left_out)} of a layer that "
         f"it was not fitted to."
         for one in result.values()

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
+import torch
 from torch import Tensor
 
 from ...adapter import Adapter
 from ...bases.weights import BaseWeights, open_base_of
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, NullName, check_nulls
-from ...core.conversion import Convention
-from ...core.subspace import Side, phi_of_all_pairs
+from ...core.checked import Side
+from ...core.condition import condition_number
+from ...core.conversion import ConventionChoice
+from ...core.factoring import Factored
+from ...core.phi_of_bases import phi_of_all_pairs
+from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import (
     MATRICES,
     Matrix,
     Plan,
     check_request,
 )
-from ...subspaces.layers import Progress, collect_bases, condition_numbers
+from ...subspaces.layers import Progress, collect_bases
 from ...subspaces.selection import select_device, select_dimensions, select_module
 from .result import LayerGrid, SimilarityResult
 
 
 def conversion_similarity(
     adapter: Adapter,
-    module: str,
+    module: str = "value",
     rank: int | None = None,
     *,
     i: int | None = None,
     j: int | None = None,
     side: Side = "left",
-    convention: Convention = "stored",
+    convention: ConventionChoice = "auto",
     matrices: Sequence[Matrix] = MATRICES,
     nulls: Sequence[NullName] = ("gaussian", "propagated"),
     draws: int = 200,
@@ -55,7 +59,8 @@ def conversion_similarity(
         side: Left compares column spaces (the paper); right compares row spaces.
         convention: ``stored`` solves with W0 as stored for both factors, as the released code does,
             and needs it square and invertible; ``consistent`` solves each factor in its own space,
-            by the pseudo-inverse, for W0 of any shape.
+            by the pseudo-inverse, for W0 of any shape. ``auto``: a CondLoRA adapter's
+            own; else ``stored`` where W0 is square, else ``consistent``. The result says which, and why.
         matrices: Which of A, B and BA.
         nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there is the
@@ -89,13 +94,20 @@ def conversion_similarity(
     """
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
-    check_request(factors, matrices, i, j, side, convention, draws)
+    settled = settle_convention(convention, factors, adapter)
+    check_request(factors, matrices, i, j, side, settled.name, draws)
     check_nulls(nulls)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
-    plan = Plan(factors, matrices, i, j, side, convention, draws)
+    plan = Plan(factors, matrices, i, j, side, settled.name, draws)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
-    bases = collect_bases(plan, weights, where, null_bases.add, progress)
+    condition: list[float] = []
+
+    def watch(factored: Factored, start: int, device: torch.device) -> None:
+        null_bases.add(factored, start, device)
+        condition.extend(condition_number(factored).tolist())
+
+    bases = collect_bases(plan, weights, where, watch, progress)
     baselines = Baselines(plan, null_bases, nulls)
     grids: dict[str, LayerGrid] = {
         matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
@@ -108,17 +120,19 @@ def conversion_similarity(
         side=side,
         i=i,
         j=j,
-        convention=convention,
+        convention=settled.name,
+        convention_why=settled.why,
         layers=factors.layers,
         grids=grids,
-        conditioning=partial(condition_numbers, plan, weights, where),
+        condition_number=tuple(condition),
         notes=tuple(_notes(adapter, plan)),
+        from_w0=adapter.from_w0,
         seed=seed,
     )
 
 
 def _grid(plan: Plan, matrix: Matrix, bases: Tensor, baselines: Baselines) -> LayerGrid:
-    found, absent = baselines.of(matrix, bases.shape[-2])
+    found, absent = baselines.of(matrix, bases)
     values = phi_of_all_pairs(bases[..., : plan.i], bases[..., : plan.j])
     return LayerGrid(
         matrix=matrix,

@@ -10,7 +10,7 @@ import typer
 from ...terminal.options import (
     AdapterFolder,
     Base,
-    Convention,
+    ConventionChoice,
     ConversionConvention,
     Device,
     Dtype,
@@ -63,7 +63,7 @@ def run(
     side: Annotated[
         Side, typer.Option("--side", help="Compare column spaces (left, the paper) or row spaces.")
     ] = Side.left,
-    convention: ConversionConvention = Convention.stored,
+    convention: ConversionConvention = ConventionChoice.auto,
     matrix: Annotated[
         list[MatrixName] | None,
         typer.Option(
@@ -80,7 +80,7 @@ def run(
             "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
             "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0.",
         ),
-    ] = ",".join(NullOption),
+    ] = "gaussian,propagated",
     draws: Annotated[
         int,
         typer.Option(

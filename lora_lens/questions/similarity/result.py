@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -109,10 +109,13 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
 
     Attributes:
         adapter, base, method, module, side, i, j, convention: What was analysed, and how.
+        convention_why: Why it is that convention.
         layers: Layer numbers.
         grids: Matrix to grid.
-        conditioning: Computes `condition_number`.
+        condition_number: σ_max/σ_min of each layer's W0, inf where it is rank-deficient; to two digits
+            where W0 is wider than 512, see `lora_lens.core.condition.condition_number`.
         notes: What a reader should know beside the numbers, a sentence each.
+        from_w0: As `lora_lens.Adapter` says.
         seed: Of the draws.
     """
 
@@ -124,24 +127,18 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
     i: int
     j: int
     convention: str
+    convention_why: str
     layers: tuple[int, ...]
     grids: Mapping[str, LayerGrid]
-    conditioning: Callable[[], tuple[float, ...]] = field(repr=False, compare=False)
+    condition_number: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    from_w0: bool = False
     seed: int | None = None
 
     @property
     def stem(self) -> str:
         """Name of its files, but for their endings."""
         return f"similarity-{self.module}"
-
-    @cached_property
-    def condition_number(self) -> tuple[float, ...]:
-        """σ_max/σ_min of each layer's W0; inf where it is rank-deficient.
-
-        Computed when it is first asked for: it takes several times as long as φ itself.
-        """
-        return self.conditioning()
 
     def __getitem__(self, matrix: str) -> LayerGrid:
         return self.grids[matrix]
@@ -167,6 +164,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
             "i": self.i,
             "j": self.j,
             "convention": self.convention,
+            "convention_why": self.convention_why,
             "layers": list(self.layers),
             "condition_number": [plain(number) for number in self.condition_number],
             "matrices": {matrix: grid.to_dict() for matrix, grid in self.grids.items()},

@@ -46,6 +46,7 @@ def terminal(result: SimilarityResult, console: Console) -> RenderableType:
     grids = Columns([_shaded(grid, console) for grid in distinct(result).values()], padding=(1, 3))
     return Group(
         Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
+        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         table(chance_table(result)),
         Padding(grids, (1, 0, 0, 0)),
         Text(f"\n{highest_pairs(result)}"),

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ...adapter import Adapter, ModuleFactors
+from ...adapter import Adapter, LayerFactors
 from ...bases.weights import BaseWeights, open_base_of
 from ...core.energy import rank_for_energy
-from ...core.intruders import largest_cosines, random_directions
-from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
+from ...core.random_matrix import gaussian_product_edge
 from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
-from ...subspaces.delta import Singular, delta_singular, weight_singular
-from ...subspaces.selection import Where, select_device, select_module
-from .result import BesideW0, LayerSpectrum, Spectrum
-from .suggestion import suggest_ranks
+from ...labelled import Array
+from ...subspaces.selection import asked_device, select_device, select_name
+from ...subspaces.spectra import layer_values
+from .result import LayerSpectrum, Spectrum, W0Comparison
+from .suggestion import paths, suggested
 
 Progress = Callable[[int, int], None]
 KS = (1, 5, 10, 20)
 EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-
-
-class _Sweep(NamedTuple):
-    """How many leading vectors to look at, and how many random ΔW to make for comparison."""
-
-    k: int
-    draws: int
-    generator: torch.Generator
 
 
 def spectrum(
@@ -78,7 +67,8 @@ def spectrum(
         draws: Random ΔW a layer; 0 leaves them out.
         seed: Of those draws.
         base: An open base, or a folder or hub id; by default the adapter's.
-        device, dtype: As in `conversion_similarity`.
+        device, dtype: As in `conversion_similarity`. Without W0 the spectra are NumPy's, unless a
+            device is named; those of ΔW are computed in float64 whatever the dtype.
         progress: Called with (layers done, layers).
 
     Raises:
@@ -87,33 +77,39 @@ def spectrum(
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
         LensError: ε, `energy` or `draws` out of range.
     """
-    modules = [select_module(adapter, module)] if module else list(adapter.modules.values())
+    names = [select_name(adapter, module, in_layers=False)] if module else list(adapter.modules)
     if not epsilons or not all(0 < epsilon <= 1 for epsilon in epsilons):
         raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 for no random ΔW, or more")
-    where = select_device(device, dtype)
-    suggestion = suggest_ranks(
-        adapter if module is None else _only(adapter, modules[0]),
-        energy,
-        device=device,
-        dtype=dtype,
-    )
+    where = asked_device(device, dtype)
     weights, notes = _open(adapter, beside_w0, base)
-    width = min(min(f.in_features, f.out_features) for f in modules)
+    asked = list(adapter.each_layer(names))
+    width = min(min(one.in_features, one.out_features) for one in asked)
     chosen = _ks(ks, width) if weights else ()
-    sweep = _Sweep(max(chosen, default=0), draws, torch.Generator().manual_seed(seed))
+    look = _look(adapter, weights, max(chosen), draws, seed, device, dtype) if weights else None
     layers: list[LayerSpectrum] = []
-    total = sum(len(factors.layers) for factors in modules)
-    for factors in modules:
-        for position in range(len(factors.layers)):
-            layers.append(_layer(factors, position, weights, sweep, where))
-            if progress:
-                progress(len(layers), total)
+    spectra: dict[str, Array] = {}
+    for one in asked:
+        s = layer_values([one], where)
+        beside, why = look(one) if look else (None, [])
+        layers.append(_layer(one, s, beside))
+        notes += why
+        if one.part is None:
+            spectra[one.name] = s
+        if progress:
+            progress(len(layers), len(asked))
+    here = {one.name for one in asked}
+    suggestion = suggested(
+        {name: parts for name, parts in paths(adapter).items() if name in here},
+        energy,
+        spectra,
+        where,
+    )
     if suggestion.zero:
         notes.append(f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there")
     notes += _short(layers, chosen)
-    if adapter.method == "condlora":
+    if adapter.from_w0:
         notes.append("CondLoRA has one rank for all layers; the rank pattern is for plain LoRA")
     return Spectrum(
         adapter=adapter.source,
@@ -125,12 +121,6 @@ def spectrum(
         notes=tuple(notes),
         seed=seed,
     )
-
-
-def _only(adapter: Adapter, factors: ModuleFactors) -> Adapter:
-    # Blocks of a fused projection share its paths; PEFT gives all of them one rank.
-    kept = {name: other for name, other in adapter.modules.items() if other.names == factors.names}
-    return replace(adapter, modules=kept)
 
 
 def _open(
@@ -164,86 +154,49 @@ def _short(layers: Sequence[LayerSpectrum], ks: Sequence[int]) -> Iterator[str]:
             yield f"W0+ΔW of {one.module} has rank {rank} in layer {one.layer}: no larger k counts more"
 
 
-def _layer(
-    factors: ModuleFactors, position: int, weights: BaseWeights | None, sweep: _Sweep, where: Where
-) -> LayerSpectrum:
-    delta = delta_singular(factors, position, where)
-    s = delta.s.double().cpu()
-    own, shape = factors.ranks[position], (factors.out_features, factors.in_features)
-    frobenius = s.square().sum().sqrt()
-    edge = float(gaussian_product_edge(frobenius, *shape, own))
+def _look(
+    adapter: Adapter, weights: BaseWeights, k: int, draws: int, seed: int, device: str, dtype: str
+) -> Callable[[LayerFactors], tuple[W0Comparison | None, list[str]]]:
+    """What finds W0's side of a layer, or why it is left out: weights may be tied, or a name not be found."""
+    from .w0 import compared_with_w0, sweep_of  # loads torch
+
+    where, sweep = select_device(device, dtype), sweep_of(k, draws, seed)
+
+    def look(one: LayerFactors) -> tuple[W0Comparison | None, list[str]]:
+        factors = adapter.modules[one.module]
+        try:
+            return compared_with_w0(
+                factors, factors.names.index(one.name), weights, sweep, where
+            ), []
+        except BaseModelError as error:
+            if factors.numbered:
+                raise
+            return None, [f"W0 of {factors.module} is left out: {error}"]
+
+    return look
+
+
+def _layer(one: LayerFactors, s: Array, beside: W0Comparison | None) -> LayerSpectrum:
     zero = len(s) == 0
-    padded = torch.nn.functional.pad(s, (0, own - len(s)))
+    frobenius = float(np.sqrt((s * s).sum()))
+    edge = float(gaussian_product_edge(frobenius, one.out_features, one.in_features, one.rank))
     return LayerSpectrum(
-        name=factors.names[position],
-        layer=factors.layers[position],
-        module=factors.module,
-        rank=own,
-        in_features=shape[1],
-        out_features=shape[0],
-        singular_values=tuple(padded.tolist()),
-        frobenius_norm=float(frobenius),
+        name=one.name,
+        layer=one.layer,
+        module=one.module,
+        rank=one.rank,
+        in_features=one.in_features,
+        out_features=one.out_features,
+        singular_values=tuple(np.pad(s, (0, one.rank - len(s))).tolist()),
+        frobenius_norm=frobenius,
         spectral_norm=0.0 if zero else float(s[0]),
         stable_rank=None if zero else float(stable_rank(s)),
         effective_rank_s=None if zero else float(effective_rank(s)),
-        effective_rank_s2=None if zero else float(effective_rank(s.square())),
+        effective_rank_s2=None if zero else float(effective_rank(s * s)),
         rank_90=None if zero else int(rank_for_energy(s, 0.90)),
         rank_95=None if zero else int(rank_for_energy(s, 0.95)),
         rank_99=None if zero else int(rank_for_energy(s, 0.99)),
         product_edge=edge,
         above_product_edge=int((s > edge).sum()),
-        beside_w0=_beside(factors, position, weights, delta, sweep, where) if weights else None,
+        beside_w0=beside,
     )
-
-
-def _beside(
-    factors: ModuleFactors,
-    position: int,
-    weights: BaseWeights,
-    delta: Singular,
-    sweep: _Sweep,
-    where: Where,
-) -> BesideW0:
-    w0 = weights.w0(factors, position)
-    here = f"of {factors.module} in layer {factors.layers[position]}"
-    base = weight_singular(w0, where, name=f"W0 {here}")
-    s0, s = base.s.double().cpu(), delta.s.double().cpu()
-    tuned = where.take(w0) + (delta.u * delta.s) @ delta.vh
-    changed = weight_singular(tuned, where, name=f"W0 + ΔW {here}", stored=w0.dtype)
-    after = changed.s.double().cpu()
-    rows, columns = w0.shape
-    edge, tuned_edge = (
-        float(marchenko_pastur_edge(values.square().sum().sqrt(), rows, columns))
-        for values in (s0, after)
-    )
-    return BesideW0(
-        w0_frobenius_norm=float(s0.norm()),
-        w0_spectral_norm=float(s0[0]),
-        relative_frobenius_norm=float(s.norm() / s0.norm()),
-        relative_spectral_norm=float(s[0] / s0[0]) if len(s) else 0.0,
-        w0_stable_rank=float(stable_rank(s0)),
-        w0_effective_rank_s=float(effective_rank(s0)),
-        w0_effective_rank_s2=float(effective_rank(s0.square())),
-        w0_edge=edge,
-        w0_above_edge=int((s0 > edge).sum()),
-        delta_above_w0_edge=int((s > edge).sum()),
-        tuned_edge=tuned_edge,
-        tuned_above_edge=int((after > tuned_edge).sum()),
-        cosines=_cosines(base, changed, sweep),
-        random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, where)),
-    )
-
-
-def _cosines(base: Singular, changed: Singular, sweep: _Sweep) -> tuple[float, ...]:
-    return tuple(largest_cosines(base.u, changed.u[:, : sweep.k]).double().cpu().tolist())
-
-
-def _random_cosines(
-    w0: Tensor, base: Singular, s: Tensor, sweep: _Sweep, where: Where
-) -> Iterator[tuple[float, ...]]:
-    """`_cosines` of W0 plus a random ΔW with the singular values `s`, draw by draw."""
-    for _ in range(sweep.draws):
-        x, y = (where.take(random_directions(d, len(s), 1, sweep.generator)[0]) for d in w0.shape)
-        tuned = where.take(w0) + (x * s) @ y.mT
-        changed = weight_singular(tuned, where, name="W0 + a random ΔW", stored=w0.dtype)
-        yield _cosines(base, changed, sweep)

@@ -21,6 +21,7 @@ from ...show.figure import (
     numbers,
     positions,
 )
+from ...show.layout import layer_number
 from ...show.singular_values import layer_scale, singular_panel
 from .result import LayerSpectrum, Spectrum
 
@@ -39,7 +40,11 @@ _NORMS = {
 
 def figures(result: Spectrum) -> dict[str, Sheet]:
     """Every figure, by what follows the files' stem."""
-    intruders = {"-intruders": intruder_sheet(result)} if result.base else {}
+    intruders = (
+        {"-intruders": intruder_sheet(result)}
+        if any(one.beside_w0 for one in result.layers)
+        else {}
+    )
     return {"": spectrum_sheet(result), **intruders}
 
 
@@ -50,18 +55,19 @@ def rank_panel(layers: Sequence[LayerSpectrum]) -> Panel:
         Line(x, numbers([getattr(one, key) for one in layers]), label, colour, dash, marker)  # type: ignore[arg-type]
         for key, (label, colour, dash, marker) in _RANKS.items()
     ]
-    axis = named("layer", [one.layer for one in layers])
+    axis = named("layer", [layer_number(one.layer) for one in layers])
     return Panel("", axis, Axis("directions", low=0), tuple(marks), legend="right")
 
 
 def norm_panel(layers: Sequence[LayerSpectrum]) -> Panel:
     """Norms of ΔW relative to W0's, by layer."""
     x = positions(layers)
+    values = {key: [getattr(one.beside_w0, key, None) for one in layers] for key in _NORMS}
     marks = [
-        Line(x, numbers([getattr(one.beside_w0, key) for one in layers]), label, k, dash, marker)  # type: ignore[arg-type]
+        Line(x, numbers(values[key]), label, k, dash, marker)  # type: ignore[arg-type]
         for k, (key, (label, dash, marker)) in enumerate(_NORMS.items())
     ]
-    axis = named("layer", [one.layer for one in layers])
+    axis = named("layer", [layer_number(one.layer) for one in layers])
     return Panel("", axis, Axis("ΔW relative to W0", low=0), tuple(marks), legend="right")
 
 
@@ -82,7 +88,7 @@ def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:
         "share of energy {energy}",
     )
     made = HeatMap(
-        rows=tuple(str(one.layer) for one in layers),
+        rows=tuple(layer_number(one.layer) for one in layers),
         columns=tuple(str(k + 1) for k in range(width)),
         quantities={"value": values, "energy": energy},
         views=(
@@ -102,13 +108,13 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
     """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
     columns = len(result.modules)
     longest = max(len(result.of(module)) for module in result.modules)
-    last = max(layer.layer for layer in result.layers)
+    last = max(layer.layer or 0 for layer in result.layers)
     width = min(4.5, max(3.0, 0.12 * longest + 1.5))
     rows: list[list[Panel | None]] = [
         [singular_panel(result.of(module), last, module) for module in result.modules],
         [rank_panel(result.of(module)) for module in result.modules],
     ]
-    if result.base:
+    if any(one.beside_w0 for one in result.layers):
         rows.append([norm_panel(result.of(module)) for module in result.modules])
     return Sheet(
         (
@@ -138,11 +144,11 @@ def _edge(row: Sequence[Panel | None]) -> list[Panel | None]:
 
 def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = None) -> Panel:
     """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells."""
-    layers = [one.layer for one in result.of(module)]
+    layers = [layer_number(one.layer) for one in result.of(module)]
     rows = [row for row in result.intruders([k]) if row["module"] == module]
     counts = np.array([row["count"] for row in rows], dtype=np.float64)
     made = HeatMap(
-        rows=tuple(map(str, layers)),
+        rows=tuple(layers),
         columns=tuple(f"{epsilon:g}" for epsilon in result.epsilons),
         quantities={"count": counts.reshape(len(layers), len(result.epsilons))},
         views=(View("count", 0, k if high is None else high),),

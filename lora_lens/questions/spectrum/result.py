@@ -14,7 +14,7 @@ _LISTS = ("singular_values", "cosines", "random_cosines")
 
 
 @dataclass(frozen=True)
-class BesideW0:
+class W0Comparison:
     """What W0 is where ΔW is added, and what W0 + ΔW becomes.
 
     Attributes:
@@ -52,7 +52,7 @@ class LayerSpectrum:
     """ΔW = s·B·A of one module of one layer. Ranks are None where ΔW is zero.
 
     Attributes:
-        name, layer, module: Full path, layer number, short name.
+        name, layer, module: Full path, layer number (None in no numbered layer), short name.
         rank, in_features, out_features: Of its factors.
         singular_values: `rank` of them, descending.
         frobenius_norm, spectral_norm: ‖ΔW‖_F and ‖ΔW‖_2.
@@ -66,7 +66,7 @@ class LayerSpectrum:
     """
 
     name: str
-    layer: int
+    layer: int | None
     module: str
     rank: int
     in_features: int
@@ -82,7 +82,7 @@ class LayerSpectrum:
     rank_99: int | None
     product_edge: float
     above_product_edge: int
-    beside_w0: BesideW0 | None = None
+    beside_w0: W0Comparison | None = None
 
     def to_dict(self) -> Row:
         """For JSON."""

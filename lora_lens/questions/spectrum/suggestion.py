@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-import torch
-
-from ...adapter import Adapter, ModuleFactors
+from ...adapter import Adapter, LayerFactors
 from ...core.energy import rank_for_energy
-from ...subspaces.delta import delta_singular
-from ...subspaces.selection import Where, select_device
+from ...labelled import Array
+from ...subspaces.selection import Where, asked_device
+from ...subspaces.spectra import layer_values
 from .suggestion_result import RankSuggestion, SuggestedRank
 
 
@@ -25,7 +24,8 @@ def suggest_ranks(
     Args:
         adapter: From `load_adapter`.
         energy: Share to keep, above 0 and at most 1.
-        device, dtype: As in `conversion_similarity`.
+        device: A GPU to compute on; by default the CPU, where torch is hardly ever loaded for it.
+        dtype: Of no effect: spectra of ΔW are computed in float64.
 
     Raises:
         LensError: `energy` is out of range.
@@ -36,40 +36,48 @@ def suggest_ranks(
         >>> next(iter(found.rank_pattern))
         'bert.encoder.layer.0.attention.self.query'
     """
-    where = select_device(device, dtype)
-    layers = [
-        _suggest(factors, position, energy, where)
-        for factors in _whole(adapter)
-        for position in range(len(factors.layers))
-    ]
+    return suggested(paths(adapter), energy, {}, asked_device(device, dtype))
+
+
+def suggested(
+    asked: Mapping[str, Sequence[LayerFactors]],
+    energy: float,
+    known: Mapping[str, Array],
+    where: Where | None,
+) -> RankSuggestion:
+    """`suggest_ranks` of some paths.
+
+    Args:
+        asked: Module path to its layer, or to the blocks of a fused projection.
+        energy: Share to keep.
+        known: Singular values of ΔW, by path, where they are known.
+        where: As in `layer_values`.
+    """
+    layers = []
+    for name, parts in asked.items():
+        s = known[name] if name in known else layer_values(parts, where)
+        layers.append(_suggest(parts, s, energy))
     return RankSuggestion(energy, tuple(layers))
 
 
-def _whole(adapter: Adapter) -> list[ModuleFactors]:
-    """The modules, with the blocks of fused projections below each other again."""
-    whole: dict[str, list[ModuleFactors]] = {}
-    for factors in adapter.modules.values():
-        key = "\n".join(factors.names) if factors.part else factors.pattern
-        whole.setdefault(key, []).append(factors)
-    return [_fused(parts) for parts in whole.values()]
+def paths(adapter: Adapter) -> dict[str, list[LayerFactors]]:
+    """Every module path with its layer, or with the blocks of a fused projection in their order."""
+    found: dict[str, list[LayerFactors]] = {}
+    for one in adapter.each_layer():
+        found.setdefault(one.name, []).append(one)
+    return {
+        name: sorted(parts, key=lambda one: one.part or (0, 1)) for name, parts in found.items()
+    }
 
 
-def _fused(parts: list[ModuleFactors]) -> ModuleFactors:
-    ordered = sorted(parts, key=lambda factors: factors.part or (0, 1))
-    if len(ordered) == 1:
-        return ordered[0]
-    return replace(ordered[0], b=torch.cat([factors.b for factors in ordered], dim=-2), part=None)
-
-
-def _suggest(factors: ModuleFactors, position: int, energy: float, where: Where) -> SuggestedRank:
-    s = delta_singular(factors, position, where).s
-    suggested = int(rank_for_energy(s, energy)) if len(s) else 0
-    squares = s.double().square()
+def _suggest(parts: Sequence[LayerFactors], s: Array, energy: float) -> SuggestedRank:
+    one, squares = parts[0], s * s
+    rank = int(rank_for_energy(s, energy)) if len(s) else 0
     return SuggestedRank(
-        name=factors.names[position],
-        rank=factors.ranks[position],
-        suggested=suggested,
-        kept=float(squares[:suggested].sum() / squares.sum()) if len(s) else None,
-        scaling=float(factors.scaling[position]),
-        features=factors.in_features + factors.out_features,
+        name=one.name,
+        rank=one.rank,
+        suggested=rank,
+        kept=float(squares[:rank].sum() / squares.sum()) if len(s) else None,
+        scaling=one.scaling,
+        features=one.in_features + sum(part.out_features for part in parts),
     )

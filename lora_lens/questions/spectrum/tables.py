@@ -11,6 +11,7 @@ from ...show.console import table
 from ...show.layout import (
     NONE,
     Table,
+    layer_number,
     number,
     significant,
 )
@@ -71,7 +72,7 @@ def spectrum_table(result: Spectrum) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            one.module, str(one.layer), str(one.rank), significant(one.frobenius_norm),
+            one.module, layer_number(one.layer), str(one.rank), significant(one.frobenius_norm),
             significant(one.spectral_norm), number(one.stable_rank, 2), number(one.effective_rank_s, 2),
             number(one.effective_rank_s2, 2), *map(_count, (one.rank_90, one.rank_95, one.rank_99)),
             str(one.above_product_edge),
@@ -93,7 +94,7 @@ def beside_table(result: Spectrum) -> Table:
     ]  # fmt: skip
     rows = [
         [
-            one.module, str(one.layer), significant(w0.w0_frobenius_norm), significant(w0.w0_spectral_norm),
+            one.module, layer_number(one.layer), significant(w0.w0_frobenius_norm), significant(w0.w0_spectral_norm),
             number(w0.relative_frobenius_norm), number(w0.relative_spectral_norm),
             significant(w0.w0_edge), str(w0.w0_above_edge), str(w0.delta_above_w0_edge),
             str(w0.tuned_above_edge),
@@ -115,7 +116,7 @@ def intruder_table(result: Spectrum) -> Table:
     rows = [
         [
             one.module,
-            str(one.layer),
+            layer_number(one.layer),
             f"{one.beside_w0.cosines[0]:.3f}",
             *(
                 "/".join(str(counts[one.module, one.layer, epsilon, k]) for k in result.ks)
@@ -144,7 +145,7 @@ def intruder_totals(result: Spectrum) -> Table:
 
     body = [[str(k), *(cell(k, epsilon) for epsilon in result.epsilons)] for k in result.ks]
     head = ["top k", *_epsilons(result)]
-    layers = len(result.layers)
+    layers = sum(one.beside_w0 is not None for one in result.layers)
     return Table(
         f"The same over all {layers} matrices; in brackets, of random ΔW with the same singular values",
         head,

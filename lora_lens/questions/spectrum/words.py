@@ -38,12 +38,16 @@ def details(result: Spectrum) -> list[str]:
     effective = _range([one.effective_rank_s or 0 for one in layers])
     above = sum(one.above_product_edge > 0 for one in layers)
     return [
-        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} (layer {smallest.layer}) to "
-        f"{significant(largest.frobenius_norm)} (layer {largest.layer}), the effective rank (of s) "
+        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} ({_where(smallest)}) to "
+        f"{significant(largest.frobenius_norm)} ({_where(largest)}), the effective rank (of s) "
         f"{effective}.",
         f"In {above} of {len(layers)} layers its largest singular value is above what a random product "
         f"of the same rank, size and norm would have.",
     ]
+
+
+def _where(one: LayerSpectrum) -> str:
+    return one.module if one.layer is None else f"layer {one.layer}"
 
 
 def _trained(result: Spectrum) -> list[LayerSpectrum]:

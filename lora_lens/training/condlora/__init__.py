@@ -11,10 +11,14 @@ convention     A_cond (r, in)        B_cond (out, r) θ_A, θ_B
 
 ``stored`` is what the authors' released code trains.
 
+In AdaLoRA's form, ``ΔW = s·P·Λ·Q`` with ``P = W0 θ_B`` and ``Q = θ_Aᵀ W0``, each layer has a diagonal Λ of its own,
+whose entries share a budget (`CondAdaLoraConfig`).
+
 The layers that share a θ are those of one path pattern (`target_groups`): an encoder's queries, a
 decoder's and its cross-attention's are three groups, each with a θ of its own.
 """
 
+from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig, Convention
 from .groups import target_groups
 from .loading import load_condlora_model
@@ -22,6 +26,7 @@ from .model import get_condlora_model
 from .saving import load_theta, save_condlora
 
 __all__ = [
+    "CondAdaLoraConfig",
     "CondLoraConfig",
     "Convention",
     "get_condlora_model",

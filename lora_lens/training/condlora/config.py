@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraConfig
 
 from ...errors import AdapterError
-from ...formats.condlora import OURS
+from ...formats.condlora import PEFT_TYPE, VERSION, VERSION_KEY
 from .refusal import PeftAlone
 
 Convention = Literal["stored", "consistent"]
@@ -32,9 +32,12 @@ class CondLoraConfig(LoraConfig):
         AdapterError: An unknown convention, or a setting that only plain LoRA can have.
     """
 
+    saved_as: ClassVar[str] = PEFT_TYPE
+    version: ClassVar[tuple[str, int]] = (VERSION_KEY, VERSION)
+
     convention: Convention = field(default="consistent")
     # PEFT's own would be LORA, of which its get_peft_model makes plain LoRA, and trains it unseen.
-    peft_type: Any = field(default=OURS)
+    peft_type: Any = field(default=PEFT_TYPE)
 
     def __post_init__(self) -> None:
         given = self.peft_type
@@ -60,5 +63,5 @@ class CondLoraConfig(LoraConfig):
 
 
 # Where PEFT looks when it is given such a configuration, or a folder that holds one.
-PEFT_TYPE_TO_CONFIG_MAPPING[OURS] = CondLoraConfig
-PEFT_TYPE_TO_TUNER_MAPPING[OURS] = PeftAlone
+PEFT_TYPE_TO_CONFIG_MAPPING[PEFT_TYPE] = CondLoraConfig
+PEFT_TYPE_TO_TUNER_MAPPING[PEFT_TYPE] = PeftAlone

@@ -53,6 +53,11 @@ class ConditionalFactor(nn.Module):
         self._base = (base,)  # in a tuple, so that W0 is not registered here a second time
         self.register_buffer("_kept", None, persistent=False)
 
+    @property
+    def of_layer(self) -> Tensor:
+        """θ as this layer has it."""
+        return self.theta
+
     def keep(self) -> None:
         """Hold on to the factor as it is: while an adapter is merged, W0 itself is not at hand."""
         if self._kept is None:
@@ -69,7 +74,7 @@ class ConditionalFactor(nn.Module):
         exact = exact_dtype(self.theta)
         # Autocast would round W0 and θ before they are multiplied.
         with torch.autocast(self.theta.device.type, enabled=False):
-            factor = self.formula(w0_of(self._base[0]).to(exact), self.theta.to(exact))
+            factor = self.formula(w0_of(self._base[0]).to(exact), self.of_layer.to(exact))
         return factor.to(self.theta.dtype)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class CondLoraLinear(Linear):
 
     def _updated(self, name: str, y: Tensor, x: Tensor, *, is_base_output: bool) -> Tensor:
         base, factor_a = self.base_layer, self.lora_A[name]
-        theta_a, theta_b = factor_a.theta, self.lora_B[name].theta
+        theta_a, theta_b = factor_a.of_layer, self.lora_B[name].of_layer
         # Under autocast PEFT's branch is computed in what autocast gave y, otherwise in θ's dtype.
         autocast = torch.is_autocast_enabled(y.device.type)
         dtype = y.dtype if autocast else theta_a.dtype

@@ -14,8 +14,10 @@ from torch import nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
-from ...formats.checkpoint import open_folder
+from ...formats.adapter_files import open_adapter
+from ...formats.format import format_of
 from .config import CondLoraConfig
+from .gate import with_orthogonality
 from .reading import read_saved
 from .saving import load_saved, save_condlora
 from .tying import tie_factors
@@ -35,6 +37,10 @@ class CondLoraMixin:
             except Exception:
                 model.delete_adapter(adapter_name)
                 raise
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """As PEFT's; in training, AdaLoRA's form adds its penalty to the loss."""
+        return with_orthogonality(cast(PeftModel, self), super().forward(*args, **kwargs))  # type: ignore[misc]
 
     def save_pretrained(
         self,
@@ -91,8 +97,7 @@ def _is_plain(model: PeftModel, adapter_name: str) -> bool:
 
 
 def _holds_plain(folder: str | Path) -> bool:
-    config, _ = open_folder(user_path(folder))
-    return config.get("peft_type") == "LORA"
+    return format_of(open_adapter(folder)).thetas is None
 
 
 def _as_pefts(config: CondLoraConfig) -> CondLoraConfig:
@@ -112,12 +117,12 @@ globals().update({kind.__name__: kind for kind in _KINDS.values()})  # where pic
 def get_condlora_model(
     model: nn.Module, config: CondLoraConfig, adapter_name: str = "default"
 ) -> PeftModel:
-    """Wrap a transformers model so that only θ (and ``modules_to_save``) trains.
+    """Wrap a transformers model so that only θ (with Λ, in AdaLoRA's form, and ``modules_to_save``) trains.
 
     Args:
         model: The base model; its targeted linear layers are replaced in place, as PEFT does. Where
             that fails they are put back.
-        config: Rank, α, target modules, convention.
+        config: Rank, α, target modules, convention; of AdaLoRA's form a CondAdaLoraConfig.
         adapter_name: PEFT's name for the adapter.
 
     Returns:

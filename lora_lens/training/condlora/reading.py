@@ -10,19 +10,16 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import AdapterError
-from ...files.names import PEFT_PREFIX
-from ...files.tensors import TensorStore
-from ...formats.checkpoint import open_folder
-from ...formats.condlora import (
-    OURS,
-    RELEASED,
-    check_no_use_x,
-    read_thetas,
-)
+from ...formats.adapter_files import AdapterFiles, open_adapter
+from ...formats.format import format_of
+from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
-_NOT_SETTINGS = ("peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules")
+_NOT_SETTINGS = (
+    "peft_type", "auto_mapping", "inference_mode", "peft_version", "condlora_modules", "condlora_version"
+)  # fmt: skip
+_KINDS = {kind.saved_as: kind for kind in (CondLoraConfig, CondAdaLoraConfig)}
 _EXPORT_FIRST = "turn it into plain LoRA by `lora-lens export` and open that with PEFT"
 
 
@@ -37,12 +34,14 @@ class SavedAdapter:
             the modules bear the bare names that its file has.
         modules: Target module to the paths of its layers; None in a released checkpoint, which does
             not say.
+        kind: Of its configuration.
     """
 
     source: str
     settings: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     modules: Mapping[str, list[str]] | None
+    kind: type[CondLoraConfig] = CondLoraConfig
 
     def config(self, *, is_trainable: bool) -> CondLoraConfig:
         """The settings to wrap a model with.
@@ -51,7 +50,7 @@ class SavedAdapter:
             AdapterError: Settings that CondLoRA or this PEFT cannot have.
         """
         try:
-            return CondLoraConfig(**self.settings, inference_mode=not is_trainable)
+            return self.kind(**self.settings, inference_mode=not is_trainable)
         except AdapterError as error:
             raise AdapterError(f"{self.source}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
@@ -67,27 +66,26 @@ def read_saved(folder: Path) -> SavedAdapter:
             version of PEFT does not know.
         FileFormatError: Its tensors are truncated, corrupt or unsafe.
     """
-    config, store = open_folder(folder)
-    peft_type = config.get("peft_type")
-    if peft_type == "LORA":
-        raise AdapterError(f"{folder} is plain LoRA; open it by peft.PeftModel.from_pretrained")
-    if peft_type == OURS:
-        modules = config.get("condlora_modules")
-        if not isinstance(modules, Mapping) or not all(
-            isinstance(paths, list) for paths in modules.values()
-        ):
-            raise AdapterError(f"{folder}: condlora_modules does not list the layers; save it anew")
-        return SavedAdapter(str(folder), _settings(config, folder), dict(store.items()), modules)
-    if peft_type == RELEASED:
-        check_no_use_x(config, str(folder))
-        settings = _settings(config, folder) | {"convention": "stored"}
-        return SavedAdapter(str(folder), settings, _released(store), None)
-    raise AdapterError(f"{folder} has peft_type {peft_type!r}, expected {OURS} or {RELEASED}")
+    files = open_adapter(folder)
+    found = format_of(files)
+    if found.thetas is None:
+        raise AdapterError(
+            f"{folder} is {found.title}, and no CondLoRA; open it by peft.PeftModel.from_pretrained"
+        )
+    shared = found.thetas(files)
+    tensors = {name: files.tensors.get(name) for name in shared.others}
+    for module, (theta_a, theta_b) in shared.modules.items():
+        tensors[f"{module}.theta_A"] = theta_a.read()
+        tensors[f"{module}.theta_B"] = theta_b.read()
+    kind = _KINDS.get(str(files.config.get("peft_type")), CondLoraConfig)
+    settings = _settings(files, folder, kind) | {"convention": shared.convention}
+    return SavedAdapter(files.source, settings, tensors, shared.layers, kind)
 
 
-def _settings(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    known = {field.name for field in fields(CondLoraConfig) if field.init}
-    foreign = set(config) - known - {*_NOT_SETTINGS, "use_x", "lora_x_scaling"}
+def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> dict[str, Any]:
+    config = files.config
+    known = {field.name for field in fields(kind) if field.init}
+    foreign = set(config) - known - {*_NOT_SETTINGS, kind.version[0], "use_x", "lora_x_scaling"}
     telling = sorted(key for key in foreign if config[key])
     if telling:
         raise AdapterError(
@@ -95,12 +93,3 @@ def _settings(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             f"PEFT, or {_EXPORT_FIRST}"
         )
     return {key: config[key] for key in known & set(config) if key not in _NOT_SETTINGS}
-
-
-def _released(store: TensorStore) -> dict[str, Tensor]:
-    thetas, left_out = read_thetas(store, True)
-    tensors = {name: store.get(name) for name in left_out if name.startswith(PEFT_PREFIX)}
-    for module, factors in thetas.items():
-        for factor, (_, theta) in factors.items():
-            tensors[f"{module}.theta_{factor}"] = theta
-    return tensors

@@ -13,31 +13,39 @@ from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
-from ...formats.condlora import OURS
+from ...formats.condadalora import GATE
 from ...staging import staged
 from .config import CondLoraConfig
 from .factor import ConditionalFactor
+from .gate import gates
 from .groups import target_groups
 from .reading import SavedAdapter, read_saved
 
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
+_OURS = (
+    ".theta",
+    ".gate",
+)  # how the names in PEFT's state end that are saved once, by names of our own
 
 
 def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "default") -> None:
-    """Write θ once per target module, the trained heads, and the configuration.
+    """Write θ once per target module, every layer's Λ, the trained heads, and the configuration.
 
     Raises:
         AdapterError: The model has no CondLoRA adapter of that name.
         OutputError: The folder cannot be written; what was there stays.
     """
-    tensors = thetas(model, adapter_name) | heads(model, adapter_name)
+    tensors = parameters(model, adapter_name) | heads(model, adapter_name)
+    config = model.peft_config[adapter_name]
     settings = {
         key: sorted(value) if isinstance(value, set) else value
-        for key, value in model.peft_config[adapter_name].to_dict().items()
+        for key, value in config.to_dict().items()
     }
+    version_key, version = config.version
     settings |= {
-        "peft_type": OURS,
+        "peft_type": config.saved_as,
+        version_key: version,
         "inference_mode": True,
         "condlora_modules": {
             name: list(layers) for name, layers in target_groups(model, adapter_name).items()
@@ -69,7 +77,7 @@ def load_theta(model: PeftModel, folder: str | Path, adapter_name: str = "defaul
 
 def load_saved(model: PeftModel, saved: SavedAdapter, adapter_name: str) -> None:
     """Copy θ and heads into the model, all of them or none."""
-    parameters, trained = thetas(model, adapter_name), heads(model, adapter_name)
+    ours, trained = parameters(model, adapter_name), heads(model, adapter_name)
     groups = target_groups(model, adapter_name)
     convention = saved.settings.get("convention")
     if convention != model.peft_config[adapter_name].convention:
@@ -78,7 +86,7 @@ def load_saved(model: PeftModel, saved: SavedAdapter, adapter_name: str) -> None
             f"{model.peft_config[adapter_name].convention!r}; make it with the same"
         )
     _check_layers(saved, groups)
-    _check_tensors(saved, parameters | trained)
+    _check_tensors(saved, ours | trained)
     for layers in groups.values():
         for path, layer in layers.items():
             if layer.merged:
@@ -86,8 +94,8 @@ def load_saved(model: PeftModel, saved: SavedAdapter, adapter_name: str) -> None
                     f"{path} has adapters merged into W0; call unmerge_adapter() before loading θ"
                 )
     with torch.no_grad():
-        for name, theta in parameters.items():
-            theta.copy_(saved.tensors[name])
+        for name, parameter in ours.items():
+            parameter.copy_(saved.tensors[name])
     found = {name: saved.tensors[name] for name in trained}
     set_peft_model_state_dict(model, found, adapter_name=adapter_name)
 
@@ -152,7 +160,14 @@ def thetas(model: PeftModel, adapter_name: str) -> dict[str, nn.Parameter]:
     return found
 
 
+def parameters(model: PeftModel, adapter_name: str) -> dict[str, nn.Parameter]:
+    """Name on disk → θ, and each layer's Λ where there is one."""
+    return thetas(model, adapter_name) | {
+        path + GATE: gate for path, gate in gates(model, adapter_name).items()
+    }
+
+
 def heads(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
     """Name on disk → what is trained in full beside θ: ``modules_to_save``, biases."""
     state = get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
-    return {name: tensor for name, tensor in state.items() if ".theta" not in name}
+    return {name: tensor for name, tensor in state.items() if not name.endswith(_OURS)}

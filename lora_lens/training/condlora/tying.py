@@ -12,6 +12,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from ...errors import AdapterError
+from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 from .factor import (
     ConditionalFactor,
@@ -19,6 +20,7 @@ from .factor import (
     a_stored,
     b_cond,
 )
+from .gate import GatedFactor
 from .groups import target_groups
 from .layer import CondLoraLinear
 
@@ -26,7 +28,7 @@ _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def tie_factors(model: PeftModel, adapter_name: str) -> None:
-    """Replace the A and B of every targeted layer by functions of its W0 and a shared θ.
+    """Replace the A and B of every targeted layer by functions of its W0, a shared θ, and Λ if it has one.
 
     Raises:
         AdapterError: A targeted module is no linear layer in floating point, is merged, or is in no
@@ -48,10 +50,19 @@ def tie_factors(model: PeftModel, adapter_name: str) -> None:
         )
         # On θᵀ, so that the fan-in is the dimension summed over, as in nn.Linear(rows, r).
         nn.init.kaiming_uniform_(theta_a.data.T, a=math.sqrt(5))
+        gated = isinstance(config, CondAdaLoraConfig)
+        if gated:  # ΔW is zero by Λ, and Λ has a gradient only where θ_B is not
+            nn.init.kaiming_uniform_(theta_b.data.T, a=math.sqrt(5))
         formula = a_consistent if config.convention == "consistent" else a_stored
         for layer in layers.values():
             base = layer.get_base_layer()
-            layer.lora_A[adapter_name] = ConditionalFactor(theta_a, base, formula)
+            if gated:
+                gate = nn.Parameter(
+                    like.new_zeros(config.r, 1, device=base.weight.device), like.requires_grad
+                )
+                layer.lora_A[adapter_name] = GatedFactor(theta_a, base, formula, gate)
+            else:
+                layer.lora_A[adapter_name] = ConditionalFactor(theta_a, base, formula)
             layer.lora_B[adapter_name] = ConditionalFactor(theta_b, base, b_cond)
             layer.__class__ = CondLoraLinear
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from ...errors import DataError
 from .metrics import (
@@ -60,6 +59,7 @@ class GlueTask(Task):
     broken_rows: bool = False
 
 
+_METHODS = ("lora", "condlora")
 _BINARY = ("0", "1")
 _ENTAILMENT = ("entailment", "not_entailment")
 _PAIR = ("sentence1", "sentence2")
@@ -109,13 +109,15 @@ TASKS: dict[str, GlueTask] = {
 }  # fmt: skip
 
 
-def paper_learning_rate(task: str, method: Literal["lora", "condlora"]) -> float:
+def paper_learning_rate(task: str, method: str) -> float:
     """The learning rate that the paper's search found for a task and method.
 
     Raises:
-        DataError: The paper did not run that task.
+        DataError: The paper did not run that task, or that method.
     """
     found = TASKS[task].learning_rates if task in TASKS else None
     if found is None:
         raise DataError(f"the paper has no learning rate for task {task!r}; pass one with --lr")
-    return found[0 if method == "lora" else 1]
+    if method not in _METHODS:
+        raise DataError(f"the paper has no learning rate of {method}; pass one with --lr")
+    return found[_METHODS.index(method)]

@@ -108,9 +108,12 @@ def test_mismatched_is_the_others_layers_in_every_order(
             np.mean([phi[l, m] for l, m in enumerate(order)])
             for order in itertools.permutations(range(3))
         ]
+        others = [
+            np.mean([phi[l, m] for l, m in enumerate(order)]) for order in ((1, 2, 0), (2, 0, 1))
+        ]
         assert baseline.draws == 5
-        assert test.of_mean.mean == pytest.approx(np.mean(means[1:]))
-        assert test.of_mean.sd == pytest.approx(np.std(means[1:], ddof=1))
+        assert test.of_mean.mean == pytest.approx(np.mean(others))
+        assert test.of_mean.sd == pytest.approx(np.std(others))
         # All six orders are there, so the p-value is the exact one.
         assert test.of_mean.p == pytest.approx(np.mean(np.array(means) >= means[0] - 1e-9))
         for l in range(3):
@@ -122,6 +125,44 @@ def test_mismatched_is_the_others_layers_in_every_order(
     assert row["matrix"] == "B"
     assert row["mismatched_mean"] == result["B"].baselines["mismatched"].mean[1]
     assert result.to_dict()["matrices"]["B"]["baselines"]["mismatched"]["draws"] == 5
+
+
+@pytest.mark.parametrize("layers", [4, 6])
+def test_the_largest_of_the_layers_by_all_orders(layers: int, tmp_path: Path) -> None:
+    """p_max of the mismatched null, one order after the other."""
+    shape = BertLike(layers=layers, width=12, rank=2)
+    for name, seed in (("one", 1), ("other", 2)):
+        write_lora(tmp_path / name, shape, seed=seed)
+    one, other = (load_adapter(tmp_path / name) for name in ("one", "other"))
+    for matrix, series in compare(one, other, "value").items():
+        if matrix == "delta":
+            continue
+        side = "right" if matrix == "A" else "left"
+        x, y = ((f.a if matrix == "A" else f.b).double().numpy()
+                for f in (one.modules["value"], other.modules["value"]))  # fmt: skip
+        phi = np.array([[slow_phi(u, v, 2, 2, side) for v in y] for u in x])
+        z = (phi - phi.mean(1, keepdims=True)) / phi.std(1, keepdims=True)
+        orders = itertools.permutations(range(layers))
+        highest = np.array([max(z[l, m] for l, m in enumerate(order)) for order in orders])
+        expected = [(highest >= z[l, l] - 1e-9).mean() for l in range(layers)]
+        np.testing.assert_allclose(series.tests["mismatched"].p_max, expected, atol=1e-12)
+
+
+def test_equal_a_in_every_layer_is_no_part_of_what_other_layers_give(tmp_path: Path) -> None:
+    """Runs of one seed that hardly moved A: matched layers are equal, and others unrelated."""
+    rng = np.random.default_rng(0)
+    w0 = [np.eye(64) for _ in range(8)]
+    a = [rng.standard_normal((2, 64)) for _ in range(8)]
+    pair = [
+        plant(tmp_path / name, w0, [(rng.standard_normal((64, 2)), x) for x in a])
+        for name in ("one", "other")
+    ]
+    found = compare(*pair, "value", draws=300)["A"].tests["mismatched"]
+    phi = np.array([[slow_phi(x, y, 2, 2, "right") for y in a] for x in a])
+    assert found.of_mean.mean == pytest.approx(phi[~np.eye(8, dtype=bool)].mean(), rel=1e-12)
+    assert found.of_mean.mean < 0.05
+    assert found.of_mean.excess == pytest.approx(1)
+    assert found.of_mean.p == pytest.approx(1 / 301)
 
 
 def test_layers_that_are_like_their_own_counterparts_alone(tmp_path: Path) -> None:

@@ -36,13 +36,17 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     row = ["A", "captured", f"{shared.share:.3f}", "propagated", f"{test.mean:.3f}", "±",
            f"{test.sd:.3f}", f"{test.z:+.1f}", f"{test.p:.3f}", f"{test.excess:.3f}"]  # fmt: skip
     assert row in lines
-    left = shared.nulls["propagated"].left_out
-    layer = ["2", f"{shared.captured[2]:.3f}"]
-    found = next(line for line in lines if line[:2] == layer)
-    assert found[-6:] == [
-        f"{shared.left_out[2]:.3f}", f"{left.mean[2]:.3f}", "±", f"{left.sd[2]:.3f}",
-        f"{left.p[2]:.3f}", f"{left.excess[2]:.3f}",
-    ]  # fmt: skip
+    one = shared.predicted
+    assert one is not None
+    flipped = one.nulls["flipped"]
+    assert ["A", f"{one.mean:.3f}", "flipped", f"{flipped.mean:.3f}"] in [
+        line[:4] for line in lines
+    ]
+    alone = one.by_layer
+    assert [
+        "2", f"{one.share[2]:.3f}", f"{alone.mean[2]:.3f}", "±", f"{alone.sd[2]:.3f}",
+        f"{alone.p[2]:.3f}", f"{one.p_holm[2]:.3f}",
+    ] in lines  # fmt: skip
     text = " ".join(result.stdout.split())
     assert expected.summary in text
     assert "captured: by the best layer of width 3" not in text
@@ -63,7 +67,7 @@ def test_without_draws_there_is_no_verdict(bert: BertLike, tmp_path: Path) -> No
 def test_condlora_is_captured_whole() -> None:
     result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 5)
     text = " ".join(result.stdout.split())
-    assert "captures all of A and B in every layer, and all of a layer left out of the fit" in text
+    assert "one shared layer of width 8 gives A and B in every layer" in text
 
 
 def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
@@ -71,7 +75,8 @@ def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
     result = run(tmp_path / "lora", "--draws", 5, "--out", out)
     assert result.exit_code == 0
     assert {file.name for file in out.iterdir()} == {
-        f"shared-value.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
+        *(f"shared-value.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")),
+        "shared-value-predicted.csv",
     }
     expected = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=5)
     rows = list(csv.DictReader((out / "shared-value.csv").read_text().splitlines()))

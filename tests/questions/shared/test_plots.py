@@ -53,7 +53,7 @@ def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
 ) -> None:
     before = dict(plt.rcParams)
     figure = plots.shared_figure(result)
-    assert len(figure.axes) == 6
+    assert len(figure.axes) == 8
     assert len(figure.legends) == 1
     undrawn = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=0, matrices=["A"])
     assert len(plots.shared_figure(undrawn).axes) == 3

@@ -1,0 +1,24 @@
+"""What numbers come as: NumPy's arrays, and torch's tensors, whose library is loaded when it is needed.
+
+Loading torch takes a second or two. What needs neither W0 nor a GPU (`lora_lens.inspect`, spectra of
+ΔW) does without, so modules on its way take `Tensor` from here, for annotations alone. Kernels of
+`lora_lens.core.either` take both kinds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any  # its shape is checked all the same, where shapes are checked
+
+__all__ = ["Either", "Tensor", "nothing"]
+
+# A NumPy array or a torch tensor.
+Either = Any
+
+
+def nothing() -> None:
+    """Nothing to release: the numbers are not in a file."""

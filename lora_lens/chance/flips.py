@@ -1,0 +1,127 @@
+"""The sign-flip null: a factor turned so that it keeps how it lies on its own W's singular directions.
+
+With ``W_l = U S Vᵀ``, ``B'_l = (I − UUᵀ)B_l + U D UᵀB_l`` for random signs D: how much of B_l lies on each
+singular direction, and outside all of them, stays; what one θ for all layers would need does not. It
+is exact for rows of ``UᵀB_l`` that are sign-symmetric and independent, as those of uniform B_l are and
+those of ``W_lθ_l`` with a Gaussian θ_l of each layer's own. To be beyond it says "not explained by
+where B_l lies on W_l's singular directions".
+
+Where singular values are equal, U is arbitrary, and the signs turn into rotations within their span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+_CLOSE = 10  # times size·eps·σ_max: singular values that are no further apart count as equal
+_ENTRIES = 1 << 22  # numbers at once in the products of single-layer flips
+
+
+@dataclass(frozen=True)
+class OwnDirections:
+    """A factor in the coordinates of its W's left singular vectors.
+
+    Attributes:
+        u: Left singular vectors of W, thin.
+        inside: Coordinates of Q on them.
+        outside: What of Q lies outside their span.
+        clusters: Positions of singular values that are equal, two or more in each.
+    """
+
+    u: Float[Tensor, "out m"]
+    inside: Float[Tensor, "m r"]
+    outside: Float[Tensor, "out r"]
+    clusters: tuple[slice, ...]
+
+    def flipped(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws out r"]:
+        """Turned factors, as orthonormal as Q."""
+        return self.outside + self.u @ self.turned(draws, generator)
+
+    def turned(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws m r"]:
+        """Their coordinates on U."""
+        signs = torch.randint(0, 2, (draws, len(self.inside), 1), generator=generator) * 2 - 1
+        turned = self.inside * signs.to(self.inside)
+        for cluster in self.clusters:
+            turned[:, cluster] = _rotations(self.inside[cluster], draws, generator)
+        return turned
+
+
+class Moments(NamedTuple):
+    """Of a predicted share under flips of one layer, the fit being of the others."""
+
+    mean: float
+    sd: float
+
+
+def own_directions(w: Float[Tensor, "out in"], q: Float[Tensor, "out r"]) -> OwnDirections:
+    """Q in the coordinates of W's singular directions, in float64."""
+    w, q = w.double(), q.double()
+    u, s, _ = torch.linalg.svd(w, full_matrices=False)
+    inside = u.mT @ q
+    close = (s[:-1] - s[1:]) <= _CLOSE * max(w.shape) * torch.finfo(s.dtype).eps * s[:1]
+    return OwnDirections(u, inside, q - u @ inside, tuple(_runs(close)))
+
+
+def single_moments(
+    own: OwnDirections, predicted: Float[Tensor, "out k"], rank: int
+) -> Moments | None:
+    """Mean and deviation of ‖PᵀB'‖²/r over flips of this layer alone, in closed form; None with clusters.
+
+    With P_ij and R_ij the projectors on the prediction and on the factor in U's coordinates, the mean
+    is ``Σ_i P_ii R_ii/r`` and the variance ``2 Σ_{i≠j} (P_ij R_ij)²/r²``. The prediction ``W_lθ`` lies in
+    U's span, so that what of the factor is outside of it never counts, whatever W's shape.
+    """
+    if own.clusters:
+        return None
+    p, r = own.u.mT @ predicted, own.inside
+    both = (p @ p.mT) * (r @ r.mT)
+    diagonal = both.diagonal()
+    variance = 2 * (both.square().sum() - diagonal.square().sum()).clamp(min=0)
+    return Moments(float(diagonal.sum()) / rank, float(variance.sqrt()) / rank)
+
+
+def single_flips(
+    own: OwnDirections,
+    predicted: Float[Tensor, "out k"],
+    rank: int,
+    draws: int,
+    generator: torch.Generator,
+) -> Float[Tensor, " draws"]:
+    """‖PᵀB'‖²/r of `draws` flips of this layer alone: small products, and no fit anew."""
+    p = own.u.mT @ predicted
+    if own.clusters:
+        step = max(1, _ENTRIES // own.inside.numel())
+        sizes = [min(step, draws - begun) for begun in range(0, draws, step)]
+        parts = [(p.mT @ own.turned(size, generator)).square().sum((-2, -1)) for size in sizes]
+        return torch.cat(parts) / rank
+    pairs = (p[:, :, None] * own.inside[:, None, :]).flatten(1)
+    signs = torch.randint(0, 2, (draws, len(p)), generator=generator, dtype=torch.int8) * 2 - 1
+    parts = [some.to(pairs) @ pairs for some in signs.split(max(1, _ENTRIES // pairs.shape[0]))]
+    return torch.cat(parts).square().sum(-1) / rank
+
+
+def _rotations(
+    rows: Float[Tensor, "c r"], draws: int, generator: torch.Generator
+) -> Float[Tensor, "draws c r"]:
+    """The rows turned by uniform rotations (and reflections) of their space."""
+    gaussian = torch.randn(draws, len(rows), len(rows), generator=generator, dtype=torch.float64)
+    q, r = torch.linalg.qr(gaussian)
+    return (q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]).to(rows) @ rows
+
+
+def _runs(close: Bool[Tensor, " n"]) -> list[slice]:
+    """Positions of neighbours that are close, run by run."""
+    found: list[slice] = []
+    start: int | None = None
+    for k, near in enumerate([*close.tolist(), False]):
+        if near and start is None:
+            start = k
+        elif not near and start is not None:
+            found.append(slice(start, k + 1))
+            start = None
+    return found

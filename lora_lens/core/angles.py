@@ -1,0 +1,41 @@
+"""Principal angles between singular subspaces."""
+
+from __future__ import annotations
+
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from .checked import Array, Side, as_tensors, leading_basis
+
+
+@overload
+def principal_angles(
+    x: Tensor, y: Tensor, i: int, j: int | None = None, *, side: Side = "left"
+) -> Tensor: ...
+@overload
+def principal_angles(
+    x: Array, y: Array, i: int, j: int | None = None, *, side: Side = "left"
+) -> Array: ...
+def principal_angles(
+    x: Tensor | Array, y: Tensor | Array, i: int, j: int | None = None, *, side: Side = "left"
+) -> Tensor | Array:
+    """Angles in radians between two leading singular subspaces, smallest first: (..., min(i, j)).
+
+    Accurate for small angles too: the sine is used where the cosine is near 1 (Knyazev and
+    Argentati 2002). Equivalent to ``scipy.linalg.subspace_angles`` of the two bases, reversed.
+    ``phi = mean(cos(angles)**2)`` for i = j. Arguments and errors as in `phi`.
+    """
+    x_tensor, y_tensor = as_tensors(x, y)
+    j = i if j is None else j
+    u = leading_basis(x_tensor, i, side=side, name="x")
+    v = leading_basis(y_tensor, j, side=side, name="y")
+    if i < j:
+        u, v = v, u
+    product = u.mT @ v
+    cosine = torch.linalg.svdvals(product).clamp(max=1)
+    sine = torch.linalg.svdvals(v - u @ product).clamp(max=1).flip(-1)
+    angles = torch.where(cosine.square() < 0.5, cosine.arccos(), sine.arcsin())
+    angles = angles.to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
+    return angles if isinstance(x, Tensor) else angles.numpy()

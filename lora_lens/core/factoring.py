@@ -1,0 +1,110 @@
+"""W0 factored once, and screened for singularity with a few solves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
+
+_PROBES = 4
+_SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
+
+
+@dataclass(frozen=True)
+class Factored:
+    """W0 of several layers, factored.
+
+    Attributes:
+        solver: Solves with all layers at once.
+        rank: (layer,) numerical rank under the cut-off.
+        cutoff: Singular values below ``cutoff·σ_max`` count as zero.
+        inverse_norm: (layer,) ‖W0⁺‖₂ or a little less.
+        w0: (layer, out, in) What was factored.
+        condition: (layer,) inverse_norm times the norm of W0's longest row: a lower bound of the
+            condition number, mostly within a small factor of it.
+        weakest: (layer, k, 1) Of the k = min(out, in) dimensions of W0's shorter side, nearly the singular
+            vector of its least singular value; of length 1.
+        stored: Its layers in the dtype of the file, where they are at hand on the CPU: a product with
+            them reads less memory.
+    """
+
+    solver: Solver
+    rank: Int[Tensor, " layer"]
+    cutoff: float
+    inverse_norm: Float[Tensor, " layer"]
+    condition: Float[Tensor, " layer"]
+    w0: Float[Tensor, "layer out in"]
+    weakest: Float[Tensor, "layer k 1"]
+    stored: Sequence[Tensor] = ()
+
+
+def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:
+    """Factor W0 for `Solver`: LU if square, QR if not, the SVD where one is singular under `cutoff`.
+
+    Singularity is screened for with a few solves, and only a W0 that comes near it is decomposed.
+
+    Args:
+        w0: As PyTorch stores it, in the dtype to compute in (float64).
+        cutoff: From `lora_lens.core.precision.singular_cutoff`.
+    """
+    solver, core, core_solver = _full_rank_solver(w0)
+    rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
+    inverse_norm, weakest = _screen(core, core_solver)
+    longest_row = core.norm(dim=-1).amax(-1)  # at most ‖W0‖₂
+    condition = inverse_norm * longest_row
+    if bool((condition < _SAFETY / cutoff).all()):  # not so where one is NaN
+        return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
+    u, s, vh = torch.linalg.svd(w0, full_matrices=False)
+    kept = s > cutoff * s[..., :1]
+    if bool(kept.all()):
+        return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
+    s = s.where(kept, torch.inf)
+    inverse_norm = 1 / s.amin(-1)
+    condition = inverse_norm * longest_row
+    return Factored(
+        PseudoInverseSolver(u, s, vh), kept.sum(-1), cutoff, inverse_norm, condition, w0, weakest
+    )
+
+
+def _screen(core: Tensor, solver: Solver) -> tuple[Tensor, Tensor]:
+    """‖W0⁻¹‖₂ from below, and nearly its right singular vector: a step of power iteration on a few vectors."""
+    n = core.shape[-1]
+    generator = torch.Generator().manual_seed(0)
+    x = (
+        torch.randn(n, _PROBES, generator=generator, dtype=torch.float64)
+        .to(core)
+        .expand(len(core), -1, -1)
+    )
+    y = solver.solve(x)
+    y = y / y.norm(dim=-2, keepdim=True)
+    x = solver.solve_transposed(y)
+    return x.norm(dim=-2).amax(-1), _ritz_vector(y, x)
+
+
+def _ritz_vector(
+    y: Float[Tensor, "layer n k"], x: Float[Tensor, "layer n k"]
+) -> Float[Tensor, "layer n 1"]:
+    """The combination of y's columns that x = My makes longest beside its own length."""
+    gram, stretched = (torch.nan_to_num(part.mT @ part, 0, 0, 0) for part in (y, x))
+    values, vectors = torch.linalg.eigh(gram)
+    kept = values > torch.finfo(y.dtype).eps ** 0.5 * values[..., -1:]
+    whitened = torch.where(kept, values, torch.inf).rsqrt()[..., None, :] * vectors
+    top = torch.linalg.eigh(whitened.mT @ stretched @ whitened).eigenvectors[..., -1:]
+    found = torch.nan_to_num(y @ (whitened @ top), 0, 0, 0)
+    return found / found.norm(dim=-2, keepdim=True).clamp(min=torch.finfo(y.dtype).tiny)
+
+
+def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:
+    """The solver, and a square matrix with W0's singular values together with its own solver."""
+    rows, columns = w0.shape[-2:]
+    if rows == columns:
+        square = SquareSolver(*torch.linalg.lu_factor_ex(w0)[:2])
+        return square, w0, square
+    tall = TallSolver(*torch.linalg.qr(w0 if rows > columns else w0.mT))
+    eye = torch.eye(min(rows, columns), dtype=w0.dtype, device=w0.device).expand_as(tall.r)
+    return (tall if rows > columns else Transposed(tall)), tall.r, TallSolver(eye, tall.r)

@@ -1,0 +1,124 @@
+"""Every layer's factor predicted by the others, with all draws of the nulls: one pass over the layers.
+
+A layer's S₋ₗ is factored once, for the factor itself and for every draw, and then let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .forwards import (
+    SharedLayer,
+    fitted,
+    predicted_basis,
+    predicted_share,
+    pulled_back,
+    unit_norm,
+)
+from .left_out_sums import left_out_sums
+from .refits import Variants, refits
+from .whitening import whitening
+
+_NONE: Mapping[str, Variants] = MappingProxyType({})
+
+
+class LeftOut(NamedTuple):
+    """What the layers but one predict of each.
+
+    Attributes:
+        share: The predicted share, from 0 to 1.
+        theta: θ₋ₗ, fitted without layer l; see `SharedLayer`.
+        predicted: Orthonormal bases of W_lθ₋ₗ; columns of 0 where it has fewer dimensions.
+        values: Of θ₋ₗ; see `SharedLayer`.
+        sqrt_kappa: √κ(S₋ₗ), on its range.
+        seen: Dimensions of S₋ₗ's range: how much of θ the other layers can see at all. Below `in`, S₋ₗ is
+            singular, and θ₋ₗ lies in that range: what W_l does outside it counts as not predicted.
+        together: θ fitted to all layers.
+        drawn: By null, the shares of its draws, θ fitted anew in each.
+    """
+
+    share: Float[Tensor, " layer"]
+    theta: Float[Tensor, "layer in k"]
+    predicted: Float[Tensor, "layer out k"]
+    values: Float[Tensor, "layer n"]
+    sqrt_kappa: Float[Tensor, " layer"]
+    seen: Int[Tensor, " layer"]
+    together: SharedLayer
+    drawn: Mapping[str, Float[Tensor, "draw layer"]]
+
+
+def left_out(
+    w: Float[Tensor, "layer out in"],
+    q: Float[Tensor, "layer out r"],
+    k: int,
+    nulls: Mapping[str, Variants] = _NONE,
+    progress: Callable[[int, int], None] | None = None,
+) -> LeftOut:
+    """What the shared layer θ of all layers but l predicts of layer l's factor; see `lora_lens.core.forwards`.
+
+    For the factors of a CondLoRA adapter, ``B_l = W_lθ``, the share is 1 in every layer wherever the other
+    layers see all of θ (S₋ₗ is not singular), whatever W's shape. If `in` is at least (layer−1)·out the others see
+    no more than they have rows, any factors can be fitted, and there is nothing to predict from: `values` are
+    then all 1.
+
+    Errors go as κ(S₋ₗ)·eps.
+
+    Args:
+        w: Of any scale; at least two layers. For A: W_lᵀ.
+        q: Orthonormal bases of the factors, columns of 0 where a layer's rank is smaller. For A: of A_lᵀ.
+        k: Columns of θ: 1 to in, out and the ranks of all layers but any one.
+        nulls: Factors to fit anew.
+        progress: Called with (layers done, layers).
+    """
+    w, q = unit_norm(w), q.double()
+    grams = w.mT @ w
+    rows = pulled_back(w, q)
+    whole = whitening(grams.sum(0))
+    together = fitted(whole, rows.flatten(0, 1), k)
+    prepared = {name: refits(w, whole, variants, k) for name, variants in nulls.items()}
+    drawn: dict[str, list[Tensor]] = {name: [] for name in nulls}
+    fits, spaces = [], []
+    for layer, s in enumerate(left_out_sums(grams)):
+        space = whitening(s)
+        others = torch.cat([rows[:layer], rows[layer + 1 :]]).flatten(0, 1)
+        fits.append(fitted(space, others, k))
+        spaces.append((space.sqrt_kappa, space.rank))
+        for name, refit in prepared.items():
+            drawn[name].append(refit.shares(layer, space, w[layer]))
+        if progress is not None:
+            progress(layer + 1, len(w))
+    kappas, seen = zip(*spaces, strict=True)
+    theta = torch.stack([fit.theta for fit in fits])
+    predicted = torch.stack([predicted_basis(*each) for each in zip(w, theta, kappas, strict=True)])
+    return LeftOut(
+        share=predicted_share(predicted, q),
+        theta=theta,
+        predicted=predicted,
+        values=torch.stack([fit.values for fit in fits]),
+        sqrt_kappa=torch.tensor(kappas, dtype=torch.float64),
+        seen=torch.tensor(seen),
+        together=together,
+        drawn={name: torch.stack(shares, dim=1) for name, shares in drawn.items()},
+    )
+
+
+def carried_over(
+    fit: LeftOut, w: Float[Tensor, "layer out in"], k: int | None = None
+) -> Float[Tensor, "layer out k"]:
+    """Bases of ``W_lθ₋ₗ`` for the W of another adapter's base: what the one adapter predicts of the other.
+
+    `predicted_share` of them and of the other's factors says how much; θ₋ₗ has not seen layer l of either.
+
+    Args:
+        fit: Of the one adapter.
+        w: Of the other, layer by layer the same.
+        k: Leading columns of θ; by default all.
+    """
+    each = zip(unit_norm(w), fit.theta[..., :k], fit.sqrt_kappa.tolist(), strict=True)
+    return torch.stack([predicted_basis(*of_layer) for of_layer in each])

@@ -1,0 +1,44 @@
+"""φ from orthonormal bases, unchecked: of one pair, of all pairs of layers, for all i and j at once."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def phi_of_bases(
+    u: Float[Tensor, "*#batch d i"], v: Float[Tensor, "*#batch d j"]
+) -> Float[Tensor, "..."]:
+    """φ from orthonormal bases: ‖uᵀv‖_F² / min(i, j), clamped into [0, 1] against rounding."""
+    total = (u.mT @ v).square().sum((-2, -1))
+    return (total / min(u.shape[-1], v.shape[-1])).clamp(0, 1)
+
+
+def phi_of_all_pairs(
+    u: Float[Tensor, "*batch layer d i"], v: Float[Tensor, "*batch other d j"]
+) -> Float[Tensor, "*batch layer other"]:
+    """`phi_of_bases` of every pair of layers: the bases side by side, one matrix product."""
+    layers, i = u.shape[-3], u.shape[-1]
+    others, j = v.shape[-3], v.shape[-1]
+    product = _side_by_side(u).mT @ _side_by_side(v)
+    blocks = product.square().unflatten(-2, (layers, i)).unflatten(-1, (others, j))
+    return (blocks.sum((-3, -1)) / min(i, j)).clamp(0, 1)
+
+
+def _side_by_side(bases: Tensor) -> Tensor:
+    return bases.movedim(-3, -2).flatten(-2)
+
+
+def phi_grid_of_bases(
+    u: Float[Tensor, "*batch d i"], v: Float[Tensor, "*batch d j"]
+) -> Float[Tensor, "*batch i j"]:
+    """φ of the first i columns of `u` and the first j of `v`, i and j counted from 1.
+
+    One product, squared, summed cumulatively along both axes, over min(i, j) (Hu et al. 2022,
+    Figures 3 and 4); clamped into [0, 1] against rounding.
+    """
+    sums = (u.mT @ v).square().cumsum(-1).cumsum(-2)
+    i = torch.arange(1, u.shape[-1] + 1, device=sums.device)
+    j = torch.arange(1, v.shape[-1] + 1, device=sums.device)
+    return (sums / torch.minimum(i[:, None], j[None, :])).clamp(0, 1)

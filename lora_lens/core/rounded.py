@@ -1,0 +1,59 @@
+"""Solvers for nulls: one layer at a time, in float32 where that is accurate enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .blocked import GaussianSolver, blocked
+from .factoring import Factored
+from .solvers import Solver, SquareSolver
+
+_ROUNDED = 1e5
+
+
+class LayerSolver(NamedTuple):
+    """One layer's solver, as a batch of one, and the dtype of its right-hand sides."""
+
+    solver: Solver
+    dtype: torch.dtype
+
+
+def own_solver(factored: Factored, position: int) -> LayerSolver:
+    """One layer's solver as it is, in the dtype that it was factored in."""
+    solver = _mapped(factored.solver, lambda tensor: tensor[position : position + 1])
+    return LayerSolver(solver, factored.inverse_norm.dtype)
+
+
+def rounded_solver(factored: Factored, position: int) -> LayerSolver:
+    """One layer's solver for the many right-hand sides of a null: float32 where that is accurate enough.
+
+    Up to an estimated condition of 1e5 it is: φ of a draw is off by less than 2e-3, at random, which
+    is far below its deviation, and the mean over draws by less than 1e-4. Above that the factors'
+    own dtype stays.
+    """
+    solver, _ = own = own_solver(factored, position)
+    if not bool(factored.condition[position] <= _ROUNDED):  # NaN is not
+        return own
+    if isinstance(solver, SquareSolver):
+        return LayerSolver(blocked(solver.lu[0], solver.pivots[0]), torch.float32)
+    return LayerSolver(_mapped(solver, Tensor.float), torch.float32)
+
+
+def gaussian_solver(factored: Factored, position: int) -> LayerSolver:
+    """As `rounded_solver`, for right-hand sides that are Gaussian, and right in law alone."""
+    if isinstance(factored.solver, SquareSolver) and bool(factored.condition[position] <= _ROUNDED):
+        return LayerSolver(GaussianSolver(factored.w0[position]), torch.float32)
+    return rounded_solver(factored, position)
+
+
+def _mapped(solver: Solver, change: Callable[[Tensor], Tensor]) -> Solver:
+    """The solver with each of its tensors changed."""
+    parts = (getattr(solver, field.name) for field in fields(solver))  # type: ignore[arg-type]
+    return type(solver)(
+        *(change(part) if isinstance(part, Tensor) else _mapped(part, change) for part in parts)
+    )

@@ -1,0 +1,116 @@
+"""Coordinates in which a sum of squares S is the identity: by Cholesky, or on S's range where S is singular."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .lanczos import largest_singular_value
+
+_DIGITS = 1e-3  # of a condition number that decides nothing but how S is factored, and is printed
+
+
+@runtime_checkable
+class Whitening(Protocol):
+    """H with ``H S Hᵀ = I``, applied to rows.
+
+    Attributes:
+        rank: Dimensions of S's range that are told from rounding; all of them but for a singular S.
+        sqrt_kappa: √(largest/smallest eigenvalue of S on that range). Errors of what is fitted in S go as
+            its square times the precision.
+    """
+
+    @property
+    def rank(self) -> int:
+        """Dimensions of S's range."""
+
+    @property
+    def sqrt_kappa(self) -> float:
+        """√κ(S) on that range."""
+
+    def whiten(self, rows: Float[Tensor, "*n in"]) -> Float[Tensor, "*n whitened"]:
+        """``rows·Hᵀ``: inner products of the results are those of the rows in S⁺."""
+
+    def back(self, rows: Float[Tensor, "*n whitened"]) -> Float[Tensor, "*n in"]:
+        """``rows·H``: θᵀ of the whitened rows, with ``θᵀSθ`` their Gram matrix."""
+
+    def single(self) -> Whitening:
+        """The same in float32."""
+
+
+@dataclass(frozen=True)
+class Triangular:
+    """H = C⁻¹ for the Cholesky factor C of S."""
+
+    factor: Float[Tensor, "in in"]
+    rank: int
+    sqrt_kappa: float
+
+    def whiten(self, rows: Tensor) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor.mT, rows, upper=True, left=False)
+
+    def back(self, rows: Tensor) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor, rows, upper=False, left=False)
+
+    def single(self) -> Triangular:
+        return Triangular(self.factor.float(), self.rank, self.sqrt_kappa)
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """H = Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding."""
+
+    h: Float[Tensor, "whitened in"]
+    rank: int
+    sqrt_kappa: float
+
+    def whiten(self, rows: Tensor) -> Tensor:
+        return rows @ self.h.mT
+
+    def back(self, rows: Tensor) -> Tensor:
+        return rows @ self.h
+
+    def single(self) -> Spectral:
+        return Spectral(self.h.float(), self.rank, self.sqrt_kappa)
+
+
+def whitening(s: Float[Tensor, "in in"]) -> Whitening:
+    """Of a symmetric, positive semi-definite S in float64.
+
+    Where S is singular (no Cholesky factor, or a condition number above 1/(in·eps), which rounding of S
+    alone could make), eigenvalues up to ``in·eps`` of the largest count as 0 and their eigenvectors are
+    left out: H is then that of S's pseudo-inverse.
+    """
+    factor, info = torch.linalg.cholesky_ex(s)
+    if int(info) == 0:
+        root_kappa = float(_norm(factor) * _inverse_norm(factor))
+        if root_kappa < 1 / math.sqrt(_cut(s)):
+            return Triangular(factor, len(s), root_kappa)
+    values, vectors = torch.linalg.eigh(s)
+    kept = values > _cut(s) * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    root_kappa = float((values[-1] / values[0]).sqrt()) if len(values) else math.nan
+    return Spectral((vectors / values.sqrt()).mT.contiguous(), len(values), root_kappa)
+
+
+def _cut(s: Tensor) -> float:
+    return len(s) * torch.finfo(s.dtype).eps
+
+
+def _norm(factor: Tensor) -> Tensor:
+    return largest_singular_value(
+        lambda v: factor.mT @ (factor @ v), factor[None], tolerance=_DIGITS
+    )
+
+
+def _inverse_norm(factor: Tensor) -> Tensor:
+    def gram(v: Tensor) -> Tensor:
+        once = torch.linalg.solve_triangular(factor.mT, v, upper=True)
+        return torch.linalg.solve_triangular(factor, once, upper=False)
+
+    return largest_singular_value(gram, factor[None], tolerance=_DIGITS)

@@ -1,0 +1,150 @@
+"""Where an adapter lies: a folder, one file, the only one in a folder, or a hub id."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import AdapterError, BaseModelError
+from .locate import HubFiles, user_path
+from .tensors import FindFile, LocalFiles
+
+CONFIG = "adapter_config.json"
+_ENDINGS = (".safetensors", ".bin")
+# owner/name, folders within it, and a branch, tag or commit
+_HUB_ID = re.compile(
+    r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<within>(/[A-Za-z0-9][\w.-]*)*)"
+    r"(@(?P<revision>[A-Za-z0-9][\w./-]*))?"
+)
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an adapter's files are.
+
+    Attributes:
+        source: What results and messages call it.
+        find: Its files, by name.
+        file: The name of the one file that was asked for; None for a folder.
+    """
+
+    source: str
+    find: FindFile
+    file: str | None = None
+
+
+def find_adapter(path: str | Path, stems: Sequence[str]) -> Place:
+    """The place of the adapter that `path` means; see `load_adapter` for what it can be.
+
+    Args:
+        path: As typed.
+        stems: What files with an adapter's tensors are called, without their endings.
+
+    Raises:
+        AdapterError: There is none, or there are several; the message lists them.
+    """
+    here = user_path(path)
+    if os.path.isdir(here):  # noqa: PTH112  (a name that is too long is no folder, not an error)
+        return _in_folder(here, stems)
+    if os.path.isfile(here):  # noqa: PTH113
+        return _of_file(here, stems)
+    hub = hub_id(path)
+    if hub is None:
+        raise AdapterError(
+            f"{here} is not a folder; expected one with {CONFIG}, an adapter's file, or a hub id"
+        )
+    return Place(str(path), hub)
+
+
+def hub_id(path: str | Path) -> FindFile | None:
+    """The files of ``owner/name[/folder][@revision]`` on the hub; None where `path` is no such id.
+
+    What begins with a folder of this machine is a path that leads nowhere, and no hub id.
+    """
+    match = _HUB_ID.fullmatch(str(path))
+    if match is None or ".." in str(path) or os.path.isdir(match["id"].split("/")[0]):  # noqa: PTH112
+        return None
+    return HubAdapter(match["id"], match["within"].strip("/"), match["revision"])
+
+
+@dataclass(frozen=True)
+class HubAdapter:
+    """Files of an adapter on the hub, by name; downloaded where they are not in the cache.
+
+    The adapter was named by the user, who thereby allows it.
+    """
+
+    repository: str
+    within: str
+    revision: str | None
+
+    def __call__(self, name: str) -> Path | None:
+        """Path of the file, or None where there is none."""
+        name = f"{self.within}/{name}" if self.within else name
+        try:
+            return HubFiles(self.repository, True, self.revision, "adapter")(name)
+        except BaseModelError as error:
+            raise AdapterError(str(error)) from None
+
+
+def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
+    if _holds_one(folder, stems):
+        return Place(str(folder), LocalFiles(folder))
+    found = list(_below(folder, stems))
+    if len(found) == 1:
+        return Place(str(found[0]), LocalFiles(found[0]))
+    if not found:
+        whole = any((folder / f"model{ending}").is_file() for ending in _ENDINGS)
+        what = "a whole model, and " if whole else ""
+        raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}")
+    names = [str(path.relative_to(folder)) for path in found]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    run = all(path.name.startswith("checkpoint-") for path in found)
+    kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
+    raise AdapterError(
+        f"{folder} holds {len(names)} {kind}, {', '.join(names[:_MOST_NAMED])}{more}: name one of "
+        f"them, or ask about all by `lora-lens {command}`"
+    )
+
+
+def _holds_one(folder: Path, stems: Sequence[str]) -> bool:
+    names = [stem + ending for stem in stems for ending in _ENDINGS]
+    indices = [f"{name}.index.json" for name in names]
+    return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
+
+
+def _below(folder: Path, stems: Sequence[str]) -> Iterator[Path]:
+    """Adapters one and two folders below, by name and number; no deeper, for it may be a whole disk."""
+    for child in _folders(folder):
+        if _holds_one(child, stems):
+            yield child
+        else:
+            yield from (path for path in _folders(child) if _holds_one(path, stems))
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        found = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    except OSError:  # not ours to look into
+        return []
+    return sorted(found, key=lambda path: natural(path.name))
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers within names as numbers: ``seed-2`` before ``seed-10``."""
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def _of_file(file: Path, stems: Sequence[str]) -> Place:
+    if file.name == CONFIG or file.name.endswith(".index.json"):
+        return _in_folder(file.parent, stems)
+    if file.suffix not in _ENDINGS:
+        raise AdapterError(
+            f"{file} is no adapter: expected a folder with {CONFIG}, or a .safetensors or .bin file"
+        )
+    return Place(str(file), LocalFiles(file.parent), file.name)

@@ -1,0 +1,179 @@
+"""A safetensors file opened once and mapped: its header, and each tensor where it lies in the file."""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from ..arrays import Tensor
+from ..errors import FileFormatError
+
+_TORCHS: Mapping[str, str] = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+_NUMPYS: Mapping[str, str] = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
+
+class Entry(NamedTuple):
+    """What the header says of a tensor: type and shape, and the bytes of the file that it is."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+class Version(NamedTuple):
+    """What tells whether a file was written to since it was opened."""
+
+    inode: int
+    modified: int
+    size: int
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """A safetensors file, mapped into memory; nothing is read before it is asked for.
+
+    Attributes:
+        path: Of the file.
+        entries: Tensor name to what the header says of it.
+        metadata: The header's own words, ``{"format": "pt"}``.
+        version: Of the file when it was opened.
+        pages: The whole file.
+    """
+
+    path: Path
+    entries: Mapping[str, Entry]
+    metadata: Mapping[str, str]
+    version: Version
+    pages: mmap.mmap
+
+    @property
+    def names(self) -> list[str]:
+        """Of its tensors, sorted."""
+        return sorted(self.entries)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, from the header."""
+        return self.entries[name].shape
+
+    def get(self, name: str) -> Tensor:
+        """A tensor as it lies in the file, not copied; what is written into it stays in memory.
+
+        Raises:
+            FileFormatError: The file was written to since it was opened, or its type is unknown.
+        """
+        import torch
+
+        entry = self._entry(name)
+        dtype = getattr(torch, _TORCHS.get(entry.dtype, ""), None)
+        if dtype is None or entry.start % dtype.itemsize:
+            return _by_library(self.path, name)
+        if 0 in entry.shape:
+            return torch.empty(entry.shape, dtype=dtype)
+        count = math.prod(entry.shape)
+        flat = torch.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
+        return flat.reshape(entry.shape)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """The same as NumPy's array, without torch; None of a type that NumPy has not.
+
+        bfloat16, which NumPy has not either, comes as float32: its bits are that one's upper half.
+
+        Raises:
+            FileFormatError: The file was written to since it was opened.
+        """
+        entry = self._entry(name)
+        if entry.dtype == "BF16":
+            halves = self._flat(entry, "<u2").astype("<u4")
+            halves <<= 16
+            return halves.view("<f4").reshape(entry.shape)
+        dtype = _NUMPYS.get(entry.dtype)
+        return None if dtype is None else self._flat(entry, dtype).reshape(entry.shape)
+
+    def _flat(self, entry: Entry, dtype: str) -> NDArray[Any]:
+        count = math.prod(entry.shape)
+        if not count:
+            return np.empty(0, dtype)
+        return np.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
+
+    def _entry(self, name: str) -> Entry:
+        if self._written_to():  # numbers old and new; and where it was cut short, the process ends
+            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
+        return self.entries[name]
+
+    def _written_to(self) -> bool:
+        try:
+            now = _version(self.path)
+        except OSError:  # removed: the mapping keeps what it had
+            return False
+        return now.inode == self.version.inode and now != self.version
+
+    def release(self, name: str) -> None:
+        """Give back the memory that a tensor's pages take; they are read anew when asked for again.
+
+        What was written into a tensor of them is lost.
+        """
+        entry = self.entries[name]
+        page = mmap.PAGESIZE
+        start, stop = entry.start // page * page, entry.stop // page * page
+        if hasattr(mmap, "MADV_DONTNEED") and stop > start:
+            self.pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
+
+def map_file(path: Path) -> MappedFile:
+    """Open a safetensors file.
+
+    Raises:
+        FileFormatError: It is truncated, corrupt, or no safetensors file.
+    """
+    try:
+        version = _version(path)
+        with safe_open(path, framework="np") as checked:  # the library judges the header
+            metadata = checked.metadata() or {}
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length))
+            pages = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FileFormatError(
+            f"{path} is not a whole safetensors file ({error}); copy or download it again"
+        ) from None
+    data = 8 + length
+    entries = {
+        name: Entry(
+            said["dtype"], tuple(said["shape"]), *(data + end for end in said["data_offsets"])
+        )
+        for name, said in header.items()
+        if name != "__metadata__"
+    }
+    return MappedFile(path, entries, metadata, version, pages)
+
+
+def _version(path: Path) -> Version:
+    status = path.stat()
+    return Version(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _by_library(path: Path, name: str) -> Tensor:
+    try:
+        with safe_open(path, framework="pt") as file:
+            found: Tensor = file.get_tensor(name)
+            return found
+    except (SafetensorError, OSError) as error:
+        raise FileFormatError(f"{path}: cannot read {name}: {error}") from None

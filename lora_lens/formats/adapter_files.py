@@ -1,0 +1,125 @@
+"""An adapter's files, opened: what a format looks at, and reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AdapterError
+from ..files.adapter_places import CONFIG, Place, find_adapter
+from ..files.locate import read_json
+from ..files.tensors import TensorStore, open_file, open_tensors
+from ..updates import Factor
+
+if TYPE_CHECKING:
+    from ..bases.weights import BaseWeights
+
+
+@dataclass(frozen=True)
+class AdapterFiles:
+    """An adapter's configuration and its tensors by name, of which none is read yet.
+
+    Attributes:
+        source: What results and messages call it.
+        config: The whole ``adapter_config.json``; empty where there is none.
+        config_file: Its path, or None.
+        tensors: The tensors.
+        base_given: The base that the caller named.
+    """
+
+    source: str
+    config: Mapping[str, Any]
+    config_file: Path | None
+    tensors: TensorStore
+    base_given: str | None = None
+
+    @property
+    def names(self) -> Set[str]:
+        """Of the tensors."""
+        return self.tensors.files.keys()
+
+    @property
+    def base_model(self) -> str | None:
+        """The base that the caller named, or else the one that the configuration names."""
+        return self.base_given or self.text("base_model_name_or_path")
+
+    def text(self, key: str) -> str | None:
+        """A setting that is a word; None where it is missing, empty or something else."""
+        found = self.config.get(key)
+        return found if isinstance(found, str) and found else None
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor, which is not read for it."""
+        return self.tensors.shape(name)
+
+    def factor(self, name: str, *, transposed: bool = False) -> Factor:
+        """A tensor of two axes as a factor; `transposed` where the file has it the other way round.
+
+        Raises:
+            AdapterError: It has other axes.
+        """
+        shape, store = self.shape(name), self.tensors
+        if len(shape) != 2:
+            raise AdapterError(f"{name} has {len(shape)} axes, expected a matrix")
+
+        def turned(found: Any) -> Any:
+            return found.T if transposed and found is not None else found
+
+        return Factor(
+            name,
+            shape[::-1] if transposed else shape,
+            read=lambda: turned(store.get(name)),
+            release=lambda: store.release(name),
+            array=lambda: turned(store.array(name)),
+        )
+
+    def open_base(self) -> BaseWeights:
+        """The base model, for a format whose A and B are made of W0.
+
+        Raises:
+            AdapterError: None is named.
+            BaseModelError: It is not found.
+        """
+        from ..bases.weights import open_base
+
+        if self.base_model is None:
+            raise AdapterError(
+                f"{self.source} names no base model, and its A and B are made of W0; pass --base"
+            )
+        return open_base(
+            self.base_model,
+            download=self.base_given is not None,
+            fan_in_fan_out=bool(self.config.get("fan_in_fan_out")),
+        )
+
+
+def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:
+    """Open the adapter at `path`; see `load_adapter` for what that and `base` can be.
+
+    Raises:
+        AdapterError: There is none, or its configuration is broken.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+    from . import FORMATS
+
+    stems = tuple(dict.fromkeys(stem for each in FORMATS for stem in each.stems))
+    place = find_adapter(path, stems)
+    config_file = place.find(CONFIG)
+    config = read_json(config_file, AdapterError) if config_file else {}
+    tensors = _tensors(place, stems)
+    if tensors is None:
+        raise AdapterError(
+            f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin)"
+            if config_file
+            else f"{place.source} is no adapter: it holds no {CONFIG}"
+        )
+    return AdapterFiles(place.source, config, config_file, tensors, str(base) if base else None)
+
+
+def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
+    path = place.find(place.file) if place.file else None
+    if place.file and path:
+        return open_file(place.source, path, place.file, place.find)
+    return open_tensors(place.source, place.find, tuple(stems))

@@ -1,0 +1,132 @@
+"""CondLoRA in AdaLoRA's form as lora-lens saves it: θ once per target module, and a Λ for every layer.
+
+``query.theta_A`` is θ_Q and ``query.theta_B`` θ_P; ``….attention.self.query.lambda``, (rank, 1), is a layer's Λ,
+zero where the budget took an entry away. ΔW = s·(W0·θ_P)·Λ·(θ_Qᵀ·W0).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import AdapterError
+from ..updates import Factor, FromW0
+from .adapter_files import AdapterFiles
+from .condlora import THETA, convention_of, listed_layers
+from .format import Checkpoint, Format, Thetas
+from .peft_names import reason_left_out
+from .peft_settings import Scaling, check_plain
+from .shared_theta import numbers_in, thetas_named
+
+PEFT_TYPE = "CONDADALORA"
+VERSION_KEY, VERSION = "condadalora_version", 1
+GATE = ".lambda"  # how the name of a Λ ends
+# What plain LoRA's configuration does not have: ours, and AdaLoRA's.
+_OWN_KEYS = (
+    "condlora_modules", "convention", VERSION_KEY, "target_r", "tinit", "tfinal", "deltaT", "beta1",
+    "beta2", "orth_reg_weight", "total_step",
+)  # fmt: skip
+
+
+def _matches(files: AdapterFiles) -> bool:
+    named = files.config.get("peft_type") == PEFT_TYPE
+    return named and any(name.endswith(GATE) for name in files.names)
+
+
+def _thetas(files: AdapterFiles) -> Thetas:
+    version = files.config.get(VERSION_KEY, VERSION)
+    if version != VERSION:
+        raise AdapterError(
+            f"{files.source} has {VERSION_KEY} {version!r}, and this lora-lens reads {VERSION}; update it"
+        )
+    found, others = thetas_named(files, THETA, transposed=False)
+    return Thetas(found, listed_layers(files, found), convention_of(files), tuple(others))
+
+
+def _read(files: AdapterFiles) -> Checkpoint:
+    check_plain(files.config, files.source)
+    thetas, scaling = _thetas(files), Scaling(files.config)
+    layers = listed_layers(files, thetas.modules)
+    updates: dict[str, FromW0] = {}
+    emptied: list[str] = []
+    for module, (a, b) in thetas.modules.items():
+        for path in layers[module]:
+            gate = _gate(files, path, a.shape[1])
+            keep = gate != 0
+            if not keep.any():
+                emptied.append(path + GATE)
+                continue
+            s = scaling.of(path, a.shape[1])
+            tensors = (a.name, b.name, path + GATE)
+            gated, kept = _weighted(a, gate, keep), _columns(b, keep)
+            updates[path] = FromW0(gated, kept, s, thetas.convention, tensors)
+    if not updates:
+        raise AdapterError(f"every Λ of {files.source} is zero, and so is its update")
+    used = {name for update in updates.values() for name in update.tensors}
+    left_out = {name: reason_left_out(name) for name in thetas.others if not name.endswith(GATE)}
+    left_out |= dict.fromkeys(emptied, "the budget has left this layer nothing: its ΔW is zero")
+    left_out |= dict.fromkeys(
+        set(files.names) - used - left_out.keys(), "a Λ or θ of no layer with an update"
+    )
+    return Checkpoint(
+        method="condadalora",
+        title="CondAdaLoRA",
+        updates=updates,
+        left_out=left_out,
+        trainable_parameters=numbers_in(thetas.modules.values())
+        + sum(update.theta_a.shape[1] for update in updates.values()),
+        convention=thetas.convention,
+        settings=_settings(files, updates),
+    )
+
+
+def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
+    """Λ of a layer, (rank,)."""
+    name = path + GATE
+    if name not in files.names:
+        raise AdapterError(f"{files.source} has no Λ of {path}")
+    if files.shape(name) != (rank, 1):
+        raise AdapterError(f"{name} has shape {files.shape(name)}, expected {(rank, 1)} as θ")
+    gate = files.tensors.get(name)[:, 0].double()
+    if not bool(torch.isfinite(gate).all()):
+        raise AdapterError(f"{name} holds NaN or infinite values")
+    return gate
+
+
+def _weighted(theta: Factor, gate: Tensor, keep: Tensor) -> Factor:
+    """The kept columns of θ, each times its own entry of Λ."""
+    shape = (theta.shape[0], int(keep.sum()))
+    return Factor(
+        theta.name, shape, lambda: theta.read().double()[:, keep] * gate[keep], theta.release
+    )
+
+
+def _columns(theta: Factor, keep: Tensor) -> Factor:
+    shape = (theta.shape[0], int(keep.sum()))
+    return Factor(theta.name, shape, lambda: theta.read()[:, keep], theta.release)
+
+
+def _settings(files: AdapterFiles, updates: Mapping[str, FromW0]) -> dict[str, Any]:
+    """As plain LoRA: a rank of its own for every layer, and the α that leaves s as it is."""
+    settings = {key: value for key, value in files.config.items() if key not in _OWN_KEYS}
+    ranks = {path: update.theta_a.shape[1] for path, update in updates.items()}
+    rooted = bool(files.config.get("use_rslora"))
+    alphas = {
+        path: updates[path].scaling * (math.sqrt(rank) if rooted else rank)
+        for path, rank in ranks.items()
+    }
+    return settings | {"rank_pattern": ranks, "alpha_pattern": alphas}
+
+
+FORMAT = Format(
+    name="condadalora",
+    title="lora-lens's CondLoRA in AdaLoRA's form",
+    matches=_matches,
+    read=_read,
+    cannot="layers that the budget has left nothing have no update",
+    thetas=_thetas,
+)

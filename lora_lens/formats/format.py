@@ -1,0 +1,118 @@
+"""A format: how the files of one kind of adapter are told apart from others, and read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..updates import Convention, Factor, LowRank, Update
+from .adapter_files import AdapterFiles
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What an adapter's files hold, layer by layer, whatever their format.
+
+    Attributes:
+        method: As results name it: ``lora``.
+        title: As sentences do: ``LoRA``.
+        updates: Path of each module in the base model to what is done to its W0.
+        left_out: Every tensor that no update is made of, with the reason.
+        trainable_parameters: Numbers in the low-rank part; what layers share is counted once.
+        convention: How A is made from W0, where A and B are.
+        settings: Its configuration as PEFT's LoRA knows it; empty where it has none in those terms.
+    """
+
+    method: str
+    title: str
+    updates: Mapping[str, Update]
+    left_out: Mapping[str, str]
+    trainable_parameters: int
+    convention: Convention | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def of_factors(
+    files: AdapterFiles,
+    updates: Mapping[str, LowRank],
+    *,
+    method: str,
+    title: str,
+    why: Callable[[str], str],
+    left_out: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
+
+    Args:
+        files: Of the adapter.
+        updates: Path of each module to its factors.
+        method, title, settings: As in `Checkpoint`.
+        why: The reason for a tensor that no update is made of.
+        left_out: Tensors whose reason is known already.
+    """
+    known = left_out or {}
+    used = {name for update in updates.values() for name in update.tensors}
+    rest = {name: why(name) for name in sorted(files.names - used - known.keys())}
+    shapes = [files.shape(name) for name in used]
+    # What is no matrix, a tensor of α, was not trained.
+    numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+    return Checkpoint(method, title, updates, {**known, **rest}, numbers, settings=settings or {})
+
+
+@dataclass(frozen=True)
+class Thetas:
+    """What an adapter's layers share, for whoever puts it onto a model as it was trained.
+
+    Attributes:
+        modules: Target module, as the file calls it, to θ_A and θ_B.
+        layers: Target module to the paths of its layers; None where the file does not say.
+        convention: How A is made of θ_A and W0.
+        others: Names of the tensors that were trained beside θ.
+    """
+
+    modules: Mapping[str, tuple[Factor, Factor]]
+    layers: Mapping[str, list[str]] | None
+    convention: Convention
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. A file of this folder makes one and calls it ``FORMAT``.
+
+    Attributes:
+        name: Of that file.
+        title: What people call the format.
+        matches: Whether files are of it. It looks at the tensors' names, for several formats may bear
+            one name in their configurations; no files are of two formats.
+        read: Reads them. It raises AdapterError where the numbers would be misread.
+        cannot: What an adapter of this format may hold that is refused or left out.
+        stems: What its files of tensors are called, without their endings.
+        thetas: What its layers share; None where each has factors of its own.
+    """
+
+    name: str
+    title: str
+    matches: Callable[[AdapterFiles], bool]
+    read: Callable[[AdapterFiles], Checkpoint]
+    cannot: str
+    stems: tuple[str, ...] = ("adapter_model",)
+    thetas: Callable[[AdapterFiles], Thetas] | None = None
+
+
+def format_of(files: AdapterFiles) -> Format:
+    """The format that an adapter's files are of.
+
+    Raises:
+        lora_lens.errors.AdapterError: None that is known; the message says what there is.
+    """
+    from . import FORMATS
+    from .unknown import unknown
+
+    found = next((each for each in FORMATS if each.matches(files)), None)
+    if found is None:
+        raise unknown(files, [each.title for each in FORMATS])
+    return found

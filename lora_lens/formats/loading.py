@@ -1,0 +1,91 @@
+"""An adapter's files → `Adapter`, whatever their format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..adapter import Adapter
+from ..errors import AdapterError
+from ..files.locate import user_path
+from ..updates import FromW0, LowRank
+from .adapter_files import AdapterFiles, open_adapter
+from .format import Checkpoint, format_of
+from .grouping import group_by_module
+from .stacking import StackedModules, check
+
+
+def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
+    """Read an adapter: LoRA, AdaLoRA or CondLoRA, in any of the formats that are known.
+
+    Args:
+        path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or
+            ``.bin``); a folder that holds one such folder; the file itself; or a hub id,
+            ``owner/name`` or ``owner/name@revision``, which is downloaded where it is not in the
+            hub's cache.
+        base: Folder or hub id of the base model. By default the one that the adapter's
+            configuration names, which is then looked for on this machine only: a hub id given here
+            may be downloaded when it is needed.
+
+    Returns:
+        The adapter. Its numbers are checked now and read module by module when they are asked for:
+        its file must stay as it is. Only a CondLoRA adapter needs its base for this, since A and B
+        are made of W0.
+
+    Raises:
+        AdapterError: No adapter there, or several, or one whose update is not s·B·A.
+        BaseModelError: A CondLoRA adapter's base is not found or does not fit.
+        FileFormatError: A file is truncated, corrupt or unsafe.
+
+    Example:
+        >>> from lora_lens import demo_adapter
+        >>> adapter = load_adapter(demo_adapter("lora"))
+        >>> adapter.method, adapter.base_model
+        ('lora', 'sentence-transformers/all-MiniLM-L6-v2')
+    """
+    try:
+        files = open_adapter(path, base)
+        found = format_of(files).read(files)
+        return _adapter(files, found, low_rank(files, found))
+    except AdapterError as error:
+        # One of many may be meant, as of `matrix` and `dynamics`.
+        named = str(user_path(path)) in str(error)
+        raise error if named else type(error)(f"{path}: {error}") from None
+
+
+def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
+    """Every update as factors A and B, checked; W0 is read where they are made of it.
+
+    Raises:
+        AdapterError: Factors do not fit each other or W0, or are not finite floats.
+        BaseModelError: W0 is needed and not found.
+    """
+    base = None
+    factors: dict[str, LowRank] = {}
+    for path, update in found.updates.items():
+        if isinstance(update, FromW0):
+            base = base or files.open_base()
+            update = update.of(base.weight(path), path)  # noqa: PLW2901
+        check(path, update)
+        factors[path] = update
+    return factors
+
+
+def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]) -> Adapter:
+    groups = group_by_module(updates, split_c_attn=files.config.get("fan_in_fan_out") is not False)
+    if not groups:
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(found.left_out.items())[:3])
+        raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
+    return Adapter(
+        source=files.source,
+        method=found.method,
+        title=found.title,
+        base_model=files.base_model,
+        base_given=files.base_given is not None,
+        revision=files.text("revision"),
+        modules=StackedModules({group.module: group for group in groups}),
+        left_out=dict(found.left_out),
+        trainable_parameters=found.trainable_parameters,
+        convention=found.convention,
+        fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
+    )

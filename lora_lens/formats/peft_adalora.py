@@ -1,0 +1,76 @@
+"""AdaLoRA as PEFT saves it: ΔW = s·B·diag(E)·A, a rank of its own for every module."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ..arrays import Tensor
+from ..errors import AdapterError
+from ..updates import Factor, LowRank
+from .adapter_files import AdapterFiles
+from .format import Checkpoint, Format, of_factors
+from .peft_names import check_not_empty, check_partners, factors_by_path, plain, reason_left_out
+
+# Parameters, not layers, so that their names do not end in ``weight``.
+_FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")
+_EPSILON = 1e-5  # PEFT's own, beside the rank
+
+
+def _matches(files: AdapterFiles) -> bool:
+    found = {match["factor"] for name in files.names if (match := _FACTOR.fullmatch(plain(name)))}
+    return files.config.get("peft_type") == "ADALORA" and found == {"A", "B", "E"}
+
+
+def _read(files: AdapterFiles) -> Checkpoint:
+    factors, _ = factors_by_path(files, _FACTOR)
+    check_partners(files.source, factors, "ABE")
+    updates: dict[str, LowRank] = {}
+    left_out: dict[str, str] = {}
+    for path, found in factors.items():
+        if files.shape(found["E"]) == (0, 1):
+            why = "AdaLoRA has pruned this module to rank 0: its ΔW is zero"
+            left_out |= dict.fromkeys(found.values(), why)
+            continue
+        check_not_empty(files, found.values())
+        a = _scaled(files.factor(found["A"]), files.factor(found["E"]))
+        s = _scaling(files, a.shape[0])
+        updates[path] = LowRank(a, files.factor(found["B"]), s, tuple(found.values()))
+    return of_factors(
+        files, updates, method="adalora", title="AdaLoRA", why=reason_left_out, left_out=left_out
+    )
+
+
+def _scaled(a: Factor, e: Factor) -> Factor:
+    """diag(E)·A, whose rows are A's, each times its own of E."""
+    if e.shape != (a.shape[0], 1):
+        raise AdapterError(
+            f"{e.name} has shape {e.shape}, expected {(a.shape[0], 1)} as of {a.name}"
+        )
+
+    def read() -> Tensor:
+        return e.read() * a.read()
+
+    return Factor(a.name, a.shape, read, a.release)
+
+
+def _scaling(files: AdapterFiles, rank: int) -> float:
+    """PEFT divides α by the rank that every module began with, whatever `rank` is left of it."""
+    alpha, begun = files.config.get("lora_alpha", 8), files.config.get("init_r", 12)
+    if (
+        not all(isinstance(n, (int, float)) and math.isfinite(n) for n in (alpha, begun))
+        or begun < 0
+    ):
+        raise AdapterError(
+            f"{files.source} says lora_alpha {alpha!r} and init_r {begun!r}, expected numbers"
+        )
+    return (alpha if alpha > 0 else float(rank)) / (begun + _EPSILON)
+
+
+FORMAT = Format(
+    name="peft_adalora",
+    title="PEFT's AdaLoRA",
+    matches=_matches,
+    read=_read,
+    cannot="embeddings are left out; convolutions are the matrices that PEFT has them as",
+)

@@ -1,0 +1,76 @@
+"""PEFT's ``rank_pattern`` and ``alpha_pattern``: the first entry that matches the end of a module's path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import AdapterError
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Entries in their order, and where to look for those that can match a path.
+
+    An adapter may have an entry for each of thousands of modules, so that not every one is tried on
+    every path.
+
+    Attributes:
+        entries: Expression and value.
+        general: Position → expression of the entries that are tried on every path.
+        literal: Length of an entry of letters and dots → what follows its last dot → positions.
+    """
+
+    entries: tuple[tuple[str, Any], ...]
+    general: Mapping[int, re.Pattern[str]]
+    literal: Mapping[int, Mapping[str, list[int]]]
+
+    def of(self, path: str, default: Any) -> Any:
+        """The value of the first entry that matches the path from its start or from after a dot."""
+        literal = min(self._candidates(path), default=None)
+        general = (k for k, expression in self.general.items() if expression.match(path))
+        first = min((k for k in (literal, next(general, None)) if k is not None), default=None)
+        return default if first is None else self.entries[first][1]
+
+    def _candidates(self, path: str) -> Iterator[int]:
+        """Literal entries as long as what follows some dot of the path, and of the same end."""
+        if not self.literal:
+            return
+        for start in [0, *(k + 1 for k, letter in enumerate(path) if letter == ".")]:
+            for end, positions in self.literal.get(len(path) - start, {}).items():
+                if path.endswith(end):
+                    tail = path[start:]
+                    yield from (k for k in positions if _matches(self.entries[k][0], tail))
+
+
+def _matches(text: str, tail: str) -> bool:
+    """Whether they are the same but where `text` has a dot, which means any letter."""
+    return text == tail or (
+        text.count(".") > tail.count(".")
+        and all(a in (".", b) for a, b in zip(text, tail, strict=True))
+    )
+
+
+def patterns_of(said: Any) -> Patterns:
+    """The patterns of a setting.
+
+    Raises:
+        AdapterError: It is no mapping, or an entry no regular expression.
+    """
+    if not isinstance(said, (Mapping, type(None))):
+        raise AdapterError(f"a rank or alpha pattern is {said!r}, expected names to numbers")
+    entries = tuple((said or {}).items())
+    general: dict[int, re.Pattern[str]] = {}
+    literal: dict[int, dict[str, list[int]]] = {}
+    for position, (text, _) in enumerate(entries):
+        if re.fullmatch(r"[\w.]+", text):
+            ends = literal.setdefault(len(text), {})
+            ends.setdefault(text.rpartition(".")[2], []).append(position)
+            continue
+        try:
+            general[position] = re.compile(rf"(.*\.)?({text})$")
+        except re.error as error:
+            raise AdapterError(f"the pattern {text!r} is no regular expression: {error}") from None
+    return Patterns(entries, general, literal)

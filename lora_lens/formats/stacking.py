@@ -1,0 +1,166 @@
+"""Groups → `ModuleFactors`: checked at once, stacked when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from ..adapter import LayerFactors, ModuleFactors, is_numbered
+from ..arrays import Either, Tensor
+from ..core.either import namespace
+from ..errors import AdapterError
+from ..updates import Factor, LowRank
+from .grouping import Group, Member
+
+
+class StackedModules(Mapping[str, ModuleFactors]):
+    """Modules by name, each read when it is asked for, and again after nobody holds it any more.
+
+    So an adapter of any size takes the memory of the modules that are looked at.
+    """
+
+    def __init__(self, groups: Mapping[str, Group]) -> None:
+        self._groups = groups
+        self._held: WeakValueDictionary[str, ModuleFactors] = WeakValueDictionary()
+        self._last: ModuleFactors | None = None
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """Name to pattern, of all modules, none of which is read for it."""
+        return {name: group.pattern for name, group in self._groups.items()}
+
+    def layers_of(self, name: str) -> Iterator[LayerFactors]:
+        """The layers of a module, each of which is read by itself."""
+        group = self._groups[name]
+        return (_layer(group, member) for member in group.members)
+
+    def __getitem__(self, name: str) -> ModuleFactors:
+        """The factors of a module."""
+        found = self._held.get(name)
+        if found is None:
+            found = self._held[name] = stack(self._groups[name])
+        self._last = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        """How many modules there are."""
+        return len(self._groups)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._groups)})"
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # Another process has not the file open: it gets the numbers.
+        return dict, (dict(self),)
+
+
+def check(path: str, update: LowRank) -> None:
+    """Whether an update is one that can be analysed; every number of it is read.
+
+    Raises:
+        AdapterError: Its factors do not fit each other, are no floats, or hold NaN or infinite values.
+    """
+    a, b = update.a, update.b
+    if a.shape[0] != b.shape[1]:
+        raise AdapterError(
+            f"{path}: A is {a.shape[0]}x{a.shape[1]} and B is {b.shape[0]}x{b.shape[1]}; "
+            f"expected A's rows to equal B's columns"
+        )
+    for letter, factor in (("A", a), ("B", b)):
+        numbers = factor.numbers()
+        kind = str(numbers.dtype).removeprefix("torch.")
+        if "float" not in kind:
+            raise AdapterError(f"{letter} of {path} holds {kind}, expected floats")
+        if not _is_finite(numbers):
+            raise AdapterError(f"{letter} of {path} holds NaN or infinite values")
+        factor.release()
+
+
+def _is_finite(numbers: Either) -> bool:
+    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
+    wide = numbers.float() if numbers.itemsize == 1 else numbers
+    xp = namespace(wide)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(xp.isfinite(wide.sum())) or bool(xp.isfinite(wide).all())
+
+
+def _layer(group: Group, member: Member) -> LayerFactors:
+    update = member.update
+    index, of = group.part or (0, 1)
+    rows = update.b.shape[0] // of
+
+    def read() -> tuple[Either, Either]:
+        a, b = update.a.array(), update.b.array()
+        if a is None or b is None:
+            a, b = update.a.read(), update.b.read()
+        return a, b[index * rows : (index + 1) * rows]
+
+    def release() -> None:
+        update.a.release()
+        update.b.release()
+
+    return LayerFactors(
+        module=group.module,
+        layer=member.layer if is_numbered(group.pattern) else None,
+        name=member.path,
+        rank=update.a.shape[0],
+        out_features=rows,
+        in_features=update.a.shape[1],
+        scaling=update.scaling,
+        part=group.part,
+        read=read,
+        release=release,
+    )
+
+
+def stack(group: Group) -> ModuleFactors:
+    """One module over its layers; mixed ranks are padded with zeros."""
+    import torch
+
+    updates = [member.update for member in group.members]
+    ranks = tuple(update.a.shape[0] for update in updates)
+    return ModuleFactors(
+        module=group.module,
+        pattern=group.pattern,
+        layers=tuple(member.layer for member in group.members),
+        names=tuple(member.path for member in group.members),
+        a=_stacked([update.a for update in updates], rows=max(ranks)),
+        b=_stacked([update.b for update in updates], columns=max(ranks), part=group.part),
+        scaling=torch.tensor([update.scaling for update in updates], dtype=torch.float64),
+        ranks=ranks,
+        part=group.part,
+    )
+
+
+def _stacked(
+    factors: list[Factor],
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    part: tuple[int, int] | None = None,
+) -> Tensor:
+    """(layer, rows, columns), each factor in its corner; of a fused projection, the rows of its block."""
+    import torch
+
+    index, of = part or (0, 1)
+    own_rows, own_columns = factors[0].shape
+    height, width = rows or own_rows // of, columns or own_columns
+    stacked: Tensor | None = None
+    for k, factor in enumerate(factors):
+        numbers = factor.read()
+        if stacked is None:
+            stacked = torch.zeros(len(factors), height, width, dtype=numbers.dtype)
+        elif stacked.dtype != numbers.dtype:
+            stacked = stacked.to(torch.promote_types(stacked.dtype, numbers.dtype))
+        piece = numbers[index * height : (index + 1) * height] if part else numbers
+        stacked[k, : piece.shape[0], : piece.shape[1]] = piece
+        factor.release()
+    assert stacked is not None  # a group has members
+    return stacked

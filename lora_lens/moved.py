@@ -1,0 +1,202 @@
+"""Where what other people import has gone: old module paths and names go on working, with a DeprecationWarning.
+
+The table is tested against every public name that version 0.1.0's first layout had.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_ROOT = __name__.rpartition(".")[0]
+_QUESTIONS = {
+    "amplification": "amplification",
+    "comparison": "comparison",
+    "dynamics": "dynamics",
+    "inventory": "inventory",
+    "matrix": "matrix",
+    "rank_grids": "grid",
+    "shared": "shared",
+    "similarity": "similarity",
+    "spectrum": "spectrum",
+}
+# Old module → the modules in which its names are now looked for, in this order. Below lora_lens.
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "analyses": (),
+    "analyses.adapter_bases": ("questions.matrix.reading",),
+    "analyses.adapter_comparison": ("questions.comparison.analysis",),
+    "analyses.adapter_matrix": ("questions.matrix.analysis",),
+    "analyses.amplification": ("questions.amplification.analysis",),
+    "analyses.conversion_bases": ("subspaces.conversions",),
+    "analyses.delta": ("subspaces.delta",),
+    "analyses.dynamics": ("questions.dynamics.analysis",),
+    "analyses.factor_spaces": ("subspaces.factors",),
+    "analyses.inventory": ("questions.inventory.analysis",),
+    "analyses.layer_bases": ("subspaces.layers",),
+    "analyses.layer_similarity": ("questions.similarity.analysis",),
+    "analyses.moments": ("questions.dynamics.checkpoint",),
+    "analyses.null_baselines": ("chance.conversion_baselines",),
+    "analyses.null_bases": ("chance.conversion_draws",),
+    "analyses.pairing": ("subspaces.pairing",),
+    "analyses.rank_grids": ("questions.grid.analysis",),
+    "analyses.rank_suggestion": ("questions.spectrum.suggestion",),
+    "analyses.selection": ("subspaces.selection",),
+    "analyses.shared_subspace": ("questions.shared.analysis",),
+    "analyses.spectrum": ("questions.spectrum.analysis",),
+    "core.baseline": ("chance.gaussian",),
+    # Still there, without the solvers; so is the pipeline, without its steps.
+    "core.conversion": (
+        "core.factoring", "core.rounded", "core.solvers", "core.condition", "core.precision"
+    ),
+    "core.ij_grid": ("core.phi_of_bases",),
+    "core.nulls": ("chance.draws",),
+    "core.subspace": (
+        "core.phi", "core.angles", "core.checked", "core.rank", "core.bases", "core.phi_of_bases",
+        "core.precision",
+    ),
+    "export": ("writing.export",),
+    "loaders": ("formats", "bases.weights"),
+    "loaders.base": ("bases.weights",),
+    "loaders.checkpoint": ("formats.format",),
+    "loaders.condlora": ("core.conversion", "formats.shared_theta"),
+    "loaders.grouping": ("formats.grouping",),
+    "loaders.locate": ("files.locate",),
+    "loaders.lora": ("formats.peft_settings", "formats.peft_names"),
+    "loaders.many": ("files.adapter_folders",),
+    "loaders.names": ("files.names",),
+    "loaders.runs": ("files.checkpoints",),
+    "loaders.tensors": ("files.tensors",),
+    "outputs": (),
+    **{f"plots.{old}": (f"questions.{new}.plots",) for old, new in _QUESTIONS.items()},
+    "plots.scores": ("reproduction.plots",),
+    "plots.singular_values": ("show.singular_values",),
+    "plots.style": ("show.style",),
+    "report.sentences": (),
+    "reproduction.pipeline": ("reproduction.steps",),
+    "results": (
+        *(f"questions.{new}.result" for new in _QUESTIONS.values()),
+        "questions.spectrum.suggestion_result", "chance.baseline", "chance.against_null",
+        "chance.significance", "reproduction.scores",
+    ),
+    **{f"results.{old}": (f"questions.{new}.result",) for old, new in _QUESTIONS.items()},
+    "results.baseline": ("chance.baseline",),
+    "results.forms": ("labelled",),
+    "results.null_test": ("chance.against_null",),
+    "results.rank_suggestion": ("questions.spectrum.suggestion_result",),
+    "results.scores": ("reproduction.scores",),
+    "results.significance": ("chance.significance",),
+    "results.statistics": ("chance.p_values",),
+    "tables": (),
+    **{f"tables.{old}": (f"questions.{new}.tables",) for old, new in _QUESTIONS.items()},
+    "tables.console": ("show.console",),
+    "tables.files": ("show.text",),
+    "tables.layout": ("show.layout",),
+    "tables.sentences": (),
+    "tables.sentences.comparison": (),
+    "tables.sentences.shared": (),
+    "tables.sentences.similarity": (),
+    "tables.sentences.wording": ("show.wording",),
+    "tables.significance": ("show.against_chance",),
+}  # fmt: skip
+# Old name → new one, where the name changed too.
+NAMES: Mapping[str, str] = {
+    "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
+    "analyses.moments.end_moment": "questions.dynamics.checkpoint.end_point_subspaces",
+    "analyses.moments.moment_of": "questions.dynamics.checkpoint.checkpoint_subspaces",
+    "report.sentences.grids_sentence": "questions.grid.words.summary",
+    "report.sentences.spectrum_sentence": "questions.spectrum.words.summary",
+    "results.BesideW0": "questions.spectrum.result.W0Comparison",
+    "results.spectrum.BesideW0": "questions.spectrum.result.W0Comparison",
+    **{
+        f"tables.sentences{module}.{question}_sentence": f"questions.{question}.words.summary"
+        for question in ("comparison", "shared", "similarity")
+        for module in ("", f".{question}")
+    },
+}
+# Old name → what does its work, in other words.
+GONE: Mapping[str, str] = {
+    **{
+        f"loaders.{name}": "lora_lens.load_adapter and the formats in lora_lens.formats.FORMATS"
+        for name in (
+            "checkpoint.open_folder", "checkpoint.read_checkpoint", "condlora.OURS",
+            "condlora.RELEASED", "condlora.Shared", "condlora.convention_of",
+            "condlora.read_condlora", "condlora.read_thetas", "grouping.Pair", "lora.read_lora",
+            "lora.scaling_of",
+        )
+    },
+    "analyses.layer_bases.condition_numbers": "SimilarityResult.condition_number",
+    "outputs.write": "the method `write` of the questions in lora_lens.questions.QUESTIONS",
+    "outputs.write_scores": "lora_lens.plots.scores_figure and curves_figure",
+    "tables.Kind": "the names of the questions in lora_lens.questions.QUESTIONS",
+}  # fmt: skip
+
+
+def moved_name(module: str, name: str) -> Any:
+    """What `name` of an old module is now, with a DeprecationWarning that says where.
+
+    Args:
+        module: The old module's full name.
+        name: Without a leading underscore.
+
+    Raises:
+        AttributeError: The module never had it, or it is gone; the message says what does its work.
+    """
+    old = f"{module.removeprefix(f'{_ROOT}.')}.{name}"
+    if old in GONE:
+        raise AttributeError(f"{_ROOT}.{old} is gone; its work is done by {GONE[old]}")
+    found = next(_found(old, module, name), None)
+    if found is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    home, now = found
+    public = now in import_module(_ROOT).__all__
+    where = f"{_ROOT}.{now}" if public else f"{home.__name__}.{now}"
+    warnings.warn(f"{_ROOT}.{old} is now {where}", DeprecationWarning, stacklevel=3)
+    return getattr(home, now)
+
+
+def _found(old: str, module: str, name: str) -> Iterator[tuple[ModuleType, str]]:
+    if name.startswith("_"):
+        return
+    if old in NAMES:
+        home, _, now = NAMES[old].rpartition(".")
+        yield import_module(f"{_ROOT}.{home}"), now
+    for home in MODULES[module.removeprefix(f"{_ROOT}.")]:
+        now_in = import_module(f"{_ROOT}.{home}")
+        if hasattr(now_in, name):
+            yield now_in, name
+
+
+class _MovedModules:
+    """Makes the old modules, empty but for `moved_name`, when they are imported."""
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        old = fullname.removeprefix(f"{_ROOT}.")
+        if old not in MODULES or old == fullname:
+            return None
+        package = any(other.startswith(f"{old}.") for other in MODULES)
+        loader: Any = self
+        return ModuleSpec(fullname, loader, is_package=package)
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """As any other module is made."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module)["__getattr__"] = partial(_attribute, module.__name__)
+
+
+def _attribute(module: str, name: str) -> Any:
+    return moved_name(module, name)
+
+
+def install() -> None:
+    """Let the import system find the old modules; it looks for them after all others."""
+    if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(_MovedModules())

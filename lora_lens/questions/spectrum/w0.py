@@ -1,0 +1,87 @@
+"""What ΔW does to W0: relative norms, edges, and intruder dimensions. Dense SVDs, by torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...adapter import ModuleFactors
+from ...bases.weights import BaseWeights
+from ...core.intruders import largest_cosines, random_directions
+from ...core.random_matrix import marchenko_pastur_edge
+from ...core.spectrum import effective_rank, stable_rank
+from ...subspaces.delta import Singular, delta_singular, weight_singular
+from ...subspaces.selection import Where
+from .result import W0Comparison
+
+
+class Sweep(NamedTuple):
+    """How many leading vectors to look at, and how many random ΔW to make for comparison."""
+
+    k: int
+    draws: int
+    generator: torch.Generator
+
+
+def sweep_of(k: int, draws: int, seed: int) -> Sweep:
+    """With a generator of that seed."""
+    return Sweep(k, draws, torch.Generator().manual_seed(seed))
+
+
+def compared_with_w0(
+    factors: ModuleFactors, position: int, weights: BaseWeights, sweep: Sweep, where: Where
+) -> W0Comparison:
+    """What is found of W0, and of W0 + ΔW, in one layer.
+
+    Raises:
+        BaseModelError: W0 is not found, or does not fit.
+        RankError: W0 or W0 + ΔW is all zero.
+    """
+    delta = delta_singular(factors, position, where)
+    w0 = weights.w0(factors, position)
+    layer = f" in layer {factors.layers[position]}" if factors.numbered else ""
+    here = f"of {factors.module}{layer}"
+    base = weight_singular(w0, where, name=f"W0 {here}")
+    s0, s = base.s.double().cpu(), delta.s.double().cpu()
+    tuned = where.take(w0) + (delta.u * delta.s) @ delta.vh
+    changed = weight_singular(tuned, where, name=f"W0 + ΔW {here}", stored=w0.dtype)
+    after = changed.s.double().cpu()
+    rows, columns = w0.shape
+    edge, tuned_edge = (
+        float(marchenko_pastur_edge(values.square().sum().sqrt(), rows, columns))
+        for values in (s0, after)
+    )
+    return W0Comparison(
+        w0_frobenius_norm=float(s0.norm()),
+        w0_spectral_norm=float(s0[0]),
+        relative_frobenius_norm=float(s.norm() / s0.norm()),
+        relative_spectral_norm=float(s[0] / s0[0]) if len(s) else 0.0,
+        w0_stable_rank=float(stable_rank(s0)),
+        w0_effective_rank_s=float(effective_rank(s0)),
+        w0_effective_rank_s2=float(effective_rank(s0.square())),
+        w0_edge=edge,
+        w0_above_edge=int((s0 > edge).sum()),
+        delta_above_w0_edge=int((s > edge).sum()),
+        tuned_edge=tuned_edge,
+        tuned_above_edge=int((after > tuned_edge).sum()),
+        cosines=_cosines(base, changed, sweep),
+        random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, where)),
+    )
+
+
+def _cosines(base: Singular, changed: Singular, sweep: Sweep) -> tuple[float, ...]:
+    return tuple(largest_cosines(base.u, changed.u[:, : sweep.k]).double().cpu().tolist())
+
+
+def _random_cosines(
+    w0: Tensor, base: Singular, s: Tensor, sweep: Sweep, where: Where
+) -> Iterator[tuple[float, ...]]:
+    """`_cosines` of W0 plus a random ΔW with the singular values `s`, draw by draw."""
+    for _ in range(sweep.draws):
+        x, y = (where.take(random_directions(d, len(s), 1, sweep.generator)[0]) for d in w0.shape)
+        tuned = where.take(w0) + (x * s) @ y.mT
+        changed = weight_singular(tuned, where, name="W0 + a random ΔW", stored=w0.dtype)
+        yield _cosines(base, changed, sweep)

@@ -1,0 +1,80 @@
+"""How an experiment differs from the paper's, setting by setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..show.layout import Table
+from ..training.data import TASKS
+from .config import Config, read_config
+from .paper import TASK_NAMES
+
+# Of a run's settings: what they are called, in the order in which they matter.
+_SETTINGS = {
+    "target_modules": "target modules",
+    "convention": "convention",
+    "rank": "r",
+    "alpha": "α",
+    "dropout": "dropout",
+    "batch_size": "batch",
+    "max_length": "longest row, tokens",
+    "group_by_length": "batches of rows of like length",
+    "precision": "precision",
+    "head": "where a regression begins",
+    "warmup": "warm-up",
+    "weight_decay": "weight decay",
+    "patience": "patience, evaluations",
+}
+
+
+def setup_table(config: Config) -> Table:
+    """A row a setting in which the two differ, and none for the others."""
+    paper = read_config("paper")
+    task = next(iter(config.tasks))
+    mine, theirs = (one.settings(task if task in one.tasks else "rte", "condlora") for one in (config, paper))  # fmt: skip
+    compared: list[tuple[str, Any, Any]] = [
+        ("base model", config.base, paper.base),
+        ("tasks", _tasks(config), _tasks(paper)),
+        *(
+            (f"epochs, {TASK_NAMES[name]}", _epochs(config, name), _epochs(paper, name))
+            for name in config.tasks
+        ),
+        *(
+            (f"rows of {TASK_NAMES[name]}", f"{own['train_rows']:,}", "all")
+            for name, own in config.tasks.items()
+            if own.get("train_rows")
+        ),
+        *((label, getattr(mine, key), getattr(theirs, key)) for key, label in _SETTINGS.items()),
+        ("trials of a search", config.search.trials, paper.search.trials),
+        ("epochs of a trial", config.search.epochs or "a run's", paper.search.epochs or "a run's"),
+        ("learning rates searched", config.search.learning_rate, paper.search.learning_rate),
+        ("sampler", config.search.sampler, paper.search.sampler),
+        ("pruning", config.search.prune, paper.search.prune),
+    ]
+    return Table(
+        "What was not as in the paper; every other setting is the same",
+        ["setting", "here", "the paper's"],
+        [[label, _shown(here), _shown(there)] for label, here, there in compared if here != there],
+    )
+
+
+def _tasks(config: Config) -> str:
+    return ", ".join(TASK_NAMES[name] for name in TASKS if name in config.tasks)
+
+
+def _epochs(config: Config, task: str) -> float | None:
+    """The paper's for a task that this configuration does not have."""
+    found = config.settings(task, "lora").epochs if task in config.tasks else None
+    return TASKS[task].epochs if found is None else found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " to ".join(map(_shown, value)) if _numbers(value) else ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _numbers(value: tuple[Any, ...]) -> bool:
+    return all(isinstance(each, float) for each in value)

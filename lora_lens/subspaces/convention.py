@@ -1,0 +1,51 @@
+"""Which convention makes an adapter's conversion matrices, and why that one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+from ..adapter import Adapter, ModuleFactors
+from ..core.conversion import Convention, ConventionChoice
+from ..errors import LensError
+
+
+class SettledConvention(NamedTuple):
+    """A convention, and why it is that one, in words that follow its name."""
+
+    name: Convention
+    why: str
+
+
+def settle_convention(
+    asked: ConventionChoice,
+    factors: ModuleFactors,
+    adapter: Adapter,
+    others: Sequence[Adapter] = (),
+) -> SettledConvention:
+    """The convention asked for; under ``auto`` a CondLoRA adapter's own, else by the shape of W0.
+
+    Args:
+        asked: ``auto``, ``stored`` or ``consistent``.
+        factors: Of the module.
+        adapter: Whose module it is.
+        others: Adapters that it is compared with: one comparison has one convention, and where only
+            one of them is CondLoRA's, its own.
+
+    Raises:
+        LensError: No such convention.
+    """
+    if asked not in get_args(ConventionChoice):
+        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
+    if asked != "auto":
+        return SettledConvention(asked, "as asked for")
+    if adapter.convention:
+        return SettledConvention(adapter.convention, "as this CondLoRA adapter was trained")
+    for other in others:
+        if other.convention:
+            why = f"as the CondLoRA adapter {other.source} that it is compared with was trained"
+            return SettledConvention(other.convention, why)
+    rows, columns = factors.out_features, factors.in_features
+    if rows == columns:
+        return SettledConvention("stored", "as the released code has it, for W0 is square")
+    return SettledConvention("consistent", f"for W0 is {rows}x{columns}, not square")

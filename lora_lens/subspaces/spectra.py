@@ -1,0 +1,85 @@
+"""Singular values of ΔW of one layer, from its factors alone; torch is not loaded for NumPy's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Float
+
+from ..adapter import LayerFactors
+from ..core.either import as_numpy, as_torch, in_float64, namespace, singular_values, swapped
+from ..core.limits import check_range
+from ..core.rank import rank_of, stored_eps
+from ..core.triangle import triangle
+from ..labelled import Array
+from .selection import Where
+
+
+def layer_values(parts: Sequence[LayerFactors], where: Where | None = None) -> Array:
+    """`delta_values` of one layer of a module, or of the blocks of a fused projection below each other.
+
+    Args:
+        parts: The layer; or all blocks of one path, in their order, which share A.
+        where: A device to compute on; by default the CPU, by NumPy where the file allows it.
+    """
+    read = [one.read() for one in parts]
+    a, b = read[0]
+    if len(read) > 1:
+        b = namespace(b).concatenate([rows for _, rows in read])
+    if where is not None:
+        a, b = as_torch(a, where.device), as_torch(b, where.device)
+    found = as_numpy(delta_values(a, b, parts[0].scaling, parts[0].name))
+    for one in parts:
+        one.release()
+    return found
+
+
+def delta_values(
+    a: Float[Any, "rank in"], b: Float[Any, "out rank"], scaling: float, name: str
+) -> Float[Any, " k"]:
+    """Singular values of ΔW = s·B·A above rounding, descending, in float64; none for an untrained adapter.
+
+    Cut at the least of A's and B's numerical ranks, at the resolution of the file, and of the
+    product's own, below which the factors have cancelled. Free of the gauge.
+
+    Args:
+        a, b: In the dtype of the file, both of NumPy or both of torch.
+        scaling: s.
+        name: The module's path, for the message.
+
+    Raises:
+        LensError: Squares of the entries or of the singular values are out of range.
+    """
+    wide_a, wide_b = in_float64(a), in_float64(b)
+    for factor, letter in ((wide_a, "A"), (wide_b, "B")):
+        check_range(factor, factor.dtype, f"{letter} of {name}")
+    r_a, r_b = triangle(swapped(wide_a)), triangle(wide_b)
+    s = singular_values(r_b @ swapped(r_a))
+    s = abs(scaling) * s[: real_rank(a, b, s, singular_values(r_a), singular_values(r_b), scaling)]
+    check_range(s, s.dtype, f"ΔW of {name}")
+    return s
+
+
+def real_rank(
+    a: Float[Any, "rank in"],
+    b: Float[Any, "out rank"],
+    s: Float[Any, " k"],
+    s_a: Float[Any, " m"],
+    s_b: Float[Any, " n"],
+    scaling: float,
+) -> int:
+    """How many singular values of s·B·A are more than rounding.
+
+    Args:
+        a, b: In the dtype of the file.
+        s, s_a, s_b: Singular values of B·A, of A and of B, descending, in the dtype to compute in.
+        scaling: s.
+    """
+    eps = float(namespace(s).finfo(s.dtype).eps)
+    floor = 10 * max(b.shape[0], a.shape[1]) * eps * s_a[0] * s_b[0]
+    ranks = [
+        int(rank_of(values, (factor.shape[0], factor.shape[1]), stored_eps(factor)))
+        for values, factor in ((s_a, a), (s_b, b))
+    ]
+    return min(*ranks, int((s > floor).sum()) if scaling else 0)

@@ -1,0 +1,100 @@
+"""AdaLoRA's budget in a training run: what is least important is taken away, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import AdaLoraConfig, PeftModel
+from transformers import TrainerCallback
+
+from .condlora import CondAdaLoraConfig
+from .condlora.triplets import allocation
+
+_STATE_NAME = "budget.pt"  # in a checkpoint
+_ADAPTER = "default"
+_AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+
+class Budget(TrainerCallback):
+    """Allocates after every optimizer step, as AdaLoRA says, for PEFT's AdaLoRA and CondLoRA's form of it.
+
+    PEFT's own ``update_and_allocate`` writes what it keeps into the configuration at once; from then
+    on checkpoints hold shorter matrices, which a resumed run cannot read. Here a checkpoint holds all of
+    them, and `finish` writes it when training has ended. The running means of importance are in the
+    checkpoint too.
+
+    Only checkpoints made after the last allocation count, as the best and against a run's patience: one
+    from before holds more than the budget.
+    """
+
+    def __init__(self, model: PeftModel) -> None:
+        self._config = model.peft_config[_ADAPTER]
+        if isinstance(self._config, AdaLoraConfig):
+            self._allocator, self._view = model.base_model.rankallocator, model.base_model.model
+        else:
+            self._allocator, self._view = allocation(model, _ADAPTER)
+        self._pattern: dict[str, list[bool]] = {}
+
+    @property
+    def last(self) -> int:
+        """The step, counted from 0, in which the last allocation is made."""
+        return int(self._config.total_step - self._config.tfinal)
+
+    def save(self, checkpoint: Path) -> None:
+        """Write what a resumed run needs."""
+        averages = {name: getattr(self._allocator, name) for name in _AVERAGES}
+        torch.save({"pattern": self._pattern, **averages}, checkpoint / _STATE_NAME)
+
+    def load(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint."""
+        kept = torch.load(checkpoint / _STATE_NAME, weights_only=True)
+        self._pattern = kept["pattern"]
+        for name in _AVERAGES:
+            setattr(self._allocator, name, kept[name])
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        step = state.global_step
+        if step > self.last:
+            self._allocator.mask_using_rank_pattern(self._view, self._pattern)
+            return
+        _, pattern = self._allocator.update_and_allocate(
+            self._view, step, force_mask=step == self.last
+        )
+        self._pattern = pattern or self._pattern
+        if step == self.last:
+            self._allocator.reset_ipt()
+            state.best_metric, state.best_global_step, state.best_model_checkpoint = None, 0, None
+
+    def finish(self) -> dict[str, int]:
+        """Write what is kept into PEFT's configuration, for saving; path of each layer to its rank."""
+        if isinstance(self._config, AdaLoraConfig) and self._pattern:
+            self._config.rank_pattern = self._pattern
+        return {name.split(".lora_E")[0]: sum(kept) for name, kept in self._pattern.items()}
+
+
+def has_budget(model: PeftModel) -> bool:
+    """Whether the adapter is one whose ranks are allocated in training."""
+    return isinstance(model.peft_config[_ADAPTER], AdaLoraConfig | CondAdaLoraConfig)
+
+
+def budget_of(steps: int, rank: int, alpha: float) -> dict[str, Any]:
+    """AdaLoRA's schedule for a run of so many steps, `rank` a layer in the end.
+
+    Half as much again at the beginning, as its authors have it; a tenth of the steps before anything is
+    taken away, two fifths after; at least one of each. α grows with the initial rank, so that ΔW is
+    scaled by α/r whatever the method.
+    """
+    first = max(rank + 1, round(1.5 * rank))
+    after = max(1, round(0.4 * steps))
+    return {
+        "init_r": first,
+        "target_r": rank,
+        "lora_alpha": alpha / rank * first,
+        "tinit": min(round(0.1 * steps), max(0, steps - after - 1)),
+        "tfinal": after,
+        "deltaT": max(1, min(10, steps // 100)),
+        "orth_reg_weight": 0.1,
+        "total_step": steps,
+    }

@@ -1,0 +1,111 @@
+"""What an adapter does to one layer's W0, as data: whatever file it came from, it is one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+
+from .arrays import Either, Tensor, nothing
+from .errors import AdapterError
+
+Convention = Literal["stored", "consistent"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A matrix of an update: its shape at once, its numbers when they are asked for.
+
+    Attributes:
+        name: What messages call it: the tensor of the file that it is.
+        shape: Rows and columns.
+        read: Makes it, in the dtype of the file; not to be written into.
+        release: Gives back the memory of the file that reading has touched.
+        array: Makes it as NumPy's array, bfloat16 as float32, without torch; gives None where only
+            torch can.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
+    release: Callable[[], None] = nothing
+    array: Callable[[], Either | None] = nothing
+
+    def numbers(self) -> Either:
+        """As NumPy's array where that can be, else as torch's tensor."""
+        found = self.array()
+        return self.read() if found is None else found
+
+
+def made(name: str, matrix: Tensor) -> Factor:
+    """A factor whose numbers are at hand."""
+    return Factor(name, tuple(matrix.shape), lambda: matrix)
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """ΔW = scaling · B·A, of two matrices of the file.
+
+    Attributes:
+        a: (rank, in).
+        b: (out, rank).
+        scaling: s.
+        tensors: Every tensor of the file that it is made of.
+    """
+
+    a: Factor
+    b: Factor
+    scaling: float
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FromW0:
+    """ΔW = scaling · B·A with A and B made of W0 by a θ_A and a θ_B that many layers share.
+
+    Eq. 5 and 6 of Kim et al. 2024: B = W0·θ_B; A = θ_Aᵀ·W0 (``consistent``), or (W0·θ_A)ᵀ with W0 as
+    stored (``stored``), which needs a square W0.
+
+    Attributes:
+        theta_a: (out, rank) under ``consistent``, (in, rank) under ``stored``.
+        theta_b: (in, rank).
+        scaling: s.
+        convention: Which of the two.
+        tensors: Every tensor of the file that it is made of.
+    """
+
+    theta_a: Factor
+    theta_b: Factor
+    scaling: float
+    convention: Convention
+    tensors: tuple[str, ...]
+
+    def of(self, w0: Float[Tensor, "out in"], path: str) -> LowRank:
+        """A and B of one layer, computed in float64.
+
+        Raises:
+            AdapterError: θ does not fit W0, which the message calls by `path`.
+        """
+        import torch
+
+        w0, theta_a, theta_b = (
+            tensor.to(torch.float64) for tensor in (w0, self.theta_a.read(), self.theta_b.read())
+        )
+        a_side = w0.shape[0] if self.convention == "consistent" else w0.shape[1]
+        if theta_a.shape[0] != a_side or theta_b.shape[0] != w0.shape[1]:
+            raise AdapterError(
+                f"θ of {path} has {theta_a.shape[0]} and {theta_b.shape[0]} rows, but W0 is "
+                f"{w0.shape[0]}x{w0.shape[1]}: this is not its base model"
+            )
+        if self.convention == "stored" and w0.shape[0] != w0.shape[1]:
+            raise AdapterError(
+                f"W0 of {path} is {w0.shape[0]}x{w0.shape[1]}; 'stored' needs it square"
+            )
+        a = theta_a.T @ w0 if self.convention == "consistent" else (w0 @ theta_a).T
+        b = w0 @ theta_b
+        return LowRank(made(f"A of {path}", a), made(f"B of {path}", b), self.scaling, self.tensors)
+
+
+Update = LowRank | FromW0

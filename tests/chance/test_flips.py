@@ -1,0 +1,76 @@
+"""The sign-flip null: what it keeps, its closed moments, and W whose singular values are equal."""
+
+import numpy as np
+import pytest
+import torch
+
+from lora_lens.chance.flips import own_directions, single_flips, single_moments
+from lora_lens.chance.gaussian import gaussian_baseline
+
+SHAPES = [(24, 24), (16, 40), (40, 16)]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def orthonormal(*shape: int, seed: int) -> torch.Tensor:
+    return torch.linalg.qr(normal(*shape, seed=seed)).Q
+
+
+@pytest.mark.parametrize(("out", "wide"), SHAPES)
+def test_a_flip_keeps_where_the_factor_lies(out: int, wide: int) -> None:
+    w, q = normal(out, wide, seed=1), orthonormal(out, 4, seed=2)
+    own = own_directions(w, q)
+    assert not own.clusters
+    u = torch.linalg.svd(w, full_matrices=False).U
+    for turned in own.flipped(5, generator()):
+        torch.testing.assert_close(turned.mT @ turned, torch.eye(4, dtype=torch.float64))
+        torch.testing.assert_close((u.mT @ turned).square().sum(-1), (u.mT @ q).square().sum(-1))
+        outside = q - u @ (u.mT @ q)
+        torch.testing.assert_close(turned - u @ (u.mT @ turned), outside, atol=1e-12, rtol=0)
+        assert not torch.allclose(turned, q)
+
+
+@pytest.mark.parametrize(("out", "wide"), SHAPES)
+def test_closed_moments_are_those_of_the_flips(out: int, wide: int) -> None:
+    w, q = normal(out, wide, seed=3), orthonormal(out, 4, seed=4)
+    predicted = torch.linalg.qr(w @ normal(wide, 3, seed=5)).Q
+    own = own_directions(w, q)
+    moments = single_moments(own, predicted, 4)
+    assert moments is not None
+    drawn = single_flips(own, predicted, 4, 40_000, generator(6)).numpy()
+    by_hand = [(predicted.mT @ one).square().sum() / 4 for one in own.flipped(2_000, generator(7))]
+    error = moments.sd / np.sqrt(len(drawn))
+    assert abs(drawn.mean() - moments.mean) < 4 * error
+    assert drawn.std() == pytest.approx(moments.sd, rel=0.03)
+    assert abs(np.mean(by_hand) - moments.mean) < 4 * moments.sd / np.sqrt(len(by_hand))
+
+
+def test_equal_singular_values_turn_into_rotations() -> None:
+    """An orthogonal W says nothing of where the factor lies, so that its null is the uniform one."""
+    w, q = orthonormal(20, 20, seed=8), orthonormal(20, 4, seed=9)
+    own = own_directions(w, q)
+    assert own.clusters == (slice(0, 20),)
+    predicted = orthonormal(20, 4, seed=10)
+    assert single_moments(own, predicted, 4) is None
+    drawn = single_flips(own, predicted, 4, 4_000, generator(11)).numpy()
+    mean, sd = gaussian_baseline(20, 4)
+    assert abs(drawn.mean() - mean) < 4 * sd / np.sqrt(len(drawn))
+    assert drawn.std() == pytest.approx(sd, rel=0.06)
+
+
+def test_clusters_are_found_among_others() -> None:
+    u, v = orthonormal(9, 9, seed=12), orthonormal(9, 9, seed=13)
+    s = torch.tensor([9.0, 5.0, 5.0, 5.0, 4.0, 3.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    own = own_directions(u @ torch.diag(s) @ v, orthonormal(9, 2, seed=14))
+    assert own.clusters == (slice(1, 4), slice(6, 9))
+    turned = own.turned(3, generator(15))
+    for cluster in own.clusters:
+        gram = own.inside[cluster].mT @ own.inside[cluster]
+        for one in turned:
+            torch.testing.assert_close(one[cluster].mT @ one[cluster], gram)

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+from checkpoints import BertLike, write_base, write_lora
+
+from lora_lens import load_adapter
+from lora_lens.errors import AdapterError
+from lora_lens.files.adapter_folders import find_adapters
+from lora_lens.files.adapter_places import hub_id
+
+ONE = BertLike(layers=1)
+
+
+def test_the_only_adapter_below_is_meant(tmp_path: Path) -> None:
+    write_lora(tmp_path / "run" / "checkpoints" / "checkpoint-5", ONE)
+    (tmp_path / "run" / "logs").mkdir()
+    found = load_adapter(tmp_path / "run")
+    assert found.source == str(tmp_path / "run" / "checkpoints" / "checkpoint-5")
+
+
+def test_an_adapter_with_checkpoints_below_is_itself(tmp_path: Path) -> None:
+    write_lora(tmp_path / "run", ONE)
+    write_lora(tmp_path / "run" / "checkpoint-5", ONE)
+    assert load_adapter(tmp_path / "run").source == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a", "b"], "holds 2 adapters, a, b: name one of them, .*lora-lens matrix"),
+        (
+            ["checkpoint-10", "checkpoint-9"],
+            "2 checkpoints, checkpoint-9, checkpoint-10: .*dynamics",
+        ),
+        ([f"x/{k}" for k in range(9)], "holds 9 adapters, x/0, .*x/5 and 3 more"),
+    ],
+)
+def test_several_are_listed_in_one_line(tmp_path: Path, names: list[str], said: str) -> None:
+    for name in names:
+        write_lora(tmp_path / "many" / name, ONE)
+    with pytest.raises(AdapterError, match=said) as caught:
+        load_adapter(tmp_path / "many")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_adapter_says_what_it_is(tmp_path: Path) -> None:
+    write_base(tmp_path / "base", BertLike())
+    (tmp_path / "notes.txt").write_text("")
+    for name, said in (("base", "whole model"), ("notes.txt", "notes.txt is no adapter: expected")):
+        with pytest.raises(AdapterError, match=said):
+            load_adapter(tmp_path / name)
+    with pytest.raises(AdapterError, match="no adapter_config.json, and encoder"):
+        load_adapter(tmp_path / "base" / "model.safetensors")
+
+
+def test_hub_ids_and_paths_that_lead_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    for name in ("user/adapter", "user/adapter@v1.0", "user/adapter/best@refs/pr/1"):
+        assert hub_id(name)
+    for name in (
+        "runs/rte",
+        "/user/adapter",
+        "user",
+        "a/../b",
+        "~/x/y",
+        "user/adapter@../x",
+        "u/a b",
+    ):
+        assert hub_id(name) is None
+
+
+def test_files_and_hub_ids_among_many_are_taken_as_they_are(tmp_path: Path) -> None:
+    write_lora(tmp_path / "a", ONE)
+    file = tmp_path / "a" / "adapter_model.safetensors"
+    assert find_adapters([file, "user/adapter", tmp_path]) == [
+        file, Path("user/adapter"), tmp_path / "a",
+    ]  # fmt: skip

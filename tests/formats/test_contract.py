@@ -1,0 +1,151 @@
+"""What every format keeps to: ΔW is its library's own, every tensor is accounted for, none is of two."""
+
+import importlib.util
+import inspect
+import pickle
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lora_lens import Adapter, load_adapter
+from lora_lens.formats import FORMATS
+from lora_lens.formats.adapter_files import open_adapter
+from lora_lens.formats.format import Format, format_of
+from lora_lens.formats.loading import low_rank
+
+HERE = Path(__file__).parent / "made"
+NAMES = [each.name for each in FORMATS]
+Make = Callable[[Path], Mapping[str, Tensor]]
+
+
+def cases_of(name: str) -> Mapping[str, Make]:
+    """The fixture of a format: what is written into a folder, with its ΔW by another route."""
+    spec = importlib.util.spec_from_file_location(f"made_{name}", HERE / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.CASES
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
+    """Format → case → (folder, ΔW by path), each made once."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def of(name: str) -> dict[str, Any]:
+        if name not in known:
+            known[name] = {}
+            for case, make in cases_of(name).items():
+                folder = tmp_path_factory.mktemp(name)
+                known[name][case] = (folder, make(folder))
+        return known[name]
+
+    return of
+
+
+def deltas(adapter: Adapter) -> dict[str, Tensor]:
+    """ΔW by path; blocks of a fused projection below each other again."""
+    blocks: dict[str, dict[int, Tensor]] = {}
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            delta = factors.scaling[k] * factors.b[k].double() @ factors.a[k].double()
+            blocks.setdefault(path, {})[(factors.part or (0, 1))[0]] = delta
+    return {path: torch.cat([of[k] for k in sorted(of)]) for path, of in blocks.items()}
+
+
+def test_every_file_here_is_a_format_or_helps_one() -> None:
+    home = Path(inspect.getfile(import_module("lora_lens.formats"))).parent
+    holding = {file.stem for file in home.glob("*.py") if "\nFORMAT = Format(" in file.read_text()}
+    assert holding == set(NAMES) == {file.stem for file in HERE.glob("*.py")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_delta_is_the_librarys_own(name: str, made: Callable[[str], dict[str, Any]]) -> None:
+    for case, (folder, expected) in made(name).items():
+        found = deltas(load_adapter(folder / "adapter", folder / "base"))
+        assert found.keys() == expected.keys(), case
+        for path, delta in expected.items():
+            error = torch.linalg.norm(found[path] - delta) / torch.linalg.norm(delta)
+            assert error < 1e-6, (case, path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_tensor_is_accounted_for_once(
+    name: str, made: Callable[[str], dict[str, Any]]
+) -> None:
+    for case, (folder, _) in made(name).items():
+        files = open_adapter(folder / "adapter", folder / "base")
+        found = format_of(files).read(files)
+        used = {tensor for update in found.updates.values() for tensor in update.tensors}
+        assert used | set(found.left_out) == set(files.names), case
+        assert not used & set(found.left_out), case
+        assert all(found.left_out.values())
+        assert low_rank(files, found).keys() == found.updates.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_are_of_one_format(name: str, made: Callable[[str], dict[str, Any]]) -> None:
+    for case, (folder, _) in made(name).items():
+        files = open_adapter(folder / "adapter")
+        assert [each.name for each in FORMATS if each.matches(files)] == [name], case
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is_and_what_it_cannot_carry(
+    name: str, made: Callable[[str], dict[str, Any]]
+) -> None:
+    (one,) = [each for each in FORMATS if each.name == name]
+    assert one.title
+    assert one.cannot
+    assert one.stems
+    for folder, _ in made(name).values():
+        adapter = load_adapter(folder / "adapter", folder / "base")
+        assert adapter.from_w0 == (one.thetas is not None)
+        assert adapter.title
+        assert adapter.trainable_parameters > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_or_the_folder_above_means_the_same(
+    name: str, made: Callable[[str], dict[str, Any]]
+) -> None:
+    folder, expected = next(iter(made(name).values()))
+    (file,) = [f for f in (folder / "adapter").iterdir() if f.suffix in (".safetensors", ".bin")]
+    for path in (file, folder / "adapter" / "adapter_config.json"):
+        assert deltas(load_adapter(path, folder / "base")).keys() == expected.keys()
+
+
+def test_an_adapter_can_be_sent_to_another_process(made: Callable[[str], dict[str, Any]]) -> None:
+    folder, expected = made("peft_lora")["bert"]
+    sent = pickle.loads(pickle.dumps(load_adapter(folder / "adapter")))
+    assert deltas(sent).keys() == expected.keys()
+
+
+def test_a_format_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONTRIBUTING.md's example, as it stands there: a format in one file, and the line that names it."""
+    from safetensors.torch import save_file
+
+    import lora_lens.formats as room
+
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    code = text.split("```python\n# lora_lens/formats/halves.py\n")[1].split("```")[0]
+    (tmp_path / "halves.py").write_text(code)
+    monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
+    added: Format = import_module("lora_lens.formats.halves").FORMAT
+    monkeypatch.setattr(room, "FORMATS", (*FORMATS, added))
+    up, down = torch.randn(6, 2), torch.randn(2, 4)
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    save_file(
+        {"layers.0.q.up": up, "layers.0.q.down": down, "step": torch.ones(1)},
+        folder / "halves.safetensors",
+    )
+    adapter = load_adapter(folder)
+    assert list(adapter.left_out) == ["step"]
+    torch.testing.assert_close(deltas(adapter)["layers.0.q"], (up.double() @ down.double()) / 2)

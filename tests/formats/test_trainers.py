@@ -1,0 +1,200 @@
+"""What trainers do to PEFT's files: read as what it is, or refused with what it is and what to do."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import BertLike, random, write_config, write_lora, write_tensors
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lora_lens import load_adapter
+from lora_lens.errors import AdapterError
+
+PATH = "base_model.model.bert.encoder.layer.{}.attention.self.{}"
+
+
+def alphas(
+    shape: BertLike, alpha: float, modules: tuple[str, ...] = ("query", "value")
+) -> dict[str, Tensor]:
+    return {
+        f"{PATH.format(layer, module)}.alpha": torch.tensor(alpha)
+        for layer in range(shape.layers)
+        for module in modules
+    }  # fmt: skip
+
+
+def test_tensors_of_alpha_set_the_scale(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, extra=alphas(shape, 2.0, ("value",)))
+    adapter = load_adapter(tmp_path / "lora")
+    assert adapter.modules["value"].scaling.tolist() == [0.5] * 3
+    assert adapter.modules["query"].scaling.tolist() == [2] * 3
+    assert not adapter.left_out
+    assert adapter.trainable_parameters == 6 * 2 * 4 * 24
+    write_config(tmp_path / "lora", base=None, r=4, use_rslora=True)
+    assert load_adapter(tmp_path / "lora").modules["value"].scaling.tolist() == [1.0] * 3
+
+
+def test_a_file_whose_alphas_are_in_it_needs_no_configuration(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, extra=alphas(shape, 2.0))
+    file = (tmp_path / "lora" / "adapter_model.safetensors").rename(tmp_path / "alone.safetensors")
+    adapter = load_adapter(file)
+    assert (adapter.source, adapter.base_model) == (str(file), None)
+    assert adapter.modules["value"].scaling.tolist() == [0.5] * 3
+
+
+def test_an_alpha_without_factors_is_left_out_and_a_bad_one_refused(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape, extra={"base_model.model.x.alpha": torch.ones(())})
+    assert load_adapter(tmp_path / "lora").left_out == {
+        "base_model.model.x.alpha": "α of a module that has no factors here"
+    }
+    for bad, said in ((torch.ones(2), "expected one number"), (torch.tensor(math.nan), "finite")):
+        name = f"{PATH.format(0, 'value')}.alpha"
+        write_lora(tmp_path / "bad", shape, extra={name: bad})
+        with pytest.raises(AdapterError, match=said):
+            load_adapter(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: name.replace("encoder.", "encoder._fsdp_wrapped_module."),
+        lambda name: name.replace("base_model.model.", "base_model.model._orig_mod."),
+        lambda name: name.replace(".attention", "._checkpoint_wrapped_module.attention"),
+        lambda name: f"_orig_mod.{name}",
+        lambda name: f"module.{name}",
+        lambda name: f"module._orig_mod.{name}",
+    ],
+)
+def test_wrappers_are_no_part_of_a_name(tmp_path: Path, rename: Callable[[str], str]) -> None:
+    shape = BertLike()
+    write_lora(
+        tmp_path / "plain",
+        shape,
+        config={"rank_pattern": {"bert.encoder.layer.1.attention.self.value": 4}},
+    )
+    tensors = load_file(tmp_path / "plain" / "adapter_model.safetensors")
+    extra = {"base_model.model.classifier.weight": random(2, 24, seed=1)}
+    write_tensors(tmp_path / "wrapped", {rename(name): t for name, t in (tensors | extra).items()})
+    write_config(
+        tmp_path / "wrapped", base=None, r=4, rank_pattern={"layer.1.attention.self.value": 4}
+    )
+    plain, wrapped = (
+        load_adapter(tmp_path / name).modules["value"] for name in ("plain", "wrapped")
+    )
+    assert wrapped.names == plain.names
+    assert torch.equal(wrapped.a, plain.a)
+
+
+def test_two_tensors_of_one_plain_name_are_refused(tmp_path: Path) -> None:
+    shape = BertLike()
+    name = f"{PATH.format(0, 'value')}.lora_A.weight"
+    write_lora(tmp_path / "lora", shape, extra={f"_orig_mod.{name}": random(4, 24, seed=1)})
+    with pytest.raises(AdapterError, match="are the same factor"):
+        load_adapter(tmp_path / "lora")
+
+
+@pytest.mark.parametrize("peft_type", ["LORA", "ADALORA"])
+def test_empty_tensors_of_zero_3_say_what_to_do(tmp_path: Path, peft_type: str) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape)
+    empty = dict.fromkeys(shape.adapter, torch.empty(0))
+    if peft_type == "ADALORA":
+        empty = {f"{PATH.format(0, 'value')}.lora_{letter}": torch.empty(0) for letter in "ABE"}
+        write_config(tmp_path / "lora", base=None, peft_type=peft_type)
+    write_tensors(tmp_path / "lora", {name: t.clone() for name, t in empty.items()})
+    with pytest.raises(AdapterError, match=r"is empty.*ZeRO-3.*zero_to_fp32\.py"):
+        load_adapter(tmp_path / "lora")
+
+
+def test_several_adapters_in_one_file_are_refused(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape)
+    tensors = {
+        name.replace(".weight", f".{adapter}.weight"): t.clone()
+        for name, t in shape.adapter.items()
+        for adapter in ("one", "two")
+    }
+    write_tensors(tmp_path / "lora", tensors)
+    with pytest.raises(AdapterError, match="holds several adapters: one, two"):
+        load_adapter(tmp_path / "lora")
+
+
+def test_a_later_condlora_is_refused(tmp_path: Path) -> None:
+    write_tensors(
+        tmp_path, {"value.theta_A": random(8, 2, seed=1), "value.theta_B": random(8, 2, seed=2)}
+    )
+    write_config(tmp_path, base=None, peft_type="CONDLORA", r=2, condlora_version=2)
+    with pytest.raises(AdapterError, match=r"condlora_version 2, and this lora-lens reads 1"):
+        load_adapter(tmp_path)
+
+
+def gpart(folder: Path, **config: object) -> dict[str, Tensor]:
+    theta = {letter: random(4, 24, seed=k) for k, letter in enumerate("AB")}
+    tensors = {
+        f"{PATH.format(layer, 'value')}.cond_lora_{letter}.weight": theta[letter].clone()
+        for layer in range(2)
+        for letter in "AB"
+    }
+    write_tensors(folder, tensors)
+    write_config(folder, base="nowhere/at-all", peft_type="CONDLORA", r=4, **config)
+    return tensors
+
+
+def test_gparts_condlora_that_would_be_misread_is_refused(tmp_path: Path) -> None:
+    gpart(tmp_path / "x", use_x="type1")
+    gpart(tmp_path / "conv1d", fan_in_fan_out=True)
+    tensors = gpart(tmp_path / "apart")
+    tensors[f"{PATH.format(1, 'value')}.cond_lora_A.weight"] += 1
+    write_tensors(tmp_path / "apart", tensors)
+    for name, said in (("x", "use_x"), ("conv1d", "Conv1D"), ("apart", "differ, though")):
+        with pytest.raises(AdapterError, match=said):
+            load_adapter(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"fine_tune_type": "dora"}, "fine_tune_type 'dora'"),
+        ({"lora_parameters": {}}, "the scale in lora_parameters"),
+        ({"lora_parameters": None}, "the scale in lora_parameters"),
+    ],
+)
+def test_mlx_adapters_that_would_be_misread_are_refused(
+    tmp_path: Path, config: dict[str, object], said: str
+) -> None:
+    name = "model.layers.0.self_attn.q_proj"
+    write_tensors(
+        tmp_path, {f"{name}.lora_a": random(8, 2, seed=1), f"{name}.lora_b": random(2, 8, seed=2)}
+    )
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "adapters.safetensors")
+    said_before = {"fine_tune_type": "lora", "lora_parameters": {"scale": 20.0}}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(said_before))
+    assert load_adapter(tmp_path).modules["q_proj"].scaling.tolist() == [20.0]
+    (tmp_path / "adapter_config.json").write_text(json.dumps(said_before | config))
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["lora_unet_down_blocks_0.lora_down.weight"], "kohya's format, which is not read yet"),
+        (["down.0.hada_w1_a"], "LyCORIS's LoHa or LoKr format"),
+        (["unet.down_blocks.0.attn1.processor.to_q_lora.up.weight"], "diffusers' format"),
+        (["x.lora_A.weight", "x.lora_B.weight"], "has no adapter_config.json beside it"),
+        (["weight"], "no adapter_config.json, and weight"),
+    ],
+)
+def test_a_file_of_another_kind_says_whose_it_may_be(
+    tmp_path: Path, names: list[str], said: str
+) -> None:
+    write_tensors(tmp_path, {name: random(4, 4, seed=1) for name in names})
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path / "adapter_model.safetensors")

@@ -1,0 +1,132 @@
+"""The predicted share against its definition, and what its test finds and does not."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+
+import lora_lens as ll
+from lora_lens.adapter import ModuleFactors
+from lora_lens.questions.shared.prediction import predict
+
+
+def normal(*shape: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def factors_of(b: Tensor, wide: int) -> ModuleFactors:
+    layers, _, r = b.shape
+    return ModuleFactors(
+        module="value", pattern="layer.*.value", layers=tuple(range(layers)),
+        names=tuple(f"layer.{k}.value" for k in range(layers)),
+        a=torch.ones(layers, r, wide, dtype=torch.float64), b=b,
+        scaling=torch.ones(layers), ranks=(r,) * layers,
+    )  # fmt: skip
+
+
+def predicted(w: Tensor, b: Tensor, width: int, draws: int = 0, seed: int = 0):
+    factors = factors_of(b, w.shape[-1])
+    return predict(factors, w, "B", b.shape[-1], width, draws=draws, seed=seed, tests=1)
+
+
+def by_definition(w: Tensor, b: Tensor, width: int) -> np.ndarray:
+    """scipy's generalised eigenproblem of in × in matrices, a layer at a time."""
+    w, q = (
+        (w / w.norm(dim=(1, 2), keepdim=True)).numpy(),
+        [scipy.linalg.orth(one) for one in b.numpy()],
+    )
+    found = []
+    for layer in range(len(w)):
+        others = [m for m in range(len(w)) if m != layer]
+        s = sum(w[m].T @ w[m] for m in others)
+        mm = sum(w[m].T @ q[m] @ q[m].T @ w[m] for m in others)
+        theta = scipy.linalg.eigh(mm, s)[1][:, -width:]
+        angles = scipy.linalg.subspace_angles(w[layer] @ theta, q[layer])
+        found.append((np.cos(angles) ** 2).sum() / b.shape[-1])
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("out", "wide"), [(20, 20), (14, 30), (30, 14)])
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_the_share_is_its_definition(out: int, wide: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(out + width)
+    w, b = normal(4, out, wide, generator=generator), normal(4, out, 3, generator=generator)
+    np.testing.assert_allclose(
+        predicted(w, b, width).share, by_definition(w, b, width), atol=1e-8, rtol=0
+    )
+
+
+def test_neither_gauge_nor_the_layers_scale_moves_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    w, b = normal(4, 20, 16, generator=generator), normal(4, 20, 3, generator=generator)
+    turned = b @ normal(4, 3, 3, generator=generator)
+    scaled = w * torch.tensor([1.0, 1e-3, 5.0, 1e4])[:, None, None]
+    np.testing.assert_allclose(
+        predicted(w, b, 3).share, predicted(scaled, turned, 3).share, atol=1e-9, rtol=0
+    )
+
+
+@pytest.mark.parametrize(("out", "wide"), [(20, 20), (14, 30), (30, 14)])
+def test_one_theta_in_all_layers_is_predicted_whole(out: int, wide: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    w, theta = normal(4, out, wide, generator=generator), normal(wide, 3, generator=generator)
+    found = predicted(w, w @ theta, 3, draws=40)
+    np.testing.assert_allclose(found.share, 1, atol=1e-9)
+    assert found.nulls["flipped"].p == pytest.approx(1 / 41)
+
+
+def test_a_layer_apart_is_not_found_though_the_others_share_a_theta() -> None:
+    """Its own flips hold the level, where joint flips would not."""
+    generator = torch.Generator().manual_seed(3)
+    found = []
+    for _ in range(60):
+        w, theta = normal(5, 24, 24, generator=generator), normal(24, 3, generator=generator)
+        b = w @ theta
+        b[2] = w[2] @ normal(24, 3, generator=generator)
+        found.append(float(predicted(w, b, 3).by_layer.p[2]))
+    assert sum(p <= 0.05 for p in found) <= 8  # 3 expected; 9 or more in one case of 400
+
+
+def test_leading_directions_are_beyond_uniform_and_not_beyond_flips() -> None:
+    generator = torch.Generator().manual_seed(4)
+    spectrum = torch.logspace(0, -2, 24, dtype=torch.float64)
+    v = torch.linalg.qr(normal(24, 24, generator=generator)).Q
+    u = torch.linalg.qr(normal(6, 24, 24, generator=generator)).Q
+    w = u * spectrum @ v.mT  # the layers share their leading input directions
+    b = u[:, :, :6] @ normal(6, 6, 3, generator=generator)
+    found = predicted(w, b, 3, draws=99)
+    assert found.nulls["uniform"].p <= 0.02
+    assert found.nulls["flipped"].p > 0.05
+
+
+def test_a_tenth_of_a_shared_layer_is_found_on_a_real_base() -> None:
+    adapter = ll.load_adapter(ll.demo_adapter("lora"))
+    factors, base = adapter.modules["value"], ll.open_base(str(adapter.base_model))
+    w = torch.stack([base.w0(factors, k).double() for k in range(len(factors.layers))])
+    generator = torch.Generator().manual_seed(5)
+    shared = w @ normal(384, 8, generator=generator)
+    noise = normal(*shared.shape, generator=generator)
+    share = 0.1
+    b = (share / shared.square().sum((1, 2), keepdim=True)).sqrt() * shared
+    b = b + ((1 - share) / noise.square().sum((1, 2), keepdim=True)).sqrt() * noise
+    found = predict(replace(factors, b=b), w, "B", 8, 8, draws=99, seed=0, tests=1)
+    assert found.nulls["flipped"].p == pytest.approx(0.01)
+    assert found.nulls["flipped"].z > 4
+
+
+def test_the_json_contract() -> None:
+    adapter = ll.load_adapter(ll.demo_adapter("condlora"))
+    found = ll.shared_subspace(adapter, "value", draws=20).to_dict()["matrices"]
+    for matrix in ("A", "B"):
+        one = json.loads(json.dumps(found[matrix]["predicted"], allow_nan=False))
+        assert one["share"] == pytest.approx([1.0] * 6, abs=1e-6)
+        assert one["mean"] == pytest.approx(1, abs=1e-6)
+        assert one["chance"] == pytest.approx(8 / 384)
+        assert set(one["nulls"]) == {"uniform", "flipped", "mismatched"}
+        for null in one["nulls"].values():
+            assert {"mean", "sd", "z", "p"} <= set(null)
+        assert one["detectable"] > 0

@@ -1,0 +1,134 @@
+"""The page of results: what it says of finished, partial and bad experiments."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_analysis import record
+
+from lora_lens.reproduction.agreement import claims
+from lora_lens.reproduction.collect import Found
+from lora_lens.reproduction.config import read_config
+from lora_lens.reproduction.equivalence import Difference
+from lora_lens.reproduction.longer import Longer
+from lora_lens.reproduction.page import results_page
+from lora_lens.reproduction.report import tables_of
+from lora_lens.reproduction.scores import TaskScores
+from lora_lens.reproduction.steps import plan
+
+CONFIG = read_config("mpnet")
+RATES = {"lora": 1e-3, "condlora": 2e-3}
+SCORES = [
+    TaskScores("stsb", "pearson", 0.0, {"lora": {0: 0.885, 1: 0.887}, "condlora": {0: 0.884, 1: 0.886}}, RATES,
+               {"lora": {0: [(1.0, 0.8), (2.0, 0.9)]}}, 1500),
+    TaskScores("mrpc", "accuracy", 0.684, {"lora": {0: 0.87, 1: 0.88}, "condlora": {0: 0.83, 1: 0.84}}, RATES, {}, 408),
+    TaskScores("rte", "accuracy", 0.473, {"lora": {0: 0.53, 1: 0.55}, "condlora": {0: 0.54, 1: 0.56}}, RATES, {}, 277),
+]  # fmt: skip
+SPEED = {
+    "methods": {
+        "lora": {"trainable_parameters": 294_912, "examples_per_second": 5.5, "bytes": 2**28, "memory": "x"},
+        "condlora": {"trainable_parameters": 24_576, "examples_per_second": 5.4, "bytes": 2**28, "memory": "x"},
+    },
+    "condlora_over_lora": 0.99, "device": "cpu", "threads": 1, "batch_size": 16, "tokens": 64, "steps": 50,
+}  # fmt: skip
+
+
+def difference(each: tuple[float, ...], rows: int, error: float) -> Difference:
+    covariance = np.full((len(each), len(each)), error**2)
+    mean = float(np.mean(each))
+    return Difference("condlora", "lora", (0, 1), each, rows, covariance, (mean - 2 * error, mean + 2 * error))  # fmt: skip
+
+
+def found(out: Path, **parts) -> Found:
+    whole = Found(
+        steps=tuple((step, step.task != "cola") for step in plan(CONFIG, out)),
+        scores=SCORES,
+        differences={
+            "stsb": [difference((-0.001, -0.001), 1500, 0.002)],
+            "mrpc": [difference((-0.04, -0.041), 408, 0.01)],
+        },
+        unpaired=(),
+        longer=[
+            Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True),
+            Longer("mrpc", "accuracy", "condlora", 0, 8, 16, 0.84, 0.86, 0.83, 0.85, learnt=True),
+        ],
+        analyses={"stsb": [record("v") | record("q")] * 2},
+        speed=SPEED,
+    )
+    return replace(whole, **parts)
+
+
+def page(out: Path, **parts) -> str:
+    these = found(out, **parts)
+    tables = {name: table for name, (table, _) in tables_of(CONFIG, these).items()}
+    return results_page(CONFIG, these, tables, ["scores.png"])
+
+
+def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert "33 of 44 steps are done; this page says what they show, and no more" in text
+    assert "Next is: search cola lora." in text
+    assert "![Test scores by task, a mark a seed; hollow: not learnt](figures/scores.png)" in text
+    assert "figures/curves.png" not in text
+    assert "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 0.6 points" in text
+    assert "More epochs no longer help: STS-B by LoRA." in text
+    assert "so that these runs are not finished: MRPC by CondLoRA." in text
+    assert "**RTE**: Not learnt, at 58.7 or below: LoRA with seed 0 (53.0)" in text
+    assert "SNLI and MultiNLI among them" in text
+    assert "| target modules" in text
+    assert "Nothing of this" not in text
+    for name, (table, _) in tables_of(CONFIG, found(tmp_path)).items():
+        assert (f"**{table.title}**" in text) == (not name.startswith("conversions-"))
+
+
+def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:
+    verdicts = {one.claim: one for one in claims(CONFIG, found(tmp_path))}
+    scores = verdicts["CondLoRA scores as LoRA does (Table 2)"]
+    assert scores.verdict == "does not agree"
+    assert scores.here == "STS-B −0.1, equivalent within 1; MRPC −4.0, different; not learnt: RTE"
+    assert (
+        verdicts["CondLoRA has 1/12 of LoRA's parameters, one θ for twelve layers"].here
+        == "1/12: 24,576 of 294,912"
+    )
+    assert verdicts["CondLoRA trains 1.016 times as fast (Table 4)"].verdict == "cannot be told"
+    relation = verdicts["… and that is a relation of W0 and the trained factors, v"]
+    assert relation.verdict == "cannot be told"
+    assert "this test misses most of what there may be" in relation.here
+
+
+def test_one_equivalent_task_agrees_and_an_open_one_is_told_as_such(tmp_path: Path) -> None:
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1]))
+    assert first.verdict == "agrees"
+    wide = {"stsb": [difference((-0.02, 0.02), 1500, 0.002)]}
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], differences=wide))
+    assert first.verdict == "cannot be told"
+    assert "cannot be decided" in first.here
+    (first, *_) = claims(CONFIG, found(tmp_path, scores=SCORES[:1], differences={}))
+    assert first.verdict == "cannot be told"
+    assert "not tested for equivalence" in first.here
+
+
+def test_a_clear_excess_agrees(tmp_path: Path) -> None:
+    analyses = {"stsb": [record("v", excess=0.02) | record("q")] * 8}
+    listed = {one.claim: one for one in claims(CONFIG, found(tmp_path, analyses=analyses))}
+    assert listed["… and that is a relation of W0 and the trained factors, v"].verdict == "agrees"
+    assert (
+        listed["… and that is a relation of W0 and the trained factors, q"].verdict
+        == "cannot be told"
+    )
+
+
+@pytest.mark.parametrize("missing", ["scores", "longer", "analyses", "speed"])
+def test_whatever_is_missing_the_page_is_whole(tmp_path: Path, missing: str) -> None:
+    empty = {"scores": [], "longer": [], "analyses": {}, "speed": None}[missing]
+    text = page(tmp_path, **{missing: empty})
+    assert "Nothing of this is there yet." in text
+    assert text.count("\n## ") == 7
+
+
+def test_answers_that_were_not_kept_are_said(tmp_path: Path) -> None:
+    text = page(tmp_path, differences={}, unpaired=("stsb", "mrpc", "rte"))
+    assert "A comparison by rows cannot be made of STS-B, MRPC, RTE" in text
+    assert "No comparison by rows: the answers were not kept." in text
+    assert "The comparison by rows is not there yet." in page(tmp_path, differences={})

@@ -1,0 +1,88 @@
+"""Table 3 and Figure 1 by layer, with twelve layers and six, beside the paper's."""
+
+import math
+
+import numpy as np
+import pytest
+from made_up_analysis import record
+from scipy import stats
+
+from lora_lens.reproduction.figure1 import layer_rows, layer_table
+from lora_lens.reproduction.paper import TABLE_3
+from lora_lens.reproduction.profile import likeness
+from lora_lens.reproduction.profile_plot import profile_figure
+from lora_lens.reproduction.table3 import comparison_table
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("module", ["value", "v", "v_proj"])
+def test_the_papers_twelve_layers_stand_below_ours(module: str) -> None:
+    ours = {matrix: np.array(values) ** 2 for matrix, values in TABLE_3.items()}
+    analyses = {"stsb": [record(module, profiles=ours), record(module, profiles=ours)]}
+    table = comparison_table(analyses, module)
+    head = list(table.head)
+    assert head[2:14] == [str(layer) for layer in range(12)]
+    rows = {(row[0], row[1]): dict(zip(head[2:], row[2:], strict=True)) for row in table.rows}
+    assert rows["paper", "ΔW"]["11"] == "0.12"
+    for matrix, label in (("A", "A"), ("B", "B"), ("delta", "ΔW")):
+        found = rows["stsb", label]
+        # r and p by hand: t = r √(10/(1 − r²)) with ten degrees of freedom.
+        r = np.corrcoef(ours[matrix], TABLE_3[matrix])[0, 1]
+        p = 2 * stats.t.sf(abs(r) * math.sqrt(10 / (1 - r * r)), 10)
+        assert found["r, paper's"] == f"{r:+.2f}"
+        assert found["p"] == ("< 0.001" if p < 0.001 else f"{p:.3f}")
+        # Two seeds: the mean's deviation is .0003/√2.
+        z = (ours[matrix].mean() - 8 / 768) / (0.0003 / math.sqrt(2))
+        assert found["z"].replace("−", "-") == f"{z:+.1f}"
+        assert found["mismatched"] == "0.012"
+
+
+def test_other_modules_and_other_depths_have_no_such_row() -> None:
+    assert not [row for row in comparison_table({"stsb": [record("q")]}, "q").rows if row[0] == "paper"]  # fmt: skip
+    six = comparison_table({"stsb": [record("value", layers=6)]}, "value")
+    papers = [row for row in six.rows if row[0] == "paper"]
+    assert papers[0][2:8] == ["–"] * 6
+    assert papers[0][8] == "0.050"
+    assert six.rows[0][-2:] == ["–", "–"]
+
+
+def test_no_correlation_of_what_does_not_vary() -> None:
+    assert math.isnan(likeness([0.1, 0.1, 0.1], [0.1, 0.2, 0.3]).r)
+    assert math.isnan(likeness([0.1, 0.2], [0.1, 0.2]).r)
+    assert likeness([0.1, 0.2], [0.1, 0.2]).cells() == ["–", "–"]
+
+
+def test_p_is_uniform_for_unrelated_profiles() -> None:
+    found = [likeness(rng.normal(size=12), rng.normal(size=12)).p for _ in range(500)]
+    assert stats.kstest(found, "uniform").pvalue > 1e-3
+
+
+def test_figure_one_by_layer_is_the_grids_rows_without_the_diagonal() -> None:
+    table = layer_table({"stsb": [record("v", layers=4)]}, "v")
+    rows = {(row[0], row[1]): row[2:] for row in table.rows}
+    # Layer l beside m: .02 + (l + m)/500 + .001; of layer 0 the others' mean m is 2.
+    assert rows["stsb", "A"][0] == f"{0.021 + 2 / 500:.3f}"
+    assert rows["stsb", "A"][3] == f"{0.021 + 4 / 500:.3f}"
+    assert rows["propagated", "B"][0] == f"{2 * (0.02 + 2 / 500):.3f}"
+    assert rows["stsb", "A"][-2:] == ["+1.00", "< 0.001"]
+    assert rows["gaussian", "A"][0] == "0.010"
+    first = layer_rows({"stsb": [record("v", layers=4)]}, "v")[0]
+    assert (first["layer"], first["mean_phi"]) == (0, pytest.approx(0.025))
+
+
+def test_the_figure_draws_ours_the_papers_and_chance() -> None:
+    figure = profile_figure({"stsb": [record("v")], "mrpc": [record("v", seed=1)]}, "v")
+    for ax, matrix in zip(figure.axes, ("A", "B", "delta"), strict=True):
+        lines = [list(line.get_ydata()) for line in ax.lines]
+        assert len(lines) == 3
+        assert lines[2] == list(TABLE_3[matrix])
+        assert ax.get_ylim()[0] == 0
+        assert ax.get_ylim()[1] > max(map(max, lines))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "stsb",
+        "mrpc",
+        "unrelated",
+        "paper",
+    ]

@@ -1,0 +1,90 @@
+"""Adapters and bases whose entries are near the limits of float32: right numbers, or a named refusal."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import BertLike, write_base, write_lora, write_tensors
+from safetensors.torch import save_file
+
+import lora_lens as ll
+
+LIMIT = 3.4e38
+ASKED: dict[str, Callable[..., Any]] = {
+    "spectrum": ll.spectrum,
+    "suggest_ranks": ll.suggest_ranks,
+    "conversion_similarity": partial(ll.conversion_similarity, module="value", rank=2, draws=5),
+    "shared_subspace": partial(ll.shared_subspace, module="value", draws=5),
+    "compare": lambda adapter, **how: ll.compare(adapter, adapter, "value", **how),
+    "amplification": partial(ll.amplification, module="value"),
+    "rank_grids": partial(ll.rank_grids, draws=5),
+}
+SCALE_FREE = {"conversion_similarity", "compare", "shared_subspace"}
+
+
+@pytest.fixture
+def at_limit(tmp_path: Path) -> Callable[[str, float], ll.Adapter]:
+    def make(which: str, largest: float) -> ll.Adapter:
+        shape, folder = BertLike(), tmp_path / f"{which}{largest}"
+        write_base(folder / "base", shape)
+        write_lora(folder / "lora", shape, base=str(folder / "base"))
+
+        def scaled(named: dict[str, torch.Tensor], mark: str) -> dict[str, torch.Tensor]:
+            # By a power of two, so that the numbers can be compared with the unscaled ones.
+            e = int(np.frexp(largest)[1]) - 3
+            return {
+                name: torch.ldexp(tensor, torch.tensor(e // 2)).ldexp(torch.tensor(e - e // 2))
+                if mark in name
+                else tensor
+                for name, tensor in named.items()
+            }
+
+        for matrix in set(which) & {"A", "B"}:
+            shape.adapter = scaled(shape.adapter, f"lora_{matrix}")
+        write_tensors(folder / "lora", shape.adapter)
+        if "W" in which:
+            save_file(scaled(shape.base, ""), folder / "base" / "model.safetensors")
+        return ll.load_adapter(folder / "lora")
+
+    return make
+
+
+@pytest.mark.parametrize("largest", [LIMIT, 1e-30])
+@pytest.mark.parametrize("which", ["A", "AB", "W"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("asked", ASKED)
+def test_right_or_refused_by_name(
+    at_limit: Callable[[str, float], ll.Adapter], asked: str, dtype: str, which: str, largest: float
+) -> None:
+    adapter = at_limit(which, largest)
+    try:
+        found = ASKED[asked](adapter, dtype=dtype).to_dict()
+    except ll.LensError as error:
+        refused = str(error)
+    else:
+        json.dumps(found, allow_nan=False)
+        usual = ASKED[asked](at_limit("", 1.0), dtype=dtype).to_dict()
+        if asked == "conversion_similarity":
+            assert found["matrices"] == usual["matrices"]
+        if asked == "spectrum" and "A" in which:
+            for one, other in zip(found["layers"], usual["layers"], strict=True):
+                np.testing.assert_allclose(one["stable_rank"], other["stable_rank"], rtol=1e-9)
+                ratio = np.divide(one["singular_values"], other["singular_values"])
+                np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
+        return
+    assert dtype == "float32"
+    assert asked not in SCALE_FREE
+    assert re.search(
+        r"(W0|ΔW) of .*(query|value).* range of float32; use the dtype float64", refused
+    )
+
+
+@pytest.mark.parametrize("largest", [LIMIT, 1e-30])
+def test_inspect_takes_them(at_limit: Callable[[str, float], ll.Adapter], largest: float) -> None:
+    json.dumps(ll.inspect(at_limit("AB", largest)).to_dict(), allow_nan=False)

@@ -1,0 +1,106 @@
+"""Runs of the methods whose ranks are allocated: what they leave behind, and how it scores."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from glue_folder import write_rte
+from safetensors.torch import load_file
+from tiny_base import write_tiny_base
+from typer.testing import CliRunner
+
+from lora_lens import export_lora, load_adapter
+from lora_lens.cli import app
+from lora_lens.errors import DataError
+from lora_lens.training.evaluate import answer
+from lora_lens.training.run import train
+from lora_lens.training.settings import RunSettings
+
+METHODS = ("adalora", "condadalora")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> RunSettings:
+    folder = tmp_path_factory.mktemp("tiny")
+    return RunSettings(
+        task="rte", method="adalora", base=write_tiny_base(folder / "base"),
+        data=str(write_rte(folder / "glue")), epochs=5, batch_size=8, learning_rate=2e-2,
+        max_length=32, rank=4,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(settings: RunSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for method in METHODS:
+        train(replace(settings, method=method), folder / method, use_cpu=True)
+    return folder
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_record_and_the_file_have_the_ranks(runs: Path, method: str) -> None:
+    record = json.loads((runs / method / "run.json").read_text())
+    ranks = record["ranks"]
+    assert len(ranks) == 4  # two layers of query and value
+    assert 0 < sum(ranks.values()) <= 16
+    assert all(path.startswith("bert.encoder.layer.") for path in ranks)
+    # 16 wide, rank 6 to begin with: two matrices of every layer, or of both modules; and E or Λ.
+    expected = {"adalora": 4 * (2 * 16 * 6 + 6), "condadalora": 2 * 2 * 16 * 6 + 4 * 6}
+    assert record["trainable_parameters"] == expected[method]
+    assert record["best_step"] > 21  # of 35: what is kept holds no more than the budget
+    tensors = load_file(runs / method / "adapter_model.safetensors")
+    found = {
+        name.removeprefix("base_model.model.").split(".lora_E")[0].removesuffix(".lambda"): tensor
+        for name, tensor in tensors.items()
+        if name.endswith((".lora_E", ".lambda"))
+    }
+    assert {path: int((e != 0).sum()) for path, e in found.items()} == ranks
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_saved_it_scores_as_it_was_trained(runs: Path, settings: RunSettings, method: str) -> None:
+    record = json.loads((runs / method / "run.json").read_text())
+    found = answer(runs / method, "rte", settings.data, use_cpu=True)
+    assert found.evaluation.score == pytest.approx(record["test_score"], abs=1e-9)
+
+
+def test_the_exported_one_scores_the_same(
+    runs: Path, settings: RunSettings, tmp_path: Path
+) -> None:
+    out = export_lora(runs / "condadalora", tmp_path / "plain")
+    one, other = (
+        answer(folder, "rte", settings.data, use_cpu=True) for folder in (runs / "condadalora", out)
+    )
+    assert one.answers == other.answers
+    ranks = json.loads((runs / "condadalora" / "run.json").read_text())["ranks"]
+    plain = load_adapter(out)
+    kept = {name: rank for m in plain.modules.values() for name, rank in zip(m.names, m.ranks, strict=True)}  # fmt: skip
+    assert kept == {path: rank for path, rank in ranks.items() if rank}
+
+
+def test_patience_counts_from_the_last_allocation_on(settings: RunSettings, tmp_path: Path) -> None:
+    """Scores that never rise would end a run of LoRA after two evaluations, before the budget is met."""
+    still = replace(settings, learning_rate=1e-9, patience=1)
+    lora = train(replace(still, method="lora"), tmp_path / "lora", use_cpu=True)
+    assert [row["epoch"] for row in lora["history"]] == [1.0, 2.0]
+    ada = train(replace(still, method="condadalora"), tmp_path / "ada", use_cpu=True)
+    assert [row["epoch"] for row in ada["history"]] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert sum(ada["ranks"].values()) <= 16
+
+
+def test_the_paper_has_no_rate_for_it(settings: RunSettings, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no learning rate of adalora; pass one with --lr"):
+        train(replace(settings, learning_rate=None), tmp_path / "none", use_cpu=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_command(settings: RunSettings, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app,
+        ["train", "--task", "rte", "--method", "condadalora", "--data", str(settings.data), "--base", settings.base,
+         "--lr", "0.01", "--epochs", "1", "--max-length", "32", "--out", str(tmp_path / "out"), "--cpu", "--json"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["settings"]["method"] == "condadalora"
+    assert load_adapter(tmp_path / "out").method == "condadalora"
