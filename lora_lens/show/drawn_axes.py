@@ -98,10 +98,8 @@ class Places(Locator):
         assert self.axis is not None
         ax = self.axis.axes  # type: ignore[union-attr]
         which = "x" if self.axis is ax.xaxis else "y"
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        box = Bbox.unit().transformed(ax.transAxes - figure.dpi_scale_trans)
-        room = 72 * (box.width if which == "x" else box.height)
+        box = ax.transAxes.transform_bbox(Bbox.unit())
+        room = 72 * (box.width if which == "x" else box.height) / _dots(ax)
         low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
         least = (self._along if which == "x" else self._across) / max(room, 1) * abs(high - low)
         return [self._places[k] for k in _thinned(self._places, least)]
@@ -125,9 +123,13 @@ class _Names:
 def points(ax: Axes, which: Literal["x", "y"]) -> float:
     """About how long a panel's side will be, in points."""
     box = ax.get_window_extent()
+    return _ROOM * 72 * (box.width if which == "x" else box.height) / _dots(ax)
+
+
+def _dots(ax: Axes) -> float:
+    """Of an inch."""
     root = ax.get_figure(root=True)
-    dpi = root.dpi if root is not None else 100.0
-    return _ROOM * 72 * (box.width if which == "x" else box.height) / dpi
+    return root.dpi if root is not None else 100.0
 
 
 def most_numbers(ax: Axes, which: Literal["x", "y"], letters: int = 6) -> int:

@@ -58,9 +58,11 @@ def words(text: str) -> str:
 
 
 def log_axis(ax: Axes) -> None:
-    """A logarithmic y axis numbered 0.5, 1, 2, …: norms of one model span a decade or two."""
+    """A logarithmic y axis numbered 0.5, 1, 2, …: norms of one model span a decade or two, or less than one."""
     if ax.get_yscale() != "log":  # setting it again would take the numbers of axes that share it
         ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    low, high = ax.get_ylim()
+    subs = (1, 2, 5) if high > 5 * low else (1, 1.5, 2, 3, 5, 7)
+    ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
