@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .questions.grid.analysis import rank_grids
     from .questions.inventory.analysis import inspect
     from .questions.matrix.analysis import adapter_matrix
+    from .questions.outliers.analysis import outliers
     from .questions.shared.analysis import shared_subspace
     from .questions.similarity.analysis import conversion_similarity
     from .questions.spectrum.analysis import spectrum
@@ -63,6 +64,7 @@ _HOMES = {
     "inspect": ".questions.inventory.analysis",
     "load_adapter": ".formats",
     "open_base": ".bases.weights",
+    "outliers": ".questions.outliers.analysis",
     "phi": ".core.phi",
     "phi_grid": ".core.phi",
     "phi_matrix": ".core.phi",
@@ -93,6 +95,7 @@ __all__ = [
     "inspect",
     "load_adapter",
     "open_base",
+    "outliers",
     "phi",
     "phi_grid",
     "phi_matrix",

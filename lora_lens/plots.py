@@ -16,6 +16,7 @@ from .questions.dynamics.plots import (
 from .questions.grid.plots import ij_heatmap, rank_grids_figure
 from .questions.inventory.plots import inventory_figure
 from .questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
+from .questions.outliers.plots import outlier_crowd_plot, outlier_layer_plot, outliers_figure
 from .questions.shared.plots import (
     shared_eigenvalue_plot,
     shared_figure,
@@ -54,6 +55,9 @@ __all__ = [
     "layer_heatmap",
     "layer_plot",
     "matrix_figure",
+    "outlier_crowd_plot",
+    "outlier_layer_plot",
+    "outliers_figure",
     "rank_grids_figure",
     "rank_plot",
     "scores_figure",

@@ -74,6 +74,10 @@ def judge(trials: Sequence[Trial], level: float = LEVEL) -> list[Verdict]:
     test that cannot err needs no correction, and would only cost the others. The remaining p are
     Holm's.
 
+    Args:
+        trials: The family.
+        level: Chance of saying anything of a family that is all chance.
+
     Example:
         >>> trials = [Trial(0.4, 0.1, 0.05, p, draws=99) for p in (0.01, 0.03)]
         >>> [(one.word, one.p) for one in judge(trials)]

@@ -7,6 +7,7 @@ from . import (
     grid,
     inventory,
     matrix,
+    outliers,
     shared,
     similarity,
     spectrum,
@@ -16,6 +17,7 @@ from . import (
 QUESTIONS = (
     similarity.QUESTION,
     shared.QUESTION,
+    outliers.QUESTION,
     comparison.QUESTION,
     matrix.QUESTION,
     dynamics.QUESTION,

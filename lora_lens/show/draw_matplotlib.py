@@ -47,6 +47,13 @@ def draw(panel: Panel, ax: Axes | None = None, *, annotate: bool | None = None) 
         panel: From a question's ``figures``.
         ax: Where to draw.
         annotate: Write the numbers of a heat map in its cells; by default where they can be read.
+
+    Example:
+        >>> import numpy as np
+        >>> from lora_lens.show.figure import Line, Panel
+        >>> panel = Panel("norms", marks=(Line(np.arange(3.0), np.ones(3)),))
+        >>> draw(panel, Figure().subplots()).get_title()
+        'norms'
     """
     ax = plt.gca() if ax is None else ax
     if panel.heat is not None:
@@ -138,6 +145,11 @@ def sheet(described: Sheet, figure: Figure | SubFigure | None = None) -> Figure 
     Args:
         described: From a question's ``figures``.
         figure: A figure or a part of one; by default a new one of the described size.
+
+    Example:
+        >>> from lora_lens.show.figure import Block, Panel, Sheet
+        >>> sheet(Sheet((Block([[Panel("empty")]]),), (3.0, 2.0))).get_size_inches().tolist()
+        [3.0, 2.0]
     """
     figure = Figure(figsize=described.size, layout="constrained") if figure is None else figure
     with rc_context({} if described.font is None else {"font.size": described.font}):

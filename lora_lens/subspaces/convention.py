@@ -35,16 +35,28 @@ def settle_convention(
     Raises:
         LensError: No such convention.
     """
-    if asked not in get_args(ConventionChoice):
-        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
+    settled = convention_of_shape(asked, factors)
     if asked != "auto":
-        return SettledConvention(asked, "as asked for")
+        return settled
     if adapter.convention:
         return SettledConvention(adapter.convention, "as this CondLoRA adapter was trained")
     for other in others:
         if other.convention:
             why = f"as the CondLoRA adapter {other.source} that it is compared with was trained"
             return SettledConvention(other.convention, why)
+    return settled
+
+
+def convention_of_shape(asked: ConventionChoice, factors: ModuleFactors) -> SettledConvention:
+    """The convention asked for; under ``auto`` by the shape of W0, as where there is no adapter.
+
+    Raises:
+        LensError: No such convention.
+    """
+    if asked not in get_args(ConventionChoice):
+        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
+    if asked != "auto":
+        return SettledConvention(asked, "as asked for")
     rows, columns = factors.out_features, factors.in_features
     if rows == columns:
         return SettledConvention("stored", "as the released code has it, for W0 is square")

@@ -256,9 +256,9 @@ def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path], tmp_path: Path)
     one, other = map(ll.load_adapter, pair)
     assert enough_draws(one, ["value"], other=False) == 200
     assert enough_draws(one, ["query", "value"], other=False) == 200
-    assert enough_draws(one, ["query", "value"], other=True) == 319
+    assert enough_draws(one, ["query", "value"], other=True) == 439
     analysed = analyse(one, other)
-    assert analysed.request.draws == 319
+    assert analysed.request.draws == 439
     tests = len(family(analysed))
     most = sum(one.tests for one in ASKED) * 2
     assert tests <= most

@@ -1,0 +1,83 @@
+"""Which coordinates subspaces hold, and what is left of the subspaces when columns of W0 are rescaled.
+
+The solution X = W⁺G of a matrix W with d columns lives in R^d. Where W has at least as many rows, a nearly
+empty column makes its coordinate large in X, whatever G is: ``(WᵀW)⁻¹_kk ≥ 1/‖w_k‖²``. Where it has
+fewer, the pseudo-inverse works the other way: row k of X is ``w_kᵀ(WWᵀ)⁻¹G``, and a large column counts.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_EMPTIEST = 1e-6  # of the median norm: a column below it counts as this, for none can be emptier than rounding
+
+
+def relative_norms(w: Float[Tensor, "rows d"]) -> Float[Tensor, " d"]:
+    """Norm of each column beside the median of them all; NaN where over half of the columns are empty."""
+    norms = w.double().norm(dim=0)
+    middle = norms.median()
+    return norms / torch.where(middle > 0, middle, torch.nan)
+
+
+def magnification(relative: Float[Tensor, "layer d"], *, inverse: bool) -> Float[Tensor, " d"]:
+    """How much of each coordinate W⁺ makes beside a column of median norm, mean over the layers.
+
+    The mean of ``1/n²``, n the column's norm beside the layer's median; where W has fewer rows than
+    columns (not `inverse`), the mean of n². About 1 for a Gaussian W.
+
+    Example:
+        >>> magnification(torch.tensor([[1.0, 0.5], [1.0, 0.1]]), inverse=True)
+        tensor([ 1., 52.])
+    """
+    floored = relative.clamp(min=_EMPTIEST)
+    return floored.pow(-2 if inverse else 2).mean(0)
+
+
+def unit_shares(bases: Float[Tensor, "*batch d r"]) -> Float[Tensor, "*batch d"]:
+    """Share of each unit vector that lies in the subspace: ``‖Uᵀe_k‖²``, from 0 to 1, r in all."""
+    return bases.square().sum(-1)
+
+
+def rescaled_bases(
+    bases: Float[Tensor, "*batch layer d r"],
+    columns: Int[Tensor, " k"],
+    scale: Float[Tensor, "layer k"],
+    reached: Float[Tensor, "layer d k"] | None = None,
+) -> Float[Tensor, "*batch layer d r"]:
+    """The subspaces of ``(W·D)⁺G`` from those of ``W⁺G``, D the identity but `scale` in some columns.
+
+    ``(WD)⁺G = D(I − H(I + C·H_S)⁻¹C·E_Sᵀ)·W⁺G`` with H = W⁺W·E_S, H_S its rows S, C = D_S² − I: by
+    Woodbury, for any W, none of whose entries is needed again. Where W has full column rank H is E_S, and
+    it is ``D⁻¹W⁺G``.
+
+    Args:
+        bases: Orthonormal, of ``W_l⁺G``.
+        columns: S.
+        scale: Above 0.
+        reached: H; by default E_S.
+
+    Returns:
+        Orthonormal bases, in the dtype of `bases`.
+    """
+    scale = scale.to(bases)
+    rows = bases[..., columns, :]
+    moved = bases.clone()
+    if reached is None:
+        moved[..., columns, :] = rows / scale[..., None]
+    else:
+        reached = reached.to(bases)
+        change = torch.diag_embed(scale.square() - 1)
+        eye = torch.eye(len(columns), dtype=bases.dtype, device=bases.device)
+        core = torch.linalg.solve(eye + change @ reached[:, columns], change)
+        moved -= reached @ (core @ rows)
+        moved[..., columns, :] *= scale[..., None]
+    return torch.linalg.qr(moved).Q
+
+
+def every_column_rescaled(
+    bases: Float[Tensor, "*batch layer d r"], scale: Float[Tensor, "layer d"]
+) -> Float[Tensor, "*batch layer d r"]:
+    """`rescaled_bases` for all columns of W's of full column rank."""
+    return torch.linalg.qr(bases / scale.to(bases)[..., None]).Q

@@ -1,0 +1,216 @@
+"""Which coordinates make conversions alike across layers, whatever was trained?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...adapter import Adapter
+from ...bases.weights import BaseWeights
+from ...chance.conversion_draws import NullBases
+from ...chance.gaussian import gaussian_baseline, mean_off_diagonal_sd
+from ...chance.spacings import most_outliers, standing_apart
+from ...core.conversion import ConventionChoice
+from ...core.factoring import Factored
+from ...core.outliers import magnification, unit_shares
+from ...errors import LensError
+from ...labelled import Array
+from ...subspaces.conversions import Plan, check_request
+from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.selection import select_device
+from .asked import Asked, asked_of
+from .explaining import Explained, Rescaling, alike, beyond_w0, explain, mean_share_p
+from .result import LEVEL, Coordinate, OutliersResult
+
+_LISTED = 10  # candidates that are shown, named or not
+
+
+def outliers(
+    adapter: Adapter | BaseWeights,
+    module: str = "value",
+    *,
+    untrained: int | None = None,
+    matrix: Literal["A", "B"] = "B",
+    convention: ConventionChoice = "auto",
+    draws: int = 200,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float64",
+    base: BaseWeights | str | None = None,
+    progress: Progress | None = None,
+) -> OutliersResult:
+    """Coordinates that W0⁻¹ puts into every layer's conversions, and what of φ they explain.
+
+    Where a few coordinates have a nearly empty column in W0 of many layers, W0⁻¹ magnifies them there, and
+    whatever goes through it comes out holding the same unit vectors: conversions of untrained factors are
+    alike too. A coordinate is named where it stands apart from all others: its magnification, the mean
+    over the layers of 1/n² (n its column's norm beside the layer's median), lies above a gap that the
+    largest of so many numbers have with a chance of at most 1 % (`LEVEL`) where none stands apart. That
+    depends on W0 alone. φ with those columns scaled to the median norm says what hangs on
+    them: it is a sensitivity, not a correction, for the model with such a W0 is another one.
+
+    Args:
+        adapter: From `load_adapter`; or an open base alone, from `open_base`, whose factors are then
+            untrained Gaussian ones.
+        module: As in `conversion_similarity`.
+        untrained: A rank: take untrained Gaussian factors in the place of the adapter's. Of a base alone: 8
+            by default.
+        matrix: Whose conversions: ``A`` or ``B``.
+        convention: As in `conversion_similarity`. Coordinates are W0's inputs, but its outputs for ``A``
+            under ``consistent``; "columns" are then rows.
+        draws: Of the propagated null, random factors through the same W0; at least 2.
+        seed: Of those draws, and of untrained factors.
+        device, dtype, base, progress: As in `conversion_similarity`.
+
+    Returns:
+        The named coordinates, strongest first, with their columns' norms, the share of each unit vector
+        that conversion subspaces hold, and the share of the excess over Gaussian that it explains, alone
+        and together; φ and its nulls before and after. All singular vectors are taken, so no number
+        depends on the gauge.
+
+    Raises:
+        LensError: No such matrix or convention; fewer than 2 draws; W0 mostly empty.
+        ModuleLookupError: No such module.
+        RankError: An untrained (zero) factor; a rank above W0's widths.
+        SingularError: Under ``stored``, a rectangular or singular W0.
+        BaseModelError: The base is not found or does not fit.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
+        >>> result = ll.outliers(base, "value", draws=20)
+        >>> [one.coordinate for one in result.coordinates]
+        [99, 223]
+    """
+    if matrix not in ("A", "B"):
+        raise LensError(f"matrix is {matrix!r}, expected 'A' or 'B': BA's left subspace is B's")
+    if draws < 2:
+        raise LensError(f"draws is {draws}; expected at least 2, for this is about random factors")
+    asked = asked_of(adapter, module, untrained, convention, base, seed)
+    factors, rank = asked.factors, min(asked.factors.ranks)
+    plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
+    check_request(factors, plan.matrices, rank, rank, "left", plan.convention, draws)
+    turned = matrix == "A" and plan.convention == "consistent"
+    relative = asked.relative_norms(of_rows=turned)
+    layers, d = relative.shape
+    inverse = d <= (factors.in_features if turned else factors.out_features)
+    magnified = magnification(relative, inverse=inverse).numpy()
+    apart = standing_apart(magnified)
+    # An empty column has no norm to scale.
+    scale = torch.where(relative > 0, 1 / relative, 1.0)
+    rescaling = Rescaling(apart.at(LEVEL), scale, turned)
+    null = NullBases(plan, ("propagated",), seed)
+
+    def watch(factored: Factored, start: int, device: torch.device) -> None:
+        null.add(factored, start, device)
+        rescaling.add(factored)
+
+    where = select_device(device, dtype)
+    own = collect_bases(plan, asked.weights, where, watch, progress)[matrix]
+    trained = own if asked.adapter else None
+    drawn = null.bases["propagated", matrix]
+    gaussian = (gaussian_baseline(d, rank).mean, mean_off_diagonal_sd(d, layers, rank))
+    before = alike(trained, drawn, lambda bases: bases)
+    every = alike(None, drawn, rescaling.every) if rescaling.full else None
+    explained = explain(rescaling, drawn, before, gaussian[0])
+    shares = unit_shares(drawn)
+    held = shares.double().mean(0) if trained is None else unit_shares(trained)
+    return OutliersResult(
+        adapter=asked.adapter.source if asked.adapter else None,
+        base=asked.weights.source,
+        method=asked.adapter.method if asked.adapter else "untrained",
+        module=factors.module,
+        matrix=matrix,
+        convention=plan.convention,
+        convention_why=asked.convention.why,
+        rank=rank,
+        layers=factors.layers,
+        space="outputs" if turned else "inputs",
+        dimension=d,
+        inverse=inverse,
+        candidates=_candidates(
+            explained, magnified, relative, held.cpu().numpy(), shares, trained is not None
+        ),
+        considered=most_outliers(d),
+        gaussian=gaussian,
+        before=before,
+        after=alike(trained, drawn, rescaling.of(explained.order)) if explained.order else before,
+        every=(every.mean, every.deep) if every else (float("nan"),) * 2,
+        explained=explained.total,
+        magnifications=magnified,
+        shares=held.mean(0).cpu().numpy(),
+        beyond=() if trained is None else beyond_w0(held.cpu().numpy(), shares),
+        draws=draws,
+        seed=seed,
+        notes=tuple(_notes(asked, plan, relative, inverse, explained)),
+    )
+
+
+def _candidates(
+    explained: Explained,
+    magnified: Array,
+    relative: Float[Tensor, "layer d"],
+    held: Array,
+    shares: Float[Tensor, "draw layer d"],
+    trained: bool,
+) -> tuple[Coordinate, ...]:
+    """The named coordinates, strongest first, then the most magnified of the others."""
+    nothing = float("nan")
+    named, p = explained.order, standing_apart(magnified).by_position
+    others = [k for k in (-magnified).argsort(kind="stable").tolist() if k not in named]
+    propagated = shares.double().mean(0).cpu().numpy()
+    share_p = mean_share_p(held, shares) if trained else None
+    return tuple(
+        Coordinate(
+            coordinate=k,
+            named=k in named,
+            p=p.get(k, nothing),
+            magnification=float(magnified[k]),
+            column_norm=relative[:, k].numpy(),
+            share=held[:, k],
+            propagated_share=propagated[:, k],
+            share_p=nothing if share_p is None else float(share_p[k]),
+            explains=explained.alone.get(k, nothing),
+            explains_together=explained.together.get(k, nothing),
+        )
+        for k in [*named, *others][: max(_LISTED, len(named))]
+    )
+
+
+def _notes(
+    asked: Asked,
+    plan: Plan,
+    relative: Float[Tensor, "layer d"],
+    inverse: bool,
+    explained: Explained,
+) -> Iterator[str]:
+    what = "rows" if plan.matrices == ("A",) and plan.convention == "consistent" else "columns"
+    if not inverse:
+        yield (
+            f"W0 has more {what} than it has dimensions for: the pseudo-inverse shrinks an empty one, so "
+            f"large {what} are looked for, and scaled down"
+        )
+    empty = [k for k in explained.order if bool((relative[:, k] == 0).any())]
+    if empty:
+        yield (
+            f"W0 is zero in coordinate {', '.join(map(str, empty))} of some layer, which the "
+            f"pseudo-inverse leaves out: it is named, and nothing there can be scaled"
+        )
+    if len(set(plan.factors.ranks)) > 1:
+        yield (
+            f"ranks differ between layers: the {plan.width} leading singular vectors of each conversion "
+            f"are taken, and these are what is rescaled"
+        )
+    if len(relative) == 1:
+        yield "there is one layer only, so none is alike"
+    elif explained.order and not explained.alone:
+        yield (
+            "random factors through this W0 are no more alike than unrelated subspaces, so there is no "
+            "excess for a coordinate to explain"
+        )
+    if asked.adapter is None:
+        yield f"factors are untrained Gaussian ones of rank {plan.width}: shares are means over the draws"

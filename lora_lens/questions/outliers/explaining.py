@@ -1,0 +1,164 @@
+"""How much of φ hangs on some columns of W0: it is measured with them at the median norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...chance.against_null import null_test
+from ...chance.p_values import max_statistic_p, monte_carlo_p, standardised
+from ...core.factoring import Factored
+from ...core.outliers import every_column_rescaled, rescaled_bases
+from ...core.phi_of_bases import phi_of_all_pairs
+from ...labelled import Array
+from .result import Alike, Beyond
+
+Change = Callable[[Tensor], Tensor]
+_ENTRIES = 1 << 25  # numbers of bases at once
+_BEYOND = 0.05  # level of the max-statistic
+_SURE = (
+    3.0  # standard errors of the propagated mean above the Gaussian one, for shares of the excess
+)
+
+
+@dataclass
+class Rescaling:
+    """Subspaces as they would be with columns of W0 at the median norm of their layer.
+
+    Attributes:
+        named: The columns that may be asked for.
+        scale: (layer, d) what takes each column there.
+        turned: Whether "columns" are W0's rows.
+        full: Whether W0 has full rank in this direction in every layer seen.
+    """
+
+    named: tuple[int, ...]
+    scale: Float[Tensor, "layer d"]
+    turned: bool
+    full: bool = True
+    _reached: list[Tensor] = field(default_factory=list)
+
+    def add(self, factored: Factored) -> None:
+        """Some layers, while their factorisation is at hand."""
+        chosen = torch.tensor(self.named, dtype=torch.long, device=factored.w0.device)
+        w = factored.w0.mT if self.turned else factored.w0
+        if bool((factored.rank == w.shape[-1]).all()):
+            eye = torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)[:, chosen]
+            self._reached.append(eye.expand(len(w), -1, -1))
+            return
+        self.full = False
+        solve = factored.solver.solve_transposed if self.turned else factored.solver.solve
+        self._reached.append(solve(w[..., chosen]))
+
+    def of(self, columns: Sequence[int]) -> Change:
+        """With these columns rescaled."""
+        index = torch.tensor(list(columns), dtype=torch.long)
+        scale, reached = self.scale[:, index], None
+        if not self.full:
+            place = [self.named.index(column) for column in columns]
+            reached = torch.cat(self._reached)[..., place]
+        return lambda bases: rescaled_bases(bases, index.to(bases.device), scale, reached)
+
+    def every(self, bases: Tensor) -> Tensor:
+        """With all columns rescaled, where W0 has full rank in this direction."""
+        return every_column_rescaled(bases, self.scale)
+
+
+def alike(
+    own: Float[Tensor, "layer d r"] | None,
+    drawn: Float[Tensor, "draw layer d r"],
+    change: Change,
+) -> Alike:
+    """φ between the changed subspaces: of every draw, and of the adapter's own where it is trained."""
+    step = max(1, _ENTRIES // drawn[0].numel())
+    grids = torch.cat(
+        [phi_of_all_pairs(some, some) for some in map(change, drawn.split(step))]
+    ).double()
+    grids = grids.cpu()
+    layers = grids.shape[-1]
+    means = _off_diagonal(grids)
+    observed, test = float("nan"), None
+    if own is not None:
+        bases = change(own)
+        mean = _off_diagonal(phi_of_all_pairs(bases, bases).cpu())
+        observed, test = float(mean), null_test(mean.double().numpy(), means.numpy())
+    half = layers // 2
+    return Alike(
+        propagated=grids.mean(0).numpy(),
+        mean=float(means.mean()),
+        sd=float(means.std()),
+        deep=float(_off_diagonal(grids[:, half:, half:]).mean()),
+        observed=observed,
+        test=test,
+    )
+
+
+def _off_diagonal(grids: Float[Tensor, "*batch layer layer"]) -> Float[Tensor, "*batch"]:
+    off = ~torch.eye(grids.shape[-1], dtype=torch.bool, device=grids.device)
+    return grids[..., off].mean(-1)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Shares of an excess.
+
+    Attributes:
+        order: Coordinates, those that explain most alone first.
+        alone, together: By coordinate; together with all before it. Empty where there is no excess.
+        total: Of all of them.
+    """
+
+    order: tuple[int, ...]
+    alone: dict[int, float]
+    together: dict[int, float]
+
+    @property
+    def total(self) -> float:
+        """What all of them explain; 0 for none, NaN where there is no excess to explain."""
+        if not self.order:
+            return 0.0
+        return self.together.get(self.order[-1], float("nan"))
+
+
+def explain(
+    rescaling: Rescaling,
+    drawn: Float[Tensor, "draw layer d r"],
+    before: Alike,
+    gaussian: float,
+) -> Explained:
+    """What each named column explains of the propagated mean's excess over the Gaussian one."""
+    named, excess = rescaling.named, before.mean - gaussian
+    if not excess > _SURE * before.sd / len(drawn) ** 0.5:  # nor where there is one layer alone
+        return Explained(named, {}, {})
+
+    def left_out(columns: Sequence[int]) -> float:
+        return (before.mean - alike(None, drawn, rescaling.of(columns)).mean) / excess
+
+    alone = {column: left_out([column]) for column in named}
+    order = tuple(sorted(named, key=lambda column: -alone[column]))
+    together = {column: left_out(order[: k + 1]) for k, column in enumerate(order)}
+    return Explained(order, alone, together)
+
+
+def mean_share_p(held: Array, shares: Float[Tensor, "draw layer d"]) -> Array:
+    """(d,) Upper-tail Monte-Carlo p of each coordinate's mean share over the layers."""
+    drawn = shares.double().mean(1).cpu().numpy()
+    return monte_carlo_p(held.mean(0), drawn, sd=drawn.std(0, ddof=1))
+
+
+def beyond_w0(held: Array, shares: Float[Tensor, "draw layer d"]) -> tuple[Beyond, ...]:
+    """Coordinates whose mean share is above that of random factors, by the max-statistic over all."""
+    own, drawn = held.mean(0), shares.double().mean(1).cpu().numpy()
+    every = np.concatenate([drawn, own[None]])  # the observed one is one among its null's
+    mean, sd = every.mean(0), every.std(0, ddof=1)
+    p = max_statistic_p(standardised(own, mean, sd), standardised(drawn, mean, sd))
+    found = [
+        Beyond(int(k), float(own[k]), float(drawn[:, k].mean()), float(p[k]))
+        for k in np.flatnonzero(p <= _BEYOND)
+    ]
+    return tuple(sorted(found, key=lambda one: one.propagated - one.share))

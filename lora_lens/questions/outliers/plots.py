@@ -1,0 +1,37 @@
+"""The coordinates that conversions hold, drawn by matplotlib."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from ...show.draw_matplotlib import draw, sheet
+from . import figures
+from .result import OutliersResult
+
+
+def outlier_crowd_plot(result: OutliersResult, ax: Axes | None = None) -> Axes:
+    """Every coordinate: how much W0's inverse magnifies it, and the share of its unit vector.
+
+    Args:
+        result: From `outliers`.
+        ax: Where to draw; the current axes by default.
+    """
+    return draw(figures.crowd_panel(result), ax)
+
+
+def outlier_layer_plot(result: OutliersResult, ax: Axes | None = None) -> Axes:
+    """Share of each named unit vector by layer; dotted what random factors hold of it.
+
+    Args:
+        result: From `outliers`.
+        ax: Where to draw; the current axes by default.
+    """
+    return draw(figures.held_panel(result), ax)
+
+
+def outliers_figure(
+    result: OutliersResult, figure: Figure | SubFigure | None = None
+) -> Figure | SubFigure:
+    """Where the coordinates stand, what is held of them by layer, and their columns of W0."""
+    return sheet(figures.outliers_sheet(result), figure)

@@ -1,0 +1,124 @@
+"""What is seen in the coordinates that conversions hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...chance.verdict import Trial
+from ...show.findings import PHI, Claim, Finding, told
+from ...show.layout import counted
+from ...show.wording import listed
+from .result import LEVEL, OutliersResult
+
+_AS_IS, _RESCALED = "with W0 as it is", "with the named ones rescaled"
+
+
+def claims(result: OutliersResult) -> list[Claim]:
+    """The adapter's mean φ between layers beside random factors', with W0 as it is and rescaled."""
+    pairs = [(_AS_IS, result.before)]
+    if result.coordinates:
+        pairs.append((_RESCALED, result.after))
+    return [
+        Claim(
+            f"{result.matrix}'s mean φ between layers, {how}",
+            result.matrix,
+            PHI,
+            "propagated",
+            trial,
+            how,
+        )
+        for how, alike in pairs
+        if alike.test is not None and np.isfinite(alike.test.z)
+        for trial in [
+            Trial(
+                alike.observed, alike.test.mean, alike.test.sd, alike.test.p_two_sided, result.draws
+            )
+        ]
+    ]
+
+
+def summary(result: OutliersResult, findings: Sequence[Finding]) -> str:
+    """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
+    parts = [_named(result), _explained(result), _adapter(findings), _beyond(result)]
+    return "; ".join(part.rstrip(".") for part in parts if part) + "."
+
+
+def _adapter(findings: Sequence[Finding]) -> str:
+    kinds = [
+        (
+            [one for one in findings if one.claim.aspect == how],
+            f"{how} this adapter's conversions of {{names}} are {{degree}} alike across layers than random factors'",
+        )
+        for how in (_AS_IS, _RESCALED)
+    ]
+    return told(*[(some, pattern) for some, pattern in kinds if some])
+
+
+def columns(result: OutliersResult) -> str:
+    """What of W0 belongs to a coordinate."""
+    return "columns" if result.space == "inputs" else "rows"
+
+
+def _named(result: OutliersResult) -> str:
+    kind, what = result.space[:-1], columns(result)
+    start = f"{result.module}, conversions of {result.matrix}:"
+    if not result.coordinates:
+        return (
+            f"{start} no {kind} coordinate stands apart from the others by its {what[:-1]} of W0 (at a level "
+            f"of {LEVEL:g}); {_propagated(result)}."
+        )
+    few = [one.coordinate for one in result.coordinates]
+    norms = [value for one in result.coordinates for value in one.column_norm]
+    times = [one.propagated_share.mean() / result.by_chance for one in result.coordinates]
+    one = len(few) == 1
+    size = "nearly empty" if result.inverse else "large"
+    reached = min(norms) if result.inverse else max(norms)
+    many = f"{min(times):.1f} to {max(times):.1f}" if len(times) > 1 else f"{times[0]:.1f}"
+    return (
+        f"{start} {kind} coordinate{'' if one else 's'} {listed([str(k) for k in few])} "
+        f"{'has a' if one else 'have'} {size} {what[:-1] if one else what} in W0 ({'down' if result.inverse else 'up'} "
+        f"to {reached:.2f} of the median norm), and {'is' if one else 'are'} held {many} times as much as by "
+        f"chance by whatever goes through it; {_propagated(result)}."
+    )
+
+
+def _propagated(result: OutliersResult) -> str:
+    if math.isnan(result.before.mean):
+        return "with one layer, none is alike"
+    text = (
+        f"random factors have a mean φ of {result.before.mean:.3f} between layers, where unrelated subspaces "
+        f"have {result.gaussian[0]:.3f}"
+    )
+    if math.isnan(result.before.deep):
+        return text
+    return f"{text} (in the deep half {result.before.deep:.3f})"
+
+
+def _explained(result: OutliersResult) -> str:
+    if not result.coordinates or math.isnan(result.explained):
+        return ""
+    first = result.coordinates[0]
+    those = f"those {counted(len(result.coordinates), columns(result)[:-1])}"
+    alone = (
+        ""
+        if len(result.coordinates) == 1
+        else f"; {first.coordinate} alone {100 * first.explains:.0f} %"
+    )
+    return (
+        f"with {those} at the median norm it is {result.after.mean:.3f}: on them hangs "
+        f"{100 * result.explained:.0f} % of the excess{alone}."
+    )
+
+
+def _beyond(result: OutliersResult) -> str:
+    if not result.beyond:
+        return ""
+    few = listed([str(one.coordinate) for one in result.beyond[:5]])
+    more = f" and {len(result.beyond) - 5} more" if len(result.beyond) > 5 else ""
+    return (
+        f"beyond what W0 makes of random factors it holds coordinate{'s' if len(result.beyond) > 1 else ''} "
+        f"{few}{more} (max-statistic at 0.05)."
+    )

@@ -1,0 +1,86 @@
+"""Factors that were never trained: what W0 alone makes of them is what an adapter is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import torch
+
+from ..adapter import ModuleFactors
+from ..bases.weights import BaseWeights
+from ..errors import ModuleLookupError, RankError
+from ..files.names import find_module, short_names, split_layer
+
+_WEIGHT = ".weight"
+
+
+def untrained_factors(
+    weights: BaseWeights, module: str, rank: int, *, generator: torch.Generator
+) -> ModuleFactors:
+    """Gaussian A and B of a base model's module in all of its layers; s = 1.
+
+    Raises:
+        ModuleLookupError: The base has no such module in numbered layers.
+        BaseModelError: Its weights are no matrices of floats.
+        RankError: `rank` is below 1 or above the module's smaller width.
+    """
+    patterns: dict[str, dict[int, str]] = {}
+    for name in weights.tensors.files:
+        split = split_layer(name.removesuffix(_WEIGHT)) if name.endswith(_WEIGHT) else None
+        if split is not None:
+            patterns.setdefault(split[0], {})[split[1]] = name.removesuffix(_WEIGHT)
+    found = _chosen(module, patterns, weights.source)
+    paths = dict(sorted(patterns[found[1]].items()))
+    shapes = {tuple(weights.weight(path).shape) for path in paths.values()}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))
+        raise ModuleLookupError(
+            f"W0 of {found[0]} in {weights.source} is {listed} in different layers; expected one shape"
+        )
+    ((rows, columns),) = shapes
+    empty = torch.zeros(len(paths), 0, 0)
+    bare = ModuleFactors(
+        module=found[0],
+        pattern=found[1],
+        layers=tuple(paths),
+        names=tuple(paths.values()),
+        a=empty.new_zeros(len(paths), 0, columns),
+        b=empty.new_zeros(len(paths), rows, 0),
+        scaling=torch.ones(len(paths), dtype=torch.float64),
+        ranks=(0,) * len(paths),
+    )
+    return as_untrained(bare, rank, generator=generator)
+
+
+def as_untrained(factors: ModuleFactors, rank: int, *, generator: torch.Generator) -> ModuleFactors:
+    """The same module and layers with Gaussian factors of a rank in the place of the trained ones.
+
+    Raises:
+        RankError: `rank` is below 1 or above the smaller width.
+    """
+    layers, rows, columns = len(factors.layers), factors.out_features, factors.in_features
+    if not 1 <= rank <= min(rows, columns):
+        raise RankError(
+            f"rank is {rank}, and W0 of {factors.module} is {rows}x{columns}; expected 1 to "
+            f"{min(rows, columns)}"
+        )
+    return replace(
+        factors,
+        a=torch.randn(layers, rank, columns, generator=generator),
+        b=torch.randn(layers, rows, rank, generator=generator),
+        scaling=torch.ones(layers, dtype=torch.float64),
+        ranks=(rank,) * layers,
+    )
+
+
+def _chosen(module: str, patterns: Collection[str], source: str) -> tuple[str, str]:
+    """Short name and pattern of the module that is meant."""
+    by_name = {name: pattern for pattern, name in short_names(patterns).items()}
+    try:
+        name = find_module(module, by_name)
+    except ModuleLookupError as error:
+        raise ModuleLookupError(
+            f"{source}: {str(error).replace('in this adapter', 'in its numbered layers')}"
+        ) from None
+    return name, by_name[name]

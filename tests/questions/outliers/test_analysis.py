@@ -1,0 +1,84 @@
+"""The coordinates that conversions hold: the known ones, planted ones, and none where none stand apart."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import BertLike, write_base, write_lora
+from typer.testing import CliRunner
+
+import lora_lens as ll
+from lora_lens.cli import app
+from lora_lens.questions.outliers.result import LEVEL
+
+
+def test_the_known_coordinates_of_a_real_base_are_found_unaided() -> None:
+    found = ll.outliers(ll.load_adapter(ll.demo_adapter("lora")), "value", convention="stored")
+    assert [one.coordinate for one in found.coordinates] == [99, 223]
+    assert found.before.mean == pytest.approx(0.056, abs=0.003)
+    assert found.after.mean == pytest.approx(0.033, abs=0.003)
+    assert found.before.deep == pytest.approx(0.075, abs=0.005)
+    assert found.after.deep == pytest.approx(0.051, abs=0.005)
+    assert found.gaussian[0] == pytest.approx(8 / 384)
+    assert 0.6 < found.explained < 0.7
+    least = min(float(one.column_norm.min()) for one in found.coordinates)
+    assert least == pytest.approx(0.10, abs=0.01)
+
+
+def planted(tmp_path, coordinates: tuple[int, ...], seed: int = 0):
+    """Gaussian W0 of four layers, with nearly empty columns in all of them."""
+    shape = BertLike(layers=4, width=96, modules=("value",))
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for layer in range(4):
+        w = torch.randn(96, 96, generator=generator)
+        w[:, list(coordinates)] *= 0.02
+        tensors[f"{shape.path(layer, 'value')}.weight"] = w
+    write_base(tmp_path / "base", shape, tensors)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    return ll.load_adapter(tmp_path / "lora")
+
+
+def test_planted_columns_are_found_and_no_others(tmp_path) -> None:
+    found = ll.outliers(planted(tmp_path, (7, 50)), "value", draws=20)
+    assert {one.coordinate for one in found.coordinates} == {7, 50}
+    for one in found.coordinates:
+        assert one.p <= LEVEL
+        assert float(one.propagated_share.mean()) > 10 * found.by_chance
+    assert found.after.mean < found.before.mean
+
+
+def test_gaussian_weights_have_none(tmp_path) -> None:
+    named = 0
+    for seed in range(8):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        named += bool(ll.outliers(planted(folder, (), seed), "value", draws=2).coordinates)
+    assert named <= 1
+
+
+def test_json_has_the_contract(tmp_path) -> None:
+    planted(tmp_path, (7,))
+    done = CliRunner().invoke(app, ["outliers", str(tmp_path / "lora"), "--draws", "20", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["module"] == "value"
+    assert found["layers"] == [0, 1, 2, 3]
+    (one,) = found["coordinates"]
+    assert one["coordinate"] == 7
+    assert len(one["column_norm"]) == len(one["share"]) == 4
+    assert 0 < one["explains"] <= 1.1
+    assert np.isfinite(found["explained"])
+
+
+def test_a_base_alone_is_asked_with_untrained_factors(tmp_path) -> None:
+    planted(tmp_path, (7,))
+    done = CliRunner().invoke(
+        app, ["outliers", str(tmp_path / "base"), "--untrained", "4", "--draws", "20", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["adapter"] is None
+    assert found["rank"] == 4
+    assert [one["coordinate"] for one in found["coordinates"]] == [7]
