@@ -111,6 +111,15 @@ NAMES: Mapping[str, str] = {
     "analyses.moments.moment_of": "questions.dynamics.checkpoint.checkpoint_subspaces",
     "report.sentences.grids_sentence": "questions.grid.words.summary",
     "report.sentences.spectrum_sentence": "questions.spectrum.words.summary",
+    **{
+        f"tables.{old}.summary": f"questions.{new}.tables.chance_table"
+        for old, new in (
+            ("comparison", "comparison"),
+            ("shared", "shared"),
+            ("similarity", "similarity"),
+        )
+    },
+    "tables.rank_grids.summary": "questions.grid.tables.corner_table",
     "results.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.spectrum.BesideW0": "questions.spectrum.result.W0Comparison",
     **{
@@ -129,6 +138,14 @@ GONE: Mapping[str, str] = {
             "condlora.read_condlora", "condlora.read_thetas", "grouping.Pair", "lora.read_lora",
             "lora.scaling_of",
         )
+    },
+    "plots.matrix.cluster_colours": "lora_lens.show.style.colour",
+    "plots.singular_values.layer_bar": "lora_lens.show.singular_values.layer_scale",
+    "plots.style.FACTORS": "lora_lens.show.layout.LABELS",
+    "plots.style.layer_axis": "lora_lens.show.figure.named",
+    **{
+        f"tables.sentences.wording.{name}": "lora_lens.chance.verdict.judge"
+        for name in ("AS_TOLD", "BELOW", "TOO_FEW", "too_few")
     },
     "analyses.layer_bases.condition_numbers": "SimilarityResult.condition_number",
     "outputs.write": "the method `write` of the questions in lora_lens.questions.QUESTIONS",

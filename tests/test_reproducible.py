@@ -64,6 +64,12 @@ def pairs(
 
 def allowed(path: tuple[str, ...], value: float, draws: int) -> float:
     *above, name = path
+    if "predicted" in above and "nulls" in above and name != "p":
+        return STANDARDISED * max(1.0, abs(value))  # refits in float32
+    if "predicted" in above and name in ("detectable", "p"):
+        return 2 / (draws + 1)
+    if "findings" in above:  # their chance is a drawn null's
+        return 2 / (draws + 1) if name == "p" else STANDARDISED
     if "propagated" not in above:
         return EXACT * max(1.0, abs(value))
     if name == "z":

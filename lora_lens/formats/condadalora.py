@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from ..errors import AdapterError
 from ..updates import Factor, FromW0
@@ -21,6 +18,9 @@ from .format import Checkpoint, Format, Thetas
 from .peft_names import reason_left_out
 from .peft_settings import Scaling, check_plain
 from .shared_theta import numbers_in, thetas_named
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PEFT_TYPE = "CONDADALORA"
 VERSION_KEY, VERSION = "condadalora_version", 1
@@ -92,7 +92,7 @@ def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
     if files.shape(name) != (rank, 1):
         raise AdapterError(f"{name} has shape {files.shape(name)}, expected {(rank, 1)} as θ")
     gate = files.tensors.get(name)[:, 0].double()
-    if not bool(torch.isfinite(gate).all()):
+    if not bool(gate.isfinite().all()):
         raise AdapterError(f"{name} holds NaN or infinite values")
     return gate
 

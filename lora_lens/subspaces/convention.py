@@ -35,6 +35,7 @@ def settle_convention(
     Raises:
         LensError: No such convention.
     """
+    _check(asked)
     settled = convention_of_shape(asked, factors)
     if asked != "auto":
         return settled
@@ -53,11 +54,15 @@ def convention_of_shape(asked: ConventionChoice, factors: ModuleFactors) -> Sett
     Raises:
         LensError: No such convention.
     """
-    if asked not in get_args(ConventionChoice):
-        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
+    _check(asked)
     if asked != "auto":
         return SettledConvention(asked, "as asked for")
     rows, columns = factors.out_features, factors.in_features
     if rows == columns:
         return SettledConvention("stored", "as the released code has it, for W0 is square")
     return SettledConvention("consistent", f"for W0 is {rows}x{columns}, not square")
+
+
+def _check(asked: str) -> None:
+    if asked not in get_args(ConventionChoice):
+        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")

@@ -92,7 +92,7 @@ def test_two_adapters_in_a_report_have_one_convention() -> None:
     both = analyse(lora, condlora, asked)
     assert both.conventions["value"].name == "consistent"
     assert "CondLoRA adapter" in both.conventions["value"].why
-    assert both.modules[0].similarity.convention == "consistent"
+    assert both.modules[0].answers[0].result.convention == "consistent"
     chosen = analyse(lora, condlora, Request(("value",), convention="stored", draws=2))
     assert chosen.conventions["value"] == ("stored", "as asked for")
 
