@@ -28,8 +28,8 @@ def magnification(relative: Float[Tensor, "layer d"], *, inverse: bool) -> Float
     columns (not `inverse`), the mean of n². About 1 for a Gaussian W.
 
     Example:
-        >>> magnification(torch.tensor([[1.0, 0.5], [1.0, 0.1]]), inverse=True)
-        tensor([ 1., 52.])
+        >>> magnification(torch.tensor([[1.0, 0.5], [1.0, 0.1]]), inverse=True).round().tolist()
+        [1.0, 52.0]
     """
     floored = relative.clamp(min=_EMPTIEST)
     return floored.pow(-2 if inverse else 2).mean(0)
