@@ -1,5 +1,7 @@
 """Every public name has its place in the documentation; ``make docs`` builds it, warnings as errors."""
 
+import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -34,3 +36,28 @@ def test_no_name_is_documented_twice():
 def test_every_page_is_in_the_table_of_contents():
     listed = re.findall(r"^(\w+)$", (PAGES / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {page.stem for page in PAGES.glob("*.md")} - {"index"} == set(listed)
+
+
+FUNCTIONS = [
+    name
+    for name in re.findall(
+        r"^\.\. autofunction:: ([\w.]+)",
+        "\n".join(page.read_text(encoding="utf-8") for page in sorted(PAGES.glob("*.md"))),
+        flags=re.MULTILINE,
+    )
+    if not name.startswith(("lora_lens.training.", "lora_lens.formats."))
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_that_others_call_has_an_example_and_its_arguments_explained(name):
+    home, _, function = name.rpartition(".")
+    asked = getattr(importlib.import_module(home), function)
+    said = inspect.getdoc(asked) or ""
+    assert ">>>" in said, f"{name} has no example"
+    unsaid = [
+        parameter
+        for parameter in inspect.signature(asked).parameters
+        if not re.search(rf"\b{parameter}\b", said)
+    ]
+    assert not unsaid, f"{name} does not say what {', '.join(unsaid)} is"

@@ -113,6 +113,12 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     Raises:
         BaseModelError: It is not found.
         FileFormatError: Its files are truncated, corrupt or unsafe.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> ll.open_base(adapter.base_model).w0(adapter.modules["value"], 0).shape
+        torch.Size([384, 384])
     """
     find = _finder(base, download)
     tensors = open_tensors(base, find, _STEMS)

@@ -26,6 +26,22 @@ def principal_angles(
     Accurate for small angles too: the sine is used where the cosine is near 1 (Knyazev and
     Argentati 2002). Equivalent to ``scipy.linalg.subspace_angles`` of the two bases, reversed.
     ``phi = mean(cos(angles)**2)`` for i = j. Arguments and errors as in `phi`.
+
+    Args:
+        x, y, i, j, side: As in `phi`.
+
+    Returns:
+        (..., min(i, j)), ascending, from 0 to π/2; of the same kind, device and dtype as the input.
+
+    Raises:
+        RankError: `i` or `j` exceeds the numerical rank.
+        LensError: As `phi`.
+
+    Example:
+        >>> import numpy as np
+        >>> x, y = np.eye(3)[:, :2], np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        >>> np.rad2deg(principal_angles(x, y, 2)).round(6)
+        array([ 0., 45.])
     """
     x_tensor, y_tensor = as_tensors(x, y)
     j = i if j is None else j

@@ -40,6 +40,15 @@ def cluster(values: Array, mean: Array, sd: Array, count: int | None = None) -> 
         values: (n, n) φ, n at least 2.
         mean, sd: (n, n) φ's mean and deviation under the null.
         count: How many clusters to cut the tree into instead.
+
+    Returns:
+        The tree, the order of its leaves, and each thing's cluster.
+
+    Example:
+        >>> values = np.array([[1.0, 0.9, 0.1], [0.9, 1.0, 0.1], [0.1, 0.1, 1.0]])
+        >>> chance = np.full((3, 3), 0.1)
+        >>> cluster(values, chance, chance / 10).clusters
+        (2, 2, 1)
     """
     n = len(values)
     distance = np.clip(1 - (values + values.T) / 2, 0, None)

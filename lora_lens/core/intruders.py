@@ -14,6 +14,17 @@ def largest_cosines(
 
     Shuttleworth et al. 2024 (arXiv 2410.21228) call column j of the tuned matrix's singular vectors an
     intruder dimension where this is below ε. One d×n by d×k product: every cosine is computed.
+
+    Args:
+        u0: (..., d, n) W0's left singular vectors.
+        u: (..., d, k) the tuned matrix's.
+
+    Returns:
+        (..., k).
+
+    Example:
+        >>> largest_cosines(torch.eye(3)[:, :2], torch.tensor([[1.0, 0.0], [0.0, 0.6], [0.0, 0.8]]))
+        tensor([1.0000, 0.6000])
     """
     return (u0.mT @ u).abs().amax(-2).clamp(max=1)
 

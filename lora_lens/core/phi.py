@@ -89,6 +89,27 @@ def phi_matrix(
 
     Equivalent to calling `phi` for every pair: (..., layer, m, n) and (..., other, m, n') give
     (..., layer, other). Raises as `phi` does.
+
+    Args:
+        x: (..., layer, m, n).
+        y: (..., other, m, n') for ``side="left"``, (..., other, m', n) for ``side="right"``; `x` itself
+            where it is None.
+        i, j, side: As in `phi`.
+
+    Returns:
+        (..., layer, other), of the same kind, device and dtype as the input, computed in float64.
+
+    Raises:
+        RankError: `i` or `j` exceeds a matrix's numerical rank.
+        LensError: As `phi`, or the inputs have no axis of matrices.
+
+    Example:
+        >>> import numpy as np
+        >>> layers = np.stack([np.eye(4)[:, :2], np.eye(4)[:, 1:3], np.eye(4)[:, 2:]])
+        >>> phi_matrix(layers, i=2)
+        array([[1. , 0.5, 0. ],
+               [0.5, 1. , 0.5],
+               [0. , 0.5, 1. ]])
     """
     x_tensor, y_tensor = as_tensors(x, x if y is None else y)
     if min(x_tensor.ndim, y_tensor.ndim) < 3:
@@ -108,6 +129,22 @@ def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Te
 
     One product of the full bases, squared, summed cumulatively along both axes (Hu et al. 2022,
     Figures 3 and 4). In a batch the smallest rank decides. Raises as `phi` does.
+
+    Args:
+        x, y, side: As in `phi`.
+
+    Returns:
+        (..., rank of x, rank of y), of the same kind, device and dtype as the input.
+
+    Raises:
+        RankError: A matrix is zero.
+        LensError: As `phi`.
+
+    Example:
+        >>> import numpy as np
+        >>> phi_grid(np.diag([3.0, 2.0, 0.0]), np.diag([0.0, 2.0, 3.0]))
+        array([[0. , 0. ],
+               [0. , 0.5]])
     """
     x_tensor, y_tensor = as_tensors(x, y)
     ranks = [int(numerical_rank(tensor).min()) for tensor in (x_tensor, y_tensor)]

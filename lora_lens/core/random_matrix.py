@@ -25,6 +25,10 @@ def marchenko_pastur_edge(
     ΔW's energy sits in r directions, so even its mean singular value, ‖ΔW‖_F/√r, lies above its own
     edge whatever the training did. See `gaussian_product_edge` for that.
 
+    Args:
+        frobenius_norm: ‖W‖_F of each matrix.
+        rows, columns: Their size.
+
     Example:
         >>> import torch
         >>> float(marchenko_pastur_edge(torch.tensor(30.0), 25, 36))
@@ -41,8 +45,17 @@ def gaussian_product_edge(frobenius_norm: Any, rows: int, columns: int, rank: in
     ΔW's norm and not on the gauge that A and B are in. The edge is not sharp: BA's largest singular
     value reaches it only where B's and A's top directions meet.
 
+    Args:
+        frobenius_norm: ‖ΔW‖_F of each product.
+        rows, columns, rank: Of the factors: B is (rows, rank), A (rank, columns).
+
     Raises:
         RankError: `rank` is below 1.
+
+    Example:
+        >>> import torch
+        >>> round(float(gaussian_product_edge(torch.tensor(4.0), 100, 400, 4)), 6)
+        2.64
     """
     if rank < 1:
         raise RankError(f"a product of rank {rank} has no singular values; expected at least 1")
@@ -75,6 +88,11 @@ def projected_square_moments(
 
     Raises:
         RankError: `rank` is not between 1 and both dimensions.
+
+    Example:
+        >>> import torch
+        >>> projected_square_moments(torch.ones(8), 8, 8, 4).mean  # of the identity: r²·8/64
+        2.0
     """
     if not 1 <= rank <= min(rows, columns):
         raise RankError(f"no subspaces of dimension {rank} in R^{rows} and R^{columns}")

@@ -22,8 +22,21 @@ class ProductSVD(NamedTuple):
 def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> ProductSVD:
     """Thin SVD of ``b @ a`` for r at most out and in: QR of both factors, SVD of the r×r core.
 
-    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both NumPy
-    arrays or both torch tensors, for which it is differentiable.
+    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both
+    NumPy arrays or both torch tensors, for which it is differentiable.
+
+    Args:
+        b: (..., out, r), in the dtype to compute in.
+        a: (..., r, in), of the same dtype.
+
+    Returns:
+        `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in).
+
+    Example:
+        >>> import torch
+        >>> svd = product_svd(torch.eye(4)[:, :2], torch.diag(torch.tensor([3.0, 2.0]))[:, [1, 0]])
+        >>> svd.s
+        tensor([3., 2.])
     """
     linalg = namespace(b).linalg
     q_b, r_b = linalg.qr(b)
@@ -43,7 +56,15 @@ def product_singular_values(
 
 
 def stable_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
-    """‖·‖_F² / ‖·‖₂²: from 1 to the rank; NaN for a zero matrix."""
+    """‖·‖_F² / ‖·‖₂²: from 1 to the rank; NaN for a zero matrix.
+
+    Args:
+        s: (..., r) all singular values: a NumPy array or a torch tensor.
+
+    Example:
+        >>> float(stable_rank(np.array([2.0, 1.0, 1.0])))
+        1.5
+    """
     with np.errstate(invalid="ignore"):  # of zero by zero
         return (s * s).sum(-1) / namespace(s).amax(s, -1) ** 2
 
@@ -52,6 +73,13 @@ def effective_rank(s: Float[Any, "*batch r"]) -> Float[Any, "*batch"]:
     """exp of the entropy of the singular values s/Σs (Roy and Vetterli 2007): of s, not of s².
 
     From 1 to the rank; NaN for a zero matrix.
+
+    Args:
+        s: (..., r) all singular values: a NumPy array or a torch tensor.
+
+    Example:
+        >>> round(float(effective_rank(np.ones(5))), 6), float(effective_rank(np.array([3.0, 0.0])))
+        (5.0, 1.0)
     """
     xp = namespace(s)
     with np.errstate(invalid="ignore"):  # of zero by zero

@@ -9,6 +9,9 @@ from typing import Literal
 def demo_adapter(method: Literal["lora", "condlora"]) -> Path:
     """Folder of the bundled adapter: all-MiniLM-L6-v2, query and value, r = 8.
 
+    Args:
+        method: ``lora`` or ``condlora``; both were trained on STS-B with the same settings.
+
     Example:
         >>> demo_adapter("lora").name
         'lora'

@@ -68,6 +68,14 @@ def write_report(
         MissingExtraError: The extra ``report`` is not installed.
         OutputError: It cannot be written there.
         LensError: Nothing of what was asked for can be analysed.
+
+    Example:
+        >>> import tempfile
+        >>> import lora_lens as ll
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/report.html"
+        ...     write_report(ll.demo_adapter("lora"), path, modules=["value"], draws=2).name
+        'report.html'
     """
     return make_report(
         adapter, path, other, base=base, made=made, command=command, progress=progress,

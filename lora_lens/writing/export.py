@@ -38,6 +38,14 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
     Raises:
         AdapterError: The adapter is plain LoRA already, or `out` holds an adapter.
         OutputError: `out` cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import lora_lens as ll
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     out = ll.export_lora(ll.demo_adapter("condlora"), f"{folder}/plain")
+        ...     ll.load_adapter(out).method
+        'lora'
     """
     target = user_path(out)
     if (target / "adapter_config.json").exists():

@@ -43,6 +43,13 @@ def amplification(
         ModuleLookupError: No such module.
         RankError: `rank` is above ΔW's in a layer, or ΔW is zero there.
         BaseModelError: The base is not found or does not fit.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> layer = ll.amplification(adapter, "value").layers[0]
+        >>> layer.rank, round(layer.delta_norm / layer.w0_in_delta, 1)
+        (8, 8.4)
     """
     factors = select_module(adapter, module)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)

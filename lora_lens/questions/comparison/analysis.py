@@ -81,6 +81,13 @@ def compare(
         AdapterError: They share no layer, or differ in width.
         RankError: i or j above the numerical rank of a factor.
         LensError: `draws` is 1 or negative.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> result = ll.compare(one, other, "value", rank=8, draws=50)
+        >>> result["A"].side, result["B"].side, result["B"].values.shape
+        ('right', 'left', (6,))
     """
     check_draws(draws)
     first, second = select_in_both(one, other, module)

@@ -63,6 +63,16 @@ def dynamics(
     Raises:
         AdapterError: There are no checkpoints, or they are not of one run.
         RankError: `rank` is above the numerical rank of a factor of the end point.
+
+    Example:
+        >>> import shutil, tempfile
+        >>> import lora_lens as ll
+        >>> with tempfile.TemporaryDirectory() as run:
+        ...     for step in (100, 200):
+        ...         _ = shutil.copytree(ll.demo_adapter("lora"), f"{run}/checkpoint-{step}")
+        ...     result = ll.dynamics(run, "value")
+        >>> result.names
+        ('checkpoint-100', 'checkpoint-200')
     """
     found = run_points(user_path(folder))
     where = select_device(device, dtype)

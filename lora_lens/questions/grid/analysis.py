@@ -84,6 +84,13 @@ def rank_grids(
         RankError: A factor is zero, or `top` is above W0's rank.
         BaseModelError: The base is not found or does not fit.
         LensError: `draws` is 1 or negative, or options do not go together.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> result = ll.rank_grids(one, other, "value", layers=[0], matrices=["A"], draws=0)
+        >>> result.grids[0].values.shape  # φ(i, j), i and j from 1
+        (8, 8)
     """
     check_draws(draws)
     chosen = _matrices(matrices, other)

@@ -18,10 +18,21 @@ def inspect(adapter: Adapter) -> Inventory:
     Needs no base model, and torch only for files that NumPy cannot read. Free of the gauge: all numbers
     are of the product.
 
+    Args:
+        adapter: From `load_adapter`.
+
+    Returns:
+        A summary a layer of every module, and what of the file was left out.
+
+    Raises:
+        LensError: A factor's entries are out of float64's range.
+
     Example:
-        >>> from lora_lens import demo_adapter, load_adapter
-        >>> inspect(load_adapter(demo_adapter("lora"))).trainable_parameters
-        73728
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> found = ll.inspect(adapter)
+        >>> found.method, found.trainable_parameters, found.modules[0].rank
+        ('lora', 73728, 8)
     """
     summaries = [_summarise(one) for one in adapter.each_layer()]
     return Inventory(

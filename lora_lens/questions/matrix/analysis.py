@@ -83,6 +83,12 @@ def adapter_matrix(
         ModuleLookupError: Adapters without the module, named.
         RankError: Adapters whose rank is below `rank`, or whose numerical rank is below their own, named.
         LensError: Fewer than two adapters, or settings that do not go together.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> result = ll.adapter_matrix([ll.demo_adapter("lora"), ll.demo_adapter("condlora")], draws=20)
+        >>> result.names, result.values.shape
+        (('lora', 'condlora'), (2, 2))
     """
     check_draws(draws)
     space = space_named(matrix, side)

@@ -91,6 +91,17 @@ def conversion_similarity(
         RankError: i or j above a factor's numerical rank, or an untrained (zero) B.
         SingularError: Under ``stored``, a rectangular or singular W0.
         BaseModelError: The base is not found or does not fit.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> result = ll.conversion_similarity(adapter, "value", rank=8, draws=50)
+        >>> result.convention, result["B"].values.shape
+        ('stored', (6, 6))
+        >>> bool(result["B"].mean > result["B"].baseline_mean("gaussian"))  # above unrelated subspaces, but
+        True
+        >>> bool(result["B"].mean < result["B"].baseline_mean("propagated"))  # not above what W0 alone gives
+        True
     """
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))

@@ -76,6 +76,13 @@ def spectrum(
         BaseModelError: The base was asked for and is not found, or does not fit.
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
         LensError: ε, `energy` or `draws` out of range.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> layer = ll.spectrum(adapter, "value", beside_w0=False).layers[0]
+        >>> layer.rank, round(layer.stable_rank, 2), layer.rank_95
+        (8, 1.05, 1)
     """
     names = [select_name(adapter, module, in_layers=False)] if module else list(adapter.modules)
     if not epsilons or not all(0 < epsilon <= 1 for epsilon in epsilons):
