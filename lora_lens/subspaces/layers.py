@@ -19,7 +19,7 @@ from .selection import Where
 Progress = Callable[[int, int], None]
 # Called with the factored W0 of some layers, the position of the first, and where they are.
 Watch = Callable[[Factored, int, torch.device], None]
-_CHUNK_BYTES = 1 << 30
+_CHUNK_BYTES = 1 << 29
 
 
 class RankDeficientWarning(UserWarning):
@@ -29,11 +29,16 @@ class RankDeficientWarning(UserWarning):
 def collect_bases(
     plan: Plan, weights: BaseWeights, where: Where, watch: Watch, progress: Progress | None
 ) -> dict[str, Tensor]:
-    """Bases of all layers by matrix; `watch` sees each chunk's factored W0, while it is at hand."""
+    """Bases of all layers by matrix.
+
+    `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it.
+    """
     factors = plan.factors
     bases: dict[str, list[Tensor]] = {}
+    before = None
     for start, stop, layers in _chunks(plan, weights):
-        factored = _factored(layers, where)
+        factored = _factored(layers, where, before)
+        before = factored.w0
         _check_invertible(plan, factored, factors.layers[start:stop])
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
@@ -54,10 +59,10 @@ def _chunks(plan: Plan, weights: BaseWeights) -> Iterator[tuple[int, int, list[T
         yield start, stop, [of_order_one(weights.w0(factors, k)) for k in range(start, stop)]
 
 
-def _factored(layers: Sequence[Tensor], where: Where) -> Factored:
+def _factored(layers: Sequence[Tensor], where: Where, before: Tensor | None) -> Factored:
     rows, columns = layers[0].shape
     cutoff = singular_cutoff(layers[0].dtype, where.dtype, (rows, columns))
-    factored = factor(where.stack(layers), cutoff)
+    factored = factor(where.stack(layers, before), cutoff)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 
 

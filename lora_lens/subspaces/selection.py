@@ -35,11 +35,20 @@ class Where(NamedTuple):
         """`tensor` there and in it."""
         return tensor.to(self.device, self.dtype)
 
-    def stack(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Equal tensors on top of each other, there and in it, each copied once."""
-        import torch
+    def stack(self, tensors: Sequence[Tensor], into: Tensor | None = None) -> Tensor:
+        """Equal tensors on top of each other, there and in it, each copied once.
 
-        stacked = torch.empty(len(tensors), *tensors[0].shape, device=self.device, dtype=self.dtype)
+        Args:
+            tensors: Of one shape.
+            into: What was stacked before, and is not needed any more, of at least as many: pages that
+                are new to the process take several times as long as the copy.
+        """
+        if into is None:
+            import torch
+
+            shape = (len(tensors), *tensors[0].shape)
+            into = torch.empty(shape, device=self.device, dtype=self.dtype)
+        stacked = into[: len(tensors)]
         for place, tensor in zip(stacked, tensors, strict=True):
             place.copy_(tensor)
         return stacked
