@@ -25,7 +25,7 @@ class NullTest(Generic[Number]):
             (Phipson and Smyth 2010): never 0, and not corrected for the number of tests.
         excess: (value − mean)/(1 − mean): 0 at the null's mean, 1 at the value 1.
         p_two_sided: The same of the distance from the null's middle, on either side: what a verdict of
-            more or less is made from (`lora_lens.chance.verdict`).
+            more or less is made from (``lora_lens.chance.verdict``).
     """
 
     mean: Number

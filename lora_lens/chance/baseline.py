@@ -22,7 +22,7 @@ class Baseline:
         mean: Expected φ.
         sd: Standard deviation of φ from draw to draw.
         mean_sd: Standard deviation, from draw to draw, of the mean of φ over all cells.
-        mean_mean: Expected mean of φ over all cells, where it is not the mean of `mean`.
+        mean_mean: Expected mean of φ over all cells, where it is not the mean of ``mean``.
         draws: How many draws there are; None where there is a closed form alone.
         samples: (draw, …) φ of every draw, for p-values, or what draws them when they are asked for.
         cells: (n, …) null values of each cell by itself, where they are others than its `samples`.

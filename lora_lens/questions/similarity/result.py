@@ -44,7 +44,7 @@ class LayerGrid(Tidy):
         return off_diagonal_mean(self.values)
 
     def baseline_mean(self, name: str) -> float:
-        """A baseline's mean over the same cells as `mean`."""
+        """A baseline's mean over the same cells as ``mean``."""
         return off_diagonal_mean(self.baselines[name].grid(len(self.layers)))
 
     @cached_property
@@ -113,7 +113,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
         layers: Layer numbers.
         grids: Matrix to grid.
         condition_number: σ_max/σ_min of each layer's W0, inf where it is rank-deficient; to two digits
-            where W0 is wider than 512, see `lora_lens.core.condition.condition_number`.
+            where W0 is wider than 512, see ``lora_lens.core.condition.condition_number``.
         notes: What a reader should know beside the numbers, a sentence each.
         from_w0: As `lora_lens.Adapter` says.
         seed: Of the draws.
