@@ -34,10 +34,8 @@ _LEGENDS: dict[str, dict[str, Any]] = {
 }
 _SIZES = {"dot": 5.0, "ring": 9.0, "bar": 12.0}
 _PALE = 0.25  # opacity of what chance gives
-PALEST, SHADES = (
-    0.15,
-    0.8,
-)  # where on the colour map the first of many lines is, and how far the last
+# Of many lines, where on the colour map the first is, and how far from it the last.
+PALEST, SHADES = 0.15, 0.8
 
 
 def draw(panel: Panel, ax: Axes | None = None, *, annotate: bool | None = None) -> Axes:
