@@ -21,6 +21,7 @@ from ..subspaces.conversions import (
     product_basis,
 )
 from .draws import gaussian_factors, initial_factors
+from .profiles import own_profile, reshaping
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
 NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
@@ -132,18 +133,26 @@ class NullBases:
 class _Factors:
     """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
 
-    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way.
+    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way. What a solution is to
+    be multiplied by, where it needs the singular values of the layer's own A, B or BA, is in `reshaped`.
     """
 
     a: Float[Tensor, "draw r columns"] | None
     b: Float[Tensor, "draw r out"] | None
     outer_a: Float[Tensor, "draw r in"] | None
+    reshaped: Mapping[Matrix, Float[Tensor, "draw r r"]] = field(default_factory=dict)
 
     def part(self, some: slice) -> _Factors:
         """Those of some draws."""
         b = None if self.b is None else self.b[some]
         a = b if self.a is self.b else None if self.a is None else self.a[some]
-        return _Factors(a, b, None if self.outer_a is None else self.outer_a[some])
+        outer_a = None if self.outer_a is None else self.outer_a[some]
+        return _Factors(a, b, outer_a, {name: m[some] for name, m in self.reshaped.items()})
+
+    def shaped(self, matrix: Matrix, x: Float[Tensor, "draw d r"]) -> Float[Tensor, "draw d r"]:
+        """A solution with the singular values that this matrix's factor has before it."""
+        m = self.reshaped.get(matrix)
+        return x if m is None else x.to(m) @ m
 
 
 def _propagated(
@@ -160,7 +169,17 @@ def _propagated(
     consistent_a = plan.convention == "consistent" and "A" in plan.matrices
     a = gaussians(plan.factors.in_features) if consistent_a else b
     product = "BA" in plan.matrices and not plan.spans_alone
-    return _Factors(a, b, gaussians(plan.factors.in_features) if product else None)
+    outer_a = gaussians(plan.factors.in_features) if product else None
+    if not plan.ordered:  # whole spans: singular values do not matter to them
+        return _Factors(a, b, outer_a)
+    reshaped = {
+        matrix: reshaping(a if matrix == "A" else b, own_profile(plan, layer, matrix), own)
+        for matrix in plan.matrices
+    }
+    if outer_a is not None:  # orthonormal, so that the product has the profile that b is given
+        ones = outer_a.new_ones(rank)
+        outer_a = (outer_a.mT.to(reshaped["BA"]) @ reshaping(outer_a, ones, own)).mT
+    return _Factors(a, b, outer_a, reshaped)
 
 
 def _initialisation(
@@ -197,17 +216,21 @@ def _bases(plan: Plan, solver: LayerSolver, factors: _Factors) -> dict[Matrix, T
     if factors.b is not None and (set(plan.matrices) != {"A"} or factors.a is factors.b):
         b = _solved(solver, factors.b)
     if b is not None and "B" in plan.matrices:
-        found["B"] = basis(plan, b)
+        found["B"] = basis(plan, factors.shaped("B", b))
     if "A" in plan.matrices and factors.a is not None:
-        if factors.a is factors.b and b is not None:
-            found["A"] = found["B"] if "B" in found else basis(plan, b)
+        if factors.a is not factors.b or b is None:
+            a = _solved(solver, factors.a, transposed=consistent)
+            found["A"] = basis(plan, factors.shaped("A", a))
+        elif "B" in found and "A" not in factors.reshaped:
+            found["A"] = found["B"]
         else:
-            found["A"] = basis(plan, _solved(solver, factors.a, transposed=consistent))
+            found["A"] = basis(plan, factors.shaped("A", b))
     if "BA" in plan.matrices and b is not None:
         if plan.spans_alone:
             found["BA"] = found["B"] if "B" in found else basis(plan, b)
         elif factors.outer_a is not None:
-            found["BA"] = product_basis(plan, b, factors.outer_a.to(b.dtype))
+            shaped = factors.shaped("BA", b)
+            found["BA"] = product_basis(plan, shaped, factors.outer_a.to(shaped.dtype))
     return found
 
 

@@ -215,8 +215,8 @@ def _null_shares(
     """By matrix; computed once for matrices that have the same null."""
     found: dict[str, _NullShares] = {}
     for matrix in plan.matrices:
-        # Under 'stored' A and B have one null: W0 X = G either way.
-        if plan.convention == "stored" and found:
+        # Under 'stored' A and B have one null at full rank: W0 X = G either way.
+        if plan.convention == "stored" and not plan.ordered and found:
             found[matrix] = next(iter(found.values()))
         elif not plan.draws:
             found[matrix] = _NullShares(None, None)

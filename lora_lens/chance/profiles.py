@@ -1,0 +1,55 @@
+"""Random factors with the singular values of the layer's own: what the leading directions of a draw need.
+
+The whole span of W0⁻¹G has one law whatever G's singular values are. Its leading i < r directions have
+not: a Gaussian's singular values are nearly equal, so W0⁻¹ alone orders them, where a trained factor
+comes with an order of its own.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..core.either import singular_values
+from ..core.precision import of_order_one, working
+from ..core.spectrum import product_singular_values
+from ..core.triangle import triangle
+from ..subspaces.conversions import Matrix, Plan
+
+
+def own_profile(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
+    """Singular values of a layer's A, B or BA, the largest 1, and zeros up to the padded rank.
+
+    BA's are ΔW's, so that its null is as free of the gauge as its φ.
+    """
+    a, b = (working(of_order_one(t[layer : layer + 1])) for t in (plan.factors.a, plan.factors.b))
+    if matrix == "BA":
+        s = product_singular_values(b, a)[0]
+    else:
+        s = singular_values(triangle(a.mT if matrix == "A" else b))[0]
+    found = s.new_zeros(max(plan.factors.ranks))
+    own = min(plan.factors.ranks[layer], len(s))
+    found[:own] = s[:own] / s[0]
+    return found
+
+
+def reshaping(
+    rows: Float[Tensor, "draw r n"], profile: Float[Tensor, " r"], own: int
+) -> Float[Tensor, "draw r r"]:
+    """M such that G·M has the singular values of `profile` and is as uniform as the Gaussian G is.
+
+    With G = USVᵀ it is ``V·S⁻¹·diag(profile)·Vᵀ``, so that ``G·M = U·diag(profile)·Vᵀ`` with U and V
+    uniform, the one law that no rotation from either side changes. Conversions are linear:
+    W0⁻¹(G·M) is (W0⁻¹G)·M, and one solve serves all profiles.
+
+    Args:
+        rows: Gᵀ, Gaussian in its first `own` rows and zero below.
+        profile: From `own_profile`, or ones for orthonormal columns.
+        own: The layer's rank.
+    """
+    g = working(rows[:, :own]).mT
+    _, s, vh = torch.linalg.svd(torch.linalg.qr(g, mode="r").R, full_matrices=False)
+    found = vh.new_zeros(len(rows), rows.shape[1], rows.shape[1])
+    found[:, :own, :own] = vh.mT @ ((profile[: s.shape[-1]].to(s) / s)[..., None] * vh)
+    return found
