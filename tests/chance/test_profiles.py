@@ -1,0 +1,175 @@
+"""Below full rank the propagated null has the layer's own singular values."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted import Array, orthogonal, plant, regauged, tensor
+from scipy.stats import ks_2samp
+from slow_routes import conditioned, slow_conversions, slow_phi
+
+from lora_lens import Adapter, conversion_similarity, shared_subspace
+from lora_lens.chance import conversion_draws
+from lora_lens.chance.profiles import reshaping
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def with_profile(rows: int, s: Array, rng: np.random.Generator) -> Array:
+    """A uniform rows×r matrix with these singular values."""
+    r = len(s)
+    return (orthogonal(rows, rng)[:, :r] * s) @ orthogonal(r, rng)
+
+
+@pytest.mark.parametrize("own", [5, 3])
+def test_a_reshaped_gaussian_has_the_profile_and_the_gaussians_singular_vectors(own: int) -> None:
+    rows = torch.randn(7, 5, 20, dtype=torch.float64)
+    rows[:, own:] = 0
+    profile = torch.tensor([1, 0.5, 0.1, 1e-3, 0], dtype=torch.float64)
+    profile[own:] = 0
+    made = rows.mT @ reshaping(rows, profile, own)
+    np.testing.assert_allclose(
+        np.linalg.svd(made)[1][:, :own], [profile[:own].tolist()] * 7, atol=1e-14
+    )
+    kept = profile > 0
+    for g, m in zip(rows.mT.numpy(), made.numpy(), strict=True):
+        u, _, vh = np.linalg.svd(g, full_matrices=False)
+        ideal = (u * profile.numpy()) @ vh
+        np.testing.assert_allclose(m, ideal, atol=1e-13)
+    assert int(kept.sum()) == min(own, 4)
+
+
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+@pytest.mark.parametrize(("side", "i", "j"), [("left", 1, 1), ("left", 2, 3), ("right", 1, 2)])
+def test_the_null_is_what_adapters_with_the_same_singular_values_give(
+    tmp_path: Path, rng: np.random.Generator, convention: str, side: str, i: int, j: int
+) -> None:
+    """Second route: A, B and ΔW drawn with each layer's singular values, and the inverse formed.
+
+    Profiles are flat and steep by turns, and the layers' W0 favour one direction and three: any two
+    profiles exchanged are found out at i = j = 1.
+    """
+    d, r, draws = 10, 3, 600
+    flat, steep = np.ones(r), np.array([1, 1e-2, 1e-3])
+    w0 = [orthogonal(d, rng) * np.where(np.arange(d) < few, 0.2, 1) for few in (1, 3)]
+    factors = [
+        (with_profile(d, b, rng), 7 * with_profile(d, a, rng).T)
+        for b, a in ((flat, steep), (steep, flat))
+    ]
+    result = conversion_similarity(
+        plant(tmp_path, w0, factors), "value", i=i, j=j, side=side, convention=convention,
+        nulls=["propagated"], draws=draws,
+    )  # fmt: skip
+    profiles = {
+        "A": [np.linalg.svd(a)[1] for _, a in factors],
+        "B": [np.linalg.svd(b)[1][:r] for b, _ in factors],
+        "BA": [np.linalg.svd(b @ a)[1][:r] for b, a in factors],
+    }
+    for matrix, (one, other) in profiles.items():
+        drawn = []
+        for _ in range(draws):
+            converted = []
+            for w, s in zip(w0, (one, other), strict=True):
+                left, right = with_profile(d, s, rng), orthogonal(d, rng)[:r]
+                a, b = (left.T, left) if matrix != "BA" else (right, left)
+                converted.append(slow_conversions(w, a, b, convention)[matrix])
+            drawn.append(slow_phi(*converted, i, j, side))
+        null = result[matrix].baselines["propagated"].drawn[:, 0, 1]
+        assert ks_2samp(null, drawn).pvalue > 1e-3, matrix
+
+
+def test_bas_null_is_as_free_of_the_gauge_as_its_phi(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    w0 = [conditioned(12, 12, 30, rng) for _ in range(3)]
+    factors = [(rng.standard_normal((12, 4)), rng.standard_normal((4, 12))) for _ in range(3)]
+    one, other = (
+        conversion_similarity(plant(tmp_path / name, w0, some), "value", i=2, draws=9)
+        for name, some in (("one", factors), ("other", regauged(factors, rng)))
+    )
+    null = [result["BA"].baselines["propagated"].drawn for result in (one, other)]
+    np.testing.assert_allclose(*null, atol=1e-6)
+    null = [result["B"].baselines["propagated"].drawn for result in (one, other)]
+    assert np.abs(null[0] - null[1]).max() > 1e-3  # as B's φ depends on it
+
+
+def test_shares_below_full_rank_have_a_null_a_factor(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Under `stored` A and B are solved alike, and differ in their singular values."""
+    w0 = [conditioned(12, 12, 30, rng) for _ in range(3)]
+    steep, flat = 10.0 ** -np.arange(4), np.ones(4)
+    factors = [(with_profile(12, steep, rng), with_profile(12, flat, rng).T) for _ in range(3)]
+    adapter = plant(tmp_path, w0, factors)
+    a, b = (
+        shared_subspace(adapter, "value", 2, draws=99)[matrix].nulls["propagated"].share
+        for matrix in "AB"
+    )
+    assert a.mean != b.mean
+    a, b = (
+        shared_subspace(adapter, "value", 4, draws=19)[matrix].nulls["propagated"].share
+        for matrix in "AB"
+    )
+    assert a.mean == b.mean
+
+
+# Calibration
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Iterator[list[Adapter]]:
+    """200 data sets of the null itself; W0⁻¹ favours four directions a layer, and none in two layers."""
+    d, r, layers, rng = 48, 8, 4, np.random.default_rng(0)
+    w0 = []
+    for layer in range(layers):
+        s = np.ones(d)
+        s[4 * layer : 4 * layer + 4] = 1 / 5
+        w0.append(orthogonal(d, rng) * s)
+    profile = 2.0 ** -np.arange(r)
+    factors = [(with_profile(d, profile, rng), rng.standard_normal((r, d))) for _ in w0]
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = plant(Path(folder), w0, factors)
+        value = adapter.modules["value"]
+        sets = [tensor(np.stack([with_profile(d, profile, rng) for _ in w0])) for _ in range(200)]
+        yield [replace(adapter, modules={"value": replace(value, b=b)}) for b in sets]
+
+
+def rejected(untrained: list[Adapter]) -> float:
+    """Share of the data sets with p of the mean at most .05, at i = j = 1 of r = 8."""
+    asked = {"i": 1, "j": 1, "matrices": ["B"], "nulls": ["propagated"], "device": "cpu"}
+    first = conversion_similarity(untrained[0], "value", draws=999, **asked)["B"]
+    off = ~np.eye(len(first.layers), dtype=bool)
+    null = first.baselines["propagated"].drawn[:, off].mean(-1)
+    means = np.array(
+        [conversion_similarity(one, "value", draws=0, **asked)["B"].mean for one in untrained]
+    )
+    p = (1 + (null >= means[:, None]).sum(-1)) / (1 + len(null))
+    assert p[0] == pytest.approx(first.significance["propagated"].of_mean.p)
+    return float((p <= 0.05).mean())
+
+
+def test_leading_directions_of_null_adapters_are_found_at_the_level(
+    untrained: list[Adapter],
+) -> None:
+    assert rejected(untrained) <= 0.09  # of 200 at .05, exceeded once in 200 times
+
+
+def test_gaussian_singular_values_would_find_far_too_many(
+    untrained: list[Adapter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contrast: under a Gaussian's own, nearly equal ones the same data sets are found far above .05."""
+
+    def unchanged(rows: torch.Tensor, *_: object) -> torch.Tensor:
+        return torch.eye(rows.shape[1], dtype=torch.float64).expand(len(rows), -1, -1)
+
+    monkeypatch.setattr(conversion_draws, "reshaping", unchanged)
+    assert rejected(untrained) > 0.3
