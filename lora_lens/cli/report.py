@@ -18,6 +18,7 @@ from ..terminal.options import (
     Dtype,
     DtypeName,
     Json,
+    Ridge,
 )
 
 NAME = "report"
@@ -47,6 +48,7 @@ def run(
         ),
     ] = None,
     convention: ConversionConvention = ConventionChoice.auto,
+    ridge: Ridge = 0.0,
     draws: Annotated[
         int | None,
         typer.Option(
@@ -85,7 +87,7 @@ def run(
         adapter,
         other,
         {
-            "-o": out, "--module": module, "--rank": rank, "--convention": convention,
+            "-o": out, "--module": module, "--rank": rank, "--convention": convention, "--ridge": ridge,
             "--draws": draws, "--seed": seed, "--base": base, "--device": device, "--dtype": dtype,
         },
     )  # fmt: skip
@@ -95,7 +97,7 @@ def run(
 
         request = Request(
             tuple(module) if module else None, rank, convention.value,
-            draws, seed, device, dtype.value,
+            draws, seed, device, dtype.value, ridge,
         )  # fmt: skip
         _, told = make_report(
             adapter,

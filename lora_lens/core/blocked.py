@@ -58,10 +58,10 @@ class BlockedLU:
 
 @dataclass(frozen=True)
 class GaussianSolver:
-    """W0⁻¹G and W0⁻ᵀG in law, for standard Gaussian G: half the work of a solve.
+    """W0⁻¹G and W0⁻ᵀG in law, for G whose law no rotation changes, as a Gaussian's: half the work of a solve.
 
-    With W0 = Q·R, ``W0⁻¹G = R⁻¹(QᵀG)``, and QᵀG is standard Gaussian as G is. So one triangle does,
-    in float32; for W0ᵀ, that of its own QR.
+    With W0 = Q·R, ``W0⁻¹G = R⁻¹(QᵀG)``, and QᵀG has the law of G. So one triangle does, in float32;
+    for W0ᵀ, that of its own QR.
     """
 
     w0: Float[Tensor, "n n"]

@@ -23,14 +23,16 @@ class Factored:
         solver: Solves with all layers at once.
         rank: (layer,) numerical rank under the cut-off.
         cutoff: Singular values below ``cutoff·σ_max`` count as zero.
-        inverse_norm: (layer,) ‖W0⁺‖₂ or a little less.
+        inverse_norm: (layer,) ‖W0⁺‖₂ or a little less; with a ridge, the norm of what `converting` does.
         w0: (layer, out, in) What was factored.
         condition: (layer,) inverse_norm times the norm of W0's longest row: a lower bound of the
-            condition number, mostly within a small factor of it.
+            condition number, mostly within a small factor of it. With a ridge, how much of ‖W0‖₂ is
+            magnified likewise, which is less.
         weakest: (layer, k, 1) Of the k = min(out, in) dimensions of W0's shorter side, nearly the singular
             vector of its least singular value; of length 1.
         stored: Its layers in the dtype of the file, where they are at hand on the CPU: a product with
             them reads less memory.
+        ridged: What converts instead of W0's own solver where there is a ridge.
     """
 
     solver: Solver
@@ -41,6 +43,12 @@ class Factored:
     w0: Float[Tensor, "layer out in"]
     weakest: Float[Tensor, "layer k 1"]
     stored: Sequence[Tensor] = ()
+    ridged: Solver | None = None
+
+    @property
+    def converting(self) -> Solver:
+        """What makes conversion matrices of factors: W0's own solver, or the ridge's."""
+        return self.ridged or self.solver
 
 
 def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:

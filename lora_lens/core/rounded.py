@@ -25,7 +25,7 @@ class LayerSolver(NamedTuple):
 
 def own_solver(factored: Factored, position: int) -> LayerSolver:
     """One layer's solver as it is, in the dtype that it was factored in."""
-    solver = _mapped(factored.solver, lambda tensor: tensor[position : position + 1])
+    solver = _mapped(factored.converting, lambda tensor: tensor[position : position + 1])
     return LayerSolver(solver, factored.inverse_norm.dtype)
 
 
@@ -45,8 +45,10 @@ def rounded_solver(factored: Factored, position: int) -> LayerSolver:
 
 
 def gaussian_solver(factored: Factored, position: int) -> LayerSolver:
-    """As `rounded_solver`, for right-hand sides that are Gaussian, and right in law alone."""
-    if isinstance(factored.solver, SquareSolver) and bool(factored.condition[position] <= _ROUNDED):
+    """As `rounded_solver`, for right-hand sides that no rotation changes in law, and right in law alone."""
+    if isinstance(factored.converting, SquareSolver) and bool(
+        factored.condition[position] <= _ROUNDED
+    ):
         return LayerSolver(GaussianSolver(factored.w0[position]), torch.float32)
     return rounded_solver(factored, position)
 

@@ -111,7 +111,7 @@ def analyse(
     }
     base, no_base = _open(adapter)
     options: dict[str, Any] = {
-        "rank": request.rank, "draws": request.draws,
+        "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
         "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": base,
     }  # fmt: skip
     made = []

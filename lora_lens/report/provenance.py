@@ -79,6 +79,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         ("Modules", "; ".join(_module_line(analysed, name) for name in _names(analysed))),
         ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
         *(("Convention", line) for line in _convention_lines(analysed)),
+        *_ridge_lines(request.ridge),
         ("Subspaces", _subspaces(analysed)),
         ("Gauge", _GAUGE),
         ("Nulls", f"{request.draws} draws each, seed {request.seed}"),
@@ -123,6 +124,14 @@ def _convention_lines(analysed: Analysed) -> Iterator[str]:
         whys = dict.fromkeys(analysed.conventions[module].why for module in modules)
         of = "" if len(by_name) == 1 else f"{', '.join(modules)}, "
         yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"
+
+
+def _ridge_lines(ridge: float) -> list[tuple[str, str]]:
+    said = (
+        f"{ridge:g} times the median singular value of each W0, as λ in (W0ᵀW0 + λ²I)⁻¹W0ᵀ; of φ between "
+        f"layers and its nulls alone"
+    )
+    return [("Ridge", said)] if ridge else []
 
 
 def method(adapter: Adapter) -> str:

@@ -8,6 +8,7 @@ from ..adapter import Adapter
 from ..chance.verdict import draws_needed
 from ..core.conversion import ConventionChoice
 from ..errors import LensError
+from ..subspaces.conversions import check_ridge
 from .asked import ASKED
 
 _USUAL = 200
@@ -25,6 +26,7 @@ class Request:
         draws: Draws of each null; None for as many as its tests need, see `enough_draws`.
         seed: Of those draws.
         device, dtype: Where to compute, and in which precision.
+        ridge: Of the conversions of `similarity`; 0 for the paper's.
     """
 
     modules: tuple[str, ...] | None = None
@@ -34,12 +36,14 @@ class Request:
     seed: int = 0
     device: str = "auto"
     dtype: str = "float64"
+    ridge: float = 0.0
 
     def __post_init__(self) -> None:
         if self.draws is not None and self.draws < 2:
             raise LensError(
                 f"draws is {self.draws}; a report tests against nulls, so expected 2 or more"
             )
+        check_ridge(self.ridge)
 
 
 def enough_draws(adapter: Adapter, modules: list[str], *, other: bool) -> int:

@@ -154,6 +154,7 @@ def told(analysed: Analysed) -> dict[str, Any]:
         "other": analysed.other.source if analysed.other else None,
         "base": analysed.base.source if analysed.base else None,
         "convention": conventions(analysed),
+        "ridge": analysed.request.ridge,
         "draws": analysed.request.draws,
         "findings": [
             {"module": module, "question": asked.question.name} | finding.to_dict()

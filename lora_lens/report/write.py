@@ -26,6 +26,7 @@ def write_report(
     modules: Sequence[str] | None = None,
     rank: int | None = None,
     convention: ConventionChoice = "auto",
+    ridge: float = 0.0,
     draws: int | None = None,
     seed: int = 0,
     base: str | Path | None = None,
@@ -51,6 +52,7 @@ def write_report(
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
         convention: As in `conversion_similarity`; under ``auto`` both adapters have one convention, the
             CondLoRA adapter's where there is one.
+        ridge: As in `conversion_similarity`, of which it changes the part alone.
         draws: Draws of each null, 2 or more; by default as many as the report's tests need together, at
             least 200.
         seed: Of those draws.
@@ -80,7 +82,7 @@ def write_report(
     return make_report(
         adapter, path, other, base=base, made=made, command=command, progress=progress,
         request=Request(
-            tuple(modules) if modules else None, rank, convention, draws, seed, device, dtype
+            tuple(modules) if modules else None, rank, convention, draws, seed, device, dtype, ridge
         ),
     )[0]  # fmt: skip
 

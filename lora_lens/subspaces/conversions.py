@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +26,7 @@ MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
 
 @dataclass(frozen=True)
 class Plan:
-    """What every chunk of layers is asked for."""
+    """What every chunk of layers is asked for; `ridge` is in units of each W0's median singular value."""
 
     factors: ModuleFactors
     matrices: Sequence[Matrix]
@@ -34,6 +35,7 @@ class Plan:
     side: Side
     convention: Convention
     draws: int
+    ridge: float = 0.0
 
     @property
     def width(self) -> int:
@@ -84,9 +86,15 @@ def check_request(
     check_factor_ranks(factors, matrices, max(i, j))
 
 
+def check_ridge(ridge: float) -> None:
+    """Raise LensError unless it is a finite number, 0 or above."""
+    if not 0 <= ridge < math.inf:  # NaN is not
+        raise LensError(f"ridge is {ridge}; expected 0, or a finite number above it")
+
+
 def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     """(layer, d, width) bases of the conversion matrices of A, B and BA."""
-    converted_a, converted_b = convert(factored.solver, a, b, plan.convention)
+    converted_a, converted_b = convert(factored.converting, a, b, plan.convention)
     _check_ranks(plan, factored, {"A": (a.mT, converted_a), "B": (b, converted_b)})
     bases: dict[str, Tensor] = {}
     if "A" in plan.matrices:

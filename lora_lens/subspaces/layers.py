@@ -12,6 +12,7 @@ from torch import Tensor
 from ..bases.weights import BaseWeights
 from ..core.factoring import Factored, factor
 from ..core.precision import of_order_one, singular_cutoff
+from ..core.ridge import ridged
 from ..errors import RankError, SingularError
 from .conversions import Plan, conversion_bases
 from .selection import Where
@@ -40,6 +41,8 @@ def collect_bases(
         factored = _factored(layers, where, before)
         before = factored.w0
         _check_invertible(plan, factored, factors.layers[start:stop])
+        if plan.ridge:
+            factored = ridged(factored, plan.ridge)
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
             bases.setdefault(matrix, []).append(basis)
@@ -68,7 +71,10 @@ def _factored(layers: Sequence[Tensor], where: Where, before: Tensor | None) -> 
 
 def _layers_a_chunk(plan: Plan) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
-    return max(1, _CHUNK_BYTES // (8 * 4 * plan.factors.out_features * plan.factors.in_features))
+    copies = 8 if plan.ridge else 4  # the ridge's SVD beside the rest
+    return max(
+        1, _CHUNK_BYTES // (8 * copies * plan.factors.out_features * plan.factors.in_features)
+    )
 
 
 def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
@@ -84,10 +90,18 @@ def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> 
         f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
     )
     what = f"W0 of {plan.factors.module} is singular in {listed} under the cut-off {factored.cutoff:.1e}·σ_max"
-    if plan.convention == "stored":
+    if plan.ridge and min(deficient.values()) <= (full - 1) // 2:
+        raise SingularError(
+            f"{what}: over half of its singular values are zero, and so is their median, which a ridge is "
+            f"in units of; leave the ridge at 0"
+        )
+    if plan.convention == "stored" and not plan.ridge:
         raise SingularError(
             f"{what}; it has no inverse. Use the convention 'consistent', which takes the pseudo-inverse"
         )
     if plan.width > min(deficient.values()):
         raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
-    warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)
+    if not plan.ridge:
+        warnings.warn(
+            f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4
+        )

@@ -88,6 +88,15 @@ ConversionConvention = Annotated[
         "adapter's own; else stored where W0 is square, else consistent.",
     ),
 ]
+Ridge = Annotated[
+    float,
+    typer.Option(
+        "--ridge",
+        min=0,
+        help="Convert by (W0ᵀW0 + λ²I)⁻¹W0ᵀ, λ in units of each W0's median singular value, the nulls too. "
+        "0: by W0⁻¹, the paper's, which magnifies W0's weak directions until they hide the others.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")]
 Device = Annotated[
     str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda:0, mps.")

@@ -22,6 +22,7 @@ from ...subspaces.conversions import (
     Matrix,
     Plan,
     check_request,
+    check_ridge,
 )
 from ...subspaces.layers import Progress, collect_bases
 from ...subspaces.selection import select_device, select_dimensions, select_module
@@ -37,6 +38,7 @@ def conversion_similarity(
     j: int | None = None,
     side: Side = "left",
     convention: ConventionChoice = "auto",
+    ridge: float = 0.0,
     matrices: Sequence[Matrix] = MATRICES,
     nulls: Sequence[NullName] = ("gaussian", "propagated"),
     draws: int = 200,
@@ -61,6 +63,11 @@ def conversion_similarity(
             and needs it square and invertible; ``consistent`` solves each factor in its own space,
             by the pseudo-inverse, for W0 of any shape. ``auto``: a CondLoRA adapter's
             own; else ``stored`` where W0 is square, else ``consistent``. The result says which, and why.
+        ridge: λ in units of each W0's median singular value: X = (W0ᵀW0 + λ²I)⁻¹W0ᵀB in the place of
+            W0⁻¹B, and for A likewise, W0 or its transpose as the convention has it. 0 is the paper's W0⁻¹,
+            which magnifies W0's weak directions until they hide what layers share; 1 leaves none of them
+            magnified beyond its half. All nulls go through the same ridge; condition numbers stay W0's.
+            Costs an SVD of each W0.
         matrices: Which of A, B and BA.
         nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there is the
@@ -77,19 +84,23 @@ def conversion_similarity(
 
         - ``gaussian``: independent uniform subspaces (mean and deviation in closed form).
         - ``propagated``: W_l⁻¹G against W_m⁻¹G′ for Gaussian G and G′; for BA, W_l⁻¹G·H. The right
-          null: what W0 alone makes of unrelated factors. As dear as the rest of the analysis.
+          null: what W0 alone makes of unrelated factors. Where i or j is below a layer's rank, G has the
+          singular values of that layer's own factor, and G·H those of its ΔW, since they and W0
+          together settle which directions lead. As dear as the rest of the analysis.
         - ``mismatched``: the adapter's own factors through other layers' W0, shuffled over the layers:
           for layers l and m, those of any other p ≠ q. Higher than the propagated one where factors
           are alike whichever W0 they go through. Cheaper than the propagated one while there are
           fewer layers than draws.
         - ``initialisation``: A as PEFT starts it, through W0. By the central limit theorem hardly
-          another than the propagated null, at the same cost.
+          another than the propagated null at full rank, at the same cost. Below it, A's singular values are
+          those of an initialisation, nearly equal: it is about A as it was before training.
 
     Raises:
-        LensError: No such null, matrix, side or convention.
+        LensError: No such null, matrix, side or convention; a negative or infinite ridge.
         ModuleLookupError: No such module.
         RankError: i or j above a factor's numerical rank, or an untrained (zero) B.
-        SingularError: Under ``stored``, a rectangular or singular W0.
+        SingularError: Under ``stored``, a rectangular W0, or without a ridge a singular one; with a
+            ridge, a W0 whose median singular value is zero.
         BaseModelError: The base is not found or does not fit.
 
     Example:
@@ -108,8 +119,9 @@ def conversion_similarity(
     settled = settle_convention(convention, factors, adapter)
     check_request(factors, matrices, i, j, side, settled.name, draws)
     check_nulls(nulls)
+    check_ridge(ridge)
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
-    plan = Plan(factors, matrices, i, j, side, settled.name, draws)
+    plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
     condition: list[float] = []
@@ -139,6 +151,7 @@ def conversion_similarity(
         notes=tuple(_notes(adapter, plan)),
         from_w0=adapter.from_w0,
         seed=seed,
+        ridge=ridge,
     )
 
 
@@ -156,14 +169,20 @@ def _grid(plan: Plan, matrix: Matrix, bases: Tensor, baselines: Baselines) -> La
         values=values.double().cpu().numpy(),
         baselines=found,
         absent=absent,
+        ridge=plan.ridge,
     )
 
 
 def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:
+    if plan.ridge:
+        yield (
+            f"conversions are by a ridge, (W0ᵀW0 + λ²I)⁻¹W0ᵀ in the place of W0⁻¹ with λ = "
+            f"{plan.ridge:g} times the median singular value of each W0, and so are those of the nulls"
+        )
     if adapter.convention and adapter.convention != plan.convention:
         yield (
             f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
-            f"conversion matrices are equal in all layers under that one"
+            f"conversion matrices are equal in all layers under that one{' without a ridge' * bool(plan.ridge)}"
         )
     if (
         plan.side == "right"

@@ -22,6 +22,7 @@ from ...terminal.options import (
     Module,
     Out,
     Rank,
+    Ridge,
     Seed,
     Side,
 )
@@ -64,6 +65,7 @@ def run(
         Side, typer.Option("--side", help="Compare column spaces (left, the paper) or row spaces.")
     ] = Side.left,
     convention: ConversionConvention = ConventionChoice.auto,
+    ridge: Ridge = 0.0,
     matrix: Annotated[
         list[MatrixName] | None,
         typer.Option(
@@ -121,6 +123,7 @@ def run(
                 j=j,
                 side=side.value,
                 convention=convention.value,
+                ridge=ridge,
                 matrices=[name.value for name in matrix] if matrix else MATRICES,
                 nulls=[NullOption(name).value for name in nulls.split(",")],
                 draws=draws,

@@ -15,7 +15,7 @@ from ...show.figure import (
     round_top,
 )
 from ...show.layout import LABELS
-from .result import LayerGrid, SimilarityResult
+from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct, is_b
 
 _STORED = {"A": "W0⁻¹Aᵀ", "B": "W0⁻¹B", "BA": "W0⁻¹BA"}
@@ -86,7 +86,7 @@ def _views(grid: LayerGrid) -> Iterator[View]:
 def conversion(grid: LayerGrid, result: SimilarityResult | None = None) -> str:
     """What is compared, written out; with BA where its numbers are B's."""
     written = _CONSISTENT if grid.convention == "consistent" else _STORED
-    text = f"{LABELS[grid.matrix]}: {written[grid.matrix]}"
+    text = f"{LABELS[grid.matrix]}: {written[grid.matrix]}{ridge_words(grid.ridge)}"
     both = grid.matrix == "B" and result is not None and "BA" in result and is_b("BA", result)
     return f"{text}, the same as BA: {written['BA']}" if both else text
 
@@ -152,7 +152,7 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
         (size * columns + 0.6, size * len(rows) + 1.5),
         title=(
             f"Subspace similarity between layers, {result.module}\n{result.side} singular vectors, "
-            f"i = {result.i}, j = {result.j}, convention {result.convention}"
+            f"i = {result.i}, j = {result.j}, convention {result.convention}{ridge_words(result.ridge)}"
         ),
         note=_note(chance),
     )

@@ -25,6 +25,7 @@ class LayerGrid(Tidy):
         values: (layer, layer) φ(row's matrix, column's matrix, i, j).
         baselines: By null: ``gaussian``, ``propagated``, ``mismatched``, ``initialisation``.
         absent: Nulls that were asked for and are not there, each with the reason.
+        ridge: λ in units of W0's median singular value; 0 for W0⁻¹ itself.
     """
 
     matrix: str
@@ -37,6 +38,7 @@ class LayerGrid(Tidy):
     values: Array
     baselines: Mapping[str, Baseline]
     absent: Mapping[str, str] = field(default_factory=dict)
+    ridge: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -72,7 +74,7 @@ class LayerGrid(Tidy):
             columns |= {f"{name}_{one}": nothing for one in ("mean", "sd", *STATISTICS)}
         labels = {
             "module": self.module, "matrix": self.matrix, "side": self.side, "i": self.i,
-            "j": self.j, "convention": self.convention,
+            "j": self.j, "convention": self.convention, "ridge": self.ridge,
         }  # fmt: skip
         return [
             labels
@@ -97,6 +99,7 @@ class LayerGrid(Tidy):
     def _repr_html_(self) -> str:
         title = (
             f"φ of {self.matrix} conversions, {self.module}, {self.side}, i={self.i}, j={self.j}"
+            f"{ridge_words(self.ridge)}"
         )
         head = ["", *self.layers]
         body = [[layer, *row] for layer, row in zip(self.layers, self.values, strict=True)]
@@ -117,6 +120,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
         notes: What a reader should know beside the numbers, a sentence each.
         from_w0: As `lora_lens.Adapter` says.
         seed: Of the draws.
+        ridge: λ in units of each W0's median singular value; 0 for W0⁻¹ itself.
     """
 
     adapter: str
@@ -134,6 +138,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
     notes: tuple[str, ...] = ()
     from_w0: bool = False
     seed: int | None = None
+    ridge: float = 0.0
 
     @property
     def stem(self) -> str:
@@ -165,6 +170,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
             "j": self.j,
             "convention": self.convention,
             "convention_why": self.convention_why,
+            "ridge": plain(self.ridge),
             "layers": list(self.layers),
             "condition_number": [plain(number) for number in self.condition_number],
             "matrices": {matrix: grid.to_dict() for matrix, grid in self.grids.items()},
@@ -173,6 +179,11 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
 
     def _more_html(self) -> str:
         return "".join(grid._repr_html_() for grid in self.grids.values())
+
+
+def ridge_words(ridge: float) -> str:
+    """What a title says of a ridge; nothing where there is none."""
+    return f", ridge {ridge:g}" if ridge else ""
 
 
 def off_diagonal_mean(values: Array) -> float:

@@ -17,7 +17,7 @@ from ...show.layout import (
     significant,
 )
 from ...show.text import as_csv
-from .result import LayerGrid, SimilarityResult
+from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct
 
 _NULLS = {
@@ -57,7 +57,7 @@ def title(result: SimilarityResult) -> str:
     """What the grids of a result show, in one line."""
     return (
         f"φ of {result.module} conversions between layers: {result.side} side, i = {result.i}, "
-        f"j = {result.j}, {result.convention}"
+        f"j = {result.j}, {result.convention}{ridge_words(result.ridge)}"
     )
 
 

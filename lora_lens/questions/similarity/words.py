@@ -67,7 +67,7 @@ def summary(result: SimilarityResult, findings: Sequence[Finding]) -> str:
     rest = [grid for grid in distinct(result).values() if LABELS[grid.matrix] not in said]
     if rest:
         parts.append(_untested(rest))
-    if any(one.word == "not seen" for one in findings):
+    if not result.ridge and any(one.word == "not seen" for one in findings):
         parts.append(_BLIND)
     return f"{result.module}: {'; '.join(parts)}."
 
