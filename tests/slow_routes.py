@@ -19,6 +19,21 @@ def slow_phi(x: Array, y: Array, i: int, j: int, side: str = "left") -> float:
     return float((product**2).sum() / min(i, j))
 
 
+def slow_ridge(w0: Array, rhs: Array, ridge: float) -> Array:
+    """(W0ᵀW0 + λ²I)⁻¹W0ᵀ rhs by its normal equations, λ `ridge` median singular values."""
+    square = (ridge * np.median(np.linalg.svd(w0, compute_uv=False))) ** 2
+    return np.linalg.solve(w0.T @ w0 + square * np.eye(w0.shape[1]), w0.T @ rhs)
+
+
+def slow_ridge_conversions(
+    w0: Array, a: Array, b: Array, convention: str, ridge: float
+) -> dict[str, Array]:
+    """Eq. 3 and 4 by a ridge."""
+    one = slow_ridge(w0, b, ridge)
+    other = slow_ridge(w0 if convention == "stored" else w0.T, a.T, ridge)
+    return {"A": other, "B": one, "BA": one @ a}
+
+
 def slow_conversions(w0: Array, a: Array, b: Array, convention: str) -> dict[str, Array]:
     """Eq. 3 and 4 with the inverse (or pseudo-inverse) formed."""
     inverse = np.linalg.pinv(w0)

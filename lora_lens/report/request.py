@@ -43,7 +43,7 @@ class Request:
             raise LensError(
                 f"draws is {self.draws}; a report tests against nulls, so expected 2 or more"
             )
-        check_ridge(self.ridge)
+        check_ridge(float(self.ridge))
 
 
 def enough_draws(adapter: Adapter, modules: list[str], *, other: bool) -> int:

@@ -119,7 +119,7 @@ def conversion_similarity(
     settled = settle_convention(convention, factors, adapter)
     check_request(factors, matrices, i, j, side, settled.name, draws)
     check_nulls(nulls)
-    check_ridge(ridge)
+    check_ridge(ridge := float(ridge))
     weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
     plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     where = select_device(device, dtype)
