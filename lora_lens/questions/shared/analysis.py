@@ -90,8 +90,9 @@ def shared_subspace(
         device, dtype, base, progress: As in `conversion_similarity`.
 
     Returns:
-        By matrix, with two nulls: ``propagated`` (W_l⁻¹G for Gaussian G, the right one: what W0 alone
-        makes of unrelated factors) and ``gaussian`` (independent uniform subspaces).
+        By matrix, with two nulls: ``propagated`` (W_l⁻¹G for Gaussian G, below full rank with the
+        singular values of the layer's own factor; the right one: what W0 alone makes of unrelated
+        factors) and ``gaussian`` (independent uniform subspaces).
 
     Raises:
         LensError: No such matrix or convention; draws of 1 or below 0.
