@@ -65,8 +65,8 @@ def conversion_similarity(
             own; else ``stored`` where W0 is square, else ``consistent``. The result says which, and why.
         ridge: λ in units of each W0's median singular value: X = (W0ᵀW0 + λ²I)⁻¹W0ᵀB in the place of
             W0⁻¹B, and for A likewise, W0 or its transpose as the convention has it. 0 is the paper's W0⁻¹,
-            which magnifies W0's weak directions until they hide what layers share; 1 leaves none of them
-            magnified beyond its half. All nulls go through the same ridge; condition numbers stay W0's.
+            which magnifies W0's weak directions until they hide what layers share; with a ridge none is
+            magnified beyond 1/(2λ). All nulls go through the same ridge; condition numbers stay W0's.
             Costs an SVD of each W0.
         matrices: Which of A, B and BA.
         nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
