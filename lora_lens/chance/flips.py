@@ -58,13 +58,36 @@ class Moments(NamedTuple):
     sd: float
 
 
-def own_directions(w: Float[Tensor, "out in"], q: Float[Tensor, "out r"]) -> OwnDirections:
-    """Q in the coordinates of W's singular directions, in float64."""
-    w, q = w.double(), q.double()
-    u, s, _ = torch.linalg.svd(w, full_matrices=False)
-    inside = u.mT @ q
+class Directions(NamedTuple):
+    """W's singular directions.
+
+    Attributes:
+        u, v: Left and right singular vectors, thin.
+        clusters: Positions of singular values that are equal, two or more in each.
+    """
+
+    u: Float[Tensor, "out m"]
+    v: Float[Tensor, "in m"]
+    clusters: tuple[slice, ...]
+
+    @property
+    def transposed(self) -> Directions:
+        """Those of Wᵀ."""
+        return Directions(self.v, self.u, self.clusters)
+
+
+def directions(w: Float[Tensor, "out in"]) -> Directions:
+    """By a singular value decomposition in float64."""
+    u, s, vh = torch.linalg.svd(w.double(), full_matrices=False)
     close = (s[:-1] - s[1:]) <= _CLOSE * max(w.shape) * torch.finfo(s.dtype).eps * s[:1]
-    return OwnDirections(u, inside, q - u @ inside, tuple(_runs(close)))
+    return Directions(u, vh.mT, tuple(_runs(close)))
+
+
+def own_directions(of: Directions, q: Float[Tensor, "out r"]) -> OwnDirections:
+    """Q in the coordinates of W's singular directions, in float64."""
+    q = q.double()
+    inside = of.u.mT @ q
+    return OwnDirections(of.u, inside, q - of.u @ inside, of.clusters)
 
 
 def single_moments(

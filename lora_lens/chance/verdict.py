@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
 from .p_values import holm
+from .reach import reach
 from .significance import LEVEL
 
 Word = Literal["more", "less", "not seen"]
-POWER = 0.8  # how often an excess of `detectable` is found
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ class Verdict:
     Attributes:
         word: ``more`` or ``less`` where the corrected p is at most `LEVEL`, else ``not seen``.
         p: Corrected over the family.
-        detectable: The excess over the null's mean that is found in 80 of 100 cases at that level:
-            (z_{1−α/ways} + z_{.8})·sd, α the level divided by the family's size. None where no excess
-            could be found, for there are too few draws.
+        detectable: The excess over the null's mean that is found in 80 of 100 cases at the level divided by
+            the family's size, by so many draws: `lora_lens.chance.reach`. None where no excess could be
+            found, for there are too few draws.
         family: How many tests it was corrected for.
     """
 
@@ -123,7 +122,6 @@ def _verdict(one: Trial, p: float, family: int, level: float) -> Verdict:
     word: Word = "not seen"
     if p <= level:
         word = "more" if one.value > one.mean else "less"
-    normal = NormalDist()
-    reach = normal.inv_cdf(1 - level / family / one.ways) + normal.inv_cdf(POWER)
-    excess = reach * one.sd
+    deviations = reach(level / family, one.draws, one.ways)
+    excess = math.nan if deviations is None else deviations * one.sd
     return Verdict(word, p, excess if math.isfinite(excess) else None, family)

@@ -90,7 +90,7 @@ def left_out(
         fits.append(fitted(space, others, k))
         spaces.append((space.sqrt_kappa, space.rank))
         for name, refit in prepared.items():
-            drawn[name].append(refit.shares(layer, space, w[layer]))
+            drawn[name].append(refit.shares(layer, space))
         if progress is not None:
             progress(layer + 1, len(w))
     kappas, seen = zip(*spaces, strict=True)

@@ -42,46 +42,47 @@ class Refits:
 
     Attributes:
         variants: As given.
-        rows: Their pulled back rows.
+        w: At unit norm.
+        rows: Their pulled back rows, in the precision that most layers can do with.
         start: Of each draw, rows near the leading eigenvectors of its Gram matrix: those of all layers together.
         k: Columns of θ.
     """
 
     variants: Variants
+    w: Float[Tensor, "layer out in"]
     rows: Float[Tensor, "layer variant r in"]
     start: Float[Tensor, "draw s layer*r"]
     k: int
 
-    def shares(
-        self, layer: int, space: Whitening, w: Float[Tensor, "out in"]
-    ) -> Float[Tensor, " draw"]:
+    def shares(self, layer: int, space: Whitening) -> Float[Tensor, " draw"]:
         """The predicted share of one layer in every draw.
 
         Args:
             layer: Which.
             space: Of S₋ₗ.
-            w: Of this layer, at unit norm.
         """
         others = [m for m in range(len(self.rows)) if m != layer]
         space, dtype = _working(space)
         count, r = self.rows.shape[1:3]
-        white = space.whiten(self.rows[others].flatten(0, 2).to(dtype))
-        images = (white @ space.whiten(w.to(dtype)).mT).unflatten(0, (-1, r)).flatten(1)
+        rows = self.rows if self.rows.dtype == dtype else _variant_rows(self.w, self.variants)
+        white = space.whiten(rows.flatten(0, 2).to(dtype))
+        whitened_w = space.whiten(self.w[layer].to(dtype))
         own = self.variants.q[layer].to(dtype)
         rank = ranks(own).clamp(min=1)
-        place = torch.arange(len(others), device=white.device) * count
+        place = torch.tensor(others, device=white.device) * count
         picks = self.variants.picks.to(white.device)
         blocks, own_picks = picks[:, others] + place, picks[:, layer]
         start = self.start.unflatten(-1, (-1, r))[:, :, others].flatten(-2).to(dtype)
-        grams = _Grams(white, r, len(blocks))
         found = []
-        step = max(1, _ENTRIES // (len(others) * r * max(len(others) * r, len(w))))
-        for chosen, drawn, rows in zip(
-            blocks.split(step), own_picks.split(step), start.split(step), strict=True
+        for chosen, drawn, begin in zip(
+            blocks.split(step := _step(len(others) * r)),
+            own_picks.split(step),
+            start.split(step),
+            strict=True,
         ):
-            fit = leading_eigenvectors(grams.of(chosen), self.k, rows)
-            image = fit @ images[chosen].flatten(1, 2).unflatten(1, (-1, len(w)))
-            found.append(_captured(image, own[drawn]) / rank[drawn])
+            rows = _picked(white, chosen, r)
+            fit = leading_eigenvectors(rows @ rows.mT, self.k, begin)
+            found.append(_captured((fit @ rows) @ whitened_w.mT, own[drawn]) / rank[drawn])
         return torch.cat(found).double().clamp(0, 1)
 
 
@@ -96,45 +97,39 @@ def refits(
         variants: The factors.
         k: Columns of θ, at most (layer−1)·r.
     """
+    rows = _variant_rows(w, variants)
+    space, dtype = _working(space)
+    rows = rows.to(dtype)
+    layers, count, r = rows.shape[:3]
+    white = space.whiten(rows.flatten(0, 2))
+    place = torch.arange(layers, device=white.device) * count
+    wide = min(2 * k, (layers - 1) * r)
+    start = []
+    for chosen in (variants.picks.to(place.device) + place).split(_step(layers * r)):
+        drawn = _picked(white, chosen, r)
+        start.append(leading_eigenvectors(drawn @ drawn.mT, wide, tolerance=1.0))
+    return Refits(variants, w, rows, torch.cat(start), k)
+
+
+def _variant_rows(
+    w: Float[Tensor, "layer out in"], variants: Variants
+) -> Float[Tensor, "layer variant r in"]:
     # All variants of a layer as rows of one product: broadcast, W would be copied for each.
     count = variants.q.shape[1]
     beside = variants.q.to(w.dtype).movedim(1, 2).flatten(2)
-    rows = pulled_back(w, beside).unflatten(1, (count, -1))
-    space, dtype = _working(space)
-    layers, count, r = rows.shape[:3]
-    white = space.whiten(rows.flatten(0, 2).to(dtype))
-    place = torch.arange(layers, device=white.device) * count
-    grams = _Grams(white, r, len(variants.picks))
-    wide = min(2 * k, (layers - 1) * r)
-    step = max(1, _ENTRIES // (layers * r) ** 2)
-    start = [
-        leading_eigenvectors(grams.of(chosen), wide, tolerance=1.0)
-        for chosen in (variants.picks.to(place.device) + place).split(step)
-    ]
-    return Refits(variants, rows, torch.cat(start), k)
+    return pulled_back(w, beside).unflatten(1, (count, -1))
 
 
-class _Grams:
-    """Gram matrices of blocks of r rows each: of all blocks once, or of each draw's, whichever is less work."""
+def _step(n: int) -> int:
+    """Draws at a time."""
+    return max(1, _ENTRIES // n**2)
 
-    def __init__(self, white: Tensor, r: int, draws: int) -> None:
-        self.blocks = white.unflatten(0, (-1, r))
-        self.count, self.r = len(self.blocks), r
-        self.draws = draws
-        self.every: Tensor | None = None
 
-    def of(self, chosen: Int[Tensor, "draw block"]) -> Float[Tensor, "draw n n"]:
-        n = chosen.shape[1] * self.r
-        if self.count * self.r * self.count * self.r > self.draws * n * n:
-            rows = self.blocks[chosen].flatten(1, 2)
-            return rows @ rows.mT
-        if self.every is None:
-            rows = self.blocks.flatten(0, 1)
-            self.every = (rows @ rows.mT).reshape(-1, self.r)
-        inner = torch.arange(self.r, device=chosen.device)
-        rows_of = (chosen[:, :, None] * self.r + inner).flatten(1)
-        index = rows_of[:, :, None] * self.count + chosen[:, None, :]
-        return self.every.index_select(0, index.flatten()).view(len(chosen), n, n)
+def _picked(
+    rows: Float[Tensor, "n whitened"], chosen: Int[Tensor, "draw block"], r: int
+) -> Float[Tensor, "draw picked whitened"]:
+    """Of each draw, the rows of its blocks, r each."""
+    return rows.unflatten(0, (-1, r))[chosen].flatten(1, 2)
 
 
 def _working(space: Whitening) -> tuple[Whitening, torch.dtype]:

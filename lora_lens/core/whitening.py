@@ -57,13 +57,16 @@ class Triangular:
     def back(self, rows: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(self.factor, rows, upper=False, left=False)
 
-    def single(self) -> Triangular:
-        return Triangular(self.factor.float(), self.rank, self.sqrt_kappa)
+    def single(self) -> Explicit:
+        # The inverse once in float64: many products with it cost less than as many triangular solves.
+        eye = torch.eye(len(self.factor), dtype=self.factor.dtype, device=self.factor.device)
+        inverse = torch.linalg.solve_triangular(self.factor, eye, upper=False)
+        return Explicit(inverse.float(), self.rank, self.sqrt_kappa)
 
 
 @dataclass(frozen=True)
-class Spectral:
-    """H = Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding."""
+class Explicit:
+    """H as a matrix: Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding, or C⁻¹."""
 
     h: Float[Tensor, "whitened in"]
     rank: int
@@ -75,8 +78,8 @@ class Spectral:
     def back(self, rows: Tensor) -> Tensor:
         return rows @ self.h
 
-    def single(self) -> Spectral:
-        return Spectral(self.h.float(), self.rank, self.sqrt_kappa)
+    def single(self) -> Explicit:
+        return Explicit(self.h.float(), self.rank, self.sqrt_kappa)
 
 
 def whitening(s: Float[Tensor, "in in"]) -> Whitening:
@@ -95,7 +98,7 @@ def whitening(s: Float[Tensor, "in in"]) -> Whitening:
     kept = values > _cut(s) * values[-1]
     values, vectors = values[kept], vectors[:, kept]
     root_kappa = float((values[-1] / values[0]).sqrt()) if len(values) else math.nan
-    return Spectral((vectors / values.sqrt()).mT.contiguous(), len(values), root_kappa)
+    return Explicit((vectors / values.sqrt()).mT.contiguous(), len(values), root_kappa)
 
 
 def _cut(s: Tensor) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lora_lens.chance.flips import own_directions, single_flips, single_moments
+from lora_lens.chance.flips import directions, own_directions, single_flips, single_moments
 from lora_lens.chance.gaussian import gaussian_baseline
 
 SHAPES = [(24, 24), (16, 40), (40, 16)]
@@ -25,7 +25,7 @@ def orthonormal(*shape: int, seed: int) -> torch.Tensor:
 @pytest.mark.parametrize(("out", "wide"), SHAPES)
 def test_a_flip_keeps_where_the_factor_lies(out: int, wide: int) -> None:
     w, q = normal(out, wide, seed=1), orthonormal(out, 4, seed=2)
-    own = own_directions(w, q)
+    own = own_directions(directions(w), q)
     assert not own.clusters
     u = torch.linalg.svd(w, full_matrices=False).U
     for turned in own.flipped(5, generator()):
@@ -40,7 +40,7 @@ def test_a_flip_keeps_where_the_factor_lies(out: int, wide: int) -> None:
 def test_closed_moments_are_those_of_the_flips(out: int, wide: int) -> None:
     w, q = normal(out, wide, seed=3), orthonormal(out, 4, seed=4)
     predicted = torch.linalg.qr(w @ normal(wide, 3, seed=5)).Q
-    own = own_directions(w, q)
+    own = own_directions(directions(w), q)
     moments = single_moments(own, predicted, 4)
     assert moments is not None
     drawn = single_flips(own, predicted, 4, 40_000, generator(6)).numpy()
@@ -54,7 +54,7 @@ def test_closed_moments_are_those_of_the_flips(out: int, wide: int) -> None:
 def test_equal_singular_values_turn_into_rotations() -> None:
     """An orthogonal W says nothing of where the factor lies, so that its null is the uniform one."""
     w, q = orthonormal(20, 20, seed=8), orthonormal(20, 4, seed=9)
-    own = own_directions(w, q)
+    own = own_directions(directions(w), q)
     assert own.clusters == (slice(0, 20),)
     predicted = orthonormal(20, 4, seed=10)
     assert single_moments(own, predicted, 4) is None
@@ -67,7 +67,7 @@ def test_equal_singular_values_turn_into_rotations() -> None:
 def test_clusters_are_found_among_others() -> None:
     u, v = orthonormal(9, 9, seed=12), orthonormal(9, 9, seed=13)
     s = torch.tensor([9.0, 5.0, 5.0, 5.0, 4.0, 3.0, 0.0, 0.0, 0.0], dtype=torch.float64)
-    own = own_directions(u @ torch.diag(s) @ v, orthonormal(9, 2, seed=14))
+    own = own_directions(directions(u @ torch.diag(s) @ v), orthonormal(9, 2, seed=14))
     assert own.clusters == (slice(1, 4), slice(6, 9))
     turned = own.turned(3, generator(15))
     for cluster in own.clusters:

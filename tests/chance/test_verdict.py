@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from lora_lens.chance.against_null import null_test
 from lora_lens.chance.p_values import holm, two_sided_p
+from lora_lens.chance.reach import POWER
 from lora_lens.chance.significance import LEVEL
-from lora_lens.chance.verdict import POWER, Trial, draws_needed, judge
+from lora_lens.chance.verdict import Trial, draws_needed, judge
 
 TRIAL = Trial(value=0.4, mean=0.1, sd=0.05, p=0.01, draws=999)
 

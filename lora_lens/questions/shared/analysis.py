@@ -30,10 +30,11 @@ from ...subspaces.selection import (
     select_module,
 )
 from .predicted import Predicted
-from .prediction import Asked, carry_over, predict
+from .prediction import Asked, asked, carry_over, predict
 from .result import SharedNull, SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
+_FACTORS: dict[str, Factor] = {"A": "A", "B": "B"}
 _GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
 
 
@@ -122,8 +123,10 @@ def shared_subspace(
     null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
     bases = collect_bases(plan, weights, where, null_bases.add, progress)
     nulls = _null_shares(plan, bases, null_bases, k)
-    forwards = _forwards(plan, weights, where, k, seed)
-    carried = {} if other is None else _carried(plan, weights, where, k, seed, adapter, other)
+    several = len(factors.layers) > 1
+    own = asked(factors, stacked_w0(factors, weights, where)) if several else None
+    forwards = {} if own is None else _forwards(plan, own, k, seed)
+    carried = {} if other is None else _carried(plan, own, where, k, seed, adapter, other)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             _shared(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -149,41 +152,32 @@ def shared_subspace(
     )
 
 
-def _forwards(
-    plan: Plan, weights: BaseWeights, where: Where, k: int, seed: int
-) -> dict[str, Predicted]:
-    """The claim asked forwards, of each factor; of one layer nothing can be asked."""
-    if len(plan.factors.layers) < 2:
-        return {}
-    w0 = stacked_w0(plan.factors, weights, where)
-    asked: dict[str, Factor] = {"A": "A", "B": "B"}
+def _forwards(plan: Plan, own: Asked, k: int, seed: int) -> dict[str, Predicted]:
+    """The claim asked forwards, of each factor."""
     return {
         matrix: predict(
-            plan.factors, w0, asked[matrix], plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(plan.matrices),
+            own, _FACTORS[matrix], plan.i, k, draws=plan.draws, seed=seed, tests=len(plan.matrices)
         )
         for matrix in plan.matrices
-    }  # fmt: skip
+    }
 
 
 def _carried(
-    plan: Plan, weights: BaseWeights, where: Where, k: int, seed: int, one: Adapter, other: Adapter
+    plan: Plan, own: Asked | None, where: Where, k: int, seed: int, one: Adapter, other: Adapter
 ) -> dict[str, Predicted]:
     """What θ of the one adapter predicts of the other's layers."""
     first, second = select_in_both(one, other, plan.factors.module)
     layers, _ = shared_layers(one, other, first, second)
-    if tuple(layers) != first.layers or tuple(layers) != second.layers or len(layers) < 2:
+    if own is None or tuple(layers) != first.layers or tuple(layers) != second.layers:
         raise AdapterError(
             f"{one.source} and {other.source} have {first.module} in other layers, or in one alone; "
             f"carrying θ over needs the same layers in both, two at least"
         )
-    their = Asked(second, stacked_w0(second, open_base_of(other), where))
-    own = Asked(first, stacked_w0(first, weights, where))
-    asked: dict[str, Factor] = {"A": "A", "B": "B"}
     check_factor_ranks(second, tuple(plan.matrices), plan.i)
+    their = asked(second, stacked_w0(second, open_base_of(other), where))
     return {
         matrix: carry_over(
-            own, their, asked[matrix], plan.i, k,
+            own, their, _FACTORS[matrix], plan.i, k,
             draws=plan.draws, seed=seed, tests=len(plan.matrices),
         )
         for matrix in plan.matrices
@@ -226,7 +220,8 @@ def _null_shares(
             generator = null_generator(nulls.seed, "gaussian")
             unrelated = uniform_bases(d, layers, r, draws=plan.draws, generator=generator)
             found[matrix] = _NullShares(
-                shared_shares(unrelated, k), shared_shares(nulls.bases["propagated", matrix], k)
+                shared_shares(unrelated, k, exact=False),
+                shared_shares(nulls.bases["propagated", matrix], k, exact=False),
             )
     return found
 

@@ -37,7 +37,7 @@ class Predicted:
         by_layer: Each layer's share against flips of that layer alone, θ₋ₗ as it is: mean and deviation in
             closed form, p by cheap flips.
         p_holm: (layer,) p of `by_layer` after Holm, over the layers.
-        draws: Of `nulls`.
+        draws: Of each of `nulls`.
         flips: Of `by_layer`.
         sqrt_kappa: (layer,) √κ(S₋ₗ), how well the other layers' W determine θ; errors go as its square.
         seen: (layer,) dimensions of θ that the other layers see; below `in`, the rest counts as not
@@ -58,7 +58,7 @@ class Predicted:
     nulls: Mapping[str, NullTest[float]]
     by_layer: NullTest[Array]
     p_holm: Array
-    draws: int
+    draws: Mapping[str, int]
     flips: int
     sqrt_kappa: Array
     seen: tuple[int, ...]
@@ -98,7 +98,8 @@ class Predicted:
             "mean": plain(self.mean),
             "chance": plain(self.chance),
             "nulls": {
-                name: {"draws": self.draws} | test.to_dict() for name, test in self.nulls.items()
+                name: {"draws": self.draws[name]} | test.to_dict()
+                for name, test in self.nulls.items()
             },
             "layers": {"flips": self.flips, "p_holm": plain(self.p_holm)} | self.by_layer.to_dict(),
             "detectable": None if self.detectable is None else plain(self.detectable),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +15,18 @@ from ...adapter import ModuleFactors
 from ...chance.against_null import NullTest, null_test
 from ...chance.conversion_draws import FEWEST_LAYERS
 from ...chance.draws import shuffles
-from ...chance.flips import OwnDirections, own_directions, single_flips, single_moments
+from ...chance.flips import (
+    Directions,
+    OwnDirections,
+    directions,
+    own_directions,
+    single_flips,
+    single_moments,
+)
 from ...chance.gaussian import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
+from ...chance.reach import reach
+from ...chance.significance import LEVEL
 from ...core.forwards import predicted_share
 from ...core.left_out import carried_over, left_out
 from ...core.refits import Variants
@@ -30,21 +38,31 @@ FLIPS = 4999  # of one layer: they cost a small product each
 # Of each layer's factor under a null. A draw picks one for every layer, so that what is dear is computed
 # so often only; two draws have the variants of two given layers in common in one case of 1,600.
 VARIANTS = 40
-LEVEL, POWER = 0.05, 0.8
+DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
 _STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")
 _FACTORS: tuple[Factor, ...] = ("A", "B")
 
 
 class Asked(NamedTuple):
-    """One adapter's module, and W0 of its layers."""
+    """One adapter's module, W0 of its layers, and W0's singular directions."""
 
     factors: ModuleFactors
     w0: Float[Tensor, "layer out in"]
+    directions: tuple[Directions, ...]
+
+    def own(self, q: Float[Tensor, "layer out r"], matrix: Factor) -> list[OwnDirections]:
+        """Each layer's factor on its own W's directions."""
+        each = (of if matrix == "B" else of.transposed for of in self.directions)
+        return [own_directions(of, one) for of, one in zip(each, q, strict=True)]
+
+
+def asked(factors: ModuleFactors, w0: Float[Tensor, "layer out in"]) -> Asked:
+    """With the singular directions, which A and B have in common: one decomposition a layer."""
+    return Asked(factors, w0, tuple(directions(w) for w in w0))
 
 
 def predict(
-    factors: ModuleFactors,
-    w0: Float[Tensor, "layer out in"],
+    of: Asked,
     matrix: Factor,
     rank: int,
     width: int,
@@ -56,18 +74,17 @@ def predict(
     """The predicted share of one factor; see `Predicted`.
 
     Args:
-        factors: Of two layers or more.
-        w0: Of its layers.
+        of: Of two layers or more.
         matrix: ``A`` or ``B``.
         rank, width: r and k.
-        draws: Of each null of the mean, each with all fits anew; 0 for none.
+        draws: Of the mean's flips, each with all fits anew; 0 for none. Of the other nulls 50 at most.
         seed: Of all draws.
         tests: How many means are tested, for `Predicted.detectable`.
     """
-    asked = forward(factors, w0, matrix, rank)
-    own = [own_directions(w, q) for w, q in zip(asked.w, asked.q, strict=True)]
-    nulls = _variants(asked, own, draws, seed, matrix) if draws else {}
-    fit = left_out(asked.w, asked.q, width, nulls)
+    given = forward(of.factors, of.w0, matrix, rank)
+    own = of.own(given.q, matrix)
+    nulls = _variants(given, own, draws, seed, matrix) if draws else {}
+    fit = left_out(given.w, given.q, width, nulls)
     share = fit.share.cpu().numpy()
     by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix)
     tested = {
@@ -78,19 +95,19 @@ def predict(
         matrix=matrix,
         rank=rank,
         width=width,
-        layers=factors.layers,
+        layers=of.factors.layers,
         share=share,
-        chance=width / asked.q.shape[-2],
+        chance=width / given.q.shape[-2],
         nulls=tested,
         by_layer=by_layer,
         p_holm=holm(np.asarray(by_layer.p)),
-        draws=draws,
+        draws={name: len(drawn) for name, drawn in fit.drawn.items()},
         flips=FLIPS,
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
-        trivial=(len(share) - 1) * asked.w.shape[1] <= asked.w.shape[2],
-        detectable=detectable(tested.get("flipped"), tests),
+        trivial=(len(share) - 1) * given.w.shape[1] <= given.w.shape[2],
+        detectable=detectable(tested.get("flipped"), tests, draws),
     )
 
 
@@ -114,7 +131,7 @@ def carry_over(
     target = forward(other.factors, other.w0, matrix, rank)
     predicted = carried_over(fit, target.w)
     share = predicted_share(predicted, target.q).cpu().numpy()
-    turned = [own_directions(w, q) for w, q in zip(target.w, target.q, strict=True)]
+    turned = other.own(target.q, matrix)
     by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix)
     out, layers = target.q.shape[-2], len(share)
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
@@ -133,22 +150,21 @@ def carry_over(
         nulls=nulls if draws else {},
         by_layer=by_layer,
         p_holm=holm(np.asarray(by_layer.p)),
-        draws=draws,
+        draws=dict.fromkeys(nulls, count) if draws else {},
         flips=FLIPS,
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=(layers - 1) * target.w.shape[1] <= target.w.shape[2],
-        detectable=detectable(nulls["flipped"] if draws else None, tests),
+        detectable=detectable(nulls["flipped"] if draws else None, tests, count),
     )
 
 
-def detectable(test: NullTest[float] | None, tests: int) -> float | None:
+def detectable(test: NullTest[float] | None, tests: int, draws: int) -> float | None:
     """The excess over the null's mean that is found in 80 of 100 cases at the corrected level."""
-    if test is None or not np.isfinite(test.sd):
+    if test is None or not np.isfinite(test.sd) or (far := reach(LEVEL / tests, draws)) is None:
         return None
-    normal = NormalDist()
-    return (normal.inv_cdf(1 - LEVEL / tests / 2) + normal.inv_cdf(POWER)) * float(test.sd)
+    return far * float(test.sd)
 
 
 def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Generator:
@@ -159,22 +175,25 @@ def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Gene
 
 
 def _variants(
-    asked: Forward, own: Sequence[OwnDirections], draws: int, seed: int, matrix: Factor
+    given: Forward, own: Sequence[OwnDirections], draws: int, seed: int, matrix: Factor
 ) -> dict[str, Variants]:
-    layers, out, r = asked.q.shape
-    count = min(draws, VARIANTS)
+    layers, out, r = given.q.shape
+    count, few = min(draws, VARIANTS), min(draws, DESCRIBING)
     flipped = torch.stack(
         [one.flipped(count, generator(seed, "flipped", matrix, l)) for l, one in enumerate(own)]
     )
     stream = generator(seed, "uniform", matrix)
-    gaussian = torch.randn(layers, count, out, r, generator=stream, dtype=torch.float64)
-    uniform = torch.linalg.qr(gaussian.to(asked.q)).Q
+    most = min(few, VARIANTS // 2)
+    gaussian = torch.randn(layers, most, out, r, generator=stream, dtype=torch.float64)
+    uniform = torch.linalg.qr(gaussian.to(given.q)).Q
     picks = generator(seed, "picks", matrix)
-    chosen = [torch.randint(count, (draws, layers), generator=picks) for _ in range(2)]
-    found = {"uniform": Variants(uniform, chosen[0]), "flipped": Variants(flipped, chosen[1])}
+    found = {
+        "uniform": Variants(uniform, torch.randint(most, (few, layers), generator=picks)),
+        "flipped": Variants(flipped, torch.randint(count, (draws, layers), generator=picks)),
+    }
     if layers >= FEWEST_LAYERS:
-        others = asked.q[None].expand(layers, layers, out, r)
-        orders = shuffles(layers, draws=draws, generator=generator(seed, "mismatched", matrix))
+        others = given.q[None].expand(layers, layers, out, r)
+        orders = shuffles(layers, draws=few, generator=generator(seed, "mismatched", matrix))
         found["mismatched"] = Variants(others, orders)
     return found
 

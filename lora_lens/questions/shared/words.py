@@ -40,7 +40,7 @@ def _claims(result: SharedResult) -> Iterator[Claim]:
         test = None if one is None else one.nulls.get("flipped")
         if one is None or test is None or not np.isfinite(test.z) or not one.askable:
             continue
-        trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, one.draws)
+        trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, one.draws["flipped"])
         of = "a layer's" if shared.carried is None else "the other adapter's"
         about = f"share of {of} {LABELS[matrix]} that the other layers' θ predicts (mean)"
         yield Claim(about, LABELS[matrix], SHARE, "flipped", trial)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
-from lora_lens.questions.shared.prediction import predict
+from lora_lens.questions.shared.prediction import asked, predict
 
 
 def normal(*shape: int, generator: torch.Generator) -> Tensor:
@@ -30,7 +30,7 @@ def factors_of(b: Tensor, wide: int) -> ModuleFactors:
 
 def predicted(w: Tensor, b: Tensor, width: int, draws: int = 0, seed: int = 0):
     factors = factors_of(b, w.shape[-1])
-    return predict(factors, w, "B", b.shape[-1], width, draws=draws, seed=seed, tests=1)
+    return predict(asked(factors, w), "B", b.shape[-1], width, draws=draws, seed=seed, tests=1)
 
 
 def by_definition(w: Tensor, b: Tensor, width: int) -> np.ndarray:
@@ -113,14 +113,14 @@ def test_a_tenth_of_a_shared_layer_is_found_on_a_real_base() -> None:
     share = 0.1
     b = (share / shared.square().sum((1, 2), keepdim=True)).sqrt() * shared
     b = b + ((1 - share) / noise.square().sum((1, 2), keepdim=True)).sqrt() * noise
-    found = predict(replace(factors, b=b), w, "B", 8, 8, draws=99, seed=0, tests=1)
+    found = predict(asked(replace(factors, b=b), w), "B", 8, 8, draws=99, seed=0, tests=1)
     assert found.nulls["flipped"].p == pytest.approx(0.01)
     assert found.nulls["flipped"].z > 4
 
 
 def test_the_json_contract() -> None:
     adapter = ll.load_adapter(ll.demo_adapter("condlora"))
-    found = ll.shared_subspace(adapter, "value", draws=20).to_dict()["matrices"]
+    found = ll.shared_subspace(adapter, "value", draws=39).to_dict()["matrices"]
     for matrix in ("A", "B"):
         one = json.loads(json.dumps(found[matrix]["predicted"], allow_nan=False))
         assert one["share"] == pytest.approx([1.0] * 6, abs=1e-6)

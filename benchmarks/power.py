@@ -1,0 +1,216 @@
+"""What each statistic and null can see, and how often it errs: python benchmarks/power.py BASE --module value.
+
+Factors are planted on a real base and asked the way a user asks, by `shared_subspace` and
+`conversion_similarity`. Of every layer's A and B, A by the transposed W0, a share e of the energy comes from one
+shared layer: ``B_l = √e·W_lθ/‖W_lθ‖ + √(1−e)·N_l/‖N_l‖``, θ and N_l Gaussian. At e = 0 nothing is shared, and what
+is called anything is an error, in three kinds of factors: uniform ones; ones along each W0's own leading singular
+directions (``B_l = W_lθ_l`` with a Gaussian θ_l of each layer's own); and uniform ones whose singular values are
+those of an adapter, asked at its leading direction (--profile, rank 1 of r).
+
+Printed is, by statistic and null, the share of sets with p ≤ .05, with a 95 % interval (Wilson), for B; the share of sets of which the command
+says anything at all, of A or of B, after its own correction; and the least e found in four of five sets, on the
+line between two neighbours. Sets are independent, and so are their draws. With --out the counts are kept
+as they come, so that a run that was stopped goes on; --print prints them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import lora_lens as ll
+from lora_lens.adapter import ModuleFactors
+from lora_lens.subspaces.untrained import untrained_factors
+
+LEVEL, POWER = 0.05, 0.8
+NOISE = ("uniform", "leading", "profile")
+RIDGES = (0.0, 1.0, 3.0)
+
+
+def main() -> None:
+    """Plant, ask, count, print."""
+    asked = arguments()
+    record: dict[str, Any] = {
+        "base": asked.name or asked.base,
+        "module": asked.module,
+        "rank": asked.rank,
+        "draws": asked.draws,
+        "counts": {},
+    }
+    if asked.out and asked.out.exists():
+        record = json.loads(asked.out.read_text())
+    if not asked.print:
+        weights = ll.open_base(asked.base)
+        generator = torch.Generator().manual_seed(0)
+        bare = untrained_factors(weights, asked.module, asked.rank, generator=generator)
+        w0 = torch.stack([weights.w0(bare, k).double() for k in range(len(bare.layers))])
+        record["layers"] = len(w0)
+        cases = [kind for kind in NOISE if kind in asked.noise] + [f"{e:g}" for e in asked.shares]
+        for number in range(asked.sets):
+            for case in cases:
+                counts = record["counts"].setdefault(case, {"sets": 0, "found": {}})
+                if counts["sets"] > number:
+                    continue
+                for name, found in ask(
+                    planted(bare, w0, case, number), weights, case, asked.draws, number
+                ).items():
+                    counts["found"][name] = counts["found"].get(name, 0) + int(found)
+                counts["sets"] += 1
+                if asked.out:
+                    asked.out.write_text(json.dumps(record, indent=1) + "\n")
+            print(f"\r{number + 1} of {asked.sets} sets", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+    print("\n".join(table(record)))
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("base", help="a base model's folder or hub id")
+    parser.add_argument("--name", help="what the table calls it")
+    parser.add_argument("--module", default="value")
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=99)
+    parser.add_argument("--sets", type=int, default=100)
+    parser.add_argument("--noise", nargs="*", default=NOISE, choices=NOISE)
+    parser.add_argument("--shares", nargs="*", type=float, default=(0.01, 0.03, 0.1, 0.3, 0.9))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--print", action="store_true")
+    return parser.parse_args()
+
+
+def planted(bare: ModuleFactors, w0: Tensor, case: str, number: int) -> ModuleFactors:
+    """One data set."""
+    generator = torch.Generator().manual_seed(1 + number)
+    r = bare.b.shape[-1]
+    b, a = (factor(w, case, r, generator) for w in (w0, w0.mT))
+    return replace(bare, a=a.mT.contiguous(), b=b)
+
+
+def factor(w: Tensor, case: str, r: int, generator: torch.Generator) -> Tensor:
+    """Of every layer of W."""
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    layers, out, wide = w.shape
+    if case == "leading":
+        return w @ normal(layers, wide, r)
+    noise = normal(layers, out, r)
+    if case == "uniform":
+        return noise
+    if case == "profile":
+        u, _, v = torch.linalg.svd(noise, full_matrices=False)
+        return u * torch.logspace(0, -2, r, dtype=torch.float64) @ v
+    share = float(case)
+    shared = w @ normal(wide, r)
+    return math.sqrt(share) * shared / size(shared) + math.sqrt(1 - share) * noise / size(noise)
+
+
+def size(factors: Tensor) -> Tensor:
+    """Frobenius norms."""
+    return factors.norm(dim=(-2, -1), keepdim=True)
+
+
+def ask(factors: ModuleFactors, base: Any, case: str, draws: int, number: int) -> dict[str, bool]:
+    """What is found of one data set, by statistic and null."""
+    adapter = ll.Adapter(
+        modules={factors.module: factors}, source="planted", method="LORA", base_model=base.source
+    )
+    rank = 1 if case == "profile" else None
+    found = {}
+    shared = ll.shared_subspace(
+        adapter, factors.module, rank, convention="consistent", draws=draws, seed=number, base=base
+    )
+    one = shared["B"].predicted
+    for null, test in one.nulls.items():
+        found[f"predicted share, {null}"] = test.p <= LEVEL
+    found["predicted share, flipped, any layer (Holm)"] = bool(one.p_holm.min() <= LEVEL)
+    found["share of conversions, propagated"] = (
+        shared["B"].nulls["propagated"].mean_left_out.p <= LEVEL
+    )
+    found["`shared` says anything"] = says(shared)
+    for ridge in RIDGES:
+        similar = ll.conversion_similarity(
+            adapter,
+            factors.module,
+            rank,
+            convention="consistent",
+            draws=draws,
+            seed=number,
+            base=base,
+            ridge=ridge,
+        )
+        name = "φ of conversions" + (f", ridge {ridge:g}" if ridge else "")
+        found[f"{name}, propagated"] = similar["B"].baselines["propagated"].of_mean.p <= LEVEL
+        if not ridge:
+            found["`similarity` says anything"] = says(similar)
+    return found
+
+
+def says(result: Any) -> bool:
+    """Whether anything is claimed of it."""
+    return any(one.word != "not seen" for one in result.findings)
+
+
+def table(record: dict[str, Any]) -> Iterator[str]:
+    """Markdown."""
+    counts = record["counts"]
+    noise = [case for case in NOISE if case in counts]
+    shares = sorted((case for case in counts if case not in NOISE), key=float)
+    yield (
+        f"{record['base']}, {record['module']}, {record['layers']} layers, rank {record['rank']}, {record['draws']} draws; sets: "
+        + ", ".join(f"{case} {counts[case]['sets']}" for case in noise + shares)
+    )
+    yield ""
+    yield (
+        "| statistic, null | "
+        + " | ".join([*noise, *(f"e = {case}" for case in shares), "e found in 4 of 5"])
+        + " |"
+    )
+    yield "| --- |" + " ---: |" * (len(noise) + len(shares) + 1)
+    names = dict.fromkeys(name for case in noise + shares for name in counts[case]["found"])
+    for name in names:
+        cells = [cell(counts[case], name) for case in noise + shares]
+        yield f"| {name} | " + " | ".join([*cells, least(counts, shares, name)]) + " |"
+
+
+def cell(counts: dict[str, Any], name: str) -> str:
+    """A rate and its interval."""
+    if name not in counts["found"]:
+        return "–"
+    n, k = counts["sets"], counts["found"][name]
+    z, rate = 1.96, k / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return f"{rate:.2f} ({max(0.0, middle - half):.2f}–{min(1.0, middle + half):.2f})"
+
+
+def least(counts: dict[str, Any], shares: list[str], name: str) -> str:
+    """The e at which four of five are found, log-linearly between neighbours."""
+    points = [(float(e), counts[e]["found"].get(name, 0) / counts[e]["sets"]) for e in shares]
+    if not points or points[-1][1] < POWER:
+        return "none here" if points else "–"
+    if points[0][1] >= POWER:
+        return f"≤ {points[0][0]:g}"
+    for (e, rate), (after, higher) in itertools.pairwise(points):
+        if rate < POWER <= higher:
+            along = (POWER - rate) / (higher - rate)
+            return f"{math.exp(math.log(e) + along * math.log(after / e)):.2g}"
+    return f"≤ {points[-1][0]:g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""How far beyond a null's mean a number must be for its test, by so many draws, to find it in 80 of 100 cases."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+
+from ..labelled import Array
+
+POWER = 0.8
+_GRID = np.linspace(-9.0, 9.0, 3601)  # of a standard normal
+_TAILS = 2
+_FARTHEST = 60.0  # deviations
+
+
+@cache
+def reach(level: float, draws: int, ways: int = 2, power: float = POWER) -> float | None:
+    """Deviations of the null, assumed normal, that a number must be off to be found with that power.
+
+    A test by n draws finds what fewer than ``level·(n + 1)`` of them are as far off as: beside the number's
+    own scatter there is that of its threshold, one of the farthest draws. With n large it is
+    ``z_{1−level/ways} + z_{power}``; at the fewest draws that can find anything, half as much again.
+
+    Args:
+        level: Of this test, corrected over its family.
+        draws: n.
+        ways: In how many ways chance could be as far off: two tails, or so many cells.
+        power: How often it is to be found.
+
+    Returns:
+        None where so many draws can find nothing at that level.
+
+    Example:
+        >>> round(reach(0.05, 10**4), 2), round(reach(0.05, 19), 2), reach(0.05, 18)
+        (2.8, 3.22, None)
+    """
+    most = math.floor(level * (draws + 1) + 1e-9) - 1  # draws as far off that a find may have
+    if most < 0:
+        return None
+    tail = NormalDist().cdf
+    # Of two tails the middle is that of draws and number together, which moves towards the number.
+    nearer = (draws - 1) / (draws + 1) if ways == _TAILS else 1.0
+    beyond = np.array([min(1.0, tail(-t) + (ways - 1) * tail(-nearer * t)) for t in _GRID])
+    below = _at_most(most, draws, beyond)  # the threshold's distribution
+    found, missed = 0.0, _FARTHEST
+    for _ in range(60):
+        shift = (found + missed) / 2
+        if _mean_of(below, shift) < power:
+            found = shift
+        else:
+            missed = shift
+    return missed
+
+
+def _mean_of(below: Array, shift: float) -> float:
+    """Of a distribution function at a normal number of mean `shift`."""
+    width = _GRID[1] - _GRID[0]
+    at = np.interp(_GRID + shift, _GRID, below, left=0.0, right=1.0)
+    return float((at * np.exp(-(_GRID**2) / 2)).sum() * width / math.sqrt(2 * math.pi))
+
+
+def _at_most(most: int, draws: int, chance: Array) -> Array:
+    """P(at most so many of the draws), each with that chance."""
+    inside = chance.clip(1e-300, 1 - 1e-16)
+    counts = np.arange(most + 1)[:, None]
+    ways = np.array(
+        [
+            math.lgamma(draws + 1) - math.lgamma(c + 1) - math.lgamma(draws - c + 1)
+            for c in counts[:, 0]
+        ]
+    )
+    logs = ways[:, None] + counts * np.log(inside) + (draws - counts) * np.log1p(-inside)
+    return np.asarray(np.exp(logs).sum(0).clip(0, 1))
