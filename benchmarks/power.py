@@ -127,7 +127,13 @@ def size(factors: Tensor) -> Tensor:
 def ask(factors: ModuleFactors, base: Any, case: str, draws: int, number: int) -> dict[str, bool]:
     """What is found of one data set, by statistic and null."""
     adapter = ll.Adapter(
-        modules={factors.module: factors}, source="planted", method="LORA", base_model=base.source
+        modules={factors.module: factors},
+        source="planted",
+        method="LORA",
+        base_model=base.source,
+        base_given=True,
+        left_out={},
+        trainable_parameters=0,
     )
     rank = 1 if case == "profile" else None
     found = {}
@@ -154,9 +160,7 @@ def ask(factors: ModuleFactors, base: Any, case: str, draws: int, number: int) -
             ridge=ridge,
         )
         name = "φ of conversions" + (f", ridge {ridge:g}" if ridge else "")
-        found[f"{name}, propagated"] = similar["B"].baselines["propagated"].of_mean.p <= LEVEL
-        if not ridge:
-            found["`similarity` says anything"] = says(similar)
+        found[f"{name}, propagated"] = similar["B"].significance["propagated"].of_mean.p <= LEVEL
     return found
 
 
