@@ -30,7 +30,7 @@ from ...subspaces.selection import (
     select_module,
 )
 from .predicted import Predicted
-from .prediction import Asked, asked, carry_over, predict
+from .prediction import DESCRIBING, Asked, asked, carry_over, predict
 from .result import SharedNull, SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
@@ -84,8 +84,9 @@ def shared_subspace(
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
         convention: As in `conversion_similarity`: which equation makes a conversion matrix.
         matrices: Which of A and B.
-        draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 leaves the closed form
-            of the Gaussian null for the left-out share alone. Each costs an eigendecomposition of
+        draws: Draws of the nulls that something is concluded from, flips and ``propagated``, which give
+            p-values down to 1/(draws + 1), and 50 of the others at most; 0 leaves the closed form of the
+            Gaussian null for the left-out share alone. Each costs the leading eigenvectors of a matrix of
             ((L−1)·r)² entries a layer.
         seed: Of those draws.
         device, dtype, base, progress: As in `conversion_similarity`.
@@ -218,7 +219,8 @@ def _null_shares(
         else:
             layers, d, r = bases[matrix].shape
             generator = null_generator(nulls.seed, "gaussian")
-            unrelated = uniform_bases(d, layers, r, draws=plan.draws, generator=generator)
+            few = min(plan.draws, DESCRIBING)
+            unrelated = uniform_bases(d, layers, r, draws=few, generator=generator)
             found[matrix] = _NullShares(
                 shared_shares(unrelated, k, exact=False),
                 shared_shares(nulls.bases["propagated", matrix], k, exact=False),

@@ -26,6 +26,7 @@ from lora_lens import (
     shared_subspace,
 )
 from lora_lens.errors import SingularError
+from lora_lens.questions.shared import analysis
 from lora_lens.questions.shared.result import SharedResult
 
 CONVENTIONS = ["stored", "consistent"]
@@ -274,13 +275,14 @@ def test_propagated_null_is_what_untrained_adapters_give(tmp_path: Path, convent
 
 
 def test_nulls_through_the_identity_agree_with_each_other_and_the_closed_form(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = BertLike(layers=3, width=30, modules=("value",))
     eye = {f"{shape.path(layer, 'value')}.weight": torch.eye(30) for layer in range(3)}
     write_base(tmp_path / "base", shape, eye)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     draws = 2000
+    monkeypatch.setattr(analysis, "DESCRIBING", draws)
     for width in (4, 2, 6):
         result = shared_subspace(load_adapter(tmp_path / "lora"), "value", width=width, draws=draws)
         for shared in result.values():
