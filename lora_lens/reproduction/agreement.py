@@ -16,6 +16,7 @@ from .equivalence import errors_of, verdict
 from .equivalence_words import in_words, points
 from .paper import TABLE_4, TASK_NAMES
 from .scores import TaskScores
+from .shares import Share, predicted_shares
 from .table3 import profile
 
 Verdict = Literal["agrees", "does not agree", "cannot be told"]
@@ -48,7 +49,7 @@ def claims(config: Config, found: Found) -> list[Claim]:
     if found.speed:
         listed += _table4(found.speed)
     for module in config.analysis.modules if found.analyses else ():
-        listed += _conversions(found.analyses, module, tests=2 * len(config.analysis.modules))
+        listed += _conversions(found.analyses, module, config.analysis.modules)
         if "condlora" in config.methods:
             listed.append(_subspaces(found.analyses, module))
     return listed
@@ -114,9 +115,9 @@ def _table4(speed: Mapping[str, Any]) -> Iterator[Claim]:
 
 
 def _conversions(
-    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, *, tests: int
+    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, modules: Sequence[str]
 ) -> Iterator[Claim]:
-    """`tests`: of how many modules and factors the same is asked, for Bonferroni's correction."""
+    """`modules`: all of which the same is asked, for the correction."""
     taken = taken_together(analyses, module)
     found, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
     beside: Verdict = "agrees" if found == count else "cannot be told"
@@ -125,6 +126,10 @@ def _conversions(
         f"so are {found} of {count} factors",
         beside if found else "does not agree",
     )
+    if shares := [one for one in predicted_shares(analyses, modules) if one.method == "lora"]:
+        yield _shared([one for one in shares if one.module == module], module)
+        return
+    tests = 2 * len(modules)
     corrected = {one.matrix: min(1.0, tests * one.p) for one in taken}
     beyond = [one for one in taken if corrected[one.matrix] <= _CORRECTED and one.excess > 0]
     said = "; ".join(
@@ -136,6 +141,25 @@ def _conversions(
         f"… and that is a relation of W0 and the trained factors, {module}",
         said + ("" if beyond else "; this test misses most of what there may be, see below"),
         "agrees" if beyond else "cannot be told",
+    )
+
+
+def _shared(shares: Sequence[Share], module: str) -> Claim:
+    """Asked forwards, in the factors' own space, which can see it."""
+    parts, everywhere = [], True
+    for matrix in ("A", "B"):
+        rows = [one for one in shares if one.matrix == matrix]
+        beyond = [one for one in rows if one.beyond]
+        everywhere = everywhere and len(beyond) == len(rows)
+        share, flipped = np.mean([(one.share, one.flipped) for one in rows], axis=0)
+        parts.append(
+            f"one layer fitted to the others predicts {share:.3f} of {matrix} where chance gives {flipped:.3f}, beyond it in "
+            f"{len(beyond)} of {len(rows)} adapters"
+        )
+    return Claim(
+        f"… and that is a relation of W0 and the trained factors, {module}",
+        "; ".join(parts),
+        "agrees" if everywhere else "cannot be told",
     )
 
 

@@ -13,6 +13,7 @@ from ..files.locate import read_json
 from ..formats import load_adapter
 from ..questions.comparison.analysis import compare
 from ..questions.comparison.result import ComparisonResult
+from ..questions.shared.analysis import shared_subspace
 from ..questions.similarity.analysis import conversion_similarity
 from ..questions.similarity.result import SimilarityResult
 from ..show.text import as_json
@@ -23,7 +24,7 @@ RECORD_NAME = "analysis.json"
 
 
 def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
-    """Write ``analysis.json``: of every module, Figure 1's numbers and Table 3's.
+    """Write ``analysis.json``: of every module, Figure 1's numbers, Table 3's, and what the layers share.
 
     Args:
         folders: Method to the folder of its adapter.
@@ -40,6 +41,11 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
         if "condlora" in adapters:
             found = comparison(adapters, module)
             record[module]["comparison"] = _named(found.to_dict(), folders)
+        record[module]["shared"] = {
+            method: shared(adapters, method, module, wanted)
+            for method in ("lora", "condlora")
+            if method in adapters
+        }
     with staged(out) as folder:
         (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
 
@@ -52,6 +58,20 @@ def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult
 def comparison(adapters: Mapping[str, Adapter], module: str) -> ComparisonResult:
     """Table 3's numbers: φ between LoRA and CondLoRA, layer by layer."""
     return compare(adapters["lora"], adapters["condlora"], module)
+
+
+def shared(
+    adapters: Mapping[str, Adapter], method: str, module: str, wanted: Analysis
+) -> dict[str, Any]:
+    """What the other layers' θ predicts of a method's factors, and of the other method's: by matrix."""
+    other = adapters.get({"lora": "condlora", "condlora": "lora"}[method])
+    found = shared_subspace(
+        adapters[method], module, other=other, draws=wanted.shared_draws
+    ).to_dict()
+    return {
+        matrix: {key: one[key] for key in ("predicted", "carried") if key in one}
+        for matrix, one in found["matrices"].items()
+    } | {"layers": found["layers"]}
 
 
 def write_figures(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:

@@ -86,11 +86,16 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What of the trained adapters is looked at; see `conversion_similarity`."""
+    """What of the trained adapters is looked at; see `conversion_similarity`.
+
+    `shared_draws` are those of what the layers share, asked forwards: verdicts are corrected over all
+    LoRA adapters, modules and factors, and take 20 draws for each.
+    """
 
     modules: tuple[str, ...] = ("value",)
     figure_task: str | None = None
     draws: int = 200
+    shared_draws: int = 999
     speed_steps: int = 50
     speed_length: int = 64
 

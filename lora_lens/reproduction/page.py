@@ -11,6 +11,7 @@ from .config import Config
 from .finished import finished_sentence, finished_table
 from .page_layers import figure1_part, table3_part
 from .page_scores import longer_part, scores_part
+from .page_shared import shared_part
 from .paper import NAMES, TASK_NAMES
 from .setup import setup_table
 from .sheet import NOTHING, pictures, shown
@@ -41,6 +42,8 @@ def results_page(
         "## Whether the runs are long enough",
         *longer_part(config, found, tables),
         *pictures(figures, {"curves": "Development score over the epochs, a line a seed"}),
+        "## What one shared layer predicts of every layer's factors",
+        *(shared_part(config, found, tables) if "shared" in tables else [NOTHING]),
         "## Are the layers' conversions alike: Figure 1",
         *(figure1_part(config, found, tables, figures) if found.analyses else [NOTHING]),
         "## LoRA against CondLoRA, layer by layer: Table 3",

@@ -26,6 +26,7 @@ from .longer import longer_table
 from .page import results_page
 from .plots import curves_figure, scores_figure
 from .profile_plot import profile_figure
+from .shares import predicted_shares, shared_table
 from .steps import PAGE_NAME, analysed_runs
 from .table2 import score_table
 from .table3 import comparison_rows, comparison_table
@@ -83,6 +84,8 @@ def tables_of(config: Config, found: Found) -> Tables:
             for one in taken_together(found.analyses, module)
         ]
         tables["conversions"] = (together_table(taken), together_rows(taken))
+        if shares := predicted_shares(found.analyses, config.analysis.modules):
+            tables["shared"] = (shared_table(shares), [vars(one) for one in shares])
         for module in config.analysis.modules:
             tables |= _of_module(found.analyses, module, compared="condlora" in config.methods)
     if found.speed:

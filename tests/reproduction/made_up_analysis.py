@@ -42,4 +42,18 @@ def record(module: str, layers: int = 12, seed: int = 0, profiles=None, excess: 
         },
     }
     comparison = {"one": "a", "other": "b", "layers": list(range(layers)), "matrices": matrices}
-    return {module: {"comparison": comparison, "similarity": similarity}}
+    shared = {"lora": predicted(0.05, layers), "condlora": predicted(1.0, layers)}
+    return {module: {"comparison": comparison, "similarity": similarity, "shared": shared}}
+
+
+def predicted(share: float, layers: int):
+    flipped = {"mean": 0.02, "sd": 0.002, "p_two_sided": 0.001, "draws": 999}
+    one = {
+        "share": [share] * layers,
+        "mean": share,
+        "chance": 8 / 768,
+        "nulls": {"flipped": flipped},
+        "layers": {"p_holm": [0.01] * layers},
+    }
+    matrices = {matrix: {"predicted": one, "carried": one} for matrix in ("A", "B")}
+    return {"layers": list(range(layers))} | matrices
