@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 
 from ..adapter import Adapter, ModuleFactors
 from ..arrays import Tensor
-from ..errors import BaseModelError, FileFormatError
+from ..errors import BaseModelError
 from ..files.locate import (
     DEMO_BASE,
     HubFiles,
     is_hub_id,
     local_folder,
-    read_json,
 )
 from ..files.names import match_in_base
 from ..files.tensors import (
@@ -23,9 +22,9 @@ from ..files.tensors import (
     TensorStore,
     open_tensors,
 )
+from .configuration import BaseConfiguration, read_configuration
+from .orientation import is_conv1d
 
-# Models whose projections are Conv1D, which stores W0 as (in, out).
-CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
 _STEMS = ("model", "pytorch_model", "model.fp16", "pytorch_model.fp16")
 _STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
@@ -37,35 +36,65 @@ class BaseWeights:
     Attributes:
         source: Folder or hub id.
         tensors: Its tensors by name.
-        transposed: Whether W0 is stored (in, out), as in GPT-2's Conv1D.
-        model_type: As the model's configuration names it.
+        configuration: What its ``config.json`` says of its architecture.
+        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
     """
 
     source: str
     tensors: TensorStore
-    transposed: bool
-    model_type: str | None = None
+    configuration: BaseConfiguration = field(default_factory=BaseConfiguration)
+    fan_in_fan_out: bool = False
 
-    def weight(self, path: str) -> Float[Tensor, "out in"]:
+    @property
+    def model_type(self) -> str | None:
+        """As the model's configuration names it."""
+        return self.configuration.model_type
+
+    def weight(self, path: str, expected: tuple[int, int] | None = None) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
 
+        Args:
+            path: Of the module.
+            expected: Its (out, in), where it is known.
+
         Raises:
-            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; or
-                it is quantised, or holds NaN or infinite values.
+            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; it is
+                quantised, or holds NaN or infinite values; or nothing tells which axis is the output.
         """
-        found = match_in_base(path, self.tensors.files)
-        if len(found) != 1:
-            raise BaseModelError(self._not_one(path, found))
-        w0 = self.tensors.get(found[0])
+        name = self._name(path)
+        w0 = self.tensors.get(name)
         dtype = str(w0.dtype).removeprefix("torch.")
         if dtype not in _STORED_FLOATS or w0.ndim != 2:
             raise BaseModelError(
-                f"{found[0]} of {self.source} is a {w0.ndim}-dimensional {dtype} tensor; "
+                f"{name} of {self.source} is a {w0.ndim}-dimensional {dtype} tensor; "
                 f"expected a matrix of floats. Pass --base with the unquantised model"
             )
         if not _is_finite(w0):
-            raise BaseModelError(f"{found[0]} of {self.source} holds NaN or infinite values")
-        return w0.T if self.transposed else w0
+            raise BaseModelError(f"{name} of {self.source} holds NaN or infinite values")
+        return w0.T if self._is_conv1d(name, expected) else w0
+
+    def is_conv1d(self, path: str) -> bool:
+        """Whether W0 of the module at `path` is stored (in, out).
+
+        Raises:
+            BaseModelError: As `weight`.
+        """
+        return self._is_conv1d(self._name(path), None)
+
+    def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
+        return is_conv1d(
+            name,
+            self.tensors,
+            self.configuration,
+            expected=expected,
+            claimed=self.fan_in_fan_out,
+        )
+
+    def _name(self, path: str) -> str:
+        found = match_in_base(path, self.tensors.files)
+        if len(found) != 1:
+            raise BaseModelError(self._not_one(path, found))
+        return found[0]
 
     def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
         """W0 of a module's layer at a position, checked against its factors, in its stored dtype.
@@ -74,9 +103,9 @@ class BaseWeights:
             BaseModelError: As `weight`; or W0's shape is not B's rows by A's columns.
         """
         path = factors.names[position]
-        w0 = self.weight(path)
+        index, of = factors.part or (0, 1)
+        w0 = self.weight(path, (of * factors.out_features, factors.in_features))
         if factors.part is not None:
-            index, of = factors.part
             rows = w0.shape[0] // of
             w0 = w0[index * rows : (index + 1) * rows]
         expected = (factors.out_features, factors.in_features)
@@ -107,8 +136,8 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     Args:
         base: Folder, or hub id.
         download: Whether files that are not in the hub's cache may be fetched.
-        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out); GPT-2 and the like are
-            known by their own configuration too.
+        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out). The base decides, weight
+            by weight; where nothing in it explains what the adapter says, that is an error.
 
     Raises:
         BaseModelError: It is not found.
@@ -124,12 +153,7 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     tensors = open_tensors(base, find, _STEMS)
     if tensors is None:
         raise BaseModelError(_not_found(base, download))
-    config = find("config.json")
-    named = read_json(config, FileFormatError).get("model_type") if config else None
-    model_type = named if isinstance(named, str) else None
-    # PEFT saves fan_in_fan_out only for layers that are Conv1D, also inside a composite model.
-    transposed = fan_in_fan_out or model_type in CONV1D_MODELS
-    return BaseWeights(base, tensors, transposed, model_type)
+    return BaseWeights(base, tensors, read_configuration(find), fan_in_fan_out)
 
 
 def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:

@@ -75,8 +75,11 @@ class AdapterFiles:
             array=lambda: turned(store.array(name)),
         )
 
-    def open_base(self) -> BaseWeights:
+    def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
+
+        Args:
+            download: Whether it may be, where the caller named it.
 
         Raises:
             AdapterError: None is named.
@@ -90,7 +93,7 @@ class AdapterFiles:
             )
         return open_base(
             self.base_model,
-            download=self.base_given is not None,
+            download=download and self.base_given is not None,
             fan_in_fan_out=bool(self.config.get("fan_in_fan_out")),
         )
 

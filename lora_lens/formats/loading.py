@@ -10,6 +10,7 @@ from ..errors import AdapterError
 from ..files.locate import user_path
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles, open_adapter
+from .conv1d import conv1d_of
 from .format import Checkpoint, format_of
 from .grouping import group_by_module
 from .stacking import StackedModules, check
@@ -72,7 +73,7 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
 
 
 def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]) -> Adapter:
-    groups = group_by_module(updates, split_c_attn=files.config.get("fan_in_fan_out") is not False)
+    groups = group_by_module(updates, split_c_attn=conv1d_of(files))
     if not groups:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(found.left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
