@@ -24,9 +24,10 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
             ``.bin``); a folder that holds one such folder; the file itself; or a hub id,
             ``owner/name`` or ``owner/name@revision``, which is downloaded where it is not in the
             hub's cache.
-        base: Folder or hub id of the base model. By default the one that the adapter's
-            configuration names, which is then looked for on this machine only: a hub id given here
-            may be downloaded when it is needed.
+        base: Folder or hub id of the base model, ``owner/name`` or ``owner/name@revision``. By default
+            the one that the adapter's configuration names, at the ``revision`` that it names, which
+            is then looked for on this machine only: a hub id given here may be downloaded when it is
+            needed.
 
     Returns:
         The adapter. Its numbers are checked now and read module by module when they are asked for:
@@ -83,10 +84,11 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         title=found.title,
         base_model=files.base_model,
         base_given=files.base_given is not None,
-        revision=files.text("revision"),
+        revision=files.revision,
         modules=StackedModules({group.module: group for group in groups}),
         left_out=dict(found.left_out),
         trainable_parameters=found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
+        origin=files.origin,
     )
