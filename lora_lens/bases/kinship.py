@@ -30,13 +30,22 @@ class Evidence(NamedTuple):
     certain: bool
 
 
+class Kinship(NamedTuple):
+    """Whether it is known that a base is of the adapter's architecture, and what speaks against it."""
+
+    known: bool
+    doubt: str | None = None
+
+
 def check_kinship(
     origin: Origin,
     named: BaseConfiguration | None,
     source: str,
     base: BaseConfiguration,
     words: Collection[str] = (),
-) -> bool:
+    *,
+    by_itself: bool = False,
+) -> Kinship:
     """Whether it is known that the base is of the adapter's architecture.
 
     Args:
@@ -46,23 +55,29 @@ def check_kinship(
         source: What messages call the base.
         base: Its configuration.
         words: What the names of its tensors begin with, for a base whose configuration says nothing.
+        by_itself: Whether it is the one that the adapter names, by a hub id, which outweighs what a
+            class calls its parts.
 
     Raises:
         BaseModelError: It is of another.
     """
     found = _of_base(base, words)
     if found is None:
-        return False
-    known = False
-    for evidence in _of_adapter(origin, named):
+        return Kinship(known=False)
+    known, doubt = False, None
+    for evidence in _of_adapter(origin, named, by_itself=by_itself):
         if {family(one) for one in evidence.types} & {family(one) for one in found.types}:
             known = True
-        elif evidence.certain and found.certain:
+        elif not found.certain:
+            continue
+        elif not evidence.certain:
+            doubt = f"{source} may be another model than the adapter's: {found.says}, but {evidence.says}"
+        else:
             raise BaseModelError(
                 f"{source} is not the adapter's base model: {found.says}, but {evidence.says}. Pass --base "
                 f"with the model that it was trained on"
             )
-    return known
+    return Kinship(known, None if known else doubt)
 
 
 def _of_base(base: BaseConfiguration, words: Collection[str]) -> Evidence | None:
@@ -75,7 +90,9 @@ def _of_base(base: BaseConfiguration, words: Collection[str]) -> Evidence | None
     return Evidence(f"its tensors' names begin with {listed}", types, certain=True)
 
 
-def _of_adapter(origin: Origin, named: BaseConfiguration | None) -> Iterator[Evidence]:
+def _of_adapter(
+    origin: Origin, named: BaseConfiguration | None, *, by_itself: bool
+) -> Iterator[Evidence]:
     library = origin.library or _MODELS
     if types := in_folder(library.removeprefix(_MODELS).partition(".")[0]):
         yield Evidence(f"the adapter's model was of {library}", types, certain=True)
@@ -84,7 +101,7 @@ def _of_adapter(origin: Origin, named: BaseConfiguration | None) -> Iterator[Evi
         types = frozenset(one for word in words for one in with_prefix(word))
         # A class of somebody's own may call any model ``bert``.
         says = f"the names of the adapter's modules begin with {' and '.join(words)}"
-        yield Evidence(says, types, certain=library.startswith(_MODELS))
+        yield Evidence(says, types, certain=library.startswith(_MODELS) and not by_itself)
     if named is not None and named.model_type is not None:
         yield _of_configuration(named, f"{origin.base}, which the adapter names, is")
 

@@ -13,6 +13,7 @@ from ..files.locate import (
     DEMO_BASE,
     HubFiles,
     is_hub_id,
+    local_folder,
 )
 from ..files.names import match_in_base
 from ..files.revisions import folder_of, full_commit, revisions_here, split_revision, with_revision
@@ -225,21 +226,26 @@ def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeig
     """The base, checked to be of the adapter's architecture, with a note where that cannot be known."""
     own = split_revision(origin.base)[0] if origin.base else None
     itself = split_revision(opened.source)[0] == own
-    named = None if own is None or itself else _configuration_here(own)
-    words = {name.partition(".")[0] for name in opened.tensors.files}
-    known = check_kinship(origin, named, opened.source, opened.configuration, words)
-    if known or itself or not given:
-        return opened
-    note = f"whether {opened.source} is of the architecture that the adapter was trained on is not known"
-    return replace(
-        opened, notes=(*opened.notes, f"{note}; names and sizes are all that was checked")
+    named = None if own is None or itself else configuration_here(own)
+    known, doubt = check_kinship(
+        origin,
+        named,
+        opened.source,
+        opened.configuration,
+        {name.partition(".")[0] for name in opened.tensors.files},
+        by_itself=itself and local_folder(opened.source) is None,
     )
+    if known or (doubt is None and (itself or not given)):
+        return opened
+    unknown = f"whether {opened.source} is of the architecture that the adapter was trained on is not known"
+    note = doubt or f"{unknown}; names and sizes are all that was checked"
+    return replace(opened, notes=(*opened.notes, note))
 
 
-def _configuration_here(base: str) -> BaseConfiguration | None:
-    """Of a base that is on this machine."""
+def configuration_here(base: str, revision: str | None = None) -> BaseConfiguration | None:
+    """Of a base that is on this machine, whose tensors are not opened for it; None where it is not."""
     try:
-        return read_configuration(_finder(base, None, download=False))
+        return read_configuration(_finder(base, revision, download=False))
     except LensError:
         return None
 
