@@ -6,7 +6,7 @@ one's, and an adapter of GPT-2 with ``lm_head``, or of an image encoder with GPT
 
 from __future__ import annotations
 
-from ..errors import BaseModelError
+from ..errors import BaseModelError, FileFormatError
 from ..files.names import split_layer
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
@@ -33,7 +33,7 @@ def is_conv1d(
 ) -> bool:
     """Whether the matrix `name` is stored as (in, out).
 
-    Its own shape tells where it is not square; else the base's architecture; else the other weights of
+    Its own shape tells where it is not square; else the base's architecture and the other weights of
     its layer.
 
     Args:
@@ -44,22 +44,34 @@ def is_conv1d(
         claimed: Whether the adapter says ``fan_in_fan_out``, which then needs an explanation.
 
     Raises:
-        BaseModelError: Nothing tells.
+        BaseModelError: Nothing tells, or the architecture and the layer's other weights disagree.
     """
-    rows, columns = tensors.shape(name)
-    if expected is not None and rows != columns and (rows, columns) in (expected, expected[::-1]):
-        return (rows, columns) != expected
     found = _by_its_bias(name, tensors)
-    if found is None:
-        found = by_architecture(name, configuration)
-    if found is None:
-        found = _by_its_layer(name, tensors, claimed=claimed)
+    if found is not None:
+        return found
+    shape, typed = tensors.shape(name), by_architecture(name, configuration)
+    if expected is not None and shape[0] != shape[1] and shape in (expected, expected[::-1]):
+        # A Linear of the other shape is of another model.
+        return shape != expected and typed is not False
+    found = (
+        _by_its_layer(name, tensors, claimed=claimed) if typed is None or _in_gpt2(name) else None
+    )
+    if None not in (typed, found) and typed != found:
+        raise BaseModelError(
+            f"{name} of {tensors.source} is {_axes(turned=typed)} by the model_type of its config.json, and "
+            f"{_axes(turned=found)} by the other weights of its layer; expected a config.json of these weights"
+        )
+    found = found if typed is None else typed
     if found is None:
         raise BaseModelError(
-            f"{name} of {tensors.source} is {rows}x{columns}, and nothing tells whether it is stored "
+            f"{name} of {tensors.source} is {shape[0]}x{shape[1]}, and nothing tells whether it is stored "
             f"(out, in) or (in, out); put a config.json with the base's model_type beside its weights"
         )
     return found
+
+
+def _axes(*, turned: bool | None) -> str:
+    return "(in, out)" if turned else "(out, in)"
 
 
 def by_architecture(name: str, configuration: BaseConfiguration) -> bool | None:
@@ -86,6 +98,11 @@ def _module(name: str) -> str:
     return name.removesuffix(_WEIGHT).rpartition(".")[2]
 
 
+def _in_gpt2(name: str) -> bool:
+    """Whether GPT-2 has such a module as Conv1D."""
+    return _module(name) in _GPT2
+
+
 def _by_its_bias(name: str, tensors: TensorStore) -> bool | None:
     """A bias is as long as the output, which tells unless the matrix is square."""
     bias = name.removesuffix(_WEIGHT) + _BIAS
@@ -98,12 +115,12 @@ def _by_its_bias(name: str, tensors: TensorStore) -> bool | None:
 
 def _by_its_layer(name: str, tensors: TensorStore, *, claimed: bool) -> bool | None:
     """By the weights of its layer that GPT-2 has as Conv1D: they are all alike."""
-    if _module(name) in _GPT2:
+    if _in_gpt2(name):
         layer = _layer(name)
         beside = [one for one in tensors.files if one.endswith(_WEIGHT) and _layer(one) == layer]
-        found = {_by_its_shape(one, tensors) for one in beside if _module(one) in _GPT2} - {None}
+        found = {_by_its_shape(one, tensors) for one in beside if _in_gpt2(one)} - {None}
         return found.pop() if len(found) == 1 else None
-    explained = not claimed or any(_module(one) in _GPT2 for one in tensors.files)
+    explained = not claimed or any(_in_gpt2(one) for one in tensors.files)
     return False if explained else None
 
 
@@ -115,7 +132,10 @@ def _layer(name: str) -> tuple[str, int] | None:
 
 def _by_its_shape(name: str, tensors: TensorStore) -> bool | None:
     """By the bias; ``c_attn`` has query, key and value in its output, in cross-attention key and value."""
-    found, shape = _by_its_bias(name, tensors), tensors.shape(name)
+    try:
+        found, shape = _by_its_bias(name, tensors), tensors.shape(name)
+    except FileFormatError:  # its shard is not on this machine, nor needed for anything else
+        return None
     if found is not None or _module(name) != "c_attn" or len(shape) != 2:
         return found
     rows, columns = shape

@@ -136,26 +136,18 @@ def compare(folder: Path, merged: dict[str, Tensor]) -> None:
 
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out", "ignore:Setting `save_embedding_layers`")
 @pytest.mark.parametrize(("model", "targets"), MODELS, ids=[m[0].__name__ for m in MODELS])
-@pytest.mark.parametrize("claimed", ["as saved", True, False, None])
 def test_w0_and_ba_make_pefts_merged_weight(
-    tmp_path: Path,
-    model: Callable[[], torch.nn.Module],
-    targets: Sequence[str],
-    claimed: str | bool | None,
-) -> None:
-    merged = written(tmp_path, model, targets)
-    if claimed != "as saved":
-        file = tmp_path / "lora" / "adapter_config.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"fan_in_fan_out": claimed}))
-    compare(tmp_path, merged)
-
-
-@pytest.mark.filterwarnings("ignore:fan_in_fan_out", "ignore:Setting `save_embedding_layers`")
-@pytest.mark.parametrize(("model", "targets"), MODELS, ids=[m[0].__name__ for m in MODELS])
-def test_without_a_configuration_the_other_weights_tell(
     tmp_path: Path, model: Callable[[], torch.nn.Module], targets: Sequence[str]
 ) -> None:
+    """Whatever the adapter says of all its modules; and without a configuration, by the other weights."""
     merged = written(tmp_path, model, targets)
+    compare(tmp_path, merged)
+    file = tmp_path / "lora" / "adapter_config.json"
+    saved = file.read_text()
+    for claimed in (True, False, None):
+        file.write_text(json.dumps(json.loads(saved) | {"fan_in_fan_out": claimed}))
+        compare(tmp_path, merged)
+    file.write_text(saved)
     (tmp_path / "base" / "config.json").unlink()
     compare(tmp_path, merged)
 
@@ -229,6 +221,41 @@ def test_weights_of_one_layer_that_disagree_are_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(BaseModelError, match="nothing tells"):
         open_base(base(tmp_path, tensors)).weight(SQUARE)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "fused", "said"),
+    [
+        ("gpt2", (12, 4), r"\(in, out\) by the model_type .* \(out, in\) by the other"),
+        ("gpt_bigcode", (4, 12), r"\(out, in\) by the model_type .* \(in, out\) by the other"),
+    ],
+)
+def test_a_configuration_that_the_weights_contradict_is_refused(
+    tmp_path: Path, model_type: str, fused: tuple[int, int], said: str
+) -> None:
+    """As of GPT-2 saved by a library that has every projection as (out, in)."""
+    tensors = {f"{SQUARE}.weight": random(4, 4, seed=1), f"{FUSED}.weight": random(*fused, seed=2)}
+    tensors[f"{FUSED}.bias"] = random(12, seed=3)
+    weights = open_base(base(tmp_path, tensors, {"model_type": model_type}))
+    assert weights.weight(FUSED).shape == (12, 4)
+    with pytest.raises(BaseModelError, match=said):
+        weights.weight(SQUARE)
+
+
+def test_a_linear_of_the_other_shape_is_of_another_model(tmp_path: Path) -> None:
+    path, config = "encoder.layer.0.output.dense", {"model_type": "bert"}
+    weights = open_base(base(tmp_path, {f"{path}.weight": random(4, 6, seed=1)}, config))
+    assert weights.weight(path, (6, 4)).shape == (4, 6)  # `w0` then refuses it
+
+
+def test_a_shard_that_is_not_here_is_no_witness(tmp_path: Path) -> None:
+    folder = base(tmp_path, {f"{SQUARE}.weight": random(4, 4, seed=1)}, {"model_type": "gpt2"})
+    index = {f"{SQUARE}.weight": "model.safetensors", f"{FUSED}.weight": "elsewhere.safetensors"}
+    (tmp_path / "model.safetensors").rename(tmp_path / "one.safetensors")
+    index[f"{SQUARE}.weight"] = "one.safetensors"
+    file = tmp_path / "model.safetensors.index.json"
+    file.write_text(json.dumps({"weight_map": index}))
+    assert torch.equal(open_base(folder).weight(SQUARE), random(4, 4, seed=1).T)
 
 
 def test_the_factors_tell_of_a_matrix_that_is_not_square(tmp_path: Path) -> None:
