@@ -169,24 +169,28 @@ def test_a_revision_that_the_caller_names_is_downloaded(tmp_path: Path) -> None:
         tensors = {f"{NAME}.weight": random(24, 24, seed=k)}
         write_base(tmp_path / "served" / "some" / "bert" / revision, BertLike(), tensors)
     write_lora(tmp_path / "lora", BertLike(layers=1, modules=("value",)), base="other/bert")
-    command = [sys.executable, "-c", "from lora_lens.cli import main; main()", "amplification"]
+    command = [sys.executable, "-c", "from lora_lens.cli import main; main()"]
     with serving(tmp_path / "served") as hub:
         environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache")} | hub.environment
 
-        def asked(base: str) -> subprocess.CompletedProcess[str]:
+        def asked(*words: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [*command, str(tmp_path / "lora"), "--module", "value", "--json", "--base", base],
+                [*command, *words, "--module", "value", "--json"],
                 env=environment | {"HF_HUB_DISABLE_XET": "1"},
                 capture_output=True,
                 text=True,
                 check=False,
             )
 
-        done = asked("some/bert@v1")
+        # A base alone is asked about at a revision too.
+        alone = asked("outliers", "some/bert@v1", "--draws", "2")
+        assert json.loads(alone.stdout)["base"] == "some/bert@v1", alone.stderr
+        lora = str(tmp_path / "lora")
+        done = asked("amplification", lora, "--base", "some/bert@v1")
         found = json.loads(done.stdout)
         assert found["base"] == "some/bert@v1", done.stderr
         norm = float(random(24, 24, seed=1).norm())
         assert found["layers"][0]["w0_norm"] == pytest.approx(norm, rel=1e-6)
-        missing = asked("some/bert@v3")
+        missing = asked("amplification", lora, "--base", "some/bert@v3")
         assert "has no revision 'v3' on the hub; on this machine is v1" in missing.stderr
         assert missing.stderr.count("\n") == 1
