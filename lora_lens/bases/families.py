@@ -4,68 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 # Models whose names begin with their own architecture's, as in ``mpnet.encoder.layer.0…``.
-_OF_THEIR_OWN_NAME = [
-    "albert",
-    "audio-spectrogram-transformer",
-    "beit",
-    "bert",
-    "biogpt",
-    "canine",
-    "convbert",
-    "deberta",
-    "deit",
-    "dinov2",
-    "dinov2_with_registers",
-    "distilbert",
-    "electra",
-    "ernie",
-    "fnet",
-    "funnel",
-    "gpt_neox",
-    "hiera",
-    "hubert",
-    "ibert",
-    "ijepa",
-    "layoutlm",
-    "layoutlmv2",
-    "layoutlmv3",
-    "led",
-    "levit",
-    "lilt",
-    "longformer",
-    "luke",
-    "markuplm",
-    "mobilebert",
-    "mpnet",
-    "mra",
-    "nystromformer",
-    "reformer",
-    "rembert",
-    "roberta",
-    "roberta-prelayernorm",
-    "roc_bert",
-    "roformer",
-    "segformer",
-    "sew",
-    "sew-d",
-    "splinter",
-    "swin",
-    "swinv2",
-    "tapas",
-    "timesformer",
-    "unispeech",
-    "unispeech-sat",
-    "videomae",
-    "visual_bert",
-    "vit",
-    "vivit",
-    "wav2vec2",
-    "wav2vec2-bert",
-    "wav2vec2-conformer",
-    "wavlm",
-    "yoso",
-]
+_OF_THEIR_OWN_NAME = _words("""
+albert audio-spectrogram-transformer beit bert biogpt canine convbert deberta deit dinov2
+dinov2_with_registers distilbert electra ernie fnet funnel gpt_neox hiera hubert ibert ijepa
+layoutlm layoutlmv2 layoutlmv3 led levit lilt longformer luke markuplm mobilebert mpnet mra
+nystromformer reformer rembert roberta roberta-prelayernorm roc_bert roformer segformer sew sew-d
+splinter swin swinv2 tapas timesformer unispeech unispeech-sat videomae visual_bert vit vivit
+wav2vec2 wav2vec2-bert wav2vec2-conformer wavlm yoso
+""")
 _OF_ANOTHERS = {
     "bert-generation": "bert",
     "big_bird": "bert",
@@ -88,70 +40,13 @@ _OF_ANOTHERS = {
     "vitpose_backbone": "vit",
 }
 # ``model``, ``transformer`` and the like, which tell nothing.
-_OF_NO_NAME = [
-    "bart",
-    "bigbird_pegasus",
-    "blenderbot",
-    "blenderbot-small",
-    "bloom",
-    "codegen",
-    "cohere",
-    "cohere2",
-    "ctrl",
-    "deepseek_v2",
-    "deepseek_v3",
-    "falcon",
-    "flaubert",
-    "fsmt",
-    "gemma",
-    "gemma2",
-    "gemma3_text",
-    "glm",
-    "glm4",
-    "gpt2",
-    "gpt_bigcode",
-    "gpt_neo",
-    "gpt_oss",
-    "gptj",
-    "granite",
-    "granitemoe",
-    "imagegpt",
-    "llama",
-    "longt5",
-    "m2m_100",
-    "marian",
-    "mbart",
-    "mistral",
-    "mixtral",
-    "modernbert",
-    "mpt",
-    "mt5",
-    "nemotron",
-    "olmo",
-    "olmo2",
-    "olmoe",
-    "openai-gpt",
-    "opt",
-    "pegasus",
-    "phi",
-    "phi3",
-    "phimoe",
-    "plbart",
-    "qwen2",
-    "qwen2_moe",
-    "qwen3",
-    "qwen3_moe",
-    "smollm3",
-    "squeezebert",
-    "stablelm",
-    "starcoder2",
-    "t5",
-    "umt5",
-    "whisper",
-    "xglm",
-    "xlm",
-    "xlnet",
-]
+_OF_NO_NAME = _words("""
+bart bigbird_pegasus blenderbot blenderbot-small bloom codegen cohere cohere2 ctrl deepseek_v2
+deepseek_v3 falcon flaubert fsmt gemma gemma2 gemma3_text glm glm4 gpt2 gpt_bigcode gpt_neo
+gpt_oss gptj granite granitemoe imagegpt llama longt5 m2m_100 marian mbart mistral mixtral
+modernbert mpt mt5 nemotron olmo olmo2 olmoe openai-gpt opt pegasus phi phi3 phimoe plbart qwen2
+qwen2_moe qwen3 qwen3_moe smollm3 squeezebert stablelm starcoder2 t5 umt5 whisper xglm xlm xlnet
+""")
 # By model_type, what its models' names begin with; None where others' begin with the same.
 PREFIXES: Mapping[str, str | None] = {
     **{one: one.replace("-", "_") for one in _OF_THEIR_OWN_NAME},
