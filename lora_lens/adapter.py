@@ -95,6 +95,22 @@ def is_numbered(pattern: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What an adapter's files say of the model that it was trained on.
+
+    Attributes:
+        base: Folder or hub id that its configuration names.
+        library: Where the code of the model's class was (PEFT's ``auto_mapping``), as
+            ``transformers.models.bert.modeling_bert``.
+        words: What its tensors' names begin with.
+    """
+
+    base: str | None = None
+    library: str | None = None
+    words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Adapter:
     """An adapter as read from its folder.
 
@@ -110,7 +126,9 @@ class Adapter:
         convention: How a CondLoRA adapter makes A from W0; None for LoRA.
         fan_in_fan_out: Whether the configuration says W0 is stored (in, out), as Conv1D does.
         title: The method as sentences name it: ``LoRA``.
-        revision: Branch, tag or commit of the base that it was trained on, where it says so.
+        revision: Branch, tag or commit of `base_model` that is meant, where it is said: by the caller,
+            or else by the adapter of the base that it names.
+        origin: What its files say of the model that it was trained on.
     """
 
     source: str
@@ -124,6 +142,7 @@ class Adapter:
     fan_in_fan_out: bool = False
     title: str = "LoRA"
     revision: str | None = None
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def from_w0(self) -> bool:

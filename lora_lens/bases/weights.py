@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 
-from ..adapter import Adapter, ModuleFactors
+from ..adapter import Adapter, ModuleFactors, Origin
 from ..arrays import Tensor
-from ..errors import BaseModelError, FileFormatError
+from ..errors import BaseModelError, LensError
 from ..files.locate import (
     DEMO_BASE,
     HubFiles,
     is_hub_id,
     local_folder,
-    read_json,
 )
 from ..files.names import match_in_base
+from ..files.revisions import folder_of, full_commit, revisions_here, split_revision, with_revision
 from ..files.tensors import (
     FindFile,
     LocalFiles,
     TensorStore,
     open_tensors,
 )
+from .configuration import BaseConfiguration, read_configuration
+from .kinship import check_kinship
+from .orientation import is_conv1d
 
-# Models whose projections are Conv1D, which stores W0 as (in, out).
-CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
 _STEMS = ("model", "pytorch_model", "model.fp16", "pytorch_model.fp16")
 _STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
@@ -35,37 +36,69 @@ class BaseWeights:
     """A base model's weights, opened but not loaded.
 
     Attributes:
-        source: Folder or hub id.
+        source: Folder or hub id, with its revision where one was asked for.
         tensors: Its tensors by name.
-        transposed: Whether W0 is stored (in, out), as in GPT-2's Conv1D.
-        model_type: As the model's configuration names it.
+        configuration: What its ``config.json`` says of its architecture.
+        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
+        notes: What a reader of its numbers should know, a sentence each.
     """
 
     source: str
     tensors: TensorStore
-    transposed: bool
-    model_type: str | None = None
+    configuration: BaseConfiguration = field(default_factory=BaseConfiguration)
+    fan_in_fan_out: bool = False
+    notes: tuple[str, ...] = ()
 
-    def weight(self, path: str) -> Float[Tensor, "out in"]:
+    @property
+    def model_type(self) -> str | None:
+        """As the model's configuration names it."""
+        return self.configuration.model_type
+
+    def weight(self, path: str, expected: tuple[int, int] | None = None) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
 
+        Args:
+            path: Of the module.
+            expected: Its (out, in), where it is known.
+
         Raises:
-            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; or
-                it is quantised, or holds NaN or infinite values.
+            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; it is
+                quantised, or holds NaN or infinite values; or nothing tells which axis is the output.
         """
-        found = match_in_base(path, self.tensors.files)
-        if len(found) != 1:
-            raise BaseModelError(self._not_one(path, found))
-        w0 = self.tensors.get(found[0])
+        name = self._name(path)
+        w0 = self.tensors.get(name)
         dtype = str(w0.dtype).removeprefix("torch.")
         if dtype not in _STORED_FLOATS or w0.ndim != 2:
             raise BaseModelError(
-                f"{found[0]} of {self.source} is a {w0.ndim}-dimensional {dtype} tensor; "
+                f"{name} of {self.source} is a {w0.ndim}-dimensional {dtype} tensor; "
                 f"expected a matrix of floats. Pass --base with the unquantised model"
             )
         if not _is_finite(w0):
-            raise BaseModelError(f"{found[0]} of {self.source} holds NaN or infinite values")
-        return w0.T if self.transposed else w0
+            raise BaseModelError(f"{name} of {self.source} holds NaN or infinite values")
+        return w0.T if self._is_conv1d(name, expected) else w0
+
+    def is_conv1d(self, path: str) -> bool:
+        """Whether W0 of the module at `path` is stored (in, out).
+
+        Raises:
+            BaseModelError: As `weight`.
+        """
+        return self._is_conv1d(self._name(path), None)
+
+    def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
+        return is_conv1d(
+            name,
+            self.tensors,
+            self.configuration,
+            expected=expected,
+            claimed=self.fan_in_fan_out,
+        )
+
+    def _name(self, path: str) -> str:
+        found = match_in_base(path, self.tensors.files)
+        if len(found) != 1:
+            raise BaseModelError(self._not_one(path, found))
+        return found[0]
 
     def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
         """W0 of a module's layer at a position, checked against its factors, in its stored dtype.
@@ -74,9 +107,9 @@ class BaseWeights:
             BaseModelError: As `weight`; or W0's shape is not B's rows by A's columns.
         """
         path = factors.names[position]
-        w0 = self.weight(path)
+        index, of = factors.part or (0, 1)
+        w0 = self.weight(path, (of * factors.out_features, factors.in_features))
         if factors.part is not None:
-            index, of = factors.part
             rows = w0.shape[0] // of
             w0 = w0[index * rows : (index + 1) * rows]
         expected = (factors.out_features, factors.in_features)
@@ -101,17 +134,20 @@ def _is_finite(w0: Tensor) -> bool:
     return bool(w0.sum().isfinite()) or bool(w0.isfinite().all())
 
 
-def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False) -> BaseWeights:
+def open_base(
+    base: str, *, download: bool = False, fan_in_fan_out: bool = False, revision: str | None = None
+) -> BaseWeights:
     """Open the base model in a local folder, the extra ``demo``, or the hub's cache.
 
     Args:
-        base: Folder, or hub id.
+        base: Folder, or hub id: ``owner/name`` or ``owner/name@revision``.
         download: Whether files that are not in the hub's cache may be fetched.
-        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out); GPT-2 and the like are
-            known by their own configuration too.
+        fan_in_fan_out: Whether the adapter says that W0 is stored (in, out). The base decides, weight
+            by weight; where nothing in it explains what the adapter says, that is an error.
+        revision: Branch, tag or commit of a hub id that has none after an ``@``.
 
     Raises:
-        BaseModelError: It is not found.
+        BaseModelError: It, or its revision, is not found.
         FileFormatError: Its files are truncated, corrupt or unsafe.
 
     Example:
@@ -120,51 +156,124 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
         >>> ll.open_base(adapter.base_model).w0(adapter.modules["value"], 0).shape
         torch.Size([384, 384])
     """
-    find = _finder(base, download)
-    tensors = open_tensors(base, find, _STEMS)
+    base, typed = split_revision(base)
+    revision = typed or revision
+    find = _finder(base, revision, download)
+    source = str(with_revision(base, revision))
+    try:
+        tensors = open_tensors(source, find, _STEMS)
+    except BaseModelError as error:
+        here = revisions_here(base) if revision else ""
+        raise BaseModelError(
+            f"{error}; on this machine is {here}" if here else str(error)
+        ) from None
     if tensors is None:
-        raise BaseModelError(_not_found(base, download))
-    config = find("config.json")
-    named = read_json(config, FileFormatError).get("model_type") if config else None
-    model_type = named if isinstance(named, str) else None
-    # PEFT saves fan_in_fan_out only for layers that are Conv1D, also inside a composite model.
-    transposed = fan_in_fan_out or model_type in CONV1D_MODELS
-    return BaseWeights(base, tensors, transposed, model_type)
+        raise BaseModelError(_not_found(base, revision, download))
+    return BaseWeights(source, tensors, read_configuration(find), fan_in_fan_out)
 
 
-def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:
-    """Open the base of an adapter: the one given here, or else the one it was loaded with.
+def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> BaseWeights:
+    """The base of an adapter: the one given here, or else the one it was loaded with, opened.
 
     A base that only the adapter's own configuration names is never downloaded.
 
     Raises:
-        BaseModelError: None is named, or it is not found.
+        BaseModelError: None is named, or it is not found, or it is of another architecture.
     """
-    named = base or adapter.base_model
+    origin, claimed = adapter.origin, adapter.fan_in_fan_out
+    if isinstance(base, BaseWeights):
+        claimed = claimed or base.fan_in_fan_out
+        return _of_its_kin(replace(base, fan_in_fan_out=claimed), origin, given=True)
+    given = adapter.base_given
+    named, revision = adapter.base_model, adapter.revision
+    if base is not None:
+        given, (named, typed) = True, split_revision(base)
+        revision = typed or (revision if named == adapter.base_model else None)
     if not named:
         raise BaseModelError(
             f"{adapter.source} does not name its base model; pass --base with a folder or a hub id"
         )
-    download = base is not None or adapter.base_given
-    return open_base(named, download=download, fan_in_fan_out=adapter.fan_in_fan_out)
+    return open_base_for(
+        origin, named, revision=revision, given=given, download=given, fan_in_fan_out=claimed
+    )
 
 
-def _finder(base: str, download: bool) -> FindFile:
-    folder = local_folder(base)
+def open_base_for(
+    origin: Origin,
+    base: str,
+    *,
+    revision: str | None,
+    given: bool,
+    download: bool,
+    fan_in_fan_out: bool,
+) -> BaseWeights:
+    """Open a base for an adapter of this origin; `given` if the caller and not the adapter named it.
+
+    Raises:
+        BaseModelError: It is not found, or of another architecture.
+    """
+    opened = open_base(base, download=download, fan_in_fan_out=fan_in_fan_out, revision=revision)
+    notes = opened.notes
+    if revision not in (None, "main") and opened.source == base:
+        notes += (
+            f"the adapter was trained on revision {revision} of its base model; {base} is a folder, "
+            f"of which no revision is known",
+        )
+    return _of_its_kin(replace(opened, notes=notes), origin, given=given)
+
+
+def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeights:
+    """The base, checked to be of the adapter's architecture, with a note where that cannot be known."""
+    own = split_revision(origin.base)[0] if origin.base else None
+    itself = split_revision(opened.source)[0] == own
+    named = None if own is None or itself else configuration_here(own)
+    known, doubt = check_kinship(
+        origin,
+        named,
+        opened.source,
+        opened.configuration,
+        {name.partition(".")[0] for name in opened.tensors.files},
+        by_itself=itself and local_folder(opened.source) is None,
+    )
+    if known or (doubt is None and (itself or not given)):
+        return opened
+    unknown = f"whether {opened.source} is of the architecture that the adapter was trained on is not known"
+    note = doubt or f"{unknown}; names and sizes are all that was checked"
+    return replace(opened, notes=(*opened.notes, note))
+
+
+def configuration_here(base: str, revision: str | None = None) -> BaseConfiguration | None:
+    """Of a base that is on this machine, whose tensors are not opened for it; None where it is not."""
+    try:
+        return read_configuration(_finder(base, revision, download=False))
+    except LensError:
+        return None
+
+
+def _finder(base: str, revision: str | None, download: bool) -> FindFile:
+    folder = folder_of(base, revision)
     if folder is not None:
         return LocalFiles(folder)
     if not is_hub_id(base):
         raise BaseModelError(
             f"base model {base!r} is no folder; pass --base with a folder or hub id"
         )
-    return HubFiles(base, download)
+    return HubFiles(base, download, full_commit(base, revision))
 
 
-def _not_found(base: str, download: bool) -> str:
-    if local_folder(base) is not None:
+def _not_found(base: str, revision: str | None, download: bool) -> str:
+    if folder_of(base, revision) is not None:
         return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards"
     if download:
-        return f"{base} has no model.safetensors or pytorch_model.bin on the hub"
+        of = f" in revision {revision}" if revision else ""
+        return f"{base} has no model.safetensors or pytorch_model.bin on the hub{of}"
+    if revision is not None:
+        here = revisions_here(base)
+        has = f"has {here}" if here else "has nothing of it"
+        return (
+            f"revision {revision} of base model {base!r} is not on this machine; the hub's cache {has}. "
+            f"Pass --base {base}@{revision} to download it, or --base with another revision"
+        )
     extra = ', pip install "lora-lens[demo]",' if base == DEMO_BASE else ""
     return (
         f"base model {base!r} is neither a folder nor in the hub's cache; "

@@ -87,7 +87,11 @@ def hub_file(
         return Path(cached)
     if not download:
         return None
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        LocalEntryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         return Path(hf_hub_download(base, name, revision=revision))
@@ -99,6 +103,8 @@ def hub_file(
         ) from error
     except EntryNotFoundError:
         return None
+    except RevisionNotFoundError as error:
+        raise BaseModelError(f"{what} {base!r} has no revision {revision!r} on the hub") from error
     except Exception as error:  # huggingface_hub raises many kinds; each ends the look-up alike
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BaseModelError(

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..adapter import Origin
 from ..errors import AdapterError
 from ..files.adapter_places import CONFIG, Place, find_adapter
 from ..files.locate import read_json
+from ..files.names import PEFT_PREFIX
+from ..files.revisions import split_revision
 from ..files.tensors import TensorStore, open_file, open_tensors
 from ..updates import Factor
 
@@ -42,8 +45,38 @@ class AdapterFiles:
 
     @property
     def base_model(self) -> str | None:
-        """The base that the caller named, or else the one that the configuration names."""
-        return self.base_given or self.text("base_model_name_or_path")
+        """The base that the caller named, or else the one that the configuration names; no revision."""
+        return self._base_and_revision[0]
+
+    @property
+    def revision(self) -> str | None:
+        """Of `base_model`: the caller's, or else the configuration's if it is of the same base."""
+        return self._base_and_revision[1]
+
+    @property
+    def _base_and_revision(self) -> tuple[str | None, str | None]:
+        own, own_revision = None, self.text("revision")
+        if own_revision == "main":  # what is read without being asked for
+            own_revision = None
+        if named := self.text("base_model_name_or_path"):
+            own, typed = split_revision(named)
+            own_revision = typed or own_revision
+        if self.base_given is None:
+            return own, own_revision
+        given, revision = split_revision(self.base_given)
+        return given, revision or (own_revision if given == own else None)
+
+    @property
+    def origin(self) -> Origin:
+        """What the files say of the model that the adapter was trained on."""
+        mapping = self.config.get("auto_mapping")
+        library = mapping.get("parent_library") if isinstance(mapping, Mapping) else None
+        words = (name.removeprefix(PEFT_PREFIX).partition(".")[0] for name in self.names)
+        return Origin(
+            base=self.text("base_model_name_or_path"),
+            library=library if isinstance(library, str) else None,
+            words=frozenset(words),
+        )
 
     def text(self, key: str) -> str | None:
         """A setting that is a word; None where it is missing, empty or something else."""
@@ -75,22 +108,28 @@ class AdapterFiles:
             array=lambda: turned(store.array(name)),
         )
 
-    def open_base(self) -> BaseWeights:
+    def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
+
+        Args:
+            download: Whether it may be, where the caller named it.
 
         Raises:
             AdapterError: None is named.
-            BaseModelError: It is not found.
+            BaseModelError: It is not found, or of another architecture than the adapter's.
         """
-        from ..bases.weights import open_base
+        from ..bases.weights import open_base_for
 
         if self.base_model is None:
             raise AdapterError(
                 f"{self.source} names no base model, and its A and B are made of W0; pass --base"
             )
-        return open_base(
+        return open_base_for(
+            self.origin,
             self.base_model,
-            download=self.base_given is not None,
+            revision=self.revision,
+            given=self.base_given is not None,
+            download=download and self.base_given is not None,
             fan_in_fan_out=bool(self.config.get("fan_in_fan_out")),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..files.names import short_names, split_layer
@@ -33,7 +33,9 @@ class Group(NamedTuple):
     part: tuple[int, int] | None
 
 
-def group_by_module(updates: Mapping[str, LowRank], *, split_c_attn: bool = True) -> list[Group]:
+def group_by_module(
+    updates: Mapping[str, LowRank], *, split_c_attn: Callable[[str], bool] | None = None
+) -> list[Group]:
     """The groups, by name; every update is in one, or in one a block of a fused projection.
 
     Layers whose shapes differ make no stack. Where their paths hold a second number (Swin's
@@ -43,8 +45,8 @@ def group_by_module(updates: Mapping[str, LowRank], *, split_c_attn: bool = True
 
     Args:
         updates: Module path to what is done to its W0.
-        split_c_attn: Whether ``c_attn`` is GPT-2's Conv1D; GPT-BigCode's Linear of that name
-            interleaves its heads, and stays whole.
+        split_c_attn: Whether the ``c_attn`` at a path is GPT-2's Conv1D; GPT-BigCode's Linear of that
+            name interleaves its heads, and stays whole. By default all are.
     """
     families: dict[str, list[str]] = {}
     for path in updates:
@@ -55,7 +57,7 @@ def group_by_module(updates: Mapping[str, LowRank], *, split_c_attn: bool = True
     by_pattern = _told_apart(by_pattern)
     blocks: dict[str, tuple[list[Member], tuple[int, int] | None]] = {}
     for pattern, members in by_pattern.items():
-        for name, part in _unfused(pattern, _shape(members[0].update), split_c_attn):
+        for name, part in _unfused(pattern, members[0], split_c_attn):
             blocks[name] = (members, part)
     names = short_names(blocks)
     groups = [
@@ -137,12 +139,12 @@ def _told_apart(patterns: Mapping[str, list[Member]]) -> dict[str, list[Member]]
 
 
 def _unfused(
-    pattern: str, shape: tuple[int, int], split: bool
+    pattern: str, one: Member, split: Callable[[str], bool] | None
 ) -> list[tuple[str, tuple[int, int] | None]]:
     """GPT-2's ``c_attn`` holds query, key and value below each other (key and value in cross-attention)."""
     parent, _, last = pattern.rpartition(".")
-    rows, columns = shape
+    rows, columns = _shape(one.update)
     roles = {3 * columns: ("query", "key", "value"), 2 * columns: ("key", "value")}.get(rows)
-    if last != "c_attn" or roles is None or not split:
+    if last != "c_attn" or roles is None or (split and not split(one.path)):
         return [(pattern, None)]
     return [(f"{parent}.{role}", (index, len(roles))) for index, role in enumerate(roles)]

@@ -10,6 +10,7 @@ from ..errors import AdapterError
 from ..files.locate import user_path
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles, open_adapter
+from .conv1d import conv1d_of
 from .format import Checkpoint, format_of
 from .grouping import group_by_module
 from .stacking import StackedModules, check
@@ -23,9 +24,10 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
             ``.bin``); a folder that holds one such folder; the file itself; or a hub id,
             ``owner/name`` or ``owner/name@revision``, which is downloaded where it is not in the
             hub's cache.
-        base: Folder or hub id of the base model. By default the one that the adapter's
-            configuration names, which is then looked for on this machine only: a hub id given here
-            may be downloaded when it is needed.
+        base: Folder or hub id of the base model, ``owner/name`` or ``owner/name@revision``. By default
+            the one that the adapter's configuration names, at the ``revision`` that it names, which
+            is then looked for on this machine only: a hub id given here may be downloaded when it is
+            needed.
 
     Returns:
         The adapter. Its numbers are checked now and read module by module when they are asked for:
@@ -72,7 +74,7 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
 
 
 def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]) -> Adapter:
-    groups = group_by_module(updates, split_c_attn=files.config.get("fan_in_fan_out") is not False)
+    groups = group_by_module(updates, split_c_attn=conv1d_of(files))
     if not groups:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(found.left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
@@ -82,10 +84,11 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         title=found.title,
         base_model=files.base_model,
         base_given=files.base_given is not None,
-        revision=files.text("revision"),
+        revision=files.revision,
         modules=StackedModules({group.module: group for group in groups}),
         left_out=dict(found.left_out),
         trainable_parameters=found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
+        origin=files.origin,
     )

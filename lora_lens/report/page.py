@@ -59,7 +59,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         choices=provenance.choices(analysed, command, made),
         made=made,
         method=provenance.method(analysed.adapter),
-        base=analysed.base.source if analysed.base else analysed.adapter.base_model,
+        base=provenance.base_named(analysed),
         convention=provenance.conventions(analysed),
         headline=headline(analysed),
         groups=groups(analysed, chance),

@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import __version__
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
+from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.adapter_files import open_adapter
 from ..show.layout import Table
@@ -73,7 +74,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
     rows = [("Adapter", f"{adapter.source} ({method(adapter)})")]
     if analysed.other is not None:
         rows.append(("Compared with", f"{analysed.other.source} ({method(analysed.other)})"))
-    base = analysed.base.source if analysed.base else f"{adapter.base_model} (not on this machine)"
+    base = f"{base_named(analysed)}{'' if analysed.base else ' (not on this machine)'}"
     rows += [
         ("Base model", base),
         ("Modules", "; ".join(_module_line(analysed, name) for name in _names(analysed))),
@@ -100,6 +101,13 @@ _GAUGE = (
     "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ at i = j = "
     "rank, shares and spectra of ΔW do not depend on R, and φ of A or B at i or j below the rank does"
 )
+
+
+def base_named(analysed: Analysed) -> str | None:
+    """The base model, with its revision where one is asked for."""
+    adapter = analysed.adapter
+    named = with_revision(adapter.base_model, adapter.revision)
+    return analysed.base.source if analysed.base else named
 
 
 def conventions(analysed: Analysed) -> str:

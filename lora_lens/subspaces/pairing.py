@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..adapter import Adapter, ModuleFactors
 from ..errors import AdapterError, ModuleLookupError
+from ..files.revisions import with_revision
 from .selection import select_module
 
 # Measured on MiniLM: two untrained θ give a mean φ of 0.054 to 0.066 where unrelated subspaces give 0.021.
@@ -59,9 +60,10 @@ def shared_layers(
 
 
 def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
-    if one.base_model and other.base_model and one.base_model != other.base_model:
+    first, second = (with_revision(each.base_model, each.revision) for each in (one, other))
+    if first and second and first != second:
         return (
-            f"the adapters name different base models, {one.base_model} and {other.base_model}; φ "
+            f"the adapters name different base models, {first} and {second}; φ "
             f"between them means something only if those are the same weights",
         )
     if one.from_w0 and other.from_w0:

@@ -57,8 +57,9 @@ Base = Annotated[
         "--base",
         metavar="PATH_OR_HUB_ID",
         show_default=False,
-        help="Base model. By default the one that the adapter names, if it is on this machine; "
-        "a hub id given here is downloaded when it is not.",
+        help="Base model: a folder, or a hub id, owner/name or owner/name@revision. By default the one "
+        "that the adapter names, if it is on this machine; a hub id given here is downloaded when it is "
+        "not.",
     ),
 ]
 Module = Annotated[

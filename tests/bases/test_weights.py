@@ -147,14 +147,6 @@ def test_an_empty_folder_or_no_name_is_an_error(tmp_path: Path) -> None:
         open_base_of(load_adapter(tmp_path / "lora"))
 
 
-def test_conv1d_by_fan_in_fan_out_where_the_model_type_is_unknown(tmp_path: Path) -> None:
-    w0 = random(4, 6, seed=1)
-    write_base(tmp_path / "base", BertLike(), {NAME: w0})
-    (tmp_path / "base" / "config.json").unlink()
-    assert torch.equal(open_base(str(tmp_path / "base"), fan_in_fan_out=True).weight(PATH), w0.T)
-    assert torch.equal(open_base(str(tmp_path / "base")).weight(PATH), w0)
-
-
 @pytest.mark.parametrize("name", ["a--b", "a..b", "foo.git", "x" * 97, "y" * 300, "~nosuchuser/x"])
 def test_names_that_are_neither_folder_nor_hub_id(tmp_path: Path, name: str) -> None:
     with pytest.raises(BaseModelError):

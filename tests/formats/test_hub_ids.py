@@ -55,7 +55,7 @@ def test_it_is_downloaded_once_and_then_read_offline(tmp_path: Path, hub: LocalH
     [
         ("some/bert", "some/bert is no adapter: it holds no adapter_config.json"),
         ("nobody/nothing", "'nobody/nothing' is not a folder, and cannot be had from the hub"),
-        ("some/adapter@never", "'some/adapter' is not a folder, and cannot be had from the hub"),
+        ("some/adapter@never", "'some/adapter' has no revision 'never' on the hub"),
         ("served/nothing", "served/nothing is not a folder"),
         ("./nowhere", "nowhere is not a folder"),
     ],

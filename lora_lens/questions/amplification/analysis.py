@@ -52,7 +52,7 @@ def amplification(
         (8, 8.4)
     """
     factors = select_module(adapter, module)
-    weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
+    weights = open_base_of(adapter, base)
     where = select_device(device, dtype)
     layers = tuple(
         _layer(factors, position, rank, weights.w0(factors, position), where)
@@ -60,9 +60,8 @@ def amplification(
     )
     partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
     note = "the factor's ‖ΔW‖_F is of all of ΔW, and its top r directions hold only a part of it"
-    return Amplification(
-        adapter.source, weights.source, factors.module, layers, (note,) if partly else ()
-    )
+    notes = (*weights.notes, note) if partly else weights.notes
+    return Amplification(adapter.source, weights.source, factors.module, layers, notes)
 
 
 def _layer(

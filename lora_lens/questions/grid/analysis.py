@@ -97,12 +97,12 @@ def rank_grids(
     where = select_device(device, dtype)
     first = select_module(one, module)
     if other is None:
-        weights = base if isinstance(base, BaseWeights) else open_base_of(one, base)
+        weights = open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
         found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
         nulls = _nulls(found, draws, seed)
         return RankGrids(
-            weights.source, one.source, first.module, "w0-delta", found, nulls, seed=seed
+            weights.source, one.source, first.module, "w0-delta", found, nulls, weights.notes, seed
         )
     if top is not None:
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")

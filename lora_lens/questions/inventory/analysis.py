@@ -9,6 +9,7 @@ import numpy as np
 from ...adapter import Adapter, LayerFactors
 from ...core.either import as_numpy, in_float64
 from ...core.spectrum import effective_rank, product_singular_values, stable_rank
+from ...files.revisions import with_revision
 from .result import Inventory, LayerSummary
 
 
@@ -38,7 +39,7 @@ def inspect(adapter: Adapter) -> Inventory:
     return Inventory(
         adapter=adapter.source,
         method=adapter.method,
-        base=adapter.base_model,
+        base=with_revision(adapter.base_model, adapter.revision),
         convention=adapter.convention,
         trainable_parameters=adapter.trainable_parameters,
         modules=tuple(sorted(summaries, key=_place)),

@@ -18,6 +18,7 @@ from ...errors import (
     RankError,
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
+from ...files.revisions import with_revision
 from ...formats import load_adapter
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import select_module
@@ -215,7 +216,7 @@ def _bases(
         name=name,
         source=adapter.source,
         method=adapter.method,
-        base=adapter.base_model,
+        base=with_revision(adapter.base_model, adapter.revision),
         from_w0=adapter.from_w0,
         module=factors.module,
         d=factors.in_features if space.side == "right" else factors.out_features,

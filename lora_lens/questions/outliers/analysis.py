@@ -146,7 +146,7 @@ def outliers(
         beyond=() if trained is None else beyond_w0(held.cpu().numpy(), shares),
         draws=draws,
         seed=seed,
-        notes=tuple(_notes(asked, plan, relative, inverse, explained)),
+        notes=(*asked.weights.notes, *_notes(asked, plan, relative, inverse, explained)),
     )
 
 

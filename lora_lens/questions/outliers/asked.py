@@ -72,7 +72,7 @@ def asked_of(
         return Asked(None, source, factors, convention_of_shape(convention, factors))
     factors = select_module(source, module)
     settled = settle_convention(convention, factors, source)
-    weights = base if isinstance(base, BaseWeights) else open_base_of(source, base)
+    weights = open_base_of(source, base)
     if untrained is None:
         return Asked(source, weights, factors, settled)
     return Asked(None, weights, as_untrained(factors, untrained, generator=generator), settled)

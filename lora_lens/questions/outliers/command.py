@@ -104,6 +104,7 @@ def _opened(path: Path, base: str | None) -> Adapter | BaseWeights:
     from ...bases.weights import open_base
     from ...errors import AdapterError, BaseModelError
     from ...files.locate import is_hub_id
+    from ...files.revisions import split_revision
     from ...formats import load_adapter
 
     if not (path / "adapter_config.json").exists():
@@ -114,7 +115,7 @@ def _opened(path: Path, base: str | None) -> Adapter | BaseWeights:
     try:
         return load_adapter(path, base)
     except AdapterError as error:
-        if not is_hub_id(str(path)):
+        if not is_hub_id(split_revision(str(path))[0]):
             raise AdapterError(f"{error}; nor is it a base model with its weights") from None
         try:
             return open_base(str(path), download=True)

@@ -119,7 +119,7 @@ def shared_subspace(
     check_request(factors, matrices, r, r, "left", settled.name, draws)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)
-    weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
+    weights = open_base_of(adapter, base)
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
     null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
     bases = collect_bases(plan, weights, where, null_bases.add, progress)
@@ -147,7 +147,7 @@ def shared_subspace(
         width=k,
         layers=factors.layers,
         subspaces=subspaces,
-        notes=tuple(_notes(adapter, plan, subspaces)),
+        notes=(*weights.notes, *_notes(adapter, plan, subspaces)),
         seed=seed,
         other=None if other is None else other.source,
     )

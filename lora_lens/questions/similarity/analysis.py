@@ -120,7 +120,7 @@ def conversion_similarity(
     check_request(factors, matrices, i, j, side, settled.name, draws)
     check_nulls(nulls)
     check_ridge(ridge := float(ridge))
-    weights = base if isinstance(base, BaseWeights) else open_base_of(adapter, base)
+    weights = open_base_of(adapter, base)
     plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
@@ -148,7 +148,7 @@ def conversion_similarity(
         layers=factors.layers,
         grids=grids,
         condition_number=tuple(condition),
-        notes=tuple(_notes(adapter, plan)),
+        notes=(*weights.notes, *_notes(adapter, plan)),
         from_w0=adapter.from_w0,
         seed=seed,
         ridge=ridge,

@@ -135,10 +135,9 @@ def _open(
 ) -> tuple[BaseWeights | None, list[str]]:
     if wanted is False:
         return None, []
-    if isinstance(base, BaseWeights):
-        return base, []
     try:
-        return open_base_of(adapter, base), []
+        opened = open_base_of(adapter, base)
+        return opened, list(opened.notes)
     except BaseModelError as error:
         if wanted or base or adapter.base_given:
             raise

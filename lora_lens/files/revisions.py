@@ -1,0 +1,99 @@
+"""Which commit of a hub repository is meant, and which ones the hub's cache on this machine holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .locate import DEMO_BASE, is_hub_id, local_folder
+
+DEMO_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"  # upstream's, of the extra `demo`
+_REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_SHORT = 12
+_MOST_NAMED = 6
+
+
+def split_revision(base: str) -> tuple[str, str | None]:
+    """A base as typed → folder or hub id, and the revision after its ``@``.
+
+    A folder of that whole name comes first.
+
+    Example:
+        >>> split_revision("google/vit@v1"), split_revision("google/vit")
+        (('google/vit', 'v1'), ('google/vit', None))
+    """
+    name, at, revision = base.partition("@")
+    typed = at and is_hub_id(name) and _REVISION.fullmatch(revision) and ".." not in revision
+    if not typed or local_folder(base) is not None:
+        return base, None
+    return name, revision
+
+
+def with_revision(base: str | None, revision: str | None) -> str | None:
+    """A base as results call it: ``id@revision`` where one is asked for; a folder has none."""
+    if base is None or revision is None or not is_hub_id(base) or folder_of(base, revision):
+        return base
+    return f"{base}@{revision}"
+
+
+def folder_of(base: str, revision: str | None) -> Path | None:
+    """The folder of a base on this machine; the extra `demo` has one revision, and no other is read there."""
+    folder = local_folder(base)
+    others = base == DEMO_BASE and folder != Path(base) and not is_demo_revision(revision)
+    return None if others else folder
+
+
+def is_demo_revision(revision: str | None) -> bool:
+    """Whether the extra `demo` holds a revision of its model."""
+    return revision in (None, "main") or (
+        bool(_SHORT_COMMIT.fullmatch(revision)) and DEMO_REVISION.startswith(revision)
+    )
+
+
+def full_commit(base: str, revision: str | None) -> str | None:
+    """A revision as huggingface_hub takes it: the whole of a commit's hash that was cut short."""
+    if revision is None or not _SHORT_COMMIT.fullmatch(revision) or _ref(base, revision):
+        return revision
+    found = [commit for commit in _commits(base) if commit.startswith(revision)]
+    return found[0] if len(found) == 1 else revision
+
+
+def revisions_here(base: str) -> str:
+    """The revisions of a hub repository that are on this machine, in words; empty where there is none."""
+    refs = _refs(base)
+    named = [f"{name} ({commit[:_SHORT]})" for name, commit in sorted(refs.items())]
+    bare = [commit[:_SHORT] for commit in _commits(base) if commit not in refs.values()]
+    if base == DEMO_BASE and local_folder(base) is not None:
+        bare.append(f"{DEMO_REVISION[:_SHORT]} (of the extra demo)")
+    found = [*named, *bare]
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return ", ".join(found[:_MOST_NAMED]) + more
+
+
+def _cache(base: str) -> Path:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base, repo_type="model")
+
+
+def _commits(base: str) -> list[str]:
+    """Of which the cache holds something, by name."""
+    snapshots = _cache(base) / "snapshots"
+    return sorted(path.name for path in snapshots.iterdir()) if snapshots.is_dir() else []
+
+
+def _refs(base: str) -> dict[str, str]:
+    """Branch or tag to commit, of those commits that are there."""
+    refs, commits = _cache(base) / "refs", set(_commits(base))
+    found = {
+        path.relative_to(refs).as_posix(): path.read_text(encoding="utf-8").strip()
+        for path in refs.rglob("*")
+        if path.is_file()
+    }
+    return {name: commit for name, commit in found.items() if commit in commits}
+
+
+def _ref(base: str, name: str) -> str | None:
+    return _refs(base).get(name)
