@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from jaxtyping import Float
 
@@ -16,13 +19,13 @@ from ..files.locate import (
     local_folder,
     read_json,
 )
-from ..files.names import match_in_base
 from ..files.tensors import (
     FindFile,
     LocalFiles,
     TensorStore,
     open_tensors,
 )
+from .renames import BaseNames
 
 # Models whose projections are Conv1D, which stores W0 as (in, out).
 CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
@@ -39,22 +42,29 @@ class BaseWeights:
         tensors: Its tensors by name.
         transposed: Whether W0 is stored (in, out), as in GPT-2's Conv1D.
         model_type: As the model's configuration names it.
+        config: The whole of that configuration; empty where there is none.
     """
 
     source: str
     tensors: TensorStore
     transposed: bool
     model_type: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def _names(self) -> BaseNames:
+        return BaseNames(self.tensors.files, self.config)
 
     def weight(self, path: str) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
 
         Raises:
-            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; or
-                it is quantised, or holds NaN or infinite values.
+            BaseModelError: No weight answers to the path whatever its prefix and its names before
+                transformers 5, or several do that differ; or it is quantised, or holds NaN or
+                infinite values.
         """
-        found = match_in_base(path, self.tensors.files)
-        if len(found) != 1:
+        found = self._names.find(path)
+        if not found or not self._all_equal(found):
             raise BaseModelError(self._not_one(path, found))
         w0 = self.tensors.get(found[0])
         dtype = str(w0.dtype).removeprefix("torch.")
@@ -86,6 +96,14 @@ class BaseWeights:
                 f"trained on {expected[0]}x{expected[1]}: this is not its base model"
             )
         return w0
+
+    def _all_equal(self, names: list[str]) -> bool:
+        """Whether the tensors of these names are one and the same, as tied weights are."""
+        first = self.tensors.get(names[0]) if len(names) > 1 else None
+        return first is None or all(
+            first.shape == (other := self.tensors.get(name)).shape and bool((first == other).all())
+            for name in names[1:]
+        )
 
     def _not_one(self, path: str, found: list[str]) -> str:
         if found:
@@ -125,11 +143,12 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     if tensors is None:
         raise BaseModelError(_not_found(base, download))
     config = find("config.json")
-    named = read_json(config, FileFormatError).get("model_type") if config else None
+    settings = read_json(config, FileFormatError) if config else {}
+    named = settings.get("model_type")
     model_type = named if isinstance(named, str) else None
     # PEFT saves fan_in_fan_out only for layers that are Conv1D, also inside a composite model.
     transposed = fan_in_fan_out or model_type in CONV1D_MODELS
-    return BaseWeights(base, tensors, transposed, model_type)
+    return BaseWeights(base, tensors, transposed, model_type, settings)
 
 
 def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:
