@@ -84,18 +84,14 @@ class BaseWeights:
             BaseModelError: As `weight`; or W0's shape is not B's rows by A's columns.
         """
         path = factors.names[position]
-        w0 = self.weight(path)
-        if factors.part is not None:
-            index, of = factors.part
-            rows = w0.shape[0] // of
-            w0 = w0[index * rows : (index + 1) * rows]
-        expected = (factors.out_features, factors.in_features)
+        w0, part = self.weight(path), factors.part
+        expected = (part.whole if part else factors.out_features, factors.in_features)
         if tuple(w0.shape) != expected:
             raise BaseModelError(
                 f"W0 of {path} in {self.source} is {w0.shape[0]}x{w0.shape[1]}, but the adapter was "
                 f"trained on {expected[0]}x{expected[1]}: this is not its base model"
             )
-        return w0
+        return part.take(w0) if part else w0
 
     def _all_equal(self, names: list[str]) -> bool:
         """Whether the tensors of these names are one and the same, as tied weights are."""
@@ -142,13 +138,27 @@ def open_base(base: str, *, download: bool = False, fan_in_fan_out: bool = False
     tensors = open_tensors(base, find, _STEMS)
     if tensors is None:
         raise BaseModelError(_not_found(base, download))
-    config = find("config.json")
-    settings = read_json(config, FileFormatError) if config else {}
+    settings = _config(find) or {}
     named = settings.get("model_type")
     model_type = named if isinstance(named, str) else None
     # PEFT saves fan_in_fan_out only for layers that are Conv1D, also inside a composite model.
     transposed = fan_in_fan_out or model_type in CONV1D_MODELS
     return BaseWeights(base, tensors, transposed, model_type, settings)
+
+
+def base_config(base: str, *, download: bool = False) -> dict[str, Any] | None:
+    """The ``config.json`` of a base model, found as `open_base` finds it; None where there is none.
+
+    Raises:
+        BaseModelError: The base is neither a folder nor a hub id, or the hub refused.
+        FileFormatError: It is broken.
+    """
+    return _config(_finder(base, download))
+
+
+def _config(find: FindFile) -> dict[str, Any] | None:
+    path = find("config.json")
+    return dict(read_json(path, FileFormatError)) if path else None
 
 
 def open_base_of(adapter: Adapter, base: str | None = None) -> BaseWeights:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..adapter import Adapter
-from ..errors import AdapterError
+from ..bases.fused import NAMES
+from ..bases.weights import base_config
+from ..errors import AdapterError, LensError
 from ..files.locate import user_path
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles, open_adapter
@@ -71,8 +74,22 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
     return factors
 
 
+def _base_config(files: AdapterFiles, paths: Iterable[str]) -> Mapping[str, Any] | None:
+    """The base's configuration, where the adapter has a fused projection and the base is at hand."""
+    if files.base_model is None or not any(path.rpartition(".")[2] in NAMES for path in paths):
+        return None
+    try:
+        return base_config(files.base_model, download=files.base_given is not None)
+    except LensError:  # said when the base is needed; its modules are listed as they are
+        return None
+
+
 def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]) -> Adapter:
-    groups = group_by_module(updates, split_c_attn=files.config.get("fan_in_fan_out") is not False)
+    groups = group_by_module(
+        updates,
+        config=_base_config(files, updates),
+        split_c_attn=files.config.get("fan_in_fan_out") is not False,
+    )
     if not groups:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(found.left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
