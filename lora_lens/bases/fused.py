@@ -123,14 +123,14 @@ _LAYOUTS: tuple[tuple[str, str, _Cut], ...] = (
     ("query_key_value", "falcon", _falcon),
     ("Wqkv", "modernbert mpt", _thirds),
     ("Wqkv", "dbrx", _grouped),
-    ("qkv_proj", "phi3 phi4_multimodal", _grouped),
+    ("qkv_proj", "phi3", _grouped),
     ("qkv_proj", "codegen", _codegen),
     ("c_attn", "gpt2 openai-gpt imagegpt decision_transformer", _gpt2),
     ("c_attn", "gpt_bigcode", _bigcode),
     (
         "qkv",
-        "blip_vision_model blip_2_vision_model instructblip_vision_model timesformer vitdet "
-        "sam_vision_model qwen2_vl qwen2_vl_vision qwen2_5_vl qwen2_5_vl_vision",
+        "blip_vision_model blip_2_vision_model instructblip_vision_model qwen2_vl qwen2_vl_vision "
+        "qwen2_5_vl qwen2_5_vl_vision",
         _thirds,
     ),
 )
