@@ -73,7 +73,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("swin", (*_SELF, *_OUTPUT, *_DENSE)),
     Family(
         "mask2former oneformer grounding-dino mm-grounding-dino",
-        ((r"(?<!swin\.)\bencoder\.(?=layers\.\d+\.blocks\.)", "swin.encoder."),),
+        ((r"(?<!swin\.)\bencoder\.(?=layers\.\d+\.(?:blocks|downsample)\.)", "swin.encoder."),),
     ),
     Family(
         "segformer",
@@ -106,7 +106,7 @@ FAMILIES: tuple[Family, ...] = (
         "llava llava_next llava_next_video llava_onevision vipllava video_llava aria paligemma aya_vision "
         "cohere2_vision got_ocr2 gemma3 shieldgemma2 internvl mistral3 pp_chart2table fuyu mllama "
         "voxtral voxtral_realtime audioflamingo3 glmasr musicflamingo qwen2_audio granite_speech "
-        "granite_speech_plus vibevoice_asr qianfan_ocr minimax_m3_vl hyperclovax_vision_v2 emu3 pi0 "
+        "granite_speech_plus vibevoice_asr qianfan_ocr minimax_m3_vl hyperclovax_vision_v2 emu3 pi0 kimi_k25 "
         "colpali",
         (
             (r"\blanguage_model\.model\.", "language_model."),
@@ -121,13 +121,20 @@ FAMILIES: tuple[Family, ...] = (
         (
             (r"^thinker\.", ""),
             (
-                r"(?:^|\bmodel\.)(layers|per_layer_model_projection)\.",
+                r"(?:^|\bmodel\.)(layers|per_layer_model_projection|altup_\w+)\.",
                 r"language_model.\1.",
             ),
         ),
     ),
     Family("paddleocr_vl", ((r"\bmlp_AR\.", "projector."),)),
-    Family("ernie4_5_vl_moe", ((r"\bvision_model\.", "vision_tower."),)),
+    Family(
+        "ernie4_5_vl_moe",
+        (
+            (r"\bvision_model\.", "vision_tower."),
+            (r"\b(spatial|temporal)_linear\.0\b", r"\1_linear.fc1"),
+            (r"\b(spatial|temporal)_linear\.2\b", r"\1_linear.fc2"),
+        ),
+    ),
     Family(
         "t5gemma2",
         (
@@ -220,7 +227,11 @@ FAMILIES: tuple[Family, ...] = (
     Family("hyperclovax_vision_v2", ((r"\bvision_projector\.", "projector."),)),
     Family(
         "hunyuan_vl hy_v4_vl",
-        ((r"\bdense_h_to_4h\b", "fc1"), (r"\bdense_4h_to_h\b", "fc2"), (r"^(?:model\.)?vit\.", "vision_tower.")),
+        (
+            (r"\bdense_h_to_4h\b", "fc1"),
+            (r"\bdense_4h_to_h\b", "fc2"),
+            (r"^(?:model\.)?vit\.", "vision_tower."),
+        ),
     ),
     Family(
         "minimax_m3_vl",
@@ -256,8 +267,207 @@ FAMILIES: tuple[Family, ...] = (
             (r"(?<!decoder\.)\bdecoder_transformer\.", "decoder.decoder_transformer."),
         ),
     ),
-    Family("step3p7 step3p5_vision", (*_RESBLOCKS, (r"(?<!self_)\battn\.", "self_attn."), (r"\bvit_large_projector\b", "multi_modal_projector"))),
-)  # fmt: skip
+    Family(
+        "step3p7 step3p5_vision",
+        (
+            *_RESBLOCKS,
+            (r"(?<!self_)\battn\.", "self_attn."),
+            (r"\bvit_large_projector\b", "multi_modal_projector"),
+        ),
+    ),
+    Family("step3p7", ((r"^model\.(?=multi_modal_projector\.)", ""),)),
+    Family(
+        "cosmos3_edge",
+        (
+            *_TO,
+            (r"\b(language_model\.layers\.\d+\.mlp)\.up_proj\b", r"\1.fc1"),
+            (r"\b(language_model\.layers\.\d+\.mlp)\.down_proj\b", r"\1.fc2"),
+        ),
+    ),
+    Family("lfm3_vl lfm3_vl_vision", ((r"\bpatchifier\b", "patch_embed"),)),
+    Family("ultrabert ultravbert", ((r"\bultrabert\.", ""), (r"^head\.decoder\b", "lm_head"))),
+    Family(
+        "pi0",
+        (
+            (r"\bpaligemma_with_expert\.gemma_expert\.model\.", "dit."),
+            (r"\bpaligemma_with_expert\.paligemma\.model\.", "vlm."),
+        ),
+    ),
+    Family(
+        "bailing_hybrid",
+        (
+            (r"(?<=\.)attention\.", "self_attn."),
+            (r"\bself_attn\.f_proj\b", "self_attn.forget_gate.f_proj"),
+            (r"\bself_attn\.dense\b", "self_attn.o_proj"),
+        ),
+    ),
+    Family(
+        "deepseek_v4",
+        (
+            (r"(?<=\.)attn\.", "self_attn."),
+            (r"(?<=\.)ffn\.", "mlp."),
+            (r"\bwq_([ab])\b", r"q_\1_proj"),
+            (r"\bwo_([ab])\b", r"o_\1_proj"),
+            (r"\bwkv\b", "kv_proj"),
+            (r"\bwgate\b", "gate_proj"),
+            (r"\bshared_experts\.w1\b", "shared_experts.gate_proj"),
+            (r"\bshared_experts\.w2\b", "shared_experts.down_proj"),
+            (r"\bshared_experts\.w3\b", "shared_experts.up_proj"),
+            (r"^head\b", "lm_head"),
+        ),
+    ),
+    Family(
+        "inkling2 inkling2_text inkling2_loop inkling2_loop_text inkling_mm_model",
+        (
+            (r"^(?:model\.)?llm\.unembed\b", "lm_head"),
+            (r"(?:^|\bmodel\.)(?:llm\.)?layers\.", "language_model.layers."),
+            (r"(?<=\.)attn\.", "self_attn."),
+            (r"\bvisual\.", "vision_tower."),
+            (r"\bvision_tower\.backbone\.", "vision_tower."),
+            (r"\bvision_tower\.proj_in\b", "vision_tower.merger.linear_1"),
+            (r"\bvision_tower\.proj_out\b", "vision_tower.merger.linear_2"),
+            (
+                r"\bvision_tower\.layers\.linear_(\d+)\b",
+                r"vision_tower.encoder_layers.\1.projection",
+            ),
+            (r"\bmlp\.c_fc\b", "mlp.fc1"),
+            (r"\bmlp\.c_proj\b", "mlp.fc2"),
+        ),
+    ),
+    Family(
+        "inkling2 inkling2_text inkling2_loop inkling2_loop_text",
+        (
+            (r"\bwq_du\b", "q_proj.linear"),
+            (r"\bwk_dv\b", "k_proj.linear"),
+            (r"\bwv_dv\b", "v_proj.linear"),
+            (r"\bwo_ud\b", "o_proj.linear"),
+            (r"\bwr_du\b", "relative_position_bias.linear"),
+            (r"\bgate_attn\b", "o_proj.gate_proj"),
+            (r"\battn_sink_proj\b", "sink_proj"),
+        ),
+    ),
+    Family(
+        "inkling_mm_model",
+        (
+            (r"\bwq_du\b", "q_proj"),
+            (r"\bwk_dv\b", "k_proj"),
+            (r"\bwv_dv\b", "v_proj"),
+            (r"\bwo_ud\b", "o_proj"),
+            (r"\bwr_du\b", "r_proj"),
+        ),
+    ),
+    Family(
+        "molmo2 molmo2_text",
+        (
+            (r"\bvision_backbone\.image_vit\.", "vision_tower."),
+            (r"\bvision_backbone\.", "multi_modal_projector."),
+            (r"\btransformer\.resblocks\.", "layers."),
+            (r"\btransformer\.blocks\.", "language_model.layers."),
+            (r"\bimage_pooling_2d\.w([qkvo])\b", r"image_pooling_2d.\1_proj"),
+            (r"\battention\.w([qkvo])\b", r"self_attn.\1_proj"),
+            (r"\bfeed_forward\.w1\b", "mlp.fc1"),
+            (r"\bfeed_forward\.w2\b", "mlp.fc2"),
+            (r"\bimage_projector\.w1\b", "image_projector.gate_proj"),
+            (r"\bimage_projector\.w2\b", "image_projector.down_proj"),
+            (r"\bimage_projector\.w3\b", "image_projector.up_proj"),
+            (r"\bself_attn\.attn_out\b", "self_attn.o_proj"),
+            (r"\bmlp\.ff_out\b", "mlp.down_proj"),
+        ),
+    ),
+    Family(
+        "radio nemotron_h_omni",
+        (
+            (r"\bradio_model\.model\.patch_generator\.embedder\b", "embeddings.patch_projection"),
+            (
+                r"\bradio_model\.model\.patch_generator\.video_embedder\b",
+                "embeddings.video_patch_projection",
+            ),
+            (
+                r"\bradio_model\.model\.blocks\.(\d+)\.attn\.proj\b",
+                r"encoder.layer.\1.attention.o_proj",
+            ),
+            (r"\bradio_model\.model\.blocks\.", "encoder.layer."),
+        ),
+    ),
+    Family(
+        "sapiens2",
+        (
+            (r"^(?:backbone\.)?blocks\.", "model.layer."),
+            (r"\battn\.w([qkv])\b", r"attention.\1_proj"),
+            (r"\battn\.proj\b", "attention.o_proj"),
+            (r"\bffn\.w3\b", "mlp.down_proj"),
+        ),
+    ),
+    Family(
+        "tipsv2 tipsv2_dpt tipsv2_text_model tipsv2_vision_model",
+        (
+            (r"^(?:text_encoder\.)+", "text_model."),
+            (r"^(?:(?:vision_encoder\.)+|backbone\.)", "vision_model."),
+            (r"\btransformer\.resblocks\.(\d+)\.attn\.", r"encoder.layers.\1.self_attn."),
+            (r"\btransformer\.resblocks\.", "encoder.layers."),
+            (r"\bblocks\.(\d+)\.attn\.proj\b", r"encoder.layer.\1.attention.o_proj"),
+            (r"\bblocks\.", "encoder.layer."),
+            (r"\bmlp\.c_fc\b", "mlp.fc1"),
+            (r"\bmlp\.c_proj\b", "mlp.fc2"),
+            (r"\bmlp\.w3\b", "mlp.down_proj"),
+        ),
+    ),
+    Family(
+        "unlimited_ocr",
+        (
+            (r"\bsam_model\.blocks\.", "vision_tower.sam_encoder.layers."),
+            (r"\bvision_model\.transformer\.", "vision_tower.vision_encoder.encoder."),
+            (
+                r"^(?:model\.)?(?:projector\.layers|multi_modal_projector)\b",
+                "multi_modal_projector",
+            ),
+        ),
+    ),
+    Family(
+        "qianfan_ocr",
+        (
+            (r"\bvision_model\.", "vision_tower."),
+            (r"\bvision_tower\.encoder\.layers\.", "vision_tower.layers."),
+            (
+                r"\bvision_tower\.layers\.(\d+)\.attn\.proj\b",
+                r"vision_tower.layers.\1.attention.projection_layer",
+            ),
+            (r"\bmlp1\.1\b", "multi_modal_projector.linear_1"),
+            (r"\bmlp1\.3\b", "multi_modal_projector.linear_2"),
+        ),
+    ),
+    Family(
+        "kimi_k25",
+        (
+            # The second first: what the first becomes has the second's old name.
+            (r"\bencoder\.blocks\.(\d+)\.mlp\.fc1\b", r"layers.\1.mlp.fc2"),
+            (r"\bencoder\.blocks\.(\d+)\.mlp\.fc0\b", r"layers.\1.mlp.fc1"),
+            (r"\bencoder\.blocks\.(\d+)\.wo\b", r"layers.\1.attn.proj"),
+            (r"\bmm_projector\.proj\.0\b", "mm_projector.in_proj"),
+            (r"\bmm_projector\.proj\.2\b", "mm_projector.out_proj"),
+        ),
+    ),
+    Family(
+        "rf_detr",
+        (
+            (r"\bbackbone\.0\.encoder\.encoder\.", "backbone.backbone."),
+            *_QUERY_KEY_VALUE,
+            *_OUTPUT,
+            (r"\btransformer\.", ""),
+            (r"\bself_attn\.out_proj\b", "self_attn.o_proj"),
+            (r"\b(decoder\.layers\.\d+)\.linear([12])\b", r"\1.mlp.fc\2"),
+        ),
+    ),
+    Family(
+        "pp_doclayout_v4",
+        (
+            (r"\bdecoder_roor_order_head\.", "decoder.successor_order_head.proj."),
+            (r"\bdecoder_roor_global_pointer\.", "decoder.successor_order_head.global_pointer."),
+            (r"\bdecoder_order_head\.", "decoder.relative_order_head.proj."),
+            (r"\bdecoder_global_pointer\.", "decoder.relative_order_head.global_pointer."),
+        ),
+    ),
+)
 
 
 def model_types(config: Mapping[str, Any]) -> frozenset[str]:
