@@ -522,7 +522,8 @@ class BaseNames:
         """Every tensor that the module at `path` can mean; it is right where this is one.
 
         The path itself wins; then the same path under its newest name; then what is left of either
-        when prefixes are taken away (`match_in_base`), of which all are given.
+        side's newest name when prefixes are taken away (`match_in_base`), of which all are given.
+        Names of old are not shortened: a tower's path without its tower may be one of the text model.
 
         Example:
             >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
@@ -536,8 +537,7 @@ class BaseNames:
         if renamed in self._by_newest:
             return self._by_newest[renamed]
         found = match_in_base(renamed.removesuffix(_WEIGHT), self._by_newest)
-        of_renamed = {name for one in found for name in self._by_newest[one]}
-        return sorted({*match_in_base(path, self._names), *of_renamed})
+        return sorted(name for one in found for name in self._by_newest[one])
 
     @cached_property
     def _by_newest(self) -> dict[str, list[str]]:
