@@ -16,9 +16,12 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..files.names import match_in_base
+from ..files.names import match_in_base, split_layer
+from ..files.roles import ROLES
 
 _WEIGHT = ".weight"
+_STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
+_FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
 
 Rule = tuple[str, str]
 
@@ -538,6 +541,22 @@ class BaseNames:
             return self._by_newest[renamed]
         found = match_in_base(renamed.removesuffix(_WEIGHT), self._by_newest)
         return sorted(name for one in found for name in self._by_newest[one])
+
+    def joined(self, path: str) -> str | None:
+        """A tensor of the same layer that may hold a module with others: stacked experts, a fused projection."""
+        layer, last = split_layer(path), path.rpartition(".")[2]
+        if layer is None:
+            return None
+        if ".experts." in path:
+            holds = _STACKED
+        elif any(last in ROLES[role] for role in ("query", "key", "value")):
+            holds = _FUSED
+        else:
+            return None
+        numbered = ((name, split_layer(name)) for name in sorted(self._names))
+        return next(
+            (name for name, of in numbered if of and of[1] == layer[1] and holds.search(name)), None
+        )
 
     @cached_property
     def _by_newest(self) -> dict[str, list[str]]:

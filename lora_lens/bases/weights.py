@@ -104,6 +104,12 @@ class BaseWeights:
     def _not_one(self, path: str, found: list[str]) -> str:
         if found:
             return f"{path} could be any of {', '.join(found)} in {self.source}"
+        joined = self._names.joined(path)
+        if joined:
+            return (
+                f"no weight of {path} in {self.source}; it may be joined or stacked in {joined}, which is not "
+                f"taken apart: pass --base with a model whose files have it apart"
+            )
         tail = path.rsplit(".", 1)[-1]
         near = sorted(name for name in self.tensors.files if f".{tail}." in name)
         have = f"; it has {near[0]}" if near else ""

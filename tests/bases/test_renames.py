@@ -217,3 +217,29 @@ def test_a_towers_layer_is_never_the_texts(tmp_path: Path) -> None:
     path = "encoder.vision_tower.encoder.layers.0.self_attn.q_proj"
     assert torch.equal(weights.weight(path), tower)
     assert torch.equal(weights.weight("encoder.text_model.layers.0.self_attn.q_proj"), text)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "path", "stored"),
+    [
+        (
+            "qwen2_moe",
+            "model.layers.0.mlp.experts.3.up_proj",
+            "model.layers.0.mlp.experts.gate_up_proj",
+        ),
+        ("mixtral", "model.layers.0.mlp.experts.3.w2", "model.layers.0.mlp.experts.down_proj"),
+        ("nomic_bert", "layers.0.self_attn.v_proj", "encoder.layers.0.attn.Wqkv.weight"),
+        ("radio", "encoder.layer.0.attention.q_proj", "radio_model.model.blocks.0.attn.qkv.weight"),
+    ],
+)
+def test_what_is_joined_or_stacked_in_files_is_refused_by_name(
+    tmp_path: Path, model_type: str, path: str, stored: str
+) -> None:
+    other = stored.replace(".0.", ".1.", 1)
+    write_base(
+        tmp_path,
+        BertLike(model_type=model_type),
+        {other: random(12, 4, seed=1), stored: random(12, 4, seed=2)},
+    )
+    with pytest.raises(BaseModelError, match=f"may be joined or stacked in {stored}"):
+        open_base(str(tmp_path)).weight(path)
