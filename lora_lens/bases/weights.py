@@ -25,7 +25,7 @@ from ..files.tensors import (
     TensorStore,
     open_tensors,
 )
-from .renames import BaseNames
+from .names import BaseNames
 
 # Models whose projections are Conv1D, which stores W0 as (in, out).
 CONV1D_MODELS = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})

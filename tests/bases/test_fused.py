@@ -1,6 +1,8 @@
 """Rows of fused projections, against what the model's own forward does when one row's output moves."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -262,3 +264,22 @@ def test_cross_attention_of_gpt2_has_no_query() -> None:
         "key": (0, 16), "value": (16, 32),
     }  # fmt: skip
     assert cut("c_attn", 40, 16, {"model_type": "gpt2"}) == {}
+
+
+def test_neither_names_nor_layouts_import_the_library(tmp_path: Path) -> None:
+    lora(tmp_path / "lora", "qkv_proj", 32)
+    names = {f"layers.{k}.self_attn.qkv_proj.weight": random(32, 16, seed=k) for k in range(2)}
+    write_base(tmp_path / "base", BertLike(), names)
+    config = {"model_type": "qwen2_vl", "text_config": PHI3}
+    (tmp_path / "base" / "config.json").write_text(json.dumps(config))
+    code = (
+        "import sys, lora_lens as ll\n"
+        "adapter, base = (f'{sys.argv[1]}/{name}' for name in ('lora', 'base'))\n"
+        "adapter = ll.load_adapter(adapter, base)\n"
+        "print(tuple(ll.open_base(base).w0(adapter.modules['value'], 1).shape))\n"
+        "print(sorted({'transformers', 'peft'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(8, 16)\n[]\n"

@@ -11,7 +11,8 @@ from checkpoints import BertLike, random, write_base
 from safetensors.torch import load_file, save_file
 
 from lora_lens import load_adapter, open_base
-from lora_lens.bases.renames import FAMILIES, BaseNames, newest, rules_of
+from lora_lens.bases.names import BaseNames, newest, rules_of
+from lora_lens.bases.renames import FAMILIES
 from lora_lens.errors import BaseModelError
 
 peft = pytest.importorskip("peft")
