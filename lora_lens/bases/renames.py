@@ -104,6 +104,8 @@ FAMILIES: tuple[Family, ...] = (
         (
             (r"\blanguage_model\.model\.", "language_model."),
             (r"\blanguage_model\.lm_head\b", "lm_head"),
+            # An adapter of the language model alone.
+            (r"^model\.layers\.", "language_model.layers."),
             (r"^model\.(?=(?:multi_modal_projector|vision_embed_tokens)\.)", ""),
         ),
     ),

@@ -244,3 +244,25 @@ def test_what_is_joined_or_stacked_in_files_is_refused_by_name(
     )
     with pytest.raises(BaseModelError, match=f"may be joined or stacked in {stored}"):
         open_base(str(tmp_path)).weight(path)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "stored"),
+    [
+        ("gemma3", "language_model.model.layers.0.self_attn.q_proj.weight"),
+        ("gemma3", "model.language_model.layers.0.self_attn.q_proj.weight"),
+        ("qwen2_vl", "model.layers.0.self_attn.q_proj.weight"),
+        ("qwen2_vl", "model.language_model.layers.0.self_attn.q_proj.weight"),
+        ("qwen3_5_text", "model.language_model.layers.0.self_attn.q_proj.weight"),
+    ],
+)
+def test_an_adapter_of_the_text_model_alone(tmp_path: Path, model_type: str, stored: str) -> None:
+    tower = "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight"
+    names = {stored: random(4, 4, seed=1), tower: random(4, 4, seed=2)}
+    write_base(tmp_path, BertLike(model_type=model_type), names)
+    weights = open_base(str(tmp_path))
+    for path in (
+        "model.layers.0.self_attn.q_proj",
+        "model.language_model.layers.0.self_attn.q_proj",
+    ):
+        assert torch.equal(weights.weight(path), names[stored])
