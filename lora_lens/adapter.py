@@ -5,11 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from jaxtyping import Float
 
 from .arrays import Either, Tensor, nothing
+
+
+class Part(NamedTuple):
+    """The rows of a fused projection that are one role's: the same ones of each of equal blocks.
+
+    Attributes:
+        start, stop: The role's rows of a block.
+        block: All rows of a block.
+        blocks: How many of them are below each other: 1, or one a head.
+    """
+
+    start: int
+    stop: int
+    block: int
+    blocks: int = 1
+
+    @property
+    def whole(self) -> int:
+        """Rows of the whole matrix."""
+        return self.blocks * self.block
+
+    @property
+    def rows(self) -> int:
+        """The role's rows."""
+        return self.blocks * (self.stop - self.start)
+
+    def take(self, matrix: Float[Any, "whole columns"]) -> Float[Any, "rows columns"]:
+        """The role's rows of a matrix, in their order.
+
+        Example:
+            >>> import numpy as np
+            >>> rows = np.arange(8.0)[:, None]
+            >>> Part(3, 4, block=4, blocks=2).take(rows)[:, 0].tolist()
+            [3.0, 7.0]
+        """
+        if self.blocks == 1:
+            return matrix[self.start : self.stop]
+        columns = matrix.shape[1]
+        blocks = matrix.reshape(self.blocks, self.block, columns)
+        return blocks[:, self.start : self.stop].reshape(self.rows, columns)
 
 
 @dataclass(frozen=True)
@@ -29,8 +69,8 @@ class ModuleFactors:
         b: (layer, out, rank).
         scaling: (layer,) s = α/r, or α/√r under rsLoRA.
         ranks: Each layer's own rank, before padding.
-        part: Which of how many equal blocks of a fused projection's output rows this is
-            (GPT-2's ``c_attn``: query is (0, 3)); None for a projection of its own.
+        part: Which of a fused projection's output rows these are (of GPT-2's ``c_attn``, the first
+            third is the query); None for a projection of its own.
     """
 
     module: str
@@ -41,7 +81,7 @@ class ModuleFactors:
     b: Float[Tensor, "layer out rank"]
     scaling: Float[Tensor, " layer"]
     ranks: tuple[int, ...]
-    part: tuple[int, int] | None = None
+    part: Part | None = None
 
     @property
     def numbered(self) -> bool:
@@ -84,7 +124,7 @@ class LayerFactors:
     out_features: int
     in_features: int
     scaling: float
-    part: tuple[int, int] | None
+    part: Part | None
     read: Callable[[], tuple[Either, Either]] = field(repr=False, compare=False)
     release: Callable[[], None] = field(default=nothing, repr=False, compare=False)
 

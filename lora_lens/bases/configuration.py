@@ -36,11 +36,13 @@ class BaseConfiguration:
             nothing about how transformers' own model of that name is made.
         parts: Of a model made of several (an encoder and a decoder, an image and a text model), the
             configuration of each by its key.
+        settings: All that it says.
     """
 
     model_type: str | None = None
     own_code: bool = False
     parts: Mapping[str, BaseConfiguration] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def of(self, name: str) -> tuple[BaseConfiguration, ...]:
         """The configuration of the part that a tensor is in; all that it can be where the name does not tell.
@@ -89,6 +91,7 @@ def configuration_of(config: Mapping[str, Any], *, own_code: bool = False) -> Ba
             for key, value in config.items()
             if isinstance(value, Mapping) and ("model_type" in value or key in _PARTS)
         },
+        config,
     )
 
 

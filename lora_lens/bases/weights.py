@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from jaxtyping import Float
 
@@ -15,7 +16,6 @@ from ..files.locate import (
     is_hub_id,
     local_folder,
 )
-from ..files.names import match_in_base
 from ..files.revisions import folder_of, full_commit, revisions_here, split_revision, with_revision
 from ..files.tensors import (
     FindFile,
@@ -25,6 +25,7 @@ from ..files.tensors import (
 )
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
+from .names import BaseNames
 from .orientation import is_conv1d
 
 _STEMS = ("model", "pytorch_model", "model.fp16", "pytorch_model.fp16")
@@ -49,6 +50,10 @@ class BaseWeights:
     fan_in_fan_out: bool = False
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def _names(self) -> BaseNames:
+        return BaseNames(self.tensors.files, self.configuration.settings)
+
     @property
     def model_type(self) -> str | None:
         """As the model's configuration names it."""
@@ -62,8 +67,9 @@ class BaseWeights:
             expected: Its (out, in), where it is known.
 
         Raises:
-            BaseModelError: No weight, or more than one, answers to the path whatever its prefix; it is
-                quantised, or holds NaN or infinite values; or nothing tells which axis is the output.
+            BaseModelError: No weight answers to the path whatever its prefix and its names before
+                transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
+                values; or nothing tells which axis is the output.
         """
         name = self._name(path)
         w0 = self.tensors.get(name)
@@ -95,8 +101,8 @@ class BaseWeights:
         )
 
     def _name(self, path: str) -> str:
-        found = match_in_base(path, self.tensors.files)
-        if len(found) != 1:
+        found = self._names.find(path)
+        if not found or not self._all_equal(found):
             raise BaseModelError(self._not_one(path, found))
         return found[0]
 
@@ -107,22 +113,33 @@ class BaseWeights:
             BaseModelError: As `weight`; or W0's shape is not B's rows by A's columns.
         """
         path = factors.names[position]
-        index, of = factors.part or (0, 1)
-        w0 = self.weight(path, (of * factors.out_features, factors.in_features))
-        if factors.part is not None:
-            rows = w0.shape[0] // of
-            w0 = w0[index * rows : (index + 1) * rows]
-        expected = (factors.out_features, factors.in_features)
+        part = factors.part
+        expected = (part.whole if part else factors.out_features, factors.in_features)
+        w0 = self.weight(path, expected)
         if tuple(w0.shape) != expected:
             raise BaseModelError(
                 f"W0 of {path} in {self.source} is {w0.shape[0]}x{w0.shape[1]}, but the adapter was "
                 f"trained on {expected[0]}x{expected[1]}: this is not its base model"
             )
-        return w0
+        return part.take(w0) if part else w0
+
+    def _all_equal(self, names: list[str]) -> bool:
+        """Whether the tensors of these names are one and the same, as tied weights are."""
+        first = self.tensors.get(names[0]) if len(names) > 1 else None
+        return first is None or all(
+            first.shape == (other := self.tensors.get(name)).shape and bool((first == other).all())
+            for name in names[1:]
+        )
 
     def _not_one(self, path: str, found: list[str]) -> str:
         if found:
             return f"{path} could be any of {', '.join(found)} in {self.source}"
+        joined = self._names.joined(path)
+        if joined:
+            return (
+                f"no weight of {path} in {self.source}; it may be joined or stacked in {joined}, which is not "
+                f"taken apart: pass --base with a model whose files have it apart"
+            )
         tail = path.rsplit(".", 1)[-1]
         near = sorted(name for name in self.tensors.files if f".{tail}." in name)
         have = f"; it has {near[0]}" if near else ""
@@ -242,10 +259,12 @@ def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeig
     return replace(opened, notes=(*opened.notes, note))
 
 
-def configuration_here(base: str, revision: str | None = None) -> BaseConfiguration | None:
+def configuration_here(
+    base: str, revision: str | None = None, *, download: bool = False
+) -> BaseConfiguration | None:
     """Of a base that is on this machine, whose tensors are not opened for it; None where it is not."""
     try:
-        return read_configuration(_finder(base, revision, download=False))
+        return read_configuration(_finder(base, revision, download))
     except LensError:
         return None
 

@@ -11,16 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from ..errors import ModuleLookupError
+from .roles import same_job
 
 PEFT_PREFIX = "base_model.model."
 
 _LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
-# Modules that do one job under different names; asking for any of them finds the one that is there.
-ROLES: tuple[frozenset[str], ...] = (
-    frozenset({"query", "q_proj", "q_lin", "q"}),
-    frozenset({"key", "k_proj", "k_lin", "k"}),
-    frozenset({"value", "v_proj", "v_lin", "v"}),
-)
 
 
 def split_layer(path: str) -> tuple[str, int] | None:
@@ -73,21 +68,28 @@ def _ends_with(path: str, tail: str) -> bool:
 
 
 def find_module(requested: str, patterns: Mapping[str, str]) -> str:
-    """The short name that `requested` means: itself, an equivalent role, or a unique path tail.
+    """The short name that `requested` means: itself, or the one module that it or an equal role ends.
 
     Args:
         requested: What the user typed: ``value``, ``v_proj``, ``attention.output.dense``.
         patterns: Short name to pattern, as the adapter holds them.
 
     Raises:
-        ModuleLookupError: No module, or more than one, answers to the name.
+        ModuleLookupError: No module, or more than one, answers to the name: of self- and
+            cross-attention, of two towers, of parts of several widths.
+
+    Example:
+        >>> find_module("value", {"to_v": "transformer_blocks.*.attn1.to_v"})
+        'to_v'
     """
     if requested in patterns:
         return requested
-    roles = next((role for role in ROLES if requested in role), frozenset())
-    found = [name for name in patterns if name in roles]
-    if not found:
-        found = [name for name, pattern in patterns.items() if _ends_with(pattern, requested)]
+    tails = same_job(requested)
+    found = [
+        name
+        for name, pattern in patterns.items()
+        if any(_ends_with(pattern.partition("@")[0], tail) for tail in tails)
+    ]
     if len(found) == 1:
         return found[0]
     have = ", ".join(patterns)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..adapter import Part
+from ..bases import fused
 from ..files.names import short_names, split_layer
 from ..updates import LowRank
 
@@ -24,19 +26,22 @@ class Group(NamedTuple):
         module: Its short name.
         pattern: As `lora_lens.ModuleFactors` says.
         members: The layers.
-        part: Which of how many equal blocks of B's rows it is, or None.
+        part: Which of B's rows it has, or None for all.
     """
 
     module: str
     pattern: str
     members: tuple[Member, ...]
-    part: tuple[int, int] | None
+    part: Part | None
 
 
 def group_by_module(
-    updates: Mapping[str, LowRank], *, split_c_attn: Callable[[str], bool] | None = None
+    updates: Mapping[str, LowRank],
+    *,
+    config: Mapping[str, Any] | None = None,
+    split_c_attn: Callable[[str], bool] | None = None,
 ) -> list[Group]:
-    """The groups, by name; every update is in one, or in one a block of a fused projection.
+    """The groups, by name; every update is in one, or in one a role of a fused projection.
 
     Layers whose shapes differ make no stack. Where their paths hold a second number (Swin's
     ``layers.2.blocks.5``, a U-Net's ``down_blocks.1.attentions.0``), that one becomes the layer, and
@@ -45,8 +50,9 @@ def group_by_module(
 
     Args:
         updates: Module path to what is done to its W0.
-        split_c_attn: Whether the ``c_attn`` at a path is GPT-2's Conv1D; GPT-BigCode's Linear of that
-            name interleaves its heads, and stays whole. By default all are.
+        config: The base's, which says how its fused projections lie; None where it is not at hand.
+        split_c_attn: Whether, for want of a configuration, the ``c_attn`` at a path is GPT-2's Conv1D; a
+            Linear of that name lies otherwise, and stays whole. By default all are.
     """
     families: dict[str, list[str]] = {}
     for path in updates:
@@ -55,14 +61,15 @@ def group_by_module(
     for paths in families.values():
         by_pattern |= _of_one_shape(paths, updates)
     by_pattern = _told_apart(by_pattern)
-    blocks: dict[str, tuple[list[Member], tuple[int, int] | None]] = {}
+    roles: dict[str, tuple[list[Member], Part | None]] = {}
     for pattern, members in by_pattern.items():
-        for name, part in _unfused(pattern, members[0], split_c_attn):
-            blocks[name] = (members, part)
-    names = short_names(blocks)
+        for name, part in _unfused(pattern, members[0], config, split_c_attn).items():
+            # A module of the role's own name beside the fused one keeps it.
+            roles[pattern if name in by_pattern else name] = (members, part)
+    names = short_names(roles)
     groups = [
         Group(names[pattern], pattern, tuple(sorted(members, key=lambda m: m.layer)), part)
-        for pattern, (members, part) in blocks.items()
+        for pattern, (members, part) in roles.items()
     ]
     return sorted(groups, key=lambda group: group.module)
 
@@ -139,12 +146,17 @@ def _told_apart(patterns: Mapping[str, list[Member]]) -> dict[str, list[Member]]
 
 
 def _unfused(
-    pattern: str, one: Member, split: Callable[[str], bool] | None
-) -> list[tuple[str, tuple[int, int] | None]]:
-    """GPT-2's ``c_attn`` holds query, key and value below each other (key and value in cross-attention)."""
-    parent, _, last = pattern.rpartition(".")
-    rows, columns = _shape(one.update)
-    roles = {3 * columns: ("query", "key", "value"), 2 * columns: ("key", "value")}.get(rows)
-    if last != "c_attn" or roles is None or (split and not split(one.path)):
-        return [(pattern, None)]
-    return [(f"{parent}.{role}", (index, len(roles))) for index, role in enumerate(roles)]
+    pattern: str,
+    one: Member,
+    config: Mapping[str, Any] | None,
+    split_c_attn: Callable[[str], bool] | None,
+) -> dict[str, Part | None]:
+    """The roles of a fused projection, each with its rows; else the module itself, with all."""
+    path, at, label = pattern.partition("@")
+    parent, dot, last = path.rpartition(".")
+    if config is None and last == "c_attn" and (split_c_attn is None or split_c_attn(one.path)):
+        config = {"model_type": "gpt2"}
+    found = fused.parts(last, *_shape(one.update), config or {})
+    return {f"{parent}{dot}{role}{at}{label}": part for role, part in found.items()} or {
+        pattern: None
+    }

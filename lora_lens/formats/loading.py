@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..adapter import Adapter
+from ..bases.fused import NAMES
+from ..bases.weights import configuration_here
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..updates import FromW0, LowRank
@@ -73,8 +76,24 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
     return factors
 
 
+def _settings_of_base(files: AdapterFiles, paths: Iterable[str]) -> Mapping[str, Any] | None:
+    """The base's configuration, where the adapter has a fused projection and the base is at hand.
+
+    None too where it names no architecture.
+    """
+    if files.base_model is None or not any(path.rpartition(".")[2] in NAMES for path in paths):
+        return None
+    here = configuration_here(
+        files.base_model, files.revision, download=files.base_given is not None
+    )
+    known = here is not None and any(one.model_type for one in here.all())
+    return here.settings if here is not None and known else None
+
+
 def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]) -> Adapter:
-    groups = group_by_module(updates, split_c_attn=conv1d_of(files))
+    groups = group_by_module(
+        updates, config=_settings_of_base(files, updates), split_c_attn=conv1d_of(files)
+    )
     if not groups:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(found.left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")

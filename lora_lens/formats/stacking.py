@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..adapter import LayerFactors, ModuleFactors, is_numbered
+from ..adapter import LayerFactors, ModuleFactors, Part, is_numbered
 from ..arrays import Either, Tensor
 from ..core.either import namespace
 from ..errors import AdapterError
@@ -92,15 +92,13 @@ def _is_finite(numbers: Either) -> bool:
 
 
 def _layer(group: Group, member: Member) -> LayerFactors:
-    update = member.update
-    index, of = group.part or (0, 1)
-    rows = update.b.shape[0] // of
+    update, part = member.update, group.part
 
     def read() -> tuple[Either, Either]:
         a, b = update.a.array(), update.b.array()
         if a is None or b is None:
             a, b = update.a.read(), update.b.read()
-        return a, b[index * rows : (index + 1) * rows]
+        return a, part.take(b) if part else b
 
     def release() -> None:
         update.a.release()
@@ -111,7 +109,7 @@ def _layer(group: Group, member: Member) -> LayerFactors:
         layer=member.layer if is_numbered(group.pattern) else None,
         name=member.path,
         rank=update.a.shape[0],
-        out_features=rows,
+        out_features=part.rows if part else update.b.shape[0],
         in_features=update.a.shape[1],
         scaling=update.scaling,
         part=group.part,
@@ -144,14 +142,13 @@ def _stacked(
     *,
     rows: int | None = None,
     columns: int | None = None,
-    part: tuple[int, int] | None = None,
+    part: Part | None = None,
 ) -> Tensor:
-    """(layer, rows, columns), each factor in its corner; of a fused projection, the rows of its block."""
+    """(layer, rows, columns), each factor in its corner; of a fused projection, the rows of its role."""
     import torch
 
-    index, of = part or (0, 1)
-    own_rows, own_columns = factors[0].shape
-    height, width = rows or own_rows // of, columns or own_columns
+    own_rows, own_columns = part.rows if part else factors[0].shape[0], factors[0].shape[1]
+    height, width = rows or own_rows, columns or own_columns
     stacked: Tensor | None = None
     for k, factor in enumerate(factors):
         numbers = factor.read()
@@ -159,7 +156,7 @@ def _stacked(
             stacked = torch.zeros(len(factors), height, width, dtype=numbers.dtype)
         elif stacked.dtype != numbers.dtype:
             stacked = stacked.to(torch.promote_types(stacked.dtype, numbers.dtype))
-        piece = numbers[index * height : (index + 1) * height] if part else numbers
+        piece = part.take(numbers) if part else numbers
         stacked[k, : piece.shape[0], : piece.shape[1]] = piece
         factor.release()
     assert stacked is not None  # a group has members

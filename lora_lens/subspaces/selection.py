@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from ..adapter import Adapter, ModuleFactors
 from ..arrays import Tensor
+from ..bases.fused import NAMES
 from ..core.either import namespace
 from ..core.rank import numerical_rank
 from ..errors import LensError, ModuleLookupError, RankError
@@ -68,7 +69,10 @@ def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> M
 
 def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str:
     """The name of the module that `module` names; nothing is read for it. Raises as `select_module` does."""
-    name = find_module(module, adapter.patterns)
+    try:
+        name = find_module(module, adapter.patterns)
+    except ModuleLookupError as error:
+        raise ModuleLookupError(f"{error}{_fused(adapter)}") from None
     if in_layers and name not in adapter.in_layers:
         have = ", ".join(adapter.in_layers) or "no module that is"
         raise ModuleLookupError(
@@ -76,6 +80,17 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
             f"`lora-lens inspect` about it; in numbered layers the adapter has {have}"
         )
     return name
+
+
+def _fused(adapter: Adapter) -> str:
+    """What to do where a fused projection is whole."""
+    whole = [name for name, path in adapter.patterns.items() if path.rpartition(".")[2] in NAMES]
+    if not whole:
+        return ""
+    return (
+        f"; query, key and value in {whole[0]} are told apart where the base's config.json names a layout "
+        f"that is known: pass --base with it"
+    )
 
 
 def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:

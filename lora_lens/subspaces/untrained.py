@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import torch
 
-from ..adapter import ModuleFactors
+from ..adapter import ModuleFactors, Part
+from ..bases import fused
 from ..bases.weights import BaseWeights
 from ..errors import ModuleLookupError, RankError
 from ..files.names import find_module, short_names, split_layer
@@ -30,8 +31,10 @@ def untrained_factors(
         split = split_layer(name.removesuffix(_WEIGHT)) if name.endswith(_WEIGHT) else None
         if split is not None:
             patterns.setdefault(split[0], {})[split[1]] = name.removesuffix(_WEIGHT)
-    found = _chosen(module, patterns, weights.source)
-    paths = dict(sorted(patterns[found[1]].items()))
+    roles = _roles(weights, patterns)
+    found = _chosen(module, [*patterns, *roles], weights.source)
+    whole, part = roles.get(found[1], (found[1], None))
+    paths = dict(sorted(patterns[whole].items()))
     shapes = {tuple(weights.weight(path).shape) for path in paths.values()}
     if len(shapes) > 1:
         listed = ", ".join(f"{rows}x{columns}" for rows, columns in sorted(shapes))
@@ -39,6 +42,7 @@ def untrained_factors(
             f"W0 of {found[0]} in {weights.source} is {listed} in different layers; expected one shape"
         )
     ((rows, columns),) = shapes
+    rows = part.rows if part else rows
     empty = torch.zeros(len(paths), 0, 0)
     bare = ModuleFactors(
         module=found[0],
@@ -49,6 +53,7 @@ def untrained_factors(
         b=empty.new_zeros(len(paths), rows, 0),
         scaling=torch.ones(len(paths), dtype=torch.float64),
         ranks=(0,) * len(paths),
+        part=part,
     )
     return as_untrained(bare, rank, generator=generator)
 
@@ -72,6 +77,26 @@ def as_untrained(factors: ModuleFactors, rank: int, *, generator: torch.Generato
         scaling=torch.ones(layers, dtype=torch.float64),
         ranks=(rank,) * layers,
     )
+
+
+def _roles(
+    weights: BaseWeights, patterns: Mapping[str, Mapping[int, str]]
+) -> dict[str, tuple[str, Part]]:
+    """Pattern of each role of a fused projection → the projection's own pattern, and the role's rows."""
+    found = {}
+    for pattern, paths in patterns.items():
+        parent, _, last = pattern.rpartition(".")
+        if last not in fused.NAMES:
+            continue
+        first = next(iter(paths.values()))
+        shape = weights.tensors.shape(first + _WEIGHT)
+        if len(shape) == 2:
+            rows, columns = shape[::-1] if weights.is_conv1d(first) else shape
+            for role, part in fused.parts(
+                last, rows, columns, weights.configuration.settings
+            ).items():
+                found[f"{parent}.{role}"] = (pattern, part)
+    return {role: one for role, one in found.items() if role not in patterns}
 
 
 def _chosen(module: str, patterns: Collection[str], source: str) -> tuple[str, str]:

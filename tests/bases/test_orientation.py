@@ -125,9 +125,8 @@ def compare(folder: Path, merged: dict[str, Tensor]) -> None:
     seen: dict[str, int] = {}
     for factors in adapter.modules.values():
         for k, path in enumerate(factors.names):
-            index, _ = factors.part or (0, 1)
-            start = index * factors.out_features
-            expected = merged[path][start : start + factors.out_features]
+            whole = merged[path]
+            expected = factors.part.take(whole) if factors.part else whole
             found = base.w0(factors, k) + factors.scaling[k].float() * factors.b[k] @ factors.a[k]
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5, msg=path)
             seen[path] = seen.get(path, 0) + factors.out_features

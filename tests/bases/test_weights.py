@@ -133,7 +133,7 @@ def test_a_missing_weight_says_what_there_is(tmp_path: Path) -> None:
 
 
 def test_an_ambiguous_weight_says_which(tmp_path: Path) -> None:
-    names = {f"{stack}.{NAME}": random(4, 4, seed=1) for stack in ("text", "image")}
+    names = {f"{stack}.{NAME}": random(4, 4, seed=k) for k, stack in enumerate(("text", "image"))}
     write_base(tmp_path / "base", BertLike(), names)
     with pytest.raises(BaseModelError, match="could be any of image"):
         open_base(str(tmp_path / "base")).weight(PATH.removeprefix("bert."))

@@ -1,0 +1,110 @@
+"""Which tensor of a base's files is a module's W0, whatever it is called there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from ..files.names import match_in_base, split_layer
+from ..files.roles import ROLES
+from .renames import FAMILIES
+
+_WEIGHT = ".weight"
+_STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
+_FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
+
+
+def model_types(config: Mapping[str, Any]) -> frozenset[str]:
+    """Every ``model_type`` that a base's configuration names: its own and those of the models in it.
+
+    Example:
+        >>> sorted(model_types({"model_type": "llava", "vision_config": {"model_type": "clip"}}))
+        ['clip', 'llava']
+    """
+    own = config.get("model_type")
+    found = {own} if isinstance(own, str) else set()
+    for part in config.values():
+        if isinstance(part, Mapping):
+            found |= model_types(part)
+    return frozenset(found)
+
+
+def rules_of(models: Iterable[str]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The rules for these model types, in their order; none where nothing was renamed."""
+    asked = set(models)
+    return tuple(
+        (re.compile(old), new)
+        for family in FAMILIES
+        if asked & set(family.models.split())
+        for old, new in family.rules
+    )
+
+
+def newest(name: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    """The newest name of a tensor.
+
+    Example:
+        >>> rules = rules_of(["vit"])
+        >>> newest("vit.encoder.layer.3.attention.attention.value.weight", rules)
+        'vit.layers.3.attention.v_proj.weight'
+        >>> newest("vit.layers.3.attention.v_proj.weight", rules)
+        'vit.layers.3.attention.v_proj.weight'
+    """
+    for old, new in rules:
+        name = old.sub(new, name)
+    return name
+
+
+class BaseNames:
+    """The names of a base's tensors, and what a module's path can mean among them."""
+
+    def __init__(self, names: Collection[str], config: Mapping[str, Any]) -> None:
+        self._names = names
+        self._rules = rules_of(model_types(config))
+
+    def find(self, path: str) -> list[str]:
+        """Every tensor that the module at `path` can mean; it is right where this is one.
+
+        The path itself wins; then the same path under its newest name; then what is left of either
+        side's newest name when prefixes are taken away (`match_in_base`), of which all are given.
+        Names of old are not shortened: a tower's path without its tower may be one of the text model.
+
+        Example:
+            >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
+            >>> names.find("vit.layers.0.mlp.fc2")
+            ['encoder.layer.0.output.dense.weight']
+        """
+        wanted = path + _WEIGHT
+        if not self._rules or wanted in self._names:
+            return match_in_base(path, self._names)
+        renamed = newest(wanted, self._rules)
+        if renamed in self._by_newest:
+            return self._by_newest[renamed]
+        found = match_in_base(renamed.removesuffix(_WEIGHT), self._by_newest)
+        return sorted(name for one in found for name in self._by_newest[one])
+
+    def joined(self, path: str) -> str | None:
+        """A tensor of the same layer that may hold a module with others: stacked experts, a fused projection."""
+        layer, last = split_layer(path), path.rpartition(".")[2]
+        if layer is None:
+            return None
+        if ".experts." in path:
+            holds = _STACKED
+        elif any(last in ROLES[role] for role in ("query", "key", "value")):
+            holds = _FUSED
+        else:
+            return None
+        numbered = ((name, split_layer(name)) for name in sorted(self._names))
+        return next(
+            (name for name, of in numbered if of and of[1] == layer[1] and holds.search(name)), None
+        )
+
+    @cached_property
+    def _by_newest(self) -> dict[str, list[str]]:
+        """Newest name → the names that became it: one, where the rules tell modules apart."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            found.setdefault(newest(name, self._rules), []).append(name)
+        return found
