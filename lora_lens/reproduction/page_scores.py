@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..show.layout import Table, counted
+from ..show.wording import listed
 from ..training.data import TASKS
 from .collect import Found
 from .config import Config
@@ -62,6 +63,8 @@ def _without_rows(found: Found, task: TaskScores) -> str:
         if task.task in found.unpaired
         else "The comparison by rows is not there yet."
     )
+    if unfinished := [NAMES[m] for m in ("lora", "condlora") if not task.scores.get(m)]:
+        return f"{listed(unfinished)} {'has' if len(unfinished) == 1 else 'have'} no finished run of it yet."
     if difference is None:
         return f"No seed of both methods has learnt it. {why}"
     p = "" if math.isnan(difference.p) else f", p = {difference.p:.3f} of the paper's paired t-test"
