@@ -19,7 +19,7 @@ from . import moved
 if TYPE_CHECKING:
     from . import plots
     from .adapter import Adapter, ModuleFactors
-    from .bases.weights import open_base
+    from .bases.opening import open_base
     from .chance.gaussian import gaussian_baseline, gaussian_samples
     from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
@@ -63,7 +63,7 @@ _HOMES = {
     "gaussian_samples": ".chance.gaussian",
     "inspect": ".questions.inventory.analysis",
     "load_adapter": ".formats",
-    "open_base": ".bases.weights",
+    "open_base": ".bases.opening",
     "outliers": ".questions.outliers.analysis",
     "phi": ".core.phi",
     "phi_grid": ".core.phi",

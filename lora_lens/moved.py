@@ -61,15 +61,15 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "core.precision",
     ),
     "export": ("writing.export",),
-    "loaders": ("formats", "bases.weights"),
-    "loaders.base": ("bases.weights",),
+    "loaders": ("formats", "bases.opening"),
+    "loaders.base": ("bases.opening", "bases.weights"),
     "loaders.checkpoint": ("formats.format",),
     "loaders.condlora": ("core.conversion", "formats.shared_theta"),
     "loaders.grouping": ("formats.grouping",),
     "loaders.locate": ("files.locate",),
     "loaders.lora": ("formats.peft_settings", "formats.peft_names"),
     "loaders.many": ("files.adapter_folders",),
-    "loaders.names": ("files.names",),
+    "loaders.names": ("files.names", "files.roles"),
     "loaders.runs": ("files.checkpoints",),
     "loaders.tensors": ("files.tensors",),
     "outputs": (),
@@ -106,6 +106,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Old name → new one, where the name changed too.
 NAMES: Mapping[str, str] = {
+    "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
+    "loaders.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
     "analyses.moments.end_moment": "questions.dynamics.checkpoint.end_point_subspaces",
     "analyses.moments.moment_of": "questions.dynamics.checkpoint.checkpoint_subspaces",

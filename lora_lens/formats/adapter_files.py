@@ -118,7 +118,7 @@ class AdapterFiles:
             AdapterError: None is named.
             BaseModelError: It is not found, or of another architecture than the adapter's.
         """
-        from ..bases.weights import open_base_for
+        from ..bases.opening import open_base_for
 
         if self.base_model is None:
             raise AdapterError(

@@ -27,8 +27,8 @@ def conv1d_of(files: AdapterFiles) -> Callable[[str], bool]:
 
 
 def _by_configuration(files: AdapterFiles, path: str) -> bool | None:
+    from ..bases.opening import configuration_here
     from ..bases.orientation import by_architecture
-    from ..bases.weights import configuration_here
 
     here = files.base_model and configuration_here(files.base_model, files.revision)
     return by_architecture(f"{path}.weight", here) if here else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..bases.fused import NAMES
-from ..bases.weights import configuration_here
+from ..bases.opening import configuration_here
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..updates import FromW0, LowRank

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..adapter import Adapter
-from ..bases.weights import BaseWeights, open_base_of
+from ..bases.opening import open_base_of
+from ..bases.weights import BaseWeights
 from ..errors import BaseModelError, LensError, ModuleLookupError
 from ..show.findings import Finding, found
 from ..subspaces.convention import SettledConvention, settle_convention

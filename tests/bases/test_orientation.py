@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lora_lens import load_adapter, open_base
 from lora_lens.bases.configuration import BaseConfiguration, configuration_of
+from lora_lens.bases.opening import open_base_of
 from lora_lens.bases.orientation import CONV1D_MODULES, by_architecture
-from lora_lens.bases.weights import open_base_of
 from lora_lens.errors import BaseModelError
 
 SIZES = {"n_layer": 2, "n_embd": 16, "n_head": 2, "vocab_size": 16, "n_positions": 8}

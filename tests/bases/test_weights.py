@@ -14,7 +14,7 @@ from checkpoints import BertLike, random, write_base, write_lora
 from safetensors.torch import save_file
 
 from lora_lens import load_adapter, open_base
-from lora_lens.bases.weights import open_base_of
+from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 
 NAME = "encoder.layer.0.attention.self.value.weight"

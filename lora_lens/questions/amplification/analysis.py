@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.weights import BaseWeights, open_base_of
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...core.limits import check_range
 from ...core.random_matrix import projected_square_moments
 from ...errors import RankError

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.weights import BaseWeights, open_base_of
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
 from ...chance.conversion_draws import check_draws, null_generator
 from ...chance.gaussian import gaussian_baseline, gaussian_samples

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.weights import BaseWeights, open_base_of
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...core.conversion import ConventionChoice
 from ...core.outliers import relative_norms
 from ...errors import LensError

@@ -101,7 +101,7 @@ def run(
 
 def _opened(path: Path, base: str | None) -> Adapter | BaseWeights:
     """The adapter there, or the base model."""
-    from ...bases.weights import open_base
+    from ...bases.opening import open_base
     from ...errors import AdapterError, BaseModelError
     from ...files.locate import is_hub_id
     from ...files.revisions import split_revision

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.weights import BaseWeights, open_base_of
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...chance.against_null import null_test
 from ...chance.conversion_draws import NullBases, null_generator
 from ...chance.gaussian import gaussian_baseline, uniform_bases

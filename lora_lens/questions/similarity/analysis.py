@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter
-from ...bases.weights import BaseWeights, open_base_of
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, NullName, check_nulls
 from ...core.checked import Side

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ...adapter import Adapter, LayerFactors
-from ...bases.weights import BaseWeights, open_base_of
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...core.energy import rank_for_energy
 from ...core.random_matrix import gaussian_product_edge
 from ...core.spectrum import effective_rank, stable_rank
