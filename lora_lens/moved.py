@@ -107,7 +107,6 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 # Old name → new one, where the name changed too.
 NAMES: Mapping[str, str] = {
     "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
-    "loaders.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
     "analyses.moments.end_moment": "questions.dynamics.checkpoint.end_point_subspaces",
     "analyses.moments.moment_of": "questions.dynamics.checkpoint.checkpoint_subspaces",
