@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
+from .. import __version__
 from ..questions import QUESTIONS
 from ..terminal.failing import LensGroup
 from . import demo, evaluate, export, report, reproduce, search, train
@@ -15,7 +17,7 @@ app = typer.Typer(
     name="lora-lens",
     cls=LensGroup,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help=(
@@ -23,6 +25,26 @@ app = typer.Typer(
         "and is it more than chance? Start with: lora-lens demo"
     ),
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lora-lens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Only what no command is needed for; the group's own help stands above."""
+
+
 for question in QUESTIONS:
     app.command(name=question.command)(question.run)
 for command in (report, demo, train, search, evaluate, export, reproduce):

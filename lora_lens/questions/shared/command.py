@@ -75,12 +75,13 @@ def run(
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """Does one linear layer yield every layer's A (and B)? The share that the best one captures.
+    """Does one linear layer yield every layer's A (and B), as CondLoRA's does? More than W0 explains?
 
-    1: one layer, up to each layer's own gauge, gives every layer's factor from its W0, as CondLoRA's
-    does. Chance is not 0, for a layer fitted to L subspaces captures 1/L of them at least: "propagated"
-    is the share for random factors through the same W0. "left out" is the share of a layer that the
-    best one of the other layers captures. BA is not listed: its left subspace is B's.
+    Asked forwards: the layer θ fitted to all other layers predicts B_l by W_l θ, and the share of B_l that it
+    holds is 1 for CondLoRA, and by chance little. The verdict is against the same factors turned by random signs
+    on their own W0's singular directions, corrected over what is tested. Shares of the conversions W0⁻¹A and
+    W0⁻¹B stand beside it and describe: W0⁻¹ blows up what is not shared. With OTHER, θ of the one adapter
+    predicts the layers of the other.
 
     Example: lora-lens shared ckpt/ --module value --rank 8 --out figures/
     """

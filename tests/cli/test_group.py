@@ -1,0 +1,38 @@
+"""What people try before they know a command."""
+
+import pytest
+from typer.testing import CliRunner
+
+from lora_lens import __version__
+from lora_lens.cli import app
+
+
+def run(*args: str):
+    return CliRunner().invoke(app, list(args))
+
+
+def test_the_version_is_printed() -> None:
+    found = run("--version")
+    assert (found.exit_code, found.stdout) == (0, f"lora-lens {__version__}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("similarity",), ("report",), ("train",)])
+def test_h_is_help(command: tuple[str, ...]) -> None:
+    short, long = run(*command, "-h"), run(*command, "--help")
+    assert short.exit_code == 0
+    assert short.stdout == long.stdout
+    assert "-h, --help" in short.stdout
+
+
+def test_a_shell_can_complete_commands() -> None:
+    found = CliRunner().invoke(
+        app,
+        [],
+        prog_name="lora-lens",
+        env={
+            "_LORA_LENS_COMPLETE": "complete_bash",
+            "COMP_WORDS": "lora-lens sim",
+            "COMP_CWORD": "1",
+        },
+    )
+    assert "similarity" in found.stdout
