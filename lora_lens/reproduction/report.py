@@ -123,7 +123,7 @@ def _draw(config: Config, found: Found, out: Path) -> None:
         }
     if figures:
         with staged(out / "figures") as folder:
-            write_figures(figures, folder)
+            write_figures(figures, folder, (".png", ".svg"))
     # Figure 1 itself, of the task that the configuration names, else the first, if its adapters are there.
     task = config.analysis.figure_task or next(iter(config.tasks))
     folders: dict[str, Path] = {

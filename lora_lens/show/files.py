@@ -1,4 +1,4 @@
-"""A result's files: figures as PNG and SVG, tidy CSV, JSON, and Markdown and LaTeX tables."""
+"""A result's files: figures as PNG, SVG and PDF, tidy CSV, JSON, and Markdown and LaTeX tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from matplotlib.figure import Figure
 
 from .layout import Table
 from .text import as_json, as_latex, as_markdown
+
+ENDINGS = (".png", ".svg", ".pdf")
+_NO_DATE: Mapping[str, dict[str, None] | None] = {
+    ".png": None,
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
 
 
 def write_result(
@@ -38,17 +45,16 @@ def write_result(
     return [stem + suffix for suffix in forms] + drawn
 
 
-def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[str]:
-    """Write each figure as ``NAME.png`` and ``NAME.svg``; the files' names."""
+def write_figures(
+    figures: Mapping[str, Figure], folder: Path, endings: Sequence[str] = ENDINGS
+) -> list[str]:
+    """Write each figure as ``NAME.png``, ``NAME.svg`` and ``NAME.pdf``; the files' names."""
     written = []
     for name, figure in figures.items():
-        for ending in (".png", ".svg"):
-            # A fixed salt and no date make the same result the same file.
-            with rc_context({"svg.hashsalt": name}):
-                figure.savefig(
-                    folder / (name + ending),
-                    dpi=160,
-                    metadata={"Date": None} if ending == ".svg" else None,
-                )
+        for ending in endings:
+            # Words stay words, for a journal's typesetters and a search; a fixed salt and no date make the
+            # same result the same file.
+            with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": name}):
+                figure.savefig(folder / (name + ending), dpi=160, metadata=_NO_DATE[ending])
             written.append(name + ending)
     return written

@@ -161,9 +161,13 @@ def test_out_writes_every_form_whole(bert: BertLike, tmp_path: Path, command: st
     result = run(command, *adapters, "--out", out)
     assert result.exit_code == 0, result.stderr
     stem = "inspect" if command == "inspect" else f"{command}-value"
-    figure1 = {f"{stem}-figure1.png", f"{stem}-figure1.svg"} if command == "similarity" else set()
+    figure1 = (
+        {f"{stem}-figure1.{ending}" for ending in ("png", "svg", "pdf")}
+        if command == "similarity"
+        else set()
+    )
     assert {path.name for path in out.iterdir()} == figure1 | {
-        f"{stem}.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
+        f"{stem}.{ending}" for ending in ("png", "svg", "pdf", "csv", "json", "md", "tex")
     }
     assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (out / f"{stem}.svg").read_text()

@@ -190,7 +190,7 @@ def test_its_files_are_whole_and_the_same_each_time(
         written.append({each: (tmp_path / copy / each).read_bytes() for each in names})
     assert written[0] == written[1]
     endings = {Path(each).suffix for each in written[0]}
-    assert {".json", ".csv", ".md", ".tex", ".png", ".svg"} <= endings
+    assert {".json", ".csv", ".md", ".tex", ".png", ".svg", ".pdf"} <= endings
     assert all(written[0].values())
 
 

@@ -122,6 +122,7 @@ def test_spectrum_without_w0_needs_no_base(bert: BertLike, tmp_path: Path) -> No
                 "-intruders.csv",
                 "-intruders.png",
                 "-intruders.svg",
+                "-intruders.pdf",
                 "-rank-pattern.txt",
                 "-singular-values.csv",
             ),
@@ -136,7 +137,7 @@ def test_out_writes_every_form_whole(
     command, *adapters = arguments
     result = run(command, *(tmp_path / name for name in adapters), "--out", out)
     assert result.exit_code == 0, result.stderr
-    endings = [f".{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")]
+    endings = [f".{ending}" for ending in ("png", "svg", "pdf", "csv", "json", "md", "tex")]
     assert {path.name for path in out.iterdir()} == {stem + end for end in (*endings, *extra)}
     assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
     latex = (out / f"{stem}.tex").read_text()

@@ -1,0 +1,33 @@
+"""Figures as files that a journal takes."""
+
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from pypdf import PdfReader
+
+from lora_lens.show.files import ENDINGS, write_figures
+
+
+@pytest.fixture
+def figure() -> Figure:
+    made = Figure(figsize=(3, 2))
+    made.subplots().set_title("mean φ of layers")
+    return made
+
+
+def test_words_stay_words(figure: Figure, tmp_path: Path) -> None:
+    assert write_figures({"one": figure}, tmp_path) == [f"one{ending}" for ending in ENDINGS]
+    assert "mean φ of layers</text>" in (tmp_path / "one.svg").read_text(encoding="utf-8")
+    (page,) = PdfReader(tmp_path / "one.pdf").pages
+    assert "mean φ of layers" in page.extract_text()
+
+
+def test_the_same_figure_is_the_same_file(figure: Figure, tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        write_figures({"one": figure}, folder)
+    for ending in ENDINGS:
+        assert (tmp_path / "one" / f"one{ending}").read_bytes() == (
+            tmp_path / "other" / f"one{ending}"
+        ).read_bytes()
