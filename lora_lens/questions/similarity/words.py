@@ -77,7 +77,9 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     known = [f"{mean:.{digits}f}{_spread(sd, digits)}" for mean, sd in nulls if np.isfinite(mean)]
     if not known:
         return f"{text}, with no random factors drawn to set beside it"
-    return f"{text}, and random factors through the same W0 give {listed(list(dict.fromkeys(known)))}"
+    return (
+        f"{text}, and random factors through the same W0 give {listed(list(dict.fromkeys(known)))}"
+    )
 
 
 def _null(grid: LayerGrid) -> tuple[float, float]:

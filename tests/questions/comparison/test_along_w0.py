@@ -1,7 +1,8 @@
 """Two adapters along the same W0's leading directions are alike with nothing learnt in common; it is said."""
 
-import lora_lens as ll
 from noise import noise_adapters
+
+import lora_lens as ll
 
 ENOUGH = "; for this it is enough that both lie along the same W0's leading singular directions"
 

@@ -50,7 +50,9 @@ def test_nothing_is_said_of_chance_however_far_it_is(result: SimilarityResult) -
         moved = replace(result, grids={"A": replace(grid, values=values), "B": result["B"]})
         assert moved.findings == ()
         assert moved["A"].significance["propagated"].of_mean.z == pytest.approx(shift, rel=0.05)
-        said = f"{moved['A'].mean:.3f} for A ({size}) and {result['B'].mean:.3f} for B (partly alike)"
+        said = (
+            f"{moved['A'].mean:.3f} for A ({size}) and {result['B'].mean:.3f} for B (partly alike)"
+        )
         assert said in moved.summary
 
 
@@ -59,10 +61,12 @@ def test_small_numbers_are_shown_to_the_digit_that_varies(result: SimilarityResu
     null = grid.baselines["propagated"]
     assert null.drawn is not None
     small = replace(
-        null, mean=null.mean / 500, sd=null.sd / 500, mean_sd=null.mean_sd / 500, drawn=null.drawn / 500
+        null, mean=null.mean / 500, sd=null.sd / 500, mean_sd=null.mean_sd / 500, samples=null.drawn / 500
     )  # fmt: skip
     values = np.where(np.eye(3, dtype=bool), 1.0, grid.values / 500)
-    shown = replace(result, grids={"A": replace(grid, values=values, baselines={"propagated": small})})
+    shown = replace(
+        result, grids={"A": replace(grid, values=values, baselines={"propagated": small})}
+    )
     mean = shown["A"].significance["propagated"].of_mean
     assert 1e-5 < mean.sd < 1e-4
     assert f"is {shown['A'].mean:.5f} for A (nearly orthogonal)" in shown.summary
