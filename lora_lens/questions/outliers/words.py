@@ -19,7 +19,7 @@ def claims(_: OutliersResult) -> list[Claim]:
 def summary(result: OutliersResult, findings: Sequence[Finding]) -> str:
     """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
     del findings  # there are none
-    parts = [_named(result), _explained(result), _adapter(result), _beyond(result)]
+    parts = [_named(result), _explained(result), _adapter(result)]
     return "; ".join(part.rstrip(".") for part in parts if part) + "."
 
 
@@ -88,15 +88,4 @@ def _explained(result: OutliersResult) -> str:
     return (
         f"with {those} at the median norm it is {result.after.mean:.3f}: on them hangs "
         f"{100 * result.explained:.0f} % of the excess{alone}."
-    )
-
-
-def _beyond(result: OutliersResult) -> str:
-    if not result.beyond:
-        return ""
-    few = listed([str(one.coordinate) for one in result.beyond[:5]])
-    more = f" and {len(result.beyond) - 5} others" if len(result.beyond) > 5 else ""
-    return (
-        f"beyond what W0 makes of random factors it holds coordinate{'s' if len(result.beyond) > 1 else ''} "
-        f"{few}{more} (max-statistic at 0.05)."
     )

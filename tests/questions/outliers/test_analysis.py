@@ -35,7 +35,9 @@ def test_noise_of_a_real_base_is_given_no_verdict(kind: Kind) -> None:
     assert found.before.test is not None
     assert (abs(found.before.test.z) < 4) is (kind == "uniform")
     assert f"mean φ of this adapter's is {found.before.observed:.3f}" in found.summary
+    assert (len(found.beyond) > 50) is (kind == "leading")  # numbers, of which nothing is said
     assert " alike" not in found.summary
+    assert "beyond" not in found.summary
 
 
 def planted(tmp_path, coordinates: tuple[int, ...], seed: int = 0):
