@@ -21,12 +21,14 @@ class Asked:
         question: Which.
         needs: W0, another adapter, or nothing but the adapter.
         tests: How many numbers of a module it tests against chance at most.
+        described: Whether its sentence stands in the summary though nothing of it is tested.
         options: Given to its function beside what the whole report was asked with.
     """
 
     question: Question
     needs: Literal["w0", "other", "nothing"]
     tests: int = 0
+    described: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def ask(
@@ -42,10 +44,10 @@ class Asked:
 
 # In the order in which they are read.
 ASKED = (
-    Asked(similarity.QUESTION, "w0", 3, {"nulls": NULLS}),
+    Asked(similarity.QUESTION, "w0", described=True, options={"nulls": NULLS}),
     Asked(shared.QUESTION, "w0", 2),
     Asked(comparison.QUESTION, "other", 6),
     # Its whole subspaces are tested by the comparison; i and j are its axes, not a choice.
-    Asked(grid.QUESTION, "other", 0, {"draws": 0}),
-    Asked(spectrum.QUESTION, "nothing", 0, {"beside_w0": False}),
+    Asked(grid.QUESTION, "other", options={"draws": 0}),
+    Asked(spectrum.QUESTION, "nothing", options={"beside_w0": False}),
 )

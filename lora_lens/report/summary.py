@@ -84,7 +84,8 @@ class Strip:
 class Group:
     """A question, its answers module by module, what chance is, and the findings behind the answers.
 
-    `top` is where the lines that the findings are drawn on end.
+    `top` is where the lines that the findings are drawn on end. Of what is only described there are no
+    findings.
     """
 
     question: str
@@ -95,16 +96,21 @@ class Group:
 
 
 def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
-    """What was tested, question by question; `chance`: what each question's numbers stand beside."""
+    """What was tested, question by question, and behind it what is described.
+
+    `chance`: what each question's numbers stand beside.
+    """
     made: list[Group] = []
-    for name in dict.fromkeys(asked.question.name for _, asked, _ in analysed.findings):
+    asked_of = [answer for module in analysed.modules for answer in module.answers]
+    shown = [one.asked.question.name for one in asked_of if one.findings or one.asked.described]
+    for name in dict.fromkeys(shown):
         answers = [answer for module in analysed.modules if (answer := module.of(name))]
         strips = [
             Strip(module, finding)
             for module, asked, finding in analysed.findings
             if asked.question.name == name
         ]
-        reach = max(max(one.value, one.chance[2]) for one in strips)
+        reach = max((max(one.value, one.chance[2]) for one in strips), default=0.0)
         made.append(
             Group(
                 question=answers[0].asked.question.asks,
@@ -114,7 +120,7 @@ def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
                 top=round_top(1.05 * reach),
             )
         )
-    return made
+    return sorted(made, key=lambda group: not group.strips)
 
 
 def headline(analysed: Analysed) -> str:

@@ -21,6 +21,10 @@ class Scale:
     symbol: str
     words: tuple[tuple[float, str], ...]
 
+    def word(self, value: float) -> str:
+        """What a number of this size means."""
+        return next((word for least, word in self.words if value >= least), self.words[-1][1])
+
 
 PHI = Scale(
     "φ",
@@ -93,8 +97,7 @@ class Finding:
     def size(self) -> str:
         """How large the number is beside what it means, and beside chance where it is told from it."""
         trial, scale = self.claim.trial, self.claim.scale
-        means = next((w for least, w in scale.words if trial.value >= least), scale.words[-1][1])
-        text = f"{scale.symbol} = {short(trial.value)} of 1: {means}"
+        text = f"{scale.symbol} = {short(trial.value)} of 1: {scale.word(trial.value)}"
         if self.word == "not seen":
             return text
         how = next(word for least, word in _ABOVE if abs(self.excess) >= least)

@@ -63,7 +63,7 @@ class Part:
         tables: Its main numbers, shown at once.
         details: More of them, shown when asked for.
         legend: What the words mean.
-        chance: What its findings stand beside, in a sentence.
+        chance: What its findings stand beside, in a sentence; nothing where it has none.
         notes: What a reader should know.
     """
 

@@ -295,7 +295,7 @@ def test_prints_with_its_figures_in_light_colours(page: Any) -> None:
     pdf = pypdf.PdfReader(io.BytesIO(base64.b64decode(made["data"])))
     text = "".join(sheet.extract_text() for sheet in pdf.pages)
     assert len(pdf.pages) > 2
-    for words in ("Summary", "What was analysed", "Are conversion matrices alike", "sha256"):
+    for words in ("Summary", "What was analysed", "How alike are conversion matrices", "sha256"):
         assert words in text
     printed = page.execute_script("return window.printed")
     assert page.execute_script("return window.ground").strip() == "#ffffff"

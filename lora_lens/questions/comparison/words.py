@@ -9,7 +9,7 @@ import numpy as np
 from ...chance.verdict import Trial, draws_needed
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
-from ...show.wording import ONE, listed
+from ...show.wording import ALONG_W0, ONE, listed
 from ...subspaces.pairing import SAME_W0
 from .result import ComparisonResult, LayerSeries
 
@@ -20,7 +20,7 @@ _ABOUT = {
 }
 _ASPECTS = {"gaussian": "unrelated", "mismatched": "other layers"}
 _PATTERNS = {
-    "gaussian": "{names} of the two adapters {are} {degree} alike than unrelated subspaces",
+    "gaussian": "{names} of the two adapters {are} {degree} alike than unrelated subspaces would be",
     "mismatched": "{names} {are} {degree} alike in a layer and its counterpart than in layers shuffled",
 }
 
@@ -70,6 +70,7 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
             for null, pattern in _PATTERNS.items()
         ]
         parts.append(told(*kinds))
+        parts += [ALONG_W0] * any(one.word == "more" for one in tested)
     rest = [one for m, one in distinct(result).items() if LABELS[m] not in equal]
     if SAME_W0 in result.notes and rest:
         parts.insert(0, f"{_means(rest)}, which is beyond telling beside unrelated subspaces")

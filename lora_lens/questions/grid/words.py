@@ -10,6 +10,7 @@ import numpy as np
 from ...chance.verdict import Trial
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS, number
+from ...show.wording import ALONG_W0
 from .result import RankGrids
 
 _SAME = 1e-6  # φ in float32's resolution
@@ -51,8 +52,9 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     )
     if not findings:
         return f"{text}, and of the whole subspaces {_wholes(result)}; nothing was tested."
-    pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones"
-    return f"{text}; {told((findings, pattern))}."
+    pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones would be"
+    along = result.between != "w0-delta" and any(one.word == "more" for one in findings)
+    return f"{text}; {told((findings, pattern))}{f'; {ALONG_W0}' if along else ''}."
 
 
 def _wholes(result: RankGrids) -> str:

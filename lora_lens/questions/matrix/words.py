@@ -10,6 +10,7 @@ from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...show.findings import PHI, Claim, Finding, short
 from ...show.layout import LABELS
+from ...show.wording import ALONG_W0
 from .result import MatrixResult
 
 
@@ -51,8 +52,8 @@ def summary(result: MatrixResult, findings: Sequence[Finding]) -> str:
     if findings and findings[0].word == "more":
         count = int((result.p_bh[result.pairs()] <= LEVEL).sum())
         text += (
-            f"{count} of {pairs} pairs of adapters are more alike than unrelated subspaces "
-            f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {findings[0].size}"
+            f"{count} of {pairs} pairs of adapters are more alike than unrelated subspaces would be "
+            f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {findings[0].size}; {ALONG_W0}"
         )
     else:
         text += f"the closest of {len(result)} adapters are {closest} at φ = {short(value)} of 1"

@@ -122,7 +122,8 @@ class OutliersResult(Answer):
             no full column rank.
         explained: Share of the excess over Gaussian that the named coordinates explain together.
         magnifications, shares: (d,) Of every coordinate: see `Coordinate`; mean over the layers.
-        beyond: Coordinates that the adapter holds beyond what W0 makes, strongest first.
+        beyond: Coordinates that the adapter holds beyond what W0 makes of uniform factors, strongest first;
+            factors along each W0's own directions hold a hundred, so no sentence is made of them.
         draws, seed: Of the propagated null.
         notes: What a reader should know beside the numbers.
     """

@@ -132,7 +132,9 @@ def legend(result: OutliersResult) -> list[str]:
     """What the columns of the tables mean."""
     power = "1/n²" if result.inverse else "n²"
     what = words.columns(result)[:-1]
+    describes = "adapter, z, p: its mean φ beside the draws, which describes; `shared` tests whether layers share anything"
     return [
+        *([describes] if result.adapter else []),
         f"explains: of the excess of random factors over unrelated subspaces, with the {what} scaled to the "
         f"median norm: a sensitivity, not a correction",
         f"{'adapter, ' if result.adapter else ''}random factors: share of the unit vector in the conversion "

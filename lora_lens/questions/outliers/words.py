@@ -5,56 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from ...chance.verdict import Trial
-from ...show.findings import PHI, Claim, Finding, told
+from ...show.findings import Claim, Finding
 from ...show.layout import counted
 from ...show.wording import listed
 from .result import LEVEL, OutliersResult
 
-_AS_IS, _RESCALED = "with W0 as it is", "with the named ones rescaled"
 
-
-def claims(result: OutliersResult) -> list[Claim]:
-    """The adapter's mean φ between layers beside random factors', with W0 as it is and rescaled."""
-    pairs = [(_AS_IS, result.before)]
-    if result.coordinates:
-        pairs.append((_RESCALED, result.after))
-    return [
-        Claim(
-            f"{result.matrix}'s mean φ between layers, {how}",
-            result.matrix,
-            PHI,
-            "propagated",
-            trial,
-            how,
-        )
-        for how, alike in pairs
-        if alike.test is not None and np.isfinite(alike.test.z)
-        for trial in [
-            Trial(
-                alike.observed, alike.test.mean, alike.test.sd, alike.test.p_two_sided, result.draws
-            )
-        ]
-    ]
+def claims(_: OutliersResult) -> list[Claim]:
+    """None: φ of conversions describes, as in `lora_lens.conversion_similarity`."""
+    return []
 
 
 def summary(result: OutliersResult, findings: Sequence[Finding]) -> str:
     """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
-    parts = [_named(result), _explained(result), _adapter(findings), _beyond(result)]
+    del findings  # there are none
+    parts = [_named(result), _explained(result), _adapter(result)]
     return "; ".join(part.rstrip(".") for part in parts if part) + "."
 
 
-def _adapter(findings: Sequence[Finding]) -> str:
-    kinds = [
-        (
-            [one for one in findings if one.claim.aspect == how],
-            f"{how} this adapter's conversions of {{names}} are {{degree}} alike across layers than random factors'",
-        )
-        for how in (_AS_IS, _RESCALED)
-    ]
-    return told(*[(some, pattern) for some, pattern in kinds if some])
+def _adapter(result: OutliersResult) -> str:
+    if result.adapter is None or math.isnan(result.before.observed):
+        return ""
+    rescaled = (
+        f", and {result.after.observed:.3f} with those rescaled" if result.coordinates else ""
+    )
+    return (
+        f"mean φ of this adapter's is {result.before.observed:.3f}{rescaled}; this does not test sharing, "
+        f"which `shared` does"
+    )
 
 
 def columns(result: OutliersResult) -> str:
@@ -110,15 +88,4 @@ def _explained(result: OutliersResult) -> str:
     return (
         f"with {those} at the median norm it is {result.after.mean:.3f}: on them hangs "
         f"{100 * result.explained:.0f} % of the excess{alone}."
-    )
-
-
-def _beyond(result: OutliersResult) -> str:
-    if not result.beyond:
-        return ""
-    few = listed([str(one.coordinate) for one in result.beyond[:5]])
-    more = f" and {len(result.beyond) - 5} more" if len(result.beyond) > 5 else ""
-    return (
-        f"beyond what W0 makes of random factors it holds coordinate{'s' if len(result.beyond) > 1 else ''} "
-        f"{few}{more} (max-statistic at 0.05)."
     )

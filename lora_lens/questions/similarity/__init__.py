@@ -1,10 +1,10 @@
-"""Are conversion matrices alike across layers, and is it more than chance?"""
+"""How alike are conversion matrices across layers, beside random factors?"""
 
 from ..question import Question
 
 QUESTION = Question(
     package=__name__,
     command="similarity",
-    asks="Are conversion matrices alike across layers, and is it more than chance?",
+    asks="How alike are conversion matrices across layers, beside random factors?",
     function="conversion_similarity",
 )

@@ -1,4 +1,4 @@
-"""Are conversion matrices alike across layers? The paper's Figure 1, with the null it needs."""
+"""How alike are conversion matrices across layers? The paper's Figure 1, with the null it needs."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def conversion_similarity(
 ) -> SimilarityResult:
     """φ between the conversion matrices W0⁻¹Aᵀ, W0⁻¹B and W0⁻¹BA of every two layers (Eq. 2 to 4).
 
-    Numbers are in the checkpoint's own gauge. At i = j = rank φ on the left side does not depend on
-    the gauge (A, B) → (R·A, B·R⁻¹); below it, A's and B's do and BA's does not.
+    It describes: whether layers share anything is tested by `shared_subspace`. Numbers are in the
+    checkpoint's own gauge. At i = j = rank φ on the left side does not depend on the gauge
+    (A, B) → (R·A, B·R⁻¹); below it, A's and B's do and BA's does not.
 
     Args:
         adapter: From `load_adapter`.
@@ -81,11 +82,14 @@ def conversion_similarity(
         progress: Called with (layers done, layers).
 
     Returns:
-        Grids by matrix with their baselines, and the tests of every φ against them:
+        Grids by matrix with their baselines, and z and p of every φ against each of them, which say what
+        that null alone can: a small p is no sign that layers share anything, nor a large one that they
+        do not.
 
         - ``gaussian``: independent uniform subspaces (mean and deviation in closed form).
-        - ``propagated``: W_l⁻¹G against W_m⁻¹G′ for Gaussian G and G′; for BA, W_l⁻¹G·H. The right
-          null: what W0 alone makes of unrelated factors. Where i or j is below a layer's rank, G has the
+        - ``propagated``: W_l⁻¹G against W_m⁻¹G′ for Gaussian G and G′; for BA, W_l⁻¹G·H. What
+          W0 alone makes of uniform factors; others that share nothing, as those along W0's leading
+          singular directions, have another φ. Where i or j is below a layer's rank, G has the
           singular values of that layer's own factor, and G·H those of its ΔW, since they and W0
           together settle which directions lead. As dear as the rest of the analysis.
         - ``mismatched``: the adapter's own factors through other layers' W0, shuffled over the layers:

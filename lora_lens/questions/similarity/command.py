@@ -78,7 +78,7 @@ def run(
             "--nulls",
             metavar="NAMES",
             callback=_null_names,
-            help="Which nulls to test against, with commas between them. gaussian: unrelated subspaces. "
+            help="Which nulls to set φ beside, with commas between them. gaussian: unrelated subspaces. "
             "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
             "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0.",
         ),
@@ -99,11 +99,12 @@ def run(
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """Are conversion matrices alike across layers? φ of W0⁻¹Aᵀ, W0⁻¹B, W0⁻¹BA, layer × layer.
+    """How alike are conversion matrices across layers? φ of W0⁻¹Aᵀ, W0⁻¹B, W0⁻¹BA, layer × layer.
 
     φ is 1 for equal subspaces and 0 for orthogonal ones. Chance is not 0, so every φ, and the mean
-    over all pairs of layers, is tested against nulls; "propagated" is the right one to start with.
-    p is the share of a null's draws that reach φ, and the excess (φ - null)/(1 - null).
+    over all pairs of layers, stands beside nulls; "propagated" is the one to start with. p is the
+    share of a null's draws that reach φ, and the excess (φ - null)/(1 - null). They describe: whether
+    layers share anything is tested by lora-lens shared.
 
     Example: lora-lens similarity ckpt/ --module value --rank 8 --out figures/
     """

@@ -16,10 +16,6 @@ from .result import LayerGrid, SimilarityResult
 from .words import distinct
 
 MOST_PAIRS = 30
-_CHANCE = (
-    "Mean φ over all pairs of layers; by chance: random factors through the same W0 (the propagated null), "
-    "for W0⁻¹ alone makes them somewhat alike."
-)
 _STATISTICS = (("p", "p"), ("p_bh", "p, corrected"))
 
 
@@ -53,7 +49,6 @@ def part(result: SimilarityResult, findings: Sequence[Finding], name: str) -> Pa
         tables=[tables.chance_table(result)],
         details=[*details, tables.condition_table(result)],
         legend=[*map(sentence, tables.null_legend(result)), _conditioning(result)],
-        chance=_CHANCE,
         notes=result.notes,
     )
 

@@ -26,6 +26,12 @@ _NULLS = {
     "mismatched": "the adapter's factors, shuffled over the layers' W0",
     "initialisation": "A as PEFT starts it, through W0",
 }
+_DESCRIBES = (
+    "z, p and pairs describe, and are no verdict: they are about the factors of one null, the propagated "
+    "one's being uniform. Factors along each W0's own leading singular directions share nothing and can "
+    "have a small p or be far below the null, and a shared layer can leave p as it is; `shared` tests "
+    "whether layers share anything."
+)
 _NARROWER = (2, 1)  # cells of shades alone, where many layers must fit
 
 
@@ -62,7 +68,7 @@ def title(result: SimilarityResult) -> str:
 
 
 def chance_table(result: SimilarityResult) -> Table:
-    """Mean φ off the diagonal against each null: a row a matrix and null."""
+    """Mean φ off the diagonal beside each null: a row a matrix and null."""
     head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "pairs"]
     rows = []
     for matrix, grid in result.items():
@@ -70,7 +76,7 @@ def chance_table(result: SimilarityResult) -> Table:
         for name, test in grid.significance.items():
             rows.append([*labels, name, *tested(test)])
             labels = [""] * 2
-    return Table("Mean φ off the diagonal, against what chance gives", head, rows)
+    return Table("Mean φ off the diagonal, beside what chance gives", head, rows)
 
 
 def legend(result: SimilarityResult) -> list[str]:
@@ -87,7 +93,7 @@ def null_legend(result: SimilarityResult) -> list[str]:
     if draws:
         lines.append(columns_legend("pairs"))
         tests = {name: test for grid in grids for name, test in grid.significance.items()}
-        lines += resolution(tests, "pairs")
+        lines += [*resolution(tests, "pairs"), _DESCRIBES]
     reasons: dict[tuple[str, str], list[str]] = {}
     for grid in grids:
         for name, reason in grid.absent.items():

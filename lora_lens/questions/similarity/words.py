@@ -1,42 +1,36 @@
-"""What is seen in φ between layers."""
+"""What is seen in φ between layers: sizes, beside random factors'; no verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from ...chance.verdict import Trial
-from ...show.findings import PHI, Claim, Finding, told
+from ...show.findings import PHI, Claim, Finding
 from ...show.layout import LABELS
 from ...show.wording import ONE, listed
 from .result import LayerGrid, SimilarityResult
 
 _SAME = 1e-6  # φ in float32's resolution
-_PATTERN = (
-    "the conversion matrices of {names} are {degree} alike across layers than W0 alone makes them"
+_DESCRIBES = (
+    "this does not test sharing, which `shared` does: φ also moves with where factors lie on W0's own "
+    "singular directions"
 )
 # Planted in MiniLM's value modules, such a layer is found in 5 % of cases.
-_BLIND = (
-    "this test can miss even a shared layer that makes nine tenths of every factor, for W0⁻¹ blows up the "
-    "rest: `shared` asks in a form that can see it"
-)
+_BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 
 
 def claims(result: SimilarityResult) -> list[Claim]:
-    """Mean φ of every matrix against the propagated null, the one that knows W0; BA once where it is B."""
-    return list(_claims(result))
+    """None: φ between layers describes, and whether layers share anything is said by `shared` alone.
 
-
-def _claims(result: SimilarityResult) -> Iterator[Claim]:
-    for matrix, grid in distinct(result).items():
-        test = grid.significance.get("propagated")
-        if test is None or not np.isfinite(test.of_mean.z):
-            continue
-        mean, draws = test.of_mean, grid.baselines["propagated"].draws or 0
-        trial = Trial(grid.mean, mean.mean, mean.sd, mean.p_two_sided, draws)
-        about = f"{LABELS[matrix]}'s conversion matrices alike across layers (mean φ)"
-        yield Claim(about, LABELS[matrix], PHI, "propagated", trial)
+    No null of φ that goes without an SVD of every W0 keeps its level. Factors along each W0's own leading
+    singular directions share nothing, and are told from random ones all the same (MiniLM's value: φ of B
+    is .021, the propagated null .056 ± .003); and what layers do share is mostly missed, for W0⁻¹ blows
+    up the rest.
+    """
+    del result
+    return []
 
 
 def distinct(result: SimilarityResult) -> dict[str, LayerGrid]:
@@ -54,29 +48,58 @@ def is_b(matrix: str, result: SimilarityResult) -> bool:
 
 
 def summary(result: SimilarityResult, findings: Sequence[Finding]) -> str:
-    """Whether conversions are alike across layers, beside what W0 alone makes."""
+    """How alike conversions are across layers, beside what random factors give."""
+    del findings  # there are none
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so no layers can be compared."
     alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > ONE]
     parts = []
     if alike:
         parts.append(f"φ between all layers is 1 for {listed(alike)}, {_why_alike(result)}")
-    if some := [one for one in findings if one.label not in alike]:
-        parts.append(told((some, _PATTERN)))
-    said = {*alike, *(one.label for one in findings)}
-    rest = [grid for grid in distinct(result).values() if LABELS[grid.matrix] not in said]
-    if rest:
-        parts.append(_untested(rest))
-    if not result.ridge and any(one.word == "not seen" for one in findings):
-        parts.append(_BLIND)
+    if rest := [one for one in distinct(result).values() if LABELS[one.matrix] not in alike]:
+        parts += [_means(rest), _DESCRIBES + ("" if result.ridge else _BLIND)]
     return f"{result.module}: {'; '.join(parts)}."
 
 
-def _untested(grids: Sequence[LayerGrid]) -> str:
-    means = listed([f"{grid.mean:.3f} for {LABELS[grid.matrix]}" for grid in grids])
-    varies = "propagated" not in grids[0].significance
-    why = "no random factors were drawn" if varies else "random factors give it too"
-    return f"mean φ between layers is {means}, which nothing can be said of, for {why}"
+def _means(grids: Sequence[LayerGrid]) -> str:
+    """Each matrix's mean φ, its size in words, and the propagated null's."""
+    nulls = [_null(grid) for grid in grids]
+    digits = max(_digits(sd) for _, sd in nulls)
+    sizes = [PHI.word(grid.mean) for grid in grids]
+    each = len(set(sizes)) > 1
+    means = listed(
+        [
+            f"{grid.mean:.{digits}f} for {LABELS[grid.matrix]}" + (f" ({size})" if each else "")
+            for grid, size in zip(grids, sizes, strict=True)
+        ]
+    )
+    text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if each else f" ({sizes[0]})")
+    known = [f"{mean:.{digits}f}{_spread(sd, digits)}" for mean, sd in nulls if np.isfinite(mean)]
+    if not known:
+        return f"{text}, with no random factors drawn to set beside it"
+    return (
+        f"{text}, and random factors through the same W0 give {listed(list(dict.fromkeys(known)))}"
+    )
+
+
+def _null(grid: LayerGrid) -> tuple[float, float]:
+    """The propagated null's mean over the pairs of layers, and its deviation; NaN without it."""
+    test = grid.significance.get("propagated")
+    return (math.nan, math.nan) if test is None else (test.of_mean.mean, test.of_mean.sd)
+
+
+def _digits(sd: float) -> int:
+    """Decimals that show a deviation to one digit, three at least."""
+    return max(3, math.ceil(-math.log10(sd))) if _varies(sd) else 3
+
+
+def _spread(sd: float, digits: int) -> str:
+    return f" ± {sd:.{digits}f}" if _varies(sd) else ""
+
+
+def _varies(sd: float) -> bool:
+    """Whether a null's deviation is one, and no rounding error."""
+    return bool(np.isfinite(sd)) and sd > _SAME
 
 
 def _why_alike(result: SimilarityResult) -> str:

@@ -25,5 +25,5 @@ def test_comparison_has_its_tests_below(bert: BertLike, tmp_path: Path) -> None:
     # Five orders of three layers find nothing however many draws there are: not tested, not claimed.
     assert [one.claim.null for one in result.findings] == ["gaussian"] * 2
     assert "shuffled" not in result.summary
-    said = "A and B of the two adapters are no more alike than unrelated subspaces (φ "
+    said = "A and B of the two adapters are no more alike than unrelated subspaces would be (φ "
     assert f"value: {said}" in result.summary

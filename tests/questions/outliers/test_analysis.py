@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, write_base, write_lora
+from noise import Kind, noise_adapters
 from typer.testing import CliRunner
 
 import lora_lens as ll
@@ -24,6 +25,19 @@ def test_the_known_coordinates_of_a_real_base_are_found_unaided() -> None:
     assert 0.6 < found.explained < 0.7
     least = min(float(one.column_norm.min()) for one in found.coordinates)
     assert least == pytest.approx(0.10, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "leading"])
+def test_noise_of_a_real_base_is_given_no_verdict(kind: Kind) -> None:
+    (adapter,) = noise_adapters(kind, 1)
+    found = ll.outliers(adapter, "value", convention="stored", draws=60)
+    assert found.findings == ()
+    assert found.before.test is not None
+    assert (abs(found.before.test.z) < 4) is (kind == "uniform")
+    assert f"mean φ of this adapter's is {found.before.observed:.3f}" in found.summary
+    assert (len(found.beyond) > 50) is (kind == "leading")  # numbers, of which nothing is said
+    assert " alike" not in found.summary
+    assert "beyond" not in found.summary
 
 
 def planted(tmp_path, coordinates: tuple[int, ...], seed: int = 0):
