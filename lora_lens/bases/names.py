@@ -13,6 +13,15 @@ from .renames import FAMILIES
 
 _WEIGHT = ".weight"
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
+# What a tower's name begins with, by what it takes.
+_TOWERS = {
+    "text": "text",
+    "language": "text",
+    "llm": "text",
+    "vision": "image",
+    "visual": "image",
+    "image": "image",
+}
 _FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
 
 
@@ -57,12 +66,26 @@ def newest(name: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
     return name
 
 
+def _takes(config: Mapping[str, Any]) -> str | None:
+    """Whether a model of one tower takes text or an image; None where that is not known, or it is of several."""
+    if len(model_types(config)) != 1:
+        return None
+    text, image = "vocab_size" in config, "image_size" in config or "patch_size" in config
+    return None if text == image else "text" if text else "image"
+
+
+def _towers(name: str) -> set[str]:
+    """What the towers in a name take."""
+    return {_TOWERS[first] for word in name.split(".") if (first := word.split("_")[0]) in _TOWERS}
+
+
 class BaseNames:
     """The names of a base's tensors, and what a module's path can mean among them."""
 
     def __init__(self, names: Collection[str], config: Mapping[str, Any]) -> None:
         self._names = names
         self._rules = rules_of(model_types(config))
+        self._takes = _takes(config)
 
     def find(self, path: str) -> list[str]:
         """Every tensor that the module at `path` can mean; it is right where this is one.
@@ -70,12 +93,17 @@ class BaseNames:
         The path itself wins; then the same path under its newest name; then what is left of either
         side's newest name when prefixes are taken away (`match_in_base`), of which all are given.
         Names of old are not shortened: a tower's path without its tower may be one of the text model.
+        Nor is the module of an image tower sought in a text model, or the other way round.
 
         Example:
             >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
             >>> names.find("vit.layers.0.mlp.fc2")
             ['encoder.layer.0.output.dense.weight']
         """
+        others = _towers(path) - {self._takes} if self._takes else set()
+        return [name for name in self._find(path) if others <= _towers(name)]
+
+    def _find(self, path: str) -> list[str]:
         wanted = path + _WEIGHT
         if not self._rules or wanted in self._names:
             return match_in_base(path, self._names)

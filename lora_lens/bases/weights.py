@@ -15,6 +15,8 @@ from .configuration import BaseConfiguration
 from .names import BaseNames
 from .orientation import is_conv1d
 
+# Modules that are often tied to the embeddings, or left off.
+_HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")
 _STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -127,9 +129,19 @@ class BaseWeights:
                 f"taken apart: pass --base with a model whose files have it apart"
             )
         tail = path.rsplit(".", 1)[-1]
-        near = sorted(name for name in self.tensors.files if f".{tail}." in name)
-        have = f"; it has {near[0]}" if near else ""
-        return f"no weight of {path} in {self.source}{have}. Is it the adapter's base model?"
+        near = sorted(name for name in self.tensors.files if name.endswith(f".{tail}.weight"))
+        have = f"no weight of {path} in {self.source}" + (f"; it has {near[0]}" if near else "")
+        if self.model_type is None:
+            return (
+                f"{have}. No config.json there says its model_type, by which renamed modules are found: put "
+                f"the model's beside its weights, or pass --base with the adapter's base model"
+            )
+        if tail in _HEADS:
+            return (
+                f"{have}: a head that is tied to the embeddings has none of its own, nor has a model "
+                f"without a head; name another module, or pass --base with a model that has it"
+            )
+        return f"{have}. Is it the adapter's base model?"
 
 
 def _is_finite(w0: Tensor) -> bool:

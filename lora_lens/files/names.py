@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from itertools import pairwise
 
 from ..errors import ModuleLookupError
 from .roles import same_job
@@ -103,11 +104,15 @@ def find_module(requested: str, patterns: Mapping[str, str]) -> str:
 def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
     """The base model's parameter names that `path` can mean, whatever prefix either side carries.
 
-    A path without a layer needs two components in common.
-
     An exact ``path + ".weight"`` wins. Otherwise a name matches when one of the two is a dotted tail
     of the other and both still hold the layer number: the adapter of a
     ``BertForSequenceClassification`` says ``bert.encoder…``, a bare ``BertModel`` file ``encoder…``.
+    A path without a layer needs two components in common. A prefix that one side lacks holds no layer
+    or stage, and the path's is not the ``decoder`` that its layers are in.
+
+    Example:
+        >>> match_in_base("layers.2.blocks.0.attn.qkv", ["blocks.0.attn.qkv.weight"])
+        []
     """
     wanted = path + ".weight"
     if wanted in base_names:
@@ -119,5 +124,21 @@ def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
         if tail in base_names and (split_layer(tail) or (not layered and tail.count(".") > 1))
     ]
     if shorter:
-        return [max(shorter, key=len)]
-    return sorted(name for name in base_names if name.endswith("." + wanted))
+        longest = max(shorter, key=len)
+        prefix = _before(wanted, longest)
+        of_decoder = prefix[-1] == "decoder" and longest.split(".")[0] in _LAYER_WORDS
+        return [] if of_decoder or _holds_layer(prefix) else [longest]
+    longer = (name for name in base_names if name.endswith("." + wanted))
+    return sorted(name for name in longer if not _holds_layer(_before(name, wanted)))
+
+
+def _before(whole: str, tail: str) -> list[str]:
+    return whole.removesuffix("." + tail).split(".")
+
+
+def _holds_layer(prefix: list[str]) -> bool:
+    """Whether a layer's or a stage's number is in it; the 0 of ``0.auto_model`` is a wrapper's."""
+    return any(
+        number.isdecimal() and (word in _LAYER_WORDS or word.endswith("s"))
+        for word, number in pairwise(prefix)
+    )

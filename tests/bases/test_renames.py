@@ -266,3 +266,25 @@ def test_an_adapter_of_the_text_model_alone(tmp_path: Path, model_type: str, sto
         "model.language_model.layers.0.self_attn.q_proj",
     ):
         assert torch.equal(weights.weight(path), names[stored])
+
+
+QUERY = "layers.0.self_attn.q_proj"
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "settings", "is_it"),
+    [
+        ("model.vision_tower", "", {"model_type": "llama", "vocab_size": 9}, False),
+        ("model.language_model", "", {"model_type": "llama", "vocab_size": 9}, True),
+        ("text_model.encoder", "encoder.", {"model_type": "siglip_vision_model", "image_size": 8}, False),
+        ("vision_model.encoder", "encoder.", {"model_type": "siglip_vision_model", "image_size": 8}, True),
+        ("vision_model.encoder", "encoder.", {"model_type": "siglip_text_model", "vocab_size": 9}, False),
+        ("audio_tower", "", {"model_type": "whisper", "vocab_size": 9}, True),
+    ],
+)  # fmt: skip
+def test_one_tower_is_not_read_as_the_other(
+    path: str, name: str, settings: dict[str, Any], is_it: bool
+) -> None:
+    stored = f"{name}{QUERY}.weight"
+    found = BaseNames([stored], settings).find(f"{path}.{QUERY}")
+    assert found == ([stored] if is_it else [])

@@ -132,6 +132,19 @@ def test_a_missing_weight_says_what_there_is(tmp_path: Path) -> None:
         open_base(str(tmp_path / "base")).weight(PATH)
 
 
+def test_a_missing_weight_without_a_model_type_asks_for_the_configuration(tmp_path: Path) -> None:
+    write_base(tmp_path / "base", BertLike())
+    (tmp_path / "base" / "config.json").unlink()
+    with pytest.raises(BaseModelError, match=r"No config\.json there says its model_type"):
+        open_base(str(tmp_path / "base")).weight("vit.layers.0.mlp.fc1")
+
+
+def test_a_missing_head_says_that_it_may_be_tied(tmp_path: Path) -> None:
+    write_base(tmp_path / "base", BertLike())
+    with pytest.raises(BaseModelError, match="tied to the embeddings"):
+        open_base(str(tmp_path / "base")).weight("lm_head")
+
+
 def test_an_ambiguous_weight_says_which(tmp_path: Path) -> None:
     names = {f"{stack}.{NAME}": random(4, 4, seed=k) for k, stack in enumerate(("text", "image"))}
     write_base(tmp_path / "base", BertLike(), names)

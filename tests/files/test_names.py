@@ -93,6 +93,34 @@ def test_a_layer_never_matches_another_layer_or_stack() -> None:
     assert match_in_base("bert.encoder.layer.0.query", names) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("layers.1.blocks.0.attn.qkv", "blocks.0.attn.qkv.weight"),
+        ("blocks.0.attn.qkv", "stages.2.blocks.0.attn.qkv.weight"),
+        ("up_blocks.1.attentions.0.transformer_blocks.0.to_q", "transformer_blocks.0.to_q.weight"),
+        ("model.layers.3.mlp.experts.0.up_proj", "experts.0.up_proj.weight"),
+        ("model.decoder.layers.0.q_proj", "layers.0.q_proj.weight"),
+    ],
+)
+def test_a_prefix_with_a_stage_or_the_decoder_is_not_taken_away(path: str, name: str) -> None:
+    assert match_in_base(path, {name}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("0.auto_model.encoder.layer.0.query", "encoder.layer.0.query.weight"),
+        ("layers.0.q_proj", "0.auto_model.layers.0.q_proj.weight"),
+        ("encoder.encoder.layer.0.query", "encoder.layer.0.query.weight"),
+        ("decoder.transformer.h.0.c_attn", "h.0.c_attn.weight"),
+        ("decoder.layers.0.q_proj", "model.decoder.layers.0.q_proj.weight"),
+    ],
+)
+def test_a_wrappers_prefix_is(path: str, name: str) -> None:
+    assert match_in_base(path, {name}) == [name]
+
+
 def test_two_stacks_that_could_both_be_meant_are_both_reported() -> None:
     names = {"text.layers.0.q_proj.weight", "vision.layers.0.q_proj.weight"}
     assert match_in_base("layers.0.q_proj", names) == sorted(names)
