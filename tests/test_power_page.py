@@ -19,10 +19,10 @@ def test_the_page_has_every_line(record: Path) -> None:
     spec.loader.exec_module(power)
     page = (ROOT / "docs" / "power.md").read_text(encoding="utf-8")
     lines = [line for line in power.table(json.loads(record.read_text())) if line]
-    assert len(lines) > 5
+    assert len(lines) > 3
     for line in lines:
         assert line in page
 
 
-def test_there_is_one_for_each_base() -> None:
-    assert {path.stem for path in RECORDS} == {"minilm", "mpnet"}
+def test_records_are_there() -> None:
+    assert {path.stem for path in RECORDS} == {"minilm", "minilm-claims"}
