@@ -86,6 +86,7 @@ class BaseNames:
         self._names = names
         self._rules = rules_of(model_types(config))
         self._takes = _takes(config)
+        self._doubtful = set() if model_types(config) else {"image"}
 
     def find(self, path: str) -> list[str]:
         """Every tensor that the module at `path` can mean; it is right where this is one.
@@ -93,14 +94,16 @@ class BaseNames:
         The path itself wins; then the same path under its newest name; then what is left of either
         side's newest name when prefixes are taken away (`match_in_base`), of which all are given.
         Names of old are not shortened: a tower's path without its tower may be one of the text model.
-        Nor is the module of an image tower sought in a text model, or the other way round.
+        Nor is the module of an image tower sought in a text model, or the other way round; without a
+        configuration that would tell, an image tower's keeps its tower's name.
 
         Example:
             >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
             >>> names.find("vit.layers.0.mlp.fc2")
             ['encoder.layer.0.output.dense.weight']
         """
-        others = _towers(path) - {self._takes} if self._takes else set()
+        towers = _towers(path)
+        others = towers - {self._takes} if self._takes else towers & self._doubtful
         return [name for name in self._find(path) if others <= _towers(name)]
 
     def _find(self, path: str) -> list[str]:

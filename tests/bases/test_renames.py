@@ -280,6 +280,9 @@ QUERY = "layers.0.self_attn.q_proj"
         ("vision_model.encoder", "encoder.", {"model_type": "siglip_vision_model", "image_size": 8}, True),
         ("vision_model.encoder", "encoder.", {"model_type": "siglip_text_model", "vocab_size": 9}, False),
         ("audio_tower", "", {"model_type": "whisper", "vocab_size": 9}, True),
+        ("vision_tower.vision_encoder.encoder", "", {}, False),
+        ("vision_tower.vision_model.encoder", "vision_model.encoder.", {}, True),
+        ("model.language_model", "", {}, True),
     ],
 )  # fmt: skip
 def test_one_tower_is_not_read_as_the_other(
