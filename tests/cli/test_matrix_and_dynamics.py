@@ -98,7 +98,7 @@ def test_out_writes_every_form_whole(seeds: Path, training: Path, tmp_path: Path
         assert result.exit_code == 0, result.stderr
         stem = f"{command}-value"
         assert {path.name for path in out.iterdir()} == {
-            f"{stem}.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")
+            f"{stem}.{ending}" for ending in ("png", "svg", "pdf", "csv", "json", "md", "tex")
         }
         assert (out / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
         with (out / f"{stem}.csv").open() as stream:

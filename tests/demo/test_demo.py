@@ -113,7 +113,7 @@ def test_demo_writes_figures_and_tables_and_says_what_is_seen(demo: tuple[Path, 
             "condlora-consistent-similarity",
             "compare",
         ):
-            for ending in ("png", "svg", "csv", "json", "md", "tex"):
+            for ending in ("png", "svg", "pdf", "csv", "json", "md", "tex"):
                 assert f"{stem}-{module}.{ending}" in names
     assert {"lora-inspect.png", "condlora-inspect.csv", "seen.md"} <= names
     seen = (out / "seen.md").read_text().splitlines()

@@ -279,7 +279,7 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert made["summary"].startswith("The largest is ")
     assert made["findings"] == []
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        f"norms.{ending}" for ending in ("csv", "json", "md", "tex", "png", "svg")
+        f"norms.{ending}" for ending in ("csv", "json", "md", "tex", "png", "svg", "pdf")
     }
     shown = CliRunner().invoke(one, [str(tmp_path / "lora")]).stdout.splitlines()
     assert shown[0] == made["summary"]

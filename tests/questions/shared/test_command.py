@@ -75,7 +75,7 @@ def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
     result = run(tmp_path / "lora", "--draws", 5, "--out", out)
     assert result.exit_code == 0
     assert {file.name for file in out.iterdir()} == {
-        *(f"shared-value.{ending}" for ending in ("png", "svg", "csv", "json", "md", "tex")),
+        *(f"shared-value.{ending}" for ending in ("png", "svg", "pdf", "csv", "json", "md", "tex")),
         "shared-value-predicted.csv",
     }
     expected = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=5)
