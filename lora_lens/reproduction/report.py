@@ -85,7 +85,7 @@ def tables_of(config: Config, found: Found) -> Tables:
         ]
         tables["conversions"] = (together_table(taken), together_rows(taken))
         if shares := predicted_shares(found.analyses, config.analysis.modules):
-            tables["shared"] = (shared_table(shares), [vars(one) for one in shares])
+            tables["shared"] = (shared_table(shares), [one.row() for one in shares])
         for module in config.analysis.modules:
             tables |= _of_module(found.analyses, module, compared="condlora" in config.methods)
     if found.speed:

@@ -12,6 +12,7 @@ import numpy as np
 from ..chance.p_values import holm
 from ..chance.reach import reach
 from ..chance.significance import LEVEL
+from ..labelled import Row, plain
 from ..show.layout import Table
 from ..show.wording import ONE
 from .paper import NAMES, TASK_NAMES
@@ -65,6 +66,13 @@ class Share:
     def beyond(self) -> bool:
         """Whether it is above flips, corrected over all rows."""
         return self.p_holm <= LEVEL and self.share > self.flipped
+
+    def row(self) -> Row:
+        """For CSV and JSON."""
+        numbers = {
+            key: plain(one) if isinstance(one, float) else one for key, one in vars(self).items()
+        }
+        return numbers | {"layers": " ".join(map(str, self.layers))}
 
 
 def predicted_shares(analyses: _Analyses, modules: Sequence[str]) -> list[Share]:

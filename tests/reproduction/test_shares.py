@@ -1,5 +1,6 @@
 """What the layers share: from two trained adapters to the page."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,9 @@ def test_every_factor_has_a_row_and_lora_alone_is_corrected(analyses) -> None:
     # θ of LoRA's other layers says what it says of CondLoRA's, and the other way round.
     assert 0 <= b.carried <= 1
     assert len(shared_table(list(rows.values())).rows) == 4
+    row = json.loads(json.dumps(rows["condlora", "A"].row(), allow_nan=False))
+    assert row["p_holm"] is None
+    assert row["share"] == pytest.approx(1)
 
 
 def test_the_page_says_it(analyses) -> None:
