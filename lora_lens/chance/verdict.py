@@ -55,7 +55,7 @@ class Verdict:
         word: ``more`` or ``less`` where the corrected p is at most `LEVEL`, else ``not seen``.
         p: Corrected over the family.
         detectable: The excess over the null's mean that is found in 80 of 100 cases at the level divided by
-            the family's size, by so many draws: `lora_lens.chance.reach`. None where no excess could be
+            the family's size, by so many draws: ``lora_lens.chance.reach``. None where no excess could be
             found, for there are too few draws.
         family: How many tests it was corrected for.
     """
