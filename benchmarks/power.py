@@ -143,16 +143,14 @@ def ask(
         trainable_parameters=0,
     )
     rank = 1 if case == "profile" else None
+    same: dict[str, Any] = {
+        "convention": "consistent",
+        "draws": asked.draws,
+        "seed": number,
+        "base": base,
+    }
     found = {}
-    shared = ll.shared_subspace(
-        adapter,
-        factors.module,
-        rank,
-        convention="consistent",
-        draws=asked.draws,
-        seed=number,
-        base=base,
-    )
+    shared = ll.shared_subspace(adapter, factors.module, rank, **same)
     found["`shared` says anything"] = says(shared)
     if asked.claims:
         return found
@@ -164,16 +162,7 @@ def ask(
         shared["B"].nulls["propagated"].mean_left_out.p <= LEVEL
     )
     for ridge in RIDGES:
-        similar = ll.conversion_similarity(
-            adapter,
-            factors.module,
-            rank,
-            convention="consistent",
-            draws=asked.draws,
-            seed=number,
-            base=base,
-            ridge=ridge,
-        )
+        similar = ll.conversion_similarity(adapter, factors.module, rank, ridge=ridge, **same)
         name = "φ of conversions" + (f", ridge {ridge:g}" if ridge else "")
         found[f"{name}, propagated"] = similar["B"].significance["propagated"].of_mean.p <= LEVEL
     return found

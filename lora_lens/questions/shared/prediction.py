@@ -36,7 +36,8 @@ from .predicted import Predicted
 
 FLIPS = 4999  # of one layer: they cost a small product each
 # Of each layer's factor under a null. A draw picks one for every layer, so that what is dear is computed
-# so often only; two draws have the variants of two given layers in common in one case of 1,600.
+# so often only; two draws have the variants of two given layers in common in one case of 1,600 (of the
+# uniform null, which only describes and has half as many, of 400).
 VARIANTS = 40
 DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
 _STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")
