@@ -8,8 +8,10 @@ RUN := $(VENV)/bin
 demo: $(VENV)/demo  ## Figure 1 and Table 3 for the adapters that come with the package
 	$(RUN)/lora-lens demo --out lora-lens-demo
 
+# A process a core, of one thread each: files of tests are what is shared out, as their fixtures are slow.
+test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/dev  ## the tests, doctests and notebooks
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 check: $(VENV)/dev  ## linter, formatter, types and layering
 	$(RUN)/ruff check .
