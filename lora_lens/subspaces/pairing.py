@@ -59,6 +59,12 @@ def shared_layers(
     return layers, (*_of_bases(one, other), *notes)
 
 
+def base_of_both(one: Adapter, other: Adapter) -> str | None:
+    """The base model of two adapters, as they name it; None where they name two, or one names none."""
+    first, second = (with_revision(each.base_model, each.revision) for each in (one, other))
+    return first if first == second else None
+
+
 def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
     first, second = (with_revision(each.base_model, each.revision) for each in (one, other))
     if first and second and first != second:

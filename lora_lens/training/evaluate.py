@@ -16,6 +16,7 @@ from transformers import DataCollatorWithPadding
 
 from ..errors import AdapterError
 from ..files.locate import read_json
+from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.adapter_files import AdapterFiles, open_adapter
 from ..formats.format import format_of
@@ -120,7 +121,7 @@ def answer(
     named = files.base_model
     if named is None:
         raise AdapterError(f"{adapter} names no base model; pass --base")
-    classifier = open_classifier(named, len(known.labels) if known.labels else 1)
+    classifier = open_classifier(named, len(known.labels) if known.labels else 1, files.revision)
     _check_head(adapter, files.tensors, classifier)
     adapted = _load(files, adapter, classifier.model)
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
@@ -130,7 +131,7 @@ def answer(
     labels = np.array([example.label for example in examples], dtype=np.float64)
     evaluation = Evaluation(
         adapter=str(adapter),
-        base=named,
+        base=str(with_revision(named, files.revision)),
         task=task,
         part=part,
         metric=known.metric.__name__,

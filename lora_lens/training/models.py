@@ -10,7 +10,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
 
 from ..errors import AdapterError, BaseModelError
-from ..files.locate import is_hub_id, local_folder
+from ..files.locate import hub_file, is_hub_id
+from ..files.revisions import commit_in, folder_of, full_commit, split_revision
 from .budget import budget_of
 from .condlora import CondAdaLoraConfig, CondLoraConfig, get_condlora_model
 from .settings import RunSettings
@@ -25,37 +26,46 @@ class Classifier(NamedTuple):
         tokenizer, model: As transformers loads them.
         new: Names of the parameters that the base model's file does not have, and that are random
             therefore: its head's, and in some models a pooler's.
+        commit: Of the hub's repository that it was loaded from; None for a folder.
     """
 
     tokenizer: Any
     model: Any
     new: tuple[str, ...]
+    commit: str | None = None
 
 
-def open_classifier(base: str, labels: int) -> Classifier:
+def open_classifier(base: str, labels: int, revision: str | None = None) -> Classifier:
     """A base model with a head of `labels` outputs (1: a regression).
 
-    From a folder, the extra ``demo``, the hub's cache, or the hub.
+    From a folder, the extra ``demo``, the hub's cache, or the hub: ``owner/name`` or
+    ``owner/name@revision``; `revision` is of an id that has none after an ``@``.
 
     Raises:
-        BaseModelError: There is no such model, or it has no such head.
+        BaseModelError: There is no such model or revision, or it has no such head.
     """
-    folder = local_folder(base)
+    base, typed = split_revision(base)
+    revision = typed or revision
+    folder = folder_of(base, revision)
     if folder is None and not is_hub_id(base):
         raise BaseModelError(
             f"base model {base!r} is no folder; pass --base with a folder or hub id"
         )
     source = str(folder or base)
+    at = {} if folder or revision is None else {"revision": full_commit(base, revision)}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, **at)
         model, found = AutoModelForSequenceClassification.from_pretrained(
-            source, num_labels=labels, output_loading_info=True
+            source, num_labels=labels, output_loading_info=True, **at
         )
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BaseModelError(f"base model {base!r} cannot be loaded: {reason}") from error
+        of = f", revision {revision!r}," if at else ""
+        raise BaseModelError(f"base model {base!r}{of} cannot be loaded: {reason}") from error
     _give_padding(tokenizer, model)
-    return Classifier(tokenizer, model, tuple(sorted(found["missing_keys"])))
+    files = folder or hub_file(base, "config.json", download=False, revision=at.get("revision"))
+    new = tuple(sorted(found["missing_keys"]))
+    return Classifier(tokenizer, model, new, commit_in(files) if files else None)
 
 
 def _give_padding(tokenizer: Any, model: Any) -> None:

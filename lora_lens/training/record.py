@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 
+from ..files.revisions import split_revision
 from ..staging import staged
 
 RECORD_NAME = "run.json"
@@ -68,9 +69,9 @@ def score_history(log: Iterable[dict[str, Any]]) -> list[dict[str, float | None]
 def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]) -> None:
     """Write the adapter and its record, whole or not at all."""
     for config in model.peft_config.values():
-        config.base_model_name_or_path = base
+        config.base_model_name_or_path, config.revision = split_revision(base)
     with staged(out, last="adapter_config.json") as folder:
-        model.save_pretrained(str(folder), save_embedding_layers=False)
+        model.save_pretrained(str(folder))
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

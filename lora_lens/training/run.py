@@ -110,6 +110,8 @@ def train(
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
     steps = _steps(settings, len(splits.train))
     model, tokenizer = put_adapter(settings, classifier, steps=steps), classifier.tokenizer
+    # Else PEFT asks the hub at every checkpoint whether the vocabulary has grown, which it never does here.
+    setattr(model, "save_pretrained", partial(model.save_pretrained, save_embedding_layers=False))  # noqa: B010
     budget = Budget(model) if has_budget(model) else None
     if budget is not None and resume_from is not None:
         budget.load(resume_from)
@@ -145,7 +147,7 @@ def train(
         trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
     if keep_checkpoints and resume_from is None and trainer.is_world_process_zero():
         start = out / CHECKPOINTS / "checkpoint-0"
-        model.save_pretrained(str(start), save_embedding_layers=False)
+        model.save_pretrained(str(start))
     started = time.perf_counter()
     trainer.train_from(resume_from)
     seconds = time.perf_counter() - started
@@ -155,6 +157,7 @@ def train(
         _record(settings, task, splits, model, trainer)
         | ranks
         | {
+            "base_commit": classifier.commit,
             "seconds": round(seconds, 1),
             "timed_steps": meter.steps,
             "train_examples_per_second": meter.examples_per_second(rows_a_step),

@@ -194,3 +194,26 @@ def test_a_revision_that_the_caller_names_is_downloaded(tmp_path: Path) -> None:
         missing = asked("amplification", lora, "--base", "some/bert@v3")
         assert "has no revision 'v3' on the hub; on this machine is v1" in missing.stderr
         assert missing.stderr.count("\n") == 1
+
+
+def test_the_commit_is_recorded_though_none_was_asked_for(cache: Path, tmp_path: Path) -> None:
+    for base, commit in (
+        ("some/bert", NEW), (f"some/bert@{OLD[:8]}", OLD), (str(cache / OLD), OLD),
+        (DEMO_BASE, DEMO_REVISION),
+    ):  # fmt: skip
+        assert ll.open_base(base).commit == commit
+    write_base(tmp_path / "plain", BertLike())
+    assert ll.open_base(str(tmp_path / "plain")).commit is None
+    loaded = adapter(tmp_path, None)
+    for result in (
+        ll.conversion_similarity(loaded, "value", draws=0),
+        ll.shared_subspace(loaded, "value", draws=0),
+        ll.outliers(loaded, "value", draws=20),
+        ll.amplification(loaded, "value"),
+        ll.spectrum(loaded, "value", draws=0),
+        ll.rank_grids(loaded, None, "value", layers=[0], draws=0),
+    ):
+        found = json.loads(json.dumps(result.to_dict()))
+        assert (found["base"], found["base_commit"]) == ("some/bert", NEW)
+    compared = ll.compare(loaded, loaded, "value", draws=7).to_dict()
+    assert (compared["base"], compared["base_commit"], compared["draws"]) == ("some/bert", None, 7)

@@ -62,7 +62,9 @@ def amplification(
     partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
     note = "the factor's ‖ΔW‖_F is of all of ΔW, and its top r directions hold only a part of it"
     notes = (*weights.notes, note) if partly else weights.notes
-    return Amplification(adapter.source, weights.source, factors.module, layers, notes)
+    return Amplification(
+        adapter.source, weights.source, factors.module, layers, notes, weights.commit
+    )
 
 
 def _layer(

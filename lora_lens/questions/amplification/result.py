@@ -63,6 +63,7 @@ class Amplification(Answer):
         adapter, base, module: What was analysed.
         layers: One entry a layer.
         notes: What a reader should know beside the numbers.
+        base_commit: Of the base in its hub repository, asked for or not; None for other folders.
     """
 
     adapter: str
@@ -70,6 +71,7 @@ class Amplification(Answer):
     module: str
     layers: tuple[LayerAmplification, ...]
     notes: tuple[str, ...] = ()
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:

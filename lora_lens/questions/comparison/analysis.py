@@ -20,7 +20,7 @@ from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
 from ...core.triangle import spectral_norm
-from ...subspaces.pairing import select_in_both, shared_layers
+from ...subspaces.pairing import base_of_both, select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
     check_factor_ranks,
@@ -115,8 +115,9 @@ def compare(
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
-        one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed
-    )
+        one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed,
+        base=base_of_both(one, other), draws=draws,
+    )  # fmt: skip
 
 
 def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:

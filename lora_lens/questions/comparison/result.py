@@ -80,6 +80,9 @@ class ComparisonResult(Answer, Mapping[str, LayerSeries]):
     series: Mapping[str, LayerSeries]
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    base: str | None = None
+    base_commit: str | None = None
+    draws: int | None = None
 
     @property
     def stem(self) -> str:

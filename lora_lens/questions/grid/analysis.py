@@ -23,7 +23,7 @@ from ...core.rank import numerical_rank
 from ...errors import LensError, ModuleLookupError, RankError
 from ...labelled import Array
 from ...subspaces.delta import Singular, trained_singular, weight_singular
-from ...subspaces.pairing import shared_layers
+from ...subspaces.pairing import base_of_both, shared_layers
 from ...subspaces.selection import Where, select_device, select_module
 from .result import RankGrid, RankGrids
 
@@ -103,8 +103,9 @@ def rank_grids(
         found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
         nulls = _nulls(found, draws, seed)
         return RankGrids(
-            weights.source, one.source, first.module, "w0-delta", found, nulls, weights.notes, seed
-        )
+            weights.source, one.source, first.module, "w0-delta", found, nulls, weights.notes, seed,
+            base=weights.source, base_commit=weights.commit, draws=draws,
+        )  # fmt: skip
     if top is not None:
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
     second = select_module(other, module)
@@ -125,6 +126,8 @@ def rank_grids(
         _nulls(found, draws, seed),
         (*notes, *_notes(chosen)),
         seed,
+        base=base_of_both(one, other),
+        draws=draws,
     )
 
 

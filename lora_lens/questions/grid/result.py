@@ -96,7 +96,9 @@ class RankGrids(Answer, Sequence[RankGrid]):
         grids: Matrix by matrix, and within one, layer by layer.
         baselines: (matrix, side) to the Gaussian null of φ(r1, r2), layer by layer.
         notes: What a reader should know beside the numbers.
-        seed: Of the draws.
+        seed, draws: Of the null.
+        base: The base model; None where two adapters name two.
+        base_commit: Of the base in its hub repository, asked for or not; None for other folders.
     """
 
     one: str
@@ -107,6 +109,9 @@ class RankGrids(Answer, Sequence[RankGrid]):
     baselines: Mapping[tuple[str, str], Baseline] = field(repr=False)
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    base: str | None = None
+    base_commit: str | None = None
+    draws: int | None = None
 
     @property
     def stem(self) -> str:

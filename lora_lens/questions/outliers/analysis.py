@@ -122,6 +122,7 @@ def outliers(
     return OutliersResult(
         adapter=asked.adapter.source if asked.adapter else None,
         base=asked.weights.source,
+        base_commit=asked.weights.commit,
         method=asked.adapter.method if asked.adapter else "untrained",
         module=factors.module,
         matrix=matrix,

@@ -125,6 +125,7 @@ class OutliersResult(Answer):
         beyond: Coordinates that the adapter holds beyond what W0 makes of uniform factors, strongest first;
             factors along each W0's own directions hold a hundred, so no sentence is made of them.
         draws, seed: Of the propagated null.
+        base_commit: Of the base in its hub repository, asked for or not; None for other folders.
         notes: What a reader should know beside the numbers.
     """
 
@@ -153,6 +154,7 @@ class OutliersResult(Answer):
     draws: int
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
-
-from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...chance.against_null import null_test
-from ...chance.conversion_draws import NullBases, null_generator
-from ...chance.gaussian import gaussian_baseline, uniform_bases
+from ...chance.conversion_draws import NullBases
 from ...core.conversion import Convention, ConventionChoice
-from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...errors import AdapterError, LensError, RankError
-from ...labelled import Array
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
@@ -30,9 +23,10 @@ from ...subspaces.selection import (
     select_dimensions,
     select_module,
 )
+from .captured import captured, null_shares
 from .predicted import Predicted
-from .prediction import DESCRIBING, Asked, asked, carry_over, predict
-from .result import SharedNull, SharedResult, SharedSubspace
+from .prediction import Asked, asked, carry_over, predict
+from .result import SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")
 _FACTORS: dict[str, Factor] = {"A": "A", "B": "B"}
@@ -124,14 +118,14 @@ def shared_subspace(
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
     null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
     bases = collect_bases(plan, weights, where, null_bases.add, progress)
-    nulls = _null_shares(plan, bases, null_bases, k)
+    nulls = null_shares(plan, bases, null_bases, k)
     several = len(factors.layers) > 1
     own = asked(factors, stacked_w0(factors, weights, where)) if several else None
     forwards = {} if own is None else _forwards(plan, own, k, seed)
     carried = {} if other is None else _carried(plan, own, where, k, seed, adapter, other)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
-            _shared(plan, matrix, bases[matrix], k, nulls[matrix]),
+            captured(plan, matrix, bases[matrix], k, nulls[matrix]),
             predicted=forwards.get(matrix),
             carried=carried.get(matrix),
         )
@@ -140,6 +134,8 @@ def shared_subspace(
     return SharedResult(
         adapter=adapter.source,
         base=weights.source,
+        base_commit=weights.commit,
+        draws=draws,
         method=adapter.method,
         module=factors.module,
         convention=settled.name,
@@ -197,87 +193,6 @@ def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention)
             f"the shared width is {k}; expected 1 to {most}, for {others} layers of rank {r} in "
             f"{min(spaces)} dimensions span no more"
         )
-
-
-class _NullShares(NamedTuple):
-    """Shares of every draw, by null."""
-
-    gaussian: SharedShares | None
-    propagated: SharedShares | None
-
-
-def _null_shares(
-    plan: Plan, bases: Mapping[str, Tensor], nulls: NullBases, k: int
-) -> dict[str, _NullShares]:
-    """By matrix; computed once for matrices that have the same null."""
-    found: dict[str, _NullShares] = {}
-    for matrix in plan.matrices:
-        # Under 'stored' A and B have one null at full rank: W0 X = G either way.
-        if plan.convention == "stored" and not plan.ordered and found:
-            found[matrix] = next(iter(found.values()))
-        elif not plan.draws:
-            found[matrix] = _NullShares(None, None)
-        else:
-            layers, d, r = bases[matrix].shape
-            generator = null_generator(nulls.seed, "gaussian")
-            few = min(plan.draws, DESCRIBING)
-            unrelated = uniform_bases(d, layers, r, draws=few, generator=generator)
-            found[matrix] = _NullShares(
-                shared_shares(unrelated, k, exact=False),
-                shared_shares(nulls.bases["propagated", matrix], k, exact=False),
-            )
-    return found
-
-
-def _shared(plan: Plan, matrix: str, bases: Tensor, k: int, drawn: _NullShares) -> SharedSubspace:
-    layers, d, r = bases.shape
-    own = shared_shares(bases, k)
-    nulls = {"gaussian": _null(own, drawn.gaussian, k, r, d if layers > 1 else None)}
-    if drawn.propagated is not None:
-        nulls["propagated"] = _null(own, drawn.propagated, k, r)
-    return SharedSubspace(
-        matrix=matrix,
-        rank=r,
-        width=k,
-        dimension=d,
-        layers=plan.factors.layers,
-        eigenvalues=own.eigenvalues.numpy(),
-        captured=own.captured.numpy(),
-        left_out=own.left_out.numpy(),
-        theta=shared_basis(bases, k),
-        nulls=nulls,
-    )
-
-
-def _null(
-    own: SharedShares, drawn: SharedShares | None, k: int, r: int, uniform: int | None = None
-) -> SharedNull:
-    """Every number against one null; `uniform` is d where subspaces are uniform in R^d under it."""
-    values = _numbers(own, k, r)
-    null = dict.fromkeys(values) if drawn is None else _numbers(drawn, k, r)
-    closed: dict[str, dict[str, float]] = {}
-    if uniform is not None:
-        # The others' θ is independent of the layer's own subspace; φ divides by min(k, r), a share by r.
-        mean, sd = (min(k, r) / r * moment for moment in gaussian_baseline(uniform, k, r))
-        closed = {"left_out": {"mean": mean, "sd": sd}, "mean_left_out": {"mean": mean}}
-    tests = {
-        name: null_test(value, null[name], **closed.get(name, {})) for name, value in values.items()
-    }
-    return SharedNull(draws=0 if drawn is None else len(drawn.captured), **tests)
-
-
-def _numbers(shares: SharedShares, k: int, r: int) -> dict[str, Array]:
-    """What is tested: numbers of one adapter, or of many draws along the first axis."""
-    curve = (shares.eigenvalues.cumsum(-1) / r).clamp(max=1)
-    found = {
-        "share": curve[..., k - 1],
-        "mean_left_out": shares.left_out.mean(-1),
-        "captured": shares.captured,
-        "left_out": shares.left_out,
-        "curve": curve,
-        "eigenvalues": shares.eigenvalues,
-    }
-    return {name: value.numpy() for name, value in found.items()}
 
 
 def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:

@@ -151,7 +151,8 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
         convention_why: Why it is that convention.
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
-        seed: Of the draws.
+        seed, draws: Of the nulls.
+        base_commit: Of the base in its hub repository, asked for or not; None for other folders.
         other: The adapter that θ is carried over to; None without one.
     """
 
@@ -168,6 +169,8 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     notes: tuple[str, ...] = ()
     seed: int | None = None
     other: str | None = None
+    base_commit: str | None = None
+    draws: int | None = None
 
     @property
     def stem(self) -> str:

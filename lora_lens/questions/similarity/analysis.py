@@ -143,6 +143,8 @@ def conversion_similarity(
     return SimilarityResult(
         adapter=adapter.source,
         base=weights.source,
+        base_commit=weights.commit,
+        draws=draws,
         method=adapter.method,
         module=factors.module,
         side=side,

@@ -119,7 +119,8 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
             where W0 is wider than 512, see ``lora_lens.core.condition.condition_number``.
         notes: What a reader should know beside the numbers, a sentence each.
         from_w0: As `lora_lens.Adapter` says.
-        seed: Of the draws.
+        seed, draws: Of the nulls.
+        base_commit: Of the base in its hub repository, asked for or not; None for other folders.
         ridge: λ in units of each W0's median singular value; 0 for W0⁻¹ itself.
     """
 
@@ -139,6 +140,8 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
     from_w0: bool = False
     seed: int | None = None
     ridge: float = 0.0
+    base_commit: str | None = None
+    draws: int | None = None
 
     @property
     def stem(self) -> str:

@@ -122,6 +122,7 @@ def spectrum(
     return Spectrum(
         adapter=adapter.source,
         base=weights.source if weights else None,
+        base_commit=weights.commit if weights else None,
         layers=tuple(layers),
         ks=chosen,
         epsilons=tuple(epsilons) if weights else (),

@@ -107,6 +107,7 @@ class Spectrum(Answer):
         suggestion: The smallest ranks that keep a share of ΔW's energy.
         notes: What a reader should know beside the numbers.
         seed: Of the draws.
+        base_commit: Of the base in its hub repository, asked for or not; None for other folders.
     """
 
     adapter: str
@@ -117,6 +118,7 @@ class Spectrum(Answer):
     suggestion: RankSuggestion
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:
