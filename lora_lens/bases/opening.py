@@ -94,6 +94,31 @@ def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> Bas
     )
 
 
+def open_if_here(
+    adapter: Adapter, wanted: bool | None, base: BaseWeights | str | None = None, *, without: str
+) -> tuple[BaseWeights | None, list[str]]:
+    """The base of an adapter where it is on this machine and not refused, and notes for the reader.
+
+    Args:
+        adapter: Whose.
+        wanted: Whether to have it; None for where it can be had.
+        base: As `open_base_of`.
+        without: What is to be said where it is not there.
+
+    Raises:
+        BaseModelError: It was asked for, and is not found or does not fit.
+    """
+    if wanted is False:
+        return None, []
+    try:
+        opened = open_base_of(adapter, base)
+        return opened, list(opened.notes)
+    except BaseModelError as error:
+        if wanted or base or adapter.base_given:
+            raise
+        return None, [f"{without}: {error}"]
+
+
 def open_base_for(
     origin: Origin,
     base: str,

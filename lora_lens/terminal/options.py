@@ -62,6 +62,15 @@ Base = Annotated[
         "not.",
     ),
 ]
+BesideW0 = Annotated[
+    bool | None,
+    typer.Option(
+        "--w0/--no-w0",
+        show_default="if the base model is on this machine",
+        help="Read W0 too, for what only stands beside it: intruder dimensions; a null that knows where "
+        "factors lie on W0's own directions.",
+    ),
+]
 Module = Annotated[
     str,
     typer.Option("--module", "-m", help="Target module: value, query, q_proj, output.dense, …"),

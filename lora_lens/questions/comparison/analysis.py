@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
+from ...bases.opening import open_if_here
+from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
 from ...chance.conversion_draws import FEWEST_LAYERS, check_draws, null_generator
 from ...chance.derangements import deranged_moments
 from ...chance.draws import mismatched_layers, shuffles
+from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.gaussian import gaussian_baseline, gaussian_samples
 from ...core.bases import orthonormal_basis
 from ...core.checked import Side
@@ -20,6 +24,8 @@ from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
 from ...core.triangle import spectral_norm
+from ...errors import BaseModelError
+from ...subspaces.layers import Progress
 from ...subspaces.pairing import base_of_both, select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
@@ -33,8 +39,9 @@ from .result import ComparisonResult, LayerSeries
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 _SEEDS = (
     "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
-    "neither null knows that"
+    "no null knows that"
 )
+_NO_W0 = "W0 is left out, and with it what of φ lies in its own singular directions"
 
 
 def compare(
@@ -45,30 +52,38 @@ def compare(
     *,
     i: int | None = None,
     j: int | None = None,
+    beside_w0: bool | None = None,
     draws: int = 1000,
     seed: int = 0,
     device: str = "auto",
     dtype: str = "float64",
+    base: BaseWeights | str | None = None,
+    progress: Progress | None = None,
 ) -> ComparisonResult:
     """φ between the A's (right side), the B's and the ΔW's (left side) of two adapters (Table 3).
 
-    Needs no base model, unless an adapter is CondLoRA. At i = j = rank B's and ΔW's left spaces are
-    the same whatever the gauge, so their φ agree; below it they need not.
+    At i = j = rank B's and ΔW's left spaces are the same whatever the gauge, so their φ agree; below it
+    they need not. φ needs no base model, unless an adapter is CondLoRA; the null that the verdict comes
+    from does, and one singular value decomposition of each layer's W0.
 
     Args:
         one, other: From `load_adapter`; the same module on both, over the layers both have.
         module: As in `conversion_similarity`.
         rank: i and j where they are not given; by default the smallest rank of the two.
         i, j: Leading singular vectors of `one` and of `other`.
+        beside_w0: Whether to open the base model for ``flipped``; by default if it is on this machine.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 for none.
         seed: Of those draws.
-        device, dtype: As in `conversion_similarity`.
+        device, dtype, base, progress: As in `conversion_similarity`.
 
     Returns:
-        Series by matrix (``A``, ``B``, ``delta``) with the tests of every layer against two nulls:
+        Series by matrix (``A``, ``B``, ``delta``) with the tests of every layer against up to three nulls:
 
-        - ``gaussian``: unrelated subspaces. No W0 is involved, so it is the right one of unrelated
-          factors; but A's of runs from one seed begin alike, and are not.
+        - ``flipped``: both as they lie on their W0's own singular directions, with random signs there.
+          Factors that are drawn to the leading directions of one W0 are alike with nothing learnt in common,
+          and that is in it: the verdict comes from this one. A's of runs from one seed begin alike, and
+          that is not in it, nor in the others.
+        - ``gaussian``: unrelated subspaces. It describes where there is ``flipped``.
         - ``mismatched``: `one`'s layers against `other`'s, shuffled: is a layer more like its own
           counterpart than like other layers? What all layers of both have in common is in it. Means,
           deviations and excess are of different layers only, exactly; p counts shuffles that leave
@@ -79,6 +94,7 @@ def compare(
     Raises:
         ModuleLookupError: One of them has no such module.
         AdapterError: They share no layer, or differ in width.
+        BaseModelError: W0 was asked for and is not found, or does not fit.
         RankError: i or j above the numerical rank of a factor.
         LensError: `draws` is 1 or negative.
 
@@ -98,6 +114,15 @@ def compare(
     check_factor_ranks(second, ("A", "B"), j)
     where = select_device(device, dtype)
     bases = [_bases(factors, k, where) for factors, k in ((first, i), (second, j))]
+    weights, unknown = _base(one, other, beside_w0, base)
+    flipped: dict[str, Baseline] = {}
+    if weights is not None and draws:
+        try:
+            flipped = flipped_nulls(_places(first, weights, bases, where, progress), draws, seed)
+        except BaseModelError as error:
+            if beside_w0 or base or one.base_given:
+                raise
+            weights, unknown = None, [f"{_NO_W0}: {error}"]
     # Series that live in one dimension share their draws, so that equal φ have equal p-values.
     gaussian = {
         d: _gaussian(d, i, j, len(layers), draws, seed)
@@ -108,16 +133,51 @@ def compare(
         u, v = (found[matrix] for found in bases)
         pairs = phi_of_all_pairs(u, v).double().cpu()
         baselines = {"gaussian": gaussian[u.shape[-2]]}
+        if matrix in flipped:
+            baselines["flipped"] = flipped[matrix]
         if draws and len(layers) >= FEWEST_LAYERS:
             baselines["mismatched"] = _mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
         series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
+    notes = (*notes, *unknown)
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed,
-        base=base_of_both(one, other), draws=draws,
+        base=weights.source if weights else base_of_both(one, other),
+        base_commit=weights.commit if weights else None, draws=draws,
     )  # fmt: skip
+
+
+def _base(
+    one: Adapter, other: Adapter, wanted: bool | None, base: BaseWeights | str | None
+) -> tuple[BaseWeights | None, list[str]]:
+    """The one base of both, where there is one and it is at hand."""
+    if base is None and base_of_both(one, other) is None:
+        if wanted:
+            raise BaseModelError(
+                f"{one.source} and {other.source} do not name one base model; pass --base with it"
+            )
+        return None, []
+    return open_if_here(one, wanted, base, without=_NO_W0)
+
+
+def _places(
+    factors: ModuleFactors,
+    weights: BaseWeights,
+    bases: list[dict[str, Tensor]],
+    where: Where,
+    progress: Progress | None,
+) -> Iterator[tuple[Tensor, dict[str, Pair]]]:
+    """W0 of each layer, one at a time, with the pairs of subspaces there."""
+    for k in range(len(factors.layers)):
+        pairs = {
+            matrix: Pair(bases[0][matrix][k], bases[1][matrix][k], outputs=side == "left")
+            for matrix, side in SIDES.items()
+        }
+        yield where.take(weights.w0(factors, k)), pairs
+        if progress:
+            progress(k + 1, len(factors.layers))
 
 
 def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:

@@ -9,6 +9,7 @@ import typer
 
 from ...terminal.options import (
     Base,
+    BesideW0,
     Device,
     Dtype,
     DtypeName,
@@ -40,6 +41,7 @@ def run(
     rank: Rank = None,
     i: I = None,
     j: J = None,
+    beside_w0: BesideW0 = None,
     draws: Annotated[
         int, typer.Option("--draws", min=0, help="Draws of each null: p is at least 1/(draws + 1).")
     ] = 1000,
@@ -53,23 +55,26 @@ def run(
 ) -> None:
     """Do two adapters span alike? φ of A (right side), B and ΔW (left side), layer by layer.
 
-    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it,
-    and tests against them (gaussian) and against the layers of ONE with other layers of OTHER
-    (mismatched): p is the share of draws that reach φ, and the excess (φ - null)/(1 - null). Only
-    CondLoRA adapters need their base model.
+    The form of the paper's Table 3, with the mean and deviation for unrelated subspaces beside it, and
+    tests against where both lie on their W0's own singular directions (flipped; the verdict comes from
+    it), against unrelated subspaces (gaussian) and against the layers of ONE with other layers of OTHER
+    (mismatched): p is the share of draws that reach φ, and the excess (φ - null)/(1 - null). Without
+    the base model, and with --no-w0, flipped is left out.
 
     Example: lora-lens compare lora/ condlora/ --module value --rank 8
     """
-    from ...terminal.printing import report
+    from ...terminal.printing import progress, report
 
     def make() -> ComparisonResult:
         from ...formats import load_adapter
         from .analysis import compare
 
         first, second = load_adapter(one, base), load_adapter(other, base)
-        return compare(
-            first, second, module, rank,
-            i=i, j=j, draws=draws, seed=seed, device=device, dtype=dtype.value,
-        )  # fmt: skip
+        with progress("layers") as advance:
+            return compare(
+                first, second, module, rank,
+                i=i, j=j, beside_w0=beside_w0, draws=draws, seed=seed, device=device, dtype=dtype.value,
+                progress=advance,
+            )  # fmt: skip
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)

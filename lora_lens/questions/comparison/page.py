@@ -12,8 +12,9 @@ from . import QUESTION, figures, tables
 from .result import ComparisonResult
 
 _CHANCE = (
-    "Mean φ over the layers; by chance: unrelated subspaces (gaussian), and one adapter's layers against "
-    "other layers of the other (mismatched)."
+    "Mean φ over the layers; by chance: both adapters as they lie on W0's own singular directions, with random "
+    "signs there (flipped; the verdict comes from it), unrelated subspaces (gaussian), and one adapter's layers "
+    "against other layers of the other (mismatched)."
 )
 
 

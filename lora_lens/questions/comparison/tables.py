@@ -18,6 +18,7 @@ from .result import ComparisonResult
 
 _NULLS = {
     "gaussian": "unrelated subspaces",
+    "flipped": "both as they lie on W0's own singular directions, with random signs there",
     "mismatched": "one's layers against other's, shuffled",
 }
 

@@ -15,37 +15,49 @@ from .result import ComparisonResult, LayerSeries
 
 _SAME = 1e-6  # φ in float32's resolution
 _ABOUT = {
+    "flipped": "of the two adapters alike, beside where they lie on W0's own singular directions (mean φ)",
     "gaussian": "of the two adapters alike, beside unrelated subspaces (mean φ)",
     "mismatched": "of the two adapters alike layer by layer, beside other layers (mean φ)",
 }
-_ASPECTS = {"gaussian": "unrelated", "mismatched": "other layers"}
+_ASPECTS = {"flipped": "along W0", "gaussian": "unrelated", "mismatched": "other layers"}
+_WITHOUT_W0 = ("gaussian", "mismatched")
 _PATTERNS = {
+    "flipped": "{names} of the two adapters {are} {degree} alike than where both lie on W0's own singular "
+    "directions makes them",
     "gaussian": "{names} of the two adapters {are} {degree} alike than unrelated subspaces would be",
     "mismatched": "{names} {are} {degree} alike in a layer and its counterpart than in layers shuffled",
 }
 
 
 def claims(result: ComparisonResult) -> list[Claim]:
-    """Mean φ of every matrix against unrelated subspaces, where those are a fair bar, and shuffled layers."""
+    """Mean φ of every matrix against flips; where there are none, against unrelated subspaces and shuffled layers.
+
+    Two CondLoRA adapters of one base are made of the same W0, in every layer by one θ: no null has that.
+    """
+    if SAME_W0 in result.notes:
+        return []
     return list(_claims(result))
 
 
 def _claims(result: ComparisonResult) -> Iterator[Claim]:
     shown = distinct(result)
     for matrix, series in shown.items():
-        for null, significance in series.tests.items():
-            test = significance.of_mean
+        for null in (name for name in _deciding(series) if name in series.baselines):
+            test = series.tests[null].of_mean
             draws = series.baselines[null].draws or 0
-            unfair = null == "gaussian" and SAME_W0 in result.notes
             # Few layers have few orders: more draws would find no more.
-            hopeless = draws < min(draws_needed(2 * len(shown)), series.baseline.draws or 0)
-            if unfair or hopeless or null not in _ABOUT:
+            if draws < min(draws_needed(2 * len(shown)), series.baseline.draws or 0):
                 continue
             if not np.isfinite([test.z, test.p_two_sided]).all():
                 continue
             trial = Trial(series.mean, test.mean, test.sd, test.p_two_sided, draws)
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
+
+
+def _deciding(series: LayerSeries) -> Sequence[str]:
+    """The nulls that a verdict comes from."""
+    return ("flipped",) if "flipped" in series.baselines else _WITHOUT_W0
 
 
 def distinct(result: ComparisonResult) -> dict[str, LayerSeries]:
@@ -70,10 +82,15 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
             for null, pattern in _PATTERNS.items()
         ]
         parts.append(told(*kinds))
-        parts += [ALONG_W0] * any(one.word == "more" for one in tested)
+        parts += [ALONG_W0] * any(
+            one.word == "more" and one.claim.null in _WITHOUT_W0 for one in tested
+        )
     rest = [one for m, one in distinct(result).items() if LABELS[m] not in equal]
     if SAME_W0 in result.notes and rest:
-        parts.insert(0, f"{_means(rest)}, which is beyond telling beside unrelated subspaces")
+        parts.insert(
+            0,
+            f"{_means(rest)}, which no null here can tell from what the same W0 makes of any two θ",
+        )
     elif not parts:
         parts.append(f"{_means(rest)}, and nothing was tested")
     return f"{result.module}: {'; '.join(parts)}."

@@ -10,15 +10,17 @@ import numpy as np
 from ...chance.verdict import Trial
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS, number
-from ...show.wording import ALONG_W0
 from .result import RankGrids
 
 _SAME = 1e-6  # φ in float32's resolution
 
 
 def claims(result: RankGrids) -> list[Claim]:
-    """φ between whole subspaces, mean over the layers, against unrelated ones; each number once."""
-    return list(_claims(result))
+    """φ of whole subspaces of W0 and ΔW, mean over the layers, against unrelated ones; each number once.
+
+    Of two adapters there are none: both may lie along the same W0's leading directions. `compare` tests them.
+    """
+    return list(_claims(result)) if result.between == "w0-delta" else []
 
 
 def _claims(result: RankGrids) -> Iterator[Claim]:
@@ -50,11 +52,19 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     text = (
         f"{result.module}: φ(1, 1) is {low if low == high else f'{low} to {high}'} (mean of layers)"
     )
-    if not findings:
-        return f"{text}, and of the whole subspaces {_wholes(result)}; nothing was tested."
-    pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones would be"
-    along = result.between != "w0-delta" and any(one.word == "more" for one in findings)
-    return f"{text}; {told((findings, pattern))}{f'; {ALONG_W0}' if along else ''}."
+    if findings:
+        pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones would be"
+        return f"{text}; {told((findings, pattern))}."
+    wholes = f"{text}, and of the whole subspaces {_wholes(result)}"
+    if result.between == "w0-delta":
+        return f"{wholes}; nothing was tested."
+    chance = [grid.gaussian_mean[-1, -1] for grid in result.grids]
+    low, high = number(min(chance)), number(max(chance))
+    return (
+        f"{wholes}, where unrelated ones have {low if low == high else f'{low} to {high}'}; this tests "
+        f"nothing, for along the same W0's leading singular directions two adapters are above that anyway: "
+        f"`compare` does."
+    )
 
 
 def _wholes(result: RankGrids) -> str:

@@ -8,24 +8,33 @@ import numpy as np
 
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
-from ...show.findings import PHI, Claim, Finding, short
+from ...show.findings import PHI, Claim, Finding, found, short
 from ...show.layout import LABELS
 from ...show.wording import ALONG_W0
 from .result import MatrixResult
 
 
-def claims(result: MatrixResult) -> list[Claim]:
-    """Whether any two adapters are alike: one test of all pairs, their p corrected by Benjamini-Hochberg.
+def claims(_: MatrixResult) -> list[Claim]:
+    """None: `compare` gives a verdict on two.
+
+    Adapters that lie along the same W0's leading directions are beyond unrelated subspaces with nothing learnt
+    in common, and no other null is drawn for all pairs.
+    """
+    return []
+
+
+def beside_unrelated(result: MatrixResult) -> Finding | None:
+    """Whether any pair is beyond unrelated subspaces: one test of all, their p corrected by Benjamini-Hochberg.
 
     Holm's correction over a thousand pairs would ask for twenty thousand draws. The smallest corrected p
-    is at most .05 in one case of twenty where all is chance, so the one test holds its level too.
+    is at most .05 in one case of twenty where all are unrelated, so the one test holds its level too.
     """
     one, other = result.closest(1)[0]
     pairs = len(result.pairs()[0])
     p = result.p_bh[result.pairs()]
     sd = float(result.gaussian_sd[one, other])
     if np.isnan(p).any() or not sd > 0:
-        return []
+        return None
     alone = pairs / (result.draws + 1) <= LEVEL  # else a single pair is not found, however high
     trial = Trial(
         value=float(result.values[one, other]),
@@ -39,36 +48,36 @@ def claims(result: MatrixResult) -> list[Claim]:
     about = (
         f"any of {pairs} pairs of adapters alike in {LABELS[result.matrix]} (Benjamini-Hochberg)"
     )
-    return [Claim(about, names, PHI, "gaussian", trial)]
+    return found([Claim(about, names, PHI, "gaussian", trial)])[0]
 
 
-def summary(result: MatrixResult, findings: Sequence[Finding]) -> str:
-    """How many pairs are alike beyond chance, the closest of them, and the clusters."""
-    (one, other), *_ = result.closest(1)
+def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
+    """How many pairs are beyond unrelated subspaces, the closest of them, and the clusters."""
+    one, other = result.closest(1)[0]
     pairs = len(result.pairs()[0])
     closest = f"{result.names[one]} and {result.names[other]}"
     value = result.values[one, other]
     text = f"{LABELS[result.matrix]} of {result.module}: "
-    if findings and findings[0].word == "more":
+    tested = beside_unrelated(result)
+    if tested is not None and tested.word == "more":
         count = int((result.p_bh[result.pairs()] <= LEVEL).sum())
+        have = "pair has" if pairs == 1 else f"{count} of {pairs} pairs have"
         text += (
-            f"{count} of {pairs} pairs of adapters are more alike than unrelated subspaces would be "
-            f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {findings[0].size}; {ALONG_W0}"
+            f"{'the ' if pairs == 1 else ''}{have} a φ above that of unrelated subspaces "
+            f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {tested.size}; {ALONG_W0}, and "
+            f"`compare` tests what two share beyond it"
         )
     else:
         text += f"the closest of {len(result)} adapters are {closest} at φ = {short(value)} of 1"
-        text += f", by chance {short(float(result.gaussian_mean[one, other]))}"
-        text += _unseen(findings, result.draws)
+        text += f", where unrelated subspaces have {short(float(result.gaussian_mean[one, other]))}"
+        text += _unseen(tested, result.draws)
     clusters = len(set(result.clusters))
     return f"{text}; {clusters} cluster{'' if clusters == 1 else 's'}."
 
 
-def _unseen(findings: Sequence[Finding], draws: int) -> str:
-    if not findings:
+def _unseen(tested: Finding | None, draws: int) -> str:
+    if tested is None:
         return ", and nothing was tested"
-    if (reach := findings[0].verdict.detectable) is None:
-        return f", which {draws} draws are too few to tell from chance, so nothing could be found"
-    return (
-        f", which is not told from chance (an excess of {short(reach)} would have been seen in 80 of "
-        f"100 cases)"
-    )
+    if (reach := tested.verdict.detectable) is None:
+        return f", which {draws} draws are too few to tell from it, so nothing could be found"
+    return f", which is not told from it (an excess of {short(reach)} would have been seen in 80 of 100 cases)"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ...adapter import Adapter, LayerFactors
-from ...bases.opening import open_base_of
+from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...core.energy import rank_for_energy
 from ...core.random_matrix import gaussian_product_edge
@@ -91,7 +91,9 @@ def spectrum(
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 for no random ΔW, or more")
     where = asked_device(device, dtype)
-    weights, notes = _open(adapter, beside_w0, base)
+    weights, notes = open_if_here(
+        adapter, beside_w0, base, without="W0 is left out, and with it intruder dimensions"
+    )
     asked = list(adapter.each_layer(names))
     width = min(min(one.in_features, one.out_features) for one in asked)
     chosen = _ks(ks, width) if weights else ()
@@ -130,20 +132,6 @@ def spectrum(
         notes=tuple(notes),
         seed=seed,
     )
-
-
-def _open(
-    adapter: Adapter, wanted: bool | None, base: BaseWeights | str | None
-) -> tuple[BaseWeights | None, list[str]]:
-    if wanted is False:
-        return None, []
-    try:
-        opened = open_base_of(adapter, base)
-        return opened, list(opened.notes)
-    except BaseModelError as error:
-        if wanted or base or adapter.base_given:
-            raise
-        return None, [f"W0 is left out, and with it intruder dimensions: {error}"]
 
 
 def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:

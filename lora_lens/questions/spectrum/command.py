@@ -9,6 +9,7 @@ import typer
 from ...terminal.options import (
     AdapterFolder,
     Base,
+    BesideW0,
     Device,
     Dtype,
     DtypeName,
@@ -29,14 +30,7 @@ def run(
         str | None,
         typer.Option("--module", "-m", show_default="all", help="Only this target module."),
     ] = None,
-    beside_w0: Annotated[
-        bool | None,
-        typer.Option(
-            "--w0/--no-w0",
-            show_default="if the base model is on this machine",
-            help="Read W0 too: relative norms, edges of random matrices, intruder dimensions.",
-        ),
-    ] = None,
+    beside_w0: BesideW0 = None,
     k: Annotated[
         list[int] | None,
         typer.Option(

@@ -1,30 +1,62 @@
-"""Two adapters along the same W0's leading directions are alike with nothing learnt in common; it is said."""
+"""Two adapters along the same W0's leading directions are alike with nothing learnt in common: no verdict comes of it."""
 
-from noise import noise_adapters
+import pytest
+from noise import Kind, noise_adapters
 
 import lora_lens as ll
 
 ENOUGH = "; for this it is enough that both lie along the same W0's leading singular directions"
 
 
-def test_of_two_adapters_and_of_any_number() -> None:
+def test_flips_have_it_and_unrelated_subspaces_have_it_not() -> None:
     one, other, third = noise_adapters("leading", 3)
     compared = ll.compare(one, other, "value")
-    assert {(finding.claim.null, finding.word) for finding in compared.findings} == {
+    tests = compared["B"].tests
+    assert {finding.claim.null for finding in compared.findings} == {"flipped"}
+    assert {finding.word for finding in compared.findings} == {"not seen"}
+    assert (
+        "are no more alike than where both lie on W0's own singular directions" in compared.summary
+    )
+    assert tests["gaussian"].of_mean.z > 20
+    assert abs(tests["flipped"].of_mean.z) < 3
+    assert compared.to_dict()["matrices"]["B"]["baselines"]["flipped"]["draws"] == 1000
+    plain = ll.compare(one, other, "value", beside_w0=False)
+    assert {(finding.claim.null, finding.word) for finding in plain.findings} == {
         ("gaussian", "more"), ("mismatched", "more"),
     }  # fmt: skip
-    assert "are more alike than unrelated subspaces would be (" in compared.summary
-    assert compared.summary.endswith(f"{ENOUGH}.")
-    grids = ll.rank_grids(one, other, "value")
-    assert {finding.word for finding in grids.findings} == {"more"}
-    assert grids.summary.endswith(f"{ENOUGH}.")
-    matrix = ll.adapter_matrix([one, other, third], "value")
+    assert plain.summary.endswith(f"{ENOUGH}.")
+    grids, matrix = (
+        ll.rank_grids(one, other, "value"),
+        ll.adapter_matrix([one, other, third], "value"),
+    )
+    assert grids.findings == matrix.findings == ()
+    assert "this tests nothing" in grids.summary
     assert "3 of 3 pairs" in matrix.summary
-    assert f"{ENOUGH}; " in matrix.summary
+    assert f"{ENOUGH}, and `compare` tests what two share beyond it; " in matrix.summary
 
 
-def test_it_is_not_said_where_nothing_is_found() -> None:
+@pytest.mark.parametrize("kind", ["uniform", "leading"])
+def test_noise_is_called_something_no_more_often_than_stated(kind: Kind) -> None:
+    """100 pairs at level .05: more than 12 come up in 2 of 1,000 such tests."""
+    adapters = list(noise_adapters(kind, 200))
+    said = sum(
+        any(
+            finding.word != "not seen" for finding in ll.compare(*pair, "value", draws=199).findings
+        )
+        for pair in zip(adapters[::2], adapters[1::2], strict=True)
+    )
+    assert said <= 12
+
+
+def test_the_base_is_asked_for_where_it_is_wanted(tmp_path: object) -> None:
+    from dataclasses import replace
+
     one, other = noise_adapters("uniform", 2)
-    compared, grids = ll.compare(one, other, "value"), ll.rank_grids(one, other, "value")
-    assert {finding.word for finding in (*compared.findings, *grids.findings)} == {"not seen"}
-    assert "leading singular directions" not in compared.summary + grids.summary
+    lost = [replace(each, base_model="no/such-base") for each in (one, other)]
+    compared = ll.compare(*lost, "value", draws=99)
+    assert {finding.claim.null for finding in compared.findings} == {"gaussian", "mismatched"}
+    assert any(note.startswith("W0 is left out") for note in compared.notes)
+    with pytest.raises(ll.LensError, match="no/such-base"):
+        ll.compare(*lost, "value", beside_w0=True)
+    with pytest.raises(ll.LensError, match="do not name one base model; pass --base"):
+        ll.compare(one, lost[1], "value", beside_w0=True)

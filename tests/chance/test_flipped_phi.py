@@ -1,0 +1,98 @@
+"""φ under flips: its mean in closed form, a slow dense route, its level where nothing is shared, and what it sees."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from lora_lens.chance.flipped_phi import Pair, flipped_nulls, flipped_phi
+from lora_lens.chance.flips import directions
+from lora_lens.chance.gaussian import gaussian_baseline
+from lora_lens.core.phi_of_bases import phi_of_bases
+
+SHAPES = {"square": (24, 24), "up": (30, 12), "down": (12, 30), "nearly": (13, 12)}
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def basis(rows: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.qr(rows).Q
+
+
+def slow(w: torch.Tensor, pair: Pair, draws: int, seed: int) -> np.ndarray:
+    """With all singular vectors, and a dense uniform rotation of those that W maps to nothing."""
+    u, s, _ = torch.linalg.svd(w if pair.outputs else w.mT)
+    rng, m = np.random.default_rng(seed), len(s)
+    values = []
+    for _ in range(draws):
+        turn = np.zeros((len(u), len(u)))
+        turn[:m, :m] = np.diag(rng.integers(0, 2, m) * 2 - 1)
+        if len(u) > m:
+            turn[m:, m:] = stats.ortho_group.rvs(len(u) - m, random_state=rng) if len(u) > m + 1 else rng.choice([-1, 1])  # fmt: skip
+        turned = u @ torch.from_numpy(turn) @ u.mT @ pair.one
+        values.append(float(phi_of_bases(turned, pair.other)))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("outputs", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_moments_and_law_are_those_of_dense_rotations(shape: str, outputs: bool) -> None:
+    w = normal(*SHAPES[shape], seed=1)
+    d = SHAPES[shape][0 if outputs else 1]
+    one, other = basis(normal(d, 3, seed=2)), basis(normal(d, 4, seed=3))
+    other = basis(other + 0.5 * one @ normal(3, 4, seed=4))  # alike, so that flips matter
+    pair = Pair(one, other, outputs)
+    of = directions(w)
+    mean, drawn = flipped_phi(
+        of if outputs else of.transposed, pair, 4000, torch.Generator().manual_seed(0)
+    )
+    dense = slow(w, pair, 1500, seed=5)
+    assert abs(drawn.mean() - mean) < 4 * drawn.std() / 4000**0.5
+    assert abs(dense.mean() - mean) < 4 * dense.std() / 1500**0.5
+    assert stats.ks_2samp(drawn.numpy(), dense).pvalue > 0.001
+
+
+def test_equal_singular_values_leave_unrelated_subspaces() -> None:
+    pair = Pair(basis(normal(20, 2, seed=1)), basis(normal(20, 3, seed=2)), True)
+    mean, drawn = flipped_phi(directions(torch.eye(20)), pair, 4000, torch.Generator())
+    known = gaussian_baseline(20, 2, 3)
+    assert mean == pytest.approx(known.mean, abs=1e-12)
+    assert float(drawn.std()) == pytest.approx(known.sd, rel=0.06)
+
+
+def leading(w: torch.Tensor, seed: int) -> torch.Tensor:
+    """Along W's own leading directions, with nothing else in common."""
+    return basis(w @ normal(w.shape[1], 4, seed=seed))
+
+
+def p_value(ones: list[torch.Tensor], others: list[torch.Tensor], ws: list[torch.Tensor]) -> float:
+    places = ((w, {"B": Pair(*pair, True)}) for w, *pair in zip(ws, ones, others, strict=True))
+    null = flipped_nulls(places, 199, seed=0)["B"]
+    observed = np.mean([float(phi_of_bases(*pair)) for pair in zip(ones, others, strict=True)])
+    return float((1 + (null.samples.mean(1) >= observed).sum()) / 200)
+
+
+def test_two_along_one_w_are_not_taken_for_alike() -> None:
+    """300 pairs: p is uniform, where unrelated subspaces are rejected in every one."""
+    ws = [normal(40, 40, seed=k) @ torch.diag(torch.logspace(0, -2, 40, dtype=torch.float64)) for k in range(3)]  # fmt: skip
+    p, plain = [], []
+    for n in range(300):
+        ones, others = ([leading(w, seed=1000 * n + 10 * k + m) for k, w in enumerate(ws)] for m in (0, 5))  # fmt: skip
+        p.append(p_value(ones, others, ws))
+        plain.append(np.mean([float(phi_of_bases(*pair)) for pair in zip(ones, others, strict=True)]))  # fmt: skip
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    mean, sd = gaussian_baseline(40, 4)
+    assert min(plain) > mean + 4 * sd / 3**0.5
+
+
+def test_what_is_shared_beside_w_is_found() -> None:
+    ws = [normal(40, 40, seed=k) for k in range(3)]
+    found = []
+    for n in range(20):
+        ones = [leading(w, seed=100 * n + k) for k, w in enumerate(ws)]
+        others = [basis(one + 0.4 * normal(40, 4, seed=100 * n + 50 + k) / 40**0.5 * 4) for k, one in enumerate(ones)]  # fmt: skip
+        found.append(p_value(ones, others, ws) <= 0.01)
+    assert all(found)
