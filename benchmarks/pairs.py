@@ -1,0 +1,123 @@
+"""How often `compare` says anything of two adapters that share nothing, and what it sees: python benchmarks/pairs.py BASE.
+
+Pairs of factors on a real base, asked as a user asks. At e = 0 the two share nothing: uniform factors, and ones along
+the leading singular directions of the same W0 (``B_l = W_lθ_l`` and ``B'_l = W_lθ'_l``, Gaussian θ; A by W_lᵀ). Else
+a share e of the second's energy is the first's own factor: ``B'_l = √e·B_l/‖B_l‖ + √(1−e)·N_l/‖N_l‖``.
+
+Printed is, by null, the share of pairs in which the mean φ of B has p ≤ .05, two-sided; and the share of which anything
+at all is said, of A or B, after correction. With --out counts are kept as they come, and a run that was stopped goes
+on; --print prints them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from power import LEVEL, factor, says, size, table
+from torch import Tensor
+
+import lora_lens as ll
+from lora_lens.adapter import ModuleFactors
+from lora_lens.subspaces.untrained import untrained_factors
+
+KINDS = ("uniform", "leading")
+
+
+def main() -> None:
+    """Plant, ask, count, print."""
+    asked = arguments()
+    record: dict[str, Any] = {
+        "base": asked.name or asked.base,
+        "module": asked.module,
+        "rank": asked.rank,
+        "draws": asked.draws,
+        "counts": {},
+    }
+    if asked.out and asked.out.exists():
+        record = json.loads(asked.out.read_text())
+    if not asked.print:
+        weights = ll.open_base(asked.base)
+        bare = untrained_factors(
+            weights, asked.module, asked.rank, generator=torch.Generator().manual_seed(0)
+        )
+        w0 = torch.stack([weights.w0(bare, k).double() for k in range(len(bare.layers))])
+        record["layers"] = len(w0)
+        for number in range(asked.sets):
+            for case in [*KINDS, *(f"{e:g}" for e in asked.shares)]:
+                counts = record["counts"].setdefault(case, {"sets": 0, "found": {}})
+                if counts["sets"] > number:
+                    continue
+                for name, found in ask(
+                    planted(bare, w0, case, number), weights, asked.draws, number
+                ).items():
+                    counts["found"][name] = counts["found"].get(name, 0) + int(found)
+                counts["sets"] += 1
+                if asked.out:
+                    asked.out.write_text(json.dumps(record, indent=1) + "\n")
+            print(f"\r{number + 1} of {asked.sets} sets", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+    print("\n".join(table(record)))
+
+
+def arguments() -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("base", help="a base model's folder or hub id")
+    parser.add_argument("--name", help="what the table calls it")
+    parser.add_argument("--module", default="value")
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=199)
+    parser.add_argument("--sets", type=int, default=300)
+    parser.add_argument("--shares", nargs="*", type=float, default=(0.003, 0.01, 0.03))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--print", action="store_true")
+    return parser.parse_args()
+
+
+def planted(bare: ModuleFactors, w0: Tensor, case: str, number: int) -> list[ModuleFactors]:
+    """One pair; the first of a pair that shares something lies along W0's leading directions, as trained ones do."""
+    generator = torch.Generator().manual_seed(1 + number)
+    r = bare.b.shape[-1]
+    kind = case if case in KINDS else "leading"
+    one, other = ([factor(w, kind, r, generator) for w in (w0, w0.mT)] for _ in range(2))
+    if case not in KINDS:
+        e = float(case)
+        other = [
+            math.sqrt(e) * shared / size(shared) + math.sqrt(1 - e) * own / size(own)
+            for shared, own in zip(one, other, strict=True)
+        ]
+    return [replace(bare, a=a.mT.contiguous(), b=b) for b, a in (one, other)]
+
+
+def ask(pair: list[ModuleFactors], base: Any, draws: int, number: int) -> dict[str, bool]:
+    """What is found of one pair, by null."""
+    one, other = (
+        ll.Adapter(
+            modules={factors.module: factors},
+            source="planted",
+            method="lora",
+            base_model=base.source,
+            base_given=True,
+            left_out={},
+            trainable_parameters=0,
+        )
+        for factors in pair
+    )
+    compared = ll.compare(one, other, pair[0].module, draws=draws, seed=number, base=base)
+    found = {"`compare` says anything": says(compared)}
+    for null, test in compared["B"].tests.items():
+        found[f"mean φ of B, {null}"] = test.of_mean.p_two_sided <= LEVEL
+    return found
+
+
+if __name__ == "__main__":
+    main()
