@@ -15,6 +15,11 @@ from ..errors import LensError
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
 _TYPERS_OWN: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)
 _TRACEBACK = "LORA_LENS_TRACEBACK"
+_GOES_ON = {
+    "train": ", and --resume goes on from the last checkpoint",
+    "search": ", and the same command goes on",
+    "reproduce": ", and the same command goes on",
+}
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -30,10 +35,8 @@ class LensGroup(TyperGroup):
         except LensError as error:
             _fail(str(error))
         except KeyboardInterrupt:
-            _fail(
-                "interrupted; nothing is half-written (a training run goes on with --resume)",
-                code=130,
-            )
+            on = _GOES_ON.get(str(ctx.invoked_subcommand), "")
+            _fail(f"interrupted; nothing is half-written{on}", code=130)
         except BrokenPipeError:
             # The reader has gone; keep Python from complaining about it once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
