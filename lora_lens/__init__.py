@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .questions.similarity.analysis import conversion_similarity
     from .questions.spectrum.analysis import spectrum
     from .questions.spectrum.suggestion import suggest_ranks
+    from .report.write import report
     from .subspaces.layers import RankDeficientWarning
     from .writing.export import export_lora
 
@@ -70,6 +71,7 @@ _HOMES = {
     "phi_matrix": ".core.phi",
     "principal_angles": ".core.angles",
     "product_svd": ".core.spectrum",
+    "report": ".report.write",
     "shared_subspace": ".questions.shared.analysis",
     "rank_grids": ".questions.grid.analysis",
     "spectrum": ".questions.spectrum.analysis",
@@ -103,6 +105,7 @@ __all__ = [
     "principal_angles",
     "product_svd",
     "rank_grids",
+    "report",
     "shared_subspace",
     "spectrum",
     "suggest_ranks",

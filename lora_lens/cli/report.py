@@ -102,7 +102,7 @@ def run(
         _, told = make_report(
             adapter,
             out,
-            other,
+            () if other is None else (other,),
             request=request,
             base=base,
             made=made.date() if made else None,

@@ -18,48 +18,46 @@ from .request import Request
 from .summary import told
 
 
-def write_report(
+def report(
     adapter: Adapter | str | Path,
-    path: str | Path,
-    other: Adapter | str | Path | None = None,
-    *,
-    modules: Sequence[str] | None = None,
+    *others: Adapter | str | Path,
+    out: str | Path = "report.html",
+    module: str | Sequence[str] | None = None,
     rank: int | None = None,
     convention: ConventionChoice = "auto",
     ridge: float = 0.0,
     draws: int | None = None,
     seed: int = 0,
+    made: date | None = None,
     base: str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
-    made: date | None = None,
     command: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """One HTML file that holds an adapter's analyses and needs nothing else to be read.
 
     For each module: φ between the layers' conversion matrices beside four nulls, the share that one
-    shared layer captures, the spectra of ΔW and, with `other`, φ between the two adapters. Before
+    shared layer captures, the spectra of ΔW and, with `others`, φ between the adapters. Before
     them the findings in sentences, their p corrected over all tests of the report; behind them what
     was analysed, with checksums and versions.
     The file is about 5 MB, of which plotly.js is 4.8.
 
     Args:
-        adapter: From `load_adapter`, or its folder.
-        path: Where to write; its folder is made if it is not there.
-        other: Another adapter on the same base, to compare with.
-        modules: Which target modules; by default all.
+        adapter: From `load_adapter`, or what that takes: a folder, a file, a hub id.
+        others: Others on the same base, to compare with.
+        out: The file to write; its folder is made if it is not there.
+        module: Only this target module, or these; by default all.
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
-        convention: As in `conversion_similarity`; under ``auto`` both adapters have one convention, the
-            CondLoRA adapter's where there is one.
+        convention: As in `conversion_similarity`.
         ridge: As in `conversion_similarity`, of which it changes the part alone.
         draws: Draws of each null, 2 or more; by default as many as the report's tests need together, at
             least 200.
         seed: Of those draws.
-        base: Folder or hub id of the base model, where an adapter is given by its folder.
-        device, dtype: As in `conversion_similarity`.
         made: The date in the report, by default today's: with one given, the same adapter makes
             the same file.
+        base: Folder or hub id of the base model, where an adapter is given by its folder.
+        device, dtype: As in `conversion_similarity`.
         command: The command in the report.
         progress: Called with (modules done, modules).
 
@@ -75,22 +73,49 @@ def write_report(
         >>> import tempfile
         >>> import lora_lens as ll
         >>> with tempfile.TemporaryDirectory() as folder:
+        ...     out = f"{folder}/report.html"
+        ...     ll.report(ll.demo_adapter("lora"), out=out, module="value", draws=2).name
+        'report.html'
+    """
+    modules = (module,) if isinstance(module, str) else tuple(module or ()) or None
+    return make_report(
+        adapter, out, others, base=base, made=made, command=command, progress=progress,
+        request=Request(modules, rank, convention, draws, seed, device, dtype, ridge),
+    )[0]  # fmt: skip
+
+
+def write_report(
+    adapter: Adapter | str | Path,
+    path: str | Path,
+    other: Adapter | str | Path | None = None,
+    *,
+    modules: Sequence[str] | None = None,
+    **options: Any,
+) -> Path:
+    """`report` as it was called before it took several others: `path` is its ``out``, `modules` its ``module``.
+
+    Args:
+        adapter, other: As in `report`.
+        path: The file to write.
+        modules: Which target modules; by default all.
+        options: Every other of `report`'s.
+
+    Example:
+        >>> import tempfile
+        >>> import lora_lens as ll
+        >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = f"{folder}/report.html"
         ...     write_report(ll.demo_adapter("lora"), path, modules=["value"], draws=2).name
         'report.html'
     """
-    return make_report(
-        adapter, path, other, base=base, made=made, command=command, progress=progress,
-        request=Request(
-            tuple(modules) if modules else None, rank, convention, draws, seed, device, dtype, ridge
-        ),
-    )[0]  # fmt: skip
+    others = [] if other is None else [other]
+    return report(adapter, *others, out=path, module=modules, **options)
 
 
 def make_report(
     adapter: Adapter | str | Path,
     path: str | Path,
-    other: Adapter | str | Path | None = None,
+    others: Sequence[Adapter | str | Path] = (),
     *,
     request: Request,
     base: str | Path | None = None,
@@ -98,14 +123,14 @@ def make_report(
     command: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """`write_report`, and the summary with its findings for JSON."""
+    """`report`, and the summary with its findings for JSON."""
     check_libraries()
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
     with staged(target.parent) as folder:
-        one = _loaded(adapter, base)
-        analysed = analyse(one, None if other is None else _loaded(other, base), request, progress)
+        adapters = [_loaded(one, base) for one in (adapter, *others)]
+        analysed = analyse(adapters[0], (*adapters[1:], None)[0], request, progress)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
     return target, told(analysed)
