@@ -26,12 +26,12 @@ NAME = "report"
 
 def run(
     adapter: AdapterFolder,
-    other: Annotated[
-        Path | None,
+    others: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="[OTHER]...",
             show_default=False,
-            help="Folder of another on the same base, to compare with.",
+            help="Others on the same base: each is analysed too, and every two are compared.",
         ),
     ] = None,
     out: Annotated[
@@ -73,25 +73,24 @@ def run(
     dtype: Dtype = DtypeName.float64,
     as_json: Json = False,
 ) -> None:
-    """Everything about an adapter in one HTML file, to be read without lora-lens and without a network.
+    """Everything about an adapter, or several, in one HTML file, to be read without lora-lens or a network.
 
     The findings in sentences, φ between layers beside its nulls, the share of one shared layer, the
-    spectra of ΔW and, with OTHER, φ between the two; figures with values on hover, tables that sort
+    spectra of ΔW beside W0's; of several adapters each by itself, and φ between every two; figures with values on hover, tables that sort
     and copy as LaTeX, checksums and versions. Needs the extra: pip install "lora-lens[report]".
 
-    Example: lora-lens report ckpt/ other/ -o report.html
+    Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
     from ..terminal.printing import print_json, progress
 
     command = _command(
-        adapter,
-        other,
+        [adapter, *(others or [])],
         {
             "-o": out, "--module": module, "--rank": rank, "--convention": convention, "--ridge": ridge,
             "--draws": draws, "--seed": seed, "--base": base, "--device": device, "--dtype": dtype,
         },
     )  # fmt: skip
-    with progress("modules") as advance:
+    with progress("parts") as advance:
         from ..report.request import Request
         from ..report.write import make_report
 
@@ -102,7 +101,7 @@ def run(
         _, told = make_report(
             adapter,
             out,
-            () if other is None else (other,),
+            tuple(others or ()),
             request=request,
             base=base,
             made=made.date() if made else None,
@@ -116,9 +115,9 @@ def run(
     typer.echo(f"wrote {out}", err=True)
 
 
-def _command(adapter: Path, other: Path | None, options: dict[str, object]) -> str:
+def _command(adapters: list[Path], options: dict[str, object]) -> str:
     """The command with every option that is set, defaults too: later defaults may be others."""
-    words = ["lora-lens", NAME, str(adapter), *([str(other)] if other else [])]
+    words = ["lora-lens", NAME, *map(str, adapters)]
     for option, value in options.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:

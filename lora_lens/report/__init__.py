@@ -17,5 +17,5 @@ class _Room(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Room
-__doc__ = report.__doc__  # for help(), and the signature beside it
+__doc__ = str(report.__doc__)  # for help(), and the signature beside it
 __wrapped__ = report

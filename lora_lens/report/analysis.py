@@ -1,28 +1,44 @@
-"""The answers of a report, module by module, with the reason for each that could not be made."""
+"""The answers of a report, module by module of every adapter, with the reason for each that could not be made."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..adapter import Adapter
 from ..bases.opening import open_base_of
 from ..bases.weights import BaseWeights
-from ..errors import BaseModelError, LensError, ModuleLookupError
+from ..errors import BaseModelError, LensError
+from ..files.adapter_folders import distinguishing_names
 from ..show.findings import Finding, found
+from ..show.wording import listed
 from ..subspaces.convention import SettledConvention, settle_convention
-from ..subspaces.pairing import select_in_both
-from ..subspaces.selection import select_module
 from .asked import ASKED, Asked
 from .request import Request, enough_draws
+from .rows import NotThere, Row, rows_of
+from .w0_cost import with_spectra_of_w0
 
 Progress = Callable[[int, int], None]
-_NEEDING = {
-    "w0": "everything that W0 is needed for",
-    "other": "everything between the two adapters",
-}
+_NO_W0 = "everything that W0 is needed for"
+
+
+class LeftOut(NamedTuple):
+    """Something that was not analysed.
+
+    Attributes:
+        of: Adapters, as the page calls them; nothing where there is one.
+        module: Its name.
+        what, why: In words.
+    """
+
+    of: str
+    module: str
+    what: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -41,13 +57,23 @@ class Answered:
 
 @dataclass(frozen=True)
 class ModuleAnalysis:
-    """What was found of one module, and what was left out of it, each with why."""
+    """What was found of one module of an adapter, or of two adapters beside each other.
+
+    Attributes:
+        module: Its name, as the first of these adapters has it.
+        answers: What was found.
+        left_out: What could not be asked, and why.
+        of: Which adapters, by their place in the report: one, or two that are compared.
+        convention: Of an adapter's conversion matrices; None between two.
+    """
 
     module: str
     answers: tuple[Answered, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    of: tuple[int, ...] = (0,)
+    convention: SettledConvention | None = None
 
-    def of(self, name: str) -> Answered | None:
+    def answer(self, name: str) -> Answered | None:
         """The answer to a question, by its name."""
         return next((one for one in self.answers if one.asked.question.name == name), None)
 
@@ -57,121 +83,136 @@ class Analysed:
     """All that a report shows.
 
     Attributes:
-        adapter, other: What was analysed, and what it is compared with.
-        conventions: Which equation made each module's conversion matrices, and why that one.
-        base: Its open weights; None where they are not at hand.
-        modules: One entry a module.
+        adapters: What was analysed, each by itself and each pair of them.
+        bases: Their open weights; None where they are not at hand.
+        modules: One entry a module and adapter, and one a module and pair.
+        not_there: Modules that an adapter lacks, where another has them.
         request: What was asked for, with the draws that were made.
         warnings: What the analyses warned of.
     """
 
-    adapter: Adapter
-    other: Adapter | None
-    conventions: Mapping[str, SettledConvention]
-    base: BaseWeights | None
+    adapters: tuple[Adapter, ...]
+    bases: tuple[BaseWeights | None, ...]
     modules: tuple[ModuleAnalysis, ...]
+    not_there: tuple[NotThere, ...]
     request: Request
     warnings: tuple[str, ...] = ()
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The adapters' folders, with as much of their paths as tells them apart."""
+        sources = [one.source for one in self.adapters]
+        last = [Path(source).name or source for source in sources]
+        return tuple(last) if len(set(last)) == len(last) else distinguishing_names(sources)
+
+    def label(self, of: Sequence[int]) -> str:
+        """What adapters are called where there are several; nothing where there is one."""
+        return listed([self.names[k] for k in of]) if len(self.adapters) > 1 else ""
+
+    def summary(self, module: ModuleAnalysis, answer: Answered) -> str:
+        """An answer's sentence, with the adapters that it is of."""
+        label = self.label(module.of)
+        return f"{label}: {answer.summary}" if label else answer.summary
+
     @property
-    def findings(self) -> list[tuple[str, Asked, Finding]]:
+    def findings(self) -> list[tuple[ModuleAnalysis, Asked, Finding]]:
         """All that was tested: the module, the question, and the finding."""
         return [
-            (module.module, answer.asked, finding)
+            (module, answer.asked, finding)
             for module in self.modules
             for answer in module.answers
             for finding in answer.findings
         ]
 
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What was not analysed and why, adapter by adapter."""
+        found = [
+            LeftOut(self.label(one.of), one.module, what, why)
+            for one in self.modules
+            for what, why in one.left_out
+        ]
+        absent = [LeftOut(self.label([k]), name, "all", why) for k, name, why in self.not_there]
+        return absent + found
+
 
 def analyse(
-    adapter: Adapter,
-    other: Adapter | None = None,
+    adapters: Sequence[Adapter],
     request: Request | None = None,
     progress: Progress | None = None,
 ) -> Analysed:
     """Ask every question of a report of every module, and correct all its tests together.
 
-    What one module does not allow (a rectangular W0 under ``stored``, a base model that is not on
-    this machine) is left out with its reason, so that the rest can be read.
+    Every adapter is asked by itself, under its own convention, and every pair is compared, so that
+    nothing hangs on which one is named first. What does not allow something (a rectangular W0 under
+    ``stored``, a base model that is not on this machine) is left out with its reason, so that the rest
+    can be read.
 
     Raises:
         LensError: Nothing that was asked for can be made of any module, or no such module or device.
     """
     request = request or Request()
-    asked = request.modules or adapter.in_layers or tuple(adapter.modules)
-    names = list(dict.fromkeys(select_module(adapter, name).module for name in asked))
-    if other is not None:
-        _check_common(adapter, other, names)
+    rows, not_there = rows_of(adapters, request.modules)
     if request.draws is None:
-        request = replace(request, draws=enough_draws(adapter, names, other=other is not None))
-    others = [] if other is None else [other]
-    conventions = {
-        name: settle_convention(request.convention, adapter.modules[name], adapter, others)
-        for name in names
-    }
-    base, no_base = _open(adapter)
-    options: dict[str, Any] = {
-        "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
-        "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": base,
-    }  # fmt: skip
+        request = replace(request, draws=enough_draws(adapters, rows))
+    opened = [_open(adapter) for adapter in adapters]
+    units = list(_units(rows))
     made = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        for done, name in enumerate(names):
-            chosen = options | {"convention": conventions[name].name}
-            made.append(_module(adapter, other, name, chosen, no_base))
+        for done, (row, of) in enumerate(units):
+            made.append(_unit(adapters, opened, row, of, request))
             if progress:
-                progress(done + 1, len(names))
-    _check_any([errors for _, errors in made])
+                progress(done + 1, len(units))
+    _check_any(made)
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = _told_apart([one for one, _ in made])
-    return Analysed(adapter, other, conventions, base, modules, request, tuple(lines))
+    bases = tuple(base for base, _ in opened)
+    return Analysed(tuple(adapters), bases, modules, not_there, request, tuple(lines))
 
 
-def _check_common(adapter: Adapter, other: Adapter, names: list[str]) -> None:
-    """The other adapter has one of the modules: found out before the long work."""
-    if all(_missing(adapter, other, name) for name in names):
-        raise ModuleLookupError(
-            f"{other.source} has none of the modules to compare ({', '.join(names)}); it has: "
-            f"{', '.join(other.in_layers)}"
-        )
+def _units(rows: Sequence[Row]) -> Iterator[tuple[Row, tuple[int, ...]]]:
+    """Each module of each adapter that has it, and behind those each pair."""
+    for row in rows:
+        have = [k for k, name in enumerate(row) if name is not None]
+        yield from ((row, (k,)) for k in have)
+        yield from ((row, (k, other)) for k in have for other in have if k < other)
 
 
-def _missing(adapter: Adapter, other: Adapter, name: str) -> ModuleLookupError | None:
-    """Why there is no module in `other` to compare with; None where there is."""
-    try:
-        select_in_both(adapter, other, name)
-    except ModuleLookupError as error:
-        return error
-    return None
-
-
-def _module(
-    adapter: Adapter,
-    other: Adapter | None,
-    name: str,
-    options: Mapping[str, Any],
-    no_base: str,
+def _unit(
+    adapters: Sequence[Adapter],
+    opened: Sequence[tuple[BaseWeights | None, str]],
+    row: Row,
+    of: tuple[int, ...],
+    request: Request,
 ) -> tuple[ModuleAnalysis, dict[str, LensError]]:
     """Every question's result, and the errors of those that have none, by what was asked."""
-    lacking: dict[str, LensError | None] = {"nothing": None}
-    lacking["w0"] = BaseModelError(no_base) if no_base else None
-    lacking["other"] = _missing(adapter, other, name) if other is not None else None
+    name, chosen = str(row[of[0]]), [adapters[k] for k in of]
+    base, no_base = opened[of[0]]
+    factors = chosen[0].modules[name]
+    alone = len(of) == 1
+    settled = settle_convention(request.convention, factors, chosen[0]) if alone else None
+    options: dict[str, Any] = {
+        "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
+        "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": base,
+    } | ({"convention": settled.name} if settled else {})  # fmt: skip
     answers: list[Answered] = []
     errors: dict[str, LensError] = {}
-    for asked in ASKED:
-        if asked.needs == "other" and other is None:
+    for one in ASKED:
+        if (one.needs == "other") == alone:
             continue
-        if (missing := lacking[asked.needs]) is not None:
-            errors[_NEEDING[asked.needs]] = missing
+        if one.needs == "w0" and base is None:
+            errors[_NO_W0] = BaseModelError(no_base)
             continue
+        asked, dear = with_spectra_of_w0(one, base, factors)
+        if dear:
+            errors["the spectra of W0 and W0 + ΔW"] = LensError(dear)
         try:
-            answers.append(Answered(asked, asked.ask(adapter, other, name, options)))
+            answers.append(Answered(asked, asked.ask(chosen, name, options)))
         except LensError as error:
             errors[asked.question.asks] = error
     reasons = tuple((what, str(error)) for what, error in errors.items())
-    return ModuleAnalysis(name, tuple(answers), reasons), errors
+    return ModuleAnalysis(name, tuple(answers), reasons, of, settled), errors
 
 
 def _told_apart(modules: list[ModuleAnalysis]) -> tuple[ModuleAnalysis, ...]:
@@ -204,10 +245,11 @@ def _open(adapter: Adapter) -> tuple[BaseWeights | None, str]:
         return None, str(error)
 
 
-def _check_any(errors: list[dict[str, LensError]]) -> None:
-    """A question that fails for every module is an error, but for a base that is only not here."""
-    for what in dict.fromkeys(what for some in errors for what in some):
-        each = [some.get(what) for some in errors]
-        first = each[0]
-        if first is not None and None not in each and what != _NEEDING["w0"]:
-            raise first
+def _check_any(made: Sequence[tuple[ModuleAnalysis, Mapping[str, LensError]]]) -> None:
+    """A question that fails wherever it was asked is an error, unless it was only not asked."""
+    answered = {answer.asked.question.asks for module, _ in made for answer in module.answers}
+    asks = {one.question.asks for one in ASKED}
+    for _, errors in made:
+        for what, error in errors.items():
+            if what in asks and what not in answered:
+                raise error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,14 +31,11 @@ class Asked:
     described: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
-    def ask(
-        self, adapter: Adapter, other: Adapter | None, module: str, options: Mapping[str, Any]
-    ) -> Any:
-        """The result; of the options, those that its function has."""
+    def ask(self, adapters: Sequence[Adapter], module: str, options: Mapping[str, Any]) -> Any:
+        """The result of one adapter, or of two; of the options, those that its function has."""
         ask = self.question.ask
         known = inspect.signature(ask).parameters
         chosen = {key: value for key, value in options.items() if key in known}
-        adapters = [adapter] if self.needs != "other" else [adapter, other]
         return ask(*adapters, module=module, **chosen | self.options)
 
 
@@ -49,5 +46,6 @@ ASKED = (
     Asked(comparison.QUESTION, "other", 6),
     # Its whole subspaces are tested by the comparison; i and j are its axes, not a choice.
     Asked(grid.QUESTION, "other", options={"draws": 0}),
-    Asked(spectrum.QUESTION, "nothing", options={"beside_w0": False}),
+    # Its draws are whole SVDs: one a layer, as by default.
+    Asked(spectrum.QUESTION, "nothing", options={"beside_w0": False, "draws": 1}),
 )

@@ -5,20 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from contextlib import suppress
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from ..adapter import Adapter
-from ..errors import MissingExtraError, ModuleLookupError
-from ..files.adapter_folders import distinguishing_names
+from ..errors import MissingExtraError
 from ..show.layout import Table
-from ..subspaces.selection import select_module
 from . import provenance
 from .analysis import Analysed
 from .sections import Section, section
-from .summary import glance_table, groups, headline, hedged, told
+from .summary import glance_table, groups, headline, hedged, left_out_lines, told
 from .tables import page_table
 
 _SCRIPTS = ("theme.js", "heatmaps.js", "figures.js", "tables.js")
@@ -50,24 +45,31 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     )
     template = environment.from_string(_asset("page.html.j2"))
     scripts = [get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS))]
-    sections = [section(one, f"module-{k}") for k, one in enumerate(analysed.modules)]
-    left_out = _left_out(analysed, sections)
+    sections = [
+        section(one, f"module-{k}", analysed.label(one.of))
+        for k, one in enumerate(analysed.modules)
+        if one.answers
+    ]
+    unread = _unread(analysed)
+    beside = provenance.adapters_table(analysed) if len(analysed.adapters) > 1 else None
     chance = {shown.kind: shown.part.chance for one in sections for shown in one.parts}
     found = glance_table(analysed)
     return template.render(
-        names=_names(analysed),
+        names=analysed.names,
         choices=provenance.choices(analysed, command, made),
         made=made,
-        method=provenance.method(analysed.adapter),
-        base=provenance.base_named(analysed),
-        convention=provenance.conventions(analysed),
+        facts=provenance.facts(analysed),
+        modules=list(dict.fromkeys(one.module for one in analysed.modules)),
         headline=headline(analysed),
         groups=groups(analysed, chance),
         glance=page_table(found) if found.rows else None,
         hedge=hedged(analysed),
         sections=sections,
         files=page_table(provenance.files_table(analysed)),
-        left_out=page_table(left_out) if left_out.rows else None,
+        unread=page_table(unread) if unread.rows else None,
+        beside=page_table(beside) if beside else None,
+        left_out=left_out_lines(analysed),
+        documentation=provenance.documentation(),
         warnings=analysed.warnings,
         data=embedded(_data(sections)),
         told=embedded(told(analysed)),
@@ -75,13 +77,6 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         scripts=scripts,
         policy=_policy(scripts),
     )
-
-
-def _names(analysed: Analysed) -> tuple[str, ...]:
-    """The adapters' folders, with as much of their paths as tells them apart."""
-    sources = [one.source for one in (analysed.adapter, analysed.other) if one is not None]
-    last = [Path(source).name or source for source in sources]
-    return tuple(last) if len(set(last)) == len(last) else distinguishing_names(sources)
 
 
 def _asset(name: str) -> str:
@@ -117,39 +112,25 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
-def _alone(other: Adapter, adapter: Adapter) -> list[str]:
-    """Modules of `other` that no module of `adapter` pairs with."""
-    paired = set()
-    for name in adapter.in_layers:
-        with suppress(ModuleLookupError):
-            paired.add(select_module(other, name).module)
-    return [name for name in other.in_layers if name not in paired]
-
-
 _ALONE = "in no numbered layer, so that there are no layers to compare; `lora-lens spectrum` has it"
 
 
-def _left_out(analysed: Analysed, sections: list[Section]) -> Table:
+def _unread(analysed: Analysed) -> Table:
+    """Tensors and modules of the files that the report is not of."""
     rows = [
         [adapter.source, tensor, why]
-        for adapter in (analysed.adapter, analysed.other)
-        if adapter is not None
+        for adapter in analysed.adapters
         for tensor, why in adapter.left_out.items()
     ]
-    rows += [[one.module, what, why] for one in sections for what, why in one.left_out]
-    if analysed.other is not None:
+    for k, adapter in enumerate(analysed.adapters):
+        asked = {one.module for one in analysed.modules if one.of == (k,)}
         rows += [
             [
-                analysed.other.source,
+                adapter.source,
                 f"module {name}",
-                f"{analysed.adapter.source} has no such module",
+                "not asked for" if name in adapter.in_layers else _ALONE,
             ]
-            for name in _alone(analysed.other, analysed.adapter)
+            for name in adapter.modules
+            if name not in asked
         ]
-    asked, layered = {one.module for one in sections}, analysed.adapter.in_layers
-    rows += [
-        [analysed.adapter.source, f"module {name}", "not asked for" if name in layered else _ALONE]
-        for name in analysed.adapter.modules
-        if name not in asked
-    ]
     return Table("Left out, and why", ["of", "what", "why"], rows)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..adapter import Adapter
@@ -14,23 +15,21 @@ from ..bases.weights import BaseWeights
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.adapter_files import open_adapter
-from ..show.layout import Table
+from ..show.layout import Table, counted
+from ..show.wording import listed
 from ..subspaces.selection import select_device
-from .analysis import Analysed
+from .analysis import Analysed, ModuleAnalysis
+from .training_told import training_told
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
 
 
 def files_table(analysed: Analysed) -> Table:
     """sha256 of the files that tensors were read from: the adapters' weights and the base's."""
-    rows = [row for adapter in _adapters(analysed) for row in _of_adapter(adapter)]
-    if analysed.base is not None:
-        rows += _of_base(analysed.base)
+    rows = [row for adapter in analysed.adapters for row in _of_adapter(adapter)]
+    bases = {base.source: base for base in analysed.bases if base is not None}
+    rows += [row for base in bases.values() for row in _of_base(base)]
     return Table("Files that were read", ["of", "file", "bytes", "sha256"], rows)
-
-
-def _adapters(analysed: Analysed) -> list[Adapter]:
-    return [one for one in (analysed.adapter, analysed.other) if one is not None]
 
 
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
@@ -68,24 +67,92 @@ def versions() -> dict[str, str]:
     }
 
 
+def documentation() -> str | None:
+    """Where the documentation is, once the package says so."""
+    named = metadata("lora-lens").get_all("Project-URL") or []
+    found = dict(url.split(", ", 1) for url in named if ", https://" in url)
+    return found.get("Documentation")
+
+
+def facts(analysed: Analysed) -> str:
+    """Method, base, modules and convention in one line."""
+    one = len(analysed.adapters) == 1
+    methods = list(dict.fromkeys(method(a) if one else a.title for a in analysed.adapters))
+    bases = list(dict.fromkeys(str(base_named(analysed, k)) for k, _ in _each(analysed)))
+    modules = list(dict.fromkeys(one.module for one in analysed.modules))
+    counted_modules = counted(len(modules), "module")
+    return (
+        f"{listed(methods)} on {listed(bases)} · {counted_modules}: {', '.join(modules)} · conversion "
+        f"matrices by the convention “{conventions(analysed)}”"
+    )
+
+
+def _each(analysed: Analysed) -> Iterator[tuple[int, Adapter]]:
+    return enumerate(analysed.adapters)
+
+
+def adapters_table(analysed: Analysed) -> Table:
+    """The adapters beside each other."""
+    head = ["adapter", "method", "base", "rank", "parameters", "convention", "task and score"]
+    rows = []
+    for k, adapter in _each(analysed):
+        ranks = sorted({r for name in _names(analysed, k) for r in adapter.modules[name].ranks})
+        told = training_told(adapter)
+        rows.append(
+            [
+                analysed.names[k],
+                adapter.title,
+                str(base_named(analysed, k)),
+                "–" if not ranks else f"{ranks[0]}" + (f" to {ranks[-1]}" if ranks[1:] else ""),
+                f"{adapter.trainable_parameters:,}",
+                ", ".join(_convention_of(analysed, k)),
+                "–" if told is None else told.words,
+            ]
+        )
+    return Table("The adapters", head, rows)
+
+
+def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
+    """The same for JSON."""
+    found = []
+    for k, adapter in _each(analysed):
+        told, base = training_told(adapter), analysed.bases[k]
+        found.append(
+            {
+                "adapter": adapter.source,
+                "name": analysed.names[k],
+                "method": adapter.method,
+                "base": base.source if base else None,
+                "convention": ", ".join(_convention_of(analysed, k)),
+                "training": told and told._asdict(),
+            }
+        )
+    return found
+
+
 def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[str, str]]:
     """What was analysed and how, a pair of words and value each."""
-    adapter, request = analysed.adapter, analysed.request
-    rows = [("Adapter", f"{adapter.source} ({method(adapter)})")]
-    if analysed.other is not None:
-        rows.append(("Compared with", f"{analysed.other.source} ({method(analysed.other)})"))
-    base = f"{base_named(analysed)}{'' if analysed.base else ' (not on this machine)'}"
+    request = analysed.request
+    rows = []
+    for k, adapter in _each(analysed):
+        rows.append(("Adapter", f"{adapter.source} ({method(adapter)})"))
+        if told := training_told(adapter):
+            rows.append(("Trained on", f"{told.words}, says its {told.file}"))
+        base = f"{base_named(analysed, k)}{'' if analysed.bases[k] else ' (not on this machine)'}"
+        modules = "; ".join(_module_line(adapter, name) for name in _names(analysed, k))
+        rows += [
+            ("Base model", base),
+            ("Modules", modules),
+            ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
+        ]
     rows += [
-        ("Base model", base),
-        ("Modules", "; ".join(_module_line(analysed, name) for name in _names(analysed))),
-        ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
         *(("Convention", line) for line in _convention_lines(analysed)),
         *_ridge_lines(request.ridge),
         ("Subspaces", _subspaces(analysed)),
         ("Gauge", _GAUGE),
         ("Nulls", f"{request.draws} draws each, seed {request.seed}"),
         ("Precision", f"{request.dtype} on {select_device(request.device, request.dtype).device}"),
-        ("Command", command or "write_report(…) from Python"),
+        ("Command", command or "lora_lens.report(…) from Python"),
         ("Made", made),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
     ]
@@ -103,34 +170,59 @@ _GAUGE = (
 )
 
 
-def base_named(analysed: Analysed) -> str | None:
-    """The base model, with its revision where one is asked for."""
-    adapter = analysed.adapter
-    named = with_revision(adapter.base_model, adapter.revision)
-    return analysed.base.source if analysed.base else named
+def base_named(analysed: Analysed, k: int) -> str | None:
+    """An adapter's base model, with its revision where one is asked for."""
+    adapter, base = analysed.adapters[k], analysed.bases[k]
+    return base.source if base else with_revision(adapter.base_model, adapter.revision)
 
 
 def conventions(analysed: Analysed) -> str:
-    """The convention of the conversion matrices, or each module's where they differ."""
+    """The convention of the conversion matrices, or each adapter's or module's where they differ."""
     by_name = _by_convention(analysed)
     if len(by_name) == 1:
         return next(iter(by_name))
-    return ", ".join(f"{name} ({', '.join(modules)})" for name, modules in by_name.items())
+    return ", ".join(f"{name} ({', '.join(_told(analysed, name))})" for name in by_name)
 
 
-def _by_convention(analysed: Analysed) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for module, settled in analysed.conventions.items():
-        found.setdefault(settled.name, []).append(module)
+def _by_convention(analysed: Analysed) -> dict[str, list[ModuleAnalysis]]:
+    found: dict[str, list[ModuleAnalysis]] = {}
+    for one in analysed.modules:
+        if one.convention is not None:
+            found.setdefault(one.convention.name, []).append(one)
+    return found
+
+
+def _convention_of(analysed: Analysed, k: int) -> list[str]:
+    """An adapter's conventions, each with its modules where there are several."""
+    by_name = {
+        name: [one.module for one in some if one.of == (k,)]
+        for name, some in _by_convention(analysed).items()
+    }
+    used = {name: modules for name, modules in by_name.items() if modules}
+    if len(used) == 1:
+        return list(used)
+    return [f"{name} ({', '.join(modules)})" for name, modules in used.items()]
+
+
+def _told(analysed: Analysed, name: str) -> list[str]:
+    """What has a convention: modules of one adapter, or adapters, with the modules where not all have it."""
+    found = []
+    for k, _ in _each(analysed):
+        modules = [one.module for one in _by_convention(analysed)[name] if one.of == (k,)]
+        if len(analysed.adapters) == 1:
+            found += modules
+        elif modules:
+            whole = len(modules) == len(_names(analysed, k))
+            found.append(analysed.names[k] + ("" if whole else f" {' and '.join(modules)}"))
     return found
 
 
 def _convention_lines(analysed: Analysed) -> Iterator[str]:
-    """What each convention says, of which modules and why."""
+    """What each convention says, of what and why."""
     by_name = _by_convention(analysed)
-    for name, modules in by_name.items():
-        whys = dict.fromkeys(analysed.conventions[module].why for module in modules)
-        of = "" if len(by_name) == 1 else f"{', '.join(modules)}, "
+    for name, some in by_name.items():
+        whys = dict.fromkeys(one.convention.why for one in some if one.convention)
+        of = "" if len(by_name) == 1 else f"{', '.join(_told(analysed, name))}, "
         yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"
 
 
@@ -148,12 +240,12 @@ def method(adapter: Adapter) -> str:
     return adapter.title + convention
 
 
-def _names(analysed: Analysed) -> list[str]:
-    return [one.module for one in analysed.modules]
+def _names(analysed: Analysed, k: int) -> list[str]:
+    return [one.module for one in analysed.modules if one.of == (k,)]
 
 
-def _module_line(analysed: Analysed, name: str) -> str:
-    factors = analysed.adapter.modules[name]
+def _module_line(adapter: Adapter, name: str) -> str:
+    factors = adapter.modules[name]
     ranks = sorted(set(factors.ranks))
     rank = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
     return (
@@ -163,7 +255,13 @@ def _module_line(analysed: Analysed, name: str) -> str:
 
 
 def _subspaces(analysed: Analysed) -> str:
-    ranks = sorted({min(analysed.adapter.modules[name].ranks) for name in _names(analysed)})
+    ranks = sorted(
+        {
+            min(adapter.modules[name].ranks)
+            for k, adapter in _each(analysed)
+            for name in _names(analysed, k)
+        }
+    )
     rank = analysed.request.rank
     each = f"{rank}" if rank else " or ".join(map(str, ranks))
     return f"leading left singular vectors of the conversion matrices: i = {each}, j = {each}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..adapter import Adapter
@@ -10,6 +11,7 @@ from ..core.conversion import ConventionChoice
 from ..errors import LensError
 from ..subspaces.conversions import check_ridge
 from .asked import ASKED
+from .rows import Row
 
 _USUAL = 200
 _MOST_NUMBERS = 1 << 28  # of a null's bases in float32: 1 GiB
@@ -22,7 +24,7 @@ class Request:
     Attributes:
         modules: Which target modules; None for all.
         rank: i and j; None for each module's smallest rank.
-        convention: ``auto`` for that of the CondLoRA adapter where there is one, else by W0's shape.
+        convention: ``auto`` for each adapter's own: a CondLoRA adapter's, else by W0's shape.
         draws: Draws of each null; None for as many as its tests need, see `enough_draws`.
         seed: Of those draws.
         device, dtype: Where to compute, and in which precision.
@@ -46,15 +48,22 @@ class Request:
         check_ridge(float(self.ridge))
 
 
-def enough_draws(adapter: Adapter, modules: list[str], *, other: bool) -> int:
+def enough_draws(adapters: Sequence[Adapter], rows: Sequence[Row]) -> int:
     """Draws from which every test of a report can be found after correction, where they fit in memory.
 
     20 times as many as there are tests, 200 at least; of a large model as many as 1 GiB holds, and then
     the page says what could not be found.
     """
-    tests = sum(one.tests for one in ASKED if other or one.needs != "other")
-    wanted = draws_needed(tests * len(modules))
-    largest = max(_numbers(adapter, name) for name in modules)
+    alone = sum(one.tests for one in ASKED if one.needs != "other")
+    between = sum(one.tests for one in ASKED if one.needs == "other")
+    have = [sum(name is not None for name in row) for row in rows]
+    wanted = draws_needed(sum(n * alone + n * (n - 1) // 2 * between for n in have))
+    largest = max(
+        _numbers(adapter, name)
+        for row in rows
+        for adapter, name in zip(adapters, row, strict=True)
+        if name is not None
+    )
     return max(_USUAL, min(wanted, _MOST_NUMBERS // largest))
 
 

@@ -42,17 +42,17 @@ class Shown:
 
 @dataclass(frozen=True)
 class Section:
-    """A module; `name` is an id of the page's own making."""
+    """A module of an adapter or of two; `name` is an id of the page's own making, `label` who they are."""
 
     name: str
     module: str
     parts: Sequence[Shown]
-    left_out: Sequence[tuple[str, str]]
+    label: str = ""
 
 
-def section(one: ModuleAnalysis, name: str) -> Section:
+def section(one: ModuleAnalysis, name: str, label: str = "") -> Section:
     """All parts that were made of one module."""
-    return Section(name, one.module, tuple(_parts(one, name)), one.left_out)
+    return Section(name, one.module, tuple(_parts(one, name)), label)
 
 
 def _parts(one: ModuleAnalysis, name: str) -> Iterator[Shown]:

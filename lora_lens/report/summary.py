@@ -13,8 +13,8 @@ from ..show.figure import round_top
 from ..show.findings import Finding, hedge, p_text, short
 from ..show.layout import NONE, Table, beside, counted, number
 from ..show.wording import listed
-from .analysis import Analysed
-from .provenance import conventions
+from .analysis import Analysed, ModuleAnalysis
+from .provenance import adapters_told, conventions
 
 VERDICTS: dict[Word, str] = {
     "more": "more than chance",
@@ -31,10 +31,12 @@ class Strip:
     Attributes:
         module, label: Of what.
         finding: With its verdict.
+        of: Adapters, where there are several.
     """
 
     module: str
     finding: Finding
+    of: str = ""
 
     @property
     def label(self) -> str:
@@ -104,17 +106,19 @@ def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
     asked_of = [answer for module in analysed.modules for answer in module.answers]
     shown = [one.asked.question.name for one in asked_of if one.findings or one.asked.described]
     for name in dict.fromkeys(shown):
-        answers = [answer for module in analysed.modules if (answer := module.of(name))]
+        answers = [
+            (module, answer) for module in analysed.modules if (answer := module.answer(name))
+        ]
         strips = [
-            Strip(module, finding)
+            Strip(module.module, finding, analysed.label(module.of))
             for module, asked, finding in analysed.findings
             if asked.question.name == name
         ]
         reach = max((max(one.value, one.chance[2]) for one in strips), default=0.0)
         made.append(
             Group(
-                question=answers[0].asked.question.asks,
-                answers=[answer.summary for answer in answers],
+                question=answers[0][1].asked.question.asks,
+                answers=[analysed.summary(module, answer) for module, answer in answers],
                 chance=chance.get(name, ""),
                 strips=strips,
                 top=round_top(1.05 * reach),
@@ -152,25 +156,44 @@ def _counted(findings: Sequence[Finding]) -> str:
     return f"{listed(counts)}, {at}{farthest.claim.label} at {farthest.size}"
 
 
+def left_out_lines(analysed: Analysed) -> list[str]:
+    """What was not analysed, a line a reason: the same reason of several modules is said once."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for one in analysed.left_out:
+        found.setdefault((one.of, one.what, one.why), []).append(one.module)
+    return [
+        f"{f'{of}, ' if of else ''}{listed(list(dict.fromkeys(modules)))}"
+        f"{'' if what == 'all' else f', {what}'}: {why}"
+        for (of, what, why), modules in found.items()
+    ]
+
+
 def told(analysed: Analysed) -> dict[str, Any]:
     """The summary for JSON."""
+    sources = [one.source for one in analysed.adapters]
+
+    def of(module: ModuleAnalysis) -> dict[str, Any]:
+        return {"module": module.module, "adapters": [sources[k] for k in module.of]}
+
     return {
         "summary": headline(analysed),
-        "adapter": analysed.adapter.source,
-        "other": analysed.other.source if analysed.other else None,
-        "base": analysed.base.source if analysed.base else None,
+        "adapter": sources[0],
+        "other": sources[1] if len(sources) > 1 else None,
+        "adapters": adapters_told(analysed),
+        "base": analysed.bases[0].source if analysed.bases[0] else None,
         "convention": conventions(analysed),
         "ridge": analysed.request.ridge,
         "draws": analysed.request.draws,
         "findings": [
-            {"module": module, "question": asked.question.name} | finding.to_dict()
+            of(module) | {"question": asked.question.name} | finding.to_dict()
             for module, asked, finding in analysed.findings
         ],
         "summaries": [
-            {"module": module.module, "question": one.asked.question.name, "summary": one.summary}
+            of(module) | {"question": one.asked.question.name, "summary": one.summary}
             for module in analysed.modules
             for one in module.answers
         ],
+        "left_out": [one._asdict() for one in analysed.left_out],
         "seed": analysed.request.seed,
         "version": __version__,
     }
@@ -178,21 +201,23 @@ def told(analysed: Analysed) -> dict[str, Any]:
 
 def glance_table(analysed: Analysed) -> Table:
     """The findings as a table."""
+    several = len(analysed.adapters) > 1
     head = ["what", "module", "found", "null", "by chance", "p (Holm)", "detectable", "verdict"]
     rows = [
         [
             finding.claim.about,
-            module,
+            *([analysed.label(module.of)] if several else []),
+            module.module,
             number(finding.claim.trial.value),
             finding.claim.null,
             beside(finding.claim.trial.mean, finding.claim.trial.sd),
             number(finding.verdict.p),
             NONE if finding.verdict.detectable is None else short(finding.verdict.detectable),
-            Strip(module, finding).words,
+            Strip(module.module, finding).words,
         ]
         for module, _, finding in analysed.findings
     ]
-    return Table("Findings at a glance", head, rows)
+    return Table("Findings at a glance", [head[0], *(["of"] if several else []), *head[1:]], rows)
 
 
 def hedged(analysed: Analysed) -> str:

@@ -38,14 +38,16 @@ def report(
     """One HTML file that holds an adapter's analyses and needs nothing else to be read.
 
     For each module: φ between the layers' conversion matrices beside four nulls, the share that one
-    shared layer captures, the spectra of ΔW and, with `others`, φ between the adapters. Before
-    them the findings in sentences, their p corrected over all tests of the report; behind them what
+    shared layer captures, the spectra of ΔW beside W0's and the ranks that they suggest. Of several adapters
+    each has its own, under its own convention, and every two of them φ between each other, so that
+    nothing hangs on their order; of more than a few `adapter_matrix` says more in less. Before all that
+    the findings in sentences, their p corrected over all tests of the report; behind them what
     was analysed, with checksums and versions.
     The file is about 5 MB, of which plotly.js is 4.8.
 
     Args:
         adapter: From `load_adapter`, or what that takes: a folder, a file, a hub id.
-        others: Others on the same base, to compare with.
+        others: Others on the same base: each analysed too, and every two compared.
         out: The file to write; its folder is made if it is not there.
         module: Only this target module, or these; by default all.
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
@@ -59,7 +61,7 @@ def report(
         base: Folder or hub id of the base model, where an adapter is given by its folder.
         device, dtype: As in `conversion_similarity`.
         command: The command in the report.
-        progress: Called with (modules done, modules).
+        progress: Called with (parts done, parts), a part being a module of an adapter or of two.
 
     Returns:
         The path written.
@@ -130,7 +132,7 @@ def make_report(
         raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
     with staged(target.parent) as folder:
         adapters = [_loaded(one, base) for one in (adapter, *others)]
-        analysed = analyse(adapters[0], (*adapters[1:], None)[0], request, progress)
+        analysed = analyse(adapters, request, progress)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
     return target, told(analysed)

@@ -22,7 +22,6 @@ PLURALS = {
     "epsilon": "epsilons",
     "k": "ks",
     "layer": "layers",
-    "other": "others",
 }
 PRINTING = {"as_json", "out", "explain"}
 LOADING = {"base"}  # of `load_adapter`, where a function takes loaded adapters alone

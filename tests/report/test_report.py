@@ -88,14 +88,14 @@ def words(report: Path) -> Words:
 
 
 def test_the_page_says_the_sentences_of_the_analyses(words: Words, pair: tuple[Path, Path]) -> None:
-    analysed = analyse(*map(ll.load_adapter, pair), Request(draws=DRAWS))
+    analysed = analyse(list(map(ll.load_adapter, pair)), Request(draws=DRAWS))
     for module in analysed.modules:
-        assert len(module.answers) == 5
+        assert len(module.answers) == (3 if len(module.of) == 1 else 2)
         for answer in module.answers:
             assert answer.summary in words.text
             assert answer.asked.question.asks in words.text
     adapter = ll.load_adapter(pair[0])
-    assert ll.spectrum(adapter, "value", beside_w0=False).summary in words.text
+    assert ll.spectrum(adapter, "value").summary in words.text
     grids = ll.rank_grids(adapter, ll.load_adapter(pair[1]), "value")
     assert grids_sentence(grids) in words.text
 
@@ -103,15 +103,16 @@ def test_the_page_says_the_sentences_of_the_analyses(words: Words, pair: tuple[P
 def test_the_pages_json_is_its_words(words: Words, pair: tuple[Path, Path]) -> None:
     """No test has two verdicts in one place: text, strips, table and JSON are made of one family."""
     told = json.loads(words.findings)
-    analysed = analyse(*map(ll.load_adapter, pair), Request(draws=DRAWS))
+    analysed = analyse(list(map(ll.load_adapter, pair)), Request(draws=DRAWS))
     assert told["summary"] == headline(analysed)
     assert told["summary"] in words.text
     assert (told["seed"], told["version"], told["draws"]) == (0, ll.__version__, DRAWS)
     assert (
-        len(told["findings"]) == len(analysed.findings) == 2 * (2 + 2)
-    )  # of shared and comparison
+        len(told["findings"]) == len(analysed.findings) == 2 * (2 * 2 + 2)
+    )  # of shared, of each adapter, and of the comparison
     for one, (module, question, finding) in zip(told["findings"], analysed.findings, strict=True):
-        assert (one["module"], one["question"]) == (module, question.question.name)
+        assert (one["module"], one["question"]) == (module.module, question.question.name)
+        assert one["adapters"] == [str(pair[k]) for k in module.of]
         assert one["verdict"] == finding.word
         assert one["family"] == len(analysed.findings)
         assert one["about"] in words.text
@@ -127,7 +128,7 @@ def test_the_page_says_what_was_analysed(words: Words, pair: tuple[Path, Path]) 
     assert hashlib.sha256(base.read_bytes()).hexdigest() in words.text
     for fact in ("query (3 layers, rank 4, W0 24×24)", "19 draws each, seed 0", "float64 on cpu",
                  f"lora-lens {ll.__version__}", f"numpy {np.__version__}", "stored: W0⁻¹Aᵀ",
-                 str(pair[0]), "write_report(…) from Python"):  # fmt: skip
+                 str(pair[0]), "lora_lens.report(…) from Python"):  # fmt: skip
         assert fact in words.text
 
 
@@ -149,7 +150,7 @@ def test_figures_hold_the_results_numbers_and_plotly_knows_their_traces(
     data = json.loads(words.data)
     adapter, other = map(ll.load_adapter, pair)
     compared = ll.compare(adapter, other, "query", draws=19)
-    lines = {trace["name"]: trace["y"] for trace in data["module-0-comparison"]["data"]}
+    lines = {trace["name"]: trace["y"] for trace in data["module-2-comparison"]["data"]}
     np.testing.assert_allclose(lines["A (right)"], compared["A"].values, rtol=1e-5)
     shared = ll.shared_subspace(adapter, "query", draws=19)["B"]
     traces = {trace["name"]: trace for trace in data["module-0-shared-B"]["data"]}
@@ -209,8 +210,8 @@ def family(analysed: Analysed) -> list[Any]:
 
 def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     adapter = ll.load_adapter(ll.demo_adapter("condlora"))
-    analysed = analyse(adapter, None, Request(modules=("value",), draws=119))
-    assert analysed.conventions["value"].name == "consistent"
+    analysed = analyse([adapter], Request(modules=("value",), draws=119))
+    assert [one.convention and one.convention.name for one in analysed.modules] == ["consistent"]
     assert {one.word for one in family(analysed)} == {"more"}
     assert headline(analysed).startswith("2 of 2 tests are told from chance: ")
     answers = [answer for group in groups(analysed, {}) for answer in group.answers]
@@ -224,7 +225,7 @@ def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
 def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """Where p is 1/3 at least nothing can be called more or less, however it looks."""
     for one in (pair[0], ll.demo_adapter("condlora")):
-        analysed = analyse(ll.load_adapter(one), None, Request(modules=("value",), draws=2))
+        analysed = analyse([ll.load_adapter(one)], Request(modules=("value",), draws=2))
         assert {finding.word for finding in family(analysed)} == {"not seen"}
         assert headline(analysed) == (
             "Nothing could be found in 2 tests, for 2 draws of chance are too few."
@@ -238,7 +239,7 @@ def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None
 
 
 def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
-    analysed = analyse(*map(ll.load_adapter, pair), Request(draws=399))
+    analysed = analyse(list(map(ll.load_adapter, pair)), Request(draws=399))
     found = family(analysed)
     raw = np.array([one.claim.trial.p for one in found])
     np.testing.assert_allclose([one.verdict.p for one in found], holm(raw))
@@ -254,33 +255,35 @@ def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
 
 def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path], tmp_path: Path) -> None:
     one, other = map(ll.load_adapter, pair)
-    assert enough_draws(one, ["value"], other=False) == 200
-    assert enough_draws(one, ["query", "value"], other=False) == 200
-    assert enough_draws(one, ["query", "value"], other=True) == 319
-    analysed = analyse(one, other)
-    assert analysed.request.draws == 319
+    query, value = ("query", "query"), ("value", "value")
+    assert enough_draws([one], [("value",)]) == 200
+    assert enough_draws([one], [("query",), ("value",)]) == 200
+    assert enough_draws([one, other], [query, value]) == 399
+    assert enough_draws([one, other], [query, ("value", None)]) == 239
+    analysed = analyse([one, other])
+    assert analysed.request.draws == 399
     tests = len(family(analysed))
-    most = sum(one.tests for one in ASKED) * 2
+    most = 2 * sum(one.tests * (1 if one.needs == "other" else 2) for one in ASKED)
     assert tests <= most
     assert None not in {one.verdict.detectable for one in family(analysed)}
     factors = replace(one.modules["value"], a=one.modules["value"].a.expand(3, 4, 24))
     wide = replace(one, modules={"value": replace(factors, layers=tuple(range(10**6)))})
-    assert enough_draws(wide, ["value"], other=True) == 200  # what fits, but no fewer
+    assert enough_draws([wide, wide], [value]) == 200  # what fits, but no fewer
 
 
 def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> None:
-    analysed = analyse(ll.load_adapter(pair[0]), ll.load_adapter(pair[0]), Request(draws=399))
+    analysed = analyse([ll.load_adapter(pair[0])] * 2, Request(draws=399))
     answers = {group.question: group.answers for group in groups(analysed, {})}
     for answer in answers["Do two adapters span alike, layer by layer?"]:
         assert "A and B of the two adapters span the same in all layers" in answer
     said = headline(analysed)
     assert (
-        "4 of 8 tests are told from chance: “Do two adapters span alike, layer by layer?”" in said
+        "4 of 12 tests are told from chance: “Do two adapters span alike, layer by layer?”" in said
     )
     assert re.search(
         "4 more, at most [AB] at φ = 1 of 1: the same subspace, far above chance.", said
     )
-    assert "Holm's method for all 8 tests" in hedged(analysed)
+    assert "Holm's method for all 12 tests" in hedged(analysed)
     assert {row[-1] for row in glance_table(analysed).rows} == {
         "more than chance", "not told from chance",
     }  # fmt: skip
@@ -288,20 +291,20 @@ def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> No
 
 def test_what_is_described_stands_behind_what_is_tested(pair: tuple[Path, Path]) -> None:
     """φ between layers has its sentences in the summary, and nothing that could be taken for a verdict."""
-    analysed = analyse(ll.load_adapter(pair[0]), None, Request(draws=39))
+    analysed = analyse([ll.load_adapter(pair[0])], Request(draws=39))
     tested, described = groups(analysed, {})
     assert tested.question.startswith("Would one linear layer")
     assert len(tested.strips) == 4
     assert described.question.startswith("How alike are conversion matrices across layers")
     assert not described.strips
-    said = [one.of("similarity") for one in analysed.modules]
+    said = [one.answer("similarity") for one in analysed.modules]
     assert described.answers == [one.summary for one in said if one is not None]
     assert len(described.answers) == 2
     assert {asked.question.name for _, asked, _ in analysed.findings} == {"shared"}
 
 
 def test_the_line_of_a_group_ends_above_all_on_it(pair: tuple[Path, Path]) -> None:
-    for group in groups(analyse(ll.load_adapter(pair[0]), None, Request(draws=39)), {})[:1]:
+    for group in groups(analyse([ll.load_adapter(pair[0])], Request(draws=39)), {})[:1]:
         reach = max(max(one.value, one.chance[2]) for one in group.strips)
         assert reach <= group.top <= min(1, max(0.01, 2 * reach))
 
@@ -339,11 +342,11 @@ def test_a_rectangular_module_is_left_out_and_the_rest_is_read(tmp_path: Path) -
     one = write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"), extra=extra)
     text = read(write_report(one, tmp_path / "r.html", draws=3, convention="stored")).text
     asks = ASKED[0].question.asks
-    assert f"Left out, {asks}: " in text
+    assert f"Not analysed: dense, {asks}: " in text
     assert "'consistent'" in text
     assert f"{asks} value: " in text
     both = read(write_report(one, tmp_path / "r.html", draws=3)).text
-    assert f"Left out, {asks}" not in both
+    assert "Not analysed" not in both
     assert "stored (value)" in both
     assert "consistent (dense)" in both
     assert "W0⁻ᵀAᵀ" in both
@@ -353,7 +356,7 @@ def test_without_a_base_there_are_spectra_alone(tmp_path: Path) -> None:
     one = write_lora(tmp_path / "lora", BertLike(), base="nobody/nothing")
     text = read(write_report(one, tmp_path / "r.html")).text
     assert "nobody/nothing (not on this machine)" in text
-    assert "Left out, everything that W0 is needed for:" in text
+    assert "query and value, everything that W0 is needed for:" in text
     assert ASKED[-1].question.asks in text
     with pytest.raises(BaseModelError):
         write_report(one, tmp_path / "other.html", base=tmp_path / "nowhere")
@@ -381,8 +384,8 @@ def test_one_layer_is_said(tmp_path: Path) -> None:
     assert "value: one layer only, so no layers can be compared." in text
     assert "value: one layer only, so nothing can be shared." in text
     assert " nan" not in text.lower()
-    made = section(analyse(ll.load_adapter(one), None, Request(draws=3)).modules[0], "m")
-    assert [len(part.figures) for part in made.parts] == [0, 0, 2]  # nothing to draw but spectra
+    made = section(analyse([ll.load_adapter(one)], Request(draws=3)).modules[0], "m")
+    assert [len(part.figures) for part in made.parts] == [0, 0, 3]  # nothing to draw but spectra
 
 
 def write_two(folder: Path, one: BertLike, other: BertLike, **settings: Any) -> tuple[Path, Path]:
@@ -396,8 +399,9 @@ def write_two(folder: Path, one: BertLike, other: BertLike, **settings: Any) -> 
 def test_an_other_with_other_modules_and_ranks(tmp_path: Path) -> None:
     pair = write_two(tmp_path, BertLike(), BertLike(rank=2, modules=("value", "key")))
     text = read(write_report(pair[0], tmp_path / "r.html", pair[1], draws=3)).text
-    assert f"Left out, everything between the two adapters: {pair[1]}: no module 'query'" in text
-    assert f"{pair[1]} module key {pair[0]} has no such module" in text
+    assert "Not analysed: other, query: no module 'query'" in text
+    assert "one, key: no module 'key'" in text
+    assert "Module key of other" in text
     assert "φ between the two adapters by layer, i = 2, j = 2" in text
 
 
@@ -405,7 +409,7 @@ def test_an_other_with_nothing_in_common_is_found_out_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = write_two(tmp_path, BertLike(modules=("query",)), BertLike(modules=("value",)))
-    monkeypatch.setattr("lora_lens.report.analysis._module", None)  # the work does not begin
+    monkeypatch.setattr("lora_lens.report.analysis._unit", None)  # the work does not begin
     with pytest.raises(LensError, match=r"other has none of the modules .*query.* it has: value"):
         write_report(pair[0], tmp_path / "out" / "r.html", pair[1], draws=3)
     assert not (tmp_path / "out").exists()
@@ -432,9 +436,10 @@ def test_two_condlora_of_one_w0_are_not_called_alike(tmp_path: Path) -> None:
         }
         save_file(theta, folder / "adapter_model.safetensors")
         adapters.append(ll.load_adapter(folder))
-    analysed = analyse(*adapters, Request(modules=("value",), draws=19))
-    (module,) = analysed.modules
-    comparison = module.of("comparison")
+    analysed = analyse(adapters, Request(modules=("value",), draws=19))
+    module = analysed.modules[-1]
+    assert module.of == (0, 1)
+    comparison = module.answer("comparison")
     assert comparison is not None
     for series in comparison.result.values():  # though θ is untrained
         assert series.significance.of_mean.p == 1 / 20
@@ -490,7 +495,7 @@ def test_pairs_are_ranked_by_phi(pair: tuple[Path, Path]) -> None:
 
 
 def test_ids_are_the_pages_own(pair: tuple[Path, Path]) -> None:
-    analysed = analyse(ll.load_adapter(pair[0]), None, Request(draws=3))
+    analysed = analyse([ll.load_adapter(pair[0])], Request(draws=3))
     made = section(analysed.modules[0], "module-0")
     assert [shown.part.name for shown in made.parts] == [
         "module-0-similarity", "module-0-shared", "module-0-spectrum",
@@ -549,7 +554,7 @@ def test_the_command_writes_the_file_and_says_itself(
     result = run(*pair, "-o", out, "-m", "value", "--draws", 4, "--rank", 3, "--date", "2024-02-29")
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        "Nothing could be found in 8 tests, for 4 draws of chance are too few.\n"
+        "Nothing could be found in 10 tests, for 4 draws of chance are too few.\n"
     )
     assert "wrote" in result.stderr
     again = ["-m", "value", "--draws", 4, "--rank", 3, "--json"]

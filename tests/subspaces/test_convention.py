@@ -85,21 +85,26 @@ def test_grouped_queries_answer_at_once(tmp_path: Path, command: str) -> None:
     assert "or 'auto'" in refused.stderr
 
 
-def test_two_adapters_in_a_report_have_one_convention() -> None:
+def test_each_adapter_in_a_report_has_its_own_convention_whatever_the_order() -> None:
     lora, condlora = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
-    asked = Request(modules=("value",), draws=2)
-    assert analyse(lora, None, asked).conventions["value"].name == "stored"
-    both = analyse(lora, condlora, asked)
-    assert both.conventions["value"].name == "consistent"
-    assert "CondLoRA adapter" in both.conventions["value"].why
-    assert both.modules[0].answers[0].result.convention == "consistent"
-    chosen = analyse(lora, condlora, Request(("value",), convention="stored", draws=2))
-    assert chosen.conventions["value"] == ("stored", "as asked for")
+    for pair in ([lora, condlora], [condlora, lora]):
+        found = analyse(pair, Request(modules=("value",), draws=2)).modules
+        assert [one.of for one in found] == [(0,), (1,), (0, 1)]
+        names = {
+            pair[k].method: one.convention.name for k, one in enumerate(found[:2]) if one.convention
+        }
+        assert names == {"lora": "stored", "condlora": "consistent"}
+        assert found[2].convention is None
+        of_condlora = found[pair.index(condlora)]
+        assert of_condlora.answers[0].result.convention == "consistent"
+        assert of_condlora.answers[0].result["A"].values.min() > 1 - 1e-6
+    chosen = analyse([lora, condlora], Request(("value",), convention="stored", draws=2)).modules
+    assert [one.convention for one in chosen] == [("stored", "as asked for")] * 2 + [None]
 
 
 def test_a_report_has_each_modules_own_where_shapes_differ(tmp_path: Path) -> None:
     adapter = ll.load_adapter(grouped(tmp_path))
-    found = analyse(adapter, None, Request(draws=2))
-    names = {module: settled.name for module, settled in found.conventions.items()}
+    found = analyse([adapter], Request(draws=2))
+    names = {one.module: one.convention.name for one in found.modules if one.convention}
     assert names == {"q_proj": "stored", "v_proj": "consistent"}
     assert not any(one.left_out for one in found.modules)

@@ -9,7 +9,7 @@ from ...show.layout import Table
 from ...show.part import PageFigure, Part, Switch
 from . import QUESTION, figures, tables
 from .result import Spectrum
-from .words import details
+from .words import details, intruder_sentence
 
 
 def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
@@ -32,22 +32,53 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
             figures.rank_panel(layers),
         ),
     ]
+    beside = [one for one in layers if one.beside_w0]
+    if beside:
+        plots.append(
+            PageFigure(
+                f"{name}-w",
+                "Norms of ΔW relative to W0's",
+                "Frobenius and spectral norm of ΔW over those of W0, by layer. The numbers are in the "
+                "tables below.",
+                figures.norm_panel(layers),
+            )
+        )
     views = (("value", "singular value"), ("energy", "share of energy"))
     return Part(
         name=name,
         title=QUESTION.asks,
-        sentences=[QUESTION.summary(result, findings), *details(result)],
+        sentences=[QUESTION.summary(result, findings), *details(result), *_of_w0(result)],
         figures=plots,
         switches=[Switch("view", "Show", views, "value")],
-        tables=[_without_module(tables.spectrum_table(result))],
-        legend=[
-            "Stable rank: ‖ΔW‖_F²/‖ΔW‖_2². Effective rank: exp of the entropy of s/Σs, or of s²/Σs². 90, "
-            "95, 99 %: fewest directions with that share of the energy Σs². Above random: singular values "
-            "larger than a random product of this rank, size and norm has. None of it depends on the "
-            "gauge; it describes, and tests nothing."
+        tables=[_without_module(tables.spectrum_table(result))]
+        + ([tables.intruder_totals(result)] if beside else []),
+        details=[
+            *([_without_module(tables.beside_table(result))] if beside else []),
+            *([_without_module(tables.intruder_table(result))] if beside else []),
+            tables.suggestion_table(result.suggestion),
         ],
+        legend=[_LEGEND, *([_INTRUDERS] if beside else [])],
         notes=result.notes,
     )
+
+
+def _of_w0(result: Spectrum) -> list[str]:
+    """Intruder dimensions where W0 is at hand, and the ranks suggested."""
+    return [*intruder_sentence(result), f"{tables.suggestion_line(result.suggestion)}. {_PATTERN}"]
+
+
+_PATTERN = "`lora-lens spectrum` prints them as PEFT's rank_pattern."
+_LEGEND = (
+    "Stable rank: ‖ΔW‖_F²/‖ΔW‖_2². Effective rank: exp of the entropy of s/Σs, or of s²/Σs². 90, "
+    "95, 99 %: fewest directions with that share of the energy Σs². Above random: singular values "
+    "larger than a random product of this rank, size and norm has. None of it depends on the "
+    "gauge; it describes, and tests nothing."
+)
+_INTRUDERS = (
+    "Intruder dimensions: leading left singular vectors of W0 + ΔW whose largest |cosine| with any of W0's "
+    "is below ε. Any ΔW that is large beside W0 makes some; in brackets those of random ΔW with the same "
+    "singular values."
+)
 
 
 def _without_module(table: Table) -> Table:

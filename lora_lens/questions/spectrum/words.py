@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...show.findings import Claim, Finding
-from ...show.layout import significant
+from ...show.layout import counted, significant
 from .result import LayerSpectrum, Spectrum
 
 
@@ -43,6 +43,23 @@ def details(result: Spectrum) -> list[str]:
         f"{effective}.",
         f"In {above} of {len(layers)} layers its largest singular value is above what a random product "
         f"of the same rank, size and norm would have.",
+    ]
+
+
+def intruder_sentence(result: Spectrum) -> list[str]:
+    """How many intruder dimensions there are at the largest k and a middling ε, beside random ΔW's."""
+    if not result.ks or not result.epsilons:
+        return []
+    k, epsilon = max(result.ks), min(result.epsilons, key=lambda one: abs(one - 0.5))
+    rows = result.intruders([k], [epsilon])
+    if not rows:
+        return []
+    count = sum(row["count"] for row in rows)
+    random = [row["random_mean"] for row in rows if row["random_mean"] is not None]
+    beside = f"; random ΔW with the same singular values make {sum(random):.0f}" if random else ""
+    return [
+        f"Of the {k} leading left singular vectors of W0 + ΔW, in {counted(len(rows), 'layer')} together "
+        f"{count} are unlike all of W0's (intruder dimensions, ε = {epsilon:g}){beside}."
     ]
 
 

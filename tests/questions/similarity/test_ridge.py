@@ -240,12 +240,12 @@ def test_the_ridge_is_said(tmp_path: Path, rng: np.random.Generator) -> None:
 def test_a_report_has_the_ridge(tmp_path: Path, rng: np.random.Generator) -> None:
     adapter = planted(tmp_path, layers(14, 14, rng))
     request = Request(draws=19, ridge=2.5)
-    analysed = analyse(adapter, None, request)
-    found = analysed.modules[0].of("similarity").result
+    analysed = analyse([adapter], request)
+    found = analysed.modules[0].answer("similarity").result
     expected = conversion_similarity(adapter, "value", ridge=2.5, draws=19)["B"].values
     np.testing.assert_array_equal(found["B"].values, expected)
     assert dict(choices(analysed, None, ""))["Ridge"].startswith("2.5 times the median")
-    assert "Ridge" not in dict(choices(analyse(adapter, None, Request(draws=19)), None, ""))
+    assert "Ridge" not in dict(choices(analyse([adapter], Request(draws=19)), None, ""))
 
 
 # What it sees

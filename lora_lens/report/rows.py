@@ -1,0 +1,81 @@
+"""Which modules a report is of, and what each adapter calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..adapter import Adapter
+from ..errors import ModuleLookupError
+from ..subspaces.selection import select_name
+
+Row = tuple[str | None, ...]
+
+
+class NotThere(NamedTuple):
+    """A module that one adapter lacks: its place in the report, the module, and what it says."""
+
+    adapter: int
+    module: str
+    why: str
+
+
+def rows_of(
+    adapters: Sequence[Adapter], asked: Sequence[str] | None
+) -> tuple[list[Row], tuple[NotThere, ...]]:
+    """One row a module, with each adapter's name of it, or None; and which are not there.
+
+    Modules that do the same job under different names (``value``, ``v_proj``) are one row.
+
+    Raises:
+        ModuleLookupError: No adapter has what was asked for, or one of several has nothing to compare.
+    """
+    rows: dict[Row, None] = {}
+    lacking: dict[NotThere, None] = {}
+    for name in asked or _all(adapters):
+        errors: list[ModuleLookupError | None] = []
+        row: list[str | None] = []
+        for adapter in adapters:
+            found, error = _named(adapter, name)
+            row.append(found)
+            errors.append(error)
+        if None not in errors:
+            raise errors[0] or ModuleLookupError(name)
+        if any(set(zip(row, known, strict=True)) & _same(row) for known in rows):
+            continue
+        rows[tuple(row)] = None
+        for k, error in enumerate(errors):
+            if error is not None:
+                lacking[NotThere(k, name, str(error))] = None
+    _check_common(adapters, list(rows))
+    return list(rows), tuple(lacking)
+
+
+def _all(adapters: Sequence[Adapter]) -> list[str]:
+    """Every module in layers; where an adapter has none, those it has, which say why they are none."""
+    return [name for one in adapters for name in one.in_layers or tuple(one.modules)]
+
+
+def _same(row: Sequence[str | None]) -> set[tuple[str | None, str | None]]:
+    return {(name, name) for name in row if name is not None}
+
+
+def _named(adapter: Adapter, name: str) -> tuple[str | None, ModuleLookupError | None]:
+    try:
+        return select_name(adapter, name), None
+    except ModuleLookupError as error:
+        return None, error
+
+
+def _check_common(adapters: Sequence[Adapter], rows: Sequence[Row]) -> None:
+    """Of several each has a module in common with another: found out before the long work."""
+    if len(adapters) < 2:
+        return
+    for k, adapter in reversed(list(enumerate(adapters))):
+        shared = [row for row in rows if row[k] is not None and sum(map(bool, row)) > 1]
+        if not shared:
+            names = ", ".join(str(next(filter(None, row))) for row in rows if row[k] is None)
+            raise ModuleLookupError(
+                f"{adapter.source} has none of the modules to compare ({names}); it has: "
+                f"{', '.join(adapter.in_layers)}"
+            )

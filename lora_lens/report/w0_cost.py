@@ -1,0 +1,32 @@
+"""Whether a report can afford the spectra of W0: three dense SVDs a layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..adapter import ModuleFactors
+from ..bases.weights import BaseWeights
+from .asked import Asked
+
+# Σ over a module's layers of rows·columns·min: 24 layers of 1024 are 2.6e10, about two minutes on one core.
+_MOST = 1 << 36
+
+
+def with_spectra_of_w0(
+    asked: Asked, base: BaseWeights | None, factors: ModuleFactors
+) -> tuple[Asked, str]:
+    """The question with ``beside_w0`` as it can be afforded, and why not where it cannot.
+
+    Without a base the reason has been said of all that needs it.
+    """
+    if "beside_w0" not in asked.options:
+        return asked, ""
+    rows, columns = factors.out_features, factors.in_features
+    cost = len(factors.layers) * rows * columns * min(rows, columns)
+    dear = base is not None and cost > _MOST
+    options = asked.options | {"beside_w0": base is not None and not dear}
+    why = (
+        f"{len(factors.layers)} W0 of {rows}x{columns} would take long; `lora-lens spectrum --w0 --module "
+        f"{factors.module}` has them"
+    )
+    return replace(asked, options=options), why if dear else ""
