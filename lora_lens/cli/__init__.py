@@ -11,7 +11,7 @@ import typer
 from .. import __version__
 from ..questions import QUESTIONS
 from ..terminal.failing import LensGroup
-from . import demo, evaluate, export, report, reproduce, search, train
+from . import demo, evaluate, export, report, reproduce, search, serve, train
 
 app = typer.Typer(
     name="lora-lens",
@@ -47,7 +47,7 @@ def _options(
 
 for question in QUESTIONS:
     app.command(name=question.command)(question.run)
-for command in (report, demo, train, search, evaluate, export, reproduce):
+for command in (report, serve, demo, train, search, evaluate, export, reproduce):
     app.command(name=command.NAME)(command.run)
 
 

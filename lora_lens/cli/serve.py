@@ -1,0 +1,57 @@
+"""`lora-lens serve`: the report as a page on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "serve"
+
+
+def run(
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", help="Address to listen on; others than this machine may then come."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 7860,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, metavar="MB", help="Megabytes that may be uploaded.")
+    ] = 200,
+    folders: Annotated[
+        Path | None,
+        typer.Option(
+            "--folders",
+            metavar="ROOT",
+            show_default="all on 127.0.0.1, none elsewhere",
+            help="Folders of this machine that may be named: those in here.",
+        ),
+    ] = None,
+) -> None:
+    """The report as a page in the browser: give an adapter, read its report, save it.
+
+    An adapter is a folder of this machine, an upload (adapter_model.safetensors and adapter_config.json,
+    or a zip of them) or a hub id. Uploads are deleted once they are answered, nothing in them is executed,
+    and no network is asked for anything but a hub id that is typed. For this machine alone unless --host
+    says otherwise; there is no password. Needs the extra: pip install "lora-lens[web]".
+
+    Example: lora-lens serve --port 7861
+    """
+    from ..web.serving import serving
+
+    with serving(host=host, port=port, limit=limit, folders=folders) as address:
+        typer.echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
+        _wait()
+
+
+def _wait() -> None:
+    """Until Ctrl-C, which is how a page is meant to end."""
+    from threading import Event
+
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        typer.echo("ended; nothing was kept", err=True)

@@ -1,0 +1,97 @@
+"""One request of the page → its report, or one line that says why not."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import AdapterError, LensError
+from ..report.request import Request
+from ..report.write import make_report
+from .places import Places
+from .uploads import adapter_folder, forget, named_base
+
+_ONE_AT_A_TIME = (
+    threading.Lock()
+)  # an analysis uses every core, and collects warnings for the process
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a visitor asks.
+
+    Attributes:
+        uploaded: Files of an adapter; empty where it is named.
+        adapter: A folder or hub id, or nothing.
+        base, module: Or nothing.
+    """
+
+    uploaded: Sequence[Path]
+    adapter: str
+    base: str
+    module: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """The report's HTML and its summary, or an error in one line."""
+
+    page: str = ""
+    summary: str = ""
+    error: str = ""
+
+
+def answer(asked: Asked, places: Places, limit: int) -> Told:
+    """Analyse what was asked for. What was uploaded and written is gone when this returns."""
+    folder = Path(tempfile.mkdtemp(prefix="lora-lens-"))
+    try:
+        return _answer(asked, places, limit, folder)
+    except LensError as error:
+        return Told(error=_line(str(error), folder))
+    except MemoryError:
+        return Told(error="out of memory: the adapter is too large for this machine")
+    except Exception as error:  # the page goes on for the others
+        return Told(error=_line(f"unexpected {type(error).__name__}: {error}"[:300], folder))
+    finally:
+        forget(folder)
+
+
+def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Told:
+    base = places.base(asked.base) if asked.base else None
+    if asked.uploaded and asked.adapter:
+        raise AdapterError("an adapter was uploaded and another one named; expected one of the two")
+    if asked.uploaded:
+        adapter = str(adapter_folder(asked.uploaded, folder, limit))
+        named = named_base(Path(adapter))
+        if base is None and named is not None:
+            _check_named(named, places)
+    elif asked.adapter:
+        adapter = places.adapter(asked.adapter)
+    else:
+        raise AdapterError("no adapter: upload one, or name its folder or hub id")
+    modules = tuple(asked.module.replace(",", " ").split()) or None
+    out = folder / "report.html"
+    with _ONE_AT_A_TIME:
+        _, told = make_report(
+            adapter, out, base=base, command="lora-lens serve", request=Request(modules)
+        )
+    page = out.read_text(encoding="utf-8")
+    for name in (f"{folder}/", f"{folder}/".replace("_", r"\_")):  # the second in LaTeX
+        page = page.replace(name, "")
+    return Told(page=page, summary=told["summary"])
+
+
+def _check_named(named: str, places: Places) -> None:
+    """What an upload names as its base is no way into folders that a visitor may not name."""
+    try:
+        places.base(named)
+    except AdapterError:
+        if Path(named).exists():
+            raise
+
+
+def _line(text: str, folder: Path) -> str:
+    return " ".join(text.replace(f"{folder}/", "").replace(str(folder), "the upload").split())

@@ -1,0 +1,67 @@
+"""What every request to the page passes: who asks, how much is sent, and what the browser may fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from .places import is_local
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_POLICY = (
+    b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; base-uri 'self'; "
+    b"frame-ancestors 'self'; form-action 'self'"
+)
+_SLACK = 1 << 20  # bytes of a form around its files
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    A browser is told to fetch nothing from elsewhere. Where the page is for this machine alone, a request
+    under another host's name is refused, which keeps other pages from reading it by a name that leads
+    here. What says that it is larger than may be uploaded is refused before it is read.
+    """
+
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], host: str, limit: int
+    ) -> None:
+        self._app, self._host, self._limit = app, host, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        named = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]")
+        length = headers.get(b"content-length", b"0")
+        if is_local(self._host) and not is_local(named):
+            await _refuse(send, 403, b"this page is for this machine alone")
+        elif length.isdigit() and int(length) > self._limit + _SLACK:
+            await _refuse(send, 413, b"larger than may be uploaded here")
+        else:
+            await self._app(scope, receive, _with_policy(send))
+
+
+def _with_policy(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [
+                *message.get("headers", []),
+                (b"content-security-policy", _POLICY),
+                (b"referrer-policy", b"no-referrer"),
+            ]
+        await send(message)
+
+    return sent
+
+
+async def _refuse(send: Send, status: int, why: bytes) -> None:
+    headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": why})

@@ -1,0 +1,120 @@
+"""The page itself, by Gradio: a form, the report below it, and a button that saves it."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+from .answering import Asked, answer
+from .kept import Uploads
+from .places import Places
+
+_TITLE = "lora-lens"
+_INTRODUCTION = (
+    "<h1>lora-lens</h1><p>Give a trained low-rank adapter, and read what its layers share, beside what "
+    "chance gives. Uploads are deleted when the answer is there; nothing in them is executed.</p>"
+)
+# The report is in the page alone: the browser saves it, and no server has to keep it.
+_SAVE = """() => {
+  const frame = document.querySelector("#report iframe");
+  if (!frame) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([frame.srcdoc], {type: "text/html"}));
+  link.download = "report.html";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}"""
+_CSS = """
+.gradio-container { max-width: 78rem !important; margin: 0 auto; }
+#report iframe { width: 100%; height: 85vh; border: 1px solid var(--border-color-primary); }
+.error { border-left: 3px solid #9c3d12; padding-left: .7rem; font-weight: 600; }
+.summary { font-size: 1.1rem; }
+"""
+
+
+def build(places: Places, uploads: Uploads, limit: int) -> Any:
+    """The Gradio application, and what it is launched with."""
+    import gradio as gr
+
+    def take(files: list[str] | None, before: str) -> tuple[str, str]:
+        uploads.forget(before)
+        return (uploads.take(files) if files else ""), ""
+
+    def clear(before: str) -> tuple[str, str]:
+        uploads.forget(before)
+        return "", ""
+
+    def analyse(
+        folder: str, adapter: str, base: str, module: str
+    ) -> tuple[str, str, Any, str, Any]:
+        try:
+            files = uploads.files(folder) if folder and Path(folder).exists() else []
+            asked = Asked(files, *(text.strip() for text in (adapter, base, module)))
+            told = answer(asked, places, limit)
+        finally:
+            uploads.forget(folder)
+        found = bool(told.page)
+        return (
+            _said(told.error, told.summary),
+            _framed(told.page),
+            None,
+            "",
+            gr.update(visible=found),
+        )
+
+    with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.HTML(_INTRODUCTION)
+        taken = gr.State("", time_to_live=3600, delete_callback=uploads.forget)
+        with gr.Row():
+            files = gr.File(
+                label=f"Upload: adapter_model.safetensors and adapter_config.json, or a zip (at most "
+                f"{limit / 1e6:.0f} MB)",
+                file_count="multiple",
+                elem_id="upload",
+            )
+            with gr.Column():
+                where = "Folder or hub id" if places.root else "Hub id"
+                adapter = gr.Textbox(label=f"Or: {where.lower()} of an adapter", elem_id="adapter")
+                base = gr.Textbox(
+                    label=f"Base model: {where.lower()}; by default the one that the adapter names",
+                    elem_id="base",
+                )
+                module = gr.Textbox(label="Module; by default all", elem_id="module")
+        button = gr.Button("Analyse", variant="primary", elem_id="analyse")
+        said = gr.HTML("", elem_id="said")
+        save = gr.Button("Save the report", visible=False, elem_id="save")
+        report = gr.HTML("", elem_id="report")
+        hidden: dict[str, Any] = {"api_visibility": "private"}
+        files.upload(take, [files, taken], [taken, said], queue=False, **hidden)
+        files.clear(clear, [taken], [taken, said], queue=False, **hidden)
+        button.click(
+            analyse, [taken, adapter, base, module], [said, report, files, taken, save],
+            concurrency_limit=8, **hidden,
+        )  # fmt: skip
+        save.click(None, None, None, js=_SAVE, **hidden)
+    return page
+
+
+def look() -> dict[str, Any]:
+    """Fonts that are here, and the style."""
+    import gradio as gr
+
+    fonts = ["system-ui", "sans-serif"]
+    return {"theme": gr.themes.Base(font=fonts, font_mono=["monospace"]), "css": _CSS}
+
+
+def _said(error: str, summary: str) -> str:
+    if error:
+        return f'<p class="error" role="alert">{html.escape(error)}</p>'
+    return f'<p class="summary" role="status">{html.escape(summary)}</p>'
+
+
+def _framed(page: str) -> str:
+    """The report in a frame of its own, which can reach nothing of the page around it."""
+    if not page:
+        return ""
+    return (
+        f'<iframe title="The report" sandbox="allow-scripts allow-popups allow-downloads allow-modals" '
+        f'srcdoc="{html.escape(page)}"></iframe>'
+    )

@@ -1,0 +1,90 @@
+"""Starting the page, and leaving nothing behind when it ends."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import LensError, MissingExtraError
+from ..report.page import check_libraries
+from .guard import Guard
+from .kept import Uploads
+from .page import build, look
+from .places import Places
+
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def serving(
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = 7860,
+    limit: int = 200,
+    folders: Path | None = None,
+) -> Iterator[str]:
+    """The page's address, as long as the block runs; no network is asked for anything by it.
+
+    Args:
+        host: Address to listen on.
+        port: Or None for any that is free.
+        limit: Megabytes that may be uploaded.
+        folders: What folders of this machine may be opened: those in here. By default all where `host` is
+            this machine's own, and none elsewhere.
+
+    Raises:
+        MissingExtraError: The extra ``web`` is not installed.
+        LensError: The port is taken, or there is no such folder.
+    """
+    if folders is not None and not folders.is_dir():
+        raise LensError(f"--folders {folders} is no folder")
+    check_libraries()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    with tempfile.TemporaryDirectory(prefix="lora-lens-web-") as folder:
+        before = os.environ.get("GRADIO_TEMP_DIR")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        try:
+            with _launched(host, port, limit * MEGABYTE, folders, Path(folder)) as address:
+                yield address
+        finally:
+            del os.environ["GRADIO_TEMP_DIR"]
+            if before is not None:
+                os.environ["GRADIO_TEMP_DIR"] = before
+
+
+@contextmanager
+def _launched(
+    host: str, port: int | None, limit: int, folders: Path | None, kept: Path
+) -> Iterator[str]:
+    try:
+        import gradio
+    except ImportError as error:
+        raise MissingExtraError(
+            f'the page needs the extra: pip install "lora-lens[web]" ({error})'
+        ) from error
+    del gradio
+    from starlette.middleware import Middleware
+
+    page = build(Places.of(host, folders), Uploads(kept), limit)
+    guard: Any = Guard
+    try:
+        _, address, _ = page.launch(
+            server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True,
+            max_file_size=limit, footer_links=[], enable_monitoring=False, mcp_server=False, pwa=False,
+            ssr_mode=False, show_error=True, inbrowser=False, **look(),
+            app_kwargs={
+                "middleware": [Middleware(guard, host=host, limit=limit)],
+                "docs_url": None, "redoc_url": None, "openapi_url": None,
+            },
+        )  # fmt: skip
+    except OSError as error:
+        raise LensError(f"cannot listen on {host}:{port}: {error}; try another --port") from None
+    try:
+        yield str(address)
+    finally:
+        page.close(verbose=False)

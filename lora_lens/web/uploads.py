@@ -1,0 +1,135 @@
+"""What was uploaded → a folder with an adapter's files and nothing else. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from ..errors import AdapterError
+
+_EXPECTED = "expected adapter_model.safetensors with adapter_config.json, or a zip of them"
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_WORDS = ("adapter_config.json", "run.json", "README.md")
+_BLOCK = 1 << 20
+
+
+def adapter_folder(files: Sequence[Path], into: Path, limit: int) -> Path:
+    """Copy an adapter's files out of what was uploaded.
+
+    Only their names decide what is taken, and only the last part of a name is used, so that nothing in
+    an archive can be written elsewhere; links in it are never followed.
+
+    Args:
+        files: As uploaded: the adapter's files, or one zip of them.
+        into: An empty folder, in which the adapter's is made.
+        limit: Bytes that all of it may have, unpacked.
+
+    Returns:
+        The adapter's folder in `into`.
+
+    Raises:
+        AdapterError: It is something else, too large, or would have to be unpickled.
+    """
+    if len(files) == 1 and files[0].suffix.lower() == ".zip":
+        folder = into / _plain(files[0].stem)
+        folder.mkdir()
+        _unzip(files[0], folder, limit)
+    else:
+        folder = into / "upload"
+        folder.mkdir()
+        for path in files:
+            with path.open("rb") as stream:
+                limit -= _copy(stream, folder / _checked(path.name), limit)
+    names = {path.name for path in folder.iterdir()}
+    if not any(name.endswith(".safetensors") for name in names):
+        raise AdapterError(f"there is no .safetensors file in what was uploaded; {_EXPECTED}")
+    return folder
+
+
+def named_base(folder: Path) -> str | None:
+    """The base model that an uploaded configuration names.
+
+    Raises:
+        AdapterError: Its configuration is none.
+    """
+    path = folder / "adapter_config.json"
+    if not path.exists():
+        return None
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise AdapterError("adapter_config.json is not JSON") from None
+    named = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    return named if isinstance(named, str) and named else None
+
+
+def _checked(name: str) -> str:
+    """The last part of a name, if an adapter has such a file."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    if last.lower().endswith(_PICKLES):
+        raise AdapterError(
+            f"{last} is a pickle, which can run code when it is read, and is not taken; save the adapter "
+            f"as safetensors"
+        )
+    if not (last in _WORDS or last.endswith((".safetensors", ".safetensors.index.json"))):
+        raise AdapterError(f"{last} is no file of an adapter; {_EXPECTED}")
+    return _plain(last)
+
+
+def _plain(name: str) -> str:
+    """A file's name of letters that mean nothing to any file system."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[-100:].lstrip(".")
+    return kept or "upload"
+
+
+def _unzip(path: Path, folder: Path, limit: int) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in _members(archive):
+                with archive.open(member) as stream:
+                    limit -= _copy(stream, folder / _checked(member.filename), limit)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+        raise AdapterError(f"{path.name} is no zip that can be read; {_EXPECTED}") from None
+
+
+def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    """The adapter's files of an archive: those beside its first weights; what else lies in it is left."""
+    pickles = [one for one in archive.infolist() if one.filename.lower().endswith(_PICKLES)]
+    weights = [one for one in archive.infolist() if one.filename.endswith(".safetensors")]
+    if pickles and not weights:
+        _checked(pickles[0].filename)
+    folders = {str(PurePosixPath(one.filename).parent) for one in weights}
+    if len(folders) > 1:
+        raise AdapterError(f"the zip has several adapters, in {', '.join(sorted(folders)[:4])}")
+    for one in archive.infolist():
+        here = PurePosixPath(one.filename)
+        if str(here.parent) in folders and (one in weights or here.name in _WORDS
+                                            or here.name.endswith(".safetensors.index.json")):  # fmt: skip
+            yield one
+
+
+def _copy(stream: BinaryIO | zipfile.ZipExtFile, to: Path, limit: int) -> int:
+    """Bytes written; counted as they come, for an archive may lie about its sizes."""
+    if to.exists():
+        raise AdapterError(f"{to.name} was uploaded twice")
+    written = 0
+    with to.open("wb") as out:
+        while block := stream.read(_BLOCK):
+            written += len(block)
+            if written > limit:
+                raise AdapterError(
+                    "what was uploaded is larger than is allowed here; analyse it by `lora-lens report`, "
+                    "or start `lora-lens serve` with a larger --limit"
+                )
+            out.write(block)
+    return written
+
+
+def forget(folder: Path) -> None:
+    """Delete a folder and all in it."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,204 @@
+"""What may be uploaded, and where it goes; nothing here needs Gradio."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import lora_lens as ll
+from lora_lens.errors import AdapterError
+from lora_lens.web import answering
+from lora_lens.web.answering import Asked, answer
+from lora_lens.web.kept import Uploads
+from lora_lens.web.places import Places
+from lora_lens.web.uploads import adapter_folder, named_base
+
+LIMIT = 10_000_000
+DEMO = ll.demo_adapter("lora")
+FILES = [DEMO / "adapter_config.json", DEMO / "adapter_model.safetensors"]
+EVERYWHERE = Places.of("127.0.0.1", None)
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def whole() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in FILES}
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    folder = tmp_path / "into"
+    folder.mkdir()
+    return folder
+
+
+def test_files_and_a_zip_are_the_adapter(into: Path, tmp_path: Path) -> None:
+    folder = adapter_folder(FILES, into, LIMIT)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole()
+    members = {f"deep/in/{name}": data for name, data in whole().items()} | {"other.txt": b"x"}
+    folder = adapter_folder([zipped(tmp_path / "mine.zip", members)], into, LIMIT)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole()
+    assert folder.name == "mine"
+    assert named_base(folder) == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+@pytest.mark.parametrize("prefix", ["../../", "/tmp/", "a/../../b/", "..\\..\\", "C:\\"])
+def test_a_zip_writes_nowhere_else(prefix: str, into: Path, tmp_path: Path) -> None:
+    before = {path for path in tmp_path.rglob("*") if path != into}
+    members = {f"{prefix}{name}": data for name, data in whole().items()}
+    bad = zipped(tmp_path / "bad.zip", members)
+    folder = adapter_folder([bad], into, LIMIT)
+    assert folder.parent == into
+    assert all(path.is_relative_to(into) for path in set(tmp_path.rglob("*")) - before - {bad})
+    assert all(path.is_file() and not path.is_symlink() for path in folder.iterdir())
+
+
+def test_a_link_in_a_zip_is_not_followed(into: Path, tmp_path: Path) -> None:
+    path = tmp_path / "link.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo("adapter_model.safetensors")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    folder = adapter_folder([path], into, LIMIT)
+    (made,) = folder.iterdir()
+    assert not made.is_symlink()
+    assert made.read_bytes() == b"/etc/passwd"
+
+
+class Harm:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (self.path,))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", ["adapter_model.bin", "adapter_model.PT", "x.pkl"])
+def test_pickles_are_refused_and_not_read(name: str, into: Path, tmp_path: Path) -> None:
+    data = pickle.dumps(Harm(tmp_path / "harmed"))
+    path = tmp_path / name
+    path.write_bytes(data)
+    for files in (
+        [path, FILES[0]], [path, *FILES],
+        [zipped(tmp_path / "z.zip", {name: data, "adapter_config.json": b"{}"})],
+    ):  # fmt: skip
+        shutil.rmtree(into)
+        into.mkdir()
+        with pytest.raises(AdapterError, match="is a pickle"):
+            adapter_folder(files, into, LIMIT)
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("notes.txt", b"hello", r"notes.txt is no file of an adapter; expected adapter_model"),
+        ("a.zip", b"PK no", "no zip that can be read"),
+        ("adapter_config.json", b"{}", "no .safetensors file"),
+    ],
+)
+def test_something_else_is_one_line(
+    name: str, data: bytes, words: str, tmp_path: Path, into: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(AdapterError, match=words):
+        adapter_folder([path], into, LIMIT)
+
+
+def test_too_much_is_refused_however_it_is_packed(into: Path, tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="larger than is allowed"):
+        adapter_folder(FILES, into, 1000)
+    bomb = zipped(tmp_path / "bomb.zip", {"adapter_model.safetensors": bytes(50_000_000)})
+    assert bomb.stat().st_size < 100_000
+    with pytest.raises(AdapterError, match="larger than is allowed"):
+        adapter_folder([bomb], into, LIMIT)
+    assert sum(path.stat().st_size for path in into.rglob("*") if path.is_file()) <= LIMIT + 300_000
+
+
+def test_two_adapters_in_a_zip_are_refused(into: Path, tmp_path: Path) -> None:
+    both = {f"{one}/{name}": data for one in "ab" for name, data in whole().items()}
+    with pytest.raises(AdapterError, match="several adapters, in a, b"):
+        adapter_folder([zipped(tmp_path / "two.zip", both)], into, LIMIT)
+
+
+def test_folders_are_open_where_they_may_be(tmp_path: Path) -> None:
+    inside = tmp_path / "in"
+    inside.mkdir()
+    (tmp_path / "way-out").symlink_to("/")
+    assert EVERYWHERE.adapter(str(tmp_path)) == str(tmp_path)
+    rooted = Places.of("0.0.0.0", tmp_path)
+    assert rooted.adapter(str(inside)) == str(inside)
+    for places in (rooted, Places.of("0.0.0.0", None)):
+        for typed in ("/etc", str(tmp_path / "in/../.."), str(tmp_path / "way-out" / "etc"), "."):
+            with pytest.raises(AdapterError, match="not open to it"):
+                places.adapter(typed)
+            with pytest.raises(AdapterError, match="not open to it"):
+                places.base(typed)
+        assert places.adapter("owner/name@main") == "owner/name@main"
+        assert places.base("owner/name") == "owner/name"
+        for typed in ("/no/such", "../x", "a b", "http://x/y", "x\0y"):
+            with pytest.raises(AdapterError, match="neither"):
+                places.adapter(typed)
+
+
+def test_an_upload_names_no_folder_that_a_visitor_may_not(tmp_path: Path) -> None:
+    config = json.loads(FILES[0].read_text("utf-8")) | {"base_model_name_or_path": str(tmp_path)}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    asked = Asked([tmp_path / "adapter_config.json", FILES[1]], "", "", "value")
+    told = answer(asked, Places.of("0.0.0.0", None), LIMIT)
+    assert "not open to it" in told.error
+    assert not told.page
+
+
+def test_nothing_is_left_of_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
+
+    def failing(adapter: str, *args: object, **options: object) -> None:
+        assert Path(adapter).is_dir()
+        raise RuntimeError(f"in {adapter}\nand more")
+
+    monkeypatch.setattr(answering, "make_report", failing)
+    told = answer(Asked(FILES, "", "", ""), EVERYWHERE, LIMIT)
+    assert told.error == "unexpected RuntimeError: in upload and more"
+    assert list((tmp_path / "t").iterdir()) == []
+    both = answer(Asked(FILES, str(DEMO), "", ""), EVERYWHERE, LIMIT)
+    assert "expected one of the two" in both.error
+    assert "no adapter" in answer(Asked([], "", "", ""), EVERYWHERE, LIMIT).error
+
+
+def test_an_upload_is_answered_and_no_path_of_it_is_told() -> None:
+    pytest.importorskip("plotly")
+    told = answer(Asked(FILES, "", "", "value"), EVERYWHERE, LIMIT)
+    assert not told.error
+    assert "told from chance" in told.summary
+    assert "lora-lens-" not in told.page
+    assert "/upload" not in told.page
+
+
+def test_two_visitors_with_one_file_have_it_until_both_are_answered(tmp_path: Path) -> None:
+    shared = tmp_path / "hash" / "adapter_model.safetensors"
+    shared.parent.mkdir()
+    shared.write_bytes(b"x")
+    uploads = Uploads(tmp_path)
+    one, two = uploads.take([str(shared)]), uploads.take([str(shared)])
+    uploads.forget(one)
+    assert shared.exists()
+    assert [path.read_bytes() for path in uploads.files(two)] == [b"x"]
+    uploads.forget(two)
+    uploads.forget(two)
+    assert not shared.exists()
+    assert not any(Path(folder).exists() for folder in (one, two))
