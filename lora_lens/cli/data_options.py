@@ -33,7 +33,8 @@ Data = Annotated[
         "--data",
         metavar="DIR",
         show_default="nyu-mll/glue on the hub",
-        help="Folder of GLUE's own TSV files: MRPC/train.tsv, MRPC/dev.tsv, …",
+        help="Folder of GLUE's own TSV files: MRPC/train.tsv, MRPC/dev.tsv, … They are at "
+        "gluebenchmark.com/tasks, each task under its own terms.",
     ),
 ]
 Train = Annotated[
