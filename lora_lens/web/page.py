@@ -37,17 +37,20 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
     """The Gradio application, and what it is launched with."""
     import gradio as gr
 
-    def take(files: list[str] | None, before: str) -> tuple[str, str]:
-        uploads.forget(before)
-        return (uploads.take(files) if files else ""), ""
-
-    def clear(before: str) -> tuple[str, str]:
-        uploads.forget(before)
-        return "", ""
+    def take(files: list[str] | None, before: str) -> str:
+        """Whenever the list of uploads changes: a new folder of what is in it, before the old one goes."""
+        try:
+            return uploads.take(files) if files else ""
+        except OSError:
+            raise gr.Error("the upload has been lost; please upload again") from None
+        finally:
+            uploads.forget(before)
 
     def analyse(
-        folder: str, adapter: str, base: str, module: str
+        given: list[str] | None, folder: str, adapter: str, base: str, module: str
     ) -> tuple[str, str, Any, str, Any]:
+        if given and not folder:  # asked before the list's own request was through
+            folder = take(given, "")
         try:
             files = uploads.files(folder) if folder and Path(folder).exists() else []
             asked = Asked(files, *(text.strip() for text in (adapter, base, module)))
@@ -86,10 +89,9 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
         save = gr.Button("Save the report", visible=False, elem_id="save")
         report = gr.HTML("", elem_id="report")
         hidden: dict[str, Any] = {"api_visibility": "private"}
-        files.upload(take, [files, taken], [taken, said], queue=False, **hidden)
-        files.clear(clear, [taken], [taken, said], queue=False, **hidden)
+        files.change(take, [files, taken], [taken], queue=False, **hidden)
         button.click(
-            analyse, [taken, adapter, base, module], [said, report, files, taken, save],
+            analyse, [files, taken, adapter, base, module], [said, report, files, taken, save],
             concurrency_limit=8, **hidden,
         )  # fmt: skip
         save.click(None, None, None, js=_SAVE, **hidden)

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from ..errors import AdapterError
 
@@ -113,7 +113,7 @@ def _members(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
             yield one
 
 
-def _copy(stream: BinaryIO | zipfile.ZipExtFile, to: Path, limit: int) -> int:
+def _copy(stream: IO[bytes], to: Path, limit: int) -> int:
     """Bytes written; counted as they come, for an archive may lie about its sizes."""
     if to.exists():
         raise AdapterError(f"{to.name} was uploaded twice")
