@@ -17,6 +17,7 @@ from ..files.adapter_folders import distinguishing_names
 from ..show.findings import Finding, found
 from ..show.wording import listed
 from ..subspaces.convention import SettledConvention, settle_convention
+from ..subspaces.pairing import base_of_both
 from .asked import ASKED, Asked
 from .request import Request, enough_draws
 from .rows import NotThere, Row, rows_of
@@ -191,6 +192,8 @@ def _unit(
     base, no_base = opened[of[0]]
     factors = chosen[0].modules[name]
     alone = len(of) == 1
+    if not alone and base_of_both(*chosen) is None:  # no W0 is that of both
+        base = None
     settled = settle_convention(request.convention, factors, chosen[0]) if alone else None
     options: dict[str, Any] = {
         "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
