@@ -148,6 +148,16 @@ def test_two_at_once(browser: Any, served: Served) -> None:
     browser.switch_to.window(first)
 
 
+def test_a_file_that_is_too_large_is_said(browser: Any, served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(bytes(2 * LIMIT * 1_000_000))
+    fresh(browser, served)
+    browser.find_element(By.CSS_SELECTOR, "#upload input[type=file]").send_keys(str(path))
+    body = browser.find_element(By.TAG_NAME, "body")
+    until(browser, lambda: "exceed the maximum allowed size" in body.text)
+    assert served.files() == []
+
+
 def post(served: Served, size: int) -> int:
     """The status of an upload of so many bytes, straight to where Gradio takes them."""
     edge = uuid.uuid4().hex
