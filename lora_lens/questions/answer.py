@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..labelled import Row, Tidy
+from ..show.paper import paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,16 +82,49 @@ class Answer(Tidy):
 
         return as_latex(self._tables())
 
-    def plot(self) -> Figure:
-        """Its figure, drawn by matplotlib."""
-        return next(iter(self.question.figures(self).values()))
+    def plot(self, *, width: float | str | None = None, style: str | Path | None = None) -> Figure:
+        """Its figure, drawn by matplotlib.
 
-    def save(self, folder: str | Path) -> list[str]:
-        """Write figures, tables and numbers as ``--out`` does, all or nothing; the files' names."""
+        Args:
+            width: Of the page or column that it is for: ``"3.25in"``, ``"8.3cm"``, ``"83mm"``, ``"235pt"``
+                of TeX, or a number of inches. Panels are arranged for it, and no letter has less than
+                6 points. By default the width that suits all panels in a row.
+            style: A matplotlib style sheet: its name or its file; several with commas between them.
+
+        Raises:
+            SettingsError: There is no such style, or that is no width.
+
+        Example:
+            >>> import lora_lens as ll
+            >>> result = ll.inspect(ll.load_adapter(ll.demo_adapter("lora")))
+            >>> float(result.plot(width="8.255cm").get_figwidth())
+            3.25
+        """
+        return next(iter(self.question.figures(self, paper(width, style)).values()))
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        width: float | str | None = None,
+        style: str | Path | None = None,
+    ) -> list[str]:
+        """Write figures, tables and numbers as ``--out`` does, all or nothing; the files' names.
+
+        Args:
+            folder: Made if it is not there.
+            width: Of the figures, as in `plot`.
+            style: Of the figures, as in `plot`.
+
+        Raises:
+            OutputError: The folder cannot be written.
+            SettingsError: There is no such style, or that is no width.
+        """
         from ..staging import staged
 
+        drawn_for = paper(width, style)
         with staged(Path(folder)) as staging:
-            return self.question.write(self, staging)
+            return self.question.write(self, staging, paper=drawn_for)
 
     def _tables(self) -> Sequence[Table]:
         found: Sequence[Table] = self.question.part("tables").tables(self)
