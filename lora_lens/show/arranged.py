@@ -10,16 +10,18 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .figure import Axis, Block, Panel, Scale, Sheet
+from .figure import Axis, Block, Panel, Scale, Sheet, in_order
 
-_LETTER = 0.56  # width of a usual letter, in its size
+_LETTER = 0.54  # width of a usual letter, in its size
 _LINE = 1.3  # height of a line of text, in the size of its letters
 # In inches, of a panel with its labels whose letters have 7.5 points.
-_HEAT, _GRID, _MARKS = 1.3, 0.95, 1.5
+_HEAT, _GRID, _MARKS = 1.3, 0.7, 1.5
 _USUAL = 7.5
 _AXIS = 0.42  # what numbers and a label take beside or below a panel
 _BAR = 0.5  # what a colour scale takes
 _LOWEST, _HIGHEST = 1.0, 2.4  # of a panel that need not be square
+_ROW, _MOST_NAMED = 0.1, 24  # of a row whose name must be there, and as many rows as may have one
+_TALL = 1.25  # height of cells, in their width, where they are more down than across
 _SLENDER = 0.62  # height of a panel of marks, in its width
 
 Row = tuple[Panel | None, ...]
@@ -164,11 +166,17 @@ def _axis(axis: Axis, room: float, font: float) -> Axis:
 
 def _lines(text: str, room: float, font: float) -> str:
     """A text in lines no longer than the room in inches."""
-    letters = max(8, int(72 * room / (_LETTER * font)))
+    return in_lines(text, int(72 * room / (_LETTER * font)))
+
+
+def in_lines(text: str, letters: int) -> str:
+    """A text in lines of no more letters, but for words that are longer."""
     return "\n".join(
         line
         for part in text.split("\n")
-        for line in textwrap.wrap(part, letters, break_long_words=False, break_on_hyphens=False)
+        for line in textwrap.wrap(
+            part, max(8, letters), break_long_words=False, break_on_hyphens=False
+        )
     )
 
 
@@ -204,7 +212,10 @@ def shape(one: Panel, width: float) -> float:
     if one.heat is None:
         return min(_HIGHEST, max(_LOWEST, _SLENDER * width))
     height = width * len(one.heat.rows) / max(1, len(one.heat.columns))
-    return height if one.heat.square else min(_HIGHEST, max(_LOWEST * 0.6, height))
+    if one.heat.square:
+        return height
+    named = 0 if in_order(one.heat.rows) else min(len(one.heat.rows), _MOST_NAMED)
+    return max(_ROW * named, 0.6 * _LOWEST, min(_HIGHEST, _TALL * width, height))
 
 
 def _legend_height(labels: set[str], width: float, font: float) -> float:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import Bbox, ScaledTranslation
 
-from .arranged import arranged, shape, square
+from .arranged import arranged, in_lines, shape, square
 from .drawn_axes import lay
 from .drawn_cells import cells, write
 from .drawn_marks import MARKS
@@ -29,6 +29,7 @@ _LEGENDS: dict[str, dict[str, Any]] = {
     "right": {"loc": "center left", "bbox_to_anchor": (1, 0.5)},
 }
 _BELOW = 3.4  # from an axis to the legend below its numbers and label, in the size of the letters
+_FEWEST_LETTERS = 8
 _MORE = 1.5
 _PAD = 0.04  # inches around texts
 _TOO_NARROW = 0.85  # of the described width: a part of a figure that has less is filled otherwise
@@ -127,16 +128,32 @@ def _at_width(described: Sheet) -> Figure:
     )
     drawn = fill(figure, described, lambda panel, ax: draw(panel, ax, annotate=False))
     figure.draw_without_rendering()
-    if squares:
-        height = _filled(figure)
-    else:
-        height = described.size[1] + _lacking(drawn)
-    figure.set_figheight(height)
+    for _ in range(2):  # a label of two lines leaves its panel less room
+        for one in drawn:
+            _wrap(one.ax)
+        figure.draw_without_rendering()
+    figure.set_figheight(_filled(figure) if squares else described.size[1] + _lacking(drawn))
     figure.draw_without_rendering()
     for one in drawn:
         if one.panel.heat is not None:
             write(one.ax, one.panel)
     return figure
+
+
+def _wrap(ax: Axes) -> None:
+    """Break a panel's title and labels that are longer than its side turned out to be."""
+    box = ax.get_window_extent()
+    for text, room in (
+        (ax.title, box.width),
+        (ax.xaxis.label, box.width),
+        (ax.yaxis.label, box.height),
+    ):
+        whole = " ".join(text.get_text().split("\n"))
+        for letters in range(len(whole) - 1, _FEWEST_LETTERS, -1):
+            extent = text.get_window_extent()
+            if (extent.height if text is ax.yaxis.label else extent.width) <= room:
+                break
+            text.set_text(in_lines(whole, letters))
 
 
 def _filled(figure: Figure) -> float:

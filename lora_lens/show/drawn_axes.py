@@ -13,14 +13,13 @@ from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
 from matplotlib.transforms import Bbox
 
 from .drawn_log import log_axis
-from .figure import Axis, Colour
+from .figure import Axis, Colour, in_order
 from .paper import LEAST_POINTS, letter_size
 from .style import colour, words
 
 _WIDTH = 0.62  # of a letter, in its size
 _LINE = 1.18  # height of a line, in the size of its letters
 _GAP = 0.6  # between two names beside each other, in the size of their letters
-_DIGITS = 4  # of a usual number
 _MOST_NUMBERS = 8
 ROOM = 0.85  # of a panel, when labels and titles have taken theirs
 
@@ -64,7 +63,7 @@ def name(
     size = FontProperties(size="small").get_size_in_points()
     if not any(names):
         axis.set_ticks([])
-    elif any(map(_is_number, names)):  # steps too, the last of which may be called “end”
+    elif in_order(names):
         axis.set_major_locator(Places(places, names, size))
         axis.set_major_formatter(FuncFormatter(_Names(places, names)))
         axis.set_tick_params(labelsize=size)
@@ -153,9 +152,16 @@ class Numbers(MaxNLocator):
     def __call__(self) -> Any:
         """The numbers at the size that the axis has."""
         room, across = _room(self.axis)
-        each = self._size * (_WIDTH * _DIGITS + 2 * _GAP if across else 2 * _LINE)
-        self.set_params(nbins=max(1, min(_MOST_NUMBERS, int(room / each))))
-        return super().__call__()
+        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
+        for count in range(_MOST_NUMBERS, 0, -1):
+            self.set_params(nbins=count)
+            found = super().__call__()
+            inside = [one for one in found if low <= one <= high]
+            longest = max((len(f"{one:.6g}") for one in inside), default=1)
+            each = self._size * (_WIDTH * longest + 2 * _GAP if across else 1.6 * _LINE)
+            if len(inside) < 2 or (inside[1] - inside[0]) / (high - low or 1) * room >= each:
+                break
+        return found
 
 
 def _room(axis: Any) -> tuple[float, bool]:
@@ -184,11 +190,3 @@ def _thinned(places: Sequence[float], least: float) -> list[int]:
         if abs(places[kept[-1]] - places[k]) >= least:
             kept.append(k)
     return kept[::-1]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -18,10 +18,8 @@ _NOTHING = "0.88"  # where there is no number, or where it says nothing
 _LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their colours out
 _MOST_VECTOR = 10_000  # cells that an SVG draws one by one
 _MOST_POINTS = 9.0  # of a number in a cell
-_ACROSS, _DOWN = (
-    2.1,
-    1.4,
-)  # what a number of three signs takes of its cell, in the size of its letters
+# What a number takes of its cell, in the size of its letters: each sign, beside them, and down.
+_SIGN, _BESIDE, _DOWN = 0.62, 0.25, 1.4
 
 
 def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
@@ -84,22 +82,26 @@ def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float 
     rows, columns = values.shape
     across, down = (points(ax, "x", share) / columns, points(ax, "y", share) / rows)
     small = FontProperties(size="small").get_size_in_points()
-    size = min(_MOST_POINTS, small, across / _ACROSS, down / _DOWN)
+    texts = {
+        place: cell(float(value), heat.decimals)
+        for place, value in np.ndenumerate(values)
+        if math.isfinite(value)
+    }
+    longest = max(map(len, texts.values()), default=1)
+    size = min(_MOST_POINTS, small, across / (_SIGN * longest + _BESIDE), down / _DOWN)
     readable = max(rows, columns) <= MOST_ANNOTATED and size >= LEAST_POINTS
     if not (readable if annotate is None else annotate):
         return
-    for (row, column), value in np.ndenumerate(values):
-        if not math.isfinite(value):
-            continue
+    for (row, column), text in texts.items():
         own = heat.diagonal and row == column
         ax.text(
             column,
             row,
-            cell(float(value), heat.decimals),
+            text,
             ha="center",
             va="center",
             fontsize=max(LEAST_POINTS, size),
-            color=colour("black") if own else _ink(float(value), view),
+            color=colour("black") if own else _ink(float(values[row, column]), view),
         )
 
 

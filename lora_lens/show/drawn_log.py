@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, Locator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from .paper import letter_size
@@ -40,6 +40,12 @@ class Decades(Locator):
         low, high = sorted((max(vmin, 1e-300), max(vmax, 1e-300)))
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
         found: list[float] = []
+        if high < _NARROW * low:
+            for count in (5, 4, 3, 2):
+                linear = MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(low, high)
+                found = [float(one) for one in linear if low <= one <= high]
+                if len(found) > 1 and self._apart(found, low, high):
+                    return found
         for k, (every, subs) in enumerate(_LOG_STEPS):
             powers = range(first - first % every, last + 1, every)
             found = [10.0**power * sub for power in powers for sub in subs]
@@ -65,6 +71,7 @@ class Decades(Locator):
 
 
 _MOST_NUMBERS, _FEW = 7, 3
+_NARROW = 4.0  # from the lowest to the highest; below it numbers are a step apart
 _LOG_STEPS = (
     (1, (1, 2, 5)), (1, (1, 1.5, 2, 3, 5, 7)), (1, (1, 2, 5)), (1, (1, 3)), (1, (1,)), (2, (1,)), (3, (1,)),
     (4, (1,)), (8, (1,)),

@@ -50,7 +50,7 @@ def fill(figure: Figure | SubFigure, described: Sheet, draw: Draw) -> list[Drawn
     if described.note and described.legend == "none":
         figure.supxlabel(words(described.note), fontsize="small", alpha=0.7, x=0.02, ha="left")
     if described.legend != "none":
-        _legend(figure, described, [one.ax for one in drawn])
+        _legend(figure, described, [one.ax for one in drawn if one.panel.legend == "none"])
     return drawn
 
 
@@ -149,7 +149,7 @@ def _stretched(low: float, high: float) -> tuple[float, float]:
 
 
 def _legend(figure: Figure | SubFigure, described: Sheet, panels: Sequence[Axes]) -> None:
-    handles, labels = _labels(ax for ax in panels if ax.get_legend() is None)
+    handles, labels = _labels(iter(panels))
     if not labels:
         return
     figure.legend(

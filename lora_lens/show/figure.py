@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -305,6 +306,20 @@ def positions(names: Sequence[object]) -> Array:
 def named(label: str, names: Sequence[object], **rest: float | None) -> Axis:
     """An axis of things with names: layers."""
     return Axis(label, tuple(map(str, names)), **rest)  # type: ignore[arg-type]
+
+
+def in_order(names: Sequence[str]) -> bool:
+    """Whether names are numbers that rise, but for a last step that is called “end”: some stand for all."""
+    found = [float(one) for one in names if _is_number(one)]
+    return len(found) >= max(1, len(names) - 1) and all(a < b for a, b in pairwise(found))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def round_top(value: float) -> float:

@@ -29,6 +29,8 @@ _FINE: Mapping[str, Any] = {
     "font.size": FONT,
     "lines.linewidth": 1.0,
     "lines.markersize": 3.2,
+    "xtick.labelsize": "small",
+    "ytick.labelsize": "small",
     "axes.linewidth": 0.6,
     "axes.titlepad": 3.5,
     "axes.labelpad": 2.0,
