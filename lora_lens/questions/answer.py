@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..labelled import Row, Tidy
+from ..show.layout import true_minus
 from ..show.paper import paper
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Answer(Tidy):
         """The tables, for LaTeX with ``booktabs``."""
         from ..show.text import as_latex
 
-        return as_latex(self._tables())
+        return as_latex(self._tables(), self.stem)
 
     def plot(self, *, width: float | str | None = None, style: str | Path | None = None) -> Figure:
         """Its figure, drawn by matplotlib.
@@ -146,10 +147,12 @@ class Answer(Tidy):
 
 
 def _html(table: Table) -> str:
-    def cells(values: Sequence[Any], tag: str) -> str:
+    def cells(values: Iterable[Any], tag: str) -> str:
         return "".join(f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values)
 
-    rows = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows[:_MOST_ROWS])
+    rows = "".join(
+        f"<tr>{cells(map(true_minus, row), 'td')}</tr>" for row in table.rows[:_MOST_ROWS]
+    )
     left = len(table.rows) - _MOST_ROWS
     rest = f"<p>and {left} rows more: to_frame()</p>" if left > 0 else ""
     return (

@@ -47,7 +47,7 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
         for name, (table, rows) in tables.items():
             for ending, text in (
                 (".md", as_markdown([table])),
-                (".tex", as_latex([table])),
+                (".tex", as_latex([table], name)),
                 (".csv", as_csv(rows)),
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")

@@ -43,7 +43,7 @@ def write_result(
     forms = {
         ".json": as_json(dict(numbers)),
         ".md": as_markdown(tables, said=said),
-        ".tex": as_latex(tables),
+        ".tex": as_latex(tables, stem),
         **texts,
     }
     for suffix, text in forms.items():
