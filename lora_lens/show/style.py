@@ -55,7 +55,7 @@ def cell(value: float, decimals: int | None = 2) -> str:
         return f"{value:.3g}"
     if decimals == 0:
         return f"{value:.0f}"
-    if abs(value) >= 0.995:
+    if 0.995 <= abs(value) < 1.005:
         return "1" if value > 0 else "−1"
     text = f"{value:.{decimals}f}".replace("0.", ".", 1)
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
