@@ -9,7 +9,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-_SLACK = 1.0  # of a pixel of 72 to the inch: boxes have the height of letters that hang below the line
+_SLACK = (
+    1.0  # of a pixel of 72 to the inch: boxes have the height of letters that hang below the line
+)
 
 
 @dataclass(frozen=True)

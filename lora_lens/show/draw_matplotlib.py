@@ -129,20 +129,22 @@ def _at_width(described: Sheet) -> Figure:
     drawn = fill(figure, described, lambda panel, ax: draw(panel, ax, annotate=False))
     figure.draw_without_rendering()
     for _ in range(2):  # a label of two lines leaves its panel less room
-        for one in drawn:
-            _wrap(one.ax)
+        if not sum(_wrap(one.ax) for one in drawn):  # all of them, not the first alone
+            break
         figure.draw_without_rendering()
     figure.set_figheight(_filled(figure) if squares else described.size[1] + _lacking(drawn))
-    figure.draw_without_rendering()
-    for one in drawn:
-        if one.panel.heat is not None:
-            write(one.ax, one.panel)
+    heats = [one for one in drawn if one.panel.heat is not None]
+    if heats:
+        figure.draw_without_rendering()
+    for one in heats:
+        write(one.ax, one.panel)
     return figure
 
 
-def _wrap(ax: Axes) -> None:
-    """Break a panel's title and labels that are longer than its side turned out to be."""
+def _wrap(ax: Axes) -> bool:
+    """Break a panel's title and labels that are longer than its side turned out to be; whether any was."""
     box = ax.get_window_extent()
+    broken = False
     for text, room in (
         (ax.title, box.width),
         (ax.xaxis.label, box.width),
@@ -153,7 +155,10 @@ def _wrap(ax: Axes) -> None:
             extent = text.get_window_extent()
             if (extent.height if text is ax.yaxis.label else extent.width) <= room:
                 break
-            text.set_text(in_lines(whole, letters))
+            if (lines := in_lines(whole, letters)) != text.get_text():
+                text.set_text(lines)
+                broken = True
+    return broken
 
 
 def _filled(figure: Figure) -> float:
