@@ -113,7 +113,7 @@ def _of_module(
 
 
 def _draw(config: Config, found: Found, out: Path) -> None:
-    figures = {}
+    figures: dict[str, Any] = {}
     if found.scores:
         figures = {"scores": scores_figure(found.scores), "curves": curves_figure(found.scores)}
     if found.analyses and "condlora" in config.methods:

@@ -86,7 +86,7 @@ def _need(block: Block, font: float) -> float:
             most = max(most, _MARKS)
         elif len(one.title) > 10:
             most = max(most, _HEAT)
-    return most * font / _USUAL
+    return most * math.sqrt(font / _USUAL)  # larger letters stand closer
 
 
 def _how(block: Block, fit: int) -> str:
