@@ -440,7 +440,9 @@ def test_two_condlora_of_one_w0_are_not_called_alike(tmp_path: Path) -> None:
         assert series.significance.of_mean.p == 1 / 20
         assert series.significance.of_mean.z > 10
     assert comparison.findings == ()
-    assert "which no null here can tell from what the same W0 makes of any two θ" in comparison.summary
+    assert (
+        "which no null here can tell from what the same W0 makes of any two θ" in comparison.summary
+    )
     assert any("same W0" in note for note in comparison.result.notes)
 
 
