@@ -144,6 +144,7 @@ GONE: Mapping[str, str] = {
     "plots.singular_values.layer_bar": "lora_lens.show.singular_values.layer_scale",
     "plots.style.FACTORS": "lora_lens.show.layout.LABELS",
     "plots.style.layer_axis": "lora_lens.show.figure.named",
+    "plots.style.log_axis": "lora_lens.show.drawn_log.log_axis",
     **{
         f"tables.sentences.wording.{name}": "lora_lens.chance.verdict.judge"
         for name in ("AS_TOLD", "BELOW", "TOO_FEW", "too_few")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..terminal.options import Base, Convention, Device
+from ..terminal.options import Base, Convention, Device, Style, Width
 from ..terminal.printing import progress, show, show_text
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def run(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for figures and tables.")
     ] = Path("lora-lens-demo"),
+    width: Width = None,
+    style: Style = None,
     base: Base = None,
     device: Device = "auto",
 ) -> None:
@@ -36,7 +38,16 @@ def run(
     from ..demo import demo_adapter
     from ..formats import load_adapter
     from ..questions import comparison, inventory, shared, similarity
+    from ..show.paper import paper
     from ..staging import staged
+
+    drawn_for = paper(width, style)
+
+    def told(question: Question, result: Any, prefix: str = "") -> str:
+        """Print a result and write its files; its summary."""
+        show(question, result)
+        question.write(result, folder, prefix, drawn_for)
+        return question.summary(result)
 
     seen: list[str] = []
     with staged(out) as folder:
@@ -44,31 +55,24 @@ def run(
             load_adapter(demo_adapter(method), base) for method in ("lora", "condlora")
         )
         for adapter in (lora, condlora):
-            _show(inventory.QUESTION, inventory.QUESTION.ask(adapter), folder, f"{adapter.method}-")
+            told(inventory.QUESTION, inventory.QUESTION.ask(adapter), f"{adapter.method}-")
         for adapter in (lora, condlora):
             for module in _MODULES:
                 asked = shared.QUESTION.ask(adapter, module, device=device)
-                said = _show(shared.QUESTION, asked, folder, f"{adapter.method}-")
+                said = told(shared.QUESTION, asked, f"{adapter.method}-")
                 seen.append(f"{adapter.method}, shared layer: {said}")
         for adapter, convention, module in _similarities(lora, condlora):
             found = _similarity(adapter, module, convention, device)
             prefix = f"{adapter.method}-{convention}-"
-            said = _show(similarity.QUESTION, found, folder, prefix)
+            said = told(similarity.QUESTION, found, prefix)
             seen.append(f"{adapter.method}, {convention}: {said}")
         for module in _MODULES:
             compared = comparison.QUESTION.ask(lora, condlora, module, 8, device=device)
-            said = _show(comparison.QUESTION, compared, folder)
+            said = told(comparison.QUESTION, compared)
             seen.append(f"lora and condlora: {said}")
         (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
     show_text(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
     typer.echo(f"figures and tables are in {out}", err=True)
-
-
-def _show(question: Question, result: Any, folder: Path, prefix: str = "") -> str:
-    """Print a result and write its files; its summary."""
-    show(question, result)
-    question.write(result, folder, prefix)
-    return question.summary(result)
 
 
 def _similarities(lora: Adapter, condlora: Adapter) -> Iterator[tuple[Adapter, Convention, str]]:

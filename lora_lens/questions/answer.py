@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..labelled import Row, Tidy
+from ..show.layout import true_minus
+from ..show.paper import paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,18 +81,51 @@ class Answer(Tidy):
         """The tables, for LaTeX with ``booktabs``."""
         from ..show.text import as_latex
 
-        return as_latex(self._tables())
+        return as_latex(self._tables(), self.stem)
 
-    def plot(self) -> Figure:
-        """Its figure, drawn by matplotlib."""
-        return next(iter(self.question.figures(self).values()))
+    def plot(self, *, width: float | str | None = None, style: str | Path | None = None) -> Figure:
+        """Its figure, drawn by matplotlib.
 
-    def save(self, folder: str | Path) -> list[str]:
-        """Write figures, tables and numbers as ``--out`` does, all or nothing; the files' names."""
+        Args:
+            width: Of the page or column that it is for: ``"3.25in"``, ``"8.3cm"``, ``"83mm"``, ``"235pt"``
+                of TeX, or a number of inches. Panels are arranged for it, and no letter has less than
+                6 points. By default the width that suits all panels in a row.
+            style: A matplotlib style sheet: its name or its file; several with commas between them.
+
+        Raises:
+            SettingsError: There is no such style, or that is no width.
+
+        Example:
+            >>> import lora_lens as ll
+            >>> result = ll.inspect(ll.load_adapter(ll.demo_adapter("lora")))
+            >>> float(result.plot(width="8.255cm").get_figwidth())
+            3.25
+        """
+        return next(iter(self.question.figures(self, paper(width, style)).values()))
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        width: float | str | None = None,
+        style: str | Path | None = None,
+    ) -> list[str]:
+        """Write figures, tables and numbers as ``--out`` does, all or nothing; the files' names.
+
+        Args:
+            folder: Made if it is not there.
+            width: Of the figures, as in `plot`.
+            style: Of the figures, as in `plot`.
+
+        Raises:
+            OutputError: The folder cannot be written.
+            SettingsError: There is no such style, or that is no width.
+        """
         from ..staging import staged
 
+        drawn_for = paper(width, style)
         with staged(Path(folder)) as staging:
-            return self.question.write(self, staging)
+            return self.question.write(self, staging, paper=drawn_for)
 
     def _tables(self) -> Sequence[Table]:
         found: Sequence[Table] = self.question.part("tables").tables(self)
@@ -112,10 +147,12 @@ class Answer(Tidy):
 
 
 def _html(table: Table) -> str:
-    def cells(values: Sequence[Any], tag: str) -> str:
+    def cells(values: Iterable[Any], tag: str) -> str:
         return "".join(f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values)
 
-    rows = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows[:_MOST_ROWS])
+    rows = "".join(
+        f"<tr>{cells(map(true_minus, row), 'td')}</tr>" for row in table.rows[:_MOST_ROWS]
+    )
     left = len(table.rows) - _MOST_ROWS
     rest = f"<p>and {left} rows more: to_frame()</p>" if left > 0 else ""
     return (

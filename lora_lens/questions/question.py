@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..show.paper import PLAIN, Paper
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console, RenderableType
@@ -62,9 +64,10 @@ class Question:
 
     @property
     def run(self) -> Callable[..., None]:
-        """The command."""
-        found: Callable[..., None] = self.part("command").run
-        return found
+        """The command; where it has ``--out`` it has the options of figures too."""
+        from ..terminal.for_paper import for_paper
+
+        return for_paper(self.part("command").run)
 
     def part(self, module: str) -> ModuleType:
         """One of the folder's modules."""
@@ -107,12 +110,13 @@ class Question:
 
         return Group(*parts())
 
-    def figures(self, result: Any) -> dict[str, Figure]:
-        """Every figure, by what follows the files' stem, drawn by matplotlib."""
+    def figures(self, result: Any, paper: Paper = PLAIN) -> dict[str, Figure]:
+        """Every figure, by what follows the files' stem, drawn by matplotlib for a paper."""
         from ..show.draw_matplotlib import sheet
 
         described = self.part("figures").figures(result)
-        return {suffix: sheet(one) for suffix, one in described.items()}
+        with paper.settings():
+            return {suffix: sheet(one, width=paper.width) for suffix, one in described.items()}
 
     @property
     def reported(self) -> bool:
@@ -124,7 +128,7 @@ class Question:
         made: Part = self.part("page").part(result, findings, name)
         return made
 
-    def write(self, result: Any, folder: Path, prefix: str = "") -> list[str]:
+    def write(self, result: Any, folder: Path, prefix: str = "", paper: Paper = PLAIN) -> list[str]:
         """Write the result in every form, as ``PREFIXSTEM.*``; the names of the files."""
         from ..show.files import write_result
 
@@ -135,6 +139,7 @@ class Question:
             tables.tables(result),
             said=self.summary(result),
             texts=tables.texts(result),
-            figures=self.figures(result),
+            figures=self.figures(result, paper),
             folder=folder,
+            paper=paper,
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..show.layout import LABELS, Table
+from ..show.layout import LABELS, Table, beside
 
 _Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 _FACTORS = ("A", "B")  # on the left BA's subspace is B's
@@ -159,4 +159,4 @@ def _grids(
 
 def _beside(baseline: Mapping[str, Any]) -> str:
     of_mean = baseline["of_mean"]
-    return f"{of_mean['mean']:.3f} ± {of_mean['sd']:.3f}"
+    return beside(of_mean["mean"], of_mean["sd"])

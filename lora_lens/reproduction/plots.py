@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from ..show.style import METHODS
 from .scores import TaskScores
@@ -51,14 +51,16 @@ def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
         )
     ax.set_xticks(range(len(tasks)), [f"{task.task}\n{task.metric}" for task in tasks])
     ax.set_ylabel("test score, percent")
-    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(ax=ax)
     return ax
 
 
-def scores_figure(tasks: Sequence[TaskScores]) -> Figure:
-    """`scores_plot` as a figure of its own."""
-    figure = Figure(figsize=(2.6 + 1.1 * len(tasks), 3.4), layout="constrained")
+def scores_figure(
+    tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
+) -> Figure | SubFigure:
+    """`scores_plot` as a figure of its own, or filling `figure`, a part of one."""
+    figure = figure or Figure(figsize=(2.6 + 1.1 * len(tasks), 3.4), layout="constrained")
     scores_plot(tasks, figure.subplots())
     return figure
 
@@ -87,19 +89,22 @@ def curves_plot(task: TaskScores, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def curves_figure(tasks: Sequence[TaskScores]) -> Figure:
-    """`curves_plot` of every task, side by side."""
+def curves_figure(
+    tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
+) -> Figure | SubFigure:
+    """`curves_plot` of every task, side by side: a figure of its own, or filling `figure`, a part of one."""
     columns = min(len(tasks), 4)
     rows = -(-len(tasks) // columns)
-    figure = Figure(figsize=(1.4 + 2.4 * columns, 0.4 + 2.4 * rows), layout="constrained")
+    size = (1.4 + 2.4 * columns, 0.4 + 2.4 * rows)
+    figure = figure or Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for task, ax in zip(tasks, panels, strict=False):
         curves_plot(task, ax)
     for ax in panels[len(tasks) :]:
         ax.remove()
     figure.supylabel("development score, percent", fontsize="medium")
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside right center")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside right center")
     return figure
 
 

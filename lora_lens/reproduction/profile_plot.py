@@ -8,8 +8,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
+from ..show.drawn_axes import name
 from ..show.layout import LABELS
 from .paper import TABLE_3, VALUE_MODULES
 from .table3 import profile
@@ -39,14 +40,16 @@ def profile_plot(analyses: _Analyses, module: str, matrix: str, ax: Axes | None 
         ax.plot(found["layers"], papers, "k--", lw=1.2, label="paper")
     ax.set_title(LABELS[matrix])
     ax.set_xlabel("layer")
-    ax.set_xticks(found["layers"])
+    name(ax, "x", found["layers"], [str(layer) for layer in found["layers"]])
     sns.despine(ax=ax)
     return ax
 
 
-def profile_figure(analyses: _Analyses, module: str) -> Figure:
-    """`profile_plot` of A, B and ΔW side by side."""
-    figure = Figure(figsize=(9.2, 2.8), layout="constrained")
+def profile_figure(
+    analyses: _Analyses, module: str, figure: Figure | SubFigure | None = None
+) -> Figure | SubFigure:
+    """`profile_plot` of A, B and ΔW side by side: a figure of its own, or filling `figure`, a part of one."""
+    figure = figure or Figure(figsize=(9.2, 2.8), layout="constrained")
     panels = figure.subplots(1, len(TABLE_3), sharey=True)
     for matrix, ax in zip(TABLE_3, panels, strict=True):
         profile_plot(analyses, module, matrix, ax)

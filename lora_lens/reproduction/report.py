@@ -47,7 +47,7 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
         for name, (table, rows) in tables.items():
             for ending, text in (
                 (".md", as_markdown([table])),
-                (".tex", as_latex([table])),
+                (".tex", as_latex([table], name)),
                 (".csv", as_csv(rows)),
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
@@ -113,7 +113,7 @@ def _of_module(
 
 
 def _draw(config: Config, found: Found, out: Path) -> None:
-    figures = {}
+    figures: dict[str, Any] = {}
     if found.scores:
         figures = {"scores": scores_figure(found.scores), "curves": curves_figure(found.scores)}
     if found.analyses and "condlora" in config.methods:

@@ -13,7 +13,7 @@ from ..chance.p_values import holm
 from ..chance.reach import reach
 from ..chance.significance import LEVEL
 from ..labelled import Row, plain
-from ..show.layout import Table
+from ..show.layout import Table, beside
 from ..show.wording import ONE
 from .paper import NAMES, TASK_NAMES
 
@@ -138,7 +138,7 @@ def shared_table(shares: Sequence[Share]) -> Table:
             one.module,
             one.matrix,
             f"{one.share:.4f}",
-            f"{one.flipped:.4f} ± {one.flipped_sd:.4f}",
+            beside(one.flipped, one.flipped_sd, 4),
             "–" if math.isnan(one.p_holm) else f"{one.p_holm:.3f}",
             f"{len(one.layers)} of {one.of}",
             "–" if math.isnan(one.carried) else f"{one.carried:.4f}",

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator
 from matplotlib.transforms import Bbox
 
-from .figure import Axis, Colour
-from .style import colour, log_axis, words
+from .drawn_log import log_axis
+from .figure import Axis, Colour, in_order
+from .paper import LEAST_POINTS, letter_size
+from .style import colour, words
 
-_LEAST_POINTS = 5.0  # of a name that must be there, however many there are
 _WIDTH = 0.62  # of a letter, in its size
-_LINE = 1.25  # height of a line, in the size of its letters
+_LINE = 1.18  # height of a line, in the size of its letters
 _GAP = 0.6  # between two names beside each other, in the size of their letters
-_ROOM = 0.85  # of a panel, when labels and titles have taken theirs
+_MOST_NUMBERS = 8
+ROOM = 0.85  # of a panel, when labels and titles have taken theirs
 
 
 def lay(ax: Axes, described: Axis, which: Literal["x", "y"]) -> None:
@@ -27,8 +29,8 @@ def lay(ax: Axes, described: Axis, which: Literal["x", "y"]) -> None:
     axis = ax.xaxis if which == "x" else ax.yaxis
     if described.label:
         axis.set_label_text(words(described.label))
-    if described.log and which == "y":
-        log_axis(ax)
+    if described.log:
+        log_axis(ax, which)
     if described.low is not None or described.high is not None:
         low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
         low = low if described.low is None else described.low
@@ -38,9 +40,11 @@ def lay(ax: Axes, described: Axis, which: Literal["x", "y"]) -> None:
         else:
             ax.set_ylim(low, high)
     if described.names:
-        name(ax, which, described.places, described.names)
-    elif described.whole:
-        axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+        name(ax, which, described.places, described.names, unnamed=described.unnamed)
+    elif not described.log and len(axis.get_major_locator()()):  # a tree's has none on one side
+        axis.set_major_locator(
+            Numbers(letter_size(f"{which}tick.labelsize"), whole=described.whole)
+        )
 
 
 def name(
@@ -49,18 +53,22 @@ def name(
     places: Sequence[float],
     names: Sequence[str],
     shades: Sequence[Colour] = (),
+    unnamed: str = "",
 ) -> None:
-    """Names at their places: numbers are thinned where they would collide, other names are turned and shrunk."""
+    """Names at their places: numbers are thinned where they would collide, other names are turned and shrunk.
+
+    Where those would be too small to be read none is there; `unnamed` is the axis's label then.
+    """
     axis = ax.xaxis if which == "x" else ax.yaxis
     size = FontProperties(size="small").get_size_in_points()
     if not any(names):
         axis.set_ticks([])
-    elif any(map(_is_number, names)):  # steps too, the last of which may be called “end”
+    elif in_order(names):
         axis.set_major_locator(Places(places, names, size))
         axis.set_major_formatter(FuncFormatter(_Names(places, names)))
         axis.set_tick_params(labelsize=size)
     else:
-        _all_of_them(ax, which, places, names, shades)
+        _all_of_them(ax, which, places, names, shades, unnamed)
 
 
 def _all_of_them(
@@ -69,14 +77,20 @@ def _all_of_them(
     places: Sequence[float],
     names: Sequence[str],
     shades: Sequence[Colour],
+    unnamed: str,
 ) -> None:
     size = FontProperties(size="small").get_size_in_points()
     low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
     apart = _apart(places, abs(high - low) or 1.0) * points(ax, which)
     turned = which == "x" and _WIDTH * size * max(map(len, names)) > apart
-    if which == "y" or turned:
-        size = max(_LEAST_POINTS, min(size, apart / _LINE))
     axis = ax.xaxis if which == "x" else ax.yaxis
+    if which == "y" or turned:
+        size = min(size, apart / _LINE)
+    if size < LEAST_POINTS:
+        axis.set_ticks([])
+        if unnamed:
+            axis.set_label_text(unnamed)
+        return
     axis.set_ticks(list(places), list(map(words, names)))
     for position, label in enumerate(axis.get_ticklabels()):
         label.set_fontsize(size)
@@ -95,13 +109,9 @@ class Places(Locator):
 
     def __call__(self) -> list[float]:
         """Evenly spaced where all are; the last one always where they are not."""
-        assert self.axis is not None
-        ax = self.axis.axes  # type: ignore[union-attr]
-        which = "x" if self.axis is ax.xaxis else "y"
-        box = ax.transAxes.transform_bbox(Bbox.unit())
-        room = 72 * (box.width if which == "x" else box.height) / _dots(ax)
-        low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-        least = (self._along if which == "x" else self._across) / max(room, 1) * abs(high - low)
+        room, across = _room(self.axis)
+        low, high = self.axis.get_view_interval()  # type: ignore[union-attr]
+        least = (self._along if across else self._across) / max(room, 1) * abs(high - low)
         return [self._places[k] for k in _thinned(self._places, least)]
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:  # noqa: ARG002
@@ -120,10 +130,10 @@ class _Names:
         return words(self._known[nearest])
 
 
-def points(ax: Axes, which: Literal["x", "y"]) -> float:
-    """About how long a panel's side will be, in points."""
+def points(ax: Axes, which: Literal["x", "y"], share: float = ROOM) -> float:
+    """How long a panel's side is, in points, if it keeps a share of what it has now."""
     box = ax.get_window_extent()
-    return _ROOM * 72 * (box.width if which == "x" else box.height) / _dots(ax)
+    return share * 72 * (box.width if which == "x" else box.height) / _dots(ax)
 
 
 def _dots(ax: Axes) -> float:
@@ -132,11 +142,34 @@ def _dots(ax: Axes) -> float:
     return root.dpi if root is not None else 100.0
 
 
-def most_numbers(ax: Axes, which: Literal["x", "y"], letters: int = 6) -> int:
-    """How many numbers of so many letters fit along an axis."""
-    size = FontProperties(size="small").get_size_in_points()
-    each = size * (_WIDTH * letters + 2 * _GAP if which == "x" else 2 * _LINE)
-    return max(2, min(8, int(points(ax, which) / each)))
+class Numbers(MaxNLocator):
+    """Round numbers, as many as do not run into each other at the size the axis has when it is drawn."""
+
+    def __init__(self, size: float, *, whole: bool = False) -> None:
+        super().__init__(_MOST_NUMBERS, steps=[1, 2, 2.5, 5, 10], integer=whole, min_n_ticks=1)
+        self._size = size
+
+    def __call__(self) -> Any:
+        """The numbers at the size that the axis has."""
+        room, across = _room(self.axis)
+        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
+        for count in range(_MOST_NUMBERS, 0, -1):
+            self.set_params(nbins=count)
+            found = super().__call__()
+            inside = [one for one in found if low <= one <= high]
+            longest = max((len(f"{one:.6g}") for one in inside), default=1)
+            each = self._size * (_WIDTH * longest + 2 * _GAP if across else 1.6 * _LINE)
+            if len(inside) < 2 or (inside[1] - inside[0]) / (high - low or 1) * room >= each:
+                break
+        return found
+
+
+def _room(axis: Any) -> tuple[float, bool]:
+    """Length of an axis in points, and whether it lies across."""
+    ax = axis.axes
+    across = axis is ax.xaxis
+    box = ax.transAxes.transform_bbox(Bbox.unit())
+    return 72 * (box.width if across else box.height) / _dots(ax), across
 
 
 def _apart(places: Sequence[float], span: float) -> float:
@@ -157,11 +190,3 @@ def _thinned(places: Sequence[float], least: float) -> list[int]:
         if abs(places[kept[-1]] - places[k]) >= least:
             kept.append(k)
     return kept[::-1]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

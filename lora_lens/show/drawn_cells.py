@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
-from ..labelled import Array
-from .drawn_axes import name, points
-from .figure import HeatMap, Panel, View
-from .style import MOST_ANNOTATED, cell, colours, words
+from .drawn_axes import ROOM, name, points
+from .figure import Panel, View
+from .paper import LEAST_POINTS
+from .style import MOST_ANNOTATED, cell, colour, colours, words
 
 _NOTHING = "0.88"  # where there is no number, or where it says nothing
 _LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their colours out
 _MOST_VECTOR = 10_000  # cells that an SVG draws one by one
-_LEAST_POINTS, _MOST_POINTS = 5.5, 9.0  # of a number in a cell
+_MOST_POINTS = 9.0  # of a number in a cell
+# What a number takes of its cell, in the size of its letters: each sign, beside them, and down.
+_SIGN, _BESIDE, _DOWN = 0.62, 0.25, 1.4
 
 
 def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
@@ -54,34 +57,51 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    for which, names in (("x", heat.columns), ("y", heat.rows)):
-        name(ax, which, range(len(names)), names, heat.shades)  # type: ignore[arg-type]
+    ax.grid(visible=False)
     ax.set_xlabel(words(panel.x.label))
     ax.set_ylabel(words(panel.y.label))
-    _write(ax, heat, view, values, annotate)
+    which: Literal["x", "y"]
+    for which, names, axis in (("x", heat.columns, panel.x), ("y", heat.rows, panel.y)):
+        name(ax, which, range(len(names)), names, heat.shades, axis.unnamed)
+    write(ax, panel, annotate=annotate, share=ROOM)
 
 
-def _write(ax: Axes, heat: HeatMap, view: View, values: Array, annotate: bool | None) -> None:
-    """Numbers in the cells: where there are few, and where they are not too small to be read."""
+def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float = 1.0) -> None:
+    """Numbers in the cells: where there are few, and where they are not too small to be read.
+
+    Args:
+        ax: With the cells on it.
+        panel: What they show.
+        annotate: Write them, or do not; by default where they can be read.
+        share: Of the axes as they are now that is left when the figure has been laid out.
+    """
+    heat = panel.heat
+    assert heat is not None
+    view = heat.views[panel.view]
+    values = heat.shown(view)
     rows, columns = values.shape
-    room = min(points(ax, "x") / columns / 1.9, points(ax, "y") / rows / 1.3)
+    across, down = (points(ax, "x", share) / columns, points(ax, "y", share) / rows)
     small = FontProperties(size="small").get_size_in_points()
-    size = min(_MOST_POINTS, small, room)
-    readable = max(rows, columns) <= MOST_ANNOTATED and size >= _LEAST_POINTS
+    texts = {
+        place: cell(float(value), heat.decimals)
+        for place, value in np.ndenumerate(values)
+        if math.isfinite(value)
+    }
+    longest = max(map(len, texts.values()), default=1)
+    size = min(_MOST_POINTS, small, across / (_SIGN * longest + _BESIDE), down / _DOWN)
+    readable = max(rows, columns) <= MOST_ANNOTATED and size >= LEAST_POINTS
     if not (readable if annotate is None else annotate):
         return
-    for (row, column), value in np.ndenumerate(values):
-        if not math.isfinite(value):
-            continue
+    for (row, column), text in texts.items():
         own = heat.diagonal and row == column
         ax.text(
             column,
             row,
-            cell(float(value), heat.decimals),
+            text,
             ha="center",
             va="center",
-            fontsize=max(_LEAST_POINTS, size),
-            color="black" if own else _ink(float(value), view),
+            fontsize=max(LEAST_POINTS, size),
+            color=colour("black") if own else _ink(float(values[row, column]), view),
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ class Axis:
         log: Whether it is logarithmic.
         whole: Whether it is numbered in whole numbers alone.
         far: Whether its names stand on the other side: on the right.
+        unnamed: Its label where there is no room for its names.
     """
 
     label: str = ""
@@ -44,6 +46,7 @@ class Axis:
     log: bool = False
     whole: bool = False
     far: bool = False
+    unnamed: str = ""
 
     @property
     def places(self) -> tuple[float, ...]:
@@ -194,7 +197,8 @@ class Panel:
         marks: In the order in which they are drawn.
         heat: A heat map in their place.
         view: Which of its views.
-        legend: Where the labels are explained: inside, below, to the right, or not here.
+        legend: Where the labels are explained: inside, below, to the right, below the whole row with the
+            other panels' (each label once), or not here.
         bare: Without the frame on the left.
     """
 
@@ -204,7 +208,7 @@ class Panel:
     marks: tuple[Mark, ...] = ()
     heat: HeatMap | None = None
     view: int = 0
-    legend: Literal["inside", "below", "right", "none"] = "none"
+    legend: Literal["inside", "below", "right", "row", "none"] = "none"
     bare: bool = False
 
 
@@ -216,7 +220,10 @@ class Scale:
         low, high: Its ends.
         label: What it measures.
         ramp: As in `View`.
-        of: Columns of the panels that it belongs to; all by default.
+        of: Columns of the panels that it belongs to, below which it lies; all by default, beside which it
+            stands.
+        at: Rows and columns of the panels that it belongs to, in the place of `of`.
+        below: Whether it lies below them; by default where `of` is given.
         marks: Numbers marked on it: what chance gives.
         lines: Whether it is of lines that go from pale to dark.
     """
@@ -228,17 +235,41 @@ class Scale:
     of: tuple[int, ...] = ()
     marks: tuple[float, ...] = ()
     lines: bool = False
+    at: tuple[tuple[int, int], ...] = ()
+    below: bool | None = None
+
+    @property
+    def lies(self) -> bool:
+        """Whether it lies below its panels."""
+        return bool(self.of) if self.below is None else self.below
 
 
 @dataclass(frozen=True)
 class Block:
-    """Panels in rows under one heading; None leaves a place empty."""
+    """Panels in rows under one heading; None leaves a place empty.
+
+    Attributes:
+        rows: Of the same length, or shorter.
+        title: The heading.
+        scales: Colour scales.
+        widths: Of the columns, beside each other.
+        joined: Whether the panels of a row share their y axis.
+        narrow: What becomes of it on a page too narrow for its columns: ``flow``, panel after panel in
+            new rows; ``wrap``, some columns below the others; ``turn``, rows become columns; ``keep``,
+            nothing, it is shrunk.
+    """
 
     rows: Sequence[Sequence[Panel | None]]
     title: str = ""
     scales: tuple[Scale, ...] = ()
     widths: tuple[float, ...] = ()
-    joined: bool = False  # panels of a column share their x, those of a row their y
+    joined: bool = False
+    narrow: Literal["flow", "wrap", "turn", "keep"] = "flow"
+
+    @property
+    def columns(self) -> int:
+        """How many panels the longest row has."""
+        return max(map(len, self.rows))
 
 
 @dataclass(frozen=True)
@@ -275,6 +306,20 @@ def positions(names: Sequence[object]) -> Array:
 def named(label: str, names: Sequence[object], **rest: float | None) -> Axis:
     """An axis of things with names: layers."""
     return Axis(label, tuple(map(str, names)), **rest)  # type: ignore[arg-type]
+
+
+def in_order(names: Sequence[str]) -> bool:
+    """Whether names are numbers that rise, but for a last step that is called “end”: some stand for all."""
+    found = [float(one) for one in names if _is_number(one)]
+    return len(found) >= max(1, len(names) - 1) and all(a < b for a, b in pairwise(found))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def round_top(value: float) -> float:

@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from .layout import Table
+from .paper import PLAIN, Paper
 from .text import as_json, as_latex, as_markdown
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -18,6 +19,11 @@ _NO_DATE: Mapping[str, dict[str, None] | None] = {
     ".png": None,
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
+}
+_AS_TEXT: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "savefig.bbox": None,
 }
 
 
@@ -30,31 +36,36 @@ def write_result(
     texts: Mapping[str, str],
     figures: Mapping[str, Figure],
     folder: Path,
+    paper: Paper = PLAIN,
 ) -> list[str]:
     """Write ``STEM.json``, ``.md``, ``.tex``, texts and figures by what follows the stem; the files' names."""
     stem = re.sub(r"[^\w.-]", "_", stem)
     forms = {
         ".json": as_json(dict(numbers)),
         ".md": as_markdown(tables, said=said),
-        ".tex": as_latex(tables),
+        ".tex": as_latex(tables, stem),
         **texts,
     }
     for suffix, text in forms.items():
         (folder / (stem + suffix)).write_text(text, encoding="utf-8")
-    drawn = write_figures({stem + suffix: figure for suffix, figure in figures.items()}, folder)
+    named = {stem + suffix: figure for suffix, figure in figures.items()}
+    drawn = write_figures(named, folder, paper=paper)
     return [stem + suffix for suffix in forms] + drawn
 
 
 def write_figures(
-    figures: Mapping[str, Figure], folder: Path, endings: Sequence[str] = ENDINGS
+    figures: Mapping[str, Figure],
+    folder: Path,
+    endings: Sequence[str] = ENDINGS,
+    paper: Paper = PLAIN,
 ) -> list[str]:
-    """Write each figure as ``NAME.png``, ``NAME.svg`` and ``NAME.pdf``; the files' names."""
+    """Write each figure as ``NAME.png``, ``NAME.svg`` and ``NAME.pdf``, as wide as it is; the files' names."""
     written = []
     for name, figure in figures.items():
         for ending in endings:
-            # Words stay words, for a journal's typesetters and a search; a fixed salt and no date make the
+            # All of it and nothing around it, so that a width asked for is the file's. Words stay words, for a journal's typesetters and a search; a fixed salt and no date make the
             # same result the same file.
-            with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": name}):
-                figure.savefig(folder / (name + ending), dpi=160, metadata=_NO_DATE[ending])
+            with paper.settings(), rc_context(_AS_TEXT | {"svg.hashsalt": name}):
+                figure.savefig(folder / (name + ending), metadata=_NO_DATE[ending])
             written.append(name + ending)
     return written

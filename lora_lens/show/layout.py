@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +11,10 @@ import numpy as np
 
 LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
 NONE = "–"  # where there is no number
+_MOST_DECIMALS = 8
+# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2)
+_ONE = r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?[%°])?"
+_NUMBER = re.compile(rf"(?:{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
 
 
 class Table(NamedTuple):
@@ -17,6 +23,16 @@ class Table(NamedTuple):
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Which columns hold numbers and nothing else: they stand at the right."""
+        columns = [[row[k] for row in self.rows] for k in range(len(self.head))]
+        return tuple(
+            any(_NUMBER.fullmatch(one) for one in column)
+            and all(_NUMBER.fullmatch(one) or one in ("", NONE) for one in column)
+            for column in columns
+        )
 
     def under(self, what: str) -> Table:
         """The same, its title below what it is of: in a file no other line says that."""
@@ -42,8 +58,58 @@ def significant(value: float | None, *, zeros: bool = True) -> str:
 
 
 def beside(mean: float, sd: float, digits: int = 3) -> str:
-    """A null's mean and deviation, or a dash where there is none."""
-    return NONE if not _is_number(mean) else f"{number(mean, digits)} ± {number(sd, digits)}"
+    """A mean and its deviation to two significant digits, or a dash where there is none.
+
+    Args:
+        mean: In as many decimals as the deviation has.
+        sd: The deviation.
+        digits: Decimals of the mean where the deviation is 0 or none.
+
+    Example:
+        >>> beside(0.16667, 0.0123), beside(0.16667, 0.00041), beside(81.0, 1.37)
+        ('0.167 ± 0.012', '0.16667 ± 0.00041', '81.0 ± 1.4')
+    """
+    if not _is_number(mean):
+        return NONE
+    if _is_number(sd) and sd > 0:
+        digits = min(max(0, 1 - math.floor(math.log10(float(f"{sd:.1e}")))), _MOST_DECIMALS)
+    return f"{number(mean, digits)} ± {number(sd, digits)}"
+
+
+def called(source: str) -> str:
+    """What an adapter or a base model is called: the last part of a path; a hub id as it is.
+
+    Example:
+        >>> called("/runs/stsb-lora-0"), called("/runs/rte/checkpoint-500/")
+        ('stsb-lora-0', 'rte/checkpoint-500')
+        >>> called("sentence-transformers/all-mpnet-base-v2")
+        'sentence-transformers/all-mpnet-base-v2'
+    """
+    parts = [part for part in source.replace("\\", "/").split("/") if part]
+    hub_id = len(parts) == 2 and source[0] not in "/.~" and "\\" not in source
+    if not parts or hub_id:
+        return source
+    return "/".join(parts[-2:] if parts[-1].startswith("checkpoint-") else parts[-1:])
+
+
+def called_apart(one: str, other: str) -> tuple[str, str]:
+    """`called` of two, with the folders above where those are called the same."""
+    names = called(one), called(other)
+    above = 2
+    while names[0] == names[1] and one != other and above <= max(one.count("/"), other.count("/")):
+        names = ("/".join(one.split("/")[-above:]), "/".join(other.split("/")[-above:]))
+        above += 1
+    return names
+
+
+def true_minus(text: str) -> str:
+    """A cell's numbers with a minus sign in the place of a hyphen.
+
+    Example:
+        >>> true_minus("-0.12"), true_minus("sub-layer -1")
+        ('−0.12', 'sub-layer -1')
+    """
+    return text.replace("-", "−", 1) if _NUMBER.fullmatch(text) and text[0] == "-" else text
 
 
 def layer_number(layer: int | None) -> str:

@@ -1,28 +1,40 @@
-"""What the figures share: colours, fonts, the text in a cell, axes that can be read."""
+"""What the figures share: colours, fonts, and the text in a cell."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import seaborn as sns
-from matplotlib.axes import Axes
+from matplotlib import rcParams, rcParamsDefault
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex
 
 from .figure import Colour, Ramp
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
 COLOURS = "mako_r"
 _BOTH = ("#1f5f9e", "#8db9dd", "#f4f4f2", "#eba878", "#ad4a12")
-_GREYS = {"black": "black", "grey": "0.5", "pale": "0.8", "red": "crimson"}
+_GREYS = {"grey": "0.5", "pale": "0.8", "red": "crimson"}
 _PALETTE = tuple(sns.color_palette("colorblind").as_hex())
 METHODS = {"lora": "LoRA", "condlora": "CondLoRA"}
 MOST_ANNOTATED = 16  # rows of a heat map; above it the numbers in the cells would not be read
 
 
 def colour(one: Colour) -> str:
-    """A colour of the palette, which colour-blind eyes tell apart, or a grey."""
-    return _PALETTE[one % len(_PALETTE)] if isinstance(one, int) else _GREYS[one]
+    """A colour of the palette, which colour-blind eyes tell apart, or a grey.
+
+    A style's own cycle of colours comes before the palette, and black is the colour of its text.
+    """
+    if isinstance(one, int):
+        cycle = _own_cycle() or _PALETTE
+        return cycle[one % len(cycle)]
+    return to_hex(rcParams["text.color"]) if one == "black" else _GREYS[one]
+
+
+def _own_cycle() -> tuple[str, ...]:
+    cycle = rcParams["axes.prop_cycle"]
+    if cycle == rcParamsDefault["axes.prop_cycle"]:
+        return ()
+    return tuple(map(to_hex, cycle.by_key().get("color", ())))
 
 
 def colours(ramp: Ramp = "up") -> Colormap:
@@ -43,7 +55,7 @@ def cell(value: float, decimals: int | None = 2) -> str:
         return f"{value:.3g}"
     if decimals == 0:
         return f"{value:.0f}"
-    if abs(value) >= 0.995:
+    if 0.995 <= abs(value) < 1.005:
         return "1" if value > 0 else "−1"
     text = f"{value:.{decimals}f}".replace("0.", ".", 1)
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
@@ -55,14 +67,3 @@ def words(text: str) -> str:
     for index in "F2":
         plain = plain.replace(f"‖_{index}", f"‖$_{index}$")
     return plain
-
-
-def log_axis(ax: Axes) -> None:
-    """A logarithmic y axis numbered 0.5, 1, 2, …: norms of one model span a decade or two, or less than one."""
-    if ax.get_yscale() != "log":  # setting it again would take the numbers of axes that share it
-        ax.set_yscale("log")
-    low, high = ax.get_ylim()
-    subs = (1, 2, 5) if high > 5 * low else (1, 1.5, 2, 3, 5, 7)
-    ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -12,7 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from .layout import Table
+from .layout import Table, true_minus
 
 _LATEX = {
     "φ": r"$\phi$",
@@ -30,6 +30,13 @@ _LATEX = {
     "×": r"$\times$",
     "°": r"$^\circ$",
     "∞": r"$\infty$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "λ": r"$\lambda$",
+    "σ": r"$\sigma$",
+    "⁻¹": "$^{-1}$",
+    "→": r"$\to$",
+    "…": r"\ldots{}",
 }
 
 
@@ -58,27 +65,70 @@ def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
     parts += [
         f"**{table.title}**\n\n"
         + tabulate(
-            [[cell.replace("|", r"\|") for cell in row] for row in table.rows],
+            [[true_minus(cell).replace("|", r"\|") for cell in row] for row in table.rows],
             headers=table.head,
             tablefmt="github",
             disable_numparse=True,
+            colalign=_sides(table),
         )
         for table in tables
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def as_latex(tables: Sequence[Table]) -> str:
-    """LaTeX tables for ``booktabs``, each with its caption."""
-    return "\n".join(map(_latex_table, tables))
+def _sides(table: Table) -> list[str] | None:
+    """Numbers stand at the right of their column, for their decimals to stand below each other."""
+    return ["right" if one else "left" for one in table.numeric] if table.rows else None
 
 
-def _latex_table(table: Table) -> str:
+def as_latex(tables: Sequence[Table], name: str = "lora-lens") -> str:
+    r"""LaTeX tables for ``booktabs``, each with its caption and a label.
+
+    Args:
+        tables: One below the other.
+        name: The labels' own part: the first one's is ``tab:NAME``, then ``tab:NAME-2``, …
+
+    Example:
+        >>> print(as_latex([Table("Means", ["layer", "mean"], [["0", "-0.5"]])], "similarity-value"))
+        % \usepackage{booktabs}
+        \begin{table}
+        \centering
+        \caption{Means}
+        \label{tab:similarity-value}
+        \begin{tabular}{rr}
+        \toprule
+           layer &   mean \\
+        \midrule
+               0 &   $-$0.5 \\
+        \bottomrule
+        \end{tabular}
+        \end{table}
+        <BLANKLINE>
+    """
+    label = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+    made = [
+        _latex_table(table, label if k == 1 else f"{label}-{k}")
+        for k, table in enumerate(tables, start=1)
+    ]
+    return _NEEDS + "\n".join(made)
+
+
+_NEEDS = "% \\usepackage{booktabs}\n"
+
+
+def _latex_table(table: Table, label: str) -> str:
     body = tabulate(
-        table.rows, headers=table.head, tablefmt="latex_booktabs", disable_numparse=True
+        [[true_minus(cell) for cell in row] for row in table.rows],
+        headers=table.head,
+        tablefmt="latex_booktabs",
+        disable_numparse=True,
+        colalign=_sides(table),
     )
     caption = re.sub(r"([&%$#_{}])", r"\\\1", table.title)
-    text = f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n{body}\n\\end{{table}}\n"
+    text = (
+        f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{body}\n"
+        "\\end{table}\n"
+    )
     for sign, command in _LATEX.items():
         text = text.replace(sign, command)
     return text

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .output import Output
+
 
 class Side(StrEnum):
     """Whose singular vectors span the subspaces."""
@@ -122,12 +124,32 @@ Explain = Annotated[
     bool, typer.Option("--explain", help="Say below the numbers what their words mean.")
 ]
 Out = Annotated[
-    Path | None,
+    Output | None,
     typer.Option(
         "--out",
         "-o",
         metavar="DIR",
         show_default=False,
-        help="Also write figures (PNG, SVG), CSV, JSON, Markdown and LaTeX to this folder.",
+        parser=lambda folder: Output(Path(folder)),
+        help="Also write figures (PNG, SVG, PDF), CSV, JSON, Markdown and LaTeX to this folder.",
+    ),
+]
+Width = Annotated[
+    str | None,
+    typer.Option(
+        "--width",
+        metavar="LENGTH",
+        show_default=False,
+        help="How wide the figures of --out are on the page: 3.25in, 8.3cm, 83mm, or 235pt of TeX. Panels "
+        "are arranged for it, and no letter has less than 6 points. By default all panels in a row.",
+    ),
+]
+Style = Annotated[
+    str | None,
+    typer.Option(
+        "--style",
+        metavar="NAME_OR_FILE",
+        show_default=False,
+        help="A matplotlib style sheet for the figures of --out; several with commas between them.",
     ),
 ]

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from ..show.paper import PLAIN, Paper
+from .output import Output
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -33,7 +36,7 @@ class Shown(Protocol):
     def terminal(self, result: Any, console: Console, *, explain: bool = False) -> RenderableType:
         """What the command prints."""
 
-    def write(self, result: Any, folder: Path) -> list[str]:
+    def write(self, result: Any, folder: Path, prefix: str = "", paper: Paper = PLAIN) -> list[str]:
         """Write the files; their names."""
 
 
@@ -52,7 +55,7 @@ def report(
     question: Shown,
     *,
     as_json: bool,
-    out: Path | None,
+    out: Output | None,
     explain: bool = False,
 ) -> None:
     """Compute a result, print it in the form asked for, and write its files if asked.
@@ -62,11 +65,11 @@ def report(
     from ..staging import staged
 
     with ExitStack() as stack:
-        folder = stack.enter_context(staged(out)) if out else None
+        folder = stack.enter_context(staged(out.folder)) if out else None
         result = _heeding_warnings(make)
         files: list[str] = []
-        if folder:
-            files = question.write(result, folder)
+        if out and folder:
+            files = question.write(result, folder, paper=out.paper)
     if as_json:
         print_json(result.to_dict())
         for note in result.notes:

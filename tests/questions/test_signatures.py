@@ -22,8 +22,9 @@ PLURALS = {
     "epsilon": "epsilons",
     "k": "ks",
     "layer": "layers",
+    "shared_width": "width",  # --width is of figures, with every command
 }
-PRINTING = {"as_json", "out", "explain"}
+PRINTING = {"as_json", "out", "explain", "width", "style"}
 LOADING = {"base"}  # of `load_adapter`, where a function takes loaded adapters alone
 INSIDE = {"progress", "columns", "command"}  # of the function: no matter of the command's user
 EVERYWHERE = {"device": "auto", "dtype": "float64", "seed": 0}

@@ -195,5 +195,6 @@ def test_ends_of_scales_are_round() -> None:
 def test_cells_and_words() -> None:
     assert [cell(x) for x in (0.123, 1, -0.02, -0.001, -1)] == [".12", "1", "−.02", ".00", "−1"]
     assert cell(12.0, 0) == "12"
+    assert [cell(x) for x in (1.004, 1.23, -1.5)] == ["1", "1.23", "−1.50"]  # norms go beyond 1
     assert cell(1234.5, None) == "1.23e+03"
     assert words("‖ΔW‖_F of $x") == r"‖ΔW‖$_F$ of \$x"

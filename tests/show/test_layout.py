@@ -38,7 +38,7 @@ def test_signs() -> None:
 
 
 def test_a_mean_without_a_deviation_is_still_shown() -> None:
-    assert beside(0.25, 0.0125, 4) == "0.2500 ± 0.0125"
+    assert beside(0.25, 0.0) == "0.250 ± 0.000"
     assert beside(0.25, math.nan) == "0.250 ± –"
     assert beside(math.nan, 0.1) == "–"
 

@@ -2,7 +2,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from lora_lens.show.style import COLOURS, log_axis
+from lora_lens.show.drawn_log import log_axis
+from lora_lens.show.style import COLOURS
 
 
 def test_lightness_falls_evenly_so_that_the_scale_reads_in_grey() -> None:

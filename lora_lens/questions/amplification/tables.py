@@ -7,7 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import Table, number, significant
+from ...show.layout import Table, called, number, significant
 from ...show.text import as_csv
 from .result import Amplification
 
@@ -15,7 +15,11 @@ from .result import Amplification
 def tables(result: Amplification) -> list[Table]:
     """The one table, with whose it is in its title."""
     content = layer_table(result)
-    return [content._replace(title=f"{content.title}; {result.adapter} on {result.base}")]
+    return [
+        content._replace(
+            title=f"{content.title}; {called(result.adapter)} on {called(result.base)}"
+        )
+    ]
 
 
 def texts(result: Amplification) -> dict[str, str]:

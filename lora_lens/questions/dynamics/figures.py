@@ -85,7 +85,7 @@ def dynamics_sheet(result: DynamicsResult) -> Sheet:
         [size_panel(result), rank_panel(result), None],
     ]
     return Sheet(
-        (Block(rows, scales=(Scale(0, 1, "φ", of=(2,)),)),),
+        (Block(rows, scales=(Scale(0, 1, "φ", of=(2,)),), narrow="wrap"),),
         (13, 7.2),
         title=(
             f"{result.module} over training, i = j = {result.rank}, {len(result.layers)} layers"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...labelled import Array
 from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View
-from ...show.layout import LABELS
+from ...show.layout import LABELS, called_apart
 from .result import RankGrid, RankGrids
 from .tables import kind_title, names, title
 
@@ -107,8 +107,9 @@ def _most(values: Array) -> float:
 
 
 def _whose(result: RankGrids) -> str:
-    """Long paths from their end, which tells adapters apart and fits below a single layer's panels."""
+    """Long names from their end, which tells adapters apart and fits below a single layer's panels."""
+    called = called_apart(result.one, result.other)
     return "\n".join(
         f"{name}: {source if len(source) <= _MOST_LETTERS else '…' + source[-_MOST_LETTERS:]}"
-        for name, source in names(result)
+        for (name, _), source in zip(names(result), called, strict=True)
     )

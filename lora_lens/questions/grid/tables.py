@@ -14,6 +14,7 @@ from ...show.layout import (
     LABELS,
     Table,
     beside,
+    called_apart,
     number,
 )
 from ...show.text import as_csv
@@ -25,7 +26,7 @@ _MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
 
 def tables(result: RankGrids) -> list[Table]:
     """The summary, and every grid."""
-    what = f"{title(result)}; {result.one}, {result.other}"
+    what = f"{title(result)}; {', '.join(called_apart(result.one, result.other))}"
     return [corner_table(result).under(what), *map(ij_table, result)]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...show.figure import Block, Panel, Sheet
 from ...show.singular_values import layer_scale, singular_panel
 from .result import Inventory
@@ -25,10 +23,6 @@ def inventory_sheet(result: Inventory) -> Sheet:
     panels: list[Panel | None] = [
         singular_panel([one for one in result.modules if one.module == module], last, module)
         for module in modules
-    ]
-    panels = [
-        replace(one, y=replace(one.y, label="")) if one and k % columns else one
-        for k, one in enumerate(panels)
     ]
     panels += [None] * (rows * columns - len(panels))
     lines = [panels[k : k + columns] for k in range(0, len(panels), columns)]

@@ -11,6 +11,7 @@ from ...show.layout import LABELS
 from .result import MatrixResult
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would be read
+_UNNAMED = "{} adapters, in the order of the tree"
 # Of the palette, without grey, which is of none, and two too pale to read as text.
 _TOLD_APART = (0, 1, 2, 3, 4, 5, 9)
 
@@ -73,8 +74,8 @@ def heat_panel(result: MatrixResult) -> Panel:
         names, names, plain.quantities, (View("phi", 0, top(result)),), diagonal=True,
         shades=plain.shades,
     )  # fmt: skip
-    below = "" if labelled else f"{n} adapters, in the order of the tree"
-    return Panel(x=Axis(below), y=Axis(far=True), heat=made)
+    below = "" if labelled else _UNNAMED.format(n)
+    return Panel(x=Axis(below, unnamed=_UNNAMED.format(n)), y=Axis(far=True), heat=made)
 
 
 def top(result: MatrixResult) -> float:
@@ -88,7 +89,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
     n = len(result)
     shown = n <= _MOST_LABELLED
     side = (
-        min(11.0, max(3.0, (0.42 if n <= 20 else 0.17 if n <= 60 else 0.09) * n)) if shown else 8.0
+        min(12.0, max(3.0, (0.42 if n <= 20 else 0.17 if n <= 60 else 0.125) * n)) if shown else 8.0
     )
     label = 0.085 * max(map(len, result.names)) * (1 if n <= 20 else 0.7) if shown else 0.2
     off = ~np.eye(n, dtype=bool)
@@ -100,6 +101,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
                 [[tree_panel(result), heat_panel(result)]],
                 scales=(Scale(0, top(result), "φ", marks=tuple(sorted(chance))),),
                 widths=(1.5, side),
+                narrow="keep",
             ),
         ),
         (side + 2.9 + label, side + 1.1 + label),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...show.figure import (
@@ -13,10 +15,12 @@ from ...show.figure import (
     Mark,
     Marker,
     Panel,
+    Scale,
     Sheet,
     View,
     named,
     positions,
+    round_top,
 )
 from .result import Coordinate, OutliersResult
 from .words import columns
@@ -87,21 +91,30 @@ def norm_panel(result: OutliersResult) -> Panel:
 
 def _norms(result: OutliersResult, some: tuple[Coordinate, ...]) -> HeatMap:
     values = np.array([one.column_norm for one in some]).reshape(len(some), len(result.layers))
+    spread = _spread(some)
     return HeatMap(
         rows=tuple(str(one.coordinate) for one in some),
         columns=tuple(map(str, result.layers)),
         quantities={"norm": values},
-        views=(View("norm", 0, max(1.0, float(values.max(initial=0)))),),
+        views=(View("norm", 1 - spread, 1 + spread, "both"),),
     )
+
+
+def _spread(some: tuple[Coordinate, ...]) -> float:
+    """How far from the median's 1 the norms go, as a round number."""
+    far = max((float(np.abs(one.column_norm - 1).max()) for one in some), default=1.0)
+    return round_top(far) if far <= 1 else math.ceil(far)
 
 
 def outliers_sheet(result: OutliersResult) -> Sheet:
     """Where the coordinates stand, what is held of them by layer, and their columns of W0."""
+    spread = _spread(result.candidates)
     wide = min(6.0, 2.6 + 0.24 * len(result.layers))
     return Sheet(
         (
             Block(
                 [[crowd_panel(result), held_panel(result), norm_panel(result)]],
+                scales=(Scale(1 - spread, 1 + spread, "norm beside the median", "both", of=(2,)),),
                 widths=(4.0, wide, wide),
             ),
         ),

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import NONE, Table, beside, number, signed
+from ...show.layout import NONE, Table, beside, called, number, signed
 from ...show.text import as_csv
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
@@ -17,8 +17,8 @@ from .result import LEVEL, Alike, Coordinate, OutliersResult
 
 def tables(result: OutliersResult) -> list[Table]:
     """φ before and after, the coordinates, and their shares and columns by layer."""
-    source = result.adapter or "untrained factors"
-    what = f"{title(result)}; {source} on {result.base}"
+    source = called(result.adapter) if result.adapter else "untrained factors"
+    what = f"{title(result)}; {source} on {called(result.base)}"
     found = [phi_table(result).under(what), coordinate_table(result)]
     return [*found, share_table(result), norm_table(result)]
 

@@ -55,9 +55,9 @@ def run(
             help="Singular vectors of each layer's conversion matrix.",
         ),
     ] = None,
-    width: Annotated[
+    shared_width: Annotated[
         int | None,
-        typer.Option("--width", show_default="--rank", help="Columns of the shared layer."),
+        typer.Option("--shared-width", show_default="--rank", help="Columns of the shared layer."),
     ] = None,
     convention: ConversionConvention = ConventionChoice.auto,
     matrix: Annotated[
@@ -97,7 +97,7 @@ def run(
                 module,
                 rank,
                 other=None if other is None else load_adapter(other, base),
-                width=width,
+                width=shared_width,
                 convention=convention.value,
                 matrices=[name.value for name in matrix] if matrix else MATRICES,
                 draws=draws,

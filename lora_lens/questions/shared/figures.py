@@ -144,7 +144,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
     size = min(6.0, 3.0 + 0.16 * len(result.layers))
     widths = (size, 3.7, 3.7) if len(rows[0]) == 3 else (size, size, 3.7, 3.7)
     return Sheet(
-        (Block(rows, widths=widths),),
+        (Block(rows, widths=widths, narrow="turn"),),
         (sum(widths) + 0.6, 3.2 * len(result) + 1.1),
         title=(
             f"Does one shared layer yield every layer's factor? {result.module}, rank "

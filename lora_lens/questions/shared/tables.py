@@ -14,6 +14,7 @@ from ...show.layout import (
     LABELS,
     Table,
     beside,
+    called,
     number,
 )
 from ...show.text import as_csv
@@ -25,7 +26,7 @@ _SHOWN = ("captured", "left out")
 
 def tables(result: SharedResult) -> list[Table]:
     """The summary, and the layers of each matrix."""
-    what = f"{title(result)}; {result.adapter} on {result.base}"
+    what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
     first, *rest = [*predicted_tables(result), chance_table(result)]
     return [first.under(what), *rest, *map(layer_table, result.values())]
 

@@ -148,7 +148,7 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
     size = min(4.6, 1.7 + 0.26 * len(result.layers))
     columns = len(rows[0])
     return Sheet(
-        (Block(rows, scales=tuple(scales)),),
+        (Block(rows, scales=tuple(scales), narrow="turn"),),
         (size * columns + 0.6, size * len(rows) + 1.5),
         title=(
             f"Subspace similarity between layers, {result.module}\n{result.side} singular vectors, "

@@ -13,6 +13,7 @@ from ...show.console import shaded_grid, table
 from ...show.layout import (
     LABELS,
     Table,
+    called,
     number,
     significant,
 )
@@ -37,7 +38,7 @@ _NARROWER = (2, 1)  # cells of shades alone, where many layers must fit
 
 def tables(result: SimilarityResult) -> list[Table]:
     """The summary, a grid a matrix, and the conditioning of W0."""
-    what = f"{title(result)}; {result.adapter} on {result.base}"
+    what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
     grids = map(grid_table, result.values())
     return [chance_table(result).under(what), *grids, condition_table(result)]
 

@@ -111,7 +111,7 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
     last = max(layer.layer or 0 for layer in result.layers)
     width = min(4.5, max(3.0, 0.12 * longest + 1.5))
     rows: list[list[Panel | None]] = [
-        [singular_panel(result.of(module), last, module) for module in result.modules],
+        [_explained(singular_panel(result.of(m), last, m)) for m in result.modules],
         [rank_panel(result.of(module)) for module in result.modules],
     ]
     if any(one.beside_w0 for one in result.layers):
@@ -119,27 +119,20 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
     return Sheet(
         (
             Block(
-                [_edge(row) for row in rows],
+                rows,
                 scales=(layer_scale(last, "layer (lines of σ)"),),
                 joined=True,
+                narrow="wrap",
             ),
         ),
         (width * columns + 2.6, 2.7 * len(rows) + 0.3),
     )
 
 
-def _edge(row: Sequence[Panel | None]) -> list[Panel | None]:
-    """Axes are named at the left of a row, and lines explained at its right."""
-    named_at: list[Panel | None] = []
-    for k, panel in enumerate(row):
-        assert panel is not None
-        y = panel.y if k == 0 else replace(panel.y, label="")
-        legend = panel.legend if k == len(row) - 1 else "none"
-        ringed = any(getattr(mark, "label", "") for mark in panel.marks)
-        if panel.legend == "none" and k == len(row) - 1 and ringed:
-            legend = "inside"
-        named_at.append(replace(panel, y=y, legend=legend))
-    return named_at
+def _explained(panel: Panel) -> Panel:
+    """With a legend for its rings, if it has any."""
+    ringed = any(getattr(mark, "label", "") for mark in panel.marks)
+    return replace(panel, legend="inside") if ringed else panel
 
 
 def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = None) -> Panel:

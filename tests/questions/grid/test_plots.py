@@ -44,5 +44,7 @@ def test_grids_share_one_scale_that_holds_every_value(grids: RankGrids) -> None:
     ]
     assert all(
         line.endswith(name)
-        for line, name in zip(figure.get_supxlabel().split("\n"), ("/lora", "/other"), strict=True)
+        for line, name in zip(
+            figure.get_supxlabel().split("\n"), (": lora", ": other"), strict=True
+        )
     )

@@ -25,7 +25,7 @@ def test_json_is_what_python_gives(bert: BertLike, tmp_path: Path) -> None:
 
 
 def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> None:
-    result = run(tmp_path / "lora", "--draws", 9, "--width", 3, "--convention", "consistent")
+    result = run(tmp_path / "lora", "--draws", 9, "--shared-width", 3, "--convention", "consistent")
     assert result.exit_code == 0
     expected = shared_subspace(
         load_adapter(tmp_path / "lora"), "value", width=3, draws=9, convention="consistent"
@@ -50,7 +50,7 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     text = " ".join(result.stdout.split())
     assert expected.summary in text
     assert "captured: by the best layer of width 3" not in text
-    told = run(tmp_path / "lora", "--draws", 9, "--width", 3, "--explain")
+    told = run(tmp_path / "lora", "--draws", 9, "--shared-width", 3, "--explain")
     assert "captured: by the best layer of width 3" in told.stdout
     assert "nan" not in result.stdout
 
@@ -100,7 +100,8 @@ def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "word"), [(["--width", "9"], "expected 1 to 8"), (["--rank", "5"], "at most 4")]
+    ("options", "word"),
+    [(["--shared-width", "9"], "expected 1 to 8"), (["--rank", "5"], "at most 4")],
 )
 def test_errors_are_one_line(bert: BertLike, tmp_path: Path, options: list[str], word: str) -> None:
     result = run(tmp_path / "lora", *options)

@@ -1,0 +1,42 @@
+"""The options of figures, given to every command that writes them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import typer
+
+from ..show.paper import PLAIN, paper
+from .options import Style, Width
+
+
+def for_paper(run: Callable[..., None]) -> Callable[..., None]:
+    """A command that has ``--out``, with ``--width`` and ``--style`` after it; another as it is.
+
+    They are looked at first, so that a wrong one costs nothing.
+    """
+    signature = inspect.signature(run, eval_str=True)
+    if "out" not in signature.parameters:
+        return run
+
+    @wraps(run)
+    def with_paper(
+        *given: Any, width: str | None = None, style: str | None = None, **options: Any
+    ) -> None:
+        drawn_for, out = paper(width, style), options.get("out")
+        if drawn_for != PLAIN:
+            if out is None:
+                raise typer.BadParameter("--width and --style are of the figures that --out writes")
+            options["out"] = replace(out, paper=drawn_for)
+        run(*given, **options)
+
+    parameters = list(signature.parameters.values())
+    after = 1 + list(signature.parameters).index("out")
+    for name, option in (("style", Style), ("width", Width)):
+        parameters.insert(after, parameters[after - 1].replace(name=name, annotation=option))
+    with_paper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return with_paper
