@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 
 .PHONY: demo test check docs results clean
 
-demo: $(VENV)/demo  ## Figure 1 and Table 3 for the adapters that come with the package
+demo: $(VENV)/demo  ## Figure 1, Table 3 and a report of the adapters that come with the package
 	$(RUN)/lora-lens demo --out lora-lens-demo
 
 # A process a core, of one thread each: files of tests are what is shared out, as their fixtures are slow.

@@ -10,7 +10,8 @@ import typer
 
 from .. import __version__
 from ..questions import QUESTIONS
-from ..terminal.failing import LensGroup
+from ..terminal.failing import QUIET, LensGroup
+from ..terminal.quiet import be_quiet
 from . import demo, evaluate, export, report, reproduce, search, serve, train
 
 app = typer.Typer(
@@ -41,8 +42,17 @@ def _options(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            *QUIET,
+            help="Nothing on standard error but warnings and errors; before the command or behind it.",
+        ),
+    ] = False,
 ) -> None:
     """Only what no command is needed for; the group's own help stands above."""
+    del version
+    be_quiet(quiet)
 
 
 for question in QUESTIONS:

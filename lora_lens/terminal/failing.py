@@ -15,6 +15,7 @@ from ..errors import LensError
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
 _TYPERS_OWN: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)
 _TRACEBACK = "LORA_LENS_TRACEBACK"
+QUIET = ("--quiet", "-q")
 _GOES_ON = {
     "train": ", and --resume goes on from the last checkpoint",
     "search": ", and the same command goes on",
@@ -24,7 +25,14 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class LensGroup(TyperGroup):
-    """Turns every error into one line and exit 1."""
+    """Turns every error into one line and exit 1; ``--quiet`` may stand before the command or behind it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options of the group are looked for up to the command alone, so what is behind it is moved."""
+        end = args.index("--") if "--" in args else len(args)
+        moved = [one for one in args[:end] if one in QUIET]
+        rest = [one for one in args[:end] if one not in QUIET]
+        return super().parse_args(ctx, [*moved, *rest, *args[end:]])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; every way it fails ends here."""

@@ -27,6 +27,12 @@ def for_paper(run: Callable[..., None]) -> Callable[..., None]:
     def with_paper(
         *given: Any, width: str | None = None, style: str | None = None, **options: Any
     ) -> None:
+        if "shared_width" in signature.parameters and (width or "").isdecimal():
+            options["shared_width"], width = int(str(width)), None
+            typer.echo(
+                f"warning: --width is of figures now; say --shared-width {options['shared_width']}",
+                err=True,
+            )
         drawn_for, out = paper(width, style), options.get("out")
         if drawn_for != PLAIN:
             if out is None:

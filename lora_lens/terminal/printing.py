@@ -14,6 +14,7 @@ import typer
 
 from ..show.paper import PLAIN, Paper
 from .output import Output
+from .quiet import is_quiet
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -41,6 +42,12 @@ class Shown(Protocol):
 
 
 _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
+
+
+def say(message: str) -> None:
+    """A message on standard error, unless ``--quiet`` is asked for."""
+    if not is_quiet():
+        typer.echo(message, err=True)
 
 
 def print_json(found: Mapping[str, Any]) -> None:
@@ -73,11 +80,11 @@ def report(
     if as_json:
         print_json(result.to_dict())
         for note in result.notes:
-            typer.echo(f"note: {note}", err=True)
+            say(f"note: {note}")
     else:
         show(question, result, explain=explain)
     if files:
-        typer.echo(f"wrote {', '.join(files)} to {out}", err=True)
+        say(f"wrote {', '.join(files)} to {out}")
 
 
 def _heeding_warnings(make: Callable[[], Result]) -> Result:
@@ -106,7 +113,7 @@ def show_text(render: Callable[[Console], RenderableType]) -> None:
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
     """A bar on standard error while there is a person to see it."""
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import TrainerCallback
 from transformers.utils import logging
 
+from ..terminal.quiet import is_quiet
+
 
 def quiet_libraries() -> None:
     """Keep the libraries' own bars, load reports and deprecations off standard error."""
@@ -26,7 +28,7 @@ class ConsoleProgress(TrainerCallback):
     def __init__(self) -> None:
         # Every process of a distributed run has one; the first speaks.
         self._console = Console(
-            stderr=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0"
+            stderr=True, highlight=False, quiet=is_quiet() or os.environ.get("RANK", "0") != "0"
         )
         columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(

@@ -11,14 +11,18 @@ from slow_routes import slow_conversions, slow_grid
 from typer.testing import CliRunner
 
 from lora_lens import (
+    compare,
     conversion_similarity,
     demo_adapter,
     load_adapter,
     open_base,
+    shared_subspace,
 )
+from lora_lens.chance.conversion_draws import NULLS
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
 from lora_lens.files import locate
+from lora_lens.questions.answer import Answer
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -103,48 +107,64 @@ def test_it_really_learned_and_says_how(method: str) -> None:
     assert json.loads(shipped.read_text()) == record
 
 
-def test_demo_writes_figures_and_tables_and_says_what_is_seen(demo: tuple[Path, str]) -> None:
+def test_demo_prints_five_lines_and_leaves_a_figure_a_table_and_a_page(
+    demo: tuple[Path, str],
+) -> None:
     out, printed = demo
-    names = {path.name for path in out.iterdir()}
-    for module in ("query", "value"):
-        for stem in (
-            "lora-stored-similarity",
-            "condlora-stored-similarity",
-            "condlora-consistent-similarity",
-            "compare",
-        ):
-            for ending in ("png", "svg", "pdf", "csv", "json", "md", "tex"):
-                assert f"{stem}-{module}.{ending}" in names
-    assert {"lora-inspect.png", "condlora-inspect.csv", "seen.md"} <= names
-    seen = (out / "seen.md").read_text().splitlines()
-    assert len(seen) == 2 * 2 + 3 * 2 + 2
+    assert {path.name for path in out.iterdir()} == {
+        "figure1.png", "figure1.svg", "figure1.pdf", "table3.md", "index.html",
+    }  # fmt: skip
+    starts = [
+        line.split("  ")[0].strip() for line in printed.splitlines() if not line.startswith(" ")
+    ]
+    assert starts == ["LoRA", "LoRA", "CondLoRA", "Figure 1", "Table 3"]
     flat = " ".join(printed.split())
-    for line in seen:
-        assert line.removeprefix("- ") in flat
-    assert sum("is 1 for A, B and BA, as one shared θ makes it" in line for line in seen) == 2
+    assert (
+        "LoRA query: other layers predict 2.3 % of A, 4.1 % of B; by chance 2.4 %, 2.6 %: B beyond it, p = 0.010"
+        in flat
+    )
+    assert "CondLoRA value: one shared layer gives all of A and B in every layer" in flat
+    assert (
+        "Figure 1 value: φ between layers is 0.054 for A, 0.053 for B; of random factors 0.056"
+        in flat
+    )
+    assert "Table 3 value: φ of both is 0.031 for A, 0.039 for B; by chance 0.022, 0.020" in flat
 
 
-def test_the_readmes_numbers_are_the_demos(demo: tuple[Path, str]) -> None:
-    out, _ = demo
+def test_the_page_has_both_adapters(demo: tuple[Path, str]) -> None:
+    page = (demo[0] / "index.html").read_text()
+    for method in ("lora", "condlora"):
+        assert "sha256" in page
+        assert str(demo_adapter(method).name) in page
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Answer]:
+    """What README shows, asked as it says."""
+    lora, condlora = (load_adapter(demo_adapter(method)) for method in ("lora", "condlora"))
+    found: dict[str, Answer] = {
+        f"{adapter.method}, shared layer: {module}": shared_subspace(adapter, module)
+        for adapter in (lora, condlora)
+        for module in ("query", "value")
+    }
+    found["lora, stored: value"] = conversion_similarity(
+        lora, "value", 8, convention="stored", nulls=NULLS
+    )
+    found["lora and condlora: value"] = compare(lora, condlora, "value", 8)
+    return found
+
+
+def test_the_readmes_numbers_are_the_demos(answers: dict[str, Answer]) -> None:
     text = README.read_text()
-    for name in ("compare-value", "lora-stored-similarity-value"):
-        said, *tables = (out / f"{name}.md").read_text().split("\n\n**")
-        assert f": {said}" in text
+    for label, answer in answers.items():
+        assert f"- {label.removesuffix('query').removesuffix('value')}{answer.summary}" in text
+    for label, which in (("lora, stored: value", 0), ("lora and condlora: value", 1)):
         # Of the comparison the second table, which is the paper's.
-        table = re.findall(r"(?m)^\|.*$", tables[name.startswith("compare")])
+        _, *tables = answers[label].to_markdown().split("\n\n**")
+        table = re.findall(r"(?m)^\|.*$", tables[which])
         assert table
         for row in table:
             assert row in text
-    for line in (out / "seen.md").read_text().splitlines():
-        if line.startswith(
-            (
-                "- lora, stored: value",
-                "- lora and condlora: value",
-                "- lora, shared",
-                "- condlora, shared",
-            )
-        ):
-            assert line in text
 
 
 def test_the_shipped_pair_is_analysed_without_a_network() -> None:
@@ -164,7 +184,7 @@ def test_other_weights_in_the_extra_are_refused(
 def test_without_the_extra_the_hub_is_named(
     afresh: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(locate, "_DEMO_PACKAGE", "no_such_package")
+    monkeypatch.setattr(locate, "DEMO_PACKAGE", "no_such_package")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out")])
     assert result.exit_code == 1

@@ -1,0 +1,50 @@
+"""What the demo says of each result: a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..show.findings import Finding, p_text
+from ..show.wording import ONE, listed
+
+if TYPE_CHECKING:
+    from ..questions.comparison.result import ComparisonResult
+    from ..questions.shared.result import SharedResult
+    from ..questions.similarity.result import SimilarityResult
+
+
+def shared_line(result: SharedResult) -> str:
+    """How much of a layer's factors the others' shared layer predicts, and what is chance."""
+    found = {name: one.predicted for name, one in result.items() if one.predicted is not None}
+    if all(one.share.min() > ONE for one in found.values()):
+        return f"{result.module}: one shared layer gives all of {listed(list(found))} in every layer, as it is built to"
+    shares = ", ".join(f"{100 * one.mean:.1f} % of {name}" for name, one in found.items())
+    chance = ", ".join(f"{100 * one.nulls['flipped'].mean:.1f} %" for one in found.values())
+    return f"{result.module}: other layers predict {shares}; by chance {chance}: {_verdict(result.findings)}"
+
+
+def similarity_line(result: SimilarityResult) -> str:
+    """φ of conversion matrices beside random factors through the same W0."""
+    values = ", ".join(f"{result[name].mean:.3f} for {name}" for name in ("A", "B"))
+    null = result["B"].baseline_mean("propagated")
+    return f"{result.module}: φ between layers is {values}; of random factors {null:.3f}; it decides nothing"
+
+
+def comparison_line(result: ComparisonResult) -> str:
+    """φ of the two adapters beside what W0's directions make of it."""
+    values = ", ".join(f"{result[name].mean:.3f} for {name}" for name in ("A", "B"))
+    chance = ", ".join(f"{result[name].tests['flipped'].of_mean.mean:.3f}" for name in ("A", "B"))
+    return (
+        f"{result.module}: φ of both is {values}; by chance {chance}: {_verdict(result.findings)}"
+    )
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    """Which are told from chance."""
+    more = [one for one in findings if one.word == "more"]
+    if not more:
+        less = [one for one in findings if one.word == "less"]
+        return f"{listed([one.label for one in less])} less" if less else "no more is seen"
+    p = max(one.verdict.p for one in more)
+    return f"{listed([one.label for one in more])} beyond it, {p_text(p)}"
