@@ -112,6 +112,8 @@ def run(
         print_json(told)
     else:
         typer.echo(told["summary"])
+    for line in told["not_analysed"]:
+        typer.echo(f"not analysed: {line}", err=True)
     say(f"wrote {out}")
 
 

@@ -249,9 +249,12 @@ def _open(adapter: Adapter) -> tuple[BaseWeights | None, str]:
 
 
 def _check_any(made: Sequence[tuple[ModuleAnalysis, Mapping[str, LensError]]]) -> None:
-    """A question that fails wherever it was asked is an error, unless it was only not asked."""
+    """A question of one adapter that fails wherever it was asked is an error, unless it was only not asked.
+
+    Adapters that cannot be compared can still be read beside each other, and why they cannot is said.
+    """
     answered = {answer.asked.question.asks for module, _ in made for answer in module.answers}
-    asks = {one.question.asks for one in ASKED}
+    asks = {one.question.asks for one in ASKED if one.needs != "other"}
     for _, errors in made:
         for what, error in errors.items():
             if what in asks and what not in answered:

@@ -18,7 +18,8 @@ from ..formats.adapter_files import open_adapter
 from ..show.layout import Table, counted
 from ..show.wording import listed
 from ..subspaces.selection import select_device
-from .analysis import Analysed, ModuleAnalysis
+from .analysis import Analysed
+from .conventions import convention_lines, convention_of, conventions
 from .training_told import training_told
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
@@ -105,7 +106,7 @@ def adapters_table(analysed: Analysed) -> Table:
                 str(base_named(analysed, k)),
                 "–" if not ranks else f"{ranks[0]}" + (f" to {ranks[-1]}" if ranks[1:] else ""),
                 f"{adapter.trainable_parameters:,}",
-                ", ".join(_convention_of(analysed, k)),
+                ", ".join(convention_of(analysed, k)),
                 "–" if told is None else told.words,
             ]
         )
@@ -123,7 +124,7 @@ def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
                 "name": analysed.names[k],
                 "method": adapter.method,
                 "base": base.source if base else None,
-                "convention": ", ".join(_convention_of(analysed, k)),
+                "convention": ", ".join(convention_of(analysed, k)),
                 "training": told and told._asdict(),
             }
         )
@@ -146,7 +147,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
             ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
         ]
     rows += [
-        *(("Convention", line) for line in _convention_lines(analysed)),
+        *(("Convention", line) for line in convention_lines(analysed)),
         *_ridge_lines(request.ridge),
         ("Subspaces", _subspaces(analysed)),
         ("Gauge", _GAUGE),
@@ -159,11 +160,6 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
     return rows
 
 
-_CONVENTIONS = {
-    "stored": "stored: W0⁻¹Aᵀ and W0⁻¹B, W0 as stored for both (the released code of Kim et al. 2024)",
-    "consistent": "consistent: W0⁻ᵀAᵀ and W0⁻¹B, each factor in the space it lives in "
-    "(pseudo-inverse where W0 is not square)",
-}
 _GAUGE = (
     "A and B as the checkpoint has them. (A, B) and (R·A, B·R⁻¹) are the same adapter; φ at i = j = "
     "rank, shares and spectra of ΔW do not depend on R, and φ of A or B at i or j below the rank does"
@@ -174,56 +170,6 @@ def base_named(analysed: Analysed, k: int) -> str | None:
     """An adapter's base model, with its revision where one is asked for."""
     adapter, base = analysed.adapters[k], analysed.bases[k]
     return base.source if base else with_revision(adapter.base_model, adapter.revision)
-
-
-def conventions(analysed: Analysed) -> str:
-    """The convention of the conversion matrices, or each adapter's or module's where they differ."""
-    by_name = _by_convention(analysed)
-    if len(by_name) == 1:
-        return next(iter(by_name))
-    return ", ".join(f"{name} ({', '.join(_told(analysed, name))})" for name in by_name)
-
-
-def _by_convention(analysed: Analysed) -> dict[str, list[ModuleAnalysis]]:
-    found: dict[str, list[ModuleAnalysis]] = {}
-    for one in analysed.modules:
-        if one.convention is not None:
-            found.setdefault(one.convention.name, []).append(one)
-    return found
-
-
-def _convention_of(analysed: Analysed, k: int) -> list[str]:
-    """An adapter's conventions, each with its modules where there are several."""
-    by_name = {
-        name: [one.module for one in some if one.of == (k,)]
-        for name, some in _by_convention(analysed).items()
-    }
-    used = {name: modules for name, modules in by_name.items() if modules}
-    if len(used) == 1:
-        return list(used)
-    return [f"{name} ({', '.join(modules)})" for name, modules in used.items()]
-
-
-def _told(analysed: Analysed, name: str) -> list[str]:
-    """What has a convention: modules of one adapter, or adapters, with the modules where not all have it."""
-    found = []
-    for k, _ in _each(analysed):
-        modules = [one.module for one in _by_convention(analysed)[name] if one.of == (k,)]
-        if len(analysed.adapters) == 1:
-            found += modules
-        elif modules:
-            whole = len(modules) == len(_names(analysed, k))
-            found.append(analysed.names[k] + ("" if whole else f" {' and '.join(modules)}"))
-    return found
-
-
-def _convention_lines(analysed: Analysed) -> Iterator[str]:
-    """What each convention says, of what and why."""
-    by_name = _by_convention(analysed)
-    for name, some in by_name.items():
-        whys = dict.fromkeys(one.convention.why for one in some if one.convention)
-        of = "" if len(by_name) == 1 else f"{', '.join(_told(analysed, name))}, "
-        yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"
 
 
 def _ridge_lines(ridge: float) -> list[tuple[str, str]]:

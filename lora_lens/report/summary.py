@@ -14,7 +14,8 @@ from ..show.findings import Finding, hedge, p_text, short
 from ..show.layout import NONE, Table, beside, counted, number
 from ..show.wording import listed
 from .analysis import Analysed, ModuleAnalysis
-from .provenance import adapters_told, conventions
+from .conventions import conventions
+from .provenance import adapters_told
 
 VERDICTS: dict[Word, str] = {
     "more": "more than chance",
@@ -193,7 +194,7 @@ def told(analysed: Analysed) -> dict[str, Any]:
             for module in analysed.modules
             for one in module.answers
         ],
-        "left_out": [one._asdict() for one in analysed.left_out],
+        "not_analysed": left_out_lines(analysed),
         "seed": analysed.request.seed,
         "version": __version__,
     }

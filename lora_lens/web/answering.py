@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AdapterError, LensError
+from ..files.locate import user_path
 from ..report.request import Request
 from ..report.write import make_report
 from .places import Places
@@ -89,7 +90,7 @@ def _check_named(named: str, places: Places) -> None:
     try:
         places.base(named)
     except AdapterError:
-        if Path(named).exists():
+        if user_path(named).exists():
             raise
 
 

@@ -87,6 +87,28 @@ def test_draws_are_twenty_times_the_family(three: list[ll.Adapter]) -> None:
     assert found.request.draws + 1 >= 20 * len(found.findings)
 
 
+def test_what_cannot_be_compared_is_read_all_the_same(
+    three: list[ll.Adapter], tmp_path: Path
+) -> None:
+    """An adapter of another width has its own sections; that no pair can be made is said."""
+    shape = BertLike(width=32, modules=("value",))
+    base = str(write_base(tmp_path / "base", shape))
+    other = ll.load_adapter(write_lora(tmp_path / "wide", shape, base=base))
+    found = analyse([three[1], other], Request(draws=3))
+    assert [(one.of, len(one.answers)) for one in found.modules] == [
+        ((0,), 3),
+        ((1,), 3),
+        ((0, 1), 0),
+    ]
+    lines = left_out_lines(found)
+    assert len(lines) == 2
+    assert all(line.startswith("two and wide, value, ") for line in lines)
+    assert all("in_features" in line for line in lines)
+    written = ll.report(three[1], other, out=tmp_path / "r.html", draws=3).read_text("utf-8")
+    assert "Module value of two and wide" not in re.sub("<.*?>", "", written)
+    assert told(found)["not_analysed"] == lines
+
+
 def test_names_of_one_job_are_one_row(tmp_path: Path) -> None:
     shape = BertLike(modules=("value",))
     base = str(write_base(tmp_path / "base", shape))

@@ -154,8 +154,14 @@ def test_folders_are_open_where_they_may_be(tmp_path: Path) -> None:
                 places.adapter(typed)
 
 
-def test_an_upload_names_no_folder_that_a_visitor_may_not(tmp_path: Path) -> None:
-    config = json.loads(FILES[0].read_text("utf-8")) | {"base_model_name_or_path": str(tmp_path)}
+@pytest.mark.parametrize("named", ["{here}", "~/base"])
+def test_an_upload_names_no_folder_that_a_visitor_may_not(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "base").mkdir()
+    config = json.loads(FILES[0].read_text("utf-8"))
+    config["base_model_name_or_path"] = named.format(here=tmp_path)
     (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     asked = Asked([tmp_path / "adapter_config.json", FILES[1]], "", "", "value")
     told = answer(asked, Places.of("0.0.0.0", None), LIMIT)
