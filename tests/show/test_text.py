@@ -70,6 +70,7 @@ def test_latex_tables_say_what_they_need_and_have_labels_of_their_own() -> None:
     assert latex.startswith("% \\usepackage{booktabs}\n")
     assert latex.count(r"\label{tab:similarity-q-proj}") == 1
     assert latex.count(r"\label{tab:similarity-q-proj-2}") == 1
+    assert r"\label{tab:means}" in as_latex([NUMBERS])
     first, second = latex.index(r"\caption{"), latex.index(r"\label{")
     assert first < second  # a label before the caption would number the section
 
