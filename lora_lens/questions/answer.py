@@ -114,8 +114,8 @@ class Answer(Tidy):
 
         Args:
             folder: Made if it is not there.
-            width: Of the figures, as in `plot`.
-            style: Of the figures, as in `plot`.
+            width: Of the figures, as in ``plot``.
+            style: Of the figures, as in ``plot``.
 
         Raises:
             OutputError: The folder cannot be written.

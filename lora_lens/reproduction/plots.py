@@ -59,7 +59,7 @@ def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
 def scores_figure(
     tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
-    """`scores_plot` as a figure of its own, or filling `figure`, a part of one."""
+    """`scores_plot` as a figure of its own, or filling a part of one."""
     figure = figure or Figure(figsize=(2.6 + 1.1 * len(tasks), 3.4), layout="constrained")
     scores_plot(tasks, figure.subplots())
     return figure
@@ -92,7 +92,7 @@ def curves_plot(task: TaskScores, ax: Axes | None = None) -> Axes:
 def curves_figure(
     tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
-    """`curves_plot` of every task, side by side: a figure of its own, or filling `figure`, a part of one."""
+    """`curves_plot` of every task, side by side: a figure of its own, or filling a part of one."""
     columns = min(len(tasks), 4)
     rows = -(-len(tasks) // columns)
     size = (1.4 + 2.4 * columns, 0.4 + 2.4 * rows)

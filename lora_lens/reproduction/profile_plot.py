@@ -48,7 +48,7 @@ def profile_plot(analyses: _Analyses, module: str, matrix: str, ax: Axes | None 
 def profile_figure(
     analyses: _Analyses, module: str, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
-    """`profile_plot` of A, B and ΔW side by side: a figure of its own, or filling `figure`, a part of one."""
+    """`profile_plot` of A, B and ΔW side by side: a figure of its own, or filling a part of one."""
     figure = figure or Figure(figsize=(9.2, 2.8), layout="constrained")
     panels = figure.subplots(1, len(TABLE_3), sharey=True)
     for matrix, ax in zip(TABLE_3, panels, strict=True):

@@ -52,6 +52,7 @@ def panel(described: Panel) -> Spec:
         "y": described.y.label,
         "named": bool(described.x.names),
         "log": described.y.log,
+        "logAlong": described.x.log,
         "zero": described.y.low == 0,
     }
 

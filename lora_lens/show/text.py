@@ -81,12 +81,13 @@ def _sides(table: Table) -> list[str] | None:
     return ["right" if one else "left" for one in table.numeric] if table.rows else None
 
 
-def as_latex(tables: Sequence[Table], name: str = "lora-lens") -> str:
+def as_latex(tables: Sequence[Table], name: str = "") -> str:
     r"""LaTeX tables for ``booktabs``, each with its caption and a label.
 
     Args:
         tables: One below the other.
-        name: The labels' own part: the first one's is ``tab:NAME``, then ``tab:NAME-2``, …
+        name: The labels' own part: the first one's is ``tab:NAME``, then ``tab:NAME-2``, …; by default
+            each has the first words of its title.
 
     Example:
         >>> print(as_latex([Table("Means", ["layer", "mean"], [["0", "-0.5"]])], "similarity-value"))
@@ -105,14 +106,19 @@ def as_latex(tables: Sequence[Table], name: str = "lora-lens") -> str:
         \end{table}
         <BLANKLINE>
     """
-    label = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
-    made = [
-        _latex_table(table, label if k == 1 else f"{label}-{k}")
+    labels = [
+        _label(name) + (f"-{k}" if k > 1 else "") if name else _label(table.title, _WORDS)
         for k, table in enumerate(tables, start=1)
     ]
-    return _NEEDS + "\n".join(made)
+    return _NEEDS + "\n".join(map(_latex_table, tables, labels))
 
 
+def _label(text: str, most: int | None = None) -> str:
+    """Letters, figures and hyphens, which every class takes in a label."""
+    return "-".join(re.findall(r"[A-Za-z0-9.]+", text)[:most]).lower()
+
+
+_WORDS = 6
 _NEEDS = "% \\usepackage{booktabs}\n"
 
 

@@ -57,7 +57,7 @@ def test_matrix_table(seeds: Path) -> None:
     result = run("matrix", *folders, "--matrix", "B", "--explain")
     assert result.exit_code == 0
     for word in ("φ of B (left side) between 4 adapters", "each at its own rank, 4 to 6", "seed-3",
-                 "All 6 pairs", "0.2500 ±", "0.1667 ±", "no evidence", "1.000"):  # fmt: skip
+                 "All 6 pairs", "0.250 ±", "0.167 ±", "no evidence", "1.000"):  # fmt: skip
         assert word in result.stdout
     assert "nan" not in result.stdout
 

@@ -46,7 +46,7 @@ def asked(name: str, home: Path) -> Any:
         return ask(sorted((home / "many").iterdir()), "value", draws=5)
     one, other = (ll.load_adapter(home / each) for each in ("one", "other"))
     if name == "grid":
-        return ask(one, other, module="value", matrices=["delta"], draws=5)
+        return ask(one, other, module="value", matrices=["delta-left"], draws=5)
     if name == "comparison":
         return ask(one, other, "value", draws=5)
     if name in ("inventory", "spectrum"):

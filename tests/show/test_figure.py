@@ -134,7 +134,36 @@ def test_numbers_in_cells_can_be_read_or_are_not_there() -> None:
     for size, layers, written in ((4, 3, True), (4, 12, True), (1.3, 12, False), (4, 32, False)):
         ax = draw(Panel(heat=heat(layers)), Figure(figsize=(size, size)).subplots())
         assert bool(ax.texts) == written
-        assert all(text.get_fontsize() >= 5.5 for text in ax.texts)
+        assert all(text.get_fontsize() >= 6 for text in ax.texts)
+
+
+def test_an_axis_that_is_described_as_logarithmic_is_drawn_so() -> None:
+    line = Line(np.array([0.8, 1.0, 40.0]), np.array([0.01, 0.1, 0.5]), dash="none", marker="dot")
+    panel = Panel("", Axis("1/n²", log=True), Axis("share", log=True), (line,))
+    ax = draw(panel, Figure(figsize=(2, 2), layout="constrained").subplots())
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert draw_plotly.panel(panel)["logAlong"]
+    assert not draw_plotly.panel(PANEL)["logAlong"]
+    ax.figure.draw_without_rendering()
+    low, high = ax.get_xlim()
+    shown = [float(text.get_text()) for text in ax.get_xticklabels() if text.get_text()]
+    assert len([one for one in shown if low <= one <= high]) >= 2
+
+
+def test_what_does_not_rise_is_a_name_and_all_are_there() -> None:
+    """Coordinates are numbers, and the strongest comes first: none may be left out."""
+    made = HeatMap(("118", "4", "80"), ("0", "1"), {"n": np.ones((3, 2))}, (View("n", 0, 2),))
+    ax = draw(Panel(heat=made), Figure(figsize=(2, 1)).subplots())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["118", "4", "80"]
+
+
+def test_names_that_would_be_too_small_are_none_and_the_axis_says_so() -> None:
+    names = tuple(f"adapter-{chr(97 + k)}" for k in range(26))
+    made = HeatMap(names, names, {"phi": np.ones((26, 26))}, (View("phi", 0, 1),))
+    panel = Panel(x=Axis(unnamed="26 adapters"), heat=made)
+    ax = draw(panel, Figure(figsize=(1.5, 1.5)).subplots())
+    assert not [label for label in ax.get_xticklabels() if label.get_text()]
+    assert ax.get_xlabel() == "26 adapters"
 
 
 def test_long_names_are_turned_and_kept() -> None:

@@ -5,6 +5,8 @@ import pytest
 from lora_lens.show.layout import (
     Table,
     beside,
+    called,
+    called_apart,
     counted,
     number,
     signed,
@@ -41,6 +43,25 @@ def test_a_mean_without_a_deviation_is_still_shown() -> None:
     assert beside(0.25, 0.0) == "0.250 ± 0.000"
     assert beside(0.25, math.nan) == "0.250 ± –"
     assert beside(math.nan, 0.1) == "–"
+
+
+def test_a_deviation_has_two_significant_digits_and_the_mean_its_decimals() -> None:
+    found = [beside(0.05591, sd) for sd in (0.0032, 0.00996, 0.1, 0.00041, 12.3)]
+    assert found == [
+        "0.0559 ± 0.0032", "0.056 ± 0.010", "0.06 ± 0.10", "0.05591 ± 0.00041", "0 ± 12",
+    ]  # fmt: skip
+
+
+def test_a_caption_has_a_name_and_no_path() -> None:
+    assert called("/home/me/runs/stsb-lora-0") == "stsb-lora-0"
+    assert called(r"C:\runs\mine") == "mine"
+    assert called("./ckpt/") == "ckpt"
+    assert called("runs/rte/checkpoint-500") == "rte/checkpoint-500"
+    assert called("owner/name@1f2e") == "owner/name@1f2e"
+    assert called_apart("/a/seed-0/adapter", "/a/seed-1/adapter") == (
+        "seed-0/adapter", "seed-1/adapter",
+    )  # fmt: skip
+    assert called_apart("/a/one", "/b/other") == ("one", "other")
 
 
 def test_one_is_singular() -> None:

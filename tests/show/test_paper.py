@@ -153,7 +153,7 @@ def test_a_figure_is_as_wide_as_asked_for_and_its_words_are_apart(width: float) 
 
 def test_a_part_of_a_figure_that_is_narrow_is_filled_for_its_width() -> None:
     part, _ = Figure(figsize=(6.5, 6), layout="constrained").subfigures(1, 2)
-    sheet(Sheet((Block([[heat(f"number {k}") for k in range(4)]]),), (14, 4)), part)
+    sheet(Sheet((Block([[heat(f"heat map number {k}") for k in range(4)]]),), (14, 4)), part)
     grid = part.axes[0].get_subplotspec().get_gridspec()
     assert (grid.nrows, grid.ncols) == (2, 2)
 

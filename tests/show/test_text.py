@@ -38,6 +38,43 @@ def test_markdown_and_latex_escape_what_they_must() -> None:
     assert "| q_proj" in as_markdown([table])
 
 
+NUMBERS = Table(
+    "Means",
+    ["layer", "null", "mean ± sd", "z", "path-1"],
+    [["0", "gaussian", "0.021 ± 0.001", "+3.1", "a-1"], ["1", "", "–", "-0.5", "b-2"]],
+)
+
+
+def test_numbers_stand_at_the_right_and_words_at_the_left() -> None:
+    assert NUMBERS.numeric == (True, False, True, True, False)
+    _, _, head, _, *rows = as_markdown([NUMBERS]).splitlines()
+    for row in (head, *rows):
+        cells = row.strip("|").split("|")
+        assert cells[3][-2] != " "  # z ends where its column does
+        assert cells[1][1] != " " or not cells[1].strip()  # and a null begins where its does
+    assert r"\begin{tabular}{rlrrl}" in as_latex([NUMBERS])
+
+
+def test_a_minus_is_a_minus_and_a_hyphen_stays() -> None:
+    markdown, latex = as_markdown([NUMBERS]), as_latex([NUMBERS])
+    assert "−0.5" in markdown
+    assert "-0.5" not in markdown
+    assert "$-$0.5" in latex
+    for text in (markdown, latex):
+        assert "a-1" in text
+        assert "path-1" in text
+
+
+def test_latex_tables_say_what_they_need_and_have_labels_of_their_own() -> None:
+    latex = as_latex([NUMBERS, NUMBERS], "similarity-q_proj")
+    assert latex.startswith("% \\usepackage{booktabs}\n")
+    assert latex.count(r"\label{tab:similarity-q-proj}") == 1
+    assert latex.count(r"\label{tab:similarity-q-proj-2}") == 1
+    assert r"\label{tab:means}" in as_latex([NUMBERS])
+    first, second = latex.index(r"\caption{"), latex.index(r"\label{")
+    assert first < second  # a label before the caption would number the section
+
+
 def test_csv_leaves_empty_what_is_not_a_number() -> None:
     assert as_csv([{"a": 1.5, "b": float("nan"), "c": "x"}]) == "a,b,c\n1.5,,x\n"
 

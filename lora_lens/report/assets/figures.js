@@ -76,7 +76,8 @@ function heatmap(spec, canvas, state) {
 }
 
 function lines(spec, canvas) {
-  const along = spec.named ? { type: "category", nticks: ticks(canvas.clientWidth) } : {};
+  const along = spec.named ? { type: "category", nticks: ticks(canvas.clientWidth) }
+    : spec.logAlong ? { type: "log" } : {};
   const up = spec.log ? { type: "log" } : { rangemode: spec.zero ? "tozero" : "normal" };
   const layout = layoutOf(canvas, {
     xaxis: axis({ ...along, title: title(spec.x), showgrid: false }),
