@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...core.pairwise import phi_of_every_pair
@@ -15,6 +16,7 @@ from ...show.figure import Block, HeatMap, Panel, Scale, Sheet, View, named, rou
 from .measuring import LayerBases
 
 _DOTS = 100  # an inch
+_TITLE, _NOTE = 0.7, 0.7  # inches above and below the panels
 
 
 def layer_sheet(bases: Mapping[str, LayerBases], step: int) -> Sheet:
@@ -58,8 +60,11 @@ def _panel(title: str, phi: Array, layers: Sequence[int], top: float) -> Panel:
 
 def pixels_of(described: Sheet) -> Array:
     """The sheet as (height, width, 3) bytes."""
-    figure = sheet(described)
-    figure.set_dpi(_DOTS)
+    # A figure that fits its margins to its words draws them all twice, and training waits.
+    figure = Figure(figsize=described.size, dpi=_DOTS)
+    below, above = _NOTE / described.size[1], 1 - _TITLE / described.size[1]
+    figure.subplots_adjust(0.07, below, 0.95, above, wspace=0.1, hspace=0.25)
     canvas = FigureCanvasAgg(figure)
+    sheet(described, figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
