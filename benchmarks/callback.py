@@ -42,9 +42,11 @@ class Seconds(NamedTuple):
 
     @classmethod
     def now(cls) -> Seconds:
+        """Both as they are."""
         return cls(time.perf_counter(), time.process_time())
 
     def since(self, begun: Seconds) -> Seconds:
+        """What has passed."""
         return Seconds(self.wall - begun.wall, self.processor - begun.processor)
 
 

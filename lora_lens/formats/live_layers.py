@@ -16,14 +16,11 @@ def is_live(thing: Any) -> bool:
 
 
 def unwrapped(model: Any) -> Any:
-    """The model without what DistributedDataParallel and torch.compile put around it."""
-    while True:
-        inner = getattr(model, "_orig_mod", None)
-        if inner is None and type(model).__name__.endswith("DataParallel"):
-            inner = model.module
-        if inner is None:
-            return model
-        model = inner
+    """What PEFT's adapters are on, without what DistributedDataParallel, torch.compile and others put around it."""
+    holders = (
+        one for one in model.modules() if isinstance(getattr(one, "peft_config", None), Mapping)
+    )
+    return next(holders, model)
 
 
 def base_of(model: Any) -> Any:
@@ -56,12 +53,9 @@ def lora_layers(model: Any) -> dict[str, Any]:
 
 
 def configurations(model: Any) -> Mapping[str, Any]:
-    """Name of each adapter to its configuration, wherever in the model PEFT keeps them."""
-    for module in (model, *model.modules()):
-        found = getattr(module, "peft_config", None)
-        if isinstance(found, Mapping) and found:
-            return found
-    return {}
+    """Name of each adapter to its configuration."""
+    found = getattr(unwrapped(model), "peft_config", None)
+    return found if isinstance(found, Mapping) else {}
 
 
 def chosen_adapter(layers: Mapping[str, Any], asked: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
 from ..errors import OutputError
-from ..formats import load_adapter
+from ..formats.loading import Model, adapter_of
 from ..staging import staged
 from .analysis import Progress, analyse
 from .page import check_libraries, render
@@ -19,9 +19,9 @@ from .summary import told
 
 
 def write_report(
-    adapter: Adapter | str | Path,
+    adapter: Adapter | str | Path | Model,
     path: str | Path,
-    other: Adapter | str | Path | None = None,
+    other: Adapter | str | Path | Model | None = None,
     *,
     modules: Sequence[str] | None = None,
     rank: int | None = None,
@@ -45,7 +45,7 @@ def write_report(
     The file is about 5 MB, of which plotly.js is 4.8.
 
     Args:
-        adapter: From `load_adapter`, or its folder.
+        adapter: From `load_adapter`, or what that takes.
         path: Where to write; its folder is made if it is not there.
         other: Another adapter on the same base, to compare with.
         modules: Which target modules; by default all.
@@ -88,9 +88,9 @@ def write_report(
 
 
 def make_report(
-    adapter: Adapter | str | Path,
+    adapter: Adapter | str | Path | Model,
     path: str | Path,
-    other: Adapter | str | Path | None = None,
+    other: Adapter | str | Path | Model | None = None,
     *,
     request: Request,
     base: str | Path | None = None,
@@ -104,12 +104,9 @@ def make_report(
     if target.is_dir():
         raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
     with staged(target.parent) as folder:
-        one = _loaded(adapter, base)
-        analysed = analyse(one, None if other is None else _loaded(other, base), request, progress)
+        one = adapter_of(adapter, base)
+        two = None if other is None else adapter_of(other, base)
+        analysed = analyse(one, two, request, progress)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
     return target, told(analysed)
-
-
-def _loaded(adapter: Adapter | str | Path, base: str | Path | None) -> Adapter:
-    return adapter if isinstance(adapter, Adapter) else load_adapter(adapter, base)
