@@ -234,9 +234,11 @@ def test_of_several_adapters_the_active_one_or_the_one_named() -> None:
     assert set(ll.load_adapter(model).modules) == {"key"}
     with pytest.raises(AdapterError, match="no LoRA adapter 'third'; it has 'default', 'other'"):
         ll.load_adapter(model, name="third")
-    model.base_model.set_adapter(["default", "other"])
+    both = decoder()  # without a head of its own, so that two can be active
+    both.add_adapter("other", LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True))
+    both.base_model.set_adapter(["default", "other"])
     with pytest.raises(AdapterError, match="'default', 'other' are active"):
-        ll.load_adapter(model)
+        ll.load_adapter(both)
     with pytest.raises(AdapterError, match="for a model in memory"):
         ll.load_adapter(ll.demo_adapter("lora"), name="other")
 
