@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..files.locate import is_hub_id, local_folder
-from ..files.revisions import split_revision
+from ..files.revisions import split_revision, with_revision
 from ..questions.spectrum.result import LayerSpectrum, Spectrum
 from ..show.layout import Table, number, significant
 from ..show.text import as_markdown
@@ -144,7 +144,7 @@ def _training(record: Mapping[str, Any]) -> Table:
     settings, rows = record["settings"], record["rows"]
     shown = {
         "method": settings["method"],
-        "base": _named(settings["base"]),
+        "base": str(with_revision(_named(settings["base"]), record.get("base_commit"))),
         "modules": ", ".join(settings["target_modules"]),
         "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
         "learning rate": f"{settings['learning_rate']:.4g}, linear, {settings['warmup']:.0%} of the steps to rise",
