@@ -56,9 +56,10 @@ class Timed(SpectralCallback):
     def __init__(self, every: int) -> None:
         super().__init__(every)
         self.spent: list[Seconds] = []
+        self.drawn: list[Seconds] = []  # of that, pictures
 
 
-def _timed(name: str) -> Any:
+def _timed(name: str, kept: str) -> Any:
     method = getattr(SpectralCallback, name)
 
     @functools.wraps(method)
@@ -67,13 +68,14 @@ def _timed(name: str) -> Any:
         try:
             return method(self, *arguments, **named)
         finally:
-            self.spent.append(Seconds.now().since(begun))
+            getattr(self, kept).append(Seconds.now().since(begun))
 
     return run
 
 
 for _name in ("on_train_begin", "on_step_end", "on_log", "on_save"):
-    setattr(Timed, _name, _timed(_name))
+    setattr(Timed, _name, _timed(_name, "spent"))
+Timed._draw = _timed("_draw", "drawn")  # type: ignore[method-assign]
 
 
 def rows(count: int, longest: int) -> list[dict[str, Any]]:
@@ -115,6 +117,10 @@ def train(options: argparse.Namespace, callback: SpectralCallback | None) -> Sec
         return Seconds.now().since(begun)
 
 
+def _sum(parts: list[Seconds]) -> Seconds:
+    return Seconds(*map(sum, zip(*parts, strict=True)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -131,11 +137,13 @@ def main() -> None:
     with_it: list[Seconds] = []
     without: list[Seconds] = []
     spent: list[Seconds] = []
+    drawn: list[Seconds] = []
 
     def measured() -> None:
         callback = Timed(options.every)
         with_it.append(train(options, callback))
-        spent.append(Seconds(*map(sum, zip(*callback.spent, strict=True))))
+        spent.append(_sum(callback.spent))
+        drawn.append(_sum(callback.drawn))
 
     for number in range(options.rounds):
         turns = [measured, lambda: without.append(train(options, None))]
@@ -151,6 +159,8 @@ def main() -> None:
             f"inside the callback, {kind:17} {statistics.median(shares):7.2%} "
             f"({min(shares):.2%} to {max(shares):.2%})"
         )
+    seconds = ", ".join(f"{one.processor:.2f}" for one in drawn)
+    print(f"of that for the last picture, its libraries loaded in the first round: {seconds} s")
     ours, theirs = ([run.processor for run in runs] for runs in (with_it, without))
     print(
         f"with it over without                  {statistics.median(ours) / statistics.median(theirs) - 1:+7.2%} "
