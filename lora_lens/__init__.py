@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .questions.spectrum.suggestion import suggest_ranks
     from .report.write import report
     from .subspaces.layers import RankDeficientWarning
+    from .training.spectral.callback import SpectralCallback
     from .writing.export import export_lora
 
 __version__ = "0.1.0"
@@ -52,6 +53,7 @@ _HOMES = {
     "ModuleFactors": ".adapter",
     "RankDeficientWarning": ".subspaces.layers",
     "RankError": ".errors",
+    "SpectralCallback": ".training.spectral.callback",
     "adapter_matrix": ".questions.matrix.analysis",
     "amplification": ".questions.amplification.analysis",
     "compare": ".questions.comparison.analysis",
@@ -84,6 +86,7 @@ __all__ = [
     "ModuleFactors",
     "RankDeficientWarning",
     "RankError",
+    "SpectralCallback",
     "adapter_matrix",
     "amplification",
     "compare",

@@ -169,6 +169,7 @@ class Adapter:
         revision: Branch, tag or commit of `base_model` that is meant, where it is said: by the caller,
             or else by the adapter of the base that it names.
         origin: What its files say of the model that it was trained on.
+        live: W0, a `lora_lens.bases.weights.BaseWeights`, where it was read from a model in memory.
     """
 
     source: str
@@ -183,6 +184,7 @@ class Adapter:
     title: str = "LoRA"
     revision: str | None = None
     origin: Origin = field(default_factory=Origin)
+    live: Any = field(default=None, repr=False, compare=False)
 
     @property
     def from_w0(self) -> bool:

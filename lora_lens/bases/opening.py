@@ -80,6 +80,9 @@ def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> Bas
     if isinstance(base, BaseWeights):
         claimed = claimed or base.fan_in_fan_out
         return _of_its_kin(replace(base, fan_in_fan_out=claimed), origin, given=True)
+    if base is None and adapter.live is not None and not adapter.base_given:
+        found: BaseWeights = adapter.live
+        return found
     given = adapter.base_given
     named, revision = adapter.base_model, adapter.revision
     if base is not None:

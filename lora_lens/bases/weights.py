@@ -62,15 +62,7 @@ class BaseWeights:
                 values; or nothing tells which axis is the output.
         """
         name = self._name(path)
-        w0 = self.tensors.get(name)
-        dtype = str(w0.dtype).removeprefix("torch.")
-        if dtype not in _STORED_FLOATS or w0.ndim != 2:
-            raise BaseModelError(
-                f"{name} of {self.source} is a {w0.ndim}-dimensional {dtype} tensor; "
-                f"expected a matrix of floats. Pass --base with the unquantised model"
-            )
-        if not _is_finite(w0):
-            raise BaseModelError(f"{name} of {self.source} holds NaN or infinite values")
+        w0 = checked(self.tensors.get(name), name, self.source)
         return w0.T if self._is_conv1d(name, expected) else w0
 
     def is_conv1d(self, path: str) -> bool:
@@ -144,6 +136,23 @@ class BaseWeights:
                 f"without a head; name another module, or pass --base with a model that has it"
             )
         return f"{have}. Is it the adapter's base model?"
+
+
+def checked(w0: Tensor, name: str, source: str) -> Tensor:
+    """W0 as it is stored.
+
+    Raises:
+        BaseModelError: It is no matrix of floats, or holds NaN or infinite values.
+    """
+    dtype = str(w0.dtype).removeprefix("torch.")
+    if dtype not in _STORED_FLOATS or w0.ndim != 2:
+        raise BaseModelError(
+            f"{name} of {source} is a {w0.ndim}-dimensional {dtype} tensor; "
+            f"expected a matrix of floats. Pass --base with the unquantised model"
+        )
+    if not _is_finite(w0):
+        raise BaseModelError(f"{name} of {source} holds NaN or infinite values")
+    return w0
 
 
 def _is_finite(w0: Tensor) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import SettingsError
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json
 from ..terminal.printing import print_json, say
@@ -45,13 +46,25 @@ def run(
         ),
     ] = False,
     cpu: Cpu = False,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            "--push-to-hub",
+            metavar="REPO_ID",
+            help="Upload the adapter's folder to this repository of the Hugging Face hub afterwards.",
+        ),
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make that repository a private one, if it is new.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA, CondLoRA, AdaLoRA or CondAdaLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
 
     Nine tenths of GLUE's train set are trained on, one tenth decides which checkpoint is kept, and
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes
-    the adapter, TensorBoard's logs and run.json with settings, versions, data checksums and scores.
+    the adapter, TensorBoard's logs, run.json with settings, versions, data checksums and scores, and a
+    model card with the scores and spectra (README.md; one that is there already stays).
     After Ctrl-C, go on with --resume. --json prints what run.json holds.
 
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
@@ -61,7 +74,14 @@ def run(
 
     Example: lora-lens train --task mrpc --method condlora --data glue/ --out runs/mrpc-condlora
     """
+    from ..card.push import check_repository, push
+
+    if push_to_hub is not None:
+        check_repository(push_to_hub)
+    elif private:
+        raise SettingsError("--private is for --push-to-hub, which is not given")
     training_libraries()
+    from ..card.write import write_card
     from ..training.progress import ConsoleProgress
     from ..training.run import train
     from ..training.settings import RunSettings
@@ -86,3 +106,7 @@ def run(
             f"{record['majority_score']:.4f} by always giving the commonest answer"
         )
     say(f"wrote {out}")
+    if not write_card(out, record):
+        typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
+    if push_to_hub is not None:
+        say(f"pushed to {push(out, push_to_hub, private=private)}")

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
+from .in_memory import NAME, MemoryFile, nowhere
 from .locate import read_json
 from .mapped import MappedFile, map_file
 from .pickled import BinFile, load_bin
 
-OpenFile = MappedFile | BinFile
+OpenFile = MappedFile | BinFile | MemoryFile
 
 # Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
 FindFile = Callable[[str], Path | None]
@@ -75,7 +76,13 @@ class TensorStore:
 
     def __getstate__(self) -> dict[str, Any]:
         # An open file cannot be sent to another process; it is opened there.
-        return {**vars(self), "opened": {}}
+        kept = {name: one for name, one in self.opened.items() if isinstance(one, MemoryFile)}
+        return {**vars(self), "opened": kept}
+
+
+def in_memory(source: str, tensors: Mapping[str, Any]) -> TensorStore:
+    """The store of tensors that are in no file: each is given as it is when it is asked for."""
+    return TensorStore(source, dict.fromkeys(tensors, NAME), nowhere, {NAME: MemoryFile(tensors)})
 
 
 @dataclass(frozen=True)

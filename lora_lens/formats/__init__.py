@@ -12,9 +12,9 @@ from . import (
     peft_lora,
 )
 from .format import Format
-from .loading import load_adapter
+from .loading import adapter_of, load_adapter
 
-__all__ = ["FORMATS", "Format", "load_adapter"]
+__all__ = ["FORMATS", "Format", "adapter_of", "load_adapter"]
 
 # Where the files of two would match, a test says so: none is read because it comes first.
 FORMATS: tuple[Format, ...] = (

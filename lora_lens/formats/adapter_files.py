@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..adapter import Origin
+from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.adapter_places import CONFIG, Place, find_adapter
 from ..files.locate import read_json
@@ -15,9 +16,6 @@ from ..files.names import PEFT_PREFIX
 from ..files.revisions import split_revision
 from ..files.tensors import TensorStore, open_file, open_tensors
 from ..updates import Factor
-
-if TYPE_CHECKING:
-    from ..bases.weights import BaseWeights
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,8 @@ class AdapterFiles:
         config_file: Its path, or None.
         tensors: The tensors.
         base_given: The base that the caller named.
+        live: W0, where the adapter is on a model in memory.
+        scales: Of such an adapter, path to the s that its layer has; None where that is not s.
     """
 
     source: str
@@ -37,6 +37,8 @@ class AdapterFiles:
     config_file: Path | None
     tensors: TensorStore
     base_given: str | None = None
+    live: BaseWeights | None = None
+    scales: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def names(self) -> Set[str]:
@@ -120,6 +122,8 @@ class AdapterFiles:
         """
         from ..bases.opening import open_base_for
 
+        if self.live is not None and self.base_given is None:
+            return self.live
         if self.base_model is None:
             raise AdapterError(
                 f"{self.source} names no base model, and its A and B are made of W0; pass --base"

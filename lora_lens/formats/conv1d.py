@@ -18,6 +18,8 @@ def conv1d_of(files: AdapterFiles) -> Callable[[str], bool]:
 
     @cache
     def found(path: str) -> bool:
+        if files.live is not None:
+            return files.live.is_conv1d(path)
         told = _by_configuration(files, path)
         if told is None:
             told = _by_weights(files, path)

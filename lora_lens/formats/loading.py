@@ -16,29 +16,39 @@ from .adapter_files import AdapterFiles, open_adapter
 from .conv1d import conv1d_of
 from .format import Checkpoint, format_of
 from .grouping import group_by_module
+from .live_layers import is_live
+from .live_model import check_scales, live_files
 from .stacking import StackedModules, check
 
+# A model in memory; which libraries it is made by is not known here.
+Model = Any
 
-def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
+
+def load_adapter(
+    path: str | Path | Model, base: str | Path | None = None, *, name: str | None = None
+) -> Adapter:
     """Read an adapter: LoRA, AdaLoRA or CondLoRA, in any of the formats that are known.
 
     Args:
         path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or
             ``.bin``); a folder that holds one such folder; the file itself; or a hub id,
             ``owner/name`` or ``owner/name@revision``, which is downloaded where it is not in the
-            hub's cache.
+            hub's cache. Or a model in memory with such an adapter: PEFT's, transformers' own, or one of
+            ``lora_lens.training.condlora``.
         base: Folder or hub id of the base model, ``owner/name`` or ``owner/name@revision``. By default
             the one that the adapter's configuration names, at the ``revision`` that it names, which
             is then looked for on this machine only: a hub id given here may be downloaded when it is
-            needed.
+            needed. Of a model in memory, its own W0 by default.
+        name: Of a model in memory with several adapters, which one; by default the active one.
 
     Returns:
         The adapter. Its numbers are checked now and read module by module when they are asked for:
-        its file must stay as it is. Only a CondLoRA adapter needs its base for this, since A and B
+        its file must stay as it is, and a model in memory gives the numbers that it has then. Only a CondLoRA adapter needs its base for this, since A and B
         are made of W0.
 
     Raises:
-        AdapterError: No adapter there, or several, or one whose update is not s·B·A.
+        AdapterError: No adapter there, or several, or one whose update is not s·B·A, or one that is
+            merged into W0.
         BaseModelError: A CondLoRA adapter's base is not found or does not fit.
         FileFormatError: A file is truncated, corrupt or unsafe.
 
@@ -48,6 +58,15 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
         >>> adapter.method, adapter.base_model
         ('lora', 'sentence-transformers/all-MiniLM-L6-v2')
     """
+    if is_live(path):
+        files = live_files(path, base, name)
+        found = format_of(files).read(files)
+        check_scales(files, found)
+        return _adapter(files, found, low_rank(files, found))
+    if name is not None:
+        raise AdapterError(
+            f"name is {name!r}, which is for a model in memory; an adapter's files are named by their folder"
+        )
     try:
         files = open_adapter(path, base)
         found = format_of(files).read(files)
@@ -56,6 +75,18 @@ def load_adapter(path: str | Path, base: str | Path | None = None) -> Adapter:
         # One of many may be meant, as of `matrix` and `dynamics`.
         named = str(user_path(path)) in str(error)
         raise error if named else type(error)(f"{path}: {error}") from None
+
+
+def adapter_of(given: Adapter | str | Path | Model, base: object = None) -> Adapter:
+    """What a question is asked about, whatever it was given: an adapter as it is, else read by `load_adapter`.
+
+    Args:
+        given: An adapter, or what `load_adapter` takes.
+        base: Of the question; where it names a base, it is the one to read with.
+    """
+    if isinstance(given, Adapter):
+        return given
+    return load_adapter(given, base if isinstance(base, (str, Path)) else None)
 
 
 def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
@@ -81,6 +112,9 @@ def _settings_of_base(files: AdapterFiles, paths: Iterable[str]) -> Mapping[str,
 
     None too where it names no architecture.
     """
+    if files.live is not None:
+        known = any(one.model_type for one in files.live.configuration.all())
+        return files.live.configuration.settings if known else None
     if files.base_model is None or not any(path.rpartition(".")[2] in NAMES for path in paths):
         return None
     here = configuration_here(
@@ -110,4 +144,5 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
         origin=files.origin,
+        live=files.live,
     )

@@ -34,6 +34,8 @@ def files_table(analysed: Analysed) -> Table:
 
 
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
+    if adapter.live is not None:
+        return [[adapter.source, "in memory", "", "not hashed: no file"]]
     files = open_adapter(adapter.source)
     config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
     return [*config, *_of_store(adapter.source, files.tensors)]

@@ -10,7 +10,7 @@ from typing import Any
 from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
 from ..errors import OutputError
-from ..formats import load_adapter
+from ..formats.loading import Model, adapter_of
 from ..staging import staged
 from .analysis import Progress, analyse
 from .page import check_libraries, render
@@ -19,8 +19,8 @@ from .summary import told
 
 
 def report(
-    adapter: Adapter | str | Path,
-    *others: Adapter | str | Path,
+    adapter: Adapter | str | Path | Model,
+    *others: Adapter | str | Path | Model,
     out: str | Path = "report.html",
     module: str | Sequence[str] | None = None,
     rank: int | None = None,
@@ -46,7 +46,7 @@ def report(
     The file is about 5 MB, of which plotly.js is 4.8.
 
     Args:
-        adapter: From `load_adapter`, or what that takes: a folder, a file, a hub id.
+        adapter: From `load_adapter`, or what that takes: a folder, a file, a hub id, a model in memory.
         others: Others on the same base: each analysed too, and every two compared.
         out: The file to write; its folder is made if it is not there.
         module: Only this target module, or these; by default all.
@@ -87,9 +87,9 @@ def report(
 
 
 def write_report(
-    adapter: Adapter | str | Path,
+    adapter: Adapter | str | Path | Model,
     path: str | Path,
-    other: Adapter | str | Path | None = None,
+    other: Adapter | str | Path | Model | None = None,
     *,
     modules: Sequence[str] | None = None,
     **options: Any,
@@ -115,9 +115,9 @@ def write_report(
 
 
 def make_report(
-    adapter: Adapter | str | Path,
+    adapter: Adapter | str | Path | Model,
     path: str | Path,
-    others: Sequence[Adapter | str | Path] = (),
+    others: Sequence[Adapter | str | Path | Model] = (),
     *,
     request: Request,
     base: str | Path | None = None,
@@ -131,12 +131,8 @@ def make_report(
     if target.is_dir():
         raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
     with staged(target.parent) as folder:
-        adapters = [_loaded(one, base) for one in (adapter, *others)]
+        adapters = [adapter_of(one, base) for one in (adapter, *others)]
         analysed = analyse(adapters, request, progress)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
     return target, told(analysed)
-
-
-def _loaded(adapter: Adapter | str | Path, base: str | Path | None) -> Adapter:
-    return adapter if isinstance(adapter, Adapter) else load_adapter(adapter, base)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -11,13 +13,14 @@ from ...bases.weights import BaseWeights
 from ...core.limits import check_range
 from ...core.random_matrix import projected_square_moments
 from ...errors import RankError
+from ...formats.loading import Model, adapter_of
 from ...subspaces.delta import trained_singular
 from ...subspaces.selection import Where, select_device, select_module
 from .result import Amplification, LayerAmplification
 
 
 def amplification(
-    adapter: Adapter,
+    adapter: Adapter | str | Path | Model,
     module: str = "value",
     rank: int | None = None,
     *,
@@ -35,7 +38,7 @@ def amplification(
     are special: random ones have ‖ΔW‖_F/(r·‖W0‖_F/√(out·in)). Free of the gauge.
 
     Args:
-        adapter: From `load_adapter`.
+        adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: As in `conversion_similarity`.
         rank: r; by default the numerical rank of ΔW in each layer, as in Table 7. With a smaller one
             the numerator is still the norm of all of ΔW.
@@ -54,6 +57,7 @@ def amplification(
         >>> layer.rank, round(layer.delta_norm / layer.w0_in_delta, 1)
         (8, 8.4)
     """
+    adapter = adapter_of(adapter, base)
     factors = select_module(adapter, module)
     weights = open_base_of(adapter, base)
     where = select_device(device, dtype)

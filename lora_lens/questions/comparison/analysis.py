@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
 from ...core.triangle import spectral_norm
 from ...errors import BaseModelError
+from ...formats.loading import Model, adapter_of
 from ...subspaces.layers import Progress
 from ...subspaces.pairing import base_of_both, select_in_both, shared_layers
 from ...subspaces.selection import (
@@ -45,8 +47,8 @@ _NO_W0 = "W0 is left out, and with it what of φ lies in its own singular direct
 
 
 def compare(
-    one: Adapter,
-    other: Adapter,
+    one: Adapter | str | Path | Model,
+    other: Adapter | str | Path | Model,
     module: str = "value",
     rank: int | None = None,
     *,
@@ -67,7 +69,7 @@ def compare(
     from does, and one singular value decomposition of each layer's W0.
 
     Args:
-        one, other: From `load_adapter`; the same module on both, over the layers both have.
+        one, other: From `load_adapter`, or what that takes; the same module on both, over the layers both have.
         module: As in `conversion_similarity`.
         rank: i and j where they are not given; by default the smallest rank of the two.
         i, j: Leading singular vectors of `one` and of `other`.
@@ -106,6 +108,7 @@ def compare(
         ('right', 'left', (6,))
     """
     check_draws(draws)
+    one, other = adapter_of(one, base), adapter_of(other, base)
     first, second = select_in_both(one, other, module)
     layers, notes = shared_layers(one, other, first, second)
     first, second = _restrict(first, layers), _restrict(second, layers)

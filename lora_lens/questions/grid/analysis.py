@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_grid_of_bases
 from ...core.rank import numerical_rank
 from ...errors import LensError, ModuleLookupError, RankError
+from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.pairing import base_of_both, shared_layers
@@ -38,8 +40,8 @@ TOP = 64
 
 
 def rank_grids(
-    one: Adapter,
-    other: Adapter | None = None,
+    one: Adapter | str | Path | Model,
+    other: Adapter | str | Path | Model | None = None,
     module: str = "value",
     *,
     layers: Sequence[int] | None = None,
@@ -64,7 +66,7 @@ def rank_grids(
     j directions that lies in W0's top i (Hu et al., section 7.3, asks the same of projections).
 
     Args:
-        one: From `load_adapter`.
+        one: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         other: Another on the same base; None compares W0 with ΔW.
         module: As in `conversion_similarity`.
         layers: Only these; by default all that both have.
@@ -96,6 +98,8 @@ def rank_grids(
         (8, 8)
     """
     check_draws(draws)
+    one = adapter_of(one, base)
+    other = None if other is None else adapter_of(other, base)
     chosen = _matrices(matrices, other)
     where = select_device(device, dtype)
     first = select_module(one, module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -10,17 +11,18 @@ from ...adapter import Adapter, LayerFactors
 from ...core.either import as_numpy, in_float64
 from ...core.spectrum import effective_rank, product_singular_values, stable_rank
 from ...files.revisions import with_revision
+from ...formats.loading import Model, adapter_of
 from .result import Inventory, LayerSummary
 
 
-def inspect(adapter: Adapter) -> Inventory:
+def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
     """Every module of every layer: shape, scaling, and the norm and spectrum of ΔW = s·B·A.
 
     Needs no base model, and torch only for files that NumPy cannot read. Free of the gauge: all numbers
     are of the product.
 
     Args:
-        adapter: From `load_adapter`.
+        adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
 
     Returns:
         A summary a layer of every module, and what of the file was left out.
@@ -35,6 +37,7 @@ def inspect(adapter: Adapter) -> Inventory:
         >>> found.method, found.trainable_parameters, found.modules[0].rank
         ('lora', 73728, 8)
     """
+    adapter = adapter_of(adapter)
     summaries = [_summarise(one) for one in adapter.each_layer()]
     return Inventory(
         adapter=adapter.source,

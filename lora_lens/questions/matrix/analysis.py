@@ -20,6 +20,7 @@ from ...core.checked import Side
 from ...core.clustering import cluster
 from ...core.pairwise import block_pairs, phi_of_every_pair
 from ...errors import LensError
+from ...formats.loading import Model
 from ...labelled import Array
 from ...subspaces.selection import select_device
 from .reading import (
@@ -36,7 +37,7 @@ _MOST_KEPT = 2**22  # φ by layer: 32 MiB
 
 
 def adapter_matrix(
-    adapters: Sequence[Adapter | str | Path],
+    adapters: Sequence[Adapter | str | Path | Model],
     module: str = "value",
     rank: int | None = None,
     *,
@@ -62,7 +63,8 @@ def adapter_matrix(
     of `dtype`. Pairs are multiplied block by block.
 
     Args:
-        adapters: At least two: adapters, their folders, or folders of such folders (`find_adapters`).
+        adapters: At least two: adapters, models in memory, folders of adapters, or folders of such folders
+            (`find_adapters`).
         module: As in `conversion_similarity`.
         rank: i and j of every pair; by default each adapter's own rank.
         matrix: ``A``, ``B`` or ``delta`` (ΔW).

@@ -19,7 +19,8 @@ from ...errors import (
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
 from ...files.revisions import with_revision
-from ...formats import load_adapter
+from ...formats.live_layers import is_live
+from ...formats.loading import Model, adapter_of
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import select_module
 
@@ -72,7 +73,7 @@ def space_named(matrix: str, side: Side | None) -> SpaceName:
     return chosen
 
 
-def sources_of(adapters: Sequence[Adapter | str | Path]) -> list[Adapter | Path]:
+def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter | Path]:
     """Adapters as they are, folders of adapters one by one; at least two.
 
     Raises:
@@ -81,8 +82,8 @@ def sources_of(adapters: Sequence[Adapter | str | Path]) -> list[Adapter | Path]
     sources: list[Adapter | Path] = []
     folders: set[Path] = set()
     for one in adapters:
-        if isinstance(one, Adapter):
-            sources.append(one)
+        if isinstance(one, Adapter) or is_live(one):
+            sources.append(adapter_of(one))
             continue
         new = [folder for folder in find_adapters([one]) if folder.resolve() not in folders]
         folders |= {folder.resolve() for folder in new}
@@ -117,7 +118,7 @@ def read_bases(
     read: list[AdapterBases] = []
     without: dict[str, list[str]] = {}
     for source, name in zip(sources, distinguishing_names(named), strict=True):
-        adapter = source if isinstance(source, Adapter) else load_adapter(source, base)
+        adapter = adapter_of(source, base)
         try:
             factors = select_module(adapter, module)
         except ModuleLookupError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -18,6 +19,7 @@ from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.outliers import magnification, unit_shares
 from ...errors import LensError
+from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import Progress, collect_bases
@@ -30,7 +32,7 @@ _LISTED = 10  # candidates that are shown, named or not
 
 
 def outliers(
-    adapter: Adapter | BaseWeights,
+    adapter: Adapter | str | Path | Model | BaseWeights,
     module: str = "value",
     *,
     untrained: int | None = None,
@@ -54,7 +56,7 @@ def outliers(
     them: it is a sensitivity, not a correction, for the model with such a W0 is another one.
 
     Args:
-        adapter: From `load_adapter`; or an open base alone, from `open_base`, whose factors are then
+        adapter: From `load_adapter`, or what that takes; or an open base alone, from `open_base`, whose factors are then
             untrained Gaussian ones.
         module: As in `conversion_similarity`.
         untrained: A rank: take untrained Gaussian factors in the place of the adapter's. Of a base alone: 8
@@ -90,7 +92,8 @@ def outliers(
         raise LensError(f"matrix is {matrix!r}, expected 'A' or 'B': BA's left subspace is B's")
     if draws < 2:
         raise LensError(f"draws is {draws}; expected at least 2, for this is about random factors")
-    asked = asked_of(adapter, module, untrained, convention, base, seed)
+    source = adapter if isinstance(adapter, BaseWeights) else adapter_of(adapter, base)
+    asked = asked_of(source, module, untrained, convention, base, seed)
     factors, rank = asked.factors, min(asked.factors.ranks)
     plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
     check_request(factors, plan.matrices, rank, rank, "left", plan.convention, draws)

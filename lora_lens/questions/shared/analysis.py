@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
@@ -11,6 +12,7 @@ from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...core.conversion import Convention, ConventionChoice
 from ...errors import AdapterError, LensError, RankError
+from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
@@ -34,11 +36,11 @@ _GAP = 1e-9  # between eigenvalues, under which they are the same but for roundi
 
 
 def shared_subspace(
-    adapter: Adapter,
+    adapter: Adapter | str | Path | Model,
     module: str = "value",
     rank: int | None = None,
     *,
-    other: Adapter | None = None,
+    other: Adapter | str | Path | Model | None = None,
     width: int | None = None,
     convention: ConventionChoice = "auto",
     matrices: Sequence[Matrix] = MATRICES,
@@ -71,7 +73,7 @@ def shared_subspace(
     of that fit: for unrelated subspaces it is k/d on average.
 
     Args:
-        adapter: From `load_adapter`.
+        adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: As in `conversion_similarity`.
         rank: r, singular vectors of each layer; by default the adapter's smallest rank.
         other: Another adapter on the same base, over the same layers: what θ₋ₗ of `adapter` predicts of its
@@ -106,6 +108,8 @@ def shared_subspace(
         >>> round(result["A"].share, 6), round(result["A"].least, 3)
         (1.0, 0.167)
     """
+    adapter = adapter_of(adapter, base)
+    other = None if other is None else adapter_of(other, base)
     factors = select_module(adapter, module)
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:

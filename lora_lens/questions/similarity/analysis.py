@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from ...core.condition import condition_number
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.phi_of_bases import phi_of_all_pairs
+from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import (
     MATRICES,
@@ -31,7 +33,7 @@ from .result import LayerGrid, SimilarityResult
 
 
 def conversion_similarity(
-    adapter: Adapter,
+    adapter: Adapter | str | Path | Model,
     module: str = "value",
     rank: int | None = None,
     *,
@@ -56,7 +58,7 @@ def conversion_similarity(
     (A, B) → (R·A, B·R⁻¹); below it, A's and B's do and BA's does not.
 
     Args:
-        adapter: From `load_adapter`.
+        adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: ``value``, ``query``, ``q_proj``, …; equivalent names are understood.
         rank: i and j where they are not given; by default the adapter's smallest rank.
         i, j: Leading singular vectors of the row's and of the column's matrix.
@@ -119,6 +121,7 @@ def conversion_similarity(
         >>> bool(result["B"].mean < result["B"].baseline_mean("propagated"))  # not above what W0 alone gives
         True
     """
+    adapter = adapter_of(adapter, base)
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
     settled = settle_convention(convention, factors, adapter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ...core.energy import rank_for_energy
 from ...core.random_matrix import gaussian_product_edge
 from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
+from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.selection import asked_device, select_device, select_name
 from ...subspaces.spectra import layer_values
@@ -25,7 +27,7 @@ EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def spectrum(
-    adapter: Adapter,
+    adapter: Adapter | str | Path | Model,
     module: str | None = None,
     *,
     beside_w0: bool | None = None,
@@ -58,7 +60,7 @@ def spectrum(
     Everything is free of the gauge.
 
     Args:
-        adapter: From `load_adapter`.
+        adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: Only this one; by default all.
         beside_w0: Whether to open the base model; by default if it is on this machine.
         energy: Share that the suggested ranks keep.
@@ -85,6 +87,7 @@ def spectrum(
         >>> layer.rank, round(layer.stable_rank, 2), layer.rank_95
         (8, 1.05, 1)
     """
+    adapter = adapter_of(adapter, base)
     names = [select_name(adapter, module, in_layers=False)] if module else list(adapter.modules)
     if not epsilons or not all(0 < epsilon <= 1 for epsilon in epsilons):
         raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")

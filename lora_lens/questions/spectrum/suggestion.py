@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ...adapter import Adapter, LayerFactors
 from ...core.energy import rank_for_energy
+from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.selection import Where, asked_device
 from ...subspaces.spectra import layer_values
@@ -13,7 +15,11 @@ from .suggestion_result import RankSuggestion, SuggestedRank
 
 
 def suggest_ranks(
-    adapter: Adapter, energy: float = 0.95, *, device: str = "auto", dtype: str = "float64"
+    adapter: Adapter | str | Path | Model,
+    energy: float = 0.95,
+    *,
+    device: str = "auto",
+    dtype: str = "float64",
 ) -> RankSuggestion:
     """The smallest rank of every module path that keeps `energy` of ‖ΔW‖_F², as PEFT's patterns.
 
@@ -22,7 +28,7 @@ def suggest_ranks(
     counts as the one module that PEFT adapts.
 
     Args:
-        adapter: From `load_adapter`.
+        adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         energy: Share to keep, above 0 and at most 1.
         device: A GPU to compute on; by default the CPU, where torch is hardly ever loaded for it.
         dtype: Of no effect: spectra of ΔW are computed in float64.
@@ -36,7 +42,7 @@ def suggest_ranks(
         >>> next(iter(found.rank_pattern))
         'bert.encoder.layer.0.attention.self.query'
     """
-    return suggested(paths(adapter), energy, {}, asked_device(device, dtype))
+    return suggested(paths(adapter_of(adapter)), energy, {}, asked_device(device, dtype))
 
 
 def suggested(

@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, PeftType
 from peft.mapping_func import MODEL_TYPE_TO_PEFT_MODEL_MAPPING
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
@@ -19,7 +19,7 @@ from ...formats.format import format_of
 from .config import CondLoraConfig
 from .gate import with_orthogonality
 from .reading import read_saved
-from .saving import load_saved, save_condlora
+from .saving import load_saved, save_condlora, settings_as_saved, tensors_as_saved
 from .tying import tie_factors
 
 
@@ -65,6 +65,16 @@ class CondLoraMixin:
             if name not in plain and is_main_process:
                 folder = Path(save_directory)
                 save_condlora(model, folder if name == "default" else folder / name, name)
+
+    def as_saved(self, adapter_name: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Configuration and tensors of a CondLoRA adapter as `save_condlora` writes them, the tensors the model's own.
+
+        None of a plain LoRA adapter, which PEFT saves.
+        """
+        model = cast(PeftModel, self)
+        if _is_plain(model, adapter_name):
+            return None
+        return settings_as_saved(model, adapter_name), tensors_as_saved(model, adapter_name)
 
     def load_adapter(
         self, model_id: str, adapter_name: str, is_trainable: bool = False, **kwargs: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
@@ -36,22 +37,8 @@ def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "def
         AdapterError: The model has no CondLoRA adapter of that name.
         OutputError: The folder cannot be written; what was there stays.
     """
-    tensors = parameters(model, adapter_name) | heads(model, adapter_name)
-    config = model.peft_config[adapter_name]
-    settings = {
-        key: sorted(value) if isinstance(value, set) else value
-        for key, value in config.to_dict().items()
-    }
-    version_key, version = config.version
-    settings |= {
-        "peft_type": config.saved_as,
-        version_key: version,
-        "inference_mode": True,
-        "condlora_modules": {
-            name: list(layers) for name, layers in target_groups(model, adapter_name).items()
-        },
-    }
-    text = json.dumps(settings, indent=2, sort_keys=True, default=str)
+    tensors = tensors_as_saved(model, adapter_name)
+    text = json.dumps(settings_as_saved(model, adapter_name), indent=2, sort_keys=True, default=str)
     with staged(user_path(folder), last=CONFIG_NAME) as whole:
         # Copies, for under bias="all" a head's bias has two names, and one memory cannot be saved twice.
         copies = {
@@ -59,6 +46,33 @@ def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "def
         }
         save_file(copies, whole / WEIGHTS_NAME, metadata={"format": "pt"})
         (whole / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def tensors_as_saved(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    """Name on disk → θ, Λ and trained heads, the model's own tensors.
+
+    Raises:
+        AdapterError: The model has no CondLoRA adapter of that name.
+    """
+    return parameters(model, adapter_name) | heads(model, adapter_name)
+
+
+def settings_as_saved(model: PeftModel, adapter_name: str) -> dict[str, Any]:
+    """What ``adapter_config.json`` says of a CondLoRA adapter."""
+    config = model.peft_config[adapter_name]
+    settings = {
+        key: sorted(value) if isinstance(value, set) else value
+        for key, value in config.to_dict().items()
+    }
+    version_key, version = config.version
+    return settings | {
+        "peft_type": config.saved_as,
+        version_key: version,
+        "inference_mode": True,
+        "condlora_modules": {
+            name: list(layers) for name, layers in target_groups(model, adapter_name).items()
+        },
+    }
 
 
 def load_theta(model: PeftModel, folder: str | Path, adapter_name: str = "default") -> None:

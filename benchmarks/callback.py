@@ -1,0 +1,172 @@
+"""What share of training time SpectralCallback takes: python benchmarks/callback.py.
+
+PEFT's LoRA (query and value, r = 8) on all-MiniLM-L6-v2, batches of 32 short rows, a Trainer's own run
+that logs to TensorBoard, with the callback at every 50 steps as it is by default. Two measures:
+
+- the time spent inside the callback's methods over the time of the whole training loop, the last picture
+  and the references at the start included, by the clock and by the processor's time;
+- runs with and without it that alternate, each round begun by the other: the ratio of their medians, of
+  the processor's time. It says less: a machine's runs differ by more than the callback takes.
+
+On a GPU the callback's one copy to the CPU waits for the steps that are queued, so that there the first
+measure counts training's own work too, and the second is the one to look at.
+
+On one thread of a shared two-core machine it printed:
+
+PRINTED
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
+
+from lora_lens import SpectralCallback
+from lora_lens.files.locate import DEMO_BASE, local_folder
+
+
+class Seconds(NamedTuple):
+    """By the clock, and of the processor."""
+
+    wall: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> Seconds:
+        """Both as they are."""
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, begun: Seconds) -> Seconds:
+        """What has passed."""
+        return Seconds(self.wall - begun.wall, self.processor - begun.processor)
+
+
+class Timed(SpectralCallback):
+    """Keeps what each call of its methods takes."""
+
+    def __init__(self, every: int) -> None:
+        super().__init__(every)
+        self.spent: list[Seconds] = []
+        self.drawn: list[Seconds] = []  # of that, pictures
+
+
+def _timed(name: str, kept: str) -> Any:
+    method = getattr(SpectralCallback, name)
+
+    @functools.wraps(method)
+    def run(self: Timed, *arguments: Any, **named: Any) -> Any:
+        begun = Seconds.now()
+        try:
+            return method(self, *arguments, **named)
+        finally:
+            getattr(self, kept).append(Seconds.now().since(begun))
+
+    return run
+
+
+for _name in ("on_train_begin", "on_step_end", "on_log", "on_save"):
+    setattr(Timed, _name, _timed(_name, "spent"))
+Timed._draw = _timed("_draw", "drawn")  # type: ignore[method-assign]
+
+
+def rows(count: int, longest: int) -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        {
+            "input_ids": torch.randint(1000, 30000, (longest,), generator=generator),
+            "labels": torch.tensor(k % 2),
+        }
+        for k in range(count)
+    ]
+
+
+def train(options: argparse.Namespace, callback: SpectralCallback | None) -> Seconds:
+    """What the training loop takes."""
+    torch.manual_seed(0)
+    base = AutoModelForSequenceClassification.from_pretrained(str(local_folder(DEMO_BASE)))
+    config = LoraConfig(task_type="SEQ_CLS", r=8, lora_alpha=8, target_modules=["query", "value"])
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model=get_peft_model(base, config),
+            args=TrainingArguments(
+                output_dir=str(Path(folder)),
+                max_steps=options.steps,
+                per_device_train_batch_size=options.batch,
+                learning_rate=1e-3,
+                logging_steps=50,
+                save_strategy="no",
+                report_to=["tensorboard"],
+                disable_tqdm=True,
+                use_cpu=options.device == "cpu",
+                dataloader_pin_memory=False,
+            ),
+            train_dataset=rows(options.batch * 50, options.length),
+            callbacks=[] if callback is None else [callback],
+        )
+        begun = Seconds.now()
+        trainer.train()
+        return Seconds.now().since(begun)
+
+
+def _sum(parts: list[Seconds]) -> Seconds:
+    return Seconds(*map(sum, zip(*parts, strict=True)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--every", type=int, default=50)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--length", type=int, default=16, help="tokens a row")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with_it: list[Seconds] = []
+    without: list[Seconds] = []
+    spent: list[Seconds] = []
+    drawn: list[Seconds] = []
+
+    def measured() -> None:
+        callback = Timed(options.every)
+        with_it.append(train(options, callback))
+        spent.append(_sum(callback.spent))
+        drawn.append(_sum(callback.drawn))
+
+    for number in range(options.rounds):
+        turns = [measured, lambda: without.append(train(options, None))]
+        for turn in turns if number % 2 else turns[::-1]:
+            turn()
+    print(
+        f"{options.steps} steps of {options.batch} rows of {options.length} tokens, every "
+        f"{options.every}, {options.device}, {options.threads} threads, {options.rounds} rounds"
+    )
+    for k, kind in enumerate(("by the clock", "processor's time")):
+        shares = [part[k] / whole[k] for part, whole in zip(spent, with_it, strict=True)]
+        print(
+            f"inside the callback, {kind:17} {statistics.median(shares):7.2%} "
+            f"({min(shares):.2%} to {max(shares):.2%})"
+        )
+    seconds = ", ".join(f"{one.processor:.2f}" for one in drawn)
+    print(f"of that for the last picture, its libraries loaded in the first round: {seconds} s")
+    ours, theirs = ([run.processor for run in runs] for runs in (with_it, without))
+    print(
+        f"with it over without                  {statistics.median(ours) / statistics.median(theirs) - 1:+7.2%} "
+        f"(runs without it differ by {max(theirs) / min(theirs) - 1:.2%})"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""W0 of a model in memory: each layer says itself how it lies and how it is quantised."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtyping import Float
+
+from ..arrays import Tensor
+from ..errors import BaseModelError
+from .weights import BaseWeights, checked
+
+_DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
+
+
+@dataclass(frozen=True)
+class LiveWeights(BaseWeights):
+    """A model's own weights, which are read from its layers.
+
+    Attributes:
+        layers: Path of each layer to what holds its W0: a linear layer, or PEFT's layer around one.
+    """
+
+    layers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def weight(self, path: str, expected: tuple[int, int] | None = None) -> Float[Tensor, "out in"]:
+        """W0 of the layer at `path`, as (out, in), on the CPU; of a quantised one, what its library makes of it.
+
+        Raises:
+            BaseModelError: There is no such layer; an adapter has been merged into it; or W0 is no matrix
+                of finite floats.
+        """
+        del expected  # the layer's kind tells
+        layer = self._layer(path)
+        if getattr(layer, "merged_adapters", ()):
+            raise BaseModelError(
+                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
+                f"model's any more; call unmerge_adapter() first"
+            )
+        inner = _inner(layer)
+        w0 = checked(_dequantised(inner).detach().cpu(), path, self.source)
+        return w0.T if _is_conv1d(inner) else w0
+
+    def is_conv1d(self, path: str) -> bool:
+        """Whether the layer at `path` is transformers' Conv1D, which holds W0 as (in, out)."""
+        return _is_conv1d(_inner(self._layer(path)))
+
+    def _layer(self, path: str) -> Any:
+        if path not in self.layers:
+            raise BaseModelError(f"{self.source} has no layer {path} with a weight")
+        return self.layers[path]
+
+
+def _inner(layer: Any) -> Any:
+    found = getattr(layer, "get_base_layer", None)
+    return found() if callable(found) else layer
+
+
+def _is_conv1d(layer: Any) -> bool:
+    return any(
+        kind.__name__ == "Conv1D" and kind.__module__.startswith("transformers.")
+        for kind in type(layer).__mro__
+    )
+
+
+def _dequantised(layer: Any) -> Any:
+    """A layer's weight in floats, by PEFT, which knows the libraries that quantise."""
+    library = sys.modules.get(_DEQUANTISING)
+    return library.dequantize_module_weight(layer) if library else layer.weight

@@ -1,0 +1,213 @@
+"""A run's record and its adapter's spectra → the text of a model card. Computes nothing but means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from ..files.locate import is_hub_id, local_folder
+from ..files.revisions import split_revision, with_revision
+from ..questions.spectrum.result import LayerSpectrum, Spectrum
+from ..show.layout import Table, number, significant
+from ..show.text import as_markdown
+
+# By this a card is known as one that may be replaced.
+MARK = "<!-- A model card by lora-lens. Without this line it is yours, and is not written over. -->"
+_TITLES = {
+    "lora": "LoRA", "condlora": "CondLoRA", "adalora": "AdaLoRA",
+    "condadalora": "CondLoRA in AdaLoRA's form",
+}  # fmt: skip
+_PEFTS = ("lora", "adalora")
+
+
+def card_text(
+    record: Mapping[str, Any],
+    spectrum: Spectrum | None,
+    *,
+    why: str = "",
+    figure: str | None = None,
+) -> str:
+    """The whole card: metadata, scores, settings, spectra.
+
+    Args:
+        record: What ``run.json`` holds.
+        spectrum: Of the adapter.
+        why: Where there is none, the reason.
+        figure: Name of the picture beside the card.
+    """
+    settings = record["settings"]
+    title = _TITLES.get(settings["method"], settings["method"])
+    parts = [
+        _front_matter(metadata(record)),
+        MARK,
+        f"# {settings['task']}: {title} on {_named(settings['base'])}",
+        _sentence(record, title),
+        f"## Scores\n\n{_tables(_scores(record))}",
+        f"## Training\n\n{_tables(_training(record))}\n"
+        f"`run.json` holds every setting, the scores over time, the checksums of the data and the versions.",
+        f"## Spectra\n\n{_spectra(spectrum, why, figure)}",
+        f"## Use\n\n{_use(settings)}",
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def metadata(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands at the top of the card for the hub, which makes it findable; no license: that is for you to say."""
+    settings = record["settings"]
+    method = settings["method"]
+    base = _hub_base(settings["base"])
+    data = _data_set(settings)
+    scores = [
+        {"type": record["metric"], "value": record[f"{split}_score"], "name": f"{record['metric']}, {split} set"}
+        for split in ("test", "development")
+        if record.get(f"{split}_score") is not None
+    ]  # fmt: skip
+    task = {"type": "text-classification", "name": "Text classification"}
+    described = {"name": settings["task"], "type": data or "own"}
+    return {
+        # PEFT alone reads no CondLoRA.
+        "library_name": "peft" if method in _PEFTS else "lora-lens",
+        **({"base_model": base, "base_model_relation": "adapter"} if base else {}),
+        **({"datasets": [data]} if data else {}),
+        "pipeline_tag": "text-classification",
+        "metrics": [record["metric"]],
+        "tags": [*dict.fromkeys([method, "lora", "lora-lens", settings["task"]])],
+        "model-index": [
+            {
+                "name": f"{settings['task']}-{method}",
+                "results": [{"task": task, "dataset": described, "metrics": scores}],
+            }
+        ],
+    }
+
+
+def _front_matter(found: Mapping[str, Any]) -> str:
+    """YAML, of which JSON's values are a part."""
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in found.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _hub_base(base: str) -> str | None:
+    """The base's hub id, if it is one."""
+    name = split_revision(base)[0]
+    folder = local_folder(name)
+    local = folder is not None and PurePath(name) == PurePath(folder)
+    return name if is_hub_id(name) and not local else None
+
+
+def _named(base: str) -> str:
+    """A hub id; of a folder its last name, for where it lies is nobody's business."""
+    return _hub_base(base) or PurePath(base).name
+
+
+def _data_set(settings: Mapping[str, Any]) -> str | None:
+    """The hub's data set; None of files."""
+    own = settings.get("own")
+    if own is None:
+        return "nyu-mll/glue"
+    name = own["train"].partition("#")[0].partition(":")[0]
+    return name if "#" in own["train"] and is_hub_id(name) else None
+
+
+def _sentence(record: Mapping[str, Any], title: str) -> str:
+    settings = record["settings"]
+    data = "GLUE's" if settings.get("own") is None else "own data,"
+    return (
+        f"A {title} adapter of {_listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
+        f"{data} {settings['task']} by lora-lens: "
+        f"{record['trainable_parameters']:,} trained numbers in the low-rank part, and "
+        f"{record['head_parameters']:,} in the head."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _scores(record: Mapping[str, Any]) -> Table:
+    rows = [
+        [label, number(record[key], 4)]
+        for label, key in (
+            ("test set", "test_score"),
+            ("development set, which chose the checkpoint", "development_score"),
+            ("always the commonest answer, test set", "majority_score"),
+        )
+        if record.get(key) is not None
+    ]
+    return Table(f"{record['metric']}", ["rows", record["metric"]], rows)
+
+
+def _training(record: Mapping[str, Any]) -> Table:
+    settings, rows = record["settings"], record["rows"]
+    shown = {
+        "method": settings["method"],
+        "base": str(with_revision(_named(settings["base"]), record.get("base_commit"))),
+        "modules": ", ".join(settings["target_modules"]),
+        "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
+        "learning rate": f"{settings['learning_rate']:.4g}, linear, {settings['warmup']:.0%} of the steps to rise",
+        "batch, epochs": f"{settings['batch_size']}, {settings['epochs']:g}",
+        "precision, tokens": f"{settings['precision']}, at most {settings['max_length']} a row",
+        "steps, best": f"{record['steps']}, {record['best_step']}",
+        "seed": str(settings["seed"]),
+        "rows": f"{rows['train']} to train on, {rows['development']} to choose by, {rows['test']} to test",
+        "versions": ", ".join(f"{name} {said}" for name, said in record["versions"].items()),
+    }
+    if settings["method"] not in _PEFTS:
+        shown["convention"] = settings["convention"]
+    return Table("Settings", ["", ""], [list(row) for row in shown.items()])
+
+
+def _spectra(spectrum: Spectrum | None, why: str, figure: str | None) -> str:
+    if spectrum is None:
+        return f"Not told: {why}"
+    picture = f"\n![Singular values of ΔW, and its ranks by layer]({figure})\n" if figure else ""
+    rows = [_row(module, spectrum.of(module)) for module in spectrum.modules]
+    head = ["module", "layers", "‖ΔW‖_F", "‖ΔW‖_2", "stable rank", "effective rank", "holds 95 %"]
+    table = Table("ΔW = s·B·A, means over the layers", head, rows)
+    return f"{spectrum.summary}\n\n{_tables(table)}{picture}"
+
+
+def _row(module: str, layers: Sequence[LayerSpectrum]) -> list[str]:
+    trained = [one for one in layers if one.stable_rank is not None]
+    return [
+        module,
+        str(len(layers)),
+        significant(_mean([one.frobenius_norm for one in layers])),
+        significant(_mean([one.spectral_norm for one in layers])),
+        number(_mean([one.stable_rank for one in trained]), 2),
+        number(_mean([one.effective_rank_s for one in trained]), 2),
+        number(_mean([one.rank_95 for one in trained]), 1),
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _use(settings: Mapping[str, Any]) -> str:
+    base = _named(settings["base"])
+    if settings["method"] in _PEFTS:
+        code = [
+            "from peft import AutoPeftModelForSequenceClassification",
+            "",
+            'model = AutoPeftModelForSequenceClassification.from_pretrained("THIS_ADAPTER")',
+        ]
+        more = ""
+    else:
+        code = [
+            "from lora_lens.training.condlora import load_condlora_model",
+            "from transformers import AutoModelForSequenceClassification",
+            "",
+            f'base = AutoModelForSequenceClassification.from_pretrained("{base}", num_labels=LABELS)',
+            'model = load_condlora_model(base, "THIS_ADAPTER")',
+        ]
+        more = "\n\nFor PEFT alone `lora-lens export THIS_ADAPTER --out PLAIN` turns it into plain LoRA."
+    return "\n".join(["```python", *code, "```"]) + more
+
+
+def _tables(*tables: Table) -> str:
+    return as_markdown(tables)

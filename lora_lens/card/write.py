@@ -1,0 +1,61 @@
+"""A model card and its picture, written beside an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import LensError
+from ..formats import load_adapter
+from ..questions.spectrum.analysis import spectrum
+from ..questions.spectrum.result import Spectrum
+from ..show.files import write_figures
+from ..staging import staged
+from .text import MARK, card_text
+
+CARD, PICTURE = "README.md", "spectrum"
+
+
+def write_card(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Write ``README.md`` and ``spectrum.png`` into an adapter's folder; whether it was.
+
+    A card that lora-lens did not write stays as it is. Spectra that cannot be had are said to be
+    missing, with the reason.
+
+    Args:
+        folder: Of the adapter.
+        record: What its ``run.json`` holds.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    if not may_write(folder):
+        return False
+    found, why = _spectrum(folder, record)
+    with staged(folder, last=CARD) as staging:
+        picture = None
+        if found is not None:
+            (picture,) = write_figures({PICTURE: found.plot()}, staging, (".png",))
+        text = card_text(record, found, why=why, figure=picture)
+        (staging / CARD).write_text(text, encoding="utf-8")
+    return True
+
+
+def may_write(folder: Path) -> bool:
+    """Whether there is no card, or one that lora-lens wrote, and nobody took the mark out of."""
+    try:
+        return MARK in (folder / CARD).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _spectrum(folder: Path, record: Mapping[str, Any]) -> tuple[Spectrum | None, str]:
+    try:
+        # CondLoRA's factors are made of W0, which the run has just used.
+        adapter = load_adapter(folder, record["settings"]["base"])
+        return spectrum(adapter, beside_w0=False), ""
+    except LensError as error:
+        return None, str(error).replace(str(folder), folder.name)

@@ -1,0 +1,52 @@
+"""Tensors that are in memory already, by name, as if they were in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..arrays import Tensor
+
+NAME = "memory"
+
+
+@dataclass(frozen=True)
+class MemoryFile:
+    """Tensors of a model that may go on being trained: each is given as it is when it is asked for."""
+
+    tensors: Mapping[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """Of its tensors, sorted."""
+        return sorted(self.tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+        return tuple(self.tensors[name].shape)
+
+    def get(self, name: str) -> Tensor:
+        """A tensor, on the CPU; not copied if it is there."""
+        return self.tensors[name].detach().cpu()
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """A tensor as NumPy's array, bfloat16 as float32; None where NumPy has no such type."""
+        found = self.get(name)
+        if str(found.dtype) == "torch.bfloat16":
+            found = found.float()
+        try:
+            return found.numpy()
+        except TypeError:
+            return None
+
+    def release(self, name: str) -> None:
+        """Nothing: they are not this one's."""
+
+
+def nowhere(_name: str) -> Path | None:
+    """No file of that name: there is none."""
+    return None

@@ -1,0 +1,102 @@
+"""The LoRA layers of a model in memory, told by what they have: neither peft nor transformers is loaded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import AdapterError
+from .peft_names import plain
+from .peft_settings import check_plain
+
+
+def is_live(thing: Any) -> bool:
+    """Whether it is a model in memory, and not the place of one."""
+    return callable(getattr(thing, "named_modules", None))
+
+
+def unwrapped(model: Any) -> Any:
+    """What PEFT's adapters are on, without what DistributedDataParallel, torch.compile and others put around it."""
+    holders = (
+        one for one in model.modules() if isinstance(getattr(one, "peft_config", None), Mapping)
+    )
+    return next(holders, model)
+
+
+def base_of(model: Any) -> Any:
+    """The base model that a PEFT model has put its layers into; a model that holds them itself."""
+    inner = getattr(model, "get_base_model", None)
+    return inner() if callable(inner) and hasattr(model, "peft_config") else model
+
+
+def lora_layers(model: Any) -> dict[str, Any]:
+    """Path of each layer that has LoRA factors, in the base model, to the layer.
+
+    Raises:
+        AdapterError: There is none.
+    """
+    found = {
+        plain(path): layer
+        for path, layer in base_of(model).named_modules()
+        if all(hasattr(layer, name) for name in ("lora_A", "lora_B", "scaling", "get_base_layer"))
+    }
+    if not found:
+        kinds = sorted(
+            {str(getattr(one, "peft_type", "?")) for one in configurations(model).values()}
+        )
+        what = f"an adapter of type {', '.join(kinds)}" if kinds else "no adapter"
+        raise AdapterError(
+            f"the model, a {type(model).__name__}, has {what} and no LoRA layer; expected a PEFT model "
+            f"with LoRA, or one of lora_lens.training.condlora"
+        )
+    return found
+
+
+def configurations(model: Any) -> Mapping[str, Any]:
+    """Name of each adapter to its configuration."""
+    found = getattr(unwrapped(model), "peft_config", None)
+    return found if isinstance(found, Mapping) else {}
+
+
+def chosen_adapter(layers: Mapping[str, Any], asked: str | None) -> str:
+    """The adapter asked for, or the active one.
+
+    Raises:
+        AdapterError: There is none of that name, or several are active.
+    """
+    known = dict.fromkeys(name for layer in layers.values() for name in layer.lora_A)
+    active = dict.fromkeys(
+        name for layer in layers.values() for name in layer.active_adapters if name in layer.lora_A
+    )
+    have = ", ".join(map(repr, known)) or "none on a linear layer"
+    if asked is not None:
+        if asked not in known:
+            raise AdapterError(f"the model has no LoRA adapter {asked!r}; it has {have}")
+        return asked
+    if len(active) != 1:
+        which = ", ".join(map(repr, active)) or "none"
+        raise AdapterError(
+            f"of the model's adapters ({have}) {which} {'is' if not active else 'are'} active, and the "
+            f"numbers are of one: name it, or make it the active one by set_adapter()"
+        )
+    return next(iter(active))
+
+
+def check_live(model: Any, layers: Mapping[str, Any], name: str) -> None:
+    """Refuse an adapter whose update is not s·B·A over the W0 that the model holds.
+
+    Raises:
+        AdapterError: It is DoRA or the like, or something is merged.
+    """
+    config = configurations(model).get(name)
+    if config is not None and hasattr(config, "to_dict"):
+        check_plain(config.to_dict(), f"the model's adapter {name!r}")
+    for path, layer in layers.items():
+        if name in getattr(layer, "lora_variant", ()):
+            kind = type(layer.lora_variant[name]).__name__
+            raise AdapterError(f"{path} is PEFT's {kind}, whose update is not s·B·A")
+        if getattr(layer, "merged_adapters", ()):
+            raise AdapterError(
+                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
+                f"model's any more; call unmerge_adapter() first"
+            )

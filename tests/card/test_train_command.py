@@ -1,0 +1,83 @@
+"""What `lora-lens train` does when its run is over; the run itself is another test's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import lora_lens as ll
+from lora_lens.cli import app
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of which the run is the demo's adapter."""
+    run = pytest.importorskip("lora_lens.training.run")
+
+    def train(_settings: Any, out: Path, **_: Any) -> dict[str, Any]:
+        shutil.copytree(ll.demo_adapter("lora"), out, dirs_exist_ok=True)
+        record = json.loads((out / "run.json").read_text()) | {"test_score": 0.8474}
+        return record | {"writes": True}
+
+    monkeypatch.setattr(run, "train", train)
+    base = "sentence-transformers/all-MiniLM-L6-v2"
+    return ["train", "--task", "stsb", "--base", base, "--out", str(tmp_path / "out")]
+
+
+def test_it_leaves_a_card(command: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*command, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["test_score"] == 0.8474
+    assert "0.8474" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "spectrum.png").is_file()
+
+
+def test_a_card_that_was_there_stays(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").write_text("# Mine\n")
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0
+    assert "README.md is not lora-lens's, and stays as it is" in " ".join(result.stderr.split())
+    assert (tmp_path / "out" / "README.md").read_text() == "# Mine\n"
+
+
+def test_a_push_that_fails_leaves_the_run_whole(command: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*command, "--push-to-hub", "me/adapter"])  # tests are offline
+    assert result.exit_code == 1
+    assert "0.8474 on the test set" in result.stdout
+    assert "is whole, but was not pushed to me/adapter" in result.stderr
+    assert "hf upload me/adapter" in result.stderr
+    assert ll.load_adapter(tmp_path / "out").method == "lora"
+    assert (tmp_path / "out" / "README.md").is_file()
+
+
+def test_a_push_says_where(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def push(folder: Path, name: str, *, private: bool) -> str:
+        asked.append((folder.name, name, private, (folder / "README.md").is_file()))
+        return "https://hub/me/adapter/commit/1"
+
+    monkeypatch.setattr("lora_lens.card.push.push", push)
+    result = CliRunner().invoke(app, [*command, "--push-to-hub", "me/adapter", "--private"])
+    assert result.exit_code == 0, result.output
+    assert asked == [("out", "me/adapter", True, True)]
+    assert "pushed to https://hub/me/adapter/commit/1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--private"], "--private is for --push-to-hub"), (["--push-to-hub", "a/b/c"], "owner/name")],
+)
+def test_what_cannot_be_pushed_is_said_before_the_run(
+    options: list[str], said: str, command: list[str], tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(app, [*command, *options])
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,335 @@
+"""A model in memory gives what it gives when it is saved and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
+from tiny_models import KINDS, bert, gpt2, trained_looking
+from torch import nn
+
+import lora_lens as ll
+from lora_lens.bases.opening import open_base_of
+from lora_lens.errors import AdapterError, BaseModelError
+from lora_lens.labelled import Row
+from lora_lens.questions import QUESTIONS
+from lora_lens.report import write_report
+from lora_lens.training.condlora import CondAdaLoraConfig, get_condlora_model
+
+Make = Callable[[str], Any]
+NOT_THE_SAME = (
+    "adapter",
+    "base",
+    "source",
+    "one",
+    "other",
+    "title",
+    "summary",
+    "findings",
+    "notes",
+)
+
+
+def lora(base: nn.Module, **settings: Any) -> PeftModel:
+    """Every factor with numbers."""
+    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=6, **settings))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return model.eval()
+
+
+def encoder() -> PeftModel:
+    return lora(
+        bert(), task_type="SEQ_CLS", target_modules=["query", "value", "intermediate.dense"],
+        rank_pattern={"layer.1.attention.self.value": 2}, alpha_pattern={"query": 3}, bias="lora_only",
+    )  # fmt: skip
+
+
+def decoder() -> PeftModel:
+    return lora(
+        gpt2(), task_type="CAUSAL_LM", fan_in_fan_out=True, use_rslora=True,
+        target_modules=["c_attn", "attn.c_proj", "mlp.c_fc"],
+    )  # fmt: skip
+
+
+def shared(kind: str) -> PeftModel:
+    return KINDS[kind].wrapped("consistent")
+
+
+def shared_budget() -> PeftModel:
+    config = CondAdaLoraConfig(
+        task_type="SEQ_CLS", r=4, lora_alpha=8, target_modules=["query", "value"], target_r=2,
+        total_step=10,
+    )  # fmt: skip
+    model = trained_looking(get_condlora_model(bert(), config))
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "gate" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+                parameter[0] = 0
+    return model
+
+
+def budget() -> PeftModel:
+    config = AdaLoraConfig(
+        task_type="SEQ_CLS", init_r=4, target_r=2, lora_alpha=8, target_modules=["query", "value"],
+        total_step=10,
+    )  # fmt: skip
+    model = get_peft_model(bert(), config)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return model
+
+
+MODELS: dict[str, Callable[[], PeftModel]] = {
+    "bert": encoder,
+    "gpt2": decoder,
+    "condlora": lambda: shared("bert"),
+    "condlora on Conv1D": lambda: shared("gpt2"),
+    "condadalora": shared_budget,
+    "adalora": budget,
+}
+BASES = {"gpt2": gpt2, "condlora on Conv1D": gpt2}
+
+
+def saved(name: str, model: PeftModel, folder: Path) -> Path:
+    """The adapter in a folder, its base beside it, which it names."""
+    BASES.get(name, bert)().save_pretrained(folder / "base")
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = str(folder / "base")
+    model.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+    return folder / "adapter"
+
+
+def the_same(one: Any, other: Any, tolerance: float = 0.0) -> bool:
+    if isinstance(one, dict):
+        keys = [key for key in one if key not in NOT_THE_SAME]
+        return one.keys() == other.keys() and all(
+            the_same(one[k], other[k], tolerance) for k in keys
+        )
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(
+            the_same(a, b, tolerance) for a, b in zip(one, other, strict=True)
+        )
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= tolerance * max(1, abs(one))
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_adapter_is_the_one_that_is_saved(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]()
+    read = ll.load_adapter(saved(name, model, tmp_path))
+    live = ll.load_adapter(model)
+    for attribute in (
+        "method", "title", "base_model", "revision", "trainable_parameters", "convention",
+        "fan_in_fan_out", "patterns", "in_layers", "left_out",
+    ):  # fmt: skip
+        assert getattr(live, attribute) == getattr(read, attribute), attribute
+    for module, expected in read.modules.items():
+        found = live.modules[module]
+        assert (found.names, found.layers, found.ranks, found.part, found.pattern) == (
+            expected.names, expected.layers, expected.ranks, expected.part, expected.pattern,
+        )  # fmt: skip
+        for letter in ("a", "b", "scaling"):
+            assert torch.equal(getattr(found, letter), getattr(expected, letter)), letter
+        weights, base = open_base_of(live), open_base_of(read)
+        for position in range(len(expected.layers)):
+            assert torch.equal(weights.w0(found, position), base.w0(expected, position))
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "condlora"])
+def test_every_question_gives_the_same_for_a_model_a_path_and_an_adapter(
+    name: str, tmp_path: Path
+) -> None:
+    model = MODELS[name]()
+    folder = saved(name, model, tmp_path)
+    module = "value"
+    options: dict[str, dict[str, Any]] = {
+        "similarity": {"module": module, "draws": 3, "convention": "consistent"},
+        "shared": {"module": module, "draws": 3, "convention": "consistent"},
+        "amplification": {"module": module},
+        "outliers": {"module": module, "draws": 2, "convention": "consistent"},
+        "spectrum": {"module": module, "draws": 1},
+        "inventory": {},
+        "comparison": {"module": module, "draws": 3},
+        "grid": {"module": module, "draws": 3},
+        "matrix": {"module": module},
+    }
+    assert set(options) | {"dynamics"} == {question.name for question in QUESTIONS}
+    for question in QUESTIONS:
+        if question.name not in options:
+            continue
+        given = options[question.name]
+        answers: list[Row] = []
+        for one in (folder, ll.load_adapter(folder), model):
+            if question.name == "matrix":
+                answer = question.ask([one, ll.load_adapter(model)], **given)
+            elif question.name == "comparison":
+                answer = question.ask(one, model, **given)
+            elif question.name == "grid":
+                answer = question.ask(one, None, **given)
+            else:
+                answer = question.ask(one, **given)
+            answers.append(answer.to_dict())
+        assert the_same(answers[0], answers[1]), question.name
+        if question.name == "matrix":
+            continue  # in another order of names
+        assert the_same(answers[0], answers[2], 1e-12), question.name
+    assert the_same(ll.suggest_ranks(folder).to_dict(), ll.suggest_ranks(model).to_dict(), 1e-12)
+
+
+def test_compared_with_itself_in_memory_an_adapter_is_the_same(tmp_path: Path) -> None:
+    model = encoder()
+    folder = saved("bert", model, tmp_path)
+    assert ll.compare(folder, model, "value", 2, draws=2)["A"].values == pytest.approx(1)
+    found = ll.adapter_matrix([folder, model], "value")
+    assert found.values == pytest.approx(1)
+
+
+def test_a_report_of_a_model(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    path = write_report(encoder(), tmp_path / "report.html", modules=["value"], draws=2)
+    assert "in memory" in path.read_text(encoding="utf-8")
+
+
+def test_the_numbers_are_those_that_the_model_has_now() -> None:
+    model = encoder()
+    adapter = ll.load_adapter(model)
+    before = ll.inspect(adapter).modules[0].frobenius_norm
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.mul_(2)
+    assert ll.inspect(adapter).modules[0].frobenius_norm == pytest.approx(2 * before)
+    assert not any(parameter.grad_fn for parameter in model.parameters())
+
+
+def test_training_goes_on_after_a_question() -> None:
+    model = encoder().train()
+    wanted = {name for name, p in model.named_parameters() if p.requires_grad}
+    ll.spectrum(model, "value", draws=1)
+    assert {name for name, p in model.named_parameters() if p.requires_grad} == wanted
+    model(**KINDS["bert"].inputs()).loss.backward()
+
+
+def test_of_several_adapters_the_active_one_or_the_one_named() -> None:
+    model = encoder()
+    torch.manual_seed(5)
+    model.add_adapter("other", LoraConfig(r=2, target_modules=["key"], init_lora_weights=False))
+    assert set(ll.load_adapter(model).modules) == {"query", "value", "dense"}
+    assert ll.load_adapter(model, name="other").source == "BertForSequenceClassification:other"
+    model.set_adapter("other")
+    assert set(ll.load_adapter(model).modules) == {"key"}
+    with pytest.raises(AdapterError, match="no LoRA adapter 'third'; it has 'default', 'other'"):
+        ll.load_adapter(model, name="third")
+    both = decoder()  # without a head of its own, so that two can be active
+    both.add_adapter("other", LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True))
+    both.base_model.set_adapter(["default", "other"])
+    with pytest.raises(AdapterError, match="'default', 'other' are active"):
+        ll.load_adapter(both)
+    with pytest.raises(AdapterError, match="for a model in memory"):
+        ll.load_adapter(ll.demo_adapter("lora"), name="other")
+
+
+def test_a_merged_adapter_is_refused_at_once_and_later() -> None:
+    model = encoder()
+    adapter = ll.load_adapter(model)
+    model.merge_adapter()
+    with pytest.raises(AdapterError, match="default merged into W0"):
+        ll.load_adapter(model)
+    with pytest.raises(BaseModelError, match="default merged into W0"):
+        ll.amplification(adapter, "value")
+    model.unmerge_adapter()
+    ll.amplification(adapter, "value")
+
+
+def test_another_scale_than_the_one_that_is_saved_is_refused() -> None:
+    model = encoder()
+    for layer in model.modules():
+        if hasattr(layer, "set_scale"):
+            layer.set_scale("default", 0.5)
+    with pytest.raises(AdapterError, match="scales its update by .* now"):
+        ll.load_adapter(model)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"use_dora": True}, "DoRA rescales"),
+        ({"init_lora_weights": "pissa"}, "minus the initial"),
+        ({"init_lora_weights": "olora"}, "minus the initial"),
+    ],
+)
+def test_what_is_refused_as_a_file_is_refused_in_memory(
+    settings: dict[str, Any], said: str
+) -> None:
+    config = LoraConfig(r=4, target_modules=["query"], **settings)
+    with pytest.raises(AdapterError, match=said):
+        ll.load_adapter(get_peft_model(bert(), config))
+
+
+def test_a_model_without_an_adapter_is_said_to_have_none() -> None:
+    with pytest.raises(AdapterError, match="BertForSequenceClassification, has no adapter"):
+        ll.spectrum(bert())
+
+
+def test_layers_that_were_put_into_a_model_without_peft_around_it() -> None:
+    """As transformers' own add_adapter does."""
+    torch.manual_seed(0)
+    config = LoraConfig(r=4, target_modules=["value"], init_lora_weights=False)
+    model = inject_adapter_in_model(config, bert())
+    adapter = ll.load_adapter(model)
+    assert adapter.modules["value"].names[0] == "bert.encoder.layer.0.attention.self.value"
+    assert ll.conversion_similarity(model, "value", 4, draws=0)["A"].values.shape == (3, 3)
+
+
+def test_another_base_than_the_models_own_may_be_named(tmp_path: Path) -> None:
+    model = encoder()
+    other = bert()
+    with torch.no_grad():
+        other.bert.encoder.layer[0].attention.self.value.weight.mul_(2)
+    other.save_pretrained(tmp_path / "other")
+    own, named = (
+        ll.spectrum(model, "value", draws=0, base=base).layers[0].beside_w0.w0_frobenius_norm
+        for base in (None, str(tmp_path / "other"))
+    )
+    assert named == pytest.approx(2 * own)
+
+
+@pytest.mark.parametrize("kind", ["hqq", "torchao"])
+def test_a_quantised_w0_is_what_its_library_makes_of_it(kind: str) -> None:
+    """PEFT's own dequantize_module_weight tells these two by what they have."""
+    model = encoder()
+    layer = model.get_base_model().bert.encoder.layer[0].attention.self.value.get_base_layer()
+    true = layer.weight.detach().clone()
+    if kind == "hqq":
+        layer.W_q = torch.zeros(1)
+        layer.dequantize = lambda: true
+        del layer.weight
+        layer.weight = None
+    else:
+        packed = type("Packed", (), {"__module__": "torchao.fake", "dequantize": lambda _: true})
+        del layer.weight
+        object.__setattr__(layer, "weight", packed())
+    adapter = ll.load_adapter(model)
+    found = open_base_of(adapter).w0(adapter.modules["value"], 0)
+    assert torch.equal(found, true)
+
+
+def test_a_wrapped_model_is_looked_into() -> None:
+    model = encoder()
+    compiled = torch.compile(model)
+    assert ll.load_adapter(compiled).patterns == ll.load_adapter(model).patterns
+    assert ll.load_adapter(nn.Sequential(model)).patterns == ll.load_adapter(model).patterns
