@@ -77,6 +77,19 @@ def tiny() -> Any:
     return transformers.LlamaForCausalLM(config)
 
 
+def adapted() -> Any:
+    """The same with a LoRA adapter on it that looks trained."""
+    import torch
+
+    model = tiny()
+    peft = pytest.importorskip("peft")
+    found = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=["q_proj"]))
+    for name, parameter in found.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    return found
+
+
 @pytest.mark.parametrize("code", PYTHON)
 def test_python_runs_as_it_stands(code: str, folder: Path, rng: np.random.Generator) -> None:
     names: dict[str, Any] = {
@@ -85,6 +98,8 @@ def test_python_runs_as_it_stands(code: str, folder: Path, rng: np.random.Genera
     }
     if "compare(one, other" in code:
         names["one"] = names["other"] = ll.load_adapter(folder / "ckpt")
+    if "peft_model" in code:
+        names["peft_model"] = adapted()
     if "get_condlora_model(base" in code:
         names["base"] = tiny()
         names["fresh_base"] = tiny()
