@@ -24,7 +24,7 @@ from lora_lens.questions.question import Question
 
 NAMES = [question.name for question in QUESTIONS]
 BY_NAME = {question.name: question for question in QUESTIONS}
-DESCRIBE = ("similarity", "outliers")  # they draw random factors and test nothing
+DESCRIBE = ("grid", "similarity", "outliers")  # they describe, and test nothing
 _PAIR = {"comparison", "grid", "matrix"}
 
 
