@@ -11,9 +11,13 @@ that logs to TensorBoard, with the callback at every 50 steps as it is by defaul
 On a GPU the callback's one copy to the CPU waits for the steps that are queued, so that there the first
 measure counts training's own work too, and the second is the one to look at.
 
-On one thread of a shared two-core machine it printed:
+With --rounds 2 --steps 200, on one thread of a two-core machine that was busy with other work, it printed
+(the round that loads matplotlib is the dearer one, and so short a run has one picture for four logs):
 
-PRINTED
+    200 steps of 32 rows of 16 tokens, every 50, cpu, 1 threads, 2 rounds
+    inside the callback, by the clock        1.64% (0.86% to 2.42%)
+    inside the callback, processor's time    1.26% (0.59% to 1.93%)
+    with it over without                   +5.84% (runs without it differ by 13.70%)
 """
 
 from __future__ import annotations
