@@ -50,6 +50,8 @@ def training_told(adapter: Adapter) -> TrainingTold | None:
 
 
 def _folder(adapter: Adapter) -> Path | None:
+    if adapter.live is not None:
+        return None  # a model in memory is in no folder
     files = open_adapter(adapter.source)
     if files.config_file is not None:
         return files.config_file.parent
