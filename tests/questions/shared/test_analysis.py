@@ -26,7 +26,7 @@ from lora_lens import (
     shared_subspace,
 )
 from lora_lens.errors import SingularError
-from lora_lens.questions.shared import analysis
+from lora_lens.questions.shared import captured
 from lora_lens.questions.shared.result import SharedResult
 
 CONVENTIONS = ["stored", "consistent"]
@@ -282,7 +282,7 @@ def test_nulls_through_the_identity_agree_with_each_other_and_the_closed_form(
     write_base(tmp_path / "base", shape, eye)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     draws = 2000
-    monkeypatch.setattr(analysis, "DESCRIBING", draws)
+    monkeypatch.setattr(captured, "DESCRIBING", draws)
     for width in (4, 2, 6):
         result = shared_subspace(load_adapter(tmp_path / "lora"), "value", width=width, draws=draws)
         for shared in result.values():
