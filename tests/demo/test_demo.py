@@ -118,17 +118,9 @@ def test_demo_prints_five_lines_and_leaves_a_figure_a_table_and_a_page(
         line.split("  ")[0].strip() for line in printed.splitlines() if not line.startswith(" ")
     ]
     assert starts == ["LoRA", "LoRA", "CondLoRA", "Figure 1", "Table 3"]
-    flat = " ".join(printed.split())
-    assert (
-        "LoRA query: other layers predict 2.3 % of A, 4.1 % of B; by chance 2.4 %, 2.6 %: B beyond it, p = 0.010"
-        in flat
-    )
-    assert "CondLoRA value: one shared layer gives all of A and B in every layer" in flat
-    assert (
-        "Figure 1 value: φ between layers is 0.054 for A, 0.053 for B; of random factors 0.056"
-        in flat
-    )
-    assert "Table 3 value: φ of both is 0.031 for A, 0.039 for B; by chance 0.022, 0.020" in flat
+    said, flat = " ".join(README.read_text().split()), " ".join(printed.split())
+    assert flat in said
+    assert len(flat) > 400
 
 
 def test_the_page_has_both_adapters(demo: tuple[Path, str]) -> None:
