@@ -170,6 +170,8 @@ class Adapter:
             or else by the adapter of the base that it names.
         origin: What its files say of the model that it was trained on.
         live: W0, a `lora_lens.bases.weights.BaseWeights`, where it was read from a model in memory.
+        notes: How it was read, where there was a choice: a sentence each.
+        tensors: How many its files hold, analysed or left out; None where that is not known.
     """
 
     source: str
@@ -185,6 +187,8 @@ class Adapter:
     revision: str | None = None
     origin: Origin = field(default_factory=Origin)
     live: Any = field(default=None, repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    tensors: int | None = None
 
     @property
     def from_w0(self) -> bool:

@@ -19,6 +19,7 @@ _HUB_ID = re.compile(
     r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<within>(/[A-Za-z0-9][\w.-]*)*)"
     r"(@(?P<revision>[A-Za-z0-9][\w./-]*))?"
 )
+_WHOLE = re.compile(r"(pytorch_|diffusion_pytorch_)?model\b")
 _MOST_NAMED = 6
 
 
@@ -97,6 +98,8 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     found = list(_below(folder, stems))
     if len(found) == 1:
         return Place(str(found[0]), LocalFiles(found[0]))
+    if not found and (file := _only_file(folder)):
+        return _of_file(file, stems)
     if not found:
         whole = any((folder / f"model{ending}").is_file() for ending in _ENDINGS)
         what = "a whole model, and " if whole else ""
@@ -115,6 +118,14 @@ def _holds_one(folder: Path, stems: Sequence[str]) -> bool:
     names = [stem + ending for stem in stems for ending in _ENDINGS]
     indices = [f"{name}.index.json" for name in names]
     return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
+
+
+def _only_file(folder: Path) -> Path | None:
+    """The one file of tensors in a folder, whatever its name, as image models' adapters come; no whole model."""
+    files = [path for path in folder.glob("*.safetensors") if path.is_file()]
+    if len(files) != 1 or (folder / "config.json").exists() or _WHOLE.match(files[0].name):
+        return None
+    return files[0]
 
 
 def _below(folder: Path, stems: Sequence[str]) -> Iterator[Path]:

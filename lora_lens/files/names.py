@@ -38,6 +38,28 @@ def split_layer(path: str) -> tuple[str, int] | None:
     return ".".join(parts), layer
 
 
+def in_layers(path: str) -> bool:
+    """Whether one of its numbers stands after a word for a layer, and no other can be meant.
+
+    Example:
+        >>> in_layers("model.layers.7.q_proj"), in_layers("down_blocks.1.attentions.0.to_q")
+        (True, False)
+    """
+    return any(
+        word in _LAYER_WORDS and part.isdecimal() for word, part in pairwise(path.split("."))
+    )
+
+
+def counts_blocks(word: str) -> bool:
+    """Whether a number after a word is that of a block among blocks alike; experts are no layers.
+
+    Example:
+        >>> counts_blocks("attentions"), counts_blocks("net"), counts_blocks("experts")
+        (True, False, False)
+    """
+    return word in _LAYER_WORDS or (word.endswith("s") and word != "experts")
+
+
 def short_names(patterns: Iterable[str]) -> dict[str, str]:
     """Each pattern's shortest unambiguous tail; a whole in-layer path wins over a longer tail.
 
@@ -54,7 +76,7 @@ def _short_name(pattern: str, count: Mapping[str, int]) -> str:
     """`count`: how many patterns end with a tail."""
     _, in_layer = pattern.split("*.", 1) if "*." in pattern else ("", pattern)
     for tail in _tails(in_layer):
-        if count[tail] == 1:
+        if count[tail] == 1 and not tail.partition("@")[0].isdecimal():  # of ``to_out.0``
             return tail
     return in_layer if count["*." + in_layer] == 1 else pattern
 

@@ -19,6 +19,11 @@ class BinFile:
     tensors: Mapping[str, Tensor]
 
     @property
+    def metadata(self) -> Mapping[str, str]:
+        """Nothing: it has no header."""
+        return {}
+
+    @property
     def names(self) -> list[str]:
         """Of its tensors, sorted."""
         return sorted(self.tensors)

@@ -38,6 +38,11 @@ class TensorStore:
     find: FindFile
     opened: dict[str, OpenFile] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the headers of the files opened so far say beside the tensors; of a ``.bin``, nothing."""
+        return {key: text for file in self.opened.values() for key, text in file.metadata.items()}
+
     def get(self, name: str) -> Tensor:
         """One tensor, on the CPU, in its own dtype; not to be written into."""
         return self._in(name).get(name)

@@ -7,6 +7,7 @@ from . import (
     condlora,
     condlora_gpart,
     condlora_released,
+    kohya,
     mlx_lora,
     peft_adalora,
     peft_lora,
@@ -25,4 +26,5 @@ FORMATS: tuple[Format, ...] = (
     condlora_released.FORMAT,
     condlora_gpart.FORMAT,
     mlx_lora.FORMAT,
+    kohya.FORMAT,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,11 @@ class AdapterFiles:
             words=frozenset(words),
         )
 
+    @property
+    def header(self) -> Mapping[str, str]:
+        """What the file's own header says, which trainers of image models write their settings into."""
+        return self.tensors.metadata
+
     def text(self, key: str) -> str | None:
         """A setting that is a word; None where it is missing, empty or something else."""
         found = self.config.get(key)
@@ -89,18 +95,28 @@ class AdapterFiles:
         """Shape of a tensor, which is not read for it."""
         return self.tensors.shape(name)
 
-    def factor(self, name: str, *, transposed: bool = False) -> Factor:
-        """A tensor of two axes as a factor; `transposed` where the file has it the other way round.
+    def factor(self, name: str, *, transposed: bool = False, unfolded: bool = False) -> Factor:
+        """A tensor of two axes as a factor.
+
+        Args:
+            name: Of the tensor.
+            transposed: Whether the file has it the other way round.
+            unfolded: Whether it may have more axes, a convolution's, which then follow each other in a
+                row: (rank, in, height, width) is read as (rank, in·height·width).
 
         Raises:
             AdapterError: It has other axes.
         """
         shape, store = self.shape(name), self.tensors
+        if unfolded and len(shape) > 2:
+            shape = (shape[0], math.prod(shape[1:]))
         if len(shape) != 2:
             raise AdapterError(f"{name} has {len(shape)} axes, expected a matrix")
 
         def turned(found: Any) -> Any:
-            return found.T if transposed and found is not None else found
+            if found is None:
+                return None
+            return found.T if transposed else found.reshape(shape) if unfolded else found
 
         return Factor(
             name,

@@ -23,6 +23,7 @@ class Checkpoint:
         trainable_parameters: Numbers in the low-rank part; what layers share is counted once.
         convention: How A is made from W0, where A and B are.
         settings: Its configuration as PEFT's LoRA knows it; empty where it has none in those terms.
+        notes: How it was read, where there was a choice: a sentence each.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Checkpoint:
     trainable_parameters: int
     convention: Convention | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def of_factors(
@@ -43,13 +45,14 @@ def of_factors(
     why: Callable[[str], str],
     left_out: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Checkpoint:
     """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
 
     Args:
         files: Of the adapter.
         updates: Path of each module to its factors.
-        method, title, settings: As in `Checkpoint`.
+        method, title, settings, notes: As in `Checkpoint`.
         why: The reason for a tensor that no update is made of.
         left_out: Tensors whose reason is known already.
     """
@@ -59,7 +62,9 @@ def of_factors(
     shapes = [files.shape(name) for name in used]
     # What is no matrix, a tensor of α, was not trained.
     numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
-    return Checkpoint(method, title, updates, {**known, **rest}, numbers, settings=settings or {})
+    return Checkpoint(
+        method, title, updates, {**known, **rest}, numbers, settings=settings or {}, notes=notes
+    )
 
 
 @dataclass(frozen=True)

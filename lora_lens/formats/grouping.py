@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from ..adapter import Part
 from ..bases import fused
-from ..files.names import short_names, split_layer
+from ..files.names import counts_blocks, in_layers, short_names, split_layer
 from ..updates import LowRank
+
+_WHOLE = ("unet", "transformer")
 
 
 class Member(NamedTuple):
@@ -45,7 +47,8 @@ def group_by_module(
 
     Layers whose shapes differ make no stack. Where their paths hold a second number (Swin's
     ``layers.2.blocks.5``, a U-Net's ``down_blocks.1.attentions.0``), that one becomes the layer, and
-    the first is named: ``query@layers-2``. Else they are grouped by shape: ``q_proj@2048x1024``.
+    the first is named: ``query@layers-2``; of several such, the one that makes the fewest modules. Else,
+    or where that makes fewer, they are grouped by shape: ``q_proj@2048x1024``.
     A module in no numbered layer (``lm_head``) is a group of its own.
 
     Args:
@@ -84,22 +87,36 @@ def _shape(update: LowRank) -> tuple[int, int]:
 
 
 def _of_one_shape(paths: Sequence[str], updates: Mapping[str, LowRank]) -> dict[str, list[Member]]:
-    """Pattern → members of one family, by the first of its numbers that leaves patterns of one shape."""
-    by_first: dict[str, list[Member]] | None = None
-    for place in range(paths[0].count(".") + 1):
-        found: dict[str, list[Member]] = {}
-        for path in paths:
-            split = _split(path, place)
-            if split is None:
-                break
-            found.setdefault(split[0], []).append(Member(split[1], path, updates[path]))
-        else:
-            by_first = by_first or found
-            if all(len({_shape(m.update) for m in members}) == 1 for members in found.values()):
-                return found
-            continue
-        break
-    return _by_shape(by_first or {path: [Member(0, path, updates[path])] for path in paths})
+    """Pattern → members of one family, by the number that leaves the fewest patterns, each of one shape."""
+    by_first = _by_number(paths, 0, updates)
+    if by_first is None:
+        return _by_shape({path: [Member(0, path, updates[path])] for path in paths})
+    fits = _are_of_one_shape(by_first)
+    if fits and in_layers(paths[0]):  # later numbers are of its experts
+        return by_first
+    found = [by_first] if fits else []
+    for place in range(1, paths[0].count(".") + 1):
+        one = _by_number(paths, place, updates)
+        if one is not None and _are_of_one_shape(one):
+            found.append(one)
+    return min([*found, _by_shape(by_first)], key=len)
+
+
+def _by_number(
+    paths: Sequence[str], place: int, updates: Mapping[str, LowRank]
+) -> dict[str, list[Member]] | None:
+    """Pattern → members with this number as the layer; None where there is no such number of blocks."""
+    found: dict[str, list[Member]] = {}
+    for path in paths:
+        split = _split(path, place)
+        if split is None:
+            return None
+        found.setdefault(split[0], []).append(Member(split[1], path, updates[path]))
+    return found
+
+
+def _are_of_one_shape(patterns: Mapping[str, Sequence[Member]]) -> bool:
+    return all(len({_shape(m.update) for m in members}) == 1 for members in patterns.values())
 
 
 def _split(path: str, place: int) -> tuple[str, int] | None:
@@ -115,7 +132,14 @@ def _split(path: str, place: int) -> tuple[str, int] | None:
     if len(later) < place:
         return None
     position = later[place - 1]
-    fixed = [f"{parts[k - 1]}-{parts[k]}" for k in [start, *later[: place - 1]]]
+    if not counts_blocks(parts[position - 1]):  # a place in a sequence, as in ``net.2``
+        return None
+    fixed = [
+        parts[k] if parts[k - 1].isdecimal() else f"{parts[k - 1]}-{parts[k]}"
+        for k in [start, *later[: place - 1]]
+    ]
+    if start > 1 and parts[start - 2].endswith("_block"):  # ``mid_block.attentions.0``
+        fixed.insert(0, parts[start - 2])
     layer, parts[position] = int(parts[position]), "*"
     return f"{'.'.join(parts)}@{'-'.join(fixed)}", layer
 
@@ -134,15 +158,21 @@ def _by_shape(patterns: Mapping[str, Sequence[Member]]) -> dict[str, list[Member
 
 def _told_apart(patterns: Mapping[str, list[Member]]) -> dict[str, list[Member]]:
     """A U-Net's ``mid_block`` is named too, beside the blocks whose widths made them be named."""
-    labelled = [pattern.partition("@")[0].split(".") for pattern in patterns if "@" in pattern]
+    labelled = [_parts(pattern) for pattern in patterns if "@" in pattern]
     stacks = {(parts[0], parts[-1]) for parts in labelled}
     modules = {module for _, module in stacks}
     found = {}
     for pattern, members in patterns.items():
-        first, last = pattern.split(".")[0], pattern.rpartition(".")[2]
+        first, *_, last = [*_parts(pattern), *_parts(pattern)]
         alone = "*" not in pattern or last not in modules or (first, last) in stacks
         found[pattern if alone else f"{pattern}@{first}"] = members
     return found
+
+
+def _parts(pattern: str) -> list[str]:
+    """Of its path, without the word for the whole model that stands before it in a file of several."""
+    parts = pattern.partition("@")[0].split(".")
+    return parts[1:] if len(parts) > 2 and parts[0] in _WHOLE else parts
 
 
 def _unfused(

@@ -14,7 +14,6 @@ _CONVERTED = frozenset({
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
 _OF_OTHERS = {
-    r"lora_unet_|lora_te\d?_": "kohya's",
     r"lora_(down|up)\.weight": "kohya's or LyCORIS's",
     r"hada_w|lokr_w": "LyCORIS's LoHa or LoKr",
     r"(unet|transformer|text_encoder)\..*lora": "diffusers'",

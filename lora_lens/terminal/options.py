@@ -123,6 +123,10 @@ Json = Annotated[
 Explain = Annotated[
     bool, typer.Option("--explain", help="Say below the numbers what their words mean.")
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit 3, after all is printed, if any tensor is left out."),
+]
 Out = Annotated[
     Output | None,
     typer.Option(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
@@ -57,15 +57,18 @@ def print_json(found: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(found, allow_nan=False))
 
 
+R = TypeVar("R", bound=Result)
+
+
 def report(
-    make: Callable[[], Result],
+    make: Callable[[], R],
     question: Shown,
     *,
     as_json: bool,
     out: Output | None,
     explain: bool = False,
-) -> None:
-    """Compute a result, print it in the form asked for, and write its files if asked.
+) -> R:
+    """Compute a result, print it in the form asked for, write its files if asked, and give it back.
 
     The output folder is opened before the computation, so that a wrong one costs nothing.
     """
@@ -85,9 +88,10 @@ def report(
         show(question, result, explain=explain)
     if files:
         say(f"wrote {', '.join(files)} to {out}")
+    return result
 
 
-def _heeding_warnings(make: Callable[[], Result]) -> Result:
+def _heeding_warnings(make: Callable[[], R]) -> R:
     """Warnings as lines on standard error, without Python's file and line before them."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -10,6 +10,7 @@ from ...terminal.options import (
     Explain,
     Json,
     Out,
+    Strict,
 )
 from . import QUESTION
 
@@ -23,6 +24,7 @@ def run(
     explain: Explain = False,
     as_json: Json = False,
     out: Out = None,
+    strict: Strict = False,
 ) -> None:
     """What is in an adapter: modules, ranks, norms and spectra of ΔW, parameters, what is left out.
 
@@ -30,6 +32,8 @@ def run(
 
     Example: lora-lens inspect ckpt/
     """
+    import typer
+
     from ...terminal.printing import report
 
     def make() -> Inventory:
@@ -38,4 +42,10 @@ def run(
 
         return inspect(load_adapter(adapter, base))
 
-    report(make, QUESTION, as_json=as_json, out=out, explain=explain)
+    found = report(make, QUESTION, as_json=as_json, out=out, explain=explain)
+    if strict and found.left_out:
+        typer.echo(
+            f"lora-lens: {len(found.left_out)} tensors are left out, and --strict allows none",
+            err=True,
+        )
+        raise typer.Exit(3)

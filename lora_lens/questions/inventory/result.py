@@ -37,7 +37,11 @@ class LayerSummary:
 
 @dataclass(frozen=True, repr=False)
 class Inventory(Answer):
-    """What is in an adapter: its modules layer by layer, and what was left out, with why."""
+    """What is in an adapter: its modules layer by layer, and what was left out, with why.
+
+    `tensors` is how many its files hold, analysed or left out; `notes` say how they were read, where
+    there was a choice.
+    """
 
     adapter: str
     method: str
@@ -46,6 +50,7 @@ class Inventory(Answer):
     trainable_parameters: int
     modules: tuple[LayerSummary, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    tensors: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -73,4 +78,6 @@ class Inventory(Answer):
                 for summary in self.modules
             ],
             "left_out": dict(self.left_out),
+            "tensors": self.tensors,
+            "notes": list(self.notes),
         }

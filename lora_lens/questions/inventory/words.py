@@ -18,7 +18,9 @@ def summary(result: Inventory, _: Sequence[Finding]) -> str:
     modules = len({one.module for one in result.modules})
     ranks = sorted({one.rank for one in result.modules})
     rank = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
-    left = f"; {len(result.left_out)} tensors are left out" if result.left_out else ""
+    count = len(result.left_out)
+    of = "" if result.tensors is None else f" of {result.tensors}"
+    left = f"; {count}{of} tensors {'is' if count == 1 else 'are'} left out" if count else ""
     return (
         f"{result.method} of {rank} on {len(result.modules)} layers of {modules} "
         f"module{'' if modules == 1 else 's'}, {result.trainable_parameters:,} parameters{left}."

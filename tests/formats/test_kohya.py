@@ -1,0 +1,189 @@
+"""Single files of image models' trainers: which modules they make, what is refused, what is said."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import random
+from safetensors.torch import save_file
+from torch import Tensor
+from typer.testing import CliRunner
+
+from lora_lens import compare, inspect, load_adapter, spectrum
+from lora_lens.cli import app
+from lora_lens.errors import AdapterError
+
+UNET = "lora_unet_{}_transformer_blocks_{}_attn1_to_q"
+
+
+def lora(
+    name: str, *, width: int = 6, rank: int = 2, alpha: float | None = 1.0
+) -> dict[str, Tensor]:
+    found = {
+        f"{name}.lora_down.weight": random(rank, width, seed=len(name)),
+        f"{name}.lora_up.weight": random(width, rank, seed=len(name) + 1),
+    }
+    return found | ({} if alpha is None else {f"{name}.alpha": torch.tensor(alpha)})
+
+
+def saved(file: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> Path:
+    save_file(tensors, file, header)
+    return file
+
+
+def blocks(places: dict[str, tuple[int, int]]) -> dict[str, Tensor]:
+    """Place → width and depth."""
+    found: dict[str, Tensor] = {}
+    for place, (width, depth) in places.items():
+        for k in range(depth):
+            found |= lora(UNET.format(place, k), width=width)
+    return found
+
+
+def layers_of(file: Path) -> dict[str, tuple[int, ...]]:
+    return {name: one.layers for name, one in load_adapter(file).modules.items()}
+
+
+def test_a_deep_u_nets_transformer_blocks_are_layers_of_one_module(tmp_path: Path) -> None:
+    sdxl = {
+        "down_blocks_1_attentions_0": (4, 2), "down_blocks_1_attentions_1": (4, 2),
+        "down_blocks_2_attentions_0": (6, 4), "mid_block_attentions_0": (6, 4),
+        "up_blocks_0_attentions_2": (6, 4),
+    }  # fmt: skip
+    assert layers_of(saved(tmp_path / "a.safetensors", blocks(sdxl))) == {
+        "to_q@down_blocks-1-attentions-0": (0, 1),
+        "to_q@down_blocks-1-attentions-1": (0, 1),
+        "to_q@down_blocks-2-attentions-0": (0, 1, 2, 3),
+        "to_q@mid_block-attentions-0": (0, 1, 2, 3),
+        "to_q@up_blocks-0-attentions-2": (0, 1, 2, 3),
+    }
+
+
+def test_the_original_names_group_by_what_makes_fewest_modules(tmp_path: Path) -> None:
+    deep = {"input_blocks_4_1": (4, 2), "input_blocks_7_1": (6, 3), "middle_block_1": (6, 3)}
+    assert layers_of(saved(tmp_path / "xl.safetensors", blocks(deep))) == {
+        "to_q@input_blocks-4-1": (0, 1),
+        "to_q@input_blocks-7-1": (0, 1, 2),
+        "to_q@middle_block-1": (0, 1, 2),
+    }
+    flat = {f"input_blocks_{k}_1": (4 if k < 3 else 6, 1) for k in (1, 2, 4, 5)}
+    found = layers_of(saved(tmp_path / "sd.safetensors", blocks(flat)))
+    assert found == {"to_q@4x4": (1, 2), "to_q@6x6": (4, 5)}
+
+
+def test_flux_is_in_layers(tmp_path: Path) -> None:
+    tensors: dict[str, Tensor] = {}
+    for k in (0, 1, 10):
+        tensors |= lora(f"lora_unet_double_blocks_{k}_img_attn_qkv")
+        tensors |= lora(f"lora_unet_single_blocks_{k}_linear1")
+    found = layers_of(saved(tmp_path / "flux.safetensors", tensors))
+    assert found == {"qkv": (0, 1, 10), "linear1": (0, 1, 10)}
+
+
+def test_questions_need_no_base(tmp_path: Path) -> None:
+    tensors = blocks({"down_blocks_0_attentions_0": (6, 1), "down_blocks_0_attentions_1": (6, 1)})
+    file = saved(tmp_path / "a.safetensors", tensors)
+    adapter = load_adapter(tmp_path)  # the one file of a folder
+    assert adapter.source == str(file)
+    assert [one.rank for one in spectrum(adapter, base=None, draws=0).layers] == [2, 2]
+    (found,) = {*compare(adapter, load_adapter(file), module="to_q", draws=0)["delta"].values}
+    assert found == pytest.approx(1)
+
+
+def test_the_scale_is_said_and_why(tmp_path: Path) -> None:
+    tensors = lora("lora_unet_conv_in", alpha=4.0) | lora("lora_unet_conv_out", alpha=None)
+    header = {"ss_network_dim": "2", "ss_network_alpha": "1.0"}
+    found = inspect(load_adapter(saved(tmp_path / "a.safetensors", tensors, header)))
+    assert {one.name: one.scaling for one in found.modules} == {
+        "unet.conv_in": 2,
+        "unet.conv_out": 1,
+    }
+    assert found.notes[:2] == (
+        "s = α/rank, α of each module's own tensor .alpha: 1 module",
+        "s = 1 where there is no .alpha, as loaders take it: 1 module; the header says alpha 1.0 and dim "
+        "2, which no loader looks at",
+    )
+    assert found.to_dict()["notes"] == list(found.notes)
+
+
+NAME = "lora_unet_mid_block_attentions_0_proj_in"
+HADA = {f"{NAME}.hada_w{k}_{letter}": (4, 4) for k in (1, 2) for letter in "ab"}
+ODD: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
+    "dora": ({f"{NAME}.dora_scale": (6, 1)}, "is DoRA's: it rescales every row"),
+    "no partner": ({"lora_unet_x.lora_up.weight": (6, 2)}, "no partner, the factor down of unet.x"),
+    "wide up": ({f"{NAME}.lora_up.weight": (6, 2, 3, 3)}, "a convolution of one pixel"),
+    "no rank": ({f"{NAME}.lora_up.weight": (6, 3)}, "expected A's rows to equal B's columns"),
+    "core": ({f"{NAME}.lora_mid.weight": (3, 2, 3, 3)}, r"mid.weight has shape \(3, 2, 3, 3\), expected"),
+    "alpha": ({f"{NAME}.alpha": (2,)}, "expected one number"),
+    "two kinds": (HADA, "has parts of LoRA and LoHa"),
+    "two encoders": (
+        {f"lora_te{k}_q_proj.{part}.weight": (4, 4) for k in ("", "1") for part in ("lora_up", "lora_down")},
+        "are the same part of text_encoder.q_proj",
+    ),
+    "half of a LoHa": ({"lora_unet_x.hada_w1_a": (4, 2)}, "unet.x has no hada_w1_b"),
+    "half of a LoKr": ({"lora_unet_x.lokr_w1": (4, 2)}, "unet.x has no lokr_w2_a"),
+    "LoKr twice": (
+        {f"lora_unet_x.lokr_{part}": (2, 2) for part in ("w1", "w1_a", "w1_b", "w2")}, "is whole, and",
+    ),
+    "uneven LoHa": (
+        {f"lora_unet_x.hada_{part}": (2, 2) for part in ("w1_a", "w1_b", "w2_a")}
+        | {"lora_unet_x.hada_w2_b": (2, 3)},
+        "expected a matrix of 2x2, as w1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_would_be_misread_is_refused(tmp_path: Path, case: str) -> None:
+    shapes, said = ODD[case]
+    tensors = lora(NAME) | {name: random(*shape, seed=3) for name, shape in shapes.items()}
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(saved(tmp_path / "a.safetensors", tensors))
+
+
+@pytest.mark.parametrize("alpha", [0.0, float("nan")])
+def test_an_alpha_that_loaders_take_differently_is_refused(tmp_path: Path, alpha: float) -> None:
+    with pytest.raises(AdapterError, match="the α of unet.mid_block.attentions.0.proj_in is"):
+        load_adapter(saved(tmp_path / "a.safetensors", lora(NAME, alpha=alpha)))
+
+
+def test_a_rank_above_the_sides_is_that_of_the_matrix(tmp_path: Path) -> None:
+    w = {f"{NAME}.{name}": random(*shape, seed=k) for k, (name, shape) in enumerate({
+        "hada_w1_a": (5, 3), "hada_w1_b": (3, 4), "hada_w2_a": (5, 3), "hada_w2_b": (3, 4),
+    }.items())}  # fmt: skip
+    (found,) = inspect(load_adapter(saved(tmp_path / "a.safetensors", w))).modules
+    one, two, three, four = (tensor.double() for tensor in w.values())
+    expected = torch.linalg.svdvals((one @ two) * (three @ four))
+    assert found.rank == 4
+    torch.testing.assert_close(torch.tensor(found.singular_values, dtype=torch.float64), expected)
+
+
+def test_only_what_has_no_factors_is_an_error_that_says_what_it_is(tmp_path: Path) -> None:
+    tensors = {"lora_unet_x.oft_blocks": random(2, 2, 2, seed=1)} | lora("lora_te_token_embedding")
+    with pytest.raises(AdapterError, match="factor of an embedding"):
+        load_adapter(saved(tmp_path / "a.safetensors", tensors))
+
+
+def test_strict_is_exit_3_where_anything_is_left_out(tmp_path: Path) -> None:
+    run = CliRunner()
+    whole = saved(tmp_path / "whole.safetensors", lora(NAME))
+    assert run.invoke(app, ["inspect", str(whole), "--strict"]).exit_code == 0
+    more = lora(NAME) | {f"{NAME}.diff_b": random(6, seed=1)}
+    part = saved(tmp_path / "part.safetensors", more)
+    done = run.invoke(app, ["inspect", str(part), "--strict"])
+    assert done.exit_code == 3
+    assert "1 of 4 tensors is left out" in done.stdout
+    assert "change of a bias" in done.stdout
+    assert "--strict allows none" in done.stderr
+    assert run.invoke(app, ["inspect", str(part)]).exit_code == 0
+
+
+def test_a_folder_of_several_files_or_of_a_model_is_not_guessed_at(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        saved(tmp_path / f"{name}.safetensors", lora(NAME))
+    with pytest.raises(AdapterError, match="is no adapter"):
+        load_adapter(tmp_path)
+    (tmp_path / "model").mkdir()
+    saved(tmp_path / "model" / "diffusion_pytorch_model.fp16.safetensors", lora(NAME))
+    with pytest.raises(AdapterError, match="is no adapter"):
+        load_adapter(tmp_path / "model")
