@@ -7,6 +7,7 @@ from . import (
     condlora,
     condlora_gpart,
     condlora_released,
+    diffusers_lora,
     kohya,
     mlx_lora,
     peft_adalora,
@@ -27,4 +28,5 @@ FORMATS: tuple[Format, ...] = (
     condlora_gpart.FORMAT,
     mlx_lora.FORMAT,
     kohya.FORMAT,
+    diffusers_lora.FORMAT,
 )

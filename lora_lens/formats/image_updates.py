@@ -6,10 +6,11 @@ A convolution's weight, (out, in, height, width), is the matrix out × in·heigh
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from ..errors import AdapterError
 from ..updates import LowRank
@@ -19,17 +20,19 @@ from .lycoris import hada, lokr, tucker
 from .peft_names import check_not_empty
 
 # Path, rank that α is divided by (None where the module has none), α of a tensor → s.
+Scaled = Literal["alpha", "whole", "none"]
 ScaleOf = Callable[[str, int | None, float | None], float]
 
 _KINDS = {"lora": "LoRA", "loha": "LoHa", "lokr": "LoKr"}
 
 
 class Read(NamedTuple):
-    """One module: its update, and what kind it is of."""
+    """One module: its update, what kind it is of, and what s could be made of: α, or one without a rank."""
 
     update: LowRank
     kind: str
     convolution: bool
+    scaled: Scaled
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,16 @@ class ImageUpdates:
 
     Attributes:
         modules: Path to what was read.
-        updates: Path to the update.
         left_out: Tensors of modules that are not analysed, with the reason.
-        scaled: How many modules' s is made of a tensor of α.
-        without: How many have no such tensor. The rest have one that is not used, being without a rank.
     """
 
     modules: Mapping[str, Read]
-    updates: Mapping[str, LowRank]
     left_out: Mapping[str, str]
-    scaled: int
-    without: int
+
+    @property
+    def updates(self) -> Mapping[str, LowRank]:
+        """Path to the update."""
+        return {path: one.update for path, one in self.modules.items()}
 
     @property
     def method(self) -> str:
@@ -61,6 +63,23 @@ class ImageUpdates:
         """As sentences name it."""
         return _KINDS.get(self.method, "LyCORIS")
 
+    def restricted(self, paths: Set[str]) -> ImageUpdates:
+        """Of these modules alone."""
+        return replace(self, modules={p: one for p, one in self.modules.items() if p in paths})
+
+    def scales(self, more: str = "") -> Iterator[str]:
+        """Which scale was applied, and why; `more` is said of modules without an α."""
+        count = Counter(one.scaled for one in self.modules.values())
+        if count["alpha"]:
+            said = modules_said(count["alpha"])
+            yield f"s = α/rank, α of each module's own tensor .alpha: {said}"
+        if count["whole"]:
+            said = modules_said(count["whole"])
+            yield f"s = 1 where both matrices of a LoKr are whole, as LyCORIS trains it: {said}"
+        if count["none"]:
+            said = modules_said(count["none"])
+            yield f"s = 1 where there is no .alpha, as loaders take it: {said}{more}"
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What was read otherwise than two matrices of the file."""
@@ -69,16 +88,41 @@ class ImageUpdates:
         found = []
         if convolutions:
             found.append(
-                f"{convolutions} convolution{'s are' if convolutions > 1 else ' is'} read as the matrix out × "
-                f"in·height·width that it is"
+                f"convolutions are read as matrices of out × in·height·width: {modules_said(convolutions)}"
             )
         for kind, how in (("loha", "element-wise"), ("lokr", "Kronecker")):
             if kinds[kind]:
                 found.append(
-                    f"{kinds[kind]} module{'s' if kinds[kind] > 1 else ''} of {_KINDS[kind]}: the {how} product is "
-                    f"read exactly, as two factors, whose rank is that of ΔW and not the one trained at"
+                    f"{_KINDS[kind]}'s {how} product is read exactly, as two factors, whose rank is not the one "
+                    f"it was trained at: {modules_said(kinds[kind])}"
                 )
         return tuple(found)
+
+
+def modules_said(count: int) -> str:
+    """A number of modules.
+
+    Example:
+        >>> modules_said(1), modules_said(2)
+        ('1 module', '2 modules')
+    """
+    return f"{count} module{'' if count == 1 else 's'}"
+
+
+def by_alpha(path: str, rank: int | None, alpha: float | None) -> float:
+    """s = α/rank by the tensor of α; 1 where there is none, or no rank.
+
+    Raises:
+        AdapterError: α is 0 or no number.
+    """
+    if alpha is None or rank is None:
+        return 1.0
+    if alpha == 0 or not math.isfinite(alpha):
+        raise AdapterError(
+            f"the α of {path} is {alpha:g}, expected a finite number above or below 0: some loaders take 0 for "
+            f"the rank, and others for no update"
+        )
+    return alpha / rank
 
 
 def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> ImageUpdates:
@@ -94,7 +138,6 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
     """
     found: dict[str, Read] = {}
     left_out: dict[str, str] = {}
-    scaled: set[str] = set()
     for path, parts in modules.items():
         if "dora" in parts:
             raise AdapterError(
@@ -106,24 +149,13 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
             why = "factor of an embedding, whose W0 is a table of tokens"
             left_out |= dict.fromkeys(parts.values(), why)
             continue
-        alpha = _alpha(files, parts)
-
-        def of(rank: int | None, path: str = path, alpha: float | None = alpha) -> float:
-            if alpha is not None and rank is not None:
-                scaled.add(path)
-            return scale(path, rank, alpha)
-
-        one = _one(files, path, parts, of)
+        one = _one(files, path, parts, scale)
         if one is not None:
             found[path] = one
-    updates = {path: one.update for path, one in found.items()}
-    without = sum("alpha" not in modules[path] for path in found)
-    return ImageUpdates(found, updates, left_out, len(scaled), without)
+    return ImageUpdates(found, left_out)
 
 
-def _one(
-    files: AdapterFiles, path: str, parts: Mapping[str, str], scale: Callable[[int | None], float]
-) -> Read | None:
+def _one(files: AdapterFiles, path: str, parts: Mapping[str, str], scale: ScaleOf) -> Read | None:
     kinds = [
         kind
         for kind, begins in (
@@ -138,10 +170,17 @@ def _one(
     if len(kinds) > 1:
         raise AdapterError(f"{path} has parts of {' and '.join(_KINDS[kind] for kind in kinds)}")
     (kind,) = kinds
-    read = {"lora": _lora, "loha": hada, "lokr": lokr}[kind]
-    update = read(files, path, parts, scale)
+    alpha, ranks = _alpha(files, parts), []
+
+    def of(rank: int | None) -> float:
+        ranks.append(rank)
+        return scale(path, rank, alpha)
+
+    update = {"lora": _lora, "loha": hada, "lokr": lokr}[kind](files, path, parts, of)
     used = (parts[part] for part in parts if part not in ("alpha", "up"))
-    return Read(update, kind, any(len(files.shape(name)) > 2 for name in used))
+    convolution = any(len(files.shape(name)) > 2 for name in used)
+    scaled: Scaled = "whole" if ranks == [None] else "none" if alpha is None else "alpha"
+    return Read(update, kind, convolution, scaled)
 
 
 def _lora(

@@ -6,31 +6,14 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Mapping
 
-from ..errors import AdapterError
 from .adapter_files import AdapterFiles
-from .flattened import unflattened
 from .format import Checkpoint, Format, of_factors
-from .image_parts import by_module, is_of_an_update, reason_left_out, split_part
-from .image_updates import ImageUpdates, read_modules
+from .image_parts import by_module, reason_left_out
+from .image_places import are_flattened, place
+from .image_updates import by_alpha, read_modules
 
-# What stands before a module's path, and the part of a diffusers pipeline that it means. Whatever is
-# denoised with is called a U-Net here.
-_PREFIXES = {
-    "lora_unet": "unet",
-    "lora_te": "text_encoder",
-    "lora_te1": "text_encoder",
-    "lora_te2": "text_encoder_2",
-    "lora_te3": "text_encoder_3",
-    "lora_transformer": "transformer",
-    "lora_prior_unet": "prior",
-    "lora_prior_te": "prior_text_encoder",
-    "lycoris": "",
-}
-_PREFIX = re.compile(rf"({'|'.join(sorted(_PREFIXES, key=len, reverse=True))})_(?P<path>[^.]+)")
 # From a trainer's header, what tells which model and which method.
 _SAID = {
     "ss_base_model_version": "base model",
@@ -43,28 +26,8 @@ _SAID = {
 _LONGEST = 120
 
 
-def _place(name: str) -> tuple[str, str] | None:
-    """Path in the base model and part, of a tensor's name.
-
-    Example:
-        >>> _place("lora_te2_text_model_encoder_layers_31_self_attn_q_proj.lora_up.weight")
-        ('text_encoder_2.text_model.encoder.layers.31.self_attn.q_proj', 'up')
-    """
-    found = split_part(name)
-    flat = _PREFIX.fullmatch(found[0]) if found else None
-    if found is None or flat is None:
-        return None
-    root, path = _PREFIXES[flat[1]], unflattened(flat["path"])
-    return (f"{root}.{path}" if root else path), found[1]
-
-
-def _matches(files: AdapterFiles) -> bool:
-    named = files.config.get("peft_type") is None
-    return named and any(_place(name) and is_of_an_update(name) for name in files.names)
-
-
 def _read(files: AdapterFiles) -> Checkpoint:
-    found = read_modules(files, by_module(files, _place), _scale)
+    found = read_modules(files, by_module(files, place), by_alpha)
     return of_factors(
         files,
         found.updates,
@@ -72,40 +35,16 @@ def _read(files: AdapterFiles) -> Checkpoint:
         title=found.title,
         why=reason_left_out,
         left_out=found.left_out,
-        notes=(*_scaled(files, found), *found.notes, *_said(files.header)),
+        notes=(*found.scales(_other_scale(files.header)), *found.notes, *_said(files.header)),
     )
 
 
-def _scale(path: str, rank: int | None, alpha: float | None) -> float:
-    if alpha is None or rank is None:
-        return 1.0
-    if alpha == 0 or not math.isfinite(alpha):
-        raise AdapterError(
-            f"the α of {path} is {alpha:g}, expected a finite number above or below 0: some loaders take 0 for "
-            f"the rank, and others for no update"
-        )
-    return alpha / rank
-
-
-def _scaled(files: AdapterFiles, found: ImageUpdates) -> Iterator[str]:
-    """Which scale was applied, and why."""
-    if found.scaled:
-        yield f"s = α/rank, α of each module's own tensor .alpha: {_modules(found.scaled)}"
-    whole = len(found.updates) - found.scaled - found.without
-    if whole:
-        yield f"s = 1 where both matrices of a LoKr are whole, as LyCORIS trains it: {_modules(whole)}"
-    if found.without:
-        header = files.header.get("ss_network_alpha"), files.header.get("ss_network_dim")
-        more = ""
-        if header[0] not in (None, "None") and header[0] != header[1]:
-            more = (
-                f"; the header says alpha {header[0]} and dim {header[1]}, which no loader looks at"
-            )
-        yield f"s = 1 where there is no .alpha, as loaders take it: {_modules(found.without)}{more}"
-
-
-def _modules(count: int) -> str:
-    return f"{count} module{'' if count == 1 else 's'}"
+def _other_scale(header: Mapping[str, str]) -> str:
+    """Where the header says another scale than the 1 of modules without α."""
+    alpha, dim = header.get("ss_network_alpha"), header.get("ss_network_dim")
+    if alpha in (None, "None") or alpha == dim:
+        return ""
+    return f"; the header says alpha {alpha} and dim {dim}, which no loader looks at"
 
 
 def _said(header: Mapping[str, str]) -> Iterator[str]:
@@ -122,7 +61,7 @@ def _said(header: Mapping[str, str]) -> Iterator[str]:
 FORMAT = Format(
     name="kohya",
     title="kohya's and LyCORIS's LoRA, LoHa and LoKr",
-    matches=_matches,
+    matches=are_flattened,
     read=_read,
     cannot=(
         "DoRA is refused; whole changes of weights, biases and norms, OFT, GLoRA, IA³ and trained tokens are left "

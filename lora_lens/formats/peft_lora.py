@@ -10,6 +10,7 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
+from .image_places import are_dotted, are_flattened
 from .peft_names import (
     check_not_empty,
     check_partners,
@@ -24,7 +25,10 @@ _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+
 
 def _matches(files: AdapterFiles) -> bool:
     # A file alone, without its configuration, may still say its scale by tensors of α.
-    named = files.config.get("peft_type") == "LORA" if files.config else True
+    if not files.config:
+        named = not are_flattened(files) and not are_dotted(files)
+    else:
+        named = files.config.get("peft_type") == "LORA"
     return named and any(_FACTOR.fullmatch(plain(name)) for name in files.names)
 
 

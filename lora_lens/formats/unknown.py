@@ -16,7 +16,7 @@ _CONVERTED = frozenset({
 _OF_OTHERS = {
     r"lora_(down|up)\.weight": "kohya's or LyCORIS's",
     r"hada_w|lokr_w": "LyCORIS's LoHa or LoKr",
-    r"(unet|transformer|text_encoder)\..*lora": "diffusers'",
+    r"(unet|transformer|text_encoder)\w*\..*lora": "diffusers'",
 }
 
 

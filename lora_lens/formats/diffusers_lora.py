@@ -1,0 +1,86 @@
+"""Image LoRAs as diffusers and ComfyUI save them: one file, dotted paths that begin with a pipeline's part.
+
+``unet.down_blocks.0.….to_q.lora_A.weight`` and older spellings; s is α/rank by the settings that newer
+files have in their header, or by ``.alpha`` tensors; else 1, which is what loaders take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from ..errors import AdapterError
+from .adapter_files import AdapterFiles
+from .format import Checkpoint, Format, of_factors
+from .image_parts import by_module, reason_left_out
+from .image_places import METADATA, are_dotted, place
+from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
+from .peft_settings import Scaling, check_plain
+
+
+def _read(files: AdapterFiles) -> Checkpoint:
+    settings = _settings(files)
+    for config in settings.values():
+        check_plain(config, files.source)
+    scalings = {root: Scaling(config) for root, config in settings.items()}
+    configured: set[str] = set()
+
+    def scale(path: str, rank: int | None, alpha: float | None) -> float:
+        found = next((root for root in scalings if path.startswith(root)), None)
+        if found is None or rank is None:
+            return by_alpha(path, rank, alpha)
+        configured.add(path)
+        return scalings[found].of(path.removeprefix(found), rank, alpha)
+
+    modules = by_module(files, partial(place, bare=METADATA in files.header))
+    found = read_modules(files, modules, scale)
+    return of_factors(
+        files,
+        found.updates,
+        method=found.method,
+        title=found.title,
+        why=reason_left_out,
+        left_out=found.left_out,
+        notes=(*_scaled(found, configured & found.updates.keys()), *found.notes),
+    )
+
+
+def _settings(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:
+    """What a path begins with → PEFT's settings of that part of the pipeline, from the file's header."""
+    text = files.header.get(METADATA)
+    if text is None:
+        return {}
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise AdapterError(
+            f"{files.source}: {METADATA} in its header is no JSON object: {text[:60]!r}"
+        )
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in said.items():
+        root, dot, setting = key.rpartition(".")
+        found.setdefault(root + dot, {})[setting] = value
+    # A setting's own name has no dot, a part of the pipeline has none of PEFT's settings but these.
+    return {root: config for root, config in found.items() if "r" in config}
+
+
+def _scaled(found: ImageUpdates, configured: set[str]) -> Iterator[str]:
+    """Which scale was applied, and why."""
+    if configured:
+        yield f"s = α/rank by {METADATA} in the file's header: {modules_said(len(configured))}"
+    rest = found.restricted(found.updates.keys() - configured)
+    yield from rest.scales()
+
+
+FORMAT = Format(
+    name="diffusers_lora",
+    title="diffusers' and ComfyUI's LoRA",
+    matches=are_dotted,
+    read=_read,
+    cannot="DoRA is refused; whole changes of weights, biases, norms and trained tokens are left out",
+    stems=("pytorch_lora_weights",),
+)
