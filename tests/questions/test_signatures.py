@@ -24,7 +24,7 @@ PLURALS = {
     "layer": "layers",
     "shared_width": "width",  # --width is of figures, with every command
 }
-PRINTING = {"as_json", "out", "explain", "width", "style"}
+PRINTING = {"as_json", "out", "explain", "strict", "width", "style"}
 LOADING = {"base"}  # of `load_adapter`, where a function takes loaded adapters alone
 INSIDE = {"progress", "columns", "command"}  # of the function: no matter of the command's user
 EVERYWHERE = {"device": "auto", "dtype": "float64", "seed": 0}
