@@ -25,6 +25,11 @@ class MemoryFile:
         """Of its tensors, sorted."""
         return sorted(self.tensors)
 
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Nothing: there is no file."""
+        return {}
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return tuple(self.tensors[name].shape)
