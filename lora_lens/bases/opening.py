@@ -23,9 +23,13 @@ from ..files.revisions import (
 from ..files.tensors import FindFile, LocalFiles, open_tensors
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
+from .pipeline import open_pipeline
 from .weights import BaseWeights
 
-_STEMS = ("model", "pytorch_model", "model.fp16", "pytorch_model.fp16")
+_STEMS = (
+    "model", "pytorch_model", "model.fp16", "pytorch_model.fp16", "diffusion_pytorch_model",
+    "diffusion_pytorch_model.fp16",
+)  # fmt: skip
 
 
 def open_base(
@@ -34,7 +38,8 @@ def open_base(
     """Open the base model in a local folder, the extra ``demo``, or the hub's cache.
 
     Args:
-        base: Folder, or hub id: ``owner/name`` or ``owner/name@revision``.
+        base: Folder, or hub id: ``owner/name`` or ``owner/name@revision``. Of a diffusers pipeline the
+            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these.
         download: Whether files that are not in the hub's cache may be fetched.
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out). The base decides, weight
             by weight; where nothing in it explains what the adapter says, that is an error.
@@ -55,7 +60,7 @@ def open_base(
     find = _finder(base, revision, download)
     source = str(with_revision(base, revision))
     try:
-        tensors = open_tensors(source, find, _STEMS)
+        tensors = open_tensors(source, find, _STEMS) or open_pipeline(source, find)
     except BaseModelError as error:
         here = revisions_here(base) if revision else ""
         raise BaseModelError(
@@ -65,7 +70,11 @@ def open_base(
         raise BaseModelError(_not_found(base, revision, download))
     weights = find(next(iter(tensors.files.values())))
     commit = commit_in(weights) if weights else None
-    return BaseWeights(source, tensors, read_configuration(find), fan_in_fan_out, commit=commit)
+    configuration = read_configuration(find)
+    return BaseWeights(
+        source, tensors, configuration, fan_in_fan_out, commit=commit,
+        diffusers=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
+    )  # fmt: skip
 
 
 def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> BaseWeights:

@@ -31,6 +31,8 @@ class BaseWeights:
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
         notes: What a reader of its numbers should know, a sentence each.
         commit: Of the hub's repository that its files are of, asked for or not; None for other folders.
+        diffusers: Whether it is one of diffusers' models or pipelines: W0 is (out, in) in all of them, and
+            a convolution's is read as out × in·height·width.
     """
 
     source: str
@@ -39,6 +41,7 @@ class BaseWeights:
     fan_in_fan_out: bool = False
     notes: tuple[str, ...] = ()
     commit: str | None = None
+    diffusers: bool = False
 
     @cached_property
     def _names(self) -> BaseNames:
@@ -62,7 +65,10 @@ class BaseWeights:
                 values; or nothing tells which axis is the output.
         """
         name = self._name(path)
-        w0 = checked(self.tensors.get(name), name, self.source)
+        w0 = self.tensors.get(name)
+        if self.diffusers and w0.ndim > 2:  # a convolution's
+            w0 = w0.flatten(1)
+        w0 = checked(w0, name, self.source)
         return w0.T if self._is_conv1d(name, expected) else w0
 
     def is_conv1d(self, path: str) -> bool:
@@ -74,6 +80,8 @@ class BaseWeights:
         return self._is_conv1d(self._name(path), None)
 
     def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
+        if self.diffusers:
+            return False
         return is_conv1d(
             name,
             self.tensors,

@@ -15,8 +15,9 @@ from .in_memory import NAME, MemoryFile, nowhere
 from .locate import read_json
 from .mapped import MappedFile, map_file
 from .pickled import BinFile, load_bin
+from .prefixed import PrefixedFile
 
-OpenFile = MappedFile | BinFile | MemoryFile
+OpenFile = MappedFile | BinFile | MemoryFile | PrefixedFile
 
 # Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
 FindFile = Callable[[str], Path | None]
@@ -31,12 +32,14 @@ class TensorStore:
         files: Tensor name to the name of the file that holds it.
         find: From a file's name to its path.
         opened: The files opened so far, by name.
+        prefixes: File to what the names of its tensors begin with here, and not in the file.
     """
 
     source: str
     files: Mapping[str, str]
     find: FindFile
     opened: dict[str, OpenFile] = field(default_factory=dict, repr=False, compare=False)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -69,7 +72,8 @@ class TensorStore:
             path = self.find(file)
             if path is None:
                 raise FileFormatError(f"{self.source} has no file {file}, which should hold {name}")
-            self.opened[file] = _open(path)
+            opened, prefix = _open(path), self.prefixes.get(file)
+            self.opened[file] = PrefixedFile(opened, prefix) if prefix else opened
         found = self.opened[file]
         try:
             found.shape(name)
@@ -158,5 +162,5 @@ def _weight_map(index: Path) -> dict[str, str]:
     return found
 
 
-def _open(path: Path) -> OpenFile:
+def _open(path: Path) -> MappedFile | BinFile:
     return load_bin(path) if path.suffix == ".bin" else map_file(path)

@@ -27,7 +27,7 @@ Model = Any
 def load_adapter(
     path: str | Path | Model, base: str | Path | None = None, *, name: str | None = None
 ) -> Adapter:
-    """Read an adapter: LoRA, AdaLoRA or CondLoRA, in any of the formats that are known.
+    """Read an adapter: LoRA, AdaLoRA, CondLoRA, an image model's LoRA, LoHa or LoKr, in any of the formats that are known.
 
     Args:
         path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or

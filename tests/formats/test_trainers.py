@@ -191,8 +191,11 @@ def test_mlx_adapters_that_would_be_misread_are_refused(
         ),
         (["down.0.lora_down.weight"], "kohya's or LyCORIS's format, which is not read yet"),
         (["down.0.hada_w1_a"], "LyCORIS's LoHa or LoKr format"),
-        (["unet.down_blocks.0.attn1.processor.to_q_lora.up.weight"], "has no partner, the factor down of unet"),
-            (["text_encoder_9.x.lora.up.weight"], "diffusers' format"),
+        (
+            ["unet.down_blocks.0.attn1.processor.to_q_lora.up.weight"],
+            "has no partner, the factor down of unet",
+        ),
+        (["text_encoder_9.x.lora.up.weight"], "diffusers' format"),
         (["x.lora_A.weight", "x.lora_B.weight"], "has no adapter_config.json beside it"),
         (["weight"], "no adapter_config.json, and weight"),
     ],

@@ -1,0 +1,40 @@
+"""A diffusers pipeline as a base: one store of its parts' tensors, named ``unet.…``, ``text_encoder.…``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..files.tensors import FindFile, TensorStore, open_tensors
+
+INDEX = "model_index.json"  # what a pipeline's folder has for a configuration
+_PARTS = (
+    "unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior",
+    "controlnet",
+)  # fmt: skip
+_STEMS = (
+    "diffusion_pytorch_model", "model", "pytorch_model", "diffusion_pytorch_model.fp16", "model.fp16",
+    "diffusion_pytorch_model.bf16", "pytorch_model.fp16",
+)  # fmt: skip
+
+
+def open_pipeline(source: str, find: FindFile) -> TensorStore | None:
+    """The store of every part that image adapters change; None where this is no pipeline.
+
+    Raises:
+        FileFormatError: A file is truncated or corrupt.
+    """
+    if find(INDEX) is None:
+        return None
+    files: dict[str, str] = {}
+    prefixes: dict[str, str] = {}
+    for part in _PARTS:
+
+        def inside(name: str, part: str = part) -> Path | None:
+            return find(f"{part}/{name}")
+
+        store = open_tensors(f"{source}/{part}", inside, _STEMS)
+        if store is None:
+            continue
+        files |= {f"{part}.{name}": f"{part}/{file}" for name, file in store.files.items()}
+        prefixes |= {f"{part}/{file}": f"{part}." for file in store.files.values()}
+    return TensorStore(source, files, find, prefixes=prefixes) if files else None

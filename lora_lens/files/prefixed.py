@@ -1,0 +1,47 @@
+"""A file whose tensors are known by longer names than it has: those of a part of something larger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..arrays import Tensor
+from .mapped import MappedFile
+from .pickled import BinFile
+
+
+@dataclass(frozen=True)
+class PrefixedFile:
+    """A file; every name that is asked for begins with `prefix`, which the file's own have not."""
+
+    file: MappedFile | BinFile
+    prefix: str
+
+    @property
+    def names(self) -> list[str]:
+        """Of its tensors, sorted."""
+        return [self.prefix + name for name in self.file.names]
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The file's own."""
+        return self.file.metadata
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+        return self.file.shape(name.removeprefix(self.prefix))
+
+    def get(self, name: str) -> Tensor:
+        """A tensor."""
+        return self.file.get(name.removeprefix(self.prefix))
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """A tensor as NumPy's array; None where the file has none."""
+        return self.file.array(name.removeprefix(self.prefix))
+
+    def release(self, name: str) -> None:
+        """Give back the memory that reading a tensor has taken."""
+        self.file.release(name.removeprefix(self.prefix))
