@@ -216,4 +216,4 @@ def test_the_commit_is_recorded_though_none_was_asked_for(cache: Path, tmp_path:
         found = json.loads(json.dumps(result.to_dict()))
         assert (found["base"], found["base_commit"]) == ("some/bert", NEW)
     compared = ll.compare(loaded, loaded, "value", draws=7).to_dict()
-    assert (compared["base"], compared["base_commit"], compared["draws"]) == ("some/bert", None, 7)
+    assert (compared["base"], compared["base_commit"], compared["draws"]) == ("some/bert", NEW, 7)
