@@ -19,6 +19,7 @@ from ...errors import (
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
 from ...files.revisions import with_revision
+from ...formats.adapter_files import all_stems
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
@@ -85,7 +86,8 @@ def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter
         if isinstance(one, Adapter) or is_live(one):
             sources.append(adapter_of(one))
             continue
-        new = [folder for folder in find_adapters([one]) if folder.resolve() not in folders]
+        here = find_adapters([one], all_stems())
+        new = [folder for folder in here if folder.resolve() not in folders]
         folders |= {folder.resolve() for folder in new}
         sources += new
     if len(sources) < 2:
