@@ -169,6 +169,7 @@ class Adapter:
         revision: Branch, tag or commit of `base_model` that is meant, where it is said: by the caller,
             or else by the adapter of the base that it names.
         origin: What its files say of the model that it was trained on.
+        base_commit: Of the W0 in its hub repository that A and B were made of, where they were.
         live: W0, a `lora_lens.bases.weights.BaseWeights`, where it was read from a model in memory.
     """
 
@@ -185,6 +186,7 @@ class Adapter:
     revision: str | None = None
     origin: Origin = field(default_factory=Origin)
     live: Any = field(default=None, repr=False, compare=False)
+    base_commit: str | None = None
 
     @property
     def from_w0(self) -> bool:

@@ -145,4 +145,5 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
         origin=files.origin,
         live=files.live,
+        base_commit=files.open_base().commit if found.convention else None,
     )

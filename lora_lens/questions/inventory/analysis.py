@@ -47,6 +47,7 @@ def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
         trainable_parameters=adapter.trainable_parameters,
         modules=tuple(sorted(summaries, key=_place)),
         left_out=adapter.left_out,
+        base_commit=adapter.base_commit,
     )
 
 

@@ -47,6 +47,7 @@ class Inventory(Answer):
     modules: tuple[LayerSummary, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:

@@ -33,7 +33,7 @@ class AdapterBases:
     """One adapter's subspaces of one matrix of one module.
 
     Attributes:
-        name, source, method, base: Whose.
+        name, source, method, base, base_commit: Whose.
         from_w0: As `lora_lens.Adapter` says.
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
@@ -46,6 +46,7 @@ class AdapterBases:
     source: str
     method: str
     base: str | None
+    base_commit: str | None
     from_w0: bool
     module: str
     d: int
@@ -220,6 +221,7 @@ def _bases(
         source=adapter.source,
         method=adapter.method,
         base=with_revision(adapter.base_model, adapter.revision),
+        base_commit=adapter.base_commit,
         from_w0=adapter.from_w0,
         module=factors.module,
         d=factors.in_features if space.side == "right" else factors.out_features,
