@@ -169,6 +169,7 @@ class Adapter:
         revision: Branch, tag or commit of `base_model` that is meant, where it is said: by the caller,
             or else by the adapter of the base that it names.
         origin: What its files say of the model that it was trained on.
+        base_commit: Of the W0 in its hub repository that A and B were made of, where they were.
         live: W0, a `lora_lens.bases.weights.BaseWeights`, where it was read from a model in memory.
         notes: How it was read, where there was a choice: a sentence each.
         tensors: How many its files hold, analysed or left out; None where that is not known.
@@ -189,6 +190,7 @@ class Adapter:
     live: Any = field(default=None, repr=False, compare=False)
     notes: tuple[str, ...] = ()
     tensors: int | None = None
+    base_commit: str | None = None
 
     @property
     def from_w0(self) -> bool:

@@ -47,11 +47,14 @@ gpt_oss gptj granite granitemoe imagegpt llama longt5 m2m_100 marian mbart mistr
 modernbert mpt mt5 nemotron olmo olmo2 olmoe openai-gpt opt pegasus phi phi3 phimoe plbart qwen2
 qwen2_moe qwen3 qwen3_moe smollm3 squeezebert stablelm starcoder2 t5 umt5 whisper xglm xlm xlnet
 """)
+# Made of two models that each have a type of their own.
+_OF_TWO = _words("encoder-decoder vision-encoder-decoder speech-encoder-decoder")
 # By model_type, what its models' names begin with; None where others' begin with the same.
 PREFIXES: Mapping[str, str | None] = {
     **{one: one.replace("-", "_") for one in _OF_THEIR_OWN_NAME},
     **_OF_ANOTHERS,
     **dict.fromkeys(_OF_NO_NAME),
+    **dict.fromkeys(_OF_TWO),
 }
 _FOLDERS = {
     "openai-gpt": "openai",

@@ -103,7 +103,9 @@ def _of_adapter(
         says = f"the names of the adapter's modules begin with {' and '.join(words)}"
         yield Evidence(says, types, certain=library.startswith(_MODELS) and not by_itself)
     if named is not None and named.model_type is not None:
-        yield _of_configuration(named, f"{origin.base}, which the adapter names, is")
+        said = _of_configuration(named, f"{origin.base}, which the adapter names, is")
+        # Of a model made of several, the base of one part is another model: its weights went on.
+        yield said._replace(types=frozenset({named.model_type}))
 
 
 def _of_configuration(configuration: BaseConfiguration, of: str) -> Evidence:

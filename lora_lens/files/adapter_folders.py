@@ -7,18 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import AdapterError
-from .adapter_places import CONFIG, hub_id, natural
+from .adapter_places import CONFIG, hub_id, is_adapter, natural
 from .locate import user_path
 
 _LONG = 32  # letters of a name that a table's column and a figure's margin still hold
 
 
-def find_adapters(paths: Iterable[str | Path]) -> list[Path]:
+def find_adapters(paths: Iterable[str | Path], stems: Sequence[str] = ()) -> list[Path]:
     """Every adapter among `paths`, and under those that are folders *of* adapters.
 
-    A folder with ``adapter_config.json`` is an adapter, and nothing below it is looked at. Hidden
-    folders are passed over. Numbers in names count as numbers: ``seed-2`` comes before ``seed-10``.
+    A folder with ``adapter_config.json``, or with tensors of an adapter, is one, and nothing below it is
+    looked at. Hidden folders are passed over. Numbers in names count as numbers: ``seed-2`` comes before ``seed-10``.
     A folder met twice is taken once. Files and hub ids are taken as they are.
+
+    Args:
+        paths: As typed.
+        stems: What files with an adapter's tensors are called, without their endings.
 
     Raises:
         AdapterError: A path is no folder, or there is no adapter in or under it.
@@ -31,7 +35,7 @@ def find_adapters(paths: Iterable[str | Path]) -> list[Path]:
             continue
         if not is_folder:
             raise AdapterError(f"{path} is not a folder; expected one with {CONFIG}, or a hub id")
-        here = list(_walk(path, set()))
+        here = list(_walk(path, stems, set()))
         if not here:
             raise AdapterError(f"no adapter in or under {path}: no folder with {CONFIG}")
         for folder in here:
@@ -39,17 +43,17 @@ def find_adapters(paths: Iterable[str | Path]) -> list[Path]:
     return list(found.values())
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+def _walk(folder: Path, stems: Sequence[str], seen: set[Path]) -> Iterator[Path]:
     real = folder.resolve()
     if real in seen:  # a link that leads back up
         return
     seen.add(real)
-    if (folder / CONFIG).is_file():
+    if is_adapter(folder, stems):
         yield folder
         return
     children = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
     for child in sorted(children, key=lambda path: natural(path.name)):
-        yield from _walk(child, seen)
+        yield from _walk(child, stems, seen)
 
 
 def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:

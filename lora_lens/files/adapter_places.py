@@ -93,7 +93,7 @@ class HubAdapter:
 
 
 def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
-    if _holds_one(folder, stems):
+    if is_adapter(folder, stems):
         return Place(str(folder), LocalFiles(folder))
     found = list(_below(folder, stems))
     if len(found) == 1:
@@ -114,7 +114,8 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     )
 
 
-def _holds_one(folder: Path, stems: Sequence[str]) -> bool:
+def is_adapter(folder: Path, stems: Sequence[str]) -> bool:
+    """Whether a folder holds an adapter: its configuration, or tensors of such a name."""
     names = [stem + ending for stem in stems for ending in _ENDINGS]
     indices = [f"{name}.index.json" for name in names]
     return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
@@ -131,10 +132,10 @@ def _only_file(folder: Path) -> Path | None:
 def _below(folder: Path, stems: Sequence[str]) -> Iterator[Path]:
     """Adapters one and two folders below, by name and number; no deeper, for it may be a whole disk."""
     for child in _folders(folder):
-        if _holds_one(child, stems):
+        if is_adapter(child, stems):
             yield child
         else:
-            yield from (path for path in _folders(child) if _holds_one(path, stems))
+            yield from (path for path in _folders(child) if is_adapter(path, stems))
 
 
 def _folders(folder: Path) -> list[Path]:

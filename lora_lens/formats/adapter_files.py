@@ -161,9 +161,7 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
         AdapterError: There is none, or its configuration is broken.
         FileFormatError: Its tensors are truncated, corrupt or unsafe.
     """
-    from . import FORMATS
-
-    stems = tuple(dict.fromkeys(stem for each in FORMATS for stem in each.stems))
+    stems = all_stems()
     place = find_adapter(path, stems)
     config_file = place.find(CONFIG)
     config = read_json(config_file, AdapterError) if config_file else {}
@@ -175,6 +173,13 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
             else f"{place.source} is no adapter: it holds no {CONFIG}"
         )
     return AdapterFiles(place.source, config, config_file, tensors, str(base) if base else None)
+
+
+def all_stems() -> tuple[str, ...]:
+    """What files with an adapter's tensors are called in any of the formats, without their endings."""
+    from . import FORMATS
+
+    return tuple(dict.fromkeys(stem for each in FORMATS for stem in each.stems))
 
 
 def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:

@@ -147,4 +147,5 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         live=files.live,
         notes=found.notes,
         tensors=len(files.names),
+        base_commit=files.open_base().commit if found.convention else None,
     )

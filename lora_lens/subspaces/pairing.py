@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..adapter import Adapter, ModuleFactors
 from ..errors import AdapterError, ModuleLookupError
 from ..files.revisions import with_revision
@@ -63,6 +65,12 @@ def base_of_both(one: Adapter, other: Adapter) -> str | None:
     """The base model of two adapters, as they name it; None where they name two, or one names none."""
     first, second = (with_revision(each.base_model, each.revision) for each in (one, other))
     return first if first == second else None
+
+
+def commit_of_all(adapters: Iterable[Adapter]) -> str | None:
+    """The commit of the W0 that factors were made of; None where none were, or of several."""
+    found = {each.base_commit for each in adapters if each.base_commit}
+    return found.pop() if len(found) == 1 else None
 
 
 def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ Base = Annotated[
         "not.",
     ),
 ]
-BesideW0 = Annotated[
+ReadW0 = Annotated[
     bool | None,
     typer.Option(
         "--w0/--no-w0",

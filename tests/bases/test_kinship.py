@@ -207,6 +207,11 @@ QWEN_VL = {
     "text_config": {"model_type": "qwen2_vl_text"},
     "vision_config": {"model_type": "qwen2_vl"},
 }
+TWO_BERTS = {
+    "model_type": "encoder-decoder",
+    "encoder": {"model_type": "bert"},
+    "decoder": {"model_type": "bert"},
+}
 LLAVA = {
     "model_type": "llava",
     "text_config": {"model_type": "llama"},
@@ -225,7 +230,9 @@ LLAVA = {
         ({"model_type": "roberta"}, {"model_type": "camembert"}, True),
         ({"model_type": "mistral"}, {"model_type": "llama"}, None),
         ({"model_type": "mpnet"}, {"model_type": "bert"}, None),
-        (LLAVA, {"model_type": "llama"}, True),
+        (LLAVA, {"model_type": "llama"}, False),  # whose weights LLaVA's training changed
+        (TWO_BERTS, TWO_BERTS, True),
+        (TWO_BERTS, {"model_type": "bert"}, None),
         ({"model_type": "llama"}, LLAVA, True),
         (LLAVA, {"model_type": "mistral"}, False),  # a whole of unknown parts is not refused
         (QWEN_VL, {"model_type": "qwen2_vl_text"}, True),
@@ -250,6 +257,17 @@ def test_two_configurations(
             check_kinship(origin, one, "base", other)
     else:
         assert check_kinship(origin, one, "base", other).known is known
+
+
+def test_the_class_of_two_models_tells_too() -> None:
+    library = "transformers.models.encoder_decoder.modeling_encoder_decoder"
+    with pytest.raises(BaseModelError, match="it is a bert by its config.json"):
+        check_kinship(
+            ll.adapter.Origin(library=library),
+            None,
+            "base",
+            configuration_of({"model_type": "bert"}),
+        )
 
 
 def test_a_made_adapter_of_bert_refuses_a_demo_of_another(bert: BertLike, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import pickle
+import shutil
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lora_lens import Adapter, load_adapter
+from lora_lens import Adapter, adapter_matrix, load_adapter
 from lora_lens.formats import FORMATS
 from lora_lens.formats.adapter_files import open_adapter
 from lora_lens.formats.format import Format, format_of
@@ -117,8 +118,7 @@ def test_a_file_or_the_folder_above_means_the_same(
 ) -> None:
     folder, expected = next(iter(made(name).values()))
     (file,) = [f for f in (folder / "adapter").iterdir() if f.suffix in (".safetensors", ".bin")]
-    config = folder / "adapter" / "adapter_config.json"
-    for path in (file, config) if config.exists() else (file,):
+    for path in (file, *(folder / "adapter").glob("adapter_config.json")):
         assert deltas(load_adapter(path, folder / "base")).keys() == expected.keys()
 
 
@@ -149,4 +149,8 @@ def test_a_format_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     adapter = load_adapter(folder)
     assert list(adapter.left_out) == ["step"]
-    torch.testing.assert_close(deltas(adapter)["layers.0.q"], (up.double() @ down.double()) / 2)
+    delta = (up.double() @ down.double()) / 2
+    torch.testing.assert_close(deltas(adapter)["layers.0.q"], delta)
+    assert deltas(load_adapter(folder / "halves.safetensors")).keys() == {"layers.0.q"}
+    shutil.copytree(folder, tmp_path / "other")
+    assert adapter_matrix([folder, tmp_path], "q", draws=0).names == ("adapter", "other")

@@ -252,7 +252,7 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             "from lora_lens.terminal.options import AdapterFolder, Json, Module, Out\n"
             "from lora_lens.terminal.printing import report\n"
             "def run(adapter: AdapterFolder, module: Module = 'value', as_json: Json = False, out: Out = None) -> None:\n"
-            "    'How large is each layer?'\n"
+            "    'How large is each layer?\\n\\n    Example: lora-lens norms runs/mrpc'\n"
             "    from lora_lens import load_adapter\n"
             "    report(lambda: QUESTION.ask(load_adapter(adapter), module), QUESTION, as_json=as_json, out=out)\n"
         ),
@@ -274,6 +274,7 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         one, [str(tmp_path / "lora"), "--json", "--out", str(tmp_path / "out")]
     )
     assert found.exit_code == 0, found.output
+    assert "Example: lora-lens norms" in CliRunner().invoke(one, ["--help"]).stdout
     made = json.loads(found.stdout)
     assert len(made["norms"]) == shape.layers
     assert made["summary"].startswith("The largest is ")

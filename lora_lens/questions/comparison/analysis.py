@@ -28,7 +28,7 @@ from ...core.triangle import spectral_norm
 from ...errors import BaseModelError
 from ...formats.loading import Model, adapter_of
 from ...subspaces.layers import Progress
-from ...subspaces.pairing import base_of_both, select_in_both, shared_layers
+from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
     check_factor_ranks,
@@ -148,7 +148,7 @@ def compare(
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed,
         base=weights.source if weights else base_of_both(one, other),
-        base_commit=weights.commit if weights else None, draws=draws,
+        base_commit=weights.commit if weights else commit_of_all((one, other)), draws=draws,
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import typer
 
 from ...terminal.options import (
     Base,
-    BesideW0,
     Device,
     Dtype,
     DtypeName,
@@ -21,6 +20,7 @@ from ...terminal.options import (
     One,
     Out,
     Rank,
+    ReadW0,
     Seed,
 )
 from . import QUESTION
@@ -41,7 +41,7 @@ def run(
     rank: Rank = None,
     i: I = None,
     j: J = None,
-    beside_w0: BesideW0 = None,
+    beside_w0: ReadW0 = None,
     draws: Annotated[
         int, typer.Option("--draws", min=0, help="Draws of each null: p is at least 1/(draws + 1).")
     ] = 1000,

@@ -16,6 +16,7 @@ from ...chance.gaussian import gaussian_baseline
 from ...errors import AdapterError
 from ...files.checkpoints import RunPoint, run_points
 from ...files.locate import user_path
+from ...files.revisions import with_revision
 from ...formats import load_adapter
 from ...labelled import Array
 from ...subspaces.factors import SPACES
@@ -131,6 +132,8 @@ def dynamics(
             *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
             *_notes(rows, starts, factors, rank),
         ),
+        base=with_revision(adapter.base_model, adapter.revision),
+        base_commit=adapter.base_commit,
     )
 
 

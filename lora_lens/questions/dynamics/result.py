@@ -40,6 +40,8 @@ class DynamicsResult(Answer):
         ranks: ``stable`` (‖ΔW‖_F²/σ₁²) and ``effective`` (exp of the entropy of s/Σs) to grid.
         baselines: Space to φ of unrelated subspaces; `mean_sd` is that of the mean over layers.
         notes: What a reader should know beside the numbers, a sentence each.
+        base: Of the last checkpoint, as its adapter names it.
+        base_commit: Of the W0 that A and B were made of, where they were.
     """
 
     run: str
@@ -57,6 +59,8 @@ class DynamicsResult(Answer):
     ranks: Mapping[str, Array]
     baselines: Mapping[str, Baseline]
     notes: tuple[str, ...] = ()
+    base: str | None = None
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:

@@ -25,7 +25,7 @@ from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.delta import Singular, trained_singular, weight_singular
-from ...subspaces.pairing import base_of_both, shared_layers
+from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import Where, select_device, select_module
 from .result import RankGrid, RankGrids
 
@@ -133,6 +133,7 @@ def rank_grids(
         (*notes, *_notes(chosen)),
         seed,
         base=base_of_both(one, other),
+        base_commit=commit_of_all((one, other)),
         draws=draws,
     )
 

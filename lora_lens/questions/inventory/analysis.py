@@ -49,6 +49,7 @@ def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
         left_out=adapter.left_out,
         tensors=adapter.tensors,
         notes=adapter.notes,
+        base_commit=adapter.base_commit,
     )
 
 

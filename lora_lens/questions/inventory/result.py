@@ -52,6 +52,7 @@ class Inventory(Answer):
     left_out: Mapping[str, str] = field(default_factory=dict)
     tensors: int | None = None
     notes: tuple[str, ...] = ()
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -144,7 +144,13 @@ def adapter_matrix(
         clusters_given=clusters is not None,
         notes=(*notes, *_notes(read, ranks, space.side, keep=keep, asked=per_layer)),
         seed=seed,
+        base=_only({one.base for one in read}),
+        base_commit=_only({one.base_commit for one in read} - {None}),
     )
+
+
+def _only(found: Collection[str | None]) -> str | None:
+    return next(iter(found)) if len(found) == 1 else None
 
 
 class _Steps:

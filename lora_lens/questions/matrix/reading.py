@@ -19,6 +19,7 @@ from ...errors import (
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
 from ...files.revisions import with_revision
+from ...formats.adapter_files import all_stems
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
@@ -32,7 +33,7 @@ class AdapterBases:
     """One adapter's subspaces of one matrix of one module.
 
     Attributes:
-        name, source, method, base: Whose.
+        name, source, method, base, base_commit: Whose.
         from_w0: As `lora_lens.Adapter` says.
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
@@ -45,6 +46,7 @@ class AdapterBases:
     source: str
     method: str
     base: str | None
+    base_commit: str | None
     from_w0: bool
     module: str
     d: int
@@ -85,7 +87,8 @@ def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter
         if isinstance(one, Adapter) or is_live(one):
             sources.append(adapter_of(one))
             continue
-        new = [folder for folder in find_adapters([one]) if folder.resolve() not in folders]
+        here = find_adapters([one], all_stems())
+        new = [folder for folder in here if folder.resolve() not in folders]
         folders |= {folder.resolve() for folder in new}
         sources += new
     if len(sources) < 2:
@@ -218,6 +221,7 @@ def _bases(
         source=adapter.source,
         method=adapter.method,
         base=with_revision(adapter.base_model, adapter.revision),
+        base_commit=adapter.base_commit,
         from_w0=adapter.from_w0,
         module=factors.module,
         d=factors.in_features if space.side == "right" else factors.out_features,

@@ -45,6 +45,8 @@ class MatrixResult(Answer):
         clusters_given: Whether the caller said how many clusters.
         notes: What a reader should know beside the numbers, a sentence each.
         seed: Of the draws.
+        base: That all adapters name; None where they name several.
+        base_commit: Of the W0 that factors were made of, where they were, and of one.
     """
 
     names: tuple[str, ...]
@@ -69,6 +71,8 @@ class MatrixResult(Answer):
     clusters_given: bool = False
     notes: tuple[str, ...] = ()
     seed: int | None = None
+    base: str | None = None
+    base_commit: str | None = None
 
     @property
     def stem(self) -> str:

@@ -127,13 +127,14 @@ def spectrum(
     return Spectrum(
         adapter=adapter.source,
         base=weights.source if weights else None,
-        base_commit=weights.commit if weights else None,
+        base_commit=weights.commit if weights else adapter.base_commit,
         layers=tuple(layers),
         ks=chosen,
         epsilons=tuple(epsilons) if weights else (),
         suggestion=suggestion,
         notes=tuple(notes),
         seed=seed,
+        draws=draws if weights else None,
     )
 
 

@@ -9,13 +9,13 @@ import typer
 from ...terminal.options import (
     AdapterFolder,
     Base,
-    BesideW0,
     Device,
     Dtype,
     DtypeName,
     Explain,
     Json,
     Out,
+    ReadW0,
     Seed,
 )
 from . import QUESTION
@@ -30,7 +30,7 @@ def run(
         str | None,
         typer.Option("--module", "-m", show_default="all", help="Only this target module."),
     ] = None,
-    beside_w0: BesideW0 = None,
+    beside_w0: ReadW0 = None,
     k: Annotated[
         list[int] | None,
         typer.Option(

@@ -107,6 +107,7 @@ class Spectrum(Answer):
         suggestion: The smallest ranks that keep a share of ΔW's energy.
         notes: What a reader should know beside the numbers.
         seed: Of the draws.
+        draws: Of a random ΔW beside W0; None without W0.
         base_commit: Of the base in its hub repository, asked for or not; None for other folders.
     """
 
@@ -119,6 +120,7 @@ class Spectrum(Answer):
     notes: tuple[str, ...] = ()
     seed: int | None = None
     base_commit: str | None = None
+    draws: int | None = None
 
     @property
     def stem(self) -> str:
