@@ -75,14 +75,18 @@ def _block(content: Table, columns: Sequence[int], width: int, gap: int) -> Rich
 
 
 def _widths(content: Table, columns: Sequence[int], width: int, gap: int) -> Iterator[int]:
-    """What each column needs, and then its head in one line while there is room; 0 where rich decides."""
-    least = {k: _least(content, k) for k in columns}
-    spare = width - _total(least, columns, gap)
-    for k in columns:
-        more = max(cell_len(content.head[k]) - least[k], 0)
-        given = more if more <= spare else 0
-        spare -= given
-        yield least[k] + given if spare >= 0 else 0
+    """What each column needs, and then short heads in one line while there is room; 0 where rich decides."""
+    widths = {k: _least(content, k) for k in columns}
+    spare = width - _total(widths, columns, gap)
+    if spare < 0:
+        yield from (0 for _ in columns)
+        return
+    missing = {k: max(cell_len(content.head[k]) - widths[k], 0) for k in columns}
+    for k in sorted(columns, key=missing.__getitem__):
+        if missing[k] <= spare:
+            widths[k] += missing[k]
+            spare -= missing[k]
+    yield from widths.values()
 
 
 def _total(least: Sequence[int] | dict[int, int], columns: Sequence[int], gap: int) -> int:
