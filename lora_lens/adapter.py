@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,9 @@ from typing import Any, Literal, NamedTuple
 from jaxtyping import Float
 
 from .arrays import Either, Tensor, nothing
+
+_NAMED = 6  # modules in an adapter's line
+_MOST_MODULES = 24  # in its table
 
 
 class Part(NamedTuple):
@@ -150,9 +154,9 @@ class Origin:
     words: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adapter:
-    """An adapter as read from its folder.
+    """An adapter as read from its folder; one line and, in Jupyter, a small table of its modules.
 
     Attributes:
         source: The folder, file or hub id it was read from.
@@ -191,6 +195,42 @@ class Adapter:
     notes: tuple[str, ...] = ()
     tensors: int | None = None
     base_commit: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Adapter: {self._said}>"
+
+    def _repr_html_(self) -> str:
+        names = list(self.modules)
+        rows = "".join(map(self._html_row, names[:_MOST_MODULES]))
+        rest = len(names) - _MOST_MODULES
+        more = f"<p>and {rest} more: .modules</p>" if rest > 0 else ""
+        heads = "".join(f"<th>{head}</th>" for head in ("module", "layers", "rank", "out × in"))
+        return f"<p><b>{html.escape(self._said)}</b></p><table><tr>{heads}</tr>{rows}</table>{more}"
+
+    def _html_row(self, name: str) -> str:
+        found = list(self.each_layer([name]))
+        ranks = sorted({one.rank for one in found})
+        shapes = sorted({(one.out_features, one.in_features) for one in found})
+        spans = " to ".join(map(str, dict.fromkeys((ranks[0], ranks[-1]))))
+        sizes = ", ".join(f"{out} × {into}" for out, into in shapes)
+        cells = "".join(
+            f"<td>{cell}</td>" for cell in (html.escape(name), len(found), spans, sizes)
+        )
+        return f"<tr>{cells}</tr>"
+
+    @property
+    def _said(self) -> str:
+        """What it is, in one line; no factor is read for it."""
+        names = list(self.modules)
+        shown = ", ".join(names[:_NAMED]) + (
+            f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        )
+        left = f"; {len(self.left_out)} tensors left out (.left_out)" if self.left_out else ""
+        base = f", base {self.base_model}" if self.base_model else ""
+        return (
+            f"{self.title} adapter {self.source}{base}; {shown}; "
+            f"{self.trainable_parameters:,} parameters{left}"
+        )
 
     @property
     def from_w0(self) -> bool:

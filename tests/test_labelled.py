@@ -6,6 +6,7 @@ from checkpoints import BertLike
 
 from lora_lens import (
     amplification,
+    demo_adapter,
     load_adapter,
     rank_grids,
     spectrum,
@@ -29,3 +30,12 @@ def test_results_go_to_pandas_json_and_jupyter(bert: BertLike, tmp_path: Path) -
     frame = grids.to_frame()
     cell = frame[(frame.layer == 2) & (frame.i == 3) & (frame.j == 3)]
     assert float(cell.phi.iloc[0]) == pytest.approx(1)
+
+
+def test_an_adapter_is_one_line_and_a_small_table() -> None:
+    adapter = load_adapter(demo_adapter("condlora"))
+    assert "\n" not in repr(adapter)
+    assert len(repr(adapter)) < 300
+    assert "query, value" in repr(adapter)
+    row = "<tr><td>value</td><td>6</td><td>8</td><td>384 × 384</td>"
+    assert row in adapter._repr_html_()

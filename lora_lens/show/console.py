@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..labelled import Array
+from .console_table import FittedTable
 from .layout import Table
 
 # φ from 0 to 1, pale to dark: lightness falls evenly, so it reads in grey and by colour-blind eyes.
@@ -20,14 +21,19 @@ _NUMBER = 4  # width of a cell, or of a row's head, that holds a number
 
 
 def table(content: Table, *, wide: bool = False) -> RenderableType:
-    """A table of text under its title; numbers to the right unless it is prose."""
+    """A table of text under its title; numbers to the right, in columns that fit, unless it is prose."""
+    shown = _prose(content) if wide else FittedTable(content)
+    return Padding(Group(Text(content.title, style="bold"), shown), (1, 0, 0, 0))
+
+
+def _prose(content: Table) -> RichTable:
+    """Text to the left, broken where the terminal ends."""
     shown = RichTable(box=None, pad_edge=False, header_style="dim")
-    for position, head in enumerate(content.head):
-        left = wide or position == 0 or head == "null"
-        shown.add_column(head, justify="left" if left else "right", overflow="fold")
+    for head in content.head:
+        shown.add_column(head, overflow="fold")
     for row in content.rows:
         shown.add_row(*map(Text, row))
-    return Padding(Group(Text(content.title, style="bold"), shown), (1, 0, 0, 0))
+    return shown
 
 
 def notes(lines: Iterable[str]) -> Iterator[RenderableType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -15,6 +16,16 @@ from ..errors import LensError
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
 _TYPERS_OWN: tuple[type[BaseException], ...] = (typer.Exit, typer.Abort, _CLICK_EXCEPTION)
 _TRACEBACK = "LORA_LENS_TRACEBACK"
+_PLAIN = (
+    ("Value error, ", ""),
+    ("Input should be greater than or equal to ", "expected at least "),
+    ("Input should be less than or equal to ", "expected at most "),
+    ("Input should be greater than ", "expected more than "),
+    ("Input should be less than ", "expected less than "),
+    ("Input should be a valid integer.*", "expected a whole number"),
+    ("Input should be a valid number.*", "expected a number"),
+    ("Input should be ", "expected "),
+)
 QUIET = ("--quiet", "-q")
 _GOES_ON = {
     "train": ", and --resume goes on from the last checkpoint",
@@ -38,7 +49,8 @@ class LensGroup(TyperGroup):
         """Run the command; every way it fails ends here."""
         try:
             return super().invoke(ctx)
-        except _TYPERS_OWN:
+        except _TYPERS_OWN as error:
+            _in_plain_words(error)
             raise
         except LensError as error:
             _fail(str(error))
@@ -53,6 +65,15 @@ class LensGroup(TyperGroup):
             if os.environ.get(_TRACEBACK):
                 raise
             _fail(_unexpected(error))
+
+
+def _in_plain_words(error: BaseException) -> None:
+    """Typer checks options by pydantic, and says it in pydantic's words: these are rewritten in place."""
+    said = getattr(error, "message", None)
+    if isinstance(said, str):
+        for theirs, plain in _PLAIN:
+            said = re.sub(theirs, plain, said)
+        vars(error)["message"] = said
 
 
 def _unexpected(error: Exception) -> str:

@@ -36,3 +36,20 @@ def test_a_shell_can_complete_commands() -> None:
         },
     )
     assert "similarity" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "said"),
+    [
+        ("--seed", "-1", "expected at least 0"),
+        ("--seed", "x", "expected a whole number"),
+        ("--ridge", "x", "expected a number"),
+        ("--side", "up", "'up' is not one of 'left', 'right'"),
+    ],
+)
+def test_a_wrong_value_is_said_in_plain_words(option: str, given: str, said: str) -> None:
+    found = run("similarity", "adapter", option, given)
+    assert found.exit_code == 2
+    assert said in found.output
+    assert "Input should" not in found.output
+    assert "Value error" not in found.output

@@ -75,7 +75,11 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
 
 
 def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
-    """In which layers what is found is found: Holm over the layers, of factors that are found at all."""
+    """In which layers what is found is found.
+
+    Of factors that are found at all: Holm over the layers, and as many times that as tests were made, for
+    a factor that only some layers share is no licence for the others.
+    """
     parts = []
     for one in findings:
         if one.word != "more":
@@ -84,7 +88,7 @@ def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
         layers = [
             str(layer)
             for layer, p in zip(predicted.layers, predicted.p_holm, strict=True)
-            if p <= LEVEL
+            if p * one.verdict.family <= LEVEL
         ]
         if len(layers) == len(predicted.layers):
             where = "in every layer"

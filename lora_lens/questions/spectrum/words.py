@@ -22,9 +22,10 @@ def summary(result: Spectrum, _: Sequence[Finding]) -> str:
     ranks = _range([one.rank for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])
+    holds = "holds" if keep == "1" else "hold"
     return (
-        f"Of the {ranks} directions that ΔW has in a layer, {keep} hold 95 % of its energy, and its "
-        f"stable rank is {stable}."
+        f"Of the {ranks} directions that ΔW has in a layer, {keep} {holds} 95 % of its energy, and "
+        f"its stable rank is {stable}."
     )
 
 
