@@ -1,5 +1,6 @@
 """Every question's figures at the width of a journal's column, with 6, 12 and 32 layers: measured."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,11 +125,21 @@ def test_a_wrong_width_or_style_is_one_line_before_anything_is_computed(
     options: tuple[str, ...], code: int, said: str, tmp_path: Path
 ) -> None:
     """The adapter is not even there."""
-    result = run("shared", tmp_path / "none", "--out", tmp_path / "out", *options)
+    result = run("similarity", tmp_path / "none", "--out", tmp_path / "out", *options)
     assert result.exit_code == code
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_columns_of_the_shared_layer_as_they_were_asked_for_before(
+    folder: Callable[[int], Path],
+) -> None:
+    before = run("shared", folder(6) / "one", "--width", "2", "--draws", "0", "--json")
+    now = run("shared", folder(6) / "one", "--shared-width", "2", "--draws", "0", "--json")
+    assert before.stdout == now.stdout
+    assert json.loads(now.stdout)["width"] == 2
+    assert before.stderr.startswith("warning: --width is of figures now; say --shared-width 2")
 
 
 def test_a_width_without_files_is_a_mistake(folder: Callable[[int], Path]) -> None:
