@@ -60,7 +60,11 @@ def _of_lora(rows: Sequence[Share]) -> str:
         said += f" and below them in {len(below)}"
     if above:
         alone = sorted({layer for one in above for layer in one.layers})
-        said += f", by themselves in {_layers(alone)}" if alone else ", in no layer by itself"
+        said += (
+            f", by themselves (Holm over the layers of each run, not over the runs) in {_layers(alone)}"
+            if alone
+            else ", in no layer by itself"
+        )
     if len(above) < len(rows) and np.isfinite(reach):
         said += f"; an excess of {reach:.3f} is found in 80 of 100 cases"
     return said
