@@ -48,10 +48,17 @@ def run(
 
 
 def _wait() -> None:
-    """Until Ctrl-C, which is how a page is meant to end."""
+    """Until Ctrl-C or SIGTERM, which are how a page is meant to end: what was uploaded is deleted first."""
+    import signal
     from threading import Event
 
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         Event().wait()
     except KeyboardInterrupt:
         typer.echo("ended; nothing was kept", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
