@@ -65,6 +65,9 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!lora_lens\.).*"),
     (r"py:class", r"lora_lens\.chance\.against_null\.Number"),  # a type variable
     # Kept inside: what opens a file, and how sizes of a number are called.
-    (r"py:class", r"lora_lens\.files\.(mapped\.MappedFile|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile)"),
+    (
+        r"py:class",
+        r"lora_lens\.files\.(mapped\.MappedFile|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile)",
+    ),
     (r"py:class", r"lora_lens\.(formats\.format\.Thetas|show\.findings\.Scale)"),
 ]
