@@ -11,76 +11,30 @@ on; --print prints them again.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from power import LEVEL, factor, says, size, table
+from power import LEVEL, count, factor, parser_of, says, size
 from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
-from lora_lens.subspaces.untrained import untrained_factors
 
 KINDS = ("uniform", "leading")
 
 
 def main() -> None:
     """Plant, ask, count, print."""
-    asked = arguments()
-    record: dict[str, Any] = {
-        "base": asked.name or asked.base,
-        "module": asked.module,
-        "rank": asked.rank,
-        "draws": asked.draws,
-        "counts": {},
-    }
-    if asked.out and asked.out.exists():
-        record = json.loads(asked.out.read_text())
-    if not asked.print:
-        weights = ll.open_base(asked.base)
-        bare = untrained_factors(
-            weights, asked.module, asked.rank, generator=torch.Generator().manual_seed(0)
-        )
-        w0 = torch.stack([weights.w0(bare, k).double() for k in range(len(bare.layers))])
-        record["layers"] = len(w0)
-        for number in range(asked.sets):
-            for case in [*KINDS, *(f"{e:g}" for e in asked.shares)]:
-                counts = record["counts"].setdefault(case, {"sets": 0, "found": {}})
-                if counts["sets"] > number:
-                    continue
-                for name, found in ask(
-                    planted(bare, w0, case, number), weights, asked.draws, number
-                ).items():
-                    counts["found"][name] = counts["found"].get(name, 0) + int(found)
-                counts["sets"] += 1
-                if asked.out:
-                    asked.out.write_text(json.dumps(record, indent=1) + "\n")
-            print(f"\r{number + 1} of {asked.sets} sets", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-    print("\n".join(table(record)))
+    asked = parser_of(__doc__, draws=199, sets=300, shares=(0.003, 0.01, 0.03)).parse_args()
 
+    def found(
+        bare: ModuleFactors, w0: Tensor, base: Any, case: str, number: int
+    ) -> dict[str, bool]:
+        return ask(planted(bare, w0, case, number), base, asked.draws, number)
 
-def arguments() -> argparse.Namespace:
-    """Of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("base", help="a base model's folder or hub id")
-    parser.add_argument("--name", help="what the table calls it")
-    parser.add_argument("--module", default="value")
-    parser.add_argument("--rank", type=int, default=8)
-    parser.add_argument("--draws", type=int, default=199)
-    parser.add_argument("--sets", type=int, default=300)
-    parser.add_argument("--shares", nargs="*", type=float, default=(0.003, 0.01, 0.03))
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--print", action="store_true")
-    return parser.parse_args()
+    count(asked, [*KINDS, *(f"{e:g}" for e in asked.shares)], found)
 
 
 def planted(bare: ModuleFactors, w0: Tensor, case: str, number: int) -> list[ModuleFactors]:

@@ -20,7 +20,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,49 @@ RIDGES = (0.0, 1.0, 3.0)
 
 def main() -> None:
     """Plant, ask, count, print."""
-    asked = arguments()
+    parser = parser_of(__doc__, draws=99, sets=100, shares=(0.01, 0.03, 0.1, 0.3, 0.9))
+    parser.add_argument("--noise", nargs="*", default=NOISE, choices=NOISE)
+    parser.add_argument(
+        "--claims",
+        action="store_true",
+        help="what `shared` says alone: cheap enough for hundreds of sets",
+    )
+    asked = parser.parse_args()
+    cases = [kind for kind in NOISE if kind in asked.noise] + [f"{e:g}" for e in asked.shares]
+
+    def found(
+        bare: ModuleFactors, w0: Tensor, base: Any, case: str, number: int
+    ) -> dict[str, bool]:
+        return ask(planted(bare, w0, case, number), base, case, asked, number)
+
+    count(asked, cases, found)
+
+
+def parser_of(
+    text: str | None, *, draws: int, sets: int, shares: Sequence[float]
+) -> argparse.ArgumentParser:
+    """The options that every count has."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("base", help="a base model's folder or hub id")
+    parser.add_argument("--name", help="what the table calls it")
+    parser.add_argument("--module", default="value")
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=draws)
+    parser.add_argument("--sets", type=int, default=sets)
+    parser.add_argument("--shares", nargs="*", type=float, default=shares)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--print", action="store_true")
+    return parser
+
+
+def count(
+    asked: argparse.Namespace,
+    cases: Sequence[str],
+    found_in: Callable[[ModuleFactors, Tensor, Any, str, int], dict[str, bool]],
+) -> None:
+    """Count what is found in every case, set by set, keep the counts as they come, and print the table."""
     record: dict[str, Any] = {
         "base": asked.name or asked.base,
         "module": asked.module,
@@ -55,15 +97,12 @@ def main() -> None:
         bare = untrained_factors(weights, asked.module, asked.rank, generator=generator)
         w0 = torch.stack([weights.w0(bare, k).double() for k in range(len(bare.layers))])
         record["layers"] = len(w0)
-        cases = [kind for kind in NOISE if kind in asked.noise] + [f"{e:g}" for e in asked.shares]
         for number in range(asked.sets):
             for case in cases:
                 counts = record["counts"].setdefault(case, {"sets": 0, "found": {}})
                 if counts["sets"] > number:
                     continue
-                for name, found in ask(
-                    planted(bare, w0, case, number), weights, case, asked, number
-                ).items():
+                for name, found in found_in(bare, w0, weights, case, number).items():
                     counts["found"][name] = counts["found"].get(name, 0) + int(found)
                 counts["sets"] += 1
                 if asked.out:
@@ -71,29 +110,6 @@ def main() -> None:
             print(f"\r{number + 1} of {asked.sets} sets", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
     print("\n".join(table(record)))
-
-
-def arguments() -> argparse.Namespace:
-    """Of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("base", help="a base model's folder or hub id")
-    parser.add_argument("--name", help="what the table calls it")
-    parser.add_argument("--module", default="value")
-    parser.add_argument("--rank", type=int, default=8)
-    parser.add_argument("--draws", type=int, default=99)
-    parser.add_argument("--sets", type=int, default=100)
-    parser.add_argument("--noise", nargs="*", default=NOISE, choices=NOISE)
-    parser.add_argument("--shares", nargs="*", type=float, default=(0.01, 0.03, 0.1, 0.3, 0.9))
-    parser.add_argument(
-        "--claims",
-        action="store_true",
-        help="what `shared` says alone: cheap enough for hundreds of sets",
-    )
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--print", action="store_true")
-    return parser.parse_args()
 
 
 def planted(bare: ModuleFactors, w0: Tensor, case: str, number: int) -> ModuleFactors:
