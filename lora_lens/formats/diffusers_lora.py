@@ -13,8 +13,8 @@ from typing import Any
 
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
-from .format import Checkpoint, Format, of_factors
-from .image_parts import by_module, reason_left_out
+from .format import Checkpoint, Format
+from .image_parts import by_module
 from .image_places import METADATA, are_dotted, place
 from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
 from .peft_settings import Scaling, check_plain
@@ -36,15 +36,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
 
     modules = by_module(files, partial(place, bare=METADATA in files.header))
     found = read_modules(files, modules, scale)
-    return of_factors(
-        files,
-        found.updates,
-        method=found.method,
-        title=found.title,
-        why=reason_left_out,
-        left_out=found.left_out,
-        notes=(*_scaled(found, configured & found.updates.keys()), *found.notes),
-    )
+    scales = _scaled(found, configured & found.updates.keys())
+    return found.checkpoint(files, *scales, *found.notes)
 
 
 def _settings(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:

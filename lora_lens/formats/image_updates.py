@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .image_parts import Modules, is_embedding
+from .format import Checkpoint, of_factors
+from .image_parts import Modules, is_embedding, reason_left_out
 from .lycoris import hada, lokr, tucker
 from .peft_names import check_not_empty
 
@@ -62,6 +63,18 @@ class ImageUpdates:
     def title(self) -> str:
         """As sentences name it."""
         return _KINDS.get(self.method, "LyCORIS")
+
+    def checkpoint(self, files: AdapterFiles, *notes: str) -> Checkpoint:
+        """All of the file, with what is said of how it was read."""
+        return of_factors(
+            files,
+            self.updates,
+            method=self.method,
+            title=self.title,
+            why=reason_left_out,
+            left_out=self.left_out,
+            notes=notes,
+        )
 
     def restricted(self, paths: Set[str]) -> ImageUpdates:
         """Of these modules alone."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .adapter_files import AdapterFiles
-from .format import Checkpoint, Format, of_factors
-from .image_parts import by_module, reason_left_out
+from .format import Checkpoint, Format
+from .image_parts import by_module
 from .image_places import are_flattened, place
 from .image_updates import by_alpha, read_modules
 
@@ -28,15 +28,8 @@ _LONGEST = 120
 
 def _read(files: AdapterFiles) -> Checkpoint:
     found = read_modules(files, by_module(files, place), by_alpha)
-    return of_factors(
-        files,
-        found.updates,
-        method=found.method,
-        title=found.title,
-        why=reason_left_out,
-        left_out=found.left_out,
-        notes=(*found.scales(_other_scale(files.header)), *found.notes, *_said(files.header)),
-    )
+    scales = found.scales(_other_scale(files.header))
+    return found.checkpoint(files, *scales, *found.notes, *_said(files.header))
 
 
 def _other_scale(header: Mapping[str, str]) -> str:
