@@ -26,8 +26,7 @@ class BlockedLU:
     are the solutions'.
 
     Attributes:
-        lu: L below and U on and above the diagonal, as LAPACK packs them, in float64.
-        order: Row k of L·U is row ``order[k]`` of W0.
+        lu, order: As in `lora_lens.core.lu.LU`, in float64 or float32.
     """
 
     lu: Float[Tensor, "n n"]
@@ -87,18 +86,10 @@ def _columns(rhs: Tensor) -> Tensor:
     return rhs[0].mT.clone(memory_format=torch.contiguous_format)
 
 
-def blocked(lu: Float[Tensor, "n n"], pivots: Tensor) -> BlockedLU:
-    """From the packed factors and the pivots that ``torch.linalg.lu_factor`` gives."""
-    order = list(range(len(lu)))
-    for row, pivot in enumerate(pivots.tolist()):  # LAPACK's rows count from 1
-        order[row], order[pivot - 1] = order[pivot - 1], order[row]
-    return BlockedLU(lu, torch.tensor(order, device=lu.device))
-
-
 def _scaled(triangle: Tensor, *, upper: bool, unit: bool) -> Tensor:
     """Block rows ``D⁻¹·(I, −T)``: x_b = D⁻¹(g_b − T·x of the blocks solved before), one product a block."""
     blocks = _blocks(len(triangle))
-    eye = torch.eye(_BLOCK, dtype=triangle.dtype, device=triangle.device)
+    eye = torch.eye(_BLOCK, dtype=torch.float64, device=triangle.device)
     diagonals = eye.repeat(len(blocks), 1, 1)  # the last block may be smaller
     for diagonal, block in zip(diagonals, blocks, strict=True):
         size = block.stop - block.start

@@ -48,7 +48,7 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
         tolerance=tolerance,
         start=factored.weakest,
     )
-    condition = sigma_max * inverse_norm
+    condition = (sigma_max * inverse_norm).to(factored.inverse_norm)
     known = (factored.rank == full) & (condition <= 1 / factored.cutoff)
     return torch.where(known, condition, torch.inf)
 

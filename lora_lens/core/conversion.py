@@ -23,7 +23,7 @@ from torch import Tensor
 from ..errors import SingularError
 from ..moved import moved_name
 from .condition import condition_number
-from .factoring import factor
+from .factoring import factor, factoring_dtype
 from .precision import singular_cutoff, working
 from .solvers import Solver
 
@@ -80,9 +80,11 @@ def conversion_matrices(
             f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
         )
     batch = w0.shape[:-2]
-    layers = working(w0).reshape(-1, *shape)
-    factored = factor(layers, singular_cutoff(w0.dtype, layers.dtype, (shape[0], shape[1])))
     flat_a, flat_b = (working(t).reshape(-1, *t.shape[-2:]) for t in (a, b))
+    computing, stored = flat_a.dtype, w0.dtype
+    layers = w0.to(factoring_dtype((shape[0], shape[1]), stored, computing)).reshape(-1, *shape)
+    cutoff = singular_cutoff(stored, computing, (shape[0], shape[1]))
+    factored = factor(layers, cutoff, computing)
     found_a, found_b = convert(factored.solver, flat_a, flat_b, convention)
     return ConversionMatrices(
         found_a.reshape(*batch, *found_a.shape[-2:]),

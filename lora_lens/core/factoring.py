@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .refined import FROM, REFINABLE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
 
 _PROBES = 4
@@ -24,7 +25,7 @@ class Factored:
         rank: (layer,) numerical rank under the cut-off.
         cutoff: Singular values below ``cutoff·σ_max`` count as zero.
         inverse_norm: (layer,) ‖W0⁺‖₂ or a little less; with a ridge, the norm of what `converting` does.
-        w0: (layer, out, in) What was factored.
+        w0: (layer, out, in) What was factored: W0 in float64, or in float32 where that holds it exactly.
         condition: (layer,) inverse_norm times the norm of W0's longest row: a lower bound of the
             condition number, mostly within a small factor of it. With a ridge, how much of ‖W0‖₂ is
             magnified likewise, which is less.
@@ -51,15 +52,31 @@ class Factored:
         return self.ridged or self.solver
 
 
-def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:
+def factoring_dtype(
+    shape: tuple[int, int], stored: torch.dtype, computing: torch.dtype
+) -> torch.dtype:
+    """What `factor` takes W0 in: float32 where that holds it exactly and refinement pays."""
+    wide = shape[0] == shape[1] >= FROM
+    return torch.float32 if wide and stored != torch.float64 else computing
+
+
+def factor(
+    w0: Float[Tensor, "layer out in"], cutoff: float, computing: torch.dtype | None = None
+) -> Factored:
     """Factor W0 for `Solver`: LU if square, QR if not, the SVD where one is singular under `cutoff`.
 
     Singularity is screened for with a few solves, and only a W0 that comes near it is decomposed.
 
     Args:
-        w0: As PyTorch stores it, in the dtype to compute in (float64).
+        w0: As PyTorch stores it, in the dtype to compute in (float64), or in `factoring_dtype`.
         cutoff: From `lora_lens.core.precision.singular_cutoff`.
+        computing: Of the solutions; by default W0's. Float64 ones of a square W0 in float32 come by refinement
+            (`lora_lens.core.refined`) up to a condition of 1e5, else W0 is factored in float64.
     """
+    if computing not in (None, w0.dtype):
+        if found := _refinable(w0, cutoff):
+            return found
+        w0 = w0.to(computing)
     solver, core, core_solver = _full_rank_solver(w0)
     rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
     inverse_norm, weakest = _screen(core, core_solver)
@@ -77,6 +94,18 @@ def factor(w0: Float[Tensor, "layer out in"], cutoff: float) -> Factored:
     return Factored(
         PseudoInverseSolver(u, s, vh), kept.sum(-1), cutoff, inverse_norm, condition, w0, weakest
     )
+
+
+def _refinable(w0: Float[Tensor, "layer n n"], cutoff: float) -> Factored | None:
+    """None where one of them is too ill-conditioned for it."""
+    solver = refined(w0)
+    inverse_norm, weakest = _screen(w0, solver)
+    inverse_norm = inverse_norm.double()
+    condition = inverse_norm * w0.norm(dim=-1).amax(-1)
+    if not bool((condition < REFINABLE).all()):  # not so where one is NaN
+        return None
+    rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
+    return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
 
 
 def _screen(core: Tensor, solver: Solver) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,8 @@ def ridged(factored: Factored, ridge: float) -> Factored:
             values are above the cut-off.
         ridge: λ in units of the median singular value, above 0.
     """
-    u, s, vh = torch.linalg.svd(factored.w0, full_matrices=False)
+    computing = factored.inverse_norm.dtype
+    u, s, vh = torch.linalg.svd(factored.w0.to(computing), full_matrices=False)
     known = s.cpu().double()  # for any ridge: float32 has no 1e39, and some devices no float64
     kept = known > factored.cutoff * known[..., :1]
     size = known / median(known)[..., None]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.factoring import Factored, factor
+from ..core.factoring import Factored, factor, factoring_dtype
 from ..core.precision import of_order_one, singular_cutoff
 from ..core.ridge import ridged
 from ..errors import RankError, SingularError
@@ -64,8 +64,11 @@ def _chunks(plan: Plan, weights: BaseWeights) -> Iterator[tuple[int, int, list[T
 
 def _factored(layers: Sequence[Tensor], where: Where, before: Tensor | None) -> Factored:
     rows, columns = layers[0].shape
-    cutoff = singular_cutoff(layers[0].dtype, where.dtype, (rows, columns))
-    factored = factor(where.stack(layers, before), cutoff)
+    stored = layers[0].dtype
+    cutoff = singular_cutoff(stored, where.dtype, (rows, columns))
+    taken = where._replace(dtype=factoring_dtype((rows, columns), stored, where.dtype))
+    reused = before if before is not None and before.dtype == taken.dtype else None
+    factored = factor(taken.stack(layers, reused), cutoff, where.dtype)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 
 

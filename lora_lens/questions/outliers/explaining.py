@@ -48,12 +48,14 @@ class Rescaling:
         chosen = torch.tensor(self.named, dtype=torch.long, device=factored.w0.device)
         w = factored.w0.mT if self.turned else factored.w0
         if bool((factored.rank == w.shape[-1]).all()):
-            eye = torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)[:, chosen]
+            eye = torch.eye(w.shape[-1], dtype=factored.inverse_norm.dtype, device=w.device)[
+                :, chosen
+            ]
             self._reached.append(eye.expand(len(w), -1, -1))
             return
         self.full = False
         solve = factored.solver.solve_transposed if self.turned else factored.solver.solve
-        self._reached.append(solve(w[..., chosen]))
+        self._reached.append(solve(w[..., chosen].to(factored.inverse_norm)))
 
     def of(self, columns: Sequence[int]) -> Change:
         """With these columns rescaled."""
