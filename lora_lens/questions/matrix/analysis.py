@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ...adapter import Adapter
 from ...chance.conversion_draws import check_draws, null_generator
@@ -31,6 +30,7 @@ from .reading import (
     space_named,
 )
 from .result import MatrixResult
+from .shelf import Shelf
 
 Matrix = Literal["A", "B", "delta"]
 _MOST_KEPT = 2**22  # φ by layer: 32 MiB
@@ -59,8 +59,9 @@ def adapter_matrix(
     own, layer by layer, and φ divides by the smaller of the two. Chance differs with the ranks, max(i, j)/d,
     and stands beside each pair.
 
-    Each adapter is read once, and of it only the orthonormal bases are kept: layers × d × rank numbers
-    of `dtype`. Pairs are multiplied block by block.
+    Each adapter is read once, and of it only the orthonormal bases are kept, layers × d × rank numbers
+    of `dtype`: in memory one layer of all adapters, the others in temporary files where they are many.
+    Pairs are multiplied block by block.
 
     Args:
         adapters: At least two: adapters, models in memory, folders of adapters, or folders of such folders
@@ -101,23 +102,23 @@ def adapter_matrix(
     if columns < 1:
         raise LensError(f"columns is {columns}, expected at least 1")
     steps = _Steps(progress, len(sources))
-    read = read_bases(
-        sources, module, rank, space=space, base=base, dtype=where.dtype, advance=steps.advance
-    )
-    layers, notes = common_layers(read, module, rank)
-    ranks = np.array([[r.bases[layer].shape[-1] for layer in layers] for r in read])
-    steps.total += sum(1 for widths in ranks.T for _ in block_pairs(widths.tolist(), columns))
-    keep = len(layers) * len(read) ** 2 <= _MOST_KEPT if per_layer is None else per_layer
-    values = np.zeros((len(read), len(read)))
-    by_layer: list[Array] = []
-    for layer in layers:
-        bases: list[Tensor] = [one.bases.pop(layer) for one in read]
-        grid = phi_of_every_pair(
-            bases, columns=columns, device=where.device, advance=steps.advance
-        ).numpy()
-        values += grid / len(layers)
-        if keep:
-            by_layer.append(grid)
+    with Shelf(where.dtype) as shelf:
+        read = read_bases(
+            sources, module, rank, space=space, base=base, shelf=shelf, advance=steps.advance
+        )
+        layers, notes = common_layers(read, module, rank)
+        ranks = np.array([[r.widths[layer] for layer in layers] for r in read])
+        steps.total += sum(1 for widths in ranks.T for _ in block_pairs(widths.tolist(), columns))
+        keep = len(layers) * len(read) ** 2 <= _MOST_KEPT if per_layer is None else per_layer
+        values = np.zeros((len(read), len(read)))
+        by_layer: list[Array] = []
+        for layer in layers:
+            grid = phi_of_every_pair(
+                shelf.take(layer), columns=columns, device=where.device, advance=steps.advance
+            ).numpy()
+            values += grid / len(layers)
+            if keep:
+                by_layer.append(grid)
     d = read[0].d
     mean, sd = _gaussian(d, ranks)
     tree = cluster(values, mean, sd, clusters)

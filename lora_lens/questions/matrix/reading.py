@@ -1,13 +1,10 @@
-"""Many adapters, each read once: what is kept is one orthonormal basis a layer."""
+"""Many adapters, each read once: what is kept is one orthonormal basis a layer, on a shelf."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...core.checked import Side
@@ -24,6 +21,7 @@ from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import select_module
+from .shelf import Shelf
 
 _MOST_NAMED = 4
 
@@ -38,7 +36,7 @@ class AdapterBases:
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
         shape: Width in and out of W0.
-        bases: Layer to (d, i), in the order of the singular values.
+        widths: Layer to i: its basis there, (d, i) in the order of the singular values, is on the shelf.
         short: Layer to the numerical rank there, where it is below what was asked for.
     """
 
@@ -51,7 +49,7 @@ class AdapterBases:
     module: str
     d: int
     shape: tuple[int, int]
-    bases: dict[int, Tensor]
+    widths: dict[int, int]
     short: dict[int, int]
 
 
@@ -106,10 +104,10 @@ def read_bases(
     *,
     space: SpaceName,
     base: str | Path | None,
-    dtype: torch.dtype,
+    shelf: Shelf,
     advance: Callable[[], None] = lambda: None,
 ) -> list[AdapterBases]:
-    """Read each adapter and keep its subspaces.
+    """Read each adapter and put its subspaces on the shelf, layer by layer in the order of the sources.
 
     Raises:
         ModuleLookupError: Some have no such module.
@@ -127,7 +125,7 @@ def read_bases(
         except ModuleLookupError as error:
             without.setdefault(str(error), []).append(name)
         else:
-            read.append(_bases(name, adapter, factors, rank, space, dtype))
+            read.append(_bases(name, adapter, factors, rank, space, shelf))
         advance()
     for why, names in without.items():
         raise ModuleLookupError(f"{listed(names)}: {why}")
@@ -151,7 +149,7 @@ def common_layers(
         AdapterError: There is none.
         RankError: In one of them an adapter has too few singular vectors.
     """
-    each = [set(one.bases) | set(one.short) for one in read]
+    each = [set(one.widths) | set(one.short) for one in read]
     layers = tuple(sorted(set.intersection(*each)))
     if not layers:
         spans = {
@@ -199,9 +197,9 @@ def _bases(
     factors: ModuleFactors,
     rank: int | None,
     space: SpaceName,
-    dtype: torch.dtype,
+    shelf: Shelf,
 ) -> AdapterBases:
-    bases: dict[int, Tensor] = {}
+    widths: dict[int, int] = {}
     short: dict[int, int] = {}
     wanted = next(key for key, named in SPACES.items() if named == space)
     for own in sorted(set(factors.ranks)):
@@ -214,8 +212,8 @@ def _bases(
             if real < k:
                 short[layer] = real
             else:
-                # A copy of its own, so that no larger tensor is kept alive by a view of it.
-                bases[layer] = found.bases[wanted][place].to(dtype, copy=True)
+                shelf.put(layer, found.bases[wanted][place])
+                widths[layer] = k
     return AdapterBases(
         name=name,
         source=adapter.source,
@@ -226,6 +224,6 @@ def _bases(
         module=factors.module,
         d=factors.in_features if space.side == "right" else factors.out_features,
         shape=(factors.in_features, factors.out_features),
-        bases=bases,
+        widths=widths,
         short=short,
     )
