@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from .factoring import Factored
 from .lanczos import largest_singular_value
+from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
 _ALL_DIGITS = 1e-5  # of the residual; the value's error is about its square
-_TWO_DIGITS = 2e-2  # of the residual; a norm is off by half of it, mostly by far less
+_TWO_DIGITS = 1e-2  # of the residual; a norm is off by half of it, mostly by far less
 _ROWS = 64  # of W0 at once: 4096 columns in float64 stay in a core's cache
 
 
@@ -31,26 +33,49 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
         >>> round(condition_number(factor(w0, 1e-7)).item(), 6)
         4.0
     """
-    w0, solver = factored.w0, factored.solver
-    full = min(w0.shape[-2:])
-    exact = full <= _NARROW
-    tolerance = _ALL_DIGITS if exact else _TWO_DIGITS
-    sigma_max = largest_singular_value(
-        _gram(w0 if exact else factored.stored or w0), w0, tolerance=tolerance
+    full = min(factored.w0.shape[-2:])
+    if full <= _NARROW:
+        return _condition(factored, factored.w0, _ALL_DIGITS)
+    # Layer by layer: the factors of one stay in the cache, those of all do not.
+    stored = factored.stored or factored.w0
+    each = range(len(factored.w0))
+    return torch.cat(
+        [_condition(_layer(factored, k), stored[k : k + 1], _TWO_DIGITS) for k in each]
     )
-    wide = w0.shape[-2] < w0.shape[-1]
-    inner, outer = solver.solve_transposed, solver.solve
-    if wide:
+
+
+def _condition(
+    factored: Factored, w0: Tensor | Sequence[Tensor], tolerance: float
+) -> Float[Tensor, " layer"]:
+    """With norms to this tolerance, W0's from `w0`."""
+    rows, columns = factored.w0.shape[-2:]
+    sigma_max = largest_singular_value(_gram(w0), factored.w0, tolerance=tolerance)
+    inner, outer = factored.solver.solve_transposed, factored.solver.solve
+    if rows < columns:
         inner, outer = outer, inner
     inverse_norm = largest_singular_value(
         lambda v: outer(inner(v)),
-        w0.mT if wide else w0,
+        factored.w0.mT if rows < columns else factored.w0,
         tolerance=tolerance,
         start=factored.weakest,
     )
     condition = (sigma_max * inverse_norm).to(factored.inverse_norm)
-    known = (factored.rank == full) & (condition <= 1 / factored.cutoff)
+    known = (factored.rank == min(rows, columns)) & (condition <= 1 / factored.cutoff)
     return torch.where(known, condition, torch.inf)
+
+
+def _layer(factored: Factored, k: int) -> Factored:
+    def one(of_all: Tensor) -> Tensor:
+        return of_all[k : k + 1]
+
+    return replace(
+        factored,
+        solver=mapped(factored.solver, one),
+        rank=one(factored.rank),
+        inverse_norm=one(factored.inverse_norm),
+        w0=one(factored.w0),
+        weakest=one(factored.weakest),
+    )
 
 
 def _gram(w0: Tensor | Sequence[Tensor]) -> Callable[[Tensor], Tensor]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
 from typing import NamedTuple
 
 import torch
@@ -13,7 +11,7 @@ from .blocked import BlockedLU, GaussianSolver
 from .factoring import Factored
 from .lu import row_order
 from .refined import RefinedSolver
-from .solvers import Solver, SquareSolver
+from .solvers import Solver, SquareSolver, mapped
 
 _ROUNDED = 1e5
 
@@ -27,7 +25,7 @@ class LayerSolver(NamedTuple):
 
 def own_solver(factored: Factored, position: int) -> LayerSolver:
     """One layer's solver as it is, in the dtype that it was factored in."""
-    solver = _mapped(factored.converting, lambda tensor: tensor[position : position + 1])
+    solver = mapped(factored.converting, lambda tensor: tensor[position : position + 1])
     return LayerSolver(solver, factored.inverse_norm.dtype)
 
 
@@ -46,7 +44,7 @@ def rounded_solver(factored: Factored, position: int) -> LayerSolver:
     if isinstance(solver, SquareSolver):
         lu, pivots = solver.lu[0], solver.pivots[0]
         return LayerSolver(BlockedLU(lu, row_order(pivots, len(lu))), torch.float32)
-    return LayerSolver(_mapped(solver, Tensor.float), torch.float32)
+    return LayerSolver(mapped(solver, Tensor.float), torch.float32)
 
 
 def gaussian_solver(factored: Factored, position: int) -> LayerSolver:
@@ -57,11 +55,3 @@ def gaussian_solver(factored: Factored, position: int) -> LayerSolver:
     ):
         return LayerSolver(GaussianSolver(factored.w0[position]), torch.float32)
     return rounded_solver(factored, position)
-
-
-def _mapped(solver: Solver, change: Callable[[Tensor], Tensor]) -> Solver:
-    """The solver with each of its tensors changed."""
-    parts = (getattr(solver, field.name) for field in fields(solver))  # type: ignore[arg-type]
-    return type(solver)(
-        *(change(part) if isinstance(part, Tensor) else _mapped(part, change) for part in parts)
-    )

@@ -6,7 +6,8 @@ off by 1.8e-4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -98,3 +99,11 @@ class RidgeSolver:
 
     def solve_transposed(self, rhs: Tensor) -> Tensor:
         return self.u @ ((self.vh @ rhs) * self.gain[..., None])
+
+
+def mapped(solver: Solver, change: Callable[[Tensor], Tensor]) -> Solver:
+    """The solver with each of its tensors changed: some of its layers, another dtype."""
+    parts = (getattr(solver, field.name) for field in fields(solver))  # type: ignore[arg-type]
+    return type(solver)(
+        *(change(part) if isinstance(part, Tensor) else mapped(part, change) for part in parts)
+    )
