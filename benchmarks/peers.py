@@ -1,30 +1,45 @@
-"""Spectra of a 7B-shaped adapter beside two other tools, as whole processes: python benchmarks/peers.py --peers DIR.
+"""lora-lens beside the tools that a user would take instead: python benchmarks/peers.py --install DIR, then --peers DIR.
 
-224 modules of rank 16 in float32, 160 MB: q, k, v and o of 4096, gate, up and down of 11008, 32 layers.
-`lora-lens spectrum` is timed in turn with AdapterSentry's scan, `lora-lens inspect` with Gradience's audit, and
-`lora-lens similarity` of the bundled adapter with `import torch`; one thread each. Printed are the medians of
-wall time, processor time and the largest memory, and the median ratio of the runs that were neighbours.
+--install makes an environment of its own in DIR with AdapterSentry, Gradience, vLoRA (`vlora-dev`) and
+WeightWatcher, and torch as they need it. Then whole commands are timed in turn, of one thread each, on
+the same adapters:
 
-The others are looked for in DIR, the `bin` of an environment of their own: pip install adaptersentry gradience.
-What is not there is left out.
+- the bundled adapter (MiniLM, 12 modules, r = 8);
+- one of a 7B model's shape (224 modules, r = 16: q, k, v and o of 4096, gate, up and down of 11008), in float32 and
+  in bfloat16;
+- a hundred of MiniLM's shape.
+
+Where two tools give the same number it is compared. What cannot be timed is said. --out keeps the record, of
+which `python benchmarks/page.py` makes docs/benchmarks.md.
+
+WeightWatcher has no command: its `analyze(peft=True)` is called on a model that holds the adapter's A and B. It
+forms every product and its whole spectrum, of 4096² and more in a 7B model, so it is asked of the bundled adapter alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
-import os
-import statistics
+import math
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+
+from processes import Cost, in_turn, median, ratio
 
 import lora_lens as ll
 
-SHAPES = {
+PACKAGES = {
+    "AdapterSentry": "adaptersentry",
+    "Gradience": "gradience",
+    "vLoRA": "vlora-dev",
+    "WeightWatcher": "weightwatcher",
+}
+LARGE = {
     "self_attn.q_proj": (4096, 4096),
     "self_attn.k_proj": (4096, 4096),
     "self_attn.v_proj": (4096, 4096),
@@ -33,115 +48,231 @@ SHAPES = {
     "mlp.up_proj": (11008, 4096),
     "mlp.down_proj": (4096, 11008),
 }
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+SMALL = {"attention.self.query": (384, 384), "attention.self.value": (384, 384)}
+WATCH = """
+import sys, warnings
+import torch, weightwatcher
+from safetensors.torch import load_file
+tensors = load_file(sys.argv[1])
+model = torch.nn.Module()
+for place, name in enumerate(sorted(key for key in tensors if "lora_A" in key)):
+    a, b = tensors[name], tensors[name.replace("lora_A", "lora_B")]
+    holder = torch.nn.Module()
+    for letter, matrix in (("lora_A", a), ("lora_B", b)):
+        layer = torch.nn.Linear(*matrix.shape[::-1], bias=False)
+        layer.weight.data = matrix.float()
+        setattr(holder, letter, torch.nn.ModuleDict({"default": layer}))
+    setattr(model, f"layer{place:04d}", holder)
+details = weightwatcher.WeightWatcher(model=model).analyze(peft=True, plot=False)
+print(details[["longname", "spectral_norm"]].to_json(orient="values"))
+"""
 
 
-class Cost(NamedTuple):
-    """Of one process: seconds of wall and of processor, and MiB."""
-
-    wall: float
-    cpu: float
-    memory: float
-
-
-def write(folder: Path, layers: int, rank: int) -> None:
-    """A as initialised, B's directions falling off by a factor of 30."""
+def write(folder: Path, form: str, seed: int = 0) -> Path:
+    """A as initialised, B's directions falling off by a factor of 30. In a process that has torch."""
     import torch
     from safetensors.torch import save_file
 
-    generator = torch.Generator().manual_seed(0)
+    large, dtype = form != "small", torch.bfloat16 if form == "bf16" else torch.float32
+    shapes, layers, rank = (LARGE, 32, 16) if large else (SMALL, 6, 8)
+    stem = "model.layers" if large else "encoder.layer"
+    generator = torch.Generator().manual_seed(seed)
     decay = torch.logspace(0, -1.5, rank)
     tensors = {}
     for layer in range(layers):
-        for module, (rows, columns) in SHAPES.items():
-            path = f"base_model.model.model.layers.{layer}.{module}"
-            a = 2 * torch.rand(rank, columns, generator=generator) - 1
-            tensors[f"{path}.lora_A.weight"] = a / columns**0.5
-            b = torch.randn(rows, rank, generator=generator) * decay
-            tensors[f"{path}.lora_B.weight"] = b * 1e-3
+        for module, (rows, columns) in shapes.items():
+            path = f"base_model.model.{stem}.{layer}.{module}"
+            a = (2 * torch.rand(rank, columns, generator=generator) - 1) / columns**0.5
+            b = torch.randn(rows, rank, generator=generator) * decay * 1e-3
+            tensors[f"{path}.lora_A.weight"] = a.to(dtype)
+            tensors[f"{path}.lora_B.weight"] = b.to(dtype)
+    folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
     config = {
         "peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "task_type": "CAUSAL_LM",
-        "target_modules": [module.split(".")[1] for module in SHAPES],
+        "target_modules": sorted(module.split(".")[1] if large else module for module in shapes),
         "base_model_name_or_path": "a/base-of-this-shape",
     }  # fmt: skip
     (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
 
 
-def cost(command: list[str]) -> Cost:
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | ONE_THREAD
+class Bench:
+    """Commands of lora-lens beside another tool's, and what they cost."""
+
+    def __init__(self, peers: Path, repeats: int) -> None:
+        self.peers, self.repeats = peers, repeats
+        self.rows: list[dict[str, Any]] = []
+
+    def beside(
+        self, on: str, ours: Sequence[str | Path], name: str, theirs: Sequence[str | Path]
+    ) -> None:
+        """Time both in turn; of a tool that is not there or fails, why."""
+        tool = self.peers / str(theirs[0])
+        line = [sys.executable, "-m", "lora_lens", *map(str, ours)]
+        row: dict[str, Any] = {"on": on, "ours": f"lora-lens {ours[0]}", "theirs": name}
+        try:
+            if not tool.is_file():
+                raise RuntimeError(f"{tool.name} is not in {self.peers.name}")
+            mine, other = in_turn([line, [str(tool), *map(str, theirs[1:])]], self.repeats)
+        except RuntimeError as error:
+            row["left out"] = str(error)[-300:]
+        else:
+            row |= {
+                "ours cost": median(mine)._asdict(),
+                "theirs cost": median(other)._asdict(),
+                "ratio": ratio(mine, other)._asdict(),
+            }
+        self.rows.append(row)
+        print(_line(row), flush=True)
+
+    def said(self, *command: str | Path) -> str:
+        """What a tool prints."""
+        line = [str(self.peers / str(command[0])), *map(str, command[1:])]
+        return subprocess.run(line, check=True, capture_output=True, text=True).stdout
+
+
+def _line(row: dict[str, Any]) -> str:
+    if "left out" in row:
+        return f"{row['on']}: {row['theirs']} left out: {row['left out']}"
+    ours, theirs, times = (Cost(**row[k]) for k in ("ours cost", "theirs cost", "ratio"))
+    return (
+        f"{row['on']}: {row['ours']} {ours.cpu:.2f} s, {ours.memory:.0f} MiB; {row['theirs']} "
+        f"{theirs.cpu:.2f} s, {theirs.memory:.0f} MiB; ratio {times.cpu:.2f}, {times.memory:.2f}"
     )
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def in_turn(ours: list[str], other: list[str], repeats: int) -> tuple[list[Cost], list[Cost]]:
-    cost(ours), cost(other)  # warm up
-    pairs = [(cost(ours), cost(other)) for _ in range(repeats)]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+def agreements(bench: Bench, folder: Path) -> list[dict[str, Any]]:
+    """The largest relative differences of numbers that two tools give of the bundled adapter."""
+    file = folder / "adapter_model.safetensors"
+    frame = ll.spectrum(folder, beside_w0=False).to_frame()
+    ours = frame.set_index(["layer", "module"])
+    found = []
 
+    def compared(name: str, what: str, difference: Callable[[], float]) -> None:
+        try:
+            found.append({"with": name, "what": what, "difference": difference()})
+        except (OSError, subprocess.CalledProcessError, KeyError, ValueError) as error:
+            found.append({"with": name, "what": what, "left out": str(error)[-200:]})
 
-def medians(costs: list[Cost]) -> Cost:
-    return Cost(*map(statistics.median, zip(*costs, strict=True)))
-
-
-def show(what: str, ours: list[Cost], name: str, others: list[Cost]) -> None:
-    ratios = [
-        Cost(*(x / y for x, y in zip(*pair, strict=True)))
-        for pair in zip(ours, others, strict=True)
-    ]
-    print(f"{'':34s}{'wall s':>9s}{'cpu s':>9s}{'MiB':>9s}")
-    for label, row in ((what, medians(ours)), (name, medians(others)), ("ratio", medians(ratios))):
-        print(
-            f"{label:34s}{row.wall:9.2f}{row.cpu:9.2f}{row.memory:9.{2 if label == 'ratio' else 0}f}"
+    def sentry() -> float:
+        modules = json.loads(bench.said("adaptersentry", "scan", file, "--format", "full-json"))
+        return max(
+            abs(
+                math.exp(m["features"]["log_sigma1"])
+                / ours.loc[(m["layer"], m["module"]), "spectral_norm"]
+                - 1
+            )
+            for m in modules["modules"]
         )
+
+    def gradience() -> float:
+        audit = json.loads(bench.said("gradience", "audit", "--peft-dir", folder, "--json"))
+        return abs(audit["stable_rank_mean"] / ours["stable_rank"].mean() - 1)
+
+    def watcher() -> float:
+        rows = json.loads(bench.said("python", "-c", WATCH, file).splitlines()[-1])
+        theirs = sorted(value for _, value in rows)
+        mine = sorted(frame["spectral_norm"] ** 2)  # its scaling is 1
+        return max(abs(x / y - 1) for x, y in zip(theirs, mine, strict=True))
+
+    compared("AdapterSentry", "the spectral norm of ΔW, by module", sentry)
+    compared("Gradience", "the mean stable rank of ΔW", gradience)
+    compared("WeightWatcher", "the square of the spectral norm of BA, by module", watcher)
+    return found
+
+
+def install(folder: Path) -> None:
+    """An environment with the others."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PACKAGES.values()]
+    subprocess.run(command, check=True)
+
+
+def versions(peers: Path) -> dict[str, str]:
+    """Of all that took part."""
+    ask = (
+        "import importlib.metadata as m, json, sys\n"
+        "found = {}\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: found[name] = m.version(name)\n"
+        "    except m.PackageNotFoundError: pass\n"
+        "print(json.dumps(found))"
+    )
+    command = [str(peers / "python"), "-c", ask, *PACKAGES.values(), "torch"]
+    theirs = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return {"lora-lens": ll.__version__, "torch": importlib.metadata.version("torch")} | {
+        name: theirs[package] for name, package in PACKAGES.items() if package in theirs
+    }
+
+
+def run(bench: Bench, root: Path) -> None:
+    """All of it."""
+    bundled = ll.demo_adapter("lora")
+    places: list[tuple[str, Path]] = [("the bundled adapter", bundled)]
+    for form, name in (("fp32", "7B's shape, float32"), ("bf16", "7B's shape, bfloat16")):
+        command = [sys.executable, __file__, "--write", str(root / form), "--form", form]
+        # In a process of its own: what this one has held would count as its children's memory.
+        subprocess.run(command, check=True)
+        places.append((name, root / form))
+    for name, folder in places:
+        file = folder / "adapter_model.safetensors"
+        scan = ["adaptersentry", "scan", file, "--format", "full-json"]
+        bench.beside(name, ["spectrum", folder, "--no-w0", "--json"], "AdapterSentry scan", scan)
+        audit = ["gradience", "audit", "--peft-dir", folder, "--json", "--layers"]
+        bench.beside(name, ["inspect", folder, "--json"], "Gradience audit", audit)
+    file = bundled / "adapter_model.safetensors"
+    bench.beside(
+        "the bundled adapter",
+        ["spectrum", bundled, "--no-w0", "--json"],
+        "WeightWatcher analyze",
+        ["python", "-c", WATCH, file],
+    )
+    many = root / "many"
+    command = [sys.executable, __file__, "--write", str(many), "--form", "small", "--many", "100"]
+    subprocess.run(command, check=True)
+    folders = sorted(many.iterdir())
+    bench.beside(
+        "a hundred adapters",
+        ["matrix", many, "--module", "value", "--draws", "0", "--json"],
+        "vLoRA analyze",
+        ["vlora", "analyze", "--json", *folders],
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", type=Path, default=Path(sys.executable).parent)
-    parser.add_argument("--layers", type=int, default=32)
-    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--install", type=Path, metavar="DIR", help="make the environment and end")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help="an environment with the others")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", type=Path, help="only write the adapter there")
+    parser.add_argument("--out", type=Path, help="a JSON file")
+    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--form", default="small", help=argparse.SUPPRESS)
+    parser.add_argument("--many", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    lens = [sys.executable, "-m", "lora_lens"]
-    if options.write:
-        write(options.write, options.layers, options.rank)
+    if options.install:
+        install(options.install)
         return
+    if options.write:
+        for seed in range(options.many):
+            write(options.write / f"{seed:03d}", options.form, seed)
+        if not options.many:
+            write(options.write, options.form)
+        return
+    if not options.peers:
+        parser.error("say where the others are: --peers DIR, after --install DIR")
+    bench = Bench(options.peers / "bin", options.repeats)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        # In a process of its own: what this one has held would count as its children's memory.
-        subprocess.run([sys.executable, __file__, *sys.argv[1:], "--write", name], check=True)
-        file = str(folder / "adapter_model.safetensors")
-        turns = [
-            (
-                ["spectrum", name, "--no-w0", "--json"],
-                "adaptersentry",
-                ["scan", file, "--format", "full-json"],
-            ),
-            (
-                ["inspect", name, "--json"],
-                "gradience",
-                ["audit", "--peft-dir", name, "--json", "--layers"],
-            ),
-        ]
-        for ours, peer, theirs in turns:
-            tool = options.peers / peer
-            if not tool.is_file():
-                print(f"{peer} is not in {options.peers}: left out")
-                continue
-            costs = in_turn([*lens, *ours], [str(tool), *theirs], options.repeats)
-            show(f"lora-lens {ours[0]}", costs[0], f"{peer} {theirs[0]}", costs[1])
-    ours = ["similarity", str(ll.demo_adapter("lora")), "--json", "--nulls", "gaussian,propagated"]
-    costs = in_turn([*lens, *ours], [sys.executable, "-c", "import torch"], options.repeats)
-    show("lora-lens similarity, bundled", costs[0], "import torch", costs[1])
+        run(bench, Path(name))
+    record = {
+        "versions": versions(bench.peers),
+        "rows": bench.rows,
+        "agreement": agreements(bench, ll.demo_adapter("lora")),
+    }
+    text = json.dumps(record, indent=1)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""How near its floor lora-lens is, and how it grows: python benchmarks/kernels.py [--out kernels.json].
+
+Of one thread, and the processor's time, which says more than the clock on a busy machine. Four parts:
+
+- conversion matrices of 4 layers of 4096² in float32, A and B of rank 16, beside one float32 LU of each by
+  torch in turn, and the memory above that in use;
+- `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
+- `shared_subspace` beside `conversion_similarity`, both with their defaults;
+- growth in the width, layers, rank and draws: the exponent of a power law through three sizes each.
+
+`python benchmarks/page.py` makes docs/benchmarks.md of what this and peers.py write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+import lora_lens as ll
+from lora_lens.core.conversion import conversion_matrices
+
+PATH = "model.layers.{}.self_attn.v_proj"
+BIG, RANK = 4096, 16
+
+
+def cpu_seconds(action: Callable[[], object]) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def write(folder: Path, width: int, layers: int, rank: int, dtype: torch.dtype) -> Path:
+    """Gaussian W0, A and B, whose condition numbers are some times the width."""
+    folder.mkdir(exist_ok=True)
+    generator = torch.Generator().manual_seed(0)
+    base, adapter = {}, {}
+    for layer in range(layers):
+        path = PATH.format(layer)
+        w0 = torch.randn(width, width, generator=generator) / width**0.5
+        base[f"{path}.weight"] = w0.to(dtype)
+        for name, shape in (("A", (rank, width)), ("B", (width, rank))):
+            adapter[f"base_model.model.{path}.lora_{name}.weight"] = torch.randn(
+                *shape, generator=generator
+            )
+    save_file(base, folder / "model.safetensors")
+    save_file(adapter, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "base_model_name_or_path": str(folder)}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def conversions(repeats: int) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    layers = [torch.randn(BIG, BIG, generator=generator) / BIG**0.5 for _ in range(4)]
+    a, b = (torch.randn(*shape, generator=generator) for shape in ((RANK, BIG), (BIG, RANK)))
+
+    def factored() -> None:
+        for w0 in layers:
+            torch.linalg.lu_factor(w0)
+
+    def converted() -> None:
+        for w0 in layers:
+            conversion_matrices(w0, a, b)
+
+    converted()
+    rounds = [(cpu_seconds(factored), cpu_seconds(converted)) for _ in range(repeats)]
+    return {
+        "lu": statistics.median(lu for lu, _ in rounds),
+        "conversion": statistics.median(ours for _, ours in rounds),
+        "ratio": statistics.median(ours / lu for lu, ours in rounds),
+        "matrices": alone("memory_of_conversions"),
+    }
+
+
+def memory_of_conversions() -> float:
+    """Peak above what was in use, in matrices of 4096² in float32; in a process of its own."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [torch.randn(BIG, BIG, generator=generator) / BIG**0.5 for _ in range(4)]
+    a, b = (torch.randn(*shape, generator=generator) for shape in ((RANK, BIG), (BIG, RANK)))
+    small = torch.eye(1024)
+    conversion_matrices(small, small[:2], small[:, :2])  # the libraries' own
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    before = pages * os.sysconf("SC_PAGE_SIZE")
+    for w0 in layers:
+        conversion_matrices(w0, a, b)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return (peak - before) / (4 * BIG**2)
+
+
+def alone(what: str, *arguments: str) -> Any:
+    command = [sys.executable, __file__, "--only", what, *arguments]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def similarity_of(folder: str) -> list[float]:
+    """Seconds, and MiB at the peak."""
+    adapter = ll.load_adapter(folder)
+    spent = cpu_seconds(lambda: ll.conversion_similarity(adapter, "value", device="cpu"))
+    return [spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+
+
+def similarity(layers: int, folder: Path) -> dict[str, Any]:
+    write(folder, BIG, layers, RANK, torch.bfloat16)
+    w0 = torch.randn(BIG, BIG, generator=torch.Generator().manual_seed(0)) / BIG**0.5
+    before, after = [], []
+    before.append(cpu_seconds(lambda: torch.linalg.lu_factor(w0)))
+    spent, memory = alone("similarity_of", str(folder))
+    after.append(cpu_seconds(lambda: torch.linalg.lu_factor(w0)))
+    lu = layers * statistics.mean(before + after)
+    return {"layers": layers, "lu": lu, "similarity": spent, "ratio": spent / lu, "mib": memory}
+
+
+def shared(width: int, layers: int, folder: Path) -> dict[str, Any]:
+    adapter = ll.load_adapter(write(folder, width, layers, 8, torch.float32))
+    ll.conversion_similarity(adapter, "value", draws=0, device="cpu")
+    one = cpu_seconds(lambda: ll.conversion_similarity(adapter, "value", device="cpu"))
+    other = cpu_seconds(lambda: ll.shared_subspace(adapter, "value", device="cpu"))
+    sizes = {"width": width, "layers": layers}
+    return {**sizes, "similarity": one, "shared": other, "ratio": other / one}
+
+
+# What is varied, its sizes, and what the largest cost is expected to grow with where it is large.
+GROWTH: dict[str, tuple[Sequence[int], float]] = {
+    "width": ((512, 1024, 2048), 3),
+    "layers": ((8, 16, 32), 1),
+    "rank": ((8, 16, 32), 1),
+    "draws": ((100, 200, 400), 1),
+}
+MIDDLE = {"width": 768, "layers": 8, "rank": 8, "draws": 200}
+
+
+def growth(name: str, folder: Path) -> dict[str, Any]:
+    sizes, expected = GROWTH[name]
+    seconds = []
+    for size in sizes:
+        of = MIDDLE | {name: size}
+        adapter = ll.load_adapter(
+            write(folder, of["width"], of["layers"], of["rank"], torch.float32)
+        )
+
+        def ask(draws: int = of["draws"], adapter: ll.Adapter = adapter) -> None:
+            ll.conversion_similarity(adapter, "value", draws=draws, device="cpu")
+
+        seconds.append(min(cpu_seconds(ask) for _ in range(3)))
+    x, y = ([math.log(value) for value in values] for values in (sizes, seconds))
+    exponent = statistics.linear_regression(x, y).slope
+    return {"of": name, "sizes": sizes, "seconds": seconds, "exponent": exponent, "most": expected}
+
+
+def machine() -> dict[str, str]:
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {"processor": model, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layers", type=int, default=32, help="of 4096², asked for similarity")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="a JSON file")
+    parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.only:
+        name, *arguments = options.only
+        print(json.dumps(globals()[name](*arguments)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "adapter"
+        record = {
+            "machine": machine(),
+            "conversions": conversions(options.repeats),
+            "similarity": similarity(options.layers, folder),
+            "shared": [shared(768, 12, folder), shared(256, 32, folder)],
+            "growth": [growth(of, folder) for of in GROWTH],
+        }
+    text = json.dumps(record, indent=1)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""docs/benchmarks.md again from the records beside it: python benchmarks/page.py.
+
+The records are what `kernels.py --out docs/benchmarks/kernels.json` and `peers.py --peers DIR --out
+docs/benchmarks/peers.json` measured last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[1] / "docs"
+RECORDS = DOCS / "benchmarks"
+
+
+def page(kernels: dict[str, Any], peers: dict[str, Any]) -> str:
+    """The whole of it."""
+    parts = (_introduction(kernels), _beside_peers(peers), _floors(kernels), _growth(kernels))
+    return "\n".join(line for part in parts for line in part).rstrip() + "\n"
+
+
+def _introduction(kernels: dict[str, Any]) -> Iterator[str]:
+    machine = kernels["machine"]
+    yield "# How fast, against what\n"
+    yield (
+        f"Written by `python benchmarks/page.py` from docs/benchmarks/*.json, which `python benchmarks/kernels.py "
+        f"--out docs/benchmarks/kernels.json` and `python benchmarks/peers.py --peers DIR --out "
+        f"docs/benchmarks/peers.json` measured on one thread of a virtual machine with two ({machine['processor']}, "
+        f"Python {machine['python']}, torch {machine['torch']}). Seconds are the processor's, medians; ratios are "
+        f"medians of runs that were neighbours, so they hold better than the seconds do.\n"
+    )
+
+
+def _beside_peers(peers: dict[str, Any]) -> Iterator[str]:
+    yield "## Beside other tools\n"
+    used = ", ".join(f"{name} {version}" for name, version in peers["versions"].items())
+    yield (
+        f"Whole commands in turn, each with what it loads ({used}). They do not do the same: AdapterSentry "
+        f"scans an adapter's spectra for anomalies, Gradience audits its ranks, WeightWatcher fits power laws to the "
+        f"spectrum of every product, vLoRA takes the cosine of two adapters' parameters, which depends on "
+        f"their gauge, where `matrix` compares subspaces of one module.\n"
+    )
+    yield "| adapter | lora-lens | s | MiB | the other | s | MiB | ratio of s | of MiB |"
+    yield "| --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |"
+    for row in peers["rows"]:
+        if "left out" in row:
+            continue
+        ours, theirs, ratio = row["ours cost"], row["theirs cost"], row["ratio"]
+        yield (
+            f"| {row['on']} | `{row['ours']}` | {ours['cpu']:.2f} | {ours['memory']:.0f} | {row['theirs']} | "
+            f"{theirs['cpu']:.2f} | {theirs['memory']:.0f} | {ratio['cpu']:.2f} | {ratio['memory']:.2f} |"
+        )
+    yield ""
+    for row in peers["rows"]:
+        if "left out" in row:
+            yield f"- {row['theirs']} on {row['on']} was left out: {row['left out']}"
+    slower = [row for row in peers["rows"] if row.get("ratio", {}).get("cpu", 0) > 1]
+    if slower:
+        named = "; ".join(
+            f"{row['theirs']} on {row['on']} ({row['ratio']['cpu']:.2f})" for row in slower
+        )
+        yield f"**Where lora-lens is slower:** {named}.\n"
+    else:
+        yield "Above 1, lora-lens would be slower: nowhere here.\n"
+    yield "The same numbers, largest relative difference on the bundled adapter:\n"
+    for one in peers["agreement"]:
+        said = f"{one['difference']:.1e}" if "difference" in one else f"left out: {one['left out']}"
+        yield f"- {one['with']}, {one['what']}: {said}"
+    yield ""
+
+
+def _floors(kernels: dict[str, Any]) -> Iterator[str]:
+    made, whole = kernels["conversions"], kernels["similarity"]
+    yield "## Beside the floor\n"
+    yield (
+        f"- **Conversion matrices** of A and B (r = 16) and condition numbers of 4 layers of 4096² in float32: "
+        f"{made['conversion']:.1f} s, where `torch.linalg.lu_factor` in float32 alone takes {made['lu']:.1f}: "
+        f"{made['ratio']:.2f} times. Memory above that in use: {made['matrices']:.1f} matrices of 4096² in float32."
+    )
+    yield (
+        f"- **`similarity` with its defaults** (200 draws) on {whole['layers']} layers of 4096² in bfloat16, r = 16: "
+        f"{whole['similarity']:.0f} s and {whole['mib'] / 1024:.1f} GiB at the peak; the LUs alone {whole['lu']:.0f} s: "
+        f"{whole['ratio']:.1f} times. The draws' own right-hand sides, 3,200 a layer, are twice the work of the LU."
+    )
+    for one in kernels["shared"]:
+        yield (
+            f"- **`shared` beside `similarity`**, {one['layers']} layers of {one['width']}², r = 8, both with their "
+            f"defaults: {one['shared']:.1f} s beside {one['similarity']:.1f}: {one['ratio']:.0f} times. It fits θ anew in every "
+            f"draw without each layer in turn, and each of those {one['layers'] * 600} fits is near the cost of its one Gram matrix."
+        )
+    yield ""
+
+
+def _growth(kernels: dict[str, Any]) -> Iterator[str]:
+    yield "## Growth\n"
+    yield (
+        "`conversion_similarity` with 8 layers of 768², r = 8 and 200 draws, one of these varied; the exponent of a "
+        "power law through the three times, and the most that it can become.\n"
+    )
+    yield "| of | sizes | s | exponent | at most |"
+    yield "| --- | --- | --- | ---: | ---: |"
+    for one in kernels["growth"]:
+        sizes = ", ".join(f"{size}" for size in one["sizes"])
+        seconds = ", ".join(f"{value:.2f}" for value in one["seconds"])
+        yield f"| {one['of']} | {sizes} | {seconds} | {one['exponent']:.2f} | {one['most']} |"
+
+
+def main() -> None:
+    """Write it."""
+    kernels, peers = (
+        json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("kernels", "peers")
+    )
+    (DOCS / "benchmarks.md").write_text(page(kernels, peers), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
