@@ -1,10 +1,11 @@
 """How near its floor lora-lens is, and how it grows: python benchmarks/kernels.py [--out kernels.json].
 
-Of one thread, and the processor's time, which says more than the clock on a busy machine. Four parts:
+Of one thread, and the processor's time, which says more than the clock on a busy machine. Five parts:
 
 - conversion matrices of 4 layers of 4096² in float32, A and B of rank 16, beside one float32 LU of each by
   torch in turn, and the memory above that in use;
 - `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
+- the same on 4 layers of 8192², a 70B model's shape, with all the memory and with 1 GB;
 - `shared_subspace` beside `conversion_similarity`, both with their defaults;
 - growth in the width, layers, rank and draws: the exponent of a power law through three sizes each.
 
@@ -107,10 +108,12 @@ def alone(what: str, *arguments: str) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-def similarity_of(folder: str) -> list[float]:
+def similarity_of(folder: str, memory: str = "64GB") -> list[float]:
     """Seconds, and MiB at the peak."""
     adapter = ll.load_adapter(folder)
-    spent = cpu_seconds(lambda: ll.conversion_similarity(adapter, "value", device="cpu"))
+    spent = cpu_seconds(
+        lambda: ll.conversion_similarity(adapter, "value", device="cpu", memory=memory)
+    )
     return [spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
 
 
@@ -123,6 +126,13 @@ def similarity(layers: int, folder: Path) -> dict[str, Any]:
     after.append(cpu_seconds(lambda: torch.linalg.lu_factor(w0)))
     lu = layers * statistics.mean(before + after)
     return {"layers": layers, "lu": lu, "similarity": spent, "ratio": spent / lu, "mib": memory}
+
+
+def streaming(layers: int, folder: Path) -> dict[str, Any]:
+    """A 70B model's shape: the peak with all the memory, and with 1 GB."""
+    write(folder, 2 * BIG, layers, RANK, torch.bfloat16)
+    free, bound = (alone("similarity_of", str(folder), memory) for memory in ("64GB", "1GB"))
+    return {"layers": layers, "mib": [free[1], bound[1]], "seconds": [free[0], bound[0]]}
 
 
 def shared(width: int, layers: int, folder: Path) -> dict[str, Any]:
@@ -192,6 +202,7 @@ def main() -> None:
             "machine": machine(),
             "conversions": conversions(options.repeats),
             "similarity": similarity(options.layers, folder),
+            "streaming": streaming(4, folder),
             "shared": [shared(768, 12, folder), shared(256, 32, folder)],
             "growth": [growth(of, folder) for of in GROWTH],
         }

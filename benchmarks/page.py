@@ -84,6 +84,12 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
         f"{whole['similarity']:.0f} s and {whole['mib'] / 1024:.1f} GiB at the peak; the LUs alone {whole['lu']:.0f} s: "
         f"{whole['ratio']:.1f} times. The draws' own right-hand sides, 3,200 a layer, are twice the work of the LU."
     )
+    flow = kernels["streaming"]
+    yield (
+        f"- **Memory**: `similarity` with its defaults on {flow['layers']} layers of 8192² in bfloat16, a 70B model's shape: "
+        f"{flow['mib'][0]:.0f} MiB at the peak, and {flow['mib'][1]:.0f} with `--memory 1GB`, in {flow['seconds'][0]:.0f} and "
+        f"{flow['seconds'][1]:.0f} s. Draws beyond half of it are in a temporary file; one W0, its LU and the solver of the draws stay."
+    )
     for one in kernels["shared"]:
         yield (
             f"- **`shared` beside `similarity`**, {one['layers']} layers of {one['width']}², r = 8, both with their "

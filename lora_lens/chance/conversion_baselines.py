@@ -59,7 +59,8 @@ class Baselines:
                 made = self._mismatched(bases, own)
             else:
                 i, j = self.plan.i, self.plan.j
-                made = _sampled(null_grids(bases[..., :i], bases[..., :j]))
+                release = self.nulls.spill.release
+                made = _sampled(null_grids(bases[..., :i], bases[..., :j], release))
             self._made[null, key] = made
         return self._made[null, key]
 

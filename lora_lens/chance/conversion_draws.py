@@ -20,6 +20,7 @@ from ..subspaces.conversions import (
     basis,
     product_basis,
 )
+from ..subspaces.memory import Spill
 from .draws import gaussian_factors, initial_factors
 from .profiles import own_profile, reshaping
 
@@ -56,7 +57,7 @@ class NullBases:
     """Bases of all layers under each null, filled layer by layer.
 
     Kept in float32, which is far below the nulls' sampling error: 80 layers of width 8192 with 200
-    draws of rank 8 are 4.2 GB. But ``mismatched`` has no sampling error where every donor is there, and
+    draws of rank 8 are 4.2 GB; beyond half of the plan's memory they are in temporary files. But ``mismatched`` has no sampling error where every donor is there, and
     permutations that leave two factors in place give the observed φ itself, so it keeps the dtype that
     W0 is factored in: another 3.4 GB. Matrices of one null share one tensor where their bases are the same.
 
@@ -70,7 +71,8 @@ class NullBases:
     bases: dict[tuple[NullName, Matrix], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Settle which nulls are drawn."""
+        """Settle which nulls are drawn, and how much of them is kept in memory."""
+        self.spill = Spill(self.plan.memory / 2)
         self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
 
     def add(self, factored: Factored, start: int, device: torch.device) -> None:
@@ -94,6 +96,7 @@ class NullBases:
         drawn = _DRAWN[null](self.plan, layer, null_generator(self.seed, null, layer), device)
         for some in self._draws(null):
             self._keep(null, layer, some, _bases(self.plan, solver, drawn.part(some)))
+        self.spill.release()
 
     def _draws(self, null: NullName) -> Iterator[slice]:
         """All draws, some right-hand sides at a time."""
@@ -124,7 +127,7 @@ class NullBases:
             if (null, matrix) not in self.bases:
                 shape = (self._count(null), len(self.plan.factors.layers), width, d)
                 dtype = one.dtype if null == "mismatched" else torch.float32
-                self.bases[null, matrix] = one.new_empty(shape, dtype=dtype).mT
+                self.bases[null, matrix] = self.spill.empty(shape, one, dtype).mT
             self.bases[null, matrix][some, layer] = one
             placed[id(one)] = self.bases[null, matrix]
 

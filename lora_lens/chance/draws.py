@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
@@ -22,7 +23,9 @@ _MOST_ENUMERATED = 7  # layers: 5040 orders
 
 
 def null_grids(
-    u: Float[Tensor, "draw layer d i"], v: Float[Tensor, "draw layer d j"]
+    u: Float[Tensor, "draw layer d i"],
+    v: Float[Tensor, "draw layer d j"],
+    after_each: Callable[[], None] = lambda: None,
 ) -> Float[Tensor, "draw layer layer"]:
     """φ between all pairs of layers in each of many independent draws of a null.
 
@@ -30,14 +33,20 @@ def null_grids(
     diagonal layer l is compared with itself in the *next* draw, so that both factors are
     independent there too: it says how alike one W0 makes two unrelated factors. With a single draw
     the diagonal is 1.
+
+    `after_each` is called after some draws: those are not needed any more, but for the first.
     """
-    layers, columns = u.shape[1], max(u.shape[-1], v.shape[-1])
-    step = max(1, _ENTRIES // (layers * columns) ** 2)
-    parts = [
-        phi_of_all_pairs(one, other)
-        for one, other in zip(u.split(step), v.split(step), strict=True)
-    ]
-    diagonal = torch.cat([phi_of_bases(u[:-1], v[1:]), phi_of_bases(u[-1:], v[:1])])
+    draws, layers, d = u.shape[:3]
+    columns = layers * max(u.shape[-1], v.shape[-1])
+    step = max(1, _ENTRIES // (columns * max(d, columns)))
+    parts, diagonals = [], []
+    for start in range(0, draws, step):
+        stop = min(start + step, draws)
+        one = u[start:stop]
+        parts.append(phi_of_all_pairs(one, v[start:stop]))
+        diagonals.append(phi_of_bases(one[: draws - 1 - start], v[start + 1 : stop + 1]))
+        after_each()
+    diagonal = torch.cat([*diagonals, phi_of_bases(u[-1:], v[:1])])
     return torch.diagonal_scatter(torch.cat(parts), diagonal, dim1=-2, dim2=-1)
 
 

@@ -26,7 +26,12 @@ MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")
 
 @dataclass(frozen=True)
 class Plan:
-    """What every chunk of layers is asked for; `ridge` is in units of each W0's median singular value."""
+    """What every chunk of layers is asked for.
+
+    Attributes:
+        ridge: In units of each W0's median singular value.
+        memory: Bytes that may be taken, from `lora_lens.subspaces.memory.memory_budget`.
+    """
 
     factors: ModuleFactors
     matrices: Sequence[Matrix]
@@ -36,6 +41,7 @@ class Plan:
     convention: Convention
     draws: int
     ridge: float = 0.0
+    memory: int | float = math.inf
 
     @property
     def width(self) -> int:

@@ -14,6 +14,7 @@ from ..core.factoring import Factored, factor, factoring_dtype
 from ..core.precision import of_order_one, singular_cutoff
 from ..core.ridge import ridged
 from ..errors import RankError, SingularError
+from .ahead import read_ahead
 from .conversions import Plan, conversion_bases
 from .selection import Where
 
@@ -37,7 +38,7 @@ def collect_bases(
     factors = plan.factors
     bases: dict[str, list[Tensor]] = {}
     before = None
-    for start, stop, layers in _chunks(plan, weights):
+    for start, stop, layers in read_ahead(_chunks(plan, weights)):
         factored = _factored(layers, where, before)
         before = factored.w0
         _check_invertible(plan, factored, factors.layers[start:stop])
@@ -75,9 +76,8 @@ def _factored(layers: Sequence[Tensor], where: Where, before: Tensor | None) -> 
 def _layers_a_chunk(plan: Plan) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
     copies = 8 if plan.ridge else 4  # the ridge's SVD beside the rest
-    return max(
-        1, _CHUNK_BYTES // (8 * copies * plan.factors.out_features * plan.factors.in_features)
-    )
+    one = 8 * copies * plan.factors.out_features * plan.factors.in_features
+    return max(1, int(min(_CHUNK_BYTES, plan.memory / 4) // one))
 
 
 def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:

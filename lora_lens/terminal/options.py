@@ -117,6 +117,16 @@ Dtype = Annotated[
     DtypeName,
     typer.Option("--dtype", help="Precision to compute in; float32 is faster on many GPUs."),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        show_default="half of what is free",
+        help="How much memory W0 and draws may take: 4GB, 500MB. W0 passes through it a few layers at a time; "
+        "draws beyond half of it go to temporary files. No number depends on it.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")
 ]

@@ -28,6 +28,7 @@ from ...subspaces.conversions import (
     check_ridge,
 )
 from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.memory import memory_budget
 from ...subspaces.selection import select_device, select_dimensions, select_module
 from .result import LayerGrid, SimilarityResult
 
@@ -49,6 +50,7 @@ def conversion_similarity(
     device: str = "auto",
     dtype: str = "float64",
     base: BaseWeights | str | None = None,
+    memory: str | int | None = None,
     progress: Progress | None = None,
 ) -> SimilarityResult:
     """φ between the conversion matrices W0⁻¹Aᵀ, W0⁻¹B and W0⁻¹BA of every two layers (Eq. 2 to 4).
@@ -81,6 +83,9 @@ def conversion_similarity(
         dtype: ``float64``, or ``float32``: faster on many GPUs, and off by about 1e-7 times W0's
             condition number.
         base: An open base, or a folder or hub id; by default the adapter's.
+        memory: Bytes that may be taken, or ``4GB``; by default half of what is free. W0 passes through it a few
+            layers at a time, one at least, and draws beyond half of it are put in temporary files. No number
+            depends on it.
         progress: Called with (layers done, layers).
 
     Returns:
@@ -129,7 +134,7 @@ def conversion_similarity(
     check_nulls(nulls)
     check_ridge(ridge := float(ridge))
     weights = open_base_of(adapter, base)
-    plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
+    plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge, memory_budget(memory))
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
     condition: list[float] = []

@@ -19,6 +19,7 @@ from ...terminal.options import (
     I,
     J,
     Json,
+    Memory,
     Module,
     Out,
     Rank,
@@ -93,6 +94,7 @@ def run(
     ] = 200,
     seed: Seed = 0,
     base: Base = None,
+    memory: Memory = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
     explain: Explain = False,
@@ -131,6 +133,7 @@ def run(
                 seed=seed,
                 device=device,
                 dtype=dtype.value,
+                memory=memory,
                 progress=advance,
             )
 
