@@ -44,6 +44,9 @@ class LiveWeights(BaseWeights):
         w0 = checked(_dequantised(inner).detach().cpu(), path, self.source)
         return w0.T if _is_conv1d(inner) else w0
 
+    def release(self, path: str) -> None:
+        """Nothing: they are the model's own."""
+
     def is_conv1d(self, path: str) -> bool:
         """Whether the layer at `path` is transformers' Conv1D, which holds W0 as (in, out)."""
         return _is_conv1d(_inner(self._layer(path)))

@@ -71,6 +71,10 @@ class BaseWeights:
         w0 = checked(w0, name, self.source)
         return w0.T if self._is_conv1d(name, expected) else w0
 
+    def release(self, path: str) -> None:
+        """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
+        self.tensors.release(self._name(path))
+
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
 

@@ -48,6 +48,8 @@ def collect_bases(
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
             bases.setdefault(matrix, []).append(basis)
         watch(factored, start, where.device)
+        for path in factors.names[start:stop]:
+            weights.release(path)
         if progress:
             progress(stop, len(factors.layers))
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
