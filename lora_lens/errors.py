@@ -1,8 +1,16 @@
 """What can go wrong, said in one line: what was found, what was expected, what to do."""
 
+from .printable import one_line
+
 
 class LensError(Exception):
-    """Base of every error that lora-lens raises on purpose; its message is one line for a person."""
+    """Base of every error that lora-lens raises on purpose; its message is one line for a person.
+
+    Whatever names of strangers were put into it: it is cut to a line, and does nothing to a terminal.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class AdapterError(LensError, ValueError):

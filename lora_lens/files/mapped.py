@@ -113,16 +113,9 @@ class MappedFile:
         return np.frombuffer(self.pages, dtype=dtype, count=count, offset=entry.start)
 
     def _entry(self, name: str) -> Entry:
-        if self._written_to():  # numbers old and new; and where it was cut short, the process ends
+        if written_to(self.path, self.version):
             raise FileFormatError(f"{self.path} was written to while it was read; load it again")
         return self.entries[name]
-
-    def _written_to(self) -> bool:
-        try:
-            now = _version(self.path)
-        except OSError:  # removed: the mapping keeps what it had
-            return False
-        return now.inode == self.version.inode and now != self.version
 
     def release(self, name: str) -> None:
         """Give back the memory that a tensor's pages take; they are read anew when asked for again.
@@ -130,10 +123,7 @@ class MappedFile:
         What was written into a tensor of them is lost.
         """
         entry = self.entries[name]
-        page = mmap.PAGESIZE
-        start, stop = entry.start // page * page, entry.stop // page * page
-        if hasattr(mmap, "MADV_DONTNEED") and stop > start:
-            self.pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
+        give_back(self.pages, entry.start, entry.stop)
 
 
 def map_file(path: Path) -> MappedFile:
@@ -143,7 +133,7 @@ def map_file(path: Path) -> MappedFile:
         FileFormatError: It is truncated, corrupt, or no safetensors file.
     """
     try:
-        version = _version(path)
+        version = version_of(path)
         with safe_open(path, framework="np") as checked:  # the library judges the header
             metadata = checked.metadata() or {}
         with path.open("rb") as stream:
@@ -165,9 +155,27 @@ def map_file(path: Path) -> MappedFile:
     return MappedFile(path, entries, metadata, version, pages)
 
 
-def _version(path: Path) -> Version:
+def version_of(path: Path) -> Version:
+    """Of a file as it is now."""
     status = path.stat()
     return Version(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def written_to(path: Path, opened: Version) -> bool:
+    """Whether a file was written to since: numbers would be old and new, and where it was cut short the process ends."""
+    try:
+        now = version_of(path)
+    except OSError:  # removed: the mapping keeps what it had
+        return False
+    return now.inode == opened.inode and now != opened
+
+
+def give_back(pages: mmap.mmap, start: int, stop: int) -> None:
+    """Give back the memory of these bytes of a mapped file; what was written into them is lost."""
+    page = mmap.PAGESIZE
+    start, stop = start // page * page, stop // page * page
+    if hasattr(mmap, "MADV_DONTNEED") and stop > start:
+        pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
 
 def _by_library(path: Path, name: str) -> Tensor:

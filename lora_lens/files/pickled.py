@@ -1,22 +1,65 @@
-"""A ``.bin`` file: tensors that PyTorch pickled, loaded without running what else may be in it."""
+"""A ``.bin`` file: tensors that PyTorch pickled, each read where it lies in the file, without running anything."""
 
 from __future__ import annotations
 
-import pickle
+import io
+import mmap
+import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
+from .mapped import Version, give_back, version_of, written_to
+from .pickle_steps import (
+    SIZES,
+    NoNumbersError,
+    NotTensorsError,
+    Steps,
+    StoredTensor,
+)
+
+_ZIP = b"PK\x03\x04"
+_MAGIC = 0x1950A86A20F9469CFC6C  # of the format before PyTorch 1.6
+_NUMPYS: Mapping[str, str] = {
+    "float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "int64": "<i8", "int32": "<i4",
+    "int16": "<i2", "int8": "i1", "uint8": "u1", "bool": "?",
+}  # fmt: skip
+# Layers may share a storage (θ of CondLoRA); more than that is a file made to be large in memory.
+_MOST_SHARED = 512
+_HEADER = 30  # bytes of a ZIP member's own header, before its name
+
+
+class _Content(NamedTuple):
+    """What the pickle says, and where each storage begins and ends in the file."""
+
+    said: Any
+    places: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class BinFile:
-    """A ``.bin`` file, loaded."""
+    """A ``.bin`` file, mapped into memory; nothing is read before it is asked for.
 
-    tensors: Mapping[str, Tensor]
+    Attributes:
+        path: Of the file.
+        tensors: Tensor name to what the pickle says of it.
+        places: Storage to the bytes of the file that it is.
+        version: Of the file when it was opened.
+        pages: The whole file.
+    """
+
+    path: Path
+    tensors: Mapping[str, StoredTensor]
+    places: Mapping[str, tuple[int, int]]
+    version: Version
+    pages: mmap.mmap
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -30,51 +73,187 @@ class BinFile:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
-        return tuple(self.tensors[name].shape)
+        return self.tensors[name].shape
 
     def get(self, name: str) -> Tensor:
-        """A tensor."""
+        """A tensor as it lies in the file, not copied where torch can; not to be written into.
+
+        Raises:
+            FileFormatError: The file was written to since it was opened.
+        """
+        import torch
+
+        one = self._entry(name)
+        dtype = getattr(torch, one.storage.dtype)
+        if not one.count:
+            return torch.empty(one.shape, dtype=dtype)
+        start, _ = self.places[one.storage.key]
+        pages: Any = self.pages
+        if start % SIZES[one.storage.dtype]:
+            size = one.storage.count * SIZES[one.storage.dtype]
+            pages, start = bytearray(self.pages[start : start + size]), 0
+        flat = torch.frombuffer(pages, dtype=dtype, count=one.storage.count, offset=start)
+        return flat.as_strided(one.shape, one.strides, one.offset)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """The same as NumPy's array, without torch, bfloat16 as float32; None of a type that NumPy has not.
+
+        Raises:
+            FileFormatError: The file was written to since it was opened.
+        """
+        one = self._entry(name)
+        dtype = _NUMPYS.get(one.storage.dtype)
+        if dtype is None:
+            return None
+        if not one.count:
+            return np.empty(one.shape, "<f4" if one.storage.dtype == "bfloat16" else dtype)
+        start, _ = self.places[one.storage.key]
+        flat = np.frombuffer(self.pages, dtype, one.storage.count, start)[one.offset :]
+        strides = [step * flat.itemsize for step in one.strides]
+        found: NDArray[Any] = np.lib.stride_tricks.as_strided(flat, one.shape, strides)
+        if one.storage.dtype == "bfloat16":
+            halves = found.astype("<u4")
+            halves <<= 16
+            return halves.view("<f4")
+        return found
+
+    def _entry(self, name: str) -> StoredTensor:
+        if written_to(self.path, self.version):
+            raise FileFormatError(f"{self.path} was written to while it was read; load it again")
         return self.tensors[name]
 
-    def array(self, name: str) -> None:
-        """None: torch has it loaded."""
-
     def release(self, name: str) -> None:
-        """Nothing: the whole file stays loaded."""
+        """Give back the memory that a tensor's pages take; they are read anew when asked for again."""
+        give_back(self.pages, *self.places[self.tensors[name].storage.key])
 
 
 def load_bin(path: Path) -> BinFile:
-    """Load a ``.bin`` file, memory-mapped where its format allows; only tensors are ever unpickled.
+    """Open a ``.bin`` file: what it says is looked at, and nothing that it names is called or imported.
 
     Raises:
-        FileFormatError: It is truncated or corrupt, or holds more than tensors.
+        FileFormatError: It is truncated or corrupt, holds more than tensors, or a tensor of more numbers
+            than the file has.
     """
-    status = path.stat()
-    return BinFile(_load_once(path, status.st_mtime_ns, status.st_size, status.st_ino))
-
-
-@lru_cache(maxsize=4)
-def _load_once(path: Path, *_version: int) -> dict[str, Tensor]:
-    import torch
-
     try:
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format before PyTorch 1.6 cannot be mapped
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+        version = version_of(path)
+        with path.open("rb") as stream:
+            pages = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        content = _zipped(path, pages) if pages[:4] == _ZIP else _in_a_row(pages)
+        tensors = _tensors(path, content.said)
+        _check_places(path, tensors, content.places)
+    except FileFormatError:
+        raise
+    except NotTensorsError:
         raise FileFormatError(
             f"{path} holds more than tensors (or is no PyTorch file), and loading it could run code; "
             f"refusing. Get the safetensors version of it"
         ) from None
-    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
+    except NoNumbersError as error:
+        raise FileFormatError(
+            f"{path} holds a tensor that is {error}; expected dense ones whose numbers are all in the file: "
+            f"save them so, as safetensors"
+        ) from None
+    except Exception as error:  # whatever the broken bytes lead zipfile and pickletools to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
-    if not isinstance(found, dict):
-        raise FileFormatError(f"{path} holds a {type(found).__name__}, expected tensors by name")
-    tensors = {name: tensor for name, tensor in found.items() if isinstance(tensor, torch.Tensor)}
-    if not all(isinstance(name, str) and t.layout == torch.strided for name, t in tensors.items()):
+    return BinFile(path, tensors, content.places, version, pages)
+
+
+def _zipped(path: Path, pages: mmap.mmap) -> _Content:
+    """The format since PyTorch 1.6: an archive with ``data.pkl``, and a member for each storage."""
+    members: dict[str, tuple[int, int]] = {}
+    with zipfile.ZipFile(path) as archive:
+        for one in archive.infolist():
+            if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
+                raise ValueError(f"{one.filename} is compressed, which PyTorch's are not")
+            local = pages[one.header_offset : one.header_offset + _HEADER]
+            if local[:4] != _ZIP:
+                raise ValueError(f"{one.filename} is not where the archive says")
+            lengths = (int.from_bytes(local[k : k + 2], "little") for k in (26, 28))
+            start = one.header_offset + _HEADER + sum(lengths)
+            if start + one.file_size > len(pages):
+                raise ValueError(f"{one.filename} is cut short")
+            members[one.filename] = (start, start + one.file_size)
+    pickled = [name for name in members if name.partition("/")[2] == "data.pkl"]
+    if len(pickled) != 1:
+        raise ValueError("there is no data.pkl")
+    root = pickled[0].partition("/")[0]
+    start, stop = members[pickled[0]]
+    order = members.get(f"{root}/byteorder")
+    if order and pages[slice(*order)].strip() != b"little":
+        raise NoNumbersError("written with the bytes of its numbers the other way round")
+    within = f"{root}/data/"
+    places = {
+        name.removeprefix(within): at for name, at in members.items() if name.startswith(within)
+    }
+    return _Content(Steps().run(io.BytesIO(pages[start:stop])), places)
+
+
+def _in_a_row(pages: mmap.mmap) -> _Content:
+    """The format before: pickles one after the other, then every storage, its count before it."""
+    if pages[:2] != b"\x80\x02" or Steps().run(pages) != _MAGIC:
+        raise NotTensorsError("no magic number")
+    Steps().run(pages)
+    system = Steps().run(pages)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise NoNumbersError("written with the bytes of its numbers the other way round")
+    said, keys = Steps().run(pages), Steps().run(pages)
+    sizes = {
+        one.storage.key: (one.storage.count, SIZES[one.storage.dtype]) for one in _all_tensors(said)
+    }
+    places: dict[str, tuple[int, int]] = {}
+    start = pages.tell()
+    for key in keys:
+        if not isinstance(key, str) or key not in sizes:
+            raise ValueError("a storage of no tensor")
+        count, size = sizes[key]
+        if int.from_bytes(pages[start : start + 8], "little") != count:
+            raise ValueError(f"storage {key} has another size than the pickle says")
+        start += 8
+        places[key] = (start, start + count * size)
+        start += count * size
+    return _Content(said, places)
+
+
+def _all_tensors(said: Any) -> list[StoredTensor]:
+    """Those anywhere in what was pickled, in containers of any depth, each container looked at once."""
+    found: list[StoredTensor] = []
+    seen: set[int] = set()
+    left = [said]
+    while left:
+        one = left.pop()
+        if isinstance(one, StoredTensor):
+            found.append(one)
+        elif isinstance(one, (dict, list, tuple)) and id(one) not in seen:
+            seen.add(id(one))
+            left.extend(one.values() if isinstance(one, dict) else one)
+    return found
+
+
+def _tensors(path: Path, said: Any) -> dict[str, StoredTensor]:
+    if not isinstance(said, dict):
+        raise FileFormatError(f"{path} holds a {type(said).__name__}, expected tensors by name")
+    found = {name: one for name, one in said.items() if isinstance(one, StoredTensor)}
+    if not all(isinstance(name, str) for name in found):
         raise FileFormatError(
             f"{path} holds sparse or unnamed tensors, expected dense ones by name"
         )
-    return tensors
+    return found
+
+
+def _check_places(
+    path: Path, tensors: Mapping[str, StoredTensor], places: Mapping[str, tuple[int, int]]
+) -> None:
+    """Whether every tensor's numbers are in the file, and all of them in reason."""
+    file_size, total = os.stat(path).st_size, 0  # noqa: PTH116
+    for name, one in tensors.items():
+        start, stop = places.get(one.storage.key, (0, 0))
+        size = one.storage.count * SIZES[one.storage.dtype]
+        if one.count and (size > stop - start or stop > file_size):
+            raise FileFormatError(f"{path} is not a whole PyTorch file ({name} is cut short)")
+        total += one.count * SIZES[one.storage.dtype]
+    if total > _MOST_SHARED * file_size:
+        raise FileFormatError(
+            f"{path} of {file_size:,} bytes holds tensors of {total:,} that lie upon each other; expected "
+            f"each to have numbers of its own: save them so, as safetensors"
+        )

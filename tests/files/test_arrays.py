@@ -40,7 +40,7 @@ def test_every_bfloat16_is_the_float32_of_the_same_bits(tmp_path: Path) -> None:
 
 def test_what_numpy_has_no_type_for_is_left_to_torch(tmp_path: Path) -> None:
     save_file({"x": torch.ones(2, 2).to(torch.float8_e4m3fn)}, tmp_path / "model.safetensors")
-    torch.save({"x": torch.ones(2, 2)}, tmp_path / "pickled.bin")
+    torch.save({"x": torch.ones(2, 2).to(torch.float8_e4m3fn)}, tmp_path / "pickled.bin")
     for stem in ("model", "pickled"):
         store = open_tensors("here", LocalFiles(tmp_path), (stem,))
         assert store is not None

@@ -1,0 +1,311 @@
+"""What a pickle of tensors says, step by step: nothing is called, imported or built that it names.
+
+A pickle is a program for a small machine with a stack. Here the machine knows numbers, words, lists,
+tuples, dictionaries, and the few names that PyTorch writes for a tensor and its storage, which become
+`StoredTensor` and `Storage`: sizes, and no numbers yet. Anything else is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+# PyTorch's names for the numbers of a storage, and what a byte count needs of them.
+SIZES: Mapping[str, int] = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2, "int8": 1,
+    "uint8": 1, "bool": 1, "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1,
+    "uint16": 2, "uint32": 4, "uint64": 8, "complex64": 8, "complex128": 16,
+}  # fmt: skip
+_OF_STORAGE: Mapping[str, str] = {
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
+    "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool", "UntypedStorage": "uint8",
+    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
+}  # fmt: skip
+_MOST_AXES = 64  # NumPy's
+
+
+class NotTensorsError(Exception):
+    """The pickle names something else than tensors: loading it could run code."""
+
+
+class NoNumbersError(Exception):
+    """A tensor whose numbers are not simply in the file; the message says which kind."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """`count` numbers of the type `dtype` in the file, known there as `key`."""
+
+    key: str
+    dtype: str
+    count: int
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor as a view of a storage; offset and strides count numbers."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+
+class _Name(NamedTuple):
+    """A global that the pickle names."""
+
+    module: str
+    name: str
+
+
+class _Opaque:
+    """A value that is of no tensor: an attribute's, a set's."""
+
+
+class Steps:
+    """The machine; `run` gives what the pickle ends with."""
+
+    def __init__(self) -> None:
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def run(self, stream: Any) -> Any:
+        """Read one pickle from where the stream stands, to its end.
+
+        Raises:
+            NotTensorsError: It names what is no part of a tensor.
+            NoNumbersError: A tensor is sparse, on the meta device, or of more numbers than are stored.
+            ValueError, IndexError, KeyError, TypeError, AttributeError: It is broken.
+        """
+        for step, given, _ in pickletools.genops(stream):
+            if step.name == "STOP":
+                return self._stack.pop()
+            if step.name in _VALUES:
+                self._stack.append(given)
+            elif step.name in _MADE:
+                self._stack.append(_MADE[step.name]())
+            elif step.name not in _PASSED:
+                action = _ACTIONS.get(step.name)
+                if action is None:
+                    raise NotTensorsError(step.name)
+                action(self, given)
+        raise ValueError("the pickle has no end")
+
+    def _mark(self, _: Any) -> None:
+        self._marks.append(len(self._stack))
+
+    def _since_mark(self) -> list[Any]:
+        start = self._marks.pop()
+        found = self._stack[start:]
+        del self._stack[start:]
+        return found
+
+    def _pop(self, _: Any) -> None:
+        if self._marks and self._marks[-1] == len(self._stack):
+            self._marks.pop()
+        else:
+            self._stack.pop()
+
+    def _keep(self, place: Any) -> None:
+        self._memo[len(self._memo) if place is None else int(place)] = self._stack[-1]
+
+    def _fetch(self, place: Any) -> None:
+        self._stack.append(self._memo[int(place)])
+
+    def _tuple(self, count: int | None) -> None:
+        if count is None:
+            found = self._since_mark()
+        else:
+            found = [self._stack.pop() for _ in range(count)][::-1]
+        self._stack.append(tuple(found))
+
+    def _list(self, _: Any) -> None:
+        self._stack.append(self._since_mark())
+
+    def _dict(self, _: Any) -> None:
+        found = self._since_mark()
+        self._stack.append({})
+        self._set(found)
+
+    def _append(self, found: list[Any]) -> None:
+        if isinstance(self._stack[-1], list):
+            self._stack[-1].extend(found)
+
+    def _set(self, found: list[Any]) -> None:
+        into = self._stack[-1]
+        if isinstance(into, dict):
+            for key, value in zip(found[::2], found[1::2], strict=True):
+                # A tuple of tuples of itself as a key takes for ever to hash.
+                named = isinstance(key, (str, int, float, bytes, type(None)))
+                into[key if named else _Opaque()] = value
+
+    def _global(self, given: Any) -> None:
+        if given is None:
+            name, module = self._stack.pop(), self._stack.pop()
+        else:
+            module, _, name = given.partition(" ")
+        self._stack.append(_Name(str(module), str(name)))
+
+    def _storage(self, _: Any) -> None:
+        said = self._stack.pop()
+        word, kind, key, _, count, *view = said
+        if word != "storage" or view not in ([], [None]):
+            raise NoNumbersError("a part of another storage")
+        if not isinstance(kind, _Name) or kind.name not in _OF_STORAGE:
+            raise NotTensorsError(str(kind))
+        self._stack.append(Storage(str(key), _OF_STORAGE[kind.name], _whole(count)))
+
+    def _call(self, _: Any) -> None:
+        given, what = self._stack.pop(), self._stack.pop()
+        self._stack.append(_called(what, given))
+
+    def _build(self, _: Any) -> None:
+        self._stack.pop()  # attributes, of a dictionary of tensors PyTorch's versions of its modules
+
+
+_VALUES = frozenset({
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE",
+    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES",
+    "SHORT_BINBYTES", "BINBYTES8",
+})  # fmt: skip
+_PASSED = frozenset({"PROTO", "FRAME"})
+_MADE: Mapping[str, Callable[[], Any]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict, "EMPTY_SET": _Opaque,
+}  # fmt: skip
+_ACTIONS: Mapping[str, Callable[[Steps, Any], None]] = {
+    "MARK": Steps._mark,
+    "POP": Steps._pop,
+    "POP_MARK": lambda machine, _: void(machine._since_mark()),
+    "DUP": lambda machine, _: machine._stack.append(machine._stack[-1]),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), Steps._keep),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), Steps._fetch),
+    "TUPLE": lambda machine, _: machine._tuple(None),
+    "TUPLE1": lambda machine, _: machine._tuple(1),
+    "TUPLE2": lambda machine, _: machine._tuple(2),
+    "TUPLE3": lambda machine, _: machine._tuple(3),
+    "LIST": Steps._list,
+    "DICT": Steps._dict,
+    "APPEND": lambda machine, _: machine._append([machine._stack.pop()]),
+    **dict.fromkeys(
+        ("APPENDS", "ADDITEMS"), lambda machine, _: machine._append(machine._since_mark())
+    ),
+    "SETITEM": lambda machine, _: machine._set([machine._stack.pop(), machine._stack.pop()][::-1]),
+    "SETITEMS": lambda machine, _: machine._set(machine._since_mark()),
+    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), Steps._global),
+    "BINPERSID": Steps._storage,
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), Steps._call),
+    "BUILD": Steps._build,
+}
+
+
+def void(_: Any) -> None:
+    """What an action gives that is not kept."""
+
+
+def _called(what: Any, given: Any) -> Any:
+    """What PyTorch would make of a name and its arguments."""
+    if not isinstance(what, _Name) or not isinstance(given, tuple):
+        raise NotTensorsError(str(what))
+    if what in _TENSORS:
+        return _TENSORS[what](given)
+    if what in _DICTS:
+        found = dict[Any, Any]()
+        for pair in given[0] if given and isinstance(given[0], list) else []:
+            key, value = pair
+            found[key if isinstance(key, (str, int)) else _Opaque()] = value
+        return found
+    if what in _OF_NO_TENSOR:
+        return _Opaque()
+    for part, kind in _NO_NUMBERS.items():
+        if part in what.name and what.module.startswith("torch"):
+            raise NoNumbersError(kind)
+    raise NotTensorsError(f"{what.module}.{what.name}")
+
+
+def _tensor(given: tuple[Any, ...], dtype: str | None = None) -> StoredTensor:
+    storage, offset, shape, strides = given[:4]
+    if not isinstance(storage, Storage):
+        raise TypeError("a tensor of no storage")
+    if dtype is not None:
+        storage = _retyped(storage, dtype)
+    if len(given) > 6 and given[6]:
+        raise NoNumbersError("conjugated or negated when it is read")
+    sizes = tuple(map(_whole, shape))
+    steps = tuple(map(_whole, strides))
+    found = StoredTensor(storage, _whole(offset), sizes, steps)
+    if len(sizes) != len(steps) or len(sizes) > _MOST_AXES:
+        raise ValueError(f"{len(sizes)} sizes and {len(steps)} strides")
+    last = found.offset + sum((n - 1) * s for n, s in zip(sizes, steps, strict=True))
+    if found.count > storage.count or (found.count and last >= storage.count):
+        raise NoNumbersError(
+            f"of {'x'.join(map(str, sizes))} numbers made of the {storage.count} that are stored"
+        )
+    return found
+
+
+def _tensor_v3(given: tuple[Any, ...]) -> StoredTensor:
+    dtype = given[6]
+    if not isinstance(dtype, _Name) or dtype.name not in SIZES:
+        raise NoNumbersError(f"of the type {getattr(dtype, 'name', dtype)}")
+    return _tensor((*given[:6], *given[7:]), dtype.name)
+
+
+def _retyped(storage: Storage, dtype: str) -> Storage:
+    return Storage(storage.key, dtype, storage.count * SIZES[storage.dtype] // SIZES[dtype])
+
+
+def _inner(given: tuple[Any, ...]) -> StoredTensor:
+    """Of an ``nn.Parameter``: its tensor."""
+    found = given[0]
+    if not isinstance(found, StoredTensor):
+        raise TypeError("a parameter of no tensor")
+    return found
+
+
+def _of_type(given: tuple[Any, ...]) -> Any:
+    """Of a tensor with attributes of its own: as it is without them."""
+    how, kind, arguments, *_ = given
+    if kind not in _PLAIN_TYPES:
+        raise NotTensorsError(str(kind))
+    return _called(how, arguments)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{str(value)[:40]!r} where a whole number was expected")
+    return value
+
+
+_PLAIN_TYPES = (_Name("torch", "Tensor"), _Name("torch.nn.parameter", "Parameter"))
+_TENSORS: Mapping[_Name, Callable[[tuple[Any, ...]], Any]] = {
+    _Name("torch._utils", "_rebuild_tensor"): _tensor,
+    _Name("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    _Name("torch._utils", "_rebuild_tensor_v3"): _tensor_v3,
+    _Name("torch._utils", "_rebuild_parameter"): _inner,
+    _Name("torch._utils", "_rebuild_parameter_with_state"): _inner,
+    _Name("torch._tensor", "_rebuild_from_type_v2"): _of_type,
+}
+_DICTS = frozenset({_Name("collections", "OrderedDict"), _Name("collections", "Counter")})
+_OF_NO_TENSOR = frozenset({
+    _Name("torch", "Size"), _Name("torch", "device"), _Name("torch.serialization", "_get_layout"),
+    _Name("builtins", "set"), _Name("__builtin__", "set"), _Name("builtins", "bytearray"),
+    _Name("__builtin__", "bytearray"), _Name("_codecs", "encode"),
+})  # fmt: skip
+_NO_NUMBERS: Mapping[str, str] = {
+    "meta_tensor": "on the meta device, which has shapes alone",
+    "sparse": "sparse",
+    "qtensor": "quantised",
+    "nested": "nested",
+    "wrapper_subclass": "of a class of its own",
+}
