@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AdapterError
+from .bounded_expressions import Budget, Expression, expression
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,22 @@ class Patterns:
         entries: Expression and value.
         general: Position → expression of the entries that are tried on every path.
         literal: Length of an entry of letters and dots → what follows its last dot → positions.
+        budget: Of what is tried.
     """
 
     entries: tuple[tuple[str, Any], ...]
-    general: Mapping[int, re.Pattern[str]]
+    general: Mapping[int, Expression]
     literal: Mapping[int, Mapping[str, list[int]]]
+    budget: Budget
 
     def of(self, path: str, default: Any) -> Any:
-        """The value of the first entry that matches the path from its start or from after a dot."""
+        """The value of the first entry that matches the path from its start or from after a dot.
+
+        Raises:
+            AdapterError: The entries take too long.
+        """
         literal = min(self._candidates(path), default=None)
-        general = (k for k, expression in self.general.items() if expression.match(path))
+        general = (k for k, one in self.general.items() if one.matches(path))
         first = min((k for k in (literal, next(general, None)) if k is not None), default=None)
         return default if first is None else self.entries[first][1]
 
@@ -39,8 +46,11 @@ class Patterns:
         if not self.literal:
             return
         for start in [0, *(k + 1 for k, letter in enumerate(path) if letter == ".")]:
-            for end, positions in self.literal.get(len(path) - start, {}).items():
+            ends = self.literal.get(len(path) - start, {})
+            self.budget.spend(len(ends))
+            for end, positions in ends.items():
                 if path.endswith(end):
+                    self.budget.spend(len(positions))
                     tail = path[start:]
                     yield from (k for k in positions if _matches(self.entries[k][0], tail))
 
@@ -57,20 +67,18 @@ def patterns_of(said: Any) -> Patterns:
     """The patterns of a setting.
 
     Raises:
-        AdapterError: It is no mapping, or an entry no regular expression.
+        AdapterError: It is no mapping, or an entry no regular expression, or one that may take for ever.
     """
     if not isinstance(said, (Mapping, type(None))):
         raise AdapterError(f"a rank or alpha pattern is {said!r}, expected names to numbers")
     entries = tuple((said or {}).items())
-    general: dict[int, re.Pattern[str]] = {}
+    budget = Budget()
+    general: dict[int, Expression] = {}
     literal: dict[int, dict[str, list[int]]] = {}
     for position, (text, _) in enumerate(entries):
         if re.fullmatch(r"[\w.]+", text):
             ends = literal.setdefault(len(text), {})
             ends.setdefault(text.rpartition(".")[2], []).append(position)
-            continue
-        try:
-            general[position] = re.compile(rf"(.*\.)?({text})$")
-        except re.error as error:
-            raise AdapterError(f"the pattern {text!r} is no regular expression: {error}") from None
-    return Patterns(entries, general, literal)
+        else:
+            general[position] = expression(text, r"(.*\.)?(", ")$", budget)
+    return Patterns(entries, general, literal, budget)

@@ -1,12 +1,14 @@
 """The patterns of PEFT, against PEFT's own rule tried on every entry."""
 
 import re
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_lens.errors import AdapterError
+from lora_lens.formats.bounded_expressions import Budget, expression
 from lora_lens.formats.peft_patterns import patterns_of
 
 PART = st.sampled_from(["a", "b", "ab", "q", "0", "10"])
@@ -40,3 +42,73 @@ def test_the_first_of_several_counts_and_a_dot_is_any_letter() -> None:
 def test_what_is_no_pattern(said: object, why: str) -> None:
     with pytest.raises(AdapterError, match=why):
         patterns_of(said)
+
+
+LETTER = st.sampled_from(
+    ["a", "b", ".", r"\.", r"\w", r"\d", r"\S", "[ab]", "[^a.]", r"[\d_]", "0", "q"]
+)
+EXPRESSIONS = st.recursive(
+    LETTER,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.lists(inner, min_size=1, max_size=3).map("|".join).map("({})".format),
+        inner.map("(?:{})".format),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{2}", "{1,3}", "{0,2}?", "{2,}"])).map(
+            lambda both: f"(?:{both[0]}){both[1]}"
+        ),
+        st.tuples(inner, st.sampled_from(["(?={})", "(?!{})"])).map(lambda both: both[1].format(both[0])),
+        inner.map(lambda one: f"^{one}"),
+        inner.map(lambda one: rf"{one}\b"),
+        LETTER.map("(?<={})".format),
+        LETTER.map("(?<!{})".format),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(EXPRESSIONS, st.text("ab.0q_", max_size=7))
+def test_all_ways_at_once_equal_one_after_the_other(text: str, path: str) -> None:
+    one = expression(text, r"(.*\.)?(", ")$", Budget())
+    wanted = re.match(rf"(.*\.)?({text})$", path) is not None
+    assert one.matches(path) == wanted
+    assert replace(one, fast=None).matches(path) == wanted
+
+
+HANGS = ["(a+)+b", "(a|a)*b", "(a*)*b", r"(\w+\.?)+!", "a?" * 40 + "a" * 40, "(a|aa)+$b", ".*.*.*.*.*.*.*b",
+         "(?=(a+)+b)a*", "(a{1,50}){1,50}b", "((a|b)*c)*d"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HANGS)
+def test_what_would_hang_is_matched_in_few_steps(text: str) -> None:
+    patterns = patterns_of({text: 4})
+    assert patterns.of("a" * 200, 8) == 8
+    assert patterns.budget.left > Budget().left - 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a{99999999999}", "no regular expression: the repetition number is too large"),
+        ("(" * 3000 + "a" + ")" * 3000, "has 6,001 letters"),
+        ("(" * 990 + "a" + ")" * 990, "nested too deeply"),
+        (r"(a+)\1", "groupref"),
+        ("(?i:q)", "subpattern"),
+        ("(?>a+)b", "atomic_group"),
+        ("a" * 3000 + "|", "expected at most"),
+        ("[z-a]+", "bad character range"),
+        ("(?P<x>a)(?(x)b|c)", "groupref"),
+    ],
+)
+def test_what_cannot_be_bounded_is_an_error_of_one_line(text: str, why: str) -> None:
+    with pytest.raises(AdapterError, match=why) as caught:
+        patterns_of({text: 4}).of("a" * 50, 8)
+    assert len(str(caught.value)) < 1500
+    assert "\n" not in str(caught.value)
+
+
+def test_many_patterns_on_many_paths_end() -> None:
+    patterns = patterns_of({f"(a|b){{1,{k}}}c": k for k in range(1, 20)})
+    patterns.budget.left = 10_000
+    with pytest.raises(AdapterError, match="take too long"):
+        [patterns.of("ab" * 60 + str(k), 8) for k in range(20)]

@@ -32,9 +32,8 @@ def _alone(
     path: str, tails: dict[int, list[str]], found: dict[tuple[int, ...], Counter[str]]
 ) -> bool:
     """Whether the path as a key matches itself alone; `found` keeps what was counted."""
-    if not _PLAIN.fullmatch(path):
-        matches = re.compile(path)
-        return sum(bool(matches.fullmatch(tail)) for same in tails.values() for tail in same) == 1
+    if not _PLAIN.fullmatch(path):  # it may be no expression at all
+        return False
     dots = (*(k for k, letter in enumerate(path) if letter == "."), len(path))
     if dots not in found:
         found[dots] = Counter(_between(tail, dots) for tail in tails[len(path)])
