@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 INSTEAD = "\ufffd"
-_SPACES = frozenset("\n\t")  # of our own layout
+_KEPT = frozenset("\n\t\u200c\u200d")  # of our own layout, and between letters of Persian and Hindi
 _LONGEST_WORD = 400
 _LONGEST_LINE = 2_000
 
@@ -30,7 +30,17 @@ def printable(text: str) -> str:
 
 
 def _is_seen(one: str) -> bool:
-    return one.isprintable() or one in _SPACES or unicodedata.category(one) == "Zs"
+    return one.isprintable() or one in _KEPT or unicodedata.category(one) == "Zs"
+
+
+def is_printable(text: str) -> bool:
+    r"""Whether a path or a name is of one line, and all of it can be seen.
+
+    Example:
+        >>> is_printable("runs/é"), is_printable("a\x07b"), is_printable("a\nb")
+        (True, False, False)
+    """
+    return text.isprintable() or (printable(text) == text and not set("\n\t") & set(text))
 
 
 def one_line(text: str) -> str:

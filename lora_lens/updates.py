@@ -90,6 +90,9 @@ class FromW0:
         """
         import torch
 
+        for theta in (self.theta_a.read(), self.theta_b.read()):
+            if not theta.is_floating_point():
+                raise AdapterError(f"θ of {path} holds {theta.dtype}, expected floats")
         w0, theta_a, theta_b = (
             tensor.to(torch.float64) for tensor in (w0, self.theta_a.read(), self.theta_b.read())
         )

@@ -21,6 +21,7 @@ from ..files.revisions import (
     with_revision,
 )
 from ..files.tensors import FindFile, LocalFiles, open_tensors
+from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
 from .pipeline import open_pipeline
@@ -186,6 +187,10 @@ def configuration_here(
 
 
 def _finder(base: str, revision: str | None, download: bool) -> FindFile:
+    if not is_printable(base):
+        raise BaseModelError(
+            f"the base model {base!r} has characters that cannot be printed; rename the folder"
+        )
     folder = folder_of(base, revision)
     if folder is not None:
         return LocalFiles(folder)

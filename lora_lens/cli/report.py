@@ -81,7 +81,7 @@ def run(
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
-    from ..terminal.printing import print_json, progress, say
+    from ..terminal.printing import echo, print_json, progress, say
 
     command = _command(
         [adapter, *(others or [])],
@@ -111,9 +111,9 @@ def run(
     if as_json:
         print_json(told)
     else:
-        typer.echo(told["summary"])
+        echo(told["summary"])
     for line in told["not_analysed"]:
-        typer.echo(f"not analysed: {line}", err=True)
+        echo(f"not analysed: {line}", err=True)
     say(f"wrote {out}")
 
 

@@ -32,7 +32,7 @@ def of_core(
 
 
 def hadamard(first: Pair, second: Pair) -> Pair:
-    """The element-wise product of two matrices as a pair of rank r₁·r₂: rows' and columns' products.
+    """The element-wise product of two matrices as a pair of rank r₁·r₂, or of the smaller side if that is less.
 
     Example:
         >>> b, a = hadamard((np.ones((2, 1)), np.eye(2)[:1]), (np.eye(2), np.ones((2, 2))))
@@ -40,6 +40,8 @@ def hadamard(first: Pair, second: Pair) -> Pair:
         [[1.0, 0.0], [1.0, 0.0]]
     """
     (b1, a1), (b2, a2) = first, second
+    if b1.shape[1] * b2.shape[1] > min(len(b1), a1.shape[1]):  # larger than the matrix itself
+        return whole((b1 @ a1) * (b2 @ a2))
     b = (b1[:, :, None] * b2[:, None, :]).reshape(len(b1), -1)
     a = (a1[:, None, :] * a2[None, :, :]).reshape(-1, a1.shape[1])
     return b, a
@@ -53,7 +55,8 @@ def kronecker(first: Pair, second: Pair) -> Pair:
         >>> b.shape, a.shape
         ((4, 4), (4, 6))
     """
-    return np.kron(first[0], second[0]), np.kron(first[1], second[1])
+    (b1, a1), (b2, a2) = at_most_square(first), at_most_square(second)
+    return np.kron(b1, b2), np.kron(a1, a2)
 
 
 def whole(matrix: Float[Any, "rows columns"]) -> Pair:

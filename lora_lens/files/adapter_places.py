@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AdapterError, BaseModelError
+from ..printable import is_printable
 from .locate import HubFiles, user_path
 from .tensors import FindFile, LocalFiles
 
@@ -48,6 +49,15 @@ def find_adapter(path: str | Path, stems: Sequence[str]) -> Place:
     Raises:
         AdapterError: There is none, or there are several; the message lists them.
     """
+    place = _place(path, stems)
+    if not is_printable(place.source):
+        raise AdapterError(
+            f"the path {place.source!r} has characters that cannot be printed; rename the folder"
+        )
+    return place
+
+
+def _place(path: str | Path, stems: Sequence[str]) -> Place:
     here = user_path(path)
     if os.path.isdir(here):  # noqa: PTH112  (a name that is too long is no folder, not an error)
         return _in_folder(here, stems)
@@ -94,12 +104,12 @@ class HubAdapter:
 
 def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     if is_adapter(folder, stems):
-        return Place(str(folder), LocalFiles(folder))
+        return Place(str(folder), LocalFiles(folder, within=True))
     found = list(_below(folder, stems))
     if len(found) == 1:
-        return Place(str(found[0]), LocalFiles(found[0]))
+        return Place(str(found[0]), LocalFiles(found[0], within=True))
     if not found and (file := _only_file(folder)):
-        return _of_file(file, stems)
+        return Place(str(file), LocalFiles(folder, within=True), file.name)
     if not found:
         whole = any((folder / f"model{ending}").is_file() for ending in _ENDINGS)
         what = "a whole model, and " if whole else ""
@@ -159,4 +169,4 @@ def _of_file(file: Path, stems: Sequence[str]) -> Place:
         raise AdapterError(
             f"{file} is no adapter: expected a folder with {CONFIG}, or a .safetensors or .bin file"
         )
-    return Place(str(file), LocalFiles(file.parent), file.name)
+    return Place(str(file), LocalFiles(file.parent, file.name, within=True), file.name)

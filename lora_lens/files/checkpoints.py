@@ -77,7 +77,7 @@ def why_not_whole(folder: Path) -> str | None:
         return f"{_CONFIG} is missing"
     try:
         read_json(folder / _CONFIG, AdapterError)
-        tensors = open_tensors(str(folder), LocalFiles(folder), ("adapter_model",))
+        tensors = open_tensors(str(folder), LocalFiles(folder, within=True), ("adapter_model",))
         if tensors is None:
             return "adapter_model.safetensors (or .bin) is missing"
         lacking = sorted(name for name in set(tensors.files.values()) if not tensors.find(name))

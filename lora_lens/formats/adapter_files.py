@@ -16,6 +16,7 @@ from ..files.locate import read_json
 from ..files.names import PEFT_PREFIX
 from ..files.revisions import split_revision
 from ..files.tensors import TensorStore, open_file, open_tensors
+from ..printable import printable
 from ..updates import Factor
 
 
@@ -84,7 +85,7 @@ class AdapterFiles:
     @property
     def header(self) -> Mapping[str, str]:
         """What the file's own header says, which trainers of image models write their settings into."""
-        return self.tensors.metadata
+        return {printable(key): printable(text) for key, text in self.tensors.metadata.items()}
 
     def text(self, key: str) -> str | None:
         """A setting that is a word; None where it is missing, empty or something else."""
@@ -94,6 +95,19 @@ class AdapterFiles:
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor, which is not read for it."""
         return self.tensors.shape(name)
+
+    def number(self, name: str) -> float:
+        """The one number of a tensor, of any count of axes.
+
+        Raises:
+            AdapterError: It has several, or none that is real.
+        """
+        if math.prod(self.shape(name)) != 1:
+            raise AdapterError(f"{name} has shape {self.shape(name)}, expected one number")
+        found = self.tensors.get(name)
+        if found.is_complex():
+            raise AdapterError(f"{name} holds {_kind(found)}, expected a real number")
+        return float(found)
 
     def factor(self, name: str, *, transposed: bool = False, unfolded: bool = False) -> Factor:
         """A tensor of two axes as a factor.
@@ -116,6 +130,8 @@ class AdapterFiles:
         def turned(found: Any) -> Any:
             if found is None:
                 return None
+            if _kind(found).startswith("float8"):  # torch computes with none of them
+                found = found.float()
             return found.T if transposed else found.reshape(shape) if unfolded else found
 
         return Factor(
@@ -152,6 +168,11 @@ class AdapterFiles:
             download=download and self.base_given is not None,
             fan_in_fan_out=bool(self.config.get("fan_in_fan_out")),
         )
+
+
+def _kind(found: Any) -> str:
+    """The type of a tensor's numbers, by torch's name."""
+    return str(found.dtype).removeprefix("torch.")
 
 
 def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:

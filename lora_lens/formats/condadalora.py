@@ -91,7 +91,10 @@ def _gate(files: AdapterFiles, path: str, rank: int) -> Tensor:
         raise AdapterError(f"{files.source} has no Λ of {path}")
     if files.shape(name) != (rank, 1):
         raise AdapterError(f"{name} has shape {files.shape(name)}, expected {(rank, 1)} as θ")
-    gate = files.tensors.get(name)[:, 0].double()
+    found = files.tensors.get(name)[:, 0]
+    if not found.is_floating_point():
+        raise AdapterError(f"{name} holds {found.dtype}, expected floats")
+    gate = found.double()
     if not bool(gate.isfinite().all()):
         raise AdapterError(f"{name} holds NaN or infinite values")
     return gate

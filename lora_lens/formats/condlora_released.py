@@ -73,8 +73,7 @@ def _why(name: str) -> str:
 
 def _paths_in_base(module: str, files: AdapterFiles, base: BaseWeights) -> list[str]:
     """Every layer of the base with such a module."""
-    wanted = files.config.get("layers_to_transform")
-    layers = {wanted} if isinstance(wanted, int) else set(wanted or ())
+    layers = _wanted_layers(files)
     paths = []
     for name in base.tensors.files:
         path = name.removesuffix(".weight")
@@ -84,6 +83,17 @@ def _paths_in_base(module: str, files: AdapterFiles, base: BaseWeights) -> list[
     if not paths:
         raise AdapterError(f"no layer of {base.source} has a module {module!r}")
     return sorted(paths, key=lambda path: (split_layer(path) or ("", 0))[1])
+
+
+def _wanted_layers(files: AdapterFiles) -> set[int]:
+    """What ``layers_to_transform`` names; none for all."""
+    wanted = files.config.get("layers_to_transform")
+    listed = [wanted] if isinstance(wanted, int) else wanted or []
+    if not isinstance(listed, list) or not all(isinstance(one, int) for one in listed):
+        raise AdapterError(
+            f"{files.source}: layers_to_transform is {wanted!r}, expected a layer's number or a list of them"
+        )
+    return set(listed)
 
 
 def _as_in_task_model(path: str, files: AdapterFiles, base: BaseWeights) -> str:

@@ -6,12 +6,12 @@ files have in their header, or by ``.alpha`` tensors; else 1, which is what load
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from ..errors import AdapterError
+from ..files.locate import json_of
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format
 from .image_parts import by_module
@@ -46,7 +46,7 @@ def _settings(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:
     if text is None:
         return {}
     try:
-        said = json.loads(text)
+        said = json_of(text)
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):

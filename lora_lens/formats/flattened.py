@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from ..files.names import is_number
+
 # Words with ``_`` in them that are one component of a path; a component of one word needs no mention
 # unless it may stand beside a word that is not known.
 _COMPOUND = frozenset(
@@ -264,4 +266,4 @@ def _size(words: list[str], start: int) -> int:
         found = "_".join(words[start : start + size])
         if start + size <= len(words) and found in _KNOWN:
             return size
-    return int(words[start].isdecimal())
+    return int(is_number(words[start]))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..adapter import Part
 from ..bases import fused
-from ..files.names import counts_blocks, in_layers, short_names, split_layer
+from ..files.names import counts_blocks, in_layers, is_number, short_names, split_layer
 from ..updates import LowRank
 
 _WHOLE = ("unet", "transformer")
@@ -78,7 +78,7 @@ def group_by_module(
 
 
 def _all_starred(path: str) -> str:
-    return ".".join("*" if part.isdecimal() else part for part in path.split("."))
+    return ".".join("*" if is_number(part) else part for part in path.split("."))
 
 
 def _shape(update: LowRank) -> tuple[int, int]:
@@ -128,14 +128,14 @@ def _split(path: str, place: int) -> tuple[str, int] | None:
         return first
     parts = path.split(".")
     start = first[0].split(".").index("*")
-    later = [k for k in range(start + 1, len(parts)) if parts[k].isdecimal()]
+    later = [k for k in range(start + 1, len(parts)) if is_number(parts[k])]
     if len(later) < place:
         return None
     position = later[place - 1]
     if not counts_blocks(parts[position - 1]):  # a place in a sequence, as in ``net.2``
         return None
     fixed = [
-        parts[k] if parts[k - 1].isdecimal() else f"{parts[k - 1]}-{parts[k]}"
+        parts[k] if is_number(parts[k - 1]) else f"{parts[k - 1]}-{parts[k]}"
         for k in [start, *later[: place - 1]]
     ]
     if start > 1 and parts[start - 2].endswith("_block"):  # ``mid_block.attentions.0``

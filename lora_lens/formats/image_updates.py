@@ -222,8 +222,4 @@ def _alpha(files: AdapterFiles, parts: Mapping[str, str]) -> float | None:
     """Of the tensor that says it."""
     if "alpha" not in parts:
         return None
-    name = parts["alpha"]
-    shape = files.shape(name)
-    if any(size != 1 for size in shape):
-        raise AdapterError(f"{name} has shape {shape}, expected one number")
-    return float(files.tensors.get(name))
+    return files.number(parts["alpha"])

@@ -20,6 +20,7 @@ from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 
+_MOST = 1 << 28  # two GiB in float64
 Parts = Mapping[str, str]
 Scale = Callable[[int | None], float]
 _Shape = tuple[int, ...]
@@ -93,6 +94,11 @@ class _Side:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Rows, rank, columns."""
+        found = self._shape()
+        _check_size(str(self._whole or self._a), *found)
+        return found
+
+    def _shape(self) -> tuple[int, int, int]:
         files = self._files
         if self._whole:
             rows, *rest = files.shape(self._whole)
@@ -126,6 +132,7 @@ def _update(
 ) -> LowRank:
     """`shape`: out, rank, in."""
     out, rank, columns = shape
+    _check_size(tensors[0], *shape)
 
     def release() -> None:
         for name in tensors:
@@ -143,6 +150,15 @@ def _update(
         return Factor(tensors[0], size, read, release, array)
 
     return LowRank(factor(1, (rank, columns)), factor(0, (out, rank)), scaling, tensors)
+
+
+def _check_size(name: str, out: int, rank: int, columns: int) -> None:
+    """Few numbers of a file can be the product of very many."""
+    if max(out * columns, (out + columns) * rank) > _MOST:
+        raise AdapterError(
+            f"{name} is of a product of {out:,}x{columns:,} at rank {rank:,}, more than the {_MOST:,} numbers "
+            f"that are read of one layer; expected a layer of a model"
+        )
 
 
 def _numbers(files: AdapterFiles, name: str) -> NDArray[np.float64]:

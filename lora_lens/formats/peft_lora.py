@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -80,9 +79,7 @@ def _alphas(
         path, _, last = plain(name).rpartition(".")
         if last != "alpha" or path not in paths:
             continue
-        if math.prod(files.shape(name)) != 1:
-            raise AdapterError(f"{name} has shape {files.shape(name)}, expected one number")
-        found[path] = (name, float(files.tensors.get(name)))
+        found[path] = (name, files.number(name))
     return found
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ..errors import AdapterError
-from ..files.names import PEFT_PREFIX
+from ..files.names import PEFT_PREFIX, is_number
 from .adapter_files import AdapterFiles
 
 # FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
@@ -112,4 +112,4 @@ def reason_left_out(name: str) -> str:
 
 
 def _in_layer(name: str) -> bool:
-    return any(part.isdecimal() for part in name.split("."))
+    return any(is_number(part) for part in name.split("."))

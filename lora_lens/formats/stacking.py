@@ -15,6 +15,8 @@ from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .grouping import Group, Member
 
+_MOST_PADDED, _MOST_UNEQUAL = 1 << 28, 16
+
 
 class StackedModules(Mapping[str, ModuleFactors]):
     """Modules by name, each read when it is asked for, and again after nobody holds it any more.
@@ -124,6 +126,7 @@ def stack(group: Group) -> ModuleFactors:
 
     updates = [member.update for member in group.members]
     ranks = tuple(update.a.shape[0] for update in updates)
+    _check_padding(group, ranks)
     return ModuleFactors(
         module=group.module,
         pattern=group.pattern,
@@ -135,6 +138,17 @@ def stack(group: Group) -> ModuleFactors:
         ranks=ranks,
         part=group.part,
     )
+
+
+def _check_padding(group: Group, ranks: tuple[int, ...]) -> None:
+    """Whether ranks are near enough to each other to be padded to the largest."""
+    out, columns = group.members[0].update.b.shape[0], group.members[0].update.a.shape[1]
+    padded = len(ranks) * max(ranks) * (out + columns)
+    if padded > _MOST_PADDED and len(ranks) * max(ranks) > _MOST_UNEQUAL * sum(ranks):
+        raise AdapterError(
+            f"the ranks of {group.module} are from {min(ranks)} to {max(ranks)}, and all of its {len(ranks)} "
+            f"layers at the largest are {padded:,} numbers; name another module, or split the adapter"
+        )
 
 
 def _stacked(

@@ -30,7 +30,7 @@ def _prose(content: Table) -> RichTable:
     """Text to the left, broken where the terminal ends."""
     shown = RichTable(box=None, pad_edge=False, header_style="dim")
     for head in content.head:
-        shown.add_column(head, overflow="fold")
+        shown.add_column(Text(head), overflow="fold")
     for row in content.rows:
         shown.add_row(*map(Text, row))
     return shown

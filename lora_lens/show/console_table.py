@@ -67,7 +67,7 @@ def _block(content: Table, columns: Sequence[int], width: int, gap: int) -> Rich
         head = content.head[column]
         left = column == 0 or head == "null"
         shown.add_column(
-            head, justify="left" if left else "right", overflow="fold", width=wide or None
+            Text(head), justify="left" if left else "right", overflow="fold", width=wide or None
         )
     for row in content.rows:
         shown.add_row(*(Text(row[column]) for column in columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ..printable import safe_stem
 from .layout import Table
 from .paper import PLAIN, Paper
 from .text import as_json, as_latex, as_markdown
@@ -39,7 +39,7 @@ def write_result(
     paper: Paper = PLAIN,
 ) -> list[str]:
     """Write ``STEM.json``, ``.md``, ``.tex``, texts and figures by what follows the stem; the files' names."""
-    stem = re.sub(r"[^\w.-]", "_", stem)
+    stem = safe_stem(stem)
     forms = {
         ".json": as_json(dict(numbers)),
         ".md": as_markdown(tables, said=said),

@@ -8,6 +8,7 @@ from matplotlib import rcParams, rcParamsDefault
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex
 
+from ..printable import printable
 from .figure import Colour, Ramp
 
 # Lightness falls evenly along it: legible in grey and to colour-blind eyes.
@@ -63,7 +64,7 @@ def cell(value: float, decimals: int | None = 2) -> str:
 
 def words(text: str) -> str:
     """A text as matplotlib takes it: its dollars are dollars, and norms have their index below."""
-    plain = text.replace("$", r"\$")
+    plain = printable(text).replace("$", r"\$")
     for index in "F2":
         plain = plain.replace(f"‖_{index}", f"‖$_{index}$")
     return plain

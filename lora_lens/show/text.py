@@ -12,8 +12,10 @@ from typing import Any
 
 from tabulate import tabulate
 
+from ..printable import printable
 from .layout import Table, true_minus
 
+_FORMULAE = ("=", "+", "-", "@", "\t")  # what a cell of a spreadsheet begins with that is computed
 _LATEX = {
     "φ": r"$\phi$",
     "θ": r"$\theta$",
@@ -40,6 +42,11 @@ _LATEX = {
 }
 
 
+def one_line_of(text: str) -> str:
+    """Words of strangers as one line of what is seen."""
+    return text if text.isprintable() else printable(" ".join(text.split()))
+
+
 def as_json(result: Mapping[str, Any]) -> str:
     """One JSON object, indented; numbers that are not finite are null."""
     return json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
@@ -51,22 +58,26 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: "" if _missing(value) else value for name, value in row.items()})
+        writer.writerow({name: _cell(value) for name, value in row.items()})
     return stream.getvalue()
 
 
-def _missing(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+def _cell(value: Any) -> Any:
+    """Empty where a number is not finite; a name that a spreadsheet would compute stands behind an apostrophe."""
+    if isinstance(value, str):
+        value = one_line_of(value)
+        return f"'{value}" if value.startswith(_FORMULAE) else value
+    return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
     """GitHub's Markdown: what is said, and one table below the other under their titles."""
-    parts = [said.replace("|", r"\|")] if said else []
+    parts = [one_line_of(said).replace("|", r"\|").replace("<", "&lt;")] if said else []
     parts += [
-        f"**{table.title}**\n\n"
+        f"**{_in_markdown(table.title)}**\n\n"
         + tabulate(
-            [[true_minus(cell).replace("|", r"\|") for cell in row] for row in table.rows],
-            headers=table.head,
+            [[_in_markdown(true_minus(cell)) for cell in row] for row in table.rows],
+            headers=[_in_markdown(head) for head in table.head],
             tablefmt="github",
             disable_numparse=True,
             colalign=_sides(table),
@@ -74,6 +85,11 @@ def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
         for table in tables
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _in_markdown(text: str) -> str:
+    """Text that is no cell's end, no markup, no link and no tag."""
+    return _MARKUP.sub(r"\\\g<0>", one_line_of(text))
 
 
 def _sides(table: Table) -> list[str] | None:
@@ -118,19 +134,30 @@ def _label(text: str, most: int | None = None) -> str:
     return "-".join(re.findall(r"[A-Za-z0-9.]+", text)[:most]).lower()
 
 
+# Code, a cell's end, a tag, a link or picture, and what is slanted or bold.
+_MARKUP = re.compile(r"[\\`|<]|\[(?=[^\]]*\][(\[])|(?:^|(?<=\s))_|\*(?=\*)")
 _WORDS = 6
+# What tabulate makes of them in a cell.
+_ESCAPED = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "^": r"\^{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\ensuremath{<}",
+    ">": r"\ensuremath{>}",
+}
 _NEEDS = "% \\usepackage{booktabs}\n"
 
 
 def _latex_table(table: Table, label: str) -> str:
     body = tabulate(
-        [[true_minus(cell) for cell in row] for row in table.rows],
-        headers=table.head,
+        [[one_line_of(true_minus(cell)) for cell in row] for row in table.rows],
+        headers=list(map(one_line_of, table.head)),
         tablefmt="latex_booktabs",
         disable_numparse=True,
         colalign=_sides(table),
     )
-    caption = re.sub(r"([&%$#_{}])", r"\\\1", table.title)
+    caption = "".join(_ESCAPED.get(sign, sign) for sign in one_line_of(table.title))
     text = (
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{body}\n"
         "\\end{table}\n"

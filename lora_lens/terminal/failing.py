@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import LensError
+from ..printable import one_line
 
 # Typer's own ways out, which it handles itself: usage errors, and leaving on purpose.
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
@@ -86,5 +87,5 @@ def _unexpected(error: Exception) -> str:
 
 
 def _fail(message: str, code: int = 1) -> None:
-    typer.echo(f"lora-lens: {' '.join(message.split())}", err=True)
+    typer.echo(f"lora-lens: {one_line(message)}", err=True)
     raise typer.Exit(code)

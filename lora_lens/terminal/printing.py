@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
+from ..printable import printable
 from ..show.paper import PLAIN, Paper
 from .output import Output
 from .quiet import is_quiet
@@ -47,7 +48,12 @@ _DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
 def say(message: str) -> None:
     """A message on standard error, unless ``--quiet`` is asked for."""
     if not is_quiet():
-        typer.echo(message, err=True)
+        echo(message, err=True)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """A line, which does nothing to the terminal but stand there, whatever names are in it."""
+    typer.echo(printable(text), err=err)
 
 
 def print_json(found: Mapping[str, Any]) -> None:
@@ -97,7 +103,7 @@ def _heeding_warnings(make: Callable[[], R]) -> R:
         warnings.simplefilter("always", UserWarning)
         result = make()
     for warning in caught:
-        typer.echo(f"warning: {warning.message}", err=True)
+        echo(f"warning: {warning.message}", err=True)
     return result
 
 
@@ -108,9 +114,10 @@ def show(question: Shown, result: Result, *, explain: bool = False) -> None:
 
 def show_text(render: Callable[[Console], RenderableType]) -> None:
     """Print a rich renderable on standard output."""
-    from rich.console import Console
+    from .printable_console import PrintableConsole
 
-    console = Console() if sys.stdout.isatty() else Console(width=_DEFAULT_WIDTH)
+    tty = sys.stdout.isatty()
+    console = PrintableConsole() if tty else PrintableConsole(width=_DEFAULT_WIDTH)
     console.print(render(console))
 
 
