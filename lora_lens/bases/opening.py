@@ -69,6 +69,8 @@ def open_base(
         ) from None
     if tensors is None:
         raise BaseModelError(_not_found(base, revision, download))
+    if not tensors.files:
+        raise BaseModelError(f"{source} holds no tensors; pass --base with the whole model")
     weights = find(next(iter(tensors.files.values())))
     commit = commit_in(weights) if weights else None
     configuration = read_configuration(find)

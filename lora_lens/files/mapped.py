@@ -83,7 +83,7 @@ class MappedFile:
         entry = self._entry(name)
         dtype = getattr(torch, _TORCHS.get(entry.dtype, ""), None)
         if dtype is None or entry.start % dtype.itemsize:
-            return _by_library(self.path, name)
+            return _by_library(self.path, name, entry)
         if 0 in entry.shape:
             return torch.empty(entry.shape, dtype=dtype)
         count = math.prod(entry.shape)
@@ -178,10 +178,16 @@ def give_back(pages: mmap.mmap, start: int, stop: int) -> None:
         pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
 
-def _by_library(path: Path, name: str) -> Tensor:
+def _by_library(path: Path, name: str, entry: Entry) -> Tensor:
     try:
         with safe_open(path, framework="pt") as file:
             found: Tensor = file.get_tensor(name)
-            return found
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(f"{path}: cannot read {name}: {error}") from None
+    except Exception as error:  # of a type that the library or torch does not know
+        raise FileFormatError(
+            f"{path}: cannot read {name} of type {entry.dtype}: {error}"
+        ) from None
+    if tuple(found.shape) != entry.shape:  # several numbers packed into one
+        raise FileFormatError(
+            f"{path}: {name} is of type {entry.dtype}, which is not read; save it as float32"
+        )
+    return found

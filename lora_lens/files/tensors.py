@@ -103,8 +103,8 @@ class LocalFiles:
     Attributes:
         folder: It.
         asked: The file that was asked for by its own name, if one was.
-        within: Whether what lies elsewhere is refused: a link in a stranger's folder may lead anywhere.
-            Those of the hub's cache lead to its ``blobs``.
+        within: Whether a link that leads elsewhere is refused whatever it leads to, as in an adapter's
+            folder; else it may lead to a file of its own name. Those of the hub's cache lead to its ``blobs``.
     """
 
     folder: Path
@@ -115,23 +115,24 @@ class LocalFiles:
         """Path of the file, or None where there is none.
 
         Raises:
-            FileFormatError: It is a link out of the folder, and `within`.
+            FileFormatError: It is a link out of the folder, where a stranger's may lead anywhere.
         """
         path = self.folder / name
         if not os.path.isfile(path):  # noqa: PTH113  (a name that is too long, or no name, is no file)
             return None
-        if self.within and name != self.asked and _leads_out(path, self.folder):
+        if name != self.asked and self._leads_out(path):
             raise FileFormatError(
                 f"{path} is a link to {os.path.realpath(path)}, outside its folder; refusing to follow it: put "
                 f"the file itself there"
             )
         return path
 
-
-def _leads_out(path: Path, folder: Path) -> bool:
-    real, home = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
-    cached = real.parent.name == "blobs" and real.parent.parent.name.startswith("models--")
-    return home not in real.parents and not cached
+    def _leads_out(self, path: Path) -> bool:
+        real, home = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
+        if home in real.parents:
+            return False
+        cached = real.parent.name == "blobs" and real.parent.parent.name.startswith("models--")
+        return not cached and (self.within or real.name != path.name)
 
 
 def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorStore | None:

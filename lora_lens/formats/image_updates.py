@@ -158,6 +158,7 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
                 f"misread it"
             )
         check_not_empty(files, parts.values())
+        _check_axes(files, parts)
         if is_embedding(path):
             why = "factor of an embedding, whose W0 is a table of tokens"
             left_out |= dict.fromkeys(parts.values(), why)
@@ -166,6 +167,12 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
         if one is not None:
             found[path] = one
     return ImageUpdates(found, left_out)
+
+
+def _check_axes(files: AdapterFiles, parts: Mapping[str, str]) -> None:
+    for part, name in parts.items():
+        if part != "alpha" and len(files.shape(name)) < 2:
+            raise AdapterError(f"{name} has shape {files.shape(name)}, expected a matrix")
 
 
 def _one(files: AdapterFiles, path: str, parts: Mapping[str, str], scale: ScaleOf) -> Read | None:

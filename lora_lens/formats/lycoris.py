@@ -140,7 +140,8 @@ def _update(
 
     def factor(which: int, size: _Shape) -> Factor:
         def array() -> NDArray[Any]:
-            return np.ascontiguousarray(pair()[which])
+            with np.errstate(over="ignore", invalid="ignore"):  # `check` names what is not finite
+                return np.ascontiguousarray(pair()[which])
 
         def read() -> Tensor:
             import torch

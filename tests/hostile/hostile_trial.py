@@ -1,0 +1,312 @@
+"""One input: read, analysed and shown, watched for what it opens, calls, takes and says."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hostile_changes import Files, Link, change
+from hostile_seeds import Seed
+
+import lora_lens
+from lora_lens.bases.opening import open_base_of
+from lora_lens.errors import LensError
+from lora_lens.files import mapped
+from lora_lens.formats import loading
+from lora_lens.show.text import as_csv
+
+STAGES = ("container", "names", "configuration", "grouping", "base", "numbers")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]")
+SECONDS = 2.0  # of processor time for any input, and
+SECONDS_A_BYTE = 20e-6  # beside them
+BYTES = 64 << 20  # of memory for any input, and
+BYTES_A_BYTE = 64  # beside them
+_OF_THE_SYSTEM = re.compile(r"/proc/.*")  # which libraries ask about the machine
+_HANGS = 30  # seconds
+_QUESTIONS = 0.03  # share of the inputs that are asked all that needs W0
+_TABLES = 0.2  # and whose tables are looked at
+_LONGEST_SAID = 2_100
+
+
+class Forbidden(BaseException):
+    """What no file may bring about; nothing catches it on the way."""
+
+
+class Hangs(BaseException):
+    """It has taken too long."""
+
+
+@dataclass
+class Watch:
+    """What is allowed while an input is read: files under `roots`, nothing else."""
+
+    roots: tuple[str, ...]
+    own: str
+    on: bool = False
+    seen: list[str] = field(default_factory=list)
+
+    def audit(self, event: str, given: tuple[Any, ...]) -> None:
+        if not self.on:
+            return
+        if event == "open":
+            self.opened(given[0])
+        elif event.startswith(("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "pickle.find_class", "ctypes.dlopen")):  # fmt: skip
+            self._forbid(f"{event} {given!r:.200}")
+
+    def opened(self, path: Any) -> None:
+        if isinstance(path, (str, bytes, os.PathLike)):
+            real = os.path.realpath(os.fsdecode(path))
+            if not real.startswith(self.roots) and not _OF_THE_SYSTEM.fullmatch(real):
+                self._forbid(f"opened {real}")
+
+    def _forbid(self, what: str) -> None:
+        self.seen.append(what)
+        raise Forbidden(what)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an input.
+
+    Attributes:
+        number: Of the input.
+        seed: Whose files were changed.
+        done: What was done to them.
+        reached: The stages that it came to.
+        said: The refusal; None where it was read.
+        failed: What should not have happened, with where; None where nothing did.
+    """
+
+    number: int
+    seed: str
+    done: tuple[str, ...]
+    reached: frozenset[str]
+    said: str | None
+    failed: str | None
+
+
+class Bench:
+    """Where inputs are written and read, one after another; of one process."""
+
+    def __init__(self, seeds: Sequence[Seed], root: Path) -> None:
+        self.seeds, self.root = seeds, root
+        self.reached: set[str] = set()
+        roots = (str(root), sys.prefix, sys.base_prefix, str(Path(lora_lens.__file__).parents[1]))
+        self.watch = Watch(tuple(os.path.realpath(one) + "/" for one in roots), str(root))
+        for k, seed in enumerate(seeds):
+            _write(root / "bases" / str(k), dict(seed.of("base")), "base/")
+        sys.addaudithook(self.watch.audit)
+        _hook_stages(self.reached, self.watch)
+
+    def trial(self, seed: int, number: int) -> Outcome:
+        """Input `number` of a run with this seed."""
+        rng = Random(f"{seed}/{number}")
+        which = rng.randrange(len(self.seeds))
+        whole = self.seeds[which].files
+        found: Files = dict(whole)
+        done = change(rng, found)
+        adapter, base = self.root / "adapter", self.root / "bases" / str(which)
+        _write(adapter, found, "adapter/")
+        if any(found.get(path) != whole.get(path) for path in {*found, *whole} if path.startswith("base/")):  # fmt: skip
+            base = self.root / "base"
+            _write(base, found, "base/")
+        size = sum(len(one) for one in found.values() if isinstance(one, bytes))
+        self.reached.clear()
+        said, failed = self._watched(lambda: _ask(adapter, base, rng, self.reached), size)
+        return Outcome(number, self.seeds[which].name, tuple(done), frozenset(self.reached), said, failed)  # fmt: skip
+
+    def _watched(self, ask: Callable[[], None], size: int) -> tuple[str | None, str | None]:
+        said = failed = None
+        before, highest = _resident(), _highest()
+        begun = time.process_time()
+        try:
+            with _alarm(), warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                warnings.simplefilter("ignore", UserWarning)
+                self.watch.on = True
+                try:
+                    ask()
+                finally:
+                    self.watch.on = False
+        except LensError as error:
+            said = str(error)
+            failed = _wrongly_said(said)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            failed = _where(error)
+        took = time.process_time() - begun
+        if failed is None and self.watch.seen:
+            failed = self.watch.seen[0]
+        self.watch.seen.clear()
+        if failed is None and took > SECONDS + SECONDS_A_BYTE * size:
+            failed = f"took {took:.1f} s of processor time for {size:,} bytes"
+        peak = _highest()
+        if failed is None and peak > max(highest, before + BYTES + BYTES_A_BYTE * size):
+            failed = f"took {(peak - before) >> 20} MiB for {size:,} bytes"
+        return said, failed
+
+    def keep(self, outcome: Outcome, folder: Path) -> Path:
+        """Copy the files of the last input, with what was wrong."""
+        target = folder / f"{outcome.number}"
+        shutil.rmtree(target, ignore_errors=True)
+        for part in ("adapter", "base"):
+            if (self.root / part).exists():
+                shutil.copytree(self.root / part, target / part, symlinks=True)
+        (target / "what.txt").write_text(
+            f"{outcome.seed}\n{outcome.done!r}\n{outcome.failed}\n",
+            encoding="utf-8",
+            errors="replace",
+        )
+        return target
+
+
+def _write(folder: Path, found: Files, part: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path, content in found.items():
+        if not path.startswith(part):
+            continue
+        try:
+            target = folder / path.removeprefix(part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Link):
+                target.symlink_to(content.target)
+            else:
+                target.write_bytes(content)
+        except (OSError, ValueError):  # a name that the system does not take
+            continue
+
+
+def _ask(adapter: Path, base: Path, rng: Random, reached: set[str]) -> None:
+    """What a person would ask of it, from reading to tables."""
+    given = base if rng.random() < 0.8 else None
+    read = lora_lens.load_adapter(adapter, given)
+    shown = [repr(read), read._repr_html_(), *read.notes, *read.left_out.values()]
+    if rng.random() < _TABLES:
+        inventory = lora_lens.inspect(read)
+        shown += [inventory.to_markdown(), inventory.to_latex(), as_csv(inventory.rows())]
+    reached.add("numbers")
+    name = rng.choice(list(read.modules))
+    shown.append(lora_lens.spectrum(read, name, beside_w0=False).summary)
+    for text in shown:
+        if found := CONTROLS.search(text):
+            raise Forbidden(f"shows {found[0]!r}")
+    if given is not None:
+        opened = open_base_of(read)
+        for name in list(read.modules)[:2]:
+            opened.w0(read.modules[name], 0)
+    if rng.random() < _QUESTIONS:
+        _ask_more(read, rng)
+
+
+def _ask_more(read: Any, rng: Random) -> None:
+    name = rng.choice(list(read.modules))
+    question = rng.choice([
+        lambda: lora_lens.conversion_similarity(read, name, draws=2),
+        lambda: lora_lens.shared_subspace(read, name),
+        lambda: lora_lens.spectrum(read, name, draws=1),
+        lambda: lora_lens.amplification(read, name),
+        lambda: lora_lens.outliers(read, name),
+    ])  # fmt: skip
+    result = question()
+    result.to_dict()
+    if CONTROLS.search(result.summary):
+        raise Forbidden("shows a control character")
+
+
+def _hook_stages(reached: set[str], watch: Watch) -> None:
+    """Note where the reading has come to, at the functions that begin each stage."""
+
+    def noted(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            reached.add(stage)
+            return function(*given, **named)
+
+        return call
+
+    def opened(path: Any, *given: Any, **named: Any) -> Any:
+        watch.opened(path)  # by a library of Rust, which no audit sees
+        return safe_open(path, *given, **named)
+
+    def format_of(files: Any) -> Any:
+        reached.add("names")
+        found = original(files)
+        reached.add("configuration")
+        return found
+
+    safe_open, original = mapped.safe_open, loading.format_of
+    changed: Any = mapped
+    changed.safe_open = opened
+    changed = loading
+    changed.format_of = format_of
+    changed.open_adapter = noted("container", loading.open_adapter)
+    changed.low_rank = noted("grouping", loading.low_rank)
+    from lora_lens.bases.weights import BaseWeights
+
+    kind: Any = BaseWeights
+    kind.weight = noted("base", BaseWeights.weight)
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    def ring(*_: object) -> None:
+        raise Hangs(f"more than {_HANGS} s")
+
+    old = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, _HANGS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def _wrongly_said(said: str) -> str | None:
+    if not said.strip() or "\n" in said or len(said) > _LONGEST_SAID or CONTROLS.search(said):
+        return f"says {said!r:.300}"
+    return None
+
+
+def _where(error: BaseException) -> str:
+    """Kind, words and the last lines of ours that it came through."""
+    frames = [
+        f"{Path(one.filename).stem}:{one.lineno}"
+        for one in traceback.extract_tb(error.__traceback__)
+        if "lora_lens" in one.filename
+    ]
+    return f"{type(error).__name__}: {str(error)[:200]!r} at {' > '.join(frames[-4:])}"
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as stream:  # noqa: PTH123
+        return int(stream.read().split()[1]) * resource.getpagesize()
+
+
+def _highest() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def tally(outcomes: Sequence[Outcome]) -> Counter[str]:
+    """How many reached what."""
+    count: Counter[str] = Counter(inputs=len(outcomes))
+    for one in outcomes:
+        count.update(one.reached)
+        count["read"] += one.said is None and one.failed is None
+        count["refused"] += one.said is not None and one.failed is None
+        count["failed"] += one.failed is not None
+    return count
