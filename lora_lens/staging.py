@@ -1,17 +1,30 @@
-"""Outputs are written whole or not at all: into a hidden folder first, moved when all are there."""
+"""Outputs are written whole or not at all: into a hidden folder first, moved when all are there.
+
+Where the moving fails, or Ctrl-C or SIGTERM comes in the midst of it, the old files are what is left, or the
+new ones: all of them. Where the process is killed in the midst of it, whoever writes to the folder next ends
+what was begun; and what a process has left that was killed before is removed then.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from .errors import OutputError
+from .locked import alone_in, held, is_left
 
+PREFIX = ".lora-lens-"
 _READABLE = 0o644
+_NEW, _OLD, _MOVING = "new", "old", "moving"
+_STREAMS = ("/dev/", "/proc/")
 
 
 @contextmanager
@@ -28,33 +41,170 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
         OutputError: `out` cannot be written.
     """
     created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".lora-lens-", dir=out))
-    except OSError as error:
-        _remove_empty(created)
-        raise OutputError(
-            f"cannot write to {out}: {error.strerror or error}; choose another folder"
-        ) from None
     done = False
-    try:
-        yield folder
-        files = sorted(folder.iterdir(), key=lambda path: (path.name == last, path.name))
-        in_the_way = [file.name for file in files if (out / file.name).is_dir()]
-        if in_the_way:
-            raise OutputError(f"cannot write {out / in_the_way[0]}: a folder of that name is there")
-        for file in files:
-            file.chmod(_READABLE)  # safetensors writes for its owner alone
-            file.replace(out / file.name)
-        done = True
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if not done:
+    with ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with alone_in(out):
+                _end_what_was_begun(out)
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
+                stack.enter_context(held(folder))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                (folder / _NEW).mkdir()
+        except OSError as error:
+            stack.close()
             _remove_empty(created)
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(
+                f"cannot write to {out}: {error.strerror or error}; choose another folder"
+            ) from None
+        try:
+            yield folder / _NEW
+            files = sorted(
+                (path.name for path in (folder / _NEW).iterdir()),
+                key=lambda name: (name == last, name),
+            )
+            with alone_in(out), _undisturbed():
+                _move(folder, out, files)
+            done = True
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+        finally:
+            stack.close()
+            if not done:
+                _remove_empty(created)
+
+
+@contextmanager
+def staged_file(target: Path) -> Iterator[Path]:
+    """A file to write; what is in it is `target` when the block ends well, and `target` is as before otherwise.
+
+    A device, a pipe or a stream of this process (``/dev/null``, ``/dev/stdout``) stays what it is, and is
+    written to; a link stays one, and the file that it leads to is replaced.
+
+    Raises:
+        OutputError: `target` is a folder, or cannot be written.
+    """
+    try:
+        found = target.stat() if os.path.lexists(target) else None
+    except OSError:  # a link that leads nowhere yet
+        found = None
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
+    stream = str(Path(os.path.abspath(target))).startswith(_STREAMS)  # noqa: PTH100
+    if found is not None and (stream or not stat.S_ISREG(found.st_mode)):
+        with _into_stream(target) as file:
+            yield file
+        return
+    if os.path.islink(target):  # noqa: PTH114  (a name that is too long is no link, not an error)
+        target = Path(os.path.realpath(target))
+    with staged(target.parent) as folder:
+        file = folder / target.name
+        try:
+            file.touch()  # whether it can have this name
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
+        yield file
+
+
+@contextmanager
+def _into_stream(target: Path) -> Iterator[Path]:
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"cannot write {target}: no permission; name another file")
+    with tempfile.TemporaryDirectory(prefix="lora-lens-") as folder:
+        file = Path(folder) / "file"
+        yield file
+        try:
+            with file.open("rb") as read, target.open("wb") as write:
+                shutil.copyfileobj(read, write)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
+    """Move new files into `out`, or leave all that was there."""
+    for name in files:
+        here = out / name
+        if here.is_dir() or (here.exists() and not here.is_file()):
+            what = "a folder" if here.is_dir() else "a device"
+            raise OutputError(f"cannot write {here}: {what} of that name is there")
+        if (folder / _NEW / name).is_file():
+            (folder / _NEW / name).chmod(_READABLE)  # safetensors writes for its owner alone
+    _keep_old(folder, out, files)
+    (folder / _MOVING).touch()  # from here on, whoever finds this ends it
+    moved = []
+    try:
+        for name in files:
+            moved.append(name)
+            (folder / _NEW / name).replace(out / name)
+    except BaseException:
+        (folder / _MOVING).unlink()
+        _put_back(folder, out, moved)
+        raise
+
+
+def _keep_old(folder: Path, out: Path, files: Sequence[str]) -> None:
+    """A second name for every file that will be replaced; a copy where a drive has no such names."""
+    (folder / _OLD).mkdir()
+    for name in files:
+        if not os.path.lexists(out / name):
+            continue
+        try:
+            os.link(out / name, folder / _OLD / name, follow_symlinks=False)
+        except (OSError, NotImplementedError):
+            shutil.copy2(out / name, folder / _OLD / name, follow_symlinks=False)
+
+
+def _put_back(folder: Path, out: Path, moved: Sequence[str]) -> None:
+    for name in reversed(moved):
+        old, new = folder / _OLD / name, folder / _NEW / name
+        if os.path.lexists(old):
+            os.replace(old, out / name)  # noqa: PTH105  (what is named may be a link)
+        elif not os.path.lexists(new):  # it was moved, to where nothing was
+            (out / name).unlink(missing_ok=True)
+
+
+def _end_what_was_begun(out: Path) -> None:
+    """Of processes that are no more: move on what was being moved, remove what was being made."""
+    for folder in out.glob(f"{PREFIX}*"):
+        if folder.is_symlink() or not folder.is_dir() or not is_left(folder):
+            continue
+        if (folder / _MOVING).exists():
+            for new in sorted((folder / _NEW).iterdir()):
+                if not (out / new.name).is_dir():
+                    new.replace(out / new.name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The block in which Ctrl-C and SIGTERM wait for its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are for the main thread
+        return
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is not None:  # else it is another library's, of C
+            signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+        for one in came:
+            signal.raise_signal(one)
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from .. import __version__
 from ..questions import QUESTIONS
-from ..terminal.failing import QUIET, LensGroup
+from ..terminal.failing import QUIET, LensGroup, heed_termination
 from ..terminal.quiet import be_quiet
 from . import demo, evaluate, export, report, reproduce, search, serve, train
 
@@ -66,4 +66,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    heed_termination()
     app()

@@ -22,6 +22,7 @@ from ..terminal.options import (
 )
 
 NAME = "report"
+_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def run(
@@ -111,7 +112,8 @@ def run(
     if as_json:
         print_json(told)
     else:
-        echo(told["summary"])
+        # The page is all of it, where it is written there.
+        echo(told["summary"], err=str(out) in _STANDARD_OUTPUT)
     for line in told["not_analysed"]:
         echo(f"not analysed: {line}", err=True)
     say(f"wrote {out}")

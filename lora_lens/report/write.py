@@ -9,9 +9,8 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
-from ..errors import OutputError
 from ..formats.loading import Model, adapter_of
-from ..staging import staged
+from ..staging import staged_file
 from .analysis import Progress, analyse
 from .page import check_libraries, render
 from .request import Request
@@ -128,11 +127,9 @@ def make_report(
     """`report`, and the summary with its findings for JSON."""
     check_libraries()
     target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
-    with staged(target.parent) as folder:
+    with staged_file(target) as file:
         adapters = [adapter_of(one, base) for one in (adapter, *others)]
         analysed = analyse(adapters, request, progress)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
-        (folder / target.name).write_text(text, encoding="utf-8", newline="\n")
+        file.write_text(text, encoding="utf-8", newline="\n")
     return target, told(analysed)

@@ -1,9 +1,10 @@
-"""How a command fails: one line on standard error and exit 1; 130 when it was interrupted."""
+"""How a command fails: one line on standard error and exit 1; 130 when it was interrupted, 143 at SIGTERM."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from typing import Any
 
@@ -36,6 +37,23 @@ _GOES_ON = {
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: nothing is left half-written."""
+
+
+def heed_termination() -> None:
+    """From here on, in this process and not in those that it begins."""
+    own = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() != own:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
 class LensGroup(TyperGroup):
     """Turns every error into one line and exit 1; ``--quiet`` may stand before the command or behind it."""
 
@@ -55,9 +73,10 @@ class LensGroup(TyperGroup):
             raise
         except LensError as error:
             _fail(str(error))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             on = _GOES_ON.get(str(ctx.invoked_subcommand), "")
-            _fail(f"interrupted; nothing is half-written{on}", code=130)
+            by, code = ("ended", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+            _fail(f"{by}; nothing is half-written{on}", code=code)
         except BrokenPipeError:
             # The reader has gone; keep Python from complaining about it once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

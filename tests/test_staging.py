@@ -1,0 +1,288 @@
+"""Outputs are whole whatever happens: errors, full disks, Ctrl-C, SIGTERM, kill -9, two at once, devices."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkpoints import BertLike, write_lora
+from typer.testing import CliRunner
+
+from lora_lens.cli import app
+from lora_lens.errors import OutputError
+from lora_lens.locked import alone_in, is_left
+from lora_lens.staging import PREFIX, staged, staged_file
+
+NAMES = ("a", "b", "c", "d")
+
+
+def write(out: Path, content: str) -> None:
+    with staged(out, last="a") as folder:
+        for name in NAMES:
+            (folder / name).write_text(content)
+
+
+def read(out: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in out.iterdir() if path.is_file()}
+
+
+def hidden(out: Path) -> list[Path]:
+    return list(out.glob(f"{PREFIX}*"))
+
+
+def failing(at: int, error: Callable[[], Any]) -> Callable[[Path, Path], Path]:
+    """`Path.replace` that fails at the so many-th file."""
+    count, original = [0], Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        count[0] += 1
+        if count[0] == at:
+            error()
+        return original(self, target)
+
+    return replace
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("at", [1, 2, 4])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), RuntimeError()])  # fmt: skip
+@pytest.mark.parametrize("links", [True, False])
+def test_where_moving_fails_all_old_files_are_left(
+    at: int, error: BaseException, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "old")
+    (tmp_path / "c").unlink()
+    (tmp_path / "other").write_text("mine")
+    before = read(tmp_path)
+    monkeypatch.setattr(Path, "replace", failing(at, raising(error)))
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_, **__: raising(PermissionError("no links"))())
+    with pytest.raises((OutputError, KeyboardInterrupt, RuntimeError)):
+        write(tmp_path, "new")
+    assert read(tmp_path) == before
+    assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_midst_waits_for_the_end(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    write(tmp_path, "old")
+    before = signal.signal(number, lambda *_: raising(Ended())())
+    monkeypatch.setattr(Path, "replace", failing(2, lambda: os.kill(os.getpid(), number)))
+    try:
+        with pytest.raises(Ended):
+            write(tmp_path, "new")
+    finally:
+        signal.signal(number, before)
+    assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+    assert not hidden(tmp_path)
+
+
+SCRIPT = textwrap.dedent("""
+    import os, signal, sys
+    sys.path[:0] = {path!r}
+    from pathlib import Path
+    import test_staging as t
+    kill = lambda: os.kill(os.getpid(), signal.{signal})
+    if {at}:
+        Path.replace = t.failing({at}, kill)
+        t.write(Path({out!r}), "new")
+    else:
+        with t.staged(Path({out!r})) as folder:
+            (folder / "a").write_text("new")
+            kill()
+""")
+
+
+def killed(out: Path, at: int, by: str = "SIGKILL") -> None:
+    """A process that is ended at the so many-th file, or before any is moved."""
+    path = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    script = SCRIPT.format(path=path, out=str(out), at=at, signal=by)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert done.returncode == -getattr(signal, by), done.stderr
+
+
+def test_who_writes_next_ends_what_a_killed_process_began(tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    killed(tmp_path, 3)
+    assert len(hidden(tmp_path)) == 1
+    assert is_left(hidden(tmp_path)[0])
+    with staged(tmp_path) as folder:
+        assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+        assert hidden(tmp_path) == [folder.parent]
+    assert not hidden(tmp_path)
+
+
+def test_what_was_not_yet_being_moved_is_removed(tmp_path: Path) -> None:
+    write(tmp_path, "old")
+    killed(tmp_path, 0)
+    killed(tmp_path, 0, "SIGTERM")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "old")
+    assert len(hidden(tmp_path)) == 1  # the second has removed what the first left
+    write(tmp_path, "newer")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "newer")
+    assert not hidden(tmp_path)
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    with staged(tmp_path) as outer:
+        (outer / "x").write_text("1")
+        write(tmp_path, "new")
+        assert outer.is_dir()
+        assert not is_left(outer.parent)
+    assert read(tmp_path) == {**dict.fromkeys(NAMES, "new"), "x": "1"}
+
+
+def _write_often(out: Path, content: str) -> None:
+    for _ in range(40):
+        write(out, content)
+
+
+def test_two_processes_do_not_mix(tmp_path: Path) -> None:
+    write(tmp_path, "0")
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write_often, args=(tmp_path, str(k))) for k in (1, 2)]
+    for one in writers:
+        one.start()
+    while any(one.is_alive() for one in writers):
+        with alone_in(tmp_path):
+            assert len(set(read(tmp_path).values())) == 1
+    assert [one.exitcode for one in writers] == [0, 0]
+    assert not hidden(tmp_path)
+
+
+def test_who_does_not_leave_is_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_lens.locked._PATIENCE", 0.1)
+    with alone_in(tmp_path), pytest.raises(OutputError, match="another lora-lens is writing"):
+        write(tmp_path, "new")
+    assert not read(tmp_path)
+
+
+def test_a_thread_can_write(tmp_path: Path) -> None:
+    thread = threading.Thread(target=write, args=(tmp_path, "new"))
+    thread.start()
+    thread.join()
+    assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB; skipped where none can be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    write(small_disk, "old")
+    with pytest.raises(OutputError, match=r"No space left"):
+        write(small_disk, "new" * 10_000)
+    assert read(small_disk) == dict.fromkeys(NAMES, "old")
+    assert not hidden(small_disk)
+
+
+def test_a_disk_that_is_full_while_files_are_made(tmp_path: Path) -> None:
+    def fill() -> None:
+        with staged(tmp_path) as folder:
+            (folder / "a").write_text("new")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write(tmp_path, "old")
+    with pytest.raises(OutputError, match=r"cannot write to .*No space left"):
+        fill()
+    assert read(tmp_path) == dict.fromkeys(NAMES, "old")
+    assert not hidden(tmp_path)
+
+
+@pytest.mark.parametrize("where", ["/proc/x", "{}/file/x", "{}/" + "x" * 300])
+def test_what_cannot_be_written_is_known_at_once(where: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    where = where.format(tmp_path)
+    with pytest.raises(OutputError, match="cannot write"), staged(Path(where)):
+        pytest.fail("the block was entered")
+    with pytest.raises(OutputError, match="cannot write"), staged_file(Path(where)):
+        pytest.fail("the block was entered")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_devices_pipes_and_links_stay_what_they_are(tmp_path: Path) -> None:
+    before = Path("/dev/null").stat()
+    with staged_file(Path("/dev/null")) as file:
+        file.write_text("x")
+    assert Path("/dev/null").stat().st_ino == before.st_ino
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    with staged_file(pipe) as file:
+        file.write_text("through")
+    reader.join()
+    assert got == ["through"]
+    (tmp_path / "real").write_text("old")
+    link = tmp_path / "link"
+    link.symlink_to("real")
+    to_device = tmp_path / "device"
+    to_device.symlink_to("/dev/null")
+    for target in (link, to_device):
+        with staged_file(target) as file:
+            file.write_text("new")
+        assert target.is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    (tmp_path / "later").symlink_to(tmp_path / "missing")
+    with staged_file(tmp_path / "later") as file:
+        file.write_text("now")
+    assert (tmp_path / "missing").read_text() == "now"
+    assert not hidden(tmp_path)
+
+
+def test_a_report_to_a_stream_or_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("plotly")
+    writing = import_module("lora_lens.report.write")
+    monkeypatch.setattr(writing, "render", lambda *_, **__: "<html>")
+    monkeypatch.setattr(writing, "told", lambda *_: {"summary": "said", "not_analysed": []})
+    analysed: list[int] = []
+    monkeypatch.setattr(writing, "analyse", lambda *_: analysed.append(1))
+    lora = write_lora(tmp_path / "lora", BertLike())
+    for device in ("/dev/null", "/dev/full"):
+        result = CliRunner().invoke(app, ["report", str(lora), "-o", device])
+        assert result.exit_code == (device == "/dev/full")
+        assert stat.S_ISCHR(Path(device).stat().st_mode)
+    assert "No space left" in result.stderr
+    analysed.clear()
+    for nowhere in (
+        "/proc/x",
+        str(lora / "adapter_config.json" / "x"),
+        str(tmp_path / ("x" * 300)),
+    ):
+        result = CliRunner().invoke(app, ["report", str(lora), "-o", nowhere])
+        assert result.exit_code == 1
+        assert "cannot write" in result.stderr
+    assert not analysed
