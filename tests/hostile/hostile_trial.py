@@ -24,6 +24,7 @@ from hostile_seeds import Seed
 
 import lora_lens
 from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.weights import BaseWeights
 from lora_lens.errors import LensError
 from lora_lens.files import mapped
 from lora_lens.formats import loading
@@ -105,12 +106,18 @@ class Bench:
     def __init__(self, seeds: Sequence[Seed], root: Path) -> None:
         self.seeds, self.root = seeds, root
         self.reached: set[str] = set()
-        roots = (str(root), sys.prefix, sys.base_prefix, str(Path(lora_lens.__file__).parents[1]))
+        code = [one for one in sys.path if one and Path(one).is_dir()]
+        roots = (str(root), sys.prefix, sys.base_prefix, *code)
         self.watch = Watch(tuple(os.path.realpath(one) + "/" for one in roots), str(root))
         for k, seed in enumerate(seeds):
             _write(root / "bases" / str(k), dict(seed.of("base")), "base/")
         sys.addaudithook(self.watch.audit)
-        _hook_stages(self.reached, self.watch)
+        self.before = _hook_stages(self.reached, self.watch)
+
+    def close(self) -> None:
+        """Leave the functions of the package as they were; an audit cannot be taken away, and is off."""
+        for owner, name, function in self.before:
+            setattr(owner, name, function)
 
     def trial(self, seed: int, number: int) -> Outcome:
         """Input `number` of a run with this seed."""
@@ -229,8 +236,8 @@ def _ask_more(read: Any, rng: Random) -> None:
         raise Forbidden("shows a control character")
 
 
-def _hook_stages(reached: set[str], watch: Watch) -> None:
-    """Note where the reading has come to, at the functions that begin each stage."""
+def _hook_stages(reached: set[str], watch: Watch) -> list[tuple[Any, str, Any]]:
+    """Note where the reading has come to, at the functions that begin each stage; those functions."""
 
     def noted(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*given: Any, **named: Any) -> Any:
@@ -240,7 +247,8 @@ def _hook_stages(reached: set[str], watch: Watch) -> None:
         return call
 
     def opened(path: Any, *given: Any, **named: Any) -> Any:
-        watch.opened(path)  # by a library of Rust, which no audit sees
+        if watch.on:  # by a library of Rust, which no audit sees
+            watch.opened(path)
         return safe_open(path, *given, **named)
 
     def format_of(files: Any) -> Any:
@@ -250,16 +258,17 @@ def _hook_stages(reached: set[str], watch: Watch) -> None:
         return found
 
     safe_open, original = mapped.safe_open, loading.format_of
-    changed: Any = mapped
-    changed.safe_open = opened
-    changed = loading
-    changed.format_of = format_of
-    changed.open_adapter = noted("container", loading.open_adapter)
-    changed.low_rank = noted("grouping", loading.low_rank)
-    from lora_lens.bases.weights import BaseWeights
-
-    kind: Any = BaseWeights
-    kind.weight = noted("base", BaseWeights.weight)
+    places: list[tuple[Any, str, Any]] = [
+        (mapped, "safe_open", opened),
+        (loading, "format_of", format_of),
+        (loading, "open_adapter", noted("container", loading.open_adapter)),
+        (loading, "low_rank", noted("grouping", loading.low_rank)),
+        (BaseWeights, "weight", noted("base", BaseWeights.weight)),
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
+    for owner, name, function in places:
+        setattr(owner, name, function)
+    return before
 
 
 @contextmanager

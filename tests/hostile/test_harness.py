@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(not SHM.is_dir(), reason="its bounds are read fr
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     root = Path(tempfile.mkdtemp(dir=SHM))
-    yield Bench(seeds(libraries=False), root)
+    made = Bench(seeds(libraries=False), root)
+    yield made
+    made.close()
     shutil.rmtree(root)
 
 
