@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 
 from ..adapter import LayerFactors
@@ -56,7 +57,9 @@ def delta_values(
         check_range(factor, factor.dtype, f"{letter} of {name}")
     r_a, r_b = triangle(swapped(wide_a)), triangle(wide_b)
     s = singular_values(r_b @ swapped(r_a))
-    s = abs(scaling) * s[: real_rank(a, b, s, singular_values(r_a), singular_values(r_b), scaling)]
+    rank = real_rank(a, b, s, singular_values(r_a), singular_values(r_b), scaling)
+    with np.errstate(over="ignore"):  # said below
+        s = abs(scaling) * s[:rank]
     check_range(s, s.dtype, f"ΔW of {name}")
     return s
 

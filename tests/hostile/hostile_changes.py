@@ -27,7 +27,7 @@ WORDS: Sequence[str] = (
     "(?:a|a)*" * 30, ".*" * 60, r"(.*\.)?q", "(?P<a>x)(?(a)y|z)", r"\d+\.q", "query|value", "[a-",
     "sentence-transformers/all-MiniLM-L6-v2", "me/x@main", "memory", "LORA", "ADALORA", "CONDLORA",
     "CONDADALORA", "ConditionalLORA", "LOHA", "VERA", "stored", "consistent", "bert", "gpt2", "mpnet", "llama",
-    "roberta", "vit", "pissa", "gaussian", "lora_only",
+    "roberta", "vit", "falcon", "bloom", "gpt_neox", "mpt", "phi3", "codegen", "gpt_bigcode", "dbrx", "pissa", "gaussian", "lora_only",
 )  # fmt: skip
 NUMBERS: Sequence[Any] = (
     0, 1, 2, 3, 4, 8, -1, 7, 64, 2**31, 2**63, 10**18, 10**299, 10**400, 0.5, 1.5, -0.0, 1e-320, 1e308,
@@ -39,7 +39,7 @@ SETTINGS: Sequence[str] = (
     "auto_mapping", "layers_to_transform", "layer_replication", "condlora_modules", "convention",
     "condlora_version", "use_x", "task_type", "modules_to_save", "init_r", "lora_parameters", "fine_tune_type",
     "model_type", "auto_map", "text_config", "vision_config", "num_attention_heads", "n_head", "n_embd",
-    "attn_config", "multi_query", "vocab_size", "image_size", "weight_map", "_diffusers_version", "encoder",
+    "attn_config", "multi_query", "new_decoder_architecture", "num_kv_heads", "num_key_value_heads", "head_dim", "vocab_size", "image_size", "weight_map", "_diffusers_version", "encoder",
 )  # fmt: skip
 DTYPES: Sequence[tuple[str, float]] = (
     ("F64", 8), ("F32", 4), ("F16", 2), ("BF16", 2), ("F8_E4M3", 1), ("F8_E5M2", 1), ("F8_E8M0", 1), ("I64", 8),

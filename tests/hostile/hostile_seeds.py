@@ -146,6 +146,22 @@ def _fused(folder: Path) -> None:
     (folder / "base" / "config.json").write_text(json.dumps(settings))
 
 
+def _grouped(folder: Path) -> None:
+    """Falcon's fused projection: two heads of queries, and one of keys and of values for both."""
+    tensors, base = {}, {}
+    for layer in range(2):
+        path = f"transformer.h.{layer}.self_attention.query_key_value"
+        tensors[f"base_model.model.{path}.lora_A.weight"] = random(2, 4, seed=layer)
+        tensors[f"base_model.model.{path}.lora_B.weight"] = random(8, 2, seed=9 + layer)
+        base[f"{path}.weight"] = random(8, 4, seed=20 + layer)
+    write_tensors(folder / "adapter", tensors)
+    write_config(folder / "adapter", base=None, r=2)
+    (folder / "base").mkdir()
+    save_file(base, folder / "base" / "model.safetensors")
+    settings = {"model_type": "falcon", "num_attention_heads": 2, "multi_query": True}
+    (folder / "base" / "config.json").write_text(json.dumps(settings))
+
+
 _UNET = "down_blocks.{}.attentions.0.transformer_blocks.0.attn1.to_q"
 
 
@@ -192,6 +208,7 @@ _BY_HAND: Mapping[str, Callable[[Path], Any]] = {
     "condlora": lambda folder: _condlora(folder, adaptive=False),
     "condadalora": lambda folder: _condlora(folder, adaptive=True),
     "conv1d": _fused,
+    "grouped queries": _grouped,
     "flattened names": lambda folder: _pipeline(folder, flat=True),
     "dotted names": lambda folder: _pipeline(folder, flat=False),
 }

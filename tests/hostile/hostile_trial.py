@@ -27,7 +27,10 @@ from lora_lens.bases.opening import open_base_of
 from lora_lens.bases.weights import BaseWeights
 from lora_lens.errors import LensError
 from lora_lens.files import mapped
+from lora_lens.files.adapter_folders import find_adapters
+from lora_lens.files.checkpoints import why_not_whole
 from lora_lens.formats import loading
+from lora_lens.formats.adapter_files import all_stems
 from lora_lens.show.text import as_csv
 
 STAGES = ("container", "names", "configuration", "grouping", "base", "numbers")
@@ -36,7 +39,7 @@ SECONDS = 2.0  # of processor time for any input, and
 SECONDS_A_BYTE = 20e-6  # beside them
 BYTES = 64 << 20  # of memory for any input, and
 BYTES_A_BYTE = 64  # beside them
-_OF_THE_SYSTEM = re.compile(r"/proc/.*")  # which libraries ask about the machine
+_OF_THE_SYSTEM = re.compile(r"/(proc|sys/fs/cgroup)/.*")  # which libraries ask about the machine
 _HANGS = 30  # seconds
 _QUESTIONS = 0.03  # share of the inputs that are asked all that needs W0
 _TABLES = 0.2  # and whose tables are looked at
@@ -202,6 +205,9 @@ def _write(folder: Path, found: Files, part: str) -> None:
 def _ask(adapter: Path, base: Path, rng: Random, reached: set[str]) -> None:
     """What a person would ask of it, from reading to tables."""
     given = base if rng.random() < 0.8 else None
+    if rng.random() < _TABLES:  # as a run with checkpoints looks at it, and one of many adapters
+        why_not_whole(adapter)
+        find_adapters([adapter], all_stems())
     read = lora_lens.load_adapter(adapter, given)
     shown = [repr(read), read._repr_html_(), *read.notes, *read.left_out.values()]
     if rng.random() < _TABLES:

@@ -10,6 +10,7 @@ import numpy as np
 from ...adapter import Adapter, LayerFactors
 from ...core.either import as_numpy, in_float64
 from ...core.spectrum import effective_rank, product_singular_values, stable_rank
+from ...errors import LensError
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
 from .result import Inventory, LayerSummary
@@ -28,7 +29,7 @@ def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
         A summary a layer of every module, and what of the file was left out.
 
     Raises:
-        LensError: A factor's entries are out of float64's range.
+        LensError: A factor's entries, or ΔW's, are out of float64's range.
 
     Example:
         >>> import lora_lens as ll
@@ -61,9 +62,17 @@ def _place(summary: LayerSummary) -> tuple[float, str]:
 def _summarise(one: LayerFactors) -> LayerSummary:
     a, b = map(in_float64, one.read())
     # A negative α is legal, and turns ΔW's sign but no singular value's.
-    s = as_numpy(product_singular_values(b, a)) * abs(one.scaling)
+    with np.errstate(over="ignore"):
+        s = as_numpy(product_singular_values(b, a)) * abs(one.scaling)
     one.release()
-    norm = float(np.sqrt((s * s).sum()))
+    largest = float(s.max(initial=0.0))
+    if not math.isfinite(largest):
+        raise LensError(
+            f"ΔW of {one.name} leaves the range of float64 at s = {one.scaling:.3g}; expected the α that it was "
+            f"trained with"
+        )
+    unit = s / largest if largest else s  # whose squares are within range, however large s is
+    norm = largest * float(np.sqrt((unit * unit).sum()))
     return LayerSummary(
         name=one.name,
         layer=one.layer,
@@ -73,7 +82,7 @@ def _summarise(one: LayerFactors) -> LayerSummary:
         out_features=one.out_features,
         scaling=one.scaling,
         frobenius_norm=norm,
-        stable_rank=float(stable_rank(s)) if norm else None,
-        effective_rank=float(effective_rank(s)) if norm else None,
+        stable_rank=float(stable_rank(unit)) if norm else None,
+        effective_rank=float(effective_rank(unit)) if norm else None,
         singular_values=tuple(s.tolist()),
     )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from checkpoints import BertLike, random, write_lora
 
-from lora_lens import inspect, load_adapter
+from lora_lens import LensError, inspect, load_adapter
 
 
 def test_numbers_equal_the_dense_product(tmp_path: Path) -> None:
@@ -50,3 +50,22 @@ def test_what_is_left_out_is_listed_with_why(tmp_path: Path) -> None:
     assert inspect(load_adapter(tmp_path / "lora")).left_out == {
         "base_model.model.classifier.weight": "trained in full (modules_to_save), no low-rank factor"
     }
+
+
+@pytest.mark.parametrize("alpha", [1e150, 1e250, 1e-200, 1e290])
+def test_a_scale_of_any_size_is_right_or_refused(alpha: float, tmp_path: Path) -> None:
+    shape = BertLike(layers=1)
+    write_lora(tmp_path / "usual", shape, config={"lora_alpha": 1.0})
+    write_lora(tmp_path / "odd", shape, config={"lora_alpha": alpha})
+    usual = inspect(load_adapter(tmp_path / "usual"))
+    found = inspect(load_adapter(tmp_path / "odd"))
+    for one, other in zip(found.modules, usual.modules, strict=True):
+        np.testing.assert_allclose(one.frobenius_norm / alpha, other.frobenius_norm, rtol=1e-12)
+        np.testing.assert_allclose(one.stable_rank, other.stable_rank, rtol=1e-12)
+        np.testing.assert_allclose(one.effective_rank, other.effective_rank, rtol=1e-12)
+
+
+def test_a_scale_beyond_float64_is_refused_by_name(tmp_path: Path) -> None:
+    write_lora(tmp_path, BertLike(layers=1, rank=1), config={"lora_alpha": 1.7e308})
+    with pytest.raises(LensError, match=r"ΔW of .*query leaves the range of float64"):
+        inspect(load_adapter(tmp_path))
