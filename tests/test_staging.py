@@ -286,3 +286,22 @@ def test_a_report_to_a_stream_or_nowhere(tmp_path: Path, monkeypatch: pytest.Mon
         assert result.exit_code == 1
         assert "cannot write" in result.stderr
     assert not analysed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("a process in the background does not hear of it")
+    demo = Path(__file__).parents[1] / "lora_lens" / "demo" / "lora"
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-m", "lora_lens", "spectrum", str(demo), "--no-w0", "--out", str(out),
+    ]  # fmt: skip
+    ended = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not out.exists() and ended.poll() is None:
+        threading.Event().wait(0.01)
+    ended.send_signal(number)
+    _, said = ended.communicate()
+    assert ended.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number], said
+    assert "nothing is half-written" in said
+    assert not out.exists() or not list(out.iterdir())
