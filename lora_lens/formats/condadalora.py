@@ -54,6 +54,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
     updates: dict[str, FromW0] = {}
     emptied: list[str] = []
     for module, (a, b) in thetas.modules.items():
+        if a.shape[1] != b.shape[1]:
+            raise AdapterError(
+                f"{files.source}: θ_A of {module} has rank {a.shape[1]} and θ_B {b.shape[1]}, expected the same"
+            )
         for path in layers[module]:
             gate = _gate(files, path, a.shape[1])
             keep = gate != 0

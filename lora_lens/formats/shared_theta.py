@@ -26,7 +26,7 @@ def thetas_named(
         transposed: Whether the file has θ as (rank, rows), as a linear layer's weight.
 
     Raises:
-        AdapterError: One has no partner, or other axes, or another rank than its partner.
+        AdapterError: One has no partner, or other axes.
     """
     found: dict[str, dict[str, Factor]] = {}
     others: list[str] = []
@@ -42,11 +42,6 @@ def thetas_named(
         if len(factors) == 1:
             (has,), (lacks,) = factors, {"A", "B"} - factors.keys()
             raise AdapterError(f"{files.source}: θ_{has} of {module} has no partner θ_{lacks}")
-        ranks = factors["A"].shape[1], factors["B"].shape[1]
-        if ranks[0] != ranks[1]:
-            raise AdapterError(
-                f"{files.source}: θ_A of {module} has rank {ranks[0]} and θ_B rank {ranks[1]}, expected one"
-            )
     return {module: (factors["A"], factors["B"]) for module, factors in found.items()}, others
 
 

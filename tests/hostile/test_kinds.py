@@ -343,3 +343,17 @@ def test_numbers_that_are_no_floats(kind: str, tmp_path: Path) -> None:
             folder = tmp_path / f"lora-{binary}"
             write_tensors(folder, tensors, binary=binary)
             refused(config(folder), "expected floats|cannot read|not a whole")
+
+
+def test_thetas_of_two_ranks(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base", SHAPE)
+    path = f"bert.{SHAPE.path(0, 'query')}"
+    tensors = {
+        "query.theta_A": random(8, 2, seed=1), "query.theta_B": random(8, 3, seed=2),
+        f"{path}.lambda": random(2, 1, seed=3),
+    }  # fmt: skip
+    write_tensors(tmp_path / "lora", tensors)
+    config(
+        tmp_path / "lora", peft_type="CONDADALORA", convention="consistent", condlora_modules={"query": [path]}
+    )  # fmt: skip
+    refused(tmp_path / "lora", "θ_A of query has rank 2 and θ_B 3", base)
