@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from ..arrays import Tensor
 from ..errors import BaseModelError
-from .weights import BaseWeights, checked
+from .weights import BaseWeights, checked, is_convolution
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
 
@@ -33,7 +33,6 @@ class LiveWeights(BaseWeights):
             BaseModelError: There is no such layer; an adapter has been merged into it; or W0 is no matrix
                 of finite floats.
         """
-        del expected  # the layer's kind tells
         layer = self._layer(path)
         if getattr(layer, "merged_adapters", ()):
             raise BaseModelError(
@@ -41,8 +40,11 @@ class LiveWeights(BaseWeights):
                 f"model's any more; call unmerge_adapter() first"
             )
         inner = _inner(layer)
-        w0 = checked(_dequantised(inner).detach().cpu(), path, self.source)
-        return w0.T if _is_conv1d(inner) else w0
+        w0 = _dequantised(inner).detach().cpu()
+        if is_convolution(tuple(w0.shape), expected):
+            w0 = w0.flatten(1)
+        w0 = checked(w0, path, self.source)
+        return w0.T if _is_conv1d(inner) or _is_embedding(inner) else w0
 
     def release(self, path: str) -> None:
         """Nothing: they are the model's own."""
@@ -65,6 +67,13 @@ def _inner(layer: Any) -> Any:
 def _is_conv1d(layer: Any) -> bool:
     return any(
         kind.__name__ == "Conv1D" and kind.__module__.startswith("transformers.")
+        for kind in type(layer).__mro__
+    )
+
+
+def _is_embedding(layer: Any) -> bool:
+    return any(
+        kind.__name__ == "Embedding" and kind.__module__.startswith("torch.nn.")
         for kind in type(layer).__mro__
     )
 

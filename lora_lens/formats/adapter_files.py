@@ -12,10 +12,11 @@ from ..adapter import Origin
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.adapter_places import CONFIG, Place, find_adapter
+from ..files.in_memory import nowhere
 from ..files.locate import read_json
 from ..files.names import PEFT_PREFIX
 from ..files.revisions import split_revision
-from ..files.tensors import TensorStore, open_file, open_tensors
+from ..files.tensors import FindFile, TensorStore, open_file, open_tensors
 from ..updates import Factor
 
 
@@ -31,6 +32,7 @@ class AdapterFiles:
         base_given: The base that the caller named.
         live: W0, where the adapter is on a model in memory.
         scales: Of such an adapter, path to the s that its layer has; None where that is not s.
+        find: Its files, by name.
     """
 
     source: str
@@ -40,6 +42,7 @@ class AdapterFiles:
     base_given: str | None = None
     live: BaseWeights | None = None
     scales: Mapping[str, float | None] = field(default_factory=dict)
+    find: FindFile = nowhere
 
     @property
     def names(self) -> Set[str]:
@@ -172,7 +175,29 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
             if config_file
             else f"{place.source} is no adapter: it holds no {CONFIG}"
         )
-    return AdapterFiles(place.source, config, config_file, tensors, str(base) if base else None)
+    return AdapterFiles(
+        place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+    )
+
+
+def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
+    """Another adapter, in a folder of that name within the folder of this one; None where there is none.
+
+    Raises:
+        AdapterError: Its configuration is broken.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+
+    def find(name: str) -> Path | None:
+        return files.find(f"{folder}/{name}")
+
+    source = f"{folder} of {files.source}"
+    tensors = open_tensors(source, find, all_stems())
+    if tensors is None:
+        return None
+    config_file = find(CONFIG)
+    config = read_json(config_file, AdapterError) if config_file else {}
+    return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
 
 
 def all_stems() -> tuple[str, ...]:
