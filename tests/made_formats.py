@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from lora_lens import Adapter
+from lora_lens.bases.opening import open_base_of
+from lora_lens.subspaces.delta import rescaled_delta
 
 MADE = Path(__file__).parent / "formats" / "made"
 Make = Callable[[Path], Mapping[str, Tensor]]
@@ -38,5 +40,7 @@ def deltas(adapter: Adapter) -> dict[str, Tensor]:
     for factors in adapter.modules.values():
         for k, path in enumerate(factors.names):
             delta = factors.scaling[k] * factors.b[k].double() @ factors.a[k].double()
+            if factors.magnitude is not None:
+                delta = rescaled_delta(factors, k, open_base_of(adapter).w0(factors, k))
             blocks.setdefault(path, {})[(factors.part or (0, 1))[0]] = delta
     return {path: torch.cat([of[k] for k in sorted(of)]) for path, of in blocks.items()}

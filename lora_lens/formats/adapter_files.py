@@ -129,6 +129,28 @@ class AdapterFiles:
             array=lambda: turned(store.array(name)),
         )
 
+    def column(self, name: str) -> Factor:
+        """A tensor of numbers in a row, whatever axes of one number are around it, as a column.
+
+        Raises:
+            AdapterError: It has several axes.
+        """
+        shape, store = self.shape(name), self.tensors
+        length = math.prod(shape)
+        if length not in (*shape, 1):
+            raise AdapterError(f"{name} has shape {shape}, expected numbers in a row")
+
+        def turned(found: Any) -> Any:
+            return None if found is None else found.reshape(length, 1)
+
+        return Factor(
+            name,
+            (length, 1),
+            read=lambda: turned(store.get(name)),
+            release=lambda: store.release(name),
+            array=lambda: turned(store.array(name)),
+        )
+
     def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
 

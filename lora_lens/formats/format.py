@@ -26,6 +26,7 @@ class Checkpoint:
         settings: Its configuration as PEFT's LoRA knows it; empty where it has none in those terms.
         notes: How it was read, where there was a choice: a sentence each.
         placement: Where the base has W0 of modules that are not where their paths say.
+        caveats: What whoever asks about its factors has to be told: a sentence each.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Checkpoint:
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     placement: Placement = field(default_factory=Placement)
+    caveats: tuple[str, ...] = ()
 
 
 def of_factors(
@@ -50,13 +52,14 @@ def of_factors(
     settings: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
     placement: Placement | None = None,
+    caveats: tuple[str, ...] = (),
 ) -> Checkpoint:
     """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
 
     Args:
         files: Of the adapter.
         updates: Path of each module to its factors.
-        method, title, settings, notes, placement: As in `Checkpoint`.
+        method, title, settings, notes, placement, caveats: As in `Checkpoint`.
         why: The reason for a tensor that no update is made of.
         left_out: Tensors whose reason is known already.
     """
@@ -75,6 +78,7 @@ def of_factors(
         settings=settings or {},
         notes=notes,
         placement=placement or Placement(),
+        caveats=caveats,
     )
 
 

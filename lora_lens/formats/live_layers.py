@@ -9,8 +9,8 @@ from ..errors import AdapterError
 from .peft_names import plain
 from .peft_settings import check_lora
 
-# PEFT's layers whose ΔW is s·B·A, though they are trained or applied otherwise.
-_PLAIN_VARIANTS = ("ALora", "MiCA", "Velora")
+# PEFT's layers whose ΔW is read, though they are trained or applied otherwise.
+_READ_VARIANTS = ("ALora", "Dora", "MiCA", "Velora")
 
 
 def is_live(thing: Any) -> bool:
@@ -118,7 +118,7 @@ def check_live(model: Any, layers: Mapping[str, Any], name: str) -> None:
     for path, layer in layers.items():
         if name in getattr(layer, "lora_variant", ()):
             kind = type(layer.lora_variant[name]).__name__
-            if kind.startswith(_PLAIN_VARIANTS):
+            if kind.startswith(_READ_VARIANTS):
                 continue
             raise AdapterError(f"{path} is PEFT's {kind}, whose update is not s·B·A")
         if getattr(layer, "merged_adapters", ()):

@@ -146,7 +146,8 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
         origin=replace(files.origin, placement=found.placement),
         live=files.live,
-        notes=found.notes,
+        notes=(*found.caveats, *found.notes),
+        caveats=found.caveats,
         tensors=len(files.names),
         base_commit=files.open_base().commit if found.convention else None,
     )

@@ -14,6 +14,7 @@ from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
 from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
+from .peft_dora import DORA, magnitudes_of
 from .peft_experts import experts, parameters_of
 from .peft_initial import initial_of
 from .peft_names import (
@@ -68,6 +69,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     initial = initial_of(files)
     parameters = parameters_of(files, factors)
     paths = unwrapped_paths(path for path in factors if path not in parameters)
+    magnitudes = magnitudes_of(files, others, factors)
     scaling, found = Scaling(files.config), _Reading()
     for path, pair in factors.items():
         tensors = (pair["A"], pair["B"])
@@ -81,8 +83,14 @@ def _read(files: AdapterFiles) -> Checkpoint:
             found.left_out |= dict.fromkeys(tensors, why)
             continue
         name, alpha = alphas.get(path, (None, None))
+        magnitude = magnitudes.get(path)
+        used = (*tensors, *([name] if name else []), *([magnitude] if magnitude else []))
         update = LowRank(
-            a, b, scaling.of(paths[path], a.shape[0], alpha), (*tensors, *([name] if name else []))
+            a,
+            b,
+            scaling.of(paths[path], a.shape[0], alpha),
+            used,
+            files.column(magnitude) if magnitude else None,
         )
         found.updates[paths[path]] = initial.subtracted(update) if initial else update
         found.convolutions += len(files.shape(pair["A"])) > 2
@@ -91,8 +99,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
     return of_factors(
         files,
         found.updates,
-        method="lora",
-        title="LoRA",
+        method="dora" if magnitudes else "lora",
+        title="DoRA" if magnitudes else "LoRA",
         why=reason_left_out,
         left_out=found.left_out,
         settings=files.config,
@@ -100,6 +108,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         placement=Placement(
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),
+        caveats=(DORA,) if magnitudes else (),
     )
 
 
@@ -162,7 +171,7 @@ FORMAT = Format(
     matches=_matches,
     read=_read,
     cannot=(
-        "DoRA, PiSSA and the like without their initial adapter, LoftQ, QA-LoRA, BD-LoRA, KaSA, MonteCLoRA, Arrow and "
+        "PiSSA and the like without their initial adapter, LoftQ, QA-LoRA, BD-LoRA, KaSA, MonteCLoRA, Arrow and "
         "MoRA are refused; grouped convolutions, biases, trained tokens and modules trained in full are left out"
     ),
 )

@@ -49,7 +49,11 @@ def check_lora(config: Mapping[str, Any], source: str) -> None:
         AdapterError: There is one.
     """
     check_readable(config, source)
-    _refuse({"use_dora": _OF_LORA["use_dora"]}, config, source)
+    if config.get("use_dora") and changed_base(config):
+        raise AdapterError(
+            f"{source} is DoRA initialised by {changed_base(config)!r}, so that the rows it rescales are not those "
+            f"of W0 + s·B·A; merge it in PEFT"
+        )
 
 
 def check_readable(config: Mapping[str, Any], source: str) -> None:

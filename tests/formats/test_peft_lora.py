@@ -159,7 +159,7 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"use_dora": True}, "DoRA"),
+        ({"use_dora": True}, "says use_dora, but .* has no lora_magnitude_vector"),
         ({"init_lora_weights": "pissa_niter_16"}, "minus the initial"),
         ({"init_lora_weights": "olora"}, "minus the initial"),
         ({"init_lora_weights": "corda"}, "minus the initial"),

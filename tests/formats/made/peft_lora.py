@@ -1,5 +1,6 @@
 """LoRA adapters made by PEFT, of every option that changes ΔW, with PEFT's own ΔW."""
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -121,6 +122,20 @@ def deltas(tuned: Any, adapter: str = "default") -> dict[str, Tensor]:
     return found
 
 
+def rescaled(tuned: Any) -> dict[str, Tensor]:
+    """DoRA's ΔW of every layer: what PEFT's merge makes of W0, in float64, less W0."""
+    found = {}
+    for path, layer in copy.deepcopy(tuned).double().get_base_model().named_modules():
+        if hasattr(layer, "lora_magnitude_vector"):
+            inner = layer.get_base_layer()
+            before = inner.weight.detach().clone()
+            layer.merge()
+            delta = inner.weight.detach() - before
+            table = isinstance(inner, torch.nn.Embedding)
+            found[path] = delta.T if table or type(inner).__name__ == "Conv1D" else delta.flatten(1)
+    return found
+
+
 def is_turned(module: Any) -> bool:
     return bool(getattr(module, "is_transposed", False))
 
@@ -151,7 +166,7 @@ def saved(
             for name, parameter in tuned.named_parameters():
                 if "lora_" in name:
                     parameter.data = parameter.data.bfloat16().float()
-        expected = deltas(tuned)
+        expected = rescaled(tuned) if settings.get("use_dora") else deltas(tuned)
         if half:
             tuned = tuned.bfloat16()
         with warnings.catch_warnings():
@@ -238,5 +253,13 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
         llama, target_modules=["q_proj"], velora_config={"num_groups": 2, "scale": 1.0}
     ),
     "attention of torch": saved(Attention, target_modules=["attn"]),
+    "dora": saved(bert, target_modules=["query", "value"], use_dora=True, use_rslora=True),
+    "dora, conv1d": saved(
+        gpt2, target_modules=["c_attn", "c_fc"], use_dora=True, fan_in_fan_out=True
+    ),
+    "dora, an embedding": saved(bert, target_modules=["word_embeddings", "key"], use_dora=True),
+    "dora, convolutions": saved(
+        Convolutions, target_modules=["one", "two", "pixel", "three", "linear"], use_dora=True
+    ),
     "bin": saved(bert, target_modules=ATTENTION, binary=True),
 }
