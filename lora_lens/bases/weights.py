@@ -81,6 +81,14 @@ class BaseWeights:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
         self.tensors.release(self._name(path))
 
+    def stored_shape(self, path: str) -> tuple[int, ...]:
+        """Shape of W0 of the module at `path`, as it is stored; it is not read.
+
+        Raises:
+            BaseModelError: As `weight`.
+        """
+        return self.tensors.shape(self._name(self.placement.copies.get(path, path)))
+
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
 

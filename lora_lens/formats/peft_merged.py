@@ -1,0 +1,246 @@
+"""What PEFT's merge adds to W0, layer by layer, with PEFT's own layers on stand-ins of the base's.
+
+The only module here that loads PEFT (the extra ``convert``). A layer of the base is stood in for by zeros of
+its shape that take no memory, unless ΔW is made of W0.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..arrays import Tensor
+from ..errors import AdapterError, LensError
+from ..updates import Factor, made
+from .adapter_files import AdapterFiles
+from .peft_methods import Contents
+from .peft_names import plain
+from .peft_stand_ins import StandIn, stand_ins, tree
+
+_NEEDED = (0, 21)
+_PIP = 'pip install "lora-lens[convert]"'
+_TOLERANCE = 2e-7  # of ‖ΔW‖: what PEFT rounds in float32 is no rank
+_WIDTHS = (64, 256, 1024)
+# Whatever the target modules were chosen by, the stand-ins are these.
+_CHOICE = {
+    "layers_to_transform": None,
+    "layers_pattern": None,
+    "exclude_modules": None,
+    "modules_to_save": None,
+    "base_model_name_or_path": None,
+    "revision": None,
+    "task_type": None,
+    "auto_mapping": None,
+    "inference_mode": False,
+    "bias": "none",
+}
+# Sizes by which PEFT makes tensors; none is above what the file holds.
+_SIZES = ("r", "u", "n_frequency", "num_vectors", "vector_length", "block_size", "theta_d_length", "mini_r",
+          "gralora_k", "hybrid_r", "topk", "decompose_factor")  # fmt: skip
+
+
+class Factored(NamedTuple):
+    """One layer's ΔW as two factors.
+
+    Attributes:
+        a, b: (rank, in) and (out, rank).
+        shape: Of ΔW.
+        error: ‖ΔW − B·A‖ / ‖ΔW‖; 0 where ΔW is.
+    """
+
+    a: Factor
+    b: Factor
+    shape: tuple[int, int]
+    error: float
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All layers.
+
+    Attributes:
+        layers: Module path to what was added.
+        trainable_parameters: How many numbers PEFT trains.
+        version: PEFT's.
+        notes: What a reader should know, a sentence each.
+    """
+
+    layers: Mapping[str, Factored]
+    trainable_parameters: int
+    version: str
+    notes: tuple[str, ...]
+
+
+def merged(files: AdapterFiles, found: Contents) -> Merged:
+    """ΔW of every layer, factored.
+
+    Raises:
+        AdapterError: PEFT is not installed or too old; or the base is needed and not there; or PEFT
+            finds that tensors and configuration do not go together.
+        BaseModelError: The base is needed and does not fit.
+    """
+    import torch
+
+    peft, version = _library(files, found.method.title)
+    _check_sizes(files, found)
+    with _as_ours(files, found.method.title):
+        layers, notes = stand_ins(files, found)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _as_ours(files, found.method.title):
+        tuned = peft.get_peft_model(tree(layers), _config(peft, files, list(layers)))
+        tuned.eval()
+        _load(peft, tuned, files, found)
+        trained = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
+        result = {
+            path: _factored(delta, path, found.method.title)
+            for path, delta in _deltas(tuned, layers)
+        }
+    return Merged(result, trained, version, tuple(notes))
+
+
+def _library(files: AdapterFiles, title: str) -> tuple[Any, str]:
+    """PEFT and its version."""
+    try:
+        import peft
+    except ImportError:
+        raise AdapterError(
+            f"{files.source} is {title}, whose ΔW PEFT knows: {_PIP}, which brings PEFT 0.21 or later"
+        ) from None
+    version = str(peft.__version__)
+    words = version.split(".")[:2]
+    if not all(word.isdecimal() for word in words) or tuple(map(int, words)) < _NEEDED:
+        raise AdapterError(
+            f"{files.source} is {title}, whose ΔW PEFT 0.21 or later knows, and here is {version}: {_PIP}"
+        )
+    return peft, version
+
+
+@contextmanager
+def _as_ours(files: AdapterFiles, title: str) -> Iterator[None]:
+    """PEFT's warnings are of training; what it raises about a file is said in one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except LensError:
+        raise
+    except Exception as error:  # PEFT raises whatever a broken configuration leads it to
+        first = str(error).strip().partition("\n")[0]
+        raise AdapterError(
+            f"PEFT cannot make {title} of {files.source}: {type(error).__name__}: {first[:300]}; are its configuration "
+            f"and its tensors of one adapter, and is the base its own?"
+        ) from None
+
+
+def _check_sizes(files: AdapterFiles, found: Contents) -> None:
+    """Refuse a configuration that would have PEFT make more than the file can hold."""
+    most = max(4096, sum(_count(files.shape(name)) for name in found.names))
+    for key in _SIZES:
+        value = files.config.get(key)
+        if isinstance(value, (int, float)) and not -1 <= value <= most:
+            raise AdapterError(f"{files.source} says {key} {value!r}, more than its tensors hold")
+    for key in ("rank_pattern", "n_frequency_pattern", "alpha_pattern"):
+        pattern = files.config.get(key)
+        if pattern and (not isinstance(pattern, Mapping) or (key != "alpha_pattern" and not all(
+            isinstance(one, int) and 0 <= one <= most for one in pattern.values()
+        ))):  # fmt: skip
+            raise AdapterError(f"{files.source} has {key} {pattern!r}, expected names to numbers")
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
+    """PEFT's configuration, of these modules."""
+    from dataclasses import fields
+
+    named = str(files.config["peft_type"]).upper()
+    kind = peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
+    known = {field.name for field in fields(kind) if field.init}
+    said = {**files.config, **_CHOICE, "target_modules": paths}
+    return kind(
+        **{key: value for key, value in said.items() if key in known and key != "peft_type"}
+    )
+
+
+def _load(peft: Any, tuned: Any, files: AdapterFiles, found: Contents) -> None:
+    tensors = {}
+    for name in found.names:
+        own = plain(name)
+        tensors[own if own.startswith("base_model.") else f"base_model.model.{own}"] = (
+            files.tensors.get(name)
+        )
+    loaded = peft.set_peft_model_state_dict(tuned, tensors)
+    # What all layers share is at the same place in memory under every layer's name.
+    places = {name: tensor.data_ptr() for name, tensor in tuned.state_dict().items()}
+    filled = {place for name, place in places.items() if name not in set(loaded.missing_keys)}
+    lacking = [
+        name
+        for name in loaded.missing_keys
+        if found.method.prefix in name and places.get(name) not in filled
+    ]
+    if lacking or loaded.unexpected_keys:
+        which = (lacking or loaded.unexpected_keys)[0]
+        what = "lacks" if lacking else "has, and its configuration does not know,"
+        raise AdapterError(f"{files.source} {what} {which}")
+
+
+def _deltas(tuned: Any, layers: Mapping[str, StandIn]) -> Iterator[tuple[str, Tensor]]:
+    """ΔW of each layer in turn, as (out, in), in float64; one at a time is in memory."""
+    import torch
+
+    for path, stand_in in layers.items():
+        layer = tuned.get_base_model().get_submodule(path)
+        weight = layer.get_base_layer().weight
+        before = weight.data
+        w0 = before.double()
+        layer.double()
+        weight.data = torch.clone(w0, memory_format=torch.contiguous_format)
+        layer.merge()
+        delta = layer.get_base_layer().weight.data - w0
+        layer.get_base_layer().weight.data = before
+        yield path, stand_in.as_matrix(delta)
+
+
+def _factored(delta: Tensor, path: str, title: str) -> Factored:
+    """Two factors of ΔW, to rounding; what singular values leave is measured."""
+    import torch
+
+    norm = float(torch.linalg.matrix_norm(delta))
+    shape = (int(delta.shape[0]), int(delta.shape[1]))
+    if not norm > 0:  # NaN too, which the check of all factors finds
+        b, a = delta[:, :1].float(), delta[:1].float()
+        return Factored(made(f"A of {path}", a), made(f"B of {path}", b), shape, 0.0)
+    u, s, vh = _svd(delta, norm)
+    left = torch.sqrt(torch.flip(torch.cumsum(torch.flip(s * s, [0]), 0), [0]))
+    rank = max(1, int((left > _TOLERANCE * norm).sum()))
+    root = s[:rank].sqrt()
+    b, a = (u[:, :rank] * root).float(), (root[:, None] * vh[:rank]).float()
+    error = float(torch.linalg.matrix_norm(delta - b.double() @ a.double())) / norm
+    return Factored(
+        made(f"A of {title}'s {path}", a), made(f"B of {title}'s {path}", b), shape, error
+    )
+
+
+def _svd(delta: Tensor, norm: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Thin SVD; of a matrix of low rank by a random range that is found to hold all of it, which is quicker."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for width in _WIDTHS:
+        if 4 * width > min(delta.shape):
+            break
+        probe = torch.randn(delta.shape[1], width, generator=generator, dtype=delta.dtype)
+        q, _ = torch.linalg.qr(delta @ probe)
+        inside = q.mT @ delta
+        if float(torch.linalg.matrix_norm(delta - q @ inside)) <= 0.1 * _TOLERANCE * norm:
+            u, s, vh = torch.linalg.svd(inside, full_matrices=False)
+            return q @ u, s, vh
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return u, s, vh
