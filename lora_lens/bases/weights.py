@@ -12,6 +12,7 @@ from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
+from .experts import halves_of, is_input_first, slice_of
 from .names import BaseNames
 from .orientation import is_conv1d
 
@@ -56,7 +57,8 @@ class BaseWeights:
     def weight(self, path: str, expected: tuple[int, int] | None = None) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
 
-        A convolution's is read as out × in·height·width, an embedding's as width × tokens.
+        A convolution's is read as out × in·height·width, an embedding's as width × tokens, an expert's
+        from the stack that it is in.
 
         Args:
             path: Of the module.
@@ -67,19 +69,56 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
-        name = self._name(self.placement.copies.get(path, path))
+        table, path = path in self.placement.tables, self.placement.copies.get(path, path)
+        if self._is_of_experts(path):
+            return self._of_expert(path, expected)
+        name = self._name(path)
         w0 = self.tensors.get(name)
         convolution = is_convolution(tuple(w0.shape), expected, diffusers=self.diffusers)
         if convolution:
             w0 = w0.flatten(1)
         w0 = checked(w0, name, self.source)
-        if path in self.placement.tables:
+        if table:
             return w0.T
         return w0.T if not convolution and self._is_conv1d(name, expected) else w0
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        self.tensors.release(self._name(path))
+        path = self.placement.copies.get(path, path)
+        if not self._is_of_experts(path):
+            self.tensors.release(self._name(path))
+        elif found := slice_of(path, self.tensors.files):
+            self.tensors.release(found.stack)
+        else:
+            for half in halves_of(path) or ():
+                self.release(half)
+
+    def _is_of_experts(self, path: str) -> bool:
+        return ".experts." in path and not self._names.find(path)
+
+    def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
+        """W0 of one expert of a stack, or of two matrices of which it is made."""
+        halves, found = halves_of(path), slice_of(path, self.tensors.files)
+        if halves and all(self._names.find(half) for half in halves):
+            import torch
+
+            return torch.cat([self.weight(half) for half in halves])
+        if found is None:
+            raise BaseModelError(self._not_one(path, []))
+        shape = self.tensors.shape(found.stack)
+        if len(shape) != 3 or found.expert >= shape[0]:
+            raise BaseModelError(
+                f"{found.stack} of {self.source} has shape {shape}, expected experts with a matrix each, and "
+                f"{found.expert + 1} of them at least"
+            )
+        turned = is_input_first(shape[1:], expected, self.configuration)
+        if turned is None:
+            raise BaseModelError(
+                f"{found.stack} of {self.source} has square matrices, and nothing tells whether they are stored (out, "
+                f"in) or (in, out); put a config.json with the base's model_type beside its weights"
+            )
+        w0 = checked(self.tensors.get(found.stack)[found.expert], found.stack, self.source)
+        return w0.T if turned else w0
 
     def stored_shape(self, path: str) -> tuple[int, ...]:
         """Shape of W0 of the module at `path`, as it is stored; it is not read.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..bases.experts import INPUT_FIRST
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
@@ -16,8 +17,6 @@ from .peft_settings import Scaling
 
 # The order in which the models' experts hold them, in which PEFT wraps them, from within.
 _ORDER = ("gate_up_proj", "gate_up_proj_bias", "down_proj", "down_proj_bias")
-# Whose stacks are (expert, in, out); all others' are (expert, out, in).
-_INPUT_FIRST = frozenset({"gpt_oss", "llama4", "llama4_text", "aria", "aria_text", "dbrx", "openai_privacy_filter"})  # fmt: skip
 _AXES_KNOWN = (0, 19)  # PEFT's version since which A has always the input's side
 _INNER = ".base_layer"
 
@@ -109,7 +108,7 @@ def _check_axes(files: AdapterFiles) -> None:
     version = files.config.get("peft_version")
     if isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN:
         return
-    if files.live is None and _INPUT_FIRST & set(_model_types(files)):
+    if files.live is None and INPUT_FIRST & set(_model_types(files)):
         return
     raise AdapterError(
         f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "

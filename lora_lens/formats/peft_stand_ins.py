@@ -192,7 +192,7 @@ def _structure(files: AdapterFiles, title: str) -> Any:
     settings = dict(here.settings) if here else {}
     kind, named = settings.pop("model_type", None), _class(files, settings)
     settings.pop("auto_map", None)  # a model's own code is never run
-    cls = getattr(transformers, named, None)
+    cls: Any = getattr(transformers, named, None)
     auto = named in _AUTO.values()
     known = auto or (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel))
     if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING or not known:

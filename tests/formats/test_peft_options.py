@@ -70,13 +70,53 @@ def test_a_model_in_memory_is_read_as_its_files(tmp_path: Path, case: str) -> No
         torch.testing.assert_close(found[path], delta, rtol=1e-6, atol=1e-6)
     from_file = open_base_of(load_adapter(tmp_path / "adapter", tmp_path / "base"))
     for name, factors in live.modules.items():
-        if "mlp" in factors.names[0] and case == "two stacks":
-            continue  # Mixtral's files call and stack them otherwise
+        if "experts" in factors.names[0]:
+            continue  # of a model in memory their W0 is in no layer
         assert torch.equal(open_base_of(live).w0(factors, 0), from_file.w0(factors, 0)), name
     layer = next(one for one in kept[0].modules() if hasattr(one, "lora_embedding_A"))
     layer.scaling["default"] *= 2
     with pytest.raises(AdapterError, match="scales its update"):
         load_adapter(kept[0])
+
+
+@pytest.mark.parametrize("case", ["two stacks", "stacks that lie turned"])
+def test_w0_of_an_expert_is_its_own(tmp_path: Path, case: str) -> None:
+    """Against the model in memory, whose experts are stacks, whatever its files have."""
+    cases_of("peft_lora")[case](tmp_path)
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    kind = lora.mixtral if case == "two stacks" else lora.gpt_oss
+    model = type(kind()).from_pretrained(tmp_path / "base")
+    weights, seen = open_base_of(adapter), 0
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            module, _, name = path.rpartition(".")
+            if not module.rpartition(".")[2].isdecimal():
+                continue
+            parent, _, expert = module.rpartition(".")
+            stack = getattr(model.get_submodule(parent), name).detach()[int(expert)]
+            expected = stack.T if case == "stacks that lie turned" else stack
+            assert torch.equal(weights.w0(factors, k), expected), path
+            seen += 1
+    assert seen == 2 * 2 * 3
+
+
+def test_experts_of_another_number_or_of_no_kind(tmp_path: Path) -> None:
+    cases_of("peft_lora")["stacks that lie turned"](tmp_path)
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    file = tmp_path / "base" / "model.safetensors"
+    tensors = load_file(file)
+    fewer = {n: t[:2] if "experts" in n and t.ndim == 3 else t for n, t in tensors.items()}
+    save_file({n: t.contiguous() for n, t in fewer.items()}, file)
+    (third,) = [f for n, f in adapter.modules.items() if n.endswith("2.down_proj")]
+    with pytest.raises(BaseModelError, match="3 of them at least"):
+        open_base_of(adapter).w0(third, 0)
+    square = {n: torch.ones(3, 16, 16) if "down_proj" in n else t for n, t in tensors.items()}
+    save_file({n: t for n, t in square.items() if t.ndim != 2 or "bias" not in n}, file)
+    with pytest.raises(BaseModelError, match="this is not its base model"):
+        open_base_of(adapter).w0(third, 0)
+    (tmp_path / "base" / "config.json").unlink()
+    with pytest.raises(BaseModelError, match="nothing tells whether they are stored"):
+        open_base_of(adapter).w0(third, 0)
 
 
 def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[str, Tensor]]:
