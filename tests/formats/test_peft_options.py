@@ -119,6 +119,26 @@ def test_experts_of_another_number_or_of_no_kind(tmp_path: Path) -> None:
         open_base_of(adapter).w0(third, 0)
 
 
+def prepare(model: Any, config: Any) -> None:
+    """What CorDA and LoRA-GA have to see of the data before they begin."""
+    tokens = torch.randint(30, (8, 5), generator=torch.Generator().manual_seed(2))
+
+    def loss() -> Tensor:
+        found: Tensor = model(tokens, labels=tokens[:, 0] % 2).loss
+        return found
+
+    if config.init_lora_weights == "corda":
+        from peft.tuners.lora.corda import preprocess_corda
+
+        config.corda_config = peft.tuners.lora.config.CordaConfig(corda_method="kpm")
+        preprocess_corda(model, config, run_model=lambda: [model(row[None]) for row in tokens])
+    if config.init_lora_weights == "lora_ga":
+        from peft.tuners.lora.loraga import preprocess_loraga
+
+        config.lora_ga_config = peft.tuners.lora.config.LoraGAConfig()
+        preprocess_loraga(model, config, lambda: loss().backward())
+
+
 def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[str, Tensor]]:
     """A model trained from such an initialisation, and its ΔW over the base as it was before that."""
     torch.manual_seed(0)
@@ -126,7 +146,10 @@ def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[st
     model.save_pretrained(folder / "base")
     w0 = {name: tensor.double().clone() for name, tensor in model.state_dict().items()}
     given = {"r": 4, "lora_alpha": 6, "target_modules": ["query", "value"]} | settings
-    config = peft.LoraConfig(init_lora_weights=scheme, **given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        config = peft.LoraConfig(init_lora_weights=scheme, **given)
+        prepare(model, config)
     tuned = peft.get_peft_model(model, config)
     tuned.save_pretrained(folder / "adapter" / f"{scheme.partition('_niter')[0]}_init")
     generator = torch.Generator().manual_seed(1)
@@ -142,7 +165,7 @@ def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[st
     return tuned, expected
 
 
-@pytest.mark.parametrize("scheme", ["pissa", "pissa_niter_4", "olora"])
+@pytest.mark.parametrize("scheme", ["pissa", "pissa_niter_4", "olora", "corda", "lora_ga"])
 @pytest.mark.parametrize("rslora", [False, True])
 def test_the_initial_adapter_beside_makes_it_readable(
     tmp_path: Path, scheme: str, rslora: bool
