@@ -50,7 +50,8 @@ def lora_layers(model: Any) -> dict[str, Any]:
         what = f"an adapter of type {', '.join(kinds)}" if kinds else "no adapter"
         raise AdapterError(
             f"the model, a {type(model).__name__}, has {what} and no LoRA layer; expected a PEFT model "
-            f"with LoRA, or one of lora_lens.training.condlora"
+            f"with LoRA, or one of lora_lens.training.condlora. Of PEFT's other methods save the adapter, and "
+            f"read its folder"
         )
     return found
 

@@ -6,6 +6,7 @@ its shape that take no memory, unless ΔW is made of W0.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ..updates import Factor, made
 from .adapter_files import AdapterFiles
 from .peft_methods import Contents
 from .peft_names import plain
+from .peft_patterns import patterns_of
 from .peft_stand_ins import StandIn, stand_ins, tree
 
 _NEEDED = (0, 21)
@@ -40,6 +42,10 @@ _CHOICE = {
 # Sizes by which PEFT makes tensors; none is above what the file holds.
 _SIZES = ("r", "u", "n_frequency", "num_vectors", "vector_length", "block_size", "theta_d_length", "mini_r",
           "gralora_k", "hybrid_r", "topk", "decompose_factor")  # fmt: skip
+
+
+_PATTERNS = ("rank_pattern", "alpha_pattern", "n_frequency_pattern")
+_MOST_KEPT = 1 << 31  # numbers of all factors: 8 GiB
 
 
 class Factored(NamedTuple):
@@ -93,10 +99,15 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
         tuned.eval()
         _load(peft, tuned, files, found)
         trained = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
-        result = {
-            path: _factored(delta, path, found.method.title)
-            for path, delta in _deltas(tuned, layers)
-        }
+        result: dict[str, Factored] = {}
+        for path, delta in _deltas(tuned, layers):
+            result[path] = _factored(delta, path, found.method.title)
+            kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
+            if kept > _MOST_KEPT:
+                raise AdapterError(
+                    f"{files.source} is {found.method.title}, whose ΔW has so high a rank that factors of "
+                    f"{len(result)} of its {len(layers)} layers are over 8 GiB; it is not read"
+                )
     return Merged(result, trained, version, tuple(notes))
 
 
@@ -141,12 +152,6 @@ def _check_sizes(files: AdapterFiles, found: Contents) -> None:
         value = files.config.get(key)
         if isinstance(value, (int, float)) and not -1 <= value <= most:
             raise AdapterError(f"{files.source} says {key} {value!r}, more than its tensors hold")
-    for key in ("rank_pattern", "n_frequency_pattern", "alpha_pattern"):
-        pattern = files.config.get(key)
-        if pattern and (not isinstance(pattern, Mapping) or (key != "alpha_pattern" and not all(
-            isinstance(one, int) and 0 <= one <= most for one in pattern.values()
-        ))):  # fmt: skip
-            raise AdapterError(f"{files.source} has {key} {pattern!r}, expected names to numbers")
 
 
 def _count(shape: tuple[int, ...]) -> int:
@@ -164,9 +169,27 @@ def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
     kind = peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
     known = {field.name for field in fields(kind) if field.init}
     said = {**files.config, **_CHOICE, "target_modules": paths}
+    # PEFT is given no expression of a stranger's: each module has its own entry.
+    said |= {key: _by_path(files, key, paths) for key in _PATTERNS if files.config.get(key)}
     return kind(
         **{key: value for key, value in said.items() if key in known and key != "peft_type"}
     )
+
+
+def _by_path(files: AdapterFiles, key: str, paths: list[str]) -> dict[str, Any]:
+    patterns, found = patterns_of(files.config[key]), {}
+    for path in paths:
+        value = patterns.of(path, None)
+        if value is None:
+            continue
+        if (
+            not isinstance(value, (int, float))
+            or isinstance(value, bool)
+            or not 0 < value < 1 << 20
+        ):
+            raise AdapterError(f"{files.source} has {key} {value!r} for {path}, expected a number")
+        found[f"^{re.escape(path)}"] = value
+    return found
 
 
 def _load(peft: Any, tuned: Any, files: AdapterFiles, found: Contents) -> None:

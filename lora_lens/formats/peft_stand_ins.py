@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,11 @@ _AUTO = {
     "QUESTION_ANS": "AutoModelForQuestionAnswering",
     "FEATURE_EXTRACTION": "AutoModel",
 }
+
+
+_MOST = 1 << 28  # numbers of one layer: two GiB in float64
+_MOST_LAYERS = 10_000
+_COUNTS = re.compile(r"layer|depth|expert|block")
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,16 @@ def stand_ins(files: AdapterFiles, found: Contents) -> tuple[dict[str, StandIn],
         raise AdapterError(
             f"{files.source} is {found.method.title}, whose ΔW needs {what}: pass --base with the base model ({why})"
         )
-    return {path: StandIn(shape(_own(files, found, path))) for path in paths}, notes
+    return {path: StandIn(_checked(path, shape(_own(files, found, path)))) for path in paths}, notes
+
+
+def _checked(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Few numbers of a file can be the product of very many."""
+    if not 2 <= len(shape) <= 5 or min(shape) < 1 or math.prod(shape) > _MOST:
+        raise AdapterError(
+            f"ΔW of {path} is of shape {shape}, expected a layer of a model, of at most {_MOST:,} numbers"
+        )
+    return shape
 
 
 def _base(files: AdapterFiles) -> tuple[BaseWeights | None, str]:
@@ -125,9 +140,7 @@ def _base(files: AdapterFiles) -> tuple[BaseWeights | None, str]:
 def _of_base(base: BaseWeights, path: str, *, needs_w0: bool) -> StandIn:
     import torch
 
-    shape = base.stored_shape(path)
-    if len(shape) > 5 or len(shape) < 2:
-        raise BaseModelError(f"W0 of {path} in {base.source} has {len(shape)} axes")
+    shape = _checked(path, base.stored_shape(path))
     turned = len(shape) == 2 and base.is_conv1d(path)
     w0 = None
     if needs_w0:
@@ -156,6 +169,7 @@ def _in_model(files: AdapterFiles, title: str) -> Iterator[str]:
     from peft.tuners.tuners_utils import check_target_module_exists
     from transformers.pytorch_utils import Conv1D
 
+    _check_target(files)
     model = _structure(files, title)
     target = _Target(files.config)
     for path, module in model.named_modules():
@@ -167,6 +181,23 @@ def _in_model(files: AdapterFiles, title: str) -> Iterator[str]:
                     f"{files.source} is {title} on the embedding {path}, which is not read"
                 )
             yield path
+
+
+def _check_target(files: AdapterFiles) -> None:
+    """Refuse expressions that may take for ever on a path."""
+    for key in ("target_modules", "exclude_modules", "layers_pattern"):
+        said = files.config.get(key)
+        words = [said] if isinstance(said, str) else said or []
+        listed = isinstance(words, list) and all(isinstance(one, str) for one in words)
+        plain = listed and all(re.fullmatch(r"[\w.]*", one) for one in words)
+        simple = isinstance(said, str) and len(re.findall(r"[*+{]", said)) <= 3 and not re.search(
+            r"\)[*+{]", said
+        )  # fmt: skip
+        if not (plain or simple):
+            raise AdapterError(
+                f"{files.source} chooses its modules by {key} {str(said)[:80]!r}, expected names, or an expression "
+                f"with few repetitions: what it takes of the base's modules is not tried"
+            )
 
 
 class _Target:
@@ -200,6 +231,9 @@ def _structure(files: AdapterFiles, title: str) -> Any:
             f"{files.source} is {title}, which deals out numbers in the order of the model's layers, and that is not "
             f"known: pass --base with a base of transformers', with its config.json"
         )
+    for key, value in settings.items():
+        if isinstance(value, int) and value > _MOST_LAYERS and _COUNTS.search(key):
+            raise AdapterError(f"the config.json of {files.base_model} says {key} {value}")
     config = transformers.AutoConfig.for_model(kind, **settings)
     with torch.device("meta"):
         return cls.from_config(config, trust_remote_code=False) if auto else cls(config)

@@ -140,7 +140,9 @@ def test_without_peft_the_error_says_the_pip_line(
     ("settings", "message"),
     [
         ({"r": 10**12}, "more than its tensors hold"),
-        ({"rank_pattern": {"query": 10**12}}, "expected names to numbers"),
+        ({"rank_pattern": {"query": 10**12}}, "expected a number"),
+        ({"rank_pattern": {"query": "2"}}, "expected a number"),
+        ({"rank_pattern": {"(": 2}}, "expression"),
         ({"rank_pattern": ["query"]}, "expected names to numbers"),
         ({"r": 7}, "PEFT cannot make LoHa"),
         ({"r": "three"}, "PEFT cannot make LoHa"),
@@ -154,6 +156,52 @@ def test_what_does_not_go_together_is_one_line(
     with pytest.raises(AdapterError, match=message) as caught:
         load_adapter(alone)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target", ["(a+)+$", ".*a.*b.*c.*d.*e", "(a|a)*b", {"a": 1}, 3, ["query", "(a+)+$"]]
+)
+def test_what_would_take_for_ever_is_not_tried(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path, target: Any
+) -> None:
+    folder, _ = made("unilora")
+    alone = copied(folder, tmp_path, target_modules=target)
+    with pytest.raises(AdapterError, match="chooses its modules by target_modules|PEFT cannot"):
+        load_adapter(alone, folder / "base")
+
+
+@pytest.mark.parametrize(
+    "target", [r".*\.(query|intermediate\.dense)$", ["query", "intermediate.dense"]]
+)
+def test_modules_are_chosen_as_peft_does(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path, target: Any
+) -> None:
+    folder, expected = made("unilora")
+    found = deltas(load_adapter(copied(folder, tmp_path, target_modules=target), folder / "base"))
+    for path, delta in expected.items():
+        assert torch.linalg.norm(found[path] - delta) < 1e-6 * torch.linalg.norm(delta), path
+
+
+def test_few_numbers_that_are_the_product_of_very_many(tmp_path: Path) -> None:
+    name = "base_model.model.layers.0.q.hada_w{}_{}"
+    shapes = {"a": (1 << 20, 1), "b": (1, 1 << 20)}
+    tensors = {name.format(k, x): torch.ones(shapes[x]) for k in (1, 2) for x in shapes}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    config = {"peft_type": "LOHA", "r": 1, "alpha": 1, "target_modules": ["q"]}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(AdapterError, match="expected a layer of a model"):
+        load_adapter(tmp_path)
+
+
+def test_a_base_of_very_many_layers_is_not_made(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path
+) -> None:
+    folder, _ = made("unilora")
+    shutil.copytree(folder / "base", tmp_path / "base")
+    file = tmp_path / "base" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"num_hidden_layers": 10**9}))
+    with pytest.raises(AdapterError, match="says num_hidden_layers 1000000000"):
+        load_adapter(folder / "adapter", tmp_path / "base")
 
 
 def test_tensors_that_lack_or_are_too_many(
