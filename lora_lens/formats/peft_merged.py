@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..arrays import Tensor
 from ..errors import AdapterError, LensError
-from ..updates import Factor, made
 from .adapter_files import AdapterFiles
+from .factored import Factored, factored
 from .peft_methods import Contents
 from .peft_names import plain
 from .peft_patterns import patterns_of
@@ -24,8 +24,6 @@ from .peft_stand_ins import StandIn, stand_ins, tree
 
 _NEEDED = (0, 21)
 _PIP = 'pip install "lora-lens[convert]"'
-_TOLERANCE = 2e-7  # of ‖ΔW‖: what PEFT rounds in float32 is no rank
-_WIDTHS = (64, 256, 1024)
 # Whatever the target modules were chosen by, the stand-ins are these.
 _CHOICE = {
     "layers_to_transform": None,
@@ -46,21 +44,6 @@ _SIZES = ("r", "u", "n_frequency", "num_vectors", "vector_length", "block_size",
 
 _PATTERNS = ("rank_pattern", "alpha_pattern", "n_frequency_pattern")
 _MOST_KEPT = 1 << 31  # numbers of all factors: 8 GiB
-
-
-class Factored(NamedTuple):
-    """One layer's ΔW as two factors.
-
-    Attributes:
-        a, b: (rank, in) and (out, rank).
-        shape: Of ΔW.
-        error: ‖ΔW − B·A‖ / ‖ΔW‖; 0 where ΔW is.
-    """
-
-    a: Factor
-    b: Factor
-    shape: tuple[int, int]
-    error: float
 
 
 @dataclass(frozen=True)
@@ -101,7 +84,7 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
         trained = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
         result: dict[str, Factored] = {}
         for path, delta in _deltas(tuned, layers):
-            result[path] = _factored(delta, path, found.method.title)
+            result[path] = factored(delta, path)
             kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
             if kept > _MOST_KEPT:
                 raise AdapterError(
@@ -229,41 +212,3 @@ def _deltas(tuned: Any, layers: Mapping[str, StandIn]) -> Iterator[tuple[str, Te
         delta = layer.get_base_layer().weight.data - w0
         layer.get_base_layer().weight.data = before
         yield path, stand_in.as_matrix(delta)
-
-
-def _factored(delta: Tensor, path: str, title: str) -> Factored:
-    """Two factors of ΔW, to rounding; what singular values leave is measured."""
-    import torch
-
-    norm = float(torch.linalg.matrix_norm(delta))
-    shape = (int(delta.shape[0]), int(delta.shape[1]))
-    if not norm > 0:  # NaN too, which the check of all factors finds
-        b, a = delta[:, :1].float(), delta[:1].float()
-        return Factored(made(f"A of {path}", a), made(f"B of {path}", b), shape, 0.0)
-    u, s, vh = _svd(delta, norm)
-    left = torch.sqrt(torch.flip(torch.cumsum(torch.flip(s * s, [0]), 0), [0]))
-    rank = max(1, int((left > _TOLERANCE * norm).sum()))
-    root = s[:rank].sqrt()
-    b, a = (u[:, :rank] * root).float(), (root[:, None] * vh[:rank]).float()
-    error = float(torch.linalg.matrix_norm(delta - b.double() @ a.double())) / norm
-    return Factored(
-        made(f"A of {title}'s {path}", a), made(f"B of {title}'s {path}", b), shape, error
-    )
-
-
-def _svd(delta: Tensor, norm: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Thin SVD; of a matrix of low rank by a random range that is found to hold all of it, which is quicker."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    for width in _WIDTHS:
-        if 4 * width > min(delta.shape):
-            break
-        probe = torch.randn(delta.shape[1], width, generator=generator, dtype=delta.dtype)
-        q, _ = torch.linalg.qr(delta @ probe)
-        inside = q.mT @ delta
-        if float(torch.linalg.matrix_norm(delta - q @ inside)) <= 0.1 * _TOLERANCE * norm:
-            u, s, vh = torch.linalg.svd(inside, full_matrices=False)
-            return q @ u, s, vh
-    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    return u, s, vh

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from lora_lens import inspect, load_adapter, spectrum
 from lora_lens.errors import AdapterError, BaseModelError, LensError
-from lora_lens.formats.peft_merged import _svd
+from lora_lens.formats.factored import thin_svd
 
 peft = pytest.importorskip("peft", minversion="0.21")
 
@@ -227,6 +227,16 @@ def test_tensors_that_lack_or_are_too_many(
     ]
 
 
+def test_a_base_without_the_module_is_no_hindrance_where_none_is_needed(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path
+) -> None:
+    folder, expected = made("loha")
+    shutil.copytree(folder / "base", tmp_path / "base")
+    file = tmp_path / "base" / "model.safetensors"
+    save_file({n: t for n, t in load_file(file).items() if "query" not in n}, file)
+    assert deltas(load_adapter(folder / "adapter", tmp_path / "base")).keys() == expected.keys()
+
+
 def test_another_base_is_not_taken(made: Callable[[str], tuple[Path, Any]], tmp_path: Path) -> None:
     folder, _ = made("fourierft")
     shutil.copytree(folder / "base", tmp_path / "base")
@@ -242,7 +252,7 @@ def test_the_quick_way_to_singular_values_is_the_slow_one() -> None:
     b = torch.randn(600, 20, generator=generator, dtype=torch.float64)
     a = torch.randn(20, 300, generator=generator, dtype=torch.float64)
     for matrix in (b @ a, torch.randn(300, 300, generator=generator, dtype=torch.float64)):
-        u, s, vh = _svd(matrix, float(matrix.norm()))
+        u, s, vh = thin_svd(matrix, float(matrix.norm()))
         expected = torch.linalg.svdvals(matrix)[: len(s)]
         torch.testing.assert_close(s, expected, rtol=1e-6, atol=1e-9 * float(s[0]))
         torch.testing.assert_close((u * s) @ vh, matrix, rtol=0, atol=1e-6)
