@@ -10,7 +10,7 @@ from .peft_names import plain
 from .peft_settings import check_lora
 
 # PEFT's layers whose ΔW is read, though they are trained or applied otherwise.
-_READ_VARIANTS = ("ALora", "Dora", "MiCA", "Velora")
+_READ_VARIANTS = ("ALora", "BdLora", "Dora", "MiCA", "Velora")
 
 
 def is_live(thing: Any) -> bool:

@@ -14,6 +14,7 @@ from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
 from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
+from .peft_blocks import whole
 from .peft_dora import DORA, magnitudes_of
 from .peft_experts import experts, parameters_of
 from .peft_initial import initial_of
@@ -82,6 +83,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if why:
             found.left_out |= dict.fromkeys(tensors, why)
             continue
+        a, b = whole(files.config, paths[path], a, b)
         name, alpha = alphas.get(path, (None, None))
         magnitude = magnitudes.get(path)
         used = (*tensors, *([name] if name else []), *([magnitude] if magnitude else []))
@@ -90,7 +92,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             b,
             scaling.of(paths[path], a.shape[0], alpha),
             used,
-            files.column(magnitude) if magnitude else None,
+            magnitude=files.column(magnitude) if magnitude else None,
         )
         found.updates[paths[path]] = initial.subtracted(update) if initial else update
         found.convolutions += len(files.shape(pair["A"])) > 2
@@ -171,7 +173,7 @@ FORMAT = Format(
     matches=_matches,
     read=_read,
     cannot=(
-        "PiSSA and the like without their initial adapter, LoftQ, QA-LoRA, BD-LoRA, KaSA, MonteCLoRA, Arrow and "
+        "PiSSA and the like without their initial adapter, LoftQ, QA-LoRA, KaSA, MonteCLoRA, Arrow and "
         "MoRA are refused; grouped convolutions, biases, trained tokens and modules trained in full are left out"
     ),
 )

@@ -14,7 +14,6 @@ from .peft_patterns import Patterns, patterns_of
 # Settings under which an update is not s·B·A, whoever reads it.
 _NEVER_PLAIN: Mapping[str, str] = {
     "use_qalora": "QA-LoRA pools the input before A; merge it in PEFT",
-    "use_bdlora": "BD-LoRA's factors are block-diagonal",
     "kasa_config": "KaSA cuts W0's smallest singular values off and adds some between B and A",
     "monteclora_config": "MonteCLoRA samples its factors",
     "arrow_config": "Arrow sends every token to other adapters, and has no ΔW of its own: read those",
@@ -23,6 +22,7 @@ _NEVER_PLAIN: Mapping[str, str] = {
 # What only the format of PEFT's LoRA knows how to read.
 _OF_LORA: Mapping[str, str] = {
     "use_dora": "DoRA rescales every row of W0 + s·B·A",
+    "use_bdlora": "BD-LoRA's factors are block-diagonal",
     "target_parameters": "its factors target stacked expert parameters, not linear layers",
     "layer_replication": "its layers are replicas that the base model does not name",
 }

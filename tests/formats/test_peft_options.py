@@ -53,7 +53,15 @@ def test_w0_is_what_delta_is_added_to(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["an embedding, rslora", "convolutions", "two stacks", "replicated layers", "activated"]
+    "case",
+    [
+        "an embedding, rslora",
+        "convolutions",
+        "two stacks",
+        "replicated layers",
+        "activated",
+        "blocks on the diagonal",
+    ],
 )
 def test_a_model_in_memory_is_read_as_its_files(tmp_path: Path, case: str) -> None:
     kept: list[Any] = []

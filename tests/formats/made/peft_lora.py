@@ -112,7 +112,7 @@ def deltas(tuned: Any, adapter: str = "default") -> dict[str, Tensor]:
         inner = layer.get_base_layer()
         if getattr(inner, "groups", 1) > 1:
             continue
-        delta = layer.get_delta_weight(adapter).detach().double()
+        delta = delta_of(layer, adapter).detach().double()
         if hasattr(layer, "parameter_name"):
             found |= stacked(name, layer.parameter_name, delta, turned=is_turned(inner))
         elif isinstance(inner, torch.nn.Embedding) or getattr(layer, "fan_in_fan_out", False):
@@ -120,6 +120,15 @@ def deltas(tuned: Any, adapter: str = "default") -> dict[str, Tensor]:
         else:
             found[name] = delta.flatten(1)
     return found
+
+
+def delta_of(layer: Any, adapter: str) -> Tensor:
+    """PEFT's ΔW, whose variant knows better than the layer where there are blocks."""
+    variant = getattr(layer, "lora_variant", {}).get(adapter)
+    if hasattr(variant, "_get_bdlora_delta_weight"):
+        delta: Tensor = variant._get_bdlora_delta_weight(layer, adapter)
+        return delta
+    return layer.get_delta_weight(adapter)  # type: ignore[no-any-return]
 
 
 def rescaled(tuned: Any) -> dict[str, Tensor]:
@@ -253,6 +262,17 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
         llama, target_modules=["q_proj"], velora_config={"num_groups": 2, "scale": 1.0}
     ),
     "attention of torch": saved(Attention, target_modules=["attn"]),
+    "blocks on the diagonal": saved(
+        llama,
+        target_modules=["q_proj", "o_proj", "up_proj"],
+        r=4,
+        use_bdlora={
+            "target_modules_bd_a": ["o_proj"],
+            "target_modules_bd_b": ["q_"],
+            "nblocks": 2,
+            "match_strict": False,
+        },
+    ),
     "dora": saved(bert, target_modules=["query", "value"], use_dora=True, use_rslora=True),
     "dora, conv1d": saved(
         gpt2, target_modules=["c_attn", "c_fc"], use_dora=True, fan_in_fan_out=True
