@@ -33,12 +33,11 @@ class LiveWeights(BaseWeights):
             BaseModelError: There is no such layer; an adapter has been merged into it; or W0 is no matrix
                 of finite floats.
         """
+        expert = self._expert(path)
+        if expert is not None:
+            return checked(expert, path, self.source)
         layer = self._layer(path)
-        if getattr(layer, "merged_adapters", ()):
-            raise BaseModelError(
-                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
-                f"model's any more; call unmerge_adapter() first"
-            )
+        _check_not_merged(path, layer)
         inner = _inner(layer)
         w0 = _dequantised(inner).detach().cpu()
         if is_convolution(tuple(w0.shape), expected):
@@ -53,10 +52,32 @@ class LiveWeights(BaseWeights):
         """Whether the layer at `path` is transformers' Conv1D, which holds W0 as (in, out)."""
         return _is_conv1d(_inner(self._layer(path)))
 
+    def _expert(self, path: str) -> Tensor | None:
+        """W0 of ``….experts.3.down_proj``, a slice of the stack that the experts' module holds; None of other paths."""
+        module, _, name = path.rpartition(".")
+        parent, _, number = module.rpartition(".")
+        layer = None if path in self.layers else self.layers.get(parent)
+        stack: Any = getattr(_inner(layer), name, None)
+        if getattr(stack, "ndim", 0) != 3 or not number.isdecimal() or int(number) >= len(stack):
+            return None
+        while layer is not None:  # one around another, a parameter each
+            _check_not_merged(path, layer)
+            layer = getattr(layer, "base_layer", None)
+        w0 = stack[int(number)].detach().cpu()
+        return w0.T if getattr(_inner(self.layers[parent]), "is_transposed", False) else w0
+
     def _layer(self, path: str) -> Any:
         if path not in self.layers:
             raise BaseModelError(f"{self.source} has no layer {path} with a weight")
         return self.layers[path]
+
+
+def _check_not_merged(path: str, layer: Any) -> None:
+    if getattr(layer, "merged_adapters", ()):
+        raise BaseModelError(
+            f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
+            f"model's any more; call unmerge_adapter() first"
+        )
 
 
 def _inner(layer: Any) -> Any:

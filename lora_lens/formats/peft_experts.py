@@ -44,7 +44,7 @@ def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]])
         held = {target: name for target in targets if (name := _held(module, target))}
         if len(around) == 1 and not any("." in target for target in held):
             # ``down_proj`` may be of any module: a layer as any other has the rank of one.
-            rank = files.shape(factors[around[0]]["A"])[0]
+            rank = next(iter(files.shape(factors[around[0]]["A"])), 0)
             if all(Scaling(files.config).rank(f"{module}.{one}") == rank for one in held.values()):
                 continue
         if held:

@@ -58,6 +58,7 @@ def test_w0_is_what_delta_is_added_to(tmp_path: Path, case: str) -> None:
         "an embedding, rslora",
         "convolutions",
         "two stacks",
+        "stacks that lie turned",
         "replicated layers",
         "activated",
         "blocks on the diagonal",
@@ -78,8 +79,6 @@ def test_a_model_in_memory_is_read_as_its_files(tmp_path: Path, case: str) -> No
         torch.testing.assert_close(found[path], delta, rtol=1e-6, atol=1e-6)
     from_file = open_base_of(load_adapter(tmp_path / "adapter", tmp_path / "base"))
     for name, factors in live.modules.items():
-        if "experts" in factors.names[0]:
-            continue  # of a model in memory their W0 is in no layer
         assert torch.equal(open_base_of(live).w0(factors, 0), from_file.w0(factors, 0)), name
     layer = next(one for one in kept[0].modules() if hasattr(one, "lora_embedding_A"))
     layer.scaling["default"] *= 2
@@ -257,6 +256,17 @@ def test_a_stack_of_another_rank_is_refused(tmp_path: Path) -> None:
         file.write_text(json.dumps(config | {"r": rank}))
         with pytest.raises(AdapterError, match="rank"):
             load_adapter(tmp_path / "adapter")
+
+
+def test_a_factor_without_axes_is_refused(tmp_path: Path) -> None:
+    cases_of("peft_lora")["two stacks"](tmp_path)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    for name in tensors:
+        if "layers.1" in name:
+            save_file(tensors | {name: torch.tensor(1.0)}, file)
+            with pytest.raises(LensError):
+                load_adapter(tmp_path / "adapter")
 
 
 def test_what_is_no_convolution_is_refused(tmp_path: Path) -> None:
