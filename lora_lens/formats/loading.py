@@ -28,7 +28,7 @@ Model = Any
 def load_adapter(
     path: str | Path | Model, base: str | Path | None = None, *, name: str | None = None
 ) -> Adapter:
-    """Read an adapter: LoRA, AdaLoRA, CondLoRA, an image model's LoRA, LoHa or LoKr, in any of the formats that are known.
+    """Read an adapter: LoRA, DoRA, AdaLoRA, CondLoRA, an image model's LoRA, and others, in any of the formats that are known.
 
     Args:
         path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or
@@ -44,12 +44,12 @@ def load_adapter(
 
     Returns:
         The adapter. Its numbers are checked now and read module by module when they are asked for:
-        its file must stay as it is, and a model in memory gives the numbers that it has then. Only a CondLoRA adapter needs its base for this, since A and B
-        are made of W0.
+        its file must stay as it is, and a model in memory gives the numbers that it has then. Only a CondLoRA adapter, whose A and B are made of W0, and some of
+        PEFT's other methods need their base for this.
 
     Raises:
-        AdapterError: No adapter there, or several, or one whose update is not s·B·A, or one that is
-            merged into W0.
+        AdapterError: No adapter there, or several, or one whose update is none that is known, or one
+            that is merged into W0.
         BaseModelError: A CondLoRA adapter's base is not found or does not fit.
         FileFormatError: A file is truncated, corrupt or unsafe.
 
