@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 import lora_lens as ll
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 
-pytest.importorskip("peft")
+pytest.importorskip("peft", minversion="0.21")
 SAID = "before every row"
 
 

@@ -17,7 +17,7 @@ from lora_lens import inspect, load_adapter
 from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 
-peft = pytest.importorskip("peft")
+peft = pytest.importorskip("peft", minversion="0.21")
 lora: Any = made_by("peft_lora")
 
 

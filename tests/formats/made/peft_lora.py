@@ -187,7 +187,7 @@ def saved(
 
 
 ATTENTION = ["query", "value"]
-CASES: Mapping[str, Callable[[Path], Deltas]] = {
+OLD: Mapping[str, Callable[[Path], Deltas]] = {
     "bert": saved(bert, target_modules=ATTENTION, task_type="SEQ_CLS"),
     "rslora and patterns": saved(
         bert,
@@ -209,6 +209,10 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "grouped queries and a head": saved(llama, target_modules=["q_proj", "v_proj", "lm_head"]),
     "half precision": saved(llama, target_modules="all-linear", half=True),
     "widths that differ": saved(swin, target_modules=["q_proj", "query", "fc1", "reduction"]),
+    "bin": saved(bert, target_modules=ATTENTION, binary=True),
+}
+# What PEFT has had since, or reads otherwise since.
+RECENT: Mapping[str, Callable[[Path], Deltas]] = {
     "an embedding, rslora": saved(
         bert,
         target_modules=["word_embeddings", "value"],
@@ -281,5 +285,6 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "dora, convolutions": saved(
         Convolutions, target_modules=["one", "two", "pixel", "three", "linear"], use_dora=True
     ),
-    "bin": saved(bert, target_modules=ATTENTION, binary=True),
 }
+VERSION = tuple(map(int, peft.__version__.split(".")[:2]))
+CASES = {**OLD, **RECENT} if VERSION >= (0, 21) else OLD
