@@ -28,10 +28,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, 
 
     def of(name: str) -> dict[str, Any]:
         if name not in known:
-            known[name] = {}
-            for case, make in cases_of(name).items():
+            found = {}
+            for case, make in cases_of(name).items():  # it may skip
                 folder = tmp_path_factory.mktemp(name)
-                known[name][case] = (folder, make(folder))
+                found[case] = (folder, make(folder))
+            known[name] = found
         return known[name]
 
     return of
