@@ -46,19 +46,23 @@ def made(name: str, matrix: Tensor) -> Factor:
 
 @dataclass(frozen=True)
 class LowRank:
-    """ΔW = scaling · B·A, of two matrices of the file.
+    """ΔW = scaling · B·A, of two matrices of the file; or, of DoRA, what its magnitude makes of that and W0.
+
+    With a magnitude m, ΔW = diag(m/‖V‖)·V − W0, with V = W0 + scaling · B·A and ‖V‖ the norm of each row.
 
     Attributes:
         a: (rank, in).
         b: (out, rank).
         scaling: s.
         tensors: Every tensor of the file that it is made of.
+        magnitude: m, (out, 1).
     """
 
     a: Factor
     b: Factor
     scaling: float
     tensors: tuple[str, ...]
+    magnitude: Factor | None = None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from functools import cached_property
 
 from jaxtyping import Float
 
-from ..adapter import ModuleFactors
+from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
+from .experts import halves_of, is_input_first, slice_of
 from .names import BaseNames
 from .orientation import is_conv1d
 
@@ -31,8 +32,8 @@ class BaseWeights:
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
         notes: What a reader of its numbers should know, a sentence each.
         commit: Of the hub's repository that its files are of, asked for or not; None for other folders.
-        diffusers: Whether it is one of diffusers' models or pipelines: W0 is (out, in) in all of them, and
-            a convolution's is read as out × in·height·width.
+        diffusers: Whether it is one of diffusers' models or pipelines: W0 is (out, in) in all of them.
+        placement: Which modules' W0 is not where their paths say, or lies otherwise.
     """
 
     source: str
@@ -42,6 +43,7 @@ class BaseWeights:
     notes: tuple[str, ...] = ()
     commit: str | None = None
     diffusers: bool = False
+    placement: Placement = field(default_factory=Placement)
 
     @cached_property
     def _names(self) -> BaseNames:
@@ -55,6 +57,9 @@ class BaseWeights:
     def weight(self, path: str, expected: tuple[int, int] | None = None) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
 
+        A convolution's is read as out × in·height·width, an embedding's as width × tokens, an expert's
+        from the stack that it is in.
+
         Args:
             path: Of the module.
             expected: Its (out, in), where it is known.
@@ -64,16 +69,64 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
+        table, path = path in self.placement.tables, self.placement.copies.get(path, path)
+        if self._is_of_experts(path):
+            return self._of_expert(path, expected)
         name = self._name(path)
         w0 = self.tensors.get(name)
-        if self.diffusers and w0.ndim > 2:  # a convolution's
+        convolution = is_convolution(tuple(w0.shape), expected, diffusers=self.diffusers)
+        if convolution:
             w0 = w0.flatten(1)
         w0 = checked(w0, name, self.source)
-        return w0.T if self._is_conv1d(name, expected) else w0
+        if table:
+            return w0.T
+        return w0.T if not convolution and self._is_conv1d(name, expected) else w0
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        self.tensors.release(self._name(path))
+        path = self.placement.copies.get(path, path)
+        if not self._is_of_experts(path):
+            self.tensors.release(self._name(path))
+        elif found := slice_of(path, self.tensors.files):
+            self.tensors.release(found.stack)
+        else:
+            for half in halves_of(path) or ():
+                self.release(half)
+
+    def _is_of_experts(self, path: str) -> bool:
+        return ".experts." in path and not self._names.find(path)
+
+    def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
+        """W0 of one expert of a stack, or of two matrices of which it is made."""
+        halves, found = halves_of(path), slice_of(path, self.tensors.files)
+        if halves and all(self._names.find(half) for half in halves):
+            import torch
+
+            return torch.cat([self.weight(half) for half in halves])
+        if found is None:
+            raise BaseModelError(self._not_one(path, []))
+        shape = self.tensors.shape(found.stack)
+        if len(shape) != 3 or found.expert >= shape[0]:
+            raise BaseModelError(
+                f"{found.stack} of {self.source} has shape {shape}, expected experts with a matrix each, and "
+                f"{found.expert + 1} of them at least"
+            )
+        turned = is_input_first(shape[1:], expected, self.configuration)
+        if turned is None:
+            raise BaseModelError(
+                f"{found.stack} of {self.source} has square matrices, and nothing tells whether they are stored (out, "
+                f"in) or (in, out); put a config.json with the base's model_type beside its weights"
+            )
+        w0 = checked(self.tensors.get(found.stack)[found.expert], found.stack, self.source)
+        return w0.T if turned else w0
+
+    def stored_shape(self, path: str) -> tuple[int, ...]:
+        """Shape of W0 of the module at `path`, as it is stored; it is not read.
+
+        Raises:
+            BaseModelError: As `weight`.
+        """
+        return self.tensors.shape(self._name(self.placement.copies.get(path, path)))
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
@@ -95,7 +148,8 @@ class BaseWeights:
         )
 
     def _name(self, path: str) -> str:
-        found = self._names.find(path)
+        fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
+        found = [fused] if fused in self.tensors.files else self._names.find(path)
         if not found or not self._all_equal(found):
             raise BaseModelError(self._not_one(path, found))
         return found[0]
@@ -148,6 +202,20 @@ class BaseWeights:
                 f"without a head; name another module, or pass --base with a model that has it"
             )
         return f"{have}. Is it the adapter's base model?"
+
+
+def is_convolution(
+    shape: tuple[int, ...], expected: tuple[int, int] | None, *, diffusers: bool = False
+) -> bool:
+    """Whether a W0 is a convolution's: of three axes, where they unfold to `expected`; it may be a stack of experts.
+
+    Example:
+        >>> is_convolution((8, 3, 5), (8, 15)), is_convolution((8, 3, 5), (3, 5))
+        (True, False)
+    """
+    if len(shape) < 3:
+        return False
+    return diffusers or len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
 
 
 def checked(w0: Tensor, name: str, source: str) -> Tensor:

@@ -12,6 +12,7 @@ from . import (
     mlx_lora,
     peft_adalora,
     peft_lora,
+    peft_methods,
 )
 from .format import Format
 from .loading import adapter_of, load_adapter
@@ -22,6 +23,7 @@ __all__ = ["FORMATS", "Format", "adapter_of", "load_adapter"]
 FORMATS: tuple[Format, ...] = (
     peft_lora.FORMAT,
     peft_adalora.FORMAT,
+    peft_methods.FORMAT,
     condlora.FORMAT,
     condadalora.FORMAT,
     condlora_released.FORMAT,

@@ -12,10 +12,11 @@ from ..adapter import Origin
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.adapter_places import CONFIG, Place, find_adapter
+from ..files.in_memory import nowhere
 from ..files.locate import read_json
 from ..files.names import PEFT_PREFIX
 from ..files.revisions import split_revision
-from ..files.tensors import TensorStore, open_file, open_tensors
+from ..files.tensors import FindFile, TensorStore, open_file, open_tensors
 from ..printable import printable
 from ..updates import Factor
 
@@ -32,6 +33,7 @@ class AdapterFiles:
         base_given: The base that the caller named.
         live: W0, where the adapter is on a model in memory.
         scales: Of such an adapter, path to the s that its layer has; None where that is not s.
+        find: Its files, by name.
     """
 
     source: str
@@ -41,6 +43,7 @@ class AdapterFiles:
     base_given: str | None = None
     live: BaseWeights | None = None
     scales: Mapping[str, float | None] = field(default_factory=dict)
+    find: FindFile = nowhere
 
     @property
     def names(self) -> Set[str]:
@@ -142,6 +145,28 @@ class AdapterFiles:
             array=lambda: turned(store.array(name)),
         )
 
+    def column(self, name: str) -> Factor:
+        """A tensor of numbers in a row, whatever axes of one number are around it, as a column.
+
+        Raises:
+            AdapterError: It has several axes.
+        """
+        shape, store = self.shape(name), self.tensors
+        length = math.prod(shape)
+        if length not in (*shape, 1):
+            raise AdapterError(f"{name} has shape {shape}, expected numbers in a row")
+
+        def turned(found: Any) -> Any:
+            return None if found is None else found.reshape(length, 1)
+
+        return Factor(
+            name,
+            (length, 1),
+            read=lambda: turned(store.get(name)),
+            release=lambda: store.release(name),
+            array=lambda: turned(store.array(name)),
+        )
+
     def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
 
@@ -193,7 +218,29 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
             if config_file
             else f"{place.source} is no adapter: it holds no {CONFIG}"
         )
-    return AdapterFiles(place.source, config, config_file, tensors, str(base) if base else None)
+    return AdapterFiles(
+        place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+    )
+
+
+def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
+    """Another adapter, in a folder of that name within the folder of this one; None where there is none.
+
+    Raises:
+        AdapterError: Its configuration is broken.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+
+    def find(name: str) -> Path | None:
+        return files.find(f"{folder}/{name}")
+
+    source = f"{folder} of {files.source}"
+    tensors = open_tensors(source, find, all_stems())
+    if tensors is None:
+        return None
+    config_file = find(CONFIG)
+    config = read_json(config_file, AdapterError) if config_file else {}
+    return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
 
 
 def all_stems() -> tuple[str, ...]:
