@@ -73,11 +73,13 @@ def run_points(run: Path) -> RunPoints:
 
 def why_not_whole(folder: Path) -> str | None:
     """What an adapter's folder lacks, as half-written ones do; None where it is whole."""
-    if not (folder / _CONFIG).is_file():
-        return f"{_CONFIG} is missing"
+    find = LocalFiles(folder, within=True)
     try:
-        read_json(folder / _CONFIG, AdapterError)
-        tensors = open_tensors(str(folder), LocalFiles(folder, within=True), ("adapter_model",))
+        config = find(_CONFIG)
+        if config is None:
+            return f"{_CONFIG} is missing"
+        read_json(config, AdapterError)
+        tensors = open_tensors(str(folder), find, ("adapter_model",))
         if tensors is None:
             return "adapter_model.safetensors (or .bin) is missing"
         lacking = sorted(name for name in set(tensors.files.values()) if not tensors.find(name))
