@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -88,6 +89,8 @@ def _chunks(count: int, size: int, done: set[int]) -> Iterator[tuple[int, int]]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
+    for stale in out.glob(".current-*"):
+        stale.unlink()
     path = out / "record.json"
     record = _record(path, options.seed, options.chunk, options.libraries)
     done = {start for start in record["done"] if start < options.count}
@@ -207,6 +210,7 @@ def main() -> None:
             kept = _bench.keep(one, Path(options.out) / "again")
             print(f"{one}\n{kept}")
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, or its processes stay
     record = run(options)
     print(told(record))
     if record["failed"]:
