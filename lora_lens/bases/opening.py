@@ -25,6 +25,7 @@ from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
 from .pipeline import open_pipeline
+from .single_file import is_single_file, open_single_file
 from .weights import BaseWeights
 
 _STEMS = (
@@ -40,7 +41,7 @@ def open_base(
 
     Args:
         base: Folder, or hub id: ``owner/name`` or ``owner/name@revision``. Of a diffusers pipeline the
-            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these.
+            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these; or an image model's single file.
         download: Whether files that are not in the hub's cache may be fetched.
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out). The base decides, weight
             by weight; where nothing in it explains what the adapter says, that is an error.
@@ -56,6 +57,8 @@ def open_base(
         >>> ll.open_base(adapter.base_model).w0(adapter.modules["value"], 0).shape
         torch.Size([384, 384])
     """
+    if is_single_file(base):
+        return open_single_file(base, fan_in_fan_out=fan_in_fan_out)
     base, typed = split_revision(base)
     revision = typed or revision
     find = _finder(base, revision, download)
@@ -76,7 +79,7 @@ def open_base(
     configuration = read_configuration(find)
     return BaseWeights(
         source, tensors, configuration, fan_in_fan_out, commit=commit,
-        diffusers=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
+        image=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
     )  # fmt: skip
 
 

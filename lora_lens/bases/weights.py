@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +13,8 @@ from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
+from .image_names import ImageNames, Piece
+from .image_rules import KNOWN
 from .names import BaseNames
 from .orientation import is_conv1d
 
@@ -31,8 +34,9 @@ class BaseWeights:
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
         notes: What a reader of its numbers should know, a sentence each.
         commit: Of the hub's repository that its files are of, asked for or not; None for other folders.
-        diffusers: Whether it is one of diffusers' models or pipelines: W0 is (out, in) in all of them, and
-            a convolution's is read as out × in·height·width.
+        image: Whether it is an image model, diffusers' or a single file of its own code: W0 is (out, in) in
+            all of them, a convolution's is read as out × in·height·width, and names are diffusers' or
+            the code's own, whichever the adapter has.
     """
 
     source: str
@@ -41,11 +45,15 @@ class BaseWeights:
     fan_in_fan_out: bool = False
     notes: tuple[str, ...] = ()
     commit: str | None = None
-    diffusers: bool = False
+    image: bool = False
 
     @cached_property
     def _names(self) -> BaseNames:
         return BaseNames(self.tensors.files, self.configuration.settings)
+
+    @cached_property
+    def _image_names(self) -> ImageNames:
+        return ImageNames(self.tensors.files, self.tensors.shape)
 
     @property
     def model_type(self) -> str | None:
@@ -64,16 +72,49 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
+        if self.image:
+            return self._of_image(path)
         name = self._name(path)
         w0 = self.tensors.get(name)
-        if self.diffusers and w0.ndim > 2:  # a convolution's
-            w0 = w0.flatten(1)
         w0 = checked(w0, name, self.source)
         return w0.T if self._is_conv1d(name, expected) else w0
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        self.tensors.release(self._name(path))
+        names = [one.name for pieces in self._image_names.find(path) for one in pieces] if self.image else []
+        for name in names or [self._name(path)]:
+            self.tensors.release(name)
+
+    def _of_image(self, path: str) -> Float[Tensor, "out in"]:
+        found = self._image_names.find(path)
+        if not found:
+            raise BaseModelError(self._no_image(path))
+        first, *others = (self._joined(pieces) for pieces in found)
+        if any(first.shape != other.shape or not bool((first == other).all()) for other in others):
+            names = ", ".join(dict.fromkeys(one.name for pieces in found for one in pieces))
+            raise BaseModelError(f"{path} could be any of {names} in {self.source}")
+        return first
+
+    def _joined(self, pieces: Sequence[Piece]) -> Float[Tensor, "out in"]:
+        """Rows of one or several tensors below each other."""
+        rows = []
+        for piece in pieces:
+            w0 = self.tensors.get(piece.name)
+            w0 = w0.flatten(1) if w0.ndim > 2 else w0  # a convolution's
+            rows.append(checked(w0, piece.name, self.source)[piece.start : piece.stop])
+        if len(rows) == 1:
+            return rows[0]
+        import torch
+
+        return torch.cat(rows)
+
+    def _no_image(self, path: str) -> str:
+        parts = [part for part in self._image_names.parts if part is not None]
+        holds = f"; it holds {', '.join(sorted(parts))}" if parts else ""
+        return (
+            f"no weight of {path} in {self.source}{holds}. Is it the adapter's base model? Names are matched "
+            f"between diffusers' and the original code's of {KNOWN}; --rename OLD=NEW says others"
+        )
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
@@ -81,11 +122,9 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`.
         """
-        return self._is_conv1d(self._name(path), None)
+        return not self.image and self._is_conv1d(self._name(path), None)
 
     def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
-        if self.diffusers:
-            return False
         return is_conv1d(
             name,
             self.tensors,
