@@ -12,6 +12,7 @@ from . import (
     mlx_lora,
     peft_adalora,
     peft_lora,
+    xlabs,
 )
 from .format import Format
 from .loading import adapter_of, load_adapter
@@ -29,4 +30,5 @@ FORMATS: tuple[Format, ...] = (
     mlx_lora.FORMAT,
     kohya.FORMAT,
     diffusers_lora.FORMAT,
+    xlabs.FORMAT,
 )

@@ -251,3 +251,16 @@ def test_other_files_say_what_to_do(tmp_path: Path, ending: str, said: str) -> N
     (tmp_path / f"a.{ending}").write_bytes(b"PK")
     with pytest.raises(BaseModelError, match=said):
         open_base(str(tmp_path / f"a.{ending}"))
+
+
+@pytest.mark.parametrize("of", ["original", "diffusers"])
+def test_xlabs_rows_of_a_single_block(of: str) -> None:
+    if of == "original":
+        shapes: Shapes = {"single_blocks.0.linear1.weight": (28, 4)}
+        expected = [("single_blocks.0.linear1.weight", row) for row in range(12)]
+    else:
+        names = [f"single_transformer_blocks.0.attn.to_{letter}.weight" for letter in "qkv"]
+        shapes = dict.fromkeys(names, (4, 4))
+        expected = [(name, row) for name in names for row in range(4)]
+    found = ImageNames(shapes, shapes.__getitem__).find("transformer.single_blocks.0.linear1.qkv")
+    assert [rows_of(one, shapes) for one in found] == [expected]
