@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 
@@ -53,12 +53,15 @@ class LowRank:
         b: (out, rank).
         scaling: s.
         tensors: Every tensor of the file that it is made of.
+        role: Of an update of one role of a fused projection alone: the projection's path, and the role's
+            rows, a `lora_lens.adapter.Part`. B then has the rows of all roles, and is zero in the others'.
     """
 
     a: Factor
     b: Factor
     scaling: float
     tensors: tuple[str, ...]
+    role: tuple[str, Any] | None = None
 
 
 @dataclass(frozen=True)

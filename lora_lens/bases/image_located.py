@@ -77,4 +77,7 @@ def may_be(asked: str | None, held: str | None) -> bool:
 
 def is_of_image_model(names: Iterable[str]) -> bool:
     """Whether a single file's names are those of an image model."""
-    return any(_IMAGE.match(located(name).rest) for name in names)
+    return any(
+        _IMAGE.match(located(name).rest) or any(prefix.match(name) for prefix, _ in _FILES)
+        for name in names
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..errors import BaseModelError
 from ..files.locate import user_path
 from ..files.tensors import LocalFiles, open_file
@@ -11,8 +9,7 @@ from .configuration import BaseConfiguration, read_configuration
 from .image_located import is_of_image_model
 from .weights import BaseWeights
 
-_READ = (".safetensors", ".bin")
-_PICKLES = (".ckpt", ".pt", ".pth")
+_READ = (".safetensors", ".bin", ".ckpt", ".pt", ".pth")
 
 
 def is_single_file(base: str) -> bool:
@@ -32,18 +29,11 @@ def open_single_file(base: str, *, fan_in_fan_out: bool = False) -> BaseWeights:
     """
     path = user_path(base)
     if path.suffix.lower() not in _READ:
-        raise BaseModelError(_not_read(path))
+        raise BaseModelError(
+            f"{path} is a file of {path.suffix or 'no ending'}, expected one of {', '.join(_READ)}"
+        )
     find = LocalFiles(path.parent)
     tensors = open_file(base, path, path.name, find)
     image = is_of_image_model(tensors.files.keys())
     configuration = BaseConfiguration() if image else read_configuration(find)
     return BaseWeights(base, tensors, configuration, fan_in_fan_out, image=image)
-
-
-def _not_read(path: Path) -> str:
-    if path.suffix.lower() in _PICKLES:
-        return (
-            f"{path} is a pickle, which may run code when it is read; convert it to safetensors, or pass "
-            f"--base with the model's folder or hub id"
-        )
-    return f"{path} is a file of {path.suffix or 'no ending'}, expected .safetensors"

@@ -135,7 +135,12 @@ class LocalFiles:
         return not cached and (self.within or real.name != path.name)
 
 
-def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorStore | None:
+def open_tensors(
+    source: str,
+    find: FindFile,
+    stems: tuple[str, ...],
+    endings: tuple[str, ...] = (".safetensors", ".bin"),
+) -> TensorStore | None:
     """The store of the first of ``STEM.safetensors``, ``STEM.safetensors.index.json``, ``STEM.bin`` … found.
 
     Args:
@@ -143,11 +148,12 @@ def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorS
         find: Where to look.
         stems: File names without their endings, safetensors preferred for each:
             ``("model", "pytorch_model")``.
+        endings: Of the files, the first preferred; all but safetensors are PyTorch's.
 
     Raises:
         FileFormatError: A file is truncated or corrupt, or an index names a file outside its folder.
     """
-    for ending in (".safetensors", ".bin"):
+    for ending in endings:
         for stem in stems:
             name = stem + ending
             if (single := find(name)) is not None:
@@ -194,4 +200,4 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _open(path: Path) -> MappedFile | BinFile:
-    return load_bin(path) if path.suffix == ".bin" else map_file(path)
+    return map_file(path) if path.suffix == ".safetensors" else load_bin(path)

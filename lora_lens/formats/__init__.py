@@ -9,9 +9,12 @@ from . import (
     condlora_released,
     diffusers_lora,
     kohya,
+    litgpt,
+    loralib,
     mlx_lora,
     peft_adalora,
     peft_lora,
+    torchtune,
     xlabs,
 )
 from .format import Format
@@ -31,4 +34,7 @@ FORMATS: tuple[Format, ...] = (
     kohya.FORMAT,
     diffusers_lora.FORMAT,
     xlabs.FORMAT,
+    loralib.FORMAT,
+    litgpt.FORMAT,
+    torchtune.FORMAT,
 )

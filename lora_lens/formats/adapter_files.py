@@ -11,11 +11,12 @@ from typing import Any
 from ..adapter import Origin
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
-from ..files.adapter_places import CONFIG, Place, find_adapter
+from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
+from ..files.in_memory import nowhere
 from ..files.locate import read_json
 from ..files.names import PEFT_PREFIX
 from ..files.revisions import split_revision
-from ..files.tensors import TensorStore, open_file, open_tensors
+from ..files.tensors import FindFile, TensorStore, open_file, open_tensors
 from ..printable import printable
 from ..updates import Factor
 
@@ -32,6 +33,7 @@ class AdapterFiles:
         base_given: The base that the caller named.
         live: W0, where the adapter is on a model in memory.
         scales: Of such an adapter, path to the s that its layer has; None where that is not s.
+        find: Other files beside it, by name.
     """
 
     source: str
@@ -41,6 +43,7 @@ class AdapterFiles:
     base_given: str | None = None
     live: BaseWeights | None = None
     scales: Mapping[str, float | None] = field(default_factory=dict)
+    find: FindFile = nowhere
 
     @property
     def names(self) -> Set[str]:
@@ -193,7 +196,9 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
             if config_file
             else f"{place.source} is no adapter: it holds no {CONFIG}"
         )
-    return AdapterFiles(place.source, config, config_file, tensors, str(base) if base else None)
+    return AdapterFiles(
+        place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+    )
 
 
 def all_stems() -> tuple[str, ...]:
@@ -207,4 +212,4 @@ def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
     path = place.find(place.file) if place.file else None
     if place.file and path:
         return open_file(place.source, path, place.file, place.find)
-    return open_tensors(place.source, place.find, tuple(stems))
+    return open_tensors(place.source, place.find, tuple(stems), ENDINGS)

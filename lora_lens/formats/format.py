@@ -24,6 +24,7 @@ class Checkpoint:
         convention: How A is made from W0, where A and B are.
         settings: Its configuration as PEFT's LoRA knows it; empty where it has none in those terms.
         notes: How it was read, where there was a choice: a sentence each.
+        base: Hub id of the base, where files beside it name one that are not PEFT's configuration.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Checkpoint:
     convention: Convention | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    base: str | None = None
 
 
 def of_factors(

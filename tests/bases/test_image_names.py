@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from lora_lens import load_adapter, open_base
 from lora_lens.bases.image_located import located
 from lora_lens.bases.image_names import ImageNames, Piece, place
-from lora_lens.errors import BaseModelError
+from lora_lens.errors import BaseModelError, LensError
 
 KEPT = image_traced.kept()
 TEXT = {"text_encoder_2": "text_encoder_2"}
@@ -246,11 +246,19 @@ def test_a_t5_is_the_same_whichever_encoder_it_is() -> None:
     assert located(f"text_encoder.{path}").is_text
 
 
-@pytest.mark.parametrize(("ending", "said"), [("ckpt", "is a pickle"), ("zip", "a file of .zip")])
-def test_other_files_say_what_to_do(tmp_path: Path, ending: str, said: str) -> None:
-    (tmp_path / f"a.{ending}").write_bytes(b"PK")
-    with pytest.raises(BaseModelError, match=said):
-        open_base(str(tmp_path / f"a.{ending}"))
+def test_files_of_other_endings_and_broken_ones_say_what_is_read(tmp_path: Path) -> None:
+    for ending, said in ((".zip", "a file of .zip, expected one of"), (".ckpt", "PyTorch file")):
+        (tmp_path / f"a{ending}").write_bytes(b"PK")
+        with pytest.raises(LensError, match=said):
+            open_base(str(tmp_path / f"a{ending}"))
+
+
+def test_a_checkpoint_of_lightning_is_read(tmp_path: Path) -> None:
+    name = "model.diffusion_model.out.2.weight"
+    tensors = {name: random(4, 4, 3, 3, seed=1)}
+    torch.save({"state_dict": tensors, "global_step": 3}, tmp_path / "sd.ckpt")
+    found = open_base(str(tmp_path / "sd.ckpt")).weight("unet.conv_out")
+    assert torch.equal(found, tensors[name].reshape(4, 36))
 
 
 @pytest.mark.parametrize("of", ["original", "diffusers"])
