@@ -1,6 +1,6 @@
 """Adapters made by libraries that are not installed with the tests: files and that library's own ΔW, kept in ``real``.
 
-    python tests/real_adapters.py loralib|litgpt|torchtune
+    python tests/real_adapters.py loralib|litgpt|torchtune|adapterhub
 
 writes one library's again, where it is installed. ``delta.safetensors`` has ΔW by the path that lora-lens
 gives the module, of a fused projection only the rows that were trained, in float64.
@@ -142,11 +142,45 @@ def torchtune(folder: Path) -> Mapping[str, Tensor]:
     return found
 
 
+def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
+    """A model tuned by ``adapters``; ΔW as merging adds it, of GPT-2's ``c_attn`` query and value."""
+    import adapters
+    from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
+
+    if kind == "bert":
+        model: Any = BertModel(BertConfig(
+            hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12, vocab_size=9,
+        ))  # fmt: skip
+    else:
+        model = GPT2Model(GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=9, n_positions=6))
+    adapters.init(model)
+    both = adapters.LoRAConfig(r=2, alpha=6, intermediate_lora=True, output_lora=True)
+    model.add_adapter("mine", config=both)
+    filled(model)
+    model.save_adapter(str(folder), "mine")
+    model.double()
+    before = {name: one.clone() for name, one in model.state_dict().items()}
+    model.merge_adapter("mine")
+    found = {}
+    for name, one in model.state_dict().items():
+        path = name.removesuffix(".weight")
+        if f"{path}.loras.mine.lora_A" not in before:
+            continue
+        delta = one - before[name]
+        found[path] = delta if kind == "bert" else delta.T
+        if path.endswith("c_attn"):
+            assert not found[path][8:16].any()
+            found[path] = torch.cat([found[path][:8], found[path][16:]])
+    return found
+
+
 MADE: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "loralib": loralib,
     "litgpt": lambda folder: litgpt(folder, "tiny-llama-1.1b", "grouped"),
     "litgpt fused": lambda folder: litgpt(folder, "pythia-14m", "fused"),
     "torchtune": torchtune,
+    "adapterhub": lambda folder: adapterhub(folder, "bert"),
+    "adapterhub gpt2": lambda folder: adapterhub(folder, "gpt2"),
 }
 
 

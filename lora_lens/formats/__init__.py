@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    adapterhub,
     condadalora,
     condlora,
     condlora_gpart,
@@ -37,4 +38,5 @@ FORMATS: tuple[Format, ...] = (
     loralib.FORMAT,
     litgpt.FORMAT,
     torchtune.FORMAT,
+    adapterhub.FORMAT,
 )

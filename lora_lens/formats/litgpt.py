@@ -137,7 +137,8 @@ def _model(files: AdapterFiles) -> _Model:
     apart = config.get("mlp_class_name") in _APART and not phi
     origin = config.get("hf_config")
     named = [origin.get(key) for key in ("org", "name")] if isinstance(origin, dict) else []
-    base = "/".join(named) if named and all(isinstance(one, str) for one in named) else None
+    known = [one for one in named if isinstance(one, str) and one]
+    base = "/".join(known) if len(known) == len(("org", "name")) else None
     return _Model(heads, groups, size, apart, base)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import random
+from checkpoints import BertLike, random, write_lora
 from real_adapters import kept
 from safetensors.torch import save_file
 from torch import Tensor
@@ -186,3 +186,61 @@ def test_pefts_file_beside_torchtunes_is_the_one_that_is_read(tmp_path: Path) ->
     assert load_adapter(folder).modules["q_proj"].names == ("model.layers.0.self_attn.q_proj",)
     torchtunes = load_adapter(folder / "adapter_model.pt")
     assert "layers.0.attn.q_proj" in torchtunes.modules["q_proj"].names
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"use_gating": True}, "a gate"), ({"use_dora": True}, "DoRA"), ({"vera_d": 0.1}, "VeRA"),
+    ({"composition_mode": "scale"}, r"\(IA\)³"), ({"architecture": "prefix_tuning"}, "no LoRA's settings"),
+    ({"attn_matrices": ["q"]}, "configuration is of another"), ({"r": 3}, "rank"), ({"alpha": None}, "lora_alpha"),
+])  # fmt: skip
+def test_adapterhubs_that_would_be_misread_are_refused(
+    tmp_path: Path, settings: dict[str, object], said: str
+) -> None:
+    kept("adapterhub gpt2", tmp_path)
+    file = tmp_path / "adapter" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"config": config["config"] | settings}))
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path / "adapter")
+
+
+def test_nemos_are_told(tmp_path: Path) -> None:
+    path = "module.decoder.layers.0.self_attention.linear_qkv.adapter"
+    tensors = {
+        f"{path}.linear_in.weight": random(2, 6, seed=1),
+        f"{path}.linear_out.weight": random(6, 2, seed=2),
+    }
+    save_file(tensors, tmp_path / "nemo.safetensors")
+    with pytest.raises(AdapterError, match=r"NeMo's.*llm\.peft\.export_lora"):
+        load_adapter(tmp_path / "nemo.safetensors")
+
+
+# What trainers that save by PEFT put beside its files.
+BESIDE = {
+    "Unsloth": ["tokenizer.json", "special_tokens_map.json", "chat_template.jinja"],
+    "LLaMA-Factory": [
+        "training_args.bin", "trainer_state.json", "all_results.json", "training_loss.png", "value_head.safetensors",
+        "checkpoint-10/adapter_model.safetensors", "checkpoint-10/adapter_config.json",
+        "checkpoint-10/optimizer.pt", "runs/events.out",
+    ],
+    "Axolotl": [
+        "config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "latest", "debug.log",
+        "global_step10/mp_rank_00_model_states.pt", "zero_to_fp32.py",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trainer", BESIDE)
+def test_what_trainers_put_beside_pefts_files(tmp_path: Path, trainer: str) -> None:
+    more = {"unsloth_version": "2025.9.1", "unsloth_fixed": True, "modules_to_save": ["classifier"]}
+    extra = {"base_model.model.classifier.weight": random(2, 24, seed=3)}
+    write_lora(tmp_path / "lora", BertLike(), extra=extra, config=more)
+    for name in BESIDE[trainer]:
+        file = tmp_path / "lora" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"{}")
+    adapter = load_adapter(tmp_path / "lora")
+    assert set(adapter.modules) == {"query", "value"}
+    assert list(adapter.left_out.values()) == [
+        "trained in full (modules_to_save), no low-rank factor"
+    ]
