@@ -17,6 +17,7 @@ from .image_names import ImageNames, Piece
 from .image_rules import KNOWN
 from .names import BaseNames
 from .orientation import is_conv1d
+from .renaming import Said, renamed, said
 
 # Modules that are often tied to the embeddings, or left off.
 _HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")
@@ -37,6 +38,7 @@ class BaseWeights:
         image: Whether it is an image model, diffusers' or a single file of its own code: W0 is (out, in) in
             all of them, a convolution's is read as out × in·height·width, and names are diffusers' or
             the code's own, whichever the adapter has.
+        renaming: What modules' paths become before they are sought: what is said where it is opened.
     """
 
     source: str
@@ -46,6 +48,7 @@ class BaseWeights:
     notes: tuple[str, ...] = ()
     commit: str | None = None
     image: bool = False
+    renaming: Said = field(default_factory=said)
 
     @cached_property
     def _names(self) -> BaseNames:
@@ -72,6 +75,7 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
+        path = renamed(path, self.renaming)
         if self.image:
             return self._of_image(path)
         name = self._name(path)
@@ -122,7 +126,8 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`.
         """
-        return not self.image and self._is_conv1d(self._name(path), None)
+        name = renamed(path, self.renaming)
+        return not self.image and self._is_conv1d(self._name(name), None)
 
     def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
         return is_conv1d(

@@ -64,6 +64,16 @@ Base = Annotated[
         "not.",
     ),
 ]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rename",
+        metavar="OLD=NEW",
+        show_default="no other name",
+        help="A regular expression in the adapter's module paths, and what the base calls it: "
+        "'^backbone\\.=model.'; may be repeated. For bases whose names no rule knows.",
+    ),
+]
 ReadW0 = Annotated[
     bool | None,
     typer.Option(
