@@ -25,6 +25,7 @@ from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
 from .pipeline import open_pipeline
+from .quantised import without_quantisation
 from .single_file import is_single_file, open_single_file
 from .weights import BaseWeights
 
@@ -77,8 +78,9 @@ def open_base(
     weights = find(next(iter(tensors.files.values())))
     commit = commit_in(weights) if weights else None
     configuration = read_configuration(find)
+    whole, said = without_quantisation(tensors, configuration.settings)
     return BaseWeights(
-        source, tensors, configuration, fan_in_fan_out, commit=commit,
+        source, whole, configuration, fan_in_fan_out, (said,) if said else (), commit,
         image=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ from .renaming import Said, renamed, said
 
 # Modules that are often tied to the embeddings, or left off.
 _HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")
+_FLOATS_OF_8 = ("torch.float8_e4m3fn", "torch.float8_e5m2")
 _STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -80,7 +81,7 @@ class BaseWeights:
             return self._of_image(path)
         name = self._name(path)
         w0 = self.tensors.get(name)
-        w0 = checked(w0, name, self.source)
+        w0 = checked(self._plain(w0), name, self.source)
         return w0.T if self._is_conv1d(name, expected) else w0
 
     def release(self, path: str) -> None:
@@ -105,7 +106,7 @@ class BaseWeights:
         for piece in pieces:
             w0 = self.tensors.get(piece.name)
             w0 = w0.flatten(1) if w0.ndim > 2 else w0  # a convolution's
-            rows.append(checked(w0, piece.name, self.source)[piece.start : piece.stop])
+            rows.append(checked(self._plain(w0), piece.name, self.source)[piece.start : piece.stop])
         if len(rows) == 1:
             return rows[0]
         import torch
@@ -119,6 +120,11 @@ class BaseWeights:
             f"no weight of {path} in {self.source}{holds}. Is it the adapter's base model? Names are matched "
             f"between diffusers' and the original code's of {KNOWN}; --rename OLD=NEW says others"
         )
+
+    def _plain(self, w0: Tensor) -> Tensor:
+        """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with."""
+        as_they_are = "quantization_config" not in self.configuration.settings
+        return w0.float() if as_they_are and str(w0.dtype) in _FLOATS_OF_8 else w0
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -19,7 +19,31 @@ from .names import check_names
 from .pickled import BinFile, load_bin
 from .prefixed import PrefixedFile
 
-OpenFile = MappedFile | BinFile | MemoryFile | PrefixedFile
+
+@runtime_checkable
+class OpenFile(Protocol):
+    """A file that is open, or what stands for one."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of its tensors, sorted."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What its header says beside the tensors."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+
+    def get(self, name: str) -> Tensor:
+        """A tensor, on the CPU."""
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """A tensor as NumPy's array; None where there is none."""
+
+    def release(self, name: str) -> None:
+        """Give back the memory that reading has taken."""
+
 
 # Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
 FindFile = Callable[[str], Path | None]
@@ -87,7 +111,7 @@ class TensorStore:
 
     def __getstate__(self) -> dict[str, Any]:
         # An open file cannot be sent to another process; it is opened there.
-        kept = {name: one for name, one in self.opened.items() if isinstance(one, MemoryFile)}
+        kept = {name: one for name, one in self.opened.items() if getattr(one, "stays", False)}
         return {**vars(self), "opened": kept}
 
 
