@@ -18,6 +18,7 @@ from .image_rules import KNOWN
 from .names import BaseNames
 from .orientation import is_conv1d
 from .renaming import Said, renamed, said
+from .tied import tied_to
 
 # Modules that are often tied to the embeddings, or left off.
 _HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")
@@ -145,7 +146,9 @@ class BaseWeights:
         )
 
     def _name(self, path: str) -> str:
-        found = self._names.find(path)
+        found = self._names.find(path) or tied_to(
+            path, self.tensors.files, self.configuration.settings
+        )
         if not found or not self._all_equal(found):
             raise BaseModelError(self._not_one(path, found))
         return found[0]

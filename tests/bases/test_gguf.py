@@ -107,8 +107,8 @@ def test_names_are_the_librarys(write: Write) -> None:
             theirs = transformers_name(f"{mine}.weight")
             assert theirs is not None
             found = known.get_name(theirs.removesuffix(".weight"))
-            tied = name.startswith("gemma") and module == "output"  # there is none
-            assert found == (None if tied else mine), (name, module)
+            tied = name.startswith("gemma") and module == "output"  # some list none
+            assert found == mine or (tied and found is None), (name, module)
 
 
 def test_an_image_models_keep_their_names(write: Write) -> None:
