@@ -42,7 +42,8 @@ def open_base(
 
     Args:
         base: Folder, or hub id: ``owner/name`` or ``owner/name@revision``. Of a diffusers pipeline the
-            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these; or an image model's single file.
+            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these; or a file: an
+            image model's of its own code's names, GGUF, or any other with its ``config.json`` beside it.
         download: Whether files that are not in the hub's cache may be fetched.
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out). The base decides, weight
             by weight; where nothing in it explains what the adapter says, that is an error.

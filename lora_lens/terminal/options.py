@@ -59,7 +59,7 @@ Base = Annotated[
         "--base",
         metavar="PATH_OR_HUB_ID",
         show_default=False,
-        help="Base model: a folder, or a hub id, owner/name or owner/name@revision. By default the one "
+        help="Base model: a folder, a file, or a hub id, owner/name or owner/name@revision. By default the one "
         "that the adapter names, if it is on this machine; a hub id given here is downloaded when it is "
         "not.",
     ),
