@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from jaxtyping import Float
 
@@ -87,8 +88,9 @@ class BaseWeights:
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        names = [one.name for pieces in self._image_names.find(path) for one in pieces] if self.image else []
-        for name in names or [self._name(path)]:
+        path = renamed(path, self.renaming)
+        pieces = chain.from_iterable(self._image_names.find(path)) if self.image else ()
+        for name in [one.name for one in pieces] or [self._name(path)]:
             self.tensors.release(name)
 
     def _of_image(self, path: str) -> Float[Tensor, "out in"]:
