@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class ModuleFactors:
-    """The factors of one target module over its layers: ``ΔW_l = scaling_l · b_l @ a_l``.
+    """The factors of one target module over its layers: ``ΔW_l = scaling_l · b_l @ a_l``, unless it has a magnitude.
 
     Mixed ranks are padded with zero rows of `a` and zero columns of `b`, which leaves ΔW and its
     leading singular vectors as they are.
@@ -75,6 +75,8 @@ class ModuleFactors:
         ranks: Each layer's own rank, before padding.
         part: Which of a fused projection's output rows these are (of GPT-2's ``c_attn``, the first
             third is the query); None for a projection of its own.
+        magnitude: (layer, out) the norms that DoRA gives the rows of ``V_l = W0_l + scaling_l · b_l @ a_l``,
+            so that ΔW_l is the rescaled V_l less W0_l, of full rank; None of adapters without.
     """
 
     module: str
@@ -86,6 +88,7 @@ class ModuleFactors:
     scaling: Float[Tensor, " layer"]
     ranks: tuple[int, ...]
     part: Part | None = None
+    magnitude: Float[Tensor, "layer out"] | None = None
 
     @property
     def numbered(self) -> bool:
@@ -139,6 +142,20 @@ def is_numbered(pattern: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where and how a base has W0 of some modules, where that is not at their path and as (out, in).
+
+    Attributes:
+        tables: Paths of embeddings, whose W0 is a row a token: the transpose of the (out, in) that a
+            layer of one-hot tokens would have.
+        copies: Path of a module in a layer that was replicated to that of the layer it is a copy of.
+    """
+
+    tables: frozenset[str] = frozenset()
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Origin:
     """What an adapter's files say of the model that it was trained on.
 
@@ -147,11 +164,13 @@ class Origin:
         library: Where the code of the model's class was (PEFT's ``auto_mapping``), as
             ``transformers.models.bert.modeling_bert``.
         words: What its tensors' names begin with.
+        placement: Where its base has W0 of modules that are not where their paths say.
     """
 
     base: str | None = None
     library: str | None = None
     words: frozenset[str] = frozenset()
+    placement: Placement = field(default_factory=Placement)
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,7 +179,7 @@ class Adapter:
 
     Attributes:
         source: The folder, file or hub id it was read from.
-        method: ``lora``, ``adalora``, ``condlora`` or ``condadalora``.
+        method: ``lora``, ``dora``, ``adalora``, ``condlora`` or ``condadalora``.
         base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.
@@ -177,6 +196,7 @@ class Adapter:
         live: W0, a `lora_lens.bases.weights.BaseWeights`, where it was read from a model in memory.
         notes: How it was read, where there was a choice: a sentence each.
         tensors: How many its files hold, analysed or left out; None where that is not known.
+        caveats: What whoever asks about its factors has to be told: a sentence each.
     """
 
     source: str
@@ -195,6 +215,7 @@ class Adapter:
     notes: tuple[str, ...] = ()
     tensors: int | None = None
     base_commit: str | None = None
+    caveats: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Adapter: {self._said}>"

@@ -46,13 +46,16 @@ def made(name: str, matrix: Tensor) -> Factor:
 
 @dataclass(frozen=True)
 class LowRank:
-    """ΔW = scaling · B·A, of two matrices of the file.
+    """ΔW = scaling · B·A, of two matrices of the file; or, of DoRA, what its magnitude makes of that and W0.
+
+    With a magnitude m, ΔW = diag(m/‖V‖)·V − W0, with V = W0 + scaling · B·A and ‖V‖ the norm of each row.
 
     Attributes:
         a: (rank, in).
         b: (out, rank).
         scaling: s.
         tensors: Every tensor of the file that it is made of.
+        magnitude: m, (out, 1).
         role: Of an update of one role of a fused projection alone: the projection's path, and the role's
             rows, a `lora_lens.adapter.Part`. B then has the rows of all roles, and is zero in the others'.
     """
@@ -61,6 +64,7 @@ class LowRank:
     b: Factor
     scaling: float
     tensors: tuple[str, ...]
+    magnitude: Factor | None = None
     role: tuple[str, Any] | None = None
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from ..arrays import Tensor
 from ..errors import BaseModelError
-from .weights import BaseWeights, checked
+from .weights import BaseWeights, checked, is_convolution
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
 
@@ -33,16 +33,17 @@ class LiveWeights(BaseWeights):
             BaseModelError: There is no such layer; an adapter has been merged into it; or W0 is no matrix
                 of finite floats.
         """
-        del expected  # the layer's kind tells
+        expert = self._expert(path)
+        if expert is not None:
+            return checked(expert, path, self.source)
         layer = self._layer(path)
-        if getattr(layer, "merged_adapters", ()):
-            raise BaseModelError(
-                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
-                f"model's any more; call unmerge_adapter() first"
-            )
+        _check_not_merged(path, layer)
         inner = _inner(layer)
-        w0 = checked(_dequantised(inner).detach().cpu(), path, self.source)
-        return w0.T if _is_conv1d(inner) else w0
+        w0 = _dequantised(inner).detach().cpu()
+        if is_convolution(tuple(w0.shape), expected):
+            w0 = w0.flatten(1)
+        w0 = checked(w0, path, self.source)
+        return w0.T if _is_conv1d(inner) or _is_embedding(inner) else w0
 
     def release(self, path: str) -> None:
         """Nothing: they are the model's own."""
@@ -51,10 +52,32 @@ class LiveWeights(BaseWeights):
         """Whether the layer at `path` is transformers' Conv1D, which holds W0 as (in, out)."""
         return _is_conv1d(_inner(self._layer(path)))
 
+    def _expert(self, path: str) -> Tensor | None:
+        """W0 of ``….experts.3.down_proj``, a slice of the stack that the experts' module holds; None of other paths."""
+        module, _, name = path.rpartition(".")
+        parent, _, number = module.rpartition(".")
+        layer = None if path in self.layers else self.layers.get(parent)
+        stack: Any = getattr(_inner(layer), name, None)
+        if getattr(stack, "ndim", 0) != 3 or not number.isdecimal() or int(number) >= len(stack):
+            return None
+        while layer is not None:  # one around another, a parameter each
+            _check_not_merged(path, layer)
+            layer = getattr(layer, "base_layer", None)
+        w0 = stack[int(number)].detach().cpu()
+        return w0.T if getattr(_inner(self.layers[parent]), "is_transposed", False) else w0
+
     def _layer(self, path: str) -> Any:
         if path not in self.layers:
             raise BaseModelError(f"{self.source} has no layer {path} with a weight")
         return self.layers[path]
+
+
+def _check_not_merged(path: str, layer: Any) -> None:
+    if getattr(layer, "merged_adapters", ()):
+        raise BaseModelError(
+            f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
+            f"model's any more; call unmerge_adapter() first"
+        )
 
 
 def _inner(layer: Any) -> Any:
@@ -65,6 +88,13 @@ def _inner(layer: Any) -> Any:
 def _is_conv1d(layer: Any) -> bool:
     return any(
         kind.__name__ == "Conv1D" and kind.__module__.startswith("transformers.")
+        for kind in type(layer).__mro__
+    )
+
+
+def _is_embedding(layer: Any) -> bool:
+    return any(
+        kind.__name__ == "Embedding" and kind.__module__.startswith("torch.nn.")
         for kind in type(layer).__mro__
     )
 

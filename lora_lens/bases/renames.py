@@ -202,6 +202,15 @@ FAMILIES: tuple[Family, ...] = (
     Family("hy_v3", ((r"\bmlp\.shared_mlp\.", "mlp.shared_experts."),)),
     Family("hy_v4 hy_v4_vl hy_v4_vl_text", ((r"\blinear_gate\b", "gate_proj"),)),
     Family("laguna", ((r"\bmlp\.shared_expert\.", "mlp.shared_experts."),)),
+    Family(
+        "mixtral",
+        (
+            (r"\bblock_sparse_moe\.", "mlp."),
+            (r"\b(experts\.\d+)\.w1\b", r"\1.gate_proj"),
+            (r"\b(experts\.\d+)\.w3\b", r"\1.up_proj"),
+            (r"\b(experts\.\d+)\.w2\b", r"\1.down_proj"),
+        ),
+    ),
     Family("phimoe", ((r"\bblock_sparse_moe\.gate\b", "mlp.router"),)),
     Family("kimi_linear minimax_m3_vl", ((r"\bblock_sparse_moe\.", "mlp."),)),
     Family("kimi_linear glm5_next glm5_next_text", _FORGET_GATE),

@@ -9,11 +9,12 @@ from itertools import chain
 
 from jaxtyping import Float
 
-from ..adapter import ModuleFactors
+from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
+from .experts import halves_of, is_input_first, slice_of
 from .image_names import ImageNames, Piece
 from .image_rules import KNOWN
 from .names import BaseNames
@@ -39,8 +40,8 @@ class BaseWeights:
         notes: What a reader of its numbers should know, a sentence each.
         commit: Of the hub's repository that its files are of, asked for or not; None for other folders.
         image: Whether it is an image model, diffusers' or a single file of its own code: W0 is (out, in) in
-            all of them, a convolution's is read as out × in·height·width, and names are diffusers' or
-            the code's own, whichever the adapter has.
+            all of them, and names are diffusers' or the code's own, whichever the adapter has.
+        placement: Which modules' W0 is not where their paths say, or lies otherwise.
         renaming: What modules' paths become before they are sought: what is said where it is opened.
     """
 
@@ -51,6 +52,7 @@ class BaseWeights:
     notes: tuple[str, ...] = ()
     commit: str | None = None
     image: bool = False
+    placement: Placement = field(default_factory=Placement)
     renaming: Said = field(default_factory=said)
 
     @cached_property
@@ -69,6 +71,9 @@ class BaseWeights:
     def weight(self, path: str, expected: tuple[int, int] | None = None) -> Float[Tensor, "out in"]:
         """W0 of the module at `path`, as (out, in), in its stored dtype.
 
+        A convolution's is read as out × in·height·width, an embedding's as width × tokens, an expert's
+        from the stack that it is in.
+
         Args:
             path: Of the module.
             expected: Its (out, in), where it is known.
@@ -78,20 +83,87 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
-        path = renamed(path, self.renaming)
+        return self._found(self._path(path), expected, table=path in self.placement.tables)
+
+    def _path(self, path: str) -> str:
+        """What the base calls a module."""
+        return renamed(self.placement.copies.get(path, path), self.renaming)
+
+    def _found(
+        self, path: str, expected: tuple[int, int] | None = None, *, table: bool = False
+    ) -> Float[Tensor, "out in"]:
+        """W0 by the base's own path."""
         if self.image:
             return self._of_image(path)
+        if self._is_of_experts(path):
+            return self._of_expert(path, expected)
         name = self._name(path)
         w0 = self.tensors.get(name)
+        convolution = is_convolution(tuple(w0.shape), expected)
+        if convolution:
+            w0 = w0.flatten(1)
         w0 = checked(self._plain(w0), name, self.source)
-        return w0.T if self._is_conv1d(name, expected) else w0
+        if table:
+            return w0.T
+        return w0.T if not convolution and self._is_conv1d(name, expected) else w0
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        path = renamed(path, self.renaming)
-        pieces = chain.from_iterable(self._image_names.find(path)) if self.image else ()
-        for name in [one.name for one in pieces] or [self._name(path)]:
-            self.tensors.release(name)
+        self._release(self._path(path))
+
+    def _release(self, path: str) -> None:
+        if self.image:
+            for piece in chain.from_iterable(self._image_names.find(path)):
+                self.tensors.release(piece.name)
+        elif not self._is_of_experts(path):
+            self.tensors.release(self._name(path))
+        elif found := slice_of(path, self.tensors.files):
+            self.tensors.release(found.stack)
+        else:
+            for half in halves_of(path) or ():
+                self._release(half)
+
+    def _is_of_experts(self, path: str) -> bool:
+        return ".experts." in path and not self._names.find(path)
+
+    def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
+        """W0 of one expert of a stack, or of two matrices of which it is made."""
+        halves, found = halves_of(path), slice_of(path, self.tensors.files)
+        if halves and all(self._names.find(half) for half in halves):
+            import torch
+
+            return torch.cat([self._found(half) for half in halves])
+        if found is None:
+            raise BaseModelError(self._not_one(path, []))
+        shape = self.tensors.shape(found.stack)
+        if len(shape) != 3 or found.expert >= shape[0]:
+            raise BaseModelError(
+                f"{found.stack} of {self.source} has shape {shape}, expected experts with a matrix each, and "
+                f"{found.expert + 1} of them at least"
+            )
+        turned = is_input_first(shape[1:], expected, self.configuration)
+        if turned is None:
+            raise BaseModelError(
+                f"{found.stack} of {self.source} has square matrices, and nothing tells whether they are stored (out, "
+                f"in) or (in, out); put a config.json with the base's model_type beside its weights"
+            )
+        w0 = self._plain(self.tensors.get(found.stack)[found.expert])
+        w0 = checked(w0, found.stack, self.source)
+        return w0.T if turned else w0
+
+    def stored_shape(self, path: str) -> tuple[int, ...]:
+        """Shape of W0 of the module at `path`, as it is stored; it is not read.
+
+        Raises:
+            BaseModelError: As `weight`.
+        """
+        path = self._path(path)
+        if not self.image:
+            return self.tensors.shape(self._name(path))
+        found = self._image_names.find(path)
+        if len(found) == 1 and found[0] == (Piece(found[0][0].name),):
+            return self.tensors.shape(found[0][0].name)
+        return tuple(self._of_image(path).shape)
 
     def _of_image(self, path: str) -> Float[Tensor, "out in"]:
         found = self._image_names.find(path)
@@ -135,8 +207,7 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`.
         """
-        name = renamed(path, self.renaming)
-        return not self.image and self._is_conv1d(self._name(name), None)
+        return not self.image and self._is_conv1d(self._name(self._path(path)), None)
 
     def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
         return is_conv1d(
@@ -148,9 +219,9 @@ class BaseWeights:
         )
 
     def _name(self, path: str) -> str:
-        found = self._names.find(path) or tied_to(
-            path, self.tensors.files, self.configuration.settings
-        )
+        fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
+        found = [fused] if fused in self.tensors.files else self._names.find(path)
+        found = found or tied_to(path, self.tensors.files, self.configuration.settings)
         if not found or not self._all_equal(found):
             raise BaseModelError(self._not_one(path, found))
         return found[0]
@@ -203,6 +274,18 @@ class BaseWeights:
                 f"without a head; name another module, or pass --base with a model that has it"
             )
         return f"{have}. Is it the adapter's base model?"
+
+
+def is_convolution(shape: tuple[int, ...], expected: tuple[int, int] | None) -> bool:
+    """Whether a W0 is a convolution's: of three axes, where they unfold to `expected`; it may be a stack of experts.
+
+    Example:
+        >>> is_convolution((8, 3, 5), (8, 15)), is_convolution((8, 3, 5), (3, 5))
+        (True, False)
+    """
+    if len(shape) < 3:
+        return False
+    return len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
 
 
 def checked(w0: Tensor, name: str, source: str) -> Tensor:

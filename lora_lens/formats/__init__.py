@@ -15,6 +15,7 @@ from . import (
     mlx_lora,
     peft_adalora,
     peft_lora,
+    peft_methods,
     torchtune,
     xlabs,
 )
@@ -27,6 +28,7 @@ __all__ = ["FORMATS", "Format", "adapter_of", "load_adapter"]
 FORMATS: tuple[Format, ...] = (
     peft_lora.FORMAT,
     peft_adalora.FORMAT,
+    peft_methods.FORMAT,
     condlora.FORMAT,
     condadalora.FORMAT,
     condlora_released.FORMAT,

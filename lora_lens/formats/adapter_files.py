@@ -33,7 +33,7 @@ class AdapterFiles:
         base_given: The base that the caller named.
         live: W0, where the adapter is on a model in memory.
         scales: Of such an adapter, path to the s that its layer has; None where that is not s.
-        find: Other files beside it, by name.
+        find: Its files, by name, and others beside them.
     """
 
     source: str
@@ -145,6 +145,28 @@ class AdapterFiles:
             array=lambda: turned(store.array(name)),
         )
 
+    def column(self, name: str) -> Factor:
+        """A tensor of numbers in a row, whatever axes of one number are around it, as a column.
+
+        Raises:
+            AdapterError: It has several axes.
+        """
+        shape, store = self.shape(name), self.tensors
+        length = math.prod(shape)
+        if length not in (*shape, 1):
+            raise AdapterError(f"{name} has shape {shape}, expected numbers in a row")
+
+        def turned(found: Any) -> Any:
+            return None if found is None else found.reshape(length, 1)
+
+        return Factor(
+            name,
+            (length, 1),
+            read=lambda: turned(store.get(name)),
+            release=lambda: store.release(name),
+            array=lambda: turned(store.array(name)),
+        )
+
     def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
 
@@ -199,6 +221,26 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     return AdapterFiles(
         place.source, config, config_file, tensors, str(base) if base else None, find=place.find
     )
+
+
+def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
+    """Another adapter, in a folder of that name within the folder of this one; None where there is none.
+
+    Raises:
+        AdapterError: Its configuration is broken.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+
+    def find(name: str) -> Path | None:
+        return files.find(f"{folder}/{name}")
+
+    source = f"{folder} of {files.source}"
+    tensors = open_tensors(source, find, all_stems())
+    if tensors is None:
+        return None
+    config_file = find(CONFIG)
+    config = read_json(config_file, AdapterError) if config_file else {}
+    return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
 
 
 def all_stems() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..adapter import Placement
 from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
 
@@ -24,6 +25,8 @@ class Checkpoint:
         convention: How A is made from W0, where A and B are.
         settings: Its configuration as PEFT's LoRA knows it; empty where it has none in those terms.
         notes: How it was read, where there was a choice: a sentence each.
+        placement: Where the base has W0 of modules that are not where their paths say.
+        caveats: What whoever asks about its factors has to be told: a sentence each.
         base: Hub id of the base, where files beside it name one that are not PEFT's configuration.
     """
 
@@ -35,6 +38,8 @@ class Checkpoint:
     convention: Convention | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    placement: Placement = field(default_factory=Placement)
+    caveats: tuple[str, ...] = ()
     base: str | None = None
 
 
@@ -48,13 +53,15 @@ def of_factors(
     left_out: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
+    placement: Placement | None = None,
+    caveats: tuple[str, ...] = (),
 ) -> Checkpoint:
     """The checkpoint of a format whose layers have factors of their own: what is not used is left out.
 
     Args:
         files: Of the adapter.
         updates: Path of each module to its factors.
-        method, title, settings, notes: As in `Checkpoint`.
+        method, title, settings, notes, placement, caveats: As in `Checkpoint`.
         why: The reason for a tensor that no update is made of.
         left_out: Tensors whose reason is known already.
     """
@@ -65,7 +72,15 @@ def of_factors(
     # What is no matrix, a tensor of α, was not trained.
     numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
     return Checkpoint(
-        method, title, updates, {**known, **rest}, numbers, settings=settings or {}, notes=notes
+        method,
+        title,
+        updates,
+        {**known, **rest},
+        numbers,
+        settings=settings or {},
+        notes=notes,
+        placement=placement or Placement(),
+        caveats=caveats,
     )
 
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from ..errors import AdapterError
 from .peft_names import plain
-from .peft_settings import check_plain
+from .peft_settings import check_lora
+
+# PEFT's layers whose ΔW is read, though they are trained or applied otherwise.
+_READ_VARIANTS = ("ALora", "BdLora", "Dora", "MiCA", "Velora")
 
 
 def is_live(thing: Any) -> bool:
@@ -47,7 +50,8 @@ def lora_layers(model: Any) -> dict[str, Any]:
         what = f"an adapter of type {', '.join(kinds)}" if kinds else "no adapter"
         raise AdapterError(
             f"the model, a {type(model).__name__}, has {what} and no LoRA layer; expected a PEFT model "
-            f"with LoRA, or one of lora_lens.training.condlora"
+            f"with LoRA, or one of lora_lens.training.condlora. Of PEFT's other methods save the adapter, and "
+            f"read its folder"
         )
     return found
 
@@ -58,17 +62,38 @@ def configurations(model: Any) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def adapters_on(layer: Any) -> list[str]:
+    """Names of the adapters that have factors on a layer, an embedding's too."""
+    return [*layer.lora_A, *getattr(layer, "lora_embedding_A", ())]
+
+
+def scales_of(path: str, layer: Any, name: str) -> dict[str, float | None]:
+    """Path of each update that an adapter makes in a layer to the s that it has; None of AdaLoRA's.
+
+    A stack of experts has one for all, and AdaLoRA divides by its rank besides.
+    """
+    s = None if hasattr(layer, "lora_E") else float(layer.scaling[name])
+    module, parameter = path.replace(".base_layer", ""), getattr(layer, "parameter_name", None)
+    if parameter is None or parameter == "weight":
+        return {module: s}
+    experts = range(getattr(layer, "num_experts", 1))
+    return {f"{module}.{parameter}": s} | {f"{module}.{k}.{parameter}": s for k in experts}
+
+
 def chosen_adapter(layers: Mapping[str, Any], asked: str | None) -> str:
     """The adapter asked for, or the active one.
 
     Raises:
         AdapterError: There is none of that name, or several are active.
     """
-    known = dict.fromkeys(name for layer in layers.values() for name in layer.lora_A)
+    known = dict.fromkeys(name for layer in layers.values() for name in adapters_on(layer))
     active = dict.fromkeys(
-        name for layer in layers.values() for name in layer.active_adapters if name in layer.lora_A
+        name
+        for layer in layers.values()
+        for name in layer.active_adapters
+        if name in adapters_on(layer)
     )
-    have = ", ".join(map(repr, known)) or "none on a linear layer"
+    have = ", ".join(map(repr, known)) or "none on any layer"
     if asked is not None:
         if asked not in known:
             raise AdapterError(f"the model has no LoRA adapter {asked!r}; it has {have}")
@@ -90,10 +115,12 @@ def check_live(model: Any, layers: Mapping[str, Any], name: str) -> None:
     """
     config = configurations(model).get(name)
     if config is not None and hasattr(config, "to_dict"):
-        check_plain(config.to_dict(), f"the model's adapter {name!r}")
+        check_lora(config.to_dict(), f"the model's adapter {name!r}")
     for path, layer in layers.items():
         if name in getattr(layer, "lora_variant", ()):
             kind = type(layer.lora_variant[name]).__name__
+            if kind.startswith(_READ_VARIANTS):
+                continue
             raise AdapterError(f"{path} is PEFT's {kind}, whose update is not s·B·A")
         if getattr(layer, "merged_adapters", ()):
             raise AdapterError(

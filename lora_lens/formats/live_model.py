@@ -20,11 +20,13 @@ from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
 from .live_layers import (
+    adapters_on,
     base_of,
     check_live,
     chosen_adapter,
     configurations,
     lora_layers,
+    scales_of,
     unwrapped,
 )
 from .peft_names import plain
@@ -46,7 +48,7 @@ def live_files(
     model = unwrapped(model)
     layers = lora_layers(model)
     name = chosen_adapter(layers, adapter)
-    own = {path: layer for path, layer in layers.items() if name in layer.lora_A}
+    own = {path: layer for path, layer in layers.items() if name in adapters_on(layer)}
     check_live(model, own, name)
     config, tensors = _contents(model, name)
     inner = base_of(model)
@@ -65,7 +67,11 @@ def live_files(
         in_memory(source, tensors),
         str(base) if base else None,
         live=weights,
-        scales={path: _scale(layer, name) for path, layer in own.items()},
+        scales={
+            place: s
+            for path, layer in own.items()
+            for place, s in scales_of(path, layer, name).items()
+        },
     )
 
 
@@ -84,11 +90,6 @@ def check_scales(files: AdapterFiles, found: Checkpoint) -> None:
                 f"{path} scales its update by {live:g} now, and its configuration by "
                 f"{update.scaling:g}, which is what would be saved; call unscale_layer(), or set lora_alpha"
             )
-
-
-def _scale(layer: Any, name: str) -> float | None:
-    """s of a layer as it is; None of AdaLoRA's, which divides by its rank besides."""
-    return None if hasattr(layer, "lora_E") else float(layer.scaling[name])
 
 
 def _contents(model: Any, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

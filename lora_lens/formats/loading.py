@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Model = Any
 def load_adapter(
     path: str | Path | Model, base: str | Path | None = None, *, name: str | None = None
 ) -> Adapter:
-    """Read an adapter: LoRA, AdaLoRA, CondLoRA, an image model's LoRA, LoHa or LoKr, in any of the formats that are known.
+    """Read an adapter: LoRA, DoRA, AdaLoRA, CondLoRA, an image model's LoRA, and others, in any of the formats that are known.
 
     Args:
         path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or
@@ -43,12 +44,12 @@ def load_adapter(
 
     Returns:
         The adapter. Its numbers are checked now and read module by module when they are asked for:
-        its file must stay as it is, and a model in memory gives the numbers that it has then. Only a CondLoRA adapter needs its base for this, since A and B
-        are made of W0.
+        its file must stay as it is, and a model in memory gives the numbers that it has then. Only a CondLoRA adapter, whose A and B are made of W0, and some of
+        PEFT's other methods need their base for this.
 
     Raises:
-        AdapterError: No adapter there, or several, or one whose update is not s·B·A, or one that is
-            merged into W0.
+        AdapterError: No adapter there, or several, or one whose update is none that is known, or one
+            that is merged into W0.
         BaseModelError: A CondLoRA adapter's base is not found or does not fit.
         FileFormatError: A file is truncated, corrupt or unsafe.
 
@@ -143,9 +144,10 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         trainable_parameters=found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
-        origin=files.origin,
+        origin=replace(files.origin, placement=found.placement),
         live=files.live,
-        notes=found.notes,
+        notes=(*found.caveats, *found.notes),
+        caveats=found.caveats,
         tensors=len(files.names),
         base_commit=files.open_base().commit if found.convention else None,
     )

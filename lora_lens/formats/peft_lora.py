@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from ..adapter import Placement
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
 from .image_places import are_dotted, are_flattened
+from .image_updates import modules_said
+from .peft_blocks import whole
+from .peft_dora import DORA, magnitudes_of
+from .peft_experts import experts, parameters_of
+from .peft_initial import initial_of
 from .peft_names import (
     check_not_empty,
     check_partners,
     factors_by_path,
     plain,
     reason_left_out,
+    unwrapped_paths,
 )
-from .peft_settings import Scaling, check_plain
+from .peft_replicas import copies
+from .peft_settings import Scaling, check_lora
 
-_FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
+_FACTOR = re.compile(
+    r"(?P<path>.+)\.lora_(?:"
+    r"(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight"
+    r"|embedding_(?P<table>[AB])(?:\.(?P<adapter_of_table>[^.]+))?)"
+)
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -31,21 +44,21 @@ def _matches(files: AdapterFiles) -> bool:
     return named and any(_FACTOR.fullmatch(plain(name)) for name in files.names)
 
 
+@dataclass
+class _Reading:
+    """What is read so far."""
+
+    updates: dict[str, LowRank] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
+    convolutions: int = 0
+    experts: int = 0
+
+
 def _read(files: AdapterFiles) -> Checkpoint:
-    check_plain(files.config, files.source)
+    check_lora(files.config, files.source)
     factors, others = factors_by_path(files, _FACTOR)
     check_not_empty(files, (name for found in factors.values() for name in found.values()))
-    left_out: dict[str, str] = {}
-    for path, found in list(factors.items()):
-        axes = {len(files.shape(name)) for name in found.values()}
-        if axes != {2}:
-            del factors[path]
-            why = f"factor of a convolution ({max(axes)} axes), not of a linear layer"
-            left_out |= dict.fromkeys(found.values(), why)
-    if not factors:
-        raise AdapterError(
-            f"{files.source} holds no lora_A and lora_B of a linear layer{_some(left_out)}"
-        )
     check_partners(files.source, factors, "AB")
     alphas = _alphas(files, others, factors)
     if not files.config and len(alphas) < len(factors):
@@ -53,21 +66,89 @@ def _read(files: AdapterFiles) -> Checkpoint:
             f"{files.source} has no adapter_config.json beside it, which says α and so the scale of "
             f"every ΔW; put it into the same folder"
         )
-    scaling, updates = Scaling(files.config), {}
-    for path, found in factors.items():
-        a, b = files.factor(found["A"]), files.factor(found["B"])
+    initial = initial_of(files)
+    parameters = parameters_of(files, factors)
+    paths = unwrapped_paths(path for path in factors if path not in parameters)
+    magnitudes = magnitudes_of(files, others, factors)
+    scaling, found = Scaling(files.config), _Reading()
+    for path, pair in factors.items():
+        tensors = (pair["A"], pair["B"])
+        a, b = (files.factor(name, unfolded=True) for name in tensors)
+        if path in parameters:
+            found.updates |= experts(files, parameters[path], a, b, tensors)
+            found.experts += 1
+            continue
+        why = _why_not(files, *tensors)
+        if why:
+            found.left_out |= dict.fromkeys(tensors, why)
+            continue
+        a, b = whole(files.config, paths[path], a, b)
         name, alpha = alphas.get(path, (None, None))
-        s = scaling.of(path, a.shape[0], alpha)
-        updates[path] = LowRank(a, b, s, (found["A"], found["B"], *([name] if name else [])))
+        magnitude = magnitudes.get(path)
+        used = (*tensors, *([name] if name else []), *([magnitude] if magnitude else []))
+        update = LowRank(
+            a,
+            b,
+            scaling.of(paths[path], a.shape[0], alpha),
+            used,
+            magnitude=files.column(magnitude) if magnitude else None,
+        )
+        found.updates[paths[path]] = initial.subtracted(update) if initial else update
+        found.convolutions += len(files.shape(pair["A"])) > 2
+        if ".lora_embedding_" in plain(pair["A"]):
+            found.tables.add(paths[path])
     return of_factors(
         files,
-        updates,
-        method="lora",
-        title="LoRA",
+        found.updates,
+        method="dora" if magnitudes else "lora",
+        title="DoRA" if magnitudes else "LoRA",
         why=reason_left_out,
-        left_out=left_out,
+        left_out=found.left_out,
         settings=files.config,
+        notes=(*_notes(files, found), *([initial.note] if initial else [])),
+        placement=Placement(
+            frozenset(found.tables), copies(files.config, files.source, found.updates)
+        ),
+        caveats=(DORA,) if magnitudes else (),
     )
+
+
+def _why_not(files: AdapterFiles, a: str, b: str) -> str | None:
+    """Why a pair of factors is no update of W0, where it is none.
+
+    Raises:
+        AdapterError: They are no factors of a convolution, though they have its axes.
+    """
+    below, above = files.shape(a), files.shape(b)
+    if len(below) == len(above) == 2:
+        return None
+    if len(below) != len(above) or any(size != 1 for size in above[2:]):
+        raise AdapterError(
+            f"{a} has shape {below} and {b} {above}, expected those of a linear layer, or of a convolution and "
+            f"one of one pixel"
+        )
+    groups, rest = divmod(below[0], above[1])
+    if groups > 1 and not rest:
+        return (
+            f"factor of a convolution of {groups} groups, whose W0 has fewer columns than A: the update is none of "
+            f"W0, and PEFT merges none"
+        )
+    return None
+
+
+def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
+    """What was read otherwise than two matrices of a linear layer."""
+    if found.convolutions:
+        said = modules_said(found.convolutions)
+        yield f"convolutions are read as matrices of out × in·height·width: {said}"
+    if found.tables:
+        yield f"embeddings are read as matrices of width × tokens, W0 transposed: {modules_said(len(found.tables))}"
+    if found.experts:
+        yield f"stacked parameters are read expert by expert: {modules_said(found.experts)}"
+    if files.config.get("layer_replication"):
+        yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
+    if files.config.get("alora_invocation_tokens"):
+        yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
 
 
 def _alphas(
@@ -83,18 +164,13 @@ def _alphas(
     return found
 
 
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)[:2]
-    return f"; it holds {', '.join(listed)}" if listed else ""
-
-
 FORMAT = Format(
     name="peft_lora",
     title="PEFT's LoRA",
     matches=_matches,
     read=_read,
     cannot=(
-        "DoRA, PiSSA and the like, QA-LoRA, BD-LoRA, KaSA, MonteCLoRA, MoRA, expert parameters and replicated "
-        "layers are refused; embeddings, convolutions, biases and trained tokens are left out"
+        "PiSSA and the like without their initial adapter, LoftQ, QA-LoRA, KaSA, MonteCLoRA, Arrow and "
+        "MoRA are refused; grouped convolutions, biases, trained tokens and modules trained in full are left out"
     ),
 )

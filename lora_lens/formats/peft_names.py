@@ -35,7 +35,7 @@ def factors_by_path(
     Args:
         files: Of the adapter.
         pattern: Of a plain name: groups ``path``, ``factor``, and ``adapter`` where several could
-            share a file.
+            share a file; ``table`` and ``adapter_of_table`` in their place, of an embedding.
 
     Raises:
         AdapterError: Two tensors bear one plain name, several adapters share the file, or a factor
@@ -49,16 +49,39 @@ def factors_by_path(
         if match is None:
             others.append(name)
             continue
-        adapters.add(match.groupdict().get("adapter"))
+        named = match.groupdict()
+        letter = named["factor"] or named.get("table") or ""
+        adapters.add(named.get("adapter") or named.get("adapter_of_table"))
         factors = found.setdefault(match["path"], {})
         if len(adapters) > 1:
             raise AdapterError(
                 f"{files.source} holds several adapters: {', '.join(sorted(map(str, adapters)))}"
             )
-        if match["factor"] in factors:
-            raise AdapterError(f"{factors[match['factor']]} and {name} are the same factor")
-        factors[match["factor"]] = name
+        if letter in factors:
+            raise AdapterError(f"{factors[letter]} and {name} are the same factor")
+        factors[letter] = name
     return found, others
+
+
+def unwrapped_paths(paths: Iterable[str]) -> dict[str, str]:
+    """Each path to that of the module itself, where a layer of PEFT's is within another.
+
+    `torch.nn.MultiheadAttention` is wrapped whole, for its ``in_proj_weight``, and so is the ``out_proj`` in it.
+
+    Raises:
+        AdapterError: Two become one.
+
+    Example:
+        >>> unwrapped_paths(["attn", "attn.base_layer.out_proj"])
+        {'attn': 'attn', 'attn.base_layer.out_proj': 'attn.out_proj'}
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        module = path.replace(".base_layer", "")
+        if module in found.values():
+            raise AdapterError(f"{module} has two pairs of factors, one within the other: {path}")
+        found[path] = module
+    return found
 
 
 def check_not_empty(files: AdapterFiles, names: Iterable[str]) -> None:
@@ -93,7 +116,7 @@ def check_partners(source: str, factors: Mapping[str, Mapping[str, str]], wanted
 def reason_left_out(name: str) -> str:
     """Why a tensor of an adapter file that is no factor of a linear layer is not analysed."""
     if "lora_embedding_" in name:
-        return "factor of an embedding, whose W0 is a table of tokens"
+        return "factor of an embedding, which AdaLoRA and CondLoRA have none of"
     if "lora_magnitude_vector" in name:
         raise AdapterError(f"{name} is DoRA's, though the configuration does not say use_dora")
     if re.search(r"\.lora_[AB]\b.*\.bias$", name):
@@ -104,6 +127,8 @@ def reason_left_out(name: str) -> str:
         return "bias trained beside the factors, no part of B·A"
     if ".base_layer." in name:
         return "the frozen base layer itself"
+    if "lora_velora_embed" in name:
+        return "what VeLoRA's training projects inputs on, no part of ΔW"
     if "token_adapter" in name or "trainable_tokens" in name:
         return "trained tokens, no low-rank factor"
     if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):

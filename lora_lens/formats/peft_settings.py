@@ -11,16 +11,20 @@ from typing import Any
 from ..errors import AdapterError
 from .peft_patterns import Patterns, patterns_of
 
-# Settings under which the adapter's update is not s·B·A over the base model's own W0.
-_NOT_PLAIN: Mapping[str, str] = {
-    "use_dora": "DoRA rescales every row of W0 + s·B·A",
-    "use_qalora": "QA-LoRA pools the input before A",
-    "use_bdlora": "BD-LoRA's factors are block-diagonal",
-    "kasa_config": "KaSA changes W0 and adds singular values between B and A",
+# Settings under which an update is not s·B·A, whoever reads it.
+_NEVER_PLAIN: Mapping[str, str] = {
+    "use_qalora": "QA-LoRA pools the input before A; merge it in PEFT",
+    "kasa_config": "KaSA cuts W0's smallest singular values off and adds some between B and A",
     "monteclora_config": "MonteCLoRA samples its factors",
+    "arrow_config": "Arrow sends every token to other adapters, and has no ΔW of its own: read those",
+    "use_mora": "MoRA's update is no product of two factors",
+}
+# What only the format of PEFT's LoRA knows how to read.
+_OF_LORA: Mapping[str, str] = {
+    "use_dora": "DoRA rescales every row of W0 + s·B·A",
+    "use_bdlora": "BD-LoRA's factors are block-diagonal",
     "target_parameters": "its factors target stacked expert parameters, not linear layers",
     "layer_replication": "its layers are replicas that the base model does not name",
-    "use_mora": "MoRA's update is no product of two factors",
 }
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
@@ -31,15 +35,69 @@ def check_plain(config: Mapping[str, Any], source: str) -> None:
     Raises:
         AdapterError: DoRA, PiSSA and the like; the message says what the update is instead.
     """
-    for key, why in _NOT_PLAIN.items():
+    check_readable(config, source)
+    _refuse(_OF_LORA, config, source)
+    scheme = changed_base(config)
+    if scheme:
+        raise AdapterError(f"{source} {minus_the_initial(scheme)}")
+
+
+def check_lora(config: Mapping[str, Any], source: str) -> None:
+    """Refuse settings of PEFT's LoRA that its format does not read.
+
+    Raises:
+        AdapterError: There is one.
+    """
+    check_readable(config, source)
+    if config.get("use_dora") and changed_base(config):
+        raise AdapterError(
+            f"{source} is DoRA initialised by {changed_base(config)!r}, so that the rows it rescales are not those "
+            f"of W0 + s·B·A; merge it in PEFT"
+        )
+
+
+def check_readable(config: Mapping[str, Any], source: str) -> None:
+    """Refuse settings under which there is no update that lora-lens knows.
+
+    Raises:
+        AdapterError: QA-LoRA and the like; the message says what the update is instead.
+    """
+    _refuse(_NEVER_PLAIN, config, source)
+
+
+def _refuse(settings: Mapping[str, str], config: Mapping[str, Any], source: str) -> None:
+    for key, why in settings.items():
         if config.get(key):
             raise AdapterError(f"{source} sets {key}: {why}; lora-lens would misread it")
+
+
+def changed_base(config: Mapping[str, Any]) -> str | None:
+    """The initialisation that took a part of W0 into B₀·A₀, so that ΔW is no s·B·A; None of others.
+
+    Those (``eva``, ``orthogonal``, ``mica``, ``gaussian``) leave W0 as it is, and begin with B·A = 0.
+
+    Example:
+        >>> changed_base({"init_lora_weights": "pissa_niter_16"}), changed_base({"init_lora_weights": "eva"})
+        ('pissa', None)
+    """
     init = config.get("init_lora_weights")
-    if isinstance(init, str) and init.lower().startswith(_CHANGED_BASE):  # PEFT ignores case too
-        raise AdapterError(
-            f"{source} was initialised by {init!r}, so its update is B·A minus the initial B₀·A₀; "
-            f"convert it first: model.save_pretrained(…, path_initial_model_for_weight_conversion=…)"
+    found = (one for one in _CHANGED_BASE if isinstance(init, str) and init.lower().startswith(one))
+    return next(found, None)  # PEFT ignores case too
+
+
+def minus_the_initial(scheme: str) -> str:
+    """What such an adapter is, and what to do: the rest of a sentence about it."""
+    if scheme == "loftq":
+        return (
+            "was initialised by 'loftq', which quantised W0 too, so its update is over another base, which no "
+            "file of an adapter holds: save that base (model.unload().save_pretrained(…)) and the adapter with "
+            "init_lora_weights=True, and pass the base as --base"
         )
+    return (
+        f"was initialised by {scheme!r}, so its update is B·A minus the initial B₀·A₀: put the initial adapter, as "
+        f"saved before training, into its folder as {scheme}_init, or convert it: "
+        f"model.save_pretrained(…, path_initial_model_for_weight_conversion=…)"
+    )
 
 
 @dataclass(frozen=True)
@@ -51,6 +109,17 @@ class Scaling:
     """
 
     config: Mapping[str, Any]
+
+    def rank(self, path: str) -> int:
+        """The rank that the configuration says one module has.
+
+        Raises:
+            AdapterError: It is no whole number above 0.
+        """
+        found = self._ranks.of(path, self.config.get("r", 8))
+        if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+            raise AdapterError(f"the rank of {path} is {found!r}, expected a whole number above 0")
+        return found
 
     def of(self, path: str, rank: int, alpha: float | None = None) -> float:
         """s of one module.

@@ -75,7 +75,13 @@ def check(path: str, update: LowRank) -> None:
             f"{path}: A is {a.shape[0]}x{a.shape[1]} and B is {b.shape[0]}x{b.shape[1]}; "
             f"expected A's rows to equal B's columns"
         )
-    for letter, factor in (("A", a), ("B", b)):
+    magnitude = update.magnitude
+    if magnitude is not None and magnitude.shape[0] != b.shape[0]:
+        raise AdapterError(
+            f"{path}: DoRA's magnitude has {magnitude.shape[0]} numbers and B {b.shape[0]} rows; expected as many"
+        )
+    named = [("A", a), ("B", b), *([("the magnitude", magnitude)] if magnitude else [])]
+    for letter, factor in named:
         numbers = factor.numbers()
         kind = str(numbers.dtype).removeprefix("torch.")
         if "float" not in kind:
@@ -125,6 +131,7 @@ def stack(group: Group) -> ModuleFactors:
     import torch
 
     updates = [member.update for member in group.members]
+    magnitudes = [update.magnitude for update in updates if update.magnitude is not None]
     ranks = tuple(update.a.shape[0] for update in updates)
     _check_padding(group, ranks)
     return ModuleFactors(
@@ -137,6 +144,7 @@ def stack(group: Group) -> ModuleFactors:
         scaling=torch.tensor([update.scaling for update in updates], dtype=torch.float64),
         ranks=ranks,
         part=group.part,
+        magnitude=_stacked(magnitudes, part=group.part)[..., 0] if magnitudes else None,
     )
 
 

@@ -1,4 +1,7 @@
-"""ΔW of one layer by its singular vectors, cut at its numerical rank; and W0 by its own."""
+"""ΔW of one layer by its singular vectors, cut at its numerical rank; and W0 by its own.
+
+DoRA's ΔW is dense and made with W0, and so is its decomposition; all others' is of thin factors.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from ..core.limits import check_range
 from ..core.precision import singular_cutoff, working
 from ..core.spectrum import product_svd
 from ..core.triangle import triangle
-from ..errors import RankError
+from ..errors import AdapterError, RankError
 from .selection import Where
 from .spectra import real_rank
 
@@ -27,15 +30,29 @@ class Singular(NamedTuple):
     vh: Float[Tensor, "k in"]
 
 
-def delta_singular(factors: ModuleFactors, position: int, where: Where) -> Singular:
+def delta_singular(
+    factors: ModuleFactors,
+    position: int,
+    where: Where,
+    w0: Float[Tensor, "out in"] | None = None,
+) -> Singular:
     """SVD of ΔW = s·B·A of a layer; of its product alone, so free of the gauge.
 
     Cut at the least of A's and B's numerical ranks, at the resolution of the file, and of the
     product's own, below which the factors have cancelled. Empty for an untrained adapter.
 
+    Args:
+        factors: Of the module.
+        position: Of the layer.
+        where: Device and precision.
+        w0: Of the layer, which DoRA's ΔW is made with; others need none.
+
     Raises:
+        AdapterError: It is DoRA and there is no W0.
         LensError: The singular values are out of range of the precision that `where` says.
     """
+    if factors.magnitude is not None:
+        return _rescaled_singular(factors, position, where, w0)
     own = factors.ranks[position]
     stored_a, stored_b = factors.a[position, :own], factors.b[position, :, :own]
     # The factors are thin: float64 costs little here, even where W0 is taken in float32.
@@ -52,13 +69,69 @@ def delta_singular(factors: ModuleFactors, position: int, where: Where) -> Singu
     return Singular(where.take(sign * u[:, :rank]), where.take(s), where.take(vh[:rank]))
 
 
-def trained_singular(factors: ModuleFactors, position: int, where: Where) -> Singular:
+def _rescaled_singular(
+    factors: ModuleFactors, position: int, where: Where, w0: Tensor | None
+) -> Singular:
+    if w0 is None:
+        raise AdapterError(
+            f"ΔW of {factors.module} is DoRA's, which is made with W0: pass --base with the base model, or ask about "
+            f"its factors A and B alone"
+        )
+    delta = rescaled_delta(factors, position, w0)
+    check_range(delta, where.dtype, f"ΔW of {factors.names[position]}")
+    u, s, vh = torch.linalg.svd(where.take(delta), full_matrices=False)
+    assert factors.magnitude is not None
+    # m is as exact as its file, and so is m/‖V‖·V − W0, however small that is beside W0.
+    eps = max(torch.finfo(dtype).eps for dtype in (factors.magnitude.dtype, where.dtype))
+    scale = torch.linalg.matrix_norm(w0.to(delta.dtype)) / min(w0.shape) ** 0.5
+    rank = int((s > 10 * eps * float(scale)).sum())
+    return Singular(u[:, :rank], s[:rank], vh[:rank])
+
+
+def rescaled_delta(
+    factors: ModuleFactors, position: int, w0: Float[Tensor, "out in"]
+) -> Float[Tensor, "out in"]:
+    """DoRA's ΔW = diag(m/‖V‖)·V − W0 with V = W0 + s·B·A, dense, in float64; ‖V‖ is the norm of each row.
+
+    The norm is taken of the rows of W0 as (out, in), as PEFT takes it of Linear, Conv1D, convolutions
+    (over in·height·width) and embeddings (over tokens).
+
+    Raises:
+        AdapterError: The adapter has no magnitude, or a row of V is zero.
+    """
+    if factors.magnitude is None:
+        raise AdapterError(f"{factors.module} has no magnitude, which DoRA's ΔW is made of")
+    own = factors.ranks[position]
+    a, b, m, dense = (
+        working(each)
+        for each in (
+            factors.a[position, :own],
+            factors.b[position, :, :own],
+            factors.magnitude[position],
+            w0,
+        )
+    )
+    v = dense + float(factors.scaling[position]) * (b @ a)
+    norms = torch.linalg.vector_norm(v, dim=1)
+    if not bool((norms > 0).all()):
+        raise AdapterError(
+            f"a row of W0 + s·B·A of {factors.names[position]} is zero, which DoRA cannot rescale"
+        )
+    return (m / norms)[:, None] * v - dense
+
+
+def trained_singular(
+    factors: ModuleFactors,
+    position: int,
+    where: Where,
+    w0: Float[Tensor, "out in"] | None = None,
+) -> Singular:
     """`delta_singular` where there must be a subspace.
 
     Raises:
         RankError: ΔW is zero there.
     """
-    found = delta_singular(factors, position, where)
+    found = delta_singular(factors, position, where, w0)
     if not len(found.s):
         raise RankError(
             f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: the adapter is "

@@ -58,7 +58,8 @@ def shared_layers(
         for adapter, factors in ((one, first), (other, second))
         if (extra := sorted(set(factors.layers) - set(layers)))
     )
-    return layers, (*_of_bases(one, other), *notes)
+    caveats = dict.fromkeys((*one.caveats, *other.caveats))
+    return layers, (*caveats, *_of_bases(one, other), *notes)
 
 
 def base_of_both(one: Adapter, other: Adapter) -> str | None:

@@ -36,7 +36,7 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
         `out`.
 
     Raises:
-        AdapterError: The adapter is plain LoRA already, or `out` holds an adapter.
+        AdapterError: The adapter is plain LoRA already, or DoRA, or `out` holds an adapter.
         OutputError: `out` cannot be written.
 
     Example:
@@ -53,6 +53,10 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
     files = open_adapter(path, base)
     found = format_of(files).read(files)
     if not any(isinstance(update, FromW0) for update in found.updates.values()):
+        if found.caveats:
+            raise AdapterError(
+                f"{files.source} is {found.title}, whose ΔW no two factors make: PEFT loads it as it is, and merges it"
+            )
         raise AdapterError(f"{files.source} is plain LoRA already, of no θ; PEFT loads it as it is")
     updates = low_rank(files, found)
     with staged(target, last="adapter_config.json") as folder:

@@ -1,38 +1,25 @@
 """What every format keeps to: ΔW is its library's own, every tensor is accounted for, none is of two."""
 
-import importlib.util
 import inspect
 import pickle
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from made_formats import MADE, cases_of, deltas
 
-from lora_lens import Adapter, adapter_matrix, load_adapter
+from lora_lens import adapter_matrix, load_adapter
 from lora_lens.files.adapter_places import ENDINGS
 from lora_lens.formats import FORMATS
 from lora_lens.formats.adapter_files import open_adapter
 from lora_lens.formats.format import Format, format_of
 from lora_lens.formats.loading import low_rank
 
-HERE = Path(__file__).parent / "made"
 NAMES = [each.name for each in FORMATS]
-Make = Callable[[Path], Mapping[str, Tensor]]
-
-
-def cases_of(name: str) -> Mapping[str, Make]:
-    """The fixture of a format: what is written into a folder, with its ΔW by another route."""
-    spec = importlib.util.spec_from_file_location(f"made_{name}", HERE / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.CASES
 
 
 @pytest.fixture(scope="module")
@@ -42,29 +29,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, 
 
     def of(name: str) -> dict[str, Any]:
         if name not in known:
-            known[name] = {}
-            for case, make in cases_of(name).items():
+            found = {}
+            for case, make in cases_of(name).items():  # it may skip
                 folder = tmp_path_factory.mktemp(name)
-                known[name][case] = (folder, make(folder))
+                found[case] = (folder, make(folder))
+            known[name] = found
         return known[name]
 
     return of
 
 
-def deltas(adapter: Adapter) -> dict[str, Tensor]:
-    """ΔW by path; blocks of a fused projection below each other again."""
-    blocks: dict[str, dict[int, Tensor]] = {}
-    for factors in adapter.modules.values():
-        for k, path in enumerate(factors.names):
-            delta = factors.scaling[k] * factors.b[k].double() @ factors.a[k].double()
-            blocks.setdefault(path, {})[(factors.part or (0, 1))[0]] = delta
-    return {path: torch.cat([of[k] for k in sorted(of)]) for path, of in blocks.items()}
-
-
 def test_every_file_here_is_a_format_or_helps_one() -> None:
     home = Path(inspect.getfile(import_module("lora_lens.formats"))).parent
     holding = {file.stem for file in home.glob("*.py") if "\nFORMAT = Format(" in file.read_text()}
-    assert holding == set(NAMES) == {file.stem for file in HERE.glob("*.py")}
+    assert holding == set(NAMES) == {file.stem for file in MADE.glob("*.py")}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -75,25 +75,28 @@ def test_every_tensor_is_analysed_or_left_out_with_why(tmp_path: Path) -> None:
         "base_model.model.bert.pooler.dense.lora_B.weight": random(24, 4, seed=8),
         "base_model.model.bert.conv.0.lora_A.weight": random(4, 3, 1, 1, seed=9),
         "base_model.model.bert.conv.0.lora_B.weight": random(4, 4, 1, 1, seed=10),
+        "base_model.model.bert.conv.1.lora_A.weight": random(4, 3, 1, 1, seed=11),
+        "base_model.model.bert.conv.1.lora_B.weight": random(4, 2, 1, 1, seed=12),
     }
     shape = BertLike()
     write_lora(tmp_path / "lora", shape, extra=extra)
     adapter = load_adapter(tmp_path / "lora")
     analysed = {
-        f"base_model.model.{name}.lora_{factor}.weight"
+        f"base_model.model.{name}.lora_{kind}"
         for factors in adapter.modules.values()
         for name in factors.names
-        for factor in "AB"
+        for kind in (
+            ("embedding_A", "embedding_B") if "embeddings" in name else ("A.weight", "B.weight")
+        )
     }
     assert analysed | set(adapter.left_out) == set(shape.adapter)
     assert not analysed & set(adapter.left_out)
     reasons = " ".join(adapter.left_out.values())
     for word in (
         "modules_to_save",
-        "embedding",
         "lora_bias",
         "frozen base",
-        "convolution",
+        "convolution of 2 groups",
     ):
         assert word in reasons
 
@@ -156,7 +159,7 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"use_dora": True}, "DoRA"),
+        ({"use_dora": True}, "says use_dora, but .* has no lora_magnitude_vector"),
         ({"init_lora_weights": "pissa_niter_16"}, "minus the initial"),
         ({"init_lora_weights": "olora"}, "minus the initial"),
         ({"init_lora_weights": "corda"}, "minus the initial"),
@@ -164,7 +167,24 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
         ({"peft_type": "IA3"}, "'IA3'.*reads PEFT's LoRA"),
         ({"peft_type": None}, "peft_type None.*reads PEFT's LoRA"),
         ({"peft_type": "VERA"}, "save_as_lora"),
-        ({"target_parameters": ["experts.gate"]}, "expert"),
+        ({"target_parameters": "experts.gate"}, "expected names"),
+        ({"target_parameters": ["query.a", "query.b"]}, "which is whose"),
+        ({"layer_replication": [[0, 1]]}, "makes 1 layers"),
+        ({"layer_replication": [[0, "x"]]}, "expected ranges of layers"),
+        ({"layer_replication": [[0, 10**12]]}, "over 100,000 layers"),
+        ({"init_lora_weights": "loftq"}, "quantised W0 too"),
+        ({"init_lora_weights": "lora_ga"}, "lora_ga_init"),
+        ({"use_qalora": True}, "QA-LoRA"),
+        ({"use_bdlora": True}, "expected PEFT's settings"),
+        ({"use_bdlora": {"nblocks": 0}}, "expected a whole number above 0"),
+        ({"use_bdlora": {"nblocks": 3, "target_modules_bd_a": ["query"]}}, "not 3 blocks"),
+        ({"use_bdlora": {"target_modules_bd_a": "query"}}, "expected names"),
+        (
+            {"use_bdlora": {k: ["query"] for k in ("target_modules_bd_a", "target_modules_bd_b")}},
+            "both",
+        ),
+        ({"kasa_config": {"beta": 1e-4}}, "KaSA"),
+        ({"arrow_config": {"top_k": 3}}, "Arrow"),
         ({"r": 16}, "has rank 4, but adapter_config.json says 16"),
         ({"lora_alpha": "eight"}, "expected a finite number"),
         ({"lora_alpha": float("nan")}, "expected a finite number"),
@@ -181,6 +201,12 @@ def test_what_would_be_misread_is_refused(
     write_config(tmp_path / "lora", base=None, **({"r": 4} | config))
     with pytest.raises(AdapterError, match=message):
         load_adapter(tmp_path / "lora")
+
+
+@pytest.mark.parametrize("init", ["eva", "gaussian", "orthogonal", "mica", True, False, None])
+def test_what_leaves_w0_as_it_is_is_plain(tmp_path: Path, init: object) -> None:
+    write_lora(tmp_path / "lora", BertLike(), config={"init_lora_weights": init})
+    assert load_adapter(tmp_path / "lora").modules["value"].ranks == (4, 4, 4)
 
 
 def test_a_magnitude_vector_gives_dora_away(tmp_path: Path) -> None:

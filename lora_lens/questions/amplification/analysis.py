@@ -40,7 +40,8 @@ def amplification(
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: As in `conversion_similarity`.
-        rank: r; by default the numerical rank of ΔW in each layer, as in Table 7. With a smaller one
+        rank: r; by default the numerical rank of ΔW in each layer, as in Table 7, and of DoRA that of its
+            factors. With a smaller one
             the numerator is still the norm of all of ΔW.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`.
@@ -67,7 +68,7 @@ def amplification(
     )
     partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
     note = "the factor's ‖ΔW‖_F is of all of ΔW, and its top r directions hold only a part of it"
-    notes = (*weights.notes, note) if partly else weights.notes
+    notes = (*weights.notes, *adapter.caveats, *([note] if partly else []))
     return Amplification(
         adapter.source, weights.source, factors.module, layers, notes, weights.commit
     )
@@ -76,7 +77,7 @@ def amplification(
 def _layer(
     factors: ModuleFactors, position: int, rank: int | None, w0: Tensor, where: Where
 ) -> LayerAmplification:
-    delta = trained_singular(factors, position, where)
+    delta = trained_singular(factors, position, where, w0)
     r = _rank(rank, len(delta.s), factors, position)
     check_range(w0, where.dtype, f"W0 of {factors.names[position]}")
     w0 = where.take(w0)
@@ -99,7 +100,8 @@ def _layer(
 
 def _rank(rank: int | None, own: int, factors: ModuleFactors, position: int) -> int:
     if rank is None:
-        return own
+        # DoRA's ΔW has full rank, in which there is no direction that it leaves out.
+        return own if factors.magnitude is None else min(own, factors.ranks[position])
     if not 1 <= rank <= own:
         raise RankError(
             f"asked for {rank} singular vectors of ΔW of {factors.module}, which has rank {own} in "

@@ -25,8 +25,9 @@ from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.precision import of_order_one
 from ...core.spectrum import product_svd
 from ...core.triangle import spectral_norm
-from ...errors import BaseModelError
+from ...errors import BaseModelError, RankError
 from ...formats.loading import Model, adapter_of
+from ...subspaces.delta import trained_singular
 from ...subspaces.layers import Progress
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
@@ -116,8 +117,8 @@ def compare(
     check_factor_ranks(first, ("A", "B"), i)
     check_factor_ranks(second, ("A", "B"), j)
     where = select_device(device, dtype)
-    bases = [_bases(factors, k, where) for factors, k in ((first, i), (second, j))]
     weights, unknown = _base(one, other, beside_w0, base)
+    bases = [_bases(factors, k, where, weights) for factors, k in ((first, i), (second, j))]
     flipped: dict[str, Baseline] = {}
     if weights is not None and draws:
         try:
@@ -220,16 +221,35 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
         a=factors.a[keep],
         b=factors.b[keep],
         scaling=factors.scaling[keep],
+        magnitude=None if factors.magnitude is None else factors.magnitude[keep],
     )
 
 
-def _bases(factors: ModuleFactors, k: int, where: Where) -> dict[str, Tensor]:
+def _bases(
+    factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None
+) -> dict[str, Tensor]:
     a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
+    found = {
+        "A": orthonormal_basis(a.mT, k, ordered=True),
+        "B": orthonormal_basis(b, k, ordered=True),
+    }
+    if factors.magnitude is not None:
+        return found | {"delta": _rescaled(factors, k, where, weights)}
     svd = product_svd(b, a)
     scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
-    return {
-        "A": orthonormal_basis(a.mT, k, ordered=True),
-        "B": orthonormal_basis(b, k, ordered=True),
-        "delta": svd.u[..., :k],
-    }
+    return found | {"delta": svd.u[..., :k]}
+
+
+def _rescaled(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
+    """Left singular vectors of DoRA's ΔW, which is made with W0."""
+    found = []
+    for position, layer in enumerate(factors.layers):
+        w0 = weights.w0(factors, position) if weights else None
+        delta = trained_singular(factors, position, where, w0)
+        if len(delta.s) < k:
+            raise RankError(
+                f"asked for {k} singular vectors of ΔW of {factors.module}, which has {len(delta.s)} in layer {layer}"
+            )
+        found.append(delta.u[:, :k])
+    return torch.stack(found)

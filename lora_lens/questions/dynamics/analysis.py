@@ -129,6 +129,8 @@ def dynamics(
         baselines={space: _gaussian(factors, space, rank) for space in SPACES},
         notes=(
             *found.notes,
+            *adapter.caveats,
+            *(["ΔW is s·B·A here, of every checkpoint"] if adapter.caveats else []),
             *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
             *_notes(rows, starts, factors, rank),
         ),

@@ -109,18 +109,22 @@ def rank_grids(
         found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
         nulls = _nulls(found, draws, seed)
         return RankGrids(
-            weights.source, one.source, first.module, "w0-delta", found, nulls, weights.notes, seed,
-            base=weights.source, base_commit=weights.commit, draws=draws,
+            weights.source, one.source, first.module, "w0-delta", found, nulls,
+            (*weights.notes, *one.caveats), seed, base=weights.source, base_commit=weights.commit, draws=draws,
         )  # fmt: skip
     if top is not None:
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
     second = select_module(other, module)
     shared, notes = shared_layers(one, other, first, second)
     wanted = _layers(layers, shared, first.module)
+    both = tuple(
+        open_base_of(each, base) if _needs_w0(factors, chosen) else None
+        for each, factors in ((one, first), (other, second))
+    )
     grids = [
         _grid(layer, kind, u, v)
         for layer in wanted
-        for kind, u, v in _pairs(first, second, layer, chosen, where)
+        for kind, u, v in _pairs(first, second, layer, chosen, where, both)
     ]
     found = _ordered(grids, chosen)
     return RankGrids(
@@ -205,23 +209,38 @@ def _ordered(grids: Sequence[RankGrid], chosen: Sequence[str]) -> tuple[RankGrid
     return tuple(g for kind in chosen for g in grids if (g.matrix, g.side) == KINDS[kind])
 
 
+def _needs_w0(factors: ModuleFactors, chosen: Sequence[str]) -> bool:
+    return factors.magnitude is not None and any(kind.startswith("delta") for kind in chosen)
+
+
 def _pairs(
-    first: ModuleFactors, second: ModuleFactors, layer: int, chosen: Sequence[str], where: Where
+    first: ModuleFactors,
+    second: ModuleFactors,
+    layer: int,
+    chosen: Sequence[str],
+    where: Where,
+    weights: Sequence[BaseWeights | None],
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     ours, theirs = (
-        _bases(factors, factors.layers.index(layer), chosen, where) for factors in (first, second)
+        _bases(factors, factors.layers.index(layer), chosen, where, base)
+        for factors, base in zip((first, second), weights, strict=True)
     )
     return ((kind, ours[kind], theirs[kind]) for kind in chosen)
 
 
 def _bases(
-    factors: ModuleFactors, position: int, chosen: Sequence[str], where: Where
+    factors: ModuleFactors,
+    position: int,
+    chosen: Sequence[str],
+    where: Where,
+    weights: BaseWeights | None,
 ) -> dict[str, Tensor]:
     own = factors.ranks[position]
     stored = {"A": factors.a[position, :own].mT, "B": factors.b[position, :, :own]}
     found = {name: _factor_basis(factors, position, name, stored[name], where) for name in stored}
     if any(kind.startswith("delta") for kind in chosen):
-        delta = trained_singular(factors, position, where)
+        w0 = weights.w0(factors, position) if weights else None
+        delta = trained_singular(factors, position, where, w0)
         found |= {"delta-left": delta.u, "delta-right": delta.vh.mT}
     return found
 
@@ -248,9 +267,10 @@ def _against_w0(
 ) -> Iterator[RankGrid]:
     for layer in layers:
         position = factors.layers.index(layer)
-        delta = trained_singular(factors, position, where)
+        stored = weights.w0(factors, position)
+        delta = trained_singular(factors, position, where, stored)
         name = f"W0 of {factors.module} in layer {layer}"
-        w0 = weight_singular(weights.w0(factors, position), where, name=name)
+        w0 = weight_singular(stored, where, name=name)
         i = _top(top, len(w0.s), factors.module, layer)
         for kind in chosen:
             u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))

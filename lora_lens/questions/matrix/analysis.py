@@ -216,6 +216,7 @@ def _notes(
     keep: bool,
     asked: bool | None,
 ) -> Iterator[str]:
+    yield from dict.fromkeys(caveat for one in read for caveat in one.caveats)
     bases = sorted({one.base for one in read if one.base})
     if len(bases) > 1:
         yield (

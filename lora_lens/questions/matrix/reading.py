@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
+from ...arrays import Tensor
+from ...bases.opening import open_base_of
+from ...bases.weights import BaseWeights
 from ...core.checked import Side
 from ...errors import (
     AdapterError,
@@ -19,8 +22,9 @@ from ...files.revisions import with_revision
 from ...formats.adapter_files import all_stems
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
+from ...subspaces.delta import delta_singular
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
-from ...subspaces.selection import select_module
+from ...subspaces.selection import Where, select_module
 from .shelf import Shelf
 
 _MOST_NAMED = 4
@@ -32,7 +36,7 @@ class AdapterBases:
 
     Attributes:
         name, source, method, base, base_commit: Whose.
-        from_w0: As `lora_lens.Adapter` says.
+        from_w0, caveats: As `lora_lens.Adapter` says.
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
         shape: Width in and out of W0.
@@ -46,6 +50,7 @@ class AdapterBases:
     base: str | None
     base_commit: str | None
     from_w0: bool
+    caveats: tuple[str, ...]
     module: str
     d: int
     shape: tuple[int, int]
@@ -125,7 +130,10 @@ def read_bases(
         except ModuleLookupError as error:
             without.setdefault(str(error), []).append(name)
         else:
-            read.append(_bases(name, adapter, factors, rank, space, shelf))
+            weights = None
+            if factors.magnitude is not None and space.matrix == "delta":
+                weights = open_base_of(adapter, None if base is None else str(base))
+            read.append(_bases(name, adapter, factors, rank, space, shelf, weights))
         advance()
     for why, names in without.items():
         raise ModuleLookupError(f"{listed(names)}: {why}")
@@ -198,6 +206,7 @@ def _bases(
     rank: int | None,
     space: SpaceName,
     shelf: Shelf,
+    weights: BaseWeights | None,
 ) -> AdapterBases:
     widths: dict[int, int] = {}
     short: dict[int, int] = {}
@@ -206,6 +215,16 @@ def _bases(
         at = [k for k, r in enumerate(factors.ranks) if r == own]
         k = own if rank is None else rank
         a, b, s = factors.a[at][:, :own], factors.b[at][..., :own], factors.scaling[at]
+        if weights is not None:
+            for position in at:
+                layer = factors.layers[position]
+                basis = _rescaled(factors, position, space, weights)
+                if basis.shape[1] < k:
+                    short[layer] = basis.shape[1]
+                else:
+                    shelf.put(layer, basis[:, :k])
+                    widths[layer] = k
+            continue
         found = factor_spaces(a, b, k, [wanted], scaling=s)
         for place, position in enumerate(at):
             layer, real = factors.layers[position], int(found.ranks[wanted][place])
@@ -221,9 +240,21 @@ def _bases(
         base=with_revision(adapter.base_model, adapter.revision),
         base_commit=adapter.base_commit,
         from_w0=adapter.from_w0,
+        caveats=adapter.caveats,
         module=factors.module,
         d=factors.in_features if space.side == "right" else factors.out_features,
         shape=(factors.in_features, factors.out_features),
         widths=widths,
         short=short,
     )
+
+
+def _rescaled(
+    factors: ModuleFactors, position: int, space: SpaceName, weights: BaseWeights
+) -> Tensor:
+    """Singular vectors of DoRA's ΔW of a layer, which is made with W0."""
+    import torch
+
+    here = Where(torch.device("cpu"), torch.float64)
+    delta = delta_singular(factors, position, here, weights.w0(factors, position))
+    return delta.u if space.side == "left" else delta.vh.mT

@@ -150,7 +150,11 @@ def outliers(
         beyond=() if trained is None else beyond_w0(held.cpu().numpy(), shares),
         draws=draws,
         seed=seed,
-        notes=(*asked.weights.notes, *_notes(asked, plan, relative, inverse, explained)),
+        notes=(
+            *asked.weights.notes,
+            *(asked.adapter.caveats if asked.adapter else ()),
+            *_notes(asked, plan, relative, inverse, explained),
+        ),
     )
 
 

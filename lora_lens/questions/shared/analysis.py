@@ -148,7 +148,7 @@ def shared_subspace(
         width=k,
         layers=factors.layers,
         subspaces=subspaces,
-        notes=(*weights.notes, *_notes(adapter, plan, subspaces)),
+        notes=(*weights.notes, *adapter.caveats, *_notes(adapter, plan, subspaces)),
         seed=seed,
         other=None if other is None else other.source,
     )

@@ -163,7 +163,7 @@ def conversion_similarity(
         layers=factors.layers,
         grids=grids,
         condition_number=tuple(condition),
-        notes=(*weights.notes, *_notes(adapter, plan)),
+        notes=(*weights.notes, *adapter.caveats, *_notes(adapter, plan)),
         from_w0=adapter.from_w0,
         seed=seed,
         ridge=ridge,

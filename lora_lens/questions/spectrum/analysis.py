@@ -97,6 +97,7 @@ def spectrum(
     weights, notes = open_if_here(
         adapter, beside_w0, base, without="W0 is left out, and with it intruder dimensions"
     )
+    notes = [*adapter.caveats, *notes]
     asked = list(adapter.each_layer(names))
     width = min(min(one.in_features, one.out_features) for one in asked)
     chosen = _ks(ks, width) if weights else ()

@@ -40,8 +40,8 @@ def compared_with_w0(
         BaseModelError: W0 is not found, or does not fit.
         RankError: W0 or W0 + ΔW is all zero.
     """
-    delta = delta_singular(factors, position, where)
     w0 = weights.w0(factors, position)
+    delta = delta_singular(factors, position, where, w0)
     layer = f" in layer {factors.layers[position]}" if factors.numbered else ""
     here = f"of {factors.module}{layer}"
     base = weight_singular(w0, where, name=f"W0 {here}")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 peft = pytest.importorskip("peft")
+transformers = pytest.importorskip("transformers")
 spec = importlib.util.spec_from_file_location(
     "made_peft_lora", Path(__file__).with_name("peft_lora.py")
 )
@@ -50,6 +51,34 @@ def saved(
     return case
 
 
+def trained(folder: Path) -> Deltas:
+    """After PEFT's own allocator has cut the ranks to their budget, some modules to none."""
+    torch.manual_seed(0)
+    lora.bert().save_pretrained(folder / "base")
+    model = transformers.BertForSequenceClassification.from_pretrained(folder / "base")
+    config = peft.AdaLoraConfig(
+        init_r=4, target_r=1, total_step=12, tinit=2, tfinal=3, deltaT=1, lora_alpha=8, beta1=0.5,
+        beta2=0.5, target_modules=["query", "value"],
+    )  # fmt: skip
+    tuned = lora.wrapped(model, config)
+    optimiser = torch.optim.SGD([p for p in tuned.parameters() if p.requires_grad], lr=0.05)
+    for step in range(12):
+        optimiser.zero_grad()
+        tuned(torch.randint(30, (3, 7)), labels=torch.tensor([0, 1, 0])).loss.backward()
+        optimiser.step()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tuned.base_model.update_and_allocate(step)
+    kept = tuned.peft_config["default"].rank_pattern
+    assert kept
+    assert sum(map(sum, kept.values())) < 4 * 4
+    expected = lora.deltas(tuned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of modules cut to rank 0
+        tuned.save_pretrained(folder / "adapter")
+    return {path: delta for path, delta in expected.items() if delta.abs().sum() > 0}
+
+
 CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "whole": saved(lora.bert, target_modules=["query", "value"], lora_alpha=16),
     "cut": saved(
@@ -61,5 +90,6 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
             VALUE.format(1): [True, False, False, False],
         },
     ),
+    "cut by its allocator": trained,
     "conv1d": saved(lora.gpt2, target_modules=["c_fc"], fan_in_fan_out=True),
 }

@@ -1,5 +1,6 @@
-"""LoRA adapters made by PEFT, with PEFT's own ΔW."""
+"""LoRA adapters made by PEFT, of every option that changes ΔW, with PEFT's own ΔW."""
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 peft = pytest.importorskip("peft")
@@ -54,15 +56,105 @@ def wrapped(model: torch.nn.Module, config: Any) -> Any:
     return tuned
 
 
+class Convolutions(torch.nn.Module):
+    """A convolution of each kind, one of two groups, and a layer of one pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = torch.nn.Conv1d(4, 6, 3)
+        self.two = torch.nn.Conv2d(4, 6, (3, 2), bias=False)
+        self.pixel = torch.nn.Conv2d(6, 4, 1)
+        self.three = torch.nn.Conv3d(2, 4, 2)
+        self.grouped = torch.nn.Conv2d(4, 6, 3, groups=2)
+        self.linear = torch.nn.Linear(4, 4)
+
+    def save_pretrained(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        weights = {name: tensor.clone() for name, tensor in self.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+        (folder / "config.json").write_text('{"model_type": "of-my-own"}')
+
+
+class Attention(torch.nn.Module):
+    """torch's own, whose three projections are one parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn = torch.nn.MultiheadAttention(8, 2)
+
+    def save_pretrained(self, folder: Path) -> None:
+        Convolutions.save_pretrained(self, folder)  # type: ignore[arg-type]
+
+
+def mixtral() -> torch.nn.Module:
+    config = transformers.MixtralConfig(
+        hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=11, num_local_experts=3, num_experts_per_tok=2,
+    )  # fmt: skip
+    return transformers.MixtralForCausalLM(config)
+
+
+def gpt_oss() -> torch.nn.Module:
+    config = transformers.GptOssConfig(
+        hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4, head_dim=4,
+        num_key_value_heads=2, vocab_size=11, num_local_experts=3, num_experts_per_tok=2, pad_token_id=0,
+    )  # fmt: skip
+    return transformers.GptOssForCausalLM(config)
+
+
 def deltas(tuned: Any, adapter: str = "default") -> dict[str, Tensor]:
-    """PEFT's ΔW of every linear layer, as (out, in)."""
+    """PEFT's ΔW of every layer, as (out, in): of a stack, expert by expert."""
     found = {}
-    for name, layer in tuned.get_base_model().named_modules():
-        if not hasattr(layer, "get_delta_weight") or adapter in layer.lora_embedding_A:
+    for path, layer in tuned.get_base_model().named_modules():
+        if not hasattr(layer, "get_delta_weight"):
             continue
-        delta = layer.get_delta_weight(adapter).detach().double()
-        found[name] = delta.T if getattr(layer, "fan_in_fan_out", False) else delta
+        name = path.replace(".base_layer", "")
+        inner = layer.get_base_layer()
+        if getattr(inner, "groups", 1) > 1:
+            continue
+        delta = delta_of(layer, adapter).detach().double()
+        if hasattr(layer, "parameter_name"):
+            found |= stacked(name, layer.parameter_name, delta, turned=is_turned(inner))
+        elif isinstance(inner, torch.nn.Embedding) or getattr(layer, "fan_in_fan_out", False):
+            found[name] = delta.T
+        else:
+            found[name] = delta.flatten(1)
     return found
+
+
+def delta_of(layer: Any, adapter: str) -> Tensor:
+    """PEFT's ΔW, whose variant knows better than the layer where there are blocks."""
+    variant = getattr(layer, "lora_variant", {}).get(adapter)
+    if hasattr(variant, "_get_bdlora_delta_weight"):
+        delta: Tensor = variant._get_bdlora_delta_weight(layer, adapter)
+        return delta
+    return layer.get_delta_weight(adapter)  # type: ignore[no-any-return]
+
+
+def rescaled(tuned: Any) -> dict[str, Tensor]:
+    """DoRA's ΔW of every layer: what PEFT's merge makes of W0, in float64, less W0."""
+    found = {}
+    for path, layer in copy.deepcopy(tuned).double().get_base_model().named_modules():
+        if hasattr(layer, "lora_magnitude_vector"):
+            inner = layer.get_base_layer()
+            before = inner.weight.detach().clone()
+            layer.merge()
+            delta = inner.weight.detach() - before
+            table = isinstance(inner, torch.nn.Embedding)
+            found[path] = delta.T if table or type(inner).__name__ == "Conv1D" else delta.flatten(1)
+    return found
+
+
+def is_turned(module: Any) -> bool:
+    return bool(getattr(module, "is_transposed", False))
+
+
+def stacked(module: str, name: str, delta: Tensor, *, turned: bool) -> dict[str, Tensor]:
+    if delta.ndim == 2:
+        return {module if name == "weight" else f"{module}.{name}": delta}
+    return {
+        f"{module}.{k}.{name}": one.T if turned else one for k, one in enumerate(delta)
+    }  # fmt: skip
 
 
 def saved(
@@ -83,7 +175,7 @@ def saved(
             for name, parameter in tuned.named_parameters():
                 if "lora_" in name:
                     parameter.data = parameter.data.bfloat16().float()
-        expected = deltas(tuned)
+        expected = rescaled(tuned) if settings.get("use_dora") else deltas(tuned)
         if half:
             tuned = tuned.bfloat16()
         with warnings.catch_warnings():
@@ -95,7 +187,7 @@ def saved(
 
 
 ATTENTION = ["query", "value"]
-CASES: Mapping[str, Callable[[Path], Deltas]] = {
+OLD: Mapping[str, Callable[[Path], Deltas]] = {
     "bert": saved(bert, target_modules=ATTENTION, task_type="SEQ_CLS"),
     "rslora and patterns": saved(
         bert,
@@ -119,3 +211,80 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "widths that differ": saved(swin, target_modules=["q_proj", "query", "fc1", "reduction"]),
     "bin": saved(bert, target_modules=ATTENTION, binary=True),
 }
+# What PEFT has had since, or reads otherwise since.
+RECENT: Mapping[str, Callable[[Path], Deltas]] = {
+    "an embedding, rslora": saved(
+        bert,
+        target_modules=["word_embeddings", "value"],
+        use_rslora=True,
+        rank_pattern={"word_embeddings": 5},
+    ),
+    "trained tokens": saved(
+        bert, target_modules=["query"], trainable_token_indices={"word_embeddings": [0, 3]}
+    ),
+    "left out by name": saved(
+        bert,
+        target_modules="all-linear",
+        exclude_modules=["query", "dense"],
+        layers_to_transform=None,
+    ),
+    "convolutions": saved(
+        Convolutions,
+        target_modules=["one", "two", "pixel", "three", "grouped", "linear"],
+        r=4,
+        lora_bias=False,
+    ),
+    "biases of convolutions": saved(Convolutions, target_modules=["one", "pixel"], lora_bias=True),
+    "a stack of experts": saved(
+        mixtral, target_modules=["q_proj"], target_parameters=["mlp.experts.down_proj"]
+    ),
+    "two stacks": saved(
+        mixtral,
+        target_modules=["q_proj", "v_proj"],
+        target_parameters=["mlp.experts.down_proj", "mlp.experts.gate_up_proj", "gate.weight"],
+        rank_pattern={"experts.gate_up_proj": 2},
+        alpha_pattern={"experts.down_proj": 10},
+        use_rslora=True,
+    ),
+    "stacks by their names alone": saved(
+        mixtral, target_modules=["q_proj"], target_parameters=["gate_up_proj", "down_proj"]
+    ),
+    "stacks that lie turned": saved(
+        gpt_oss,
+        target_modules=[],
+        target_parameters=["experts.gate_up_proj", "experts.down_proj"],
+    ),
+    "replicated layers": saved(
+        llama, target_modules=["q_proj", "down_proj"], layer_replication=[[0, 2], [0, 1], [1, 2]]
+    ),
+    "activated": saved(
+        llama, target_modules=["q_proj"], alora_invocation_tokens=[1, 2], task_type="CAUSAL_LM"
+    ),
+    "orthogonal": saved(bert, target_modules=["query"], init_lora_weights="orthogonal", r=4),
+    "mica": saved(bert, target_modules=["query"], init_lora_weights="mica"),
+    "velora": saved(
+        llama, target_modules=["q_proj"], velora_config={"num_groups": 2, "scale": 1.0}
+    ),
+    "attention of torch": saved(Attention, target_modules=["attn"]),
+    "blocks on the diagonal": saved(
+        llama,
+        target_modules=["q_proj", "o_proj", "up_proj"],
+        r=4,
+        use_bdlora={
+            "target_modules_bd_a": ["o_proj"],
+            "target_modules_bd_b": ["q_"],
+            "nblocks": 2,
+            "match_strict": False,
+        },
+    ),
+    "dora": saved(bert, target_modules=["query", "value"], use_dora=True, use_rslora=True),
+    "dora, conv1d": saved(
+        gpt2, target_modules=["c_attn", "c_fc"], use_dora=True, fan_in_fan_out=True
+    ),
+    "dora, an embedding": saved(bert, target_modules=["word_embeddings", "key"], use_dora=True),
+    "dora, convolutions": saved(
+        Convolutions, target_modules=["one", "two", "pixel", "three", "linear"], use_dora=True
+    ),
+}
+VERSION = tuple(map(int, peft.__version__.split(".")[:2]))
+CASES = {**OLD, **RECENT} if VERSION >= (0, 21) else OLD

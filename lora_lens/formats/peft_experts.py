@@ -1,0 +1,135 @@
+"""PEFT's ``target_parameters``: factors of a stack of experts, one matrix each.
+
+PEFT wraps the module that holds the stack, so that a tensor's name does not say which parameter it is for,
+and once more for a second parameter of it: ``experts.lora_A`` around ``experts.base_layer.lora_A``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..bases.experts import INPUT_FIRST
+from ..errors import AdapterError
+from ..updates import Factor, LowRank
+from .adapter_files import AdapterFiles
+from .derived import columns_of, rows_of
+from .peft_settings import Scaling
+
+# The order in which the models' experts hold them, in which PEFT wraps them, from within.
+_ORDER = ("gate_up_proj", "gate_up_proj_bias", "down_proj", "down_proj_bias")
+_AXES_KNOWN = (0, 19)  # PEFT's version since which A has always the input's side
+_INNER = ".base_layer"
+
+
+def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Path of each wrapped module, with what is around it, to the path of the parameter that it adapts.
+
+    Args:
+        files: Of the adapter.
+        factors: All its paths, with their tensors A and B.
+
+    Raises:
+        AdapterError: Nothing tells which of a module's parameters it is.
+    """
+    targets = files.config.get("target_parameters")
+    if not targets:
+        return {}
+    if not isinstance(targets, list) or not all(isinstance(one, str) for one in targets):
+        raise AdapterError(f"{files.source} has target_parameters {targets!r}, expected names")
+    wrapped: dict[str, list[str]] = {}
+    for path in sorted(factors, key=lambda one: -one.count(_INNER)):  # from within
+        wrapped.setdefault(path.replace(_INNER, ""), []).append(path)
+    found: dict[str, str] = {}
+    for module, around in wrapped.items():
+        held = {target: name for target in targets if (name := _held(module, target))}
+        if len(around) == 1 and not any("." in target for target in held):
+            # ``down_proj`` may be of any module: a layer as any other has the rank of one.
+            rank = next(iter(files.shape(factors[around[0]]["A"])), 0)
+            if all(Scaling(files.config).rank(f"{module}.{one}") == rank for one in held.values()):
+                continue
+        if held:
+            names = _in_order(files, module, around, sorted(set(held.values())))
+            found |= dict(zip(around, names, strict=True))
+    return found
+
+
+def _held(module: str, target: str) -> str | None:
+    """The parameter's own name, where the target can be one of this module."""
+    parent, _, last = target.rpartition(".")
+    fits = not parent or module == parent or module.endswith(f".{parent}")
+    return last if fits else None
+
+
+def _in_order(
+    files: AdapterFiles, module: str, around: Sequence[str], held: Sequence[str]
+) -> list[str]:
+    if len(around) != len(held) or (len(held) > 1 and not set(held) <= set(_ORDER)):
+        raise AdapterError(
+            f"{files.source} has {len(around)} pairs of factors for parameters of {module}, and target_parameters "
+            f"names {', '.join(held)}: which is whose, its files do not say; merge it in PEFT"
+        )
+    ordered = sorted(held, key=_ORDER.index) if len(held) > 1 else held
+    return [module if name == "weight" else f"{module}.{name}" for name in ordered]
+
+
+def experts(
+    files: AdapterFiles, parameter: str, a: Factor, b: Factor, tensors: tuple[str, str]
+) -> dict[str, LowRank]:
+    """Each expert's update by its path, ``….experts.3.down_proj``; of a parameter that is one matrix, its own.
+
+    A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank.
+
+    Raises:
+        AdapterError: The rank is not what the configuration says, or PEFT's version leaves open which side is
+            the input's.
+    """
+    scaling = Scaling(files.config)
+    rank = scaling.rank(parameter)
+    count = a.shape[0] // rank
+    if count * rank != a.shape[0] or not count or b.shape[1] != a.shape[0]:
+        raise AdapterError(
+            f"{parameter} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
+        )
+    s = scaling.of(parameter, rank)
+    if count == 1:
+        return {parameter: LowRank(a, b, s, tensors)}
+    _check_axes(files)
+    module, _, name = parameter.rpartition(".")
+    return {
+        f"{module}.{k}.{name}": LowRank(
+            rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count), s, tensors
+        )
+        for k in range(count)
+    }
+
+
+def _check_axes(files: AdapterFiles) -> None:
+    """Whether A has the input's side."""
+    version = files.config.get("peft_version")
+    if isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN:
+        return
+    if files.live is None and INPUT_FIRST & set(_model_types(files)):
+        return
+    raise AdapterError(
+        f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "
+        f"whichever side that is, and its base is not here to tell: pass --base, or merge it with that PEFT"
+    )
+
+
+def _numbers(version: str) -> Iterator[int]:
+    """The first two."""
+    for word in version.split(".")[:2]:
+        if not word.isdecimal():
+            return
+        yield int(word)
+
+
+def _model_types(files: AdapterFiles) -> Iterator[str]:
+    from ..bases.opening import configuration_here
+
+    here = files.base_model and configuration_here(
+        files.base_model, files.revision, download=files.base_given is not None
+    )
+    for one in here.all() if here else ():
+        if one.model_type:
+            yield one.model_type

@@ -1,0 +1,214 @@
+"""What PEFT's merge adds to W0, layer by layer, with PEFT's own layers on stand-ins of the base's.
+
+The only module here that loads PEFT (the extra ``convert``). A layer of the base is stood in for by zeros of
+its shape that take no memory, unless ΔW is made of W0.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import Tensor
+from ..errors import AdapterError, LensError
+from .adapter_files import AdapterFiles
+from .factored import Factored, factored
+from .peft_methods import Contents
+from .peft_names import plain
+from .peft_patterns import patterns_of
+from .peft_stand_ins import StandIn, stand_ins, tree
+
+_NEEDED = (0, 21)
+_PIP = 'pip install "lora-lens[convert]"'
+# Whatever the target modules were chosen by, the stand-ins are these.
+_CHOICE = {
+    "layers_to_transform": None,
+    "layers_pattern": None,
+    "exclude_modules": None,
+    "modules_to_save": None,
+    "base_model_name_or_path": None,
+    "revision": None,
+    "task_type": None,
+    "auto_mapping": None,
+    "inference_mode": False,
+    "bias": "none",
+}
+# Sizes by which PEFT makes tensors; none is above what the file holds.
+_SIZES = ("r", "u", "n_frequency", "num_vectors", "vector_length", "block_size", "theta_d_length", "mini_r",
+          "gralora_k", "hybrid_r", "topk", "decompose_factor")  # fmt: skip
+
+
+_PATTERNS = ("rank_pattern", "alpha_pattern", "n_frequency_pattern")
+_MOST_KEPT = 1 << 31  # numbers of all factors: 8 GiB
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All layers.
+
+    Attributes:
+        layers: Module path to what was added.
+        trainable_parameters: How many numbers PEFT trains.
+        version: PEFT's.
+        notes: What a reader should know, a sentence each.
+    """
+
+    layers: Mapping[str, Factored]
+    trainable_parameters: int
+    version: str
+    notes: tuple[str, ...]
+
+
+def merged(files: AdapterFiles, found: Contents) -> Merged:
+    """ΔW of every layer, factored.
+
+    Raises:
+        AdapterError: PEFT is not installed or too old; or the base is needed and not there; or PEFT
+            finds that tensors and configuration do not go together.
+        BaseModelError: The base is needed and does not fit.
+    """
+    import torch
+
+    peft, version = _library(files, found.method.title)
+    _check_sizes(files, found)
+    with _as_ours(files, found.method.title):
+        layers, notes = stand_ins(files, found)
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), _as_ours(files, found.method.title):
+        tuned = peft.get_peft_model(tree(layers), _config(peft, files, list(layers)))
+        tuned.eval()
+        _load(peft, tuned, files, found)
+        trained = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
+        result: dict[str, Factored] = {}
+        for path, delta in _deltas(tuned, layers):
+            result[path] = factored(delta, path)
+            kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
+            if kept > _MOST_KEPT:
+                raise AdapterError(
+                    f"{files.source} is {found.method.title}, whose ΔW has so high a rank that factors of "
+                    f"{len(result)} of its {len(layers)} layers are over 8 GiB; it is not read"
+                )
+    return Merged(result, trained, version, tuple(notes))
+
+
+def _library(files: AdapterFiles, title: str) -> tuple[Any, str]:
+    """PEFT and its version."""
+    try:
+        import peft
+    except ImportError:
+        raise AdapterError(
+            f"{files.source} is {title}, whose ΔW PEFT knows: {_PIP}, which brings PEFT 0.21 or later"
+        ) from None
+    version = str(peft.__version__)
+    words = version.split(".")[:2]
+    if not all(word.isdecimal() for word in words) or tuple(map(int, words)) < _NEEDED:
+        raise AdapterError(
+            f"{files.source} is {title}, whose ΔW PEFT 0.21 or later knows, and here is {version}: {_PIP}"
+        )
+    return peft, version
+
+
+@contextmanager
+def _as_ours(files: AdapterFiles, title: str) -> Iterator[None]:
+    """PEFT's warnings are of training; what it raises about a file is said in one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except LensError:
+        raise
+    except Exception as error:  # PEFT raises whatever a broken configuration leads it to
+        first = str(error).strip().partition("\n")[0]
+        raise AdapterError(
+            f"PEFT cannot make {title} of {files.source}: {type(error).__name__}: {first[:300]}; are its configuration "
+            f"and its tensors of one adapter, and is the base its own?"
+        ) from None
+
+
+def _check_sizes(files: AdapterFiles, found: Contents) -> None:
+    """Refuse a configuration that would have PEFT make more than the file can hold."""
+    most = max(4096, sum(_count(files.shape(name)) for name in found.names))
+    for key in _SIZES:
+        value = files.config.get(key)
+        if isinstance(value, (int, float)) and not -1 <= value <= most:
+            raise AdapterError(f"{files.source} says {key} {value!r}, more than its tensors hold")
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
+    """PEFT's configuration, of these modules."""
+    from dataclasses import fields
+
+    named = str(files.config["peft_type"]).upper()
+    kind = peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
+    known = {field.name for field in fields(kind) if field.init}
+    said = {**files.config, **_CHOICE, "target_modules": paths}
+    # PEFT is given no expression of a stranger's: each module has its own entry.
+    said |= {key: _by_path(files, key, paths) for key in _PATTERNS if files.config.get(key)}
+    return kind(
+        **{key: value for key, value in said.items() if key in known and key != "peft_type"}
+    )
+
+
+def _by_path(files: AdapterFiles, key: str, paths: list[str]) -> dict[str, Any]:
+    patterns, found = patterns_of(files.config[key]), {}
+    for path in paths:
+        value = patterns.of(path, None)
+        if value is None:
+            continue
+        if (
+            not isinstance(value, (int, float))
+            or isinstance(value, bool)
+            or not 0 < value < 1 << 20
+        ):
+            raise AdapterError(f"{files.source} has {key} {value!r} for {path}, expected a number")
+        found[f"^{re.escape(path)}"] = value
+    return found
+
+
+def _load(peft: Any, tuned: Any, files: AdapterFiles, found: Contents) -> None:
+    tensors = {}
+    for name in found.names:
+        own = plain(name)
+        tensors[own if own.startswith("base_model.") else f"base_model.model.{own}"] = (
+            files.tensors.get(name)
+        )
+    loaded = peft.set_peft_model_state_dict(tuned, tensors)
+    # What all layers share is at the same place in memory under every layer's name.
+    places = {name: tensor.data_ptr() for name, tensor in tuned.state_dict().items()}
+    filled = {place for name, place in places.items() if name not in set(loaded.missing_keys)}
+    lacking = [
+        name
+        for name in loaded.missing_keys
+        if found.method.prefix in name and places.get(name) not in filled
+    ]
+    if lacking or loaded.unexpected_keys:
+        which = (lacking or loaded.unexpected_keys)[0]
+        what = "lacks" if lacking else "has, and its configuration does not know,"
+        raise AdapterError(f"{files.source} {what} {which}")
+
+
+def _deltas(tuned: Any, layers: Mapping[str, StandIn]) -> Iterator[tuple[str, Tensor]]:
+    """ΔW of each layer in turn, as (out, in), in float64; one at a time is in memory."""
+    import torch
+
+    for path, stand_in in layers.items():
+        layer = tuned.get_base_model().get_submodule(path)
+        weight = layer.get_base_layer().weight
+        before = weight.data
+        w0 = before.double()
+        layer.double()
+        weight.data = torch.clone(w0, memory_format=torch.contiguous_format)
+        layer.merge()
+        delta = layer.get_base_layer().weight.data - w0
+        layer.get_base_layer().weight.data = before
+        yield path, stand_in.as_matrix(delta)

@@ -1,0 +1,135 @@
+"""Fourteen methods of PEFT that are no LoRA, by PEFT itself: what its merge adds to W0, as two factors.
+
+VeRA, LoHa, LoKr, VB-LoRA, RandLoRA, C3A, DeLoRA, FourierFT, GraLoRA, MiSS, PSOFT, TinyLoRA, UniLoRA and
+WaveFT each have a ΔW of their own, which PEFT knows; its layers are made for it, on stand-ins of the base's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import AdapterError
+from ..updates import LowRank
+from .adapter_files import AdapterFiles
+from .format import Checkpoint, Format
+from .peft_names import check_not_empty, plain, reason_left_out
+
+if TYPE_CHECKING:
+    from .peft_merged import Merged
+
+
+@dataclass(frozen=True)
+class Method:
+    """One of them.
+
+    Attributes:
+        title: As sentences name it.
+        prefix: What its tensors' last components begin with.
+    """
+
+    title: str
+    prefix: str
+
+
+METHODS: Mapping[str, Method] = {
+    "VERA": Method("VeRA", "vera_"),
+    "LOHA": Method("LoHa", "hada_"),
+    "LOKR": Method("LoKr", "lokr_"),
+    "VBLORA": Method("VB-LoRA", "vblora_"),
+    "RANDLORA": Method("RandLoRA", "randlora_"),
+    "C3A": Method("C3A", "c3a_"),
+    "DELORA": Method("DeLoRA", "delora_"),
+    "FOURIERFT": Method("FourierFT", "fourierft_"),
+    "GRALORA": Method("GraLoRA", "gralora_"),
+    "MISS": Method("MiSS", "miss_"),
+    "PSOFT": Method("PSOFT", "psoft_"),
+    "TINYLORA": Method("TinyLoRA", "tinylora_"),
+    "UNILORA": Method("UniLoRA", "unilora_"),
+    "WAVEFT": Method("WaveFT", "waveft_"),
+}
+_SHARED = "base_model"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The tensors of an adapter of one of these methods.
+
+    Attributes:
+        method: Which.
+        layers: Module path → names of its own tensors.
+        shared: Names of those that all modules have in common.
+    """
+
+    method: Method
+    layers: Mapping[str, tuple[str, ...]]
+    shared: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all of them."""
+        return (*self.shared, *(name for own in self.layers.values() for name in own))
+
+
+def contents(files: AdapterFiles) -> Contents | None:
+    """The tensors of the method that the configuration names; None where that is none of these, or there are none."""
+    named = files.config.get("peft_type")
+    method = METHODS.get(named.upper()) if isinstance(named, str) else None
+    if method is None:
+        return None
+    layers: dict[str, list[str]] = {}
+    for name in sorted(files.names):
+        path, dot, _ = plain(name).partition(f".{method.prefix}")
+        if dot:
+            layers.setdefault(path, []).append(name)
+    shared = layers.pop(_SHARED, [])
+    if not layers and not shared:
+        return None
+    return Contents(method, {path: tuple(own) for path, own in layers.items()}, tuple(shared))
+
+
+def _read(files: AdapterFiles) -> Checkpoint:
+    from .peft_merged import merged
+
+    found = contents(files)
+    if found is None:
+        raise AdapterError(f"{files.source} holds no tensors of its method")
+    check_not_empty(files, found.names)
+    result = merged(files, found)
+    updates = {
+        path: LowRank(one.a, one.b, 1.0, (*found.layers.get(path, ()), *found.shared))
+        for path, one in result.layers.items()
+    }
+    used = {name for update in updates.values() for name in update.tensors}
+    return Checkpoint(
+        method=str(files.config["peft_type"]).lower(),
+        title=found.method.title,
+        updates=updates,
+        left_out={name: reason_left_out(name) for name in sorted(files.names - used)},
+        trainable_parameters=result.trainable_parameters,
+        notes=tuple(_notes(found.method.title, result)),
+    )
+
+
+def _notes(title: str, result: Merged) -> list[str]:
+    ranks = sorted({min(one.a.shape[0], *one.shape) for one in result.layers.values()})
+    full = sum(one.a.shape[0] >= min(one.shape) for one in result.layers.values())
+    error = max(one.error for one in result.layers.values())
+    span = " to ".join(map(str, dict.fromkeys((ranks[0], ranks[-1]))))
+    note = (
+        f"{title}'s ΔW is what PEFT {result.version} adds to W0, factored by its singular values: rank {span} kept, "
+        f"relative error at most {error:.1e}"
+    )
+    if full:
+        note += f"; in {full} of {len(result.layers)} layers that is full rank, so that no few directions hold it"
+    return [note, *result.notes]
+
+
+FORMAT = Format(
+    name="peft_methods",
+    title=f"PEFT's {', '.join(one.title for one in METHODS.values())}",
+    matches=lambda files: contents(files) is not None,
+    read=_read,
+    cannot="what is trained in full beside them is left out; embeddings are refused",
+)

@@ -1,0 +1,206 @@
+"""DoRA: questions of factors say that they are of factors, and those of ΔW take W0 or refuse."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_formats import cases_of, deltas, made_by
+from safetensors.torch import load_file, save_file
+
+import lora_lens as ll
+from lora_lens.errors import AdapterError, BaseModelError, LensError
+
+pytest.importorskip("peft", minversion="0.21")
+SAID = "before every row"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DoRA adapter of two layers, its base and its true ΔW."""
+    here = tmp_path_factory.mktemp("dora")
+    torch.save(dict(cases_of("peft_lora")["dora"](here)), here / "deltas.pt")
+    return here
+
+
+@pytest.fixture
+def alone(folder: Path, tmp_path: Path) -> Path:
+    """The adapter without its base."""
+    shutil.copytree(folder / "adapter", tmp_path / "alone")
+    file = tmp_path / "alone" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"base_model_name_or_path": str(tmp_path / "gone")}))
+    return tmp_path / "alone"
+
+
+def true(folder: Path, layer: int, module: str = "value") -> torch.Tensor:
+    found = torch.load(folder / "deltas.pt")
+    return found[f"bert.encoder.layer.{layer}.attention.self.{module}"]
+
+
+def test_it_is_read_as_factors_and_a_row_scale(folder: Path) -> None:
+    adapter = ll.load_adapter(folder / "adapter", folder / "base")
+    tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
+    value = adapter.modules["value"]
+    assert (adapter.method, adapter.title) == ("dora", "DoRA")
+    assert value.magnitude is not None
+    (name,) = [n for n in tensors if "layer.1" in n and "value.lora_magnitude_vector" in n]
+    assert torch.equal(value.magnitude[1], tensors[name])
+    assert not adapter.left_out
+    assert adapter.trainable_parameters == 4 * 2 * 3 * 24
+    assert SAID in adapter.caveats[0]
+
+
+def test_amplification_is_of_the_true_delta(folder: Path) -> None:
+    found = ll.amplification(folder / "adapter", "value", base=str(folder / "base"))
+    for layer in found.layers:
+        delta = true(folder, layer.layer)
+        assert layer.delta_norm == pytest.approx(float(delta.norm()), rel=1e-6)
+        assert layer.rank == 3
+        u, _, vh = torch.linalg.svd(delta)
+        w0 = ll.open_base(str(folder / "base")).weight(
+            f"bert.encoder.layer.{layer.layer}.attention.self.value"
+        )
+        inside = float((u[:, :3].T @ w0.double() @ vh[:3].T).norm())
+        assert layer.w0_in_delta == pytest.approx(inside, rel=1e-6)
+    assert SAID in found.notes[0]
+
+
+def test_beside_w0_delta_is_the_true_one_and_alone_that_of_the_factors(folder: Path) -> None:
+    found = ll.spectrum(folder / "adapter", "value", base=str(folder / "base"), ks=[1])
+    one = found.layers[0]
+    adapter = ll.load_adapter(folder / "adapter", folder / "base")
+    value = adapter.modules["value"]
+    product = value.scaling[0] * value.b[0].double() @ value.a[0].double()
+    assert one.frobenius_norm == pytest.approx(float(product.norm()), rel=1e-6)
+    assert one.beside_w0 is not None
+    relative = float(true(folder, 0).norm()) / one.beside_w0.w0_frobenius_norm
+    assert one.beside_w0.relative_frobenius_norm == pytest.approx(relative, rel=1e-6)
+    assert any(SAID in note for note in found.notes)
+
+
+def test_compare_takes_the_true_delta_with_w0(folder: Path, alone: Path) -> None:
+    base = str(folder / "base")
+    other = folder / "other"
+    if not other.exists():
+        shutil.copytree(folder / "adapter", other)
+        file = other / "adapter_model.safetensors"
+        tensors = load_file(file)
+        turned = {n: t.flip(0) if "magnitude" in n else t for n, t in tensors.items()}
+        save_file(turned, file)
+    found = ll.compare(folder / "adapter", other, "value", base=base, draws=0)
+    assert found["A"].values == pytest.approx(1)
+    u = torch.linalg.svd(true(folder, 0))[0][:, :3]
+    v = torch.linalg.svd(deltas(ll.load_adapter(other, base))[_path(0)])[0][:, :3]
+    assert found["delta"].values[0] == pytest.approx(float((u.T @ v).square().sum()) / 3, rel=1e-6)
+    assert found["delta"].values[0] < 0.999
+    assert any(SAID in note for note in found.notes)
+    with pytest.raises(AdapterError, match="made with W0: pass --base"):
+        ll.compare(alone, alone, "value", draws=0)
+
+
+def _path(layer: int) -> str:
+    return f"bert.encoder.layer.{layer}.attention.self.value"
+
+
+def test_matrix_and_grid(folder: Path, alone: Path) -> None:
+    base = str(folder / "base")
+    found = ll.adapter_matrix([folder / "adapter", alone], "value", draws=0, matrix="A")
+    assert found.values == pytest.approx(1)
+    assert SAID in found.notes[0]
+    delta = ll.adapter_matrix(
+        [folder / "adapter", alone], "value", draws=0, matrix="delta", base=base
+    )
+    assert delta.values == pytest.approx(1)
+    with pytest.raises(BaseModelError):
+        ll.adapter_matrix([alone, folder / "adapter"], "value", draws=0, matrix="delta")
+    one, other = folder / "adapter", alone
+    grid = ll.rank_grids(one, other, "value", draws=0, matrices=["A", "B"])
+    assert any(SAID in note for note in grid.notes)
+    with pytest.raises(BaseModelError):
+        ll.rank_grids(one, other, "value", draws=0, matrices=["delta-left"])
+    beside = ll.rank_grids(one, None, "value", base=base, draws=0)
+    u = torch.linalg.svd(true(folder, 0))[0]
+    w0 = torch.linalg.svd(ll.open_base(base).weight(_path(0)).double())[0]
+    expected = float((w0[:, 0] @ u[:, 0]).square())
+    (first,) = [g for g in beside.grids if (g.layer, g.side) == (0, "left")]
+    assert first.values[0, 0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("question", ["inspect", "spectrum", "similarity", "dynamics"])
+def test_questions_of_factors_say_so(folder: Path, tmp_path: Path, question: str) -> None:
+    base = str(folder / "base")
+    found: Any
+    if question == "inspect":
+        found = ll.inspect(folder / "adapter")
+        assert found.method == "dora"
+    elif question == "spectrum":
+        found = ll.spectrum(folder / "adapter", beside_w0=False)
+    elif question == "similarity":
+        found = ll.conversion_similarity(folder / "adapter", "value", base=base, draws=2)
+    else:
+        for step in (1, 2):
+            shutil.copytree(folder / "adapter", tmp_path / f"checkpoint-{step}")
+        found = ll.dynamics(tmp_path, "value")
+    assert any(SAID in note for note in found.notes)
+
+
+def test_it_is_not_exported(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="is DoRA, whose ΔW no two factors make"):
+        ll.export_lora(folder / "adapter", tmp_path / "out")
+
+
+def test_a_model_in_memory_is_read_alike(tmp_path: Path) -> None:
+    lora = made_by("peft_lora")
+    kept: list[Any] = []
+    original = lora.wrapped
+    lora.wrapped = lambda *given: kept.append(original(*given)) or kept[-1]
+    expected = lora.CASES["dora"](tmp_path)
+    found = deltas(ll.load_adapter(kept[0]))
+    for path, delta in expected.items():
+        torch.testing.assert_close(found[path], delta, rtol=1e-6, atol=1e-6)
+
+
+def test_a_trained_nothing_has_no_subspace(folder: Path, tmp_path: Path) -> None:
+    """With m the norms of W0's rows and B = 0 ΔW is rounding, which is nothing."""
+    shutil.copytree(folder / "adapter", tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    weights = ll.open_base(str(folder / "base"))
+    tensors = load_file(file)
+    for name in tensors:
+        path = name.removeprefix("base_model.model.").partition(".lora_")[0]
+        if "lora_B" in name:
+            tensors[name] = torch.zeros_like(tensors[name])
+        elif "magnitude" in name:
+            tensors[name] = weights.weight(path).norm(dim=1)
+    save_file(tensors, file)
+    with pytest.raises(LensError, match="untrained"):
+        ll.amplification(tmp_path / "adapter", "value", base=str(folder / "base"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n, t: None if "magnitude" in n and "layer.1" in n else t, "no lora_magnitude_vector"),
+        (lambda n, t: t[:5] if "magnitude" in n else t, "5 numbers and B 24 rows"),
+        (lambda n, t: t * torch.nan if "magnitude" in n else t, "the magnitude of .* holds NaN"),
+        (lambda n, t: t.reshape(4, 6) if "magnitude" in n else t, "expected numbers in a row"),
+    ],
+)  # fmt: skip
+def test_broken_ones_are_refused(folder: Path, tmp_path: Path, change: Any, message: str) -> None:
+    shutil.copytree(folder / "adapter", tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = {n: change(n, t) for n, t in load_file(file).items()}
+    save_file({n: t.contiguous() for n, t in tensors.items() if t is not None}, file)
+    with pytest.raises(AdapterError, match=message):
+        ll.load_adapter(tmp_path / "adapter")
+
+
+def test_dora_over_a_changed_base_is_refused(alone: Path) -> None:
+    file = alone / "adapter_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"init_lora_weights": "pissa"}))
+    with pytest.raises(AdapterError, match="DoRA initialised by 'pissa'"):
+        ll.load_adapter(alone)

@@ -1,0 +1,291 @@
+"""PEFT's options of LoRA: W0 is the one that ΔW is added to, and what needs more than the file has it or is refused."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from checkpoints import write_config
+from made_formats import cases_of, deltas, made_by
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lora_lens import inspect, load_adapter
+from lora_lens.bases.opening import open_base_of
+from lora_lens.errors import AdapterError, BaseModelError, LensError
+
+peft = pytest.importorskip("peft", minversion="0.21")
+lora: Any = made_by("peft_lora")
+
+
+@pytest.mark.parametrize(
+    "case", ["conv1d", "an embedding, rslora", "convolutions", "replicated layers", "bert"]
+)
+def test_w0_is_what_delta_is_added_to(tmp_path: Path, case: str) -> None:
+    cases_of("peft_lora")[case](tmp_path)
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    base = load_file(tmp_path / "base" / "model.safetensors")
+    weights, seen = open_base_of(adapter), 0
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    layers = [n for pair in config.get("layer_replication") or [] for n in range(*pair)]
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            own = path
+            if layers:
+                own = path.replace(
+                    f"layers.{factors.layers[k]}.", f"layers.{layers[factors.layers[k]]}."
+                )
+            name = next(
+                n for n in base if f".{own}.weight".endswith(f".{n}") or n == f"{own}.weight"
+            )
+            w0 = weights.w0(factors, k)
+            expected = base[name].flatten(1)
+            if case in ("conv1d",) or "embedding" in path:
+                expected = expected.T
+            if factors.part:
+                expected = factors.part.take(expected)
+            assert torch.equal(w0, expected), path
+            seen += 1
+    assert seen
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "an embedding, rslora",
+        "convolutions",
+        "two stacks",
+        "stacks that lie turned",
+        "replicated layers",
+        "activated",
+        "blocks on the diagonal",
+    ],
+)
+def test_a_model_in_memory_is_read_as_its_files(tmp_path: Path, case: str) -> None:
+    kept: list[Any] = []
+    original = lora.wrapped
+    lora.wrapped = lambda *given: kept.append(original(*given)) or kept[-1]
+    try:
+        expected = lora.CASES[case](tmp_path)
+    finally:
+        lora.wrapped = original
+    live = load_adapter(kept[0])
+    found = deltas(live)
+    assert found.keys() == expected.keys()
+    for path, delta in expected.items():
+        torch.testing.assert_close(found[path], delta, rtol=1e-6, atol=1e-6)
+    from_file = open_base_of(load_adapter(tmp_path / "adapter", tmp_path / "base"))
+    for name, factors in live.modules.items():
+        assert torch.equal(open_base_of(live).w0(factors, 0), from_file.w0(factors, 0)), name
+    layer = next(one for one in kept[0].modules() if hasattr(one, "lora_embedding_A"))
+    layer.scaling["default"] *= 2
+    with pytest.raises(AdapterError, match="scales its update"):
+        load_adapter(kept[0])
+
+
+@pytest.mark.parametrize("case", ["two stacks", "stacks that lie turned"])
+def test_w0_of_an_expert_is_its_own(tmp_path: Path, case: str) -> None:
+    """Against the model in memory, whose experts are stacks, whatever its files have."""
+    cases_of("peft_lora")[case](tmp_path)
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    kind = lora.mixtral if case == "two stacks" else lora.gpt_oss
+    model = type(kind()).from_pretrained(tmp_path / "base")
+    weights, seen = open_base_of(adapter), 0
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            module, _, name = path.rpartition(".")
+            if not module.rpartition(".")[2].isdecimal():
+                continue
+            parent, _, expert = module.rpartition(".")
+            stack = getattr(model.get_submodule(parent), name).detach()[int(expert)]
+            expected = stack.T if case == "stacks that lie turned" else stack
+            assert torch.equal(weights.w0(factors, k), expected), path
+            seen += 1
+    assert seen == 2 * 2 * 3
+
+
+def test_experts_of_another_number_or_of_no_kind(tmp_path: Path) -> None:
+    cases_of("peft_lora")["stacks that lie turned"](tmp_path)
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    file = tmp_path / "base" / "model.safetensors"
+    tensors = load_file(file)
+    fewer = {n: t[:2] if "experts" in n and t.ndim == 3 else t for n, t in tensors.items()}
+    save_file({n: t.contiguous() for n, t in fewer.items()}, file)
+    (third,) = [f for n, f in adapter.modules.items() if n.endswith("2.down_proj")]
+    with pytest.raises(BaseModelError, match="3 of them at least"):
+        open_base_of(adapter).w0(third, 0)
+    square = {n: torch.ones(3, 16, 16) if "down_proj" in n else t for n, t in tensors.items()}
+    save_file({n: t for n, t in square.items() if t.ndim != 2 or "bias" not in n}, file)
+    with pytest.raises(BaseModelError, match="this is not its base model"):
+        open_base_of(adapter).w0(third, 0)
+    (tmp_path / "base" / "config.json").unlink()
+    with pytest.raises(BaseModelError, match="nothing tells whether they are stored"):
+        open_base_of(adapter).w0(third, 0)
+
+
+def prepare(model: Any, config: Any) -> None:
+    """What CorDA and LoRA-GA have to see of the data before they begin."""
+    tokens = torch.randint(30, (8, 5), generator=torch.Generator().manual_seed(2))
+
+    def loss() -> Tensor:
+        found: Tensor = model(tokens, labels=tokens[:, 0] % 2).loss
+        return found
+
+    if config.init_lora_weights == "corda":
+        from peft.tuners.lora.corda import preprocess_corda
+
+        config.corda_config = peft.tuners.lora.config.CordaConfig(corda_method="kpm")
+        preprocess_corda(model, config, run_model=lambda: [model(row[None]) for row in tokens])
+    if config.init_lora_weights == "lora_ga":
+        from peft.tuners.lora.loraga import preprocess_loraga
+
+        config.lora_ga_config = peft.tuners.lora.config.LoraGAConfig()
+        preprocess_loraga(model, config, lambda: loss().backward())
+
+
+def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[str, Tensor]]:
+    """A model trained from such an initialisation, and its ΔW over the base as it was before that."""
+    torch.manual_seed(0)
+    model = lora.bert()
+    model.save_pretrained(folder / "base")
+    w0 = {name: tensor.double().clone() for name, tensor in model.state_dict().items()}
+    given = {"r": 4, "lora_alpha": 6, "target_modules": ["query", "value"]} | settings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        config = peft.LoraConfig(init_lora_weights=scheme, **given)
+        prepare(model, config)
+    tuned = peft.get_peft_model(model, config)
+    tuned.save_pretrained(folder / "adapter" / f"{scheme.partition('_niter')[0]}_init")
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in tuned.named_parameters():
+        if "lora_" in name:
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    expected = {}
+    for path, layer in tuned.get_base_model().named_modules():
+        if hasattr(layer, "get_delta_weight"):
+            now = layer.get_base_layer().weight.detach().double()
+            now = now + layer.get_delta_weight("default").detach().double()
+            expected[path] = now - w0[f"{path}.weight"]
+    return tuned, expected
+
+
+@pytest.mark.parametrize("scheme", ["pissa", "pissa_niter_4", "olora", "corda", "lora_ga"])
+@pytest.mark.parametrize("rslora", [False, True])
+def test_the_initial_adapter_beside_makes_it_readable(
+    tmp_path: Path, scheme: str, rslora: bool
+) -> None:
+    tuned, expected = tuned_from(scheme, tmp_path, use_rslora=rslora)
+    tuned.save_pretrained(tmp_path / "adapter")
+    adapter = load_adapter(tmp_path / "adapter")
+    found = deltas(adapter)
+    assert found.keys() == expected.keys()
+    for path, delta in expected.items():  # W0 less B₀·A₀ was rounded to float32
+        assert torch.linalg.norm(found[path] - delta) < 2e-6 * torch.linalg.norm(delta), path
+    assert "B₀" in adapter.notes[0]
+    assert adapter.modules["query"].ranks == (8, 8)
+    assert not adapter.left_out.keys() - {n for n in adapter.left_out if "classifier" in n}
+    assert inspect(adapter).modules[0].rank == 8
+
+
+def test_without_it_the_error_says_what_to_do(tmp_path: Path) -> None:
+    tuned, _ = tuned_from("pissa", tmp_path)
+    tuned.save_pretrained(tmp_path / "adapter")
+    first = tmp_path / "adapter" / "pissa_init"
+    config = json.loads((first / "adapter_config.json").read_text())
+    (first / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 7}))
+    with pytest.raises(AdapterError, match="pissa_init of .* has lora_alpha 7 and the adapter 6"):
+        load_adapter(tmp_path / "adapter")
+    (first / "adapter_config.json").write_text(json.dumps(config))
+    tensors = load_file(first / "adapter_model.safetensors")
+    cut = {name: tensor for name, tensor in tensors.items() if "layer.1" not in name}
+    save_file(cut, first / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match="pissa_init of .* has no .*layer.1"):
+        load_adapter(tmp_path / "adapter")
+    short = {name: t[:3] if "lora_A" in name else t[:, :3] for name, t in tensors.items()}
+    save_file({n: t.contiguous() for n, t in short.items()}, first / "adapter_model.safetensors")
+    with pytest.raises(AdapterError, match="not the adapter it was trained from"):
+        load_adapter(tmp_path / "adapter")
+    shutil.rmtree(first)
+    with pytest.raises(AdapterError, match="folder as pissa_init, or convert it"):
+        load_adapter(tmp_path / "adapter")
+    with pytest.raises(AdapterError, match="pissa_init"):
+        load_adapter(tuned)
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+def test_pefts_own_conversion_is_plain_lora(tmp_path: Path, rslora: bool) -> None:
+    tuned, expected = tuned_from("pissa", tmp_path, use_rslora=rslora)
+    first = tmp_path / "adapter" / "pissa_init"
+    config = json.loads((first / "adapter_config.json").read_text())
+    (first / "adapter_config.json").write_text(json.dumps(config | {"init_lora_weights": True}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tuned.save_pretrained(
+            tmp_path / "converted", path_initial_model_for_weight_conversion=str(first)
+        )
+    adapter = load_adapter(tmp_path / "converted")
+    found = deltas(adapter)
+    for path, delta in expected.items():
+        assert torch.linalg.norm(found[path] - delta) < 2e-6 * torch.linalg.norm(delta), path
+    assert not adapter.notes
+
+
+def test_stacks_of_a_peft_before_the_axes_were_settled(tmp_path: Path) -> None:
+    expected = cases_of("peft_lora")["stacks that lie turned"](tmp_path)
+    file = tmp_path / "adapter" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    for version in ("0.18.1", None):
+        file.write_text(json.dumps(config | {"peft_version": version}))
+        assert (
+            deltas(load_adapter(tmp_path / "adapter", tmp_path / "base")).keys() == expected.keys()
+        )
+        shutil.move(tmp_path / "base", tmp_path / "away")
+        with pytest.raises(AdapterError, match="first axis of stacked experts"):
+            load_adapter(tmp_path / "adapter")
+        shutil.move(tmp_path / "away", tmp_path / "base")
+
+
+def test_a_stack_of_another_rank_is_refused(tmp_path: Path) -> None:
+    cases_of("peft_lora")["a stack of experts"](tmp_path)
+    file = tmp_path / "adapter" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    for rank in (4, 0, 10**30, "3"):
+        file.write_text(json.dumps(config | {"r": rank}))
+        with pytest.raises(AdapterError, match="rank"):
+            load_adapter(tmp_path / "adapter")
+
+
+def test_a_factor_without_axes_is_refused(tmp_path: Path) -> None:
+    cases_of("peft_lora")["two stacks"](tmp_path)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    for name in tensors:
+        if "layers.1" in name:
+            save_file(tensors | {name: torch.tensor(1.0)}, file)
+            with pytest.raises(LensError):
+                load_adapter(tmp_path / "adapter")
+
+
+def test_what_is_no_convolution_is_refused(tmp_path: Path) -> None:
+    for a, b in (((4, 3, 1, 1), (4, 4)), ((4, 3, 3, 3), (4, 4, 3, 3)), ((4,), (4, 4))):
+        tensors = {"x.lora_A.weight": torch.ones(a), "x.lora_B.weight": torch.ones(b)}
+        save_file(tensors, tmp_path / "adapter_model.safetensors")
+        write_config(tmp_path, base=None, r=4)
+        with pytest.raises(LensError):
+            load_adapter(tmp_path)
+
+
+def test_another_models_convolution_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    cases_of("peft_lora")["convolutions"](tmp_path)
+    file = tmp_path / "base" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["one.weight"] = torch.ones(6, 4, 5)
+    tensors["two.weight"] = torch.ones(6, 4, 3, 3)
+    save_file(tensors, file)
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    for name in ("one", "two"):
+        with pytest.raises(BaseModelError):
+            open_base_of(adapter).w0(adapter.modules[name], 0)
