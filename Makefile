@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test check docs results clean
+.PHONY: demo test lowest check docs results clean
 
 demo: $(VENV)/demo  ## Figure 1, Table 3 and a report of the adapters that come with the package
 	$(RUN)/lora-lens demo --out lora-lens-demo
@@ -12,6 +12,17 @@ demo: $(VENV)/demo  ## Figure 1, Table 3 and a report of the adapters that come 
 test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/dev  ## the tests, doctests and notebooks
 	$(RUN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+
+# Of what is asked for directly; what these bring is today's, and warns of their age: such warnings are no errors here.
+LOWEST := .venv-lowest
+TESTS ?= tests lora_lens
+lowest: export OMP_NUM_THREADS ?= 1
+lowest:  ## the tests with the lowest versions that pyproject.toml allows, in an environment of their own
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
+	$(LOWEST)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile $(TESTS) \
+	  -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
 check: $(VENV)/dev  ## linter, formatter, types and layering
 	$(RUN)/ruff check .
@@ -44,4 +55,4 @@ $(VENV)/docs: pyproject.toml | $(VENV)/bin/python
 	touch $(VENV)/demo $@
 
 clean:
-	rm -rf $(VENV) lora-lens-demo docs/_build
+	rm -rf $(VENV) $(LOWEST) lora-lens-demo docs/_build

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from . import plots
     from .adapter import Adapter, ModuleFactors
     from .bases.opening import open_base
+    from .bases.renaming import renaming
     from .chance.gaussian import gaussian_baseline, gaussian_samples
     from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
@@ -73,6 +74,7 @@ _HOMES = {
     "phi_matrix": ".core.phi",
     "principal_angles": ".core.angles",
     "product_svd": ".core.spectrum",
+    "renaming": ".bases.renaming",
     "report": ".report.write",
     "shared_subspace": ".questions.shared.analysis",
     "rank_grids": ".questions.grid.analysis",
@@ -108,6 +110,7 @@ __all__ = [
     "principal_angles",
     "product_svd",
     "rank_grids",
+    "renaming",
     "report",
     "shared_subspace",
     "spectrum",

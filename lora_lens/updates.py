@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 
@@ -56,6 +56,8 @@ class LowRank:
         scaling: s.
         tensors: Every tensor of the file that it is made of.
         magnitude: m, (out, 1).
+        role: Of an update of one role of a fused projection alone: the projection's path, and the role's
+            rows, a `lora_lens.adapter.Part`. B then has the rows of all roles, and is zero in the others'.
     """
 
     a: Factor
@@ -63,6 +65,7 @@ class LowRank:
     scaling: float
     tensors: tuple[str, ...]
     magnitude: Factor | None = None
+    role: tuple[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
 from .pipeline import open_pipeline
+from .quantised import without_quantisation
+from .single_file import is_single_file, open_single_file
 from .weights import BaseWeights
 
 _STEMS = (
@@ -40,7 +42,8 @@ def open_base(
 
     Args:
         base: Folder, or hub id: ``owner/name`` or ``owner/name@revision``. Of a diffusers pipeline the
-            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these.
+            whole folder, whose parts ``unet``, ``transformer``, ``text_encoder`` … are opened, or one of these; or a file: an
+            image model's of its own code's names, GGUF, or any other with its ``config.json`` beside it.
         download: Whether files that are not in the hub's cache may be fetched.
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out). The base decides, weight
             by weight; where nothing in it explains what the adapter says, that is an error.
@@ -56,6 +59,8 @@ def open_base(
         >>> ll.open_base(adapter.base_model).w0(adapter.modules["value"], 0).shape
         torch.Size([384, 384])
     """
+    if is_single_file(base):
+        return open_single_file(base, fan_in_fan_out=fan_in_fan_out)
     base, typed = split_revision(base)
     revision = typed or revision
     find = _finder(base, revision, download)
@@ -74,9 +79,10 @@ def open_base(
     weights = find(next(iter(tensors.files.values())))
     commit = commit_in(weights) if weights else None
     configuration = read_configuration(find)
+    whole, said = without_quantisation(tensors, configuration.settings)
     return BaseWeights(
-        source, tensors, configuration, fan_in_fan_out, commit=commit,
-        diffusers=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
+        source, whole, configuration, fan_in_fan_out, (said,) if said else (), commit,
+        image=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
     )  # fmt: skip
 
 

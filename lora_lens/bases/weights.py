@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from jaxtyping import Float
 
@@ -13,11 +15,16 @@ from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
 from .experts import halves_of, is_input_first, slice_of
+from .image_names import ImageNames, Piece
+from .image_rules import KNOWN
 from .names import BaseNames
 from .orientation import is_conv1d
+from .renaming import Said, renamed, said
+from .tied import tied_to
 
 # Modules that are often tied to the embeddings, or left off.
 _HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")
+_FLOATS_OF_8 = ("torch.float8_e4m3fn", "torch.float8_e5m2")
 _STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -32,8 +39,10 @@ class BaseWeights:
         fan_in_fan_out: Whether the adapter says that W0 is stored (in, out), of one module at least.
         notes: What a reader of its numbers should know, a sentence each.
         commit: Of the hub's repository that its files are of, asked for or not; None for other folders.
-        diffusers: Whether it is one of diffusers' models or pipelines: W0 is (out, in) in all of them.
+        image: Whether it is an image model, diffusers' or a single file of its own code: W0 is (out, in) in
+            all of them, and names are diffusers' or the code's own, whichever the adapter has.
         placement: Which modules' W0 is not where their paths say, or lies otherwise.
+        renaming: What modules' paths become before they are sought: what is said where it is opened.
     """
 
     source: str
@@ -42,12 +51,17 @@ class BaseWeights:
     fan_in_fan_out: bool = False
     notes: tuple[str, ...] = ()
     commit: str | None = None
-    diffusers: bool = False
+    image: bool = False
     placement: Placement = field(default_factory=Placement)
+    renaming: Said = field(default_factory=said)
 
     @cached_property
     def _names(self) -> BaseNames:
         return BaseNames(self.tensors.files, self.configuration.settings)
+
+    @cached_property
+    def _image_names(self) -> ImageNames:
+        return ImageNames(self.tensors.files, self.tensors.shape)
 
     @property
     def model_type(self) -> str | None:
@@ -69,29 +83,45 @@ class BaseWeights:
                 transformers 5, or several do that differ; it is quantised, or holds NaN or infinite
                 values; or nothing tells which axis is the output.
         """
-        table, path = path in self.placement.tables, self.placement.copies.get(path, path)
+        return self._found(self._path(path), expected, table=path in self.placement.tables)
+
+    def _path(self, path: str) -> str:
+        """What the base calls a module."""
+        return renamed(self.placement.copies.get(path, path), self.renaming)
+
+    def _found(
+        self, path: str, expected: tuple[int, int] | None = None, *, table: bool = False
+    ) -> Float[Tensor, "out in"]:
+        """W0 by the base's own path."""
+        if self.image:
+            return self._of_image(path)
         if self._is_of_experts(path):
             return self._of_expert(path, expected)
         name = self._name(path)
         w0 = self.tensors.get(name)
-        convolution = is_convolution(tuple(w0.shape), expected, diffusers=self.diffusers)
+        convolution = is_convolution(tuple(w0.shape), expected)
         if convolution:
             w0 = w0.flatten(1)
-        w0 = checked(w0, name, self.source)
+        w0 = checked(self._plain(w0), name, self.source)
         if table:
             return w0.T
         return w0.T if not convolution and self._is_conv1d(name, expected) else w0
 
     def release(self, path: str) -> None:
         """Give back the memory that reading the module's W0 has taken; it can be asked for again."""
-        path = self.placement.copies.get(path, path)
-        if not self._is_of_experts(path):
+        self._release(self._path(path))
+
+    def _release(self, path: str) -> None:
+        if self.image:
+            for piece in chain.from_iterable(self._image_names.find(path)):
+                self.tensors.release(piece.name)
+        elif not self._is_of_experts(path):
             self.tensors.release(self._name(path))
         elif found := slice_of(path, self.tensors.files):
             self.tensors.release(found.stack)
         else:
             for half in halves_of(path) or ():
-                self.release(half)
+                self._release(half)
 
     def _is_of_experts(self, path: str) -> bool:
         return ".experts." in path and not self._names.find(path)
@@ -102,7 +132,7 @@ class BaseWeights:
         if halves and all(self._names.find(half) for half in halves):
             import torch
 
-            return torch.cat([self.weight(half) for half in halves])
+            return torch.cat([self._found(half) for half in halves])
         if found is None:
             raise BaseModelError(self._not_one(path, []))
         shape = self.tensors.shape(found.stack)
@@ -117,7 +147,8 @@ class BaseWeights:
                 f"{found.stack} of {self.source} has square matrices, and nothing tells whether they are stored (out, "
                 f"in) or (in, out); put a config.json with the base's model_type beside its weights"
             )
-        w0 = checked(self.tensors.get(found.stack)[found.expert], found.stack, self.source)
+        w0 = self._plain(self.tensors.get(found.stack)[found.expert])
+        w0 = checked(w0, found.stack, self.source)
         return w0.T if turned else w0
 
     def stored_shape(self, path: str) -> tuple[int, ...]:
@@ -126,7 +157,49 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`.
         """
-        return self.tensors.shape(self._name(self.placement.copies.get(path, path)))
+        path = self._path(path)
+        if not self.image:
+            return self.tensors.shape(self._name(path))
+        found = self._image_names.find(path)
+        if len(found) == 1 and found[0] == (Piece(found[0][0].name),):
+            return self.tensors.shape(found[0][0].name)
+        return tuple(self._of_image(path).shape)
+
+    def _of_image(self, path: str) -> Float[Tensor, "out in"]:
+        found = self._image_names.find(path)
+        if not found:
+            raise BaseModelError(self._no_image(path))
+        first, *others = (self._joined(pieces) for pieces in found)
+        if any(first.shape != other.shape or not bool((first == other).all()) for other in others):
+            names = ", ".join(dict.fromkeys(one.name for pieces in found for one in pieces))
+            raise BaseModelError(f"{path} could be any of {names} in {self.source}")
+        return first
+
+    def _joined(self, pieces: Sequence[Piece]) -> Float[Tensor, "out in"]:
+        """Rows of one or several tensors below each other."""
+        rows = []
+        for piece in pieces:
+            w0 = self.tensors.get(piece.name)
+            w0 = w0.flatten(1) if w0.ndim > 2 else w0  # a convolution's
+            rows.append(checked(self._plain(w0), piece.name, self.source)[piece.start : piece.stop])
+        if len(rows) == 1:
+            return rows[0]
+        import torch
+
+        return torch.cat(rows)
+
+    def _no_image(self, path: str) -> str:
+        parts = [part for part in self._image_names.parts if part is not None]
+        holds = f"; it holds {', '.join(sorted(parts))}" if parts else ""
+        return (
+            f"no weight of {path} in {self.source}{holds}. Is it the adapter's base model? Names are matched "
+            f"between diffusers' and the original code's of {KNOWN}; --rename OLD=NEW says others"
+        )
+
+    def _plain(self, w0: Tensor) -> Tensor:
+        """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with."""
+        as_they_are = "quantization_config" not in self.configuration.settings
+        return w0.float() if as_they_are and str(w0.dtype) in _FLOATS_OF_8 else w0
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
@@ -134,11 +207,9 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`.
         """
-        return self._is_conv1d(self._name(path), None)
+        return not self.image and self._is_conv1d(self._name(self._path(path)), None)
 
     def _is_conv1d(self, name: str, expected: tuple[int, int] | None) -> bool:
-        if self.diffusers:
-            return False
         return is_conv1d(
             name,
             self.tensors,
@@ -150,6 +221,7 @@ class BaseWeights:
     def _name(self, path: str) -> str:
         fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
         found = [fused] if fused in self.tensors.files else self._names.find(path)
+        found = found or tied_to(path, self.tensors.files, self.configuration.settings)
         if not found or not self._all_equal(found):
             raise BaseModelError(self._not_one(path, found))
         return found[0]
@@ -204,9 +276,7 @@ class BaseWeights:
         return f"{have}. Is it the adapter's base model?"
 
 
-def is_convolution(
-    shape: tuple[int, ...], expected: tuple[int, int] | None, *, diffusers: bool = False
-) -> bool:
+def is_convolution(shape: tuple[int, ...], expected: tuple[int, int] | None) -> bool:
     """Whether a W0 is a convolution's: of three axes, where they unfold to `expected`; it may be a stack of experts.
 
     Example:
@@ -215,7 +285,7 @@ def is_convolution(
     """
     if len(shape) < 3:
         return False
-    return diffusers or len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
+    return len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
 
 
 def checked(w0: Tensor, name: str, source: str) -> Tensor:

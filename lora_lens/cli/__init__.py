@@ -12,6 +12,7 @@ from .. import __version__
 from ..questions import QUESTIONS
 from ..terminal.failing import QUIET, LensGroup, heed_termination
 from ..terminal.quiet import be_quiet
+from ..terminal.with_rename import with_rename
 from . import demo, evaluate, export, report, reproduce, search, serve, train
 
 app = typer.Typer(
@@ -56,8 +57,10 @@ def _options(
 
 
 for question in QUESTIONS:
-    app.command(name=question.command)(question.run)
-for command in (report, serve, demo, train, search, evaluate, export, reproduce):
+    app.command(name=question.command)(with_rename(question.run))
+for command in (report, export):
+    app.command(name=command.NAME)(with_rename(command.run))
+for command in (serve, demo, train, search, evaluate, reproduce):
     app.command(name=command.NAME)(command.run)
 
 

@@ -14,7 +14,8 @@ from .locate import HubFiles, user_path
 from .tensors import FindFile, LocalFiles
 
 CONFIG = "adapter_config.json"
-_ENDINGS = (".safetensors", ".bin")
+# The last are torchtune's, loralib's and LitGPT's.
+ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
 # owner/name, folders within it, and a branch, tag or commit
 _HUB_ID = re.compile(
     r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<within>(/[A-Za-z0-9][\w.-]*)*)"
@@ -111,7 +112,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     if not found and (file := _only_file(folder)):
         return Place(str(file), LocalFiles(folder, within=True), file.name)
     if not found:
-        whole = any((folder / f"model{ending}").is_file() for ending in _ENDINGS)
+        whole = any((folder / f"model{ending}").is_file() for ending in ENDINGS)
         what = "a whole model, and " if whole else ""
         raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}")
     names = [str(path.relative_to(folder)) for path in found]
@@ -126,7 +127,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
 
 def is_adapter(folder: Path, stems: Sequence[str]) -> bool:
     """Whether a folder holds an adapter: its configuration, or tensors of such a name."""
-    names = [stem + ending for stem in stems for ending in _ENDINGS]
+    names = [stem + ending for stem in stems for ending in ENDINGS]
     indices = [f"{name}.index.json" for name in names]
     return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
 
@@ -165,8 +166,8 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 def _of_file(file: Path, stems: Sequence[str]) -> Place:
     if file.name == CONFIG or file.name.endswith(".index.json"):
         return _in_folder(file.parent, stems)
-    if file.suffix not in _ENDINGS:
+    if file.suffix not in ENDINGS:
         raise AdapterError(
-            f"{file} is no adapter: expected a folder with {CONFIG}, or a .safetensors or .bin file"
+            f"{file} is no adapter: expected a folder with {CONFIG}, or a file of tensors: {', '.join(ENDINGS)}"
         )
     return Place(str(file), LocalFiles(file.parent, file.name, within=True), file.name)

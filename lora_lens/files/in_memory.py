@@ -19,6 +19,7 @@ class MemoryFile:
     """Tensors of a model that may go on being trained: each is given as it is when it is asked for."""
 
     tensors: Mapping[str, Any]
+    stays = True  # where the store is sent to another process
 
     @property
     def names(self) -> list[str]:

@@ -24,6 +24,7 @@ from .pickle_steps import (
     Steps,
     StoredTensor,
 )
+from .wrapped import tensors_within
 
 _ZIP = b"PK\x03\x04"
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the format before PyTorch 1.6
@@ -233,6 +234,7 @@ def _all_tensors(said: Any) -> list[StoredTensor]:
 def _tensors(path: Path, said: Any) -> dict[str, StoredTensor]:
     if not isinstance(said, dict):
         raise FileFormatError(f"{path} holds a {type(said).__name__}, expected tensors by name")
+    said = tensors_within(said, StoredTensor)
     found = {name: one for name, one in said.items() if isinstance(one, StoredTensor)}
     if not all(isinstance(name, str) for name in found):
         raise FileFormatError(

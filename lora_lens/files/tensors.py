@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -19,7 +19,31 @@ from .names import check_names
 from .pickled import BinFile, load_bin
 from .prefixed import PrefixedFile
 
-OpenFile = MappedFile | BinFile | MemoryFile | PrefixedFile
+
+@runtime_checkable
+class OpenFile(Protocol):
+    """A file that is open, or what stands for one."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of its tensors, sorted."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What its header says beside the tensors."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+
+    def get(self, name: str) -> Tensor:
+        """A tensor, on the CPU."""
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """A tensor as NumPy's array; None where there is none."""
+
+    def release(self, name: str) -> None:
+        """Give back the memory that reading has taken."""
+
 
 # Gives the path of a file by its name, or None where there is none; a local folder, or a hub's cache.
 FindFile = Callable[[str], Path | None]
@@ -87,7 +111,7 @@ class TensorStore:
 
     def __getstate__(self) -> dict[str, Any]:
         # An open file cannot be sent to another process; it is opened there.
-        kept = {name: one for name, one in self.opened.items() if isinstance(one, MemoryFile)}
+        kept = {name: one for name, one in self.opened.items() if getattr(one, "stays", False)}
         return {**vars(self), "opened": kept}
 
 
@@ -135,7 +159,12 @@ class LocalFiles:
         return not cached and (self.within or real.name != path.name)
 
 
-def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorStore | None:
+def open_tensors(
+    source: str,
+    find: FindFile,
+    stems: tuple[str, ...],
+    endings: tuple[str, ...] = (".safetensors", ".bin"),
+) -> TensorStore | None:
     """The store of the first of ``STEM.safetensors``, ``STEM.safetensors.index.json``, ``STEM.bin`` … found.
 
     Args:
@@ -143,11 +172,12 @@ def open_tensors(source: str, find: FindFile, stems: tuple[str, ...]) -> TensorS
         find: Where to look.
         stems: File names without their endings, safetensors preferred for each:
             ``("model", "pytorch_model")``.
+        endings: Of the files, the first preferred; all but safetensors are PyTorch's.
 
     Raises:
         FileFormatError: A file is truncated or corrupt, or an index names a file outside its folder.
     """
-    for ending in (".safetensors", ".bin"):
+    for ending in endings:
         for stem in stems:
             name = stem + ending
             if (single := find(name)) is not None:
@@ -194,4 +224,4 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _open(path: Path) -> MappedFile | BinFile:
-    return load_bin(path) if path.suffix == ".bin" else map_file(path)
+    return map_file(path) if path.suffix == ".safetensors" else load_bin(path)

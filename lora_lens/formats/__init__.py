@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from . import (
+    adapterhub,
     condadalora,
     condlora,
     condlora_gpart,
     condlora_released,
     diffusers_lora,
     kohya,
+    litgpt,
+    loralib,
     mlx_lora,
     peft_adalora,
     peft_lora,
     peft_methods,
+    torchtune,
+    xlabs,
 )
 from .format import Format
 from .loading import adapter_of, load_adapter
@@ -31,4 +36,9 @@ FORMATS: tuple[Format, ...] = (
     mlx_lora.FORMAT,
     kohya.FORMAT,
     diffusers_lora.FORMAT,
+    xlabs.FORMAT,
+    loralib.FORMAT,
+    litgpt.FORMAT,
+    torchtune.FORMAT,
+    adapterhub.FORMAT,
 )

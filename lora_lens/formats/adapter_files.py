@@ -11,7 +11,7 @@ from typing import Any
 from ..adapter import Origin
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
-from ..files.adapter_places import CONFIG, Place, find_adapter
+from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
 from ..files.in_memory import nowhere
 from ..files.locate import read_json
 from ..files.names import PEFT_PREFIX
@@ -33,7 +33,7 @@ class AdapterFiles:
         base_given: The base that the caller named.
         live: W0, where the adapter is on a model in memory.
         scales: Of such an adapter, path to the s that its layer has; None where that is not s.
-        find: Its files, by name.
+        find: Its files, by name, and others beside them.
     """
 
     source: str
@@ -254,4 +254,4 @@ def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
     path = place.find(place.file) if place.file else None
     if place.file and path:
         return open_file(place.source, path, place.file, place.find)
-    return open_tensors(place.source, place.find, tuple(stems))
+    return open_tensors(place.source, place.find, tuple(stems), ENDINGS)

@@ -27,6 +27,7 @@ class Checkpoint:
         notes: How it was read, where there was a choice: a sentence each.
         placement: Where the base has W0 of modules that are not where their paths say.
         caveats: What whoever asks about its factors has to be told: a sentence each.
+        base: Hub id of the base, where files beside it name one that are not PEFT's configuration.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     placement: Placement = field(default_factory=Placement)
     caveats: tuple[str, ...] = ()
+    base: str | None = None
 
 
 def of_factors(

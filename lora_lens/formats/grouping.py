@@ -90,7 +90,7 @@ def _of_one_shape(paths: Sequence[str], updates: Mapping[str, LowRank]) -> dict[
     """Pattern → members of one family, by the number that leaves the fewest patterns, each of one shape."""
     by_first = _by_number(paths, 0, updates)
     if by_first is None:
-        return _by_shape({path: [Member(0, path, updates[path])] for path in paths})
+        return _by_shape({path: [_member(0, path, updates[path])] for path in paths})
     fits = _are_of_one_shape(by_first)
     if fits and in_layers(paths[0]):  # later numbers are of its experts
         return by_first
@@ -111,8 +111,13 @@ def _by_number(
         split = _split(path, place)
         if split is None:
             return None
-        found.setdefault(split[0], []).append(Member(split[1], path, updates[path]))
+        found.setdefault(split[0], []).append(_member(split[1], path, updates[path]))
     return found
+
+
+def _member(layer: int, path: str, update: LowRank) -> Member:
+    """A layer by the path of its W0, which roles of a fused projection share."""
+    return Member(layer, update.role[0] if update.role else path, update)
 
 
 def _are_of_one_shape(patterns: Mapping[str, Sequence[Member]]) -> bool:
@@ -182,6 +187,8 @@ def _unfused(
     split_c_attn: Callable[[str], bool] | None,
 ) -> dict[str, Part | None]:
     """The roles of a fused projection, each with its rows; else the module itself, with all."""
+    if one.update.role:
+        return {pattern: one.update.role[1]}
     path, at, label = pattern.partition("@")
     parent, dot, last = path.rpartition(".")
     if config is None and last == "c_attn" and (split_c_attn is None or split_c_attn(one.path)):

@@ -136,7 +136,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         source=files.source,
         method=found.method,
         title=found.title,
-        base_model=files.base_model,
+        base_model=files.base_model or found.base,
         base_given=files.base_given is not None,
         revision=files.revision,
         modules=StackedModules({group.module: group for group in groups}),

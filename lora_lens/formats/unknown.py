@@ -13,6 +13,7 @@ _CONVERTED = frozenset({
     "LOHA", "LOKR", "VERA", "VBLORA", "RANDLORA", "C3A", "DELORA", "FOURIERFT", "GRALORA", "MISS", "PSOFT",
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
+_NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
 _OF_OTHERS = {
     r"lora_(down|up)\.weight": "kohya's or LyCORIS's",
     r"hada_w|lokr_w": "LyCORIS's LoHa or LoKr",
@@ -37,6 +38,11 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"holds {some}"
         )
     names = "\n".join(files.names)
+    if re.search(_NEMO, names):
+        return AdapterError(
+            f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "
+            f"PEFT's: llm.peft.export_lora"
+        )
     whose = [owner for pattern, owner in _OF_OTHERS.items() if re.search(pattern, names)]
     if whose and peft_type is None:
         return AdapterError(

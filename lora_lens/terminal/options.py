@@ -59,9 +59,19 @@ Base = Annotated[
         "--base",
         metavar="PATH_OR_HUB_ID",
         show_default=False,
-        help="Base model: a folder, or a hub id, owner/name or owner/name@revision. By default the one "
+        help="Base model: a folder, a file, or a hub id, owner/name or owner/name@revision. By default the one "
         "that the adapter names, if it is on this machine; a hub id given here is downloaded when it is "
         "not.",
+    ),
+]
+Rename = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rename",
+        metavar="OLD=NEW",
+        show_default="no other name",
+        help="A regular expression in the adapter's module paths, and what the base calls it: "
+        "'^backbone\\.=model.'; may be repeated. For bases whose names no rule knows.",
     ),
 ]
 ReadW0 = Annotated[

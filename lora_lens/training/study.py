@@ -15,6 +15,7 @@ import numpy as np
 import optuna
 from optuna.storages import RDBStorage
 from sqlalchemy import event
+from sqlalchemy.pool import NullPool
 
 from ..errors import OutputError, SettingsError
 from .ownership import put_back
@@ -116,7 +117,10 @@ def _opened(url: str) -> RDBStorage:
     lite = url.startswith("sqlite")
     storage = RDBStorage(
         url,
-        engine_kwargs={"connect_args": {"timeout": _PATIENCE}} if lite else None,
+        # No connection is kept for later: a file is opened quickly, and nobody closes a study.
+        engine_kwargs={"connect_args": {"timeout": _PATIENCE}, "poolclass": NullPool}
+        if lite
+        else None,
         heartbeat_interval=_HEARTBEAT,
         grace_period=4 * _HEARTBEAT,
         heartbeat_stale_trial_callback=put_back,

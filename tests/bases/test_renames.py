@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoints import BertLike, random, write_base
+import typer
+from checkpoints import BertLike, random, write_base, write_lora
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
-from lora_lens import load_adapter, open_base
+from lora_lens import load_adapter, open_base, renaming
 from lora_lens.bases.names import BaseNames, newest, rules_of
 from lora_lens.bases.renames import FAMILIES
+from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
 
 peft = pytest.importorskip("peft")
@@ -291,3 +294,63 @@ def test_one_tower_is_not_read_as_the_other(
     stored = f"{name}{QUERY}.weight"
     found = BaseNames([stored], settings).find(f"{path}.{QUERY}")
     assert found == ([stored] if is_it else [])
+
+
+@pytest.fixture
+def otherwise(tmp_path: Path) -> tuple[Path, Path]:
+    """An adapter of BERT's names, and its base with names of its own; the same base beside it."""
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape)
+    write_base(tmp_path / "plain", shape)
+    own = {
+        name.replace("encoder.layer.", "trunk.").replace("self.value", "self.to_v"): tensor
+        for name, tensor in load_file(tmp_path / "plain" / "model.safetensors").items()
+    }
+    write_base(tmp_path / "own", shape, own)
+    return tmp_path / "lora", tmp_path / "own"
+
+
+RENAMED = {r"^bert\.encoder\.layer\.": "trunk.", r"self\.value$": "self.to_v"}
+
+
+def test_a_bases_own_names_are_said(otherwise: tuple[Path, Path]) -> None:
+    lora, own = otherwise
+    adapter = load_adapter(lora, own)
+    with pytest.raises(BaseModelError, match="no weight of bert"):
+        open_base(str(own)).w0(adapter.modules["value"], 1)
+    with renaming(RENAMED):
+        base = open_base(str(own))
+    plain = open_base(str(own.parent / "plain"))
+    found, expected = (one.w0(adapter.modules["value"], 1) for one in (base, plain))
+    assert torch.equal(found, expected)
+    with pytest.raises(BaseModelError, match="no weight"):
+        open_base(str(own)).w0(adapter.modules["value"], 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("(", ""), ("a", r"\1"), ("*", "b"), ("a" + "(" * 500, "b")]
+)
+def test_what_is_no_renaming_is_refused(old: str, new: str) -> None:
+    with pytest.raises(BaseModelError, match="is no renaming"), renaming({old: new}):
+        pass
+
+
+def test_every_command_that_reads_w0_takes_it(otherwise: tuple[Path, Path]) -> None:
+    lora, own = (str(path) for path in otherwise)
+    said = [f"--rename={old}={new}" for old, new in RENAMED.items()]
+    run = CliRunner()
+    base = ["--base", own, "--json"]
+    for command in (
+        ["spectrum", "--w0"],
+        ["amplification", "-m", "value"],
+        ["similarity", "--draws", "2"],
+    ):
+        assert run.invoke(app, [command[0], lora, *command[1:], *base]).exit_code == 1
+        done = run.invoke(app, [command[0], lora, *command[1:], *base, *said])
+        assert done.exit_code == 0, done.output
+    assert run.invoke(app, ["spectrum", lora, *base, "--rename", "x"]).exit_code == 2
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, one in commands.items():
+        options = {flag for parameter in one.params for flag in parameter.opts}
+        reads = "--base" in options and name not in ("train", "search", "evaluate", "demo", "serve")
+        assert ("--rename" in options) == reads, name

@@ -1,5 +1,7 @@
 """What people try before they know a command."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -41,15 +43,16 @@ def test_a_shell_can_complete_commands() -> None:
 @pytest.mark.parametrize(
     ("option", "given", "said"),
     [
-        ("--seed", "-1", "expected at least 0"),
-        ("--seed", "x", "expected a whole number"),
-        ("--ridge", "x", "expected a number"),
+        # In the words of today's typer, or of the one before, which had them from click.
+        ("--seed", "-1", "expected at least 0|not in the range 0<="),
+        ("--seed", "x", "expected a whole number|not a valid int"),
+        ("--ridge", "x", "expected a number|not a valid float"),
         ("--side", "up", "'up' is not one of 'left', 'right'"),
     ],
 )
 def test_a_wrong_value_is_said_in_plain_words(option: str, given: str, said: str) -> None:
     found = run("similarity", "adapter", option, given)
     assert found.exit_code == 2
-    assert said in found.output
+    assert re.search(said, found.output)
     assert "Input should" not in found.output
     assert "Value error" not in found.output

@@ -1,10 +1,11 @@
+import contextlib
 import json
 import struct
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from lora_lens import load_adapter
 from lora_lens.errors import AdapterError, FileFormatError
@@ -23,8 +24,10 @@ def test_equals_the_library_in_every_type_and_shape(tmp_path: Path) -> None:
     tensors |= {
         "none": torch.empty(0, 4),
         "scalar": torch.tensor(2.5),
-        "complex": torch.ones(2) * 1j,
     }
+    with contextlib.suppress(KeyError):  # before safetensors 0.6 there are none
+        save({"complex": torch.ones(2) * 1j})
+        tensors["complex"] = torch.ones(2) * 1j
     save_file(tensors, tmp_path / "all.safetensors", metadata={"who": "a test"})
     found, expected = (
         map_file(tmp_path / "all.safetensors"),

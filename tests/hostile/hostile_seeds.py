@@ -66,7 +66,8 @@ def _made(name: str, make: Callable[[Path], Any]) -> Seed:
         files = {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(Path(folder).rglob("*"))
-            if path.is_file() and path.suffix in (".safetensors", ".bin", ".json")
+            if path.is_file()
+            and path.suffix in (".safetensors", ".bin", ".json", ".pt", ".lora", ".yaml")
         }
     return Seed(name, files)
 

@@ -1,0 +1,143 @@
+"""A store whose quantised weights are floats when they are asked for, under the names that others have them by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ...arrays import Tensor
+from ...files.tensors import TensorStore
+from .unquantised import instead
+
+_NAME = "dequantised"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to keep weights in fewer bits.
+
+    Attributes:
+        title: As sentences name it.
+        find: From a store and the base's configuration, the name that each quantised weight has without
+            quantisation, to the tensors that hold it, the first of which is the packed one.
+        shape: Of one of them, as it was.
+        read: One of them in floats.
+    """
+
+    title: str
+    find: Callable[[TensorStore, Mapping[str, Any]], Mapping[str, tuple[str, ...]]]
+    shape: Callable[[Packed], tuple[int, ...]]
+    read: Callable[[Packed], Tensor]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A quantised weight.
+
+    Attributes:
+        name: Without quantisation.
+        parts: The tensors that hold it.
+        store: Of these.
+        settings: The base's configuration.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    store: TensorStore
+    settings: Mapping[str, Any]
+
+    def get(self, part: str) -> Tensor:
+        """One of the tensors, by how its name ends."""
+        return self.store.get(self.part(part))
+
+    def part(self, ending: str) -> str:
+        """The name of that tensor."""
+        return next(name for name in self.parts if name.endswith(ending))
+
+    def has(self, ending: str) -> bool:
+        """Whether there is such a tensor."""
+        return any(name.endswith(ending) for name in self.parts)
+
+    @property
+    def quantisation(self) -> Mapping[str, Any]:
+        """What the configuration says of how it was quantised."""
+        found = self.settings.get("quantization_config")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def instead(self) -> str:
+        """What to do where it cannot be made floats."""
+        return instead(self.store.source, self.settings)
+
+
+@dataclass(frozen=True)
+class QuantisedFile:
+    """Quantised weights by name, as if they were in a file, in floats."""
+
+    packed: Mapping[str, tuple[Scheme, Packed]]
+    stays = True  # where the store is sent to another process
+
+    @property
+    def names(self) -> list[str]:
+        """Of the weights, sorted."""
+        return sorted(self.packed)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Nothing: it is no file."""
+        return {}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a weight as it was."""
+        scheme, packed = self.packed[name]
+        return scheme.shape(packed)
+
+    def get(self, name: str) -> Tensor:
+        """A weight in floats, on the CPU."""
+        scheme, packed = self.packed[name]
+        return scheme.read(packed)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """None: the libraries give torch's."""
+
+    def release(self, name: str) -> None:
+        """Give back the memory that reading has taken."""
+        _, packed = self.packed[name]
+        for part in packed.parts:
+            packed.store.release(part)
+
+
+def without_quantisation(
+    store: TensorStore, settings: Mapping[str, Any]
+) -> tuple[TensorStore, str | None]:
+    """The store with its quantised weights by their own names, and what is to be said of it; itself where none is.
+
+    Args:
+        store: Of the base's files.
+        settings: The base's configuration.
+    """
+    from . import SCHEMES
+
+    packed: dict[str, tuple[Scheme, Packed]] = {}
+    titles: list[str] = []
+    for scheme in SCHEMES:
+        found = scheme.find(store, settings)
+        packed |= {
+            name: (scheme, Packed(name, parts, store, settings)) for name, parts in found.items()
+        }
+        titles += [scheme.title] if found else []
+    if not packed:
+        return store, None
+    used = {part for _, one in packed.values() for part in one.parts}
+    rest = {name: file for name, file in store.files.items() if name not in used}
+    whole = TensorStore(
+        store.source,
+        rest | dict.fromkeys(packed, _NAME),
+        store.find,
+        {**store.opened, _NAME: QuantisedFile(packed)},
+        store.prefixes,
+    )
+    return whole, f"W0 of {len(packed)} weights is what {' and '.join(titles)} has left of it"

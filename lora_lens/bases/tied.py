@@ -1,0 +1,48 @@
+"""Heads that are tied to the embeddings, and so have no weight of their own in a base's files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+HEADS = ("lm_head", "embed_out")
+# What tables of tokens are called, with which a head may be tied.
+_TABLES = (
+    "embed_tokens", "wte", "shared", "word_embeddings", "embed_in", "tok_embeddings", "tokens_embed",
+)  # fmt: skip
+# Of models with a head; a file of a model without one has the same table, and no W0 of any head.
+_HEADED = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForSeq2SeqLM")
+
+
+def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> list[str]:
+    """The tables that the head at `path` can be tied to; none where it is no head, or is not tied.
+
+    A configuration that says nothing of it is of a model whose head is tied, if the model has one: of those
+    that are not tied, the files have the head's own.
+
+    Args:
+        path: Of a module whose own weight the files have not.
+        names: Of the base's tensors.
+        settings: Its configuration.
+
+    Example:
+        >>> names, config = ["wte.weight"], {"architectures": ["GPT2LMHeadModel"]}
+        >>> tied_to("lm_head", names, config), tied_to("h.0.attn.c_attn", names, config)
+        (['wte.weight'], [])
+        >>> tied_to("lm_head", names, {"architectures": ["GPT2Model"]})
+        []
+    """
+    parts = [settings, *(part for part in settings.values() if isinstance(part, Mapping))]
+    untied = any(part.get("tie_word_embeddings") is False for part in parts)
+    if path.rpartition(".")[2] not in HEADS or untied:
+        return []
+    kinds = settings.get("architectures")
+    listed = kinds if isinstance(kinds, list) else []
+    if not any(isinstance(kind, str) and kind.endswith(_HEADED) for kind in listed):
+        return []
+    endings = tuple(f"{table}.weight" for table in _TABLES)
+    return sorted(
+        name
+        for name in names
+        if any(name == ending or name.endswith(f".{ending}") for ending in endings)
+    )

@@ -1,0 +1,120 @@
+"""LoRA as loralib's ``lora_state_dict`` gives it: ``….lora_A`` and ``….lora_B``, and nothing that says α.
+
+α is asked for in an ``adapter_config.json`` beside the file: ``{"lora_alpha": 32}``, and for a
+``MergedLinear`` which of its blocks were trained: ``{"enable_lora": [true, false, true]}``, or by the
+module's name, ``{"enable_lora": {"c_attn": [true, false, true]}}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..bases.fused import Layout
+from ..errors import AdapterError
+from ..updates import LowRank
+from .adapter_files import AdapterFiles
+from .format import Checkpoint, Format, of_factors
+from .litgpt import is_litgpts
+from .merged import by_role, in_fused
+from .peft_names import check_not_empty, check_partners, factors_by_path
+from .peft_settings import Scaling
+
+_FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+)\.lora_(?P<factor>[AB])")
+_EMBEDDINGS = ("wte", "wpe", "embed", "embedding", "embeddings", "word_embeddings", "embed_tokens")
+_ROLES = ("query", "key", "value")
+
+
+def _matches(files: AdapterFiles) -> bool:
+    return (
+        files.config.get("peft_type") is None
+        and any(_FACTOR.fullmatch(name) for name in files.names)
+        and not is_litgpts(files)
+    )
+
+
+def _read(files: AdapterFiles) -> Checkpoint:
+    factors, _ = factors_by_path(files, _FACTOR)
+    check_partners(files.source, factors, "AB")
+    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    updates: dict[str, LowRank] = {}
+    left_out: dict[str, str] = {}
+    for path, names in factors.items():
+        if path.rpartition(".")[2] in _EMBEDDINGS:
+            why = "factor of an embedding, whose W0 is a table of tokens"
+            left_out |= dict.fromkeys(names.values(), why)
+            continue
+        a, b = (files.factor(names[letter]) for letter in "AB")
+        enabled = _enabled(files, path, a.shape[0], b.shape[1])
+        if enabled is None:
+            s = _scaling(files, path, b.shape[1])
+            updates[path] = LowRank(a, b, s, (names["A"], names["B"]))
+            continue
+        block, over = divmod(b.shape[0], sum(enabled))
+        if over:
+            raise AdapterError(f"B of {path} has {b.shape[0]} rows, no multiple of {sum(enabled)}")
+        parent, dot, last = path.rpartition(".")
+        roles = list(_roles(last, enabled))
+        parts = Layout(1, tuple((role, block) for role in roles)).parts()
+        trained = {role: parts[role] for role, on in zip(roles, enabled, strict=True) if on}
+        for role, update in by_role(
+            files, path, names, trained, lambda of, rank: _scaling(files, of, rank)
+        ):
+            name = f"{parent}{dot}{role}"
+            taken = name in updates or name in factors
+            updates[f"{path}.{role}" if taken else name] = in_fused(update, path, trained[role])
+    return of_factors(files, updates, method="lora", title="LoRA", why=_rest, left_out=left_out)
+
+
+def _scaling(files: AdapterFiles, path: str, rank: int) -> float:
+    if "lora_alpha" not in files.config:
+        raise AdapterError(
+            f"{files.source}: loralib's files do not say α, and so not the scale of ΔW: put "
+            f'{{"lora_alpha": …}} into adapter_config.json beside it, with the α that the layers were made with'
+        )
+    return Scaling({"r": rank, **files.config}).of(path, rank)
+
+
+def _enabled(files: AdapterFiles, path: str, a_rows: int, rank: int) -> Sequence[bool] | None:
+    """Which blocks of a MergedLinear were trained; None of a Linear."""
+    count, over = divmod(a_rows, rank)
+    said: Any = files.config.get("enable_lora")
+    if isinstance(said, dict):
+        said = said.get(path.rpartition(".")[2])
+    elif count == 1:  # a list is meant for those that are merged
+        return None
+    if count == 1 and said is None:
+        return None
+    fits = isinstance(said, list) and all(isinstance(one, bool) for one in said)
+    if over or not fits or sum(said) != count:
+        raise AdapterError(
+            f"{path} has A of {a_rows} rows and B of {rank} columns, a MergedLinear of {count} trained blocks; "
+            f'enable_lora is {said!r}, expected which they are, as {{"enable_lora": [true, false, true]}} in '
+            f"adapter_config.json beside it"
+        )
+    found: list[bool] = said
+    return found
+
+
+def _roles(module: str, enabled: Sequence[bool]) -> Iterator[str]:
+    if len(enabled) == len(_ROLES):
+        yield from _ROLES
+    else:
+        yield from (f"{module}-{number}" for number in range(len(enabled)))
+
+
+def _rest(name: str) -> str:
+    if name.endswith("bias"):
+        return "bias trained beside the factors, no part of B·A"
+    return "no low-rank factor of a layer"
+
+
+FORMAT = Format(
+    name="loralib",
+    title="loralib's LoRA",
+    matches=_matches,
+    read=_read,
+    cannot="embeddings are left out; of a convolution ΔW is the matrix out·k × in·k that loralib multiplies",
+    stems=("lora",),
+)

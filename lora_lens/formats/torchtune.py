@@ -1,0 +1,69 @@
+"""LoRA by torchtune's own names: ``layers.0.attn.q_proj.lora_a.weight`` in ``adapter_model.pt``.
+
+torchtune also writes PEFT's files of Hugging Face's names beside it, which are read in its place where they are
+there. Rows of query and key are in the order of Meta's checkpoints here, pairs of a rotation side by side,
+and so is W0 of torchtune's own files and of Meta's, not of Hugging Face's.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import AdapterError
+from ..updates import LowRank
+from .adapter_files import AdapterFiles
+from .format import Checkpoint, Format, of_factors
+from .peft_names import check_not_empty, check_partners, factors_by_path
+from .peft_settings import Scaling
+
+_FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
+_ORDER = (
+    "rows of query and key are in the order of Meta's and torchtune's files, not of Hugging Face's, whose names "
+    "differ: pass --base with a file of torchtune's"
+)
+
+
+def _matches(files: AdapterFiles) -> bool:
+    return any(_FACTOR.fullmatch(name) for name in files.names)
+
+
+def _read(files: AdapterFiles) -> Checkpoint:
+    if any(name.endswith(".magnitude") for name in files.names):
+        raise AdapterError(
+            f"{files.source} is DoRA, which rescales every row of W0 + s·B·A, and would be misread"
+        )
+    factors, _ = factors_by_path(files, _FACTOR)
+    check_partners(files.source, factors, "ab")
+    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    if "lora_alpha" not in files.config:
+        raise AdapterError(
+            f"{files.source}: nothing beside it says α, and so not the scale of ΔW; put torchtune's "
+            f'adapter_config.json into the same folder, or one with {{"r": …, "lora_alpha": …}} of its recipe'
+        )
+    updates: dict[str, LowRank] = {}
+    for path, names in factors.items():
+        a, b = (files.factor(names[letter]) for letter in "ab")
+        s = Scaling({"r": a.shape[0], **files.config}).of(path, a.shape[0])
+        updates[path] = LowRank(a, b, s, (names["a"], names["b"]))
+    return of_factors(
+        files,
+        updates,
+        method="lora",
+        title="LoRA",
+        why=_rest,
+        notes=(_ORDER,),
+    )
+
+
+def _rest(_: str) -> str:
+    return "trained in full, no low-rank factor"
+
+
+FORMAT = Format(
+    name="torchtune",
+    title="torchtune's LoRA",
+    matches=_matches,
+    read=_read,
+    cannot="DoRA is refused",
+    stems=("adapter_model", "adapter_0"),
+)

@@ -1,0 +1,145 @@
+"""GGUF bases: W0 is what transformers makes of the same file, rows of query and key included."""
+
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import random
+from numpy.typing import NDArray
+
+from lora_lens import open_base
+from lora_lens.bases.quantised.gguf_names import ARCHITECTURES, transformers_name
+from lora_lens.errors import BaseModelError, FileFormatError
+
+HIDDEN, HEADS, GROUPS, SIZE, INNER, TOKENS, LAYERS = 64, 4, 2, 16, 96, 32, 2
+SHAPES = {
+    "attn_q": (HEADS * SIZE, HIDDEN), "attn_k": (GROUPS * SIZE, HIDDEN), "attn_v": (GROUPS * SIZE, HIDDEN),
+    "attn_output": (HIDDEN, HEADS * SIZE), "ffn_gate": (INNER, HIDDEN), "ffn_up": (INNER, HIDDEN),
+    "ffn_down": (HIDDEN, INNER),
+}  # fmt: skip
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:  # noqa: C901
+    gguf = pytest.importorskip("gguf")
+
+    def of(architecture: str, kind: str, *, heads: Any = HEADS, image: Any = None) -> Path:
+        path = tmp_path / f"{architecture}-{kind}.gguf"
+        writer = gguf.GGUFWriter(path, architecture)
+        writer.add_block_count(LAYERS)
+        writer.add_context_length(32)
+        writer.add_embedding_length(HIDDEN)
+        writer.add_feed_forward_length(INNER)
+        writer.add_head_count(heads)
+        writer.add_head_count_kv(GROUPS)
+        writer.add_key_length(SIZE)
+        writer.add_value_length(SIZE)
+        writer.add_vocab_size(TOKENS)
+        writer.add_rope_freq_base(1e4)
+        writer.add_layer_norm_rms_eps(1e-6)
+        type_of = getattr(gguf.GGMLQuantizationType, kind)
+
+        def add(name: str, numbers: NDArray[Any]) -> None:
+            writer.add_tensor(name, gguf.quants.quantize(numbers, type_of), raw_dtype=type_of)
+
+        def plain(name: str, size: int) -> None:
+            writer.add_tensor(name, np.linspace(0.5, 1, size, dtype=np.float32))
+
+        if image is not None:
+            for name, numbers in image.items():
+                add(name, numbers)
+        else:
+            for name in ("token_embd", "output"):
+                add(f"{name}.weight", random(TOKENS, HIDDEN, seed=3).numpy())
+            plain("output_norm.weight", HIDDEN)
+            for layer in range(LAYERS):
+                for seed, (name, shape) in enumerate(SHAPES.items()):
+                    add(
+                        f"blk.{layer}.{name}.weight", random(*shape, seed=10 * layer + seed).numpy()
+                    )
+                for name, size in (("attn_norm", HIDDEN), ("ffn_norm", HIDDEN), ("attn_q_norm", SIZE),
+                                   ("attn_k_norm", SIZE)):  # fmt: skip
+                    plain(f"blk.{layer}.{name}.weight", size)
+                for name in ("attn_q", "attn_k", "attn_v"):
+                    plain(f"blk.{layer}.{name}.bias", SHAPES[name][0])
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    return of
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2"])
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q8_0", "Q4_0"])
+def test_w0_is_transformers_own(write: Write, architecture: str, kind: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    path = write(architecture, kind)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32
+    )
+    own: Mapping[str, torch.Tensor] = model.state_dict()
+    base = open_base(str(path))
+    assert base.model_type == architecture
+    matrices = [name for name, one in own.items() if one.ndim == 2]
+    assert len(matrices) == 2 + LAYERS * len(SHAPES)
+    for name in matrices:
+        assert torch.equal(base.weight(name.removesuffix(".weight")), own[name]), name
+    moved = base.weight("model.layers.1.self_attn.q_proj")
+    sent = pickle.loads(pickle.dumps(base))
+    assert torch.equal(sent.weight("model.layers.1.self_attn.q_proj"), moved)
+
+
+def test_names_are_the_librarys(write: Write) -> None:
+    gguf = pytest.importorskip("gguf")
+    archs = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}
+    for name in ARCHITECTURES:
+        known = gguf.get_tensor_name_map(archs[name], LAYERS)
+        for module in (*SHAPES, "token_embd", "output"):
+            mine = f"blk.1.{module}" if module in SHAPES else module
+            theirs = transformers_name(f"{mine}.weight")
+            assert theirs is not None
+            found = known.get_name(theirs.removesuffix(".weight"))
+            tied = name.startswith("gemma") and module == "output"  # some list none
+            assert found == mine or (tied and found is None), (name, module)
+
+
+def test_an_image_models_keep_their_names(write: Write) -> None:
+    qkv, up = random(96, 32, seed=1).numpy(), random(64, 32, seed=2).numpy()
+    names = {"double_blocks.0.img_attn.qkv.weight": qkv, "single_blocks.0.linear2.weight": up}
+    base = open_base(str(write("flux", "F32", image=names)))
+    found = base.weight("transformer.transformer_blocks.0.attn.to_k")
+    assert torch.equal(found, torch.from_numpy(qkv[32:64]))
+    assert torch.equal(base.weight("unet.single_blocks.0.linear2"), torch.from_numpy(up))
+
+
+def test_what_is_not_known_is_refused(write: Write) -> None:
+    with pytest.raises(BaseModelError, match="of the architecture 'falcon', expected one of llama"):
+        open_base(str(write("falcon", "F32")))
+    with pytest.raises(BaseModelError, match=r"head_count \[4, 4\].*expected whole numbers"):
+        open_base(str(write("llama", "F32", heads=[4, 4])))
+    odd = open_base(str(write("llama", "F16", heads=3)))
+    with pytest.raises(BaseModelError, match="gguf cannot make"):
+        odd.weight("model.layers.0.self_attn.q_proj")
+
+
+@pytest.mark.parametrize("size", [0, 3, 40, 400, 4000])
+def test_a_file_that_is_cut_short_is_said(write: Write, size: int) -> None:
+    path = write("llama", "F32")
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(FileFormatError, match="is not a whole GGUF file"):
+        open_base(str(path))
+
+
+def test_without_the_library_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    (tmp_path / "Llama-3.2-1B-Q4_0.gguf").write_bytes(b"GGUF")
+    with pytest.raises(BaseModelError, match=r"is GGUF: pip install .*unquantised model"):
+        open_base(str(tmp_path / "Llama-3.2-1B-Q4_0.gguf"))

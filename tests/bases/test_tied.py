@@ -1,0 +1,74 @@
+"""W0 of a head that is tied to the embeddings: the model's own; of one that is not, none."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lora_lens import load_adapter, open_base
+from lora_lens.errors import BaseModelError
+
+peft = pytest.importorskip("peft")
+transformers = pytest.importorskip("transformers")
+SIZES = {
+    "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "vocab_size": 19, "num_key_value_heads": 1, "head_dim": 8, "pad_token_id": 0,
+}  # fmt: skip
+
+
+def made(folder: Path, name: str, **settings: Any) -> tuple[Any, Any]:
+    """The model in memory with an adapter of its head, and that adapter."""
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(
+        getattr(transformers, f"{name}Config")(**settings)
+    )
+    model.save_pretrained(folder / "base")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT's, of tied weights
+        config = peft.LoraConfig(
+            r=2, target_modules=["lm_head", "q_proj" if name != "GPT2" else "c_attn"],
+            init_lora_weights=False, fan_in_fan_out=name == "GPT2",
+        )  # fmt: skip
+        peft.get_peft_model(model, config).save_pretrained(
+            folder / "lora", save_embedding_layers=False
+        )
+    return model, load_adapter(folder / "lora", folder / "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("GPT2", {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 19, "n_positions": 8}),
+        ("Llama", SIZES | {"tie_word_embeddings": True}),
+        ("Gemma", SIZES),
+        ("Qwen2", SIZES | {"tie_word_embeddings": True}),
+    ],
+)
+def test_w0_is_the_models_own(tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
+    model, adapter = made(tmp_path, name, **settings)
+    w0 = open_base(str(tmp_path / "base")).w0(adapter.modules["lm_head"], 0)
+    head = model.get_output_embeddings()
+    assert torch.equal(w0, getattr(head, "base_layer", head).weight)
+
+
+def test_a_head_that_is_not_tied_is_not_the_embeddings(tmp_path: Path) -> None:
+    model, adapter = made(tmp_path, "Llama", **SIZES, tie_word_embeddings=False)
+    base = open_base(str(tmp_path / "base"))
+    assert torch.equal(base.w0(adapter.modules["lm_head"], 0), model.lm_head.base_layer.weight)
+    model.model.save_pretrained(
+        tmp_path / "bare"
+    )  # no head, and its configuration may not say untied
+    file = tmp_path / "bare" / "config.json"
+    for said in (
+        {"tie_word_embeddings": False},
+        {"architectures": ["LlamaModel"]},
+        {"architectures": 3},
+    ):
+        config = json.loads(file.read_text())
+        config.pop("tie_word_embeddings", None)
+        file.write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]} | said))
+        with pytest.raises(BaseModelError, match=r"no weight of lm_head"):
+            open_base(str(tmp_path / "bare")).w0(adapter.modules["lm_head"], 0)

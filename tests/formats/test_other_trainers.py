@@ -1,0 +1,246 @@
+"""loralib's, LitGPT's and torchtune's files: W0 where they put it, and what they do not say is asked for."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import BertLike, random, write_lora
+from real_adapters import kept
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lora_lens import conversion_similarity, load_adapter, open_base
+from lora_lens.errors import AdapterError
+
+
+def written(
+    folder: Path, tensors: dict[str, Tensor], name: str = "lora.pt", **config: object
+) -> Path:
+    folder.mkdir(exist_ok=True)
+    torch.save(tensors, folder / name)
+    if config:
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def pair(path: str, rows: int = 6, rank: int = 2, trained: int = 1) -> dict[str, Tensor]:
+    return {
+        f"{path}.lora_A": random(rank * trained, 6, seed=1),
+        f"{path}.lora_B": random(rows * trained, rank, seed=2),
+    }
+
+
+def test_each_role_of_a_merged_linear_has_its_own_a(tmp_path: Path) -> None:
+    kept("loralib", tmp_path)
+    file = torch.load(tmp_path / "adapter" / "lora.pt")
+    adapter = load_adapter(tmp_path / "adapter")
+    assert {"query", "value", "c_proj", "c_attn.query", "qkv.key"} & set(adapter.modules) >= {
+        "c_proj"
+    }
+    parts = {name: one for name, one in adapter.modules.items() if one.names[0] == "h.0.c_attn"}
+    assert sorted(name.rpartition(".")[2] for name in parts) == ["query", "value"]
+    for name, factors in parts.items():
+        first = 0 if name.endswith("query") else 1
+        whole_a, whole_b = file["h.1.c_attn.lora_A"], file["h.1.c_attn.lora_B"]
+        assert torch.equal(factors.a[1], whole_a[2 * first : 2 * first + 2])
+        assert torch.equal(factors.b[1], whole_b[4 * first : 4 * first + 4])
+        assert factors.ranks == (2, 2)
+
+
+def test_w0_of_a_role_is_its_rows(tmp_path: Path) -> None:
+    kept("litgpt fused", tmp_path)
+    w0 = {f"transformer.h.{k}.attn.qkv.weight": random(24, 8, seed=k) for k in range(2)}
+    torch.save({"model": w0}, tmp_path / "lit_model.pth")
+    adapter = load_adapter(tmp_path / "adapter")
+    assert (adapter.base_model, set(adapter.modules) >= {"query", "value"}) == (
+        "EleutherAI/pythia-14m", True,
+    )  # fmt: skip
+    base = open_base(str(tmp_path / "lit_model.pth"))
+    found = base.w0(adapter.modules["value"], 1)
+    assert torch.equal(found, random(24, 8, seed=1)[16:])
+    result = conversion_similarity(adapter, "query", base=base, i=2, j=2, draws=0)
+    assert result.layers == (0, 1)
+
+
+def test_a_llamas_roles_are_in_its_own_files(tmp_path: Path) -> None:
+    kept("litgpt", tmp_path)
+    adapter = load_adapter(tmp_path / "adapter")
+    assert set(adapter.modules) == {
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head",
+    }  # fmt: skip
+    w0 = {f"model.layers.{k}.self_attn.k_proj.weight": random(4, 8, seed=k) for k in range(2)}
+    save_file(w0, tmp_path / "base" / "model.safetensors")
+    (tmp_path / "base" / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    found = open_base(str(tmp_path / "base")).w0(adapter.modules["k_proj"], 1)
+    assert torch.equal(found, w0["model.layers.1.self_attn.k_proj.weight"])
+
+
+def test_group_by_group_as_litgpt_wrote_before(tmp_path: Path) -> None:
+    """``attn.attn`` has each group's queries, its key and its value in turn."""
+    kept("litgpt fused", tmp_path)
+    folder = tmp_path / "adapter"
+    file = torch.load(folder / "lit_model.pth.lora")["model"]
+    old = {name.replace("attn.qkv", "attn.attn"): one for name, one in file.items()}
+    torch.save({"model": old}, folder / "lit_model.pth.lora")
+    w0 = {"transformer.h.0.attn.attn.weight": torch.arange(24.0)[:, None].repeat(1, 8)}
+    w0["transformer.h.1.attn.attn.weight"] = w0["transformer.h.0.attn.attn.weight"].clone()
+    torch.save({"model": w0}, tmp_path / "lit_model.pth")
+    base = open_base(str(tmp_path / "lit_model.pth"))
+    value = load_adapter(folder).modules["value"]
+    rows = [float(row) for head in range(4) for row in (6 * head + 4, 6 * head + 5)]
+    assert base.w0(value, 0)[:, 0].tolist() == rows
+
+
+@pytest.mark.parametrize(("lacks", "said"), [
+    ("hyperparameters.yaml", r"no hyperparameters\.yaml"), ("model_config.yaml", r"no model_config\.yaml"),
+])  # fmt: skip
+def test_litgpts_files_beside_it_are_needed(tmp_path: Path, lacks: str, said: str) -> None:
+    kept("litgpt", tmp_path)
+    (tmp_path / "adapter" / lacks).unlink()
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(("name", "text", "said"), [
+    ("hyperparameters.yaml", "lora_r: [", "not readable YAML"), ("hyperparameters.yaml", "- 1", "holds a list"),
+    ("hyperparameters.yaml", "lora_r: 3\nlora_alpha: 1\nlora_query: true", "has rank 2, and .* lora_r 3"),
+    ("hyperparameters.yaml", "lora_r: 2\nlora_alpha: 1\nlora_query: true", "configuration is of another"),
+    ("hyperparameters.yaml", "lora_r: 2\nlora_query: true\nlora_key: true\nlora_value: true", "lora_alpha"),
+    ("model_config.yaml", "n_head: 4", "expected whole numbers"),
+    ("model_config.yaml", "{n_head: 4, n_query_groups: 3, head_size: 2}", "4 heads of 3 groups"),
+    ("model_config.yaml", "{n_head: 8, n_query_groups: 2, head_size: 2, mlp_class_name: LLaMAMLP}", "expected 6"),
+])  # fmt: skip
+def test_litgpts_files_of_another_adapter(tmp_path: Path, name: str, text: str, said: str) -> None:
+    kept("litgpt", tmp_path)
+    (tmp_path / "adapter" / name).write_text(text)
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path / "adapter")
+
+
+def test_loralib_says_no_alpha(tmp_path: Path) -> None:
+    folder = written(tmp_path / "lora", pair("h.0.fc"))
+    for path in (folder, folder / "lora.pt"):
+        with pytest.raises(AdapterError, match=r'do not say α.*\{"lora_alpha": …\}'):
+            load_adapter(path)
+    written(folder, pair("h.0.fc"), lora_alpha=5)
+    assert load_adapter(folder).modules["fc"].scaling.tolist() == [2.5]
+    written(folder, pair("h.0.fc"), lora_alpha=5, r=3)
+    with pytest.raises(AdapterError, match="has rank 2, but adapter_config.json says 3"):
+        load_adapter(folder)
+
+
+@pytest.mark.parametrize(
+    "enabled", [None, [True], [True, True, True], "yes", {"fc": [True, False]}]
+)
+def test_which_blocks_of_a_merged_linear_are_not_guessed(tmp_path: Path, enabled: object) -> None:
+    folder = written(
+        tmp_path / "lora", pair("h.0.fc", trained=2), lora_alpha=5, enable_lora=enabled
+    )
+    with pytest.raises(AdapterError, match=r"MergedLinear of 2 trained blocks.*enable_lora"):
+        load_adapter(folder)
+    written(folder, pair("h.0.fc", trained=2), lora_alpha=5, enable_lora=[False, True, True])
+    adapter = load_adapter(folder)
+    assert set(adapter.modules) == {"key", "value"}
+    part = adapter.modules["value"].part
+    assert part is not None
+    assert (part.start, part.stop, part.whole) == (12, 18, 18)
+
+
+def test_one_block_of_a_merged_linear_is_told_by_its_name(tmp_path: Path) -> None:
+    named = {"fc": [False, False, True]}
+    folder = written(tmp_path / "lora", pair("h.0.fc"), lora_alpha=5, enable_lora=named)
+    assert load_adapter(folder).modules["value"].part is not None
+
+
+def test_torchtune_without_what_says_alpha_and_with_dora(tmp_path: Path) -> None:
+    path = "layers.0.attn.q_proj"
+    tensors = {
+        f"{path}.lora_a.weight": random(2, 6, seed=1),
+        f"{path}.lora_b.weight": random(6, 2, seed=2),
+    }
+    folder = written(tmp_path / "tune", tensors, "adapter_model.pt")
+    with pytest.raises(AdapterError, match="nothing beside it says α"):
+        load_adapter(folder)
+    written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3)
+    adapter = load_adapter(folder)
+    assert any("order of Meta's" in note for note in adapter.notes)
+    tensors[f"{path}.magnitude"] = torch.ones(6)
+    with pytest.raises(AdapterError, match="is DoRA"):
+        load_adapter(written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3))
+
+
+def test_pefts_file_beside_torchtunes_is_the_one_that_is_read(tmp_path: Path) -> None:
+    kept("torchtune", tmp_path)
+    folder = tmp_path / "adapter"
+    path = "base_model.model.model.layers.0.self_attn.q_proj"
+    save_file(
+        {
+            f"{path}.lora_A.weight": random(2, 8, seed=1),
+            f"{path}.lora_B.weight": random(8, 2, seed=2),
+        },
+        folder / "adapter_model.safetensors",
+    )
+    config = json.loads((folder / "adapter_config.json").read_text()) | {"peft_type": "LORA"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    assert load_adapter(folder).modules["q_proj"].names == ("model.layers.0.self_attn.q_proj",)
+    torchtunes = load_adapter(folder / "adapter_model.pt")
+    assert "layers.0.attn.q_proj" in torchtunes.modules["q_proj"].names
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"use_gating": True}, "a gate"), ({"use_dora": True}, "DoRA"), ({"vera_d": 0.1}, "VeRA"),
+    ({"composition_mode": "scale"}, r"\(IA\)³"), ({"architecture": "prefix_tuning"}, "no LoRA's settings"),
+    ({"attn_matrices": ["q"]}, "configuration is of another"), ({"r": 3}, "rank"), ({"alpha": None}, "lora_alpha"),
+])  # fmt: skip
+def test_adapterhubs_that_would_be_misread_are_refused(
+    tmp_path: Path, settings: dict[str, object], said: str
+) -> None:
+    kept("adapterhub gpt2", tmp_path)
+    file = tmp_path / "adapter" / "adapter_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"config": config["config"] | settings}))
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path / "adapter")
+
+
+def test_nemos_are_told(tmp_path: Path) -> None:
+    path = "module.decoder.layers.0.self_attention.linear_qkv.adapter"
+    tensors = {
+        f"{path}.linear_in.weight": random(2, 6, seed=1),
+        f"{path}.linear_out.weight": random(6, 2, seed=2),
+    }
+    save_file(tensors, tmp_path / "nemo.safetensors")
+    with pytest.raises(AdapterError, match=r"NeMo's.*llm\.peft\.export_lora"):
+        load_adapter(tmp_path / "nemo.safetensors")
+
+
+# What trainers that save by PEFT put beside its files.
+BESIDE = {
+    "Unsloth": ["tokenizer.json", "special_tokens_map.json", "chat_template.jinja"],
+    "LLaMA-Factory": [
+        "training_args.bin", "trainer_state.json", "all_results.json", "training_loss.png", "value_head.safetensors",
+        "checkpoint-10/adapter_model.safetensors", "checkpoint-10/adapter_config.json",
+        "checkpoint-10/optimizer.pt", "runs/events.out",
+    ],
+    "Axolotl": [
+        "config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "latest", "debug.log",
+        "global_step10/mp_rank_00_model_states.pt", "zero_to_fp32.py",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trainer", BESIDE)
+def test_what_trainers_put_beside_pefts_files(tmp_path: Path, trainer: str) -> None:
+    more = {"unsloth_version": "2025.9.1", "unsloth_fixed": True, "modules_to_save": ["classifier"]}
+    extra = {"base_model.model.classifier.weight": random(2, 24, seed=3)}
+    write_lora(tmp_path / "lora", BertLike(), extra=extra, config=more)
+    for name in BESIDE[trainer]:
+        file = tmp_path / "lora" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"{}")
+    adapter = load_adapter(tmp_path / "lora")
+    assert set(adapter.modules) == {"query", "value"}
+    assert list(adapter.left_out.values()) == [
+        "trained in full (modules_to_save), no low-rank factor"
+    ]
