@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .questions.spectrum.suggestion import suggest_ranks
     from .report.write import report
     from .subspaces.layers import RankDeficientWarning
+    from .survey.write import survey
     from .training.spectral.callback import SpectralCallback
     from .writing.export import export_lora
 
@@ -78,6 +79,7 @@ _HOMES = {
     "rank_grids": ".questions.grid.analysis",
     "spectrum": ".questions.spectrum.analysis",
     "suggest_ranks": ".questions.spectrum.suggestion",
+    "survey": ".survey.write",
 }
 
 __all__ = [
@@ -112,6 +114,7 @@ __all__ = [
     "shared_subspace",
     "spectrum",
     "suggest_ranks",
+    "survey",
 ]
 
 

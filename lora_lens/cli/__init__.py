@@ -12,7 +12,7 @@ from .. import __version__
 from ..questions import QUESTIONS
 from ..terminal.failing import QUIET, LensGroup, heed_termination
 from ..terminal.quiet import be_quiet
-from . import demo, evaluate, export, report, reproduce, search, serve, train
+from . import demo, evaluate, export, report, reproduce, search, serve, survey, train
 
 app = typer.Typer(
     name="lora-lens",
@@ -57,7 +57,7 @@ def _options(
 
 for question in QUESTIONS:
     app.command(name=question.command)(question.run)
-for command in (report, serve, demo, train, search, evaluate, export, reproduce):
+for command in (report, survey, serve, demo, train, search, evaluate, export, reproduce):
     app.command(name=command.NAME)(command.run)
 
 
