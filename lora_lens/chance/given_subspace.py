@@ -65,25 +65,63 @@ def moments_given(one: Inside, other: Inside, d: int) -> PairMoments:
         one, other: Of m and of n subspaces of R^d, of the same Θ.
         d: Of that space.
     """
-    k = one.held.shape[-1]
-    rest = d - k
-    smaller = torch.minimum(one.ranks[:, None], other.ranks[None])
-    mean = one.held.flatten(1) @ other.held.flatten(1).mT
-    outside_1, outside_2 = (x.ranks - _trace(x.held) for x in (one, other))
-    if rest < 2:  # noqa: PLR2004
-        return PairMoments(
-            (mean + outside_1[:, None] * outside_2) / smaller, torch.zeros_like(mean)
-        )
-    mean = mean + outside_1[:, None] * outside_2 / rest
-    leaning = one.leaning.flatten(1) @ other.leaning.flatten(1).mT
-    spread_1, spread_2 = (
-        (free - _trace(x.leaning) - free**2 / rest).clamp(min=0)
-        for free, x in ((outside_1, one), (outside_2, other))
+    held, leaning = (
+        x.flatten(1) @ y.flatten(1).mT
+        for x, y in ((one.held, other.held), (one.leaning, other.leaning))
     )
-    variance = 4 * leaning.clamp(min=0) / rest
-    variance = variance + 2 * spread_1[:, None] * spread_2 / ((rest - 1) * (rest + 2))
+    sides = (Outside(trace(x.held), trace(x.leaning), x.ranks) for x in (one, other))
+    first, second = sides
+    return moments_of(held, leaning, first.down(), second.across(), d - one.held.shape[-1])
+
+
+class Outside(NamedTuple):
+    """Traces, by subspace or by pair.
+
+    Attributes:
+        held, leaning: Of `Inside`'s matrices.
+        ranks: Dimensions of the subspaces.
+    """
+
+    held: Tensor
+    leaning: Tensor
+    ranks: Tensor
+
+    def down(self) -> Outside:
+        """As a column."""
+        return Outside(*(x[:, None] for x in self))
+
+    def across(self) -> Outside:
+        """As a row."""
+        return Outside(*(x[None] for x in self))
+
+
+def moments_of(
+    held: Float[Tensor, "m n"],
+    leaning: Float[Tensor, "m n"],
+    one: Outside,
+    other: Outside,
+    rest: int,
+) -> PairMoments:
+    """`moments_given` from its traces, each of a pair or of a side.
+
+    Args:
+        held, leaning: tr(M₁M₂), tr(G₁G₂).
+        one, other: Of the sides, to be broadcast against each other.
+        rest: D, dimensions of Θ's complement.
+    """
+    smaller = torch.minimum(one.ranks, other.ranks)
+    free_1, free_2 = one.ranks - one.held, other.ranks - other.held
+    if rest < 2:  # the complement is a line, or nothing
+        return PairMoments((held + free_1 * free_2) / smaller, torch.zeros_like(held))
+    mean = held + free_1 * free_2 / rest
+    spread_1, spread_2 = (
+        (free - x.leaning - free**2 / rest).clamp(min=0)
+        for free, x in ((free_1, one), (free_2, other))
+    )
+    variance = 4 * leaning.clamp(min=0) / rest + 2 * spread_1 * spread_2 / ((rest - 1) * (rest + 2))
     return PairMoments(mean / smaller, variance.sqrt() / smaller)
 
 
-def _trace(matrices: Float[Tensor, "n k k"]) -> Float[Tensor, " n"]:
+def trace(matrices: Float[Tensor, "*batch k k"]) -> Float[Tensor, "*batch"]:
+    """Sums of the diagonals."""
     return matrices.diagonal(dim1=-2, dim2=-1).sum(-1)

@@ -57,8 +57,8 @@ def balanced(
     core = (left.s[..., None] * left.vh) @ (right.s[..., None] * right.vh).mT
     ranks_a = rank_of(right.s, (a.shape[-1], a.shape[-2]), eps_a).tolist()
     ranks_b = rank_of(left.s, (b.shape[-2], b.shape[-1]), eps_b).tolist()
-    floors = 10 * max(b.shape[-2], a.shape[-1]) * torch.finfo(core.dtype).eps
-    floors = floors * left.s[:, 0] * right.s[:, 0]
+    size = max(b.shape[-2], a.shape[-1])
+    floors = 10 * size * torch.finfo(core.dtype).eps * left.s[:, 0] * right.s[:, 0]
     whole = _Core(*torch.linalg.svd(core))
     found = []
     for k, (rank_a, rank_b) in enumerate(zip(ranks_a, ranks_b, strict=True)):

@@ -6,7 +6,7 @@ A question is a file of this folder with a class that has some of these methods,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -78,8 +78,8 @@ class PairBlock:
 
     one: range
     other: range
-    spools: dict[str, Spool]
-    _products: dict[str, Tensor] = field(default_factory=dict)
+    spools: Mapping[str, Spool]
+    _products: dict[int, Tensor] = field(default_factory=dict)
     _phi: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
@@ -96,16 +96,18 @@ class PairBlock:
     def widths(self, matrix: str) -> tuple[Tensor, Tensor]:
         """Dimensions of both sides' subspaces."""
         widths = self.spools[matrix].widths
-        return tuple(torch.tensor(widths[side.start : side.stop]) for side in (self.one, self.other))  # type: ignore[return-value]
+        return tuple(
+            torch.tensor(widths[side.start : side.stop]) for side in (self.one, self.other)
+        )  # type: ignore[return-value]
 
     def product(self, matrix: str) -> Float[Tensor, "rows columns"]:
         """U_mᵀU_n of all pairs, side by side."""
-        if matrix not in self._products:
-            spool = self.spools[matrix]
+        spool = self.spools[matrix]
+        if id(spool) not in self._products:  # A and ΔW's right side are often one
             one = spool.rows(self.one)
             other = one if self.one == self.other else spool.rows(self.other)
-            self._products[matrix] = one @ other.mT
-        return self._products[matrix]
+            self._products[id(spool)] = one @ other.mT
+        return self._products[id(spool)]
 
     def phi(self, matrix: str) -> Float[Tensor, "m n"]:
         """φ of all pairs; NaN where one has no subspace."""
@@ -147,19 +149,17 @@ class Question:
 
     def see(self, block: Sequence[One]) -> Rows:
         """Some adapters; all are seen once, in their order."""
+        del block
         yield from ()
 
-    def seen(self, rows: Callable[[str, range], Tensor], widths: Callable[[str], list[int]]) -> Rows:
-        """All adapters have been seen.
-
-        Args:
-            rows: From a matrix and a range of adapters to their bases, below each other.
-            widths: From a matrix to the dimension of each adapter's.
-        """
+    def seen(self, spools: Mapping[str, Spool]) -> Rows:
+        """All adapters have been seen; each matrix's bases can be read."""
+        del spools
         yield from ()
 
     def pair(self, block: PairBlock) -> Rows:
         """Some adapters against some others."""
+        del block
         yield from ()
 
     def finish(self) -> Rows:

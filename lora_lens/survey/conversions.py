@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -38,7 +38,9 @@ class Conversions(Question):
         cutoff = singular_cutoff(w0.dtype, layers.dtype, (w0.shape[0], w0.shape[1]))
         self._factored = factor(layers, cutoff)
         self._full = int(self._factored.rank[0]) == min(w0.shape)
-        self._convention: Literal["stored", "consistent"] = _convention(facts.settings.convention, w0)
+        self._convention: Literal["stored", "consistent"] = _convention(
+            facts.settings.convention, w0
+        )
         out, into = w0.shape
         dtype = getattr(torch, facts.settings.dtype)
         self._d = {
@@ -51,7 +53,10 @@ class Conversions(Question):
 
     def see(self, block: Sequence[One]) -> Rows:
         """Solve with all their factors at once, and keep the bases."""
-        a, b = ([of_order_one(x).double() for x in side] for side in zip(*((o.a, o.b) for o in block), strict=True))
+        a, b = (
+            [of_order_one(x).double() for x in side]
+            for side in zip(*((o.a, o.b) for o in block), strict=True)
+        )
         found = self._solved(torch.cat(a), torch.cat(b, dim=-1))
         own = [one.rank for one in block]
         ranks = {
@@ -63,7 +68,9 @@ class Conversions(Question):
                 self.spools[name].add(self._basis(solved, rank).mT)
         yield from ()
 
-    def _solved(self, a: Float[Tensor, "rows in"], b: Float[Tensor, "out columns"]) -> tuple[Tensor, Tensor]:
+    def _solved(
+        self, a: Float[Tensor, "rows in"], b: Float[Tensor, "out columns"]
+    ) -> tuple[Tensor, Tensor]:
         x, y = convert(self._factored.solver, a[None], b[None], self._convention)
         return x[0], y[0]
 
@@ -75,15 +82,19 @@ class Conversions(Question):
             return solved[:, :0]
         return orthonormal_basis(solved, asked or rank, ordered=True)
 
-    def seen(self, rows: Callable[[str, range], Tensor], widths: Callable[[str], list[int]]) -> Rows:
+    def seen(self, spools: Mapping[str, Spool]) -> Rows:
         """Draw the null: random factors in the place of the adapters'."""
-        del rows, widths
+        del spools
         most = max((max(spool.widths, default=0) for spool in self.spools.values()), default=0)
         if most:
             generator = torch.Generator().manual_seed(self._seed)
             shape = (_DRAWN, most)
-            a = torch.randn(*shape, self.facts.in_features, generator=generator, dtype=torch.float64)
-            b = torch.randn(*shape, self.facts.out_features, generator=generator, dtype=torch.float64)
+            a = torch.randn(
+                *shape, self.facts.in_features, generator=generator, dtype=torch.float64
+            )
+            b = torch.randn(
+                *shape, self.facts.out_features, generator=generator, dtype=torch.float64
+            )
             found = self._solved(a.flatten(0, 1), b.flatten(0, 1).mT)
             for name, columns in zip(_NAMES, found, strict=True):
                 self._null[name] = columns.unflatten(-1, shape).movedim(-2, 0)
@@ -98,16 +109,19 @@ class Conversions(Question):
             r, c = rows[there], columns[there]
             i, j = block.widths(name)
             null = self._moments(name, i, j)
-            yield "conversions", {
-                "matrix": name.removeprefix("conversion "),
-                "one": (r + block.one.start).int().numpy(),
-                "other": (c + block.other.start).int().numpy(),
-                "i": i[r].int().numpy(),
-                "j": j[c].int().numpy(),
-                "phi": phi[there].float().numpy(),
-                "propagated_mean": null.mean[r, c].float().numpy(),
-                "propagated_sd": null.sd[r, c].float().numpy(),
-            }
+            yield (
+                "conversions",
+                {
+                    "matrix": name.removeprefix("conversion "),
+                    "one": (r + block.one.start).int().numpy(),
+                    "other": (c + block.other.start).int().numpy(),
+                    "i": i[r].int().numpy(),
+                    "j": j[c].int().numpy(),
+                    "phi": phi[there].float().numpy(),
+                    "propagated_mean": null.mean[r, c].float().numpy(),
+                    "propagated_sd": null.sd[r, c].float().numpy(),
+                },
+            )
 
     def _moments(self, name: str, i: Tensor, j: Tensor) -> PairMoments:
         mean, sd = (torch.full((len(i), len(j)), torch.nan, dtype=torch.float64) for _ in range(2))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..core.merging import cosine_sd, of_sums
+from ..core.merging import of_sums
 from .asked import Facts, One, PairBlock, Question, Rows, summed
 
 
@@ -46,31 +46,31 @@ class Interfering(Question):
         r, c = rows[there], columns[there]
         self._cross += 2 * float(inner[r, c].sum())
         self._squares += 2 * float(product[r, c].square().sum())
-        yield "interference", {
-            "matrix": "delta",
-            "one": (r + block.one.start).int().numpy(),
-            "other": (c + block.other.start).int().numpy(),
-            "cosine": (inner / product)[r, c].clamp(-1, 1).float().numpy(),
-        }
+        yield (
+            "interference",
+            {
+                "matrix": "delta",
+                "one": (r + block.one.start).int().numpy(),
+                "other": (c + block.other.start).int().numpy(),
+                "cosine": (inner / product)[r, c].clamp(-1, 1).float().numpy(),
+            },
+        )
 
     def finish(self) -> Rows:
         """The energy of the sum of all, beside that of its parts."""
         energy = sum(float(s.square().sum()) for s in self._values)
         shape = (self.facts.out_features, self.facts.in_features)
         found = of_sums(self._cross, self._squares, energy, shape)
-        yield "interference", {
-            "matrix": "delta",
-            "quantity": "cross energy of the sum of all",
-            "value": found.cross,
-            "expected": 0.0,
-            "sd": found.sd,
-            "z": found.z,
-        }
-        yield "interference", {
-            "matrix": "delta",
-            "quantity": "deviation of a cosine",
-            "value": cosine_sd(*shape),
-        }
+        yield (
+            "merge",
+            {
+                "matrix": "delta",
+                "value": found.cross,
+                "expected": 0.0,
+                "sd": found.sd,
+                "z": found.z,
+            },
+        )
 
 
 def _leading(

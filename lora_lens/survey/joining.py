@@ -158,7 +158,9 @@ def _failed(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed]) ->
 
 def _rows(task: PlaceTask, question: str, columns: Sequence[str]) -> list[dict[str, Any]]:
     path = task.folder / task.file
-    found: list[dict[str, Any]] = read_rows(path, question, ["module", "layer", *columns]).to_pylist()
+    found: list[dict[str, Any]] = read_rows(
+        path, question, ["module", "layer", *columns]
+    ).to_pylist()
     return found
 
 
@@ -179,7 +181,12 @@ def _spectrum(plan: Plan, task: PlaceTask) -> Any:
 
 
 def _pairs(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Iterator[Any]:
-    for matrix, question in (("A", "pairs"), ("B", "pairs"), ("conversion A", "conversions"), ("conversion B", "conversions")):
+    for matrix, question in (
+        ("A", "pairs"),
+        ("B", "pairs"),
+        ("conversion A", "conversions"),
+        ("conversion B", "conversions"),
+    ):
         if not tasks or question not in tasks[0].settings.questions:
             continue
         yield from _Pairs(plan, tasks, matrix, question, joined).stripes()
@@ -262,9 +269,7 @@ class _Pairs:
         n = count[rows, columns]
         value = phi[rows, columns] / n
         found: dict[str, Any] = {
-            "matrix": pa.DictionaryArray.from_arrays(
-                np.zeros(len(rows), np.int32), [self._matrix]
-            ),
+            "matrix": pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [self._matrix]),
             "one": self._names(rows + which.start),
             "other": self._names(columns),
             "places": n.astype(np.int32),
@@ -289,7 +294,9 @@ class _Pairs:
         names = [self._plan.names.get(k, "") for k in range(self._plan.count)]
         return pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), names)
 
-    def _keep(self, rows: Any, columns: Any, value: Array, mean: Array, sd: Array, z: Array) -> None:
+    def _keep(
+        self, rows: Any, columns: Any, value: Array, mean: Array, sd: Array, z: Array
+    ) -> None:
         best = np.argsort(-z, kind="stable")[:10]
         self._closest += [
             (float(z[k]), float(value[k]), int(rows[k]), int(columns[k])) for k in best
@@ -321,10 +328,10 @@ class _Pairs:
         if len(kept) < 2:
             return
         at = np.ix_(kept, kept)
-        grids = [grid[at].copy() for grid in (self._phi, self._mean, self._sd)]
-        for grid, diagonal in zip(grids, (1.0, 0.0, 0.0), strict=True):
+        phi, mean, sd = (grid[at] for grid in (self._phi, self._mean, self._sd))
+        for grid, diagonal in ((phi, 1.0), (mean, 0.0), (sd, 0.0)):
             np.fill_diagonal(grid, diagonal)
-        found = cluster(*grids)
+        found = cluster(phi, mean, sd)
         self._joined.clustered[self._matrix] = kept
         self._joined.clusters[self._matrix] = found.clusters
 
@@ -389,13 +396,18 @@ def _interference(plan: Plan, tasks: Sequence[PlaceTask]) -> Iterator[Any]:
             numbers = np.array([piece.adapter for piece in task.place.pieces])
             start, stop = (int(k) for k in np.searchsorted(numbers, [which.start, which.stop]))
             found = read_rows(
-                task.folder / task.file, "interference", ["one", "other", "cosine"], one=range(start, stop)
+                task.folder / task.file,
+                "interference",
+                ["one", "other", "cosine"],
+                one=range(start, stop),
             )
             rows = numbers[found["one"].to_numpy()] - which.start
             columns = numbers[found["other"].to_numpy()]
             count[rows, columns] += 1
             total[rows, columns] += found["cosine"].to_numpy()
-            variance[rows, columns] += cosine_sd(task.place.out_features, task.place.in_features) ** 2
+            variance[rows, columns] += (
+                cosine_sd(task.place.out_features, task.place.in_features) ** 2
+            )
         rows, columns = np.nonzero(count)
         n = count[rows, columns]
         mean, sd = total[rows, columns] / n, np.sqrt(variance[rows, columns]) / n
@@ -407,12 +419,11 @@ def _interference(plan: Plan, tasks: Sequence[PlaceTask]) -> Iterator[Any]:
 
 
 def _merges(task: PlaceTask) -> list[dict[str, Any]]:
-    rows = _rows(task, "interference", ["quantity", "value", "expected", "sd", "z"])
+    rows = _rows(task, "merge", ["value", "expected", "sd", "z"])
     return [
-        {"module": row["module"], "layer": row["layer"], "cross_energy": row["value"]}
-        | {"expected": row["expected"], "sd": row["sd"], "z": row["z"]}
+        {"cross_energy" if name == "value" else name: value for name, value in row.items()}
         for row in rows
-        if row["quantity"] == "cross energy of the sum of all" and row["value"] is not None
+        if row["value"] is not None
     ]
 
 
@@ -439,7 +450,7 @@ def _outlying(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]]:
                 for number, mean, z, p in zip(by_adapter, means, *found, strict=True)
             ]  # fmt: skip
     tested = [k for k, row in enumerate(rows) if row["p"] is not None]
-    corrected = holm(np.array([rows[k]["p"] for k in tested])) if tested else []
+    corrected = holm(np.array([rows[k]["p"] for k in tested], dtype=np.float64))
     for row in rows:
         row["p_holm"] = None
     for k, p in zip(tested, corrected, strict=True):

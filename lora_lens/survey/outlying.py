@@ -59,11 +59,16 @@ class Outlying(Question):
         for name, values in quantities.items():
             found = robust_distances(values)
             there = np.isfinite(values)
-            yield "outlying", {
-                "quantity": name,
-                "one": np.flatnonzero(there).astype(np.int32),
-                "value": values[there],
-                "expected": np.full(int(there.sum()), np.median(values[there]) if there.any() else np.nan),
-                "z": found.z[there],
-                "p": found.p[there],
-            }
+            yield (
+                "outlying",
+                {
+                    "quantity": name,
+                    "one": np.flatnonzero(there).astype(np.int32),
+                    "value": values[there],
+                    "expected": np.full(
+                        int(there.sum()), np.median(values[there]) if there.any() else np.nan
+                    ),
+                    "z": found.z[there],
+                    "p": found.p[there],
+                },
+            )

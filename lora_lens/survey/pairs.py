@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..chance.gaussian import gaussian_baseline
-from ..chance.given_subspace import Inside, PairMoments, inside, moments_given
+from ..chance.given_subspace import Outside, PairMoments, inside, moments_of, trace
 from .asked import Facts, PairBlock, Question, Rows
 from .spool import Spool
 from .sums import FOLDS, Sums
@@ -30,27 +31,29 @@ class Pairs(Question):
         self._sums = sums
         self._given: dict[tuple[str, str], Given] = {}
 
-    def seen(self, rows: Callable[[str, range], Tensor], widths: Callable[[str], list[int]]) -> Rows:
+    def seen(self, spools: Mapping[str, Spool]) -> Rows:
         """What every adapter holds of the start and of the mean adapter."""
-        wanted: list[tuple[str, str, Thetas]] = []
-        if self.facts.start is not None:
-            start = self.facts.start
-            wanted.append(("start", "A", lambda _: start))
-        elif self._sums.enough and bool((self._sums.a.abs().amax((1, 2)) > 0).all()):
-            wanted.append(("start", "A", self._sums.start))
-        if self._sums.enough:
-            k = self._sums.rank
-            wanted += [
-                ("mean_adapter", matrix, lambda folds, side=_SIDE[matrix]: self._sums.mean(folds, side, k))
-                for matrix in MATRICES
-            ]  # fmt: skip
-        for null, matrix, theta in wanted:
-            folds = 1 if null == "start" and self.facts.start is not None else FOLDS
-            own = self._sums.folds if folds > 1 else [0] * self.facts.count
-            given = Given(self.facts.width(matrix), theta, folds, own)
-            given.fill(lambda which, name=matrix: rows(name, which), widths(matrix))
+        known = self.facts.start
+        for null, matrix in (("start", "A"), ("mean_adapter", "A"), ("mean_adapter", "B")):
+            theta = self._theta(null, matrix)
+            if theta is None:
+                continue
+            fixed = null == "start" and known is not None
+            own = [0] * self.facts.count if fixed else self._sums.folds
+            given = Given(self.facts.width(matrix), theta, 1 if fixed else FOLDS, own)
+            given.fill(spools[matrix].rows, spools[matrix].widths)
             self._given[null, matrix] = given
         yield from ()
+
+    def _theta(self, null: str, matrix: str) -> Thetas | None:
+        known, sums = self.facts.start, self._sums
+        if null == "start" and known is not None:
+            return lambda _: known
+        if not sums.enough or (null == "start" and not sums.has_starts):
+            return None
+        if null == "start":
+            return sums.start
+        return partial(sums.mean, side=_SIDE[matrix], k=sums.rank)
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments under each null."""
@@ -109,33 +112,46 @@ class Given:
                 own = [n for n, number in enumerate(which) if self._own[number] == f]
                 for g in range(self._folds):
                     theta = self._thetas[min(f, g), max(f, g)]
-                    held[own, g] = inside(bases[own], theta, self._ranks[which.start : which.stop][own]).held
+                    held[own, g] = inside(
+                        bases[own], theta, self._ranks[which.start : which.stop][own]
+                    ).held
             for one in held.flatten(1):
                 self._held.add(one[None])
 
     def moments(self, block: PairBlock) -> PairMoments:
-        """φ of a block's pairs."""
-        one, other = self._of(block.one), self._of(block.other)
-        shape = (len(block.one), len(block.other))
-        mean, sd = (torch.full(shape, torch.nan, dtype=torch.float64) for _ in range(2))
-        for f in range(self._folds):
-            for g in range(self._folds):
-                rows = torch.tensor([n for n, k in enumerate(block.one) if self._own[k] == f])
-                columns = torch.tensor([n for n, k in enumerate(block.other) if self._own[k] == g])
-                if not len(rows) or not len(columns):
-                    continue
-                found = moments_given(one[g].some(rows), other[f].some(columns), self.d)
-                mean[rows[:, None], columns], sd[rows[:, None], columns] = found
-        return PairMoments(mean, sd)
+        """φ of a block's pairs.
 
-    def _of(self, which: range) -> list[Inside]:
-        """By fold of the other adapter."""
+        What an adapter holds depends on the other's fold. Set out by both folds, with zeros where either is another's,
+        all pairs are one product.
+        """
+        one, other = self._of(block.one), self._of(block.other)
+        held, leaning = (
+            torch.einsum("mgx,mf->mgfx", x, one.own).flatten(1)
+            @ torch.einsum("nfx,ng->ngfx", y, other.own).flatten(1).mT
+            for x, y in ((one.held, other.held), (one.leaning, other.leaning))
+        )
+        first = Outside(one.traces @ other.own.mT, one.leans @ other.own.mT, one.ranks[:, None])
+        second = Outside(one.own @ other.traces.mT, one.own @ other.leans.mT, other.ranks[None])
+        return moments_of(held, leaning, first, second, self.d - self._k)
+
+    def _of(self, which: range) -> _Side:
         held = self._held.rows(which).reshape(len(which), self._folds, self._k, self._k)
+        leaning = held - held @ held
+        own = torch.zeros(len(which), self._folds, dtype=torch.float64)
+        own[range(len(which)), [self._own[number] for number in which]] = 1
         ranks = self._ranks[which.start : which.stop]
-        return [
-            Inside(held[:, g], held[:, g] - held[:, g] @ held[:, g], ranks)
-            for g in range(self._folds)
-        ]
+        return _Side(held.flatten(2), leaning.flatten(2), trace(held), trace(leaning), own, ranks)
+
+
+class _Side(NamedTuple):
+    """Some adapters: (n, fold of the other, k²), their traces, (n, own fold) as zeros and a one, and ranks."""
+
+    held: Tensor
+    leaning: Tensor
+    traces: Tensor
+    leans: Tensor
+    own: Tensor
+    ranks: Tensor
 
 
 def padded(rows: Float[Tensor, "rows d"], widths: Sequence[int]) -> Float[Tensor, "n i d"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..core.balanced import balanced
 from ..core.pairwise import block_pairs, blocks
 from ..errors import BaseModelError
 from ..staging import staged
-from .asked import Facts, One, PairBlock, Question
+from .asked import Facts, One, PairBlock, Question, Rows
 from .conversions import Conversions
 from .interference import Interfering
 from .outlying import Outlying
@@ -34,7 +34,7 @@ from .subspace import Subspace
 from .sums import Sums, folds_of
 from .table import PlaceTable
 
-_BLOCK_BYTES = 1 << 25  # of one factor of the adapters that are seen at once
+_BLOCK_BYTES = 1 << 22  # of one factor of the adapters that are seen at once
 
 
 @dataclass(frozen=True)
@@ -98,34 +98,38 @@ def one_thread() -> Iterator[None]:
 
 
 def _ask(task: PlaceTask, table: PlaceTable, stack: ExitStack) -> None:
-    place, settings = task.place, task.settings
-    sums = _sums(task)
+    settings, sums = task.settings, _sums(task)
     questions = _questions(task, sums)
     of_pairs = any(question.of_pairs for question in questions)
-    spools = _spools(place, settings, stack) if of_pairs else {}
+    spools = _spools(task.place, settings, stack) if of_pairs else {}
+
+    def write(rows: Rows) -> None:
+        for name, columns in rows:
+            table.add(name, columns)
+
     for ones in _blocks(task):
-        _spool(ones, spools, settings, table)
+        write(_spool(ones, spools, settings))
         if sums is not None:
             sums.see(ones)
         for question in questions:
-            for name, columns in question.see(ones):
-                table.add(name, columns)
+            write(question.see(ones))
     for question in questions:
-        spools |= question.spools
-        for name, columns in question.seen(
-            lambda matrix, which: spools[matrix].rows(which), lambda matrix: spools[matrix].widths
-        ):
-            table.add(name, columns)
-    if of_pairs:
-        widths = [max(1, *own) for own in zip(*(s.widths for s in spools.values()), strict=True)]
-        for rows, others in block_pairs(widths, settings.columns):
-            block = PairBlock(rows, others, spools)
-            for question in questions:
-                for name, columns in question.pair(block):
-                    table.add(name, columns)
+        write(question.seen(spools))
+    for block in _pair_blocks(questions, spools, settings) if of_pairs else ():
+        for question in questions:
+            write(question.pair(block))
     for question in questions:
-        for name, columns in question.finish():
-            table.add(name, columns)
+        write(question.finish())
+
+
+def _pair_blocks(
+    questions: Sequence[Question], spools: Mapping[str, Spool], settings: Settings
+) -> Iterator[PairBlock]:
+    """Every pair of adapters, in blocks of so many singular vectors."""
+    every = dict(ChainMap(*(question.spools for question in questions), dict(spools)))
+    widths = [max(1, *own) for own in zip(*(s.widths for s in every.values()), strict=True)]
+    for rows, others in block_pairs(widths, settings.columns):
+        yield PairBlock(rows, others, every)
 
 
 def _questions(task: PlaceTask, sums: Sums | None) -> list[Question]:
@@ -233,20 +237,17 @@ def _spools(place: Place, settings: Settings, stack: ExitStack) -> dict[str, Spo
     }
 
 
-def _spool(
-    ones: Sequence[One], spools: dict[str, Spool], settings: Settings, table: PlaceTable
-) -> None:
-    if not spools:
-        return
-    for one in ones:
+def _spool(ones: Sequence[One], spools: Mapping[str, Spool], settings: Settings) -> Rows:
+    """Keep their bases; a row for each that has none."""
+    asked = settings.rank
+    for one in ones if spools else ():
         for side, rows in (("right", one.delta.right), ("left", one.delta.left)):
             spools[side].add(rows)
         for matrix, rows in (("A", one.delta.own_right), ("B", one.delta.own_left)):
-            asked = settings.rank
             if asked is not None:
                 spools[matrix].add(rows[:asked] if len(rows) >= asked else rows[:0])
             if len(rows) < (asked or 1):
-                table.add("failed", {"one": one.number, "reason": _short(matrix, len(rows), asked)})
+                yield "failed", {"one": one.number, "reason": _short(matrix, len(rows), asked)}
 
 
 def _short(matrix: str, rank: int, asked: int | None) -> str:

@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ..adapter import Part
 from .reading import Piece
@@ -121,16 +122,11 @@ def _ends(path: str) -> list[str]:
 def _chain(paths: Sequence[str]) -> bool:
     """Whether each of the paths is an end of the next longer one."""
     ordered = sorted(paths, key=len)
-    return all(
-        longer.endswith(f".{shorter}")
-        for shorter, longer in zip(ordered, ordered[1:], strict=False)
-    )
+    return all(longer.endswith(f".{shorter}") for shorter, longer in pairwise(ordered))
 
 
 def _told_apart(places: Sequence[Place]) -> list[Place]:
     """In the order of module and layer, paths for names where two places share one."""
-    from dataclasses import replace
-
     named = Counter((place.module, place.layer) for place in places)
     found = [
         place if named[place.module, place.layer] == 1 else replace(place, module=place.path)

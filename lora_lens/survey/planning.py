@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
@@ -121,7 +123,7 @@ def make_plan(
         for first in range(0, len(paths), _CHUNK)
     ]
     unreadable: list[Unread] = []
-    done = dict(_read_all(tasks, runner, advance))
+    done = _read_all(tasks, runner, advance)
     for index, task in enumerate(tasks):
         for k, one in enumerate(done[index]):
             if isinstance(one, Unread):
@@ -148,13 +150,12 @@ def make_plan(
 def _read_all(
     tasks: Sequence[ReadTask], runner: Runner, advance: Callable[[int], None]
 ) -> dict[int, list[tuple[Known, list[Piece]] | Unread]]:
-    found = {}
-    for index, value, reason in runner.run(read_some, tasks):
-        if reason is not None:
-            found[index] = [Unread(path, reason) for path in tasks[index].paths]
-        else:
-            found[index] = value
-        advance(len(tasks[index].paths))
+    found: dict[int, list[tuple[Known, list[Piece]] | Unread]] = {}
+    for done in runner.run(read_some, tasks):
+        paths = tasks[done.index].paths
+        lost = done.reason and [Unread(path, done.reason) for path in paths]
+        found[done.index] = list(lost or done.value)
+        advance(len(paths))
     return found
 
 
@@ -173,7 +174,9 @@ def _tasks(
     start: str | None,
 ) -> list[PlaceTask]:
     claimed = any(known.fan_in_fan_out for known in adapters.values())
-    opened = open_base(base, download=True, fan_in_fan_out=claimed) if settings.of_w0 and base else None
+    opened = (
+        open_base(base, download=True, fan_in_fan_out=claimed) if settings.of_w0 and base else None
+    )
     starts = _starts(start, base, places) if start is not None else {}
     tasks = []
     for place in places:
@@ -184,12 +187,9 @@ def _tasks(
     return tasks
 
 
-def _digest(w0: object) -> str:
-    import torch
-
-    assert isinstance(w0, torch.Tensor)
-    numbers = w0.contiguous().view(torch.uint8).numpy()
-    return hashlib.sha256(memoryview(numbers).cast("B")).hexdigest()
+def _digest(w0: torch.Tensor) -> str:
+    numbers = w0.contiguous().flatten().view(torch.uint8).numpy()
+    return hashlib.sha256(numbers.tobytes()).hexdigest()
 
 
 def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, Piece]:
@@ -198,7 +198,7 @@ def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, P
     if isinstance(read, Unread):
         raise AdapterError(f"the common start {path}: {read.reason}")
     own, _ = places_of([*read[1], *(place.pieces[0] for place in places)])
-    found = {}
+    found: dict[str, Piece] = {}
     for place in own:
         first, *rest = place.pieces
         if first.adapter == -1:

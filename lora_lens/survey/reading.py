@@ -142,10 +142,10 @@ def _bytes(factor: Any) -> Any:
         import torch
 
         wide = factor.float() if factor.dtype == torch.bfloat16 else factor
-        return memoryview(wide.contiguous().view(torch.uint8).numpy()).cast("B")
+        return wide.contiguous().flatten().view(torch.uint8).numpy()
     import numpy as np
 
-    return memoryview(np.ascontiguousarray(factor)).cast("B")
+    return np.ascontiguousarray(factor).reshape(-1).view(np.uint8)
 
 
 def read_factors(piece: Piece, base: str | None) -> tuple[Tensor, Tensor]:

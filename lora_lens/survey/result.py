@@ -52,13 +52,15 @@ class SurveyResult:
         return f"<SurveyResult {self.out}: {self.summary}>"
 
     def table(self, name: str) -> DataFrame:
-        """One of the joined tables: ``pairs``, ``spectrum``, ``places``, ``subspace``, ``failed`` …
+        """One of the joined tables, as ``pairs``, ``spectrum``, ``places``, ``subspace`` or ``failed``.
 
         Raises:
             LensError: There is none of that name; the message lists them.
         """
         if f"{name}.parquet" not in self.files:
-            have = ", ".join(file.removesuffix(".parquet") for file in self.files if file.endswith(".parquet"))
+            have = ", ".join(
+                file.removesuffix(".parquet") for file in self.files if file.endswith(".parquet")
+            )
             raise LensError(f"no table {name!r} in {self.out}; it has {have or 'none yet'}")
         found: DataFrame = parquet().read_table(self.out / f"{name}.parquet").to_pandas()
         return found

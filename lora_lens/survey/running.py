@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import LensError, MissingExtraError
 from .reading import one_line
@@ -19,7 +19,8 @@ from .reading import one_line
 _STRIKES = 3  # times that a task may be under way when a process dies
 
 
-class Done(NamedTuple):
+@dataclass(frozen=True)
+class Done:
     """A task that has ended: its value, or why there is none, in one line."""
 
     index: int
@@ -89,11 +90,9 @@ def _by_processes(
     left = dict(enumerate(tasks))
     strikes = dict.fromkeys(left, 0)
     while left:
-        # A task at a time is what a broken pool has lost at most of each process; of tasks that wait none is to blame.
-        some = dict(list(left.items()))
         with _pool(count) as pool:
             try:
-                for done in _by_executor(pool, function, some):
+                for done in _by_executor(pool, function, dict(left)):
                     del left[done.index]
                     yield done
             except BrokenProcessPool:

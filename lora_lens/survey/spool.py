@@ -28,7 +28,7 @@ class Spool:
     def add(self, rows: Float[Tensor, "i d"]) -> None:
         """The next adapter's."""
         kept = rows.to(self._dtype).contiguous()
-        self._file.write(kept.numpy())
+        self._file.write(memoryview(kept.numpy()))  # type: ignore[arg-type]
         self.widths.append(len(rows))
 
     def rows(self, which: range) -> Float[Tensor, "rows d"]:
@@ -47,6 +47,9 @@ class Spool:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._file.close()

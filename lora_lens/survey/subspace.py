@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from ..core.captured import (
     uniform_scatter,
 )
 from .asked import Facts, Question, Rows
+from .spool import Spool
 from .sums import FOLDS, Sums
 
 _BLOCK = 128  # adapters drawn at once
@@ -37,9 +38,9 @@ class Subspace(Question):
         self._sums = sums
         self._seed = seed
 
-    def seen(self, rows: Callable[[str, range], Tensor], widths: Callable[[str], list[int]]) -> Rows:
+    def seen(self, spools: Mapping[str, Spool]) -> Rows:
         """All of it: the sums hold what it takes."""
-        del rows, widths
+        del spools
         if not self._sums.enough:
             return
         drawn: dict[int, Tensor] = {}
@@ -63,13 +64,14 @@ class Subspace(Question):
         means = [self._sums.mean(which, side, most) for which in (every, *folds)]
         yield "mean adapter", Held(shares_of(means[0], both), crossed(means[1:], one, other))
         totals = [self._total(side, which) for which in folds]
-        yield "shared beside the mean", held_by_shared(
-            centred(one, totals[0]), centred(other, totals[1]), most
+        yield (
+            "shared beside the mean",
+            held_by_shared(centred(one, totals[0]), centred(other, totals[1]), most),
         )
         if side == "right" and self.facts.start is not None:
             share = shares_of(self.facts.start[:, :most], both)
             yield "start", Held(share, share)
-        elif side == "right" and bool(self._sums.a.any()):
+        elif side == "right" and self._sums.has_starts:
             starts = [self._sums.start(which)[:, :most] for which in (every, *folds)]
             yield "start", Held(shares_of(starts[0], both), crossed(starts[1:], one, other))
 

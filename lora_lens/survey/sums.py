@@ -51,9 +51,7 @@ class Sums:
         self.count = torch.zeros(FOLDS, dtype=torch.int64)
         self.weights: list[Tensor] = []
         sizes = {"left": out, "right": into} if energies else {}
-        self._grams = {
-            side: torch.zeros(2, d, d, dtype=torch.float64) for side, d in sizes.items()
-        }
+        self._grams = {side: torch.zeros(2, d, d, dtype=torch.float64) for side, d in sizes.items()}
         self._peaked = [0.0, 0.0]
 
     def see(self, block: Sequence[One]) -> None:
@@ -87,6 +85,11 @@ class Sums:
     def enough(self) -> bool:
         """Whether every fold has two adapters, so that a mean of the others is one."""
         return int(self.count.min()) >= FEWEST // FOLDS
+
+    @property
+    def has_starts(self) -> bool:
+        """Whether every fold has an A of the usual rank."""
+        return bool((self.a.abs().amax((1, 2)) > 0).all())
 
     def half(self, side: str, half: int) -> Scatter:
         """The energies of the even or the odd folds."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import MissingExtraError, OutputError
 
-_BUFFERED = 1 << 18  # rows of a row group
+_BUFFERED = 1 << 17  # rows of a row group
+_FOUND_BY = ["question", "matrix", "one", "other"]  # what a reader passes over row groups by
 # float32 where there is one number or more a pair: of φ it keeps seven digits.
 _TYPES: Mapping[str, str] = {
     "module": "string", "layer": "int32", "question": "string", "matrix": "string",
@@ -55,81 +56,103 @@ def parquet() -> Any:
 def _schema() -> Any:
     import pyarrow as pa
 
-    kinds = {"string": pa.string(), "int32": pa.int32(), "float": pa.float32(), "double": pa.float64()}
+    kinds = {
+        "string": pa.string(),
+        "int32": pa.int32(),
+        "float": pa.float32(),
+        "double": pa.float64(),
+    }
     return pa.schema([(name, kinds[kind]) for name, kind in _TYPES.items()])
 
 
-def _array(values: Any, kind: Any, count: int) -> Any:
-    """One column: an array, a list of words, one word or number for all rows, or nothing."""
-    import pyarrow as pa
-
-    if values is None:
-        return pa.nulls(count, kind)
-    if isinstance(values, (str, int, float)):
-        return pa.repeat(pa.scalar(values, kind), count)
-    if isinstance(values, np.ndarray):
-        if values.dtype.kind == "f":
-            return pa.array(values, kind, mask=np.isnan(values))
-        return pa.array(values).cast(kind)
-    return pa.array(list(values), kind)
-
-
 class PlaceTable:
-    """The file of one place, written row group by row group."""
+    """The file of one place. Rows of one question and matrix lie together, so that whoever asks for them reads no other."""
 
     def __init__(self, path: Path, place: Columns, told: Mapping[str, str]) -> None:
         self._path = path
         self._place = place
         schema = _schema().with_metadata({f"lora_lens.{key}": text for key, text in told.items()})
         self._writer = parquet().ParquetWriter(
-            path, schema, compression="none", use_dictionary=_REPEATED, write_statistics=["one", "other"]
-        )  # fmt: skip
-        self._held: list[Any] = []
-        self._count = 0
+            path, schema, compression="none", use_dictionary=_REPEATED, write_statistics=_FOUND_BY
+        )
+        self._held: dict[tuple[str, str], list[tuple[int, Columns]]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
 
     def add(self, question: str, columns: Columns) -> None:
         """Rows of a question: columns of equal length, or one value for all of them."""
-        import pyarrow as pa
-
         lengths = {len(one) for one in columns.values() if not _single(one)}
         if len(lengths) > 1:
             raise ValueError(f"columns of {question} have lengths {sorted(lengths)}")
+        if unknown := columns.keys() - _TYPES.keys():
+            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
         count = lengths.pop() if lengths else 1
         if not count:
             return
-        given = {**self._place, "question": question, **columns}
-        if unknown := given.keys() - _TYPES.keys():
-            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
-        schema = _schema()
-        arrays = [_array(given.get(field.name), field.type, count) for field in schema]
-        self._held.append(pa.Table.from_arrays(arrays, schema=schema))
-        self._count += count
-        if self._count >= _BUFFERED:
-            self._flush()
+        key = (question, str(columns.get("matrix", "")))
+        self._held.setdefault(key, []).append((count, columns))
+        self._counts[key] = self._counts.get(key, 0) + count
+        if self._counts[key] >= _BUFFERED:
+            self._flush(key)
 
-    def _flush(self) -> None:
+    def _flush(self, key: tuple[str, str]) -> None:
         import pyarrow as pa
 
-        if self._held:
-            rows = pa.concat_tables(self._held)
-            self._writer.write_table(rows, row_group_size=len(rows))
-        self._held, self._count = [], 0
+        parts, count = self._held.pop(key), self._counts.pop(key)
+        same = {**self._place, "question": key[0]}
+        schema = _schema()
+        arrays = [
+            _filled(same.get(field.name), field.type, count)
+            if field.name in same
+            else _column(field.name, field.type, parts, count)
+            for field in schema
+        ]
+        rows = pa.Table.from_arrays(arrays, schema=schema)
+        self._writer.write_table(rows, row_group_size=count)
 
     def __enter__(self) -> PlaceTable:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         try:
             if kind is None:
-                self._flush()
+                for key in sorted(self._held):
+                    self._flush(key)
         finally:
             self._writer.close()
 
 
 def _single(values: Any) -> bool:
     return values is None or isinstance(values, (str, int, float))
+
+
+def _filled(value: Any, kind: Any, count: int) -> Any:
+    import pyarrow as pa
+
+    return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
+
+
+def _column(name: str, kind: Any, parts: Sequence[tuple[int, Columns]], count: int) -> Any:
+    """A column of all parts, empty where one has it not; what is not a number is empty too."""
+    import pyarrow as pa
+
+    given = [(length, columns.get(name)) for length, columns in parts]
+    if all(values is None for _, values in given):
+        return pa.nulls(count, kind)
+    arrays = []
+    for length, values in given:
+        if _single(values):
+            arrays.append(_filled(values, kind, length))
+        elif isinstance(values, np.ndarray) and values.dtype.kind == "f":
+            holes = np.isnan(values)
+            arrays.append(pa.array(values, kind, mask=holes if holes.any() else None))
+        else:
+            arrays.append(pa.array(values, kind))
+    return pa.concat_arrays(arrays)
 
 
 def read_rows(path: Path, question: str, columns: Sequence[str], **bounds: range) -> Any:
@@ -171,4 +194,6 @@ def told_by(path: Path) -> dict[str, str]:
 
 
 def _broken(path: Path, error: Exception) -> OutputError:
-    return OutputError(f"{path} is no whole Parquet file ({error}); remove it and run the survey again")
+    return OutputError(
+        f"{path} is no whole Parquet file ({error}); remove it and run the survey again"
+    )

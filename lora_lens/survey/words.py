@@ -64,7 +64,9 @@ def _held(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not ks:
         return []
     k = min(ks, key=lambda k: abs(k - 8))
-    at = {name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS}
+    at = {
+        name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS
+    }
     held, mean = (_mean(at[name], "left_out") for name in ("shared", "mean adapter"))
     chance = _mean(at["shared"], "chance")
     return [
@@ -88,8 +90,12 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
         yield _place_table(joined.places)
     for matrix, pairs in joined.closest.items():
         if pairs:
-            rows = [[one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs]
-            yield Table(f"Closest in {matrix}, mean over the places", ["one", "other", "φ", "z"], rows)
+            rows = [
+                [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs
+            ]
+            yield Table(
+                f"Closest in {matrix}, mean over the places", ["one", "other", "φ", "z"], rows
+            )
     if joined.clusters:
         yield _cluster_table(joined)
     if joined.subspace:
@@ -151,7 +157,9 @@ def _cluster_table(joined: Joined) -> Table:
         several = sorted((int(size) for size in sizes if size > 1), reverse=True)
         listed = ", ".join(map(str, several[:_MOST])) + (" …" if len(several) > _MOST else "")
         rows.append([matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
-    return Table("Clusters of φ's mean over the places", ["matrix", "clusters", "sizes", "alone"], rows)
+    return Table(
+        "Clusters of φ's mean over the places", ["matrix", "clusters", "sizes", "alone"], rows
+    )
 
 
 def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -161,10 +169,14 @@ def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
             for k in sorted({row["k"] for row in rows}):
                 some = [r for r in rows if (r["side"], r["directions"], r["k"]) == (side, name, k)]
                 if some:
-                    values = [number(_mean(some, what)) for what in ("fitted", "left_out", "chance")]
+                    values = [
+                        number(_mean(some, what)) for what in ("fitted", "left_out", "chance")
+                    ]
                     body.append([side, name, str(k), *values])
     head = ["side", "directions", "k", "fitted", "left out", "chance"]
-    return Table("Share of all adapters' ΔW that k directions hold, mean over the places", head, body)
+    return Table(
+        "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
+    )
 
 
 def told(

@@ -157,13 +157,13 @@ def _shard(shard: str | None) -> tuple[int, int]:
 
 
 @contextmanager
-def _runner(
-    processes: int, executor: Executor | None, scheduler: str | None
-) -> Iterator[Runner]:
+def _runner(processes: int, executor: Executor | None, scheduler: str | None) -> Iterator[Runner]:
     if processes < 1:
         raise LensError(f"processes is {processes}, expected at least 1")
     if (processes > 1) + (executor is not None) + (scheduler is not None) > 1:
-        raise LensError("processes, executor and scheduler are three ways to do one thing: give one of them")
+        raise LensError(
+            "processes, executor and scheduler are three ways to do one thing: give one of them"
+        )
     if scheduler is None:
         yield Runner(processes, executor)
         return
@@ -197,10 +197,10 @@ def _work(own: Sequence[PlaceTask], runner: Runner, steps: _Steps) -> list[Faile
         else:
             left.append(task)
     failed = []
-    for index, _, reason in runner.run(run_place, left):
-        if reason is not None:
-            place = left[index].place
-            failed.append(Failed("", place.module, place.layer, reason))
+    for done in runner.run(run_place, left):
+        if done.reason is not None:
+            place = left[done.index].place
+            failed.append(Failed("", place.module, place.layer, done.reason))
         steps.advance()
     return failed
 
@@ -306,5 +306,3 @@ def _is_ours(path: Path) -> bool:
         return "place" in told_by(path)
     except OutputError:
         return False
-
-
