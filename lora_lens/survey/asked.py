@@ -6,7 +6,7 @@ A question is a file of this folder with a class that has some of these methods,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ class Facts:
         settings: What is asked, and how.
         count: How many adapters; they are numbered from 0.
         out_features, in_features: Of W0.
+        open_spool: Opens a spool that is closed when the place is done.
         start: Orthonormal columns that span the rows of the common initial A, where it is known.
     """
 
@@ -40,6 +41,7 @@ class Facts:
     count: int
     out_features: int
     in_features: int
+    open_spool: Callable[[int, torch.dtype], Spool]
     start: Float[Tensor, "in k"] | None = None
 
     def width(self, matrix: str) -> int:

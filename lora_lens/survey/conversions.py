@@ -47,7 +47,7 @@ class Conversions(Question):
             "conversion A": into if self._convention == "stored" else out,
             "conversion B": into,
         }
-        self.spools = {name: Spool(self._d[name], dtype) for name in _NAMES}
+        self.spools = {name: facts.open_spool(self._d[name], dtype) for name in _NAMES}
         self._seed = seed
         self._null: dict[str, Tensor] = {}
 

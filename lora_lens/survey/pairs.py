@@ -40,7 +40,7 @@ class Pairs(Question):
                 continue
             fixed = null == "start" and known is not None
             own = [0] * self.facts.count if fixed else self._sums.folds
-            given = Given(self.facts.width(matrix), theta, 1 if fixed else FOLDS, own)
+            given = Given(self.facts, matrix, theta, 1 if fixed else FOLDS, own)
             given.fill(spools[matrix].rows, spools[matrix].widths)
             self._given[null, matrix] = given
         yield from ()
@@ -89,8 +89,10 @@ Thetas = Callable[[Sequence[int]], Tensor]
 class Given:
     """What every adapter holds of a subspace that is made without its own fold and the other's."""
 
-    def __init__(self, d: int, theta: Thetas, folds: int, own: Sequence[int]) -> None:
-        self.d = d
+    def __init__(
+        self, facts: Facts, matrix: str, theta: Thetas, folds: int, own: Sequence[int]
+    ) -> None:
+        self.d = facts.width(matrix)
         self._own = own
         self._folds = folds
         pairs = [(f, g) for f in range(folds) for g in range(f, folds)]
@@ -98,7 +100,7 @@ class Given:
             pair: theta([h for h in range(folds) if folds == 1 or h not in pair]) for pair in pairs
         }
         self._k = next(iter(self._thetas.values())).shape[-1]
-        self._held = Spool(folds * self._k**2, torch.float64)
+        self._held = facts.open_spool(folds * self._k**2, torch.float64)
         self._ranks: Tensor = torch.empty(0)
 
     def fill(self, rows: Callable[[range], Tensor], widths: list[int]) -> None:

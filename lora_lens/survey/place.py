@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import ChainMap, Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from .subspace import Subspace
 from .sums import Sums, folds_of
 from .table import PlaceTable
 
+OpenSpool = Callable[[int, torch.dtype], Spool]
 _BLOCK_BYTES = 1 << 22  # of one factor of the adapters that are seen at once
 
 
@@ -99,9 +100,13 @@ def one_thread() -> Iterator[None]:
 
 def _ask(task: PlaceTask, table: PlaceTable, stack: ExitStack) -> None:
     settings, sums = task.settings, _sums(task)
-    questions = _questions(task, sums)
+
+    def open_spool(d: int, dtype: torch.dtype) -> Spool:
+        return stack.enter_context(Spool(d, dtype))
+
+    questions = _questions(task, sums, open_spool)
     of_pairs = any(question.of_pairs for question in questions)
-    spools = _spools(task.place, settings, stack) if of_pairs else {}
+    spools = _spools(task.place, settings, open_spool) if of_pairs else {}
 
     def write(rows: Rows) -> None:
         for name, columns in rows:
@@ -132,11 +137,11 @@ def _pair_blocks(
         yield PairBlock(rows, others, every)
 
 
-def _questions(task: PlaceTask, sums: Sums | None) -> list[Question]:
+def _questions(task: PlaceTask, sums: Sums | None, open_spool: OpenSpool) -> list[Question]:
     """Those asked for; a new one has its line here."""
     asked, place = task.settings.questions, task.place
     facts = Facts(
-        task.settings, len(place.pieces), place.out_features, place.in_features, _start(task)
+        task.settings, len(place.pieces), place.out_features, place.in_features, open_spool, _start(task)
     )
     seed = _seed(task)
     made = {
@@ -224,16 +229,16 @@ def _blocks(task: PlaceTask) -> Iterator[list[One]]:
         yield [found[number] for number in which]
 
 
-def _spools(place: Place, settings: Settings, stack: ExitStack) -> dict[str, Spool]:
+def _spools(place: Place, settings: Settings, open_spool: OpenSpool) -> dict[str, Spool]:
     """Bases by matrix: whole ones turned to ΔW's singular vectors, and those asked for where they differ."""
     dtype = getattr(torch, settings.dtype)
     sizes = {"right": place.in_features, "left": place.out_features}
-    spools = {name: stack.enter_context(Spool(d, dtype)) for name, d in sizes.items()}
+    spools = {name: open_spool(d, dtype) for name, d in sizes.items()}
     own = {"A": "right", "B": "left"}
     if settings.rank is None:
         return spools | {matrix: spools[side] for matrix, side in own.items()}
     return spools | {
-        matrix: stack.enter_context(Spool(sizes[side], dtype)) for matrix, side in own.items()
+        matrix: open_spool(sizes[side], dtype) for matrix, side in own.items()
     }
 
 
