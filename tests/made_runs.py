@@ -43,14 +43,19 @@ def write_adapter(
             tensors[f"{name}.lora_B.weight"] = np.ascontiguousarray(b, dtype)
     folder.mkdir(parents=True)
     save_file(tensors, folder / "adapter_model.safetensors")
-    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": rank, "lora_alpha": 2 * rank}
+    config = {
+        "peft_type": "LORA",
+        "base_model_name_or_path": base,
+        "r": rank,
+        "lora_alpha": 2 * rank,
+    }
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder
 
 
 def places(out: Path) -> dict[str, bytes]:
     """The places' files: name to bytes."""
-    return {path.name: path.read_bytes() for path in sorted((out / "places").iterdir())}
+    return {path.name: path.read_bytes() for path in sorted((out / "places").glob("*"))}
 
 
 def everything(out: Path) -> dict[str, bytes]:

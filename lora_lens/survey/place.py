@@ -141,7 +141,12 @@ def _questions(task: PlaceTask, sums: Sums | None, open_spool: OpenSpool) -> lis
     """Those asked for; a new one has its line here."""
     asked, place = task.settings.questions, task.place
     facts = Facts(
-        task.settings, len(place.pieces), place.out_features, place.in_features, open_spool, _start(task)
+        task.settings,
+        len(place.pieces),
+        place.out_features,
+        place.in_features,
+        open_spool,
+        _start(task),
     )
     seed = _seed(task)
     made = {
@@ -237,9 +242,7 @@ def _spools(place: Place, settings: Settings, open_spool: OpenSpool) -> dict[str
     own = {"A": "right", "B": "left"}
     if settings.rank is None:
         return spools | {matrix: spools[side] for matrix, side in own.items()}
-    return spools | {
-        matrix: open_spool(sizes[side], dtype) for matrix, side in own.items()
-    }
+    return spools | {matrix: open_spool(sizes[side], dtype) for matrix, side in own.items()}
 
 
 def _spool(ones: Sequence[One], spools: Mapping[str, Spool], settings: Settings) -> Rows:

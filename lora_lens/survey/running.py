@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import LensError, MissingExtraError
 from .reading import one_line
 
+_PATIENCE = 10.0  # seconds that a process has to clean up
 _STRIKES = 3  # times that a task may be under way when a process dies
 
 
@@ -67,16 +68,16 @@ def said(error: BaseException) -> str:
 
 
 def _by_executor(
-    executor: Executor, function: Callable[[Any], Any], tasks: dict[int, Any]
+    executor: Executor, function: Callable[[Any], Any], tasks: dict[int, Any], *, own: bool = False
 ) -> Iterator[Done]:
     futures = {executor.submit(function, task): index for index, task in tasks.items()}
     try:
         for future in as_completed(futures):
             try:
                 yield Done(futures[future], future.result(), None)
-            except BrokenProcessPool:
-                raise
             except (Exception, CancelledError) as error:
+                if own and isinstance(error, BrokenProcessPool):  # to be mended
+                    raise
                 yield Done(futures[future], None, said(error))
     finally:
         for future in futures:
@@ -92,7 +93,7 @@ def _by_processes(
     while left:
         with _pool(count) as pool:
             try:
-                for done in _by_executor(pool, function, dict(left)):
+                for done in _by_executor(pool, function, dict(left), own=True):
                     del left[done.index]
                     yield done
             except BrokenProcessPool:
@@ -113,6 +114,8 @@ def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        for process in processes:
+            process.join(_PATIENCE)
         raise
     else:
         pool.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -296,6 +297,8 @@ def _sweep(folder: Path, written: set[str], places: set[str]) -> None:
         for ending in (".parquet", ".csv"):
             if f"{name}{ending}" not in written:
                 (folder / f"{name}{ending}").unlink(missing_ok=True)
+    for path in (folder / PLACES).glob(".lora-lens-*"):  # of a process that was killed
+        shutil.rmtree(path, ignore_errors=True)
     for path in (folder / PLACES).glob("*.parquet"):
         if path.name not in places and _is_ours(path):
             path.unlink(missing_ok=True)

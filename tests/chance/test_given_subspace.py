@@ -64,5 +64,7 @@ def test_subspaces_that_hold_all_of_it_share_it_for_certain() -> None:
 def test_subspaces_outside_share_what_chance_gives_in_the_complement() -> None:
     rng = np.random.default_rng(3)
     frame = orthogonal(D, rng)
-    found = moments_given(held(frame[:, 5:7].T, frame[:, :K]), held(frame[:, 8:11].T, frame[:, :K]), D)
+    found = moments_given(
+        held(frame[:, 5:7].T, frame[:, :K]), held(frame[:, 8:11].T, frame[:, :K]), D
+    )
     assert (float(found.mean), float(found.sd)) == pytest.approx(gaussian_baseline(D - K, 2, 3))

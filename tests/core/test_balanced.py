@@ -7,7 +7,9 @@ from planted import orthogonal
 from lora_lens.core.balanced import balanced
 
 
-def factors(n: int, out: int, into: int, rank: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def factors(
+    n: int, out: int, into: int, rank: int, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     rng = torch.Generator().manual_seed(seed)
     a = torch.randn(n, rank, into, generator=rng, dtype=torch.float64)
     b = torch.randn(n, out, rank, generator=rng, dtype=torch.float64)
@@ -33,8 +35,12 @@ def test_own_vectors_are_the_factors_in_their_order() -> None:
     for k, one in enumerate(balanced(a, b, torch.ones(2, dtype=torch.float64))):
         vh = np.linalg.svd(a[k].numpy(), full_matrices=False)[2]
         u = np.linalg.svd(b[k].numpy(), full_matrices=False)[0]
-        np.testing.assert_allclose(np.abs(np.sum(one.own_right.numpy() * vh, axis=1)), 1, rtol=1e-10)
-        np.testing.assert_allclose(np.abs(np.sum(one.own_left.numpy().T * u, axis=0)), 1, rtol=1e-10)
+        np.testing.assert_allclose(
+            np.abs(np.sum(one.own_right.numpy() * vh, axis=1)), 1, rtol=1e-10
+        )
+        np.testing.assert_allclose(
+            np.abs(np.sum(one.own_left.numpy().T * u, axis=0)), 1, rtol=1e-10
+        )
 
 
 def test_vectors_above_a_factors_rank_are_left_out() -> None:
@@ -46,7 +52,11 @@ def test_vectors_above_a_factors_rank_are_left_out() -> None:
     one, untrained, both = balanced(a, b, torch.ones(3, dtype=torch.float64))
     assert (len(one.right), len(one.left), len(one.s)) == (3, 4, 3)
     assert (len(untrained.right), len(untrained.left), len(untrained.s)) == (4, 0, 0)
-    assert (len(both.right), len(both.left), len(both.s)) == (3, 3, int(torch.linalg.matrix_rank(b[2] @ a[2])))
+    assert (len(both.right), len(both.left), len(both.s)) == (
+        3,
+        3,
+        int(torch.linalg.matrix_rank(b[2] @ a[2])),
+    )
     for k, found in ((0, one), (2, both)):
         made = found.left[: len(found.s)].mT * found.s @ found.right[: len(found.s)]
         torch.testing.assert_close(made, b[k] @ a[k])
@@ -69,7 +79,10 @@ def test_numbers_near_the_limits_of_float32_are_no_limit() -> None:
 
 def test_another_gauge_changes_no_subspace_and_no_singular_value() -> None:
     a, b = factors(1, 20, 13, 4)
-    turn = torch.from_numpy(orthogonal(4, np.random.default_rng(0))) * torch.tensor([0.3, 1, 2, 3.0]) + 0.1
+    turn = (
+        torch.from_numpy(orthogonal(4, np.random.default_rng(0))) * torch.tensor([0.3, 1, 2, 3.0])
+        + 0.1
+    )
     ones = torch.ones(1, dtype=torch.float64)
     one = balanced(a, b, ones)[0]
     other = balanced(turn @ a, b @ torch.linalg.inv(turn), ones)[0]

@@ -56,7 +56,9 @@ def test_what_the_mean_explains_is_gone_beside_it() -> None:
     mean /= np.linalg.norm(mean)
 
     def near(count: int) -> list[np.ndarray]:
-        own = [rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D)) for _ in range(count)]
+        own = [
+            rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D)) for _ in range(count)
+        ]
         return [mean + one / np.linalg.norm(one) for one in own]
 
     halves, totals = zip(*(scatter(near(300)) for _ in range(2)), strict=True)
@@ -79,7 +81,9 @@ def test_centring_is_the_dense_one() -> None:
     np.testing.assert_allclose(centred(half, total).gram, expected, atol=1e-12)
 
 
-def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no_larger_deviation() -> None:
+def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no_larger_deviation() -> (
+    None
+):
     rng = np.random.default_rng(4)
     s = np.array([2.0, 1.0, 0.5])
     z = []
@@ -133,6 +137,8 @@ def test_leading_directions_are_those_of_a_whole_decomposition(d: int) -> None:
     for found, expected in ((left, u), (right, v)):
         cosines = np.linalg.svd(found.numpy().T @ expected[:, :3], compute_uv=False)
         np.testing.assert_allclose(cosines, 1, atol=1e-8)
-        np.testing.assert_allclose(np.abs(np.sum(found.numpy() * expected[:, :3], axis=0)), 1, atol=1e-6)
+        np.testing.assert_allclose(
+            np.abs(np.sum(found.numpy() * expected[:, :3], axis=0)), 1, atol=1e-6
+        )
     shared = shared_directions(torch.from_numpy(u * falling(d, 0.7) @ u.T), 3)
     np.testing.assert_allclose(np.abs(np.sum(shared.numpy() * u[:, :3], axis=0)), 1, atol=1e-8)

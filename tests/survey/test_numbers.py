@@ -99,7 +99,9 @@ def test_cosines_and_the_merge_are_those_of_dense_updates(dozen: Path, tmp_path:
     for _, row in result.table("merges").iterrows():
         parts = [dense[name, row["module"], row["layer"]] for name in adapters]
         energy = sum(np.square(part).sum() for part in parts)
-        assert row["cross_energy"] == pytest.approx(np.square(sum(parts)).sum() / energy - 1, rel=1e-9)
+        assert row["cross_energy"] == pytest.approx(
+            np.square(sum(parts)).sum() / energy - 1, rel=1e-9
+        )
 
 
 def test_conversions_are_those_of_solving_with_w0(tmp_path: Path) -> None:
@@ -107,7 +109,9 @@ def test_conversions_are_those_of_solving_with_w0(tmp_path: Path) -> None:
     write_base(tmp_path / "base", shape)
     for k in range(3):
         write_lora(tmp_path / "runs" / str(k), shape, base=str(tmp_path / "base"), seed=k)
-    result = ll.survey(tmp_path / "runs", tmp_path / "out", base=tmp_path / "base", questions=["conversions"])
+    result = ll.survey(
+        tmp_path / "runs", tmp_path / "out", base=tmp_path / "base", questions=["conversions"]
+    )
     pairs = result.table("pairs")
     assert sorted(set(pairs["matrix"])) == ["conversion A", "conversion B"]
     expected: dict[tuple[str, str, str], list[float]] = {}
@@ -147,7 +151,9 @@ def test_adapters_of_one_start_are_alike_by_the_start_and_not_beyond_it(tmp_path
         tmp_path / "start", lambda _, layer, module: (a0, np.zeros((WIDTH, RANK)))
     )
     for given in (start, None):
-        result = ll.survey(tmp_path / "runs", tmp_path / f"out-{given is None}", questions=["pairs"], start=given)
+        result = ll.survey(
+            tmp_path / "runs", tmp_path / f"out-{given is None}", questions=["pairs"], start=given
+        )
         pairs = result.table("pairs")
         a, b = (pairs[pairs["matrix"] == matrix] for matrix in "AB")
         assert a["phi"].mean() > 0.5
@@ -181,17 +187,29 @@ def test_a_subspace_that_all_share_is_found_and_told_from_the_mean_adapter(tmp_p
 
     for k in range(40):
         write_adapter(tmp_path / "runs" / f"{k}", factors, seed=k)
-    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["subspace"], k=4).table("subspace")
-    right = found[(found["side"] == "right") & (found["k"] == 4)].groupby("directions").mean(numeric_only=True)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["subspace"], k=4).table(
+        "subspace"
+    )
+    right = (
+        found[(found["side"] == "right") & (found["k"] == 4)]
+        .groupby("directions")
+        .mean(numeric_only=True)
+    )
     assert right.loc["shared", ["fitted", "left_out"]].tolist() == pytest.approx([1, 1], abs=1e-6)
     assert right.loc["shared", "z"] > 20
     # No mean, as every adapter's own sign is as good as the other.
     assert right.loc["shared beside the mean", "left_out"] == pytest.approx(1, abs=1e-6)
     assert right.loc["random adapters", "left_out"] == pytest.approx(4 / WIDTH)
-    left = found[(found["side"] == "left") & (found["k"] == 4)].groupby("directions").mean(numeric_only=True)
+    left = (
+        found[(found["side"] == "left") & (found["k"] == 4)]
+        .groupby("directions")
+        .mean(numeric_only=True)
+    )
     assert abs(left.loc["shared", "left_out"] - 4 / WIDTH) < 0.03
     # Fitted directions hold as much of adapters that share nothing as of these.
-    assert left.loc["shared", "fitted"] == pytest.approx(left.loc["random adapters", "fitted"], abs=0.03)
+    assert left.loc["shared", "fitted"] == pytest.approx(
+        left.loc["random adapters", "fitted"], abs=0.03
+    )
 
 
 def test_families_are_clusters_and_a_far_one_is_named(tmp_path: Path) -> None:
