@@ -18,7 +18,7 @@ from .place import PlaceTask
 from .planning import Failed, Plan
 from .table import parquet, read_rows
 
-_STRIPE = 256  # adapters whose pairs are joined at once
+_TILE = (128, 1024)  # adapters by adapters whose pairs are joined at once
 _MOST_CLUSTERED = 4096  # adapters: of more, their tree alone would take gigabytes
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
 _NULLS = ("gaussian", "start", "mean_adapter", "propagated")
@@ -189,7 +189,7 @@ def _pairs(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Iterator[A
     ):
         if not tasks or question not in tasks[0].settings.questions:
             continue
-        yield from _Pairs(plan, tasks, matrix, question, joined).stripes()
+        yield from _Pairs(plan, tasks, matrix, question, joined).tiles()
 
 
 class _Pairs:
@@ -200,6 +200,10 @@ class _Pairs:
     ) -> None:
         self._plan, self._tasks, self._joined = plan, tasks, joined
         self._matrix, self._question = matrix, question
+        # What φ is judged by stands first.
+        self._nulls = (
+            ("gaussian", "start", "mean_adapter") if question == "pairs" else ("propagated",)
+        )
         n = plan.count
         self._tree = n <= _MOST_CLUSTERED
         size = n if self._tree else 0
@@ -208,85 +212,60 @@ class _Pairs:
         self._of_places = [_OfPlace() for _ in tasks]
         self._closest: list[tuple[float, float, int, int]] = []
 
-    def stripes(self) -> Iterator[Any]:
+    def tiles(self) -> Iterator[Any]:
         """Tables of pairs."""
-        n = self._plan.count
-        for first in range(0, n, _STRIPE):
-            yield self._stripe(range(first, min(first + _STRIPE, n)))
+        for rows, columns in _tiles(self._plan.count):
+            yield self._tile(rows, columns)
         self._close()
 
-    def _stripe(self, which: range) -> Any:
-        shape = (len(which), self._plan.count)
-        count = np.zeros(shape)
-        phi = np.zeros(shape)
-        means = {null: np.zeros(shape) for null in _NULLS}
-        variances = {null: np.zeros(shape) for null in _NULLS}
+    def _tile(self, one: range, other: range) -> Any:
+        shape = (len(one), len(other))
+        count, phi = np.zeros(shape), np.zeros(shape)
+        means = {null: np.zeros(shape) for null in self._nulls}
+        variances = {null: np.zeros(shape) for null in self._nulls}
+        names = ["phi", *(f"{null}_{word}" for null in self._nulls for word in ("mean", "sd"))]
+        matrix = self._matrix.removeprefix("conversion ")
         for task, of_place in zip(self._tasks, self._of_places, strict=True):
-            found = self._read(task, which)
-            if not len(found):
-                continue
-            numbers = np.array([piece.adapter for piece in task.place.pieces])
-            rows = numbers[found["one"].to_numpy()] - which.start
-            columns = numbers[found["other"].to_numpy()]
-            values = found["phi"].to_numpy().astype(np.float64)
+            rows, columns, found = _read(task, self._question, names, one, other, matrix=matrix)
+            values = found["phi"]
             count[rows, columns] += 1
             phi[rows, columns] += values
-            moments = {}
-            for null in _NULLS:
-                mean, sd = (
-                    found[f"{null}_{word}"].to_numpy().astype(np.float64) for word in ("mean", "sd")
-                )
-                means[null][rows, columns] += mean
-                variances[null][rows, columns] += sd**2
-                moments[null] = (mean, sd)
-            of_place.add(values, moments)
+            for null in self._nulls:
+                means[null][rows, columns] += found[f"{null}_mean"]
+                variances[null][rows, columns] += found[f"{null}_sd"] ** 2
+            of_place.add(found)
         rows, columns = np.nonzero(count)
-        return self._table(which, rows, columns, count, phi, means, variances)
+        return self._table(rows + one.start, columns + other.start, count[rows, columns], {
+            "phi": phi[rows, columns],
+            **{f"{null}_mean": means[null][rows, columns] for null in self._nulls},
+            **{f"{null}_sd": variances[null][rows, columns] for null in self._nulls},
+        })  # fmt: skip
 
-    def _read(self, task: PlaceTask, which: range) -> Any:
-        numbers = np.array([piece.adapter for piece in task.place.pieces])
-        start, stop = np.searchsorted(numbers, [which.start, which.stop])
-        names = ["matrix", "one", "other", "phi"]
-        names += [f"{null}_{word}" for null in _NULLS for word in ("mean", "sd")]
-        path = task.folder / task.file
-        found = read_rows(path, self._question, names, one=range(int(start), int(stop)))
-        import pyarrow.compute as pc
-
-        return found.filter(pc.equal(found["matrix"], self._matrix.removeprefix("conversion ")))
-
-    def _table(
-        self,
-        which: range,
-        rows: Any,
-        columns: Any,
-        count: Array,
-        phi: Array,
-        means: dict[str, Array],
-        variances: dict[str, Array],
-    ) -> Any:
+    def _table(self, rows: Any, columns: Any, n: Array, sums: dict[str, Array]) -> Any:
         import pyarrow as pa
 
-        n = count[rows, columns]
-        value = phi[rows, columns] / n
+        value = sums["phi"] / n
         found: dict[str, Any] = {
             "matrix": pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [self._matrix]),
-            "one": self._names(rows + which.start),
+            "one": self._names(rows),
             "other": self._names(columns),
             "places": n.astype(np.int32),
             "phi": value,
         }
         for null in _NULLS:
-            mean = means[null][rows, columns] / n
-            sd = np.sqrt(variances[null][rows, columns]) / n
+            if null not in self._nulls:
+                empty = pa.nulls(len(rows), pa.float64())
+                found |= {f"{null}_{word}": empty for word in ("mean", "sd", "z")}
+                continue
+            mean, sd = sums[f"{null}_mean"] / n, np.sqrt(sums[f"{null}_sd"]) / n
             with np.errstate(invalid="ignore", divide="ignore"):
                 z = (value - mean) / sd
-            found |= {f"{null}_mean": mean, f"{null}_sd": sd, f"{null}_z": z}
-            if null == ("gaussian" if self._question == "pairs" else "propagated"):
-                self._keep(rows + which.start, columns, value, mean, sd, z)
-        return pa.table({
-            name: pa.array(values, mask=np.isnan(values)) if isinstance(values, np.ndarray) and values.dtype.kind == "f" else values
-            for name, values in found.items()
-        })  # fmt: skip
+            for word, numbers in (("mean", mean), ("sd", sd), ("z", z)):
+                holes = ~np.isfinite(numbers)
+                found[f"{null}_{word}"] = pa.array(numbers, mask=holes if holes.any() else None)
+            if null == self._nulls[0]:
+                self._keep(rows, columns, value, mean, sd, z)
+        return pa.table(found)
 
     def _names(self, numbers: Any) -> Any:
         import pyarrow as pa
@@ -347,32 +326,59 @@ def _complete(phi: Array) -> list[int]:
     return kept
 
 
+def _tiles(count: int) -> Iterator[tuple[range, range]]:
+    """Adapters by adapters, all pairs of which the first has the lower number."""
+    tall, wide = _TILE
+    for first in range(0, count, tall):
+        one = range(first, min(first + tall, count))
+        for start in range(first // wide * wide, count, wide):
+            yield one, range(start, min(start + wide, count))
+
+
+def _read(
+    task: PlaceTask,
+    question: str,
+    names: Sequence[str],
+    one: range,
+    other: range,
+    *,
+    matrix: str | None = None,
+) -> tuple[Any, Any, dict[str, Array]]:
+    """A place's pairs in a tile: their rows and columns there, and numbers."""
+    numbers = np.array([piece.adapter for piece in task.place.pieces])
+    sides = {}
+    for name, which in (("one", one), ("other", other)):
+        start, stop = np.searchsorted(numbers, [which.start, which.stop])
+        sides[name] = range(int(start), int(stop))
+    path = task.folder / task.file
+    found = read_rows(path, question, ["one", "other", *names], matrix=matrix, **sides)
+    rows = numbers[found["one"].to_numpy()] - one.start
+    columns = numbers[found["other"].to_numpy()] - other.start
+    return rows, columns, {name: found[name].to_numpy().astype(np.float64) for name in names}
+
+
 class _OfPlace:
     """Sums over the pairs of one place."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._phi = 0.0
-        self._moments = {null: [0.0, 0.0] for null in _NULLS}
+        self._sums: dict[str, float] = {}
 
-    def add(self, values: Array, moments: dict[str, tuple[Array, Array]]) -> None:
+    def add(self, found: dict[str, Array]) -> None:
         """Some pairs."""
-        self.count += len(values)
-        self._phi += float(values.sum())
-        for null, (mean, sd) in moments.items():
-            self._moments[null][0] += float(mean.sum())
-            self._moments[null][1] += float((sd**2).sum())
+        self.count += len(found["phi"])
+        for name, values in found.items():
+            more = float((values**2 if name.endswith("_sd") else values).sum())
+            self._sums[name] = self._sums.get(name, 0.0) + more
 
     def row(self) -> dict[str, Any]:
         """Means; unrelated pairs' φ are uncorrelated, so the deviation of their mean is known."""
-        found: dict[str, Any] = {"pairs": self.count, "phi": self._phi / self.count}
-        for null, (mean, variance) in self._moments.items():
-            known = np.isfinite(mean)
-            found[f"{null}_mean"] = mean / self.count if known else None
-            if null == "gaussian":
-                sd = variance**0.5 / self.count if known else None
-                found["gaussian_sd"] = sd
-                found["gaussian_z"] = (found["phi"] - mean / self.count) / sd if sd else None
+        found: dict[str, Any] = {"pairs": self.count, "phi": self._sums["phi"] / self.count}
+        for null in _NULLS:
+            found[f"{null}_mean"] = _or_none(self._sums.get(f"{null}_mean", np.nan) / self.count)
+        sd = self._sums.get("gaussian_sd", np.nan) ** 0.5 / self.count
+        found["gaussian_sd"] = _or_none(sd)
+        found["gaussian_z"] = (found["phi"] - found["gaussian_mean"]) / sd if sd > 0 else None
         return found
 
 
@@ -389,33 +395,23 @@ def _interference(plan: Plan, tasks: Sequence[PlaceTask]) -> Iterator[Any]:
     import pyarrow as pa
 
     names = pa.array([plan.names.get(k, "") for k in range(plan.count)])
-    for first in range(0, plan.count, _STRIPE):
-        which = range(first, min(first + _STRIPE, plan.count))
-        count, total, variance = (np.zeros((len(which), plan.count)) for _ in range(3))
+    for one, other in _tiles(plan.count):
+        count, total, variance = (np.zeros((len(one), len(other))) for _ in range(3))
         for task in tasks:
-            numbers = np.array([piece.adapter for piece in task.place.pieces])
-            start, stop = (int(k) for k in np.searchsorted(numbers, [which.start, which.stop]))
-            found = read_rows(
-                task.folder / task.file,
-                "interference",
-                ["one", "other", "cosine"],
-                one=range(start, stop),
-            )
-            rows = numbers[found["one"].to_numpy()] - which.start
-            columns = numbers[found["other"].to_numpy()]
+            rows, columns, found = _read(task, "interference", ["cosine"], one, other)
             count[rows, columns] += 1
-            total[rows, columns] += found["cosine"].to_numpy()
-            variance[rows, columns] += (
-                cosine_sd(task.place.out_features, task.place.in_features) ** 2
-            )
+            total[rows, columns] += found["cosine"]
+            shape = (task.place.out_features, task.place.in_features)
+            variance[rows, columns] += cosine_sd(*shape) ** 2
         rows, columns = np.nonzero(count)
         n = count[rows, columns]
         mean, sd = total[rows, columns] / n, np.sqrt(variance[rows, columns]) / n
-        yield pa.table({
-            "one": pa.DictionaryArray.from_arrays(np.asarray(rows + which.start, np.int32), names),
-            "other": pa.DictionaryArray.from_arrays(np.asarray(columns, np.int32), names),
-            "places": n.astype(np.int32), "cosine": mean, "sd": sd, "z": mean / sd,
-        })  # fmt: skip
+        first, second = (
+            pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), names)
+            for numbers in (rows + one.start, columns + other.start)
+        )
+        columns = {"places": n.astype(np.int32), "cosine": mean, "sd": sd, "z": mean / sd}
+        yield pa.table({"one": first, "other": second, **columns})
 
 
 def _merges(task: PlaceTask) -> list[dict[str, Any]]:

@@ -99,32 +99,34 @@ def one_thread() -> Iterator[None]:
 
 
 def _ask(task: PlaceTask, table: PlaceTable, stack: ExitStack) -> None:
-    settings, sums = task.settings, _sums(task)
-
     def open_spool(d: int, dtype: torch.dtype) -> Spool:
         return stack.enter_context(Spool(d, dtype))
 
+    sums = _sums(task)
     questions = _questions(task, sums, open_spool)
+    for name, columns in _answers(task, questions, sums, open_spool):
+        table.add(name, columns)
+
+
+def _answers(
+    task: PlaceTask, questions: Sequence[Question], sums: Sums | None, open_spool: OpenSpool
+) -> Rows:
+    settings = task.settings
     of_pairs = any(question.of_pairs for question in questions)
     spools = _spools(task.place, settings, open_spool) if of_pairs else {}
-
-    def write(rows: Rows) -> None:
-        for name, columns in rows:
-            table.add(name, columns)
-
     for ones in _blocks(task):
-        write(_spool(ones, spools, settings))
+        yield from _spool(ones, spools, settings)
         if sums is not None:
             sums.see(ones)
         for question in questions:
-            write(question.see(ones))
+            yield from question.see(ones)
     for question in questions:
-        write(question.seen(spools))
+        yield from question.seen(spools)
     for block in _pair_blocks(questions, spools, settings) if of_pairs else ():
         for question in questions:
-            write(question.pair(block))
+            yield from question.pair(block)
     for question in questions:
-        write(question.finish())
+        yield from question.finish()
 
 
 def _pair_blocks(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import MissingExtraError, OutputError
 
-_BUFFERED = 1 << 17  # rows of a row group
+_BUFFERED = 1 << 16  # rows of a row group
 _FOUND_BY = ["question", "matrix", "one", "other"]  # what a reader passes over row groups by
 # float32 where there is one number or more a pair: of φ it keeps seven digits.
 _TYPES: Mapping[str, str] = {
@@ -155,25 +155,53 @@ def _column(name: str, kind: Any, parts: Sequence[tuple[int, Columns]], count: i
     return pa.concat_arrays(arrays)
 
 
-def read_rows(path: Path, question: str, columns: Sequence[str], **bounds: range) -> Any:
-    """A place's rows of one question, as a pyarrow table.
+def read_rows(
+    path: Path, question: str, columns: Sequence[str], *, matrix: str | None = None, **bounds: range
+) -> Any:
+    """A place's rows of one question, as a pyarrow table; row groups of others are passed over.
 
     Args:
         path: Of the file.
         question: Whose rows.
         columns: Which columns.
-        bounds: Column to the range that its numbers are to be in.
+        matrix: Only of this one.
+        bounds: Column to the range that its numbers are to be in: ``one``, ``other``.
 
     Raises:
         OutputError: It is no whole Parquet file.
     """
-    filters: list[tuple[str, str, Any]] = [("question", "=", question)]
-    for name, wanted in bounds.items():
-        filters += [(name, ">=", wanted.start), (name, "<", wanted.stop)]
+    wanted = [*columns, *(name for name in bounds if name not in columns)]
     try:
-        return parquet().read_table(path, columns=list(columns), filters=filters, use_threads=False)
+        with parquet().ParquetFile(path) as file:
+            groups = [
+                k
+                for k in range(file.metadata.num_row_groups)
+                if _may_hold(file.metadata.row_group(k), question, matrix, bounds)
+            ]
+            found = file.read_row_groups(groups, columns=wanted, use_threads=False)
     except (OSError, ValueError) as error:
         raise _broken(path, error) from None
+    for name, bound in bounds.items():
+        numbers = found[name].to_numpy()
+        found = found.filter((numbers >= bound.start) & (numbers < bound.stop))
+    return found.select(list(columns))
+
+
+def _may_hold(group: Any, question: str, matrix: str | None, bounds: Mapping[str, range]) -> bool:
+    """Whether rows of a group can be wanted: all of them are of one question and matrix."""
+    positions = {name: k for k, name in enumerate(_TYPES)}
+
+    def limits(name: str) -> tuple[Any, Any]:
+        found = group.column(positions[name]).statistics
+        return (found.min, found.max) if found is not None and found.has_min_max else (None, None)
+
+    if limits("question")[0] != question or (matrix and limits("matrix")[0] != matrix):
+        return False
+    for name, bound in bounds.items():
+        least, most = limits(name)
+        if least is not None and (most < bound.start or least >= bound.stop):
+            return False
+    return True
 
 
 def told_by(path: Path) -> dict[str, str]:

@@ -54,8 +54,8 @@ def test_a_rank_below_the_adapters_takes_leading_vectors_as_compare_does(
     for module in MODULES:
         both = [ll.load_adapter(dozen / name) for name in ("seed-3", "seed-8")]
         compared = ll.compare(*both, module, 2, draws=0)
-        for matrix, values in expected.items():
-            values += compared[matrix].values.tolist()
+        for matrix in expected:
+            expected[matrix] += compared[matrix].values.tolist()
     for matrix, values in expected.items():
         assert row.loc[matrix, "phi"] == pytest.approx(np.mean(values), abs=1e-6)
 
@@ -73,7 +73,9 @@ def test_blocks_of_any_size_give_the_same_pairs(
         one, other = whole.table(name), blocked.table(name)
         keys = [key for key in ("matrix", "one", "other") if key in one]
         if keys:
-            one, other = (t.astype({k: str for k in keys}).sort_values(keys) for t in (one, other))
+            one, other = (
+                t.astype(dict.fromkeys(keys, str)).sort_values(keys) for t in (one, other)
+            )
         for column in one.select_dtypes("number"):
             np.testing.assert_allclose(one[column], other[column], rtol=2e-5, atol=1e-6)
 
@@ -147,9 +149,7 @@ def test_adapters_of_one_start_are_alike_by_the_start_and_not_beyond_it(tmp_path
     a0 = np.random.default_rng(0).standard_normal((RANK, WIDTH))
     for k in range(24):
         write_adapter(tmp_path / "runs" / f"{k}", same_start(a0, 0.5), seed=k)
-    start = write_adapter(
-        tmp_path / "start", lambda _, layer, module: (a0, np.zeros((WIDTH, RANK)))
-    )
+    start = write_adapter(tmp_path / "start", lambda *_: (a0, np.zeros((WIDTH, RANK))))
     for given in (start, None):
         result = ll.survey(
             tmp_path / "runs", tmp_path / f"out-{given is None}", questions=["pairs"], start=given
