@@ -28,6 +28,9 @@ def cosine_sd(out: int, into: int) -> float:
 
     Whatever their singular values are: entries of U₁ᵀU₂ and V₁ᵀV₂ are uncorrelated, of variances 1/out and 1/in.
 
+    Args:
+        out, into: Rows and columns of ΔW.
+
     Example:
         >>> cosine_sd(384, 384) == 1 / 384
         True

@@ -120,16 +120,26 @@ class PairBlock:
         return self._phi[matrix]
 
 
-def summed(values: Float[Tensor, "rows columns"], i: Tensor, j: Tensor) -> Float[Tensor, "m n"]:
-    """Sums of the entries that belong to each pair of subspaces, in float64."""
+def summed(
+    values: Float[Tensor, "rows columns"], i: Tensor, j: Tensor, weights: Tensor | None = None
+) -> Float[Tensor, "m n"]:
+    """Sums of the entries that belong to each pair of subspaces, in float64.
+
+    Args:
+        values: i_m rows and j_n columns of the pair (m, n).
+        i, j: Dimensions of both sides' subspaces.
+        weights: Of the rows; 1 by default.
+    """
     m, n = len(i), len(j)
     if _equal(i) and _equal(j):
-        parts = values.reshape(m, int(i[0]), n, int(j[0]))
-        return parts.sum(-1).double().sum(1)
-    rows = values.new_zeros(m, values.shape[1], dtype=torch.float64)
-    rows.index_add_(0, torch.arange(m).repeat_interleave(i), values.double())
-    found = rows.new_zeros(n, m)
-    return found.index_add_(0, torch.arange(n).repeat_interleave(j), rows.mT).mT
+        rows = values.reshape(len(values), n, int(j[0])).sum(-1).double()
+        rows = rows if weights is None else rows * weights[:, None]
+        return rows.reshape(m, int(i[0]), n).sum(1)
+    columns = values.new_zeros(n, len(values), dtype=torch.float64)
+    columns.index_add_(0, torch.arange(n).repeat_interleave(j), values.mT.double())
+    columns = columns if weights is None else columns * weights
+    found = columns.new_zeros(m, n)
+    return found.index_add_(0, torch.arange(m).repeat_interleave(i), columns.mT)
 
 
 def _equal(widths: Tensor) -> bool:

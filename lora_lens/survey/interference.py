@@ -38,7 +38,7 @@ class Interfering(Question):
             _leading(block.product(side), block.widths(side), (k, m)) for side in ("left", "right")
         )
         s, t = (torch.cat(side).to(left.dtype) for side in (one, other))
-        inner = summed(left * right * s[:, None] * t, k, m)
+        inner = summed((left * right).mul_(t), k, m, s)
         norms = [torch.stack([torch.linalg.vector_norm(s) for s in side]) for side in (one, other)]
         product = norms[0][:, None] * norms[1]
         rows, columns = block.places

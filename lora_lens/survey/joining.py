@@ -16,6 +16,7 @@ from ..core.robust import robust_distances
 from ..labelled import Array
 from .place import PlaceTask
 from .planning import Failed, Plan
+from .spectrum import QUANTITIES
 from .table import parquet, read_rows
 
 _TILE = (128, 1024)  # adapters by adapters whose pairs are joined at once
@@ -78,8 +79,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
         joined.merges = [row for task in tasks for row in _merges(task)]
         _write(folder, "merges", [_columns(joined.merges)], joined)
     if "subspace" in asked:
-        names = ["side", "directions", "k", "fitted", "left_out", "chance", "chance_sd", "z"]
-        joined.subspace = [row for task in tasks for row in _rows(task, "subspace", names)]
+        joined.subspace = [row for task in tasks for row in _subspace(task)]
         _write(folder, "subspace", [_columns(joined.subspace)], joined)
     if "outlying" in asked:
         joined.outlying = _outlying(plan, tasks)
@@ -169,15 +169,35 @@ def _named(plan: Plan, task: PlaceTask, numbers: Any) -> list[str]:
 
 
 def _spectrum(plan: Plan, task: PlaceTask) -> Any:
+    """A row an adapter, a column a quantity."""
     import pyarrow as pa
 
-    names = [
-        "module", "layer", "rank", "rank_a", "rank_b", "rank_delta", "frobenius_norm", "spectral_norm",
-        "stable_rank", "effective_rank", "norm_a", "norm_b",
-    ]  # fmt: skip
-    found = read_rows(task.folder / task.file, "spectrum", ["one", *names])
-    adapters = pa.array(_named(plan, task, found["one"].to_pylist()), pa.string())
-    return found.select(names).add_column(0, "adapter", adapters)
+    found = read_rows(task.folder / task.file, "spectrum", ["one", "quantity", "value"])
+    numbers, values = found["one"].to_numpy(), found["value"].to_numpy()
+    quantities = np.array(found["quantity"].to_pylist())
+    place = task.place
+    count = len(place.pieces)
+    columns: dict[str, Any] = {
+        "adapter": pa.array(_named(plan, task, range(count)), pa.string()),
+        "module": pa.array([place.module] * count, pa.string()),
+        "layer": pa.array([place.layer] * count, pa.int32()),
+    }
+    for quantity in QUANTITIES:
+        own = np.full(count, np.nan)
+        at = quantities == quantity
+        own[numbers[at]] = values[at]
+        whole = quantity.startswith("rank")
+        columns[quantity] = pa.array(own.astype(np.int32) if whole else own, mask=np.isnan(own))
+    return pa.table(columns)
+
+
+_CALLED = {"quantity": "directions", "value": "left_out", "expected": "chance", "sd": "chance_sd"}
+
+
+def _subspace(task: PlaceTask) -> list[dict[str, Any]]:
+    names = ["side", "quantity", "k", "fitted", "value", "expected", "sd", "z"]
+    rows = _rows(task, "subspace", names)
+    return [{_CALLED.get(name, name): value for name, value in row.items()} for row in rows]
 
 
 def _pairs(plan: Plan, tasks: Sequence[PlaceTask], joined: Joined) -> Iterator[Any]:

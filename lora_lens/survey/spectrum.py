@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from ..core.spectrum import effective_rank, stable_rank
 from .asked import One, Question, Rows
 
+QUANTITIES = (
+    "rank", "rank_a", "rank_b", "rank_delta", "frobenius_norm", "spectral_norm", "stable_rank",
+    "effective_rank", "norm_a", "norm_b",
+)  # fmt: skip
+
 
 class Spectrum(Question):
-    """A row an adapter, as `lora_lens.spectrum` has it; of a ΔW of zero the norms are 0, and ranks of s empty."""
+    """A row an adapter and quantity, as `lora_lens.spectrum` has them; a ΔW of zero has no stable and no effective rank."""
 
     def see(self, block: Sequence[One]) -> Rows:
         """Their numbers."""
-        yield "spectrum", _columns([(one.number, one.rank, one.delta) for one in block])
+        numbers = np.array([one.number for one in block], dtype=np.int32)
+        values = np.array([_of(one) for one in block], dtype=np.float64).reshape(len(block), -1)
+        for quantity, column in zip(QUANTITIES, values.T, strict=True):
+            there = ~np.isnan(column)
+            yield (
+                "spectrum",
+                {"quantity": quantity, "one": numbers[there], "value": column[there]},
+            )
 
 
-def _columns(block: Sequence[tuple[int, int, Any]]) -> dict[str, Any]:
-    values = [delta.s for _, _, delta in block]
-    trained = [len(s) > 0 for s in values]
-
-    def of_s(number: Any) -> list[float | None]:
-        return [float(number(s)) if any_ else None for s, any_ in zip(values, trained, strict=True)]
-
-    return {
-        "one": [number for number, _, _ in block],
-        "rank": [rank for _, rank, _ in block],
-        "rank_a": [len(delta.right) for _, _, delta in block],
-        "rank_b": [len(delta.left) for _, _, delta in block],
-        "rank_delta": [len(s) for s in values],
-        "frobenius_norm": [float(torch.linalg.vector_norm(s)) for s in values],
-        "spectral_norm": [float(s[0]) if len(s) else 0.0 for s in values],
-        "stable_rank": of_s(stable_rank),
-        "effective_rank": of_s(_effective),
-        "norm_a": [delta.norm_a for _, _, delta in block],
-        "norm_b": [delta.norm_b for _, _, delta in block],
-    }
-
-
-def _effective(s: Tensor) -> Tensor:
-    return effective_rank(s)
+def _of(one: One) -> list[float]:
+    delta, s = one.delta, one.delta.s
+    trained = len(s) > 0
+    return [
+        one.rank,
+        len(delta.right),
+        len(delta.left),
+        len(s),
+        float(torch.linalg.vector_norm(s)),
+        float(s[0]) if trained else 0.0,
+        float(stable_rank(s)) if trained else math.nan,
+        float(effective_rank(s)) if trained else math.nan,
+        delta.norm_a,
+        delta.norm_b,
+    ]

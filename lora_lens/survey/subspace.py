@@ -105,14 +105,14 @@ def _rows(
     found = {
         "matrix": "delta",
         "side": side,
-        "directions": directions,
+        "quantity": directions,
         "k": ks,
         "fitted": held.fitted[at].numpy(),
-        "left_out": held.left_out[at].numpy(),
-        "chance": chance[at].numpy(),
+        "value": held.left_out[at].numpy(),
+        "expected": chance[at].numpy(),
     }
     if tested and sd is not None:
-        found["chance_sd"] = sd[at].numpy()
+        found["sd"] = sd[at].numpy()
         z = (held.left_out[at] - chance[at]) / sd[at]
         found["z"] = z.where(sd[at] > 0, torch.nan).numpy()
     yield "subspace", found

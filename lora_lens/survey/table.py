@@ -23,13 +23,8 @@ _TYPES: Mapping[str, str] = {
     "start_mean": "float", "start_sd": "float",
     "mean_adapter_mean": "float", "mean_adapter_sd": "float",
     "propagated_mean": "float", "propagated_sd": "float",
-    "rank": "int32", "rank_a": "int32", "rank_b": "int32", "rank_delta": "int32",
-    "frobenius_norm": "double", "spectral_norm": "double", "stable_rank": "double",
-    "effective_rank": "double", "norm_a": "double", "norm_b": "double",
-    "side": "string", "directions": "string", "k": "int32",
-    "fitted": "double", "left_out": "double", "chance": "double", "chance_sd": "double",
-    "quantity": "string", "value": "double", "expected": "double", "sd": "double",
-    "z": "double", "p": "double", "reason": "string",
+    "quantity": "string", "side": "string", "k": "int32", "value": "double", "fitted": "double",
+    "expected": "double", "sd": "double", "z": "double", "p": "double", "reason": "string",
 }  # fmt: skip
 _WORDS = [name for name, kind in _TYPES.items() if kind == "string"]
 _REPEATED = [*_WORDS, "layer", "gaussian_mean", "gaussian_sd", "propagated_mean", "propagated_sd"]
