@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..chance.p_values import holm
 from ..core.clustering import cluster
@@ -19,7 +20,7 @@ from .planning import Failed, Plan
 from .spectrum import QUANTITIES
 from .table import parquet, read_rows
 
-_TILE = (128, 1024)  # adapters by adapters whose pairs are joined at once
+_TILE = (128, 512)  # adapters by adapters whose pairs are joined at once
 _MOST_CLUSTERED = 4096  # adapters: of more, their tree alone would take gigabytes
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
 _NULLS = ("gaussian", "start", "mean_adapter", "propagated")
@@ -227,8 +228,9 @@ class _Pairs:
         n = plan.count
         self._tree = n <= _MOST_CLUSTERED
         size = n if self._tree else 0
-        self._phi = np.full((size, size), np.nan)
-        self._mean, self._sd = np.full_like(self._phi, np.nan), np.full_like(self._phi, np.nan)
+        self._phi, self._mean, self._sd = (
+            np.full((size, size), np.nan, np.float32) for _ in range(3)
+        )
         self._of_places = [_OfPlace() for _ in tasks]
         self._closest: list[tuple[float, float, int, int]] = []
 
@@ -326,16 +328,32 @@ class _Pairs:
         kept = _complete(self._phi)
         if len(kept) < 2:
             return
-        at = np.ix_(kept, kept)
-        phi, mean, sd = (grid[at] for grid in (self._phi, self._mean, self._sd))
-        for grid, diagonal in ((phi, 1.0), (mean, 0.0), (sd, 0.0)):
-            np.fill_diagonal(grid, diagonal)
+        grids = (self._phi, self._mean, self._sd)
+        phi, mean, sd = (
+            _whole(grid, kept, own) for grid, own in zip(grids, (1.0, None, None), strict=True)
+        )
+        self._phi = self._mean = self._sd = np.empty((0, 0), np.float32)
         found = cluster(phi, mean, sd)
         self._joined.clustered[self._matrix] = kept
         self._joined.clusters[self._matrix] = found.clusters
 
 
-def _complete(phi: Array) -> list[int]:
+def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:
+    """Of those that are kept, in float64; one number where all have the same, which takes no memory.
+
+    Args:
+        grid: Of all adapters.
+        kept: Numbers of some.
+        own: What each has with itself; by default what the first two have with each other.
+    """
+    found = grid[np.ix_(kept, kept)]
+    np.fill_diagonal(found, found[0, 1] if own is None else own)
+    if own is None and found.min() == found.max():
+        return np.broadcast_to(np.float64(found[0, 1]), found.shape)
+    return found.astype(np.float64)
+
+
+def _complete(phi: NDArray[np.float32]) -> list[int]:
     """Numbers of adapters of which every two have a φ; those with the most holes are left out, one by one."""
     kept = [k for k in range(len(phi)) if np.isfinite(phi[k]).any()]
     while kept:

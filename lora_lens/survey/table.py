@@ -16,7 +16,7 @@ _BUFFERED = 1 << 16  # rows of a row group
 _FOUND_BY = ["question", "matrix", "one", "other"]  # what a reader passes over row groups by
 # float32 where there is one number or more a pair: of φ it keeps seven digits.
 _TYPES: Mapping[str, str] = {
-    "module": "string", "layer": "int32", "question": "string", "matrix": "string",
+    "module": "word", "layer": "int32", "question": "word", "matrix": "word",
     "one": "int32", "other": "int32", "i": "int32", "j": "int32",
     "phi": "float", "cosine": "float",
     "gaussian_mean": "float", "gaussian_sd": "float",
@@ -26,7 +26,7 @@ _TYPES: Mapping[str, str] = {
     "quantity": "string", "side": "string", "k": "int32", "value": "double", "fitted": "double",
     "expected": "double", "sd": "double", "z": "double", "p": "double", "reason": "string",
 }  # fmt: skip
-_WORDS = [name for name, kind in _TYPES.items() if kind == "string"]
+_WORDS = [name for name, kind in _TYPES.items() if kind in ("word", "string")]
 _REPEATED = [*_WORDS, "layer", "gaussian_mean", "gaussian_sd", "propagated_mean", "propagated_sd"]
 
 Columns = Mapping[str, Any]
@@ -52,6 +52,7 @@ def _schema() -> Any:
     import pyarrow as pa
 
     kinds = {
+        "word": pa.dictionary(pa.int32(), pa.string()),
         "string": pa.string(),
         "int32": pa.int32(),
         "float": pa.float32(),
@@ -93,7 +94,7 @@ class PlaceTable:
         import pyarrow as pa
 
         parts, count = self._held.pop(key), self._counts.pop(key)
-        same = {**self._place, "question": key[0]}
+        same = {**self._place, "question": key[0], "matrix": key[1] or None}
         schema = _schema()
         arrays = [
             _filled(same.get(field.name), field.type, count)
@@ -128,7 +129,11 @@ def _single(values: Any) -> bool:
 def _filled(value: Any, kind: Any, count: int) -> Any:
     import pyarrow as pa
 
-    return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
+    if value is None:
+        return pa.nulls(count, kind)
+    if pa.types.is_dictionary(kind):  # one word, which nobody looks up row by row
+        return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([value]))
+    return pa.repeat(pa.scalar(value, kind), count)
 
 
 def _column(name: str, kind: Any, parts: Sequence[tuple[int, Columns]], count: int) -> Any:

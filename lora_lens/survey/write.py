@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import LensError, OutputError
+from ..files.locate import user_path
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from .joining import join
@@ -101,18 +102,15 @@ def survey(
     part, parts = _shard(shard)
     typed = [adapters] if isinstance(adapters, (str, Path)) else list(adapters)
     with _runner(processes, executor, scheduler) as runner:
-        paths, unread = adapters_meant(typed)
-        if runner.executor is not None or runner.processes > 1:
-            paths = [_absolute(path) for path in paths]
+        found, unread = adapters_meant(typed)
+        paths = [_absolute(path) for path in found]  # other processes start from other folders
         steps = _Steps(progress, len(paths))
         folder = Path(out).resolve()
-        with staged(folder):  # whether it can be written
-            pass
-        with one_thread():
+        with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,
-                base=None if base is None else str(base),
-                start=None if start is None else str(start),
+                base=None if base is None else _absolute(str(base)),
+                start=None if start is None else _absolute(str(start)),
                 runner=runner, advance=steps.advance,
             )  # fmt: skip
         own = plan.tasks[part::parts]
@@ -173,8 +171,9 @@ def _runner(processes: int, executor: Executor | None, scheduler: str | None) ->
 
 
 def _absolute(path: str) -> str:
-    """Where another process has another folder to start from; a hub id as it is."""
-    return str(Path(path).absolute()) if Path(path).exists() else path
+    """A path that means the same everywhere; a hub id as it is."""
+    here = user_path(path)
+    return str(here.absolute()) if here.exists() else path
 
 
 def _is_there(task: PlaceTask) -> bool:
