@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from ..adapter import Adapter, LayerFactors, Part
@@ -17,7 +18,7 @@ from ..formats.loading import load_adapter
 _DIGEST = 16  # bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are as many as adapters times places
 class Piece:
     """One adapter's factors at one place: what they are, and where they lie.
 
@@ -122,7 +123,7 @@ def _piece(path: str, number: int, one: LayerFactors) -> Piece:
     stored = one.stored()
     one.release()
     return Piece(
-        number, path, one.module, one.layer, one.name, one.part, one.rank,
+        number, path, intern(one.module), one.layer, intern(one.name), one.part, one.rank,
         one.out_features, one.in_features, one.scaling, digest, stored,
     )  # fmt: skip
 

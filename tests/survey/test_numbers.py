@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import BertLike, write_base, write_config, write_lora, write_tensors
-from made_runs import LAYERS, MODULES, RANK, WIDTH, write_adapter
+from made_runs import LAYERS, MODULES, RANK, WIDTH, path_of, write_adapter
 from planted import orthogonal
 
 import lora_lens as ll
@@ -135,6 +136,42 @@ def test_conversions_are_those_of_solving_with_w0(tmp_path: Path) -> None:
         assert row["phi"] == pytest.approx(np.mean(values), abs=1e-6)
         assert 0.1 < row["propagated_mean"] < 0.6
         assert abs(row["propagated_z"]) < 5  # unrelated factors through the same W0
+
+
+@pytest.mark.parametrize(("out", "into"), [(24, 10), (10, 24)])
+def test_conversions_of_a_rectangular_w0_are_the_least_ones(
+    tmp_path: Path, out: int, into: int
+) -> None:
+    rng = np.random.default_rng(8)
+    w0 = {path_of(layer, "value"): rng.standard_normal((out, into)) for layer in range(LAYERS)}
+    tensors = {f"{path}.weight": torch.from_numpy(w) for path, w in w0.items()}
+    write_base(tmp_path / "base", BertLike(), tensors)
+    factors = {}
+
+    def made(seed: int, layer: int, module: str) -> tuple[np.ndarray, np.ndarray]:
+        found = rng.standard_normal((RANK, into)), rng.standard_normal((out, RANK))
+        factors[seed, layer] = found
+        return found
+
+    for k in range(2):
+        folder = tmp_path / "runs" / str(k)
+        write_adapter(folder, made, seed=k, modules=("value",), dtype=np.float64)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", base=tmp_path / "base")
+    assert "conversions" in result.to_dict()["questions"]
+    pairs = result.table("pairs").set_index("matrix")
+    for matrix in "AB":
+        expected = []
+        for layer in range(LAYERS):
+            w = w0[path_of(layer, "value")]
+            solved = [
+                np.linalg.pinv(w.T if matrix == "A" else w)
+                @ (factors[k, layer][0].T if matrix == "A" else factors[k, layer][1])
+                for k in range(2)
+            ]
+            bases = [np.linalg.qr(x)[0] for x in solved]
+            expected.append(np.sum((bases[0].T @ bases[1]) ** 2) / RANK)
+        found = pairs.loc[f"conversion {matrix}", "phi"]
+        assert found == pytest.approx(np.mean(expected), abs=1e-6)
 
 
 def same_start(a0: np.ndarray, moved: float):
