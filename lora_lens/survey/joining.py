@@ -188,7 +188,9 @@ def _spectrum(plan: Plan, task: PlaceTask) -> Any:
         at = quantities == quantity
         own[numbers[at]] = values[at]
         whole = quantity.startswith("rank")
-        columns[quantity] = pa.array(own.astype(np.int32) if whole else own, mask=np.isnan(own))
+        columns[quantity] = pa.array(
+            np.nan_to_num(own).astype(np.int32) if whole else own, mask=np.isnan(own)
+        )
     return pa.table(columns)
 
 

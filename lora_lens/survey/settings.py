@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from .. import __version__
 from ..errors import LensError, RankError
 from ..subspaces.selection import check_dtype
+from .table import COLUMNS
 
 QUESTIONS = {
     "spectrum": "norm and ranks of ΔW, adapter by adapter",
@@ -19,7 +20,9 @@ QUESTIONS = {
     "conversions": "φ of the conversion matrices W0⁻¹Aᵀ and W0⁻¹B; needs W0",
 }
 WITHOUT_W0 = tuple(name for name in QUESTIONS if name != "conversions")
-LAYOUT = 1  # of a place's file; another number makes every file anew
+_LAYOUT = (
+    1  # what the numbers of a place's file mean; another makes every file anew, as other columns do
+)
 _FEWEST_COLUMNS = 8
 
 
@@ -54,7 +57,8 @@ class Settings:
 
     def told(self) -> str:
         """All of it that may change a number, with the version, as JSON."""
-        return json.dumps(asdict(self) | {"version": __version__, "layout": LAYOUT}, sort_keys=True)
+        made_by = {"version": __version__, "layout": [_LAYOUT, *COLUMNS]}
+        return json.dumps(asdict(self) | made_by, sort_keys=True)
 
 
 def check_settings(settings: Settings) -> None:

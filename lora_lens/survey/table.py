@@ -26,6 +26,7 @@ _TYPES: Mapping[str, str] = {
     "quantity": "string", "side": "string", "k": "int32", "value": "double", "fitted": "double",
     "expected": "double", "sd": "double", "z": "double", "p": "double", "reason": "string",
 }  # fmt: skip
+COLUMNS = tuple(_TYPES)
 _WORDS = [name for name, kind in _TYPES.items() if kind in ("word", "string")]
 _REPEATED = [*_WORDS, "layer", "gaussian_mean", "gaussian_sd", "propagated_mean", "propagated_sd"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,32 +26,36 @@ def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
             parts.append(_alike(matrix, rows))
-    parts += _held(joined.subspace)
-    if joined.outlying:
+    parts += _held(joined.subspace, _usual_rank(plan))
+    if any(row["p_holm"] is not None for row in joined.outlying):
         far = {row["adapter"] for row in _far(joined.outlying)}
         parts.append(
-            f"{counted(len(far), 'adapter')} far from the others (Holm at {LEVEL})" if far
-            else "no adapter far from the others"
-        )  # fmt: skip
+            f"{counted(len(far), 'adapter') if far else 'no adapter'} far from the others (Holm at {LEVEL})"
+        )
     if joined.merges:
         cross = np.mean([row["cross_energy"] for row in joined.merges])
-        parts.append(f"the sum of all has {cross:+.2f} of its parts' energy in cross terms")
+        parts.append(f"in the sum of all, cross terms are {cross:+.2f} of the parts' energy")
     left = len({one.adapter for one in failed if one.module is None})
     if left:
         parts.append(f"{left} not read")
     return "; ".join(parts) + "."
 
 
+def _usual_rank(plan: Plan) -> int:
+    ranks = Counter(piece.rank for task in plan.tasks for piece in task.place.pieces)
+    return ranks.most_common(1)[0][0]
+
+
 def _alike(matrix: str, rows: Sequence[dict[str, Any]]) -> str:
     phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
-    text = f"{matrix} of two adapters has φ = {number(phi)}, where unrelated ones have {number(unrelated)}"
-    others = {"start": "a common start", "mean_adapter": "the mean adapter"}
+    others = {"start": "their start", "mean_adapter": "the mean adapter"}
     given = [
-        f"{number(value)} by {what}"
+        f"{number(value)} by {what} alone"
         for name, what in others.items()
         if (value := _mean(rows, f"{name}_mean")) is not None
     ]
-    return f"{text}{' and ' + ', '.join(given) + ' alone' if given else ''}"
+    beside = ", ".join([f"unrelated ones {number(unrelated)}", *given])
+    return f"φ of {matrix} between two is {number(phi)} ({beside})"
 
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
@@ -58,20 +63,20 @@ def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _held(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _held(rows: Sequence[dict[str, Any]], rank: int) -> list[str]:
     right = [row for row in rows if row["side"] == "right"]
     ks = sorted({row["k"] for row in right})
     if not ks:
         return []
-    k = min(ks, key=lambda k: abs(k - 8))
+    k = min(ks, key=lambda k: abs(k - rank))
     at = {
         name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS
     }
     held, mean = (_mean(at[name], "left_out") for name in ("shared", "mean adapter"))
     chance = _mean(at["shared"], "chance")
     return [
-        f"{k} shared input directions hold {number(held)} of ΔW of adapters left out, the mean adapter's "
-        f"{number(mean)}, chance {number(chance)}"
+        f"{counted(k, 'input direction')} shared by the others hold {number(held)} of an adapter's ΔW, the mean "
+        f"adapter's {number(mean)}, any {number(chance)}"
     ]
 
 
