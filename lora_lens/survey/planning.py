@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,11 +152,12 @@ def _read_all(
     tasks: Sequence[ReadTask], runner: Runner, advance: Callable[[int], None]
 ) -> dict[int, list[tuple[Known, list[Piece]] | Unread]]:
     found: dict[int, list[tuple[Known, list[Piece]] | Unread]] = {}
-    for done in runner.run(read_some, tasks):
-        paths = tasks[done.index].paths
-        lost = done.reason and [Unread(path, done.reason) for path in paths]
-        found[done.index] = list(lost or done.value)
-        advance(len(paths))
+    with closing(runner.run(read_some, tasks)) as ended:
+        for done in ended:
+            paths = tasks[done.index].paths
+            lost = done.reason and [Unread(path, done.reason) for path in paths]
+            found[done.index] = list(lost or done.value)
+            advance(len(paths))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from ..errors import LensError, MissingExtraError
 from .reading import one_line
 
 _PATIENCE = 10.0  # seconds that a process has to clean up
-_STRIKES = 3  # times that a task may be under way when a process dies
+_TRIES = 2  # of a task that was under way when a process died
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,13 @@ class Runner:
     processes: int = 1
     executor: Executor | None = None
 
-    def run(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Done]:
-        """Each task as it ends, in no order; what goes wrong in one is its reason, and the others go on."""
+    def run(
+        self, function: Callable[[Any], Any], tasks: Sequence[Any]
+    ) -> Generator[Done, None, None]:
+        """Each task as it ends, in no order; what goes wrong in one is its reason, and the others go on.
+
+        Closed before its end, it leaves nothing running.
+        """
         if self.executor is not None:
             return _by_executor(self.executor, function, dict(enumerate(tasks)))
         if self.processes > 1 and len(tasks) > 1:
@@ -50,7 +55,7 @@ class Runner:
         return _in_turn(function, tasks)
 
 
-def _in_turn(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Done]:
+def _in_turn(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Generator[Done, None, None]:
     for index, task in enumerate(tasks):
         try:
             yield Done(index, function(task), None)
@@ -69,39 +74,51 @@ def said(error: BaseException) -> str:
 
 def _by_executor(
     executor: Executor, function: Callable[[Any], Any], tasks: dict[int, Any], *, own: bool = False
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
+    """Of a pool of our own that has broken the error is raised, when what was done before has been given."""
     futures = {executor.submit(function, task): index for index, task in tasks.items()}
+    broken: BrokenProcessPool | None = None
     try:
         for future in as_completed(futures):
             try:
                 yield Done(futures[future], future.result(), None)
             except (Exception, CancelledError) as error:
-                if own and isinstance(error, BrokenProcessPool):  # to be mended
-                    raise
-                yield Done(futures[future], None, said(error))
+                if own and isinstance(error, BrokenProcessPool):
+                    broken = error
+                else:
+                    yield Done(futures[future], None, said(error))
     finally:
         for future in futures:
             future.cancel()
+    if broken is not None:
+        raise broken
 
 
 def _by_processes(
     count: int, function: Callable[[Any], Any], tasks: Sequence[Any]
-) -> Iterator[Done]:
-    """A pool whose processes may be killed: what was not done is given to a new pool."""
+) -> Generator[Done, None, None]:
+    """A pool whose processes may be killed: what was under way then is done alone, the rest by a new pool."""
     left = dict(enumerate(tasks))
-    strikes = dict.fromkeys(left, 0)
     while left:
-        with _pool(count) as pool:
-            try:
-                for done in _by_executor(pool, function, dict(left), own=True):
+        try:
+            with _pool(count) as pool:
+                for done in _by_executor(pool, function, left.copy(), own=True):
                     del left[done.index]
                     yield done
-            except BrokenProcessPool:
-                for index in list(left)[:count]:
-                    strikes[index] += 1
-        for index in [index for index in left if strikes[index] >= _STRIKES]:
-            del left[index]
-            yield Done(index, None, f"the process that worked on it was killed {_STRIKES} times")
+        except BrokenProcessPool:
+            for index in list(left)[:count]:  # submitted first, and so begun first
+                yield _alone(function, index, left.pop(index))
+
+
+def _alone(function: Callable[[Any], Any], index: int, task: Any) -> Done:
+    """A task with nothing beside it that could have broken its pool."""
+    for _ in range(_TRIES):
+        try:
+            with _pool(1) as pool:
+                return next(_by_executor(pool, function, {index: task}, own=True))
+        except BrokenProcessPool:
+            continue
+    return Done(index, None, f"the process that worked on it was killed {_TRIES} times")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -197,11 +197,12 @@ def _work(own: Sequence[PlaceTask], runner: Runner, steps: _Steps) -> list[Faile
         else:
             left.append(task)
     failed = []
-    for done in runner.run(run_place, left):
-        if done.reason is not None:
-            place = left[done.index].place
-            failed.append(Failed("", place.module, place.layer, done.reason))
-        steps.advance()
+    with closing(runner.run(run_place, left)) as ended:
+        for done in ended:
+            if done.reason is not None:
+                place = left[done.index].place
+                failed.append(Failed("", place.module, place.layer, done.reason))
+            steps.advance()
     return failed
 
 

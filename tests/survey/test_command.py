@@ -23,7 +23,7 @@ def test_json_is_the_functions_and_the_files(dozen: Path, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "out" / "survey.json").read_text()) == found
     assert (found["rank"], found["seed"], found["version"]) == (2, 3, ll.__version__)
     assert found["findings"] == []
-    assert found["summary"].startswith("12 adapters at 4 places; φ of A between two is 0.1")
+    assert found["summary"].startswith("12 adapters at 4 places; φ of A between two is 0.0")
     assert set(found["questions"]) == {"spectrum", "pairs", "subspace", "outlying", "interference"}
     assert max(row["k"] for row in found["subspace"]) == 4
 
