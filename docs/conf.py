@@ -69,5 +69,8 @@ nitpick_ignore_regex = [
         r"py:class",
         r"lora_lens\.files\.(mapped\.MappedFile|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile)",
     ),
-    (r"py:class", r"lora_lens\.(formats\.format\.Thetas|show\.findings\.Scale)"),
+    (
+        r"py:class",
+        r"lora_lens\.(formats\.format\.Thetas|show\.findings\.Scale|arrays\.Stored)",
+    ),
 ]

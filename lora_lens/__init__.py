@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .questions.spectrum.suggestion import suggest_ranks
     from .report.write import report
     from .subspaces.layers import RankDeficientWarning
+    from .survey.write import survey
     from .training.spectral.callback import SpectralCallback
     from .writing.export import export_lora
 
@@ -80,6 +81,7 @@ _HOMES = {
     "rank_grids": ".questions.grid.analysis",
     "spectrum": ".questions.spectrum.analysis",
     "suggest_ranks": ".questions.spectrum.suggestion",
+    "survey": ".survey.write",
 }
 
 __all__ = [
@@ -115,6 +117,7 @@ __all__ = [
     "shared_subspace",
     "spectrum",
     "suggest_ranks",
+    "survey",
 ]
 
 

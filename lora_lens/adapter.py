@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from jaxtyping import Float
 
-from .arrays import Either, Tensor, nothing
+from .arrays import Either, Stored, Tensor, nothing
 
 _NAMED = 6  # modules in an adapter's line
 _MOST_MODULES = 24  # in its table
@@ -122,6 +122,7 @@ class LayerFactors:
             NumPy's arrays (bfloat16 as float32), or both as torch's tensors where NumPy cannot.
         release: Gives back the memory of the file that reading has touched; what was read is not to be
             used after it.
+        stored: Where A and B lie in a file; gives None where they do not lie there as they are.
     """
 
     module: str
@@ -134,6 +135,9 @@ class LayerFactors:
     part: Part | None
     read: Callable[[], tuple[Either, Either]] = field(repr=False, compare=False)
     release: Callable[[], None] = field(default=nothing, repr=False, compare=False)
+    stored: Callable[[], tuple[Stored, Stored] | None] = field(
+        default=nothing, repr=False, compare=False
+    )
 
 
 def is_numbered(pattern: str) -> bool:

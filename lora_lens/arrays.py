@@ -7,17 +7,37 @@ Loading torch takes a second or two. What needs neither W0 nor a GPU (`lora_lens
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
 else:
     Tensor = Any  # its shape is checked all the same, where shapes are checked
 
-__all__ = ["Either", "Tensor", "nothing"]
+__all__ = ["Either", "Stored", "Tensor", "nothing"]
 
 # A NumPy array or a torch tensor.
 Either = Any
+
+
+class Stored(NamedTuple):
+    """Where a matrix lies in a file as it is, row by row, for whoever reads it and nothing else.
+
+    Attributes:
+        path: Of the file.
+        start: Its first byte.
+        dtype: Of its numbers, as torch calls it.
+        rows, columns: Of what lies there.
+        transposed: Whether the matrix is its transpose.
+    """
+
+    path: Path
+    start: int
+    dtype: str
+    rows: int
+    columns: int
+    transposed: bool = False
 
 
 def nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from jaxtyping import Float
 
-from .arrays import Either, Tensor, nothing
+from .arrays import Either, Stored, Tensor, nothing
 from .errors import AdapterError
 
 Convention = Literal["stored", "consistent"]
@@ -25,6 +25,7 @@ class Factor:
         release: Gives back the memory of the file that reading has touched.
         array: Makes it as NumPy's array, bfloat16 as float32, without torch; gives None where only
             torch can.
+        stored: Where it lies in a file; gives None where it is made of what lies there.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Factor:
     read: Callable[[], Tensor]
     release: Callable[[], None] = nothing
     array: Callable[[], Either | None] = nothing
+    stored: Callable[[], Stored | None] = nothing
 
     def numbers(self) -> Either:
         """As NumPy's array where that can be, else as torch's tensor."""

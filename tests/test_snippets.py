@@ -61,6 +61,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shape = BertLike(rank=8)
     write_base(tmp_path / "roberta-base", shape)
     write_lora(tmp_path / "ckpt", shape, base="roberta-base")
+    for seed in range(2):
+        write_lora(tmp_path / "runs" / f"seed-{seed}", shape, base="roberta-base", seed=seed)
     for name in ("lora", "condlora"):
         shutil.copytree(ll.demo_adapter(name), tmp_path / name)  # type: ignore[arg-type]
     return tmp_path

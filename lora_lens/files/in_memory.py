@@ -49,6 +49,9 @@ class MemoryFile:
         except TypeError:
             return None
 
+    def place(self, name: str) -> None:
+        """None: it is in no file."""
+
     def release(self, name: str) -> None:
         """Nothing: they are not this one's."""
 

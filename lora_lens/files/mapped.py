@@ -106,6 +106,12 @@ class MappedFile:
         dtype = _NUMPYS.get(entry.dtype)
         return None if dtype is None else self._flat(entry, dtype).reshape(entry.shape)
 
+    def place(self, name: str) -> tuple[Path, int, str] | None:
+        """File, first byte and torch's type of a tensor; None of a type that is not known."""
+        entry = self.entries[name]
+        dtype = _TORCHS.get(entry.dtype)
+        return None if dtype is None else (self.path, entry.start, dtype)
+
     def _flat(self, entry: Entry, dtype: str) -> NDArray[Any]:
         count = math.prod(entry.shape)
         if not count:

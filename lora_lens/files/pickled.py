@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import mmap
 import os
 import zipfile
@@ -122,6 +123,15 @@ class BinFile:
         if written_to(self.path, self.version):
             raise FileFormatError(f"{self.path} was written to while it was read; load it again")
         return self.tensors[name]
+
+    def place(self, name: str) -> tuple[Path, int, str] | None:
+        """File, first byte and torch's type of a tensor; None of one that does not lie there row by row."""
+        one = self.tensors[name]
+        steps = [math.prod(one.shape[k + 1 :]) for k in range(len(one.shape))]
+        if list(one.strides) != steps:
+            return None
+        start, _ = self.places[one.storage.key]
+        return self.path, start + one.offset * SIZES[one.storage.dtype], one.storage.dtype
 
     def release(self, name: str) -> None:
         """Give back the memory that a tensor's pages take; they are read anew when asked for again."""

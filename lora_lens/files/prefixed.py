@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -41,6 +42,10 @@ class PrefixedFile:
     def array(self, name: str) -> NDArray[Any] | None:
         """A tensor as NumPy's array; None where the file has none."""
         return self.file.array(name.removeprefix(self.prefix))
+
+    def place(self, name: str) -> tuple[Path, int, str] | None:
+        """File, first byte and torch's type of a tensor; None where it has no place of its own."""
+        return self.file.place(name.removeprefix(self.prefix))
 
     def release(self, name: str) -> None:
         """Give back the memory that reading a tensor has taken."""

@@ -84,6 +84,10 @@ class TensorStore:
         """One tensor's shape, without reading it."""
         return self._in(name).shape(name)
 
+    def place(self, name: str) -> tuple[Path, int, str] | None:
+        """File, first byte and torch's type of a tensor that lies in a file as it is; else None."""
+        return self._in(name).place(name)
+
     def release(self, name: str) -> None:
         """Give back the memory that reading a tensor has taken; it can be asked for again."""
         self._in(name).release(name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..adapter import Origin
+from ..arrays import Stored
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
@@ -143,6 +144,7 @@ class AdapterFiles:
             read=lambda: turned(store.get(name)),
             release=lambda: store.release(name),
             array=lambda: turned(store.array(name)),
+            stored=lambda: _stored(store, name, shape, transposed),
         )
 
     def column(self, name: str) -> Factor:
@@ -198,6 +200,13 @@ class AdapterFiles:
 def _kind(found: Any) -> str:
     """The type of a tensor's numbers, by torch's name."""
     return str(found.dtype).removeprefix("torch.")
+
+
+def _stored(
+    store: TensorStore, name: str, shape: tuple[int, ...], transposed: bool
+) -> Stored | None:
+    found = store.place(name)
+    return found and Stored(*found, shape[0], shape[1], transposed)
 
 
 def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:

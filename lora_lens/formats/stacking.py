@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..adapter import LayerFactors, ModuleFactors, Part, is_numbered
-from ..arrays import Either, Tensor
+from ..arrays import Either, Stored, Tensor
 from ..core.either import namespace
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
@@ -112,6 +112,10 @@ def _layer(group: Group, member: Member) -> LayerFactors:
         update.a.release()
         update.b.release()
 
+    def stored() -> tuple[Stored, Stored] | None:
+        a, b = update.a.stored(), update.b.stored()
+        return None if a is None or b is None or part else (a, b)
+
     return LayerFactors(
         module=group.module,
         layer=member.layer if is_numbered(group.pattern) else None,
@@ -123,6 +127,7 @@ def _layer(group: Group, member: Member) -> LayerFactors:
         part=group.part,
         read=read,
         release=release,
+        stored=stored,
     )
 
 

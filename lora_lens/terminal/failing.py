@@ -33,6 +33,7 @@ _GOES_ON = {
     "train": ", and --resume goes on from the last checkpoint",
     "search": ", and the same command goes on",
     "reproduce": ", and the same command goes on",
+    "survey": ", and the same command goes on",
 }
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 

@@ -1,0 +1,128 @@
+"""A survey of generated adapters against the sum of its floors, and its memory: python benchmarks/survey.py.
+
+Adapters of rank 8 on 6 layers of 384, query and value. The floors are what nobody can leave out: reading every file once, and
+one pass of φ's kernel, the products of all pairs' bases of A and of B at every place with the sums of their squares,
+at the survey's own precision. Both are measured in the same process, on one thread, before the survey; seconds of the
+processor stand beside those of the clock, for a machine that does something else too. Peak memory is that of
+the process, of several processes their largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from made_adapters import LAYERS, MODULES, RANK, WIDTH, make_adapters
+
+COLUMNS = 1024
+
+
+def main() -> None:
+    """Make the adapters, run each count in a process of its own, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--counts", type=int, nargs="+", default=[100, 300, 1000])
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--dtype", default="float64")
+    parser.add_argument("--questions", nargs="+", default=None)
+    parser.add_argument("--one", metavar="FOLDER", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        print(json.dumps(measured(Path(asked.one), asked)))
+        return
+    head = f"{'adapters':>8} {'reading':>8} {'kernel':>8} {'floors':>8} {'survey':>8} {'ratio':>6} {'CPU s':>8} {'ratio':>6} {'peak MB':>8}"
+    print(head)
+    for count in asked.counts:
+        with tempfile.TemporaryDirectory() as folder:
+            make_adapters(Path(folder) / "adapters", count)
+            found = in_a_process(folder, asked)
+        floors = (found["reading"] + found["kernel"]) / asked.processes
+        cpu = found["reading_cpu"] + found["kernel_cpu"]
+        print(
+            f"{count:8} {found['reading']:8.2f} {found['kernel']:8.2f} {floors:8.2f} {found['survey']:8.2f} "
+            f"{found['survey'] / floors:6.2f} {found['survey_cpu']:8.2f} {found['survey_cpu'] / cpu:6.2f} "
+            f"{found['peak']:8.0f}",
+            flush=True,
+        )
+
+
+def in_a_process(folder: str, asked: argparse.Namespace) -> dict[str, float]:
+    """What one count takes, measured where nothing ran before."""
+    command = [sys.executable, __file__, "--one", folder, "--dtype", asked.dtype]
+    command += ["--processes", str(asked.processes)]
+    if asked.questions:
+        command += ["--questions", *asked.questions]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured(folder: Path, asked: argparse.Namespace) -> dict[str, float]:
+    """Floors, survey and peak memory."""
+    import torch
+
+    import lora_lens as ll
+
+    torch.set_num_threads(1)
+    files = sorted((folder / "adapters").glob("*/*"))
+    found: dict[str, float] = {}
+    with clock(found, "reading"):
+        for file in files:
+            file.read_bytes()
+    with clock(found, "kernel"):
+        for _ in range(2 * LAYERS * len(MODULES)):
+            kernel_pass(len(files) // 2, getattr(torch, asked.dtype))
+    with clock(found, "survey"):
+        ll.survey(
+            folder / "adapters", folder / "out", questions=asked.questions, dtype=asked.dtype,
+            processes=asked.processes,
+        )  # fmt: skip
+    peaks = [
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    return found | {"peak": max(peaks) / 1024}
+
+
+def kernel_pass(count: int, dtype: object) -> None:
+    """φ of all pairs of one matrix at one place, from bases that are at hand."""
+    import torch
+
+    bases = torch.randn(count * RANK, WIDTH, dtype=dtype)
+    blocks = bases.split(COLUMNS)
+    for k, one in enumerate(blocks):
+        for other in blocks[k:]:
+            squares = (one @ other.mT).square()
+            shape = (len(one) // RANK, RANK, len(other) // RANK, RANK)
+            squares.reshape(shape).sum((1, 3)).div_(RANK)
+
+
+class clock:  # noqa: N801
+    """Seconds of the block, by the clock and of the processor with its children."""
+
+    def __init__(self, found: dict[str, float], name: str) -> None:
+        self.found, self.name = found, name
+
+    def __enter__(self) -> None:
+        self.start, self.cpu = time.perf_counter(), spent()
+
+    def __exit__(self, *_: object) -> None:
+        self.found[self.name] = time.perf_counter() - self.start
+        self.found[f"{self.name}_cpu"] = spent() - self.cpu
+
+
+def spent() -> float:
+    """Seconds of the processor, of this process and those of its children that have ended."""
+    return sum(
+        getattr(resource.getrusage(who), part)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        for part in ("ru_utime", "ru_stime")
+    )
+
+
+if __name__ == "__main__":
+    main()

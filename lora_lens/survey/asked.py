@@ -1,0 +1,179 @@
+"""What a question of a place is: it sees every adapter once, then every pair, and gives rows.
+
+A question is a file of this folder with a class that has some of these methods, and a line in
+`lora_lens.survey.place`. What it keeps must not grow with the adapters by more than a few numbers each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..core.balanced import Balanced
+from .settings import Settings
+from .table import Columns
+
+if TYPE_CHECKING:
+    from .spool import Spool
+
+Rows = Iterator[tuple[str, Columns]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What every question of a place knows beforehand.
+
+    Attributes:
+        settings: What is asked, and how.
+        count: How many adapters; they are numbered from 0.
+        out_features, in_features: Of W0.
+        open_spool: Opens a spool that is closed when the place is done.
+        start: Orthonormal columns that span the rows of the common initial A, where it is known.
+    """
+
+    settings: Settings
+    count: int
+    out_features: int
+    in_features: int
+    open_spool: Callable[[int, torch.dtype], Spool]
+    start: Float[Tensor, "in k"] | None = None
+
+    def width(self, matrix: str) -> int:
+        """Dimension of the space that a matrix's subspaces live in."""
+        return self.in_features if matrix == "A" else self.out_features
+
+
+@dataclass(frozen=True)
+class One:
+    """One adapter at the place.
+
+    Attributes:
+        number: Here, from 0.
+        rank: Of the file.
+        scaling: s.
+        a, b: In the dtype of the file.
+        delta: Bases and singular values.
+    """
+
+    number: int
+    rank: int
+    scaling: float
+    a: Float[Tensor, "rank in"]
+    b: Float[Tensor, "out rank"]
+    delta: Balanced
+
+
+@dataclass
+class PairBlock:
+    """Some adapters against some others: every φ is made once, when it is first asked for.
+
+    Attributes:
+        one, other: Ranges of adapters; the same, or one before the other.
+        spools: Matrix to the bases of all adapters.
+    """
+
+    one: range
+    other: range
+    spools: Mapping[str, Spool]
+    _products: dict[int, Tensor] = field(default_factory=dict)
+    _phi: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> tuple[Tensor, Tensor]:
+        """Rows and columns of the block that are pairs, each pair once."""
+        if self.one != self.other:
+            grid = torch.cartesian_prod(
+                torch.arange(len(self.one)), torch.arange(len(self.other))
+            ).reshape(-1, 2)
+            return grid[:, 0], grid[:, 1]
+        found = torch.triu_indices(len(self.one), len(self.one), 1)
+        return found[0], found[1]
+
+    def widths(self, matrix: str) -> tuple[Tensor, Tensor]:
+        """Dimensions of both sides' subspaces."""
+        widths = self.spools[matrix].widths
+        return tuple(
+            torch.tensor(widths[side.start : side.stop]) for side in (self.one, self.other)
+        )  # type: ignore[return-value]
+
+    def product(self, matrix: str) -> Float[Tensor, "rows columns"]:
+        """U_mᵀU_n of all pairs, side by side."""
+        spool = self.spools[matrix]
+        if id(spool) not in self._products:  # A and ΔW's right side are often one
+            one = spool.rows(self.one)
+            other = one if self.one == self.other else spool.rows(self.other)
+            self._products[id(spool)] = one @ other.mT
+        return self._products[id(spool)]
+
+    def phi(self, matrix: str) -> Float[Tensor, "m n"]:
+        """φ of all pairs; NaN where one has no subspace."""
+        if matrix not in self._phi:
+            i, j = self.widths(matrix)
+            sums = summed(self.product(matrix).square(), i, j)
+            self._phi[matrix] = (sums / torch.minimum(i[:, None], j)).clamp(0, 1)
+        return self._phi[matrix]
+
+
+def summed(
+    values: Float[Tensor, "rows columns"], i: Tensor, j: Tensor, weights: Tensor | None = None
+) -> Float[Tensor, "m n"]:
+    """Sums of the entries that belong to each pair of subspaces, in float64.
+
+    Args:
+        values: i_m rows and j_n columns of the pair (m, n).
+        i, j: Dimensions of both sides' subspaces.
+        weights: Of the rows; 1 by default.
+    """
+    m, n = len(i), len(j)
+    if _equal(i) and _equal(j):
+        rows = values.reshape(len(values), n, int(j[0])).sum(-1).double()
+        rows = rows if weights is None else rows * weights[:, None]
+        return rows.reshape(m, int(i[0]), n).sum(1)
+    columns = values.new_zeros(n, len(values), dtype=torch.float64)
+    columns.index_add_(0, torch.arange(n).repeat_interleave(j), values.mT.double())
+    columns = columns if weights is None else columns * weights
+    found = columns.new_zeros(m, n)
+    return found.index_add_(0, torch.arange(m).repeat_interleave(i), columns.mT)
+
+
+def _equal(widths: Tensor) -> bool:
+    return len(widths) > 0 and bool((widths == widths[0]).all()) and int(widths[0]) > 0
+
+
+class Question:
+    """A question of a place; one that keeps to these does nothing.
+
+    Attributes:
+        of_pairs: Whether it is to see every pair.
+    """
+
+    of_pairs = False
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.spools: dict[str, Spool] = {}  # bases of its own, beside A's and B's
+
+    def see(self, block: Sequence[One]) -> Rows:
+        """Some adapters; all are seen once, in their order."""
+        del block
+        yield from ()
+
+    def seen(self, spools: Mapping[str, Spool]) -> Rows:
+        """All adapters have been seen; each matrix's bases can be read."""
+        del spools
+        yield from ()
+
+    def pair(self, block: PairBlock) -> Rows:
+        """Some adapters against some others."""
+        del block
+        yield from ()
+
+    def finish(self) -> Rows:
+        """All pairs have been seen."""
+        yield from ()

@@ -1,0 +1,74 @@
+"""Which adapters lie far from the others, in how much they change and in where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..core.robust import robust_distances
+from ..core.spectrum import effective_rank
+from .asked import Facts, One, PairBlock, Question, Rows
+from .pairs import MATRICES, gaussian_moments
+
+
+class Outlying(Question):
+    """A row an adapter and quantity: the quantity, its robust z and p.
+
+    Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW; of A and of B the mean over the others of φ's z
+    beside unrelated subspaces.
+    """
+
+    of_pairs = True
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._norm = np.full(facts.count, np.nan)
+        self._rank = np.full(facts.count, np.nan)
+        self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
+        self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
+
+    def see(self, block: Sequence[One]) -> Rows:
+        """Their norms and ranks."""
+        for one in block:
+            if len(one.delta.s):
+                self._norm[one.number] = math.log10(float(torch.linalg.vector_norm(one.delta.s)))
+                self._rank[one.number] = float(effective_rank(one.delta.s))
+        yield from ()
+
+    def pair(self, block: PairBlock) -> Rows:
+        """Their φ, beside unrelated subspaces."""
+        rows, columns = block.places
+        for matrix in MATRICES:
+            chance = gaussian_moments(self.facts.width(matrix), *block.widths(matrix))
+            z = ((block.phi(matrix) - chance.mean) / chance.sd)[rows, columns]
+            there = z.isfinite()
+            for number in (rows[there] + block.one.start, columns[there] + block.other.start):
+                self._sums[matrix].index_add_(0, number, z[there])
+                self._counts[matrix].index_add_(0, number, torch.ones_like(z[there]))
+        yield from ()
+
+    def finish(self) -> Rows:
+        """How far each is from the median."""
+        quantities = {"norm": self._norm, "effective rank": self._rank}
+        for matrix in MATRICES:
+            mean = self._sums[matrix] / self._counts[matrix]
+            quantities[f"phi {matrix}"] = mean.numpy()
+        for name, values in quantities.items():
+            found = robust_distances(values)
+            there = np.isfinite(values)
+            yield (
+                "outlying",
+                {
+                    "quantity": name,
+                    "one": np.flatnonzero(there).astype(np.int32),
+                    "value": values[there],
+                    "expected": np.full(
+                        int(there.sum()), np.median(values[there]) if there.any() else np.nan
+                    ),
+                    "z": found.z[there],
+                    "p": found.p[there],
+                },
+            )

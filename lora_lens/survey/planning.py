@@ -1,0 +1,214 @@
+"""What is to be done: every adapter read once, the places found, and the name of each place's file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..bases.opening import open_base
+from ..errors import AdapterError, LensError
+from ..files.adapter_folders import distinguishing_names
+from .place import PlaceTask, w0_at
+from .places import Place, places_of
+from .reading import Known, Piece, Unread, one_line, read_adapter
+from .running import Runner
+from .settings import Settings
+
+PLACES = "places"  # the folder of the places' files
+_CHUNK = 32  # adapters a task
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What is not in the tables, and why, in one line.
+
+    Attributes:
+        adapter: Its name, or its path where it could not be read at all; empty where it is no adapter's.
+        module, layer: Where; None for everywhere.
+        reason: The line.
+    """
+
+    adapter: str
+    module: str | None
+    layer: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A survey before any of its work.
+
+    Attributes:
+        adapters: Those that were read, by number.
+        names: Number to what tells it from the others.
+        tasks: One a place, in the order of module and layer.
+        failed: What was left out on the way.
+        base, base_commit: Where W0 is, where one was named.
+    """
+
+    adapters: dict[int, Known]
+    names: dict[int, str]
+    tasks: tuple[PlaceTask, ...]
+    failed: tuple[Failed, ...]
+    base: str | None
+    base_commit: str | None
+
+    @property
+    def count(self) -> int:
+        """One more than the largest number of an adapter."""
+        return max(self.adapters, default=-1) + 1
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """Some adapters to be read once.
+
+    Attributes:
+        paths: Their paths.
+        first: The number of the first.
+        base: As in `lora_lens.load_adapter`.
+        of_w0: Whether W0 will be read.
+    """
+
+    paths: tuple[str, ...]
+    first: int
+    base: str | None
+    of_w0: bool
+
+
+def read_some(task: ReadTask) -> list[tuple[Known, list[Piece]] | Unread]:
+    """What each of some adapters has where, or why it cannot be read."""
+    return [
+        read_adapter(path, task.first + k, task.base, of_w0=task.of_w0)
+        for k, path in enumerate(task.paths)
+    ]
+
+
+def make_plan(
+    paths: Sequence[str],
+    unread: Sequence[Unread],
+    settings: Settings,
+    out: Path,
+    *,
+    base: str | None,
+    start: str | None,
+    runner: Runner,
+    advance: Callable[[int], None],
+) -> Plan:
+    """Read every adapter once, and settle what is done where.
+
+    Args:
+        paths: Of the adapters.
+        unread: What was no adapter.
+        settings: What is asked, and how.
+        out: The survey's folder.
+        base: As in `lora_lens.load_adapter`.
+        start: An adapter with the common initial A.
+        runner: Who reads them.
+        advance: Called with the number of adapters read.
+
+    Raises:
+        AdapterError: None can be read.
+        BaseModelError: W0 is needed, and not found.
+    """
+    adapters: dict[int, Known] = {}
+    pieces: list[Piece] = []
+    failed = [Failed(one.path, None, None, one.reason) for one in unread]
+    tasks = [
+        ReadTask(tuple(paths[first : first + _CHUNK]), first, base, settings.of_w0)
+        for first in range(0, len(paths), _CHUNK)
+    ]
+    unreadable: list[Unread] = []
+    done = _read_all(tasks, runner, advance)
+    for index, task in enumerate(tasks):
+        for k, one in enumerate(done[index]):
+            if isinstance(one, Unread):
+                unreadable.append(one)
+            else:
+                adapters[task.first + k], own = one
+                pieces += own
+    failed += [Failed(one.path, None, None, one.reason) for one in unreadable]
+    if not adapters:
+        raise AdapterError(_none_read(failed))
+    names = dict(
+        zip(adapters, distinguishing_names([one.path for one in adapters.values()]), strict=True)
+    )
+    places, misfits = places_of(pieces)
+    failed += [
+        Failed(names[one.piece.adapter], one.piece.module, one.piece.layer, one.reason)
+        for one in misfits
+    ]
+    made = _tasks(places, adapters, settings, out, base, start)
+    commit = open_base(base).commit if base and settings.of_w0 else None
+    return Plan(adapters, names, tuple(made), tuple(failed), base, commit)
+
+
+def _read_all(
+    tasks: Sequence[ReadTask], runner: Runner, advance: Callable[[int], None]
+) -> dict[int, list[tuple[Known, list[Piece]] | Unread]]:
+    found: dict[int, list[tuple[Known, list[Piece]] | Unread]] = {}
+    with closing(runner.run(read_some, tasks)) as ended:
+        for done in ended:
+            paths = tasks[done.index].paths
+            lost = done.reason and [Unread(path, done.reason) for path in paths]
+            found[done.index] = list(lost or done.value)
+            advance(len(paths))
+    return found
+
+
+def _none_read(failed: Sequence[Failed]) -> str:
+    listed = "; ".join(f"{one.adapter}: {one.reason}" for one in failed[:3])
+    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return f"no adapter can be read: {listed}{more}" if failed else "no adapter is given"
+
+
+def _tasks(
+    places: Sequence[Place],
+    adapters: dict[int, Known],
+    settings: Settings,
+    out: Path,
+    base: str | None,
+    start: str | None,
+) -> list[PlaceTask]:
+    claimed = any(known.fan_in_fan_out for known in adapters.values())
+    opened = (
+        open_base(base, download=True, fan_in_fan_out=claimed) if settings.of_w0 and base else None
+    )
+    starts = _starts(start, base, places) if start is not None else {}
+    tasks = []
+    for place in places:
+        of_w0 = "" if opened is None else _digest(w0_at(opened, place))
+        own = starts.get(place.path)
+        file = place.file(settings, of_w0, own.digest if own else "")
+        tasks.append(PlaceTask(place, settings, out / PLACES, file, base, claimed, own))
+    return tasks
+
+
+def _digest(w0: torch.Tensor) -> str:
+    numbers = w0.contiguous().flatten().view(torch.uint8).numpy()
+    return hashlib.sha256(numbers.tobytes()).hexdigest()
+
+
+def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, Piece]:
+    """Of every place of the adapters, the common start's factors; it has to have them all."""
+    read = read_adapter(path, -1, base, of_w0=False)
+    if isinstance(read, Unread):
+        raise AdapterError(f"the common start {path}: {read.reason}")
+    own, _ = places_of([*read[1], *(place.pieces[0] for place in places)])
+    found: dict[str, Piece] = {}
+    for place in own:
+        first, *rest = place.pieces
+        if first.adapter == -1:
+            found |= {other.name: first for other in rest}
+    missing = [place.label for place in places if place.pieces[0].name not in found]
+    if missing:
+        raise LensError(one_line(
+            f"the common start {path} has no {missing[0]} of the adapters' shape; pass --start with an "
+            f"adapter of the same modules, saved before any training"
+        ))  # fmt: skip
+    return found

@@ -1,0 +1,203 @@
+"""Adapters read once for what they have where, and again, place by place, for its numbers alone."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
+from typing import Any
+
+from ..adapter import Adapter, LayerFactors, Part
+from ..arrays import Stored, Tensor
+from ..core.either import is_torch
+from ..errors import AdapterError, LensError
+from ..formats.loading import load_adapter
+
+_DIGEST = 16  # bytes
+
+
+@dataclass(frozen=True, slots=True)  # there are as many as adapters times places
+class Piece:
+    """One adapter's factors at one place: what they are, and where they lie.
+
+    Attributes:
+        adapter: Its number in the survey.
+        path: Of the adapter, as it was found.
+        module, layer, name, part, rank, out_features, in_features, scaling: As in `lora_lens.adapter.LayerFactors`.
+        digest: Of the numbers, their types and s.
+        stored: A and B in their file; None where they are made of what lies there.
+    """
+
+    adapter: int
+    path: str
+    module: str
+    layer: int | None
+    name: str
+    part: Part | None
+    rank: int
+    out_features: int
+    in_features: int
+    scaling: float
+    digest: str
+    stored: tuple[Stored, Stored] | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a survey knows of an adapter beside its pieces.
+
+    Attributes:
+        path: As it was found.
+        method, base, base_commit: As in `lora_lens.Adapter`.
+        from_w0: Whether A and B are made of W0.
+        fan_in_fan_out: As its configuration says.
+    """
+
+    path: str
+    method: str
+    base: str | None
+    base_commit: str | None
+    from_w0: bool
+    fan_in_fan_out: bool
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An adapter that could not be read, and why, in one line."""
+
+    path: str
+    reason: str
+
+
+def read_adapter(
+    path: str, number: int, base: str | None, *, of_w0: bool
+) -> tuple[Known, list[Piece]] | Unread:
+    """What an adapter has where. Whatever is wrong with it is said, and nothing raised.
+
+    Args:
+        path: Of the adapter.
+        number: Of it in the survey.
+        base: As in `lora_lens.load_adapter`.
+        of_w0: Whether W0 will be read: the base is then to be of the adapter's architecture.
+    """
+    try:
+        adapter = load_adapter(path, base)
+        if of_w0:
+            _check_kin(adapter, base)
+        pieces = [_piece(path, number, one) for one in adapter.each_layer()]
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
+        told = str(error) if isinstance(error, LensError) else f"{type(error).__name__}: {error}"
+        return Unread(path, one_line(told))
+    known = Known(
+        path, adapter.method, adapter.base_model, adapter.base_commit,
+        adapter.from_w0, adapter.fan_in_fan_out,
+    )  # fmt: skip
+    return known, pieces
+
+
+def one_line(text: str) -> str:
+    """A message in one line."""
+    return " ".join(text.split())
+
+
+def _check_kin(adapter: Adapter, base: str | None) -> None:
+    from ..bases.opening import open_base_of
+
+    open_base_of(adapter, None if base is None else _opened(base))
+
+
+@lru_cache(maxsize=1)
+def _opened(base: str) -> Any:
+    from ..bases.opening import open_base
+
+    return open_base(base, download=True)
+
+
+def _piece(path: str, number: int, one: LayerFactors) -> Piece:
+    a, b = one.read()
+    digest = digest_of(a, b, one.scaling)
+    stored = one.stored()
+    one.release()
+    return Piece(
+        number, path, intern(one.module), one.layer, intern(one.name), one.part, one.rank,
+        one.out_features, one.in_features, one.scaling, digest, stored,
+    )  # fmt: skip
+
+
+def digest_of(a: Any, b: Any, scaling: float) -> str:
+    """Of A's and B's numbers, their shapes and types, and s; the same of arrays and of tensors."""
+    found = hashlib.sha256(repr(float(scaling)).encode())
+    for factor in (a, b):
+        found.update(f"{tuple(factor.shape)}".encode())
+        found.update(_bytes(factor))
+    return found.hexdigest()[: 2 * _DIGEST]
+
+
+def _bytes(factor: Any) -> Any:
+    """Of the numbers, row by row; bfloat16 as NumPy has it, float32."""
+    if is_torch(factor):
+        import torch
+
+        wide = factor.float() if factor.dtype == torch.bfloat16 else factor
+        return wide.contiguous().flatten().view(torch.uint8).numpy()
+    import numpy as np
+
+    return np.ascontiguousarray(factor).reshape(-1).view(np.uint8)
+
+
+def read_factors(piece: Piece, base: str | None) -> tuple[Tensor, Tensor]:
+    """A and B of a piece, in the dtype of the file.
+
+    Raises:
+        AdapterError: It is not what it was when the survey began.
+    """
+    if piece.stored is None:
+        return _read_again(piece, base)
+    try:
+        a, b = (_at(one) for one in piece.stored)
+    except OSError as error:
+        raise AdapterError(f"{piece.path} cannot be read any more: {error}") from None
+    if digest_of(a, b, piece.scaling) != piece.digest:
+        raise _changed(piece)
+    return a, b
+
+
+def _changed(piece: Piece) -> AdapterError:
+    return AdapterError(f"{piece.path} was written to while it was surveyed; run the survey again")
+
+
+def _at(stored: Stored) -> Tensor:
+    import torch
+
+    dtype = getattr(torch, stored.dtype)
+    length = math.prod((stored.rows, stored.columns)) * dtype.itemsize
+    buffer = bytearray(length)
+    with stored.path.open("rb", buffering=0) as stream:
+        stream.seek(stored.start)
+        if stream.readinto(buffer) != length:
+            raise OSError(f"{stored.path} is shorter than it was")
+    matrix = torch.frombuffer(buffer, dtype=dtype).reshape(stored.rows, stored.columns)
+    return matrix.mT if stored.transposed else matrix
+
+
+def _read_again(piece: Piece, base: str | None) -> tuple[Tensor, Tensor]:
+    """From the adapter as a whole, for what is made of its tensors."""
+    import torch
+
+    adapter = load_adapter(piece.path, base)
+    found = next(
+        (
+            one
+            for one in adapter.each_layer()
+            if (one.name, one.module, one.layer) == (piece.name, piece.module, piece.layer)
+        ),
+        None,
+    )
+    if found is None or (found.rank, found.scaling) != (piece.rank, piece.scaling):
+        raise _changed(piece)
+    a, b = found.read()
+    return torch.as_tensor(a), torch.as_tensor(b)

@@ -1,0 +1,79 @@
+"""What a survey has found: its folder, one sentence, and tables that are read when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LensError
+from .table import parquet
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ..show.layout import Table
+
+# As the places' files have them, adapter by number; `SurveyResult.at` gives names.
+_PAIRWISE = ("pairs", "conversions", "interference")
+
+
+@dataclass(frozen=True)
+class SurveyResult:
+    """A survey's folder and what is said of it.
+
+    Attributes:
+        out: The folder.
+        summary: What is seen, in one sentence.
+        adapters: How many are in the tables.
+        places: Modules in layers.
+        missing: Of these, how many have no file: another shard's, or failed.
+        failed: What is left out, each with a line that says why.
+        files: Names of the tables' files.
+        place_files: Place to its file: (module, layer) to a path below `out`.
+        numbers: All that the summary's files hold.
+        tables: The same for people.
+        notes: What a reader should know.
+    """
+
+    out: Path
+    summary: str
+    adapters: int
+    places: int
+    missing: int
+    failed: tuple[tuple[str, str], ...]
+    files: tuple[str, ...]
+    place_files: dict[tuple[str, int | None], str]
+    numbers: dict[str, Any]
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<SurveyResult {self.out}: {self.summary}>"
+
+    def table(self, name: str) -> DataFrame:
+        """One of the joined tables, as ``pairs``, ``spectrum``, ``places``, ``subspace`` or ``failed``.
+
+        Raises:
+            LensError: There is none of that name; the message lists them.
+        """
+        if f"{name}.parquet" not in self.files:
+            have = ", ".join(
+                file.removesuffix(".parquet") for file in self.files if file.endswith(".parquet")
+            )
+            raise LensError(f"no table {name!r} in {self.out}; it has {have or 'none yet'}")
+        found: DataFrame = parquet().read_table(self.out / f"{name}.parquet").to_pandas()
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return self.numbers
+
+    def to_markdown(self) -> str:
+        """The sentence and the tables, as GitHub's Markdown."""
+        from ..show.text import as_markdown
+
+        return as_markdown(self.tables, said=self.summary)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()

@@ -1,0 +1,168 @@
+"""Tasks that know nothing of each other: one after another, in processes, or by anybody's executor."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from types import FrameType
+from typing import Any
+
+from ..errors import LensError, MissingExtraError
+from .reading import one_line
+
+_PATIENCE = 10.0  # seconds that a process has to clean up
+_TRIES = 2  # of a task that was under way when a process died
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task that has ended: its value, or why there is none, in one line."""
+
+    index: int
+    value: Any
+    reason: str | None
+
+
+@dataclass
+class Runner:
+    """Who does the work.
+
+    Attributes:
+        processes: Of this machine; 1 for none but this one.
+        executor: Somebody's, instead.
+    """
+
+    processes: int = 1
+    executor: Executor | None = None
+
+    def run(
+        self, function: Callable[[Any], Any], tasks: Sequence[Any]
+    ) -> Generator[Done, None, None]:
+        """Each task as it ends, in no order; what goes wrong in one is its reason, and the others go on.
+
+        Closed before its end, it leaves nothing running.
+        """
+        if self.executor is not None:
+            return _by_executor(self.executor, function, dict(enumerate(tasks)))
+        if self.processes > 1 and len(tasks) > 1:
+            return _by_processes(min(self.processes, len(tasks)), function, tasks)
+        return _in_turn(function, tasks)
+
+
+def _in_turn(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Generator[Done, None, None]:
+    for index, task in enumerate(tasks):
+        try:
+            yield Done(index, function(task), None)
+        except Exception as error:
+            yield Done(index, None, said(error))
+
+
+def said(error: BaseException) -> str:
+    """An error in one line."""
+    if isinstance(error, LensError):
+        return one_line(str(error))
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return one_line(f"{type(error).__name__}: {error}")[:300]
+
+
+def _by_executor(
+    executor: Executor, function: Callable[[Any], Any], tasks: dict[int, Any], *, own: bool = False
+) -> Generator[Done, None, None]:
+    """Of a pool of our own that has broken the error is raised, when what was done before has been given."""
+    futures = {executor.submit(function, task): index for index, task in tasks.items()}
+    broken: BrokenProcessPool | None = None
+    try:
+        for future in as_completed(futures):
+            try:
+                yield Done(futures[future], future.result(), None)
+            except (Exception, CancelledError) as error:
+                if own and isinstance(error, BrokenProcessPool):
+                    broken = error
+                else:
+                    yield Done(futures[future], None, said(error))
+    finally:
+        for future in futures:
+            future.cancel()
+    if broken is not None:
+        raise broken
+
+
+def _by_processes(
+    count: int, function: Callable[[Any], Any], tasks: Sequence[Any]
+) -> Generator[Done, None, None]:
+    """A pool whose processes may be killed: what was under way then is done alone, the rest by a new pool."""
+    left = dict(enumerate(tasks))
+    while left:
+        try:
+            with _pool(count) as pool:
+                for done in _by_executor(pool, function, left.copy(), own=True):
+                    del left[done.index]
+                    yield done
+        except BrokenProcessPool:
+            for index in list(left)[:count]:  # submitted first, and so begun first
+                yield _alone(function, index, left.pop(index))
+
+
+def _alone(function: Callable[[Any], Any], index: int, task: Any) -> Done:
+    """A task with nothing beside it that could have broken its pool."""
+    for _ in range(_TRIES):
+        try:
+            with _pool(1) as pool:
+                return next(_by_executor(pool, function, {index: task}, own=True))
+        except BrokenProcessPool:
+            continue
+    return Done(index, None, f"the process that worked on it was killed {_TRIES} times")
+
+
+@contextmanager
+def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_quietly)
+    try:
+        yield pool
+    except BaseException:  # Ctrl-C, or the caller has gone: what is under way leaves nothing behind
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(_PATIENCE)
+        raise
+    else:
+        pool.shutdown()
+
+
+def _quietly() -> None:
+    """In a process of the pool: Ctrl-C is its parent's affair, and being ended runs what cleans up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(1)
+
+
+@contextmanager
+def dask_executor(address: str) -> Iterator[Executor]:
+    """The executor of a Dask cluster at an address, ``tcp://…``.
+
+    Raises:
+        MissingExtraError: dask.distributed is not installed.
+        LensError: There is no scheduler at the address.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError('--scheduler needs Dask; pip install "dask[distributed]"') from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise LensError(f"no Dask scheduler at {address}: {one_line(str(error))}") from None
+    with client:
+        yield client.get_executor(retries=1)

@@ -1,0 +1,96 @@
+"""What is asked of every place, and how: what goes into a place's file beside the adapters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from .. import __version__
+from ..errors import LensError, RankError
+from ..subspaces.selection import check_dtype
+from .table import COLUMNS
+
+QUESTIONS = {
+    "spectrum": "norm and ranks of ΔW, adapter by adapter",
+    "pairs": "φ of A (right) and of B (left) between every two adapters, beside its nulls",
+    "subspace": "how much of all adapters' ΔW k shared directions hold",
+    "outlying": "which adapters lie far from the others",
+    "interference": "the energy of ΔW's cross terms, pair by pair and of all in one sum",
+    "conversions": "φ of the conversion matrices W0⁻¹Aᵀ and W0⁻¹B; needs W0",
+}
+WITHOUT_W0 = tuple(name for name in QUESTIONS if name != "conversions")
+_LAYOUT = (
+    1  # what the numbers of a place's file mean; another makes every file anew, as other columns do
+)
+_FEWEST_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a survey; see `lora_lens.survey` for what each is.
+
+    Attributes:
+        questions: In the order of `QUESTIONS`.
+        rank: i and j of φ; None for each adapter's own.
+        convention: Of conversion matrices.
+        k: Most shared directions.
+        draws: Of the nulls that are drawn.
+        seed: Of those draws.
+        dtype: Of the bases that are kept, and of the products of pairs.
+        columns: Most singular vectors of a block of adapters.
+    """
+
+    questions: tuple[str, ...] = WITHOUT_W0
+    rank: int | None = None
+    convention: str = "auto"
+    k: int = 32
+    draws: int = 1
+    seed: int = 0
+    dtype: str = "float64"
+    columns: int = 1024
+
+    @property
+    def of_w0(self) -> bool:
+        """Whether a question needs W0."""
+        return "conversions" in self.questions
+
+    def told(self) -> str:
+        """All of it that may change a number, with the version, as JSON."""
+        made_by = {"version": __version__, "layout": [_LAYOUT, *COLUMNS]}
+        return json.dumps(asdict(self) | made_by, sort_keys=True)
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise LensError where settings are none of those that are known."""
+    if settings.rank is not None and settings.rank < 1:
+        raise RankError(f"asked for {settings.rank} singular vectors; expected at least 1")
+    if settings.k < 1:
+        raise LensError(f"k is {settings.k} shared directions, expected at least 1")
+    if settings.draws < 1:
+        raise LensError(f"draws is {settings.draws}, expected at least 1")
+    if settings.columns < _FEWEST_COLUMNS:
+        raise LensError(f"columns is {settings.columns}, expected at least {_FEWEST_COLUMNS}")
+    if settings.convention not in ("auto", "stored", "consistent"):
+        raise LensError(
+            f"convention is {settings.convention!r}, expected 'auto', 'stored' or 'consistent'"
+        )
+    check_dtype(settings.dtype)
+
+
+def questions_named(asked: Sequence[str] | None, *, with_w0: bool) -> tuple[str, ...]:
+    """The questions asked for, in their own order; by default all that can be answered.
+
+    Raises:
+        LensError: One is not known, or needs W0, and no base is named.
+    """
+    if asked is None:
+        return tuple(QUESTIONS) if with_w0 else WITHOUT_W0
+    unknown = [name for name in asked if name not in QUESTIONS]
+    if unknown or not asked:
+        raise LensError(
+            f"no such question: {', '.join(unknown) or 'none is asked'}; expected some of {', '.join(QUESTIONS)}"
+        )
+    if "conversions" in asked and not with_w0:
+        raise LensError("conversions are made with W0: pass --base with the adapters' base model")
+    return tuple(name for name in QUESTIONS if name in asked)

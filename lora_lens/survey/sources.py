@@ -1,0 +1,88 @@
+"""What was typed → the adapters that are meant: folders, files, hub ids, lists of these, a question to the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from ..errors import AdapterError, LensError
+from ..files.adapter_folders import find_adapters
+from ..files.locate import user_path
+from ..formats.adapter_files import all_stems
+from .reading import Unread, one_line
+
+HUB = "hub:"
+_LIST = ".txt"
+_ASKED = ("author", "search", "limit")
+
+
+def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]]:
+    """Paths and hub ids of all adapters, each once, in the order typed; and what leads to none.
+
+    Args:
+        typed: Adapters as `lora_lens.load_adapter` takes them; folders that hold adapters at any depth; a ``.txt``
+            file with one of these a line, blank lines and what follows ``#`` passed over; or
+            ``hub:BASE``, all adapters on the hub whose card names that base, of which ``?author=…``,
+            ``search=…`` and ``limit=…`` take some: ``hub:owner/base?author=someone&limit=100``.
+
+    Raises:
+        LensError: A list or a question to the hub cannot be read.
+    """
+    found: dict[Path | str, str] = {}
+    unread: list[Unread] = []
+    for one in typed:
+        for name in _named(str(one)):
+            try:
+                here = find_adapters([name], all_stems())
+            except AdapterError as error:
+                unread.append(Unread(name, one_line(str(error))))
+                continue
+            for path in here:
+                found.setdefault(path.resolve() if path.exists() else str(path), str(path))
+    return list(found.values()), unread
+
+
+def _named(typed: str) -> list[str]:
+    if typed.startswith(HUB):
+        return _on_hub(typed.removeprefix(HUB))
+    path = user_path(typed)
+    if path.suffix == _LIST:
+        return _listed(path)
+    return [typed]
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AdapterError(f"{path} is no list of adapters that can be read: {error}") from None
+    found = [line.partition("#")[0].strip() for line in lines]
+    return [line for line in found if line]
+
+
+def _on_hub(asked: str) -> list[str]:
+    """The adapters of a base on the hub, each at the commit that it has now."""
+    base, _, query = asked.partition("?")
+    words = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [word for word in words if word not in _ASKED]
+    if not base or unknown or not words.get("limit", "1").isdigit():
+        raise LensError(
+            f"{HUB}{asked} is no question to the hub; expected {HUB}OWNER/BASE, and after a question mark "
+            f"some of author=NAME, search=WORDS and limit=NUMBER, with & between them"
+        )
+    from huggingface_hub import HfApi
+
+    try:
+        models = HfApi().list_models(
+            filter=f"base_model:adapter:{base}",
+            author=words.get("author"),
+            search=words.get("search"),
+            limit=int(words["limit"]) if "limit" in words else None,
+        )
+        found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
+    except Exception as error:  # huggingface_hub raises many kinds; each ends the question alike
+        raise LensError(f"the hub cannot be asked for {asked}: {one_line(str(error))}") from None
+    if not found:
+        raise LensError(f"the hub has no adapter of {base} that answers to {HUB}{asked}")
+    return found

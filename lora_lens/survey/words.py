@@ -1,0 +1,223 @@
+"""What is said of a survey: one sentence, a few tables, and all of it as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..chance.significance import LEVEL
+from ..show.layout import NONE, Table, beside, counted, layer_number, number
+from .joining import Joined
+from .planning import Failed, Plan
+from .settings import Settings
+
+_MOST = 12  # rows of a table for people
+_DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
+
+
+def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -> str:
+    """What is seen, in one sentence."""
+    parts = [f"{counted(len(plan.adapters), 'adapter')} at {counted(places, 'place')}"]
+    for matrix in ("A", "B"):
+        rows = [row for row in joined.places if row["matrix"] == matrix]
+        if rows:
+            parts.append(_alike(matrix, rows))
+    parts += _held(joined.subspace, _usual_rank(plan))
+    if any(row["p_holm"] is not None for row in joined.outlying):
+        far = {row["adapter"] for row in _far(joined.outlying)}
+        parts.append(
+            f"{counted(len(far), 'adapter') if far else 'no adapter'} far from the others (Holm at {LEVEL})"
+        )
+    if joined.merges:
+        cross = np.mean([row["cross_energy"] for row in joined.merges])
+        parts.append(f"in the sum of all, cross terms are {cross:+.2f} of the parts' energy")
+    left = len({one.adapter for one in failed if one.module is None})
+    if left:
+        parts.append(f"{left} not read")
+    return "; ".join(parts) + "."
+
+
+def _usual_rank(plan: Plan) -> int:
+    ranks = Counter(piece.rank for task in plan.tasks for piece in task.place.pieces)
+    return ranks.most_common(1)[0][0]
+
+
+def _alike(matrix: str, rows: Sequence[dict[str, Any]]) -> str:
+    phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
+    others = {"start": "their start", "mean_adapter": "the mean adapter"}
+    given = [
+        f"{number(value)} by {what} alone"
+        for name, what in others.items()
+        if (value := _mean(rows, f"{name}_mean")) is not None
+    ]
+    beside = ", ".join([f"unrelated ones {number(unrelated)}", *given])
+    return f"φ of {matrix} between two is {number(phi)} ({beside})"
+
+
+def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    known = [row[name] for row in rows if row.get(name) is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _held(rows: Sequence[dict[str, Any]], rank: int) -> list[str]:
+    right = [row for row in rows if row["side"] == "right"]
+    ks = sorted({row["k"] for row in right})
+    if not ks:
+        return []
+    k = min(ks, key=lambda k: abs(k - rank))
+    at = {
+        name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS
+    }
+    held, mean = (_mean(at[name], "left_out") for name in ("shared", "mean adapter"))
+    chance = _mean(at["shared"], "chance")
+    return [
+        f"{counted(k, 'input direction')} shared by the others hold {number(held)} of an adapter's ΔW, the mean "
+        f"adapter's {number(mean)}, any {number(chance)}"
+    ]
+
+
+def _far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    far = [row for row in rows if row["p_holm"] is not None and row["p_holm"] <= LEVEL]
+    return sorted(far, key=lambda row: (row["p_holm"], -abs(row["z"])))
+
+
+def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
+    """For people."""
+    return tuple(_tables(joined, failed))
+
+
+def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
+    if joined.places:
+        yield _place_table(joined.places)
+    for matrix, pairs in joined.closest.items():
+        if pairs:
+            rows = [
+                [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs
+            ]
+            yield Table(
+                f"Closest in {matrix}, mean over the places", ["one", "other", "φ", "z"], rows
+            )
+    if joined.clusters:
+        yield _cluster_table(joined)
+    if joined.subspace:
+        yield _subspace_table(joined.subspace)
+    if far := _far(joined.outlying):
+        head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
+        rows = [
+            [
+                row["adapter"], row["module"] or "all", layer_number(row["layer"]), row["quantity"],
+                number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
+                number(row["p_holm"], 4),
+            ]
+            for row in far[:_MOST]
+        ]  # fmt: skip
+        yield Table(f"Far from the others{_of(len(far))}", head, rows)
+    if joined.merges:
+        rows = [
+            [row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]), number(row["z"], 1, plus=True)]
+            for row in joined.merges[:_MOST]
+        ]  # fmt: skip
+        head = ["module", "layer", "cross energy ± sd of unrelated ones", "z"]
+        yield Table(f"Sum of all adapters{_of(len(joined.merges))}", head, rows)
+    if failed:
+        rows = [
+            [one.adapter or NONE, one.module or "all", layer_number(one.layer), one.reason]
+            for one in failed[:_MOST]
+        ]
+        yield Table(f"Left out{_of(len(failed))}", ["adapter", "module", "layer", "why"], rows)
+
+
+def _of(count: int) -> str:
+    return f", {_MOST} of {count:,}" if count > _MOST else ""
+
+
+def _place_table(rows: Sequence[dict[str, Any]]) -> Table:
+    nulls = [
+        name for name in ("start", "mean_adapter", "propagated")
+        if any(row.get(f"{name}_mean") is not None for row in rows)
+    ]  # fmt: skip
+    head = ["module", "layer", "matrix", "adapters", "φ", "gaussian", "z"]
+    body = [
+        [
+            row["module"], layer_number(row["layer"]), row["matrix"], str(row["adapters"]), number(row["phi"], 4),
+            number(row["gaussian_mean"], 4), number(row["gaussian_z"], 1, plus=True),
+            *(number(row.get(f"{name}_mean"), 4) for name in nulls),
+        ]
+        for row in rows[: 4 * _MOST]
+    ]  # fmt: skip
+    more = f", {4 * _MOST} of {len(rows):,}" if len(rows) > 4 * _MOST else ""
+    return Table(
+        f"φ of all pairs by place{more}", [*head, *(name.replace("_", " ") for name in nulls)], body
+    )
+
+
+def _cluster_table(joined: Joined) -> Table:
+    rows = []
+    for matrix, clusters in joined.clusters.items():
+        sizes = np.bincount(clusters)[1:]
+        several = sorted((int(size) for size in sizes if size > 1), reverse=True)
+        listed = ", ".join(map(str, several[:_MOST])) + (" …" if len(several) > _MOST else "")
+        rows.append([matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
+    return Table(
+        "Clusters of φ's mean over the places", ["matrix", "clusters", "sizes", "alone"], rows
+    )
+
+
+def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
+    body = []
+    for side in ("right", "left"):
+        for name in _DIRECTIONS:
+            for k in sorted({row["k"] for row in rows}):
+                some = [r for r in rows if (r["side"], r["directions"], r["k"]) == (side, name, k)]
+                if some:
+                    values = [
+                        number(_mean(some, what)) for what in ("fitted", "left_out", "chance")
+                    ]
+                    body.append([side, name, str(k), *values])
+    head = ["side", "directions", "k", "fitted", "left out", "chance"]
+    return Table(
+        "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
+    )
+
+
+def told(
+    plan: Plan,
+    settings: Settings,
+    joined: Joined,
+    failed: Sequence[Failed],
+    said: str,
+    places: int,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """For JSON."""
+    return {
+        "summary": said,
+        "adapters": len(plan.adapters),
+        "places": places,
+        "questions": list(settings.questions),
+        "rank": settings.rank,
+        "base": plan.base,
+        "base_commit": plan.base_commit,
+        "draws": settings.draws,
+        "by_place": joined.places,
+        "closest": {
+            matrix: [{"one": one, "other": other, "phi": phi, "z": z} for one, other, phi, z in pairs]
+            for matrix, pairs in joined.closest.items()
+        },
+        "subspace": joined.subspace,
+        "outlying": _far(joined.outlying),
+        "merges": joined.merges,
+        "failed": [
+            {"adapter": one.adapter, "module": one.module, "layer": one.layer, "reason": one.reason}
+            for one in failed
+        ],
+        "files": joined.files,
+        "notes": list(notes),
+        "findings": [],
+        "seed": settings.seed,
+        "version": __version__,
+    }  # fmt: skip

@@ -1,0 +1,311 @@
+"""`lora_lens.survey`: the plan, the places that are not there yet, and the tables of all of them."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from ..errors import LensError, OutputError
+from ..files.locate import user_path
+from ..show.text import as_json, as_markdown
+from ..staging import staged
+from .joining import join
+from .place import PlaceTask, one_thread, run_place
+from .planning import PLACES, Failed, Plan, make_plan
+from .result import SurveyResult
+from .running import Runner, dask_executor
+from .settings import Settings, check_settings, questions_named
+from .sources import adapters_meant
+from .table import parquet, told_by
+from .words import summary, tables, told
+
+Progress = Callable[[int, int], None]
+
+
+def survey(
+    adapters: str | Path | Sequence[str | Path],
+    out: str | Path = "survey",
+    *,
+    base: str | Path | None = None,
+    questions: Sequence[str] | None = None,
+    rank: int | None = None,
+    start: str | Path | None = None,
+    convention: Literal["auto", "stored", "consistent"] = "auto",
+    k: int = 32,
+    draws: int = 1,
+    seed: int = 0,
+    dtype: str = "float64",
+    processes: int = 1,
+    executor: Executor | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
+    progress: Progress | None = None,
+) -> SurveyResult:
+    """Any number of adapters, module by module and layer by layer, and what only many of them can tell.
+
+    Every place, a module in a layer, is a task of its own: it streams the adapters' factors there, asks its
+    questions and writes one Parquet file below ``out/places``, whose name holds the hash of all that
+    went in. What is there already is not done again, so an interrupted survey goes on where it was, and one
+    with an adapter more does all places that this one has. The last step joins the places' tables.
+    An adapter that cannot be read is in the table ``failed``, with the reason, and stops nothing.
+    Memory does not grow with the adapters but for a few numbers each. Needs the extra
+    ``lora-lens[survey]``; docs/survey.md says what each number is.
+
+    Args:
+        adapters: One or several of: an adapter as `load_adapter` takes it; a folder of adapters at any depth; a
+            ``.txt`` file that lists such, one a line; ``hub:OWNER/BASE``, all adapters on the hub that
+            name this base, with ``?author=…&search=…&limit=…`` some of them.
+        out: Folder for the tables and the places' files.
+        base: As in `load_adapter`. With one, conversions are asked about too, which need its W0.
+        questions: Some of ``spectrum``, ``pairs``, ``subspace``, ``outlying``, ``interference`` and
+            ``conversions``; by default all that can be answered.
+        rank: i and j of φ; by default each adapter's own rank.
+        start: An adapter that was saved before any training, with the A that all began with. By default the span of
+            the adapters' mean A stands for it.
+        convention: Of conversions; ``auto`` is ``stored`` where W0 is square, else ``consistent``.
+        k: Most directions that adapters are asked to share.
+        draws: Draws of adapters with the same singular values and unrelated directions.
+        seed: Of those draws.
+        dtype: Of the bases and products of pairs; φ of ``float32`` is within 1e-6, in half the time.
+        processes: Of this machine, a place each at a time; 1 for none but this one.
+        executor: Any executor to send the places to instead. Its workers have to see the same files.
+        scheduler: Address of a Dask scheduler, ``tcp://…``, to send them to instead.
+        shard: ``K/N``: only every N-th place, beginning with the K-th, and no joining unless all are there.
+        progress: Called with the steps done and all steps: adapters read, places finished.
+
+    Returns:
+        `SurveyResult`.
+
+    Raises:
+        AdapterError: No adapter can be read.
+        MissingExtraError: pyarrow, or Dask, is not installed.
+        OutputError: `out` cannot be written.
+        LensError: Settings that are not known or do not go together; or places failed, the first with its
+            reason: what is done is kept, and the same call goes on with the others.
+
+    Example:
+        >>> import lora_lens as ll, tempfile
+        >>> both = [ll.demo_adapter("lora"), ll.demo_adapter("condlora")]
+        >>> result = ll.survey(both, tempfile.mkdtemp(), questions=["spectrum", "pairs"])
+        >>> result.adapters, len(result.table("pairs"))
+        (2, 2)
+    """
+    parquet()  # before anything is read
+    asked = questions_named(questions, with_w0=base is not None)
+    settings = Settings(asked, rank, convention, k, draws, seed, dtype)
+    check_settings(settings)
+    part, parts = _shard(shard)
+    typed = [adapters] if isinstance(adapters, (str, Path)) else list(adapters)
+    with _runner(processes, executor, scheduler) as runner:
+        found, unread = adapters_meant(typed)
+        paths = [_absolute(path) for path in found]  # other processes start from other folders
+        steps = _Steps(progress, len(paths))
+        folder = Path(out).resolve()
+        with staged(folder), one_thread():  # finds out early that it cannot be written
+            plan = make_plan(
+                paths, unread, settings, folder,
+                base=None if base is None else _absolute(str(base)),
+                start=None if start is None else _absolute(str(start)),
+                runner=runner, advance=steps.advance,
+            )  # fmt: skip
+        own = plan.tasks[part::parts]
+        steps.total += len(own)
+        failed = [*plan.failed, *_work(own, runner, steps)]
+    there = [task for task in plan.tasks if _is_there(task)]
+    bad = [one for one in failed if not one.adapter]
+    if parts > 1 and len(there) < len(plan.tasks):
+        result = _part(folder, plan, own, there, failed)
+    else:
+        result = _joined(folder, plan, settings, there, failed)
+    if bad:
+        raise LensError(
+            f"{len(bad)} of {len(own)} places failed, the others are in {folder}; the same command goes on "
+            f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
+        )
+    return result
+
+
+class _Steps:
+    """How far the work has come."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.total = total
+        self._done = 0
+        self._progress = progress
+
+    def advance(self, steps: int = 1) -> None:
+        """Some steps more."""
+        self._done += steps
+        if self._progress:
+            self._progress(self._done, self.total)
+
+
+def _shard(shard: str | None) -> tuple[int, int]:
+    """The first place's position, and the step to the next."""
+    if shard is None:
+        return 0, 1
+    one, _, of = shard.partition("/")
+    if one.isdigit() and of.isdigit() and 1 <= int(one) <= int(of):
+        return int(one) - 1, int(of)
+    raise LensError(f"shard is {shard!r}, expected K/N with K from 1 to N, as 3/16")
+
+
+@contextmanager
+def _runner(processes: int, executor: Executor | None, scheduler: str | None) -> Iterator[Runner]:
+    if processes < 1:
+        raise LensError(f"processes is {processes}, expected at least 1")
+    if (processes > 1) + (executor is not None) + (scheduler is not None) > 1:
+        raise LensError(
+            "processes, executor and scheduler are three ways to do one thing: give one of them"
+        )
+    if scheduler is None:
+        yield Runner(processes, executor)
+        return
+    with dask_executor(scheduler) as found:
+        yield Runner(1, found)
+
+
+def _absolute(path: str) -> str:
+    """A path that means the same everywhere; a hub id as it is."""
+    here = user_path(path)
+    return str(here.absolute()) if here.exists() else path
+
+
+def _is_there(task: PlaceTask) -> bool:
+    """Whether a place's file is there and whole."""
+    path = task.folder / task.file
+    if not path.is_file():
+        return False
+    try:
+        return bool(told_by(path))
+    except OutputError:
+        path.unlink()
+        return False
+
+
+def _work(own: Sequence[PlaceTask], runner: Runner, steps: _Steps) -> list[Failed]:
+    """Do the places that are not there; those that failed, without an adapter's name."""
+    left = []
+    for task in own:
+        if _is_there(task):
+            steps.advance()
+        else:
+            left.append(task)
+    failed = []
+    with closing(runner.run(run_place, left)) as ended:
+        for done in ended:
+            if done.reason is not None:
+                place = left[done.index].place
+                failed.append(Failed("", place.module, place.layer, done.reason))
+            steps.advance()
+    return failed
+
+
+def _part(
+    folder: Path,
+    plan: Plan,
+    own: Sequence[PlaceTask],
+    there: Sequence[PlaceTask],
+    failed: Sequence[Failed],
+) -> SurveyResult:
+    missing = len(plan.tasks) - len(there)
+    said = (
+        f"{len(there)} of {len(plan.tasks)} places of {len(plan.adapters)} adapters are there, {len(own)} of "
+        f"them this shard's; the same command without --shard joins them when all are."
+    )
+    numbers = {
+        "summary": said, "adapters": len(plan.adapters), "places": len(plan.tasks), "missing": missing,
+    }  # fmt: skip
+    return SurveyResult(
+        folder, said, len(plan.adapters), len(plan.tasks), missing, _lines(failed), (),
+        _files(there), numbers, (), (),
+    )  # fmt: skip
+
+
+def _lines(failed: Sequence[Failed]) -> tuple[tuple[str, str], ...]:
+    return tuple((one.adapter or f"{one.module} {one.layer}", one.reason) for one in failed)
+
+
+def _files(tasks: Sequence[PlaceTask]) -> dict[tuple[str, int | None], str]:
+    return {(task.place.module, task.place.layer): f"{PLACES}/{task.file}" for task in tasks}
+
+
+def _joined(
+    folder: Path,
+    plan: Plan,
+    settings: Settings,
+    there: Sequence[PlaceTask],
+    failed: Sequence[Failed],
+) -> SurveyResult:
+    with staged(folder, last="survey.json") as temporary, one_thread():
+        joined = join(plan, there, failed, temporary)
+        notes = [*_notes(plan), *joined.notes]
+        said = summary(plan, joined, failed, len(there))
+        shown = tables(joined, failed)
+        numbers = _plain(told(plan, settings, joined, failed, said, len(there), notes))
+        (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")
+        (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
+    if len(there) == len(plan.tasks):
+        _sweep(folder, {*joined.files, "survey.md", "survey.json"}, {task.file for task in there})
+    return SurveyResult(
+        folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), _lines(failed),
+        tuple(joined.files), _files(there), numbers, shown, tuple(notes),
+    )  # fmt: skip
+
+
+def _plain(found: object) -> dict[str, object]:
+    """Numbers that are not finite as null."""
+
+    def plain(one: object) -> object:
+        if isinstance(one, dict):
+            return {name: plain(value) for name, value in one.items()}
+        if isinstance(one, (list, tuple)):
+            return [plain(value) for value in one]
+        return None if isinstance(one, float) and not math.isfinite(one) else one
+
+    return {name: plain(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    bases = sorted({known.base for known in plan.adapters.values() if known.base})
+    if len(bases) > 1 and plan.base is None:
+        yield (
+            f"the adapters name {len(bases)} base models ({', '.join(bases[:3])}{', …' if len(bases) > 3 else ''}); "
+            f"φ between adapters of different models means little"
+        )
+    if sum(known.from_w0 for known in plan.adapters.values()) > 1:
+        yield (
+            "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
+            "unrelated subspaces are too low a bar between two of them"
+        )
+
+
+_TABLES = (
+    "adapters", "failed", "spectrum", "pairs", "places", "clusters", "interference", "merges", "subspace",
+    "outlying",
+)  # fmt: skip
+
+
+def _sweep(folder: Path, written: set[str], places: set[str]) -> None:
+    """Remove what an earlier survey of other adapters or questions has left here, and nothing else."""
+    for name in _TABLES:
+        for ending in (".parquet", ".csv"):
+            if f"{name}{ending}" not in written:
+                (folder / f"{name}{ending}").unlink(missing_ok=True)
+    for path in (folder / PLACES).glob(".lora-lens-*"):  # of a process that was killed
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (folder / PLACES).glob("*.parquet"):
+        if path.name not in places and _is_ours(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return "place" in told_by(path)
+    except OutputError:
+        return False

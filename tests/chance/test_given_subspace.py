@@ -1,0 +1,70 @@
+"""φ of subspaces that share nothing beyond a given one: closed forms against turning them at random."""
+
+import numpy as np
+import pytest
+import torch
+from planted import orthogonal
+
+from lora_lens import gaussian_baseline
+from lora_lens.chance.given_subspace import inside, moments_given
+from lora_lens.core.phi_of_bases import phi_of_bases
+
+D, K = 14, 3
+
+
+def subspace(rng: np.random.Generator, theta: np.ndarray, pull: float, i: int) -> np.ndarray:
+    """i orthonormal rows that lean towards Θ, neither inside nor outside."""
+    mixed = rng.standard_normal((D, i)) + pull * theta @ rng.standard_normal((theta.shape[1], i))
+    return np.linalg.qr(mixed)[0].T
+
+
+def held(rows: np.ndarray, theta: np.ndarray):
+    return inside(
+        torch.from_numpy(rows[None]), torch.from_numpy(theta), torch.tensor([float(len(rows))])
+    )
+
+
+@pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 5)])
+def test_moments_are_those_of_a_random_turn_of_the_complement(i: int, j: int) -> None:
+    rng = np.random.default_rng(0)
+    frame = orthogonal(D, rng)
+    theta, rest = frame[:, :K], frame[:, K:]
+    one, other = subspace(rng, theta, 2.0, i), subspace(rng, theta, 1.5, j)
+    drawn = []
+    for _ in range(6000):
+        turn = theta @ theta.T + rest @ orthogonal(D - K, rng) @ rest.T
+        turned = torch.from_numpy((other @ turn.T).T.copy())
+        drawn.append(float(phi_of_bases(torch.from_numpy(one.T.copy()), turned)))
+    found = moments_given(held(one, theta), held(other, theta), D)
+    assert float(found.mean) == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(6000))
+    assert float(found.sd) == pytest.approx(np.std(drawn), rel=0.04)
+    unrelated = gaussian_baseline(D, i, j).mean  # another number, so that the test can tell
+    assert abs(float(found.mean) - unrelated) > 10 * np.std(drawn) / np.sqrt(6000)
+
+
+def test_with_nothing_given_it_is_the_gaussian_baseline() -> None:
+    rng = np.random.default_rng(1)
+    nothing = np.zeros((D, 0))
+    rows = [orthogonal(D, rng)[:i] for i in (2, 5)]
+    found = moments_given(held(rows[0], nothing), held(rows[1], nothing), D)
+    assert (float(found.mean), float(found.sd)) == pytest.approx(gaussian_baseline(D, 2, 5))
+
+
+def test_subspaces_that_hold_all_of_it_share_it_for_certain() -> None:
+    rng = np.random.default_rng(2)
+    frame = orthogonal(D, rng)
+    theta = frame[:, :K]
+    one = frame[:, : K + 2].T
+    found = moments_given(held(one, theta), held(one, theta), D)
+    assert float(found.mean) == pytest.approx((K + 2 * 2 / (D - K)) / (K + 2))
+    alone = moments_given(held(theta.T, theta), held(theta.T, theta), D)
+    assert (float(alone.mean), float(alone.sd)) == pytest.approx((1, 0))
+
+
+def test_subspaces_outside_share_what_chance_gives_in_the_complement() -> None:
+    rng = np.random.default_rng(3)
+    frame = orthogonal(D, rng)
+    found = moments_given(
+        held(frame[:, 5:7].T, frame[:, :K]), held(frame[:, 8:11].T, frame[:, :K]), D
+    )
+    assert (float(found.mean), float(found.sd)) == pytest.approx(gaussian_baseline(D - K, 2, 3))

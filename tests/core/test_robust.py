@@ -1,0 +1,55 @@
+"""Robust distances reject no more often than they say, and find what is far."""
+
+import numpy as np
+import pytest
+
+from lora_lens.core.robust import robust_distances
+
+
+@pytest.mark.parametrize("n", [5, 8, 20, 100])
+@pytest.mark.parametrize("level", [0.05, 0.01])
+def test_gaussian_numbers_are_called_far_at_most_as_often_as_said(n: int, level: float) -> None:
+    rng = np.random.default_rng([n])
+    samples = 3000
+    found = sum(
+        (robust_distances(rng.standard_normal(n)).p.min() * n <= level) for _ in range(samples)
+    )
+    # Three deviations of a rate that is as said.
+    assert found <= samples * level + 3 * np.sqrt(samples * level)
+
+
+def test_of_many_numbers_the_rate_is_nearly_the_one_that_is_said() -> None:
+    rng = np.random.default_rng(1)
+    found = [robust_distances(rng.standard_normal(300)).p.min() * 300 <= 0.05 for _ in range(2000)]
+    assert 0.03 < np.mean(found) < 0.065
+
+
+def test_far_ones_are_found_and_hide_nobody() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal(60)
+    x[[7, 21]] = 15, -14
+    found = robust_distances(x)
+    assert set(np.flatnonzero(found.p * 60 < 0.05)) == {7, 21}
+    assert found.z[7] > 0 > found.z[21]
+
+
+def test_z_is_by_median_and_mad_and_moves_with_nothing_else() -> None:
+    x = np.array([1.0, 2.0, 3.0, 4.0, 100.0])
+    np.testing.assert_allclose(robust_distances(x).z, (x - 3) / 1.482602218505602, rtol=1e-12)
+    shifted = robust_distances(-2 * x + 5)
+    np.testing.assert_allclose(shifted.z, -robust_distances(x).z)
+    np.testing.assert_allclose(shifted.p, robust_distances(x).p)
+
+
+def test_too_few_or_equal_numbers_have_no_distance() -> None:
+    for x in ([1.0, 2.0, 3.0, 90.0], [1.0] * 5 + [2.0, 3.0]):
+        found = robust_distances(np.array(x))
+        assert np.isnan(found.z).all()
+        assert np.isnan(found.p).all()
+
+
+def test_missing_numbers_are_passed_over() -> None:
+    x = np.array([1.0, np.nan, 2.0, 3.0, 4.0, 5.0])
+    found = robust_distances(x)
+    assert np.isnan(found.z[1])
+    np.testing.assert_allclose(found.z[[0, 2, 3, 4, 5]], robust_distances(x[~np.isnan(x)]).z)

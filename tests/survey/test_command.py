@@ -1,0 +1,88 @@
+"""`lora-lens survey`: what it prints, writes and refuses."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from made_runs import write_adapter
+from typer.testing import CliRunner, Result
+
+import lora_lens as ll
+from lora_lens.cli import app
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["survey", *map(str, arguments)])
+
+
+def test_json_is_the_functions_and_the_files(dozen: Path, tmp_path: Path) -> None:
+    done = run(dozen, "-o", tmp_path / "out", "--json", "--rank", 2, "--k", 4, "--seed", 3)
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == ll.survey(dozen, tmp_path / "other", rank=2, k=4, seed=3).to_dict()
+    assert json.loads((tmp_path / "out" / "survey.json").read_text()) == found
+    assert (found["rank"], found["seed"], found["version"]) == (2, 3, ll.__version__)
+    assert found["findings"] == []
+    assert found["summary"].startswith("12 adapters at 4 places; φ of A between two is 0.0")
+    assert set(found["questions"]) == {"spectrum", "pairs", "subspace", "outlying", "interference"}
+    assert max(row["k"] for row in found["subspace"]) == 4
+
+
+def test_tables_are_printed_and_written_as_both_kinds(dozen: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(dozen, "--out", out)
+    assert done.exit_code == 0
+    for words in ("φ of all pairs by place", "Closest in A", "mean adapter", "Sum of all adapters"):
+        assert words in done.stdout
+        assert words in (out / "survey.md").read_text()
+    assert done.stderr == f"wrote {len(list(out.glob('*.*')))} files to {out}\n"
+    for path in out.glob("*.parquet"):
+        written, read = pd.read_csv(path.with_suffix(".csv")), pd.read_parquet(path)
+        assert list(written.columns) == list(read.columns)
+        assert len(written) == len(read)
+    assert "nan" not in done.stdout.lower()
+
+
+def test_what_was_left_out_is_said(dozen: Path, tmp_path: Path) -> None:
+    for k in range(5):
+        (dozen / f"bad-{k}").mkdir()
+        (dozen / f"bad-{k}" / "adapter_config.json").touch()
+    done = run(dozen, "-o", tmp_path / "out", "--questions", "spectrum")
+    assert done.exit_code == 0
+    assert done.stderr.count("left out: ") == 4
+    assert "2 more, in failed.csv" in done.stderr
+    assert "5 not read" in done.stdout
+
+
+def test_failures_are_one_line(dozen: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for arguments, words in (
+        ((tmp_path / "none",), "no adapter can be read"),
+        ((dozen, "--shard", "0/2"), "K/N"),
+        ((dozen, "--questions", "conversions"), "--base"),
+        ((dozen, "--questions", "conversions", "--base", tmp_path / "none"), "none"),
+    ):
+        done = run(*arguments, "-o", out)
+        assert done.exit_code == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith("lora-lens: ")
+        assert done.stderr.count("\n") == 1
+        assert words in done.stderr
+        assert not out.exists()
+    wrong = run(dozen, "--questions", "spectra")
+    assert wrong.exit_code == 2
+    assert "spectra" in wrong.stderr
+
+
+def test_a_shard_says_how_far_it_is(dozen: Path, tmp_path: Path) -> None:
+    done = run(dozen, "-o", tmp_path / "out", "--shard", "2/4", "--questions", "spectrum")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("1 of 4 places of 12 adapters are there")
+    assert "wrote" not in done.stderr
+
+
+def test_adapters_of_different_bases_are_noted(dozen: Path, tmp_path: Path) -> None:
+    write_adapter(dozen / "a", seed=80, base="owner/one")
+    write_adapter(dozen / "b", seed=81, base="owner/other")
+    done = run(dozen, "-o", tmp_path / "out", "--questions", "pairs")
+    assert "note: the adapters name 2 base models (owner/one, owner/other)" in done.stderr

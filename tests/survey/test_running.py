@@ -1,0 +1,365 @@
+"""Who does the work changes no byte; what goes wrong in one place or adapter loses nothing else."""
+
+import errno
+import json
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import active_children, get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import everything, places, write_adapter
+from safetensors.numpy import load_file, save_file
+from survey_tasks import always_dies, dies_once, doubled
+
+import lora_lens as ll
+from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
+from lora_lens.survey import place, planning, running, sources, write
+from lora_lens.survey.running import Runner
+
+
+@pytest.fixture
+def serial(dozen: Path, tmp_path: Path) -> dict[str, bytes]:
+    """All that a survey of the dozen writes, one place after another."""
+    ll.survey(dozen, tmp_path / "serial")
+    return everything(tmp_path / "serial")
+
+
+def test_processes_give_the_same_bytes_though_one_is_killed(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    killed = []
+
+    def kill(done: int, total: int) -> None:
+        if done > 12 and not killed:  # the first place
+            killed.append(active_children()[0])
+            killed[0].kill()
+
+    result = ll.survey(dozen, tmp_path / "out", processes=2, progress=kill)
+    assert killed
+    assert result.missing == 0
+    assert everything(tmp_path / "out") == serial
+    assert not list((tmp_path / "out").rglob(".lora-lens*"))
+
+
+def test_any_executor_will_do(dozen: Path, tmp_path: Path, serial: dict[str, bytes]) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        ll.survey(dozen, tmp_path / "out", executor=executor)
+    assert everything(tmp_path / "out") == serial
+
+
+def test_dask_gives_the_same_bytes_though_a_worker_is_killed(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    killed = []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+
+        def kill(done: int, total: int) -> None:
+            if done > 12 and not killed:
+                killed.append(next(iter(cluster.workers.values())))
+                os.kill(killed[0].pid, 9)
+
+        result = ll.survey(
+            dozen, tmp_path / "out", scheduler=cluster.scheduler_address, progress=kill
+        )
+    assert killed
+    assert result.missing == 0
+    assert everything(tmp_path / "out") == serial
+
+
+def test_shards_and_a_last_call_give_the_same_bytes(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    out = tmp_path / "out"
+    first = ll.survey(dozen, out, shard="1/3")
+    assert (first.places, first.missing, first.files) == (4, 2, ())
+    assert "2 of 4 places" in first.summary
+    assert {path.name for path in out.iterdir()} == {"places"}
+    ll.survey(dozen, out, shard="2/3")
+    before = {path: path.stat().st_mtime_ns for path in (out / "places").iterdir()}
+    last = ll.survey(dozen, out, shard="3/3")
+    assert last.missing == 0
+    assert everything(out) == serial
+    ll.survey(dozen, out)
+    assert everything(out) == serial
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())
+
+
+def test_what_is_there_is_not_done_again(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    ll.survey(dozen, out)
+    done: list[str] = []
+    plain = place.run_place
+    monkeypatch.setattr(write, "run_place", lambda task: (done.append(task.file), plain(task)))
+    ll.survey(dozen, out)
+    assert done == []
+    names = sorted(places(out))
+    (out / "places" / names[0]).unlink()
+    cut = out / "places" / names[1]
+    cut.write_bytes(cut.read_bytes()[:-9])  # as a disk that lost its last block
+    ll.survey(dozen, out)
+    assert sorted(done) == names[:2]
+    assert everything(out) == serial
+
+
+def test_only_places_whose_numbers_changed_are_done_again(dozen: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ll.survey(dozen, out, questions=["spectrum"])
+    before = places(out)
+    # The same query, another value.
+    tensors = load_file(dozen / "seed-11" / "adapter_model.safetensors")
+    moved = {name: 2 * x if "value" in name else x for name, x in tensors.items()}
+    save_file(moved, dozen / "seed-11" / "adapter_model.safetensors")
+    ll.survey(dozen, out, questions=["spectrum"])
+    after = places(out)
+    same = set(before) & set(after)
+    assert {name.split(".")[0] for name in same} == {"query"}
+    assert {name.split(".")[0] for name in set(after) - same} == {"value"}
+    assert len(after) == 4  # what was of the survey before is gone
+    ll.survey(dozen, out, questions=["spectrum", "pairs"])
+    assert not set(places(out)) & set(after)
+
+
+def test_a_bad_adapter_is_recorded_and_changes_nothing_else(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    cut = write_adapter(dozen / "seed-40", seed=40) / "adapter_model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    (write_adapter(dozen / "seed-41", seed=41) / "adapter_config.json").write_text("{")
+    write_adapter(dozen / "seed-42", lambda *_: (np.full((3, 24), np.nan), np.ones((24, 3))))
+    (dozen / "seed-43").mkdir()
+    (dozen / "seed-43" / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    result = ll.survey([dozen, tmp_path / "no such folder"], tmp_path / "out")
+    assert result.adapters == 12
+    failed = result.table("failed").set_index("adapter")["reason"]
+    assert len(failed) == 5
+    assert all("\n" not in reason and len(reason) > 10 for reason in failed)
+    for name, word in (("40", "whole"), ("41", "JSON"), ("42", "NaN"), ("43", "holds no")):
+        assert word in failed[str(dozen / f"seed-{name}")]
+    assert places(tmp_path / "out") == {
+        name.removeprefix("places/"): data for name, data in serial.items() if "places/" in name
+    }
+    assert everything(tmp_path / "out")["pairs.csv"] == serial["pairs.csv"]
+
+
+def test_untrained_adapters_and_lower_ranks_are_said_and_left_out_where_they_have_nothing(
+    dozen: Path, tmp_path: Path
+) -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    write_adapter(dozen / "untrained", lambda *_: (rng.standard_normal((3, 24)), np.zeros((24, 3))))
+    write_adapter(dozen / "small", seed=60, rank=2)
+    result = ll.survey(dozen, tmp_path / "out", rank=3)
+    failed = result.table("failed")
+    assert set(failed["adapter"]) == {"untrained", "small"}
+    assert failed["reason"].str.contains("rank 2").sum() == 2 * 4
+    assert failed["reason"].str.contains("all zero").sum() == 4
+    pairs = result.table("pairs")
+    a, b = (pairs[pairs["matrix"] == matrix] for matrix in "AB")
+    assert len(a) == 13 * 12 // 2
+    assert len(b) == 12 * 11 // 2
+    own = ll.survey(dozen, tmp_path / "own").table("pairs")
+    assert len(own[own["matrix"] == "A"]) == 14 * 13 // 2
+    assert own["phi"].between(0, 1).all()
+
+
+def test_a_full_disk_leaves_whole_files_and_the_same_call_goes_on(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = place.PlaceTable.add
+
+    def full(self: place.PlaceTable, question: str, columns: object) -> None:
+        if self._place["layer"] == 1 and self._place["module"] == "query" and question == "pairs":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        plain(self, question, columns)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(place.PlaceTable, "add", full)
+        with pytest.raises(LensError, match=r"1 of 4 places failed.*No space left") as caught:
+            ll.survey(dozen, out)
+    assert "\n" not in str(caught.value)
+    assert len(places(out)) == 3
+    assert not list(out.rglob(".lora-lens*"))
+    told = json.loads((out / "survey.json").read_text())
+    assert told["failed"][0]["module"] == "query"
+    ll.survey(dozen, out)
+    assert everything(out) == serial
+
+
+def test_a_disk_that_is_full_at_the_join_loses_no_place(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "as_json", full)
+        with pytest.raises(OutputError, match="No space left"):
+            ll.survey(dozen, out)
+    assert {path.name for path in out.iterdir()} == {"places"}
+    ll.survey(dozen, out)
+    assert everything(out) == serial
+
+
+def test_interrupted_it_leaves_whole_files_and_goes_on(
+    dozen: Path, tmp_path: Path, serial: dict[str, bytes]
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 14:  # two places
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    for processes in (1, 2):
+        shutil.rmtree(out, ignore_errors=True)
+        with pytest.raises(KeyboardInterrupt):
+            ll.survey(dozen, out, processes=processes, progress=interrupt)
+        assert 2 <= len(places(out)) <= 4
+        assert not list(out.rglob(".lora-lens*"))
+    ll.survey(dozen, out)
+    assert everything(out) == serial
+
+
+def test_an_adapter_that_is_written_to_meanwhile_is_not_mixed(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = planning.read_some
+
+    def read(task: planning.ReadTask) -> object:
+        found = plain(task)
+        shutil.rmtree(dozen / "seed-3")
+        write_adapter(dozen / "seed-3", seed=33)
+        return found
+
+    monkeypatch.setattr(planning, "read_some", read)
+    with pytest.raises(LensError, match=r"4 of 4 places failed.*seed-3 was written to"):
+        ll.survey(dozen, tmp_path / "out")
+    assert places(tmp_path / "out") == {}
+
+
+def test_tasks_that_fail_or_die_are_told_and_the_others_are_done(tmp_path: Path) -> None:
+    for runner in (Runner(), Runner(2)):
+        done = {one.index: one for one in runner.run(doubled, [1, -1, 3])}
+        assert [done[0].value, done[2].value] == [2, 6]
+        assert done[1].reason == "ZeroDivisionError: -1 is below 0"
+    found = {
+        one.index: one.value for one in Runner(2).run(dies_once, [(tmp_path, k) for k in range(5)])
+    }
+    assert found == {k: 2 * k for k in range(5)}
+    done = {one.index: one for one in Runner(2).run(always_dies, [0, 1, 2])}
+    assert "killed 2 times" in str(done[1].reason)
+    assert [done[0].value, done[2].value] == [0, 4]
+
+
+def test_somebodys_broken_pool_is_not_mended(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        done = list(Runner(executor=pool).run(always_dies, [1, 2]))
+    assert all(one.reason for one in done)
+
+
+# What is meant
+
+
+def test_lists_folders_and_single_adapters_are_taken_once(dozen: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "some.txt"
+    listed.write_text(f"# a few\n{dozen / 'seed-3'}\n\n{dozen / 'seed-4'}  # the fourth\n")
+    paths, unread = sources.adapters_meant([dozen / "seed-4", listed, dozen / "seed-3"])
+    assert [Path(path).name for path in paths] == ["seed-4", "seed-3"]
+    assert unread == []
+    with pytest.raises(AdapterError, match="no list of adapters"):
+        sources.adapters_meant([tmp_path / "none.txt"])
+
+
+def test_the_hub_is_asked_for_a_bases_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked: list[dict[str, object]] = []
+
+    class Model:
+        id, sha = "someone/one", "a" * 40
+
+    def list_models(self: object, **words: object) -> list[Model]:
+        asked.append(words)
+        return [Model()] if words["author"] else []
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_models", list_models)
+    found, _ = sources.adapters_meant(["hub:owner/base?author=someone&limit=5"])
+    assert found == [f"someone/one@{'a' * 40}"]
+    assert asked == [
+        {"filter": "base_model:adapter:owner/base", "author": "someone", "search": None, "limit": 5}
+    ]
+    with pytest.raises(LensError, match="no adapter of owner/base"):
+        sources.adapters_meant(["hub:owner/base"])
+    with pytest.raises(LensError, match="no question to the hub"):
+        sources.adapters_meant(["hub:owner/base?likes=5"])
+
+
+def test_places_are_the_same_whatever_stands_before_them(dozen: Path, tmp_path: Path) -> None:
+    write_adapter(dozen / "with-head", seed=5, prefix="bert.")
+    write_adapter(dozen / "wide", seed=6, width=32)
+    result = ll.survey(dozen, tmp_path / "out", questions=["pairs"])
+    assert result.places == 4
+    pairs = result.table("pairs").set_index(["matrix", "one", "other"])
+    assert pairs.loc[("A", "seed-5", "with-head"), "phi"] == pytest.approx(1)
+    failed = result.table("failed")
+    assert set(failed["adapter"]) == {"wide"}
+    assert failed["reason"].str.contains("32x32, but 24x24 in 13 others").all()
+
+
+def test_a_path_that_ends_two_others_is_neither() -> None:
+    from lora_lens.survey.places import _roots
+
+    paths = {"layer.0.q", "text.layer.0.q", "vision.layer.0.q", "model.text.layer.0.q"}
+    assert _roots(paths) == {
+        "layer.0.q": "layer.0.q",
+        "text.layer.0.q": "text.layer.0.q",
+        "vision.layer.0.q": "vision.layer.0.q",
+        "model.text.layer.0.q": "text.layer.0.q",
+    }
+
+
+# What is refused
+
+
+def test_what_does_not_go_together_is_one_line(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for options, words in (
+        ({"questions": ["spectra"]}, "spectra"),
+        ({"questions": ["conversions"]}, "--base"),
+        ({"rank": 0}, "at least 1"),
+        ({"shard": "4/3"}, "K/N"),
+        ({"processes": 0}, "at least 1"),
+        ({"processes": 2, "scheduler": "tcp://x:1"}, "one of them"),
+        ({"start": tmp_path / "none"}, "common start"),
+        ({"dtype": "float16"}, "float16"),
+    ):
+        with pytest.raises(LensError, match=words):
+            ll.survey(dozen, tmp_path / "out", **options)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AdapterError, match="no adapter can be read"):
+        ll.survey(tmp_path / "empty", tmp_path / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        ll.survey(dozen, tmp_path / "file")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtraError, match=r"lora-lens\[survey\]"):
+        ll.survey(dozen, tmp_path / "out")
+
+
+def test_without_dask_the_pip_line_is_said(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match="pip install"):
+        ll.survey(dozen, tmp_path / "out", scheduler="tcp://127.0.0.1:1")
+    assert running.dask_executor is not None

@@ -1,0 +1,29 @@
+"""Tasks that go wrong in another process, which imports them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+
+def doubled(number: int) -> int:
+    if number < 0:
+        raise ZeroDivisionError(f"{number}\nis below 0")
+    return 2 * number
+
+
+def dies_once(task: tuple[Path, int]) -> int:
+    """Kills its own process the first time that it is asked for 2."""
+    folder, number = task
+    mark = folder / "died"
+    if number == 2 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+def always_dies(number: int) -> int:
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
