@@ -41,6 +41,9 @@ class OpenFile(Protocol):
     def array(self, name: str) -> NDArray[Any] | None:
         """A tensor as NumPy's array; None where there is none."""
 
+    def place(self, name: str) -> tuple[Path, int, str] | None:
+        """File, first byte and torch's type of a tensor that lies in a file as it is; else None."""
+
     def release(self, name: str) -> None:
         """Give back the memory that reading has taken."""
 

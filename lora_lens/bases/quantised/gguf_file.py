@@ -79,6 +79,9 @@ class GgufFile:
                 f"{instead(self.path.stem, {})}"
             ) from None
 
+    def place(self, name: str) -> None:
+        """None: what lies in the file is packed."""
+
     def release(self, name: str) -> None:
         """Nothing: the library has the file mapped."""
 

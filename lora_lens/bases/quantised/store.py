@@ -103,6 +103,9 @@ class QuantisedFile:
     def array(self, name: str) -> NDArray[Any] | None:
         """None: the libraries give torch's."""
 
+    def place(self, name: str) -> None:
+        """None: what lies in the file is packed."""
+
     def release(self, name: str) -> None:
         """Give back the memory that reading has taken."""
         _, packed = self.packed[name]
