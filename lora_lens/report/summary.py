@@ -64,8 +64,7 @@ class Strip:
     @property
     def words(self) -> str:
         """The verdict for a person."""
-        untold = self.finding.word == "not seen" and self.finding.verdict.detectable is None
-        return _UNTOLD if untold else VERDICTS[self.finding.word]
+        return _UNTOLD if self.finding.hopeless else VERDICTS[self.finding.word]
 
     @property
     def kind(self) -> str:
@@ -142,7 +141,7 @@ def headline(analysed: Analysed) -> str:
         count = sum(map(len, claimed.values()))
         each = "; ".join(f"“{asks}” {_counted(some)}" for asks, some in claimed.items())
         return f"{count} of {tests} {'is' if count == 1 else 'are'} told from chance: {each}."
-    if all(one.verdict.detectable is None for one in findings):
+    if all(one.hopeless for one in findings):
         draws = listed(sorted({str(one.claim.trial.draws) for one in findings}))
         return f"Nothing could be found in {tests}, for {draws} draws of chance are too few."
     return f"Nothing is told from chance in {tests}."

@@ -88,6 +88,11 @@ class Finding:
         return self.verdict.word
 
     @property
+    def hopeless(self) -> bool:
+        """Whether there are too few draws to find it whatever it is, so that nothing may be said of it."""
+        return self.word == "not seen" and self.verdict.detectable is None
+
+    @property
     def excess(self) -> float:
         """(value − null)/(1 − null): 0 at chance, 1 at the most there can be."""
         trial = self.claim.trial
@@ -156,7 +161,7 @@ def told(*kinds: tuple[Sequence[Finding], str]) -> str:
 
 def _degree(one: Finding) -> str:
     """``more``, ``less``, ``no more``, or nothing where nothing could be found."""
-    if one.verdict.detectable is None and one.word == "not seen":
+    if one.hopeless:
         return ""
     return {"more": "more", "less": "less", "not seen": "no more"}[one.word]
 

@@ -230,6 +230,10 @@ def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None
         assert headline(analysed) == (
             "Nothing could be found in 2 tests, for 2 draws of chance are too few."
         )
+        asked, *_ = groups(analysed, {})
+        assert {one.words for one in asked.strips} == {"could not be found"}
+        assert all("so nothing could be found" in answer for answer in asked.answers)
+        assert not any("gives A and B" in answer for answer in asked.answers)
     text = read(write_report(pair[0], tmp_path / "r.html", draws=2)).text
     page = (tmp_path / "r.html").read_text("utf-8")
     assert 'class="strip more' not in page

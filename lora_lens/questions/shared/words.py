@@ -56,22 +56,32 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
         if (one := shared.predicted if shared.carried is None else shared.carried) is not None
     }
     pattern = _PATTERN if result.other is None else _CARRIED
-    whole = [name for name, one in asked.items() if one.share.min() > ONE]
+    exact = [name for name, one in asked.items() if one.share.min() > ONE]
+    whole = [one.label for one in findings if one.label in exact and one.word == "more"]
     parts = []
     if whole:
         parts.append(
             f"one shared layer of width {result.width} gives {listed(whole)} in every layer"
         )
+    if hopeless := [one.label for one in findings if one.label in exact and one.hopeless]:
+        parts.append(f"the predicted share of {listed(hopeless)} is 1.0000 in every layer")
     if tested := [one for one in findings if one.label not in whole]:
         parts.append(told((tested, pattern)) + _where(tested, asked))
-    said = {*whole, *(one.label for one in findings)}
-    if rest := [name for name in asked if name not in said]:
-        shares = listed([f"{percent(asked[name].mean)} of {name}" for name in rest])
-        parts.append(
-            f"the shared layer of the others predicts {shares}, which nothing can be said of without "
-            f"draws of chance"
-        )
+    said = [one.label for one in findings]
+    for why in dict.fromkeys(map(_untested, asked.values())):
+        if rest := [name for name in asked if name not in said and _untested(asked[name]) == why]:
+            shares = listed([f"{percent(asked[name].mean)} of {name}" for name in rest])
+            parts.append(f"the shared layer of the others predicts {shares}, {why}")
     return f"{result.module}: {'; '.join(parts)}."
+
+
+def _untested(one: Predicted) -> str:
+    """Why nothing is said of a share that was not tested."""
+    if not one.askable:
+        return "which was not tested, for W0 of the others have too few rows to contradict any θ"
+    if one.nulls:
+        return "which nothing can be said of, for the draws of chance do not vary"
+    return "which nothing can be said of without draws of chance"
 
 
 def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:

@@ -65,9 +65,23 @@ def test_without_draws_there_is_no_verdict(bert: BertLike, tmp_path: Path) -> No
 
 
 def test_condlora_is_captured_whole() -> None:
-    result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 5)
+    result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 39)
     text = " ".join(result.stdout.split())
     assert "one shared layer of width 8 gives A and B in every layer" in text
+
+
+def test_too_few_draws_leave_a_share_of_one_a_number() -> None:
+    """39 draws can find two tests, 38 cannot; the share is 1 whatever was drawn."""
+    few, none = (shared_subspace(demo_adapter("condlora"), "value", draws=n) for n in (38, 0))
+    assert few.summary == (
+        "value: the predicted share of A and B is 1.0000 in every layer; 38 draws are too few to tell A and "
+        "B from chance (39 are needed), so nothing could be found."
+    )
+    assert {one.word for one in few.findings} == {"not seen"}
+    assert none.summary == (
+        "value: the shared layer of the others predicts 100.0 % of A and 100.0 % of B, which nothing can be "
+        "said of without draws of chance."
+    )
 
 
 def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:

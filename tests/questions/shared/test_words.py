@@ -1,11 +1,28 @@
-"""Which layers the sentence names."""
+"""What the sentence claims of a share, and which layers it names."""
 
+from math import nan
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lora_lens.questions.shared.words import _where
+from lora_lens.chance.against_null import NullTest
+from lora_lens.chance.verdict import Trial
+from lora_lens.questions.shared.words import _where, summary
+from lora_lens.show.findings import SHARE, Claim, found
+
+
+def result(share: float, **changes: Any) -> Any:
+    """Of B in two layers, as far as the sentence looks at it."""
+    one = {"share": np.full(2, share), "mean": share, "nulls": {}, "trivial": False} | changes
+    predicted = SimpleNamespace(
+        layers=(0, 1), p_holm=[0.01, 0.01], askable=not one["trivial"], **one
+    )
+    shared = SimpleNamespace(predicted=predicted, carried=None)
+    return SimpleNamespace(
+        module="value", layers=(0, 1), width=2, other=None, items=lambda: [("B", shared)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -20,3 +37,40 @@ def test_layers_are_named_by_p_corrected_over_all_that_was_tested(tests: int, sa
     asked: Any = {"B": SimpleNamespace(layers=(0, 1), p_holm=[0.02, 0.04])}
     finding: Any = SimpleNamespace(word="more", label="B", verdict=SimpleNamespace(family=tests))
     assert _where([finding], asked) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "changes", "said"),
+    [
+        (1.0, {"trivial": True}, "which was not tested, for W0 of the others have too few rows"),
+        (
+            1.0,
+            {"nulls": {"flipped": NullTest(1, 0, nan, 1, 1, 0)}},
+            "the draws of chance do not vary",
+        ),
+        (1.0, {}, "without draws of chance"),
+    ],
+)
+def test_a_share_that_was_not_tested_is_a_number_with_its_reason(
+    share: float, changes: dict[str, Any], said: str
+) -> None:
+    text = summary(result(share, **changes), [])
+    assert said in text
+    assert "100.0 % of B" in text
+    assert "gives" not in text
+
+
+@pytest.mark.parametrize(
+    ("p", "draws", "said"),
+    [
+        (0.005, 199, "value: one shared layer of width 2 gives B in every layer."),
+        (0.4, 199, "value: the shared layer of the others predicts no more of a layer's B than"),
+        (0.1, 9, "value: the predicted share of B is 1.0000 in every layer; 9 draws are too few"),
+    ],
+)
+def test_a_share_of_one_has_the_verdict_of_its_test(p: float, draws: int, said: str) -> None:
+    trial = Trial(value=1.0, mean=0.2, sd=0.01, p=p, draws=draws)
+    findings = found([Claim("share of B", "B", SHARE, "flipped", trial)])
+    text = summary(result(1.0), findings)
+    assert text.startswith(said)
+    assert ("gives" in text) is (findings[0].word == "more")
