@@ -109,7 +109,13 @@ def test_figure_1_comes_with_similarity_in_the_papers_form(
     assert picture(tmp_path / "out" / "similarity-value-figure1.png").width == 975
     (page,) = PdfReader(tmp_path / "out" / "similarity-value-figure1.pdf").pages
     said = page.extract_text()
-    for words in ("A: W0", "B: W0", "random, same W0"):
+    # 4 of 32 dimensions: what the red line on the scale is stands in the figure.
+    for words in (
+        "A: W0",
+        "B: W0",
+        "random, same W0",
+        "Red on the scale: unrelated subspaces, 0.125.",
+    ):
         assert words in said
 
 

@@ -165,12 +165,14 @@ def figure_1(result: SimilarityResult) -> Sheet:
     )
     null = "propagated" if "propagated" in grids[0].baselines else None
     high = max(map(top, grids))
+    chance = _gaussian(result)
     rows = [[_named(panel(grid, high=high), conversion(grid)) for grid in grids]]
     if null:
         rows.append([_named(panel(grid, null, high), "random, same W0") for grid in grids])
     return Sheet(
-        (Block(rows, scales=(Scale(0, high, "φ", marks=_gaussian(result)),)),),
-        (1.4 * len(grids) + 0.6, 1.5 * len(rows) + 0.3),
+        (Block(rows, scales=(Scale(0, high, "φ", marks=chance),)),),
+        (1.4 * len(grids) + 0.6, 1.45 * len(rows) + (0.5 if chance else 0.4)),
+        note=_note(chance),
         font=8,
     )
 
