@@ -21,6 +21,7 @@ from ...show.text import as_csv
 from .result import RankGrid, RankGrids
 
 _SHOWN = 12  # rows or columns of a grid up to which all are shown
+_P = "of one layer, one-sided, uncorrected"
 _MOST_GRIDS = 4  # on the terminal; beyond them the reader chooses
 
 
@@ -86,14 +87,16 @@ def corner_table(result: RankGrids) -> Table:
         ]
         for grid, tests in zip(result, result.whole(), strict=True)
     ]  # fmt: skip
-    return Table("Top directions, whole subspaces, and the angles between those", head, rows)
+    return Table(
+        f"Top directions, whole subspaces, and the angles between those; p: {_P}", head, rows
+    )
 
 
 def legend(result: RankGrids) -> list[str]:
     """What chance is, and in how many layers the whole subspaces are above it."""
     lines = [
         "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
-        "reach φ(r1, r2)"
+        f"reach φ(r1, r2), {_P}"
     ]
     tests = {
         f"{LABELS[matrix]} ({side})": one for (matrix, side), one in result.significance.items()

@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkpoints import BertLike
 
 from lora_lens import load_adapter, rank_grids
-from lora_lens.questions.grid.tables import ij_table, ticks
+from lora_lens.questions.grid.tables import corner_table, ij_table, legend, tables, ticks
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,19 @@ def test_a_large_grid_is_thinned(bert: BertLike, tmp_path: Path) -> None:
     table = ij_table(grid)
     assert [row[0] for row in table.rows] == ["1", "2", "4", "8", "16"]
     assert table.rows[3][2] == f"{grid.values[7, 1]:.3f}"
+
+
+def test_what_p_is_stands_in_its_table(bert: BertLike, tmp_path: Path) -> None:
+    """The verdict above it is two-sided and corrected, of the mean; this is neither."""
+    result = rank_grids(load_adapter(tmp_path / "lora"), None, "value", top=16, draws=9)
+    what = "p: of one layer, one-sided, uncorrected"
+    assert "p" in corner_table(result).head
+    assert what in corner_table(result).title
+    assert what in tables(result)[0].title
+    assert "one layer, one-sided, uncorrected" in legend(result)[0]
+    layer = result.of("delta", "left")[1]
+    drawn = result.baselines["delta", "left"].drawn
+    assert drawn is not None
+    above = (np.asarray(drawn)[:, 1] >= layer.values[-1, -1]).sum()
+    row = next(r for r in corner_table(result).rows if r[:2] == ["ΔW (left)", "1"])
+    assert row[7] == f"{(above + 1) / 10:.3f}"
