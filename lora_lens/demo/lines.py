@@ -1,4 +1,4 @@
-"""What the demo says of each result: a line."""
+"""What the demo says of each result: a line of a hundred columns at most, with the name before it."""
 
 from __future__ import annotations
 
@@ -17,34 +17,41 @@ if TYPE_CHECKING:
 def shared_line(result: SharedResult) -> str:
     """How much of a layer's factors the others' shared layer predicts, and what is chance."""
     found = {name: one.predicted for name, one in result.items() if one.predicted is not None}
-    if all(one.share.min() > ONE for one in found.values()):
+    whole = all(one.share.min() > ONE for one in found.values())
+    if whole and {one.word for one in result.findings} == {"more"}:
         return f"{result.module}: one shared layer gives all of {listed(list(found))} in every layer, as it is built to"
-    shares = ", ".join(f"{100 * one.mean:.1f} % of {name}" for name, one in found.items())
-    chance = ", ".join(f"{100 * one.nulls['flipped'].mean:.1f} %" for one in found.values())
-    return f"{result.module}: other layers predict {shares}; by chance {chance}: {_verdict(result.findings)}"
+    shares = [f"{100 * one.mean:.1f} % of {name}" for name, one in found.items()]
+    chance = [f"{100 * one.nulls['flipped'].mean:.1f}" for one in found.values()]
+    return f"{result.module}: other layers predict {_beside(shares, chance)}: {_verdict(result.findings)}"
 
 
 def similarity_line(result: SimilarityResult) -> str:
     """φ of conversion matrices beside random factors through the same W0."""
-    values = ", ".join(f"{result[name].mean:.3f} for {name}" for name in ("A", "B"))
+    values = ", ".join(f"{name} {result[name].mean:.3f}" for name in ("A", "B"))
     null = result["B"].baseline_mean("propagated")
-    return f"{result.module}: φ between layers is {values}; of random factors {null:.3f}; it decides nothing"
+    return f"{result.module}: φ between layers: {values}; of random factors {null:.3f}; it decides nothing"
 
 
 def comparison_line(result: ComparisonResult) -> str:
     """φ of the two adapters beside what W0's directions make of it."""
-    values = ", ".join(f"{result[name].mean:.3f} for {name}" for name in ("A", "B"))
-    chance = ", ".join(f"{result[name].tests['flipped'].of_mean.mean:.3f}" for name in ("A", "B"))
-    return (
-        f"{result.module}: φ of both is {values}; by chance {chance}: {_verdict(result.findings)}"
-    )
+    values = [f"{name} {result[name].mean:.3f}" for name in ("A", "B")]
+    chance = [f"{result[name].tests['flipped'].of_mean.mean:.3f}" for name in ("A", "B")]
+    return f"{result.module}: φ of both: {_beside(values, chance)}: {_verdict(result.findings)}"
+
+
+def _beside(values: Sequence[str], chance: Sequence[str]) -> str:
+    """Numbers, each with what is chance."""
+    first, *others = zip(values, chance, strict=True)
+    return ", ".join([f"{first[0]} (chance {first[1]})", *(f"{one} ({by})" for one, by in others)])
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
     """Which are told from chance."""
+    if all(one.hopeless for one in findings):
+        return "too few draws to tell"
     more = [one for one in findings if one.word == "more"]
     if not more:
         less = [one for one in findings if one.word == "less"]
         return f"{listed([one.label for one in less])} less" if less else "no more is seen"
     p = max(one.verdict.p for one in more)
-    return f"{listed([one.label for one in more])} beyond it, {p_text(p)}"
+    return f"{listed([one.label for one in more])} more, {p_text(p)}"
