@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..terminal.options import Json
+from ..terminal.options import Json, Style, Width
 from ..terminal.printing import print_json, say
 from .training_extra import training_libraries
 from .training_options import Cpu
@@ -88,6 +88,8 @@ def run(
             help="Within which two methods count as equivalent.",
         ),
     ] = None,
+    width: Width = None,
+    style: Style = None,
     cpu: Cpu = False,
     as_json: Json = False,
 ) -> None:
@@ -109,7 +111,9 @@ def run(
     from ..reproduction.report import write_report
     from ..reproduction.steps import PAGE_NAME
     from ..reproduction.table4 import RECORD_NAME, measure_speed
+    from ..show.paper import paper
 
+    drawn_for = paper(width, style)
     found = read_config(config)
     if data is not None:
         found = replace(found, data=data)
@@ -125,7 +129,7 @@ def run(
         if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
             watcher("training speed, side by side")
             measure_speed(found, folder, use_cpu=cpu)
-    tables = write_report(found, folder)
+    tables = write_report(found, folder, drawn_for)
     if as_json:
         print_json({"name": found.name, "out": str(folder), "tables": tables})
     else:

@@ -16,6 +16,7 @@ from ..questions.comparison.result import ComparisonResult
 from ..questions.shared.analysis import shared_subspace
 from ..questions.similarity.analysis import conversion_similarity
 from ..questions.similarity.result import SimilarityResult
+from ..show.paper import PLAIN, Paper
 from ..show.text import as_json
 from ..staging import staged
 from .config import Analysis
@@ -74,15 +75,18 @@ def shared(
     } | {"layers": found["layers"]}
 
 
-def write_figures(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
+def write_figures(
+    folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path, paper: Paper = PLAIN
+) -> None:
     """Write Figure 1 and Table 3 of one seed's adapters as figures, of every module."""
     adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
     with staged(out) as folder:
         for module in wanted.modules:
             found = similarity(adapters["lora"], module, wanted)
-            questions.similarity.QUESTION.write(found, folder, "figure1-")
+            questions.similarity.QUESTION.write(found, folder, "figure1-", paper)
             if "condlora" in adapters:
-                questions.comparison.QUESTION.write(comparison(adapters, module), folder, "table3-")
+                compared = comparison(adapters, module)
+                questions.comparison.QUESTION.write(compared, folder, "table3-", paper)
 
 
 def read_analysis(folder: Path) -> dict[str, Any]:

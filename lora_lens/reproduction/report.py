@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..show.draw_matplotlib import sheet
+from ..show.figure import Sheet
 from ..show.files import write_figures
 from ..show.layout import Table
+from ..show.paper import PLAIN, Paper
 from ..show.text import as_csv, as_latex, as_markdown
 from ..staging import staged
 from . import analysis
@@ -22,10 +25,10 @@ from .conversions import (
 )
 from .equivalence_words import equivalence_rows, equivalence_table
 from .figure1 import layer_rows, layer_table
+from .figures import curves_sheet, scores_sheet
 from .longer import longer_table
 from .page import results_page
-from .plots import curves_figure, scores_figure
-from .profile_plot import profile_figure
+from .profile_figures import profile_sheet
 from .shares import predicted_shares, shared_table
 from .steps import PAGE_NAME, analysed_runs
 from .table2 import score_table
@@ -36,9 +39,10 @@ _Rows = Sequence[Mapping[str, Any]]
 Tables = dict[str, tuple[Table, _Rows]]
 
 
-def write_report(config: Config, out: Path) -> dict[str, _Rows]:
+def write_report(config: Config, out: Path, paper: Paper = PLAIN) -> dict[str, _Rows]:
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
+    `paper` says how wide the figures are, and in which style.
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
     found = collect(config, out)
@@ -51,7 +55,7 @@ def write_report(config: Config, out: Path) -> dict[str, _Rows]:
                 (".csv", as_csv(rows)),
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
-    _draw(config, found, out)
+    _draw(config, found, out, paper)
     figures = [path.name for path in (out / "figures").glob("*.png")]
     page = results_page(
         config, found, {name: table for name, (table, _) in tables.items()}, figures
@@ -112,18 +116,20 @@ def _of_module(
     return tables
 
 
-def _draw(config: Config, found: Found, out: Path) -> None:
-    figures: dict[str, Any] = {}
+def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
+    figures: dict[str, Sheet] = {}
     if found.scores:
-        figures = {"scores": scores_figure(found.scores), "curves": curves_figure(found.scores)}
+        figures = {"scores": scores_sheet(found.scores), "curves": curves_sheet(found.scores)}
     if found.analyses and "condlora" in config.methods:
         figures |= {
-            f"table3-profile-{module}": profile_figure(found.analyses, module)
+            f"table3-profile-{module}": profile_sheet(found.analyses, module)
             for module in config.analysis.modules
         }
     if figures:
+        with paper.settings():
+            drawn = {name: sheet(one, width=paper.width) for name, one in figures.items()}
         with staged(out / "figures") as folder:
-            write_figures(figures, folder, (".png", ".svg"))
+            write_figures(drawn, folder, (".png", ".svg"), paper)
     # Figure 1 itself, of the task that the configuration names, else the first, if its adapters are there.
     task = config.analysis.figure_task or next(iter(config.tasks))
     folders: dict[str, Path] = {
@@ -132,4 +138,4 @@ def _draw(config: Config, found: Found, out: Path) -> None:
     if task in found.analyses and all(
         (folder / "adapter_config.json").exists() for folder in folders.values()
     ):
-        analysis.write_figures(folders, config.base, config.analysis, out / "figures")
+        analysis.write_figures(folders, config.base, config.analysis, out / "figures", paper)

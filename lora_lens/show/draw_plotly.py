@@ -115,11 +115,16 @@ def _line(mark: Line, axis: Axis) -> Iterator[Spec]:
         "y": rounded(mark.y),
         "line": {"color": shade, "dash": mark.dash if lines else "solid", "width": 2},
         "marker": {
-            "color": shade, "symbol": _MARKERS.get(mark.marker, "circle"),
+            "color": shade, "symbol": _symbol(mark),
             "size": _SIZES.get(mark.marker, 8),
         },
         "hovertemplate": f"{axis.label} %{{x}}, {mark.label}: %{{y:.4g}}<extra></extra>",
     }  # fmt: skip
+
+
+def _symbol(mark: Line) -> str:
+    symbol = _MARKERS.get(mark.marker, "circle")
+    return f"{symbol}-open" if mark.hollow and not symbol.endswith("-open") else symbol
 
 
 def _bars(mark: Bars, axis: Axis) -> Iterator[Spec]:

@@ -82,10 +82,11 @@ def _all_of_them(
     size = FontProperties(size="small").get_size_in_points()
     low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
     apart = _apart(places, abs(high - low) or 1.0) * points(ax, which)
-    turned = which == "x" and _WIDTH * size * max(map(len, names)) > apart
+    lines = [line for one in names for line in one.split("\n")]
+    turned = which == "x" and _WIDTH * size * max(map(len, lines)) > apart
     axis = ax.xaxis if which == "x" else ax.yaxis
     if which == "y" or turned:
-        size = min(size, apart / _LINE)
+        size = min(size, apart / (_LINE * max(1 + one.count("\n") for one in names)))
     if size < LEAST_POINTS:
         axis.set_ticks([])
         if unnamed:

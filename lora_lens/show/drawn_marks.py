@@ -53,7 +53,8 @@ def _line(ax: Axes, mark: Line) -> None:
         color=shade,
         marker=_MARKERS[mark.marker],
         markersize=_size(mark.marker),
-        markerfacecolor="none" if mark.marker == "ring" else shade,
+        markerfacecolor="none" if mark.hollow or mark.marker == "ring" else shade,
+        markeredgewidth=stroke(mark.width) if mark.marker == "bar" else None,
         label=words(mark.label) or None,
         zorder=3,
     )

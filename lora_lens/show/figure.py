@@ -68,6 +68,7 @@ class Line:
     shade: float | None = (
         None  # of many lines, in the place of a colour: 0 is the first, 1 the last
     )
+    hollow: bool = False  # its marks
 
 
 @dataclass(frozen=True)

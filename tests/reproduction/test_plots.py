@@ -1,7 +1,20 @@
-"""Learning curves: a line a run, at the numbers of its history."""
+"""Scores and learning curves: a mark or a line a run, at the numbers of its record."""
 
-from lora_lens.plots import curves_figure, curves_plot
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up_analysis import record
+from measured import collisions, cut, words_of
+
+from lora_lens.plots import curves_figure, curves_plot, scores_plot
+from lora_lens.reproduction.figures import curves_sheet, scores_panel, scores_sheet
+from lora_lens.reproduction.profile_figures import profile_sheet
 from lora_lens.reproduction.scores import TaskScores
+from lora_lens.show import draw_plotly
+from lora_lens.show.draw_matplotlib import sheet
+from lora_lens.show.paper import LEAST_POINTS, paper
 
 CURVES = {
     "lora": {0: [(1.0, 0.7), (2.0, 0.8)], 1: [(1.0, 0.6), (2.0, 0.9)]},
@@ -27,7 +40,7 @@ def test_a_line_a_run_of_its_methods_colour() -> None:
 
 def test_a_panel_a_task_and_one_legend() -> None:
     figure = curves_figure([TASK] * 5)
-    assert len(figure.axes) == 5
+    assert sum(ax.axison for ax in figure.axes) == 5
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["LoRA", "CondLoRA"]
 
@@ -37,3 +50,52 @@ def test_draws_on_the_axes_given() -> None:
     before = len(ax.lines)
     assert curves_plot(TASK, ax) is ax
     assert len(ax.lines) == before + 3
+
+
+def test_scores_are_marks_and_those_of_what_was_not_learnt_are_hollow() -> None:
+    unlearnt = replace(TASK, scores={"lora": {0: 0.8, 1: 0.68}, "condlora": {0: 0.55}})
+    ax = scores_plot([TASK, unlearnt])
+    shown = {
+        (round(x, 9), round(y, 9), line.get_marker(), line.get_markerfacecolor() == "none")
+        for line in ax.lines
+        for x, y in zip(*map(np.ndarray.tolist, line.get_data()), strict=True)
+        if math.isfinite(y)
+    }
+    assert {one for one in shown if one[2] == "o"} == {
+        (-0.15, 80.0, "o", False), (-0.15, 90.0, "o", False), (0.85, 80.0, "o", False), (0.85, 68.0, "o", True),
+    }  # fmt: skip
+    assert {one for one in shown if one[2] == "s"} == {
+        (0.15, 55.0, "s", True), (1.15, 55.0, "s", True),
+    }  # fmt: skip
+    assert sorted(one[:2] for one in shown if one[2] == "_") == [
+        (-0.15, 85.0), (0.0, 68.0), (0.85, 80.0), (1.0, 68.0),
+    ]  # fmt: skip
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "LoRA", "CondLoRA", "constant answer",
+    ]  # fmt: skip
+
+
+def test_the_same_description_is_drawn_by_plotly() -> None:
+    spec = draw_plotly.panel(scores_panel([TASK]))
+    found = {(one["marker"]["symbol"], tuple(one["y"])) for one in spec["data"] if one["y"]}
+    assert ("circle", (80.0, 90.0)) in found
+    assert ("square-open", (55.0,)) in found
+    assert ("line-ew-open", (68.0,)) in found
+
+
+@pytest.mark.parametrize("tasks", [1, 4, 8])
+def test_at_a_columns_width_all_can_be_read(tasks: int) -> None:
+    several = [replace(TASK, task=f"task{k}") for k in range(tasks)]
+    analyses = {one.task: [record("value")] for one in several}
+    with paper("3.25in").settings():
+        for described in (
+            scores_sheet(several), curves_sheet(several), profile_sheet(analyses, "value"),
+        ):  # fmt: skip
+            figure = sheet(described, width=3.25)
+            found = words_of(figure)
+            assert figure.get_figwidth() == 3.25
+            assert min(one.size for one in found) >= LEAST_POINTS
+            assert not collisions(found)
+            assert not cut(found, figure)

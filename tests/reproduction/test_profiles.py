@@ -10,8 +10,9 @@ from scipy import stats
 from lora_lens.reproduction.figure1 import layer_rows, layer_table
 from lora_lens.reproduction.paper import TABLE_3
 from lora_lens.reproduction.profile import likeness
-from lora_lens.reproduction.profile_plot import profile_figure
+from lora_lens.reproduction.profile_figures import profile_sheet
 from lora_lens.reproduction.table3 import comparison_table
+from lora_lens.show.draw_matplotlib import sheet
 
 rng = np.random.default_rng(0)
 
@@ -72,7 +73,8 @@ def test_figure_one_by_layer_is_the_grids_rows_without_the_diagonal() -> None:
 
 
 def test_the_figure_draws_ours_the_papers_and_chance() -> None:
-    figure = profile_figure({"stsb": [record("v")], "mrpc": [record("v", seed=1)]}, "v")
+    described = profile_sheet({"stsb": [record("v")], "mrpc": [record("v", seed=1)]}, "v")
+    figure = sheet(described)
     for ax, matrix in zip(figure.axes, ("A", "B", "delta"), strict=True):
         lines = [list(line.get_ydata()) for line in ax.lines]
         assert len(lines) == 3

@@ -1,9 +1,11 @@
 """The results that the documentation shows are those that their records hold."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
@@ -50,6 +52,38 @@ def test_the_tables_are_those_of_the_records(again) -> None:
             assert text.strip() in (shipped / "results.md").read_text() or name.startswith(
                 "conversions-"
             )
+
+
+def test_the_figures_are_those_of_the_records(again) -> None:
+    """By their words: where numbers stand on an axis is matplotlib's version's."""
+    shipped, remade, _ = again
+    drawn = sorted(path.name for path in (remade / "figures").glob("*.svg"))
+    assert {"scores.svg", "curves.svg"} <= set(drawn)
+    for name in drawn:
+        here, there = (words_in(folder / "figures" / name) for folder in (shipped, remade))
+        assert there == here, name
+        assert there, name
+
+
+def words_in(path: Path) -> list[str]:
+    texts = re.findall(r"<text[^>]*>([^<]*)", path.read_text("utf-8"))
+    return [text for text in texts if re.search("[a-z]", text)]
+
+
+def test_figures_are_as_wide_and_in_the_style_that_is_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "mpnet"
+    shutil.copytree(RESULTS / "mpnet", out)
+    given = ["reproduce", "mpnet", "--out", str(out), "--print"]
+    result = CliRunner().invoke(app, [*given, "--width", "3.25in", "--style", "dark_background"])
+    assert result.exit_code == 0, result.stderr
+    for name in ("scores", "curves"):
+        assert 'width="234pt"' in (out / "figures" / f"{name}.svg").read_text("utf-8")
+        with Image.open(out / "figures" / f"{name}.png") as picture:
+            assert picture.width == 975
+            assert picture.convert("RGB").getpixel((0, 0)) == (0, 0, 0)
+    wrong = CliRunner().invoke(app, [*given, "--width", "3"])
+    assert wrong.exit_code == 1
+    assert "with its unit" in wrong.stderr
 
 
 def test_the_page_names_only_figures_that_are_there(again) -> None:
