@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OutputError, SettingsError
@@ -24,13 +25,28 @@ def check_repository(name: str) -> None:
         )
 
 
-def push(folder: Path, name: str, *, private: bool = False) -> str:
+def check_asked(name: str | None, *, private: bool) -> None:
+    """Refuse, before a run, options of a push that make no sense: no repository, or a private none.
+
+    Raises:
+        SettingsError: `name` is no repository's, or `private` is asked of none.
+    """
+    if name is not None:
+        check_repository(name)
+    elif private:
+        raise SettingsError("--private is for --push-to-hub, which is not given")
+
+
+def push(
+    folder: Path, name: str, *, private: bool = False, only: Sequence[str] | None = None
+) -> str:
     """Upload an adapter's folder into a repository, which is made if it is not there; the commit's address.
 
     Args:
         folder: Of the adapter.
         name: Of the repository: ``owner/name``.
         private: Whether it is, if it is made now.
+        only: Names of the files to upload; by default all but what a run alone needs.
 
     Raises:
         OutputError: There is no token, no network or no such right; the message says the reason and the command
@@ -45,10 +61,12 @@ def push(folder: Path, name: str, *, private: bool = False) -> str:
             repo_id=made.repo_id,
             folder_path=folder,
             commit_message="An adapter by lora-lens",
+            allow_patterns=None if only is None else list(only),
             ignore_patterns=_STAYS,
         )
     except Exception as error:  # of the hub's client, of what it sends requests by, of the system
-        again = ["hf", "upload", name, str(folder), ".", "--exclude", *_STAYS]
+        which = ["--exclude", *_STAYS] if only is None else ["--include", *only]
+        again = ["hf", "upload", name, str(folder), ".", *which]
         again += ["--private"] if private else []
         raise OutputError(
             f"{folder} is whole, but was not pushed to {name}: {_reason(error)}; log in by `hf auth login` "

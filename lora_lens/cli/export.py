@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..terminal.options import AdapterFolder, Base, Json
+from ..terminal.options import AdapterFolder, Base, Json, Private, PushToHub
 from ..terminal.printing import say
 
 NAME = "export"
@@ -20,17 +20,25 @@ def run(
         typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
     ],
     base: Base = None,
+    push_to_hub: PushToHub = None,
+    private: Private = False,
     as_json: Json = False,
 ) -> None:
     """Turn a CondLoRA adapter into an ordinary LoRA checkpoint, exactly, for PEFT, vLLM and friends.
 
+    --push-to-hub uploads the two files that are written, and nothing else that is in the folder.
+
     Example: lora-lens export condlora/ --out condlora-as-lora/
     """
-    from ..writing.export import export_lora
+    from ..card.push import check_asked, push
+    from ..writing.export import FILES, export_lora
 
+    check_asked(push_to_hub, private=private)
     written = export_lora(adapter, out, base)
     if as_json:
         import json
 
         typer.echo(json.dumps({"adapter": str(adapter), "out": str(written)}))
     say(f"wrote {out}, which PEFT loads as plain LoRA")
+    if push_to_hub is not None:
+        say(f"pushed to {push(written, push_to_hub, private=private, only=FILES)}")

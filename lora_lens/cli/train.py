@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import SettingsError
 from ..terminal.option_groups import with_options
-from ..terminal.options import Json
+from ..terminal.options import Json, Private, PushToHub
 from ..terminal.printing import print_json, say
 from .data_options import data_fields
 from .training_extra import training_libraries
@@ -46,17 +45,8 @@ def run(
         ),
     ] = False,
     cpu: Cpu = False,
-    push_to_hub: Annotated[
-        str | None,
-        typer.Option(
-            "--push-to-hub",
-            metavar="REPO_ID",
-            help="Upload the adapter's folder to this repository of the Hugging Face hub afterwards.",
-        ),
-    ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Make that repository a private one, if it is new.")
-    ] = False,
+    push_to_hub: PushToHub = None,
+    private: Private = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA, CondLoRA, AdaLoRA or CondAdaLoRA adapter on a GLUE task, or on your own rows, and keep the best development checkpoint.
@@ -74,12 +64,9 @@ def run(
 
     Example: lora-lens train --task mrpc --method condlora --data glue/ --out runs/mrpc-condlora
     """
-    from ..card.push import check_repository, push
+    from ..card.push import check_asked, push
 
-    if push_to_hub is not None:
-        check_repository(push_to_hub)
-    elif private:
-        raise SettingsError("--private is for --push-to-hub, which is not given")
+    check_asked(push_to_hub, private=private)
     training_libraries()
     from ..card.write import write_card
     from ..training.progress import ConsoleProgress

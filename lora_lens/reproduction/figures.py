@@ -68,7 +68,8 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
     """
     marks = [
         Line(
-            *np.array([(epoch, 100 * score) for epoch, score in curve], dtype=np.float64).T,
+            np.array([epoch for epoch, _ in curve], dtype=np.float64),
+            np.array([100 * score for _, score in curve], dtype=np.float64),
             label="" if number else METHODS.get(method, method),
             colour=k,
             marker=_MARKERS[k % len(_MARKERS)],

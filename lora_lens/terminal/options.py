@@ -158,6 +158,18 @@ Out = Annotated[
         help="Also write figures (PNG, SVG, PDF), CSV, JSON, Markdown and LaTeX to this folder.",
     ),
 ]
+PushToHub = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to-hub",
+        metavar="REPO_ID",
+        show_default=False,
+        help="Upload the adapter's folder to this repository of the Hugging Face hub afterwards.",
+    ),
+]
+Private = Annotated[
+    bool, typer.Option("--private", help="Make that repository a private one, if it is new.")
+]
 Width = Annotated[
     str | None,
     typer.Option(

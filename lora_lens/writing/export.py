@@ -20,6 +20,8 @@ from ..formats.loading import low_rank
 from ..staging import staged
 from ..updates import FromW0, LowRank
 
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+
 
 def export_lora(path: str | Path, out: str | Path, base: str | Path | None = None) -> Path:
     """Write a CondLoRA adapter as an ordinary LoRA checkpoint that stock PEFT loads.
@@ -48,7 +50,7 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
         'lora'
     """
     target = user_path(out)
-    if (target / "adapter_config.json").exists():
+    if (target / FILES[0]).exists():
         raise AdapterError(f"{target} already holds an adapter; choose another folder")
     files = open_adapter(path, base)
     found = format_of(files).read(files)
@@ -59,11 +61,11 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
             )
         raise AdapterError(f"{files.source} is plain LoRA already, of no θ; PEFT loads it as it is")
     updates = low_rank(files, found)
-    with staged(target, last="adapter_config.json") as folder:
+    with staged(target, last=FILES[0]) as folder:
         tensors = _tensors(files, found, updates)
-        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        save_file(tensors, folder / FILES[1], metadata={"format": "pt"})
         text = json.dumps(_config(found), indent=2, sort_keys=True)
-        (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
+        (folder / FILES[0]).write_text(text + "\n", encoding="utf-8")
     return target
 
 

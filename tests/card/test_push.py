@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import lora_lens as ll
 from lora_lens.card.push import check_repository
+from lora_lens.cli import app
 from lora_lens.errors import SettingsError
 
 TOKEN = "hf_" + "a" * 34
@@ -148,6 +151,62 @@ def test_what_goes_wrong_is_one_line_with_the_command_that_tries_again(
     assert said.endswith("--private")
     assert not hub.files
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def exported(out: Path, tmp_path: Path, *options: str, **environment: str) -> tuple[int, str, str]:
+    """The command in a process of its own: exit code, standard output and error."""
+    own = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    command = ["export", str(ll.demo_adapter("condlora")), "--out", str(out), "--json", *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "lora_lens", *command],
+        env={k: v for k, v in os.environ.items() if k != "HF_TOKEN"} | own | environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_what_is_exported_is_pushed_and_nothing_beside_it(tmp_path: Path, hub: TakingHub) -> None:
+    out = tmp_path / "plain"
+    out.mkdir()
+    (out / "mine.txt").write_text("not for others")
+    code, printed, said = exported(
+        out, tmp_path, "--push-to-hub", "me/adapter", "--private", HF_ENDPOINT=hub.address, HF_TOKEN=TOKEN
+    )  # fmt: skip
+    assert code == 0, said
+    assert json.loads(printed)["out"] == str(out)
+    assert f"pushed to {hub.address}/me/adapter/commit/1" in said
+    assert hub.files == {
+        name: (out / name).read_bytes()
+        for name in ("adapter_config.json", "adapter_model.safetensors")
+    }
+    (made,) = hub.made
+    assert made.get("visibility") == "private" or made.get("private") is True
+
+
+def test_an_export_that_cannot_be_pushed_is_whole(tmp_path: Path, hub: TakingHub) -> None:
+    out = tmp_path / "plain"
+    code, printed, said = exported(
+        out, tmp_path, "--push-to-hub", "me/adapter", HF_ENDPOINT=hub.address
+    )
+    assert code == 1
+    assert json.loads(printed)["out"] == str(out)
+    assert f"{out} is whole, but was not pushed to me/adapter: " in said
+    assert "--include adapter_config.json adapter_model.safetensors" in said
+    assert ll.load_adapter(out).method == "lora"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--private"], "--private is for --push-to-hub"), (["--push-to-hub", "a/b/c"], "owner/name")],
+)
+def test_what_cannot_be_pushed_is_said_before_the_export(
+    options: list[str], said: str, tmp_path: Path
+) -> None:
+    command = ["export", str(ll.demo_adapter("condlora")), "--out", str(tmp_path / "plain")]
+    result = CliRunner().invoke(app, [*command, *options])
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert not (tmp_path / "plain").exists()
 
 
 @pytest.mark.parametrize("name", ["", "a/b/c", "me/my adapter", "../up", "./here"])
