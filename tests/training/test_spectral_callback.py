@@ -22,6 +22,7 @@ from lora_lens import SpectralCallback
 from lora_lens.errors import AdapterError, SettingsError
 from lora_lens.training.condlora import CondLoraConfig, get_condlora_model
 from lora_lens.training.spectral.measuring import STATE_NAME
+from lora_lens.training.spectral.stacks import stacks_of
 
 STATISTICS = ("frobenius_norm", "spectral_norm", "stable_rank", "effective_rank")
 
@@ -159,6 +160,100 @@ def test_where_b_is_not_zero_at_the_start_phi_is_to_the_start(tmp_path: Path) ->
         expected = phi_between(kept[1], kept[0], "value", factor)
         assert found[f"spectral/value/phi_{factor}_to_start"] == pytest.approx(expected, abs=2e-5)
         assert f"spectral/value/phi_{factor}_first_step" not in found
+
+
+def adalora() -> PeftModel:
+    """Whose budget falls from step 2 to step 8, from rank 4 to 2 on average."""
+    config = AdaLoraConfig(
+        task_type="SEQ_CLS", init_r=4, target_r=2, tinit=2, tfinal=4, deltaT=1, total_step=12,
+        lora_alpha=8, target_modules=["query", "value"],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    return get_peft_model(bert(), config)
+
+
+class Allocate(TrainerCallback):
+    """As PEFT says: after the optimizer's step and before the gradients go. Keeps PEFT's own ΔW."""
+
+    def __init__(self) -> None:
+        self.deltas: dict[int, dict[str, np.ndarray]] = {}
+        self.ranks: list[int] = []
+
+    def on_optimizer_step(self, _args: Any, state: Any, _control: Any, **kwargs: Any) -> None:
+        model = kwargs["model"]
+        model.base_model.update_and_allocate(state.global_step)
+        layers = {
+            path.split("layer.")[1]: layer
+            for path, layer in model.named_modules()
+            if hasattr(layer, "lora_E") and hasattr(layer, "get_delta_weight")
+        }
+        # The step is counted after this.
+        self.deltas[state.global_step + 1] = {
+            path: layer.get_delta_weight("default").detach().double().numpy()
+            for path, layer in layers.items()
+        }
+        self.ranks = [int((one.lora_E["default"] != 0).sum()) for one in layers.values()]
+
+
+def test_adalora_is_measured_without_what_its_masks_take_away(tmp_path: Path) -> None:
+    """Beside the SVD of PEFT's own ΔW, whose row and column spaces the factors have."""
+    allocating = Allocate()
+    run = trainer(adalora(), tmp_path, SpectralCallback(5), allocating)
+    run.train()
+    found = logged(run)
+    assert list(found) == [5, 10, 12]
+    assert sum(allocating.ranks) == 12  # of 6 matrices
+    assert {0, 1, 3} <= set(allocating.ranks)
+    for step, numbers in found.items():
+        for module in ("query", "value", "all"):
+            spectra = [
+                np.linalg.svd(delta)[1]
+                for path, delta in allocating.deltas[step].items()
+                if module in (path.rpartition(".")[2], "all")
+            ]
+            trained = [s for s in spectra if s[0] > 0]
+            expected = {
+                "frobenius_norm": [np.linalg.norm(s) for s in spectra],
+                "spectral_norm": [s[0] for s in spectra],
+                "stable_rank": [(s**2).sum() / s[0] ** 2 for s in trained],
+            }
+            for name, values in expected.items():
+                own = numbers[f"spectral/{module}/{name}"]
+                assert own == pytest.approx(np.mean(values), rel=2e-5)
+    before, now = allocating.deltas[5], allocating.deltas[10]
+    for side, factor in (("right", "A"), ("left", "B")):
+        for module in ("query", "value"):
+            expected = [
+                alike(before[path], now[path], side)
+                for path in now
+                if path.endswith(module) and now[path].any()
+            ]
+            own = found[10][f"spectral/{module}/phi_{factor}_to_last"]
+            assert own == pytest.approx(np.mean(expected), abs=2e-5)
+            # All of E is 0 at the start.
+            assert found[10][f"spectral/{module}/phi_{factor}_first_step"] == 5
+            assert f"spectral/{module}/phi_{factor}_to_start" not in found[10]
+
+
+def alike(one: np.ndarray, other: np.ndarray, side: str) -> float:
+    """φ of two matrices' row or column spaces, whole."""
+    bases = []
+    for delta in (one, other):
+        u, s, vh = np.linalg.svd(delta)
+        rank = int((s > 1e-6 * s[0]).sum())
+        bases.append(vh[:rank].T if side == "right" else u[:, :rank])
+    least = min(basis.shape[1] for basis in bases)
+    return float(((bases[0].T @ bases[1]) ** 2).sum() / least)
+
+
+def test_what_adalora_pruned_to_nothing_is_left_out(tmp_path: Path) -> None:
+    model = adalora()
+    empty = model.get_submodule("base_model.model.bert.encoder.layer.0.attention.self.query")
+    for letter, shape in (("A", (0, 16)), ("E", (0, 1)), ("B", (16, 0))):
+        getattr(empty, f"lora_{letter}")["default"] = torch.nn.Parameter(torch.zeros(shape))
+    members = [one.path for stack in stacks_of(model) for one in stack.members]
+    assert len(members) == 5
+    assert not any(path.endswith("layer.0.attention.self.query") for path in members)
 
 
 def test_tensorboard_has_the_numbers_and_the_picture(tmp_path: Path, monkeypatch: Any) -> None:
@@ -324,15 +419,8 @@ def test_other_processes_than_the_first_measure_nothing(tmp_path: Path) -> None:
         (bert, "no adapter and no LoRA layer"),
         (lambda: lora(use_dora=True), "DoRA"),
         (lambda: lora(init_lora_weights="pissa"), "B₀·A₀"),
-        (
-            lambda: get_peft_model(
-                bert(),
-                AdaLoraConfig(task_type="SEQ_CLS", target_modules=["query"], total_step=10),
-            ),
-            "expected LoRA or CondLoRA",
-        ),
     ],
-    ids=["none", "dora", "pissa", "adalora"],
+    ids=["none", "dora", "pissa"],
 )
 def test_what_it_would_misread_stops_training_at_once(make: Any, said: str, tmp_path: Path) -> None:
     run = trainer(make(), tmp_path, SpectralCallback())

@@ -46,7 +46,8 @@ class SpectralCallback(TrainerCallback):
     ``spectral/layers``: φ between every two layers, of A's row spaces and B's column spaces.
     transformers puts ``train/`` before every name.
 
-    For plain LoRA of PEFT and CondLoRA of ``lora_lens.training.condlora``. A fused projection (``c_attn``)
+    For plain LoRA and AdaLoRA of PEFT and CondLoRA of ``lora_lens.training.condlora``. AdaLoRA's A is
+    diag(E)·A, and where E is masked (and at the start, where all of it is 0) neither factor has a direction. A fused projection (``c_attn``)
     is one module here. Of several processes the first measures and logs. Beside each checkpoint it
     leaves ``spectral_callback.safetensors`` (the factors at the start and at the last log: up to twice the
     adapter's size), with which a resumed run goes on. As much memory is taken on the model's device.

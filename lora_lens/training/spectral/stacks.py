@@ -14,6 +14,8 @@ from ...errors import AdapterError
 from ...files.names import short_names, split_layer
 from ...formats.live_layers import check_live, chosen_adapter, lora_layers, unwrapped
 
+_EPSILON = 1e-5  # PEFT's own, beside AdaLoRA's rank
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -23,8 +25,8 @@ class Watched:
         path: Of the module.
         module: What people call it: ``value``.
         layer: Its number; None in no numbered layer.
-        rows: Gives A's rows as columns, Aᵀ (in, r), as it is now.
-        columns: Gives B, (out, r), as it is now.
+        rows: Gives A's rows as columns, Aᵀ (in, r), as it is now; of AdaLoRA those of diag(E)·A.
+        columns: Gives B, (out, r), as it is now; of AdaLoRA with zeros where E is masked.
         scaling: Gives s as it is now.
     """
 
@@ -83,20 +85,16 @@ def stacks_of(model: Any, adapter: str | None = None) -> list[Stack]:
 
 
 def _watched(path: str, module: str, number: int | None, layer: Any, name: str) -> Watched | None:
-    """None for a convolution."""
+    """None for a convolution, and for what AdaLoRA has pruned to rank 0."""
     a, b = layer.lora_A[name], layer.lora_B[name]
+    if hasattr(layer, "lora_E"):
+        return _of_triplets(path, module, number, layer, name)
     if not hasattr(a, "weight") or not hasattr(b, "weight"):
         raise AdapterError(
             f"{path} is PEFT's {type(layer).__module__.rpartition('.')[0].rpartition('.')[2]} layer; "
-            f"expected LoRA or CondLoRA"
+            f"expected LoRA, AdaLoRA or CondLoRA"
         )
-    for letter, factor in (("A", a.weight), ("B", b.weight)):
-        if factor.numel() == 0 or hasattr(factor, "full_tensor") or factor.ndim == 1:
-            raise AdapterError(
-                f"{letter} of {path} is shared out over devices (FSDP, ZeRO-3), and none holds all its "
-                f"numbers; train with DistributedDataParallel or ZeRO-2, or ask `lora-lens dynamics` about "
-                f"the checkpoints"
-            )
+    _check_whole(path, A=a.weight, B=b.weight)
     if a.weight.ndim != 2 or b.weight.ndim != 2:
         return None
     return Watched(
@@ -107,3 +105,34 @@ def _watched(path: str, module: str, number: int | None, layer: Any, name: str) 
         columns=lambda: b.weight,
         scaling=lambda: float(layer.scaling[name]),
     )
+
+
+def _of_triplets(
+    path: str, module: str, number: int | None, layer: Any, name: str
+) -> Watched | None:
+    """AdaLoRA's: ΔW = s·B·diag(E)·A, where what is masked has an E of 0 and no part in either factor.
+
+    The parameters are looked up each time, for PEFT puts others in their place.
+    """
+    a, e, b = layer.lora_A[name], layer.lora_E[name], layer.lora_B[name]
+    if tuple(e.shape) == (0, 1):
+        return None
+    _check_whole(path, A=a, B=b, E=e)
+    return Watched(
+        path,
+        module,
+        number,
+        rows=lambda: (layer.lora_E[name] * layer.lora_A[name]).T,
+        columns=lambda: layer.lora_B[name] * (layer.lora_E[name] != 0).T,
+        scaling=lambda: float(layer.scaling[name]) / (float(layer.ranknum[name]) + _EPSILON),
+    )
+
+
+def _check_whole(path: str, **factors: Tensor) -> None:
+    for letter, factor in factors.items():
+        if factor.numel() == 0 or hasattr(factor, "full_tensor") or factor.ndim == 1:
+            raise AdapterError(
+                f"{letter} of {path} is shared out over devices (FSDP, ZeRO-3), and none holds all its "
+                f"numbers; train with DistributedDataParallel or ZeRO-2, or ask `lora-lens dynamics` about "
+                f"the checkpoints"
+            )
