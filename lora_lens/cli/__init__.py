@@ -26,6 +26,7 @@ app = typer.Typer(
         "Spectral analysis of low-rank adapters: are LoRA's conversion matrices alike across layers, "
         "and is it more than chance? Start with: lora-lens demo"
     ),
+    epilog="Tables in a file or a pipe have 100 columns, or as many as COLUMNS says.",
 )
 
 

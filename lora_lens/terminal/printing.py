@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +43,8 @@ class Shown(Protocol):
         """Write the files; their names."""
 
 
-_DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe
+_DEFAULT_WIDTH = 100  # of tables that go to a file or a pipe, where COLUMNS says no other
+_NARROWEST = 20
 
 
 def say(message: str) -> None:
@@ -117,8 +119,14 @@ def show_text(render: Callable[[Console], RenderableType]) -> None:
     from .printable_console import PrintableConsole
 
     tty = sys.stdout.isatty()
-    console = PrintableConsole() if tty else PrintableConsole(width=_DEFAULT_WIDTH)
+    console = PrintableConsole() if tty else PrintableConsole(width=_width())
     console.print(render(console))
+
+
+def _width() -> int:
+    """Columns of a file or a pipe: what COLUMNS says, if that is a number."""
+    said = os.environ.get("COLUMNS", "").strip()
+    return max(_NARROWEST, int(said)) if said.isdecimal() and int(said) else _DEFAULT_WIDTH
 
 
 @contextmanager

@@ -338,3 +338,18 @@ def test_singular_and_rectangular_w0_are_one_line(bert: BertLike, tmp_path: Path
     broken[f"{bert.path(2, 'value')}.weight"] = torch.ones(24, 24)
     write_base(tmp_path / "base", bert, broken)
     fails(run("similarity", tmp_path / "lora"), "singular in layer 2 (rank 1 of 24)", "consistent")
+
+
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [({}, 100), ({"COLUMNS": "60"}, 60), ({"COLUMNS": "180"}, 180), ({"COLUMNS": "0"}, 100), ({"COLUMNS": "wide"}, 100)],
+)  # fmt: skip
+def test_in_a_pipe_a_table_has_a_hundred_columns_or_as_many_as_columns_says(
+    said: dict[str, str], most: int, bert: BertLike, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    result = CliRunner(env=said).invoke(app, ["inspect", str(tmp_path / "lora")])
+    assert result.exit_code == 0
+    longest = max(len(line.rstrip()) for line in result.stdout.splitlines())
+    assert longest <= most
+    assert longest > most - 40  # and no narrower than that
