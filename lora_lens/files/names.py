@@ -8,17 +8,18 @@ A module path holds its layer as its first whole-number component after a word l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from ..errors import FileFormatError, ModuleLookupError
-from .roles import same_job
+from .roles import ROLES, same_job
 
 PEFT_PREFIX = "base_model.model."
 
 _MOST_DIGITS = 9
 _LONGEST, _DEEPEST = 1_000, 100
+_SEEING = ("vis", "image", "audio", "speech")  # of the part of a model that is not its text model
 _LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
 
 
@@ -111,6 +112,51 @@ def short_names(patterns: Iterable[str]) -> dict[str, str]:
     return {pattern: _short_name(pattern, count) for pattern in known}
 
 
+def names_apart(patterns: Iterable[str]) -> dict[str, str]:
+    """`short_names`, but that none of them is what people call another tower's module as well.
+
+    A part of a model that sees has a ``value``, and the text model a ``v_proj``: who says ``value`` means
+    either, and who says the ``v_proj`` of a part that sees is likely to mean the text's.
+
+    Example:
+        >>> names_apart(["visual.blocks.*.attn.value", "model.layers.*.self_attn.v_proj"])
+        {'visual.blocks.*.attn.value': 'attn.value', 'model.layers.*.self_attn.v_proj': 'v_proj'}
+    """
+    names = short_names(patterns)
+    count = Counter(tail for pattern in names for tail in _tails(pattern))
+    return {
+        pattern: _longer(pattern, name, count)
+        if any(_is_mistaken(pattern, name, other) for other in names)
+        else name
+        for pattern, name in names.items()
+    }
+
+
+def _is_mistaken(pattern: str, name: str, other: str) -> bool:
+    """Whether a module's name is also what another tower's is called."""
+    if "@" in pattern + other or not towers([pattern, other]):
+        return False
+    also = any(_ends_with(other, tail) for tail in same_job(name)[1:])
+    sees = any(word in pattern.partition("*.")[0].lower() for word in _SEEING)
+    return also and (name in ROLES or sees)
+
+
+def _longer(pattern: str, name: str, count: Mapping[str, int]) -> str:
+    tails = (tail for tail in _tails(pattern.partition("*.")[2]) if count[tail] == 1)
+    return next((tail for tail in tails if len(tail) > len(name)), pattern)
+
+
+def towers(patterns: Collection[str]) -> set[str]:
+    """What stands before the layers' numbers, where that is not the same of all.
+
+    Example:
+        >>> sorted(towers(["visual.blocks.*.attn.qkv", "model.layers.*.self_attn.v_proj"]))
+        ['model.layers', 'visual.blocks']
+    """
+    found = {before[:-1] for one in patterns for before, star, _ in [one.partition("*.")] if star}
+    return found if len(found) > 1 else set()
+
+
 def _short_name(pattern: str, count: Mapping[str, int]) -> str:
     """`count`: how many patterns end with a tail."""
     _, in_layer = pattern.split("*.", 1) if "*." in pattern else ("", pattern)
@@ -158,8 +204,16 @@ def find_module(requested: str, patterns: Mapping[str, str]) -> str:
     if found:
         raise ModuleLookupError(
             f"module {requested!r} is ambiguous: it could be {', '.join(found)}; name one of them"
+            f"{_where(found, patterns)}"
         )
     raise ModuleLookupError(f"no module {requested!r} in this adapter; it has: {have}")
+
+
+def _where(found: Sequence[str], patterns: Mapping[str, str]) -> str:
+    """In which tower each of them is, where they are in several."""
+    if not towers([patterns[name] for name in found]):
+        return ""
+    return f" ({'; '.join(f'{name} is {patterns[name]}' for name in found)})"
 
 
 def match_in_base(path: str, base_names: Collection[str]) -> list[str]:

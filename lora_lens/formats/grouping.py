@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..adapter import Part
 from ..bases import fused
-from ..files.names import counts_blocks, in_layers, is_number, short_names, split_layer
+from ..files.names import counts_blocks, in_layers, is_number, names_apart, split_layer
 from ..updates import LowRank
 
 _WHOLE = ("unet", "transformer")
@@ -69,7 +69,7 @@ def group_by_module(
         for name, part in _unfused(pattern, members[0], config, split_c_attn).items():
             # A module of the role's own name beside the fused one keeps it.
             roles[pattern if name in by_pattern else name] = (members, part)
-    names = short_names(roles)
+    names = names_apart(roles)
     groups = [
         Group(names[pattern], pattern, tuple(sorted(members, key=lambda m: m.layer)), part)
         for pattern, (members, part) in roles.items()

@@ -11,7 +11,7 @@ from ..adapter import ModuleFactors, Part
 from ..bases import fused
 from ..bases.weights import BaseWeights
 from ..errors import ModuleLookupError, RankError
-from ..files.names import find_module, short_names, split_layer
+from ..files.names import find_module, names_apart, split_layer
 
 _WEIGHT = ".weight"
 
@@ -101,7 +101,7 @@ def _roles(
 
 def _chosen(module: str, patterns: Collection[str], source: str) -> tuple[str, str]:
     """Short name and pattern of the module that is meant."""
-    by_name = {name: pattern for pattern, name in short_names(patterns).items()}
+    by_name = {name: pattern for pattern, name in names_apart(patterns).items()}
     try:
         name = find_module(module, by_name)
     except ModuleLookupError as error:

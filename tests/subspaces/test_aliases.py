@@ -1,5 +1,6 @@
 """What people call a projection finds the one that is there, or lists what there is."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from checkpoints import BertLike, random, write_base, write_config, write_tensor
 from lora_lens import load_adapter, open_base
 from lora_lens.bases.fused import parts
 from lora_lens.errors import ModuleLookupError
+from lora_lens.files.names import find_module, names_apart, short_names
 from lora_lens.files.roles import ROLES, same_job
 from lora_lens.subspaces.selection import select_name
 from lora_lens.subspaces.untrained import untrained_factors
@@ -86,6 +88,67 @@ def test_two_that_could_be_meant_are_listed(paths: tuple[str, str], tmp_path: Pa
     for name in adapter.modules:
         assert name in str(error.value)
         assert select_name(adapter, name) == name
+
+
+QWEN = {
+    "model_type": "qwen2_vl",
+    "vision_config": {"model_type": "qwen2_vl", "embed_dim": 8, "num_heads": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("paths", "config", "names"),
+    [
+        # The one of the vision tower is a part of a fused projection.
+        (("visual.blocks.{}.attn.qkv", "model.layers.{}.self_attn.v_proj"), QWEN, ("attn.value", "v_proj")),
+        (("vision.encoder.layer.{}.attention.value", "lm.layers.{}.self_attn.v_proj"), {}, ("attention.value", "v_proj")),
+        # Either tower may be the one that has the name as it was typed.
+        (("lm.layers.{}.attention.self.value", "vision.layers.{}.attn.to_v"), {}, ("self.value", "attn.to_v")),
+    ],
+)  # fmt: skip
+def test_what_two_towers_have_is_never_taken_from_one_in_silence(
+    paths: tuple[str, str], config: dict[str, object], names: tuple[str, str], tmp_path: Path
+) -> None:
+    every = [path.format(k) for path in paths for k in range(2)]
+    tensors = {}
+    for k, path in enumerate(every):
+        rows = 24 if path.endswith("qkv") else 8
+        tensors[f"base_model.model.{path}.lora_A.weight"] = random(2, 8, seed=k)
+        tensors[f"base_model.model.{path}.lora_B.weight"] = random(rows, 2, seed=k + 10)
+    write_tensors(tmp_path / "lora", tensors)
+    base = {"x.weight": random(2, 2, seed=0)}
+    write_base(tmp_path / "base", BertLike(), base)
+    if config:
+        (tmp_path / "base" / "config.json").write_text(json.dumps(config))
+    write_config(tmp_path / "lora", base=str(tmp_path / "base"), r=2)
+    adapter = load_adapter(tmp_path / "lora")
+    with pytest.raises(ModuleLookupError, match="'value' is ambiguous") as error:
+        select_name(adapter, "value")
+    for name, path in zip(names, paths, strict=True):
+        pattern = path.format("*").replace("qkv", "value")
+        assert f"{name} is {pattern}" in str(error.value)
+        assert select_name(adapter, name) == name
+        assert select_name(adapter, pattern) == name
+        assert adapter.modules[name].layers == (0, 1)
+        assert adapter.modules[name].out_features == 8
+    # What the text model's is called in its file is no other's name.
+    if "v_proj" in names:
+        assert select_name(adapter, "v_proj") == "v_proj"
+
+
+def test_a_seeing_towers_own_name_is_not_the_texts(tmp_path: Path) -> None:
+    """Of SigLIP beside Phi-3: the text model's is a part of its ``qkv_proj``."""
+    names = names_apart(["vision.layers.*.attn.v_proj", "model.layers.*.self_attn.value"])
+    assert list(names.values()) == ["attn.v_proj", "self_attn.value"]
+    known = {name: pattern for pattern, name in names.items()}
+    for typed in ("v_proj", "value"):
+        with pytest.raises(ModuleLookupError, match=r"attn\.v_proj, self_attn\.value"):
+            find_module(typed, known)
+
+
+def test_in_one_tower_names_stay_short() -> None:
+    one = ["layers.*.attn.value", "layers.*.cross.to_v"]
+    assert names_apart(one) == short_names(one)
 
 
 def test_parts_of_several_widths_are_listed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...errors import AdapterError
-from ...files.names import short_names, split_layer
+from ...files.names import names_apart, split_layer
 from ...formats.live_layers import check_live, chosen_adapter, lora_layers, unwrapped
 
 _EPSILON = 1e-5  # PEFT's own, beside AdaLoRA's rank
@@ -65,7 +65,7 @@ def stacks_of(model: Any, adapter: str | None = None) -> list[Stack]:
     own = {path: layer for path, layer in layers.items() if name in layer.lora_A}
     check_live(unwrapped(model), own, name)
     patterns = {path: (split_layer(path) or (path, None)) for path in own}
-    names = short_names(pattern for pattern, _ in patterns.values())
+    names = names_apart(pattern for pattern, _ in patterns.values())
     groups: dict[tuple[Any, ...], list[Watched]] = {}
     for path, layer in own.items():
         pattern, number = patterns[path]
