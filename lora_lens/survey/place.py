@@ -7,13 +7,14 @@ import json
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..adapter import Placement
 from ..bases.opening import open_base
 from ..bases.weights import BaseWeights
 from ..core.balanced import balanced
@@ -49,6 +50,7 @@ class PlaceTask:
         file: The name of its file.
         base: As in `lora_lens.load_adapter`.
         fan_in_fan_out: Whether an adapter says that W0 is stored (in, out).
+        placement: Where the base has W0 that is not where its path says.
         start: The common initial A's piece, where it is given.
     """
 
@@ -58,6 +60,7 @@ class PlaceTask:
     file: str
     base: str | None
     fan_in_fan_out: bool
+    placement: Placement
     start: Piece | None
 
 
@@ -193,8 +196,14 @@ def _start(task: PlaceTask) -> Float[Tensor, "in k"] | None:
 
 
 def _w0(task: PlaceTask) -> Float[Tensor, "out in"]:
-    opened = open_base(str(task.base), download=True, fan_in_fan_out=task.fan_in_fan_out)
+    opened = open_w0(str(task.base), task.fan_in_fan_out, task.placement)
     return w0_at(opened, task.place)
+
+
+def open_w0(base: str, fan_in_fan_out: bool, placement: Placement) -> BaseWeights:
+    """The base model, read as the adapters say."""
+    opened = open_base(base, download=True, fan_in_fan_out=fan_in_fan_out)
+    return replace(opened, placement=placement)
 
 
 def w0_at(opened: BaseWeights, place: Place) -> Float[Tensor, "out in"]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from ..adapter import Placement
 from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
-from .place import PlaceTask, w0_at
+from .place import PlaceTask, open_w0, w0_at
 from .places import Place, places_of
 from .reading import Known, Piece, Unread, one_line, read_adapter
 from .running import Runner
@@ -176,17 +177,26 @@ def _tasks(
     start: str | None,
 ) -> list[PlaceTask]:
     claimed = any(known.fan_in_fan_out for known in adapters.values())
-    opened = (
-        open_base(base, download=True, fan_in_fan_out=claimed) if settings.of_w0 and base else None
-    )
+    placed = _placement(adapters.values())
+    opened = open_w0(base, claimed, placed) if settings.of_w0 and base else None
     starts = _starts(start, base, places) if start is not None else {}
     tasks = []
     for place in places:
         of_w0 = "" if opened is None else _digest(w0_at(opened, place))
         own = starts.get(place.path)
         file = place.file(settings, of_w0, own.digest if own else "")
-        tasks.append(PlaceTask(place, settings, out / PLACES, file, base, claimed, own))
+        tasks.append(PlaceTask(place, settings, out / PLACES, file, base, claimed, placed, own))
     return tasks
+
+
+def _placement(adapters: Iterable[Known]) -> Placement:
+    """Of all adapters together."""
+    tables: set[str] = set()
+    copies: dict[str, str] = {}
+    for known in adapters:
+        tables |= known.placement.tables
+        copies |= known.placement.copies
+    return Placement(frozenset(tables), copies)
 
 
 def _digest(w0: torch.Tensor) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from ..adapter import Adapter, LayerFactors, Part
+from ..adapter import Adapter, LayerFactors, Part, Placement
 from ..arrays import Stored, Tensor
 from ..core.either import is_torch
 from ..errors import AdapterError, LensError
@@ -52,7 +52,9 @@ class Known:
         path: As it was found.
         method, base, base_commit: As in `lora_lens.Adapter`.
         from_w0: Whether A and B are made of W0.
+        caveats: As in `lora_lens.Adapter`.
         fan_in_fan_out: As its configuration says.
+        placement: Where its base has W0 that is not where its path says.
     """
 
     path: str
@@ -60,7 +62,9 @@ class Known:
     base: str | None
     base_commit: str | None
     from_w0: bool
+    caveats: tuple[str, ...]
     fan_in_fan_out: bool
+    placement: Placement
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def read_adapter(
         return Unread(path, one_line(told))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
-        adapter.from_w0, adapter.fan_in_fan_out,
+        adapter.from_w0, adapter.caveats, adapter.fan_in_fan_out, adapter.origin.placement,
     )  # fmt: skip
     return known, pieces
 

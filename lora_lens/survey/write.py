@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
@@ -272,6 +272,9 @@ def _plain(found: object) -> dict[str, object]:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
+    caveats = Counter(caveat for known in plan.adapters.values() for caveat in known.caveats)
+    for caveat, count in caveats.items():
+        yield f"{caveat} ({count} of {len(plan.adapters)} adapters); ΔW is s·B·A here"
     bases = sorted({known.base for known in plan.adapters.values() if known.base})
     if len(bases) > 1 and plan.base is None:
         yield (
@@ -297,8 +300,6 @@ def _sweep(folder: Path, written: set[str], places: set[str]) -> None:
         for ending in (".parquet", ".csv"):
             if f"{name}{ending}" not in written:
                 (folder / f"{name}{ending}").unlink(missing_ok=True)
-    for path in (folder / PLACES).glob(".lora-lens-*"):  # of a process that was killed
-        shutil.rmtree(path, ignore_errors=True)
     for path in (folder / PLACES).glob("*.parquet"):
         if path.name not in places and _is_ours(path):
             path.unlink(missing_ok=True)

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from made_runs import write_adapter
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner, Result
 
 import lora_lens as ll
@@ -86,3 +88,17 @@ def test_adapters_of_different_bases_are_noted(dozen: Path, tmp_path: Path) -> N
     write_adapter(dozen / "b", seed=81, base="owner/other")
     done = run(dozen, "-o", tmp_path / "out", "--questions", "pairs")
     assert "note: the adapters name 2 base models (owner/one, owner/other)" in done.stderr
+
+
+def test_dora_is_said_to_be_taken_by_its_factors(dozen: Path, tmp_path: Path) -> None:
+    folder = write_adapter(dozen / "dora", seed=82)
+    file, config = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    tensors = load_file(file)
+    for name in [name for name in tensors if "lora_B" in name]:
+        magnitude = name.replace("lora_B.weight", "lora_magnitude_vector.weight")
+        tensors[magnitude] = np.ones(24, np.float32)
+    save_file(tensors, file)
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_dora": True}))
+    done = run(dozen, "-o", tmp_path / "out", "--questions", "spectrum")
+    assert "(1 of 13 adapters); ΔW is s·B·A here" in done.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "spectrum.csv")) == 13 * 4
