@@ -1,5 +1,6 @@
 """GGUF bases: W0 is what transformers makes of the same file, rows of query and key included."""
 
+import contextlib
 import pickle
 import sys
 from collections.abc import Callable, Mapping
@@ -143,3 +144,16 @@ def test_without_the_library_it_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "Llama-3.2-1B-Q4_0.gguf").write_bytes(b"GGUF")
     with pytest.raises(BaseModelError, match=r"is GGUF: pip install .*unquantised model"):
         open_base(str(tmp_path / "Llama-3.2-1B-Q4_0.gguf"))
+
+
+def test_changed_bytes_give_a_weight_or_an_error(write: Write) -> None:
+    path = write("llama", "Q8_0")
+    content = path.read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(60):
+        changed = bytearray(content)
+        for place in generator.integers(0, 1500, 3):  # of the header
+            changed[place] = generator.integers(256)
+        path.write_bytes(changed)
+        with contextlib.suppress(FileFormatError, BaseModelError):
+            open_base(str(path)).weight("model.layers.0.self_attn.q_proj")

@@ -273,3 +273,30 @@ def test_compressed_tensors(tmp_path: Path, bits: int, symmetric: bool, group: i
 )
 def test_the_model_before(source: str, settings: dict[str, Any], expected: str | None) -> None:
     assert unquantised(source, settings) == expected
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        torch.tensor([1e9, -5.0]), torch.ones(2, dtype=torch.complex64), torch.zeros(2, 2, dtype=torch.uint8),
+        torch.tensor(list(b'{"shape": [1000000, 1000000]}'), dtype=torch.uint8),
+    ],
+)  # fmt: skip
+def test_a_state_that_is_none_or_of_more_numbers_than_are_stored(
+    tmp_path: Path, state: Tensor
+) -> None:
+    tensors = named({
+        "weight": torch.zeros(24, 1, dtype=torch.uint8), "weight.absmax": torch.ones(1),
+        "weight.quant_state.bitsandbytes__nf4": state,
+    })  # fmt: skip
+    with pytest.raises(BaseModelError, match="broken quant_state"):
+        base(tmp_path / "model", tensors).weight(PATH)
+
+
+def test_a_scale_that_is_no_float_is_refused(tmp_path: Path) -> None:
+    tensors = named({
+        "weight": torch.ones(4, 4).to(torch.float8_e4m3fn),
+        "weight_scale": torch.ones((), dtype=torch.complex64),
+    })  # fmt: skip
+    with pytest.raises(BaseModelError, match="expected floats"):
+        base(tmp_path / "model", tensors).weight(PATH)

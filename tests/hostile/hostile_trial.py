@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -207,7 +207,8 @@ def _ask(adapter: Path, base: Path, rng: Random, reached: set[str]) -> None:
     given = base if rng.random() < 0.8 else None
     if rng.random() < _TABLES:  # as a run with checkpoints looks at it, and one of many adapters
         why_not_whole(adapter)
-        find_adapters([adapter], all_stems())
+        with suppress(LensError):  # a file of any name is found by its folder alone
+            find_adapters([adapter], all_stems())
     read = lora_lens.load_adapter(adapter, given)
     shown = [repr(read), read._repr_html_(), *read.notes, *read.left_out.values()]
     if rng.random() < _TABLES:

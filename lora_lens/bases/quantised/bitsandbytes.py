@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,9 @@ _PARTS = ("absmax", "quant_map", "nested_absmax", "nested_quant_map")
 _4, _8 = "bitsandbytes' 4 bits", "bitsandbytes' 8 bits"
 
 
+_MOST_OF_ONE = 16  # numbers of four bits in one of what they are packed into, at most eight bytes
+
+
 def _find_4(store: TensorStore, _: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     found = {}
     for state in sorted(store.files):
@@ -30,12 +34,14 @@ def _find_4(store: TensorStore, _: Mapping[str, Any]) -> dict[str, tuple[str, ..
 
 
 def _state(packed: Packed) -> Mapping[str, Any]:
-    text = bytes(packed.get(next(one for one in packed.parts if _STATE.fullmatch(one))).tolist())
+    said = packed.get(next(one for one in packed.parts if _STATE.fullmatch(one)))
     try:
-        found = json.loads(text)
+        found = json.loads(bytes(said.tolist()))
         shape = found["shape"]
         if not all(isinstance(size, int) and size > 0 for size in shape):
             raise ValueError(shape)
+        if math.prod(shape) > _MOST_OF_ONE * math.prod(packed.store.shape(packed.name)):
+            raise ValueError("more numbers than are stored")
     except (ValueError, TypeError, KeyError, RecursionError):
         raise BaseModelError(
             f"{packed.name} of {packed.store.source} has a broken quant_state; {packed.instead}"

@@ -39,6 +39,10 @@ def _read(packed: Packed) -> Tensor:
             f"{name} of {packed.store.source} is a {stored.ndim}-dimensional {kind} tensor beside {at}, expected a "
             f"matrix of 8-bit floats; {packed.instead}"
         )
+    if not scale.is_floating_point():
+        raise BaseModelError(
+            f"{at} of {packed.store.source} holds {scale.dtype}, expected floats; {packed.instead}"
+        )
     whole = _spread(scale.float(), (stored.shape[0], stored.shape[1]), packed, at)
     return stored.float() * whole
 

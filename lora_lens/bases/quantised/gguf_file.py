@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...arrays import Tensor
 from ...errors import BaseModelError, FileFormatError
 from ...files.in_memory import nowhere
+from ...files.names import check_names
 from ...files.tensors import TensorStore
 from ..configuration import BaseConfiguration, configuration_of
 from .gguf_names import ARCHITECTURES, IMAGES, Architecture, transformers_name
@@ -69,7 +70,8 @@ class GgufFile:
         one = self.entries[name]
         heads = next((n for end, n in self.heads.items() if name.endswith(f".{end}.weight")), None)
         try:
-            found: NDArray[Any] = gguf.quants.dequantize(one.data, one.tensor_type)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is said by name
+                found: NDArray[Any] = gguf.quants.dequantize(one.data, one.tensor_type)
             found = found.reshape(self.shapes[name])
             return np.array(found if heads is None else _moved_back(found, heads), np.float32)
         except (NotImplementedError, ValueError) as error:
@@ -108,7 +110,7 @@ def open_gguf(path: Path) -> tuple[TensorStore, BaseConfiguration, bool]:
     """
     file = _open_file(path)
     store = TensorStore(str(path), dict.fromkeys(file.names, _NAME), nowhere, {_NAME: file})
-    name = _architecture(_read(path))
+    name = _architecture(_read(path), path)
     known = ARCHITECTURES.get(name)
     settings = {"model_type": known.model_type} if known else {}
     return store, configuration_of(settings), known is None
@@ -116,7 +118,7 @@ def open_gguf(path: Path) -> tuple[TensorStore, BaseConfiguration, bool]:
 
 def _open_file(path: Path) -> GgufFile:
     reader = _read(path)
-    name = _architecture(reader)
+    name = _architecture(reader, path)
     known = ARCHITECTURES.get(name)
     if known is None and name not in IMAGES:
         raise BaseModelError(
@@ -132,7 +134,8 @@ def _open_file(path: Path) -> GgufFile:
         entries[mine] = one
         shapes[mine] = tuple(int(size) for size in one.shape[::-1])
         if original := reader.fields.get(_ORIGINAL + one.name):
-            shapes[mine] = tuple(int(size) for size in original.contents())
+            shapes[mine] = tuple(int(size) for size in _content(original, path))
+    check_names(path, entries)
     return GgufFile(path, entries, shapes, _heads(reader, name, known, path))
 
 
@@ -140,7 +143,7 @@ def _heads(reader: Any, name: str, known: Architecture | None, path: Path) -> Ma
     if known is None or not known.moved:
         return {}
     said = (reader.fields.get(f"{name}.attention.{key}") for key in ("head_count", "head_count_kv"))
-    counts = [one.contents() if one is not None else None for one in said]
+    counts = [_content(one, path) if one is not None else None for one in said]
     query, key = counts[0], counts[0] if counts[1] is None else counts[1]
     if not isinstance(query, int) or not isinstance(key, int) or min(query, key) < 1:
         raise BaseModelError(
@@ -164,7 +167,16 @@ def _read(path: Path) -> Any:
         raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
 
 
-def _architecture(reader: Any) -> str:
+def _content(field: Any, path: Path) -> Any:
+    """What a field says."""
+    try:
+        return field.contents()
+    except Exception as error:  # the bytes of a word, or a number of a type, that are none
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
+
+
+def _architecture(reader: Any, path: Path) -> str:
     said = reader.fields.get("general.architecture")
-    found = said.contents() if said is not None else None
+    found = _content(said, path) if said is not None else None
     return found if isinstance(found, str) else ""
