@@ -52,7 +52,9 @@ def test_four_bits_of_bitsandbytes(tmp_path: Path, kind: str, nested: bool) -> N
     assert torch.equal(found, own)
     assert (found - random(48, 64, seed=1)).norm() < 0.15 * random(48, 64, seed=1).norm()
     assert opened.tensors.shape(f"{PATH}.weight") == (48, 64)
-    assert opened.notes == ("W0 of 1 weights is what bitsandbytes' 4 bits has left of it",)
+    assert opened.notes == (
+        "W0 of 1 weights is read from bitsandbytes' 4 bits: not all that the model had",
+    )
     assert torch.equal(pickle.loads(pickle.dumps(opened)).weight(PATH), own)
     if not nested:  # by hand
         state, codes = layer.state_dict(), layer.weight.data.flatten().int()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
+from real_adapters import kept
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -197,6 +198,55 @@ def _pipeline(folder: Path, *, flat: bool) -> None:
     (folder / "base" / "model_index.json").write_text(json.dumps(index))
 
 
+def _originals(folder: Path) -> None:
+    """An image model's adapter by its own code's names, on diffusers' of the same: split, renamed, halves turned."""
+    (folder / "base" / "transformer").mkdir(parents=True)
+    (folder / "adapter").mkdir()
+    tensors, base = {}, {}
+    for layer in range(2):
+        name = f"diffusion_model.double_blocks.{layer}.img_attn.qkv"
+        tensors[f"{name}.lora_A.weight"] = random(2, 4, seed=layer)
+        tensors[f"{name}.lora_B.weight"] = random(12, 2, seed=9 + layer)
+        for k, letter in enumerate("qkv"):
+            path = f"transformer_blocks.{layer}.attn.to_{letter}.weight"
+            base[path] = random(4, 4, seed=20 + 3 * layer + k)
+    last = "diffusion_model.final_layer.adaLN_modulation.1"
+    tensors[f"{last}.lora_A.weight"] = random(2, 4, seed=50)
+    tensors[f"{last}.lora_B.weight"] = random(8, 2, seed=51)
+    base["norm_out.linear.weight"] = random(8, 4, seed=52)
+    save_file(tensors, folder / "adapter" / "pytorch_lora_weights.safetensors")
+    save_file(base, folder / "base" / "transformer" / "diffusion_pytorch_model.safetensors")
+    (folder / "base" / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+
+
+def _litgpt(folder: Path) -> None:
+    """LitGPT's own files, and Hugging Face's base of those."""
+    kept("litgpt", folder)
+    base = {}
+    for layer in range(2):
+        for k, (name, rows) in enumerate(
+            (("q_proj", 8), ("k_proj", 4), ("v_proj", 4), ("o_proj", 8))
+        ):
+            path = f"model.layers.{layer}.self_attn.{name}.weight"
+            base[path] = random(rows, 8, seed=10 * layer + k)
+    save_file(base, folder / "base" / "model.safetensors")
+    (folder / "base" / "config.json").write_text(json.dumps({"model_type": "llama"}))
+
+
+def _eighths(folder: Path) -> None:
+    """A base in floats of 8 bits, with a scale a block."""
+    _lora(folder)
+    tensors = {}
+    for name, tensor in SHAPE.base.items():
+        tensors[name] = tensor.to(torch.float8_e4m3fn) if tensor.ndim == 2 else tensor
+        if tensor.ndim == 2:
+            tensors[f"{name}_scale_inv"] = random(2, 2, seed=len(name)).abs()
+    save_file(tensors, folder / "base" / "model.safetensors")
+    file = folder / "base" / "config.json"
+    said = {"quant_method": "fp8", "weight_block_size": [4, 4]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": said}))
+
+
 _BY_HAND: Mapping[str, Callable[[Path], Any]] = {
     "lora": _lora,
     "lora with patterns": lambda folder: _lora(
@@ -212,4 +262,7 @@ _BY_HAND: Mapping[str, Callable[[Path], Any]] = {
     "grouped queries": _grouped,
     "flattened names": lambda folder: _pipeline(folder, flat=True),
     "dotted names": lambda folder: _pipeline(folder, flat=False),
+    "original names": _originals,
+    "litgpt, with its base": _litgpt,
+    "a base in 8 bits": _eighths,
 }

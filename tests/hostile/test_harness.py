@@ -29,10 +29,15 @@ def bench() -> Iterator[Bench]:
 
 def test_every_seed_is_read_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hostile_trial.change", lambda *_: [])
-    outcomes = [bench.trial(5, k) for k in range(100)]
+    outcomes = [bench.trial(5, k) for k in range(300)]
     assert {one.seed for one in outcomes} == {seed.name for seed in bench.seeds}
-    # A θ needs its base, and one in five is not told it.
-    odd = [one for one in outcomes if one.failed or (one.said and "base" not in one.said)]
+    # A θ needs its base, and one in five is not told it; a file alone is not looked for in folders.
+    expected = ("base", "no adapter in or under")
+    odd = [
+        one
+        for one in outcomes
+        if one.failed or (one.said and not any(words in one.said for words in expected))
+    ]
     assert odd == []
     assert set.union(*({*one.reached} for one in outcomes)) == set(STAGES)
 

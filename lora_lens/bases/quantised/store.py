@@ -143,4 +143,7 @@ def without_quantisation(
         {**store.opened, _NAME: QuantisedFile(packed)},
         store.prefixes,
     )
-    return whole, f"W0 of {len(packed)} weights is what {' and '.join(titles)} has left of it"
+    return (
+        whole,
+        f"W0 of {len(packed)} weights is read from {' and '.join(titles)}: not all that the model had",
+    )
