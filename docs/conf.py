@@ -67,7 +67,7 @@ nitpick_ignore_regex = [
     # Kept inside: what opens a file, and how sizes of a number are called.
     (
         r"py:class",
-        r"lora_lens\.files\.(mapped\.MappedFile|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile)",
+        r"lora_lens\.files\.(mapped\.MappedFile|pickled\.BinFile|in_memory\.MemoryFile|prefixed\.PrefixedFile|tensors\.OpenFile)",
     ),
     (
         r"py:class",
