@@ -92,7 +92,7 @@ class ImageNames:
 
     def _halves(self, wanted: Place, held: _Held) -> Iterator[Piece]:
         """The whole tensor; shift and scale change places where the base has them the other way round."""
-        rows, *columns = self._shape(held.name)
+        rows, *columns = self._shape(held.name) or (1,)
         if wanted.shift_first == held.place.shift_first or [rows] != [2 * n for n in columns]:
             yield Piece(held.name)
         else:

@@ -134,8 +134,7 @@ class AdapterFiles:
         def turned(found: Any) -> Any:
             if found is None:
                 return None
-            if _kind(found).startswith("float8"):  # torch computes with none of them
-                found = found.float()
+            found = _computable(found)
             return found.T if transposed else found.reshape(shape) if unfolded else found
 
         return Factor(
@@ -159,7 +158,7 @@ class AdapterFiles:
             raise AdapterError(f"{name} has shape {shape}, expected numbers in a row")
 
         def turned(found: Any) -> Any:
-            return None if found is None else found.reshape(length, 1)
+            return None if found is None else _computable(found).reshape(length, 1)
 
         return Factor(
             name,
@@ -195,6 +194,11 @@ class AdapterFiles:
             download=download and self.base_given is not None,
             fan_in_fan_out=bool(self.config.get("fan_in_fan_out")),
         )
+
+
+def _computable(found: Any) -> Any:
+    """Numbers as they are, but for floats of eight bits, of which torch computes with none."""
+    return found.float() if _kind(found).startswith("float8") else found
 
 
 def _kind(found: Any) -> str:

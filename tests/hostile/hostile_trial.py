@@ -116,6 +116,13 @@ class Bench:
             _write(root / "bases" / str(k), dict(seed.of("base")), "base/")
         sys.addaudithook(self.watch.audit)
         self.before = _hook_stages(self.reached, self.watch)
+        for k, seed in enumerate(
+            seeds
+        ):  # what libraries take when they are first used is not the files'
+            _write(root / "adapter", dict(seed.of("adapter")), "adapter/")
+            with suppress(LensError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                lora_lens.inspect(lora_lens.load_adapter(root / "adapter", root / "bases" / str(k)))
 
     def close(self) -> None:
         """Leave the functions of the package as they were; an audit cannot be taken away, and is off."""

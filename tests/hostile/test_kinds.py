@@ -357,3 +357,16 @@ def test_thetas_of_two_ranks(tmp_path: Path) -> None:
         tmp_path / "lora", peft_type="CONDADALORA", convention="consistent", condlora_modules={"query": [path]}
     )  # fmt: skip
     refused(tmp_path / "lora", "θ_A of query has rank 2 and θ_B 3", base)
+
+
+def test_a_magnitude_of_eight_bits(tmp_path: Path) -> None:
+    tensors = dict(_lora(tmp_path / "first"))
+    for name in list(tensors):
+        if name.endswith("lora_A.weight"):
+            path = name.removesuffix("lora_A.weight")
+            kind = torch.float8_e4m3fn if ".0." in name else torch.float32
+            tensors[f"{path}lora_magnitude_vector"] = torch.ones(8).to(kind)
+    write_tensors(tmp_path / "lora", tensors)
+    factors = ll.load_adapter(config(tmp_path / "lora", use_dora=True)).modules["query"]
+    assert factors.magnitude is not None
+    assert torch.equal(factors.magnitude, torch.ones(2, 8))
