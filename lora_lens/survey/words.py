@@ -11,7 +11,7 @@ import numpy as np
 from .. import __version__
 from ..chance.significance import LEVEL
 from ..show.layout import NONE, Table, beside, counted, layer_number, number
-from .joining import Joined
+from .joined import Joined
 from .planning import Failed, Plan
 from .settings import Settings
 

@@ -1,0 +1,40 @@
+"""What the join of a survey's places has made, beside its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Joined:
+    """What the last step has made.
+
+    Attributes:
+        files: Names of the tables' files.
+        places: A row a place and matrix: φ over all pairs beside its nulls.
+        clusters: Matrix to each adapter's cluster, in the order of `clustered`.
+        clustered: Numbers of the adapters that are in the tree, by matrix.
+        outlying: Rows of what lies far, corrected over all.
+        subspace: Rows of all places.
+        merges: A row a place: the sum of all adapters.
+        closest: Matrix to the closest pairs: two names, φ and z.
+        notes: Sentences.
+    """
+
+    files: list[str] = field(default_factory=list)
+    places: list[dict[str, Any]] = field(default_factory=list)
+    clusters: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    clustered: dict[str, list[int]] = field(default_factory=dict)
+    outlying: list[dict[str, Any]] = field(default_factory=list)
+    subspace: list[dict[str, Any]] = field(default_factory=list)
+    merges: list[dict[str, Any]] = field(default_factory=list)
+    closest: dict[str, list[tuple[str, str, float, float]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def or_none(value: float) -> float | None:
+    """The number, or None where it is not finite."""
+    return float(value) if np.isfinite(value) else None
