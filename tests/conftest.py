@@ -3,6 +3,8 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# readline, which pytest loads, sets it for the processes that xdist starts: tables would have 80 columns there.
+os.environ.pop("COLUMNS", None)
 
 from jaxtyping import install_import_hook
 

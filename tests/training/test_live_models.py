@@ -267,7 +267,6 @@ def test_another_scale_than_the_one_that_is_saved_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"use_dora": True}, "DoRA rescales"),
         ({"init_lora_weights": "pissa"}, "minus the initial"),
         ({"init_lora_weights": "olora"}, "minus the initial"),
     ],
@@ -278,6 +277,29 @@ def test_what_is_refused_as_a_file_is_refused_in_memory(
     config = LoraConfig(r=4, target_modules=["query"], **settings)
     with pytest.raises(AdapterError, match=said):
         ll.load_adapter(get_peft_model(bert(), config))
+
+
+def test_dora_in_memory_is_dora_in_its_file(tmp_path: Path) -> None:
+    """Not s·B·A alone: the true ΔW where W0 is given."""
+    torch.manual_seed(0)
+    plain = bert()
+    model = get_peft_model(plain, LoraConfig(r=4, target_modules=["query"], use_dora=True))
+    for layer in model.modules():
+        if hasattr(layer, "lora_B"):
+            torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.5)
+    model.save_pretrained(tmp_path / "lora")
+    model.get_base_model().save_pretrained(tmp_path / "base")
+    live, filed = ll.load_adapter(model), ll.load_adapter(tmp_path / "lora")
+    assert live.method == filed.method == "dora"
+    assert live.caveats == filed.caveats != ()
+    one, other = live.modules["query"], filed.modules["query"]
+    assert one.magnitude is not None
+    assert other.magnitude is not None
+    torch.testing.assert_close(one.magnitude, other.magnitude)
+    for module in model.modules():
+        if hasattr(module, "lora_magnitude_vector"):
+            module.lora_magnitude_vector["default"].weight.data *= 2
+    assert not torch.equal(ll.load_adapter(model).modules["query"].magnitude, other.magnitude)
 
 
 def test_a_model_without_an_adapter_is_said_to_have_none() -> None:
