@@ -147,7 +147,7 @@ def shared(width: int, layers: int, folder: Path) -> dict[str, Any]:
 # What is varied, its sizes, and what the largest cost is expected to grow with where it is large.
 GROWTH: dict[str, tuple[Sequence[int], float]] = {
     "width": ((512, 1024, 2048), 3),
-    "layers": ((8, 16, 32), 1),
+    "layers": ((8, 16, 32), 2),
     "rank": ((8, 16, 32), 1),
     "draws": ((100, 200, 400), 1),
 }

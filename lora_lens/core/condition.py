@@ -37,7 +37,8 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     if full <= _NARROW:
         return _condition(factored, factored.w0, _ALL_DIGITS)
     # Layer by layer: the factors of one stay in the cache, those of all do not.
-    stored = factored.stored or factored.w0
+    single = factored.w0.dtype == torch.float32
+    stored = factored.w0 if single else factored.stored or factored.w0
     each = range(len(factored.w0))
     return torch.cat(
         [_condition(_layer(factored, k), stored[k : k + 1], _TWO_DIGITS) for k in each]
