@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,14 @@ def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
     return tuple(_tables(joined, failed))
 
 
+def _largest_of(pairs: int) -> str:
+    """What z the closest of so many unrelated pairs has, in half of all surveys."""
+    if pairs < 2:
+        return ""
+    z = NormalDist().inv_cdf(0.5 ** (1 / pairs))
+    return f" (of {pairs:,} pairs; the closest of as many unrelated ones has z {z:+.1f} or so)"
+
+
 def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
     if joined.places:
         yield _place_table(joined.places)
@@ -98,9 +107,9 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
             rows = [
                 [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs
             ]
-            yield Table(
-                f"Closest in {matrix}, mean over the places", ["one", "other", "φ", "z"], rows
-            )
+            count = max(row["pairs"] for row in joined.places if row["matrix"] == matrix)
+            title = f"Closest in {matrix}, mean over the places{_largest_of(count)}"
+            yield Table(title, ["one", "other", "φ", "z"], rows)
     if joined.clusters:
         yield _cluster_table(joined)
     if joined.subspace:
