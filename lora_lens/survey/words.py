@@ -96,7 +96,7 @@ def _largest_of(pairs: int) -> str:
     if pairs < 2:
         return ""
     z = NormalDist().inv_cdf(0.5 ** (1 / pairs))
-    return f" (of {pairs:,} pairs; the closest of as many unrelated ones has z {z:+.1f} or so)"
+    return f" ({pairs:,} pairs; unrelated, the closest has z {z:+.1f})"
 
 
 def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
