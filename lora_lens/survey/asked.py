@@ -20,7 +20,7 @@ from .settings import Settings
 from .table import Columns
 
 if TYPE_CHECKING:
-    from .spool import Spool
+    from ..subspaces.spool import Spool
 
 Rows = Iterator[tuple[str, Columns]]
 

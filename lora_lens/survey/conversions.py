@@ -16,8 +16,8 @@ from ..core.factoring import factor
 from ..core.phi_of_bases import phi_of_bases
 from ..core.precision import of_order_one, singular_cutoff, working
 from ..core.rank import numerical_rank
+from ..subspaces.spool import Spool
 from .asked import Facts, One, PairBlock, Question, Rows
-from .spool import Spool
 
 _DRAWN = 48  # random factors, whose every pair is a draw of the null
 _NAMES = ("conversion A", "conversion B")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..chance.gaussian import gaussian_baseline
 from ..chance.given_subspace import Outside, PairMoments, inside, moments_of, trace
+from ..subspaces.spool import Spool
 from .asked import Facts, PairBlock, Question, Rows
-from .spool import Spool
 from .sums import FOLDS, Sums
 
 MATRICES = ("A", "B")

@@ -21,6 +21,7 @@ from ..core.balanced import balanced
 from ..core.pairwise import block_pairs, blocks
 from ..errors import BaseModelError
 from ..staging import staged
+from ..subspaces.spool import Spool
 from .asked import Facts, One, PairBlock, Question, Rows
 from .conversions import Conversions
 from .interference import Interfering
@@ -30,7 +31,6 @@ from .places import Place
 from .reading import Piece, read_factors
 from .settings import Settings
 from .spectrum import Spectrum
-from .spool import Spool
 from .subspace import Subspace
 from .sums import Sums, folds_of
 from .table import PlaceTable

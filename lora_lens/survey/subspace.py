@@ -17,8 +17,8 @@ from ..core.captured import (
     shares_of,
     uniform_scatter,
 )
+from ..subspaces.spool import Spool
 from .asked import Facts, Question, Rows
-from .spool import Spool
 from .sums import FOLDS, Sums
 
 _BLOCK = 128  # adapters drawn at once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cache
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...adapter import Adapter
 from ...chance.conversion_draws import check_draws, null_generator
@@ -22,6 +24,7 @@ from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
 from ...subspaces.selection import select_device
+from ...subspaces.spool import Spool
 from .reading import (
     AdapterBases,
     common_layers,
@@ -30,7 +33,6 @@ from .reading import (
     space_named,
 )
 from .result import MatrixResult
-from .shelf import Shelf
 
 Matrix = Literal["A", "B", "delta"]
 _MOST_KEPT = 2**22  # φ by layer: 32 MiB
@@ -102,9 +104,16 @@ def adapter_matrix(
     if columns < 1:
         raise LensError(f"columns is {columns}, expected at least 1")
     steps = _Steps(progress, len(sources))
-    with Shelf(where.dtype) as shelf:
+    spools: dict[int, Spool] = {}
+    with ExitStack() as opened:
+
+        def put(layer: int, basis: Tensor) -> None:
+            if layer not in spools:
+                spools[layer] = opened.enter_context(Spool(len(basis), where.dtype))
+            spools[layer].add(basis.mT)
+
         read = read_bases(
-            sources, module, rank, space=space, base=base, shelf=shelf, advance=steps.advance
+            sources, module, rank, space=space, base=base, put=put, advance=steps.advance
         )
         layers, notes = common_layers(read, module, rank)
         ranks = np.array([[r.widths[layer] for layer in layers] for r in read])
@@ -113,8 +122,12 @@ def adapter_matrix(
         values = np.zeros((len(read), len(read)))
         by_layer: list[Array] = []
         for layer in layers:
+            bases = spools[layer].every()
             grid = phi_of_every_pair(
-                shelf.take(layer), columns=columns, device=where.device, advance=steps.advance
+                [rows.mT for rows in bases],
+                columns=columns,
+                device=where.device,
+                advance=steps.advance,
             ).numpy()
             values += grid / len(layers)
             if keep:

@@ -1,4 +1,4 @@
-"""Many adapters, each read once: what is kept is one orthonormal basis a layer, on a shelf."""
+"""Many adapters, each read once: what is kept is one orthonormal basis a layer, in a spool a layer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from ...formats.loading import Model, adapter_of
 from ...subspaces.delta import delta_singular
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import Where, select_module
-from .shelf import Shelf
 
 _MOST_NAMED = 4
 
@@ -40,7 +39,7 @@ class AdapterBases:
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
         shape: Width in and out of W0.
-        widths: Layer to i: its basis there, (d, i) in the order of the singular values, is on the shelf.
+        widths: Layer to i: its basis there, (d, i) in the order of the singular values, is in the layer's spool.
         short: Layer to the numerical rank there, where it is below what was asked for.
     """
 
@@ -109,10 +108,10 @@ def read_bases(
     *,
     space: SpaceName,
     base: str | Path | None,
-    shelf: Shelf,
+    put: Callable[[int, Tensor], None],
     advance: Callable[[], None] = lambda: None,
 ) -> list[AdapterBases]:
-    """Read each adapter and put its subspaces on the shelf, layer by layer in the order of the sources.
+    """Read each adapter and put away its subspaces, by layer in the order of the sources.
 
     Raises:
         ModuleLookupError: Some have no such module.
@@ -133,7 +132,7 @@ def read_bases(
             weights = None
             if factors.magnitude is not None and space.matrix == "delta":
                 weights = open_base_of(adapter, None if base is None else str(base))
-            read.append(_bases(name, adapter, factors, rank, space, shelf, weights))
+            read.append(_bases(name, adapter, factors, rank, space, put, weights))
         advance()
     for why, names in without.items():
         raise ModuleLookupError(f"{listed(names)}: {why}")
@@ -205,7 +204,7 @@ def _bases(
     factors: ModuleFactors,
     rank: int | None,
     space: SpaceName,
-    shelf: Shelf,
+    put: Callable[[int, Tensor], None],
     weights: BaseWeights | None,
 ) -> AdapterBases:
     widths: dict[int, int] = {}
@@ -222,7 +221,7 @@ def _bases(
                 if basis.shape[1] < k:
                     short[layer] = basis.shape[1]
                 else:
-                    shelf.put(layer, basis[:, :k])
+                    put(layer, basis[:, :k])
                     widths[layer] = k
             continue
         found = factor_spaces(a, b, k, [wanted], scaling=s)
@@ -231,7 +230,7 @@ def _bases(
             if real < k:
                 short[layer] = real
             else:
-                shelf.put(layer, found.bases[wanted][place])
+                put(layer, found.bases[wanted][place])
                 widths[layer] = k
     return AdapterBases(
         name=name,

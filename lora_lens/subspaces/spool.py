@@ -1,15 +1,19 @@
-"""Bases of all adapters at one place, kept in a file that has no name, read block by block."""
+"""Bases of all adapters at one place, read block by block: in memory while they are few, else in a file without a name.
+
+1,000 adapters of rank 16 on 32 layers of 4096 are 16.8 GB in float64, and one layer of them 0.5 GB.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from itertools import accumulate
 from types import TracebackType
-from typing import BinaryIO
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+_IN_MEMORY = 1 << 24  # bytes
 
 
 class Spool:
@@ -22,13 +26,14 @@ class Spool:
         self.d = d
         self.widths: list[int] = []
         self._dtype = dtype
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._starts: list[int] | None = None
 
     def add(self, rows: Float[Tensor, "i d"]) -> None:
         """The next adapter's."""
         kept = rows.to(self._dtype).contiguous()
-        self._file.write(memoryview(kept.numpy()))  # type: ignore[arg-type]
+        if kept.numel():  # of nothing there is no view as bytes
+            self._file.write(kept.numpy().data.cast("B"))
         self.widths.append(len(rows))
 
     def rows(self, which: range) -> Float[Tensor, "rows d"]:
@@ -40,8 +45,12 @@ class Spool:
         found = torch.empty(last - first, self.d, dtype=self._dtype)
         if len(found):
             self._file.seek(first * self.d * self._dtype.itemsize)
-            self._file.readinto(found.numpy())  # type: ignore[attr-defined]
+            self._file.readinto(found.numpy().data.cast("B"))
         return found
+
+    def every(self) -> list[Float[Tensor, "i d"]]:
+        """Each adapter's by itself."""
+        return list(self.rows(range(len(self.widths))).split(self.widths))
 
     def __enter__(self) -> Spool:
         return self
