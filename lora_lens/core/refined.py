@@ -25,7 +25,7 @@ REFINABLE = (
 )
 _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
-_DONE = 1e-9  # of the solution: its error, as the last two rounds tell it; φ is then right to 1e-12 or so
+_DONE = 1e-9  # of the solution: its error, as the last two rounds tell it; φ is then right to 1e-10
 _ROWS_A_CORE = 128  # of W0 in float64 at once: in a core's cache
 
 
