@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,43 +17,64 @@ class Uploads:
     """Each visitor's files, in a folder of their own.
 
     Gradio names an upload by its content, so that two visitors with the same adapter have one file: it
-    goes when the last of them has been answered.
+    goes when the last of them has been answered. A visitor's own requests come in any order (an analysis
+    may be asked for before the list of uploads has been told), and end with nothing left all the same.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._waiting: dict[str, int] = {}
+        self._taken: dict[str, tuple[Path, list[str]]] = {}
+        self._waiting: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, paths: Sequence[str]) -> str:
-        """Have files in a new folder of their own; its name."""
-        folder = Path(tempfile.mkdtemp(prefix="taken-", dir=self._root))
+    def take(self, visitor: str, paths: Sequence[str]) -> list[Path]:
+        """A visitor's files, taken into a folder of their own, and their older ones forgotten.
+
+        Raises:
+            OSError: Gradio has lost one; then nothing of the visitor is kept.
+        """
         with self._lock:
+            if visitor not in self._taken or self._taken[visitor][1] != [*paths]:
+                before = self._taken.pop(visitor, None)
+                if paths:
+                    self._link(visitor, paths)
+                self._drop(before)
+            return self._files(visitor)
+
+    def forget(self, visitor: str) -> None:
+        """Delete them, and Gradio's own where nobody else waits for it."""
+        with self._lock:
+            self._drop(self._taken.pop(visitor, None))
+
+    def _link(self, visitor: str, paths: Sequence[str]) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="taken-", dir=self._root))
+        self._taken[visitor] = folder, [*paths]
+        self._waiting.update(paths)
+        try:
             for k, path in enumerate(paths):
                 within = folder / str(k)  # two files may have one name
                 within.mkdir()
                 _link(path, within / Path(path).name)
-                self._waiting[path] = self._waiting.get(path, 0) + 1
-        (folder / "names").write_text("\0".join(paths), encoding="utf-8")
-        return str(folder)
+        except OSError:
+            self._drop(self._taken.pop(visitor))
+            raise
 
-    def files(self, folder: str) -> list[Path]:
-        """The files that were taken, in their order."""
-        here = Path(folder)
-        return [next(one.iterdir()) for one in sorted(here.iterdir()) if one.is_dir()]
+    def _files(self, visitor: str) -> list[Path]:
+        if visitor not in self._taken:
+            return []
+        folder, paths = self._taken[visitor]
+        return [folder / str(k) / Path(path).name for k, path in enumerate(paths)]
 
-    def forget(self, folder: str) -> None:
-        """Delete them, and Gradio's own where nobody else waits for it."""
-        if not folder or not Path(folder).exists():
+    def _drop(self, taken: tuple[Path, list[str]] | None) -> None:
+        if taken is None:
             return
-        names = (Path(folder) / "names").read_text(encoding="utf-8").split("\0")
-        with self._lock:
-            for path in names:
-                self._waiting[path] = self._waiting.get(path, 1) - 1
-                if self._waiting[path] <= 0:
-                    del self._waiting[path]
-                    Path(path).unlink(missing_ok=True)
-        forget(Path(folder))
+        folder, paths = taken
+        self._waiting.subtract(paths)
+        for path in set(paths):
+            if self._waiting[path] <= 0:
+                del self._waiting[path]
+                Path(path).unlink(missing_ok=True)
+        forget(folder)
 
 
 def _link(path: str, to: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-from pathlib import Path
 from typing import Any
 
-from .answering import Asked, answer
+import gradio as gr
+
+from .answering import Asked, Told, answer
 from .kept import Uploads
 from .places import Places
 
@@ -15,6 +16,7 @@ _INTRODUCTION = (
     "<h1>lora-lens</h1><p>Give a trained low-rank adapter, and read what its layers share, beside what "
     "chance gives. Uploads are deleted when the answer is there; nothing in them is executed.</p>"
 )
+_LOST = "the upload has been lost; please upload again"
 # The report is in the page alone: the browser saves it, and no server has to keep it.
 _SAVE = """() => {
   const frame = document.querySelector("#report iframe");
@@ -35,40 +37,40 @@ _CSS = """
 
 def build(places: Places, uploads: Uploads, limit: int) -> Any:
     """The Gradio application, and what it is launched with."""
-    import gradio as gr
 
-    def take(files: list[str] | None, before: str) -> str:
-        """Whenever the list of uploads changes: a new folder of what is in it, before the old one goes."""
+    def take(files: list[str] | None, request: gr.Request) -> str:
+        """Whenever the list of uploads changes: what is in it, out of Gradio's hands."""
+        visitor = str(request.session_hash)
         try:
-            return uploads.take(files) if files else ""
+            uploads.take(visitor, files or [])
         except OSError:
-            raise gr.Error("the upload has been lost; please upload again") from None
-        finally:
-            uploads.forget(before)
+            raise gr.Error(_LOST) from None
+        return visitor
 
     def analyse(
-        given: list[str] | None, folder: str, adapter: str, base: str, module: str
-    ) -> tuple[str, str, Any, str, Any]:
-        if given and not folder:  # asked before the list's own request was through
-            folder = take(given, "")
+        given: list[str] | None, adapter: str, base: str, module: str, request: gr.Request
+    ) -> tuple[str, str, Any, Any]:
+        visitor = str(request.session_hash)
         try:
-            files = uploads.files(folder) if folder and Path(folder).exists() else []
-            asked = Asked(files, *(text.strip() for text in (adapter, base, module)))
-            told = answer(asked, places, limit)
+            files = uploads.take(visitor, given or [])  # the list's own request may not be through
+            told = answer(
+                Asked(files, *(text.strip() for text in (adapter, base, module))), places, limit
+            )
+        except OSError:
+            told = Told(error=_LOST)
         finally:
-            uploads.forget(folder)
+            uploads.forget(visitor)
         found = bool(told.page)
         return (
             _said(told.error, told.summary),
             _framed(told.page),
             None,
-            "",
             gr.update(visible=found),
         )
 
     with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.HTML(_INTRODUCTION)
-        taken = gr.State("", time_to_live=3600, delete_callback=uploads.forget)
+        visitor = gr.State("", time_to_live=3600, delete_callback=uploads.forget)
         with gr.Row():
             files = gr.File(
                 label=f"Upload: adapter_model.safetensors and adapter_config.json, or a zip (at most "
@@ -89,9 +91,9 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
         save = gr.Button("Save the report", visible=False, elem_id="save")
         report = gr.HTML("", elem_id="report")
         hidden: dict[str, Any] = {"api_visibility": "private"}
-        files.change(take, [files, taken], [taken], queue=False, **hidden)
+        files.change(take, [files], [visitor], queue=False, **hidden)
         button.click(
-            analyse, [files, taken, adapter, base, module], [said, report, files, taken, save],
+            analyse, [files, adapter, base, module], [said, report, files, save],
             concurrency_limit=8, **hidden,
         )  # fmt: skip
         save.click(None, None, None, js=_SAVE, **hidden)
@@ -100,8 +102,6 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
 
 def look() -> dict[str, Any]:
     """Fonts that are here, and the style."""
-    import gradio as gr
-
     fonts = ["system-ui", "sans-serif"]
     return {"theme": gr.themes.Base(font=fonts, font_mono=["monospace"]), "css": _CSS}
 

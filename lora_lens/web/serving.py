@@ -13,7 +13,6 @@ from ..errors import LensError, MissingExtraError
 from ..report.page import check_libraries
 from .guard import Guard
 from .kept import Uploads
-from .page import build, look
 from .places import Places
 
 MEGABYTE = 1_000_000
@@ -62,12 +61,11 @@ def _launched(
     host: str, port: int | None, limit: int, folders: Path | None, kept: Path
 ) -> Iterator[str]:
     try:
-        import gradio
+        from .page import build, look  # Gradio, which takes seconds
     except ImportError as error:
         raise MissingExtraError(
             f'the page needs the extra: pip install "lora-lens[web]" ({error})'
         ) from error
-    del gradio
     from starlette.middleware import Middleware
 
     page = build(Places.of(host, folders), Uploads(kept), limit)

@@ -195,16 +195,53 @@ def test_an_upload_is_answered_and_no_path_of_it_is_told() -> None:
     assert "/upload" not in told.page
 
 
-def test_two_visitors_with_one_file_have_it_until_both_are_answered(tmp_path: Path) -> None:
-    shared = tmp_path / "hash" / "adapter_model.safetensors"
-    shared.parent.mkdir()
-    shared.write_bytes(b"x")
+@pytest.fixture
+def gradios(tmp_path: Path) -> Path:
+    """A file as Gradio keeps it."""
+    path = tmp_path / "hash" / "adapter_model.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    return path
+
+
+def left(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file() or path.name.startswith("taken-")]
+
+
+def test_two_visitors_with_one_file_have_it_until_both_are_answered(
+    gradios: Path, tmp_path: Path
+) -> None:
     uploads = Uploads(tmp_path)
-    one, two = uploads.take([str(shared)]), uploads.take([str(shared)])
-    uploads.forget(one)
-    assert shared.exists()
-    assert [path.read_bytes() for path in uploads.files(two)] == [b"x"]
-    uploads.forget(two)
-    uploads.forget(two)
-    assert not shared.exists()
-    assert not any(Path(folder).exists() for folder in (one, two))
+    uploads.take("one", [str(gradios)])
+    (two,) = uploads.take("two", [str(gradios)])
+    uploads.forget("one")
+    assert gradios.exists()
+    assert two.read_bytes() == b"x"
+    uploads.forget("two")
+    uploads.forget("two")
+    assert left(tmp_path) == []
+
+
+def test_a_visitors_requests_in_any_order_leave_nothing(gradios: Path, tmp_path: Path) -> None:
+    """The analysis may be asked for before the list of uploads has been told, or while it is."""
+    uploads = Uploads(tmp_path)
+    (first,) = uploads.take("one", [str(gradios)])
+    (again,) = uploads.take("one", [str(gradios)])  # the list's, which came late
+    assert first == again
+    uploads.forget("one")
+    assert left(tmp_path) == []
+    with pytest.raises(OSError, match="No such file"):
+        uploads.take("one", [str(gradios)])  # later still
+    assert left(tmp_path) == []
+
+
+def test_another_list_replaces_the_first(gradios: Path, tmp_path: Path) -> None:
+    other = gradios.with_name("adapter_config.json")
+    other.write_bytes(b"{}")
+    uploads = Uploads(tmp_path)
+    uploads.take("one", [str(other)])
+    files = uploads.take("one", [str(gradios), str(gradios)])
+    assert [path.read_bytes() for path in files] == [b"x", b"x"]
+    assert not other.exists()
+    assert uploads.take("one", []) == []
+    assert left(tmp_path) == []
