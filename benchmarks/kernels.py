@@ -5,7 +5,7 @@ Of one thread, and the processor's time, which says more than the clock on a bus
 - conversion matrices of 4 layers of 4096² in float32, A and B of rank 16, beside one float32 LU of each by
   torch in turn, and the memory above that in use;
 - `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
-- the same on 4 layers of 8192², a 70B model's shape, with all the memory and with 1 GB;
+- the same on 4 layers of 8192², a 70B model's shape, with all the memory and with 500 MB;
 - `shared_subspace` beside `conversion_similarity`, both with their defaults;
 - growth in the width, layers, rank and draws: the exponent of a power law through three sizes each.
 
@@ -129,9 +129,9 @@ def similarity(layers: int, folder: Path) -> dict[str, Any]:
 
 
 def streaming(layers: int, folder: Path) -> dict[str, Any]:
-    """A 70B model's shape: the peak with all the memory, and with 1 GB."""
+    """A 70B model's shape: the peak with all the memory, and with 500 MB for what can be put away."""
     write(folder, 2 * BIG, layers, RANK, torch.bfloat16)
-    free, bound = (alone("similarity_of", str(folder), memory) for memory in ("64GB", "1GB"))
+    free, bound = (alone("similarity_of", str(folder), memory) for memory in ("64GB", "500MB"))
     return {"layers": layers, "mib": [free[1], bound[1]], "seconds": [free[0], bound[0]]}
 
 

@@ -83,9 +83,9 @@ def conversion_similarity(
         dtype: ``float64``, or ``float32``: faster on many GPUs, and off by about 1e-7 times W0's
             condition number.
         base: An open base, or a folder or hub id; by default the adapter's.
-        memory: Bytes that may be taken, or ``4GB``; by default half of what is free. W0 passes through it a few
-            layers at a time, one at least, and draws beyond half of it are put in temporary files. No number
-            depends on it.
+        memory: Bytes that may hold W0 and draws, beside the work on one layer, or ``4GB``; by default half of
+            what is free. W0 passes through it a few layers at a time, one at least, and draws beyond half of it
+            are put in temporary files. No number depends on it.
         progress: Called with (layers done, layers).
 
     Returns:
