@@ -9,11 +9,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .lanczos import largest_singular_value
 from .refined import FROM, REFINABLE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
 
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
+_MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
+_TWO_DIGITS = 1e-2
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def factor(
 ) -> Factored:
     """Factor W0 for `Solver`: LU if square, QR if not, the SVD where one is singular under `cutoff`.
 
-    Singularity is screened for with a few solves, and only a W0 that comes near it is decomposed.
+    Singularity is screened for with a few solves; a W0 that may come near it is asked for its condition number by
+    Lanczos, and decomposed only where that leaves a doubt.
 
     Args:
         w0: As PyTorch stores it, in the dtype to compute in (float64), or in `factoring_dtype`.
@@ -82,7 +86,8 @@ def factor(
     inverse_norm, weakest = _screen(core, core_solver)
     longest_row = core.norm(dim=-1).amax(-1)  # at most ‖W0‖₂
     condition = inverse_norm * longest_row
-    if bool((condition < _SAFETY / cutoff).all()):  # not so where one is NaN
+    clear = bool((condition < _SAFETY / cutoff).all())  # not so where one is NaN
+    if clear or _full_rank(core, core_solver, weakest, cutoff):
         return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
     u, s, vh = torch.linalg.svd(w0, full_matrices=False)
     kept = s > cutoff * s[..., :1]
@@ -121,6 +126,23 @@ def _screen(core: Tensor, solver: Solver) -> tuple[Tensor, Tensor]:
     y = y / y.norm(dim=-2, keepdim=True)
     x = solver.solve_transposed(y)
     return x.norm(dim=-2).amax(-1), _ritz_vector(y, x)
+
+
+def _full_rank(core: Tensor, solver: Solver, weakest: Tensor, cutoff: float) -> bool:
+    """Whether all of them are, by condition numbers from some ten products and solves of a vector.
+
+    Found from below, to two digits; float32 has too few to tell.
+    """
+    if core.dtype != torch.float64:
+        return False
+    largest = largest_singular_value(lambda v: core.mT @ (core @ v), core, tolerance=_TWO_DIGITS)
+    inverse = largest_singular_value(
+        lambda v: solver.solve(solver.solve_transposed(v)),
+        core,
+        tolerance=_TWO_DIGITS,
+        start=weakest,
+    )
+    return bool((largest * inverse < _MARGIN / cutoff).all())
 
 
 def _ritz_vector(

@@ -75,6 +75,28 @@ def test_the_screen_lets_no_singular_w0_through(rows: int, columns: int, conditi
     assert factored.rank.tolist() == [60 if condition < 1e7 else 59] * 20
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(60, 60), (80, 60), (60, 80)])
+@pytest.mark.parametrize(("condition", "decomposed"), [(1e3, False), (3e6, False), (8e6, True)])
+def test_a_doubt_alone_takes_an_svd(
+    rows: int, columns: int, condition: float, decomposed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition number far above the screen's own limit, 1e5, and far enough below the cut-off's."""
+    taken = []
+    whole = torch.linalg.svd
+
+    def watched(w0: torch.Tensor, *, full_matrices: bool) -> object:
+        taken.append(w0)
+        return whole(w0, full_matrices=full_matrices)
+
+    monkeypatch.setattr(torch.linalg, "svd", watched)
+    rng = np.random.default_rng(8)
+    u, _, vh = np.linalg.svd(rng.standard_normal((3, rows, columns)), full_matrices=False)
+    s = np.linspace(1, 1 / condition, 60)
+    s[-1] = 1 / condition
+    assert factor(torch.from_numpy((u * s) @ vh), 1e-7).rank.tolist() == [60] * 3
+    assert bool(taken) is decomposed
+
+
 def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None:
     g = torch.Generator().manual_seed(6)
     w0 = torch.randn(96, 40, generator=g) @ torch.randn(40, 96, generator=g)
