@@ -130,9 +130,7 @@ class BaseWeights:
         """W0 of one expert of a stack, or of two matrices of which it is made."""
         halves, found = halves_of(path), slice_of(path, self.tensors.files)
         if halves and all(self._names.find(half) for half in halves):
-            import torch
-
-            return torch.cat([self._found(half) for half in halves])
+            return joined_rows(halves, [self._found(half) for half in halves], self.source)
         if found is None:
             raise BaseModelError(self._not_one(path, []))
         shape = self.tensors.shape(found.stack)
@@ -182,11 +180,7 @@ class BaseWeights:
             w0 = self.tensors.get(piece.name)
             w0 = w0.flatten(1) if w0.ndim > 2 else w0  # a convolution's
             rows.append(checked(self._plain(w0), piece.name, self.source)[piece.start : piece.stop])
-        if len(rows) == 1:
-            return rows[0]
-        import torch
-
-        return torch.cat(rows)
+        return joined_rows([piece.name for piece in pieces], rows, self.source)
 
     def _no_image(self, path: str) -> str:
         parts = [part for part in self._image_names.parts if part is not None]
@@ -286,6 +280,34 @@ def is_convolution(shape: tuple[int, ...], expected: tuple[int, int] | None) -> 
     if len(shape) < 3:
         return False
     return len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
+
+
+def joined_rows(
+    names: Sequence[str], parts: Sequence[Float[Tensor, "_ in"]], source: str
+) -> Float[Tensor, "out in"]:
+    """Matrices below each other; the only one as it is.
+
+    Args:
+        names: Of the matrices.
+        parts: The matrices.
+        source: Of the base.
+
+    Raises:
+        BaseModelError: They have not as many columns as each other.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if len({one.shape[1] for one in parts}) > 1:
+        sizes = ", ".join(
+            f"{name} with {one.shape[1]}" for name, one in zip(names, parts, strict=True)
+        )
+        raise BaseModelError(
+            f"W0 is made of matrices below each other in {source}, {sizes} columns; expected as many of each: is it "
+            f"the adapter's base model?"
+        )
+    import torch
+
+    return torch.cat(list(parts))
 
 
 def checked(w0: Tensor, name: str, source: str) -> Tensor:

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 _CLOSE = 10  # times size·eps·σ_max: singular values that are no further apart count as equal
-_ENTRIES = 1 << 22  # numbers at once in the products of single-layer flips
+_ENTRIES = 1 << 20  # numbers at once in the products of single-layer flips
 
 
 @dataclass(frozen=True)
@@ -124,17 +124,23 @@ def single_flips(
         return torch.cat(parts) / rank
     pairs = (p[:, :, None] * own.inside[:, None, :]).flatten(1)
     signs = torch.randint(0, 2, (draws, len(p)), generator=generator, dtype=torch.int8) * 2 - 1
-    parts = [some.to(pairs) @ pairs for some in signs.split(max(1, _ENTRIES // pairs.shape[0]))]
-    return torch.cat(parts).square().sum(-1) / rank
+    step = max(1, _ENTRIES // max(pairs.shape))
+    parts = [(some.to(pairs) @ pairs).square_().sum(-1) for some in signs.split(step)]
+    return torch.cat(parts) / rank
 
 
 def _rotations(
     rows: Float[Tensor, "c r"], draws: int, generator: torch.Generator
 ) -> Float[Tensor, "draws c r"]:
-    """The rows turned by uniform rotations (and reflections) of their space."""
-    gaussian = torch.randn(draws, len(rows), len(rows), generator=generator, dtype=torch.float64)
+    """The rows turned by uniform rotations (and reflections) of their space.
+
+    With QR = rows, which has as many columns as the factor at most, Q turned is a uniform frame: the whole
+    rotation, as large as W where all its singular values are equal, is never made.
+    """
+    inner = torch.linalg.qr(rows).R
+    gaussian = torch.randn(draws, len(rows), len(inner), generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(gaussian)
-    return (q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]).to(rows) @ rows
+    return (q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]).to(rows) @ inner
 
 
 def _runs(close: Bool[Tensor, " n"]) -> list[slice]:

@@ -189,6 +189,10 @@ def test_a_fused_projection_of_comfyui_on_a_pipeline(tmp_path: Path) -> None:
     adapter = load_adapter(lora(tmp_path / "lora.safetensors", {path: (12, 4)}))
     (factors,) = adapter.modules.values()
     assert torch.equal(open_base(str(tmp_path)).w0(factors, 0), torch.cat(list(parts.values())))
+    parts["transformer_blocks.0.attn.to_v.weight"] = random(4, 3, seed=2)
+    saved(tmp_path / "transformer" / "diffusion_pytorch_model.safetensors", parts)
+    with pytest.raises(BaseModelError, match=r"to_k.weight with 4, .*to_v.weight with 3 columns"):
+        open_base(str(tmp_path)).w0(factors, 0)
 
 
 def test_parts_are_not_mixed(tmp_path: Path) -> None:

@@ -285,3 +285,32 @@ def test_offline_and_not_in_the_cache_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "could not be reached" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+EXPERT = "model.layers.0.mlp.experts.1"
+
+
+@pytest.mark.parametrize(
+    ("halves", "why"),
+    [
+        (((3, 4), (5, 4)), None),
+        (((3, 4), (3, 5)), r"gate_proj with 4, .*up_proj with 5 columns; expected as many of each"),
+        (((3, 4), (3,)), "up_proj.* 1-dimensional"),
+    ],
+)
+def test_matrices_that_are_joined_fit_each_other(
+    tmp_path: Path, halves: tuple[tuple[int, ...], ...], why: str | None
+) -> None:
+    """An expert's two, here; an image model's three, in test_image_names.py."""
+    tensors = {
+        f"{EXPERT}.{name}_proj.weight": random(*shape, seed=k)
+        for k, (name, shape) in enumerate(zip(("gate", "up"), halves, strict=True))
+    }
+    save_file(tensors, tmp_path / "model.safetensors")
+    base = open_base(str(tmp_path))
+    if why is None:
+        expected = torch.cat(list(tensors.values()))
+        assert torch.equal(base.weight(f"{EXPERT}.gate_up_proj"), expected)
+    else:
+        with pytest.raises(BaseModelError, match=why):
+            base.weight(f"{EXPERT}.gate_up_proj")

@@ -1,10 +1,19 @@
 """The sign-flip null: what it keeps, its closed moments, and W whose singular values are equal."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from lora_lens.chance.flips import directions, own_directions, single_flips, single_moments
+from lora_lens.chance.flips import (
+    _ENTRIES,
+    directions,
+    own_directions,
+    single_flips,
+    single_moments,
+)
 from lora_lens.chance.gaussian import gaussian_baseline
 
 SHAPES = [(24, 24), (16, 40), (40, 16)]
@@ -74,3 +83,26 @@ def test_clusters_are_found_among_others() -> None:
         gram = own.inside[cluster].mT @ own.inside[cluster]
         for one in turned:
             torch.testing.assert_close(one[cluster].mT @ one[cluster], gram)
+
+
+class Largest(TorchDispatchMode):
+    """How many numbers the largest tensor has that anything makes."""
+
+    entries = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for one in found if isinstance(found, (tuple, list)) else [found]:
+            if isinstance(one, torch.Tensor):
+                self.entries = max(self.entries, one.untyped_storage().nbytes() // one.itemsize)
+        return found
+
+
+def test_flips_take_memory_in_chunks() -> None:
+    """Of high rank, as a factored ΔW has it: what all draws at once would take is never made."""
+    q, predicted = orthonormal(96, 64, seed=16), orthonormal(96, 64, seed=17)
+    for w in (normal(96, 96, seed=18), orthonormal(96, 96, seed=18)):
+        own = own_directions(directions(w), q)
+        with Largest() as made:
+            single_flips(own, predicted, 64, 4_999, generator(19))
+        assert made.entries <= _ENTRIES  # 4,999 draws of 64 × 64 would be 20 millions
