@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
+from .bounded_expressions import Budget, Expression, expression
 
 _AUTO = {
     "CAUSAL_LM": "AutoModelForCausalLM",
@@ -27,16 +28,11 @@ _COUNTS = re.compile(r"layer|depth|expert|block")
 def in_model(files: AdapterFiles, title: str) -> Iterator[str]:
     """Paths of the modules that the configuration targets, in the order in which the base's class has them."""
     import torch
-    from peft.tuners.tuners_utils import check_target_module_exists
     from transformers.pytorch_utils import Conv1D
 
-    _check_target(files)
-    model = _structure(files, title)
-    target = _Target(files.config)
-    for path, module in model.named_modules():
-        if isinstance(module, (torch.nn.Linear, Conv1D, torch.nn.Embedding)) and (
-            check_target_module_exists(target, path)
-        ):
+    targeted = _Targeted(files)
+    for path, module in _structure(files, title).named_modules():
+        if isinstance(module, (torch.nn.Linear, Conv1D, torch.nn.Embedding)) and path in targeted:
             if isinstance(module, torch.nn.Embedding):
                 raise AdapterError(
                     f"{files.source} is {title} on the embedding {path}, which is not read"
@@ -44,31 +40,52 @@ def in_model(files: AdapterFiles, title: str) -> Iterator[str]:
             yield path
 
 
-def _check_target(files: AdapterFiles) -> None:
-    """Refuse expressions that may take for ever on a path."""
-    for key in ("target_modules", "exclude_modules", "layers_pattern"):
-        said = files.config.get(key)
-        words = [said] if isinstance(said, str) else said or []
-        listed = isinstance(words, list) and all(isinstance(one, str) for one in words)
-        plain = listed and all(re.fullmatch(r"[\w.]*", one) for one in words)
-        simple = isinstance(said, str) and len(re.findall(r"[*+{]", said)) <= 3 and not re.search(
-            r"\)[*+{]", said
-        )  # fmt: skip
-        if not (plain or simple):
-            raise AdapterError(
-                f"{files.source} chooses its modules by {key} {str(said)[:80]!r}, expected names, or an expression "
-                f"with few repetitions: what it takes of the base's modules is not tried"
-            )
+class _Targeted:
+    """What PEFT asks a configuration when it chooses modules; expressions are not PEFT's to match, which may hang.
+
+    Raises:
+        AdapterError: A setting is neither names nor an expression whose time is bounded.
+    """
+
+    def __init__(self, files: AdapterFiles) -> None:
+        self.target_modules, self._target = _named(files, "target_modules")
+        self.exclude_modules, self._excluded = _named(files, "exclude_modules")
+        self.layers_to_transform = files.config.get("layers_to_transform")
+        self.layers_pattern = files.config.get("layers_pattern")
+        said = self.layers_pattern or []
+        names = [said] if isinstance(said, str) else said
+        # PEFT puts them into expressions of its own.
+        if not isinstance(names, list) or not all(
+            isinstance(one, str) and re.fullmatch(r"[\w.]*", one) for one in names
+        ):
+            raise _neither(files, "layers_pattern", "names of the model's lists of layers")
+
+    def __contains__(self, path: str) -> bool:
+        from peft.tuners.tuners_utils import check_target_module_exists
+
+        if self._excluded is not None and self._excluded.matches(path):
+            return False
+        if self._target is not None:
+            self.target_modules = [path] if self._target.matches(path) else []
+        return bool(check_target_module_exists(self, path))
 
 
-class _Target:
-    """What PEFT asks a configuration when it chooses modules."""
+def _named(files: AdapterFiles, key: str) -> tuple[list[str] | None, Expression | None]:
+    """Names, or an expression, of a setting."""
+    said = files.config.get(key)
+    if isinstance(said, str):
+        return None, expression(said, "(", ")$", Budget())
+    if isinstance(said, list) and all(isinstance(one, str) for one in said):
+        return said, None
+    if said is None:
+        return None, None
+    raise _neither(files, key, "names or an expression")
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.target_modules = config.get("target_modules")
-        self.exclude_modules = config.get("exclude_modules")
-        self.layers_to_transform = config.get("layers_to_transform")
-        self.layers_pattern = config.get("layers_pattern")
+
+def _neither(files: AdapterFiles, key: str, expected: str) -> AdapterError:
+    return AdapterError(
+        f"{files.source} says {key} {str(files.config[key])[:80]!r}, expected {expected}"
+    )
 
 
 def _structure(files: AdapterFiles, title: str) -> Any:

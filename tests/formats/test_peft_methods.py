@@ -16,8 +16,11 @@ from safetensors.torch import load_file, save_file
 
 from lora_lens import inspect, load_adapter, spectrum
 from lora_lens.errors import AdapterError, BaseModelError, LensError
+from lora_lens.formats.adapter_files import open_adapter
 from lora_lens.formats.factored import thin_svd
+from lora_lens.formats.peft_order import _Targeted
 
+transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft", minversion="0.21")
 
 
@@ -159,19 +162,65 @@ def test_what_does_not_go_together_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "target", ["(a+)+$", ".*a.*b.*c.*d.*e", "(a|a)*b", {"a": 1}, 3, ["query", "(a+)+$"]]
+    ("settings", "why"),
+    [
+        ({"target_modules": r"(([a-z0-9.]+)+)+\$"}, "PEFT cannot"),  # matches none, in bounded time
+        ({"target_modules": r"(([a-z0-9.]|[a-z])*)*X"}, "PEFT cannot"),
+        ({"target_modules": r"(a)\1"}, "no regular expression"),
+        ({"target_modules": "(" * 3000}, "letters"),
+        ({"target_modules": {"a": 1}}, "target_modules .*expected names or an expression"),
+        ({"target_modules": 3}, "target_modules .*expected names or an expression"),
+        ({"exclude_modules": 3}, "exclude_modules .*expected names or an expression"),
+        (
+            {"layers_to_transform": [0], "layers_pattern": "(a+)+"},
+            "layers_pattern .*expected names",
+        ),
+        ({"layers_to_transform": [0], "layers_pattern": ["layer", 3.5]}, "expected names"),
+    ],
 )
-def test_what_would_take_for_ever_is_not_tried(
-    made: Callable[[str], tuple[Path, Any]], tmp_path: Path, target: Any
+def test_modules_that_are_chosen_by_what_would_take_for_ever(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path, settings: Any, why: str
 ) -> None:
     folder, _ = made("unilora")
-    alone = copied(folder, tmp_path, target_modules=target)
-    with pytest.raises(AdapterError, match="chooses its modules by target_modules|PEFT cannot"):
+    alone = copied(folder, tmp_path, **settings)
+    with pytest.raises(AdapterError, match=why):
         load_adapter(alone, folder / "base")
 
 
 @pytest.mark.parametrize(
-    "target", [r".*\.(query|intermediate\.dense)$", ["query", "intermediate.dense"]]
+    "settings",
+    [
+        {"target_modules": r".*\.(query|key)"},
+        {"target_modules": r".*\.query|.*\.key"},
+        {"target_modules": r".*\.query", "exclude_modules": r".*\.0\..*"},
+        {"target_modules": ["query", "key"], "exclude_modules": ["0.attention.self.key"]},
+        {"target_modules": ["query"], "layers_to_transform": [1], "layers_pattern": "layer"},
+        {"target_modules": ["query"], "layers_to_transform": 1, "layers_pattern": ["x", "layer"]},
+        {"target_modules": ["query", "(a+)+$"], "layers_to_transform": [1]},
+    ],
+)
+def test_modules_are_chosen_by_expressions_as_peft_does(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path, settings: Any
+) -> None:
+    folder, _ = made("unilora")
+    targeted = _Targeted(open_adapter(copied(folder, tmp_path, **settings)))
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    config = peft.LoraConfig(r=2, **settings)
+    model = transformers.AutoModel.from_pretrained(folder / "base")
+    paths = [name for name, _ in model.named_modules()]
+    own = [path for path in paths if check_target_module_exists(config, path)]
+    assert [path for path in paths if path in targeted] == own
+    assert 0 < len(own) < 5
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        r".*\.(query|intermediate\.dense)$",
+        r"((\w+\.)*)*(query|intermediate\.dense)",
+        ["query", "intermediate.dense"],
+    ],
 )
 def test_modules_are_chosen_as_peft_does(
     made: Callable[[str], tuple[Path, Any]], tmp_path: Path, target: Any
