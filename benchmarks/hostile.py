@@ -80,10 +80,10 @@ def _record(path: Path, seed: int, chunk: int, libraries: bool) -> dict[str, Any
     return found if same else fresh
 
 
-def _chunks(count: int, size: int, done: set[int]) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, size):
+def _chunks(first: int, count: int, size: int, done: set[int]) -> Iterator[tuple[int, int]]:
+    for start in range(first, first + count, size):
         if start not in done:
-            yield start, min(start + size, count)
+            yield start, min(start + size, first + count)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -93,11 +93,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         stale.unlink()
     path = out / "record.json"
     record = _record(path, options.seed, options.chunk, options.libraries)
-    done = {start for start in record["done"] if start < options.count}
-    before = sum(min(options.chunk, options.count - start) for start in done)
+    left = list(_chunks(options.first, options.count, options.chunk, set(record["done"])))
+    before = options.count - sum(stop - start for start, stop in left)
     if before:
         print(f"{before:,} of {options.count:,} were done before", file=sys.stderr)
-    left = list(_chunks(options.count, options.chunk, done))
     if not left:
         return record
     made = seeds(libraries=options.libraries)
@@ -188,6 +187,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--count", type=int, default=10_000, help="inputs")
+    parser.add_argument(
+        "--from", dest="first", type=int, default=0, metavar="NUMBER",
+        help="the first of them; what other ranges have done in the same --out is added up",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of all of them")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import struct
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from checkpoints import random
 from numpy.typing import NDArray
 
 from lora_lens import open_base
+from lora_lens.bases.quantised.gguf_header import check_header
 from lora_lens.bases.quantised.gguf_names import ARCHITECTURES, transformers_name
 from lora_lens.errors import BaseModelError, FileFormatError
 
@@ -157,3 +159,67 @@ def test_changed_bytes_give_a_weight_or_an_error(write: Write) -> None:
         path.write_bytes(changed)
         with contextlib.suppress(FileFormatError, BaseModelError):
             open_base(str(path)).weight("model.layers.0.self_attn.q_proj")
+
+
+def _header(values: bytes, tensors: int = 0, count: int = 1) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, count) + values
+
+
+def _field(kind: int, rest: bytes, name: bytes = b"k") -> bytes:
+    return struct.pack("<Q", len(name)) + name + struct.pack("<I", kind) + rest
+
+
+WORD, ARRAY, SMALL = 8, 9, 0
+HEADERS = {
+    "values without end": (_header(_field(4, b"1234"), count=2**40), "ends within its header"),
+    "tensors without end": (_header(b"", 2**40, 0), "ends within its header"),
+    "an array without end": (
+        _header(_field(ARRAY, struct.pack("<IQ", WORD, 2**22))),
+        "ends within its header",
+    ),
+    "an array larger than any": (
+        _header(_field(ARRAY, struct.pack("<IQ", SMALL, 2**40))),
+        "expected at most",
+    ),
+    "arrays in arrays": (
+        _header(_field(ARRAY, struct.pack("<IQ", ARRAY, 1) * 50)),
+        "a value of the type 9",
+    ),
+    "numbers behind the end": (
+        _header(_field(ARRAY, struct.pack("<IQ", 10, 2**20))),
+        "bytes are said to follow",
+    ),
+    "a word behind the end": (
+        _header(_field(WORD, struct.pack("<Q", 2**20))),
+        "a name of|said to follow",
+    ),
+    "a long name": (_header(_field(4, b"1234", b"k" * 2000)), "a name of 2,000 letters"),
+    "no known type": (_header(_field(77, b"")), "the type 77"),
+    "many axes": (_header(struct.pack("<QI", 0, 2**31), 1, 0), "axes"),
+    "from the highest byte": (
+        b"GGUF" + struct.pack(">IQQ", 3, 2**40, 0),
+        "ends within its header",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_counts_that_do_not_go_with_the_files_size(kind: str, tmp_path: Path) -> None:
+    """Forty bytes would keep the library for ever, or take all memory."""
+    pytest.importorskip("gguf")
+    content, why = HEADERS[kind]
+    (tmp_path / "model.gguf").write_bytes(content)
+    with pytest.raises(FileFormatError, match=why):
+        open_base(str(tmp_path / "model.gguf"))
+
+
+def test_a_whole_header_is_walked_to_its_end(write: Write) -> None:
+    path = write("llama", "Q8_0")
+    check_header(path)
+    walked = path.read_bytes()
+    data = pytest.importorskip("gguf").GGUFReader(path).data_offset
+    path.write_bytes(walked[:data])
+    check_header(path)
+    path.write_bytes(walked[: data - 64])
+    with pytest.raises(FileFormatError):
+        check_header(path)

@@ -302,3 +302,128 @@ def test_a_scale_that_is_no_float_is_refused(tmp_path: Path) -> None:
     })  # fmt: skip
     with pytest.raises(BaseModelError, match="expected floats"):
         base(tmp_path / "model", tensors).weight(PATH)
+
+
+WHOLE = {
+    "weight": torch.zeros(32, 1, dtype=torch.uint8), "weight.absmax": torch.ones(1),
+    "weight.quant_map": torch.ones(16),
+}  # fmt: skip
+NESTED = WHOLE | {
+    "weight.absmax": torch.zeros(1, dtype=torch.uint8), "weight.nested_absmax": torch.ones(1),
+    "weight.nested_quant_map": torch.ones(256),
+}  # fmt: skip
+
+
+def stated(**settings: Any) -> dict[str, Tensor]:
+    said = {
+        "quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [8, 8],
+        "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.5,
+    } | settings  # fmt: skip
+    state = torch.tensor(list(json.dumps(said).encode()), dtype=torch.uint8)
+    return {"weight.quant_state.bitsandbytes__nf4": state}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "why"),
+    [
+        (WHOLE | stated(), None),
+        (NESTED | stated(), None),
+        (WHOLE | {"weight": torch.zeros(1, 32, dtype=torch.uint8)} | stated(), None),
+        (WHOLE | stated(shape=[8, 80]), "holds 32 numbers, expected 320"),
+        (WHOLE | stated(shape=[]), "broken quant_state"),
+        (WHOLE | stated(shape=[True, 64]), "broken quant_state"),
+        (WHOLE | stated(blocksize=32), "absmax of .* holds 1 numbers, expected 2"),
+        (WHOLE | stated(blocksize=7), "broken quant_state"),
+        (WHOLE | stated(dtype="load"), "broken quant_state"),
+        (WHOLE | stated(quant_type="fp4"), "broken quant_state"),
+        (WHOLE | {"weight.absmax": torch.ones(1, dtype=torch.int32)} | stated(), "holds int32"),
+        (WHOLE | {"weight.absmax": torch.ones(0)} | stated(), "holds 0 numbers, expected 1"),
+        ({**WHOLE} | {"weight.nested_absmax": torch.ones(1)} | stated(), "holds float32, expected uint8"),
+        (NESTED | {"weight.nested_quant_map": torch.ones(2)} | stated(), "holds 2 numbers, expected 256"),
+        (NESTED | {"weight.nested_absmax": torch.ones(1).half()} | stated(), "holds float16"),
+        (NESTED | stated(nested_blocksize=0), "broken quant_state"),
+        (NESTED | stated(nested_dtype="x"), "broken quant_state"),
+        (NESTED | stated(nested_offset="x"), "broken quant_state"),
+    ],
+)  # fmt: skip
+def test_what_bitsandbytes_would_read_past_the_end_of(
+    tmp_path: Path, tensors: Mapping[str, Tensor], why: str | None
+) -> None:
+    """Its own code is C and asks no size: the first of these ended the process."""
+    pytest.importorskip("bitsandbytes")
+    opened = base(tmp_path / "model", named(tensors))
+    if why is None:
+        assert opened.weight(PATH).shape == (8, 8)
+        return
+    with pytest.raises(BaseModelError, match=why):
+        opened.weight(PATH)
+
+
+@pytest.mark.parametrize(
+    ("codes", "scale", "order"),
+    [
+        (torch.ones(4, 6), torch.ones(4), 0),
+        (torch.ones(4, 6, dtype=torch.int8), torch.ones(6), 0),
+        (torch.ones(4, dtype=torch.int8), torch.ones(4), 0),
+        (torch.ones(4, 6, dtype=torch.int8), torch.ones(4, dtype=torch.int8), 0),
+        (torch.ones(4, 6, dtype=torch.int8), torch.ones(4), [0, 0]),
+    ],
+)
+def test_eight_bits_that_do_not_go_together(
+    tmp_path: Path, codes: Tensor, scale: Tensor, order: Any
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    tensors = {"weight": codes, "SCB": scale, "weight_format": torch.tensor(order)}
+    with pytest.raises(BaseModelError, match="expected a matrix of int8|as a GPU wants it"):
+        base(tmp_path / "model", named(tensors)).weight(PATH)
+
+
+@pytest.mark.parametrize(
+    ("shape", "more", "why"),
+    [
+        (torch.tensor([8, 8]), {}, None),
+        (torch.tensor([8, 7]), {}, None),
+        (torch.tensor([10**6, 10**6]), {}, "expected two whole numbers that go with"),
+        (torch.tensor(64), {}, "expected two whole numbers"),
+        (torch.tensor([8.0, 8.0]), {}, "expected two whole numbers"),
+        (torch.tensor([8, -8]), {}, "expected two whole numbers"),
+        (torch.tensor([8, 8]), {"config_groups": 3}, "of 0 groups"),
+        (torch.tensor([8, 8]), {"config_groups": {"a": 3}}, "cannot make|expected a mapping"),
+        (torch.tensor([8, 8]), {"format": ["x"]}, "of 1 groups"),
+        (torch.tensor([16, 4]), {}, "its parts do not go together|cannot make"),
+    ],
+)
+def test_compressed_shapes_and_groups_of_other_types(
+    tmp_path: Path, shape: Tensor, more: Mapping[str, Any], why: str | None
+) -> None:
+    pytest.importorskip("compressed_tensors")
+    group = {
+        "targets": ["Linear"],
+        "weights": {"num_bits": 4, "type": "int", "strategy": "channel"},
+    }
+    said = {
+        "quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"a": group}
+    }  # fmt: skip
+    tensors = {
+        "weight_packed": torch.ones(8, 1, dtype=torch.int32), "weight_scale": torch.ones(8, 1), "weight_shape": shape
+    }  # fmt: skip
+    opened = base(tmp_path / "model", named(tensors), quantization_config=said | more)
+    if why is None:
+        assert opened.weight(PATH).shape == tuple(shape.tolist())
+        return
+    with pytest.raises(BaseModelError, match=why):
+        opened.weight(PATH)
+
+
+def test_what_a_scale_spreads_is_no_weight(tmp_path: Path) -> None:
+    """One number of 8 bits beside a column of scales would be a whole matrix."""
+    pytest.importorskip("compressed_tensors")
+    weights = {"num_bits": 8, "type": "float", "strategy": "channel"}
+    said = {
+        "quant_method": "compressed-tensors", "format": "float-quantized",
+        "config_groups": {"a": {"targets": ["Linear"], "weights": weights}},
+    }  # fmt: skip
+    tensors = {"weight": torch.ones(()).to(torch.float8_e4m3fn), "weight_scale": torch.ones(4, 1)}
+    opened = base(tmp_path / "model", named(tensors), quantization_config=said)
+    with pytest.raises(BaseModelError, match="its parts do not go together|cannot make"):
+        opened.weight(PATH)

@@ -255,6 +255,11 @@ def numbers(rng: Random, found: bytes) -> bytes:
     for name in rng.sample(list(tensors), min(len(tensors), rng.choice([1, 1, 2, 20]))):
         dtype, shape, content = tensors[name]
         form = {"F32": "f", "F16": "e", "F64": "d"}.get(dtype)
+        if dtype[0] in "IU" and content:
+            new_bytes = _whole_numbers(rng, content)
+            wide = len(new_bytes) == len(content)
+            tensors[name] = (dtype, shape if wide else [len(new_bytes)], new_bytes)
+            continue
         if form is None or not content or len(content) % struct.calcsize(form):
             continue
         values = [x for (x,) in struct.iter_unpack(f"<{form}", content)]
@@ -274,6 +279,40 @@ def numbers(rng: Random, found: bytes) -> bytes:
         except OverflowError:
             continue
     return packed(tensors, words)
+
+
+def _whole_numbers(rng: Random, content: bytes) -> bytes:
+    """Codes, sizes, or JSON of a quantised weight's."""
+    if content[:1] == b"{":
+        return settings(rng, content) or b"{}"
+    changed = bytearray(content)
+    for _ in range(rng.choice([1, 4, len(content)])):
+        changed[rng.randrange(len(content))] = rng.choice([0, 1, 127, 128, 255, rng.randrange(256)])
+    return bytes(changed)
+
+
+# GGUF
+
+
+def gguf(rng: Random, found: bytes) -> bytes:
+    """Counts, lengths, types, shapes and offsets, before the tensors' own bytes; names and words of a file of it."""
+    changed = bytearray(found)
+    kind = rng.randrange(4)
+    if kind == 0 or len(found) < 64:
+        return octets(rng, found)
+    if kind == 1:  # another word of the same length
+        places = [k for k in range(24, len(found) - 4) if found[k : k + 4].isalpha()]
+        if places:
+            at = rng.choice(places)
+            changed[at : at + 4] = rng.choice([b"blk.", b"\x1b[3m", b"\xff\xfe\0\0", b"gene", b"attn", b"0.at"])  # fmt: skip
+        return bytes(changed)
+    for _ in range(rng.choice([1, 1, 3])):
+        at, width = rng.randrange(4, min(len(found) - 8, 900)), rng.choice([4, 8])
+        new = rng.choice(
+            [0, 1, 2, 3, 8, 9, 12, 31, 32, 255, 2**20, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1]
+        )
+        changed[at : at + width] = (new % 2 ** (8 * width)).to_bytes(width, "little")
+    return bytes(changed)
 
 
 # JSON
@@ -491,12 +530,12 @@ _CHOICES = (
 )  # fmt: skip
 
 
-def change(rng: Random, found: Files) -> list[str]:
-    """Change files in place, one to three times; what was done."""
+def change(rng: Random, found: Files, of_base: float = 0.25) -> list[str]:
+    """Change files in place, one to three times, the base's so often; what was done."""
     done = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         kind = rng.choices([name for name, _ in _CHOICES], [often for _, often in _CHOICES])[0]
-        part = "base" if rng.random() < 0.25 else "adapter"
+        part = "base" if rng.random() < of_base else "adapter"
         here = [
             path for path, one in found.items() if path.startswith(part) and isinstance(one, bytes)
         ]
@@ -504,7 +543,7 @@ def change(rng: Random, found: Files) -> list[str]:
             generated(rng, found)
             done.append(kind)
             continue
-        wanted = ".json" if kind == "settings" else (".safetensors", ".bin")
+        wanted = ".json" if kind == "settings" else (".safetensors", ".bin", ".gguf")
         paths = [path for path in here if path.endswith(wanted)] or here
         if not paths or kind == "files":
             if found:
@@ -516,6 +555,8 @@ def change(rng: Random, found: Files) -> list[str]:
         assert isinstance(content, bytes)
         if kind == "settings":
             how = settings
+        elif path.endswith(".gguf"):
+            how = gguf
         else:
             how = pickled if path.endswith(".bin") and kind != "octets" else _OF_TENSORS[kind]
         try:

@@ -7,13 +7,14 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
+from hostile_quantised import quantised
 from real_adapters import kept
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,10 +26,11 @@ SHAPE = BertLike(layers=2, width=8, rank=2)
 
 @dataclass(frozen=True)
 class Seed:
-    """Files by path, ``adapter/…`` and ``base/…``, with their content."""
+    """Files by path, ``adapter/…`` and ``base/…``, with their content; and how often it is the base that is changed."""
 
     name: str
     files: Mapping[str, bytes]
+    of_base: float = 0.25
 
     def of(self, part: str) -> dict[str, bytes]:
         return {path: found for path, found in self.files.items() if path.startswith(part + "/")}
@@ -42,6 +44,8 @@ def seeds(*, libraries: bool) -> list[Seed]:
 def _all(libraries: bool) -> Iterator[Seed]:
     for name, make in _BY_HAND.items():
         yield _made(name, make)
+    for name, make in quantised():
+        yield replace(_made(f"a base of {name}", make), of_base=0.7)
     for file in sorted(MADE.glob("*.py")):
         if libraries or "importorskip" not in file.read_text():
             for case, make in _cases(file).items():
@@ -68,7 +72,7 @@ def _made(name: str, make: Callable[[Path], Any]) -> Seed:
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in sorted(Path(folder).rglob("*"))
             if path.is_file()
-            and path.suffix in (".safetensors", ".bin", ".json", ".pt", ".lora", ".yaml")
+            and path.suffix in (".safetensors", ".bin", ".json", ".pt", ".lora", ".yaml", ".gguf")
         }
     return Seed(name, files)
 

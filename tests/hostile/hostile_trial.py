@@ -44,6 +44,12 @@ _HANGS = 30  # seconds
 _QUESTIONS = 0.03  # share of the inputs that are asked all that needs W0
 _TABLES = 0.2  # and whose tables are looked at
 _LONGEST_SAID = 2_100
+_OF_THE_HUB = 0.04  # share that is read by its id in the hub's cache
+_RENAMES = 0.05  # share of those whose modules are sought by other names
+_RENAMED = (
+    (r"^(bert|model)\.", ""), ("^", "model."), (r"layer\.(\d+)", r"h.\1"), ("query|q_proj", "key"), (".*", ""),
+    (r"(\w+)\.(\w+)", r"\2.\1"), (r"\.", ".."), ("self", "../" * 9), ("e", "e" * 99), ("$", "\x1b[31m\n"),
+)  # fmt: skip
 
 
 class Forbidden(BaseException):
@@ -115,14 +121,16 @@ class Bench:
         for k, seed in enumerate(seeds):
             _write(root / "bases" / str(k), dict(seed.of("base")), "base/")
         sys.addaudithook(self.watch.audit)
-        self.before = _hook_stages(self.reached, self.watch)
+        self.before = [*_hook_stages(self.reached, self.watch), *_hook_cache(root / "cache")]
         for k, seed in enumerate(
             seeds
         ):  # what libraries take when they are first used is not the files'
             _write(root / "adapter", dict(seed.of("adapter")), "adapter/")
             with suppress(LensError), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                lora_lens.inspect(lora_lens.load_adapter(root / "adapter", root / "bases" / str(k)))
+                read = lora_lens.load_adapter(root / "adapter", _given(root / "bases" / str(k)))
+                lora_lens.inspect(read)
+                _w0(read)
 
     def close(self) -> None:
         """Leave the functions of the package as they were; an audit cannot be taken away, and is off."""
@@ -135,16 +143,33 @@ class Bench:
         which = rng.randrange(len(self.seeds))
         whole = self.seeds[which].files
         found: Files = dict(whole)
-        done = change(rng, found)
-        adapter, base = self.root / "adapter", self.root / "bases" / str(which)
-        _write(adapter, found, "adapter/")
+        done = change(rng, found, self.seeds[which].of_base)
+        base = self.root / "bases" / str(which)
+        adapter: str | Path = self.root / "adapter"
+        _write(self.root / "adapter", found, "adapter/")
         if any(found.get(path) != whole.get(path) for path in {*found, *whole} if path.startswith("base/")):  # fmt: skip
             base = self.root / "base"
             _write(base, found, "base/")
+        if rng.random() < _OF_THE_HUB:
+            adapter = self._in_cache(found)
         size = sum(len(one) for one in found.values() if isinstance(one, bytes))
         self.reached.clear()
         said, failed = self._watched(lambda: _ask(adapter, base, rng, self.reached), size)
         return Outcome(number, self.seeds[which].name, tuple(done), frozenset(self.reached), said, failed)  # fmt: skip
+
+    def _in_cache(self, found: Files) -> str:
+        """The adapter's files in the hub's cache, where each is a link to a blob; its id."""
+        repository = self.root / "cache" / "models--me--x"
+        shutil.rmtree(repository, ignore_errors=True)
+        commit = "0" * 40
+        files: Files = {"refs/main": commit.encode()}
+        for k, (path, one) in enumerate(found.items()):
+            if path.startswith("adapter/") and isinstance(one, bytes):  # no repository has links
+                files[f"blobs/{k}"] = one
+                name = f"snapshots/{commit}/{path.removeprefix('adapter/')}"
+                files[name] = Link(str(repository / "blobs" / str(k)))
+        _write(repository, files, "")
+        return "me/x"
 
     def _watched(self, ask: Callable[[], None], size: int) -> tuple[str | None, str | None]:
         said = failed = None
@@ -210,10 +235,17 @@ def _write(folder: Path, found: Files, part: str) -> None:
             continue
 
 
-def _ask(adapter: Path, base: Path, rng: Random, reached: set[str]) -> None:
+def _given(base: Path) -> Path:
+    """What a person would name: the folder, or the one file in it that is no folder's."""
+    file = base / "model.gguf"
+    return file if file.is_file() else base
+
+
+def _ask(adapter: str | Path, base: Path, rng: Random, reached: set[str]) -> None:
     """What a person would ask of it, from reading to tables."""
-    given = base if rng.random() < 0.8 else None
-    if rng.random() < _TABLES:  # as a run with checkpoints looks at it, and one of many adapters
+    given = _given(base) if rng.random() < 0.8 else None
+    # As a run with checkpoints looks at it, and one of many adapters.
+    if isinstance(adapter, Path) and rng.random() < _TABLES:
         why_not_whole(adapter)
         with suppress(LensError):  # a file of any name is found by its folder alone
             find_adapters([adapter], all_stems())
@@ -229,11 +261,16 @@ def _ask(adapter: Path, base: Path, rng: Random, reached: set[str]) -> None:
         if found := CONTROLS.search(text):
             raise Forbidden(f"shows {found[0]!r}")
     if given is not None:
-        opened = open_base_of(read)
-        for name in list(read.modules)[:2]:
-            opened.w0(read.modules[name], 0)
+        with lora_lens.renaming(dict(rng.sample(_RENAMED, 2)) if rng.random() < _RENAMES else {}):
+            _w0(read)
     if rng.random() < _QUESTIONS:
         _ask_more(read, rng)
+
+
+def _w0(read: Any) -> None:
+    opened = open_base_of(read)
+    for name in list(read.modules)[:2]:
+        opened.w0(read.modules[name], 0)
 
 
 def _ask_more(read: Any, rng: Random) -> None:
@@ -283,6 +320,21 @@ def _hook_stages(reached: set[str], watch: Watch) -> list[tuple[Any, str, Any]]:
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
     for owner, name, function in places:
         setattr(owner, name, function)
+    return before
+
+
+def _hook_cache(folder: Path) -> list[tuple[Any, str, Any]]:
+    """The hub's cache is this folder, and the hub is not asked; what they were."""
+    from huggingface_hub import constants
+
+    new = {
+        "HF_HUB_CACHE": str(folder),
+        "HF_HUB_OFFLINE": True,
+        "HF_TOKEN_PATH": str(folder / "token"),
+    }
+    before = [(constants, name, getattr(constants, name)) for name in new]
+    for name, value in new.items():
+        setattr(constants, name, value)
     return before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from .store import Packed, Scheme
 
 _TITLE = "compressed-tensors"
 _PACKED, _SHAPE, _SCALE = "weight_packed", "weight_shape", "weight_scale"
+_BITS = 64  # of the widest number that others are packed into
 _FORMATS = ("pack-quantized", "int-quantized", "float-quantized", "naive-quantized")
 
 
@@ -34,20 +36,32 @@ def _find(store: TensorStore, settings: Mapping[str, Any]) -> dict[str, tuple[st
 
 
 def _shape(packed: Packed) -> tuple[int, ...]:
-    if packed.has(_SHAPE):
-        return tuple(packed.get(_SHAPE).tolist())
-    return packed.store.shape(packed.parts[0])
+    stored = packed.store.shape(packed.parts[0])
+    if not packed.has(_SHAPE):
+        return stored
+    said = packed.get(_SHAPE)
+    sizes = said.flatten().tolist() if not (said.is_floating_point() or said.is_complex()) else []
+    # A number has a bit at least.
+    most = _BITS * math.prod(stored)
+    if len(sizes) != 2 or min(sizes) < 1 or math.prod(sizes) > most:
+        raise BaseModelError(
+            f"{packed.name} of {packed.store.source} says that it was {sizes or said.dtype}, expected two whole numbers "
+            f"that go with the {list(stored)} that are stored; {packed.instead}"
+        )
+    return tuple(sizes)
 
 
 def _read(packed: Packed) -> Tensor:
     said = packed.quantisation
     groups, kind = said.get("config_groups"), said.get("format")
-    if kind not in _FORMATS or not isinstance(groups, Mapping) or len(groups) != 1:
+    count = len(groups) if isinstance(groups, Mapping) else 0
+    if kind not in _FORMATS or count != 1:
         raise BaseModelError(
-            f"{packed.store.source} is {_TITLE}' {kind!r} of {len(groups or ())} groups; of {', '.join(_FORMATS)} "
+            f"{packed.store.source} is {_TITLE}' {str(kind)[:80]!r} of {count} groups; of {', '.join(_FORMATS)} "
             f"those of one group are read; {packed.instead}"
         )
     ((_, group),) = groups.items()
+    _shape(packed)
     compressors = library("compressed_tensors.compressors", packed, _TITLE)
     quantization = library("compressed_tensors.quantization", packed, _TITLE)
     path = packed.name.removesuffix("weight")

@@ -16,6 +16,7 @@ from ...files.in_memory import nowhere
 from ...files.names import check_names
 from ...files.tensors import TensorStore
 from ..configuration import BaseConfiguration, configuration_of
+from .gguf_header import check_header
 from .gguf_names import ARCHITECTURES, IMAGES, Architecture, transformers_name
 from .unquantised import instead
 
@@ -160,6 +161,7 @@ def _read(path: Path) -> Any:
         raise BaseModelError(
             f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or {instead(path.stem, {})}'
         ) from None
+    check_header(path)
     try:
         return gguf.GGUFReader(path)
     except Exception as error:  # it raises whatever the broken bytes lead it to

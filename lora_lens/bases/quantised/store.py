@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...arrays import Tensor
+from ...errors import BaseModelError
 from ...files.tensors import TensorStore
 from .unquantised import instead
 
@@ -96,9 +97,19 @@ class QuantisedFile:
         return scheme.shape(packed)
 
     def get(self, name: str) -> Tensor:
-        """A weight in floats, on the CPU."""
+        """A weight in floats, on the CPU.
+
+        Raises:
+            BaseModelError: The library gives one of another shape than it was.
+        """
         scheme, packed = self.packed[name]
-        return scheme.read(packed)
+        found, shape = scheme.read(packed), scheme.shape(packed)
+        if tuple(found.shape) != shape:
+            raise BaseModelError(
+                f"{name} of {packed.store.source} was {list(shape)} before it was quantised, and {scheme.title} gives "
+                f"{list(found.shape)}: its parts do not go together; {packed.instead}"
+            )
+        return found
 
     def array(self, name: str) -> NDArray[Any] | None:
         """None: the libraries give torch's."""
