@@ -131,6 +131,8 @@ class Bench:
                 read = lora_lens.load_adapter(root / "adapter", _given(root / "bases" / str(k)))
                 lora_lens.inspect(read)
                 _w0(read)
+        with suppress(LensError):
+            lora_lens.load_adapter("me/nothing")
 
     def close(self) -> None:
         """Leave the functions of the package as they were; an audit cannot be taken away, and is off."""
