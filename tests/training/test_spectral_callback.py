@@ -12,9 +12,10 @@ import pytest
 import torch
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
+from spectral_runs import logged, lora, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_models import bert, gpt2
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback
 from transformers.integrations import TensorBoardCallback, WandbCallback
 
 import lora_lens as ll
@@ -25,12 +26,6 @@ from lora_lens.training.spectral.measuring import STATE_NAME
 from lora_lens.training.spectral.stacks import stacks_of
 
 STATISTICS = ("frobenius_norm", "spectral_norm", "stable_rank", "effective_rank")
-
-
-def lora(**settings: Any) -> PeftModel:
-    config = {"task_type": "SEQ_CLS", "r": 4, "lora_alpha": 8, "target_modules": ["query", "value"]}
-    torch.manual_seed(0)
-    return get_peft_model(bert(), LoraConfig(**(config | settings)))
 
 
 def condlora() -> PeftModel:
@@ -50,16 +45,6 @@ def decoder() -> PeftModel:
     return get_peft_model(gpt2(), config)
 
 
-def rows(model: PeftModel) -> list[dict[str, torch.Tensor]]:
-    generator = torch.Generator().manual_seed(0)
-    texts = [torch.randint(3, 50, (8,), generator=generator) for _ in range(48)]
-    causal = "CausalLM" in type(model).__name__
-    return [
-        {"input_ids": ids, "labels": ids if causal else torch.tensor(k % 2)}
-        for k, ids in enumerate(texts)
-    ]
-
-
 class Keep(TrainerCallback):
     """Saves the adapter after the steps named."""
 
@@ -72,30 +57,6 @@ class Keep(TrainerCallback):
     def on_step_end(self, _args: Any, state: Any, _control: Any, **kwargs: Any) -> None:
         if state.global_step in self.steps:
             kwargs["model"].save_pretrained(str(self.folder / str(state.global_step)))
-
-
-def trainer(
-    model: PeftModel, folder: Path, *callbacks: TrainerCallback, **arguments: Any
-) -> Trainer:
-    settings = {
-        "per_device_train_batch_size": 4, "max_steps": 12, "learning_rate": 1e-2, "report_to": "none",
-        "use_cpu": True, "disable_tqdm": True, "save_strategy": "no", "logging_steps": 3, "seed": 1,
-        "dataloader_pin_memory": False,
-    }  # fmt: skip
-    return Trainer(
-        model=model,
-        args=TrainingArguments(output_dir=str(folder), **(settings | arguments)),
-        train_dataset=rows(model),
-        callbacks=list(callbacks),
-    )
-
-
-def logged(one: Trainer) -> dict[int, dict[str, float]]:
-    return {
-        row["step"]: {name: value for name, value in row.items() if name.startswith("spectral/")}
-        for row in one.state.log_history
-        if "spectral/all/frobenius_norm" in row
-    }
 
 
 @pytest.mark.parametrize(
