@@ -78,7 +78,7 @@ def run(
     The defaults are the paper's: five trials, log-uniform from 5e-5 to 5e-3. Start the command
     several times with one --storage, on one machine or on many, to share the work. A trial that was
     killed is taken up again; one that crashes is recorded and the study goes on. Writes search.json,
-    trials.csv and Optuna's history plot; --json prints what search.json holds.
+    trials.csv and a figure of the trials; --json prints what search.json holds.
 
     Example: lora-lens search --task rte --method condlora --data glue/ --out searches/rte-condlora
     """

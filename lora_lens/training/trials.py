@@ -1,21 +1,23 @@
-"""A finished search as files: its trials, the best settings, and Optuna's history plot."""
+"""A finished search as files: its trials, the best settings, and a figure of them."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shutil
-import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
 from ..errors import SettingsError
 from ..files.locate import read_json
+from ..show.draw_matplotlib import sheet
+from ..show.files import write_figures
 from ..staging import staged
+from .history import history_sheet
 from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME as RUN_RECORD
 from .record import TENSORBOARD
@@ -80,7 +82,8 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
             writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        _plot(study, folder)
+        figure = sheet(history_sheet(study.study_name, rows))
+        write_figures({"history": figure}, folder, (".png", ".svg"))
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
     return record
@@ -108,22 +111,3 @@ def take_adapter(trial: Path, out: Path) -> None:
         for file in trial.iterdir():
             if file.is_file():
                 shutil.copy(file, folder)
-
-
-def _plot(study: optuna.Study, folder: Path) -> None:
-    from matplotlib import pyplot as plt
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from optuna.visualization import matplotlib as optuna_plots
-
-    # Optuna draws with pyplot in a style of its own: neither outlives this.
-    with rc_context({"svg.hashsalt": study.study_name}), warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        axes = optuna_plots.plot_optimization_history(study, target_name="development score")
-        axes.set_title(f"Search for {study.study_name}")
-        figure = cast(Figure, axes.figure)
-        figure.set_size_inches(6, 3.6)
-        figure.tight_layout()
-        figure.savefig(folder / "history.png", dpi=160)
-        figure.savefig(folder / "history.svg", metadata={"Date": None})
-        plt.close(figure)
