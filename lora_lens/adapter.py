@@ -201,6 +201,9 @@ class Adapter:
         notes: How it was read, where there was a choice: a sentence each.
         tensors: How many its files hold, analysed or left out; None where that is not known.
         caveats: What whoever asks about its factors has to be told: a sentence each.
+        dense: Module trained in full (PEFT's ``modules_to_save``) to its ΔW, which is what was saved less
+            W0, where the base is on this machine: ``b @ a`` of factors of which one is the identity.
+            Matrices are (out, in), embeddings (tokens, width).
     """
 
     source: str
@@ -220,6 +223,7 @@ class Adapter:
     tensors: int | None = None
     base_commit: str | None = None
     caveats: tuple[str, ...] = ()
+    dense: Mapping[str, ModuleFactors] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Adapter: {self._said}>"
@@ -251,10 +255,11 @@ class Adapter:
             f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         )
         left = f"; {len(self.left_out)} tensors left out (.left_out)" if self.left_out else ""
+        full = f"; {', '.join(self.dense)} trained in full (.dense)" if self.dense else ""
         base = f", base {self.base_model}" if self.base_model else ""
         return (
             f"{self.title} adapter {self.source}{base}; {shown}; "
-            f"{self.trainable_parameters:,} parameters{left}"
+            f"{self.trainable_parameters:,} parameters{full}{left}"
         )
 
     @property
@@ -271,15 +276,24 @@ class Adapter:
     @property
     def patterns(self) -> Mapping[str, str]:
         """Name to pattern of every module; none is read for it."""
-        known: Mapping[str, str] | None = getattr(self.modules, "patterns", None)
-        if known is not None:
-            return known
-        return {name: factors.pattern for name, factors in self.modules.items()}
+        return _patterns(self.modules)
+
+    @property
+    def dense_patterns(self) -> Mapping[str, str]:
+        """The same of the modules trained in full."""
+        return _patterns(self.dense)
 
     @property
     def in_layers(self) -> tuple[str, ...]:
         """Names of the modules that are in numbered layers, which most questions compare."""
         return tuple(name for name, pattern in self.patterns.items() if is_numbered(pattern))
+
+
+def _patterns(modules: Mapping[str, ModuleFactors]) -> Mapping[str, str]:
+    known: Mapping[str, str] | None = getattr(modules, "patterns", None)
+    if known is not None:
+        return known
+    return {name: factors.pattern for name, factors in modules.items()}
 
 
 def _unstacked(factors: ModuleFactors) -> Iterator[LayerFactors]:

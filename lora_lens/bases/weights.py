@@ -163,6 +163,28 @@ class BaseWeights:
             return self.tensors.shape(found[0][0].name)
         return tuple(self._of_image(path).shape)
 
+    def holds(self, path: str) -> bool:
+        """Whether a tensor answers to the module at `path`, its own or one that it is tied to."""
+        path = self._path(path)
+        if self.image:
+            return bool(self._image_names.find(path))
+        tied = tied_to(path, self.tensors.files, self.configuration.settings)
+        return bool(self._names.find(path) or tied)
+
+    def stored(self, path: str) -> Float[Tensor, "rows columns"]:
+        """W0 of the module at `path` as it lies, whichever axis is its output; a convolution's unfolded.
+
+        Raises:
+            BaseModelError: As `weight`, but that nothing has to tell which axis is the output.
+        """
+        name = self._name(self._path(path))
+        w0 = self.tensors.get(name)
+        return checked(self._plain(w0.flatten(1)), name, self.source)
+
+    def release_stored(self, path: str) -> None:
+        """Give back the memory that `stored` has taken."""
+        self.tensors.release(self._name(self._path(path)))
+
     def _of_image(self, path: str) -> Float[Tensor, "out in"]:
         found = self._image_names.find(path)
         if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles, open_adapter
 from .conv1d import conv1d_of
 from .format import Checkpoint, format_of
-from .grouping import group_by_module
+from .grouping import Group, group_by_module
 from .live_layers import is_live
 from .live_model import check_scales, live_files
 from .stacking import StackedModules, check
+from .trained_in_full import trained_in_full
 
 # A model in memory; which libraries it is made by is not known here.
 Model = Any
@@ -129,8 +130,15 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
     groups = group_by_module(
         updates, config=_settings_of_base(files, updates), split_c_attn=conv1d_of(files)
     )
+    full = trained_in_full(files, found)
+    whole = {update.tensors[0] for update in full.updates.values()}
+    left_out = {
+        name: full.reasons.get(name, why)
+        for name, why in found.left_out.items()
+        if name not in whole
+    }
     if not groups:
-        reasons = "; ".join(f"{name}: {why}" for name, why in list(found.left_out.items())[:3])
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
     return Adapter(
         source=files.source,
@@ -140,14 +148,26 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         base_given=files.base_given is not None,
         revision=files.revision,
         modules=StackedModules({group.module: group for group in groups}),
-        left_out=dict(found.left_out),
+        dense=StackedModules(_apart(full.updates, {group.module for group in groups})),
+        left_out=left_out,
         trainable_parameters=found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
         origin=replace(files.origin, placement=found.placement),
         live=files.live,
-        notes=(*found.caveats, *found.notes),
+        notes=(*found.caveats, *found.notes, *full.notes),
         caveats=found.caveats,
         tensors=len(files.names),
         base_commit=files.open_base().commit if found.convention else None,
     )
+
+
+def _apart(updates: Mapping[str, LowRank], taken: Collection[str]) -> dict[str, Group]:
+    """Modules trained in full, whole, by names that none with factors has."""
+    groups = group_by_module(updates, config={"model_type": ""})
+    return {
+        group.pattern if group.module in taken else group.module: group
+        if group.module not in taken
+        else group._replace(module=group.pattern)
+        for group in groups
+    }

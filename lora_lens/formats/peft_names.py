@@ -12,6 +12,7 @@ from .adapter_files import AdapterFiles
 # FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
 _WRAPPERS = frozenset({"_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module"})
 _PARALLEL = "module."
+IN_FULL = "trained in full (modules_to_save), no low-rank factor"
 
 
 def plain(name: str) -> str:
@@ -133,7 +134,7 @@ def reason_left_out(name: str) -> str:
         return "trained tokens, no low-rank factor"
     if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):
         return "bias trained beside the factors, no part of B·A"
-    return "trained in full (modules_to_save), no low-rank factor"
+    return IN_FULL
 
 
 def _in_layer(name: str) -> bool:

@@ -82,13 +82,22 @@ def check(path: str, update: LowRank) -> None:
         )
     named = [("A", a), ("B", b), *([("the magnitude", magnitude)] if magnitude else [])]
     for letter, factor in named:
-        numbers = factor.numbers()
-        kind = str(numbers.dtype).removeprefix("torch.")
-        if "float" not in kind:
-            raise AdapterError(f"{letter} of {path} holds {kind}, expected floats")
-        if not _is_finite(numbers):
-            raise AdapterError(f"{letter} of {path} holds NaN or infinite values")
-        factor.release()
+        check_factor(f"{letter} of {path}", factor)
+
+
+def check_factor(what: str, factor: Factor) -> None:
+    """Whether a matrix can be computed with; every number of it is read.
+
+    Raises:
+        AdapterError: It is no floats, or holds NaN or infinite values.
+    """
+    numbers = factor.numbers()
+    kind = str(numbers.dtype).removeprefix("torch.")
+    if "float" not in kind:
+        raise AdapterError(f"{what} holds {kind}, expected floats")
+    if not _is_finite(numbers):
+        raise AdapterError(f"{what} holds NaN or infinite values")
+    factor.release()
 
 
 def _is_finite(numbers: Either) -> bool:

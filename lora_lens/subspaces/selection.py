@@ -72,6 +72,11 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
     try:
         name = find_module(module, adapter.patterns)
     except ModuleLookupError as error:
+        if (full := select_dense(adapter, module)) is not None:
+            raise ModuleLookupError(
+                f"{full} was trained in full: its ΔW is dense and has no A and B, which this is about; ask "
+                f"`lora-lens spectrum --module {full}`"
+            ) from None
         raise ModuleLookupError(f"{error}{_fused(adapter)}") from None
     if in_layers and name not in adapter.in_layers:
         have = ", ".join(adapter.in_layers) or "no module that is"
@@ -80,6 +85,20 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
             f"`lora-lens inspect` about it; in numbered layers the adapter has {have}"
         )
     return name
+
+
+def select_dense(adapter: Adapter, module: str) -> str | None:
+    """The name of the module trained in full that `module` means, where none with factors is meant."""
+    full = adapter.dense_patterns
+    if module in full:
+        return module
+    for patterns, meant in ((adapter.patterns, False), (full, True)):
+        try:
+            found = find_module(module, patterns)
+        except ModuleLookupError:
+            continue
+        return found if meant else None
+    return None
 
 
 def _fused(adapter: Adapter) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from ...core.spectrum import effective_rank, product_singular_values, stable_ran
 from ...errors import LensError
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
-from .result import Inventory, LayerSummary
+from .result import DenseSummary, Inventory, LayerSummary
 
 
 def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
@@ -51,7 +53,13 @@ def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
         tensors=adapter.tensors,
         notes=adapter.notes,
         base_commit=adapter.base_commit,
+        dense=tuple(_in_full(adapter)),
     )
+
+
+def _in_full(adapter: Adapter) -> Iterator[DenseSummary]:
+    for one in replace(adapter, modules=adapter.dense).each_layer():
+        yield DenseSummary(one.name, one.layer, one.module, one.in_features, one.out_features)
 
 
 def _place(summary: LayerSummary) -> tuple[float, str]:

@@ -35,12 +35,29 @@ class LayerSummary:
     singular_values: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class DenseSummary:
+    """A module trained in full, whose ΔW is what was saved less W0; no number of it is read for this.
+
+    Attributes:
+        name, layer, module: As in `LayerSummary`.
+        in_features, out_features: Of ΔW.
+    """
+
+    name: str
+    layer: int | None
+    module: str
+    in_features: int
+    out_features: int
+
+
 @dataclass(frozen=True, repr=False)
 class Inventory(Answer):
     """What is in an adapter: its modules layer by layer, and what was left out, with why.
 
     `tensors` is how many its files hold, analysed or left out; `notes` say how they were read, where
-    there was a choice.
+    there was a choice; `dense` are the modules that were trained in full, where the base is at hand, which
+    are no low-rank part and not among the parameters.
     """
 
     adapter: str
@@ -53,6 +70,7 @@ class Inventory(Answer):
     tensors: int | None = None
     notes: tuple[str, ...] = ()
     base_commit: str | None = None
+    dense: tuple[DenseSummary, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -78,6 +96,7 @@ class Inventory(Answer):
                 vars(summary) | {"singular_values": list(summary.singular_values)}
                 for summary in self.modules
             ],
+            "dense": [dict(vars(summary)) for summary in self.dense],
             "left_out": dict(self.left_out),
             "tensors": self.tensors,
             "notes": list(self.notes),

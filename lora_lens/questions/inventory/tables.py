@@ -12,9 +12,10 @@ from .result import Inventory
 
 
 def tables(result: Inventory) -> list[Table]:
-    """The modules, and what was left out where something was."""
+    """The modules, those trained in full where there are any, and what was left out where something was."""
+    dense = [dense_table(result)] if result.dense else []
     left_out = [left_out_table(result)] if result.left_out else []
-    return [module_table(result), *left_out]
+    return [module_table(result), *dense, *left_out]
 
 
 def texts(result: Inventory) -> dict[str, str]:
@@ -28,9 +29,9 @@ def terminal(result: Inventory, _: Console) -> RenderableType:
     head = (
         f"{result.method} adapter {result.adapter}{convention}, base {result.base or 'not named'}"
     )
-    modules, *left_out = tables(result)
+    modules, *others = tables(result)
     return Group(
-        Text(head, style="dim"), table(modules), *(table(one, wide=True) for one in left_out)
+        Text(head, style="dim"), table(modules), *(table(one, wide=True) for one in others)
     )
 
 
@@ -57,6 +58,16 @@ def module_table(result: Inventory) -> Table:
         for s in result.modules
     ]  # fmt: skip
     return Table("ΔW = s·B·A, layer by layer", head, rows)
+
+
+def dense_table(result: Inventory) -> Table:
+    """Modules that were trained in full, and the size of their ΔW."""
+    rows = [
+        [layer_number(one.layer), one.module, str(one.in_features), str(one.out_features), one.name]
+        for one in result.dense
+    ]
+    title = "Trained in full: ΔW is what was saved less W0"
+    return Table(title, ["layer", "module", "in", "out", "path"], rows)
 
 
 def left_out_table(result: Inventory) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...show.findings import Claim, Finding
+from ...show.layout import counted
 from .result import Inventory
 
 
@@ -20,8 +21,9 @@ def summary(result: Inventory, _: Sequence[Finding]) -> str:
     rank = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
     count = len(result.left_out)
     of = "" if result.tensors is None else f" of {result.tensors}"
+    full = f"; {counted(len(result.dense), 'module')} trained in full" if result.dense else ""
     left = f"; {count}{of} tensors {'is' if count == 1 else 'are'} left out" if count else ""
     return (
         f"{result.method} of {rank} on {len(result.modules)} layers of {modules} "
-        f"module{'' if modules == 1 else 's'}, {result.trainable_parameters:,} parameters{left}."
+        f"module{'' if modules == 1 else 's'}, {result.trainable_parameters:,} parameters{full}{left}."
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +13,18 @@ from ...adapter import Adapter, LayerFactors
 from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...core.energy import rank_for_energy
-from ...core.random_matrix import gaussian_product_edge
+from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
-from ...subspaces.selection import asked_device, select_device, select_name
+from ...subspaces.selection import (
+    Where,
+    asked_device,
+    select_dense,
+    select_device,
+    select_name,
+)
 from ...subspaces.spectra import layer_values
 from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import paths, suggested
@@ -61,7 +69,8 @@ def spectrum(
 
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
-        module: Only this one; by default all.
+        module: Only this one; by default all that have low-rank factors. One that was trained in full
+            (``modules_to_save``) is asked about by its name: ΔW is what was saved less W0.
         beside_w0: Whether to open the base model; by default if it is on this machine.
         energy: Share that the suggested ranks keep.
         ks: How many leading vectors of W0 + ΔW to look at; by default 1, 5, 10 and 20 as far as
@@ -78,7 +87,7 @@ def spectrum(
         ModuleLookupError: No such module.
         BaseModelError: The base was asked for and is not found, or does not fit.
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
-        LensError: ε, `energy` or `draws` out of range.
+        LensError: ε, `energy` or `draws` out of range; or W0 asked for beside a module trained in full.
 
     Example:
         >>> import lora_lens as ll
@@ -88,6 +97,14 @@ def spectrum(
         (8, 1.05, 1)
     """
     adapter = adapter_of(adapter, base)
+    dense = select_dense(adapter, module) if module else None
+    if dense is not None:
+        if beside_w0:
+            raise LensError(
+                f"{dense} was trained in full, and intruder dimensions are counted of low-rank updates: ask without "
+                f"W0 (--no-w0, beside_w0=False)"
+            )
+        return _of_dense(adapter, dense, energy, asked_device(device, dtype))
     names = [select_name(adapter, module, in_layers=False)] if module else list(adapter.modules)
     if not epsilons or not all(0 < epsilon <= 1 for epsilon in epsilons):
         raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")
@@ -139,6 +156,27 @@ def spectrum(
     )
 
 
+def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None) -> Spectrum:
+    """Of a module trained in full, whose ΔW is dense: it alone, with no rank suggested and nothing beside W0."""
+    layers = [
+        _layer(one, layer_values([one], where), None, dense=True)
+        for one in replace(adapter, modules=adapter.dense).each_layer([module])
+    ]
+    return Spectrum(
+        adapter=adapter.source,
+        base=None,
+        base_commit=adapter.base_commit,
+        layers=tuple(layers),
+        ks=(),
+        epsilons=(),
+        suggestion=suggested({}, energy, {}, where),
+        notes=(
+            f"{module} was trained in full: ΔW is what was saved less W0 of {adapter.base_model}, which is dense; "
+            f"its singular values are beside the Marchenko-Pastur edge, and no rank is suggested",
+        ),
+    )
+
+
 def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:
     if ks is None:
         return tuple(k for k in KS if k <= width)
@@ -177,10 +215,18 @@ def _look(
     return look
 
 
-def _layer(one: LayerFactors, s: Array, beside: W0Comparison | None) -> LayerSpectrum:
+def _layer(
+    one: LayerFactors, s: Array, beside: W0Comparison | None, *, dense: bool = False
+) -> LayerSpectrum:
     zero = len(s) == 0
     frobenius = float(np.sqrt((s * s).sum()))
-    edge = float(gaussian_product_edge(frobenius, one.out_features, one.in_features, one.rank))
+    size = one.out_features, one.in_features
+    norm: Any = np.float64(frobenius)
+    edge = (
+        marchenko_pastur_edge(norm, *size)
+        if dense
+        else gaussian_product_edge(norm, *size, one.rank)
+    )
     return LayerSpectrum(
         name=one.name,
         layer=one.layer,
@@ -197,7 +243,7 @@ def _layer(one: LayerFactors, s: Array, beside: W0Comparison | None) -> LayerSpe
         rank_90=None if zero else int(rank_for_energy(s, 0.90)),
         rank_95=None if zero else int(rank_for_energy(s, 0.95)),
         rank_99=None if zero else int(rank_for_energy(s, 0.99)),
-        product_edge=edge,
+        product_edge=float(edge),
         above_product_edge=int((s > edge).sum()),
         beside_w0=beside,
     )

@@ -95,7 +95,7 @@ def run(
         return found
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)
-    if not as_json:
+    if not as_json and made[0].suggestion.layers:
         from .tables import suggestion_line
 
         # Not through rich, which would fold long names: it is to be pasted.

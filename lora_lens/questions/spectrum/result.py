@@ -60,7 +60,8 @@ class LayerSpectrum:
         effective_rank_s: exp of the entropy of s/Σs.
         effective_rank_s2: exp of the entropy of s²/Σs², the shares of energy.
         rank_90, rank_95, rank_99: Fewest singular values with that percentage of the energy Σs².
-        product_edge: What the largest singular value of a random product of this rank, size and norm stays below.
+        product_edge: What the largest singular value of a random product of this rank, size and norm stays below;
+            of a module trained in full, of a random matrix (Marchenko-Pastur).
         above_product_edge: How many singular values exceed it.
         beside_w0: None without a base model.
     """

@@ -25,7 +25,7 @@ def tables(result: Spectrum) -> list[Table]:
     found = [spectrum_table(result)]
     if result.base:
         found += [beside_table(result), intruder_table(result), intruder_totals(result)]
-    return [*found, suggestion_table(result.suggestion)]
+    return [*found, *([suggestion_table(result.suggestion)] if result.suggestion.layers else [])]
 
 
 def texts(result: Spectrum) -> dict[str, str]:

@@ -1,0 +1,147 @@
+"""Modules that PEFT saves whole (``modules_to_save``) as dense updates, ΔW = saved − W0, where the base is at hand.
+
+Of two factors one is the identity, so that whatever takes factors of any rank takes them: no number is
+rounded for it, and none is read before it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..arrays import Tensor
+from ..bases.weights import BaseWeights
+from ..errors import AdapterError, BaseModelError, LensError
+from ..updates import Factor, LowRank
+from .adapter_files import AdapterFiles
+from .format import Checkpoint
+from .peft_names import IN_FULL, plain
+from .stacking import check_factor
+
+_MOST = 1 << 28  # numbers of one module
+_WEIGHT = ".weight"
+_KEPT = re.compile(r"\.modules_to_save(\.[^.]+)?(?=\.weight$)")
+
+
+class InFull(NamedTuple):
+    """What of an adapter was trained in full.
+
+    Attributes:
+        updates: Path of each module to ΔW, of two factors of which one is the identity.
+        reasons: Tensor to why it is no such update.
+        notes: What has to be said of how they were made.
+    """
+
+    updates: Mapping[str, LowRank]
+    reasons: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
+    """The dense updates of an adapter, by the shapes of the base; no W0 is read for it, and none downloaded.
+
+    Raises:
+        AdapterError: A saved matrix is not of finite floats.
+    """
+    saved = {
+        _KEPT.sub("", plain(name)).removesuffix(_WEIGHT): name
+        for name, why in found.left_out.items()
+        if why == IN_FULL and name.endswith(_WEIGHT) and len(files.shape(name)) >= 2
+    }
+    if not saved:
+        return InFull({}, {}, ())
+    try:
+        base = replace(files.open_base(download=False), placement=found.placement)
+    except LensError:
+        lacking = f"{IN_FULL}; ΔW is saved − W0, and no base model is at hand"
+        return InFull({}, dict.fromkeys(saved.values(), lacking), ())
+    updates: dict[str, LowRank] = {}
+    reasons: dict[str, str] = {}
+    for path, name in saved.items():
+        why = _why_not(files, base, path, name)
+        if why:
+            reasons[name] = f"{IN_FULL}; {why}"
+            continue
+        check_factor(f"what was saved of {path}", files.factor(name, unfolded=True))
+        updates[path] = _update(files, base, path, name)
+    return InFull(updates, reasons, tuple(_notes(files, updates)))
+
+
+def _why_not(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> str | None:
+    """Why what was saved is no update of the base's W0, where it is none."""
+    shape = files.shape(name)
+    try:
+        if not base.holds(path):
+            return f"new: {base.source} has no {path}, of which it would be an update"
+        own = base.stored_shape(path)
+    except LensError as error:
+        return f"its W0 is not known: {error}"
+    if own != shape:
+        sizes = ["x".join(map(str, each)) for each in (shape, own)]
+        return f"new: it is {sizes[0]}, and W0 in {base.source} {sizes[1]}"
+    if math.prod(shape) > _MOST:
+        return f"its ΔW has {math.prod(shape):,} numbers, more than the {_MOST:,} that are taken"
+    return None
+
+
+def _update(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> LowRank:
+    rows, columns = files.factor(name, unfolded=True).shape
+    try:
+        turned = len(files.shape(name)) == 2 and base.is_conv1d(path)
+    except BaseModelError:  # nothing tells; singular values are the same
+        turned = False
+    out, into = (columns, rows) if turned else (rows, columns)
+    rank = min(out, into)
+
+    def delta() -> Tensor:
+        found = _difference(files, base, path, name)
+        return found.T if turned else found
+
+    def identity() -> Tensor:
+        import torch
+
+        return torch.eye(rank)
+
+    def release() -> None:
+        files.tensors.release(name)
+        base.release_stored(path)
+
+    dense = Factor(name, (out, into), delta, release)
+    one = Factor(f"identity beside {name}", (rank, rank), identity)
+    a, b = (one, dense) if into == rank else (dense, one)
+    return LowRank(a, b, 1.0, (name,))
+
+
+def _difference(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> Tensor:
+    """Saved − W0, in float32, or in float64 where either is; W0 as exact as what was saved of it.
+
+    Raises:
+        AdapterError: It is not finite.
+        BaseModelError: W0 is no matrix of finite floats.
+    """
+    import torch
+
+    saved = files.factor(name, unfolded=True).read()
+    w0 = base.stored(path)
+    wide = torch.promote_types(torch.promote_types(saved.dtype, w0.dtype), torch.float32)
+    found = saved.to(wide) - w0.to(saved.dtype).to(wide)
+    if not bool(found.isfinite().all()):
+        raise AdapterError(f"ΔW of {path}, what was saved less W0, is not finite")
+    return found
+
+
+def _notes(files: AdapterFiles, updates: Mapping[str, LowRank]) -> list[str]:
+    if not updates:
+        return []
+    several = len(updates) > 1
+    listed = ", ".join(
+        f"{path} ({'x'.join(map(str, files.shape(one.tensors[0])))})"
+        for path, one in updates.items()
+    )
+    return [
+        f"trained in full: {listed}. ΔW is what was saved less W0, a dense update: `lora-lens spectrum --module` "
+        f"takes {'them' if several else 'it'} by name, and other questions are of low-rank factors"
+    ]

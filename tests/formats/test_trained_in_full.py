@@ -1,0 +1,201 @@
+"""`modules_to_save`: ΔW = saved − W0 where the base is at hand, against PEFT's own model in memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_lora
+from made_formats import made_by
+from safetensors.torch import load_file, save_file
+
+import lora_lens as ll
+from lora_lens.errors import AdapterError, LensError, ModuleLookupError
+from lora_lens.formats.peft_names import IN_FULL
+
+EMBEDDINGS = "bert.embeddings.word_embeddings"
+
+
+def made(folder: Path, kept: list[Any] | None = None, **settings: Any) -> dict[str, torch.Tensor]:
+    """A BERT with some modules trained in full, saved by PEFT; what was changed of each, by its path."""
+    pytest.importorskip("peft", minversion="0.18")
+    lora = made_by("peft_lora")
+    model = lora.bert()
+    base = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.save_pretrained(folder / "base")
+    import peft
+
+    config = peft.LoraConfig(r=3, target_modules=["query"], **settings)
+    tuned = peft.get_peft_model(model, config)
+    torch.manual_seed(5)
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.02 * torch.randn_like(parameter)
+    tuned.save_pretrained(folder / "adapter")
+    if kept is not None:
+        kept.append(tuned)
+    changed = {}
+    merged = tuned.merge_and_unload() if kept is None else None
+    for name, tensor in merged.state_dict().items() if merged else ():
+        if name in base and not torch.equal(tensor, base[name]) and tensor.ndim == 2:
+            changed[name.removesuffix(".weight")] = tensor.double() - base[name].double()
+    return changed
+
+
+def delta(adapter: ll.Adapter, module: str, position: int = 0) -> torch.Tensor:
+    factors = adapter.dense[module]
+    return factors.b[position].double() @ factors.a[position].double()
+
+
+def test_what_was_changed_is_the_dense_update(tmp_path: Path) -> None:
+    changed = made(tmp_path, modules_to_save=["word_embeddings", "pooler", "output.dense"])
+    adapter = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    found = {
+        name: delta(adapter, module, k)
+        for module, factors in adapter.dense.items()
+        for k, name in enumerate(factors.names)
+    }
+    assert found.keys() == {name for name in changed if not name.endswith("query")}
+    assert {EMBEDDINGS, "bert.pooler.dense", "bert.encoder.layer.1.output.dense"} <= found.keys()
+    for name, expected in found.items():
+        torch.testing.assert_close(expected, changed[name], rtol=1e-6, atol=1e-9)
+    assert adapter.tensors is not None
+    used = 2 * len(adapter.modules["query"].layers) + len(found)
+    assert used + len(adapter.left_out) == adapter.tensors
+    assert all(name.endswith("bias") for name in adapter.left_out)
+    assert "trained in full" in repr(adapter)
+
+
+def test_spectrum_takes_it_by_name_and_inspect_counts_it(tmp_path: Path) -> None:
+    changed = made(tmp_path, modules_to_save=["word_embeddings"])
+    adapter = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    expected = np.linalg.svd(changed[EMBEDDINGS].numpy(), compute_uv=False)
+    (one,) = ll.spectrum(adapter, "word_embeddings").layers
+    np.testing.assert_allclose(one.singular_values, expected, rtol=1e-6)
+    rows, columns = changed[EMBEDDINGS].shape
+    assert (one.out_features, one.in_features, one.rank) == (rows, columns, min(rows, columns))
+    edge = np.sqrt((expected**2).sum() / rows / columns) * (np.sqrt(rows) + np.sqrt(columns))
+    assert one.product_edge == pytest.approx(edge, rel=1e-6)
+    assert ll.spectrum(adapter, beside_w0=False).modules == ("query",)
+    found = ll.inspect(adapter)
+    assert [(d.name, d.out_features, d.in_features) for d in found.dense] == [
+        (EMBEDDINGS, rows, columns)
+    ]
+    assert "1 module trained in full" in found.summary
+    assert found.left_out == {}
+    with pytest.raises(LensError, match="intruder dimensions are counted of low-rank updates"):
+        ll.spectrum(adapter, "word_embeddings", beside_w0=True)
+    with pytest.raises(ModuleLookupError, match="was trained in full: its ΔW is dense"):
+        ll.conversion_similarity(adapter, "word_embeddings", draws=2)
+
+
+def test_a_conv1d_is_the_update_of_out_by_in(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    model = made_by("peft_lora").gpt2()
+    model.save_pretrained(tmp_path / "base")
+    before = model.get_parameter("transformer.h.0.mlp.c_fc.weight").clone()
+    config = peft.LoraConfig(
+        target_modules=["c_attn"], modules_to_save=["c_fc"], fan_in_fan_out=True
+    )
+    tuned = peft.get_peft_model(model, config)
+    for name, parameter in tuned.named_parameters():
+        if "modules_to_save" in name:
+            torch.nn.init.normal_(parameter)
+    tuned.save_pretrained(tmp_path / "adapter")
+    after = tuned.merge_and_unload().get_parameter("transformer.h.0.mlp.c_fc.weight")
+    adapter = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    torch.testing.assert_close(
+        delta(adapter, "c_fc"), (after - before).T.double(), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_a_model_in_memory_has_them_too(tmp_path: Path) -> None:
+    kept: list[Any] = []
+    made(tmp_path, kept, modules_to_save=["word_embeddings", "pooler"])
+    from_files = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    live = ll.load_adapter(kept[0])
+    assert live.dense.keys() == from_files.dense.keys() == {"word_embeddings", "dense"}
+    for module in live.dense:
+        assert delta(live, module).norm() > 0.1
+        torch.testing.assert_close(delta(live, module), delta(from_files, module))
+
+
+def lora_with(
+    folder: Path, saved: torch.Tensor, w0: torch.Tensor | None, name: str = "pooler.dense"
+) -> ll.Adapter:
+    shape = BertLike()
+    extra = {f"base_model.model.bert.{name}.weight": saved}
+    write_lora(folder / "lora", shape, extra=extra)
+    own = {} if w0 is None else {f"bert.{name}.weight": w0}
+    write_base(folder / "base", shape)
+    write_base(folder / "base", shape, shape.base | own)
+    return ll.load_adapter(folder / "lora", folder / "base")
+
+
+def test_a_new_head_is_no_update(tmp_path: Path) -> None:
+    adapter = lora_with(tmp_path, random(2, 24, seed=1), None, "classifier")
+    assert not adapter.dense
+    ((_, why),) = adapter.left_out.items()
+    assert why.startswith(IN_FULL)
+    assert "new: " in why
+    assert "has no bert.classifier" in why
+
+
+def test_a_table_that_has_grown_is_no_update(tmp_path: Path) -> None:
+    adapter = lora_with(tmp_path, random(7, 24, seed=1), random(5, 24, seed=2))
+    ((_, why),) = adapter.left_out.items()
+    assert "it is 7x24, and W0 in" in why
+    assert why.endswith("5x24")
+
+
+def test_without_a_base_it_is_left_out(tmp_path: Path) -> None:
+    lora_with(tmp_path, random(5, 24, seed=1), random(5, 24, seed=2))
+    (tmp_path / "base").rename(tmp_path / "gone")
+    adapter = ll.load_adapter(tmp_path / "lora")
+    assert not adapter.dense
+    assert list(adapter.left_out.values()) == [
+        f"{IN_FULL}; ΔW is saved − W0, and no base model is at hand"
+    ]
+
+
+def test_what_was_saved_in_half_precision_is_compared_with_w0_in_it(tmp_path: Path) -> None:
+    """Rounding W0 to what was saved is no training."""
+    w0 = random(5, 24, seed=2)
+    adapter = lora_with(tmp_path, w0.bfloat16(), w0)
+    assert float(delta(adapter, "dense").norm()) == 0
+    (one,) = ll.spectrum(adapter, "dense").layers
+    assert one.stable_rank is None
+
+
+def test_nan_is_refused(tmp_path: Path) -> None:
+    saved = random(5, 24, seed=1)
+    saved[0, 0] = torch.nan
+    with pytest.raises(AdapterError, match="what was saved of bert.pooler.dense holds NaN"):
+        lora_with(tmp_path, saved, random(5, 24, seed=2))
+
+
+def test_factors_of_a_name_keep_it(tmp_path: Path) -> None:
+    shape = BertLike()
+    extra = {"base_model.model.bert.pooler.query.weight": random(5, 24, seed=1)}
+    write_lora(tmp_path / "lora", shape, extra=extra)
+    write_base(tmp_path / "base", shape)
+    write_base(
+        tmp_path / "base", shape, shape.base | {"bert.pooler.query.weight": random(5, 24, seed=2)}
+    )
+    adapter = ll.load_adapter(tmp_path / "lora", tmp_path / "base")
+    assert set(adapter.modules) == {"query", "value"}
+    assert list(adapter.dense) == ["bert.pooler.query"]
+    assert len(ll.spectrum(adapter, "query", beside_w0=False).layers) > 1
+
+
+def test_pefts_file_with_the_adapters_own_word(tmp_path: Path) -> None:
+    """Older files say `modules_to_save` in the name."""
+    lora_with(tmp_path, random(5, 24, seed=1), random(5, 24, seed=2))
+    file = tmp_path / "lora" / "adapter_model.safetensors"
+    tensors = {
+        name.replace("pooler.dense.", "pooler.dense.modules_to_save.default."): tensor
+        for name, tensor in load_file(file).items()
+    }
+    save_file(tensors, file)
+    assert list(ll.load_adapter(tmp_path / "lora", tmp_path / "base").dense) == ["dense"]
