@@ -76,7 +76,9 @@ class ModuleFactors:
         part: Which of a fused projection's output rows these are (of GPT-2's ``c_attn``, the first
             third is the query); None for a projection of its own.
         magnitude: (layer, out) the norms that DoRA gives the rows of ``V_l = W0_l + scaling_l · b_l @ a_l``,
-            so that ΔW_l is the rescaled V_l less W0_l, of full rank; None of adapters without.
+            so that ΔW_l is the rescaled V_l less W0_l, of full rank; None of adapters without. Where
+            `by_column`, (layer, channels).
+        by_column: Whether the magnitude is of V_l's input channels, columns one after the other, and not of rows.
     """
 
     module: str
@@ -88,7 +90,8 @@ class ModuleFactors:
     scaling: Float[Tensor, " layer"]
     ranks: tuple[int, ...]
     part: Part | None = None
-    magnitude: Float[Tensor, "layer out"] | None = None
+    magnitude: Float[Tensor, "layer norms"] | None = None
+    by_column: bool = False
 
     @property
     def numbered(self) -> bool:

@@ -50,16 +50,18 @@ def made(name: str, matrix: Tensor) -> Factor:
 class LowRank:
     """ΔW = scaling · B·A, of two matrices of the file; or, of DoRA, what its magnitude makes of that and W0.
 
-    With a magnitude m, ΔW = diag(m/‖V‖)·V − W0, with V = W0 + scaling · B·A and ‖V‖ the norm of each row.
+    With a magnitude m, ΔW = diag(m/‖V‖)·V − W0, with V = W0 + scaling · B·A and ‖V‖ the norm of each row; or,
+    `by_column`, V·diag(m/‖V‖) − W0 with the norm of each input channel, of a convolution several columns.
 
     Attributes:
         a: (rank, in).
         b: (out, rank).
         scaling: s.
         tensors: Every tensor of the file that it is made of.
-        magnitude: m, (out, 1).
+        magnitude: m, (out, 1); or, of columns, (channels, 1).
         role: Of an update of one role of a fused projection alone: the projection's path, and the role's
             rows, a `lora_lens.adapter.Part`. B then has the rows of all roles, and is zero in the others'.
+        by_column: Whether the magnitude is of input channels and not of rows.
     """
 
     a: Factor
@@ -68,6 +70,7 @@ class LowRank:
     tensors: tuple[str, ...]
     magnitude: Factor | None = None
     role: tuple[str, Any] | None = None
+    by_column: bool = False
 
 
 @dataclass(frozen=True)

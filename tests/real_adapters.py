@@ -1,12 +1,13 @@
 """Adapters made by libraries that are not installed with the tests: files and that library's own ΔW, kept in ``real``.
 
-    python tests/real_adapters.py loralib|litgpt|torchtune|adapterhub
+    python tests/real_adapters.py loralib|litgpt|torchtune|adapterhub|lycoris|mlx
 
 writes one library's again, where it is installed. ``delta.safetensors`` has ΔW by the path that lora-lens
-gives the module, of a fused projection only the rows that were trained, in float64.
+gives the module, of a fused projection only the rows that were trained, in float64; ``base`` W0, where ΔW is made of it.
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -174,11 +175,105 @@ def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
     return found
 
 
+def lycoris(folder: Path) -> Mapping[str, Tensor]:
+    """DoRA, DoHa and DoKr of linear layers and convolutions over either axis; ΔW as LyCORIS merges it into W0.
+
+    LoHa's s is 1: LyCORIS 4.1.3 multiplies by it once where it trains, and twice where it merges.
+    """
+    from lycoris.modules.locon import LoConModule
+    from lycoris.modules.loha import LohaModule
+    from lycoris.modules.lokr import LokrModule
+
+    places = {
+        "mid_block.attentions.0.proj_in": (LoConModule, torch.nn.Linear(6, 8), {}),
+        "mid_block.attentions.0.proj_out": (LoConModule, torch.nn.Linear(6, 6), {}),
+        "mid_block.resnets.0.conv1": (LoConModule, torch.nn.Conv2d(4, 6, (3, 2)), {}),
+        "mid_block.resnets.0.conv2": (LoConModule, torch.nn.Conv2d(4, 6, 3), {"use_tucker": True}),
+        "mid_block.attentions.0.to_q": (LohaModule, torch.nn.Linear(8, 6), {"alpha": 2}),
+        "mid_block.resnets.0.conv_shortcut": (
+            LohaModule,
+            torch.nn.Conv2d(4, 6, 3),
+            {"use_tucker": True, "alpha": 2},
+        ),
+        "mid_block.attentions.0.to_k": (LokrModule, torch.nn.Linear(8, 6), {"factor": 2}),
+        "mid_block.attentions.0.to_v": (LokrModule, torch.nn.Linear(8, 6), {"lora_dim": 99}),
+    }
+    tensors, base, found = {}, {}, {}
+    for by_row in (True, False):
+        for path, (kind, layer, more) in places.items():
+            own = path if by_row else path.replace("mid_block", "down_blocks.0")
+            filled(layer)
+            settings = {
+                "lora_dim": 2,
+                "alpha": 3,
+                "weight_decompose": True,
+                "wd_on_out": by_row,
+            } | more
+            module = kind("lora", layer.double(), 1.0, **settings).double()
+            filled(module, 0.3)
+            module.dora_scale = torch.nn.Parameter(0.2 + module.dora_scale.data.abs())
+            name = f"lora_unet_{own.replace('.', '_')}"
+            for part, tensor in module.custom_state_dict().items():
+                tensors[f"{name}.{part}"] = tensor.detach().clone().contiguous()
+            w0 = layer.weight.data
+            base[f"{own}.weight"] = w0.clone()
+            found[f"unet.{own}"] = (module.get_merged_weight()[0].detach() - w0).flatten(1)
+    save_file(tensors, folder / "style.safetensors")
+    (folder / "base" / "unet").mkdir(parents=True, exist_ok=True)
+    save_file(base, folder / "base" / "unet" / "diffusion_pytorch_model.safetensors")
+    (folder / "base" / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    return found
+
+
+def mlx(folder: Path) -> Mapping[str, Tensor]:
+    """DoRA of linear layers and of an embedding by MLX-LM; ΔW as fusing adds it."""
+    import mlx.core as mx
+    import numpy as np
+    from mlx import nn
+    from mlx.utils import tree_flatten
+    from mlx_lm.tuner.dora import DoRAEmbedding, DoRALinear
+
+    mx.set_default_device(mx.cpu)
+    mx.random.seed(3)
+    tensors: dict[str, Any] = {}
+    base, found = {}, {}
+    for layer in (2, 3):
+        for module, rows in (("q_proj", 16), ("v_proj", 4)):
+            path = f"model.layers.{layer}.self_attn.{module}"
+            plain = nn.Linear(16, rows, bias=False)
+            plain.weight = mx.random.normal((rows, 16))
+            one = DoRALinear.from_base(plain, r=3, scale=5.0)
+            one.lora_b = mx.random.normal(one.lora_b.shape)
+            one.m = one.m * mx.random.uniform(0.5, 2.0, one.m.shape)
+            own = {
+                key: value for key, value in tree_flatten(one.parameters()) if "linear" not in key
+            }
+            tensors |= {f"{path}.{key}": value for key, value in own.items()}
+            base[f"{path}.weight"] = torch.from_numpy(np.array(plain.weight))
+            fused = torch.from_numpy(np.array(one.fuse().weight))
+            found[path] = fused.double() - base[f"{path}.weight"].double()
+    table = DoRAEmbedding.from_base(nn.Embedding(7, 16), r=3, scale=5.0)
+    own = {key: value for key, value in tree_flatten(table.parameters()) if "embedding" not in key}
+    tensors |= {f"model.embed_tokens.{key}": value for key, value in own.items()}
+    mx.save_safetensors(str(folder / "adapters.safetensors"), tensors)
+    config = {
+        "fine_tune_type": "dora",
+        "lora_parameters": {"rank": 3, "dropout": 0.0, "scale": 5.0},
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (folder / "base").mkdir(exist_ok=True)
+    save_file(base, folder / "base" / "model.safetensors")
+    (folder / "base" / "config.json").write_text('{"model_type": "llama"}')
+    return found
+
+
 MADE: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "loralib": loralib,
     "litgpt": lambda folder: litgpt(folder, "tiny-llama-1.1b", "grouped"),
     "litgpt fused": lambda folder: litgpt(folder, "pythia-14m", "fused"),
     "torchtune": torchtune,
+    "lycoris": lycoris,
+    "mlx": mlx,
     "adapterhub": lambda folder: adapterhub(folder, "bert"),
     "adapterhub gpt2": lambda folder: adapterhub(folder, "gpt2"),
 }
@@ -187,10 +282,14 @@ MADE: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
 def kept(name: str, folder: Path) -> Mapping[str, Tensor]:
     """Put one's files into ``adapter`` of a folder, and give its ΔW."""
     (folder / "adapter").mkdir()
-    (folder / "base").mkdir()
-    for file in (KEPT / name.replace(" ", "_")).iterdir():
-        if file.name != "delta.safetensors":
+    here = KEPT / name.replace(" ", "_")
+    for file in here.iterdir():
+        if file.is_file() and file.name != "delta.safetensors":
             (folder / "adapter" / file.name).write_bytes(file.read_bytes())
+    if (here / "base").is_dir():
+        shutil.copytree(here / "base", folder / "base")
+    else:
+        (folder / "base").mkdir()
     return load_file(KEPT / name.replace(" ", "_") / "delta.safetensors")
 
 

@@ -23,7 +23,7 @@ from .peft_settings import Scaling, check_plain
 def _read(files: AdapterFiles) -> Checkpoint:
     settings = _settings(files)
     for config in settings.values():
-        check_plain(config, files.source)
+        check_plain({**config, "use_dora": False}, files.source)
     scalings = {root: Scaling(config) for root, config in settings.items()}
     configured: set[str] = set()
 
@@ -36,6 +36,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
 
     modules = by_module(files, partial(place, bare=METADATA in files.header))
     found = read_modules(files, modules, scale)
+    _check_dora(files, settings, found)
     scales = _scaled(found, configured & found.updates.keys())
     return found.checkpoint(files, *scales, *found.notes)
 
@@ -61,6 +62,19 @@ def _settings(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:
     return {root: config for root, config in found.items() if "r" in config}
 
 
+def _check_dora(
+    files: AdapterFiles, settings: Mapping[str, Mapping[str, Any]], found: ImageUpdates
+) -> None:
+    """Refuse a file that says DoRA of a part of the pipeline and has no norms of one of its modules."""
+    for root, config in settings.items():
+        for path, update in found.updates.items():
+            if config.get("use_dora") and path.startswith(root) and update.magnitude is None:
+                raise AdapterError(
+                    f"{files.source} says use_dora in its header, but {path} has no lora_magnitude_vector, by which "
+                    f"DoRA rescales the rows of W0 + s·B·A"
+                )
+
+
 def _scaled(found: ImageUpdates, configured: set[str]) -> Iterator[str]:
     """Which scale was applied, and why."""
     if configured:
@@ -74,6 +88,6 @@ FORMAT = Format(
     title="diffusers' and ComfyUI's LoRA",
     matches=are_dotted,
     read=_read,
-    cannot="DoRA is refused; whole changes of weights, biases, norms and trained tokens are left out",
+    cannot="whole changes of weights, biases, norms and trained tokens are left out",
     stems=("pytorch_lora_weights",),
 )

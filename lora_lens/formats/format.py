@@ -68,7 +68,8 @@ def of_factors(
     known = left_out or {}
     used = {name for update in updates.values() for name in update.tensors}
     rest = {name: why(name) for name in sorted(files.names - used - known.keys())}
-    shapes = [files.shape(name) for name in used]
+    norms = {update.magnitude.name for update in updates.values() if update.magnitude}
+    shapes = [files.shape(name) for name in used - norms]
     # What is no matrix, a tensor of α, was not trained.
     numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
     return Checkpoint(

@@ -16,15 +16,17 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, of_factors
+from .image_dora import DORA_BY_COLUMN, rescaled
 from .image_parts import Modules, is_embedding, reason_left_out
 from .lycoris import hada, lokr, tucker
+from .peft_dora import DORA
 from .peft_names import check_not_empty
 
 # Path, rank that α is divided by (None where the module has none), α of a tensor → s.
 Scaled = Literal["alpha", "whole", "none"]
 ScaleOf = Callable[[str, int | None, float | None], float]
 
-_KINDS = {"lora": "LoRA", "loha": "LoHa", "lokr": "LoKr"}
+_KINDS = {"lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr"}
 
 
 class Read(NamedTuple):
@@ -57,12 +59,24 @@ class ImageUpdates:
     def method(self) -> str:
         """Of all modules, or ``lycoris`` where they differ."""
         kinds = {one.kind for one in self.modules.values()}
-        return kinds.pop() if len(kinds) == 1 else "lycoris" if kinds else "lora"
+        one = kinds.pop() if len(kinds) == 1 else "lycoris" if kinds else "lora"
+        return "dora" if self._rescaled and one == "lora" else one
 
     @property
     def title(self) -> str:
         """As sentences name it."""
-        return _KINDS.get(self.method, "LyCORIS")
+        kind = _KINDS.get(self.method, "LyCORIS")
+        return f"{kind} with DoRA" if self._rescaled and kind != "DoRA" else kind
+
+    @property
+    def _rescaled(self) -> list[LowRank]:
+        return [one for one in self.updates.values() if one.magnitude is not None]
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What whoever asks about the factors has to be told."""
+        axes = {one.by_column for one in self._rescaled}
+        return tuple(DORA_BY_COLUMN if by_column else DORA for by_column in sorted(axes))
 
     def checkpoint(self, files: AdapterFiles, *notes: str) -> Checkpoint:
         """All of the file, with what is said of how it was read."""
@@ -74,6 +88,7 @@ class ImageUpdates:
             why=reason_left_out,
             left_out=self.left_out,
             notes=notes,
+            caveats=self.caveats,
         )
 
     def restricted(self, paths: Set[str]) -> ImageUpdates:
@@ -147,16 +162,11 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
         scale: The rule for s.
 
     Raises:
-        AdapterError: DoRA; a part lacks its partner, is empty, or is of a shape that does not fit.
+        AdapterError: A part lacks its partner, is empty, or is of a shape that does not fit.
     """
     found: dict[str, Read] = {}
     left_out: dict[str, str] = {}
     for path, parts in modules.items():
-        if "dora" in parts:
-            raise AdapterError(
-                f"{parts['dora']} is DoRA's: it rescales every row of W0 + s·B·A, and reading s·B·A would "
-                f"misread it"
-            )
         check_not_empty(files, parts.values())
         _check_axes(files, parts)
         if is_embedding(path):
@@ -171,7 +181,7 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
 
 def _check_axes(files: AdapterFiles, parts: Mapping[str, str]) -> None:
     for part, name in parts.items():
-        if part != "alpha" and len(files.shape(name)) < 2:
+        if part not in ("alpha", "dora") and len(files.shape(name)) < 2:
             raise AdapterError(f"{name} has shape {files.shape(name)}, expected a matrix")
 
 
@@ -186,6 +196,10 @@ def _one(files: AdapterFiles, path: str, parts: Mapping[str, str], scale: ScaleO
         if any(part.startswith(begins) for part in parts)
     ]
     if not kinds:
+        if "dora" in parts:
+            raise AdapterError(
+                f"{files.source}: {parts['dora']} is DoRA's, and {path} has no factors beside it"
+            )
         return None
     if len(kinds) > 1:
         raise AdapterError(f"{path} has parts of {' and '.join(_KINDS[kind] for kind in kinds)}")
@@ -197,7 +211,9 @@ def _one(files: AdapterFiles, path: str, parts: Mapping[str, str], scale: ScaleO
         return scale(path, rank, alpha)
 
     update = {"lora": _lora, "loha": hada, "lokr": lokr}[kind](files, path, parts, of)
-    used = (parts[part] for part in parts if part not in ("alpha", "up"))
+    if "dora" in parts:
+        update = rescaled(files, parts["dora"], update)
+    used = (parts[part] for part in parts if part not in ("alpha", "up", "dora"))
     convolution = any(len(files.shape(name)) > 2 for name in used)
     scaled: Scaled = "whole" if ranks == [None] else "none" if alpha is None else "alpha"
     return Read(update, kind, convolution, scaled)

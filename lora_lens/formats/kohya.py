@@ -57,8 +57,7 @@ FORMAT = Format(
     matches=are_flattened,
     read=_read,
     cannot=(
-        "DoRA is refused; whole changes of weights, biases and norms, OFT, GLoRA, IA³ and trained tokens are left "
-        "out"
+        "whole changes of weights, biases and norms, OFT, GLoRA, IA³ and trained tokens are left out"
     ),
     stems=("last",),
 )

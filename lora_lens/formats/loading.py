@@ -19,7 +19,7 @@ from .format import Checkpoint, format_of
 from .grouping import Group, group_by_module
 from .live_layers import is_live
 from .live_model import check_scales, live_files
-from .stacking import StackedModules, check
+from .stacking import StackedModules, check, check_group
 from .trained_in_full import trained_in_full
 
 # A model in memory; which libraries it is made by is not known here.
@@ -130,6 +130,8 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
     groups = group_by_module(
         updates, config=_settings_of_base(files, updates), split_c_attn=conv1d_of(files)
     )
+    for group in groups:
+        check_group(group)
     full = trained_in_full(files, found)
     whole = {update.tensors[0] for update in full.updates.values()}
     left_out = {

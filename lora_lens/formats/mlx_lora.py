@@ -1,15 +1,17 @@
-"""LoRA as MLX-LM saves it: ``….lora_a`` (in, rank) and ``….lora_b`` (rank, out), and the scale itself."""
+"""LoRA and DoRA as MLX-LM saves them: ``….lora_a`` (in, rank), ``….lora_b`` (rank, out), the scale itself; ``….m``, DoRA's."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format, of_factors
+from .peft_dora import DORA
 from .peft_names import check_not_empty, check_partners, factors_by_path
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])")
@@ -22,25 +24,60 @@ def _matches(files: AdapterFiles) -> bool:
 
 def _read(files: AdapterFiles) -> Checkpoint:
     kind = files.config.get("fine_tune_type", "lora")
-    if kind != "lora" or any(name.endswith(".m") for name in files.names):
+    if kind not in ("lora", "dora"):
         raise AdapterError(
-            f"{files.source} has fine_tune_type {kind!r}, expected 'lora': DoRA rescales every row of "
-            f"W0 + s·B·A, and would be misread"
+            f"{files.source} has fine_tune_type {kind!r}, expected 'lora' or 'dora': its numbers would be misread"
         )
     factors, _ = factors_by_path(files, _FACTOR)
     check_partners(files.source, factors, "ab")
     check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    magnitudes = {path: f"{path}.m" for path in factors if f"{path}.m" in files.names}
+    _check_magnitudes(files, kind, factors, magnitudes)
     scaling = _scale(files)
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}
     for path, found in factors.items():
         why = _why_not(files, path, found)
         if why:
-            left_out |= dict.fromkeys(found.values(), why)
+            own = (*found.values(), *filter(None, [magnitudes.get(path)]))
+            left_out |= dict.fromkeys(own, why)
             continue
         a, b = (files.factor(found[letter], transposed=True) for letter in "ab")
-        updates[path] = LowRank(a, b, scaling, (found["a"], found["b"]))
-    return of_factors(files, updates, method="lora", title="LoRA", why=_rest, left_out=left_out)
+        update = LowRank(a, b, scaling, (found["a"], found["b"]))
+        if path in magnitudes:
+            m = magnitudes[path]
+            update = replace(update, magnitude=files.column(m), tensors=(*update.tensors, m))
+        updates[path] = update
+    dora = bool(magnitudes)
+    return of_factors(
+        files,
+        updates,
+        method="dora" if dora else "lora",
+        title="DoRA" if dora else "LoRA",
+        why=_rest,
+        left_out=left_out,
+        caveats=(DORA,) if dora else (),
+    )
+
+
+def _check_magnitudes(
+    files: AdapterFiles,
+    kind: str,
+    factors: Mapping[str, Mapping[str, str]],
+    magnitudes: Mapping[str, str],
+) -> None:
+    """DoRA's norms of the rows, ``PATH.m``: of every layer, or of none."""
+    if kind == "lora" and magnitudes:
+        raise AdapterError(
+            f"{next(iter(magnitudes.values()))} of {files.source} is DoRA's, though fine_tune_type is 'lora'; keep the "
+            f"configuration that MLX-LM wrote beside adapters.safetensors"
+        )
+    without = next((path for path in factors if path not in magnitudes), None)
+    if kind == "dora" and without is not None:
+        raise AdapterError(
+            f"{files.source} has fine_tune_type 'dora', but {without} has no {without}.m, by which DoRA rescales the "
+            f"rows of W0 + s·B·A"
+        )
 
 
 def _scale(files: AdapterFiles) -> float:
@@ -71,6 +108,6 @@ FORMAT = Format(
     title="MLX-LM's LoRA",
     matches=_matches,
     read=_read,
-    cannot="DoRA is refused; embeddings and stacked experts are left out",
+    cannot="embeddings and stacked experts are left out",
     stems=("adapters",),
 )

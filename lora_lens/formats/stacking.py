@@ -76,7 +76,7 @@ def check(path: str, update: LowRank) -> None:
             f"expected A's rows to equal B's columns"
         )
     magnitude = update.magnitude
-    if magnitude is not None and magnitude.shape[0] != b.shape[0]:
+    if magnitude is not None and not update.by_column and magnitude.shape[0] != b.shape[0]:
         raise AdapterError(
             f"{path}: DoRA's magnitude has {magnitude.shape[0]} numbers and B {b.shape[0]} rows; expected as many"
         )
@@ -140,6 +140,26 @@ def _layer(group: Group, member: Member) -> LayerFactors:
     )
 
 
+def check_group(group: Group) -> None:
+    """Whether the layers of a module are of one kind, and can be stacked.
+
+    Raises:
+        AdapterError: DoRA rescales some of them and not others, or columns of what is one role's rows.
+    """
+    updates = [member.update for member in group.members]
+    kinds = {(one.magnitude and one.magnitude.shape, one.by_column) for one in updates}
+    if len(kinds) > 1:
+        raise AdapterError(
+            f"DoRA rescales some layers of {group.module} otherwise than others, or not at all, so that they are no "
+            f"one module: split the adapter"
+        )
+    if group.part and group.members[0].update.by_column:
+        raise AdapterError(
+            f"DoRA rescales columns of the fused projection that {group.module} is in, whose roles cannot be taken "
+            f"apart: pass no base whose config.json tells their layout"
+        )
+
+
 def stack(group: Group) -> ModuleFactors:
     """One module over its layers; mixed ranks are padded with zeros."""
     import torch
@@ -159,6 +179,7 @@ def stack(group: Group) -> ModuleFactors:
         ranks=ranks,
         part=group.part,
         magnitude=_stacked(magnitudes, part=group.part)[..., 0] if magnitudes else None,
+        by_column=updates[0].by_column,
     )
 
 

@@ -94,10 +94,11 @@ def rescaled_delta(
     """DoRA's ΔW = diag(m/‖V‖)·V − W0 with V = W0 + s·B·A, dense, in float64; ‖V‖ is the norm of each row.
 
     The norm is taken of the rows of W0 as (out, in), as PEFT takes it of Linear, Conv1D, convolutions
-    (over in·height·width) and embeddings (over tokens).
+    (over in·height·width) and embeddings (over tokens). A magnitude `by_column` is of input channels
+    instead, over out, and of a convolution over height and width too.
 
     Raises:
-        AdapterError: The adapter has no magnitude, or a row of V is zero.
+        AdapterError: The adapter has no magnitude, or a row (or channel) of V is zero.
     """
     if factors.magnitude is None:
         raise AdapterError(f"{factors.module} has no magnitude, which DoRA's ΔW is made of")
@@ -112,12 +113,16 @@ def rescaled_delta(
         )
     )
     v = dense + float(factors.scaling[position]) * (b @ a)
-    norms = torch.linalg.vector_norm(v, dim=1)
+    # (out, channels, columns of a channel)
+    cells = v.reshape(len(v), len(m), -1) if factors.by_column else v[:, None]
+    norms = torch.linalg.vector_norm(cells, dim=(0, 2) if factors.by_column else (1, 2))
     if not bool((norms > 0).all()):
+        what = "an input channel" if factors.by_column else "a row"
         raise AdapterError(
-            f"a row of W0 + s·B·A of {factors.names[position]} is zero, which DoRA cannot rescale"
+            f"{what} of W0 + s·B·A of {factors.names[position]} is zero, which DoRA cannot rescale"
         )
-    return (m / norms)[:, None] * v - dense
+    scale = (m / norms)[None, :, None] if factors.by_column else (m / norms)[:, None, None]
+    return (scale * cells).reshape(v.shape) - dense
 
 
 def trained_singular(

@@ -57,7 +57,7 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
     if not any(isinstance(update, FromW0) for update in found.updates.values()):
         if found.caveats:
             raise AdapterError(
-                f"{files.source} is {found.title}, whose ΔW no two factors make: PEFT loads it as it is, and merges it"
+                f"{files.source} is {found.title}, whose ΔW no two factors make: what it was made by loads it as it is, and merges it"
             )
         raise AdapterError(f"{files.source} is plain LoRA already, of no θ; PEFT loads it as it is")
     updates = low_rank(files, found)

@@ -109,7 +109,9 @@ def test_the_scale_is_said_and_why(tmp_path: Path) -> None:
 NAME = "lora_unet_mid_block_attentions_0_proj_in"
 HADA = {f"{NAME}.hada_w{k}_{letter}": (4, 4) for k in (1, 2) for letter in "ab"}
 ODD: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
-    "dora": ({f"{NAME}.dora_scale": (6, 1)}, "is DoRA's: it rescales every row"),
+    "norms of other rows": ({f"{NAME}.dora_scale": (5, 1)}, r"has shape \(5, 1\), expected DoRA's norms of the"),
+    "norms in a row": ({f"{NAME}.dora_scale": (1, 1, 6)}, "expected DoRA's norms of the"),
+    "norms alone": ({"lora_unet_x.dora_scale": (6, 1)}, "unet.x has no factors beside it"),
     "no partner": ({"lora_unet_x.lora_up.weight": (6, 2)}, "no partner, the factor down of unet.x"),
     "wide up": ({f"{NAME}.lora_up.weight": (6, 2, 3, 3)}, "a convolution of one pixel"),
     "no rank": ({f"{NAME}.lora_up.weight": (6, 3)}, "expected A's rows to equal B's columns"),

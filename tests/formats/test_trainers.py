@@ -161,7 +161,8 @@ def test_gparts_condlora_that_would_be_misread_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"fine_tune_type": "dora"}, "fine_tune_type 'dora'"),
+        ({"fine_tune_type": "dora"}, r"'dora', but .*q_proj has no .*q_proj\.m"),
+        ({"fine_tune_type": "full"}, "fine_tune_type 'full'"),
         ({"lora_parameters": {}}, "the scale in lora_parameters"),
         ({"lora_parameters": None}, "the scale in lora_parameters"),
     ],

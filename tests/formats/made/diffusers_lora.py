@@ -117,9 +117,41 @@ def of_one_model(folder: Path) -> Deltas:
     return {path: 3 * delta}
 
 
+def dora(folder: Path) -> Deltas:
+    """PEFT's DoRA of a U-Net's linear layer and convolution, row by row."""
+    tensors: dict[str, Tensor] = {}
+    found: dict[str, Tensor] = {}
+    base: dict[str, Tensor] = {}
+    sizes = {"mid_block.attentions.0.to_q": (5, 6), "mid_block.resnets.0.conv1": (5, 4, 3, 2)}
+    for k, (path, size) in enumerate(sizes.items()):
+        a, b = (
+            random(2, *size[1:], seed=10 * k),
+            random(5, 2, *(1 for _ in size[2:]), seed=10 * k + 1),
+        )
+        w0, m = random(*size, seed=10 * k + 2), random(5, seed=10 * k + 3).abs()
+        name = f"unet.{path}"
+        tensors |= {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+        tensors[f"{name}.lora_magnitude_vector"] = m if len(size) == 2 else m.reshape(1, 5, 1, 1)
+        base[f"{path}.weight"] = w0
+        rows = []
+        for row in range(5):
+            v = w0[row].double().flatten()
+            for r in range(2):
+                v = v + 1.5 * float(b[row, r].sum()) * a[r].double().flatten()
+            rows.append(float(m[row]) / v.square().sum().sqrt() * v - w0[row].double().flatten())
+        found[name] = torch.stack(rows)
+    settings = {"unet.r": 2, "unet.lora_alpha": 3, "unet.use_dora": True, "unet.peft_type": "LORA"}
+    write(folder, tensors, {"format": "pt", "lora_adapter_metadata": json.dumps(settings)})
+    (folder / "base" / "unet").mkdir()
+    save_file(base, folder / "base" / "unet" / "diffusion_pytorch_model.safetensors")
+    (folder / "base" / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    return found
+
+
 CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "header": header,
     "spellings": spellings,
     "comfy": comfy,
     "of one model": of_one_model,
+    "dora": dora,
 }

@@ -1,15 +1,18 @@
 """Adapters in kohya's and LyCORIS's layouts, with ΔW by loops over the entries that define it.
 
-Checked once against LyCORIS's own modules and sd-scripts' merge of a convolution.
+Checked once against LyCORIS's own modules and sd-scripts' merge of a convolution; what rescales W0 + s·B·A is made by
+LyCORIS itself (``tests/real_adapters.py``).
 """
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from checkpoints import random
+from real_adapters import kept
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -196,4 +199,9 @@ def sdxl(folder: Path) -> Deltas:
     return found
 
 
-CASES: Mapping[str, Callable[[Path], Deltas]] = {"locon": locon, "lycoris": lycoris, "sdxl": sdxl}
+CASES: Mapping[str, Callable[[Path], Deltas]] = {
+    "locon": locon,
+    "lycoris": lycoris,
+    "sdxl": sdxl,
+    "DoRA of LyCORIS's own": partial(kept, "lycoris"),
+}

@@ -1,11 +1,13 @@
-"""Adapters in MLX-LM's layout, with ΔW as its ``LoRALinear.fuse`` computes it."""
+"""Adapters in MLX-LM's layout, with ΔW as its ``LoRALinear.fuse`` computes it, and of DoRA as its ``DoRALinear.fuse`` did."""
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from checkpoints import random
+from real_adapters import kept
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,4 +35,7 @@ def written(folder: Path) -> Mapping[str, Tensor]:
     return {path: delta.to(torch.float64) for path, delta in found.items()}
 
 
-CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {"safetensors": written}
+CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
+    "safetensors": written,
+    "DoRA of MLX-LM's own": partial(kept, "mlx"),
+}
