@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import AdapterError
-from .adapter_places import CONFIG, hub_id, is_adapter, natural
+from .adapter_places import CONFIG, hub_id, is_adapter, lone_files, natural
 from .locate import user_path
 
 _LONG = 32  # letters of a name that a table's column and a figure's margin still hold
 
 
-def find_adapters(paths: Iterable[str | Path], stems: Sequence[str] = ()) -> list[Path]:
+def _no_file(_: Path) -> bool:
+    return False
+
+
+def find_adapters(
+    paths: Iterable[str | Path],
+    stems: Sequence[str] = (),
+    stands_alone: Callable[[Path], bool] = _no_file,
+) -> list[Path]:
     """Every adapter among `paths`, and under those that are folders *of* adapters.
 
     A folder with ``adapter_config.json``, or with tensors of an adapter, is one, and nothing below it is
-    looked at. Hidden folders are passed over. Numbers in names count as numbers: ``seed-2`` comes before ``seed-10``.
-    A folder met twice is taken once. Files and hub ids are taken as they are.
+    looked at; without a configuration, each file that is an adapter by itself is one. Hidden folders are
+    passed over. Numbers in names count as numbers: ``seed-2`` comes before ``seed-10``. A folder met twice is
+    taken once. Files and hub ids are taken as they are.
 
     Args:
         paths: As typed.
         stems: What files with an adapter's tensors are called, without their endings.
+        stands_alone: Whether a ``.safetensors`` file of any name is an adapter.
 
     Raises:
         AdapterError: A path is no folder, or there is no adapter in or under it.
@@ -35,25 +45,31 @@ def find_adapters(paths: Iterable[str | Path], stems: Sequence[str] = ()) -> lis
             continue
         if not is_folder:
             raise AdapterError(f"{path} is not a folder; expected one with {CONFIG}, or a hub id")
-        here = list(_walk(path, stems, set()))
+        here = list(_walk(path, stems, stands_alone, set()))
         if not here:
-            raise AdapterError(f"no adapter in or under {path}: no folder with {CONFIG}")
+            raise AdapterError(
+                f"no adapter in or under {path}: no folder with {CONFIG}, and no .safetensors that is one"
+            )
         for folder in here:
             found.setdefault(folder.resolve(), folder)
     return list(found.values())
 
 
-def _walk(folder: Path, stems: Sequence[str], seen: set[Path]) -> Iterator[Path]:
+def _walk(
+    folder: Path, stems: Sequence[str], stands_alone: Callable[[Path], bool], seen: set[Path]
+) -> Iterator[Path]:
     real = folder.resolve()
     if real in seen:  # a link that leads back up
         return
     seen.add(real)
-    if is_adapter(folder, stems):
+    alone = [file for file in lone_files(folder) if stands_alone(file)]
+    if is_adapter(folder, stems) and len(alone) < 2:
         yield folder
         return
+    yield from alone
     children = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
     for child in sorted(children, key=lambda path: natural(path.name)):
-        yield from _walk(child, stems, seen)
+        yield from _walk(child, stems, stands_alone, seen)
 
 
 def distinguishing_names(paths: Sequence[str | Path]) -> tuple[str, ...]:

@@ -109,18 +109,23 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     found = list(_below(folder, stems))
     if len(found) == 1:
         return Place(str(found[0]), LocalFiles(found[0], within=True))
-    if not found and (file := _only_file(folder)):
-        return Place(str(file), LocalFiles(folder, within=True), file.name)
+    alone = lone_files(folder) if not found else []
+    if len(alone) == 1:
+        return Place(str(alone[0]), LocalFiles(folder, within=True), alone[0].name)
+    if alone:
+        raise AdapterError(
+            f"{folder} holds {len(alone)} files of tensors, {_some([file.name for file in alone])}: name one of them, "
+            f"or ask about all that are adapters by `lora-lens matrix`"
+        )
     if not found:
         whole = any((folder / f"model{ending}").is_file() for ending in ENDINGS)
         what = "a whole model, and " if whole else ""
         raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}")
     names = [str(path.relative_to(folder)) for path in found]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     run = all(path.name.startswith("checkpoint-") for path in found)
     kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
     raise AdapterError(
-        f"{folder} holds {len(names)} {kind}, {', '.join(names[:_MOST_NAMED])}{more}: name one of "
+        f"{folder} holds {len(names)} {kind}, {_some(names)}: name one of "
         f"them, or ask about all by `lora-lens {command}`"
     )
 
@@ -132,12 +137,23 @@ def is_adapter(folder: Path, stems: Sequence[str]) -> bool:
     return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
 
 
-def _only_file(folder: Path) -> Path | None:
-    """The one file of tensors in a folder, whatever its name, as image models' adapters come; no whole model."""
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
+
+
+def lone_files(folder: Path) -> list[Path]:
+    """Files of tensors in a folder, whatever their names, as image models' adapters come.
+
+    None in a folder with a configuration, an adapter's or a model's, and none that is a whole model by its name.
+    """
+    if any((folder / name).exists() for name in (CONFIG, "config.json", "model_index.json")):
+        return []
+    if any(folder.glob("*.safetensors.index*.json")):  # shards
+        return []
     files = [path for path in folder.glob("*.safetensors") if path.is_file()]
-    if len(files) != 1 or (folder / "config.json").exists() or _WHOLE.match(files[0].name):
-        return None
-    return files[0]
+    kept = [path for path in files if path.name[0] != "." and not _WHOLE.match(path.name)]
+    return sorted(kept, key=lambda path: natural(path.name))
 
 
 def _below(folder: Path, stems: Sequence[str]) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 from ..adapter import Origin
 from ..arrays import Stored
 from ..bases.weights import BaseWeights
-from ..errors import AdapterError
+from ..errors import AdapterError, LensError
 from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
 from ..files.in_memory import nowhere
 from ..files.locate import read_json
@@ -234,6 +234,17 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     return AdapterFiles(
         place.source, config, config_file, tensors, str(base) if base else None, find=place.find
     )
+
+
+def stands_alone(file: Path) -> bool:
+    """Whether a file of any name is an adapter by itself; one that cannot be opened is for whoever reads it to say."""
+    from . import FORMATS
+
+    try:
+        files = open_adapter(file)
+    except LensError:
+        return True
+    return any(each.matches(files) for each in FORMATS)
 
 
 def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
-from ..formats.adapter_files import all_stems
+from ..formats.adapter_files import all_stems, stands_alone
 from .reading import Unread, one_line
 
 HUB = "hub:"
@@ -34,7 +34,7 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
     for one in typed:
         for name in _named(str(one)):
             try:
-                here = find_adapters([name], all_stems())
+                here = find_adapters([name], all_stems(), stands_alone)
             except AdapterError as error:
                 unread.append(Unread(name, one_line(str(error))))
                 continue

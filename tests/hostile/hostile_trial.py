@@ -30,7 +30,7 @@ from lora_lens.files import mapped
 from lora_lens.files.adapter_folders import find_adapters
 from lora_lens.files.checkpoints import why_not_whole
 from lora_lens.formats import loading
-from lora_lens.formats.adapter_files import all_stems
+from lora_lens.formats.adapter_files import all_stems, stands_alone
 from lora_lens.show.text import as_csv
 
 STAGES = ("container", "names", "configuration", "grouping", "base", "numbers")
@@ -250,7 +250,7 @@ def _ask(adapter: str | Path, base: Path, rng: Random, reached: set[str]) -> Non
     if isinstance(adapter, Path) and rng.random() < _TABLES:
         why_not_whole(adapter)
         with suppress(LensError):  # a file of any name is found by its folder alone
-            find_adapters([adapter], all_stems())
+            find_adapters([adapter], all_stems(), stands_alone)
     read = lora_lens.load_adapter(adapter, given)
     shown = [repr(read), read._repr_html_(), *read.notes, *read.left_out.values()]
     if rng.random() < _TABLES:

@@ -66,7 +66,7 @@ def adapter_matrix(
     Pairs are multiplied block by block.
 
     Args:
-        adapters: At least two: adapters, models in memory, folders of adapters, or folders of such folders
+        adapters: At least two: adapters, models in memory, folders or files of adapters, or folders of these at any depth
             (`find_adapters`).
         module: As in `conversion_similarity`.
         rank: i and j of every pair; by default each adapter's own rank.

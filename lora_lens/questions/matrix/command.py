@@ -40,7 +40,7 @@ def run(
         typer.Argument(
             metavar="ADAPTER...",
             show_default=False,
-            help="Folders of adapters, or folders that hold such folders at any depth.",
+            help="Adapters (folders, files, hub ids), or folders that hold such at any depth.",
         ),
     ],
     module: Module = "value",

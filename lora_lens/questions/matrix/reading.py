@@ -19,7 +19,7 @@ from ...errors import (
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
 from ...files.revisions import with_revision
-from ...formats.adapter_files import all_stems
+from ...formats.adapter_files import all_stems, stands_alone
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...subspaces.delta import delta_singular
@@ -89,7 +89,7 @@ def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter
         if isinstance(one, Adapter) or is_live(one):
             sources.append(adapter_of(one))
             continue
-        here = find_adapters([one], all_stems())
+        here = find_adapters([one], all_stems(), stands_alone)
         new = [folder for folder in here if folder.resolve() not in folders]
         folders |= {folder.resolve() for folder in new}
         sources += new

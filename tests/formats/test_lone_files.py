@@ -1,0 +1,96 @@
+"""A folder of single files, as kohya's come: each that is an adapter is one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_lora
+from safetensors.torch import save_file
+
+from lora_lens import adapter_matrix, load_adapter
+from lora_lens.errors import AdapterError, LensError
+from lora_lens.files.adapter_folders import find_adapters
+from lora_lens.formats.adapter_files import all_stems, stands_alone
+from lora_lens.survey.sources import adapters_meant
+
+NAME = "lora_te_text_model_encoder_layers_{}_self_attn_v_proj"
+
+
+def kohya(file: Path, seed: int) -> Path:
+    tensors = {}
+    for layer in (0, 1):
+        name = NAME.format(layer)
+        tensors[f"{name}.lora_down.weight"] = random(2, 8, seed=10 * seed + layer)
+        tensors[f"{name}.lora_up.weight"] = random(8, 2, seed=100 + 10 * seed + layer)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file)
+    return file
+
+
+@pytest.fixture
+def styles(tmp_path: Path) -> Path:
+    """Three files, one of them `last` as sd-scripts calls it, beside a VAE and a note; one more below."""
+    folder = tmp_path / "styles"
+    for seed, name in enumerate(("last", "last-000002", "last-000010", "more/ink")):
+        kohya(folder / f"{name}.safetensors", seed)
+    save_file({"decoder.conv_in.weight": torch.ones(2, 2)}, folder / "vae.safetensors")
+    (folder / "notes.txt").write_text("")
+    return folder
+
+
+def test_each_file_that_is_an_adapter_is_one(styles: Path) -> None:
+    found = find_adapters([styles], all_stems(), stands_alone)
+    names = [str(path.relative_to(styles)) for path in found]
+    assert names == [
+        "last-000002.safetensors", "last-000010.safetensors", "last.safetensors", "more/ink.safetensors",
+    ]  # fmt: skip
+    (styles / "last.safetensors").unlink()
+    found = find_adapters([styles], all_stems(), stands_alone)
+    assert [path.name for path in found] == [
+        "last-000002.safetensors", "last-000010.safetensors", "ink.safetensors",
+    ]  # fmt: skip
+
+
+def test_matrix_and_survey_take_them(styles: Path) -> None:
+    found = adapter_matrix([styles], "v_proj", draws=0)
+    assert len(found.names) == 4
+    assert found.values[0, 0] == pytest.approx(1)
+    meant, unread = adapters_meant([styles])
+    assert len(meant) == 4
+    assert not unread
+
+
+def test_where_one_is_asked_for_several_are_named(styles: Path) -> None:
+    (styles / "last.safetensors").unlink()
+    (styles / "more" / "ink.safetensors").unlink()
+    with pytest.raises(
+        AdapterError, match="3 files of tensors, last-000002.safetensors, .*vae"
+    ) as caught:
+        load_adapter(styles)
+    assert "\n" not in str(caught.value)
+    (styles / "vae.safetensors").unlink()
+    (styles / "last-000010.safetensors").unlink()
+    assert set(load_adapter(styles).modules) == {"v_proj"}
+
+
+def test_a_folder_of_no_adapters_is_one_clear_line(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_file({"decoder.conv_in.weight": torch.ones(2, 2)}, tmp_path / f"{name}.safetensors")
+    with pytest.raises(AdapterError, match="and no .safetensors that is one"):
+        adapter_matrix([tmp_path], "v_proj", draws=0)
+
+
+def test_a_broken_file_is_named_and_not_passed_over(tmp_path: Path) -> None:
+    for seed in range(2):
+        kohya(tmp_path / f"{seed}.safetensors", seed)
+    (tmp_path / "2.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
+    with pytest.raises(LensError, match="2.safetensors"):
+        adapter_matrix([tmp_path], "v_proj", draws=0)
+
+
+def test_folders_of_peft_and_whole_models_are_as_before(tmp_path: Path) -> None:
+    write_lora(tmp_path / "runs" / "one", BertLike())
+    kohya(tmp_path / "runs" / "one" / "extra.safetensors", 1)
+    write_base(tmp_path / "runs" / "base", BertLike())
+    found = find_adapters([tmp_path / "runs"], all_stems(), stands_alone)
+    assert found == [tmp_path / "runs" / "one"]
