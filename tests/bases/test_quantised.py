@@ -277,6 +277,44 @@ def test_the_model_before(source: str, settings: dict[str, Any], expected: str |
     assert unquantised(source, settings) == expected
 
 
+CARDS = {
+    "a quantised model's": (
+        "base_model: Qwen/Qwen3-8B\nbase_model_relation: quantized",
+        "Qwen/Qwen3-8B",
+    ),
+    "its list": ("base_model:\n- 'Qwen/Qwen3-8B'\nquantized_by: someone", "Qwen/Qwen3-8B"),
+    "of a tuned one": ("license: mit\nbase_model: Qwen/Qwen3-8B", "owner/Name-7B"),
+    "of a merge": (
+        "base_model:\n  - a/b\n  - c/d\nbase_model_relation: quantized",
+        "owner/Name-7B",
+    ),
+    "without": ("license: mit", "owner/Name-7B"),
+    "of no name": ("base_model: '[bold]x/y'\nquantized_by: me", "owner/Name-7B"),
+}
+
+
+@pytest.mark.parametrize("case", CARDS)
+def test_the_card_names_the_model_before(tmp_path: Path, case: str) -> None:
+    text, expected = CARDS[case]
+    tensors = {"qweight": INTS, "qzeros": INTS.clone(), "scales": torch.ones(6, 8)}
+    opened = base(tmp_path / "model", named(tensors), _name_or_path="owner/Name-7B-AWQ")
+    card = f"---\n{text}\n---\nbase_model: not/this\n"
+    (tmp_path / "model" / "README.md").write_text(card)
+    with pytest.raises(BaseModelError, match=f"may be {expected}$") as caught:
+        opened.weight(PATH)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_whose_card_alone_tells(tmp_path: Path) -> None:
+    tensors = {"qweight": INTS, "qzeros": INTS.clone(), "scales": torch.ones(6, 8)}
+    opened = base(tmp_path / "model", named(tensors))
+    with pytest.raises(BaseModelError, match="pass --base with the unquantised model$"):
+        opened.weight(PATH)
+    (tmp_path / "model" / "README.md").write_text("---\nbase_model: o/n\n---\n")
+    with pytest.raises(BaseModelError, match="with the unquantised model, which may be o/n$"):
+        opened.weight(PATH)
+
+
 @pytest.mark.parametrize(
     "state",
     [

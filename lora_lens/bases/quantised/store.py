@@ -71,7 +71,7 @@ class Packed:
     @property
     def instead(self) -> str:
         """What to do where it cannot be made floats."""
-        return instead(self.store.source, self.settings)
+        return instead(self.store.source, self.settings, self.store.find)
 
 
 @dataclass(frozen=True)
