@@ -58,8 +58,12 @@ class _Reading:
 def _read(files: AdapterFiles) -> Checkpoint:
     check_lora(files.config, files.source)
     factors, others = factors_by_path(files, _FACTOR)
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
     check_partners(files.source, factors, "AB")
+    bare = {path: why for path, pair in factors.items() if (why := _without_sides(files, pair))}
+    check_not_empty(
+        files,
+        (name for path, pair in factors.items() if path not in bare for name in pair.values()),
+    )
     alphas = _alphas(files, others, factors)
     if not files.config and len(alphas) < len(factors):
         raise AdapterError(
@@ -73,6 +77,9 @@ def _read(files: AdapterFiles) -> Checkpoint:
     scaling, found = Scaling(files.config), _Reading()
     for path, pair in factors.items():
         tensors = (pair["A"], pair["B"])
+        if path in bare:
+            found.left_out |= dict.fromkeys(tensors, bare[path])
+            continue
         a, b = (files.factor(name, unfolded=True) for name in tensors)
         if path in parameters:
             found.updates |= experts(files, parameters[path], a, b, tensors)
@@ -111,6 +118,15 @@ def _read(files: AdapterFiles) -> Checkpoint:
         ),
         caveats=(DORA,) if magnitudes else (),
     )
+
+
+def _without_sides(files: AdapterFiles, pair: Mapping[str, str]) -> str | None:
+    """Why a layer has no ΔW, where it has no outputs or no inputs; as LW-DETR's in some configurations."""
+    a, b = (files.shape(pair[letter]) for letter in "AB")
+    if len(a) != 2 or len(b) != 2 or not a[0] or a[0] != b[1] or (a[1] and b[0]):
+        return None
+    what = "outputs" if a[1] else "inputs" if b[0] else "outputs and no inputs"
+    return f"factor of a layer that has no {what}, so that its ΔW has no numbers"
 
 
 def _why_not(files: AdapterFiles, a: str, b: str) -> str | None:

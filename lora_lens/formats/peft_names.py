@@ -92,7 +92,13 @@ def check_not_empty(files: AdapterFiles, names: Iterable[str]) -> None:
         AdapterError: There is one; the message says where such files come from.
     """
     for name in names:
-        if 0 in files.shape(name):
+        shape = files.shape(name)
+        if 0 in shape and len(shape) > 1:
+            raise AdapterError(
+                f"{name} has shape {'x'.join(map(str, shape))} and no numbers: a layer without outputs or inputs, or of "
+                f"rank 0, has no ΔW; expected factors of a layer that has"
+            )
+        if 0 in shape:
             raise AdapterError(
                 f"{name} is empty, as DeepSpeed's ZeRO-3 leaves weights that it has not gathered; save "
                 f"again with stage3_gather_16bit_weights_on_model_save, or run zero_to_fp32.py on the "

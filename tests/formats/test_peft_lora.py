@@ -318,3 +318,32 @@ def test_an_error_says_which_adapter_once(tmp_path: Path) -> None:
         with pytest.raises(AdapterError) as caught:
             load_adapter(folder)
         assert str(caught.value).count(str(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "what"), [((4, 24), (0, 4), "outputs"), ((4, 0), (24, 4), "inputs")]
+)
+def test_a_layer_of_no_outputs_or_inputs_is_left_out_by_what_it_is(
+    tmp_path: Path, a: tuple[int, int], b: tuple[int, int], what: str
+) -> None:
+    """As PEFT's ``all-linear`` finds in LW-DETR of no feature levels; ZeRO-3 leaves tensors of one axis."""
+    name = "base_model.model.decoder.layers.0.cross_attn.sampling_offsets"
+    extra = {f"{name}.lora_A.weight": torch.ones(a), f"{name}.lora_B.weight": torch.ones(b)}
+    write_lora(tmp_path, BertLike(), extra=extra)
+    adapter = load_adapter(tmp_path)
+    assert set(adapter.modules) == {"query", "value"}
+    assert adapter.left_out == dict.fromkeys(
+        extra, f"factor of a layer that has no {what}, so that its ΔW has no numbers"
+    )
+
+
+@pytest.mark.parametrize(("shape", "said"), [((0,), "ZeRO-3"), ((0, 24), "of rank 0, has no ΔW")])
+def test_empty_factors_say_what_they_are(tmp_path: Path, shape: tuple[int, ...], said: str) -> None:
+    name = "base_model.model.encoder.layer.9.attention.self.query"
+    extra = {
+        f"{name}.lora_A.weight": torch.ones(shape),
+        f"{name}.lora_B.weight": torch.ones(shape[::-1]),
+    }
+    write_lora(tmp_path, BertLike(), extra=extra)
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path)
