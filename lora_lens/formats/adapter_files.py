@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..adapter import Origin
-from ..arrays import Stored
+from ..arrays import Stored, Tensor
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, LensError
 from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
@@ -20,6 +20,19 @@ from ..files.revisions import split_revision
 from ..files.tensors import FindFile, TensorStore, open_file, open_tensors
 from ..printable import printable
 from ..updates import Factor
+
+
+@dataclass(frozen=True)
+class Live:
+    """Updates of a model in memory that its own layers make, and no two factors.
+
+    Attributes:
+        deltas: Path to what makes ΔW, (out, in), in float64.
+        trained: How many numbers are trained for all.
+    """
+
+    deltas: Mapping[str, Callable[[], Tensor]]
+    trained: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,7 @@ class AdapterFiles:
         live: W0, where the adapter is on a model in memory.
         scales: Of such an adapter, path to the s that its layer has; None where that is not s.
         find: Its files, by name, and others beside them.
+        made: Of a model in memory by one of PEFT's other methods, its updates.
     """
 
     source: str
@@ -45,6 +59,7 @@ class AdapterFiles:
     live: BaseWeights | None = None
     scales: Mapping[str, float | None] = field(default_factory=dict)
     find: FindFile = nowhere
+    made: Live | None = None
 
     @property
     def names(self) -> Set[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import AdapterError
+from .live_merged import layers_of_methods
+from .peft_methods import METHODS
 from .peft_names import plain
 from .peft_settings import check_lora
 
@@ -38,22 +40,39 @@ def lora_layers(model: Any) -> dict[str, Any]:
     Raises:
         AdapterError: There is none.
     """
-    found = {
+    found = _with_factors(model)
+    if not found:
+        raise _without(model, "LoRA")
+    return found
+
+
+def adapted_layers(model: Any) -> dict[str, Any]:
+    """The same; of a model without LoRA, the layers of one of PEFT's other methods that are read.
+
+    Raises:
+        AdapterError: There is none.
+    """
+    found = _with_factors(model) or layers_of_methods(base_of(model), configurations(model))
+    if not found:
+        raise _without(model, f"LoRA, {', '.join(one.title for one in METHODS.values())}")
+    return found
+
+
+def _with_factors(model: Any) -> dict[str, Any]:
+    return {
         plain(path): layer
         for path, layer in base_of(model).named_modules()
         if all(hasattr(layer, name) for name in ("lora_A", "lora_B", "scaling", "get_base_layer"))
     }
-    if not found:
-        kinds = sorted(
-            {str(getattr(one, "peft_type", "?")) for one in configurations(model).values()}
-        )
-        what = f"an adapter of type {', '.join(kinds)}" if kinds else "no adapter"
-        raise AdapterError(
-            f"the model, a {type(model).__name__}, has {what} and no LoRA layer; expected a PEFT model "
-            f"with LoRA, or one of lora_lens.training.condlora. Of PEFT's other methods save the adapter, and "
-            f"read its folder"
-        )
-    return found
+
+
+def _without(model: Any, expected: str) -> AdapterError:
+    kinds = sorted({str(getattr(one, "peft_type", "?")) for one in configurations(model).values()})
+    what = f"an adapter of type {', '.join(kinds)}" if kinds else "no adapter"
+    return AdapterError(
+        f"the model, a {type(model).__name__}, has {what} and no LoRA layer; expected a PEFT model with {expected}, "
+        f"or one of lora_lens.training.condlora"
+    )
 
 
 def configurations(model: Any) -> Mapping[str, Any]:
@@ -63,8 +82,16 @@ def configurations(model: Any) -> Mapping[str, Any]:
 
 
 def adapters_on(layer: Any) -> list[str]:
-    """Names of the adapters that have factors on a layer, an embedding's too."""
-    return [*layer.lora_A, *getattr(layer, "lora_embedding_A", ())]
+    """Names of the adapters that have factors on a layer, an embedding's too, or parts of another method."""
+    if is_lora(layer):
+        return [*layer.lora_A, *getattr(layer, "lora_embedding_A", ())]
+    held: list[Any] = [getattr(layer, name, None) for name in layer.adapter_layer_names]
+    return list(dict.fromkeys(name for one in held if hasattr(one, "keys") for name in one))
+
+
+def is_lora(layer: Any) -> bool:
+    """Whether it has LoRA's factors, AdaLoRA's or CondLoRA's."""
+    return hasattr(layer, "lora_A")
 
 
 def scales_of(path: str, layer: Any, name: str) -> dict[str, float | None]:
@@ -72,6 +99,8 @@ def scales_of(path: str, layer: Any, name: str) -> dict[str, float | None]:
 
     A stack of experts has one for all, and AdaLoRA divides by its rank besides.
     """
+    if not is_lora(layer):
+        return {}
     s = None if hasattr(layer, "lora_E") else float(layer.scaling[name])
     module, parameter = path.replace(".base_layer", ""), getattr(layer, "parameter_name", None)
     if parameter is None or parameter == "weight":
@@ -114,7 +143,8 @@ def check_live(model: Any, layers: Mapping[str, Any], name: str) -> None:
         AdapterError: It is DoRA or the like, or something is merged.
     """
     config = configurations(model).get(name)
-    if config is not None and hasattr(config, "to_dict"):
+    lora = all(map(is_lora, layers.values()))
+    if lora and config is not None and hasattr(config, "to_dict"):
         check_lora(config.to_dict(), f"the model's adapter {name!r}")
     for path, layer in layers.items():
         if name in getattr(layer, "lora_variant", ()):

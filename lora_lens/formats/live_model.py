@@ -20,16 +20,22 @@ from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
 from .live_layers import (
+    adapted_layers,
     adapters_on,
     base_of,
     check_live,
     chosen_adapter,
     configurations,
-    lora_layers,
+    is_lora,
     scales_of,
     unwrapped,
 )
+from .live_merged import live_of
+from .peft_methods import METHODS
 from .peft_names import plain
+
+# What the components of an adapter's tensors begin with, in the base model's layers.
+_OF_ADAPTERS = ("lora_", "modules_to_save", *(one.prefix for one in METHODS.values()))
 
 
 def live_files(
@@ -46,11 +52,14 @@ def live_files(
         AdapterError: There is none, or several are active, or its update is not s·B·A, or it is merged.
     """
     model = unwrapped(model)
-    layers = lora_layers(model)
+    layers = adapted_layers(model)
     name = chosen_adapter(layers, adapter)
     own = {path: layer for path, layer in layers.items() if name in adapters_on(layer)}
     check_live(model, own, name)
     config, tensors = _contents(model, name)
+    made = None
+    if not all(map(is_lora, own.values())):
+        made = live_of(own, configurations(model).get(name), name)
     inner = base_of(model)
     source = f"{type(inner).__name__}:{name}"
     as_json = getattr(getattr(inner, "config", None), "to_json_string", None)
@@ -72,6 +81,7 @@ def live_files(
             for path, layer in own.items()
             for place, s in scales_of(path, layer, name).items()
         },
+        made=made,
     )
 
 
@@ -145,5 +155,5 @@ def _weights(inner: Any) -> dict[str, Any]:
 def _named(inner: Any) -> Iterator[tuple[str, Any]]:
     for name, tensor in inner.state_dict().items():
         parts = plain(name).split(".")
-        if not any(part.startswith(("lora_", "modules_to_save")) for part in parts):
+        if not any(part.startswith(_OF_ADAPTERS) for part in parts):
             yield ".".join(p for p in parts if p not in ("base_layer", "original_module")), tensor

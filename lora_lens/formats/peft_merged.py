@@ -15,7 +15,7 @@ from typing import Any
 
 from ..arrays import Tensor
 from ..errors import AdapterError, LensError
-from .adapter_files import AdapterFiles
+from .adapter_files import AdapterFiles, Live
 from .factored import Factored, factored
 from .peft_methods import Contents
 from .peft_names import plain
@@ -73,6 +73,8 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
     """
     import torch
 
+    if files.made is not None:
+        return _of_live(files, found, files.made)
     peft, version = _library(files, found.method.title)
     _check_sizes(files, found)
     with _as_ours(files, found.method.title):
@@ -85,13 +87,31 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
         result: dict[str, Factored] = {}
         for path, delta in _deltas(tuned, layers):
             result[path] = factored(delta, path)
-            kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
-            if kept > _MOST_KEPT:
-                raise AdapterError(
-                    f"{files.source} is {found.method.title}, whose ΔW has so high a rank that factors of "
-                    f"{len(result)} of its {len(layers)} layers are over 8 GiB; it is not read"
-                )
+            _check_kept(files, found, result, len(layers))
     return Merged(result, trained, version, tuple(notes))
+
+
+def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
+    """Of a model in memory, whose own layers merge."""
+    import peft
+
+    result: dict[str, Factored] = {}
+    with _as_ours(files, found.method.title):
+        for path, delta in live.deltas.items():
+            result[path] = factored(delta(), path)
+            _check_kept(files, found, result, len(live.deltas))
+    return Merged(result, live.trained, str(peft.__version__), ())
+
+
+def _check_kept(
+    files: AdapterFiles, found: Contents, result: Mapping[str, Factored], layers: int
+) -> None:
+    kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
+    if kept > _MOST_KEPT:
+        raise AdapterError(
+            f"{files.source} is {found.method.title}, whose ΔW has so high a rank that factors of "
+            f"{len(result)} of its {layers} layers are over 8 GiB; it is not read"
+        )
 
 
 def _library(files: AdapterFiles, title: str) -> tuple[Any, str]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from made_formats import cases_of, deltas
+from made_formats import cases_of, deltas, made_by
 from safetensors.torch import load_file, save_file
 
 from lora_lens import inspect, load_adapter, spectrum
+from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 from lora_lens.formats.adapter_files import open_adapter
 from lora_lens.formats.factored import thin_svd
@@ -314,3 +315,68 @@ def test_untrained_ones_have_no_update(tmp_path: Path) -> None:
     save_file(zero, file)
     found = inspect(load_adapter(tmp_path / "adapter"))
     assert [s.frobenius_norm for s in found.modules] == [0] * 4
+
+
+LIVE = ["vera", "vera on conv1d", "loha", "loha on convolutions, decomposed", "lokr", "vblora", "randlora", "c3a",
+        "delora", "fourierft", "gralora", "miss", "miss, bat", "psoft", "tinylora", "unilora", "waveft"]  # fmt: skip
+
+
+def live(case: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """The case's model as PEFT has it in memory, and its ΔW."""
+    module = made_by("peft_methods")
+    kept: list[Any] = []
+    original = peft.get_peft_model
+    monkeypatch.setattr(
+        peft, "get_peft_model", lambda *given: kept.append(original(*given)) or kept[-1]
+    )
+    expected = module.CASES[case](folder)
+    monkeypatch.undo()
+    return kept[0], expected
+
+
+@pytest.mark.parametrize("case", LIVE)
+def test_a_model_in_memory_is_read_as_its_folder_is(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, expected = live(case, tmp_path, monkeypatch)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    adapter = load_adapter(model)
+    found = deltas(adapter)
+    assert found.keys() == expected.keys()
+    for path, delta in expected.items():
+        assert torch.linalg.norm(found[path] - delta) < 1e-6 * torch.linalg.norm(delta), path
+    read = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    assert (adapter.method, adapter.title) == (read.method, read.title)
+    assert adapter.trainable_parameters == read.trainable_parameters
+    assert adapter.left_out == read.left_out
+    assert adapter.patterns == read.patterns
+    after = model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    weights, base = open_base_of(adapter), open_base_of(read)
+    for module, factors in adapter.modules.items():
+        assert torch.equal(weights.w0(factors, 0), base.w0(read.modules[module], 0))
+
+
+def test_what_is_merged_or_of_another_method_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = live("loha", tmp_path, monkeypatch)
+    with pytest.raises(AdapterError, match="no LoRA adapter 'other'; it has 'default'"):
+        load_adapter(model, name="other")
+    model.merge_adapter()
+    with pytest.raises(AdapterError, match="has default merged into W0"):
+        load_adapter(model)
+    config = peft.IA3Config(target_modules=["query"], feedforward_modules=[])
+    other = peft.get_peft_model(made_by("peft_lora").bert(), config)
+    with pytest.raises(AdapterError, match=r"of type .*IA3 and no LoRA layer; expected .* WaveFT"):
+        load_adapter(other)
+
+
+def test_one_of_two_adapters_of_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, expected = live("lokr", tmp_path, monkeypatch)
+    model.add_adapter("second", model.peft_config["default"])
+    found = deltas(load_adapter(model, name="default"))
+    for path, delta in expected.items():
+        torch.testing.assert_close(found[path], delta, rtol=1e-5, atol=1e-6)
+    model.set_adapter("second")
+    assert not any(delta.any() for delta in deltas(load_adapter(model)).values())
