@@ -54,10 +54,10 @@ def _shape(packed: Packed) -> tuple[int, ...]:
 def _read(packed: Packed) -> Tensor:
     said = packed.quantisation
     groups, kind = said.get("config_groups"), said.get("format")
-    count = len(groups) if isinstance(groups, Mapping) else 0
-    if kind not in _FORMATS or count != 1:
+    groups = groups if isinstance(groups, Mapping) else {}
+    if kind not in _FORMATS or len(groups) != 1:
         raise BaseModelError(
-            f"{packed.store.source} is {_TITLE}' {str(kind)[:80]!r} of {count} groups; of {', '.join(_FORMATS)} "
+            f"{packed.store.source} is {_TITLE}' {str(kind)[:80]!r} of {len(groups)} groups; of {', '.join(_FORMATS)} "
             f"those of one group are read; {packed.instead}"
         )
     ((_, group),) = groups.items()
