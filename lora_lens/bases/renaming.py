@@ -34,7 +34,14 @@ def renaming(names: Mapping[str, str]) -> Iterator[None]:
         >>> base.weight("backbone.encoder.layer.0.attention.self.to_v").shape
         torch.Size([384, 384])
     """
-    token = _SAID.set((*_SAID.get(), *(_compiled(old, new) for old, new in names.items())))
+    with saying((*_SAID.get(), *(_compiled(old, new) for old, new in names.items()))):
+        yield
+
+
+@contextmanager
+def saying(names: Said) -> Iterator[None]:
+    """Inside, what is said is `names` and nothing else: for work that is done in another process or thread."""
+    token = _SAID.set(names)
     try:
         yield
     finally:

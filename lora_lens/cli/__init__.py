@@ -59,9 +59,9 @@ def _options(
 
 for question in QUESTIONS:
     app.command(name=question.command)(with_rename(question.run))
-for command in (report, export):
+for command in (report, export, survey):
     app.command(name=command.NAME)(with_rename(command.run))
-for command in (survey, serve, demo, train, search, evaluate, reproduce):
+for command in (serve, demo, train, search, evaluate, reproduce):
     app.command(name=command.NAME)(command.run)
 
 

@@ -9,10 +9,13 @@ from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from types import FrameType
 from typing import Any
 
+from ..bases.renaming import Said, saying
+from ..bases.renaming import said as renamings
 from ..errors import LensError, MissingExtraError
 from .reading import one_line
 
@@ -46,13 +49,21 @@ class Runner:
     ) -> Generator[Done, None, None]:
         """Each task as it ends, in no order; what goes wrong in one is its reason, and the others go on.
 
-        Closed before its end, it leaves nothing running.
+        Names that are said of a base (`lora_lens.renaming`) go along to whoever does the work. Closed before its
+        end, it leaves nothing running.
         """
+        if names := renamings():
+            function = partial(_saying, names, function)
         if self.executor is not None:
             return _by_executor(self.executor, function, dict(enumerate(tasks)))
         if self.processes > 1 and len(tasks) > 1:
             return _by_processes(min(self.processes, len(tasks)), function, tasks)
         return _in_turn(function, tasks)
+
+
+def _saying(names: Said, function: Callable[[Any], Any], task: Any) -> Any:
+    with saying(names):
+        return function(task)
 
 
 def _in_turn(function: Callable[[Any], Any], tasks: Sequence[Any]) -> Generator[Done, None, None]:

@@ -358,7 +358,6 @@ def test_every_command_that_reads_w0_takes_it(otherwise: tuple[Path, Path]) -> N
             "evaluate",
             "demo",
             "serve",
-            "survey",
-        )  # a survey's workers open bases
+        )
         reads = "--base" in options and name not in own
         assert ("--rename" in options) == reads, name

@@ -1,6 +1,7 @@
 """`lora-lens survey`: what it prints, writes and refuses."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,38 @@ def test_dora_is_said_to_be_taken_by_its_factors(dozen: Path, tmp_path: Path) ->
     done = run(dozen, "-o", tmp_path / "out", "--questions", "spectrum")
     assert "(1 of 13 adapters); ΔW is s·B·A here" in done.stderr
     assert len(pd.read_csv(tmp_path / "out" / "spectrum.csv")) == 13 * 4
+
+
+def test_a_bases_own_names_reach_whoever_does_the_work(dozen: Path, tmp_path: Path) -> None:
+    """With --rename a base of other names gives the same bytes, one after another, in processes and in threads."""
+    plain, own = tmp_path / "plain", tmp_path / "own"
+    adapter = ll.load_adapter(next(iter(sorted(dozen.iterdir()))))
+    paths = [name for factors in adapter.modules.values() for name in factors.names]
+    rng = np.random.default_rng(0)
+    d = next(iter(adapter.modules.values())).in_features
+    w0 = {path: rng.standard_normal((d, d), dtype=np.float32) for path in paths}
+    for folder, change in (
+        (plain, lambda name: name),
+        (own, lambda name: f"trunk.{name.replace('.', '.x')}"),
+    ):
+        folder.mkdir()
+        save_file(
+            {f"{change(path)}.weight": matrix for path, matrix in w0.items()},
+            folder / "model.safetensors",
+        )
+        (folder / "config.json").write_text('{"model_type": "bert"}')
+    asked = ["--questions", "conversions"]
+    done = run(dozen, "-o", tmp_path / "expected", "--base", plain, *asked)
+    assert done.exit_code == 0, done.stderr
+    expected = (tmp_path / "expected" / "pairs.parquet").read_bytes()
+    assert run(dozen, "-o", tmp_path / "none", "--base", own, *asked).exit_code == 1
+    names = ["--rename", r"\.=.x", "--rename", "^=trunk."]
+    for k, more in enumerate(([], ["--processes", 2])):
+        done = run(dozen, "-o", tmp_path / f"own-{k}", "--base", own, *asked, *names, *more)
+        assert done.exit_code == 0, done.stderr
+        assert (tmp_path / f"own-{k}" / "pairs.parquet").read_bytes() == expected
+    with ThreadPoolExecutor(1) as executor, ll.renaming({r"\.": ".x", "^": "trunk."}):
+        ll.survey(
+            dozen, tmp_path / "threads", base=own, questions=["conversions"], executor=executor
+        )
+    assert (tmp_path / "threads" / "pairs.parquet").read_bytes() == expected
