@@ -67,7 +67,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "loaders.condlora": ("core.conversion", "formats.shared_theta"),
     "loaders.grouping": ("formats.grouping",),
     "loaders.locate": ("files.locate",),
-    "loaders.lora": ("formats.peft_settings", "formats.peft_names"),
+    "loaders.lora": ("formats.peft_settings", "formats.peft_names", "formats.factor_pairs"),
     "loaders.many": ("files.adapter_folders",),
     "loaders.names": ("files.names", "files.roles"),
     "loaders.runs": ("files.checkpoints",),

@@ -14,9 +14,9 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .merged import by_role, in_fused
-from .peft_names import check_not_empty, check_partners, factors_by_path
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.loras\.(?P<adapter>[^.]+)\.lora_(?P<factor>[AB])")
@@ -36,9 +36,7 @@ def _matches(files: AdapterFiles) -> bool:
 
 def _read(files: AdapterFiles) -> Checkpoint:
     settings = _settings(files)
-    factors, _ = factors_by_path(files, _FACTOR)
-    check_partners(files.source, factors, "AB")
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    factors, _ = pairs_by_path(files, _FACTOR)
     scaling = Scaling({"r": settings.get("r"), "lora_alpha": settings.get("alpha")})
     updates: dict[str, LowRank] = {}
     for path, names in factors.items():

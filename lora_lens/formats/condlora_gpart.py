@@ -8,8 +8,9 @@ from ..errors import AdapterError
 from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
 from .condlora import PEFT_TYPE
+from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, Thetas
-from .peft_names import check_not_empty, check_partners, factors_by_path, plain, reason_left_out
+from .peft_names import plain, reason_left_out
 from .peft_settings import Scaling
 from .shared_theta import check_no_use_x, numbers_in
 
@@ -67,9 +68,7 @@ def _found(
             f"{files.source} makes A and B of Conv1D's W0 as it is stored, (in, out), which no convention "
             f"of lora-lens is; train it on linear layers, or with lora-lens"
         )
-    factors, others = factors_by_path(files, _IN_LAYER)
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
-    check_partners(files.source, factors, "AB")
+    factors, others = pairs_by_path(files, _IN_LAYER)
     modules: dict[str, tuple[Factor, Factor]] = {}
     paths: dict[str, dict[str, list[str]]] = {}
     for path, found in factors.items():

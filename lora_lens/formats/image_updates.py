@@ -15,12 +15,12 @@ from typing import Literal, NamedTuple
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import OF_A_TABLE, check_not_empty
 from .format import Checkpoint, of_factors
 from .image_dora import DORA_BY_COLUMN, rescaled
 from .image_parts import Modules, is_embedding, reason_left_out
 from .lycoris import hada, lokr, tucker
 from .peft_dora import DORA
-from .peft_names import check_not_empty
 
 # Path, rank that α is divided by (None where the module has none), α of a tensor → s.
 Scaled = Literal["alpha", "whole", "none"]
@@ -170,7 +170,7 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
         check_not_empty(files, parts.values())
         _check_axes(files, parts)
         if is_embedding(path):
-            why = "factor of an embedding, whose W0 is a table of tokens"
+            why = OF_A_TABLE
             left_out |= dict.fromkeys(parts.values(), why)
             continue
         one = _one(files, path, parts, scale)

@@ -20,9 +20,9 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .merged import by_role, in_fused
-from .peft_names import check_not_empty, check_partners, factors_by_path
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
 _MODULE = re.compile(
@@ -72,9 +72,7 @@ def is_litgpts(files: AdapterFiles) -> bool:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    factors, _ = factors_by_path(files, _FACTOR)
-    check_partners(files.source, factors, "AB")
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    factors, _ = pairs_by_path(files, _FACTOR)
     settings = _yaml(files, _SETTINGS)
     scaling = partial(_scaling, files.source, settings)
     trained = {role: settings.get(f"lora_{role}") is True for role in _ROLES}

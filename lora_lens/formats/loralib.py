@@ -15,10 +15,10 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .litgpt import is_litgpts
 from .merged import by_role, in_fused
-from .peft_names import check_not_empty, check_partners, factors_by_path
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+)\.lora_(?P<factor>[AB])")
@@ -35,14 +35,12 @@ def _matches(files: AdapterFiles) -> bool:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    factors, _ = factors_by_path(files, _FACTOR)
-    check_partners(files.source, factors, "AB")
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    factors, _ = pairs_by_path(files, _FACTOR)
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}
     for path, names in factors.items():
         if path.rpartition(".")[2] in _EMBEDDINGS:
-            why = "factor of an embedding, whose W0 is a table of tokens"
+            why = OF_A_TABLE
             left_out |= dict.fromkeys(names.values(), why)
             continue
         a, b = (files.factor(names[letter]) for letter in "AB")

@@ -10,9 +10,9 @@ from dataclasses import replace
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .peft_dora import DORA
-from .peft_names import check_not_empty, check_partners, factors_by_path
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])")
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
@@ -28,9 +28,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         raise AdapterError(
             f"{files.source} has fine_tune_type {kind!r}, expected 'lora' or 'dora': its numbers would be misread"
         )
-    factors, _ = factors_by_path(files, _FACTOR)
-    check_partners(files.source, factors, "ab")
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    factors, _ = pairs_by_path(files, _FACTOR, "ab")
     magnitudes = {path: f"{path}.m" for path in factors if f"{path}.m" in files.names}
     _check_magnitudes(files, kind, factors, magnitudes)
     scaling = _scale(files)
@@ -93,7 +91,7 @@ def _scale(files: AdapterFiles) -> float:
 
 def _why_not(files: AdapterFiles, path: str, found: Mapping[str, str]) -> str | None:
     if path.rpartition(".")[2] in _EMBEDDINGS:
-        return "factor of an embedding, whose W0 is a table of tokens"
+        return OF_A_TABLE
     if len(files.shape(found["a"])) > 2:
         return "factor of stacked experts, not of a linear layer"
     return None

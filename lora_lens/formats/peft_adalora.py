@@ -9,8 +9,9 @@ from ..arrays import Tensor
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
-from .peft_names import check_not_empty, check_partners, factors_by_path, plain, reason_left_out
+from .peft_names import plain, reason_left_out
 
 # Parameters, not layers, so that their names do not end in ``weight``.
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")

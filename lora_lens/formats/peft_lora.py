@@ -10,6 +10,7 @@ from ..adapter import Placement
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
@@ -17,14 +18,7 @@ from .peft_blocks import whole
 from .peft_dora import DORA, magnitudes_of
 from .peft_experts import experts, parameters_of
 from .peft_initial import initial_of
-from .peft_names import (
-    check_not_empty,
-    check_partners,
-    factors_by_path,
-    plain,
-    reason_left_out,
-    unwrapped_paths,
-)
+from .peft_names import plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
 from .peft_settings import Scaling, check_lora
 
@@ -187,6 +181,7 @@ FORMAT = Format(
     read=_read,
     cannot=(
         "PiSSA and the like without their initial adapter, LoftQ, QA-LoRA, KaSA, MonteCLoRA, Arrow and "
-        "MoRA are refused; grouped convolutions, biases, trained tokens and modules trained in full are left out"
+        "MoRA are refused; grouped convolutions, biases, trained tokens and, without their W0, modules trained in "
+        "full are left out"
     ),
 )

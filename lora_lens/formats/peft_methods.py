@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import check_not_empty
 from .format import Checkpoint, Format
-from .peft_names import check_not_empty, plain, reason_left_out
+from .peft_names import plain, reason_left_out
 
 if TYPE_CHECKING:
     from .peft_merged import Merged

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ..errors import AdapterError
 from ..updates import Factor
 from .adapter_files import AdapterFiles
-from .peft_names import check_not_empty
+from .factor_pairs import check_not_empty
 
 # "noe" is the released code's own default.
 _NO_USE_X = (None, False, "none", "noe")

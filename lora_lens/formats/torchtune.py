@@ -12,8 +12,8 @@ import re
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
-from .peft_names import check_not_empty, check_partners, factors_by_path
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
@@ -32,9 +32,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         raise AdapterError(
             f"{files.source} is DoRA, which rescales every row of W0 + s·B·A, and would be misread"
         )
-    factors, _ = factors_by_path(files, _FACTOR)
-    check_partners(files.source, factors, "ab")
-    check_not_empty(files, (name for found in factors.values() for name in found.values()))
+    factors, _ = pairs_by_path(files, _FACTOR, "ab")
     if "lora_alpha" not in files.config:
         raise AdapterError(
             f"{files.source}: nothing beside it says α, and so not the scale of ΔW; put torchtune's "

@@ -113,6 +113,7 @@ def _policy(scripts: list[str]) -> str:
 
 
 _ALONE = "in no numbered layer, so that there are no layers to compare; `lora-lens spectrum` has it"
+_IN_FULL = "trained in full, with no factors of low rank; `lora-lens spectrum --module` has its ΔW"
 
 
 def _unread(analysed: Analysed) -> Table:
@@ -121,6 +122,11 @@ def _unread(analysed: Analysed) -> Table:
         [adapter.source, tensor, why]
         for adapter in analysed.adapters
         for tensor, why in adapter.left_out.items()
+    ]
+    rows += [
+        [adapter.source, f"module {name}", _IN_FULL]
+        for adapter in analysed.adapters
+        for name in adapter.dense
     ]
     for k, adapter in enumerate(analysed.adapters):
         asked = {one.module for one in analysed.modules if one.of == (k,)}

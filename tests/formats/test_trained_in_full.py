@@ -199,3 +199,12 @@ def test_pefts_file_with_the_adapters_own_word(tmp_path: Path) -> None:
     }
     save_file(tensors, file)
     assert list(ll.load_adapter(tmp_path / "lora", tmp_path / "base").dense) == ["dense"]
+
+
+def test_a_report_says_that_it_is_not_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    lora_with(tmp_path, random(5, 24, seed=1), random(5, 24, seed=2))
+    ll.report(tmp_path / "lora", out=tmp_path / "r.html", base=str(tmp_path / "base"), draws=20)
+    page = (tmp_path / "r.html").read_text()
+    assert "module dense" in page
+    assert "trained in full, with no factors of low rank" in page

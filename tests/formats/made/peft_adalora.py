@@ -1,6 +1,5 @@
 """AdaLoRA adapters made by PEFT, with PEFT's own ΔW, whole and after its ranks were cut."""
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,17 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from made_formats import made_by
 from torch import Tensor
 
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
-spec = importlib.util.spec_from_file_location(
-    "made_peft_lora", Path(__file__).with_name("peft_lora.py")
-)
-assert spec
-assert spec.loader
-lora: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(lora)
+lora = made_by("peft_lora")
 
 Deltas = Mapping[str, Tensor]
 VALUE = "bert.encoder.layer.{}.attention.self.value.lora_E.default"

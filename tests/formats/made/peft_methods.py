@@ -1,7 +1,6 @@
 """Adapters of PEFT's other methods, with what PEFT's own merge adds to W0."""
 
 import copy
-import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,16 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from made_formats import made_by
 from torch import Tensor
 
 peft = pytest.importorskip("peft", minversion="0.21")
-spec = importlib.util.spec_from_file_location(
-    "made_peft_lora", Path(__file__).with_name("peft_lora.py")
-)
-assert spec
-assert spec.loader
-lora: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(lora)
+lora = made_by("peft_lora")
 
 Deltas = Mapping[str, Tensor]
 
