@@ -71,6 +71,6 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:class",
-        r"lora_lens\.(formats\.format\.Thetas|show\.findings\.Scale|arrays\.Stored)",
+        r"lora_lens\.(formats\.format\.Thetas|formats\.adapter_files\.Live|show\.findings\.Scale|arrays\.Stored)",
     ),
 ]
