@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...adapter import Adapter, LayerFactors
-from ...bases.opening import open_if_here
+from ...bases.opening import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
 from ...core.energy import rank_for_energy
 from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
@@ -162,17 +162,19 @@ def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None)
         _layer(one, layer_values([one], where), None, dense=True)
         for one in replace(adapter, modules=adapter.dense).each_layer([module])
     ]
+    weights = open_base_of(adapter)  # as it was loaded with
     return Spectrum(
         adapter=adapter.source,
         base=None,
-        base_commit=adapter.base_commit,
+        base_commit=weights.commit,
         layers=tuple(layers),
         ks=(),
         epsilons=(),
         suggestion=suggested({}, energy, {}, where),
         notes=(
-            f"{module} was trained in full: ΔW is what was saved less W0 of {adapter.base_model}, which is dense; "
+            f"{module} was trained in full: ΔW is what was saved less W0 of {weights.source}, which is dense; "
             f"its singular values are beside the Marchenko-Pastur edge, and no rank is suggested",
+            *weights.notes,
         ),
     )
 
