@@ -11,7 +11,8 @@ from ..files.names import PEFT_PREFIX, is_number
 # FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
 _WRAPPERS = frozenset({"_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module"})
 _PARALLEL = "module."
-IN_FULL = "trained in full (modules_to_save), no low-rank factor"
+FULL = "trained in full (modules_to_save)"
+IN_FULL = f"{FULL}, no low-rank factor"
 
 
 def plain(name: str) -> str:

@@ -18,7 +18,7 @@ from ..errors import AdapterError, BaseModelError, LensError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
-from .peft_names import IN_FULL, plain
+from .peft_names import FULL, IN_FULL, plain
 from .stacking import check_factor
 
 _MOST = 1 << 28  # numbers of one module
@@ -56,14 +56,14 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     try:
         base = replace(files.open_base(download=False), placement=found.placement)
     except LensError:
-        lacking = f"{IN_FULL}; ΔW is saved − W0, and no base model is at hand"
+        lacking = f"{FULL}; its ΔW needs the base"
         return InFull({}, dict.fromkeys(saved.values(), lacking), ())
     updates: dict[str, LowRank] = {}
     reasons: dict[str, str] = {}
     for path, name in saved.items():
         why = _why_not(files, base, path, name)
         if why:
-            reasons[name] = f"{IN_FULL}; {why}"
+            reasons[name] = FULL + why
             continue
         check_factor(f"what was saved of {path}", files.factor(name, unfolded=True))
         updates[path] = _update(files, base, path, name)
@@ -75,15 +75,15 @@ def _why_not(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> st
     shape = files.shape(name)
     try:
         if not base.holds(path):
-            return f"new: {base.source} has no {path}, of which it would be an update"
+            return ", and new: not in the base"
         own = base.stored_shape(path)
     except LensError as error:
-        return f"its W0 is not known: {error}"
+        return f"; its W0 is not known: {error}"
     if own != shape:
         sizes = ["x".join(map(str, each)) for each in (shape, own)]
-        return f"new: it is {sizes[0]}, and W0 in {base.source} {sizes[1]}"
+        return f", and new: it is {sizes[0]}, and W0 {sizes[1]}"
     if math.prod(shape) > _MOST:
-        return f"its ΔW has {math.prod(shape):,} numbers, more than the {_MOST:,} that are taken"
+        return f"; its ΔW has {math.prod(shape):,} numbers, more than the {_MOST:,} that are taken"
     return None
 
 

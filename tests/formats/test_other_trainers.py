@@ -242,5 +242,5 @@ def test_what_trainers_put_beside_pefts_files(tmp_path: Path, trainer: str) -> N
     adapter = load_adapter(tmp_path / "lora")
     assert set(adapter.modules) == {"query", "value"}
     assert list(adapter.left_out.values()) == [
-        "trained in full (modules_to_save), no low-rank factor; ΔW is saved − W0, and no base model is at hand"
+        "trained in full (modules_to_save); its ΔW needs the base"
     ]

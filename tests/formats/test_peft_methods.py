@@ -273,7 +273,7 @@ def test_tensors_that_lack_or_are_too_many(
             load_adapter(alone)
     save_file(tensors | {"base_model.model.classifier.weight": torch.ones(2, 24)}, file)
     assert list(load_adapter(alone).left_out.values()) == [
-        "trained in full (modules_to_save), no low-rank factor; ΔW is saved − W0, and no base model is at hand"
+        "trained in full (modules_to_save); its ΔW needs the base"
     ]
 
 

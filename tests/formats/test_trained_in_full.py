@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, ModuleLookupError
-from lora_lens.formats.peft_names import IN_FULL
+from lora_lens.formats.peft_names import FULL
 
 EMBEDDINGS = "bert.embeddings.word_embeddings"
 
@@ -139,16 +139,13 @@ def test_a_new_head_is_no_update(tmp_path: Path) -> None:
     adapter = lora_with(tmp_path, random(2, 24, seed=1), None, "classifier")
     assert not adapter.dense
     ((_, why),) = adapter.left_out.items()
-    assert why.startswith(IN_FULL)
-    assert "new: " in why
-    assert "has no bert.classifier" in why
+    assert why == f"{FULL}, and new: not in the base"
 
 
 def test_a_table_that_has_grown_is_no_update(tmp_path: Path) -> None:
     adapter = lora_with(tmp_path, random(7, 24, seed=1), random(5, 24, seed=2))
     ((_, why),) = adapter.left_out.items()
-    assert "it is 7x24, and W0 in" in why
-    assert why.endswith("5x24")
+    assert "it is 7x24, and W0 5x24" in why
 
 
 def test_without_a_base_it_is_left_out(tmp_path: Path) -> None:
@@ -156,9 +153,7 @@ def test_without_a_base_it_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "base").rename(tmp_path / "gone")
     adapter = ll.load_adapter(tmp_path / "lora")
     assert not adapter.dense
-    assert list(adapter.left_out.values()) == [
-        f"{IN_FULL}; ΔW is saved − W0, and no base model is at hand"
-    ]
+    assert list(adapter.left_out.values()) == [f"{FULL}; its ΔW needs the base"]
 
 
 def test_what_was_saved_in_half_precision_is_compared_with_w0_in_it(tmp_path: Path) -> None:
