@@ -13,6 +13,7 @@ import pytest
 import torch
 from checkpoints import random
 from numpy.typing import NDArray
+from second_routes import in_transformers_5
 
 from lora_lens import open_base
 from lora_lens.bases.quantised.gguf_header import check_header
@@ -82,6 +83,7 @@ def write(tmp_path: Path) -> Write:  # noqa: C901
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2"])
 @pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q8_0", "Q4_0"])
+@in_transformers_5
 def test_w0_is_transformers_own(write: Write, architecture: str, kind: str) -> None:
     transformers = pytest.importorskip("transformers")
     path = write(architecture, kind)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_tensors
+from second_routes import in_transformers_5
 from torch import Tensor
 
 from lora_lens import load_adapter, open_base
@@ -151,6 +152,7 @@ def test_w0_and_ba_make_pefts_merged_weight(
     compare(tmp_path, merged)
 
 
+@in_transformers_5
 def test_the_table_names_every_model_of_transformers_with_a_conv1d() -> None:
     transformers = pytest.importorskip("transformers")
     models = Path(transformers.__file__).parent / "models"

@@ -10,6 +10,7 @@ import torch
 import typer
 from checkpoints import BertLike, random, write_base, write_lora
 from safetensors.torch import load_file, save_file
+from second_routes import in_transformers_5
 from typer.testing import CliRunner
 
 from lora_lens import load_adapter, open_base, renaming
@@ -126,6 +127,7 @@ def linear(tuned: Any) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("name", MODELS)
+@in_transformers_5
 def test_w0_and_factors_are_the_models_own(
     name: str, made: Callable[[str], tuple[Path, Any]]
 ) -> None:
@@ -150,6 +152,7 @@ def test_w0_and_factors_are_the_models_own(
 
 
 @pytest.mark.parametrize("name", MODELS)
+@in_transformers_5
 def test_the_other_way_round(
     name: str, made: Callable[[str], tuple[Path, Any]], tmp_path: Path
 ) -> None:
@@ -171,6 +174,7 @@ def test_the_other_way_round(
         assert new._names.find(path) == [f"{path}.weight"]
 
 
+@in_transformers_5
 def test_rules_leave_the_newest_names_alone(made: Callable[[str], tuple[Path, Any]]) -> None:
     for name in MODELS:
         folder, tuned = made(name)
@@ -180,6 +184,7 @@ def test_rules_leave_the_newest_names_alone(made: Callable[[str], tuple[Path, An
             assert newest(once, types) == once
 
 
+@in_transformers_5
 def test_every_rule_is_used_by_a_family_and_every_type_is_a_librarys() -> None:
     known = set(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
     for family in FAMILIES:

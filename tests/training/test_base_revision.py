@@ -37,9 +37,12 @@ def home(tmp_path: Path) -> Path:
 def lens(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """The command line beside that cache, without a network."""
     from huggingface_hub import constants
+    from transformers.utils import hub
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    # transformers 4 has a copy of it.
+    monkeypatch.setattr(hub, "TRANSFORMERS_CACHE", str(home / "hub"), raising=False)
     return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments])
 
 

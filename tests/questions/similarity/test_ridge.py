@@ -177,7 +177,8 @@ def test_only_a_finite_ridge_from_0_up(
         done = CliRunner().invoke(
             app, [command, adapter.source, f"--ridge={ridge}", "--out", str(tmp_path / "out")]
         )
-        assert done.exit_code == (1 if ridge > 0 else 2)
+        # Who refuses NaN first, typer or the analysis, hangs on typer's version.
+        assert done.exit_code in ({1, 2} if math.isnan(ridge) else {1 if ridge > 0 else 2})
         assert "ridge" in done.stderr
         assert done.stdout == ""
         assert not (tmp_path / "out").exists()
