@@ -146,6 +146,9 @@ def lone_files(folder: Path) -> list[Path]:
     """Files of tensors in a folder, whatever their names, as image models' adapters come.
 
     None in a folder with a configuration, an adapter's or a model's, and none that is a whole model by its name.
+
+    Raises:
+        FileFormatError: One is a link out of the folder.
     """
     if any((folder / name).exists() for name in (CONFIG, "config.json", "model_index.json")):
         return []
@@ -153,7 +156,10 @@ def lone_files(folder: Path) -> list[Path]:
         return []
     files = [path for path in folder.glob("*.safetensors") if path.is_file()]
     kept = [path for path in files if path.name[0] != "." and not _WHOLE.match(path.name)]
-    return sorted(kept, key=lambda path: natural(path.name))
+    find = LocalFiles(folder, within=True)
+    return sorted(
+        filter(None, (find(path.name) for path in kept)), key=lambda path: natural(path.name)
+    )
 
 
 def _below(folder: Path, stems: Sequence[str]) -> Iterator[Path]:

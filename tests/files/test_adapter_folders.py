@@ -5,7 +5,7 @@ from checkpoints import BertLike, write_config, write_lora
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_lens.errors import AdapterError
+from lora_lens.errors import AdapterError, FileFormatError
 from lora_lens.files.adapter_folders import distinguishing_names, find_adapters
 
 
@@ -63,3 +63,16 @@ def test_names_of_different_paths_differ_and_are_parts_of_them(paths: list[list[
     names = distinguishing_names(["/".join(parts) for parts in paths])
     assert len(set(names)) == len(paths)
     assert all(set(name.split("/")) <= set(parts) for name, parts in zip(names, paths, strict=True))
+
+
+def test_a_lone_file_that_is_a_link_out_of_its_folder_is_not_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (tmp_path / "else.safetensors").write_bytes(b"x")
+    (folder / "one.safetensors").symlink_to(tmp_path / "else.safetensors")
+
+    def opened(file: Path) -> bool:
+        raise AssertionError(file)
+
+    with pytest.raises(FileFormatError, match="outside its folder; refusing to follow it"):
+        find_adapters([folder], (), opened)

@@ -238,9 +238,12 @@ def _write(folder: Path, found: Files, part: str) -> None:
 
 
 def _given(base: Path) -> Path:
-    """What a person would name: the folder, or the one file in it that is no folder's."""
+    """What a person would name: the folder, or the one file in it that is no folder's.
+
+    A link that is named is followed: who names it means it.
+    """
     file = base / "model.gguf"
-    return file if file.is_file() else base
+    return file if file.is_file() and not file.is_symlink() else base
 
 
 def _ask(adapter: str | Path, base: Path, rng: Random, reached: set[str]) -> None:
