@@ -1,20 +1,40 @@
-"""The leading eigenvectors of many small Gram matrices, by a Chebyshev filter from a start that is nearly right."""
+"""The leading eigenvectors of many small matrices, by a Chebyshev filter from a start that is nearly right."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-_DEGREE = 4
+DEGREE = 4
 _ROUNDS = 4
-_TOLERANCE = 1e-2
+TOLERANCE = 1e-2
 _LITTLE = (
     1e-3  # of the largest Ritz value: the least end of the filtered interval, and the least gap
 )
 _TINY = 1e-30
+
+
+@runtime_checkable
+class Problems(Protocol):
+    """Symmetric problems ``x·A = μ·x·B`` with A positive semi-definite, B near the identity, applied to rows."""
+
+    def image(self, x: Float[Tensor, "batch s n"]) -> Float[Tensor, "batch s n"]:
+        """``x·A``."""
+
+    def metric(self, x: Float[Tensor, "batch s n"]) -> Float[Tensor, "batch s n"] | None:
+        """``x·B``; None where B is the identity."""
+
+    def solved(self, x: Float[Tensor, "batch s n"]) -> Float[Tensor, "batch s n"]:
+        """``x·B⁻¹``, in place or not."""
+
+    def some(self, which: Bool[Tensor, " batch"]) -> Problems:
+        """Those of the batch that are marked."""
+
+    def decomposed(self, k: int) -> Float[Tensor, "batch k n"]:
+        """What is looked for, without iterating."""
 
 
 def leading_eigenvectors(
@@ -22,73 +42,136 @@ def leading_eigenvectors(
     k: int,
     start: Float[Tensor, "batch s n"] | None = None,
     *,
-    tolerance: float = _TOLERANCE,
+    tolerance: float = TOLERANCE,
 ) -> Float[Tensor, "batch k n"]:
     """Orthonormal rows that span the k leading eigenvectors of each positive semi-definite matrix.
 
-    Small matrices are decomposed. Of larger ones only the leading subspace is iterated: each round applies
-    a Chebyshev polynomial, at most 1 on the unwanted part of the spectrum, to a block of rows and takes
-    their Ritz vectors (Zhou and Saad 2007), until the error is below the tolerance; what is not after
-    four rounds is decomposed. Meant for float32 and for draws of a null, see `lora_lens.core.refits`.
+    Small matrices are decomposed, larger ones `iterated`. Meant for float32 and for draws of a null, see
+    `lora_lens.core.refits`.
 
     Args:
         gram: Symmetric.
         k: At most n.
         start: Rows near the eigenvectors, more than k for any speed; by default 2k random ones.
-        tolerance: Of the squared sine of the angles to the eigenvectors, averaged over the k, as the
-            residuals bound it. The sines themselves are some 20 times below that bound.
+        tolerance: As in `iterated`.
     """
     n = gram.shape[-1]
-    if n <= max(32, 4 * k):
-        return _decomposed(gram, k)
+    if decomposes(n, k):
+        return _Dense(gram).decomposed(k)
     if start is None:
         generator = torch.Generator().manual_seed(0)
         start = torch.randn(2 * k, n, generator=generator).to(gram).expand(len(gram), -1, -1)
-    block = _Block(start, start @ gram)
-    ritz = (block.x * block.image).sum(-1) / block.x.square().sum(-1).clamp(min=_TINY)
+    return iterated(_Dense(gram), k, start, tolerance=tolerance)
+
+
+def decomposes(n: int, k: int) -> bool:
+    """Whether a matrix is too small for an iteration to pay."""
+    return n <= max(32, 4 * k)
+
+
+def iterated(
+    problems: Problems,
+    k: int,
+    start: Float[Tensor, "batch s n"],
+    *,
+    tolerance: float = TOLERANCE,
+    degree: int = DEGREE,
+) -> Float[Tensor, "batch k n"]:
+    """Rows that span the k leading eigenvectors of each problem, orthonormal in its B.
+
+    Only the leading subspace is iterated: each round applies a Chebyshev polynomial, at most 1 on the unwanted part
+    of the spectrum, to a block of rows and takes their Ritz vectors (Zhou and Saad 2007), until the error is below
+    the tolerance; what is not after four rounds is decomposed.
+
+    Args:
+        problems: A batch of them.
+        k: At most s.
+        start: Rows near the eigenvectors.
+        tolerance: Of the squared sine of the angles to the eigenvectors, averaged over the k, as the
+            residuals bound it. The sines themselves are some 20 times below that bound.
+        degree: Of the polynomial: products with A between two orthogonalisations.
+    """
+    image = problems.image(start)
+    block = _Block(start, image)
+    ritz = (start * image).sum(-1) / start.square().sum(-1).clamp(min=_TINY)
     end, top = ritz.amin(-1), ritz.amax(-1)
-    found = gram.new_empty(len(gram), k, n)
-    left = torch.arange(len(gram), device=gram.device)
+    found = start.new_empty(len(start), k, start.shape[-1])
+    left = torch.arange(len(start), device=start.device)
     for _ in range(_ROUNDS):
-        block, ritz, error = _ritz(gram, _filtered(gram, block, end, top), k)
+        block, ritz, error = _ritz(problems, _filtered(problems, block, end, top, degree), k)
         found[left] = block.x[:, -k:]
         bad = ~(error <= tolerance)
         if not bool(bad.any()):
             return found
-        gram, left = gram[bad], left[bad]
+        problems, left = problems.some(bad), left[bad]
         block = _Block(block.x[bad], block.image[bad])
         end, top = ritz[bad, 0], ritz[bad, -1]
-    found[left] = _decomposed(gram, k)
+    found[left] = problems.decomposed(k)
     return found
 
 
 class _Block(NamedTuple):
-    """Rows, and their products with the Gram matrix."""
+    """Rows, and their products with A."""
 
     x: Tensor
     image: Tensor
 
 
-def _decomposed(gram: Tensor, k: int) -> Tensor:
-    return torch.linalg.eigh(gram).eigenvectors[..., -k:].mT
+class _Dense(NamedTuple):
+    """Matrices as they are; B is the identity."""
+
+    gram: Float[Tensor, "batch n n"]
+
+    def image(self, x: Tensor) -> Tensor:
+        return x @ self.gram
+
+    def metric(self, x: Tensor) -> None:
+        return None
+
+    def solved(self, x: Tensor) -> Tensor:
+        return x
+
+    def some(self, which: Tensor) -> _Dense:
+        return _Dense(self.gram[which])
+
+    def decomposed(self, k: int) -> Tensor:
+        return torch.linalg.eigh(self.gram).eigenvectors[..., -k:].mT
 
 
-def _filtered(gram: Tensor, block: _Block, end: Tensor, top: Tensor) -> Tensor:
-    """x·T(K), for the Chebyshev polynomial T that is at most 1 from 0 to `end`."""
+def _filtered(
+    problems: Problems, block: _Block, end: Tensor, top: Tensor, degree: int
+) -> Tensor:
+    """x·T(A·B⁻¹), for the Chebyshev polynomial T that is at most 1 from 0 to `end`."""
     scale = 2 / torch.maximum(end, _LITTLE * top).clamp(min=_TINY)[:, None, None]
-    before, now = block.x, scale * block.image - block.x
-    for _ in range(_DEGREE - 1):
-        before, now = now, (now @ gram).mul_(2 * scale).sub_(now, alpha=2).sub_(before)
+    before, now = block.x, scale * problems.solved(block.image) - block.x
+    for _ in range(degree - 1):
+        step = problems.solved(problems.image(now))
+        before, now = now, step.mul_(2 * scale).sub_(now, alpha=2).sub_(before)
     return now
 
 
-def _ritz(gram: Tensor, x: Tensor, k: int) -> tuple[_Block, Tensor, Tensor]:
+def _ritz(problems: Problems, x: Tensor, k: int) -> tuple[_Block, Tensor, Tensor]:
     """Ritz vectors and values of the rows' span, ascending, and a bound of the error of the k leading ones."""
     q = torch.linalg.qr(x.mT).Q.mT
-    image = q @ gram
-    values, turn = torch.linalg.eigh(image @ q.mT)
-    block = _Block(turn.mT @ q, turn.mT @ image)
+    image, metric = problems.image(q), problems.metric(q)
+    if metric is None:
+        values, turn = torch.linalg.eigh(image @ q.mT)
+        block = _Block(turn.mT @ q, turn.mT @ image)
+        beside = block.x
+    else:
+        values, turn = generalised(image @ q.mT, metric @ q.mT)
+        block = _Block(turn.mT @ q, turn.mT @ image)
+        beside = turn.mT @ metric
     leading = values[:, -k:]
-    residual = block.image[:, -k:] - block.x[:, -k:] * leading[..., None]
+    residual = block.image[:, -k:] - beside[:, -k:] * leading[..., None]
     gap = torch.maximum(leading - values[:, :1], _LITTLE * values[:, -1:]).clamp(min=_TINY)
     return block, values, (residual.square().sum(-1) / gap.square()).mean(-1)
+
+
+def generalised(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues of (A, B), ascending, and eigenvectors, orthonormal in B."""
+    factor = torch.linalg.cholesky_ex(b).L
+    once = torch.linalg.solve_triangular(factor, a, upper=False)
+    both = torch.linalg.solve_triangular(factor, once.mT, upper=False)
+    values, vectors = torch.linalg.eigh((both + both.mT) / 2)
+    return values, torch.linalg.solve_triangular(factor.mT, vectors, upper=True)

@@ -15,12 +15,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .leading import leading_eigenvectors
+from .downdated import Downdated
+from .leading import decomposes, iterated
 
 _ENTRIES = 1 << 21  # of the Gram matrices held at once
+_ROWS = 1 << 20  # numbers in the rows that are iterated at once: what a core's cache holds
 _TOLERANCE = (
     1e-4  # of the iteration: leaves a bias of some hundredths of what a mean over layers scatters
 )
+_DEGREE = 10  # of its polynomial, whose products cost less than an orthogonalisation
 _LITTLE = 1e-5  # of the largest eigenvalue: what float32 does not tell from none
 
 
@@ -52,8 +55,9 @@ def shared_shares(
         bases: Orthonormal columns.
         k: Dimensions to share: 1 to min(d, layer·r), and for `left_out` to min(d, (layer−1)·r).
         exact: Decompose the Gram matrix without each layer for `left_out`. Otherwise, for draws of a null,
-            the Θ of all layers is iterated in float32 until it is the others': off by far less than the
-            draws scatter, and at 32 layers of rank 8 some ten times faster.
+            all is in float32 and the Θ of all layers is iterated until it is the others', in the coordinates that
+            all layers' eigenvectors are: off by far less than the draws scatter, and at 32 layers of rank 8
+            some forty times faster.
     """
     layers, d, r = bases.shape[-3:]
     batch = bases.shape[:-3]
@@ -84,45 +88,58 @@ def shared_basis(bases: Float[Tensor, "layer d r"], k: int) -> Float[Tensor, "d 
 def _shares(bases: Tensor, k: int, exact: bool) -> SharedShares:
     layers, d, r = bases.shape[-3:]
     stacked = _stacked(bases)
-    gram = (stacked.mT @ stacked).double().cpu()
-    values, vectors = _leading(gram, gram.shape[-1])
-    eigenvalues = (values[..., : min(d, layers * r)] / layers).clamp(0, 1)
+    gram = (stacked.mT @ stacked).cpu()
+    values, vectors = _leading(gram.double() if exact else gram.float(), min(d, layers * r))
+    values = values.clamp(min=0)
     # Θᵀ U_l = μ^½ v_lᵀ for the eigenvector v of SᵀS, of which v_l are the entries of layer l.
-    weights = vectors[..., :k].square().unflatten(-2, (layers, r)).sum(-2)
-    captured = (weights @ values[..., :k, None].clamp(min=0)).squeeze(-1) / r
-    left_out = torch.full_like(captured, torch.nan)
-    if layers > 1:
-        start = None if exact else vectors[..., : min(2 * k, (layers - 1) * r)]
+    columns = (vectors * values.sqrt()[..., None, :]).unflatten(-2, (layers, r)).mT
+    captured = columns[..., :k, :].square().sum((-2, -1)) / r
+    if layers == 1:
+        left_out = torch.full_like(captured, torch.nan)
+    elif exact or decomposes((layers - 1) * r, k):
+        every = gram.double()
         left_out = torch.stack(
-            [_left_out(gram, layer * r, r, k, _floor(bases), start) for layer in range(layers)],
-            dim=-1,
+            [_left_out(every, layer * r, r, k, _floor(bases)) for layer in range(layers)], dim=-1
         )
-    return SharedShares(eigenvalues, captured.clamp(0, 1), left_out.clamp(0, 1))
+    else:
+        left_out = _left_out_of_all(values, columns, k, _floor(bases))
+    found = ((values / layers).clamp(0, 1), captured.clamp(0, 1), left_out.clamp(0, 1))
+    return SharedShares(*(numbers.double() for numbers in found))
 
 
-def _left_out(
-    gram: Tensor, first: int, r: int, k: int, floor: float, start: Tensor | None
-) -> Tensor:
-    """Share of the layer at `first` that the others' Θ captures, from the Gram matrix without it.
-
-    `start` has vectors of all layers near the others' leading ones; without it all are decomposed.
-    """
+def _left_out(gram: Tensor, first: int, r: int, k: int, floor: float) -> Tensor:
+    """Share of the layer at `first` that the others' Θ captures, from the Gram matrix without it."""
     own = slice(first, first + r)
     others = torch.cat([torch.arange(first), torch.arange(first + r, gram.shape[-1])])
     rows = gram[..., others, :]
-    if start is None:
-        values, vectors = _leading(rows[..., others], k)
-    else:
-        small = rows[..., others].float()
-        vectors = leading_eigenvectors(
-            small, k, start[..., others, :].float().mT, tolerance=_TOLERANCE
-        ).mT
-        values = (vectors * (small @ vectors)).sum(-2).double()
-        vectors, floor = vectors.double(), max(floor, _LITTLE)
+    values, vectors = _leading(rows[..., others], k)
     # ΘᵀU_l = μ^-½ vᵀ SᵀU_l; a direction that the others do not span captures nothing.
     cross = (vectors.mT @ rows[..., own]).square().sum(-1)
     spanned = values > floor * values[..., :1]
     return torch.where(spanned, cross / values.where(spanned, 1), 0).sum(-1) / r
+
+
+def _left_out_of_all(
+    values: Float[Tensor, "draw n"], columns: Float[Tensor, "draw layer n r"], k: int, floor: float
+) -> Float[Tensor, "draw layer"]:
+    """The same of every layer: columns are the layers' bases on all layers' eigenvectors."""
+    layers, n, r = columns.shape[1:]
+    # As many of the leading ones as to start from: those of all layers but one are near them.
+    start = torch.eye(n, dtype=values.dtype)[: min(2 * k, (layers - 1) * r)]
+    found = []
+    for some, own in zip(
+        values.repeat_interleave(layers, 0).split(step := max(1, _ROWS // (n * len(start)))),
+        columns.flatten(0, 1).split(step),
+        strict=True,
+    ):
+        others = Downdated(some, own)
+        theta = iterated(
+            others, k, start.expand(len(some), -1, -1), tolerance=_TOLERANCE, degree=_DEGREE
+        )
+        ritz = (others.image(theta) * theta).sum(-1)
+        spanned = ritz > max(floor, _LITTLE) * ritz.amax(-1, keepdim=True)
+        found.append(((theta @ own).square().sum(-1) * spanned).sum(-1) / r)
+    return torch.cat(found).unflatten(0, (-1, layers))
 
 
 def _leading(gram: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -180,7 +180,9 @@ def dense_gap(u: np.ndarray, k: int) -> float:
 def test_iterated_shares_err_far_less_than_draws_scatter() -> None:
     u = bases(12, 96, 4, seed=7, common=0.0, batch=(8,))
     exact, iterated = shared_shares(u, 4), shared_shares(u, 4, exact=False)
-    torch.testing.assert_close(iterated.captured, exact.captured)
+    for values in ("captured", "eigenvalues"):  # float32
+        found, expected = getattr(iterated, values), getattr(exact, values)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     error = iterated.left_out - exact.left_out
-    assert 0 < float(error.abs().max()) < 0.1 * float(exact.left_out.std())
-    assert abs(float(error.mean())) < 0.1 * float(exact.left_out.mean(-1).std())
+    assert 0 < float(error.abs().max()) < 0.05 * float(exact.left_out.std())
+    assert abs(float(error.mean())) < 0.02 * float(exact.left_out.mean(-1).std())
