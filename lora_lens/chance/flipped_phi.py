@@ -91,7 +91,7 @@ def flipped_phi(
 def _mean(own: OwnDirections, fixed: OwnDirections, beyond: int) -> float:
     sizes = [one.inside.square().sum(-1) for one in (own, fixed)]
     total = float(sizes[0] @ sizes[1])
-    for cluster in own.clusters:
+    for cluster in own.of.clusters:
         r, p = (size[cluster] for size in sizes)
         total += float(r.sum() * p.sum() / len(r) - r @ p)
     if beyond:

@@ -22,35 +22,6 @@ _CLOSE = 10  # times size·eps·σ_max: singular values that are no further apar
 _ENTRIES = 1 << 20  # numbers at once in the products of single-layer flips
 
 
-@dataclass(frozen=True)
-class OwnDirections:
-    """A factor in the coordinates of its W's left singular vectors.
-
-    Attributes:
-        u: Left singular vectors of W, thin.
-        inside: Coordinates of Q on them.
-        outside: What of Q lies outside their span.
-        clusters: Positions of singular values that are equal, two or more in each.
-    """
-
-    u: Float[Tensor, "out m"]
-    inside: Float[Tensor, "m r"]
-    outside: Float[Tensor, "out r"]
-    clusters: tuple[slice, ...]
-
-    def flipped(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws out r"]:
-        """Turned factors, as orthonormal as Q."""
-        return self.outside + self.u @ self.turned(draws, generator)
-
-    def turned(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws m r"]:
-        """Their coordinates on U."""
-        signs = torch.randint(0, 2, (draws, len(self.inside), 1), generator=generator) * 2 - 1
-        turned = self.inside * signs.to(self.inside)
-        for cluster in self.clusters:
-            turned[:, cluster] = _rotations(self.inside[cluster], draws, generator)
-        return turned
-
-
 class Moments(NamedTuple):
     """Of a predicted share under flips of one layer, the fit being of the others."""
 
@@ -63,31 +34,62 @@ class Directions(NamedTuple):
 
     Attributes:
         u, v: Left and right singular vectors, thin.
+        s: Singular values.
         clusters: Positions of singular values that are equal, two or more in each.
     """
 
     u: Float[Tensor, "out m"]
     v: Float[Tensor, "in m"]
+    s: Float[Tensor, " m"]
     clusters: tuple[slice, ...]
 
     @property
     def transposed(self) -> Directions:
         """Those of Wᵀ."""
-        return Directions(self.v, self.u, self.clusters)
+        return Directions(self.v, self.u, self.s, self.clusters)
+
+
+@dataclass(frozen=True)
+class OwnDirections:
+    """A factor in the coordinates of its W's left singular vectors.
+
+    Attributes:
+        of: W's directions.
+        inside: Coordinates of Q on them.
+        outside: What of Q lies outside their span.
+    """
+
+    of: Directions
+    inside: Float[Tensor, "m r"]
+    outside: Float[Tensor, "out r"]
+
+    def turned(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws m r"]:
+        """Coordinates of turned factors on U; what lies outside stays."""
+        signs = torch.randint(0, 2, (draws, len(self.inside), 1), generator=generator) * 2 - 1
+        turned = self.inside * signs.to(self.inside)
+        for cluster in self.of.clusters:
+            turned[:, cluster] = _rotations(self.inside[cluster], draws, generator)
+        return turned
+
+    def turned_rows(self, draws: int, generator: torch.Generator) -> Float[Tensor, "draws r in"]:
+        """``QᵀW`` of turned factors Q, W at unit norm: W has nothing of what lies outside."""
+        of, turned = self.of, self.turned(draws, generator)
+        norm = of.s.norm()
+        return (turned.mT * (of.s / torch.where(norm > 0, norm, 1))) @ of.v.mT
 
 
 def directions(w: Float[Tensor, "out in"]) -> Directions:
     """By a singular value decomposition in float64."""
     u, s, vh = torch.linalg.svd(w.double(), full_matrices=False)
     close = (s[:-1] - s[1:]) <= _CLOSE * max(w.shape) * torch.finfo(s.dtype).eps * s[:1]
-    return Directions(u, vh.mT, tuple(_runs(close)))
+    return Directions(u, vh.mT, s, tuple(_runs(close)))
 
 
 def own_directions(of: Directions, q: Float[Tensor, "out r"]) -> OwnDirections:
     """Q in the coordinates of W's singular directions, in float64."""
     q = q.double()
     inside = of.u.mT @ q
-    return OwnDirections(of.u, inside, q - of.u @ inside, of.clusters)
+    return OwnDirections(of, inside, q - of.u @ inside)
 
 
 def single_moments(
@@ -99,9 +101,9 @@ def single_moments(
     is ``Σ_i P_ii R_ii/r`` and the variance ``2 Σ_{i≠j} (P_ij R_ij)²/r²``. The prediction ``W_lθ`` lies in
     U's span, so that what of the factor is outside of it never counts, whatever W's shape.
     """
-    if own.clusters:
+    if own.of.clusters:
         return None
-    p, r = own.u.mT @ predicted, own.inside
+    p, r = own.of.u.mT @ predicted, own.inside
     both = (p @ p.mT) * (r @ r.mT)
     diagonal = both.diagonal()
     variance = 2 * (both.square().sum() - diagonal.square().sum()).clamp(min=0)
@@ -116,8 +118,8 @@ def single_flips(
     generator: torch.Generator,
 ) -> Float[Tensor, " draws"]:
     """‖PᵀB'‖²/r of `draws` flips of this layer alone: small products, and no fit anew."""
-    p = own.u.mT @ predicted
-    if own.clusters:
+    p = own.of.u.mT @ predicted
+    if own.of.clusters:
         step = max(1, _ENTRIES // own.inside.numel())
         sizes = [min(step, draws - begun) for begun in range(0, draws, step)]
         parts = [(p.mT @ own.turned(size, generator)).square().sum((-2, -1)) for size in sizes]

@@ -23,9 +23,7 @@ class Downdated(NamedTuple):
     columns: Float[Tensor, "batch n r"]
 
     def image(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(
-            x * self.values[:, None], x @ self.columns, self.columns.mT, alpha=-1
-        )
+        return torch.baddbmm(x * self.values[:, None], x @ self.columns, self.columns.mT, alpha=-1)
 
     def metric(self, x: Tensor) -> None:
         return None

@@ -138,15 +138,21 @@ class _Dense(NamedTuple):
         return torch.linalg.eigh(self.gram).eigenvectors[..., -k:].mT
 
 
-def _filtered(
-    problems: Problems, block: _Block, end: Tensor, top: Tensor, degree: int
-) -> Tensor:
-    """x·T(A·B⁻¹), for the Chebyshev polynomial T that is at most 1 from 0 to `end`."""
-    scale = 2 / torch.maximum(end, _LITTLE * top).clamp(min=_TINY)[:, None, None]
-    before, now = block.x, scale * problems.solved(block.image) - block.x
+def _filtered(problems: Problems, block: _Block, end: Tensor, top: Tensor, degree: int) -> Tensor:
+    """x·T(A·B⁻¹), for the Chebyshev polynomial T that is below 1 from 0 to `end`, scaled to 1 at `top`."""
+    top = top.clamp(min=_TINY)[:, None, None]
+    end = torch.maximum(end[:, None, None], _LITTLE * top)
+    # Of the three-term recurrence, scaled so that nothing overflows (Zhou and Saad 2007).
+    first = last = end / (2 * torch.maximum(top, end) - end)
+    before, now = block.x, 2 * first / end * problems.solved(block.image) - first * block.x
     for _ in range(degree - 1):
-        step = problems.solved(problems.image(now))
-        before, now = now, step.mul_(2 * scale).sub_(now, alpha=2).sub_(before)
+        scale = 1 / (2 / first - last)
+        step = problems.solved(problems.image(now)).mul_(4 * scale / end)
+        before, now = (
+            now,
+            step.addcmul_(now, 2 * scale, value=-1).addcmul_(before, scale * last, value=-1),
+        )
+        last = scale
     return now
 
 

@@ -22,8 +22,10 @@ from .forwards import (
     unit_norm,
 )
 from .left_out_sums import left_out_sums
-from .refits import Variants, refits
+from .refits import refits
+from .variants import Variants
 from .whitening import whitening
+from .working import working
 
 _NONE: Mapping[str, Variants] = MappingProxyType({})
 
@@ -73,7 +75,7 @@ def left_out(
         w: Of any scale; at least two layers. For A: W_lᵀ.
         q: Orthonormal bases of the factors, columns of 0 where a layer's rank is smaller. For A: of A_lᵀ.
         k: Columns of θ: 1 to in, out and the ranks of all layers but any one.
-        nulls: Factors to fit anew.
+        nulls: Factors to fit anew, pulled back by W at unit norm.
         progress: Called with (layers done, layers).
     """
     w, q = unit_norm(w), q.double()
@@ -81,16 +83,17 @@ def left_out(
     rows = pulled_back(w, q)
     whole = whitening(grams.sum(0))
     together = fitted(whole, rows.flatten(0, 1), k)
-    prepared = {name: refits(w, whole, variants, k) for name, variants in nulls.items()}
-    drawn: dict[str, list[Tensor]] = {name: [] for name in nulls}
+    prepared = refits(w, working(whole), nulls, k) if nulls else {}
     fits, spaces = [], []
     for layer, s in enumerate(left_out_sums(grams)):
         space = whitening(s)
         others = torch.cat([rows[:layer], rows[layer + 1 :]]).flatten(0, 1)
         fits.append(fitted(space, others, k))
         spaces.append((space.sqrt_kappa, space.rank))
-        for name, refit in prepared.items():
-            drawn[name].append(refit.shares(layer, space))
+        if prepared:
+            in_draws = working(space)
+            for refit in prepared.values():
+                refit.add(layer, in_draws)
         if progress is not None:
             progress(layer + 1, len(w))
     kappas, seen = zip(*spaces, strict=True)
@@ -104,7 +107,7 @@ def left_out(
         sqrt_kappa=torch.tensor(kappas, dtype=torch.float64),
         seen=torch.tensor(seen),
         together=together,
-        drawn={name: torch.stack(shares, dim=1) for name, shares in drawn.items()},
+        drawn={name: refit.shares() for name, refit in prepared.items()},
     )
 
 

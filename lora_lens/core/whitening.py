@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .lanczos import largest_singular_value
 
+_SLICES = 4  # of a triangle in a product with it: 5/8 of a square's
 _DIGITS = 1e-3  # of a condition number that decides nothing but how S is factored, and is printed
 
 
@@ -57,16 +58,39 @@ class Triangular:
     def back(self, rows: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(self.factor, rows, upper=False, left=False)
 
-    def single(self) -> Explicit:
+    def single(self) -> LowerTriangle:
         # The inverse once in float64: many products with it cost less than as many triangular solves.
         eye = torch.eye(len(self.factor), dtype=self.factor.dtype, device=self.factor.device)
         inverse = torch.linalg.solve_triangular(self.factor, eye, upper=False)
-        return Explicit(inverse.float(), self.rank, self.sqrt_kappa)
+        return LowerTriangle(inverse.float(), self.rank, self.sqrt_kappa)
+
+
+@dataclass(frozen=True)
+class LowerTriangle:
+    """H = C⁻¹ as a matrix."""
+
+    h: Float[Tensor, "in in"]
+    rank: int
+    sqrt_kappa: float
+
+    def whiten(self, rows: Tensor) -> Tensor:
+        found = rows.new_empty(rows.shape)
+        for some in torch.arange(len(self.h)).tensor_split(_SLICES):
+            if len(some):
+                first, last = int(some[0]), int(some[-1]) + 1
+                found[..., first:last] = rows[..., :last] @ self.h[first:last, :last].mT
+        return found
+
+    def back(self, rows: Tensor) -> Tensor:
+        return rows @ self.h
+
+    def single(self) -> LowerTriangle:
+        return LowerTriangle(self.h.float(), self.rank, self.sqrt_kappa)
 
 
 @dataclass(frozen=True)
 class Explicit:
-    """H as a matrix: Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding, or C⁻¹."""
+    """H as a matrix: Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding."""
 
     h: Float[Tensor, "whitened in"]
     rank: int

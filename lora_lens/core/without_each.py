@@ -36,20 +36,16 @@ class WithoutEach(NamedTuple):
     layer: Int[Tensor, " batch"]
 
     def image(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(
-            _products(x, self.m, self.draw), x @ self.own.mT, self.own, alpha=-1
-        )
+        return torch.baddbmm(self._of_draws(x), x @ self.own.mT, self.own, alpha=-1)
 
     def metric(self, x: Tensor) -> Tensor:
-        return x - _products(x, self.e, self.layer)
+        return x - self._of_layers(x, self.e)
 
     def solved(self, x: Tensor) -> Tensor:
-        return _products(x, self.inverse, self.layer)
+        return self._of_layers(x, self.inverse)
 
     def some(self, which: Tensor) -> WithoutEach:
-        return self._replace(
-            own=self.own[which], draw=self.draw[which], layer=self.layer[which]
-        )
+        return self._replace(own=self.own[which], draw=self.draw[which], layer=self.layer[which])
 
     def decomposed(self, k: int) -> Tensor:
         eye = torch.eye(self.m.shape[-1]).to(self.m)
@@ -58,6 +54,23 @@ class WithoutEach(NamedTuple):
             for draw, layer, own in zip(self.draw, self.layer, self.own, strict=True)
         ]
         return torch.stack(found)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether there is every layer of every draw, one draw after the other."""
+        return len(self.draw) == len(self.m) * len(self.e)
+
+    def _of_draws(self, x: Tensor) -> Tensor:
+        if not self._whole:
+            return _products(x, self.m, self.draw)
+        return (x.reshape(len(self.m), -1, x.shape[-1]) @ self.m).reshape(x.shape)
+
+    def _of_layers(self, x: Tensor, matrices: Tensor) -> Tensor:
+        if not self._whole:
+            return _products(x, matrices, self.layer)
+        by_layer = x.unflatten(0, (len(self.m), -1)).transpose(0, 1)
+        found = by_layer.flatten(1, 2) @ matrices
+        return found.unflatten(1, by_layer.shape[1:3]).transpose(0, 1).flatten(0, 1)
 
 
 def _products(

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lora_lens.chance.flips import (
     _ENTRIES,
+    OwnDirections,
     directions,
     own_directions,
     single_flips,
@@ -31,18 +32,35 @@ def orthonormal(*shape: int, seed: int) -> torch.Tensor:
     return torch.linalg.qr(normal(*shape, seed=seed)).Q
 
 
+def flipped(own: OwnDirections, draws: int, stream: torch.Generator) -> torch.Tensor:
+    return own.outside + own.of.u @ own.turned(draws, stream)
+
+
 @pytest.mark.parametrize(("out", "wide"), SHAPES)
 def test_a_flip_keeps_where_the_factor_lies(out: int, wide: int) -> None:
     w, q = normal(out, wide, seed=1), orthonormal(out, 4, seed=2)
     own = own_directions(directions(w), q)
-    assert not own.clusters
+    assert not own.of.clusters
     u = torch.linalg.svd(w, full_matrices=False).U
-    for turned in own.flipped(5, generator()):
+    for turned in flipped(own, 5, generator()):
         torch.testing.assert_close(turned.mT @ turned, torch.eye(4, dtype=torch.float64))
         torch.testing.assert_close((u.mT @ turned).square().sum(-1), (u.mT @ q).square().sum(-1))
         outside = q - u @ (u.mT @ q)
         torch.testing.assert_close(turned - u @ (u.mT @ turned), outside, atol=1e-12, rtol=0)
         assert not torch.allclose(turned, q)
+
+
+@pytest.mark.parametrize(("out", "wide"), SHAPES)
+def test_rows_of_flips_are_those_of_w_at_unit_norm(out: int, wide: int) -> None:
+    w = 3 * normal(out, wide, seed=16)
+    for one in (w, w.mT):
+        of = directions(w) if one is w else directions(w).transposed
+        own = own_directions(of, orthonormal(len(one), 4, seed=17))
+        rows = own.turned_rows(5, generator(18))
+        expected = flipped(own, 5, generator(18)).mT @ (one / one.norm())
+        torch.testing.assert_close(rows, expected, atol=1e-12, rtol=0)
+    none = own_directions(directions(0 * w), orthonormal(out, 4, seed=19))
+    assert not none.turned_rows(2, generator()).any()
 
 
 @pytest.mark.parametrize(("out", "wide"), SHAPES)
@@ -53,7 +71,7 @@ def test_closed_moments_are_those_of_the_flips(out: int, wide: int) -> None:
     moments = single_moments(own, predicted, 4)
     assert moments is not None
     drawn = single_flips(own, predicted, 4, 40_000, generator(6)).numpy()
-    by_hand = [(predicted.mT @ one).square().sum() / 4 for one in own.flipped(2_000, generator(7))]
+    by_hand = [(predicted.mT @ one).square().sum() / 4 for one in flipped(own, 2_000, generator(7))]
     error = moments.sd / np.sqrt(len(drawn))
     assert abs(drawn.mean() - moments.mean) < 4 * error
     assert drawn.std() == pytest.approx(moments.sd, rel=0.03)
@@ -64,7 +82,7 @@ def test_equal_singular_values_turn_into_rotations() -> None:
     """An orthogonal W says nothing of where the factor lies, so that its null is the uniform one."""
     w, q = orthonormal(20, 20, seed=8), orthonormal(20, 4, seed=9)
     own = own_directions(directions(w), q)
-    assert own.clusters == (slice(0, 20),)
+    assert own.of.clusters == (slice(0, 20),)
     predicted = orthonormal(20, 4, seed=10)
     assert single_moments(own, predicted, 4) is None
     drawn = single_flips(own, predicted, 4, 4_000, generator(11)).numpy()
@@ -77,9 +95,9 @@ def test_clusters_are_found_among_others() -> None:
     u, v = orthonormal(9, 9, seed=12), orthonormal(9, 9, seed=13)
     s = torch.tensor([9.0, 5.0, 5.0, 5.0, 4.0, 3.0, 0.0, 0.0, 0.0], dtype=torch.float64)
     own = own_directions(directions(u @ torch.diag(s) @ v), orthonormal(9, 2, seed=14))
-    assert own.clusters == (slice(1, 4), slice(6, 9))
+    assert own.of.clusters == (slice(1, 4), slice(6, 9))
     turned = own.turned(3, generator(15))
-    for cluster in own.clusters:
+    for cluster in own.of.clusters:
         gram = own.inside[cluster].mT @ own.inside[cluster]
         for one in turned:
             torch.testing.assert_close(one[cluster].mT @ one[cluster], gram)

@@ -27,9 +27,9 @@ from ...chance.gaussian import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
 from ...chance.reach import reach
 from ...chance.significance import LEVEL
-from ...core.forwards import predicted_share
+from ...core.forwards import predicted_share, ranks
 from ...core.left_out import carried_over, left_out
-from ...core.refits import Variants
+from ...core.variants import Variants, variants_of
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward, forward
 from .predicted import Predicted
@@ -180,22 +180,25 @@ def _variants(
 ) -> dict[str, Variants]:
     layers, out, r = given.q.shape
     count, few = min(draws, VARIANTS), min(draws, DESCRIBING)
-    flipped = torch.stack(
-        [one.flipped(count, generator(seed, "flipped", matrix, l)) for l, one in enumerate(own)]
-    )
+    turned = [
+        one.turned_rows(count, generator(seed, "flipped", matrix, l)) for l, one in enumerate(own)
+    ]
     stream = generator(seed, "uniform", matrix)
     most = min(few, VARIANTS // 2)
     gaussian = torch.randn(layers, most, out, r, generator=stream, dtype=torch.float64)
     uniform = torch.linalg.qr(gaussian.to(given.q)).Q
     picks = generator(seed, "picks", matrix)
+    of_uniform = torch.randint(most, (few, layers), generator=picks)
+    of_flipped = torch.randint(count, (draws, layers), generator=picks)
+    same = ranks(given.q)[:, None].expand(layers, count)
     found = {
-        "uniform": Variants(uniform, torch.randint(most, (few, layers), generator=picks)),
-        "flipped": Variants(flipped, torch.randint(count, (draws, layers), generator=picks)),
+        "uniform": variants_of(given.w, uniform, of_uniform),
+        "flipped": Variants(torch.stack(turned), same, of_flipped),
     }
     if layers >= FEWEST_LAYERS:
         others = given.q[None].expand(layers, layers, out, r)
         orders = shuffles(layers, draws=few, generator=generator(seed, "mismatched", matrix))
-        found["mismatched"] = Variants(others, orders)
+        found["mismatched"] = variants_of(given.w, others, orders)
     return found
 
 

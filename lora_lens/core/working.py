@@ -1,0 +1,25 @@
+"""In which precision draws are fitted: float32 where S's condition lets it be far below any null's deviation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from .whitening import Whitening
+
+_SINGLE = 1e4  # √κ(S) up to which float32, off by √κ·6e-8 or so, will do
+
+
+class Working(NamedTuple):
+    """A whitening in the precision to fit draws in."""
+
+    space: Whitening
+    dtype: torch.dtype
+
+
+def working(space: Whitening) -> Working:
+    """In float32, or as it is where S is too badly conditioned."""
+    if space.sqrt_kappa <= _SINGLE:
+        return Working(space.single(), torch.float32)
+    return Working(space, torch.float64)
