@@ -135,6 +135,9 @@ def streaming(layers: int, folder: Path) -> dict[str, Any]:
     return {"layers": layers, "mib": [free[1], bound[1]], "seconds": [free[0], bound[0]]}
 
 
+SHARED = ((768, 12), (256, 8), (256, 16), (256, 32))  # width, layers
+
+
 def shared(width: int, layers: int, folder: Path) -> dict[str, Any]:
     adapter = ll.load_adapter(write(folder, width, layers, 8, torch.float32))
     ll.conversion_similarity(adapter, "value", draws=0, device="cpu")
@@ -203,7 +206,7 @@ def main() -> None:
             "conversions": conversions(options.repeats),
             "similarity": similarity(options.layers, folder),
             "streaming": streaming(4, folder),
-            "shared": [shared(768, 12, folder), shared(256, 32, folder)],
+            "shared": [shared(*sizes, folder) for sizes in SHARED],
             "growth": [growth(of, folder) for of in GROWTH],
         }
     text = json.dumps(record, indent=1)
