@@ -50,10 +50,11 @@ def refits(
     found: dict[str, Refits] = {}
     beside: Beside | None = None
     for name, variants in nulls.items():
-        found[name] = of_rows = RefitsOfRows.of(w, space, variants, k)
         if _theta_costs_less(variants, k):
             beside = beside or Beside.of(w, space)
-            found[name] = RefitsOfTheta(of_rows, beside)
+            found[name] = RefitsOfTheta.of(w, space, variants, k, beside)
+        else:
+            found[name] = RefitsOfRows.of(w, space, variants, k)
     return found
 
 
@@ -62,7 +63,7 @@ def _theta_costs_less(variants: Variants, k: int) -> bool:
     layers, count, r, d = variants.rows.shape
     draws = len(variants.picks)
     n, block = (layers - 1) * r, 2 * k
-    if decomposes(n, k) or block > n:
+    if decomposes(n, k) or 2 * block > min(n, d):
         return False
     of_rows = (layers * count * r) / draws * d**2 + n**2 * d + (DEGREE + 2) * block * n**2
     of_theta = (2 * DEGREE + 2) * block * d**2

@@ -23,38 +23,34 @@ class RefitsOfRows:
         w: At unit norm, in the precision that most layers can do with, as `rows`.
         variants: As given.
         rows: Theirs.
-        white: The same in the whitening of the sum over all layers.
         k: Columns of θ.
         start: Of each draw, rows near the leading eigenvectors of its Gram matrix: those of all layers together.
-            Empty before the first layer is added.
         found: Shares by layer.
     """
 
     w: Float[Tensor, "layer out in"]
     variants: Variants
     rows: Float[Tensor, "n in"]
-    white: Float[Tensor, "n whitened"]
     k: int
-    start: list[Float[Tensor, "draw s layer*r"]] = field(default_factory=list)
+    start: Float[Tensor, "draw s every"]
     found: dict[int, Float[Tensor, " draw"]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, w: Tensor, space: Working, variants: Variants, k: int) -> RefitsOfRows:
         """Given W at unit norm, and the whitening of all layers."""
         rows = variants.rows.flatten(0, 2).to(space.dtype)
-        return cls(w.to(space.dtype), variants, rows, space.space.whiten(rows), k)
+        start = _started(space.space.whiten(rows), variants, k)
+        return cls(w.to(space.dtype), variants, rows, k, start)
 
     def add(self, layer: int, space: Working) -> None:
         """The predicted share of one layer in every draw."""
-        if not self.start:
-            self.start.append(self._started())
         layers, _, r = self.variants.rows.shape[:3]
         others = [m for m in range(layers) if m != layer]
         white = space.space.whiten(self._in(space.dtype))
         whitened_w = space.space.whiten(self.w[layer].to(space.dtype))
         chosen = places(self.variants)
         ranks = self.variants.ranks.flatten().to(chosen.device).clamp(min=1)
-        start = self.start[0].unflatten(-1, (-1, r))[:, :, others].flatten(-2).to(space.dtype)
+        start = self.start.unflatten(-1, (-1, r))[:, :, others].flatten(-2).to(space.dtype)
         step = _step(len(others) * r)
         found = []
         for places_of, begin in zip(chosen.split(step), start.split(step), strict=True):
@@ -72,14 +68,17 @@ class RefitsOfRows:
     def _in(self, dtype: torch.dtype) -> Tensor:
         return self.rows if self.rows.dtype == dtype else self.variants.rows.flatten(0, 2).to(dtype)
 
-    def _started(self) -> Tensor:
-        layers, _, r = self.variants.rows.shape[:3]
-        wide = min(2 * self.k, (layers - 1) * r)
-        start = []
-        for chosen in places(self.variants).split(_step(layers * r)):
-            drawn = picked(self.white, chosen, r)
-            start.append(leading_eigenvectors(drawn @ drawn.mT, wide, tolerance=1.0))
-        return torch.cat(start)
+
+def _started(
+    white: Float[Tensor, "n whitened"], variants: Variants, k: int
+) -> Float[Tensor, "draw s every"]:
+    layers, _, r = variants.rows.shape[:3]
+    wide = min(2 * k, (layers - 1) * r)
+    start = []
+    for chosen in places(variants).split(_step(layers * r)):
+        drawn = picked(white, chosen, r)
+        start.append(leading_eigenvectors(drawn @ drawn.mT, wide, tolerance=1.0))
+    return torch.cat(start)
 
 
 def _step(n: int) -> int:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from .leading import iterated, leading_eigenvectors
 from .refits_of_rows import RefitsOfRows
-from .variants import held, picked, places
+from .variants import Variants, held, picked, places
 from .without_each import WithoutEach
 from .working import Working
 
@@ -50,56 +50,68 @@ class RefitsOfTheta:
     """As `lora_lens.core.refits.Refits` are; all that is added is done at the end.
 
     Attributes:
-        of_rows: The other way, for layers that see nearly alone what they see: (I − E)⁻¹ is then large.
+        variants: As given.
+        white: Their rows in the whitening of all layers.
+        k: Columns of θ.
         beside: Of all layers.
+        hard: The other way, for layers that see nearly alone what they see: (I − E)⁻¹ is large.
     """
 
-    of_rows: RefitsOfRows
+    variants: Variants
+    white: Float[Tensor, "n whitened"]
+    k: int
     beside: Beside
+    hard: RefitsOfRows | None
+
+    @classmethod
+    def of(
+        cls, w: Tensor, space: Working, variants: Variants, k: int, beside: Beside
+    ) -> RefitsOfTheta:
+        """Given W at unit norm, and the whitening of all layers."""
+        white = space.space.whiten(variants.rows.flatten(0, 2).to(space.dtype))
+        hard = None if beside.benign.all() else RefitsOfRows.of(w, space, variants, k)
+        return cls(variants, white, k, beside, hard)
 
     def add(self, layer: int, space: Working) -> None:
         """Nothing yet, where the layer is benign."""
-        if not self.beside.benign[layer]:
-            self.of_rows.add(layer, space)
+        if self.hard is not None and not self.beside.benign[layer]:
+            self.hard.add(layer, space)
 
     def shares(self) -> Float[Tensor, "draw layer"]:
         """Of all layers."""
-        variants = self.of_rows.variants
-        chosen = places(variants)
+        chosen = places(self.variants)
+        if self.hard is None:
+            return self._of(chosen, torch.arange(chosen.shape[1]).to(chosen), self.beside)
         found = torch.empty(chosen.shape, dtype=torch.float64, device=chosen.device)
-        for layer, shares in self.of_rows.found.items():
+        for layer, shares in self.hard.found.items():
             found[:, layer] = shares
-        layers = self.beside.benign.nonzero()[:, 0].to(chosen.device)
+        layers = self.beside.benign.nonzero()[:, 0]
         if len(layers):
-            numbers = len(layers) * 2 * self.of_rows.k * self.beside.w.shape[-1]
-            parts = [self._fitted(some, layers) for some in chosen.split(max(1, _ROWS // numbers))]
-            found[:, layers] = torch.cat(parts)
+            some = Beside(*(each[layers] for each in self.beside))
+            found[:, layers] = self._of(chosen, layers, some)
         return found
 
-    def _fitted(self, chosen: Tensor, layers: Tensor) -> Float[Tensor, "draw some_layer"]:
-        r, k = self.of_rows.variants.rows.shape[2], self.of_rows.k
-        rows = picked(self.of_rows.white, chosen, r)
+    def _of(
+        self, chosen: Int[Tensor, "draw layer"], layers: Int[Tensor, " some"], beside: Beside
+    ) -> Float[Tensor, "draw some"]:
+        numbers = len(layers) * 2 * self.k * self.white.shape[-1]
+        pieces = chosen.split(max(1, _ROWS // numbers))
+        return torch.cat([self._fitted(some, layers, beside) for some in pieces])
+
+    def _fitted(self, chosen: Tensor, layers: Tensor, beside: Beside) -> Tensor:
+        r = self.variants.rows.shape[2]
+        rows = picked(self.white, chosen, r)
         m = rows.mT @ rows
         own = rows.unflatten(1, (-1, r))[:, layers]
-        draws = torch.arange(len(m), device=m.device).repeat_interleave(len(layers))
-        each = torch.arange(len(layers), device=m.device).repeat(len(m))
-        problems = WithoutEach(
-            m, self.beside.e[layers], self.beside.inverse[layers], own.flatten(0, 1), draws, each
-        )
-        together = leading_eigenvectors(m, 2 * k, tolerance=1.0)
+        problems = WithoutEach.every(m, beside.e, beside.inverse, own)
+        together = leading_eigenvectors(m, 2 * self.k, tolerance=1.0)
         # What all layers start from, after a step without layer l's own rows.
         start = (together @ m)[:, None] - (together[:, None] @ own.mT) @ own
         start = torch.nn.functional.normalize(start.flatten(0, 1), dim=-1)
-        theta = iterated(problems, k, start)
-        theta = theta.unflatten(0, (len(m), -1))
-        image = torch.stack(
-            [
-                (theta[:, place] @ self.beside.w[layer].mT)
-                for place, layer in enumerate(layers.tolist())
-            ],
-            dim=1,
-        )
-        ranks = self.of_rows.variants.ranks.flatten().to(chosen.device)[chosen[:, layers]]
+        theta = iterated(problems, self.k, start).unflatten(0, (len(m), -1))
+        by_layer = zip(theta.unbind(1), beside.w, strict=True)
+        image = torch.stack([one @ w.mT for one, w in by_layer], dim=1)
+        ranks = self.variants.ranks.flatten().to(chosen.device)[chosen[:, layers]]
         return (held(image, theta @ own.mT) / ranks.clamp(min=1)).clamp(0, 1)
 
 

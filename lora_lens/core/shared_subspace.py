@@ -57,7 +57,7 @@ def shared_shares(
         exact: Decompose the Gram matrix without each layer for `left_out`. Otherwise, for draws of a null,
             all is in float32 and the Θ of all layers is iterated until it is the others', in the coordinates that
             all layers' eigenvectors are: off by far less than the draws scatter, and at 32 layers of rank 8
-            some forty times faster.
+            some twenty times faster.
     """
     layers, d, r = bases.shape[-3:]
     batch = bases.shape[:-3]

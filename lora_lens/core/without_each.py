@@ -35,6 +35,19 @@ class WithoutEach(NamedTuple):
     draw: Int[Tensor, " batch"]
     layer: Int[Tensor, " batch"]
 
+    @classmethod
+    def every(
+        cls,
+        m: Float[Tensor, "draw n n"],
+        e: Float[Tensor, "layer n n"],
+        inverse: Float[Tensor, "layer n n"],
+        own: Float[Tensor, "draw layer r n"],
+    ) -> WithoutEach:
+        """Every layer of every draw, one draw after the other."""
+        draw = torch.arange(len(m), device=m.device).repeat_interleave(len(e))
+        layer = torch.arange(len(e), device=m.device).repeat(len(m))
+        return cls(m, e, inverse, own.flatten(0, 1), draw, layer)
+
     def image(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self._of_draws(x), x @ self.own.mT, self.own, alpha=-1)
 

@@ -34,7 +34,7 @@ def without_each(dtype: torch.dtype) -> tuple[Problems, torch.Tensor, torch.Tens
     draw, layer = torch.arange(2).repeat_interleave(5), torch.arange(5).repeat(2)
     own = rows.flatten(0, 1)
     inverse = torch.linalg.inv(eye - e)
-    problems = WithoutEach(m.to(dtype), e.to(dtype), inverse.to(dtype), own.to(dtype), draw, layer)
+    problems = WithoutEach.every(*(each.to(dtype) for each in (m, e, inverse, rows)))
     return problems, m[draw] - own.mT @ own, (eye - e)[layer]
 
 

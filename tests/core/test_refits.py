@@ -104,6 +104,13 @@ def test_badly_conditioned_layers_are_fitted_in_float64() -> None:
     assert float((drawn - fitted).square().mean().sqrt()) < 0.05 * float(fitted.std())
 
 
+def test_a_theta_nearly_as_wide_as_w_goes_by_rows() -> None:
+    w, variants = layers_and_variants(8, 12, 14, 14)
+    assert way(w, variants) is RefitsOfRows
+    drawn, fitted = drawn_and_fitted(w, variants)
+    torch.testing.assert_close(drawn, fitted, atol=1e-5, rtol=0)
+
+
 def test_rank_deficient_layers_are_fitted_on_what_they_see() -> None:
     w, variants = layers_and_variants(*MANY_ROWS)
     w[:, :, -5:] = 0
