@@ -93,5 +93,5 @@ def _products(
     found = torch.empty_like(x)
     for place, matrix in enumerate(matrices):
         which = (of == place).nonzero()[:, 0]
-        found[which] = (x[which].flatten(0, 1) @ matrix).unflatten(0, (len(which), -1))
+        found[which] = (x[which].flatten(0, 1) @ matrix).reshape(len(which), *x.shape[1:])
     return found

@@ -45,8 +45,12 @@ MADE = pytest.mark.parametrize("made", [downdated, without_each])
 def test_products_are_those_of_the_matrices(made) -> None:
     problems, a, b = made(torch.float64)
     x = normal(len(a), 4, 50, seed=5)
-    some = torch.arange(len(a)) % 3 > 0
-    for of, which in ((problems, slice(None)), (problems.some(some), some)):
+    some, one = torch.arange(len(a)) % 3 > 0, torch.arange(len(a)) == 1
+    for of, which in (
+        (problems, slice(None)),
+        (problems.some(some), some),
+        (problems.some(one), one),
+    ):
         image, metric, solved = of.image(x[which]), of.metric(x[which]), of.solved(x[which])
         torch.testing.assert_close(image, x[which] @ a[which], atol=1e-10, rtol=0)
         metric = x[which] if metric is None else metric
