@@ -52,7 +52,7 @@ def leading_eigenvectors(
     Args:
         gram: Symmetric.
         k: At most n.
-        start: Rows near the eigenvectors, more than k for any speed; by default 2k random ones.
+        start: Rows near the eigenvectors, `block_of` k for any speed; by default random ones.
         tolerance: As in `iterated`.
     """
     n = gram.shape[-1]
@@ -60,13 +60,22 @@ def leading_eigenvectors(
         return _Dense(gram).decomposed(k)
     if start is None:
         generator = torch.Generator().manual_seed(0)
-        start = torch.randn(2 * k, n, generator=generator).to(gram).expand(len(gram), -1, -1)
+        start = (
+            torch.randn(min(block_of(k), n), n, generator=generator)
+            .to(gram)
+            .expand(len(gram), -1, -1)
+        )
     return iterated(_Dense(gram), k, start, tolerance=tolerance)
 
 
 def decomposes(n: int, k: int) -> bool:
     """Whether a matrix is too small for an iteration to pay."""
     return n <= max(32, 4 * k)
+
+
+def block_of(k: int) -> int:
+    """How many rows to iterate for k eigenvectors: of fewer, those that are left over converge slowly."""
+    return max(2 * k, k + 8)
 
 
 def iterated(

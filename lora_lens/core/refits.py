@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from .leading import DEGREE, decomposes
+from .leading import DEGREE, block_of, decomposes
 from .refits_of_rows import RefitsOfRows
 from .refits_of_theta import Beside, RefitsOfTheta
 from .variants import Variants
@@ -62,7 +62,7 @@ def _theta_costs_less(variants: Variants, k: int) -> bool:
     """By the products of both: rows whitened for every layer, their Gram matrix and its iteration; θ's own."""
     layers, count, r, d = variants.rows.shape
     draws = len(variants.picks)
-    n, block = (layers - 1) * r, 2 * k
+    n, block = (layers - 1) * r, block_of(k)
     if decomposes(n, k) or 2 * block > min(n, d):
         return False
     of_rows = (layers * count * r) / draws * d**2 + n**2 * d + (DEGREE + 2) * block * n**2

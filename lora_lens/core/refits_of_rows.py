@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .leading import leading_eigenvectors
+from .leading import block_of, leading_eigenvectors
 from .variants import Variants, held, picked, places
 from .working import Working
 
@@ -73,7 +73,7 @@ def _started(
     white: Float[Tensor, "n whitened"], variants: Variants, k: int
 ) -> Float[Tensor, "draw s every"]:
     layers, _, r = variants.rows.shape[:3]
-    wide = min(2 * k, (layers - 1) * r)
+    wide = min(block_of(k), (layers - 1) * r)
     start = []
     for chosen in places(variants).split(_step(layers * r)):
         drawn = picked(white, chosen, r)

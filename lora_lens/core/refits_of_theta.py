@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .leading import iterated, leading_eigenvectors
+from .leading import block_of, iterated, leading_eigenvectors
 from .refits_of_rows import RefitsOfRows
 from .variants import Variants, held, picked, places
 from .without_each import WithoutEach
@@ -94,7 +94,7 @@ class RefitsOfTheta:
     def _of(
         self, chosen: Int[Tensor, "draw layer"], layers: Int[Tensor, " some"], beside: Beside
     ) -> Float[Tensor, "draw some"]:
-        numbers = len(layers) * 2 * self.k * self.white.shape[-1]
+        numbers = len(layers) * block_of(self.k) * self.white.shape[-1]
         pieces = chosen.split(max(1, _ROWS // numbers))
         return torch.cat([self._fitted(some, layers, beside) for some in pieces])
 
@@ -104,7 +104,7 @@ class RefitsOfTheta:
         m = rows.mT @ rows
         own = rows.unflatten(1, (-1, r))[:, layers]
         problems = WithoutEach.every(m, beside.e, beside.inverse, own)
-        together = leading_eigenvectors(m, 2 * self.k, tolerance=1.0)
+        together = leading_eigenvectors(m, block_of(self.k), tolerance=1.0)
         # What all layers start from, after a step without layer l's own rows.
         start = (together @ m)[:, None] - (together[:, None] @ own.mT) @ own
         start = torch.nn.functional.normalize(start.flatten(0, 1), dim=-1)

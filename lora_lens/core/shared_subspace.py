@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .downdated import Downdated
-from .leading import decomposes, iterated
+from .leading import block_of, decomposes, iterated
 
 _ENTRIES = 1 << 21  # of the Gram matrices held at once
 _ROWS = 1 << 20  # numbers in the rows that are iterated at once: what a core's cache holds
@@ -125,7 +125,7 @@ def _left_out_of_all(
     """The same of every layer: columns are the layers' bases on all layers' eigenvectors."""
     layers, n, r = columns.shape[1:]
     # As many of the leading ones as to start from: those of all layers but one are near them.
-    start = torch.eye(n, dtype=values.dtype)[: min(2 * k, (layers - 1) * r)]
+    start = torch.eye(n, dtype=values.dtype)[: min(block_of(k), (layers - 1) * r)]
     found = []
     for some, own in zip(
         values.repeat_interleave(layers, 0).split(step := max(1, _ROWS // (n * len(start)))),

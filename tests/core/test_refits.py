@@ -21,14 +21,15 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
 
 
 def drawn_and_fitted(
-    w: torch.Tensor, variants: torch.Tensor, draws: int = 6
+    w: torch.Tensor, variants: torch.Tensor, k: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     layers, count, _, r = variants.shape
+    k = k or r
     q = torch.linalg.qr(normal(*w.shape[:2], r, seed=2)).Q
-    picks = torch.randint(count, (draws, layers), generator=torch.Generator().manual_seed(4))
-    drawn = left_out(w, q, r, {"some": variants_of(w, variants, picks)}).drawn["some"]
+    picks = torch.randint(count, (6, layers), generator=torch.Generator().manual_seed(4))
+    drawn = left_out(w, q, k, {"some": variants_of(w, variants, picks)}).drawn["some"]
     rows = torch.arange(layers)
-    return drawn, torch.stack([left_out(w, variants[rows, pick], r).share for pick in picks])
+    return drawn, torch.stack([left_out(w, variants[rows, pick], k).share for pick in picks])
 
 
 def layers_and_variants(
@@ -73,6 +74,13 @@ def test_large_draws_are_iterated_and_err_far_less_than_draws_scatter(
     assert float(error.square().mean().sqrt()) < 0.05 * float(fitted.std())
     assert abs(float(error.mean())) < 0.1 * float(fitted.mean(1).std())
     assert float(error.abs().max()) > 0  # another route than the fit itself
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 96, 96), (24, 6, 80, 80)])
+def test_few_columns_of_theta_are_found_as_well(shape: tuple[int, int, int, int]) -> None:
+    drawn, fitted = drawn_and_fitted(*layers_and_variants(*shape), k=1)
+    error = drawn - fitted
+    assert float(error.square().mean().sqrt()) < 0.05 * float(fitted.std())
 
 
 def test_columns_of_zero_count_for_nothing() -> None:
