@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from types import TracebackType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from ..errors import LensError
 
 _IN_MEMORY = 1 << 24  # bytes
 
@@ -30,22 +34,38 @@ class Spool:
         self._starts: list[int] | None = None
 
     def add(self, rows: Float[Tensor, "i d"]) -> None:
-        """The next adapter's."""
+        """The next adapter's.
+
+        Raises:
+            LensError: There is no room for it on the disk.
+        """
         kept = rows.to(self._dtype).contiguous()
         if kept.numel():  # of nothing there is no view as bytes
-            self._file.write(kept.numpy().data.cast("B"))
+            with _room():
+                self._file.write(kept.numpy().data.cast("B"))
         self.widths.append(len(rows))
 
     def rows(self, which: range) -> Float[Tensor, "rows d"]:
-        """Those of some adapters, below each other."""
+        """Those of some adapters, below each other.
+
+        Raises:
+            LensError: There is no room for all of them on the disk, or they are not there any more.
+        """
         if self._starts is None:
-            self._file.flush()
+            with _room():
+                self._file.flush()
             self._starts = [0, *accumulate(self.widths)]
         first, last = self._starts[which.start], self._starts[which.stop]
         found = torch.empty(last - first, self.d, dtype=self._dtype)
         if len(found):
-            self._file.seek(first * self.d * self._dtype.itemsize)
-            self._file.readinto(found.numpy().data.cast("B"))
+            size = found.numel() * self._dtype.itemsize
+            with _room():
+                self._file.seek(first * self.d * self._dtype.itemsize)
+                read = self._file.readinto(found.numpy().data.cast("B"))
+            if read != size:  # or the rest would be whatever was in memory
+                raise LensError(
+                    f"a temporary file in {tempfile.gettempdir()} gave {read:,} of {size:,} bytes; try again, or set TMPDIR"
+                )
         return found
 
     def every(self) -> list[Float[Tensor, "i d"]]:
@@ -61,4 +81,19 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        # What could not be written is not written now, and the first error is the one to be told.
+        with suppress(OSError):
+            self._file.close()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """What a disk says, in a line that names which one: it is not where results are written."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.tempdir or "any temporary folder"
+        raise LensError(
+            f"bases of all adapters are kept in a temporary file, and {folder} cannot have it: "
+            f"{error.strerror or error}; set TMPDIR to a folder with more room"
+        ) from None

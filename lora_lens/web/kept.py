@@ -36,9 +36,11 @@ class Uploads:
         with self._lock:
             if visitor not in self._taken or self._taken[visitor][1] != [*paths]:
                 before = self._taken.pop(visitor, None)
-                if paths:
-                    self._link(visitor, paths)
-                self._drop(before)
+                try:
+                    if paths:
+                        self._link(visitor, paths)
+                finally:
+                    self._drop(before)
             return self._files(visitor)
 
     def forget(self, visitor: str) -> None:
@@ -47,9 +49,13 @@ class Uploads:
             self._drop(self._taken.pop(visitor, None))
 
     def _link(self, visitor: str, paths: Sequence[str]) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="taken-", dir=self._root))
-        self._taken[visitor] = folder, [*paths]
         self._waiting.update(paths)
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="taken-", dir=self._root))
+        except OSError:
+            self._let_go(paths)
+            raise
+        self._taken[visitor] = folder, [*paths]
         try:
             for k, path in enumerate(paths):
                 within = folder / str(k)  # two files may have one name
@@ -69,12 +75,16 @@ class Uploads:
         if taken is None:
             return
         folder, paths = taken
+        self._let_go(paths)
+        forget(folder)
+
+    def _let_go(self, paths: Sequence[str]) -> None:
+        """Delete Gradio's own files that nobody else waits for."""
         self._waiting.subtract(paths)
         for path in set(paths):
             if self._waiting[path] <= 0:
                 del self._waiting[path]
                 Path(path).unlink(missing_ok=True)
-        forget(folder)
 
 
 def _link(path: str, to: Path) -> None:

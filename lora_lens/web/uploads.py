@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..errors import AdapterError
+from ..errors import AdapterError, LensError, OutputError
 
 _EXPECTED = "expected adapter_model.safetensors with adapter_config.json, or a zip of them"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -93,7 +92,9 @@ def _unzip(path: Path, folder: Path, limit: int) -> None:
             for member in _members(archive):
                 with archive.open(member) as stream:
                     limit -= _copy(stream, folder / _checked(member.filename), limit)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+    except LensError:
+        raise
+    except Exception:  # zipfile raises whatever broken bytes lead it and its decompressors to
         raise AdapterError(f"{path.name} is no zip that can be read; {_EXPECTED}") from None
 
 
@@ -126,7 +127,14 @@ def _copy(stream: IO[bytes], to: Path, limit: int) -> int:
                     "what was uploaded is larger than is allowed here; analyse it by `lora-lens report`, "
                     "or start `lora-lens serve` with a larger --limit"
                 )
-            out.write(block)
+            try:
+                out.write(block)
+                out.flush()
+            except OSError as error:
+                raise OutputError(
+                    f"what was uploaded cannot be kept: {error.strerror}; try again later, or analyse it by "
+                    f"`lora-lens report`"
+                ) from None
     return written
 
 

@@ -31,8 +31,8 @@ def test_every_seed_is_read_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("hostile_trial.change", lambda *_: [])
     outcomes = [bench.trial(5, k) for k in range(300)]
     assert {one.seed for one in outcomes} == {seed.name for seed in bench.seeds}
-    # A θ needs its base, and one in five is not told it; a file alone is not looked for in folders.
-    expected = ("base", "no adapter in or under")
+    # A θ needs its base, and one in five is not told it; a file alone is not looked for in folders or repositories.
+    expected = ("base", "no adapter in or under", "could not be reached")
     odd = [
         one
         for one in outcomes
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_found(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
     kept: list[bytes] = []
     assert found(fails).startswith("KeyError")
     assert found(opens) == "opened /etc/hostname"
-    assert "MiB" in found(lambda *_: kept.append(b"x" * (2 << 30)))
+    assert "MiB" in found(lambda *_: kept.append(b"x" * (300 << 20)))
     assert found(lambda *_: None) == ""
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import pickle
 import shutil
 import zipfile
 from pathlib import Path
+from random import Random
 
 import pytest
 
 import lora_lens as ll
-from lora_lens.errors import AdapterError
+from lora_lens.errors import AdapterError, LensError
 from lora_lens.web import answering
 from lora_lens.web.answering import Asked, answer
 from lora_lens.web.kept import Uploads
@@ -245,3 +249,70 @@ def test_another_list_replaces_the_first(gradios: Path, tmp_path: Path) -> None:
     assert not other.exists()
     assert uploads.take("one", []) == []
     assert left(tmp_path) == []
+
+
+def test_a_file_that_is_lost_leaves_nothing_of_those_before(gradios: Path, tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    uploads.take("one", [str(gradios)])
+    with pytest.raises(OSError, match="No such file"):
+        uploads.take("one", [str(gradios.with_name("gone"))])
+    assert left(tmp_path) == []
+
+
+def test_where_no_folder_can_be_made_nothing_is_kept(
+    gradios: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = Uploads(tmp_path)
+
+    def full(**_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkdtemp", full)
+        with pytest.raises(OSError, match="No space left"):
+            uploads.take("one", [str(gradios)])
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_zip_of_changed_bytes_is_read_or_refused(method: int, tmp_path: Path) -> None:
+    """zipfile and its decompressors raise errors of many kinds, words that are no UTF-8 among them."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr("é/adapter_model.safetensors", b"x" * 500)
+        archive.writestr("é/adapter_config.json", FILES[0].read_bytes())
+    whole, rng, refused = stream.getvalue(), Random(method), 0
+    path, into = tmp_path / "a.zip", tmp_path / "into"
+    for _ in range(200):
+        changed = bytearray(whole)
+        for _ in range(rng.choice([1, 1, 2, 4])):
+            end = rng.choice([60, len(whole)])  # half of them in the first header
+            changed[rng.randrange(end)] = rng.choice([0, 255, 128, rng.randrange(256)])
+        path.write_bytes(changed)
+        into.mkdir()
+        try:
+            named_base(adapter_folder([path], into, LIMIT))
+        except AdapterError:
+            refused += 1
+        shutil.rmtree(into)
+    assert refused > 20
+
+
+def test_a_disk_that_is_full_is_not_said_of_the_zip(
+    into: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = zipped(tmp_path / "mine.zip", whole())
+    real = Path.open
+
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def opened(self: Path, *given: str, **named: str) -> object:
+        return Full() if into in self.parents else real(self, *given, **named)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(LensError, match="cannot be kept: No space left"):
+        adapter_folder([made], into, LIMIT)
