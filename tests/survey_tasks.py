@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -27,3 +28,13 @@ def always_dies(number: int) -> int:
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return 2 * number
+
+
+def waits(folder: Path) -> None:
+    """Leaves its number, and works for an hour; ended, it takes away what it was making."""
+    made = folder / f"made-{os.getpid()}"
+    made.touch()
+    try:
+        time.sleep(3600)
+    finally:
+        made.unlink()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
@@ -20,6 +24,7 @@ from ..errors import LensError, MissingExtraError
 from .reading import one_line
 
 _PATIENCE = 10.0  # seconds that a process has to clean up
+_ended = False  # of a process of a pool
 _TRIES = 2  # of a task that was under way when a process died
 
 
@@ -87,7 +92,8 @@ def _by_executor(
     executor: Executor, function: Callable[[Any], Any], tasks: dict[int, Any], *, own: bool = False
 ) -> Generator[Done, None, None]:
     """Of a pool of our own that has broken the error is raised, when what was done before has been given."""
-    futures = {executor.submit(function, task): index for index, task in tasks.items()}
+    work = partial(_unless_ended, function) if own else function
+    futures = {executor.submit(work, task): index for index, task in tasks.items()}
     broken: BrokenProcessPool | None = None
     try:
         for future in as_completed(futures):
@@ -153,10 +159,32 @@ def _quietly() -> None:
     """In a process of the pool: Ctrl-C is its parent's affair, and being ended runs what cleans up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Nobody tells the processes of a pool that the one they work for was killed: they would wait for ever."""
+    parent = parent_process()
+    if parent is None:
+        return
+    wait([parent.sentinel])
+    if hasattr(signal, "pthread_kill"):  # not on Windows
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        time.sleep(_PATIENCE)
+    os._exit(1)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
+    global _ended  # noqa: PLW0603
+    _ended = True
     sys.exit(1)
+
+
+def _unless_ended(function: Callable[[Any], Any], task: Any) -> Any:
+    """A pool takes the end of a process for that of a task, and gives the process its next one."""
+    if _ended:
+        os._exit(1)
+    return function(task)
 
 
 @contextmanager

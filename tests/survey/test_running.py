@@ -4,6 +4,9 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -258,6 +261,32 @@ def test_tasks_that_fail_or_die_are_told_and_the_others_are_done(tmp_path: Path)
     done = {one.index: one for one in Runner(2).run(always_dies, [0, 1, 2])}
     assert "killed 2 times" in str(done[1].reason)
     assert [done[0].value, done[2].value] == [0, 4]
+
+
+def test_processes_end_with_the_one_that_they_work_for(tmp_path: Path) -> None:
+    """Which the system may kill for want of memory: none of them stays, and none leaves what it was making."""
+    work = "from survey_tasks import waits; from lora_lens.survey.running import Runner; from pathlib import Path"
+    work += f"; list(Runner(2).run(waits, [Path({str(tmp_path)!r})] * 3))"
+    path = os.pathsep.join(sys.path)
+    parent = subprocess.Popen([sys.executable, "-c", work], env=os.environ | {"PYTHONPATH": path})
+    ends = time.monotonic() + 120
+    while len(made := list(tmp_path.iterdir())) < 2 and time.monotonic() < ends:
+        time.sleep(0.05)
+    numbers = [int(one.name.removeprefix("made-")) for one in made]
+    assert len(numbers) == 2
+    parent.kill()
+    parent.wait()
+    while any(map(_runs, numbers)) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not any(map(_runs, numbers))
+    assert not list(tmp_path.iterdir())
+
+
+def _runs(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_somebodys_broken_pool_is_not_mended(tmp_path: Path) -> None:
