@@ -1,5 +1,6 @@
 """Quantised bases: floats by the library that packed them, or refused by name with what to do; never misread."""
 
+import importlib
 import json
 import pickle
 import sys
@@ -15,6 +16,8 @@ from second_routes import with_complex_files
 from torch import Tensor
 
 from lora_lens import open_base
+from lora_lens.bases.quantised.extra import library
+from lora_lens.bases.quantised.store import Packed
 from lora_lens.bases.quantised.unquantised import unquantised
 from lora_lens.errors import BaseModelError
 
@@ -468,3 +471,26 @@ def test_what_a_scale_spreads_is_no_weight(tmp_path: Path) -> None:
     opened = base(tmp_path / "model", named(tensors), quantization_config=said)
     with pytest.raises(BaseModelError, match="its parts do not go together|cannot make"):
         opened.weight(PATH)
+
+
+def test_a_library_fetches_nothing_when_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """bitsandbytes asks ``kernels`` for another's code, which that downloads and runs."""
+    (tmp_path / "kernels.py").write_text("def get_kernel(): raise SystemExit('from the network')")
+    (tmp_path / "eager_library.py").write_text(
+        "import logging\n"
+        "try:\n"
+        "    from kernels import get_kernel\n"
+        "    get_kernel()\n"
+        "except ImportError as error:\n"
+        "    logging.getLogger('bitsandbytes.backends').warning('Failed to load')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    opened = base(tmp_path / "model", named(BNB))
+    packed = Packed(f"{PATH}.weight", (), opened.tensors, {})
+    assert library("eager_library", packed, "it").__name__ == "eager_library"
+    assert not caplog.records
+    assert "kernels" not in sys.modules
+    assert importlib.import_module("kernels").get_kernel
+    del sys.modules["kernels"], sys.modules["eager_library"]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from ...errors import BaseModelError
 from .store import Packed
+
+_FETCHES = "kernels"
 
 
 def library(module: str, packed: Packed, title: str) -> Any:
@@ -16,12 +22,34 @@ def library(module: str, packed: Packed, title: str) -> Any:
         BaseModelError: It is not installed.
     """
     try:
-        return import_module(module)
+        with _by_itself():
+            return import_module(module)
     except ImportError as error:
         raise BaseModelError(
             f'{packed.name} of {packed.store.source} is quantised by {title}: pip install "lora-lens[quantized]" '
             f"to read it ({error.name or error} is missing), or {packed.instead}"
         ) from None
+
+
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    """Where the package ``kernels`` is there, bitsandbytes has it download and run another's code when it is imported.
+
+    Nothing here needs that code, nor to be told that it is missing.
+    """
+    before, absent = sys.modules.get(_FETCHES), _FETCHES not in sys.modules
+    sys.modules[_FETCHES] = None  # type: ignore[assignment]
+    said = logging.getLogger("bitsandbytes")
+    level = said.level
+    said.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        said.setLevel(level)
+        if absent:
+            del sys.modules[_FETCHES]
+        else:
+            sys.modules[_FETCHES] = before  # type: ignore[assignment]
 
 
 def failed(packed: Packed, title: str, error: Exception) -> BaseModelError:
