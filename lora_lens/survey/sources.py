@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from ..errors import AdapterError, LensError
+from ..errors import AdapterError, FileFormatError, LensError
 from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
 from ..formats.adapter_files import all_stems, stands_alone
@@ -35,7 +35,7 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
         for name in _named(str(one)):
             try:
                 here = find_adapters([name], all_stems(), stands_alone)
-            except AdapterError as error:
+            except (AdapterError, FileFormatError) as error:
                 unread.append(Unread(name, one_line(str(error))))
                 continue
             for path in here:

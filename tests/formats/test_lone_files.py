@@ -8,7 +8,7 @@ from checkpoints import BertLike, random, write_base, write_lora
 from safetensors.torch import save_file
 
 from lora_lens import adapter_matrix, load_adapter
-from lora_lens.errors import AdapterError, LensError
+from lora_lens.errors import AdapterError, FileFormatError, LensError
 from lora_lens.files.adapter_folders import find_adapters
 from lora_lens.formats.adapter_files import all_stems, stands_alone
 from lora_lens.survey.sources import adapters_meant
@@ -94,3 +94,31 @@ def test_folders_of_peft_and_whole_models_are_as_before(tmp_path: Path) -> None:
     write_base(tmp_path / "runs" / "base", BertLike())
     found = find_adapters([tmp_path / "runs"], all_stems(), stands_alone)
     assert found == [tmp_path / "runs" / "one"]
+
+
+def test_links_out_of_a_folder_are_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's may lead anywhere; what is asked for by its own name, and within the folder, is read."""
+    styles, elsewhere = tmp_path / "styles", tmp_path / "elsewhere.txt"
+    styles.mkdir()
+    elsewhere.write_bytes(b"secret")
+    (styles / "x.safetensors").symlink_to(elsewhere)
+
+    def opened(path: Path) -> None:
+        raise AssertionError(path)
+
+    lora = write_lora(tmp_path / "lora", BertLike(layers=1))
+    monkeypatch.setattr("lora_lens.files.tensors.map_file", opened)
+    for look in (
+        lambda: find_adapters([styles], all_stems(), stands_alone),
+        lambda: find_adapters([tmp_path], all_stems(), stands_alone),
+        lambda: load_adapter(styles),
+    ):
+        with pytest.raises(FileFormatError, match="outside its folder; refusing to follow it"):
+            look()
+    with pytest.raises(LensError, match="styles.*outside its folder"):
+        adapter_matrix([styles])
+    read, unread = adapters_meant([styles, lora])
+    assert read == [str(lora)]
+    assert "refusing to follow it" in unread[0].reason
