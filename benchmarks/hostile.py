@@ -89,7 +89,8 @@ def _chunks(first: int, count: int, size: int, done: set[int]) -> Iterator[tuple
 def run(options: argparse.Namespace) -> dict[str, Any]:
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    for stale in out.glob(".current-*"):
+    for stale in out.glob(".current-*"):  # one may have ended the process itself
+        print(f"the last run ended in the midst of input {stale.read_text()}", file=sys.stderr)
         stale.unlink()
     path = out / "record.json"
     record = _record(path, options.seed, options.chunk, options.libraries)
