@@ -91,7 +91,7 @@ def eigenvalue_panel(shared: SharedSubspace) -> Panel:
     ]
     return Panel(
         title=f"{shared.matrix}: eigenvalues of the mean projector",
-        x=Axis("k", whole=True),
+        x=Axis("k", high=float(len(index)), whole=True),
         y=Axis("λ of direction k", low=0, high=1.02),
         marks=tuple(marks),
     )
@@ -107,7 +107,7 @@ def width_panel(shared: SharedSubspace) -> Panel:
     ]
     return Panel(
         title=f"{shared.matrix}: by width of the shared layer",
-        x=Axis("width k of the shared layer", whole=True),
+        x=Axis("width k of the shared layer", high=float(len(index)), whole=True),
         y=Axis("captured, mean over layers", low=0, high=1.02),
         marks=tuple(marks),
     )
