@@ -84,7 +84,7 @@ def shared_subspace(
         draws: Draws of the nulls that something is concluded from, flips and ``propagated``, which give
             p-values down to 1/(draws + 1), and 50 of the others at most; 0 leaves the closed form of the
             Gaussian null for the left-out share alone. Each costs the leading eigenvectors of a matrix of
-            order (L−1)·r, or `in` where that is less, a layer.
+            order (L−1)·r a layer, or of as many as W0 has inputs where those are fewer.
         seed: Of those draws.
         device, dtype, base, progress: As in `conversion_similarity`.
 
