@@ -1,0 +1,48 @@
+"""Pages of the docs that a benchmark writes are what it writes from the records beside them."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+POWER = sorted((DOCS / "power").glob("*.json"))
+
+
+def benchmark(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def record(*path: str) -> Any:
+    return json.loads(DOCS.joinpath(*path).read_text(encoding="utf-8"))
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_benchmarks() -> None:
+    records = (record("benchmarks", f"{name}.json") for name in ("kernels", "peers"))
+    assert page("benchmarks") == benchmark("page").page(*records)
+
+
+@pytest.mark.parametrize("path", POWER, ids=lambda path: path.stem)
+def test_power_has_every_line(path: Path) -> None:
+    lines = [line for line in benchmark("power").table(record("power", path.name)) if line]
+    assert len(lines) > 3
+    for line in lines:
+        assert line in page("power")
+
+
+def test_records_of_power_are_there() -> None:
+    assert {path.stem for path in POWER} == {
+        "minilm", "minilm-claims", "minilm-pairs",
+    }  # fmt: skip
