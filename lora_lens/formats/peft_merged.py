@@ -41,8 +41,6 @@ _CHOICE = {
 _SIZES = ("r", "u", "n_frequency", "num_vectors", "vector_length", "block_size", "theta_d_length", "mini_r",
           "gralora_k", "hybrid_r", "topk", "decompose_factor")  # fmt: skip
 
-
-_PATTERNS = ("rank_pattern", "alpha_pattern", "n_frequency_pattern")
 _MOST_KEPT = 1 << 31  # numbers of all factors: 8 GiB
 
 
@@ -173,7 +171,8 @@ def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
     known = {field.name for field in fields(kind) if field.init}
     said = {**files.config, **_CHOICE, "target_modules": paths}
     # PEFT is given no expression of a stranger's: each module has its own entry.
-    said |= {key: _by_path(files, key, paths) for key in _PATTERNS if files.config.get(key)}
+    patterns = sorted(key for key in known if key.endswith("_pattern"))
+    said |= {key: _by_path(files, key, paths) for key in patterns if files.config.get(key)}
     return kind(
         **{key: value for key, value in said.items() if key in known and key != "peft_type"}
     )

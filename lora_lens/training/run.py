@@ -201,12 +201,10 @@ class _LensTrainer(Trainer):
         if self._budget is not None and self.is_world_process_zero():
             self._budget.save(Path(output_dir))
 
-    def _get_train_sampler(
-        self, *of: Any
-    ) -> Sampler[int] | None:  # in transformers 4.50 of nothing
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
         if not self._settings.group_by_length:
-            return super()._get_train_sampler(*of)
-        rows = next((one for one in of if one is not None), self.train_dataset)
+            return super()._get_train_sampler(train_dataset)
+        rows = cast(Any, train_dataset or self.train_dataset)
         return LengthGrouped(
             [len(row["input_ids"]) for row in rows],
             batch_size=self._settings.batch_size,
@@ -257,7 +255,6 @@ def _arguments(
         gradient_checkpointing=settings.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         report_to="none",
-        label_names=["labels"],  # transformers 4 does not find them behind PEFT's model
         # Without an accelerator transformers refuses bf16 unless it is told to stay on the CPU.
         use_cpu=use_cpu or not torch.accelerator.is_available(),
         dataloader_pin_memory=torch.cuda.is_available() and not use_cpu,

@@ -162,6 +162,17 @@ def test_what_does_not_go_together_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_no_method_gets_an_expression_of_a_stranger(
+    made: Callable[[str], tuple[Path, Any]], tmp_path: Path
+) -> None:
+    """Patterns of one method alone, too: a backtracking matcher does not come back from this one."""
+    slow = {".*" * 60 + "roberta": 3.0, "query": 2.0}
+    plain = load_adapter(copied(made("delora")[0], tmp_path / "a"))
+    again = load_adapter(copied(made("delora")[0], tmp_path / "b", lambda_pattern=slow))
+    for module, factors in plain.modules.items():  # λ as trained is in the file
+        assert torch.equal(factors.b @ factors.a, again.modules[module].b @ again.modules[module].a)
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
