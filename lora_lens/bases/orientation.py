@@ -44,8 +44,13 @@ def is_conv1d(
         claimed: Whether the adapter says ``fan_in_fan_out``, which then needs an explanation.
 
     Raises:
-        BaseModelError: Nothing tells, or the architecture and the layer's other weights disagree.
+        BaseModelError: Nothing tells, or the architecture and the layer's other weights disagree; or it is
+            no matrix.
     """
+    if len(tensors.shape(name)) < 2:
+        raise BaseModelError(
+            f"{name} of {tensors.source} has the shape {list(tensors.shape(name))}, expected a matrix"
+        )
     found = _by_its_bias(name, tensors)
     if found is not None:
         return found

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..errors import LensError
+
 _EMPTIEST = 1e-6  # of the median norm: a column below it counts as this, for none can be emptier than rounding
 
 
@@ -60,20 +62,35 @@ def rescaled_bases(
 
     Returns:
         Orthonormal bases, in the dtype of `bases`.
+
+    Raises:
+        LensError: A column of a W without full rank is so long that float64 has nothing left of the others.
     """
-    scale = scale.to(bases)
     rows = bases[..., columns, :]
     moved = bases.clone()
     if reached is None:
-        moved[..., columns, :] = rows / scale[..., None]
+        moved[..., columns, :] = rows / scale.to(bases)[..., None]
     else:
-        reached = reached.to(bases)
-        change = torch.diag_embed(scale.square() - 1)
-        eye = torch.eye(len(columns), dtype=bases.dtype, device=bases.device)
-        core = torch.linalg.solve(eye + change @ reached[:, columns], change)
-        moved -= reached @ (core @ rows)
-        moved[..., columns, :] *= scale[..., None]
+        core = _woodbury(scale.to(bases.device), reached[:, columns].to(bases.device))
+        moved -= reached.to(bases) @ (core.to(bases) @ rows)
+        moved[..., columns, :] *= scale.to(bases)[..., None]
     return torch.linalg.qr(moved).Q
+
+
+def _woodbury(
+    scale: Float[Tensor, "layer k"], within: Float[Tensor, "layer k k"]
+) -> Float[Tensor, "layer k k"]:
+    """(I + C·H_S)⁻¹C, in float64: its least eigenvalue may be that of D_S², of which rounding leaves the rest."""
+    scale, within = scale.double(), within.double()
+    least = float(scale.min())
+    if least <= torch.finfo(torch.float64).eps ** (1 / 3):  # the error would be as much
+        raise LensError(
+            f"a column of a W0 without full rank is {1 / max(least, 1e-300):.1g} times as long as the median one: "
+            f"float64 has nothing left of the others; is W0 the base's?"
+        )
+    change = torch.diag_embed(scale.square() - 1)
+    eye = torch.eye(scale.shape[-1], dtype=torch.float64, device=scale.device)
+    return torch.linalg.solve(eye + change @ within, change)
 
 
 def every_column_rescaled(

@@ -334,3 +334,9 @@ def test_the_base_says_whether_c_attn_is_in_blocks(
     assert sorted(adapter.modules) == names
     blocks = [open_base_of(adapter).w0(adapter.modules[name], 0) for name in names]
     assert all(block.shape == (12 // len(names), 4) for block in blocks)
+
+
+def test_what_is_no_matrix_is_one_line(tmp_path: Path) -> None:
+    write_base(tmp_path, BertLike(), {"h.0.attn.c_attn.weight": torch.ones(12)})
+    with pytest.raises(BaseModelError, match=r"has the shape \[12\], expected a matrix"):
+        open_base(str(tmp_path)).is_conv1d("h.0.attn.c_attn")
