@@ -28,7 +28,9 @@ hook = install_import_hook(
     "beartype.beartype",
 )
 
+import subprocess  # noqa: E402
 import sys  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import matplotlib as mpl  # noqa: E402
@@ -56,3 +58,15 @@ def bert(tmp_path: Path) -> BertLike:
 def result(bert: BertLike, tmp_path: Path) -> SimilarityResult:
     """φ between the layers' conversions of that adapter, with 50 draws."""
     return conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=50)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 64 kB; skipped where none can be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -1,5 +1,3 @@
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +41,6 @@ def test_many_adapters_are_put_on_disk_and_nothing_stays_there(
     np.testing.assert_array_equal(ll.adapter_matrix(adapters, draws=0).values, expected)
     assert rolled == [True] * 6
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A temporary folder on a disk of 64 kB; skipped where none can be mounted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_is_said_to_be_the_temporary_one(
