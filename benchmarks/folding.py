@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from page_table import table
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -48,11 +49,8 @@ def main() -> None:
     columns = [
         asked_of(factors, base, g, asked.draws) for g in (torch.ones_like(gains), gains, common)
     ]
-    print(
-        "| statistic | as it is | gains folded | one gain for all |\n| --- | ---: | ---: | ---: |"
-    )
-    for name in columns[0]:
-        print(f"| {name} | " + " | ".join(column[name] for column in columns) + " |")
+    rows = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    print(*table(["statistic", "as it is", "gains folded", "one gain for all"], rows), sep="\n")
 
 
 def gain(base: ll.BaseWeights, layer: int) -> Tensor:

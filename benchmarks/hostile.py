@@ -39,6 +39,7 @@ from hostile_trial import (  # noqa: E402
     Bench,
     tally,
 )
+from page_table import table  # noqa: E402
 
 _EVERY = 10  # seconds between records
 _bench: Bench
@@ -172,11 +173,12 @@ def told(record: dict[str, Any]) -> str:
         f"Bounds of an input: {SECONDS:g} s of processor time and {SECONDS_A_BYTE * 1e6:g} µs a byte, "
         f"{BYTES >> 20} MiB of memory and {BYTES_A_BYTE} bytes a byte.",
         "",
-        "| stage | reached by | share |",
-        "| --- | ---: | ---: |",
-        *(
-            f"| {stage} | {count.get(stage, 0):,} | {count.get(stage, 0) / max(inputs, 1):.1%} |"
-            for stage in STAGES
+        *table(
+            ["stage", "reached by", "share"],
+            [
+                [stage, f"{count.get(stage, 0):,}", f"{count.get(stage, 0) / max(inputs, 1):.1%}"]
+                for stage in STAGES
+            ],
         ),
     ]
     lines += [f"\nfailed: {number}: {why}" for number, why in record["failed"][:50]]

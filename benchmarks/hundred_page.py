@@ -6,7 +6,17 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from hundred import COMPARED, KS, RANKS, ROWS, SIDES, TASKS
+from page_table import table
+
+from lora_lens.chance.p_values import holm
+
+PAIRED = {  # what two adapters have in common: whether task, whether seed
+    "same task, other seed": (True, False),
+    "other task, same seed": (False, True),
+    "other task, other seed": (False, False),
+}
 
 
 def page(record: dict[str, Any]) -> str:
@@ -39,15 +49,17 @@ def _trained(record: dict[str, Any]) -> Iterator[str]:
         f"Only those count that have learnt, by at least {record['margin']:g} above the score of a constant answer, on test rows: "
         f"{len(learnt)} of {len(trained)}.\n"
     )
-    yield "| task | metric | constant answer | learnt, of all | median score of those |"
-    yield "| --- | --- | ---: | ---: | ---: |"
+    rows = []
     for task in TASKS:
         every = [one for one in trained if one["task"] == task.name]
-        good = sorted(one["score"] for one in every if one in learnt)
+        good = [one["score"] for one in every if one in learnt]
         middle = f"{statistics.median(good):.3f}" if good else "–"
-        yield (
-            f"| {task.name} | {every[0]['metric']} | {every[0]['majority']:.3f} | {len(good)} of {len(every)} | {middle} |"
+        constant = f"{every[0]['majority']:.3f}"
+        rows.append(
+            [task.name, every[0]["metric"], constant, f"{len(good)} of {len(every)}", middle]
         )
+    heads = ["task", "metric", "constant answer", "learnt, of all", "median score of those"]
+    yield from table(heads, rows, "llrrr")
     yield ""
 
 
@@ -68,20 +80,31 @@ def _universal(record: dict[str, Any]) -> Iterator[str]:
         of_others = {
             (row["side"], row["k"]): row["share"] for row in record[name]["of other tasks"]
         }
-        yield f"{head}: {record[name]['count']}.\n"
-        yield "| side | k | chance | shared | mean adapter | beside the mean | start | other tasks | random, fitted |"
-        yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+        rows = []
         for side in SIDES:
             for k in KS:
                 left_out = [
                     f"{held[side, each, k]['left_out']:.3f}" if (side, each, k) in held else "–"
                     for each in ("shared", "mean adapter", "shared beside the mean", "start")
                 ]
-                random_ones = held[side, "random adapters", k]
-                yield (
-                    f"| {side} | {k} | {random_ones['chance']:.3f} | {' | '.join(left_out)} | "
-                    f"{of_others[side, k]:.3f} | {random_ones['fitted']:.3f} |"
+                chance, fitted = (
+                    held[side, "random adapters", k][of] for of in ("chance", "fitted")
                 )
+                rows.append(
+                    [
+                        side,
+                        k,
+                        f"{chance:.3f}",
+                        *left_out,
+                        f"{of_others[side, k]:.3f}",
+                        f"{fitted:.3f}",
+                    ]
+                )
+        yield f"{head}: {record[name]['count']}.\n"
+        yield from table(
+            ["side", "k", "chance", "shared", "mean adapter", "beside the mean", "start", "other tasks", "random, fitted"],
+            rows,
+        )  # fmt: skip
         yield ""
 
 
@@ -92,38 +115,45 @@ def _held(found: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
 def _alike(record: dict[str, Any]) -> Iterator[str]:
     yield "## Alike by their start, or by what they learnt?\n"
     yield "φ of two adapters of one rank, mean over the places and over all such pairs; unrelated ones in brackets.\n"
-    yield "| matrix | rank | same task, other seed | other task, same seed | other task, other seed |"
-    yield "| --- | ---: | ---: | ---: | ---: |"
-    rows = {
+    found = _by_what_is_common(record)
+
+    def cell(matrix: str, rank: int, same: tuple[bool, bool]) -> str:
+        row = found.get((matrix, rank, *same))
+        return "–" if row is None else f"{row['mean']:.3f} ({row['gaussian']:.3f})"
+
+    yield from table(
+        ["matrix", "rank", *PAIRED],
+        [
+            [matrix, rank, *(cell(matrix, rank, same) for same in PAIRED.values())]
+            for matrix in ("A", "B")
+            for rank in RANKS
+        ],
+    )
+    yield ""
+
+
+def _by_what_is_common(record: dict[str, Any]) -> dict[tuple[str, int, bool, bool], dict[str, Any]]:
+    """Rows by matrix, rank, and whether task and seed are the same."""
+    return {
         (row["matrix"], row["rank"], row["same_task"], row["same_seed"]): row
         for row in record["groups"]
     }
-    for matrix in ("A", "B"):
-        for rank in RANKS:
-            cells = []
-            for same in ((True, False), (False, True), (False, False)):
-                row = rows.get((matrix, rank, *same))
-                cells.append("–" if row is None else f"{row['mean']:.3f} ({row['gaussian']:.3f})")
-            yield f"| {matrix} | {rank} | {' | '.join(cells)} |"
-    yield ""
 
 
 def _crossed(record: dict[str, Any]) -> Iterator[str]:
     yield "## Before a merge\n"
-    rows = [row for row in record["groups"] if row["matrix"] == "delta"]
+    found = _by_what_is_common(record)
+
+    def cell(rank: int, same: tuple[bool, bool]) -> str:
+        row = found.get(("delta", rank, *same))
+        return "–" if row is None else f"{row['mean']:+.4f}"
+
     yield "The cosine of two ΔW, ⟨ΔW₁, ΔW₂⟩/(‖ΔW₁‖‖ΔW₂‖), mean over the places; unrelated ones have 0 ± 0.003 at one place.\n"
-    yield "| rank | same task, other seed | other task, same seed | other task, other seed |"
-    yield "| ---: | ---: | ---: | ---: |"
-    for rank in RANKS:
-        cells = []
-        for same in ((True, False), (False, True), (False, False)):
-            found = [
-                row
-                for row in rows
-                if (row["rank"], row["same_task"], row["same_seed"]) == (rank, *same)
-            ]
-            cells.append(f"{found[0]['mean']:+.4f}" if found else "–")
-        yield f"| {rank} | {' | '.join(cells)} |"
+    yield from table(
+        ["rank", *PAIRED],
+        [[rank, *(cell(rank, same) for same in PAIRED.values())] for rank in RANKS],
+        "rrrr",
+    )
     yield (
         f"\nIn the sum of all {record['every']['count']} the cross terms are {record['every']['cross_energy']:+.2f} of the parts' energy, of the "
         f"{record['apart']['count']} that began apart {record['apart']['cross_energy']:+.2f}; of unrelated ones 0.\n"
@@ -137,17 +167,14 @@ def _beside_w0(record: dict[str, Any]) -> Iterator[str]:
         "learnt in common. `compare` has a null that keeps where both lie on W0's own singular directions (`flipped`). Value, "
         f"rank {COMPARED}, two seeds of every two tasks; p by Holm over all rows.\n"
     )
-    yield "| one | other | matrix | φ | unrelated | flipped | p |"
-    yield "| --- | --- | --- | ---: | ---: | ---: | ---: |"
-    import numpy as np
-
-    from lora_lens.chance.p_values import holm
-
     rows = record["compared"]
     corrected = holm(np.array([row["p"] for row in rows]))
-    for row, p in zip(rows, corrected, strict=True):
-        yield (
-            f"| {row['one']} | {row['other']} | {row['matrix']} | {row['phi']:.3f} | {row['gaussian']:.3f} | "
-            f"{row['flipped']:.3f} | {float(p):.3f} |"
-        )
+    yield from table(
+        ["one", "other", "matrix", "φ", "unrelated", "flipped", "p"],
+        [
+            [row["one"], row["other"], row["matrix"], *(f"{row[of]:.3f}" for of in ("phi", "gaussian", "flipped")), f"{p:.3f}"]
+            for row, p in zip(rows, corrected.tolist(), strict=True)
+        ],
+        "lllrrrr",
+    )  # fmt: skip
     yield ""

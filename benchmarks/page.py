@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from page_table import table
+
 DOCS = Path(__file__).parents[1] / "docs"
 RECORDS = DOCS / "benchmarks"
 FITS = 600  # a layer, of `shared` with its defaults: 200 draws of flips and 50 of two other nulls, of A and of B
@@ -43,16 +45,15 @@ def _beside_peers(peers: dict[str, Any]) -> Iterator[str]:
         f"spectrum of every product, vLoRA takes the cosine of two adapters' parameters, which depends on "
         f"their gauge, where `matrix` compares subspaces of one module.\n"
     )
-    yield "| adapter | lora-lens | s | MiB | the other | s | MiB | ratio of s | of MiB |"
-    yield "| --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |"
-    for row in peers["rows"]:
-        if "left out" in row:
-            continue
-        ours, theirs, ratio = row["ours cost"], row["theirs cost"], row["ratio"]
-        yield (
-            f"| {row['on']} | `{row['ours']}` | {ours['cpu']:.2f} | {ours['memory']:.0f} | {row['theirs']} | "
-            f"{theirs['cpu']:.2f} | {theirs['memory']:.0f} | {ratio['cpu']:.2f} | {ratio['memory']:.2f} |"
-        )
+    yield from table(
+        ["adapter", "lora-lens", "s", "MiB", "the other", "s", "MiB", "ratio of s", "of MiB"],
+        [
+            [row["on"], f"`{row['ours']}`", *_cost(row["ours cost"]), row["theirs"], *_cost(row["theirs cost"]),
+             f"{row['ratio']['cpu']:.2f}", f"{row['ratio']['memory']:.2f}"]
+            for row in peers["rows"] if "left out" not in row
+        ],
+        "llrrlrrrr",
+    )  # fmt: skip
     yield ""
     for row in peers["rows"]:
         if "left out" in row:
@@ -70,6 +71,10 @@ def _beside_peers(peers: dict[str, Any]) -> Iterator[str]:
         said = f"{one['difference']:.1e}" if "difference" in one else f"left out: {one['left out']}"
         yield f"- {one['with']}, {one['what']}: {said}"
     yield ""
+
+
+def _cost(of: dict[str, float]) -> tuple[str, str]:
+    return f"{of['cpu']:.2f}", f"{of['memory']:.0f}"
 
 
 def _floors(kernels: dict[str, Any]) -> Iterator[str]:
@@ -111,12 +116,15 @@ def _growth(kernels: dict[str, Any]) -> Iterator[str]:
         "`conversion_similarity` with 8 layers of 768², r = 8 and 200 draws, one of these varied; the exponent of a "
         "power law through the three times, and the most that it can become.\n"
     )
-    yield "| of | sizes | s | exponent | at most |"
-    yield "| --- | --- | --- | ---: | ---: |"
-    for one in kernels["growth"]:
-        sizes = ", ".join(f"{size}" for size in one["sizes"])
-        seconds = ", ".join(f"{value:.2f}" for value in one["seconds"])
-        yield f"| {one['of']} | {sizes} | {seconds} | {one['exponent']:.2f} | {one['most']} |"
+    yield from table(
+        ["of", "sizes", "s", "exponent", "at most"],
+        [
+            [one["of"], ", ".join(map(str, one["sizes"])), ", ".join(f"{value:.2f}" for value in one["seconds"]),
+             f"{one['exponent']:.2f}", one["most"]]
+            for one in kernels["growth"]
+        ],
+        "lllrr",
+    )  # fmt: skip
 
 
 def main() -> None:

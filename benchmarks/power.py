@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import page_table
 import torch
 from torch import Tensor
 
@@ -199,16 +200,18 @@ def table(record: dict[str, Any]) -> Iterator[str]:
         + ", ".join(f"{case} {counts[case]['sets']}" for case in noise + shares)
     )
     yield ""
-    yield (
-        "| statistic, null | "
-        + " | ".join([*noise, *(f"e = {case}" for case in shares), "e found in 4 of 5"])
-        + " |"
-    )
-    yield "| --- |" + " ---: |" * (len(noise) + len(shares) + 1)
     names = dict.fromkeys(name for case in noise + shares for name in counts[case]["found"])
-    for name in names:
-        cells = [cell(counts[case], name, interval=case in NOISE) for case in noise + shares]
-        yield f"| {name} | " + " | ".join([*cells, least(counts, shares, name)]) + " |"
+    yield from page_table.table(
+        ["statistic, null", *noise, *(f"e = {case}" for case in shares), "e found in 4 of 5"],
+        [
+            [
+                name,
+                *(cell(counts[case], name, interval=case in NOISE) for case in noise + shares),
+                least(counts, shares, name),
+            ]
+            for name in names
+        ],
+    )
 
 
 def cell(counts: dict[str, Any], name: str, *, interval: bool) -> str:

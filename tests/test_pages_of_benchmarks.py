@@ -12,6 +12,12 @@ DOCS = ROOT / "docs"
 POWER = sorted((DOCS / "power").glob("*.json"))
 
 
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks import each other."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
 def benchmark(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     assert spec is not None
