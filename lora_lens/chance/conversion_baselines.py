@@ -45,6 +45,8 @@ class Baselines:
         for null in self.asked:
             if null == "gaussian":
                 found[null] = self._shared(null, own.shape[-2], None, own)
+            elif null == "equivalent" and self.nulls.equivalents.possible:
+                found[null] = self.nulls.equivalents.of(matrix)
             elif (bases := self.nulls.bases.get((null, matrix))) is not None:
                 found[null] = self._shared(null, id(bases), bases, own)
             else:
@@ -100,6 +102,10 @@ class Baselines:
     def _reason(self, null: NullName, matrix: Matrix) -> str:
         if null == "initialisation" and matrix != "A":
             return "PEFT starts B at zero, which has no subspace"
+        if null == "equivalent":
+            return (
+                "its formula is of whole spans: the left side, and i = j = the rank of every layer"
+            )
         if self.plan.draws == 0:
             return "there are no draws"
         if null == "mismatched" and len(self.plan.factors.layers) < FEWEST_LAYERS:

@@ -22,10 +22,13 @@ from ..subspaces.conversions import (
 )
 from ..subspaces.memory import Spill
 from .draws import gaussian_factors, initial_factors
+from .equivalent import Equivalents
 from .profiles import own_profile, reshaping
 
-NullName = Literal["gaussian", "propagated", "mismatched", "initialisation"]
-NULLS: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+NullName = Literal["gaussian", "propagated", "mismatched", "initialisation", "equivalent"]
+NULLS: tuple[NullName, ...] = (  # their places seed their draws: a new one comes last
+    "gaussian", "propagated", "mismatched", "initialisation", "equivalent",
+)  # fmt: skip
 _ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
@@ -63,6 +66,7 @@ class NullBases:
 
     Attributes:
         bases: Null and matrix to (draw, layer, d, width); for ``mismatched`` a draw is a donor layer.
+        equivalents: Of the null that has a mean and no draws.
     """
 
     plan: Plan
@@ -73,10 +77,12 @@ class NullBases:
     def __post_init__(self) -> None:
         """Settle which nulls are drawn, and how much of them is kept in memory."""
         self.spill = Spill(self.plan.memory / 2)
+        self.equivalents = Equivalents(self.plan, "equivalent" in self.nulls, self.spill)
         self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
 
     def add(self, factored: Factored, start: int, device: torch.device) -> None:
         """The layers of one chunk, the first of which is at `start`."""
+        self.equivalents.add(factored, start)
         if bool(
             (
                 factored.rank < min(self.plan.factors.out_features, self.plan.factors.in_features)

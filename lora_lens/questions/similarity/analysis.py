@@ -75,9 +75,9 @@ def conversion_similarity(
             magnified beyond 1/(2λ). All nulls go through the same ridge; condition numbers stay W0's.
             Costs an SVD of each W0.
         matrices: Which of A, B and BA.
-        nulls: Which of ``gaussian``, ``propagated``, ``mismatched`` and ``initialisation``.
-        draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there is the
-            closed form of the Gaussian one alone.
+        nulls: Which of ``gaussian``, ``propagated``, ``mismatched``, ``initialisation`` and ``equivalent``.
+        draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there are the closed
+            forms of ``gaussian`` and ``equivalent`` alone.
         seed: Of those draws. Each null has its own: asking for one changes no other's numbers.
         device: ``auto``, ``cpu``, ``cuda:0``, …
         dtype: ``float64``, or ``float32``: faster on many GPUs, and off by about 1e-7 times W0's
@@ -106,6 +106,10 @@ def conversion_similarity(
         - ``initialisation``: A as PEFT starts it, through W0. By the central limit theorem hardly
           another than the propagated null at full rank, at the same cost. Below it, A's singular values are
           those of an initialisation, nearly equal: it is about A as it was before training.
+        - ``equivalent``: the mean of the propagated one by a formula, its deterministic equivalent, for
+          ranks at which draws cost too much: an SVD of each W0, and no deviation or p. Of whole spans on the
+          left side alone (i = j = r). On MiniLM no pair of layers is off by more than 17 % of the drawn mean at
+          r = 1, 8 % at 2, 3 % at 8, 1.2 % at 16, 0.5 % at 32.
 
     Raises:
         LensError: No such null, matrix, side or convention; a negative or infinite ridge.

@@ -40,6 +40,7 @@ class NullOption(StrEnum):
     propagated = "propagated"
     mismatched = "mismatched"
     initialisation = "initialisation"
+    equivalent = "equivalent"
 
 
 class MatrixName(StrEnum):
@@ -81,7 +82,8 @@ def run(
             callback=_null_names,
             help="Which nulls to set φ beside, with commas between them. gaussian: unrelated subspaces. "
             "propagated: random factors through the same W0. mismatched: the adapter's own factors, "
-            "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0.",
+            "shuffled over the layers' W0. initialisation: A as PEFT starts it, through W0. equivalent: the "
+            "propagated one's mean by a formula, where draws cost too much.",
         ),
     ] = "gaussian,propagated",
     draws: Annotated[

@@ -83,8 +83,9 @@ def _means(grids: Sequence[LayerGrid]) -> str:
 
 
 def _null(grid: LayerGrid) -> tuple[float, float]:
-    """The propagated null's mean over the pairs of layers, and its deviation; NaN without it."""
-    test = grid.significance.get("propagated")
+    """The propagated null's mean over the pairs of layers, and its deviation if it was drawn; NaN without it."""
+    tests = grid.significance
+    test = tests.get("propagated", tests.get("equivalent"))
     return (math.nan, math.nan) if test is None else (test.of_mean.mean, test.of_mean.sd)
 
 
