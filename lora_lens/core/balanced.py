@@ -47,6 +47,13 @@ def balanced(
     Args:
         a, b: In the dtype of the file, finite.
         scaling: s of each.
+
+    Example:
+        >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[3.0], [4.0]]])
+        >>> (one,) = balanced(a, b, torch.tensor([-0.5]))  # ΔW = −b·a/2, of norm 5·5/2
+        >>> one.s, one.left.mT @ one.s.diag() @ one.right
+        (tensor([12.5000], dtype=torch.float64), tensor([[-4.5000, -6.0000],
+                [-6.0000, -8.0000]], dtype=torch.float64))
     """
     eps_a, eps_b = stored_eps(a), stored_eps(b)
     exponent = exponents(a) + exponents(b)

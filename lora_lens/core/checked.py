@@ -35,6 +35,11 @@ def leading_basis(
     Raises:
         RankError: k is below 1 or above the numerical rank of `x` in its own dtype.
         LensError: `side` is neither left nor right.
+
+    Example:
+        >>> x = torch.tensor([[0.0, 2.0], [1.0, 0.0]])
+        >>> [leading_basis(x, 1, side=side).abs().round().ravel().tolist() for side in ("left", "right")]
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     if side not in ("left", "right"):
         raise LensError(f"side is {side!r}, expected 'left' or 'right'")
@@ -48,6 +53,15 @@ def as_tensors(x: object, y: object) -> tuple[Tensor, Tensor]:
 
     Raises:
         LensError: One is not, or one is a tensor and the other an array.
+
+    Example:
+        >>> x, y = as_tensors(np.eye(2, dtype=int), np.eye(2, dtype=np.float32))
+        >>> x.dtype, y.dtype
+        (torch.float64, torch.float32)
+        >>> as_tensors(np.ones(3), np.eye(2))
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: x has shape (3,), expected (..., m, n)
     """
     if isinstance(x, Tensor) != isinstance(y, Tensor):
         raise LensError("x and y must both be torch tensors or both NumPy arrays")

@@ -99,7 +99,19 @@ def convert(
     b: Float[Tensor, "*batch out r"],
     convention: Convention,
 ) -> tuple[Float[Tensor, "*batch d r"], Float[Tensor, "*batch in r"]]:
-    """The conversion matrices of A and B (Eq. 3 and 4); under ``stored`` in one solve."""
+    """The conversion matrices of A and B (Eq. 3 and 4); under ``stored`` in one solve.
+
+    Args:
+        solver: Of W0; square under ``stored``.
+        a, b: The factors, in the dtype of the solver's.
+        convention: Which W0 A is solved with; see the table above.
+
+    Example:
+        >>> solver = factor(torch.tensor([[[0.0, 2.0], [1.0, 0.0]]]), 1e-7).solver
+        >>> a, b = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[1.0], [0.0]]])
+        >>> [convert(solver, a, b, how)[0].ravel().tolist() for how in ("stored", "consistent")]
+        [[0.0, 0.5], [0.0, 1.0]]
+    """
     if convention == "consistent":
         return solver.solve_transposed(a.mT), solver.solve(b)
     x, y = solver.solve(torch.cat([a.mT, b], dim=-1)).tensor_split([a.shape[-2]], dim=-1)

@@ -16,23 +16,46 @@ FLOAT32_EPS = float(np.finfo(np.float32).eps)
 
 
 def is_torch(x: Any) -> bool:
-    """Whether `x` is a torch tensor; torch is not loaded to find out."""
+    """Whether `x` is a torch tensor; torch is not loaded to find out.
+
+    Example:
+        >>> import torch
+        >>> is_torch(torch.eye(2)), is_torch(np.eye(2))
+        (True, False)
+    """
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
 
 def namespace(x: Any) -> Any:
-    """The module whose functions take `x`: ``torch``, or ``numpy``."""
+    """The module whose functions take `x`: ``torch``, or ``numpy``.
+
+    Example:
+        >>> import torch
+        >>> namespace(torch.eye(2)).__name__, namespace(np.eye(2)).__name__
+        ('torch', 'numpy')
+    """
     return sys.modules["torch"] if is_torch(x) else np
 
 
 def swapped(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch n m"]:
-    """The transposed matrices."""
+    """The transposed matrices.
+
+    Example:
+        >>> swapped(np.zeros((5, 2, 3))).shape
+        (5, 3, 2)
+    """
     return x.swapaxes(-1, -2)
 
 
 def in_float64(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
-    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more."""
+    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more.
+
+    Example:
+        >>> import torch
+        >>> in_float64(np.float32([1.5])), in_float64(torch.tensor([1.5], dtype=torch.bfloat16))
+        (array([1.5]), tensor([1.5000], dtype=torch.float64))
+    """
     if not is_torch(x):
         return np.asarray(x, dtype=np.float64)
     from .precision import working
@@ -41,26 +64,48 @@ def in_float64(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
 
 
 def as_numpy(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
-    """`x` as NumPy's array, wherever it is."""
+    """`x` as NumPy's array, wherever it is.
+
+    Example:
+        >>> import torch
+        >>> as_numpy(torch.tensor([1.0, 2.0], requires_grad=True))
+        array([1., 2.], dtype=float32)
+    """
     return x.detach().cpu().numpy() if is_torch(x) else x
 
 
 def as_torch(x: Float[Any, "*dims"], device: Any) -> Float[Any, "*dims"]:
-    """`x` as torch's tensor on a device."""
+    """`x` as torch's tensor on a device.
+
+    Example:
+        >>> as_torch(np.array([1.0, 2.0]), "cpu")
+        tensor([1., 2.], dtype=torch.float64)
+    """
     import torch
 
     return torch.as_tensor(x).to(device)
 
 
 def singular_values(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch k"]:
-    """Descending."""
+    """Singular values of each matrix, descending; k is min(m, n).
+
+    Example:
+        >>> singular_values(np.array([[0.0, 2.0, 0.0], [-3.0, 0.0, 0.0]])).round(6)
+        array([3., 2.])
+    """
     if is_torch(x):
         return namespace(x).linalg.svdvals(x)
     return np.linalg.svd(x, compute_uv=False)
 
 
 def householder(x: Float[Any, "*batch d n"]) -> Float[Any, "*batch k n"]:
-    """R of x = QR, without Q."""
+    """R of x = QR, without Q: upper triangular, its rows of no definite sign; k is min(d, n).
+
+    Example:
+        >>> abs(householder(np.array([[3.0, 3.0], [4.0, 4.0], [0.0, 2.0]]))).round(6)
+        array([[5., 5.],
+               [0., 2.]])
+    """
     if is_torch(x):
         return namespace(x).linalg.qr(x, mode="r").R
     return np.linalg.qr(x, mode="r")
@@ -73,6 +118,14 @@ def cholesky(
 
     One below the normal numbers' square roots, or with an infinite entry, counts as none: its
     entries are not what they should be.
+
+    Args:
+        gram: Symmetric; only one of its triangles is looked at.
+
+    Example:
+        >>> r, sound = cholesky(np.array([[[4.0, 2.0], [2.0, 5.0]], [[1.0, 2.0], [2.0, 1.0]]]))
+        >>> r.tolist(), sound.tolist()
+        ([[[2.0, 1.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]]], [True, False])
     """
     xp = namespace(gram)
     n = gram.shape[-1]
