@@ -39,7 +39,12 @@ class SharedLayer(NamedTuple):
 
 
 def unit_norm(w: Float[Tensor, "layer out in"]) -> Float[Tensor, "layer out in"]:
-    """W in float64, each layer scaled to Frobenius norm 1, so that its scale is no weight; 0 stays 0."""
+    """W in float64, each layer scaled to Frobenius norm 1, so that its scale is no weight; 0 stays 0.
+
+    Example:
+        >>> unit_norm(torch.tensor([[[3.0, 4.0]], [[0.0, 0.0]]])).tolist()
+        [[[0.6, 0.8]], [[0.0, 0.0]]]
+    """
     w = w.double()
     norm = w.norm(dim=(-2, -1), keepdim=True)
     return w / torch.where(norm > 0, norm, 1)
@@ -48,12 +53,38 @@ def unit_norm(w: Float[Tensor, "layer out in"]) -> Float[Tensor, "layer out in"]
 def pulled_back(
     w: Float[Tensor, "*layer out in"], q: Float[Tensor, "*layer out r"]
 ) -> Float[Tensor, "*layer r in"]:
-    """Rows ``QᵀW``: what of θ each direction of the factor is made from."""
+    """Rows ``QᵀW``: what of θ each direction of the factor is made from.
+
+    Args:
+        w: Of the layer, or of several.
+        q: Orthonormal bases of the factors.
+
+    Example:
+        >>> w = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        >>> pulled_back(w, torch.tensor([[0.0], [1.0]]))
+        tensor([[4., 5., 6.]])
+    """
     return q.mT @ w
 
 
 def fitted(space: Whitening, rows: Float[Tensor, "n in"], k: int) -> SharedLayer:
-    """The shared layer of the factors whose pulled back rows are given, in the whitening of their S."""
+    """The shared layer of the factors whose pulled back rows are given, in the whitening of their S.
+
+    Args:
+        space: Of the S of the layers fitted.
+        rows: Theirs, from `pulled_back`, one layer's below another's; in the dtype of `space`.
+        k: Columns of θ.
+
+    Example:
+        With S = diag(4, 1, 1) the first row takes all that S has of its direction, and the second a quarter.
+
+        >>> from lora_lens.core.whitening import whitening
+        >>> s = torch.diag(torch.tensor([4.0, 1.0, 1.0], dtype=torch.float64))
+        >>> rows = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.5, 0.0]], dtype=torch.float64)
+        >>> fit = fitted(whitening(s), rows, 1)
+        >>> fit.theta.abs().round(decimals=6).mT, fit.values.round(decimals=6)
+        (tensor([[0.5000, 0.0000, 0.0000]], dtype=torch.float64), tensor([1.0000, 0.2500], dtype=torch.float64))
+    """
     white = space.whiten(rows)
     values, vectors = torch.linalg.eigh(white @ white.mT)
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
@@ -71,6 +102,13 @@ def predicted_basis(
 
     A dimension is lacking where its singular value is within the error that θ has from an S of condition
     `sqrt_kappa`².
+
+    Example:
+        >>> w = torch.tensor([[0.0, 2.0], [0.0, 0.0], [1.0, 0.0]])
+        >>> theta = torch.tensor([[0.0, 0.0], [1.0, 1.0]])  # two columns, of one dimension
+        >>> predicted_basis(w, theta).abs().round().mT
+        tensor([[1., 0., 0.],
+                [0., 0., 0.]])
     """
     u, s, _ = torch.linalg.svd(w @ theta, full_matrices=False)
     error = max(w.shape) * torch.finfo(s.dtype).eps * sqrt_kappa**2
@@ -90,10 +128,21 @@ def predicted_share(
     Args:
         predicted: From `predicted_basis`.
         q: Orthonormal columns; columns of 0 (of a smaller rank) count for nothing.
+
+    Example:
+        >>> q = torch.eye(3)[:, :2]
+        >>> one = torch.tensor([1.0, 0.0])
+        >>> [predicted_share(q * one, factor).item() for factor in (q, q * one)]  # one of two, and of one
+        [0.5, 1.0]
     """
     return ((predicted.mT @ q).square().sum((-2, -1)) / ranks(q).clamp(min=1)).clamp(0, 1)
 
 
 def ranks(q: Float[Tensor, "*layer out r"]) -> Int[Tensor, "*layer"]:
-    """How many columns of each basis are not 0."""
+    """How many columns of each basis are not 0.
+
+    Example:
+        >>> ranks(torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [1.0, 0.0]]]))
+        tensor([2, 1])
+    """
     return q.square().sum((-2, -1)).round().long()

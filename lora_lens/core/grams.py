@@ -38,6 +38,13 @@ def columns_of(gram: Float[Tensor, "*batch r r"], rows: int) -> Columns:
     Args:
         gram: Symmetric but for rounding.
         rows: How many X has, for its numerical rank.
+
+    Example:
+        >>> x = torch.tensor([[3.0, 3.0], [4.0, 4.0]], dtype=torch.float64)
+        >>> columns = columns_of(x.mT @ x, rows=2)
+        >>> columns.rank, (x @ columns.whitening).abs().round(decimals=6)
+        (tensor(1), tensor([[0.6000, 0.0000],
+                [0.8000, 0.0000]], dtype=torch.float64))
     """
     values, vectors = torch.linalg.eigh((gram + gram.mT) / 2)
     s, v = values.clamp(min=0).sqrt().flip(-1), vectors.flip(-1)
@@ -48,7 +55,17 @@ def columns_of(gram: Float[Tensor, "*batch r r"], rows: int) -> Columns:
 
 
 def product_values(b: Columns, a: Columns) -> Float[Tensor, "*batch r"]:
-    """Singular values of B·A, descending, from B's columns and A's rows; zero beyond either's rank."""
+    """Singular values of B·A, descending, from B's columns and A's rows; zero beyond either's rank.
+
+    Args:
+        b: Of B's columns.
+        a: Of A's rows, which are Aᵀ's columns; as many.
+
+    Example:
+        >>> b, a = (columns_of(torch.diag(torch.tensor(s)), rows=2) for s in ([4.0, 1.0], [0.0, 9.0]))
+        >>> product_values(b, a)  # of diag(2, 1)·diag(0, 3)
+        tensor([3., 0.])
+    """
     s = singular_values(b.root @ a.root.mT)
     places = torch.arange(s.shape[-1], device=s.device)
     return torch.where(places < torch.minimum(b.rank, a.rank)[..., None], s, 0)
@@ -62,6 +79,11 @@ def phi_of_columns(
     Args:
         x, y: Of matrices in one space.
         cross: XᵀY.
+
+    Example:
+        >>> x, y = torch.eye(3)[:, :2], 5 * torch.eye(3)[:, 1:]
+        >>> round(phi_of_columns(columns_of(x.mT @ x, 3), columns_of(y.mT @ y, 3), x.mT @ y).item(), 6)
+        0.5
     """
     inner = x.whitening.mT @ cross @ y.whitening
     # In X's own basis X's is the identity. φ is of all r columns, of which there may be fewer.

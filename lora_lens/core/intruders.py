@@ -35,6 +35,19 @@ def random_directions(
     """Uniform orthonormal frames of k vectors in R^d: what singular vectors are by chance.
 
     QR of a Gaussian matrix with R's diagonal made positive, in float64 on the CPU.
+
+    Args:
+        d: Dimension of the space.
+        k: Vectors of a frame; d at most.
+        draws: How many frames.
+        generator: On the CPU.
+
+    Example:
+        >>> frames = random_directions(3, 2, 100, torch.Generator().manual_seed(0))
+        >>> torch.allclose(frames.mT @ frames, torch.eye(2, dtype=torch.float64))
+        True
+        >>> sorted(set(random_directions(1, 1, 100, torch.Generator().manual_seed(0)).ravel().tolist()))
+        [-1.0, 1.0]
     """
     q, r = torch.linalg.qr(torch.randn(draws, d, k, generator=generator, dtype=torch.float64))
     return q * r.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]

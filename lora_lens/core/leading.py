@@ -54,6 +54,14 @@ def leading_eigenvectors(
         k: At most n.
         start: Rows near the eigenvectors, `block_of` k for any speed; by default random ones.
         tolerance: As in `iterated`.
+
+    Example:
+        >>> gram = torch.diag(torch.tensor([1.0, 5.0, 3.0]))[None]
+        >>> found = leading_eigenvectors(gram, 2)
+        >>> (found.mT @ found).round().abs()  # the projector on the second and third axis
+        tensor([[[0., 0., 0.],
+                 [0., 1., 0.],
+                 [0., 0., 1.]]])
     """
     n = gram.shape[-1]
     if decomposes(n, k):
@@ -69,12 +77,22 @@ def leading_eigenvectors(
 
 
 def decomposes(n: int, k: int) -> bool:
-    """Whether a matrix is too small for an iteration to pay."""
+    """Whether a matrix is too small for an iteration to pay.
+
+    Example:
+        >>> decomposes(32, 1), decomposes(33, 1), decomposes(33, 9)
+        (True, False, True)
+    """
     return n <= max(32, 4 * k)
 
 
 def block_of(k: int) -> int:
-    """How many rows to iterate for k eigenvectors: of fewer, those that are left over converge slowly."""
+    """How many rows to iterate for k eigenvectors: of fewer, those that are left over converge slowly.
+
+    Example:
+        >>> block_of(2), block_of(20)
+        (10, 40)
+    """
     return max(2 * k, k + 8)
 
 
@@ -99,6 +117,14 @@ def iterated(
         tolerance: Of the squared sine of the angles to the eigenvectors, averaged over the k, as the
             residuals bound it. The sines themselves are some 20 times below that bound.
         degree: Of the polynomial: products with A between two orthogonalisations.
+
+    Example:
+        Of ``diag(1, 2, 3, 4)`` without the last axis the third is the leading one.
+
+        >>> from lora_lens.core.downdated import Downdated
+        >>> problem = Downdated(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), 2 * torch.eye(4)[None, :, 3:])
+        >>> iterated(problem, 1, torch.eye(4)[None, 1:] + 0.1).abs().round(decimals=1)
+        tensor([[[0., 0., 1., 0.]]])
     """
     image = problems.image(start)
     block = _Block(start, image)
@@ -183,8 +209,23 @@ def _ritz(problems: Problems, x: Tensor, k: int) -> tuple[_Block, Tensor, Tensor
     return block, values, (residual.square().sum(-1) / gap.square()).mean(-1)
 
 
-def generalised(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues of (A, B), ascending, and eigenvectors, orthonormal in B."""
+def generalised(
+    a: Float[Tensor, "*batch n n"], b: Float[Tensor, "*batch n n"]
+) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch n n"]]:
+    """Eigenvalues of (A, B), ascending, and eigenvectors as columns, orthonormal in B: ``AX = BX·diag(values)``, ``XᵀBX = I``.
+
+    By a Cholesky factor of B.
+
+    Args:
+        a: Symmetric.
+        b: Symmetric and positive definite, which is not checked.
+
+    Example:
+        >>> values, x = generalised(torch.diag(torch.tensor([8.0, 1.0])), torch.diag(torch.tensor([4.0, 1.0])))
+        >>> values, x.abs()
+        (tensor([1., 2.]), tensor([[0.0000, 0.5000],
+                [1.0000, 0.0000]]))
+    """
     factor = torch.linalg.cholesky_ex(b).L
     once = torch.linalg.solve_triangular(factor, a, upper=False)
     both = torch.linalg.solve_triangular(factor, once.mT, upper=False)

@@ -77,6 +77,15 @@ def left_out(
         k: Columns of θ: 1 to in, out and the ranks of all layers but any one.
         nulls: Factors to fit anew, pulled back by W at unit norm.
         progress: Called with (layers done, layers).
+
+    Example:
+        >>> w = torch.diag_embed(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]]))
+        >>> q = torch.linalg.qr(w @ torch.ones(2, 1)).Q  # one θ made them all
+        >>> left_out(w, q, 1).share.round(decimals=4)
+        tensor([1., 1., 1.], dtype=torch.float64)
+        >>> q[2, 1] *= -1  # and now not the last one
+        >>> round(left_out(w, q, 1).share[2].item(), 4)
+        0.0
     """
     w, q = unit_norm(w), q.double()
     grams = w.mT @ w
@@ -122,6 +131,15 @@ def carried_over(
         fit: Of the one adapter.
         w: Of the other, layer by layer the same.
         k: Leading columns of θ; by default all.
+
+    Example:
+        >>> w = torch.diag_embed(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]]))
+        >>> fit = left_out(w, torch.linalg.qr(w @ torch.ones(2, 1)).Q, 1)
+        >>> other = torch.diag_embed(torch.tensor([[3.0, 4.0], [4.0, 3.0], [1.0, 0.0]]))
+        >>> carried_over(fit, other).abs().round(decimals=4)[..., 0]
+        tensor([[0.6000, 0.8000],
+                [0.8000, 0.6000],
+                [1.0000, 0.0000]], dtype=torch.float64)
     """
     each = zip(unit_norm(w), fit.theta[..., :k], fit.sqrt_kappa.tolist(), strict=True)
     return torch.stack([predicted_basis(*of_layer) for of_layer in each])

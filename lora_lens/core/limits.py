@@ -15,6 +15,14 @@ def check_range(x: Any, computing: Any, name: str) -> None:
         x: Entries, or singular values, in a dtype that holds them: a NumPy array or a torch tensor.
         computing: The dtype that norms and products are computed in, of the same library.
         name: Whose they are.
+
+    Example:
+        >>> import numpy as np
+        >>> check_range(np.array([1e10]), np.dtype("float64"), "W0")
+        >>> check_range(np.array([1e20]), np.dtype("float32"), "W0")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: W0 has values up to 1e+20, whose squares and products leave the range of float32; use the dtype float64
     """
     xp = namespace(x)
     largest = float(max(x.max(), -x.min())) if 0 not in x.shape else 0.0

@@ -54,7 +54,14 @@ def lu(w0: Float[Tensor, "n n"]) -> LU:
 
 
 def factor_in_place(w0: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
-    """Write L and U over W0, as `LU.packed` has them; the order of the rows."""
+    """Write L and U over W0, as `LU.packed` has them; the order of the rows.
+
+    Example:
+        >>> w0 = torch.tensor([[1.0, 3.0], [2.0, 2.0]])
+        >>> factor_in_place(w0), w0
+        (tensor([1, 0]), tensor([[2.0000, 2.0000],
+                [0.5000, 2.0000]]))
+    """
     if w0.device.type != "cpu":
         packed, pivots = torch.linalg.lu_factor_ex(w0)[:2]
         w0.copy_(packed)
@@ -78,7 +85,12 @@ def factor_in_place(w0: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
 
 
 def row_order(pivots: Int[Tensor, " k"], rows: int) -> Int[Tensor, " rows"]:
-    """The order of the rows after the interchanges that LAPACK gives, which count from 1."""
+    """The order of the rows after the interchanges that LAPACK gives, which count from 1.
+
+    Example:
+        >>> row_order(torch.tensor([3, 3]), 4)
+        tensor([2, 0, 1, 3])
+    """
     order = list(range(rows))
     for row, pivot in enumerate(pivots.tolist()):
         order[row], order[pivot - 1] = order[pivot - 1], order[row]

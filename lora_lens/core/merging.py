@@ -73,6 +73,11 @@ def of_sums(cross: float, squares: float, energy: float, shape: tuple[int, int])
         squares: Σ_{i≠j} ‖w_iΔW_i‖²‖w_jΔW_j‖².
         energy: Σ‖w_iΔW_i‖².
         shape: (out, in).
+
+    Example:
+        >>> found = of_sums(6.0, 6.0, 3.0, (8, 8))  # three equal ones of norm 1
+        >>> found.cross, found == interference(np.ones((3, 3)), np.ones(3), (8, 8))
+        (2.0, True)
     """
     if not energy > 0 or not squares > 0:
         return Interference(float("nan"), float("nan"), float("nan"))

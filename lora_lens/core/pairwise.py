@@ -45,6 +45,13 @@ def phi_of_every_pair(
 
     Returns:
         (n, n), symmetric, on the CPU, in float64.
+
+    Example:
+        >>> axes = torch.eye(3)
+        >>> phi_of_every_pair([axes[:, :2], axes[:, 1:], axes[:, :1]])
+        tensor([[1.0000, 0.5000, 1.0000],
+                [0.5000, 1.0000, 0.0000],
+                [1.0000, 0.0000, 1.0000]], dtype=torch.float64)
     """
     n = len(bases)
     result = torch.empty(n, n, dtype=torch.float64)
@@ -60,7 +67,12 @@ def phi_of_every_pair(
 
 
 def block_pairs(widths: Sequence[int], columns: int) -> Iterator[tuple[range, range]]:
-    """Every block with itself and those after it."""
+    """Every block with itself and those after it.
+
+    Example:
+        >>> list(block_pairs([2, 2, 3], 4))
+        [(range(0, 2), range(0, 2)), (range(0, 2), range(2, 3)), (range(2, 3), range(2, 3))]
+    """
     found = blocks(widths, columns)
     return ((one, other) for k, one in enumerate(found) for other in found[k:])
 

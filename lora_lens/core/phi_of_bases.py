@@ -10,7 +10,13 @@ from torch import Tensor
 def phi_of_bases(
     u: Float[Tensor, "*#batch d i"], v: Float[Tensor, "*#batch d j"]
 ) -> Float[Tensor, "..."]:
-    """φ from orthonormal bases: ‖uᵀv‖_F² / min(i, j), clamped into [0, 1] against rounding."""
+    """φ from orthonormal bases: ‖uᵀv‖_F² / min(i, j), clamped into [0, 1] against rounding.
+
+    Example:
+        >>> axes = torch.eye(4)
+        >>> phi_of_bases(axes[:, :2], axes[:, 1:3]), phi_of_bases(axes[:, :1], axes[:, :3])
+        (tensor(0.5000), tensor(1.))
+    """
     total = (u.mT @ v).square().sum((-2, -1))
     return (total / min(u.shape[-1], v.shape[-1])).clamp(0, 1)
 
@@ -18,7 +24,15 @@ def phi_of_bases(
 def phi_of_all_pairs(
     u: Float[Tensor, "*batch layer d i"], v: Float[Tensor, "*batch other d j"]
 ) -> Float[Tensor, "*batch layer other"]:
-    """`phi_of_bases` of every pair of layers: the bases side by side, one matrix product."""
+    """`phi_of_bases` of every pair of layers: the bases side by side, one matrix product.
+
+    Example:
+        >>> layers = torch.stack([torch.eye(4)[:, k : k + 2] for k in range(3)])
+        >>> phi_of_all_pairs(layers, layers[:2])
+        tensor([[1.0000, 0.5000],
+                [0.5000, 1.0000],
+                [0.0000, 0.5000]])
+    """
     layers, i = u.shape[-3], u.shape[-1]
     others, j = v.shape[-3], v.shape[-1]
     product = _side_by_side(u).mT @ _side_by_side(v)
@@ -37,6 +51,12 @@ def phi_grid_of_bases(
 
     One product, squared, summed cumulatively along both axes, over min(i, j) (Hu et al. 2022,
     Figures 3 and 4); clamped into [0, 1] against rounding.
+
+    Example:
+        >>> axes = torch.eye(3)
+        >>> phi_grid_of_bases(axes[:, :2], axes[:, 1:])
+        tensor([[0.0000, 0.0000],
+                [1.0000, 0.5000]])
     """
     sums = (u.mT @ v).square().cumsum(-1).cumsum(-2)
     i = torch.arange(1, u.shape[-1] + 1, device=sums.device)

@@ -12,7 +12,12 @@ _MODEST = 30
 
 
 def working(x: Tensor) -> Tensor:
-    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more."""
+    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more.
+
+    Example:
+        >>> working(torch.tensor([1.5], dtype=torch.bfloat16))
+        tensor([1.5000], dtype=torch.float64)
+    """
     return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
@@ -21,6 +26,17 @@ def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[in
 
     float32's resolution 1.2e-7 for W0 stored in, or computed with, float32 or shorter;
     ``max(out, in)·2.2e-16`` where both are float64.
+
+    Args:
+        stored: W0's in its file.
+        computing: What it is factored in.
+        shape: W0's, (out, in).
+
+    Example:
+        >>> singular_cutoff(torch.bfloat16, torch.float64, (768, 768)) == 2**-23
+        True
+        >>> singular_cutoff(torch.float64, torch.float64, (768, 3072)) == 3072 * 2**-52
+        True
     """
     if stored == computing == torch.float64:
         return max(shape) * torch.finfo(torch.float64).eps
@@ -31,6 +47,10 @@ def exponents(x: Float[Tensor, "*batch m n"]) -> Int[Tensor, "*batch"]:
     """e for each matrix, 2^e just above its largest entry; 0 for all where none is far from order one.
 
     Far is where a fourth power leaves float32's range.
+
+    Example:
+        >>> exponents(torch.tensor([[[3e38, 1.0]], [[-5.0, 1.0]]])), exponents(torch.tensor([[-5.0, 1.0]]))
+        (tensor([128,   3], dtype=torch.int32), tensor(0, dtype=torch.int32))
     """
     smallest, largest = x.flatten(-2).aminmax(dim=-1)  # without a copy of |x|
     largest = torch.maximum(-smallest, largest)

@@ -36,18 +36,47 @@ def numerical_rank(x: Float[Any, "*batch m n"], eps: float | None = None) -> Any
 
 
 def rank_of(s: Float[Any, "*batch k"], shape: tuple[int, int], eps: float) -> Any:
-    """`numerical_rank` of a matrix of that shape, from its singular values, descending."""
+    """`numerical_rank` of a matrix of that shape, from its singular values, descending.
+
+    Example:
+        >>> import numpy as np
+        >>> s = np.array([1.0, 1e-5])  # numpy's rule would take the second for rounding
+        >>> int(rank_of(s, (4096, 2), FLOAT32_EPS)), int(rank_of(s, (4096, 2048), FLOAT32_EPS))
+        (2, 1)
+    """
     long, short = max(shape), min(shape)
     return (s > min(long, 8 * short) * eps * s[..., :1]).sum(-1)
 
 
 def stored_eps(x: Any) -> float:
-    """The resolution of the dtype that `x` is stored in; of shorter types than float32, float32's."""
+    """The resolution of the dtype that `x` is stored in; of shorter types than float32, float32's.
+
+    Example:
+        >>> import numpy as np
+        >>> [stored_eps(np.ones(1, dtype)) for dtype in ("float16", "float32")] == [2**-23, 2**-23]
+        True
+        >>> stored_eps(np.ones(1)) == 2**-52
+        True
+    """
     return min(float(namespace(x).finfo(x.dtype).eps), FLOAT32_EPS)
 
 
 def check_rank(x: Any, k: int, *, name: str) -> None:
-    """Raise RankError unless ``1 ≤ k ≤`` the numerical rank of every matrix in the batch."""
+    """Raise RankError unless ``1 ≤ k ≤`` the numerical rank of every matrix in the batch.
+
+    Args:
+        x: A torch tensor, real and finite.
+        k: How many singular vectors are asked for.
+        name: Whose they are, for the message.
+
+    Example:
+        >>> import torch
+        >>> check_rank(torch.diag(torch.tensor([3.0, 1.0, 0.0])), 2, name="W0")
+        >>> check_rank(torch.zeros(2, 2), 1, name="W0")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: W0 is all zero (rank 0); it has no singular subspace to compare
+    """
     if k < 1:
         raise RankError(f"asked for {k} singular vectors of {name}; expected at least 1")
     rank = int(numerical_rank(x).min()) if x.numel() else 0

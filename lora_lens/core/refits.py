@@ -46,6 +46,24 @@ def refits(
         space: Of the sum of ``W_mᵀW_m`` over *all* layers.
         nulls: Factors to fit anew.
         k: Columns of θ, at most (layer−1)·r.
+
+    Example:
+        In the one draw every layer has its own factor, which one θ made.
+
+        >>> import torch
+        >>> from lora_lens.core.left_out_sums import left_out_sums
+        >>> from lora_lens.core.variants import variants_of
+        >>> from lora_lens.core.whitening import whitening
+        >>> from lora_lens.core.working import working
+        >>> w = torch.diag_embed(torch.tensor([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=torch.float64))
+        >>> q = torch.nn.functional.normalize(w.sum(-1, keepdim=True), dim=-2)
+        >>> null = variants_of(w, q[:, None], torch.zeros(1, 3, dtype=torch.int64))
+        >>> grams = w.mT @ w
+        >>> refit = refits(w, working(whitening(grams.sum(0))), {"own": null}, 1)["own"]
+        >>> for layer, s in enumerate(left_out_sums(grams)):
+        ...     refit.add(layer, working(whitening(s)))
+        >>> refit.shares().round(decimals=4)
+        tensor([[1., 1., 1.]], dtype=torch.float64)
     """
     found: dict[str, Refits] = {}
     beside: Beside | None = None

@@ -24,6 +24,15 @@ def ridged(factored: Factored, ridge: float) -> Factored:
         factored: From `lora_lens.core.factoring.factor`; of each W0 more than half of the singular
             values are above the cut-off.
         ridge: λ in units of the median singular value, above 0.
+
+    Example:
+        λ is the median 2: s/(s² + 4) of 4, 2 and 1, but for a positive number.
+
+        >>> from lora_lens.core.factoring import factor
+        >>> w0 = torch.diag(torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64))[None]
+        >>> x = ridged(factor(w0, 1e-7), 1.0).converting.solve(torch.ones(1, 3, 1, dtype=torch.float64))
+        >>> (x / x.max()).ravel()
+        tensor([0.8000, 1.0000, 0.8000], dtype=torch.float64)
     """
     computing = factored.inverse_norm.dtype
     u, s, vh = torch.linalg.svd(factored.w0.to(computing), full_matrices=False)
@@ -43,6 +52,11 @@ def ridged(factored: Factored, ridge: float) -> Factored:
 
 
 def median(s: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
-    """Of descending numbers; the mean of the middle two where they are even in number."""
+    """Of descending numbers; the mean of the middle two where they are even in number.
+
+    Example:
+        >>> median(torch.tensor([[5.0, 3.0, 2.0, 0.0]])), median(torch.tensor([5.0, 3.0, 2.0]))
+        (tensor([2.5000]), tensor(3.))
+    """
     k = s.shape[-1]
     return (s[..., (k - 1) // 2] + s[..., k // 2]) / 2

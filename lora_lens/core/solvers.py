@@ -102,7 +102,19 @@ class RidgeSolver:
 
 
 def mapped(solver: Solver, change: Callable[[Tensor], Tensor]) -> Solver:
-    """The solver with each of its tensors changed: some of its layers, another dtype."""
+    """The solver with each of its tensors changed: some of its layers, another dtype.
+
+    Args:
+        solver: One of this file, or made of tensors and of solvers as they are.
+        change: What to do to each of its tensors, the integers of an LU's interchanges too.
+
+    Example:
+        >>> w0 = torch.stack([2 * torch.eye(2), 4 * torch.eye(2)])
+        >>> second = mapped(SquareSolver(*torch.linalg.lu_factor(w0)), lambda tensor: tensor[1:])
+        >>> second.solve(torch.ones(1, 2, 1))
+        tensor([[[0.2500],
+                 [0.2500]]])
+    """
     parts = (getattr(solver, field.name) for field in fields(solver))  # type: ignore[arg-type]
     return type(solver)(
         *(change(part) if isinstance(part, Tensor) else mapped(part, change) for part in parts)

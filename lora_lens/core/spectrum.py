@@ -51,6 +51,11 @@ def product_singular_values(
     """Singular values of ``b @ a``, descending, without its singular vectors; r of them, where it is that large.
 
     b and a are both NumPy arrays or both torch tensors, in the dtype to compute in.
+
+    Example:
+        >>> b, a = np.array([[3.0], [4.0], [0.0]]), np.array([[0.0, 2.0]])
+        >>> product_singular_values(b, a).round(6)
+        array([10.])
     """
     return singular_values(triangle(b) @ swapped(triangle(swapped(a))))
 

@@ -72,6 +72,12 @@ def whole(matrix: Float[Any, "rows columns"]) -> Pair:
 
 
 def at_most_square(pair: Pair) -> Pair:
-    """The same matrix with a rank that is not above either of its sides."""
+    """The same matrix with a rank that is not above either of its sides.
+
+    Example:
+        >>> b, a = at_most_square((np.ones((2, 5)), np.ones((5, 3))))
+        >>> b.shape, (b @ a).tolist()
+        ((2, 2), [[5.0, 5.0, 5.0], [5.0, 5.0, 5.0]])
+    """
     b, a = pair
     return pair if b.shape[1] <= min(len(b), a.shape[1]) else whole(b @ a)

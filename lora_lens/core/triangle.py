@@ -21,6 +21,12 @@ def triangle(x: Float[Any, "*batch d n"]) -> Float[Any, "*batch k n"]:
     itself, 1e-10 at most. The condition is R's own: where X's is worse than that, R's is not much better.
 
     Not differentiable. X is a NumPy array or a torch tensor, in the dtype to compute in.
+
+    Example:
+        >>> x = np.array([[0.0, 3.0], [3.0, 5.0], [4.0, 0.0]])
+        >>> abs(triangle(x)).round(6)
+        array([[5., 3.],
+               [0., 5.]])
     """
     eps = float(namespace(x).finfo(x.dtype).eps)
     if x.shape[-2] < x.shape[-1] or eps > _LOST:
@@ -38,6 +44,11 @@ def triangle(x: Float[Any, "*batch d n"]) -> Float[Any, "*batch k n"]:
 
 
 def spectral_norm(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch"]:
-    """‖X‖₂, from the triangle of its longer side."""
+    """‖X‖₂, from the triangle of its longer side.
+
+    Example:
+        >>> round(float(spectral_norm(np.array([[3.0, 4.0], [0.0, 0.0]]))), 6)
+        5.0
+    """
     tall = x if x.shape[-2] >= x.shape[-1] else swapped(x)
     return singular_values(triangle(tall))[..., 0]

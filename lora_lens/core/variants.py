@@ -38,6 +38,14 @@ def variants_of(
         w: Of any scale.
         q: Orthonormal columns, or columns of 0.
         picks: As in `Variants`.
+
+    Example:
+        >>> w = torch.diag(torch.tensor([3.0, 4.0]))[None]
+        >>> q = torch.eye(2)[:, :, None][None]  # the first axis, and the second
+        >>> made = variants_of(w, q, torch.tensor([[0], [1]]))
+        >>> made.rows[0, :, 0], made.ranks
+        (tensor([[0.6000, 0.0000],
+                [0.0000, 0.8000]]), tensor([[1, 1]]))
     """
     # All variants of a layer as rows of one product: broadcast, W would be copied for each.
     beside = q.to(w.dtype).movedim(1, 2).flatten(2)
@@ -49,12 +57,27 @@ def variants_of(
 def picked(
     rows: Float[Tensor, "n in"], chosen: Int[Tensor, "draw block"], r: int
 ) -> Float[Tensor, "draw picked in"]:
-    """Of each draw, the rows of its blocks, r each."""
+    """Of each draw, the rows of its blocks, r each.
+
+    Example:
+        >>> rows = torch.tensor([[0.0], [1.0], [2.0], [3.0]])  # two blocks of two
+        >>> picked(rows, torch.tensor([[1], [0]]), 2).squeeze(-1)
+        tensor([[2., 3.],
+                [0., 1.]])
+    """
     return rows.unflatten(0, (-1, r))[chosen].flatten(1, 2)
 
 
 def places(variants: Variants) -> Int[Tensor, "draw layer"]:
-    """Where each draw's variants are among all layers' variants, one after the other."""
+    """Where each draw's variants are among all layers' variants, one after the other.
+
+    Example:
+        >>> two, three = 2, 3  # layers, and variants of each
+        >>> picks = torch.tensor([[2, 0], [0, 1]])
+        >>> places(Variants(torch.zeros(two, three, 1, 4), torch.ones(two, three).long(), picks))
+        tensor([[2, 3],
+                [0, 4]])
+    """
     count = variants.rows.shape[1]
     device = variants.rows.device
     layers = torch.arange(len(variants.rows), device=device)
@@ -64,7 +87,17 @@ def places(variants: Variants) -> Int[Tensor, "draw layer"]:
 def held(
     image: Float[Tensor, "*batch k out"], cross: Float[Tensor, "*batch k r"]
 ) -> Float[Tensor, "*batch"]:
-    """‖PᵀQ‖_F² for P an orthonormal basis of the image's rows, given their products with Q."""
+    """‖PᵀQ‖_F² for P an orthonormal basis of the image's rows, given their products with Q.
+
+    Args:
+        image: Rows that span P; nearly dependent ones count once.
+        cross: ``image @ Q``, Q orthonormal columns.
+
+    Example:
+        >>> image, q = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.6], [0.8]])
+        >>> held(image, image @ q)  # the cosine is 0.6
+        tensor(0.3600, dtype=torch.float64)
+    """
     image = image.double()
     values, vectors = torch.linalg.eigh(image @ image.mT)
     kept = values > _LACKING * values[..., -1:]

@@ -112,6 +112,13 @@ def whitening(s: Float[Tensor, "in in"]) -> Whitening:
     Where S is singular (no Cholesky factor, or a condition number above 1/(in·eps), which rounding of S
     alone could make), eigenvalues up to ``in·eps`` of the largest count as 0 and their eigenvectors are
     left out: H is then that of S's pseudo-inverse.
+
+    Example:
+        >>> space = whitening(torch.diag(torch.tensor([4.0, 16.0, 0.0], dtype=torch.float64)))
+        >>> space.rank, round(space.sqrt_kappa, 6)
+        (2, 2.0)
+        >>> whitening(torch.diag(torch.tensor([4.0, 16.0]))).whiten(torch.ones(1, 2))
+        tensor([[0.5000, 0.2500]])
     """
     factor, info = torch.linalg.cholesky_ex(s)
     if int(info) == 0:

@@ -19,7 +19,14 @@ class Working(NamedTuple):
 
 
 def working(space: Whitening) -> Working:
-    """In float32, or as it is where S is too badly conditioned."""
+    """In float32, or as it is where S is too badly conditioned.
+
+    Example:
+        >>> from lora_lens.core.whitening import whitening
+        >>> spaces = (whitening(torch.diag(torch.tensor([1.0, s], dtype=torch.float64))) for s in (1e-6, 1e-10))
+        >>> [working(space).dtype for space in spaces]
+        [torch.float32, torch.float64]
+    """
     if space.sqrt_kappa <= _SINGLE:
         return Working(space.single(), torch.float32)
     return Working(space, torch.float64)
