@@ -63,7 +63,7 @@ def product_values(b: Columns, a: Columns) -> Float[Tensor, "*batch r"]:
 
     Example:
         >>> b, a = (columns_of(torch.diag(torch.tensor(s)), rows=2) for s in ([4.0, 1.0], [0.0, 9.0]))
-        >>> product_values(b, a)  # of diag(2, 1)·diag(0, 3)
+        >>> product_values(b, a).round(decimals=4)  # of diag(2, 1)·diag(0, 3)
         tensor([3., 0.])
     """
     s = singular_values(b.root @ a.root.mT)

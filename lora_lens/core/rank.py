@@ -53,9 +53,8 @@ def stored_eps(x: Any) -> float:
 
     Example:
         >>> import numpy as np
-        >>> [stored_eps(np.ones(1, dtype)) for dtype in ("float16", "float32")] == [2**-23, 2**-23]
-        True
-        >>> stored_eps(np.ones(1)) == 2**-52
+        >>> dtypes = "float16", "float32", "float64"
+        >>> [stored_eps(np.ones(1, dtype)) for dtype in dtypes] == [2**-23, 2**-23, 2**-52]
         True
     """
     return min(float(namespace(x).finfo(x.dtype).eps), FLOAT32_EPS)
