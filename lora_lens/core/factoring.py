@@ -58,7 +58,19 @@ class Factored:
 def factoring_dtype(
     shape: tuple[int, int], stored: torch.dtype, computing: torch.dtype
 ) -> torch.dtype:
-    """What `factor` takes W0 in: float32 where that holds it exactly and refinement pays."""
+    """What `factor` takes W0 in: float32 where that holds it exactly and refinement pays.
+
+    Args:
+        shape: W0's, (out, in).
+        stored: Its dtype in its file.
+        computing: That of the solutions.
+
+    Example:
+        >>> factoring_dtype((1024, 1024), torch.bfloat16, torch.float64)
+        torch.float32
+        >>> factoring_dtype((1024, 768), torch.bfloat16, torch.float64)
+        torch.float64
+    """
     wide = shape[0] == shape[1] >= FROM
     return torch.float32 if wide and stored != torch.float64 else computing
 
@@ -76,6 +88,13 @@ def factor(
         cutoff: From `lora_lens.core.precision.singular_cutoff`.
         computing: Of the solutions; by default W0's. Float64 ones of a square W0 in float32 come by refinement
             (`lora_lens.core.refined`) up to a condition of 1e5, else W0 is factored in float64.
+
+    Example:
+        The pseudo-inverse of a rank-deficient W0 of ones has a quarter everywhere.
+
+        >>> factored = factor(torch.ones(1, 2, 2, dtype=torch.float64), 1e-7)
+        >>> factored.rank, factored.solver.solve(torch.tensor([[[1.0], [2.0]]], dtype=torch.float64)).ravel()
+        (tensor([1]), tensor([0.7500, 0.7500], dtype=torch.float64))
     """
     if computing not in (None, w0.dtype):
         if found := _refinable(w0, cutoff):

@@ -17,7 +17,12 @@ _EMPTIEST = 1e-6  # of the median norm: a column below it counts as this, for no
 
 
 def relative_norms(w: Float[Tensor, "rows d"]) -> Float[Tensor, " d"]:
-    """Norm of each column beside the median of them all; NaN where over half of the columns are empty."""
+    """Norm of each column beside the median of them all; NaN where over half of the columns are empty.
+
+    Example:
+        >>> relative_norms(torch.tensor([[3.0, 1.0, 0.0], [4.0, 0.0, 2.0]]))
+        tensor([2.5000, 0.5000, 1.0000], dtype=torch.float64)
+    """
     norms = w.double().norm(dim=0)
     middle = norms.median()
     return norms / torch.where(middle > 0, middle, torch.nan)
@@ -38,7 +43,15 @@ def magnification(relative: Float[Tensor, "layer d"], *, inverse: bool) -> Float
 
 
 def unit_shares(bases: Float[Tensor, "*batch d r"]) -> Float[Tensor, "*batch d"]:
-    """Share of each unit vector that lies in the subspace: ``‖Uᵀe_k‖²``, from 0 to 1, r in all."""
+    """Share of each unit vector that lies in the subspace: ``‖Uᵀe_k‖²``, from 0 to 1, r in all.
+
+    Args:
+        bases: Orthonormal columns.
+
+    Example:
+        >>> unit_shares(torch.tensor([[0.6, 0.0], [0.8, 0.0], [0.0, 1.0]]))
+        tensor([0.3600, 0.6400, 1.0000])
+    """
     return bases.square().sum(-1)
 
 
@@ -65,6 +78,13 @@ def rescaled_bases(
 
     Raises:
         LensError: A column of a W without full rank is so long that float64 has nothing left of the others.
+
+    Example:
+        With the first column of W at half its length the first coordinate of its solutions is twice what it was.
+
+        >>> bases = torch.ones(1, 2, 1) / 2**0.5
+        >>> unit_shares(rescaled_bases(bases, torch.tensor([0]), torch.tensor([[0.5]])))
+        tensor([[0.8000, 0.2000]])
     """
     rows = bases[..., columns, :]
     moved = bases.clone()
@@ -96,5 +116,18 @@ def _woodbury(
 def every_column_rescaled(
     bases: Float[Tensor, "*batch layer d r"], scale: Float[Tensor, "layer d"]
 ) -> Float[Tensor, "*batch layer d r"]:
-    """`rescaled_bases` for all columns of W's of full column rank."""
+    """`rescaled_bases` for all columns of W's of full column rank.
+
+    Args:
+        bases: Orthonormal, of ``W_l⁺G``.
+        scale: Of each column, above 0.
+
+    Returns:
+        Orthonormal bases, in the dtype of `bases`.
+
+    Example:
+        >>> bases = torch.ones(1, 2, 1) / 2**0.5
+        >>> unit_shares(every_column_rescaled(bases, torch.tensor([[0.5, 2.0]])))  # of (2, 1/2)
+        tensor([[0.9412, 0.0588]])
+    """
     return torch.linalg.qr(bases / scale.to(bases)[..., None]).Q
