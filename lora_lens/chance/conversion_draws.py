@@ -35,13 +35,28 @@ FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
 
 def check_nulls(nulls: Sequence[str]) -> None:
-    """Raise LensError unless each is the name of a null."""
+    """Raise LensError unless each is the name of a null.
+
+    Example:
+        >>> check_nulls(["propagated", "gausian"])
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: no such null: gausian; expected some of gaussian, propagated, mismatched, initialisation
+    """
     if unknown := [null for null in nulls if null not in NULLS]:
         raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
 
 
 def check_draws(draws: int) -> None:
-    """Raise LensError unless there are none, or enough for a deviation."""
+    """Raise LensError unless there are none, or enough for a deviation.
+
+    Example:
+        >>> check_draws(0)
+        >>> check_draws(1)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: draws is 1; expected 0 for no sampled nulls, or at least 2
+    """
     if draws < 0 or draws == 1:
         raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
 
@@ -50,6 +65,12 @@ def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:
     """A generator for each null, and for each part of its draws: a layer's.
 
     So asking for one null changes no number of another's, and the order of drawing changes nothing.
+
+    Example:
+        >>> layers = (null_generator(0, "propagated", layer) for layer in (4, 4, 5))
+        >>> one, same, other = (torch.rand(3, generator=generator) for generator in layers)
+        >>> torch.equal(one, same), torch.equal(one, other)
+        (True, False)
     """
     words = np.random.SeedSequence([seed, NULLS.index(null), *part]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))

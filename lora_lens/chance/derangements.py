@@ -20,6 +20,14 @@ def deranged_moments(phi: Float[Tensor, "layer layer"]) -> Moments:
 
     Args:
         phi: Of the one's layers (rows) with the other's; at least three.
+
+    Example:
+        Three layers have two derangements, of means 0.3 and 0.1.
+
+        >>> phi = torch.tensor([[1.0, 0.3, 0.1], [0.1, 1.0, 0.3], [0.3, 0.1, 1.0]])
+        >>> mean, sd = deranged_moments(phi)
+        >>> round(mean, 6), round(sd, 6)
+        (0.2, 0.1)
     """
     layers = len(phi)
     off = ~torch.eye(layers, dtype=torch.bool, device=phi.device)

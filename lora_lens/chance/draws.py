@@ -35,6 +35,15 @@ def null_grids(
     the diagonal is 1.
 
     `after_each` is called after some draws: those are not needed any more, but for the first.
+
+    Example:
+        >>> lines = torch.eye(2)[torch.tensor([[0, 1], [0, 0]])][..., None]  # of two layers, in two draws
+        >>> null_grids(lines, lines)
+        tensor([[[1., 0.],
+                 [0., 0.]],
+        <BLANKLINE>
+                [[1., 1.],
+                 [1., 0.]]])
     """
     draws, layers, d = u.shape[:3]
     columns = layers * max(u.shape[-1], v.shape[-1])
@@ -56,6 +65,11 @@ def gaussian_factors(
     """`draws` standard Gaussian factors, the columns of a right-hand side as rows.
 
     Drawn in float32 on the CPU, so that every device sees the same numbers.
+
+    Example:
+        >>> drawn = gaussian_factors(100, 4, 25, torch.Generator().manual_seed(0))
+        >>> drawn.shape, bool(abs(drawn.mean()) < 0.04), bool(abs(drawn.std() - 1) < 0.03)
+        (torch.Size([100, 4, 25]), True, True)
     """
     return torch.randn(draws, rank, size, generator=generator)
 
@@ -66,6 +80,11 @@ def initial_factors(
     """`draws` A's as PEFT initialises them: ``kaiming_uniform_(a=√5)``, uniform within ±1/√in.
 
     PEFT starts B at zero, which has no subspace.
+
+    Example:
+        >>> drawn = initial_factors(100, 4, 25, torch.Generator().manual_seed(0))
+        >>> [round(end.item(), 2) for end in drawn.aminmax()], bool(abs(drawn.std() - 0.2 / 3**0.5) < 0.003)
+        ([-0.2, 0.2], True)
     """
     bound = 1 / math.sqrt(size)
     return (2 * torch.rand(draws, rank, size, generator=generator) - 1) * bound
@@ -79,6 +98,10 @@ def shuffles(layers: int, *, draws: int, generator: torch.Generator) -> Int[Tens
     5 % then rejects 9 % of untrained adapters of six layers. All orders together form a group, and
     (b+1)/(n+1) holds its level wherever factors are exchangeable (Phipson and Smyth 2010;
     Hemerik and Goeman 2018).
+
+    Example:
+        >>> shuffles(3, draws=10, generator=torch.Generator()).tolist()
+        [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
     """
     if layers <= _MOST_ENUMERATED:
         every = torch.tensor(list(itertools.permutations(range(layers))))[
@@ -97,6 +120,16 @@ def mismatched_cells(
 
     With p = q both conversion matrices would have a factor in common. There are n = L² − L − 1 such
     pairs for each two layers; NaN on the diagonal.
+
+    Args:
+        bases: Of layer l's W0 with the factor of every donor.
+        i, j: Leading vectors of the row's and of the column's layer.
+
+    Example:
+        >>> lines = torch.eye(2)[torch.tensor([[0, 0], [0, 1]])][..., None]  # by layer, and by donor
+        >>> mismatched_cells(lines, 1, 1)
+        tensor([[[nan, 1.],
+                 [1., nan]]])
     """
     layers = len(bases)
     place = torch.arange(layers)
@@ -121,6 +154,15 @@ def mismatched_grids(
         bases: Of layer l's W0 with the factor of every donor.
         i, j: Leading vectors of the row's and of the column's layer.
         orders: From `shuffles`.
+
+    Example:
+        >>> lines = torch.eye(2)[torch.tensor([[0, 0], [0, 1]])][..., None]  # by layer, and by donor
+        >>> mismatched_grids(lines, 1, 1, torch.tensor([[1, 0], [0, 1]]))  # exchanged, and in place
+        tensor([[[nan, 1.],
+                 [1., nan]],
+        <BLANKLINE>
+                [[nan, 0.],
+                 [0., nan]]])
     """
     layers, _, d, k = bases.shape
     place = torch.arange(layers, device=bases.device)
@@ -141,6 +183,13 @@ def mismatched_layers(
     Args:
         phi: Of the one's layers (rows) with the other's.
         orders: From `shuffles`.
+
+    Example:
+        >>> phi = torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.9, 0.4], [0.5, 0.6, 0.9]])
+        >>> drawn, every = mismatched_layers(phi, torch.tensor([[1, 2, 0]]))
+        >>> drawn, every
+        (tensor([[0.1000, 0.4000, 0.5000]]), tensor([[0.1000, 0.3000, 0.5000],
+                [0.2000, 0.4000, 0.6000]]))
     """
     layers = len(phi)
     place = torch.arange(layers)

@@ -43,6 +43,15 @@ def flipped_nulls(
         layers: W and the pairs of each layer, which all have the same ones.
         draws: How many, two at least.
         seed: Of those draws.
+
+    Example:
+        The same line halfway between W's two directions: a flip turns it onto itself, or onto what is orthogonal.
+
+        >>> line = torch.ones(2, 1) / 2**0.5
+        >>> pairs = {"B": Pair(line, line, outputs=True)}
+        >>> null = flipped_nulls([(torch.diag(torch.tensor([2.0, 1.0])), pairs)], draws=100, seed=0)["B"]
+        >>> null.mean.round(6), np.unique(null.drawn.round(6))
+        (array([0.5]), array([0., 1.]))
     """
     means: dict[str, list[float]] = {}
     drawn: dict[str, list[Array]] = {}
@@ -73,6 +82,20 @@ def flipped_phi(
     With P_g and R_g what of the two lies in each group g of n_g directions among which nothing tells one from
     another (one, where its singular value is no other's; all outside W's), the mean is
     ``Σ_g ‖P_g‖_F²‖R_g‖_F²/n_g / min(i, j)``.
+
+    Args:
+        of: W's directions, transposed where the pair is in its input space.
+        pair: The two subspaces.
+        draws: How many.
+        generator: Of the flips and rotations.
+
+    Example:
+        What lies on W's one direction stays; of what lies beside it, a turn of the other two leaves half.
+
+        >>> of, axes = directions(torch.eye(3)[:, :1]), torch.eye(3)[..., None]
+        >>> pairs = [Pair(axes[k], axes[k], outputs=True) for k in (0, 1)]
+        >>> [round(flipped_phi(of, pair, 2, torch.Generator().manual_seed(0))[0], 6) for pair in pairs]
+        [1.0, 0.5]
     """
     own, fixed = own_directions(of, pair.one), own_directions(of, pair.other)
     least = min(pair.one.shape[-1], pair.other.shape[-1])

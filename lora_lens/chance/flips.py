@@ -79,14 +79,27 @@ class OwnDirections:
 
 
 def directions(w: Float[Tensor, "out in"]) -> Directions:
-    """By a singular value decomposition in float64."""
+    """By a singular value decomposition in float64.
+
+    Example:
+        >>> of = directions(torch.diag(torch.tensor([3.0, 2.0, 2.0])))
+        >>> of.s.round(decimals=6), of.clusters
+        (tensor([3., 2., 2.], dtype=torch.float64), (slice(1, 3, None),))
+    """
     u, s, vh = torch.linalg.svd(w.double(), full_matrices=False)
     close = (s[:-1] - s[1:]) <= _CLOSE * max(w.shape) * torch.finfo(s.dtype).eps * s[:1]
     return Directions(u, vh.mT, s, tuple(_runs(close)))
 
 
 def own_directions(of: Directions, q: Float[Tensor, "out r"]) -> OwnDirections:
-    """Q in the coordinates of W's singular directions, in float64."""
+    """Q in the coordinates of W's singular directions, in float64.
+
+    Example:
+        >>> of = directions(torch.tensor([[0.0], [2.0], [0.0]]))  # W has the second axis alone
+        >>> own = own_directions(of, torch.tensor([[0.0], [0.6], [0.8]]))
+        >>> own.inside.abs(), own.outside.mT
+        (tensor([[0.6000]], dtype=torch.float64), tensor([[0.0000, 0.0000, 0.8000]], dtype=torch.float64))
+    """
     q = q.double()
     inside = of.u.mT @ q
     return OwnDirections(of, inside, q - of.u @ inside)
@@ -100,6 +113,19 @@ def single_moments(
     With P_ij and R_ij the projectors on the prediction and on the factor in U's coordinates, the mean
     is ``Σ_i P_ii R_ii/r`` and the variance ``2 Σ_{i≠j} (P_ij R_ij)²/r²``. The prediction ``W_lθ`` lies in
     U's span, so that what of the factor is outside of it never counts, whatever W's shape.
+
+    Args:
+        own: The layer's factor.
+        predicted: Orthonormal, from the other layers.
+        rank: r, the factor's.
+
+    Example:
+        Halfway between W's two directions, half of the flips turn it onto what is orthogonal.
+
+        >>> line = torch.ones(2, 1, dtype=torch.float64) / 2**0.5
+        >>> mean, sd = single_moments(own_directions(directions(torch.diag(torch.tensor([2.0, 1.0]))), line), line, 1)
+        >>> round(mean, 6), round(sd, 6)
+        (0.5, 0.5)
     """
     if own.of.clusters:
         return None
@@ -117,7 +143,19 @@ def single_flips(
     draws: int,
     generator: torch.Generator,
 ) -> Float[Tensor, " draws"]:
-    """‖PᵀB'‖²/r of `draws` flips of this layer alone: small products, and no fit anew."""
+    """‖PᵀB'‖²/r of `draws` flips of this layer alone: small products, and no fit anew.
+
+    Args:
+        own, predicted, rank: As in `single_moments`.
+        draws: How many.
+        generator: Of the flips.
+
+    Example:
+        >>> line = torch.ones(2, 1, dtype=torch.float64) / 2**0.5
+        >>> own = own_directions(directions(torch.diag(torch.tensor([2.0, 1.0]))), line)
+        >>> single_flips(own, line, 1, 100, torch.Generator().manual_seed(0)).round(decimals=6).unique()
+        tensor([0., 1.], dtype=torch.float64)
+    """
     p = own.of.u.mT @ predicted
     if own.of.clusters:
         step = max(1, _ENTRIES // own.inside.numel())

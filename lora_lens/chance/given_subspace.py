@@ -41,6 +41,11 @@ def inside(
         bases: Orthonormal rows; rows of zeros where a subspace has fewer than i.
         theta: Orthonormal columns.
         ranks: How many rows are not zero.
+
+    Example:
+        >>> found = inside(torch.tensor([[[0.6, 0.8]]]), torch.tensor([[1.0], [0.0]]), torch.ones(1))
+        >>> found.held, found.leaning  # 0.36, and 0.36·0.64
+        (tensor([[[0.3600]]]), tensor([[[0.2304]]]))
     """
     met = bases @ theta
     held = met.mT @ met
@@ -64,6 +69,14 @@ def moments_given(one: Inside, other: Inside, d: int) -> PairMoments:
     Args:
         one, other: Of m and of n subspaces of R^d, of the same Θ.
         d: Of that space.
+
+    Example:
+        Of two equal lines in R³: on Θ, or in the plane beside it.
+
+        >>> theta, lines = torch.eye(3)[:, :1], torch.eye(3)[:, None]
+        >>> on, beside = (inside(lines[k : k + 1], theta, torch.ones(1)) for k in (0, 1))
+        >>> moments_given(on, on, 3), moments_given(beside, beside, 3)
+        (PairMoments(mean=tensor([[1.]]), sd=tensor([[0.]])), PairMoments(mean=tensor([[0.5000]]), sd=tensor([[0.3536]])))
     """
     held, leaning = (
         x.flatten(1) @ y.flatten(1).mT
@@ -108,6 +121,14 @@ def moments_of(
         held, leaning: tr(M₁M₂), tr(G₁G₂).
         one, other: Of the sides, to be broadcast against each other.
         rest: D, dimensions of Θ's complement.
+
+    Example:
+        Two lines in a plane beside Θ: cos² of a uniform angle.
+
+        >>> zero = torch.zeros(1, 1)
+        >>> line = Outside(zero, zero, zero + 1)
+        >>> moments_of(zero, zero, line, line, 2)
+        PairMoments(mean=tensor([[0.5000]]), sd=tensor([[0.3536]]))
     """
     smaller = torch.minimum(one.ranks, other.ranks)
     free_1, free_2 = one.ranks - one.held, other.ranks - other.held
@@ -123,5 +144,10 @@ def moments_of(
 
 
 def trace(matrices: Float[Tensor, "*batch k k"]) -> Float[Tensor, "*batch"]:
-    """Sums of the diagonals."""
+    """Sums of the diagonals.
+
+    Example:
+        >>> trace(torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]))
+        tensor([ 5., 13.])
+    """
     return matrices.diagonal(dim1=-2, dim2=-1).sum(-1)

@@ -21,12 +21,16 @@ def standardised(values: Array, mean: Array, sd: Array, *, cells: int = 1) -> Ar
     Args:
         values, mean, sd: Of φ, or of means of it.
         cells: Over how many cells those means are.
+
+    Example:
+        >>> standardised(np.array([0.5, 0.5]), np.array([0.3, 0.3]), np.array([0.1, 1e-9])).round(6)
+        array([ 2., nan])
     """
-    varies = np.where(sd > resolution(cells), sd, np.nan)
+    varies = np.where(sd > _resolution(cells), sd, np.nan)
     return np.asarray((values - mean) / varies)
 
 
-def resolution(cells: int = 1) -> float:
+def _resolution(cells: int = 1) -> float:
     """What rounding in float32 moves φ by at most, or a mean of φ over cells.
 
     Cells that share a layer share its rounding, and n pairs of layers come from about √(2n) layers.
@@ -38,6 +42,10 @@ def excess(phi: Array, null_mean: Array) -> Array:
     """Excess similarity (φ − null)/(1 − null): what is left of φ when chance is taken away, at most 1.
 
     0 where φ is the null's mean, negative below it, 1 for equal subspaces; NaN where the null is 1.
+
+    Example:
+        >>> excess(np.array([0.1, 0.2, 0.6, 1.0]), np.full(4, 0.2)).round(6).tolist()
+        [-0.125, 0.0, 0.5, 1.0]
     """
     room = 1 - null_mean
     return np.asarray((phi - null_mean) / np.where(room > _RESOLUTION, room, np.nan))
@@ -57,8 +65,13 @@ def monte_carlo_p(
         null: (draw, …) the same under the null.
         sd: The null's deviation, where it may be so small that float32's resolution is much beside it.
         cells: As in `standardised`.
+
+    Example:
+        >>> null = np.array([[0.1], [0.2], [0.3], [0.4]])
+        >>> monte_carlo_p(np.array([0.9, 0.35, 0.3]), null)  # 0 of 4, 1, and 2 with a tie
+        array([0.2, 0.4, 0.6])
     """
-    varies = np.asarray(sd) > resolution(cells)
+    varies = np.asarray(sd) > _resolution(cells)
     tie = np.where(varies, np.minimum(_RESOLUTION, _NO_TIE * np.asarray(sd)), _RESOLUTION)
     at_least = (null >= observed - tie).sum(0)
     return np.asarray((at_least + 1) / (len(null) + 1))
@@ -70,6 +83,15 @@ def two_sided_p(observed: Array, null: Array) -> Array:
     The middle is the mean of null values and observed one together: then each of the n + 1 is as good
     as another, and a test holds its level at any n whatever the null's shape. Twice the smaller tail
     would hold it too, and need twice the draws for the same least p.
+
+    Args:
+        observed: φ, or means of it.
+        null: (draw, …) the same under the null.
+
+    Example:
+        >>> null = np.array([[-1.0], [0.0], [1.0]])
+        >>> two_sided_p(np.array([-3.0, 0.5]), null)
+        array([0.25, 0.75])
     """
     middle = (null.sum(0) + observed) / (len(null) + 1)
     as_far = np.abs(null - middle) >= np.abs(observed - middle) - _RESOLUTION
@@ -103,6 +125,11 @@ def max_statistic_p(z: Array, null_z: Array, tie: Array | float = 0.0) -> Array:
         null_z: (draw, cell), standardised as `z` is.
         tie: (cell,) by how much a null value may fall short of the observed one and be the same: where
             a draw can hold an observed cell itself, rounding must not decide.
+
+    Example:
+        >>> null_z = np.array([[0.0, 1.5], [2.0, 0.0], [0.0, 0.0]])  # the largest are 1.5, 2 and 0
+        >>> max_statistic_p(np.array([3.0, 1.0]), null_z)
+        array([0.25, 0.75])
     """
     varies = np.isfinite(z)
     if not varies.any():
@@ -115,6 +142,10 @@ def benjamini_hochberg(p: Array) -> Array:
     """p-values that control the false discovery rate (Benjamini and Hochberg 1995).
 
     Equivalent to ``scipy.stats.false_discovery_control``, whose module takes half as long to load as torch.
+
+    Example:
+        >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(6).tolist()
+        [0.03, 0.04, 0.04]
     """
     tests = len(p)
     order = np.argsort(p)

@@ -22,6 +22,14 @@ def own_profile(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
     """Singular values of a layer's A, B or BA, the largest 1, and zeros up to the padded rank.
 
     BA's are ΔW's, so that its null is as free of the gauge as its φ.
+
+    Example:
+        >>> from lora_lens.adapter import ModuleFactors
+        >>> a, b = torch.diag(torch.tensor([4.0, 2.0]))[None], torch.eye(2)[None]
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (2,))
+        >>> plan = Plan(factors, ("A", "B"), 1, 1, "left", "stored", draws=10)
+        >>> [own_profile(plan, 0, matrix).round(decimals=6).tolist() for matrix in ("A", "B", "BA")]
+        [[1.0, 0.5], [1.0, 1.0], [1.0, 0.5]]
     """
     a, b = (working(of_order_one(t[layer : layer + 1])) for t in (plan.factors.a, plan.factors.b))
     if matrix == "BA":
@@ -47,6 +55,12 @@ def reshaping(
         rows: Gᵀ, Gaussian in its first `own` rows and zero below.
         profile: From `own_profile`, or ones for orthonormal columns.
         own: The layer's rank.
+
+    Example:
+        >>> g = torch.randn(1, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> m = reshaping(g.mT, torch.tensor([1.0, 0.25], dtype=torch.float64), 2)
+        >>> torch.linalg.svdvals(g @ m)
+        tensor([[1.0000, 0.2500]], dtype=torch.float64)
     """
     g = working(rows[:, :own]).mT
     _, s, vh = torch.linalg.svd(torch.linalg.qr(g, mode="r").R, full_matrices=False)

@@ -94,6 +94,13 @@ def significance(
         baseline: The null, of the same shape.
         tested: Which cells.
         symmetric: The grid is: each two cells that mirror each other are one test.
+
+    Example:
+        >>> samples = np.linspace(0.1, 0.3, 19)[:, None].repeat(2, axis=1)
+        >>> null = Baseline(mean=0.2, sd=0.1, mean_sd=0.1, draws=19, samples=samples)
+        >>> found = significance(np.array([0.5, 0.2]), null, np.array([True, True]))
+        >>> found.z.round(6), found.p, found.p_bh
+        (array([3., 0.]), array([0.05, 0.55]), array([0.1 , 0.55]))
     """
     distinct = np.triu(tested) if symmetric else tested
 
