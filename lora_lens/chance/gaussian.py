@@ -60,6 +60,15 @@ def mean_off_diagonal_sd(d: int, layers: int, i: int, j: int | None = None) -> f
     φ of different pairs of layers are uncorrelated, even with a layer in common. φ of (l, m) and
     (m, l) are equal for i = j; else, with the leading i vectors among the leading j, they correlate
     by ``ρ = i(d−j) / (j(d−i))`` for i ≤ j. So it is ``sd·√((1+ρ)/2 / pairs)``; NaN for one layer.
+
+    Args:
+        d, i, j: As in `gaussian_baseline`.
+        layers: How many.
+
+    Example:
+        >>> three = mean_off_diagonal_sd(384, 3, 8)  # over three pairs of layers
+        >>> round(gaussian_baseline(384, 8).sd / three, 6) == round(3**0.5, 6)
+        True
     """
     j = i if j is None else j
     pairs = layers * (layers - 1) // 2
@@ -100,25 +109,50 @@ def gaussian_samples(
 def gaussian_grids(
     d: int, layers: int, i: int, j: int | None = None, *, draws: int, generator: torch.Generator
 ) -> Float[Tensor, "draws layer layer"]:
-    """φ of every two of `layers` independent uniform subspaces of R^d, `draws` times; the diagonal is not 1.
+    """φ of every two of `layers` independent uniform subspaces of R^d, `draws` times; NaN on the diagonal.
 
     The i-dimensional subspace of a layer lies in its j-dimensional one (for i ≤ j), as leading
     singular subspaces do.
+
+    Args:
+        d, i, j: As in `gaussian_baseline`.
+        layers, draws: How many.
+        generator: Where the numbers come from.
+
+    Example:
+        >>> grids = gaussian_grids(8, 3, 2, draws=500, generator=torch.Generator().manual_seed(0))
+        >>> grids.shape, bool(abs(grids.nanmean() - 2 / 8) < 0.01)
+        (torch.Size([500, 3, 3]), True)
+        >>> bool(grids.diagonal(dim1=1, dim2=2).isnan().all())
+        True
     """
     j = i if j is None else j
     bases = uniform_bases(d, layers, max(i, j), draws=draws, generator=generator)
-    return null_grids(bases[..., :i], bases[..., :j])
+    grids = null_grids(bases[..., :i], bases[..., :j])
+    # There two draws of one layer meet, and the angles of `uniform_bases` are right within a draw alone.
+    return grids.diagonal_scatter(grids.new_full(grids.shape[:2], torch.nan), dim1=-2, dim2=-1)
 
 
 def uniform_bases(
     d: int, layers: int, k: int, *, draws: int, generator: torch.Generator
 ) -> Float[Tensor, "draws layer n k"]:
-    """Orthonormal bases whose mutual angles are those of independent uniform k-subspaces of R^d.
+    """Orthonormal bases whose angles within a draw are those of independent uniform k-subspaces of R^d.
 
     φ depends on the Gram matrix of the layers' Gaussian d×k frames alone. Where they have fewer
     columns than d together, their triangular factor has the same one: standard Gaussian above its
     diagonal, ``√χ²`` with d, d−1, … degrees of freedom on it (Bartlett 1933). So n is layers·k or d,
-    whichever is less.
+    whichever is less. Between draws the angles mean nothing: the first layer has the same subspace in all.
+
+    Args:
+        d: Dimension of the space.
+        layers, draws: How many.
+        k: Dimension of each subspace.
+        generator: Where the numbers come from.
+
+    Example:
+        >>> bases = uniform_bases(1000, 3, 2, draws=5, generator=torch.Generator().manual_seed(0))
+        >>> bases.shape, torch.allclose(bases.mT @ bases, torch.eye(2, dtype=torch.float64))
+        (torch.Size([5, 3, 6, 2]), True)
     """
     columns = layers * k
     rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
