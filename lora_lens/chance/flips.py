@@ -97,7 +97,7 @@ def own_directions(of: Directions, q: Float[Tensor, "out r"]) -> OwnDirections:
     Example:
         >>> of = directions(torch.tensor([[0.0], [2.0], [0.0]]))  # W has the second axis alone
         >>> own = own_directions(of, torch.tensor([[0.0], [0.6], [0.8]]))
-        >>> own.inside.abs(), own.outside.mT
+        >>> own.inside.abs(), own.outside.abs().round(decimals=6).mT
         (tensor([[0.6000]], dtype=torch.float64), tensor([[0.0000, 0.0000, 0.8000]], dtype=torch.float64))
     """
     q = q.double()

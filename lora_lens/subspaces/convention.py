@@ -34,6 +34,12 @@ def settle_convention(
 
     Raises:
         LensError: No such convention.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> [settle_convention("auto", each.modules["value"], each).why for each in (one, other)]
+        ['as the released code has it, for W0 is square', 'as this CondLoRA adapter was trained']
     """
     _check(asked)
     settled = convention_of_shape(asked, factors)
@@ -53,6 +59,14 @@ def convention_of_shape(asked: ConventionChoice, factors: ModuleFactors) -> Sett
 
     Raises:
         LensError: No such convention.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> convention_of_shape("auto", adapter.modules["value"])
+        SettledConvention(name='stored', why='as the released code has it, for W0 is square')
+        >>> convention_of_shape("consistent", adapter.modules["value"])
+        SettledConvention(name='consistent', why='as asked for')
     """
     _check(asked)
     if asked != "auto":

@@ -68,7 +68,22 @@ def check_request(
     convention: Convention,
     draws: int,
 ) -> None:
-    """Whether an analysis of conversion matrices can be what was asked for; see `conversion_similarity`."""
+    """Whether an analysis of conversion matrices can be what was asked for; see `conversion_similarity`.
+
+    Raises:
+        LensError: There is no such matrix or side, or a number of draws that gives no deviation.
+        SingularError: W0 is not square under ``stored``.
+        RankError: i or j is below 1 or above a rank, or right sides are asked for of ranks that differ.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> check_request(adapter.modules["value"], ["B"], 8, 8, "left", "stored", draws=200)
+        >>> check_request(adapter.modules["value"], ["B"], 8, 0, "left", "stored", draws=200)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: i is 8 and j is 0; expected at least 1
+    """
     unknown = [matrix for matrix in matrices if matrix not in MATRICES]
     if unknown or not matrices:
         raise LensError(f"matrices are {list(matrices)}, expected some of {', '.join(MATRICES)}")
@@ -93,13 +108,31 @@ def check_request(
 
 
 def check_ridge(ridge: float) -> None:
-    """Raise LensError unless it is a finite number, 0 or above."""
+    """Raise LensError unless it is a finite number, 0 or above.
+
+    Example:
+        >>> check_ridge(0.1)
+        >>> check_ridge(-1.0)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: ridge is -1.0; expected 0, or a finite number above it
+    """
     if not 0 <= ridge < math.inf:  # NaN is not
         raise LensError(f"ridge is {ridge}; expected 0, or a finite number above it")
 
 
 def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> dict[str, Tensor]:
-    """(layer, d, width) bases of the conversion matrices of A, B and BA."""
+    """(layer, d, width) bases of the conversion matrices of A, B and BA.
+
+    Example:
+        >>> from lora_lens.core.factoring import factor
+        >>> a, b = torch.ones(1, 1, 2), torch.tensor([[[9.0], [4.0]]])
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> plan = Plan(factors, ["B"], 1, 1, "left", "stored", draws=0)
+        >>> factored = factor(torch.diag(torch.tensor([3.0, 1.0]))[None], 1e-7)
+        >>> conversion_bases(plan, factored, a, b)["B"].abs().ravel()  # of W0⁻¹B = (3, 4)
+        tensor([0.6000, 0.8000])
+    """
     converted_a, converted_b = convert(factored.converting, a, b, plan.convention)
     _check_ranks(plan, factored, {"A": (a.mT, converted_a), "B": (b, converted_b)})
     bases: dict[str, Tensor] = {}
@@ -129,12 +162,29 @@ def _check_ranks(
 
 
 def basis(plan: Plan, x: Tensor) -> Tensor:
-    """(…, d, width) basis of the compared side of a conversion matrix."""
+    """(…, d, width) basis of the compared side of a conversion matrix.
+
+    Example:
+        >>> a, b = torch.ones(1, 1, 2), torch.ones(1, 2, 1)
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> x = torch.tensor([[0.0, 3.0], [1.0, 0.0]])
+        >>> plans = [Plan(factors, ["B"], 1, 2, side, "stored", draws=0) for side in ("left", "right")]
+        >>> [basis(plan, x)[:, 0].abs().round().tolist() for plan in plans]
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     return orthonormal_basis(x if plan.side == "left" else x.mT, plan.width, ordered=plan.ordered)
 
 
 def product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) -> Tensor:
-    """(…, d, width) basis of the compared side of ``b @ a``, b a conversion matrix and a factor A."""
+    """(…, d, width) basis of the compared side of ``b @ a``, b a conversion matrix and a factor A.
+
+    Example:
+        >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0], [2.0]]])
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> plans = [Plan(factors, ["BA"], 1, 1, side, "stored", draws=0) for side in ("left", "right")]
+        >>> [product_basis(plan, b, a).abs().round(decimals=6).ravel() for plan in plans]
+        [tensor([0., 1.]), tensor([0.6000, 0.8000])]
+    """
     if not plan.ordered:  # all singular vectors: the span is the outer factor's own
         return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
     svd = product_svd(b, a)

@@ -50,6 +50,14 @@ def delta_singular(
     Raises:
         AdapterError: It is DoRA and there is no W0.
         LensError: The singular values are out of range of the precision that `where` says.
+
+    Example:
+        >>> from lora_lens.subspaces.selection import select_device
+        >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[1.0], [0.0]]])
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.tensor([-2.0]), (1,))
+        >>> u, s, vh = delta_singular(factors, 0, select_device("cpu", "float64"))
+        >>> s.round(decimals=6), (u @ s.diag() @ vh)[0].round(decimals=6)  # of −2·B·A
+        (tensor([10.], dtype=torch.float64), tensor([-6., -8.], dtype=torch.float64))
     """
     if factors.magnitude is not None:
         return _rescaled_singular(factors, position, where, w0)
@@ -99,6 +107,15 @@ def rescaled_delta(
 
     Raises:
         AdapterError: The adapter has no magnitude, or a row (or channel) of V is zero.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> a, b = torch.zeros(1, 1, 2), torch.zeros(1, 2, 1)
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> doubled = replace(factors, magnitude=torch.tensor([[10.0, 1.0]]))  # the first row's length is 5
+        >>> rescaled_delta(doubled, 0, torch.tensor([[3.0, 4.0], [0.0, 1.0]])).round(decimals=6)
+        tensor([[3., 4.],
+                [0., 0.]], dtype=torch.float64)
     """
     if factors.magnitude is None:
         raise AdapterError(f"{factors.module} has no magnitude, which DoRA's ΔW is made of")
@@ -135,6 +152,15 @@ def trained_singular(
 
     Raises:
         RankError: ΔW is zero there.
+
+    Example:
+        >>> from lora_lens.subspaces.selection import select_device
+        >>> a, b = torch.ones(1, 1, 2), torch.zeros(1, 2, 1)
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> trained_singular(factors, 0, select_device("cpu", "float64"))
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: ΔW of value is zero in layer 0: the adapter is untrained there, and a zero matrix has no singular subspace
     """
     found = delta_singular(factors, position, where, w0)
     if not len(found.s):
@@ -165,6 +191,13 @@ def weight_singular(
     Raises:
         RankError: The matrix is zero.
         LensError: Its entries are out of range of the precision.
+
+    Example:
+        >>> from lora_lens.subspaces.selection import select_device
+        >>> w0 = torch.tensor([[0.0, 3.0, 0.0], [1e-9, 0.0, 0.0]])
+        >>> u, s, vh = weight_singular(w0, select_device("cpu", "float64"), name="W0")
+        >>> u.abs().round().mT, s.round(decimals=6), vh.abs().round()  # 1e-9 is float32's rounding
+        (tensor([[1., 0.]], dtype=torch.float64), tensor([3.], dtype=torch.float64), tensor([[0., 1., 0.]], dtype=torch.float64))
     """
     check_range(w0, where.dtype, name)
     u, s, vh = torch.linalg.svd(where.take(w0), full_matrices=False)

@@ -69,6 +69,13 @@ def factor_spaces(
         wanted: Which of `SPACES`.
         device, dtype: Where and in which precision to decompose; on the factors' device by default.
         scaling: s, which turns no singular vector of ΔW = s·B·A, but leaves none where it is 0.
+
+    Example:
+        >>> spaces = factor_spaces(torch.tensor([[[0.0, 2.0]]]), torch.tensor([[[3.0], [4.0]]]), 1)
+        >>> [spaces.bases[name].abs().ravel().round(decimals=6).tolist() for name in ("A", "B")]
+        [[0.0, 1.0], [0.6, 0.8]]
+        >>> spaces.ranks["delta_left"], spaces.s.round(decimals=6)
+        (tensor([1]), tensor([[10.]], dtype=torch.float64))
     """
     rank_a, rank_b = numerical_rank(a), numerical_rank(b)
     scale_exponent = (exponents(a) + exponents(b)).cpu()

@@ -26,14 +26,33 @@ class Forward(NamedTuple):
 def stacked_w0(
     factors: ModuleFactors, weights: BaseWeights, where: Where
 ) -> Float[Tensor, "layer out in"]:
-    """W0 of every layer, in float64 where the device has it."""
+    """W0 of every layer, in float64 where the device has it.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> from lora_lens.subspaces.selection import select_device
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
+        >>> factors = adapter.modules["value"]
+        >>> w0 = stacked_w0(factors, base, select_device("cpu", "float64"))
+        >>> w0.shape, torch.equal(w0[5], base.w0(factors, 5).double())
+        (torch.Size([6, 384, 384]), True)
+    """
     return where.stack([weights.w0(factors, k) for k in range(len(factors.layers))])
 
 
 def forward(
     factors: ModuleFactors, w0: Float[Tensor, "layer out in"], matrix: Factor, rank: int
 ) -> Forward:
-    """What of one factor is asked forwards; `rank` leading directions of each layer."""
+    """What of one factor is asked forwards; `rank` leading directions of each layer.
+
+    Example:
+        >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.ones(1, 1, 1)
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
+        >>> w, q = forward(factors, torch.tensor([[[1.0, 2.0]]]), "A", 1)
+        >>> w.shape, q.abs().ravel()  # W0ᵀ, and Aᵀ's direction
+        (torch.Size([1, 2, 1]), tensor([0.6000, 0.8000], dtype=torch.float64))
+    """
     factor = factors.b if matrix == "B" else factors.a.mT
     q = orthonormal_basis(factor.to(w0.device, torch.float64), rank, ordered=True)
     return Forward(w0 if matrix == "B" else w0.mT, q)

@@ -34,6 +34,18 @@ def collect_bases(
     """Bases of all layers by matrix.
 
     `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> from lora_lens.subspaces.selection import select_device
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
+        >>> factors = adapter.modules["value"]
+        >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=0)
+        >>> bases = collect_bases(plan, base, select_device("cpu", "float64"), lambda *_: None, None)
+        >>> direct = ll.conversion_matrices(base.w0(factors, 5), factors.a[5], factors.b[5]).b
+        >>> round(float(ll.phi(bases["B"][5], direct, 8)), 6)
+        1.0
     """
     factors = plan.factors
     bases: dict[str, list[Tensor]] = {}

@@ -23,6 +23,12 @@ def select_in_both(
 
     Raises:
         ModuleLookupError: One has no such module; the message says which.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> [factors.module for factors in select_in_both(one, other, "value")]
+        ['value', 'value']
     """
     found = []
     for adapter in (one, other):
@@ -40,6 +46,15 @@ def shared_layers(
 
     Raises:
         AdapterError: They share no layer, or differ in width.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> shifted = replace(other.modules["query"], layers=(4, 5, 6, 7, 8, 9))
+        >>> layers, notes = shared_layers(one, other, one.modules["query"], shifted)
+        >>> layers, len(notes)  # each has layers that the other has not
+        ([4, 5], 2)
     """
     layers = sorted(set(first.layers) & set(second.layers))
     if not layers:
@@ -63,13 +78,30 @@ def shared_layers(
 
 
 def base_of_both(one: Adapter, other: Adapter) -> str | None:
-    """The base model of two adapters, as they name it; None where they name two, or one names none."""
+    """The base model of two adapters, as they name it; None where they name two, or one names none.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> base_of_both(one, other), base_of_both(one, replace(other, base_model="another"))
+        ('sentence-transformers/all-MiniLM-L6-v2', None)
+    """
     first, second = (with_revision(each.base_model, each.revision) for each in (one, other))
     return first if first == second else None
 
 
 def commit_of_all(adapters: Iterable[Adapter]) -> str | None:
-    """The commit of the W0 that factors were made of; None where none were, or of several."""
+    """The commit of the W0 that factors were made of; None where none were, or of several.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> of = {commit: replace(adapter, base_commit=commit) for commit in ("1f", "2f", None)}
+        >>> commit_of_all([of["1f"], of[None], of["1f"]]), commit_of_all(of.values())
+        ('1f', None)
+    """
     found = {each.base_commit for each in adapters if each.base_commit}
     return found.pop() if len(found) == 1 else None
 

@@ -63,12 +63,25 @@ def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> M
 
     Raises:
         ModuleLookupError: There is none; or it is in no numbered layer, and is to be (`in_layers`).
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> select_module(adapter, "attention.self.value").b.shape
+        torch.Size([6, 384, 8])
     """
     return adapter.modules[select_name(adapter, module, in_layers=in_layers)]
 
 
 def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str:
-    """The name of the module that `module` names; nothing is read for it. Raises as `select_module` does."""
+    """The name of the module that `module` names; nothing is read for it. Raises as `select_module` does.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> select_name(adapter, "attention.self.value")
+        'value'
+    """
     try:
         name = find_module(module, adapter.patterns)
     except ModuleLookupError as error:
@@ -88,7 +101,16 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
 
 
 def select_dense(adapter: Adapter, module: str) -> str | None:
-    """The name of the module trained in full that `module` means, where none with factors is meant."""
+    """The name of the module trained in full that `module` means, where none with factors is meant.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> with_head = replace(adapter, dense={"head": replace(adapter.modules["value"], pattern="head")})
+        >>> select_dense(with_head, "head"), select_dense(with_head, "value")
+        ('head', None)
+    """
     full = adapter.dense_patterns
     if module in full:
         return module
@@ -113,7 +135,12 @@ def _fused(adapter: Adapter) -> str:
 
 
 def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:
-    """i and j as given, else `rank`, else the smallest rank at hand."""
+    """i and j as given, else `rank`, else the smallest rank at hand.
+
+    Example:
+        >>> select_dimensions(None, 4, None, smallest=8)
+        Dimensions(i=4, j=8)
+    """
     chosen = smallest if rank is None else rank
     return Dimensions(chosen if i is None else i, chosen if j is None else j)
 
@@ -123,6 +150,15 @@ def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: 
 
     The rank is the factor's own (`numerical_rank`) at float32's resolution: neither padding nor a
     solve with W0 can then pass for more.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> check_factor_ranks(adapter.modules["value"], ["BA"], 8)
+        >>> check_factor_ranks(adapter.modules["value"], ["BA"], 0)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: asked for 0 singular vectors; expected at least 1
     """
     if needed < 1:
         raise RankError(f"asked for {needed} singular vectors; expected at least 1")
@@ -149,6 +185,15 @@ def check_not_rounding(
         scale: What the matrix would be of, were its factors not to cancel: the product of their norms.
         size: Its larger dimension.
         name: For the message.
+
+    Example:
+        >>> import numpy as np
+        >>> s, scale = np.array([[1.0, 1e-20]]), np.array([1.0])
+        >>> check_not_rounding(s, 1, scale, 8, "B·A")
+        >>> check_not_rounding(0 * s, 1, scale, 8, "B·A")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: B·A is zero but for rounding in one layer: its factors cancel
     """
     floor = 10 * size * float(namespace(s).finfo(s.dtype).eps) * scale
     rank = int((s > floor[..., None]).sum(-1).min())
@@ -183,6 +228,10 @@ def select_device(device: str, dtype: str) -> Where:
 
     Raises:
         LensError: The device is not there, or has not that dtype.
+
+    Example:
+        >>> select_device("cpu", "float64")
+        Where(device=device(type='cpu'), dtype=torch.float64)
     """
     import torch
 
@@ -199,7 +248,14 @@ def select_device(device: str, dtype: str) -> Where:
 
 
 def check_dtype(dtype: str) -> None:
-    """Raise LensError unless it is a precision to compute in."""
+    """Raise LensError unless it is a precision to compute in.
+
+    Example:
+        >>> check_dtype("float16")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: dtype is 'float16', expected one of float64, float32
+    """
     if dtype not in _DTYPES:
         raise LensError(f"dtype is {dtype!r}, expected one of {', '.join(_DTYPES)}")
 
@@ -209,6 +265,10 @@ def asked_device(device: str, dtype: str) -> Where | None:
 
     Raises:
         LensError: The device is not there, or has not that dtype; or there is no such dtype.
+
+    Example:
+        >>> asked_device("auto", "float64") is None, asked_device("cpu:0", "float32").dtype
+        (True, torch.float32)
     """
     check_dtype(dtype)
     return None if device in ("auto", "cpu") else select_device(device, dtype)

@@ -18,11 +18,22 @@ from .selection import Where
 
 
 def layer_values(parts: Sequence[LayerFactors], where: Where | None = None) -> Array:
-    """`delta_values` of one layer of a module, or of the blocks of a fused projection below each other.
+    """Singular values of ΔW of one layer of a module, or of the blocks of a fused projection below each other.
+
+    Those above rounding, descending, in float64; none for an untrained adapter.
 
     Args:
         parts: The layer; or all blocks of one path, in their order, which share A.
         where: A device to compute on; by default the CPU, by NumPy where the file allows it.
+
+    Raises:
+        LensError: Squares of the entries or of the singular values are out of range.
+
+    Example:
+        >>> a, b = np.array([[3.0, 4.0]]), np.array([[2.0], [0.0]])
+        >>> layer = LayerFactors("value", 0, "0.value", 1, 2, 2, -0.5, None, lambda: (a, b))
+        >>> layer_values([layer]).round(6), layer_values([layer, layer]).round(6)  # and B twice, below itself
+        (array([5.]), array([7.071068]))
     """
     read = [one.read() for one in parts]
     a, b = read[0]
@@ -30,13 +41,13 @@ def layer_values(parts: Sequence[LayerFactors], where: Where | None = None) -> A
         b = namespace(b).concatenate([rows for _, rows in read])
     if where is not None:
         a, b = as_torch(a, where.device), as_torch(b, where.device)
-    found = as_numpy(delta_values(a, b, parts[0].scaling, parts[0].name))
+    found = as_numpy(_delta_values(a, b, parts[0].scaling, parts[0].name))
     for one in parts:
         one.release()
     return found
 
 
-def delta_values(
+def _delta_values(
     a: Float[Any, "rank in"], b: Float[Any, "out rank"], scaling: float, name: str
 ) -> Float[Any, " k"]:
     """Singular values of ΔW = s·B·A above rounding, descending, in float64; none for an untrained adapter.
@@ -49,8 +60,7 @@ def delta_values(
         scaling: s.
         name: The module's path, for the message.
 
-    Raises:
-        LensError: Squares of the entries or of the singular values are out of range.
+    Raises LensError where squares of the entries or of the singular values are out of range.
     """
     wide_a, wide_b = in_float64(a), in_float64(b)
     for factor, letter in ((wide_a, "A"), (wide_b, "B")):
@@ -78,6 +88,11 @@ def real_rank(
         a, b: In the dtype of the file.
         s, s_a, s_b: Singular values of B·A, of A and of B, descending, in the dtype to compute in.
         scaling: s.
+
+    Example:
+        >>> eye, s = np.eye(2), np.array([1.0, 1e-20])
+        >>> [real_rank(eye, eye, s, np.ones(2), np.ones(2), scaling) for scaling in (2.0, 0.0)]
+        [1, 0]
     """
     eps = float(namespace(s).finfo(s.dtype).eps)
     floor = 10 * max(b.shape[0], a.shape[1]) * eps * s_a[0] * s_b[0]

@@ -25,6 +25,13 @@ def untrained_factors(
         ModuleLookupError: The base has no such module in numbered layers.
         BaseModelError: Its weights are no matrices of floats.
         RankError: `rank` is below 1 or above the module's smaller width.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
+        >>> made = untrained_factors(base, "value", 4, generator=torch.Generator().manual_seed(0))
+        >>> made.a.shape, made.b.shape, made.layers
+        (torch.Size([6, 4, 384]), torch.Size([6, 384, 4]), (0, 1, 2, 3, 4, 5))
     """
     patterns: dict[str, dict[int, str]] = {}
     for name in weights.tensors.files:
@@ -63,6 +70,13 @@ def as_untrained(factors: ModuleFactors, rank: int, *, generator: torch.Generato
 
     Raises:
         RankError: `rank` is below 1 or above the smaller width.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> made = as_untrained(adapter.modules["value"], 2, generator=torch.Generator().manual_seed(0))
+        >>> made.a.shape, made.ranks, bool(abs(made.b.std() - 1) < 0.05)
+        (torch.Size([6, 2, 384]), (2, 2, 2, 2, 2, 2), True)
     """
     layers, rows, columns = len(factors.layers), factors.out_features, factors.in_features
     if not 1 <= rank <= min(rows, columns):
