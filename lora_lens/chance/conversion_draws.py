@@ -41,7 +41,7 @@ def check_nulls(nulls: Sequence[str]) -> None:
         >>> check_nulls(["propagated", "gausian"])
         Traceback (most recent call last):
         ...
-        lora_lens.errors.LensError: no such null: gausian; expected some of gaussian, propagated, mismatched, initialisation
+        lora_lens.errors.LensError: no such null: gausian; expected some of gaussian, propagated, mismatched, initialisation, equivalent
     """
     if unknown := [null for null in nulls if null not in NULLS]:
         raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
