@@ -90,12 +90,13 @@ def flipped_phi(
         generator: Of the flips and rotations.
 
     Example:
-        What lies on W's one direction stays; of what lies beside it, a turn of the other two leaves half.
+        W has the first axis alone, and a flip turns the other two: φ of a line with itself is (±0.36 + 0.64·cos)².
 
-        >>> of, axes = directions(torch.eye(3)[:, :1]), torch.eye(3)[..., None]
-        >>> pairs = [Pair(axes[k], axes[k], outputs=True) for k in (0, 1)]
-        >>> [round(flipped_phi(of, pair, 2, torch.Generator().manual_seed(0))[0], 6) for pair in pairs]
-        [1.0, 0.5]
+        >>> line = torch.tensor([[0.6], [0.8], [0.0]])
+        >>> pair, stream = Pair(line, line, outputs=True), torch.Generator().manual_seed(0)
+        >>> mean, drawn = flipped_phi(directions(torch.eye(3)[:, :1]), pair, 4000, stream)
+        >>> round(mean, 4), bool(abs(drawn.mean() - mean) < 0.02)  # 0.36² + 0.64²/2
+        (0.3344, True)
     """
     own, fixed = own_directions(of, pair.one), own_directions(of, pair.other)
     least = min(pair.one.shape[-1], pair.other.shape[-1])

@@ -66,9 +66,11 @@ def mean_off_diagonal_sd(d: int, layers: int, i: int, j: int | None = None) -> f
         layers: How many.
 
     Example:
-        >>> three = mean_off_diagonal_sd(384, 3, 8)  # over three pairs of layers
-        >>> round(gaussian_baseline(384, 8).sd / three, 6) == round(3**0.5, 6)
-        True
+        >>> of_one, of_three = gaussian_baseline(384, 8).sd, mean_off_diagonal_sd(384, 3, 8)
+        >>> round((of_one / of_three) ** 2, 6)  # three layers, three pairs
+        3.0
+        >>> round((gaussian_baseline(4, 1, 2).sd / mean_off_diagonal_sd(4, 2, 1, 2)) ** 2, 6)  # 2/(1 + ρ), ρ = 1/3
+        1.5
     """
     j = i if j is None else j
     pairs = layers * (layers - 1) // 2

@@ -43,9 +43,10 @@ def inside(
         ranks: How many rows are not zero.
 
     Example:
-        >>> found = inside(torch.tensor([[[0.6, 0.8]]]), torch.tensor([[1.0], [0.0]]), torch.ones(1))
-        >>> found.held, found.leaning  # 0.36, and 0.36·0.64
-        (tensor([[[0.3600]]]), tensor([[[0.2304]]]))
+        >>> theta = torch.eye(3)[:, :2]
+        >>> found = inside(torch.tensor([[[0.6, 0.0, 0.8]]]), theta, torch.ones(1))
+        >>> found.held[0, 0], found.leaning[0, 0]  # 0.36, and 0.36·0.64
+        (tensor([0.3600, 0.0000]), tensor([0.2304, 0.0000]))
     """
     met = bases @ theta
     held = met.mT @ met
@@ -71,12 +72,13 @@ def moments_given(one: Inside, other: Inside, d: int) -> PairMoments:
         d: Of that space.
 
     Example:
-        Of two equal lines in R³: on Θ, or in the plane beside it.
+        A line that leans towards a line Θ, with Θ and with itself: 0.36, and (0.36 + 0.64·cos)² of a uniform angle.
 
-        >>> theta, lines = torch.eye(3)[:, :1], torch.eye(3)[:, None]
-        >>> on, beside = (inside(lines[k : k + 1], theta, torch.ones(1)) for k in (0, 1))
-        >>> moments_given(on, on, 3), moments_given(beside, beside, 3)
-        (PairMoments(mean=tensor([[1.]]), sd=tensor([[0.]])), PairMoments(mean=tensor([[0.5000]]), sd=tensor([[0.3536]])))
+        >>> lines = torch.tensor([[[1.0, 0.0, 0.0]], [[0.6, 0.8, 0.0]]])
+        >>> both = inside(lines, torch.eye(3)[:, :1], torch.ones(2))
+        >>> moments = moments_given(both.some(slice(1, 2)), both, 3)
+        >>> moments.mean, moments.sd
+        (tensor([[0.3600, 0.3344]]), tensor([[0.0000, 0.3566]]))
     """
     held, leaning = (
         x.flatten(1) @ y.flatten(1).mT
@@ -123,12 +125,12 @@ def moments_of(
         rest: D, dimensions of Θ's complement.
 
     Example:
-        Two lines in a plane beside Θ: cos² of a uniform angle.
+        The same line with itself as in `moments_given`.
 
-        >>> zero = torch.zeros(1, 1)
-        >>> line = Outside(zero, zero, zero + 1)
-        >>> moments_of(zero, zero, line, line, 2)
-        PairMoments(mean=tensor([[0.5000]]), sd=tensor([[0.3536]]))
+        >>> held, leaning = torch.tensor([[0.36]]), torch.tensor([[0.36 * 0.64]])
+        >>> line = Outside(held, leaning, torch.ones(1, 1))
+        >>> moments_of(held**2, leaning**2, line, line, rest=2)
+        PairMoments(mean=tensor([[0.3344]]), sd=tensor([[0.3566]]))
     """
     smaller = torch.minimum(one.ranks, other.ranks)
     free_1, free_2 = one.ranks - one.held, other.ranks - other.held

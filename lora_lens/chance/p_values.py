@@ -89,9 +89,9 @@ def two_sided_p(observed: Array, null: Array) -> Array:
         null: (draw, …) the same under the null.
 
     Example:
-        >>> null = np.array([[-1.0], [0.0], [1.0]])
-        >>> two_sided_p(np.array([-3.0, 0.5]), null)
-        array([0.25, 0.75])
+        >>> null = np.array([[1.0], [2.0], [3.0]])
+        >>> two_sided_p(np.array([6.0, 2.0]), null)  # farther than all, and in the middle of all
+        array([0.25, 1.  ])
     """
     middle = (null.sum(0) + observed) / (len(null) + 1)
     as_far = np.abs(null - middle) >= np.abs(observed - middle) - _RESOLUTION

@@ -49,11 +49,13 @@ def balanced(
         scaling: s of each.
 
     Example:
-        >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[3.0], [4.0]]])
-        >>> (one,) = balanced(a, b, torch.tensor([-0.5]))  # ΔW = −b·a/2, of norm 5·5/2
-        >>> one.s, one.left.mT @ one.s.diag() @ one.right
-        (tensor([12.5000], dtype=torch.float64), tensor([[-4.5000, -6.0000],
-                [-6.0000, -8.0000]], dtype=torch.float64))
+        >>> a, b = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[5.0, 6.0], [7.0, 8.0]]])
+        >>> (one,) = balanced(a, b, torch.tensor([-0.5]))
+        >>> (one.left.mT @ one.s.diag() @ one.right).round(decimals=4)  # −b·a/2, of determinant 1
+        tensor([[-11.5000, -17.0000],
+                [-15.5000, -23.0000]], dtype=torch.float64)
+        >>> round(one.s.prod().item(), 4)
+        1.0
     """
     eps_a, eps_b = stored_eps(a), stored_eps(b)
     exponent = exponents(a) + exponents(b)

@@ -176,8 +176,8 @@ def centred(half: Scatter, total: Float[Tensor, "_ d"]) -> Scatter:
     Example:
         Nothing is left of two equal adapters, and all of two opposite ones.
 
-        >>> delta = torch.diag(torch.tensor([1.0, 0.0]))
-        >>> two = Scatter(2 * delta, 2, 2.0)
+        >>> delta = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+        >>> two = Scatter(2 * delta.mT @ delta, 2, 2.0)
         >>> [float(centred(two, total).gram.trace()) for total in (2 * delta, 0 * delta)]
         [0.0, 2.0]
     """

@@ -90,11 +90,13 @@ def factor(
             (`lora_lens.core.refined`) up to a condition of 1e5, else W0 is factored in float64.
 
     Example:
-        The pseudo-inverse of a rank-deficient W0 of ones has a quarter everywhere.
+        Of ones alone the rank is 1 and the singular value 2, and the pseudo-inverse has a quarter everywhere.
 
         >>> factored = factor(torch.ones(1, 2, 2, dtype=torch.float64), 1e-7)
-        >>> factored.rank, factored.solver.solve(torch.tensor([[[1.0], [2.0]]], dtype=torch.float64)).ravel()
-        (tensor([1]), tensor([0.7500, 0.7500], dtype=torch.float64))
+        >>> factored.rank, factored.inverse_norm
+        (tensor([1]), tensor([0.5000], dtype=torch.float64))
+        >>> factored.solver.solve(torch.tensor([[[1.0], [2.0]]], dtype=torch.float64)).ravel()
+        tensor([0.7500, 0.7500], dtype=torch.float64)
     """
     if computing not in (None, w0.dtype):
         if found := _refinable(w0, cutoff):

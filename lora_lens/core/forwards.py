@@ -76,14 +76,14 @@ def fitted(space: Whitening, rows: Float[Tensor, "n in"], k: int) -> SharedLayer
         k: Columns of θ.
 
     Example:
-        With S = diag(4, 1, 1) the first row takes all that S has of its direction, and the second a quarter.
+        With S = diag(4, 1, 1) the first row takes a quarter of what S has of its direction, and the second a hundredth.
 
         >>> from lora_lens.core.whitening import whitening
         >>> s = torch.diag(torch.tensor([4.0, 1.0, 1.0], dtype=torch.float64))
-        >>> rows = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.5, 0.0]], dtype=torch.float64)
+        >>> rows = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.1, 0.0]], dtype=torch.float64)
         >>> fit = fitted(whitening(s), rows, 1)
-        >>> fit.theta.abs().round(decimals=6).mT, fit.values.round(decimals=6)
-        (tensor([[0.5000, 0.0000, 0.0000]], dtype=torch.float64), tensor([1.0000, 0.2500], dtype=torch.float64))
+        >>> fit.theta.abs().ravel().round(decimals=6).tolist(), fit.values.round(decimals=6).tolist()
+        ([0.5, 0.0, 0.0], [0.25, 0.01])
     """
     white = space.whiten(rows)
     values, vectors = torch.linalg.eigh(white @ white.mT)
@@ -130,10 +130,11 @@ def predicted_share(
         q: Orthonormal columns; columns of 0 (of a smaller rank) count for nothing.
 
     Example:
-        >>> q = torch.eye(3)[:, :2]
-        >>> one = torch.tensor([1.0, 0.0])
-        >>> [predicted_share(q * one, factor).item() for factor in (q, q * one)]  # one of two, and of one
+        >>> q, first = torch.eye(3)[:, :2], torch.tensor([1.0, 0.0])
+        >>> [predicted_share(q * first, factor).item() for factor in (q, q * first)]  # one of two, and of one
         [0.5, 1.0]
+        >>> predicted_share(torch.tensor([[1.0], [0.0]]), torch.tensor([[0.6], [0.8]]))
+        tensor(0.3600)
     """
     return ((predicted.mT @ q).square().sum((-2, -1)) / ranks(q).clamp(min=1)).clamp(0, 1)
 

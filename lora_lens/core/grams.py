@@ -40,11 +40,13 @@ def columns_of(gram: Float[Tensor, "*batch r r"], rows: int) -> Columns:
         rows: How many X has, for its numerical rank.
 
     Example:
-        >>> x = torch.tensor([[3.0, 3.0], [4.0, 4.0]], dtype=torch.float64)
+        >>> x = torch.tensor([[3.0, 6.0], [4.0, 8.0]], dtype=torch.float64)
         >>> columns = columns_of(x.mT @ x, rows=2)
-        >>> columns.rank, (x @ columns.whitening).abs().round(decimals=6)
-        (tensor(1), tensor([[0.6000, 0.0000],
-                [0.8000, 0.0000]], dtype=torch.float64))
+        >>> columns.rank, torch.allclose(columns.root.mT @ columns.root, x.mT @ x)
+        (tensor(1), True)
+        >>> (x @ columns.whitening).abs().round(decimals=6)
+        tensor([[0.6000, 0.0000],
+                [0.8000, 0.0000]], dtype=torch.float64)
     """
     values, vectors = torch.linalg.eigh((gram + gram.mT) / 2)
     s, v = values.clamp(min=0).sqrt().flip(-1), vectors.flip(-1)
@@ -81,7 +83,10 @@ def phi_of_columns(
         cross: XᵀY.
 
     Example:
-        >>> x, y = torch.eye(3)[:, :2], 5 * torch.eye(3)[:, 1:]
+        Two planes in R³ with an axis in common.
+
+        >>> x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]], dtype=torch.float64)
+        >>> y = torch.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
         >>> round(phi_of_columns(columns_of(x.mT @ x, 3), columns_of(y.mT @ y, 3), x.mT @ y).item(), 6)
         0.5
     """

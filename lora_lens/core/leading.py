@@ -221,10 +221,11 @@ def generalised(
         b: Symmetric and positive definite, which is not checked.
 
     Example:
-        >>> values, x = generalised(torch.diag(torch.tensor([8.0, 1.0])), torch.diag(torch.tensor([4.0, 1.0])))
-        >>> values.round(decimals=4), x.abs().round(decimals=4)
-        (tensor([1., 2.]), tensor([[0.0000, 0.5000],
-                [1.0000, 0.0000]]))
+        >>> c = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+        >>> values, x = generalised(c @ torch.diag(torch.tensor([1.0, 2.0])) @ c.mT, c @ c.mT)
+        >>> values.round(decimals=4), x.abs().round(decimals=4)  # X = C⁻ᵀ
+        (tensor([1., 2.]), tensor([[0.5000, 0.5000],
+                [0.0000, 1.0000]]))
     """
     factor = torch.linalg.cholesky_ex(b).L
     once = torch.linalg.solve_triangular(factor, a, upper=False)

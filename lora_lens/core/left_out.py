@@ -79,11 +79,11 @@ def left_out(
         progress: Called with (layers done, layers).
 
     Example:
-        >>> w = torch.diag_embed(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]]))
+        >>> w = torch.tensor([[[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [2.0, 1.0]], [[2.0, 1.0], [1.0, 1.0]]])
         >>> q = torch.linalg.qr(w @ torch.ones(2, 1)).Q  # one θ made them all
         >>> left_out(w, q, 1).share.round(decimals=4)
         tensor([1., 1., 1.], dtype=torch.float64)
-        >>> q[2, 1] *= -1  # and now not the last one
+        >>> q[2] = q[2].flip(0) * torch.tensor([[1.0], [-1.0]])  # the last one, a quarter turn apart
         >>> round(left_out(w, q, 1).share[2].item(), 4)
         0.0
     """

@@ -48,7 +48,7 @@ def phi_of_every_pair(
 
     Example:
         >>> axes = torch.eye(3)
-        >>> phi_of_every_pair([axes[:, :2], axes[:, 1:], axes[:, :1]])
+        >>> phi_of_every_pair([axes[:, :2], axes[:, 1:], axes[:, :1]], columns=2)  # a block each
         tensor([[1.0000, 0.5000, 1.0000],
                 [0.5000, 1.0000, 0.0000],
                 [1.0000, 0.0000, 1.0000]], dtype=torch.float64)

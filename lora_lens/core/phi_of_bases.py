@@ -13,9 +13,9 @@ def phi_of_bases(
     """φ from orthonormal bases: ‖uᵀv‖_F² / min(i, j), clamped into [0, 1] against rounding.
 
     Example:
-        >>> axes = torch.eye(4)
-        >>> phi_of_bases(axes[:, :2], axes[:, 1:3]), phi_of_bases(axes[:, :1], axes[:, :3])
-        (tensor(0.5000), tensor(1.))
+        >>> axes, line = torch.eye(3), torch.tensor([[0.6], [0.8], [0.0]])
+        >>> phi_of_bases(axes[:, :1], line), phi_of_bases(axes[:, :2], axes[:, 1:])
+        (tensor(0.3600), tensor(0.5000))
     """
     total = (u.mT @ v).square().sum((-2, -1))
     return (total / min(u.shape[-1], v.shape[-1])).clamp(0, 1)
@@ -27,11 +27,11 @@ def phi_of_all_pairs(
     """`phi_of_bases` of every pair of layers: the bases side by side, one matrix product.
 
     Example:
-        >>> layers = torch.stack([torch.eye(4)[:, k : k + 2] for k in range(3)])
-        >>> phi_of_all_pairs(layers, layers[:2])
-        tensor([[1.0000, 0.5000],
-                [0.5000, 1.0000],
-                [0.0000, 0.5000]])
+        >>> lines = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])[..., None]
+        >>> phi_of_all_pairs(lines, lines[:2])
+        tensor([[1.0000, 0.3600],
+                [0.3600, 1.0000],
+                [0.0000, 0.6400]])
     """
     layers, i = u.shape[-3], u.shape[-1]
     others, j = v.shape[-3], v.shape[-1]
@@ -53,9 +53,9 @@ def phi_grid_of_bases(
     Figures 3 and 4); clamped into [0, 1] against rounding.
 
     Example:
-        >>> axes = torch.eye(3)
-        >>> phi_grid_of_bases(axes[:, :2], axes[:, 1:])
-        tensor([[0.0000, 0.0000],
+        >>> v = torch.tensor([[0.6, 0.0], [0.8, 0.0], [0.0, 1.0]])
+        >>> phi_grid_of_bases(torch.eye(3)[:, :2], v)
+        tensor([[0.3600, 0.3600],
                 [1.0000, 0.5000]])
     """
     sums = (u.mT @ v).square().cumsum(-1).cumsum(-2)

@@ -49,8 +49,10 @@ def exponents(x: Float[Tensor, "*batch m n"]) -> Int[Tensor, "*batch"]:
     Far is where a fourth power leaves float32's range.
 
     Example:
-        >>> exponents(torch.tensor([[[3e38, 1.0]], [[-5.0, 1.0]]])), exponents(torch.tensor([[-5.0, 1.0]]))
-        (tensor([128,   3], dtype=torch.int32), tensor(0, dtype=torch.int32))
+        >>> exponents(torch.tensor([[[3e38, 1.0]], [[-5.0, 1.0]]])).tolist(), exponents(torch.tensor([[1e-30]])).item()
+        ([128, 3], -99)
+        >>> exponents(torch.tensor([[-5.0, 1.0]])).item()  # not far from order one
+        0
     """
     smallest, largest = x.flatten(-2).aminmax(dim=-1)  # without a copy of |x|
     largest = torch.maximum(-smallest, largest)

@@ -40,7 +40,7 @@ def rank_of(s: Float[Any, "*batch k"], shape: tuple[int, int], eps: float) -> An
 
     Example:
         >>> import numpy as np
-        >>> s = np.array([1.0, 1e-5])  # numpy's rule would take the second for rounding
+        >>> s = np.array([2.0, 2e-5])  # numpy's rule would take the second for rounding
         >>> int(rank_of(s, (4096, 2), FLOAT32_EPS)), int(rank_of(s, (4096, 2048), FLOAT32_EPS))
         (2, 1)
     """

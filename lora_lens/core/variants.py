@@ -94,8 +94,8 @@ def held(
         cross: ``image @ Q``, Q orthonormal columns.
 
     Example:
-        >>> image, q = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.6], [0.8]])
-        >>> held(image, image @ q)  # the cosine is 0.6
+        >>> image = torch.tensor([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0]])  # spans the first two axes
+        >>> held(image, image @ torch.tensor([[0.6], [0.0], [0.8]]))
         tensor(0.3600, dtype=torch.float64)
     """
     image = image.double()

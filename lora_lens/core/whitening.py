@@ -114,11 +114,16 @@ def whitening(s: Float[Tensor, "in in"]) -> Whitening:
     left out: H is then that of S's pseudo-inverse.
 
     Example:
-        >>> space = whitening(torch.diag(torch.tensor([4.0, 16.0, 0.0], dtype=torch.float64)))
-        >>> space.rank, round(space.sqrt_kappa, 6)
-        (2, 2.0)
-        >>> whitening(torch.diag(torch.tensor([4.0, 16.0]))).whiten(torch.ones(1, 2))
-        tensor([[0.5000, 0.2500]])
+        >>> s = torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64)  # of eigenvalues 3 and 1
+        >>> space = whitening(s)
+        >>> space.rank, round(space.sqrt_kappa**2, 2)
+        (2, 3.0)
+        >>> space.whiten(space.whiten(s).mT).abs().round(decimals=6)  # H S Hᵀ
+        tensor([[1., 0.],
+                [0., 1.]], dtype=torch.float64)
+        >>> singular = whitening(torch.ones(2, 2, dtype=torch.float64))  # of eigenvalues 2 and 0
+        >>> singular.rank, singular.whiten(torch.ones(1, 2, dtype=torch.float64)).abs().round(decimals=6)
+        (1, tensor([[1.]], dtype=torch.float64))
     """
     factor, info = torch.linalg.cholesky_ex(s)
     if int(info) == 0:

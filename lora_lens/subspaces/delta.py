@@ -110,11 +110,11 @@ def rescaled_delta(
 
     Example:
         >>> from dataclasses import replace
-        >>> a, b = torch.zeros(1, 1, 2), torch.zeros(1, 2, 1)
-        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
-        >>> doubled = replace(factors, magnitude=torch.tensor([[10.0, 1.0]]))  # the first row's length is 5
-        >>> rescaled_delta(doubled, 0, torch.tensor([[3.0, 4.0], [0.0, 1.0]])).round(decimals=6)
-        tensor([[3., 4.],
+        >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[2.0], [0.0]]])
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.tensor([0.5]), (1,))
+        >>> doubled = replace(factors, magnitude=torch.tensor([[10.0, 1.0]]))  # V's first row is (3, 4)
+        >>> rescaled_delta(doubled, 0, torch.tensor([[0.0, 0.0], [0.0, 1.0]])).round(decimals=6)
+        tensor([[6., 8.],
                 [0., 0.]], dtype=torch.float64)
     """
     if factors.magnitude is None:
@@ -194,10 +194,10 @@ def weight_singular(
 
     Example:
         >>> from lora_lens.subspaces.selection import select_device
-        >>> w0 = torch.tensor([[0.0, 3.0, 0.0], [1e-9, 0.0, 0.0]])
+        >>> w0 = torch.tensor([[0.0, 3.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 1e-9]])  # and float32's rounding
         >>> u, s, vh = weight_singular(w0, select_device("cpu", "float64"), name="W0")
-        >>> u.abs().round().mT, s.round(decimals=6), vh.abs().round()  # 1e-9 is float32's rounding
-        (tensor([[1., 0.]], dtype=torch.float64), tensor([3.], dtype=torch.float64), tensor([[0., 1., 0.]], dtype=torch.float64))
+        >>> s.round(decimals=6), torch.allclose(u @ s.diag() @ vh, w0.double())
+        (tensor([3., 2.], dtype=torch.float64), True)
     """
     check_range(w0, where.dtype, name)
     u, s, vh = torch.linalg.svd(where.take(w0), full_matrices=False)

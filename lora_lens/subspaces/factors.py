@@ -72,7 +72,7 @@ def factor_spaces(
 
     Example:
         >>> spaces = factor_spaces(torch.tensor([[[0.0, 2.0]]]), torch.tensor([[[3.0], [4.0]]]), 1)
-        >>> [spaces.bases[name].abs().ravel().round(decimals=6).tolist() for name in ("A", "B")]
+        >>> [spaces.bases[name].abs().ravel().round(decimals=6).tolist() for name in ("delta_right", "B")]
         [[0.0, 1.0], [0.6, 0.8]]
         >>> spaces.ranks["delta_left"], spaces.s.round(decimals=6)
         (tensor([1]), tensor([[10.]], dtype=torch.float64))

@@ -90,9 +90,9 @@ def real_rank(
         scaling: s.
 
     Example:
-        >>> eye, s = np.eye(2), np.array([1.0, 1e-20])
-        >>> [real_rank(eye, eye, s, np.ones(2), np.ones(2), scaling) for scaling in (2.0, 0.0)]
-        [1, 0]
+        >>> eye, ones, s = np.eye(3), np.ones(3), np.array([1.0, 1.0, 1e-20])
+        >>> [real_rank(eye, eye, s, ones, ones, scaling) for scaling in (2.0, 0.0)]
+        [2, 0]
     """
     eps = float(namespace(s).finfo(s.dtype).eps)
     floor = 10 * max(b.shape[0], a.shape[1]) * eps * s_a[0] * s_b[0]
