@@ -1,0 +1,160 @@
+"""What a trained adapter's layers share, over training and from one adapter to another: python benchmarks/course.py BASE.
+
+Asked forwards, as `lora-lens shared` asks: the share of a layer's factor that the θ fitted to the other layers predicts
+(--adapters NAME=FOLDER …), and what θ of one adapter predicts of another's layers, its own layer l left out
+(--pairs ONE:OTHER, names among the adapters'; --only-paired NAME=FOLDER for those that are asked in pairs alone). Each is
+beside flips of the factors on their own W0's singular directions. The row "untrained" has LoRA's A as it is drawn, and a uniform B, as LoRA's own is 0.
+With --out rows are kept as they come, so that a run that was stopped goes on; --print prints them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import lora_lens as ll
+from lora_lens.adapter import ModuleFactors
+from lora_lens.chance.draws import initial_factors
+from lora_lens.questions.shared.predicted import Predicted
+from lora_lens.questions.shared.prediction import asked, carry_over, predict
+from lora_lens.subspaces.forwards import stacked_w0
+from lora_lens.subspaces.selection import select_device
+from lora_lens.subspaces.untrained import untrained_factors
+
+UNTRAINED, LEVEL = "untrained", 0.05
+FACTORS: tuple[Any, ...] = ("A", "B")
+
+
+def main() -> None:
+    """Ask, keep, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("base", nargs="?")
+    parser.add_argument("--name", help="what the page calls the base")
+    parser.add_argument("--modules", nargs="*", default=("q", "v"))
+    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--draws", type=int, default=199)
+    parser.add_argument("--adapters", nargs="*", default=(), metavar="NAME=FOLDER")
+    parser.add_argument("--only-paired", nargs="*", default=(), metavar="NAME=FOLDER")
+    parser.add_argument("--pairs", nargs="*", default=(), metavar="ONE:OTHER")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--print", action="store_true")
+    given = parser.parse_args()
+    record: dict[str, Any] = {
+        "base": given.name or given.base,
+        "rank": given.rank,
+        "draws": given.draws,
+        "shares": {},
+        "carried": {},
+    }
+    if given.out.exists():
+        record = json.loads(given.out.read_text(encoding="utf-8"))
+    if not given.print:
+        for module in given.modules:
+            for kind, name, one in of_module(given, module, record):
+                rows = record[kind].setdefault(name, {}).setdefault(module, {})
+                rows.update({matrix: row(found) for matrix, found in one.items()})
+                given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(page(record)))
+
+
+def of_module(
+    given: argparse.Namespace, module: str, record: dict[str, Any]
+) -> Iterator[tuple[str, str, dict[str, Predicted]]]:
+    """What is not in the record yet: kind, name, and an answer for each factor."""
+    base, where = ll.open_base(given.base), select_device("auto", "float64")
+    generator = torch.Generator().manual_seed(0)
+    bare = untrained_factors(base, module, given.rank, generator=generator)
+    w0 = stacked_w0(bare, base, where)
+    named = dict(one.split("=", 1) for one in given.adapters)
+    paired = dict(one.split("=", 1) for one in given.only_paired)
+    same: dict[str, Any] = {"draws": given.draws, "seed": 0, "tests": len(FACTORS)}
+
+    def opened(name: str) -> ModuleFactors:
+        if name == UNTRAINED:
+            return replace(bare, a=initial(bare, given.rank, generator))
+        folder = (named | paired)[name]
+        factors: ModuleFactors = ll.load_adapter(folder, base=given.base).modules[module]
+        return factors
+
+    for name in (UNTRAINED, *named):
+        if module not in record["shares"].get(name, {}):
+            of = asked(opened(name), w0)
+            yield (
+                "shares",
+                name,
+                {matrix: predict(of, matrix, given.rank, given.rank, **same) for matrix in FACTORS},
+            )
+    for pair in given.pairs:
+        if module not in record["carried"].get(pair, {}):
+            one, other = (asked(opened(name), w0) for name in pair.split(":"))
+            yield (
+                "carried",
+                pair,
+                {
+                    matrix: carry_over(one, other, matrix, given.rank, given.rank, **same)
+                    for matrix in FACTORS
+                },
+            )
+
+
+def initial(bare: ModuleFactors, rank: int, generator: torch.Generator) -> Tensor:
+    """A of every layer as LoRA draws it."""
+    return initial_factors(len(bare.layers), rank, bare.in_features, generator)
+
+
+def row(found: Predicted) -> dict[str, Any]:
+    """What the page says of one factor."""
+    flipped = found.nulls["flipped"]
+    return {
+        "share": found.mean,
+        "by_layer": found.share.tolist(),
+        "chance": found.chance,
+        "flips": flipped.mean,
+        "sd": flipped.sd,
+        "z": flipped.z,
+        "p": flipped.p_two_sided,
+        "detectable": found.detectable,
+        "layers": [
+            layer for layer, p in zip(found.layers, found.p_holm, strict=True) if p <= LEVEL
+        ],
+    }
+
+
+def page(record: dict[str, Any]) -> Iterator[str]:
+    """Markdown: a table of shares, and one of what is carried over."""
+    for kind, first in (("shares", "adapter"), ("carried", "θ of, asked of")):
+        if not record[kind]:
+            continue
+        yield f"| module, factor | {first} | share | flips | z | p | layers by themselves |"
+        yield "| --- | --- | ---: | ---: | ---: | ---: | --- |"
+        modules = dict.fromkeys(module for modules in record[kind].values() for module in modules)
+        for module, matrix in itertools.product(modules, FACTORS):
+            for name, found in record[kind].items():
+                if module in found:
+                    yield line(
+                        f"{module}, {matrix}", name.replace(":", ", "), found[module][matrix]
+                    )
+        yield ""
+
+
+def line(where: str, name: str, one: dict[str, Any]) -> str:
+    """One row."""
+    layers = ", ".join(map(str, one["layers"])) or "none"
+    return (
+        f"| {where} | {name} | {one['share']:.4f} | {one['flips']:.4f} ± {one['sd']:.4f} | {one['z']:.1f} | "
+        f"{one['p']:.3f} | {layers} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
