@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("base")
     parser.add_argument("--name", help="what the page calls it")
     parser.add_argument("--data", type=Path, required=True, help="GLUE's folder")
+    parser.add_argument("--modules", nargs="*", help="some of them")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hidden", type=Path, help="a file to keep the hidden states' moments in")
@@ -59,7 +60,7 @@ def main() -> None:
     }  # fmt: skip
     if given.out.exists():
         record = json.loads(given.out.read_text(encoding="utf-8"))
-    for module in modules:
+    for module in given.modules or modules:
         generator = torch.Generator().manual_seed(given.seed)
         factors = untrained_factors(base, module, 1, generator=generator)
         w0 = torch.stack([base.w0(factors, k).double() for k in range(len(factors.layers))])
@@ -67,11 +68,12 @@ def main() -> None:
             name = f"{module}, {side}"
             if name in record["places"]:
                 continue
+            generator.manual_seed(given.seed)
             at = place(w, given.draws, generator)
             norm = after if side == "outputs" else ""
             u = directions(base, factors, at, mean, covariance, norm)
-            bases = {"hidden states": torch.linalg.eigh(covariance).eigenvectors}
-            bases |= {name: principal(tensor(base, EMBEDDING.format(name))) for name in EMBEDDINGS}
+            bases = {name: principal(tensor(base, EMBEDDING.format(name))) for name in EMBEDDINGS}
+            bases |= {"hidden states": torch.linalg.eigh(covariance).eigenvectors}
             if (module == modules[-1]) != (side == "outputs"):
                 u = bases = {}  # between the heads: no direction of the residual stream is there
             head = w0.shape[1] // settings["num_attention_heads"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +19,7 @@ SHARED = 32  # directions that conversions have most in common
 LEAST = 0.1  # of r/d: an excess below it is not looked into
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """One side of a module: the rows of `w` are solved for, its columns are the space of the conversions.
 
     Attributes:
@@ -108,10 +106,11 @@ def explained(at: Place, q: Tensor, generator: torch.Generator) -> dict[str, flo
     return found | {"directions": q.shape[-1], "norm": float(norm.mean())}
 
 
-def in_basis(at: Place, basis: Tensor) -> float:
-    """The excess with the norm of W along every vector of an orthonormal basis at the median, as columns are."""
+def in_basis(at: Place, basis: Tensor) -> Place:
+    """With the norm of W along every vector of an orthonormal basis at the median, as columns are; v is no longer its own."""
     norm = (at.w @ basis).norm(dim=1) / at.median[:, None]
-    return excess(basis @ (norm[..., None] * (basis.mT @ at.x)))
+    w = (at.w @ basis / norm[:, None]) @ basis.mT
+    return Place(w, basis @ (norm[..., None] * (basis.mT @ at.x)), at.v)
 
 
 def by_halves(at: Place, generator: torch.Generator) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def by_halves(at: Place, generator: torch.Generator) -> dict[str, Any]:
         own = Place(at.w[half], at.x[half], at.v[half])
         leading = torch.linalg.eigh(p[other].mean(0).double()).eigenvectors.flip(-1)
         found["before"] += excess(own.x) / 2
-        found["whole"] += in_basis(own, leading.expand(len(half), -1, -1)) / 2
+        found["whole"] += excess(in_basis(own, leading).x) / 2
         for place_of, k in enumerate(FEW):
             one = explained(own, leading[:, :k].expand(len(half), -1, -1), generator)
             for name in ("excess", "flips"):
@@ -225,8 +224,12 @@ def _of_state(
     found["smallest"] = {
         str(k): excess(along(at.w, at.median, at.x, at.v[..., -k:])) for k in SMALLEST
     }
-    noise = torch.randn(d, d, generator=generator, dtype=at.w.dtype)
-    for name, basis in (bases | {"random": torch.linalg.qr(noise).Q}).items():
-        found["bases"][name] = in_basis(at, basis.expand(layers, -1, -1))
+    after, random = at, at
+    found["one after the other"] = []
+    for name, basis in bases.items():
+        noise = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=at.w.dtype)).Q
+        after, random = in_basis(after, basis), in_basis(random, noise)
+        found["bases"][name] = excess(in_basis(at, basis).x)
+        found["one after the other"].append([name, excess(after.x), excess(random.x)])
     found["halves"] = by_halves(at, generator)
     return found

@@ -129,7 +129,7 @@ def run(
         if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
             watcher("training speed, side by side")
             measure_speed(found, folder, use_cpu=cpu)
-    tables = write_report(found, folder, drawn_for)
+    tables = write_report(found, folder, drawn_for, from_records=print_only)
     if as_json:
         print_json({"name": found.name, "out": str(folder), "tables": tables})
     else:

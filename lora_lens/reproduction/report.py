@@ -39,10 +39,13 @@ _Rows = Sequence[Mapping[str, Any]]
 Tables = dict[str, tuple[Table, _Rows]]
 
 
-def write_report(config: Config, out: Path, paper: Paper = PLAIN) -> dict[str, _Rows]:
+def write_report(
+    config: Config, out: Path, paper: Paper = PLAIN, *, from_records: bool = False
+) -> dict[str, _Rows]:
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
-    `paper` says how wide the figures are, and in which style.
+    `paper` says how wide the figures are, and in which style. Figure 1 itself needs the adapters and their base
+    model; `from_records` leaves it as it is.
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
     found = collect(config, out)
@@ -56,6 +59,8 @@ def write_report(config: Config, out: Path, paper: Paper = PLAIN) -> dict[str, _
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
     _draw(config, found, out, paper)
+    if not from_records:
+        _draw_figure1(config, found, out, paper)
     figures = [path.name for path in (out / "figures").glob("*.png")]
     page = results_page(
         config, found, {name: table for name, (table, _) in tables.items()}, figures
@@ -130,7 +135,10 @@ def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
             drawn = {name: sheet(one, width=paper.width) for name, one in figures.items()}
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png", ".svg"), paper)
-    # Figure 1 itself, of the task that the configuration names, else the first, if its adapters are there.
+
+
+def _draw_figure1(config: Config, found: Found, out: Path, paper: Paper) -> None:
+    # Of the task that the configuration names, else the first, if its adapters are there.
     task = config.analysis.figure_task or next(iter(config.tasks))
     folders: dict[str, Path] = {
         run.of_method: run.folder for run in analysed_runs(config, out, task, config.seeds[0])
