@@ -6,7 +6,7 @@ The records are what `alike.py --out docs/alike/NAME.json` and `alike_outliers.p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ MODULES = {
     "value": ("value", "v"),
     "output": ("attention.output.dense", "o"),
 }
+ONES = "what the LayerNorm after empties"
 STATES = ("named columns", "all columns")
-WORDS = {"word": "token embeddings", "position": "position embeddings"}
 RESIDUAL = (("value", "inputs"), ("output", "outputs"), ("query", "inputs"), ("key", "inputs"))
 Records = Sequence[dict[str, Any]]
 
@@ -34,6 +34,7 @@ def page(places: Records, asked: Records) -> str:
         _command(asked),
         _bases(places),
         _directions(places),
+        _distance(places),
         _depth(places),
         _left(places),
     )
@@ -97,26 +98,43 @@ def _found(places: Records) -> Iterator[str]:
         [of(record, module, side) for record in places]
         for module, side in (("value", "inputs"), ("output", "outputs"))
     )
-    mean_of = "what the LayerNorm after empties"
+    names = " and ".join(record["base"] for record in places)
 
-    def both(ones: Sequence[dict[str, Any]], left: Any) -> str:
+    def both(ones: Sequence[dict[str, Any]], left: Callable[[dict[str, Any]], float]) -> str:
         return " and ".join(percent(gone(one, left(one))) for one in ones)
 
-    def then(one: dict[str, Any]) -> float:
-        return float(one["all columns"]["bases"]["word"])
+    def of_state(state: str) -> Callable[[dict[str, Any]], float]:
+        return lambda one: float(one[state]["excess"])
 
+    def alone(state: str, key: str) -> str:
+        return " and ".join(
+            percent((one[state]["excess"] - one[state]["directions"][ONES][key]) / one["excess"])
+            for one in output
+        )
+
+    far = [
+        (one["all columns"]["by distance"], one["named columns"]["by distance"]) for one in value
+    ]
     yield "## What is found\n"
     yield (
-        f"- **It is the residual stream's.** Only the side of W0 that reads or writes the residual stream has an excess: inputs of query, key and value, outputs of the output projection. The heads' "
-        f"side has none, nor do query and key have much. The output projection's is as large as value's, and no coordinate of it stands apart.\n"
-        f"- **Value**: the named columns hold {both(value, lambda one: one['named columns']['excess'])} of the excess ({' and '.join(record['base'] for record in places)}), all columns at the median norm {both(value, lambda one: one['all columns']['excess'])}; and with "
-        f"W0 at the median norm along every principal direction of the token embeddings too, {both(value, then)}. A random basis in their place does nothing.\n"
-        f"- **Output**: {both(output, lambda one: one['all columns']['excess'])} by all its rows, {both(output, then)} with the token embeddings' directions. One direction alone, the vector of ones, holds "
-        f"{both(output, lambda one: one['named columns']['directions'][mean_of]['excess'])}, where its flips hold "
-        f"{both(output, lambda one: one['named columns']['directions'][mean_of]['flips'])}: the LayerNorm after it takes the mean away, so that nothing that "
-        f"is written along it reaches the function, its gradient there is exactly 0, and weight decay alone acts on it.\n"
-        f"- So the third is no new thing but the same one in other axes: W0 of all layers is small along the same directions of the residual stream, some of which are coordinates and "
-        f"many more are not. It is spread over a hundred directions and more, not over a few.\n"
+        f"Shares of the excess, of {names} in this order.\n\n"
+        "- **It is the residual stream's.** Only the side of W0 that reads or writes the residual stream has an excess: inputs of query, key and value, outputs of the output projection. The heads' "
+        "side has none. The output projection's is as large as value's, though no coordinate of it stands apart; query's and key's are small.\n"
+        f"- **Output: what the LayerNorm takes away.** With all rows of W0 at the median norm {both(output, of_state('all columns'))} is gone. One direction alone holds {alone('named columns', 'excess')} as W0 is and "
+        f"{alone('all columns', 'excess')} after that (its flips {alone('all columns', 'flips')}), so that both together hold {both(output, lambda one: float(one['all columns']['directions'][ONES]['excess']))}: the vector of ones. The LayerNorm after it subtracts the "
+        "mean, so that nothing that is written along that vector changes the function. No training needs W0 there, and in every layer it is small there.\n"
+        f"- **Value: about half of the third is the other columns, and the rest is local.** The named columns hold {both(value, of_state('named columns'))}, all columns {both(value, of_state('all columns'))}. What is left then is between neighbours: "
+        + " and ".join(
+            f"{rest[0]:+.4f} one layer apart, {rest[3]:+.4f} four apart" for rest, _ in far
+        )
+        + f" (r/d is {value[0]['gaussian']:.4f} and {value[1]['gaussian']:.4f}). The named coordinates are common to layers far apart, these directions drift with depth. In MiniLM half of that rest lies along the principal directions of the token embeddings "
+        f"({both(value, lambda one: float(one['all columns']['bases']['word']))} with them), in MPNet along no basis that was tried.\n"
+        "- **No few directions.** Of value's third, as far as it is between even layers and between odd layers, the "
+        + " and the ".join(
+            f"{halves['k'][-1]} directions that the other half's conversions have most in common hold {percent(1 - halves['excess'][-1] / halves['before'])}"
+            for halves in (one["named columns"]["halves"] for one in value)
+        )
+        + "; and random bases in the place of these do nothing.\n"
     )
 
 
@@ -261,9 +279,40 @@ def _depth(places: Records) -> Iterator[str]:
     yield ""
 
 
+def _distance(places: Records) -> Iterator[str]:
+    yield "## How far apart\n"
+    yield "Excess between layers that are so many layers apart, as W0 is with the named columns at the median norm, and with all.\n"
+    most = max(len(one["named columns"]["by distance"]) for _, _, one in residual(places))
+    yield "| base | module | columns | " + " | ".join(str(k + 1) for k in range(most)) + " |"
+    yield "| --- | --- | --- |" + " ---: |" * most
+    for base, module, one in residual(places):
+        for state in STATES:
+            cells = [f"{value:+.4f}" for value in one[state]["by distance"]]
+            cells += ["–"] * (most - len(cells))
+            yield f"| {base} | {module} | {state.removesuffix(' columns')} | {' | '.join(cells)} |"
+    yield ""
+
+
 def _left(places: Records) -> Iterator[str]:
+    query, key = (
+        " and ".join(f"{of(record, module, 'inputs')['excess']:.4f}" for record in places)
+        for module in ("query", "key")
+    )
     yield "## What gave nothing, and what is not explained\n"
-    yield "LEFT\n"
+    yield (
+        "- **Heads**: making each head's rows orthonormal does what it does for random groups of rows.\n"
+        "- **Biases**: W0⁻¹ of the module's bias lies almost whole among the directions that conversions share, but its flips hold as much: any vector that goes through W0⁻¹ does. The output "
+        "projection's own bias holds nothing.\n"
+        "- **The LayerNorm before**: its gain, its bias, and 1/gain, along which its output does not vary at all. W0 is not small there.\n"
+        "- **Means**: of hidden states, of token embeddings.\n"
+        "- **Few principal directions** of hidden states, tokens or positions; eight of the position embeddings in MiniLM's value are the exception, which W0 makes small, as value moves no positions.\n"
+        "- **The hidden states' smallest directions** before the output projection hold what the vector of ones does, for they contain it nearly.\n"
+        "- **Folding the LayerNorm's gain into W0** makes more excess, not less ({doc}`theory`).\n"
+        f"- **Not explained**: the local rest of MPNet's value, and the small excess of query ({query}) and key ({key}): it grows when all columns are scaled, falls with the distance between layers, and is in the 32 to 128 smallest singular "
+        "directions of each layer, of which neighbours share a little.\n"
+        "- **Not asked**: feed-forward layers; bases with a LayerNorm before each part, or of another size.\n"
+        "- A control that can err: where u is a singular direction of W0 itself its flips are u again, so that flips may take too much for their own; random directions never do.\n"
+    )
 
 
 def main() -> None:

@@ -78,6 +78,12 @@ def mean_off(grid: Tensor) -> float:
     return float((grid.sum() - grid.diagonal().sum()) / (len(grid) * (len(grid) - 1)))
 
 
+def by_distance(x: Tensor) -> list[float]:
+    """Excess between layers that are 1, 2, … apart."""
+    grid = gram(projectors(x))
+    return [float(grid.diagonal(k).mean()) - RANK / x.shape[1] for k in range(1, len(grid))]
+
+
 def along(w: Tensor, median: Tensor, x: Tensor, q: Tensor) -> Tensor:
     """Conversions through W scaled along the span of q, so that W's singular values on it are the median."""
     _, s, turn = torch.linalg.svd(w @ q, full_matrices=False)
@@ -214,7 +220,9 @@ def _of_state(
     layers, _, d = at.w.shape
     chosen = {name: without(u, named).expand(layers, -1, -1) for name, u in directions.items()}
     shared = torch.linalg.eigh(projectors(at.x).mean(0).double()).eigenvectors[:, -SHARED:]
-    found: dict[str, Any] = {"excess": excess(at.x), "directions": {}, "random": {}, "bases": {}}
+    found: dict[str, Any] = {
+        "excess": excess(at.x), "by distance": by_distance(at.x), "directions": {}, "random": {}, "bases": {},
+    }  # fmt: skip
     for name, q in chosen.items():
         held = (shared.mT @ q).pow(2).sum(dim=(1, 2)).mean() / q.shape[-1]
         found["directions"][name] = explained(at, q, generator) | {"held": float(held)}

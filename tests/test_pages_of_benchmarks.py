@@ -52,3 +52,18 @@ def test_records_of_power_are_there() -> None:
     assert {path.stem for path in POWER} == {
         "minilm", "minilm-claims", "minilm-pairs",
     }  # fmt: skip
+
+
+def test_alike() -> None:
+    bases = ("minilm", "mpnet")
+    places, asked = (
+        [record("alike", f"{kind}{name}.json") for name in bases] for kind in ("", "outliers-")
+    )
+    assert page("alike") == benchmark("alike_page").page(places, asked)
+
+
+def test_results_have_every_line_of_the_course() -> None:
+    lines = [line for line in benchmark("course").page(record("results", "mpnet-course.json"))]
+    assert len(lines) > 40
+    for line in lines:
+        assert line in page("results")
