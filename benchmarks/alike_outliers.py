@@ -16,6 +16,7 @@ from alike import FAMILIES
 
 import lora_lens as ll
 from lora_lens.questions.outliers.result import OutliersResult
+from lora_lens.subspaces.selection import select_module
 
 SIDES: tuple[tuple[str, Literal["A", "B"]], ...] = (("inputs", "B"), ("outputs", "A"))
 
@@ -40,7 +41,7 @@ def main() -> None:
     for name in (None, *named):
         adapter = ll.load_adapter(named[name], base=given.base) if name else base
         for module in FAMILIES[base.configuration.settings["model_type"]][0]:
-            if isinstance(adapter, ll.Adapter) and module not in adapter.modules:
+            if isinstance(adapter, ll.Adapter) and not trains(adapter, module):
                 continue
             for side, matrix in SIDES:
                 if (name, module, side) in done:
@@ -53,6 +54,15 @@ def main() -> None:
                 )
                 given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
                 print(found.summary, flush=True)
+
+
+def trains(adapter: ll.Adapter, module: str) -> bool:
+    """Whether it has the module, under whichever name."""
+    try:
+        select_module(adapter, module)
+    except ll.ModuleLookupError:
+        return False
+    return True
 
 
 def row(found: OutliersResult) -> dict[str, Any]:
