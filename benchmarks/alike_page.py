@@ -20,6 +20,7 @@ MODULES = {
     "output": ("attention.output.dense", "o"),
 }
 ONES = "what the LayerNorm after empties"
+FEW = 128  # as many as were asked of the other half
 STATES = ("named columns", "all columns")
 RESIDUAL = (("value", "inputs"), ("output", "outputs"), ("query", "inputs"), ("key", "inputs"))
 Records = Sequence[dict[str, Any]]
@@ -63,7 +64,12 @@ def residual(
 
 def percent(share: float) -> str:
     """Of the whole excess."""
-    return f"{100 * share:.0f} %"
+    return f"{round(100 * share)} %".replace("-", "−")
+
+
+def number(excess: float) -> str:
+    """With its sign."""
+    return f"{excess:+.4f}".replace("-", "−")
 
 
 def gone(place: dict[str, Any], left: float) -> float:
@@ -112,9 +118,7 @@ def _found(places: Records) -> Iterator[str]:
             for one in output
         )
 
-    far = [
-        (one["all columns"]["by distance"], one["named columns"]["by distance"]) for one in value
-    ]
+    far = [(one["all columns"]["by distance"], one["by distance"]) for one in value]
     yield "## What is found\n"
     yield (
         f"Shares of the excess, of {names} in this order.\n\n"
@@ -125,16 +129,16 @@ def _found(places: Records) -> Iterator[str]:
         "mean, so that nothing that is written along that vector changes the function. No training needs W0 there, and in every layer it is small there.\n"
         f"- **Value: about half of the third is the other columns, and the rest is local.** The named columns hold {both(value, of_state('named columns'))}, all columns {both(value, of_state('all columns'))}. What is left then is between neighbours: "
         + " and ".join(
-            f"{rest[0]:+.4f} one layer apart, {rest[3]:+.4f} four apart" for rest, _ in far
+            f"{number(rest[0])} one layer apart, {number(rest[3])} four apart" for rest, _ in far
         )
-        + f" (r/d is {value[0]['gaussian']:.4f} and {value[1]['gaussian']:.4f}). The named coordinates are common to layers far apart, these directions drift with depth. In MiniLM half of that rest lies along the principal directions of the token embeddings "
+        + f" (r/d is {value[0]['gaussian']:.4f} and {value[1]['gaussian']:.4f}). The named coordinates are common to layers far apart (as W0 is, MPNet has {number(far[1][1][6])} seven layers apart), these directions drift with depth. In MiniLM half of that rest lies along the principal directions of the token embeddings "
         f"({both(value, lambda one: float(one['all columns']['bases']['word']))} with them), in MPNet along no basis that was tried.\n"
-        "- **No few directions.** Of value's third, as far as it is between even layers and between odd layers, the "
-        + " and the ".join(
-            f"{halves['k'][-1]} directions that the other half's conversions have most in common hold {percent(1 - halves['excess'][-1] / halves['before'])}"
+        f"- **Value's third is no few directions.** Between layers of one half, even or odd, the {FEW} directions that the other half's conversions have most in common hold only "
+        + " and ".join(
+            percent(1 - halves["excess"][-1] / halves["before"])
             for halves in (one["named columns"]["halves"] for one in value)
         )
-        + "; and random bases in the place of these do nothing.\n"
+        + " of it. Random bases in the place of the others do nothing.\n"
     )
 
 
@@ -152,7 +156,7 @@ def _where(places: Records) -> Iterator[str]:
                     parts = (percent(part / one["excess"]) for part in one["partition"].values())
                     more = [f"{one[state]['excess']:.4f}" for state in STATES] + [", ".join(parts)]
                 yield (
-                    f"| {record['base']} | {module}, {side} | {one['gaussian']:.4f} | {one['excess']:+.4f} | {one['deep']:+.4f} | "
+                    f"| {record['base']} | {module}, {side} | {one['gaussian']:.4f} | {number(one['excess'])} | {number(one['deep'])} | "
                     f"{named} | {' | '.join(more)} |"
                 )
     yield ""
@@ -171,7 +175,8 @@ def _where(places: Records) -> Iterator[str]:
 def _command(asked: Records) -> Iterator[str]:
     yield "## What `outliers` says of each\n"
     yield (
-        f"{asked[0]['draws']} draws, rank 8; inputs by B's conversions, outputs by A's under the convention `consistent`. z and p of a trained adapter's mean φ beside the same W0's random factors describe.\n"
+        f"{asked[0]['draws']} draws, rank 8; inputs by B's conversions, outputs by A's under the convention `consistent`. What a trained adapter's mean φ has beside the same W0's random factors describes, and decides nothing. The adapter on all four modules is of "
+        "`lora-lens train --task stsb --target query,key,value,attention.output.dense --lr 0.00117 --epochs 1 --max-length 128 --group-by-length --precision bfloat16` (development Pearson .853) and lies in no repository; no adapter of MPNet's key and output was there.\n"
     )
     yield "| base | factors | module, side | random factors | unrelated | coordinates | hangs on them | mean φ of the adapter | p | with those at the median |"
     yield "| --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |"
@@ -254,8 +259,8 @@ def _of_random(places: Records, count: str) -> str:
 def _depth(places: Records) -> Iterator[str]:
     yield "## Over how many directions\n"
     yield (
-        "The k directions that conversions of the even layers have most in common, asked of pairs of odd layers, and the reverse: the share of the excess that hangs on them (of their flips), after the named columns. No "
-        "few directions do it. And each layer's own k smallest singular directions at the median norm: the share that is left.\n"
+        "The k directions that conversions of the even layers have most in common, asked of pairs of odd layers, and the reverse: the share of the excess that hangs on them (of their flips), after the named columns. Of "
+        "the output projection the first of them holds what the vector of ones does, in MPNet almost all of that; the others' are spread over more than a hundred. And each layer's own k smallest singular directions at the median norm: the share that is left.\n"
     )
     ks = of(places[0], *RESIDUAL[0])["named columns"]["halves"]["k"]
     smallest = list(of(places[0], *RESIDUAL[0])["named columns"]["smallest"])
@@ -281,15 +286,17 @@ def _depth(places: Records) -> Iterator[str]:
 
 def _distance(places: Records) -> Iterator[str]:
     yield "## How far apart\n"
-    yield "Excess between layers that are so many layers apart, as W0 is with the named columns at the median norm, and with all.\n"
+    yield "Excess between layers that are so many layers apart, as W0 is, with the named columns at the median norm, and with all.\n"
     most = max(len(one["named columns"]["by distance"]) for _, _, one in residual(places))
     yield "| base | module | columns | " + " | ".join(str(k + 1) for k in range(most)) + " |"
     yield "| --- | --- | --- |" + " ---: |" * most
     for base, module, one in residual(places):
-        for state in STATES:
-            cells = [f"{value:+.4f}" for value in one[state]["by distance"]]
+        found = {"as it is": one["by distance"]}
+        found |= {state.removesuffix(" columns"): one[state]["by distance"] for state in STATES}
+        for state in found:
+            cells = [number(value) for value in found[state]]
             cells += ["–"] * (most - len(cells))
-            yield f"| {base} | {module} | {state.removesuffix(' columns')} | {' | '.join(cells)} |"
+            yield f"| {base} | {module} | {state} | {' | '.join(cells)} |"
     yield ""
 
 
@@ -301,11 +308,11 @@ def _left(places: Records) -> Iterator[str]:
     yield "## What gave nothing, and what is not explained\n"
     yield (
         "- **Heads**: making each head's rows orthonormal does what it does for random groups of rows.\n"
-        "- **Biases**: W0⁻¹ of the module's bias lies almost whole among the directions that conversions share, but its flips hold as much: any vector that goes through W0⁻¹ does. The output "
+        "- **Biases**: W0⁻¹ of the module's bias lies almost whole among the directions that conversions share, but holds −5 to 8 % where its flips hold 2 to 13: any vector that goes through W0⁻¹ lies there. The output "
         "projection's own bias holds nothing.\n"
         "- **The LayerNorm before**: its gain, its bias, and 1/gain, along which its output does not vary at all. W0 is not small there.\n"
         "- **Means**: of hidden states, of token embeddings.\n"
-        "- **Few principal directions** of hidden states, tokens or positions; eight of the position embeddings in MiniLM's value are the exception, which W0 makes small, as value moves no positions.\n"
+        "- **Few principal directions** of hidden states, tokens or positions; eight of the position embeddings in MiniLM's value are the exception: W0 is .70 of the median along them.\n"
         "- **The hidden states' smallest directions** before the output projection hold what the vector of ones does, for they contain it nearly.\n"
         "- **Folding the LayerNorm's gain into W0** makes more excess, not less ({doc}`theory`).\n"
         f"- **Not explained**: the local rest of MPNet's value, and the small excess of query ({query}) and key ({key}): it grows when all columns are scaled, falls with the distance between layers, and is in the 32 to 128 smallest singular "

@@ -199,6 +199,7 @@ def place_record(
     if found["excess"] < LEAST * RANK / d:
         return found  # nothing to explain
     found["partition"] = partition(at, named)
+    found["by distance"] = by_distance(at.x)
     states = {
         "named": at.columns_at_median(relative, named) if named else at,
         "all": at.columns_at_median(relative, range(d)),
