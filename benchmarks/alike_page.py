@@ -126,7 +126,9 @@ def _found(places: Records) -> Iterator[str]:
         "side has none. The output projection's is as large as value's, though no coordinate of it stands apart; query's and key's are small.\n"
         f"- **Output: what the LayerNorm takes away.** With all rows of W0 at the median norm {both(output, of_state('all columns'))} is gone. One direction alone holds {alone('named columns', 'excess')} as W0 is and "
         f"{alone('all columns', 'excess')} after that (its flips {alone('all columns', 'flips')}), so that both together hold {both(output, lambda one: float(one['all columns']['directions'][ONES]['excess']))}: the vector of ones. The LayerNorm after it subtracts the "
-        "mean, so that nothing that is written along that vector changes the function. No training needs W0 there, and in every layer it is small there.\n"
+        "mean, so that nothing that is written along that vector changes the function. W0 has "
+        + " and ".join(f"{one['named columns']['directions'][ONES]['norm']:.2f}" for one in output)
+        + " of its median row's norm there.\n"
         f"- **Value: about half of the third is the other columns, and the rest is local.** The named columns hold {both(value, of_state('named columns'))}, all columns {both(value, of_state('all columns'))}. What is left then is between neighbours: "
         + " and ".join(
             f"{number(rest[0])} one layer apart, {number(rest[3])} four apart" for rest, _ in far
