@@ -63,7 +63,7 @@ def test_alike() -> None:
 
 
 def test_results_have_every_line_of_the_course() -> None:
-    lines = [line for line in benchmark("course").page(record("results", "mpnet-course.json"))]
+    lines = list(benchmark("course").page(record("results", "mpnet-course.json")))
     assert len(lines) > 40
     for line in lines:
         assert line in page("results")
