@@ -178,7 +178,7 @@ def _command(asked: Records) -> Iterator[str]:
     yield "## What `outliers` says of each\n"
     yield (
         f"{asked[0]['draws']} draws, rank 8; inputs by B's conversions, outputs by A's under the convention `consistent`. What a trained adapter's mean φ has beside the same W0's random factors describes, and decides nothing. The adapter on all four modules is of "
-        "`lora-lens train --task stsb --target query,key,value,attention.output.dense --lr 0.00117 --epochs 1 --max-length 128 --group-by-length --precision bfloat16` (development Pearson .853) and lies in no repository; no adapter of MPNet's key and output was there.\n"
+        "`lora-lens train --task stsb --data glue/ --out runs/four --target query,key,value,attention.output.dense --lr 0.00117 --epochs 1 --max-length 128 --group-by-length --precision bfloat16` (development Pearson .853) and lies in no repository; no adapter of MPNet's key and output was there.\n"
     )
     yield "| base | factors | module, side | random factors | unrelated | coordinates | hangs on them | mean φ of the adapter | p | with those at the median |"
     yield "| --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |"
