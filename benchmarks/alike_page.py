@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from page_table import table
+
 DOCS = Path(__file__).parents[1] / "docs"
 BASES = ("minilm", "mpnet")
 # The same module of both: how it is called here, and by its base.
@@ -146,8 +148,7 @@ def _found(places: Records) -> Iterator[str]:
 
 def _where(places: Records) -> Iterator[str]:
     yield "## On which side of which module\n"
-    yield "| base | module, side | r/d | excess | of the deep half | columns that stand apart | after those | after all columns | on their axes, on other axes, on none |"
-    yield "| --- | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: |"
+    rows = []
     for record in places:
         for module in MODULES:
             for side in ("inputs", "outputs"):
@@ -157,10 +158,14 @@ def _where(places: Records) -> Iterator[str]:
                 if "partition" in one:
                     parts = (percent(part / one["excess"]) for part in one["partition"].values())
                     more = [f"{one[state]['excess']:.4f}" for state in STATES] + [", ".join(parts)]
-                yield (
-                    f"| {record['base']} | {module}, {side} | {one['gaussian']:.4f} | {number(one['excess'])} | {number(one['deep'])} | "
-                    f"{named} | {' | '.join(more)} |"
-                )
+                sizes = [f"{one['gaussian']:.4f}", number(one["excess"]), number(one["deep"])]
+                rows.append([record["base"], f"{module}, {side}", *sizes, named, *more])
+    yield from table(
+        ["base", "module, side", "r/d", "excess", "of the deep half", "columns that stand apart",
+         "after those", "after all columns", "on their axes, on other axes, on none"],
+        rows,
+        "llrrrlrrr",
+    )  # fmt: skip
     yield ""
     yield (
         "The last column divides the excess exactly, with no W0 changed: mean φ is tr(P̄_l P̄_m)/r with P̄ a layer's mean projector, and its part on the diagonals is what "
@@ -180,9 +185,8 @@ def _command(asked: Records) -> Iterator[str]:
         f"{asked[0]['draws']} draws, rank 8; inputs by B's conversions, outputs by A's under the convention `consistent`. What a trained adapter's mean φ has beside the same W0's random factors describes, and decides nothing. The adapter on all four modules is of "
         "`lora-lens train --task stsb --data glue/ --out runs/four --target query,key,value,attention.output.dense --lr 0.00117 --epochs 1 --max-length 128 --group-by-length --precision bfloat16` (development Pearson .853) and lies in no repository; no adapter of MPNet's key and output was there.\n"
     )
-    yield "| base | factors | module, side | random factors | unrelated | coordinates | hangs on them | mean φ of the adapter | p | with those at the median |"
-    yield "| --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |"
     called = {name: module for module, names in MODULES.items() for name in names}
+    rows = []
     for record in asked:
         for one in record["rows"]:
             named = ", ".join(map(str, one["coordinates"])) or "none"
@@ -190,10 +194,16 @@ def _command(asked: Records) -> Iterator[str]:
             own = ["–"] * 3
             if one["observed"] is not None:
                 own = [f"{one['observed']:.4f}", f"{one['p']:.2f}", f"{one['observed after']:.4f}"]
-            yield (
-                f"| {record['base']} | {one['adapter'] or 'untrained'} | {called[one['module']]}, {one['side']} | {one['mean']:.4f} ± {one['sd']:.4f} | "
-                f"{one['gaussian']:.4f} | {named} | {share} | {' | '.join(own)} |"
-            )
+            rows.append(
+                [record["base"], one["adapter"] or "untrained", f"{called[one['module']]}, {one['side']}",
+                 f"{one['mean']:.4f} ± {one['sd']:.4f}", f"{one['gaussian']:.4f}", named, share, *own]
+            )  # fmt: skip
+    yield from table(
+        ["base", "factors", "module, side", "random factors", "unrelated", "coordinates", "hangs on them",
+         "mean φ of the adapter", "p", "with those at the median"],
+        rows,
+        "lllrrlrrrr",
+    )  # fmt: skip
     yield ""
 
 
@@ -203,21 +213,31 @@ def _bases(places: Records) -> Iterator[str]:
         "W0 at the median norm along every vector of an orthonormal basis, as the coordinates are one: after the columns, along the principal directions of the token embeddings, of the position "
         "embeddings, of the layer's hidden states, each alone and one after the other; and as many random bases, one after the other. Shares of the excess that are left; the last column is between even layers and between odd layers alone, in the basis that conversions of the other half have most in common.\n"
     )
-    yield "| base | module | columns | left | tokens | positions | hidden states | one after the other | random bases | the other half's |"
-    yield "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    rows = []
     for base, module, one in residual(places):
         for state in STATES:
             found = one[state]
-            each = (
-                percent(found["bases"][name] / one["excess"])
-                for name in ("word", "position", "hidden states")
-            )
-            *_, (_, together, random) = found["one after the other"]
             halves = found["halves"]
-            yield (
-                f"| {base} | {module} | {'all' if state == STATES[1] else 'named'} | {percent(found['excess'] / one['excess'])} | {' | '.join(each)} | "
-                f"{percent(together / one['excess'])} | {percent(random / one['excess'])} | {percent(halves['whole'] / one['excess'])} of {percent(halves['before'] / one['excess'])} |"
-            )
+            *_, (_, together, random) = found["one after the other"]
+            left = [
+                percent(share / one["excess"])
+                for share in (
+                    found["excess"],
+                    *(found["bases"][name] for name in ("word", "position", "hidden states")),
+                    together,
+                    random,
+                    halves["whole"],
+                    halves["before"],
+                )
+            ]
+            columns = "all" if state == STATES[1] else "named"
+            rows.append([base, module, columns, *left[:-2], " of ".join(left[-2:])])
+    yield from table(
+        ["base", "module", "columns", "left", "tokens", "positions", "hidden states", "one after the other",
+         "random bases", "the other half's"],
+        rows,
+        "lllrrrrrrr",
+    )  # fmt: skip
     yield ""
 
 
@@ -230,12 +250,7 @@ def _directions(places: Records) -> Iterator[str]:
         + ".\n"
     )
     for module, side in RESIDUAL:
-        yield (
-            f"| {module}, {side} | number | "
-            + " | ".join(f"{record['base']} (flips) | norm" for record in places)
-            + " |"
-        )
-        yield "| --- | ---: |" + " ---: | ---: |" * len(places)
+        rows = []
         for name, first in of(places[0], module, side)["named columns"]["directions"].items():
             cells = []
             for record in places:
@@ -245,8 +260,10 @@ def _directions(places: Records) -> Iterator[str]:
                 share, flips = (
                     (found["excess"] - held[key]) / one["excess"] for key in ("excess", "flips")
                 )
-                cells.append(f"{percent(share)} ({percent(flips)}) | {held['norm']:.2f}")
-            yield f"| {name} | {first['directions']} | {' | '.join(cells)} |"
+                cells += [f"{percent(share)} ({percent(flips)})", f"{held['norm']:.2f}"]
+            rows.append([name, first["directions"], *cells])
+        heads = [head for record in places for head in (f"{record['base']} (flips)", "norm")]
+        yield from table([f"{module}, {side}", "number", *heads], rows)
         yield ""
 
 
@@ -266,14 +283,7 @@ def _depth(places: Records) -> Iterator[str]:
     )
     ks = of(places[0], *RESIDUAL[0])["named columns"]["halves"]["k"]
     smallest = list(of(places[0], *RESIDUAL[0])["named columns"]["smallest"])
-    yield (
-        "| base | module | "
-        + " | ".join(f"k = {k}" for k in ks)
-        + " | "
-        + " | ".join(f"smallest {k}" for k in smallest)
-        + " |"
-    )
-    yield "| --- | --- |" + " ---: |" * (len(ks) + len(smallest))
+    rows = []
     for base, module, one in residual(places):
         found = one["named columns"]
         halves = found["halves"]
@@ -282,7 +292,9 @@ def _depth(places: Records) -> Iterator[str]:
             for share, flips in zip(halves["excess"], halves["flips"], strict=True)
         ]
         cells += [percent(found["smallest"][k] / one["excess"]) for k in smallest]
-        yield f"| {base} | {module} | {' | '.join(cells)} |"
+        rows.append([base, module, *cells])
+    heads = [*(f"k = {k}" for k in ks), *(f"smallest {k}" for k in smallest)]
+    yield from table(["base", "module", *heads], rows, "ll" + "r" * len(heads))
     yield ""
 
 
@@ -290,15 +302,15 @@ def _distance(places: Records) -> Iterator[str]:
     yield "## How far apart\n"
     yield "Excess between layers that are so many layers apart, as W0 is, with the named columns at the median norm, and with all.\n"
     most = max(len(one["named columns"]["by distance"]) for _, _, one in residual(places))
-    yield "| base | module | columns | " + " | ".join(str(k + 1) for k in range(most)) + " |"
-    yield "| --- | --- | --- |" + " ---: |" * most
+    rows = []
     for base, module, one in residual(places):
         found = {"as it is": one["by distance"]}
         found |= {state.removesuffix(" columns"): one[state]["by distance"] for state in STATES}
-        for state in found:
-            cells = [number(value) for value in found[state]]
-            cells += ["–"] * (most - len(cells))
-            yield f"| {base} | {module} | {state} | {' | '.join(cells)} |"
+        for state, values in found.items():
+            missing = ["–"] * (most - len(values))
+            rows.append([base, module, state, *map(number, values), *missing])
+    heads = [str(k + 1) for k in range(most)]
+    yield from table(["base", "module", "columns", *heads], rows, "lll" + "r" * most)
     yield ""
 
 

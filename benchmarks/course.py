@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from page_table import table
 from torch import Tensor
 
 import lora_lens as ll
@@ -135,25 +136,23 @@ def page(record: dict[str, Any]) -> Iterator[str]:
     for kind, first in (("shares", "adapter"), ("carried", "θ of, asked of")):
         if not record[kind]:
             continue
-        yield f"| module, factor | {first} | share | flips | z | p | layers by themselves |"
-        yield "| --- | --- | ---: | ---: | ---: | ---: | --- |"
         modules = dict.fromkeys(module for modules in record[kind].values() for module in modules)
-        for module, matrix in itertools.product(modules, FACTORS):
-            for name, found in record[kind].items():
-                if module in found:
-                    yield line(
-                        f"{module}, {matrix}", name.replace(":", ", "), found[module][matrix]
-                    )
+        rows = [
+            [f"{module}, {matrix}", name.replace(":", ", "), *cells(found[module][matrix])]
+            for module, matrix in itertools.product(modules, FACTORS)
+            for name, found in record[kind].items()
+            if module in found
+        ]
+        heads = ["module, factor", first, "share", "flips", "z", "p", "layers by themselves"]
+        yield from table(heads, rows, "llrrrrl")
         yield ""
 
 
-def line(where: str, name: str, one: dict[str, Any]) -> str:
-    """One row."""
+def cells(one: dict[str, Any]) -> list[str]:
+    """What a row says of one factor."""
     layers = ", ".join(map(str, one["layers"])) or "none"
-    return (
-        f"| {where} | {name} | {one['share']:.4f} | {one['flips']:.4f} ± {one['sd']:.4f} | {one['z']:.1f} | "
-        f"{one['p']:.3f} | {layers} |"
-    )
+    flips = f"{one['flips']:.4f} ± {one['sd']:.4f}"
+    return [f"{one['share']:.4f}", flips, f"{one['z']:.1f}", f"{one['p']:.3f}", layers]
 
 
 if __name__ == "__main__":
