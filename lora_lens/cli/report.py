@@ -82,7 +82,8 @@ def run(
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
-    from ..terminal.printing import echo, print_json, progress, say
+    from ..terminal.ahead import foretelling
+    from ..terminal.printing import echo, print_json, say
 
     command = _command(
         [adapter, *(others or [])],
@@ -91,7 +92,7 @@ def run(
             "--draws": draws, "--seed": seed, "--base": base, "--device": device, "--dtype": dtype,
         },
     )  # fmt: skip
-    with progress("parts") as advance:
+    with foretelling() as watch:
         from ..report.request import Request
         from ..report.write import make_report
 
@@ -107,7 +108,7 @@ def run(
             base=base,
             made=made.date() if made else None,
             command=command,
-            progress=advance,
+            watch=watch,
         )
     if as_json:
         print_json(told)

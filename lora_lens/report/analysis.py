@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +14,16 @@ from ..bases.opening import open_base_of
 from ..bases.weights import BaseWeights
 from ..errors import BaseModelError, LensError
 from ..files.adapter_folders import distinguishing_names
+from ..show.ahead import Ahead
 from ..show.findings import Finding, found
 from ..show.wording import listed
 from ..subspaces.convention import SettledConvention, settle_convention
-from ..subspaces.pairing import base_of_both
 from .asked import ASKED, Asked
 from .request import Request, enough_draws
-from .rows import NotThere, Row, rows_of
-from .w0_cost import with_spectra_of_w0
+from .rows import NotThere, rows_of
+from .units import Unit, forecast_of, units_of
 
-Progress = Callable[[int, int], None]
-_NO_W0 = "everything that W0 is needed for"
+Watch = Callable[[Ahead], None]
 
 
 class LeftOut(NamedTuple):
@@ -140,14 +139,14 @@ class Analysed:
 def analyse(
     adapters: Sequence[Adapter],
     request: Request | None = None,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Analysed:
     """Ask every question of a report of every module, and correct all its tests together.
 
     Every adapter is asked by itself, under its own convention, and every pair is compared, so that
     nothing hangs on which one is named first. What does not allow something (a rectangular W0 under
     ``stored``, a base model that is not on this machine) is left out with its reason, so that the rest
-    can be read.
+    can be read. `watch` is told how long it will take before it begins, and then after each question.
 
     Raises:
         LensError: Nothing that was asked for can be made of any module, or no such module or device.
@@ -157,14 +156,11 @@ def analyse(
     if request.draws is None:
         request = replace(request, draws=enough_draws(adapters, rows))
     opened = [_open(adapter) for adapter in adapters]
-    units = list(_units(rows))
-    made = []
+    units = list(units_of(adapters, opened, rows))
+    step = _foretold(adapters, units, request, watch) if watch else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        for done, (row, of) in enumerate(units):
-            made.append(_unit(adapters, opened, row, of, request))
-            if progress:
-                progress(done + 1, len(units))
+        made = [_answered(adapters, unit, request, step) for unit in units]
     _check_any(made)
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = _told_apart([one for one, _ in made])
@@ -172,50 +168,39 @@ def analyse(
     return Analysed(tuple(adapters), bases, modules, not_there, request, tuple(lines))
 
 
-def _units(rows: Sequence[Row]) -> Iterator[tuple[Row, tuple[int, ...]]]:
-    """Each module of each adapter that has it, and behind those each pair."""
-    for row in rows:
-        have = [k for k, name in enumerate(row) if name is not None]
-        yield from ((row, (k,)) for k in have)
-        yield from ((row, (k, other)) for k in have for other in have if k < other)
+def _foretold(
+    adapters: Sequence[Adapter], units: Sequence[Unit], request: Request, watch: Watch
+) -> Callable[[], None]:
+    """Tell what is ahead; what is given back does so again after each question."""
+    forecast = forecast_of(adapters, units, request)
+    watch(forecast.ahead)
+    return lambda: watch(forecast.next())
 
 
-def _unit(
-    adapters: Sequence[Adapter],
-    opened: Sequence[tuple[BaseWeights | None, str]],
-    row: Row,
-    of: tuple[int, ...],
-    request: Request,
+def _answered(
+    adapters: Sequence[Adapter], unit: Unit, request: Request, step: Callable[[], None] | None
 ) -> tuple[ModuleAnalysis, dict[str, LensError]]:
     """Every question's result, and the errors of those that have none, by what was asked."""
-    name, chosen = str(row[of[0]]), [adapters[k] for k in of]
-    base, no_base = opened[of[0]]
-    factors = chosen[0].modules[name]
-    alone = len(of) == 1
-    if not alone and base_of_both(*chosen) is None:  # no W0 is that of both
-        base = None
-    settled = settle_convention(request.convention, factors, chosen[0]) if alone else None
+    chosen = [adapters[k] for k in unit.of]
+    factors = chosen[0].modules[unit.module]
+    settled = (
+        settle_convention(request.convention, factors, chosen[0]) if len(chosen) == 1 else None
+    )
     options: dict[str, Any] = {
         "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
-        "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": base,
+        "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": unit.base,
     } | ({"convention": settled.name} if settled else {})  # fmt: skip
     answers: list[Answered] = []
-    errors: dict[str, LensError] = {}
-    for one in ASKED:
-        if (one.needs == "other") == alone:
-            continue
-        if one.needs == "w0" and base is None:
-            errors[_NO_W0] = BaseModelError(no_base)
-            continue
-        asked, dear = with_spectra_of_w0(one, base, factors)
-        if dear:
-            errors["the spectra of W0 and W0 + ΔW"] = LensError(dear)
+    errors = dict(unit.errors)
+    for asked in unit.asked:
         try:
-            answers.append(Answered(asked, asked.ask(chosen, name, options)))
+            answers.append(Answered(asked, asked.ask(chosen, unit.module, options)))
         except LensError as error:
             errors[asked.question.asks] = error
+        if step:
+            step()
     reasons = tuple((what, str(error)) for what, error in errors.items())
-    return ModuleAnalysis(name, tuple(answers), reasons, of, settled), errors
+    return ModuleAnalysis(unit.module, tuple(answers), reasons, unit.of, settled), errors
 
 
 def _told_apart(modules: list[ModuleAnalysis]) -> tuple[ModuleAnalysis, ...]:

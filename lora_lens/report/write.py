@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
 from ..formats.loading import Model, adapter_of
 from ..staging import staged_file
-from .analysis import Progress, analyse
+from .analysis import Watch, analyse
 from .page import check_libraries, render
 from .request import Request
 from .summary import told
@@ -32,7 +32,7 @@ def report(
     device: str = "auto",
     dtype: str = "float64",
     command: str | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """One HTML file that holds an adapter's analyses and needs nothing else to be read.
 
@@ -60,7 +60,7 @@ def report(
         base: Folder or hub id of the base model, where an adapter is given by its folder.
         device, dtype: As in `conversion_similarity`.
         command: The command in the report.
-        progress: Called with (parts done, parts), a part being a module of an adapter or of two.
+        progress: Called with (parts done, parts), a part being one question about a module of an adapter or of two.
 
     Returns:
         The path written.
@@ -80,8 +80,8 @@ def report(
     """
     modules = (module,) if isinstance(module, str) else tuple(module or ()) or None
     return make_report(
-        adapter, out, others, base=base, made=made, command=command, progress=progress,
-        request=Request(modules, rank, convention, draws, seed, device, dtype, ridge),
+        adapter, out, others, base=base, made=made, command=command,
+        watch=_counting(progress), request=Request(modules, rank, convention, draws, seed, device, dtype, ridge),
     )[0]  # fmt: skip
 
 
@@ -113,6 +113,13 @@ def write_report(
     return report(adapter, *others, out=path, module=modules, **options)
 
 
+def _counting(progress: Callable[[int, int], None] | None) -> Watch | None:
+    """Progress by the number of parts that are done."""
+    if progress is None:
+        return None
+    return lambda ahead: progress(ahead.done, ahead.parts) if ahead.done else None
+
+
 def make_report(
     adapter: Adapter | str | Path | Model,
     path: str | Path,
@@ -122,14 +129,17 @@ def make_report(
     base: str | Path | None = None,
     made: date | None = None,
     command: str | None = None,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """`report`, and the summary with its findings for JSON."""
+    """`report`, and the summary with its findings for JSON.
+
+    `watch` is told how long it will take before it begins, and what is left after each part.
+    """
     check_libraries()
     target = Path(path)
     with staged_file(target) as file:
         adapters = [adapter_of(one, base) for one in (adapter, *others)]
-        analysed = analyse(adapters, request, progress)
+        analysed = analyse(adapters, request, watch)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         file.write_text(text, encoding="utf-8", newline="\n")
     return target, told(analysed)

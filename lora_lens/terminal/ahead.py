@@ -1,0 +1,45 @@
+"""How long a report will take, said before it begins, and a bar by time while there is a person to see it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..show.ahead import Ahead, foretold, left
+from .printing import say
+from .quiet import is_quiet
+
+
+@contextmanager
+def foretelling() -> Iterator[Callable[[Ahead], None] | None]:
+    """Says on standard error how long it will take, then shows what is left; nothing under ``--quiet``."""
+    if is_quiet():
+        yield None
+        return
+    with _bar() as show:
+
+        def told(ahead: Ahead) -> None:
+            if not ahead.done:
+                say(foretold(ahead))
+            show(ahead)
+
+        yield told
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Ahead], None]]:
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("parts"), BarColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("parts", total=1.0, left="")
+
+        def show(ahead: Ahead) -> None:
+            bar.update(task, completed=ahead.share, left=left(ahead))
+
+        yield show
