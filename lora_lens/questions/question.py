@@ -36,6 +36,7 @@ class Question:
                      ``legend(result)``: what its words mean, printed on ``--explain``
     ``figures``      ``figures(result)``: what follows the files' stem → a described figure
     ``page``         ``part(result, findings, name)``: its part of a report, where it has one
+    ``work``         ``work(size)``: how much there is to compute, where a report asks it
     ``command``      ``run``: the command, with its options
     ================ ============================================================================
 

@@ -1,4 +1,4 @@
-"""How fast this machine is now, by a few small computations: what turns `lora_lens.report.work.Work` into seconds."""
+"""How fast this machine is now, by a few small computations: what turns `lora_lens.core.work.Work` into seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from ..core.precision import working
-from .work import Work
+from ..core.work import Work
 
 _WIDE, _NARROW, _SMALL, _MANY = 512, 192, 16, 64
 _TIMES = 3

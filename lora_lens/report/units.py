@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
+from ..core.work import Size
 from ..errors import BaseModelError, LensError
 from ..subspaces.pairing import base_of_both
 from ..subspaces.selection import select_device
@@ -16,7 +17,6 @@ from .request import Request
 from .rows import Row
 from .speed import measured_speed, seconds_of
 from .w0_cost import with_spectra_of_w0
-from .work import Size
 
 _NO_W0 = "everything that W0 is needed for"
 Opened = Sequence[tuple[BaseWeights | None, str]]

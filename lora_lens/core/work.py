@@ -1,0 +1,69 @@
+"""How much there is to compute, from shapes alone: counts, and not seconds, which depend on the machine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# Measured: how many times as long as its operations something takes beside one large product in float64.
+_TALL = 20  # the QR of a basis, which is tall and thin
+CALLS = 5  # small decompositions that a fit or a basis takes as long as, beside its operations
+
+
+class Work(NamedTuple):
+    """Of three kinds, for a machine that is fast at one may be slow at another.
+
+    Attributes:
+        products: Operations of matrix products, and of what is made of them (LU, Cholesky), in float64;
+            one in float32 counts half.
+        decompositions: Σ long·short² of singular value decompositions in float64.
+        small: Decompositions of matrices so small that calling for them takes the time.
+    """
+
+    products: float = 0.0
+    decompositions: float = 0.0
+    small: float = 0.0
+
+    def plus(self, *others: Work) -> Work:
+        """All of it."""
+        return Work(*map(sum, zip(self, *others, strict=True)))
+
+
+class Size(NamedTuple):
+    """What a question about one module is asked of.
+
+    Attributes:
+        layers: How many.
+        rows, columns: Of W0.
+        rank: Of the factors.
+        draws: Of each null.
+    """
+
+    layers: int
+    rows: int
+    columns: int
+    rank: int
+    draws: int
+
+    @property
+    def one_w0(self) -> int:
+        """long·short²: what a decomposition of one W0 grows with."""
+        return self.rows * self.columns * min(self.rows, self.columns)
+
+
+def of_conversions(of: Size, nulls: int) -> Work:
+    """One factorisation a layer, right-hand sides of so many nulls' draws, their bases, and φ of every two layers.
+
+    The adapter's own factors go through every layer's W0, too.
+    """
+    layers, rows, columns, rank, draws = of
+    wide, bases = max(rows, columns), (nulls * draws + layers) * layers
+    factored = layers * 2 * of.one_w0
+    solved = 2 * bases * rank * rows * columns
+    found = bases * _TALL * 4 * wide * rank**2
+    grids = nulls * draws * (layers * rank) ** 2 * wide
+    return Work(factored + solved + found + grids, 0, CALLS * bases)
+
+
+def of_factors(of: Size) -> Work:
+    """Spectra and bases of the factors themselves: nothing of W0's size."""
+    return Work(2 * of.layers * (of.rows + of.columns) * of.rank**2, 0, 4 * of.layers)

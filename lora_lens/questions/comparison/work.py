@@ -1,0 +1,11 @@
+"""How much there is to compute."""
+
+from __future__ import annotations
+
+from ...core.work import Size, Work
+
+
+def work(of: Size) -> Work:
+    """One decomposition of W0 a layer, and small products of every draw."""
+    flips = 2 * of.layers * of.draws * (of.rows + of.columns) * of.rank**2
+    return Work(flips, of.layers * of.one_w0, of.layers * of.draws)
