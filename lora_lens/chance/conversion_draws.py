@@ -81,8 +81,8 @@ class NullBases:
     """Bases of all layers under each null, filled layer by layer.
 
     Kept in float32, which is far below the nulls' sampling error: 80 layers of width 8192 with 200
-    draws of rank 8 are 4.2 GB; beyond half of the plan's memory they are in temporary files. But ``mismatched`` has no sampling error where every donor is there, and
-    permutations that leave two factors in place give the observed φ itself, so it keeps the dtype that
+    draws of rank 8 are 4.2 GB; beyond what the plan's memory keeps they are in temporary files. But
+    ``mismatched`` has no sampling error where every donor is there, and permutations that leave two factors in place give the observed φ itself, so it keeps the dtype that
     W0 is factored in: another 3.4 GB. Matrices of one null share one tensor where their bases are the same.
 
     Attributes:
@@ -97,7 +97,7 @@ class NullBases:
 
     def __post_init__(self) -> None:
         """Settle which nulls are drawn, and how much of them is kept in memory."""
-        self.spill = Spill(self.plan.memory / 2)
+        self.spill = Spill(self.plan.memory.kept)
         self.equivalents = Equivalents(self.plan, "equivalent" in self.nulls, self.spill)
         self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
 

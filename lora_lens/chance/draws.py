@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..core.phi_of_bases import phi_of_all_pairs, phi_of_bases
 
-_ENTRIES = 1 << 24  # numbers at once in a product of bases
+ENTRIES = 1 << 24  # numbers at once in a product of bases
 _MOST_ENUMERATED = 7  # layers: 5040 orders
 
 
@@ -47,7 +47,7 @@ def null_grids(
     """
     draws, layers, d = u.shape[:3]
     columns = layers * max(u.shape[-1], v.shape[-1])
-    step = max(1, _ENTRIES // (columns * max(d, columns)))
+    step = max(1, ENTRIES // (columns * max(d, columns)))
     parts, diagonals = [], []
     for start in range(0, draws, step):
         stop = min(start + step, draws)
@@ -166,7 +166,7 @@ def mismatched_grids(
     """
     layers, _, d, k = bases.shape
     place = torch.arange(layers, device=bases.device)
-    step = max(1, _ENTRIES // (layers * k * max(d, layers * k)))
+    step = max(1, ENTRIES // (layers * k * max(d, layers * k)))
     parts = []
     for some in orders.to(bases.device).split(step):
         chosen = bases[place, some]

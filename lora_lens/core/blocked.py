@@ -1,8 +1,8 @@
 """LU solves as a sweep of matrix products, in float32: many right-hand sides at a product's speed.
 
 A library's solve with 1600 right-hand sides takes about twice as long as a product of as many
-operations. Here each block row of a triangle is multiplied by the inverse of its diagonal
-block (in float64, once), after which a solve is one product a block row. For nulls, whose sampling
+operations. Here the diagonal blocks of a triangle are inverted (in float64, once), after which a solve is
+two products a block row, and nothing of the triangle's size is made. For nulls, whose sampling
 error is far above float32's; `lora_lens.core.rounded.rounded_solver` says where it will do.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -46,13 +47,14 @@ class BlockedLU:
         return x.index_select(1, torch.argsort(self.order)).mT[None]
 
     @cached_property
-    def _forward(self) -> tuple[Tensor, Tensor]:
-        return _scaled(self.lu, upper=False, unit=True), _scaled(self.lu, upper=True, unit=False)
+    def _forward(self) -> tuple[_Blocked, _Blocked]:
+        lu = self.lu.float()
+        return _blocked(lu, upper=False, unit=True), _blocked(lu, upper=True, unit=False)
 
     @cached_property
-    def _backward(self) -> tuple[Tensor, Tensor]:
-        lu = self.lu.mT
-        return _scaled(lu, upper=False, unit=False), _scaled(lu, upper=True, unit=True)
+    def _backward(self) -> tuple[_Blocked, _Blocked]:
+        lu = self.lu.float().mT
+        return _blocked(lu, upper=False, unit=False), _blocked(lu, upper=True, unit=True)
 
 
 @dataclass(frozen=True)
@@ -74,20 +76,33 @@ class GaussianSolver:
         return _swept_up(_columns(rhs), self._backward).mT[None]
 
     @cached_property
-    def _forward(self) -> Tensor:
-        return _scaled(torch.geqrf(self.w0.float()).a, upper=True, unit=False)
+    def _forward(self) -> _Blocked:
+        return _blocked(torch.geqrf(self.w0.float()).a, upper=True, unit=False)
 
     @cached_property
-    def _backward(self) -> Tensor:
-        return _scaled(torch.geqrf(self.w0.mT.float()).a, upper=True, unit=False)
+    def _backward(self) -> _Blocked:
+        return _blocked(torch.geqrf(self.w0.mT.float()).a, upper=True, unit=False)
 
 
 def _columns(rhs: Tensor) -> Tensor:
     return rhs[0].mT.clone(memory_format=torch.contiguous_format)
 
 
-def _scaled(triangle: Tensor, *, upper: bool, unit: bool) -> Tensor:
-    """Block rows ``D⁻¹·(I, −T)``: x_b = D⁻¹(g_b − T·x of the blocks solved before), one product a block."""
+class _Blocked(NamedTuple):
+    """A triangle of a matrix, whose other half is anything, and the inverses of its diagonal blocks."""
+
+    triangle: Float[Tensor, "n n"]
+    inverses: Float[Tensor, "block b b"]
+
+    def step(self, x: Tensor, number: int, block: slice, known: slice) -> None:
+        """x_b = D⁻¹(x_b − T·x of what is known)."""
+        size = block.stop - block.start
+        if known.stop > known.start:
+            x[:, block].addmm_(x[:, known], self.triangle[block, known].mT, alpha=-1)
+        x[:, block] = x[:, block] @ self.inverses[number, :size, :size].mT
+
+
+def _blocked(triangle: Tensor, *, upper: bool, unit: bool) -> _Blocked:
     blocks = _blocks(len(triangle))
     eye = torch.eye(_BLOCK, dtype=torch.float64, device=triangle.device)
     diagonals = eye.repeat(len(blocks), 1, 1)  # the last block may be smaller
@@ -96,25 +111,19 @@ def _scaled(triangle: Tensor, *, upper: bool, unit: bool) -> Tensor:
         diagonal[:size, :size] = triangle[block, block]
     inverses = torch.linalg.solve_triangular(
         diagonals, eye.expand_as(diagonals), upper=upper, unitriangular=unit
-    ).float()
-    scaled = triangle.to(torch.float32, copy=True)
-    for inverse, block in zip(inverses, blocks, strict=True):
-        size = block.stop - block.start
-        solved = slice(block.stop, None) if upper else slice(0, block.start)
-        scaled[block, solved] = -inverse[:size, :size] @ scaled[block, solved]
-        scaled[block, block] = inverse[:size, :size]
-    return scaled
+    )
+    return _Blocked(triangle, inverses.float())
 
 
-def _swept_down(x: Tensor, scaled: Tensor) -> Tensor:
-    for block in _blocks(len(scaled)):
-        x[:, block] = x[:, : block.stop] @ scaled[block, : block.stop].mT
+def _swept_down(x: Tensor, lower: _Blocked) -> Tensor:
+    for number, block in enumerate(_blocks(x.shape[1])):
+        lower.step(x, number, block, slice(0, block.start))
     return x
 
 
-def _swept_up(x: Tensor, scaled: Tensor) -> Tensor:
-    for block in reversed(_blocks(len(scaled))):
-        x[:, block] = x[:, block.start :] @ scaled[block, block.start :].mT
+def _swept_up(x: Tensor, upper: _Blocked) -> Tensor:
+    for number, block in reversed(list(enumerate(_blocks(x.shape[1])))):
+        upper.step(x, number, block, slice(block.stop, x.shape[1]))
     return x
 
 

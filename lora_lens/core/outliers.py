@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import LensError
 
+_COLUMNS = 512
 _EMPTIEST = 1e-6  # of the median norm: a column below it counts as this, for none can be emptier than rounding
 
 
@@ -23,7 +24,8 @@ def relative_norms(w: Float[Tensor, "rows d"]) -> Float[Tensor, " d"]:
         >>> relative_norms(torch.tensor([[3.0, 1.0, 0.0], [4.0, 0.0, 2.0]]))
         tensor([2.5000, 0.5000, 1.0000], dtype=torch.float64)
     """
-    norms = w.double().norm(dim=0)
+    # Some columns at a time: all of them in float64 would be the largest of all arrays.
+    norms = torch.cat([some.double().norm(dim=0) for some in w.split(_COLUMNS, dim=1)])
     middle = norms.median()
     return norms / torch.where(middle > 0, middle, torch.nan)
 

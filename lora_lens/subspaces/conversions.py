@@ -18,6 +18,7 @@ from ..core.factoring import Factored
 from ..core.spectrum import product_svd
 from ..core.triangle import spectral_norm
 from ..errors import LensError, RankError, SingularError
+from .memory import UNBOUNDED, Budget
 from .selection import check_factor_ranks, check_not_rounding
 
 Matrix = Literal["A", "B", "BA"]
@@ -30,7 +31,7 @@ class Plan:
 
     Attributes:
         ridge: In units of each W0's median singular value.
-        memory: Bytes that may be taken, from `lora_lens.subspaces.memory.memory_budget`.
+        memory: What may be taken.
     """
 
     factors: ModuleFactors
@@ -41,7 +42,7 @@ class Plan:
     convention: Convention
     draws: int
     ridge: float = 0.0
-    memory: int | float = math.inf
+    memory: Budget = UNBOUNDED
 
     @property
     def width(self) -> int:

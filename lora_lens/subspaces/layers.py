@@ -60,6 +60,7 @@ def collect_bases(
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
             bases.setdefault(matrix, []).append(basis)
         watch(factored, start, where.device)
+        del factored  # its LU, before the next one is made
         for path in factors.names[start:stop]:
             weights.release(path)
         if progress:
@@ -91,7 +92,7 @@ def _layers_a_chunk(plan: Plan) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
     copies = 8 if plan.ridge else 4  # the ridge's SVD beside the rest
     one = 8 * copies * plan.factors.out_features * plan.factors.in_features
-    return max(1, int(min(_CHUNK_BYTES, plan.memory / 4) // one))
+    return max(1, int(min(_CHUNK_BYTES, plan.memory.chunk) // one))
 
 
 def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:

@@ -23,29 +23,61 @@ _LEAST = 1 << 26
 _UNKNOWN = 1 << 33  # where no system says what is free
 
 
-def memory_budget(asked: str | int | None = None) -> int:
-    """Bytes: what was asked for, or half of what is free.
+@dataclass(frozen=True)
+class Budget:
+    """How many bytes a computation may take, beside what the process has when it begins.
+
+    Attributes:
+        size: All of them.
+        least: Of these, for what cannot be put away or done in parts.
+    """
+
+    size: int | float = math.inf
+    least: int = 0
+
+    @property
+    def kept(self) -> int | float:
+        """For arrays that could be in files."""
+        return min(self.size / 2, self.size - self.least)
+
+    @property
+    def chunk(self) -> int | float:
+        """For more layers at a time than one."""
+        return self.size / 4
+
+
+UNBOUNDED = Budget()
+
+
+def memory_budget(asked: str | int | None = None, least: int = _LEAST, of: str = "") -> Budget:
+    """What was asked for, or half of what is free; that or the least where it is not enough.
 
     Args:
         asked: A number of bytes, or ``500MB``, ``4GB``, ``1.5GiB``.
+        least: What it takes at any rate; 64 MiB where that is less.
+        of: What for, in words.
 
     Raises:
-        LensError: No such size, or less than 64 MiB.
+        LensError: No such size, or less than the least.
 
     Example:
-        >>> memory_budget("1.5GiB")
+        >>> memory_budget("1.5GiB").size
         1610612736
     """
+    least = max(least, _LEAST)
     if asked is None:
-        return max(_LEAST, int(_SHARE * _free()))
+        return Budget(max(least, int(_SHARE * _free())), least)
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?\s*", str(asked), re.IGNORECASE)
     if found is None:
         raise LensError(f"memory is {asked!r}; expected a size as 500MB, 4GB or 1.5GiB")
     unit = (found[2] or "").capitalize()
     size = int(float(found[1]) * _UNITS[unit])
-    if size < _LEAST:
-        raise LensError(f"memory is {asked}; expected at least 64 MiB")
-    return size
+    if size < least:
+        needed = "64 MiB" if least == _LEAST else f"{math.ceil(least / 1e6)}MB"
+        raise LensError(
+            f"memory is {asked}; expected at least {needed}{f' for {of}' if of else ''}"
+        )
+    return Budget(size, least)
 
 
 def _free() -> int:

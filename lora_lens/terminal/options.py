@@ -133,8 +133,8 @@ Memory = Annotated[
         "--memory",
         metavar="SIZE",
         show_default="half of what is free",
-        help="How much memory may hold W0 and draws, beside the work on one layer: 4GB, 500MB. W0 passes through it "
-        "a few layers at a time; draws beyond half of it go to temporary files. No number depends on it.",
+        help="How much memory may be taken, beside Python and libraries: 4GB, 500MB. W0 passes through it a few layers "
+        "at a time; what does not fit waits in temporary files. One W0 at a time is the least. No number depends on it.",
     ),
 ]
 Json = Annotated[

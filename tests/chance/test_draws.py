@@ -35,7 +35,7 @@ def phi(a: torch.Tensor, b: torch.Tensor) -> float:
 def test_grids_compare_layers_within_a_draw_and_a_layer_with_its_next_draw(
     monkeypatch: pytest.MonkeyPatch, entries: int
 ) -> None:
-    monkeypatch.setattr("lora_lens.chance.draws._ENTRIES", entries)
+    monkeypatch.setattr("lora_lens.chance.draws.ENTRIES", entries)
     u = bases(5, 3, 20, 2)
     expected = np.array(
         [
@@ -74,7 +74,7 @@ def test_mismatched_cells_equal_a_loop_over_the_donors(i: int, j: int) -> None:
 def test_mismatched_grids_equal_a_loop_over_the_orders(
     monkeypatch: pytest.MonkeyPatch, i: int, j: int, entries: int
 ) -> None:
-    monkeypatch.setattr("lora_lens.chance.draws._ENTRIES", entries)
+    monkeypatch.setattr("lora_lens.chance.draws.ENTRIES", entries)
     u = bases(4, 4, 15, 3)
     orders = shuffles(4, draws=50, generator=seeded(1))
     found = mismatched_grids(u, i, j, orders)

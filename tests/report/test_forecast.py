@@ -81,7 +81,7 @@ def test_every_question_of_a_report_counts_its_work() -> None:
 
 def test_one_layer_shares_nothing() -> None:
     one = SIZE._replace(layers=1)
-    assert of_shared(one) == of_similarity(one)
+    assert 0 < seconds(of_shared, one) <= seconds(of_similarity, one)
 
 
 def test_a_machine_has_a_speed_of_each_kind() -> None:

@@ -14,6 +14,7 @@ from ...adapter import Adapter
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.gaussian import gaussian_baseline, mean_off_diagonal_sd
+from ...chance.least_memory import within
 from ...chance.spacings import most_outliers, standing_apart
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
@@ -25,7 +26,16 @@ from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import Progress, collect_bases
 from ...subspaces.selection import select_device
 from .asked import Asked, asked_of
-from .explaining import Explained, Rescaling, alike, beyond_w0, explain, mean_share_p
+from .explaining import (
+    ENTRIES,
+    Explained,
+    Rescaling,
+    alike,
+    beyond_w0,
+    explain,
+    mean_share_p,
+    shares_of,
+)
 from .result import LEVEL, Coordinate, OutliersResult
 
 _LISTED = 10  # candidates that are shown, named or not
@@ -43,6 +53,7 @@ def outliers(
     device: str = "auto",
     dtype: str = "float64",
     base: BaseWeights | str | None = None,
+    memory: str | int | None = None,
     progress: Progress | None = None,
 ) -> OutliersResult:
     """Coordinates that W0⁻¹ puts into every layer's conversions, and what of φ they explain.
@@ -66,7 +77,7 @@ def outliers(
             under ``consistent``; "columns" are then rows.
         draws: Of the propagated null, random factors through the same W0; at least 2.
         seed: Of those draws, and of untrained factors.
-        device, dtype, base, progress: As in `conversion_similarity`.
+        device, dtype, base, memory, progress: As in `conversion_similarity`.
 
     Returns:
         The named coordinates, strongest first, with their columns' norms, the share of each unit vector
@@ -96,6 +107,7 @@ def outliers(
     asked = asked_of(source, module, untrained, convention, base, seed)
     factors, rank = asked.factors, min(asked.factors.ranks)
     plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
+    plan = within(plan, ("propagated",), memory, beside=_beside(plan))
     check_request(factors, plan.matrices, rank, rank, "left", plan.convention, draws)
     turned = matrix == "A" and plan.convention == "consistent"
     relative = asked.relative_norms(of_rows=turned)
@@ -117,11 +129,14 @@ def outliers(
     trained = own if asked.adapter else None
     drawn = null.bases["propagated", matrix]
     gaussian = (gaussian_baseline(d, rank).mean, mean_off_diagonal_sd(d, layers, rank))
-    before = alike(trained, drawn, lambda bases: bases)
-    every = alike(None, drawn, rescaling.every) if rescaling.full else None
-    explained = explain(rescaling, drawn, before, gaussian[0])
-    shares = unit_shares(drawn)
-    held = shares.double().mean(0) if trained is None else unit_shares(trained)
+    release = null.spill.release
+    before = alike(trained, drawn, lambda bases: bases, release)
+    every = alike(None, drawn, rescaling.every, release) if rescaling.full else None
+    explained = explain(rescaling, drawn, before, gaussian[0], release)
+    all_named = rescaling.of(explained.order)
+    after = alike(trained, drawn, all_named, release) if explained.order else before
+    shares = shares_of(drawn, release)
+    held = shares.mean(0, dtype=torch.float64) if trained is None else unit_shares(trained)
     return OutliersResult(
         adapter=asked.adapter.source if asked.adapter else None,
         base=asked.weights.source,
@@ -142,7 +157,7 @@ def outliers(
         considered=most_outliers(d),
         gaussian=gaussian,
         before=before,
-        after=alike(trained, drawn, rescaling.of(explained.order)) if explained.order else before,
+        after=after,
         every=(every.mean, every.deep) if every else (float("nan"),) * 2,
         explained=explained.total,
         magnifications=magnified,
@@ -158,6 +173,14 @@ def outliers(
     )
 
 
+def _beside(plan: Plan) -> int:
+    """Bytes of every draw's shares, with their mean, and of some draws' bases as they are rescaled."""
+    one = max(plan.factors.out_features, plan.factors.in_features)
+    shares = plan.draws * (4 * len(plan.factors.layers) + 8) * one
+    rescaled = 4 * 5 * min(ENTRIES, plan.draws * len(plan.factors.layers) * one * plan.width)
+    return shares + rescaled
+
+
 def _candidates(
     explained: Explained,
     magnified: Array,
@@ -170,7 +193,7 @@ def _candidates(
     nothing = float("nan")
     named, p = explained.order, standing_apart(magnified).by_position
     others = [k for k in (-magnified).argsort(kind="stable").tolist() if k not in named]
-    propagated = shares.double().mean(0).cpu().numpy()
+    propagated = shares.mean(0, dtype=torch.float64).cpu().numpy()
     share_p = mean_share_p(held, shares) if trained else None
     return tuple(
         Coordinate(

@@ -47,6 +47,7 @@ class Asked:
         for position, layer in enumerate(self.factors.layers):
             w0 = self.weights.w0(self.factors, position)
             relative = relative_norms(w0.mT if of_rows else w0)
+            self.weights.release(self.factors.names[position])
             if not bool(relative.isfinite().all()):
                 what = "rows" if of_rows else "columns"
                 raise LensError(

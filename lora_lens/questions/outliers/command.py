@@ -17,6 +17,7 @@ from ...terminal.options import (
     DtypeName,
     Explain,
     Json,
+    Memory,
     Module,
     Out,
     Seed,
@@ -63,6 +64,7 @@ def run(
     ] = 200,
     seed: Seed = 0,
     base: Base = None,
+    memory: Memory = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
     as_json: Json = False,
@@ -93,6 +95,7 @@ def run(
                 seed=seed,
                 device=device,
                 dtype=dtype.value,
+                memory=memory,
                 progress=advance,
             )
 

@@ -13,13 +13,14 @@ from torch import Tensor
 from ...chance.against_null import null_test
 from ...chance.p_values import max_statistic_p, monte_carlo_p, standardised
 from ...core.factoring import Factored
-from ...core.outliers import every_column_rescaled, rescaled_bases
+from ...core.outliers import every_column_rescaled, rescaled_bases, unit_shares
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...labelled import Array
 from .result import Alike, Beyond
 
 Change = Callable[[Tensor], Tensor]
-_ENTRIES = 1 << 25  # numbers of bases at once
+AfterEach = Callable[[], None]
+ENTRIES = 1 << 23  # numbers of bases at once
 _BEYOND = 0.05  # level of the max-statistic
 _SURE = (
     3.0  # standard errors of the propagated mean above the Gaussian one, for shares of the excess
@@ -48,10 +49,9 @@ class Rescaling:
         chosen = torch.tensor(self.named, dtype=torch.long, device=factored.w0.device)
         w = factored.w0.mT if self.turned else factored.w0
         if bool((factored.rank == w.shape[-1]).all()):
-            eye = torch.eye(w.shape[-1], dtype=factored.inverse_norm.dtype, device=w.device)[
-                :, chosen
-            ]
-            self._reached.append(eye.expand(len(w), -1, -1))
+            units = factored.inverse_norm.new_zeros(w.shape[-1], len(chosen))
+            units[chosen, range(len(chosen))] = 1
+            self._reached.append(units.expand(len(w), -1, -1))
             return
         self.full = False
         solve = factored.solver.solve_transposed if self.turned else factored.solver.solve
@@ -75,13 +75,18 @@ def alike(
     own: Float[Tensor, "layer d r"] | None,
     drawn: Float[Tensor, "draw layer d r"],
     change: Change,
+    after_each: AfterEach = lambda: None,
 ) -> Alike:
-    """φ between the changed subspaces: of every draw, and of the adapter's own where it is trained."""
-    step = max(1, _ENTRIES // drawn[0].numel())
-    grids = torch.cat(
-        [phi_of_all_pairs(some, some) for some in map(change, drawn.split(step))]
-    ).double()
-    grids = grids.cpu()
+    """φ between the changed subspaces: of every draw, and of the adapter's own where it is trained.
+
+    `after_each` is called after some draws, which are not needed again here.
+    """
+    parts = []
+    for some in _pieces(drawn):
+        changed = change(some)
+        parts.append(phi_of_all_pairs(changed, changed))
+        after_each()
+    grids = torch.cat(parts).double().cpu()
     layers = grids.shape[-1]
     means = _off_diagonal(grids)
     observed, test = float("nan"), None
@@ -98,6 +103,23 @@ def alike(
         observed=observed,
         test=test,
     )
+
+
+def shares_of(
+    drawn: Float[Tensor, "draw layer d r"], after_each: AfterEach = lambda: None
+) -> Float[Tensor, "draw layer d"]:
+    """`unit_shares` of every draw; `after_each` as in `alike`."""
+    found = drawn.new_empty(drawn.shape[:3])
+    for some, into in zip(_pieces(drawn), _pieces(found, like=drawn), strict=True):
+        into.copy_(unit_shares(some))
+        after_each()
+    return found
+
+
+def _pieces(of_draws: Tensor, like: Tensor | None = None) -> Sequence[Tensor]:
+    """Some draws at a time, as many as of `like`."""
+    one = (of_draws if like is None else like)[0].numel()
+    return of_draws.split(max(1, ENTRIES // one))
 
 
 def _off_diagonal(grids: Float[Tensor, "*batch layer layer"]) -> Float[Tensor, "*batch"]:
@@ -132,6 +154,7 @@ def explain(
     drawn: Float[Tensor, "draw layer d r"],
     before: Alike,
     gaussian: float,
+    after_each: AfterEach = lambda: None,
 ) -> Explained:
     """What each named column explains of the propagated mean's excess over the Gaussian one."""
     named, excess = rescaling.named, before.mean - gaussian
@@ -139,7 +162,7 @@ def explain(
         return Explained(named, {}, {})
 
     def left_out(columns: Sequence[int]) -> float:
-        return (before.mean - alike(None, drawn, rescaling.of(columns)).mean) / excess
+        return (before.mean - alike(None, drawn, rescaling.of(columns), after_each).mean) / excess
 
     alone = {column: left_out([column]) for column in named}
     order = tuple(sorted(named, key=lambda column: -alone[column]))
@@ -149,13 +172,13 @@ def explain(
 
 def mean_share_p(held: Array, shares: Float[Tensor, "draw layer d"]) -> Array:
     """(d,) Upper-tail Monte-Carlo p of each coordinate's mean share over the layers."""
-    drawn = shares.double().mean(1).cpu().numpy()
+    drawn = shares.mean(1, dtype=torch.float64).cpu().numpy()
     return monte_carlo_p(held.mean(0), drawn, sd=drawn.std(0, ddof=1))
 
 
 def beyond_w0(held: Array, shares: Float[Tensor, "draw layer d"]) -> tuple[Beyond, ...]:
     """Coordinates whose mean share is above that of random factors, by the max-statistic over all."""
-    own, drawn = held.mean(0), shares.double().mean(1).cpu().numpy()
+    own, drawn = held.mean(0), shares.mean(1, dtype=torch.float64).cpu().numpy()
     every = np.concatenate([drawn, own[None]])  # the observed one is one among its null's
     mean, sd = every.mean(0), every.std(0, ddof=1)
     p = max_statistic_p(standardised(own, mean, sd), standardised(drawn, mean, sd))

@@ -18,6 +18,7 @@ from ...terminal.options import (
     DtypeName,
     Explain,
     Json,
+    Memory,
     Module,
     Out,
     Seed,
@@ -69,6 +70,7 @@ def run(
     ] = 200,
     seed: Seed = 0,
     base: Base = None,
+    memory: Memory = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
     explain: Explain = False,
@@ -104,6 +106,7 @@ def run(
                 seed=seed,
                 device=device,
                 dtype=dtype.value,
+                memory=memory,
                 progress=advance,
             )
 

@@ -13,6 +13,7 @@ from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, NullName, check_nulls
+from ...chance.least_memory import within
 from ...core.checked import Side
 from ...core.condition import condition_number
 from ...core.conversion import ConventionChoice
@@ -28,7 +29,6 @@ from ...subspaces.conversions import (
     check_ridge,
 )
 from ...subspaces.layers import Progress, collect_bases
-from ...subspaces.memory import memory_budget
 from ...subspaces.selection import select_device, select_dimensions, select_module
 from .result import LayerGrid, SimilarityResult
 
@@ -83,9 +83,10 @@ def conversion_similarity(
         dtype: ``float64``, or ``float32``: faster on many GPUs, and off by about 1e-7 times W0's
             condition number.
         base: An open base, or a folder or hub id; by default the adapter's.
-        memory: Bytes that may hold W0 and draws, beside the work on one layer, or ``4GB``; by default half of
-            what is free. W0 passes through it a few layers at a time, one at least, and draws beyond half of it
-            are put in temporary files. No number depends on it.
+        memory: Bytes that may be taken, or ``4GB``, beside what the process has before; by default half of
+            what is free. W0 passes through it a few layers at a time, one at least, and draws that do not fit
+            wait in temporary files. One W0 and one layer's draws are the least: below it is an error, which says
+            how much that is. No number depends on it.
         progress: Called with (layers done, layers).
 
     Returns:
@@ -112,7 +113,7 @@ def conversion_similarity(
           r = 1, 8 % at 2, 3 % at 8, 1.2 % at 16, 0.5 % at 32.
 
     Raises:
-        LensError: No such null, matrix, side or convention; a negative or infinite ridge.
+        LensError: No such null, matrix, side or convention; a negative or infinite ridge; too little memory.
         ModuleLookupError: No such module.
         RankError: i or j above a factor's numerical rank, or an untrained (zero) B.
         SingularError: Under ``stored``, a rectangular W0, or without a ridge a singular one; with a
@@ -138,7 +139,8 @@ def conversion_similarity(
     check_nulls(nulls)
     check_ridge(ridge := float(ridge))
     weights = open_base_of(adapter, base)
-    plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge, memory_budget(memory))
+    plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
+    plan = within(plan, nulls, memory)
     where = select_device(device, dtype)
     null_bases = NullBases(plan, nulls, seed)
     condition: list[float] = []

@@ -1,0 +1,79 @@
+"""The least memory that conversions and their nulls take: the work on one W0, and one layer's draws.
+
+Everything else waits in files, and W0 passes layer by layer. Bytes are counted from shapes, above what is
+measured, so that a budget that is not below them is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..core.refined import FROM
+from ..subspaces.conversions import Plan
+from ..subspaces.memory import memory_budget
+from .conversion_draws import NullName
+from .draws import ENTRIES
+
+_OTHER = 1 << 25  # right-hand sides and bases of some draws, and the like
+# Bytes an entry of W0, with W0 as the file has it, in float32 at most, and the next layer's:
+_IN_FLOAT32 = 4 + 4 + 8  # W0, and its LU, with which draws are solved, too
+_IN_FLOAT64 = 8 + 8 + 8 + 4 + 8  # W0, its QR, what LAPACK copies, and the QR in float32
+_BY_SVD = 8 * 8 + 8  # W0, its singular vectors, and what LAPACK takes for them
+
+
+def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, beside: int = 0) -> Plan:
+    """The plan with the memory that was asked for.
+
+    Args:
+        plan: What is asked.
+        nulls: That are drawn.
+        asked: As `memory_budget` takes it.
+        beside: Bytes that the question takes at any rate, beside conversions and draws.
+
+    Raises:
+        LensError: No such size, or less than the least that it takes, which is said.
+    """
+    rows, columns = plan.factors.out_features, plan.factors.in_features
+    layer_by_layer = one_w0(plan) + one_layers_draws(plan, nulls)
+    least = max(layer_by_layer, all_layers(plan, nulls)) + _own(plan) + _OTHER + beside
+    of = f"one W0 of {rows}x{columns} with its factorisation and one layer's draws"
+    return replace(plan, memory=memory_budget(asked, least, of))
+
+
+def one_w0(plan: Plan) -> int:
+    """The work on one W0; where it is so ill-conditioned that float32 does not do, twice as much."""
+    rows, columns = plan.factors.out_features, plan.factors.in_features
+    single = rows == columns >= FROM
+    each = _BY_SVD if plan.ridge else _IN_FLOAT32 if single else _IN_FLOAT64
+    return each * rows * columns
+
+
+def one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
+    """Random factors of one layer, and their conversions' bases as they are put away."""
+    if not plan.draws or not set(nulls) - {"gaussian", "mismatched"}:
+        return 0
+    product = "BA" in plan.matrices and not plan.spans_alone
+    shared = plan.convention == "stored" and not plan.ordered  # A's and B's are the same then
+    drawn = 1 + product + (plan.convention == "consistent" and "A" in plan.matrices)
+    found = 1 + product if shared else len(plan.matrices)
+    return 4 * (drawn + found) * plan.draws * _basis(plan)
+
+
+def all_layers(plan: Plan, nulls: Sequence[NullName]) -> int:
+    """Bases of some draws in all layers, while φ between these is taken."""
+    layers = len(plan.factors.layers)
+    some = 4 * 3 * min(ENTRIES, max(1, plan.draws) * layers * _basis(plan))
+    shuffled = 8 * 3 * layers**2 * _basis(plan) if "mismatched" in nulls and plan.draws else 0
+    return max(some, shuffled)
+
+
+def _own(plan: Plan) -> int:
+    """Bases of the adapter's own conversions, and a copy of them."""
+    return 8 * 2 * len(plan.matrices) * len(plan.factors.layers) * _basis(plan)
+
+
+def _basis(plan: Plan) -> int:
+    """Numbers of one factor, or of a basis of its conversion."""
+    factors = plan.factors
+    return max(factors.ranks) * max(factors.out_features, factors.in_features)
