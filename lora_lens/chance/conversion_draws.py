@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..core.factoring import Factored
 from ..core.rounded import LayerSolver, gaussian_solver, own_solver, rounded_solver
+from ..core.spill import Spill
 from ..errors import LensError
 from ..subspaces.conversions import (
     Matrix,
@@ -20,7 +21,6 @@ from ..subspaces.conversions import (
     basis,
     product_basis,
 )
-from ..subspaces.memory import Spill
 from .draws import gaussian_factors, initial_factors
 from .equivalent import Equivalents
 from .profiles import own_profile, reshaping

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..core.refined import FROM
 from ..subspaces.conversions import Plan
-from ..subspaces.memory import memory_budget
+from ..subspaces.memory import Least, memory_budget
 from .conversion_draws import NullName
 from .draws import ENTRIES
 
@@ -22,23 +22,30 @@ _IN_FLOAT64 = 8 + 8 + 8 + 4 + 8  # W0, its QR, what LAPACK copies, and the QR in
 _BY_SVD = 8 * 8 + 8  # W0, its singular vectors, and what LAPACK takes for them
 
 
-def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, beside: int = 0) -> Plan:
+def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, *later: Least) -> Plan:
     """The plan with the memory that was asked for.
 
     Args:
         plan: What is asked.
         nulls: That are drawn.
         asked: As `memory_budget` takes it.
-        beside: Bytes that the question takes at any rate, beside conversions and draws.
+        later: What the question takes when conversions and draws are made.
 
     Raises:
         LensError: No such size, or less than the least that it takes, which is said.
     """
     rows, columns = plan.factors.out_features, plan.factors.in_features
-    layer_by_layer = one_w0(plan) + one_layers_draws(plan, nulls)
-    least = max(layer_by_layer, all_layers(plan, nulls)) + _own(plan) + _OTHER + beside
-    of = f"one W0 of {rows}x{columns} with its factorisation and one layer's draws"
-    return replace(plan, memory=memory_budget(asked, least, of))
+    kept = _own(plan) + _OTHER
+    parts = [
+        Least(
+            one_w0(plan) + one_layers_draws(plan, nulls),
+            f"one W0 of {rows}x{columns}, its factorisation and one layer's draws",
+        ),
+        Least(all_layers(plan, nulls), "bases of some draws in all layers"),
+        *later,
+    ]
+    parts = [Least(part.size + kept, part.of) for part in parts]
+    return replace(plan, memory=memory_budget(asked, *parts))
 
 
 def one_w0(plan: Plan) -> int:

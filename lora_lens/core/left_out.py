@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -21,8 +21,9 @@ from .forwards import (
     pulled_back,
     unit_norm,
 )
-from .left_out_sums import left_out_sums
+from .left_out_sums import left_out_sums, summed
 from .refits import refits
+from .spill import Spill
 from .variants import Variants
 from .whitening import whitening
 from .working import working
@@ -61,6 +62,7 @@ def left_out(
     k: int,
     nulls: Mapping[str, Variants] = _NONE,
     progress: Callable[[int, int], None] | None = None,
+    spill: Spill | None = None,
 ) -> LeftOut:
     """What the shared layer θ of all layers but l predicts of layer l's factor; see `lora_lens.core.forwards`.
 
@@ -77,6 +79,7 @@ def left_out(
         k: Columns of θ: 1 to in, out and the ranks of all layers but any one.
         nulls: Factors to fit anew, pulled back by W at unit norm.
         progress: Called with (layers done, layers).
+        spill: Where what is needed of all layers waits; by default in memory. No number depends on it.
 
     Example:
         >>> w = torch.tensor([[[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [2.0, 1.0]], [[2.0, 1.0], [1.0, 1.0]]])
@@ -87,14 +90,15 @@ def left_out(
         >>> round(left_out(w, q, 1).share[2].item(), 4)
         0.0
     """
-    w, q = unit_norm(w), q.double()
-    grams = w.mT @ w
-    rows = pulled_back(w, q)
-    whole = whitening(grams.sum(0))
+    spill = spill or Spill()
+    w, q = _each(spill, unit_norm, w), q.double()
+    grams = _each(spill, lambda one: one.mT @ one, w)
+    rows = _each(spill, pulled_back, w, q, small=True)
+    whole = whitening(summed(grams, torch.zeros_like(grams[0]), spill.release))
     together = fitted(whole, rows.flatten(0, 1), k)
     prepared = refits(w, working(whole), nulls, k) if nulls else {}
     fits, spaces = [], []
-    for layer, s in enumerate(left_out_sums(grams)):
+    for layer, s in enumerate(left_out_sums(grams, spill.release)):
         space = whitening(s)
         others = torch.cat([rows[:layer], rows[layer + 1 :]]).flatten(0, 1)
         fits.append(fitted(space, others, k))
@@ -103,11 +107,12 @@ def left_out(
             in_draws = working(space)
             for refit in prepared.values():
                 refit.add(layer, in_draws)
+        spill.release()
         if progress is not None:
             progress(layer + 1, len(w))
     kappas, seen = zip(*spaces, strict=True)
     theta = torch.stack([fit.theta for fit in fits])
-    predicted = torch.stack([predicted_basis(*each) for each in zip(w, theta, kappas, strict=True)])
+    predicted = _each(spill, predicted_basis, w, theta, kappas, small=True)
     return LeftOut(
         share=predicted_share(predicted, q),
         theta=theta,
@@ -141,5 +146,17 @@ def carried_over(
                 [0.8000, 0.6000],
                 [1.0000, 0.0000]], dtype=torch.float64)
     """
-    each = zip(unit_norm(w), fit.theta[..., :k], fit.sqrt_kappa.tolist(), strict=True)
-    return torch.stack([predicted_basis(*of_layer) for of_layer in each])
+    each = zip(w, fit.theta[..., :k], fit.sqrt_kappa.tolist(), strict=True)
+    return torch.stack([predicted_basis(unit_norm(one), *of_layer) for one, *of_layer in each])
+
+
+def _each(spill: Spill, make: Callable[..., Tensor], *layers: Any, small: bool = False) -> Tensor:
+    """(layer, …) What is made of each layer, one at a time; what is small is in memory."""
+    into = Spill() if small else spill
+    first = make(*(of[0] for of in layers))
+    found = into.empty((len(layers[0]), *first.shape), first, first.dtype)
+    del first
+    for place, one in zip(found, zip(*layers, strict=True), strict=True):
+        place.copy_(make(*one))
+        spill.release()
+    return found

@@ -68,7 +68,7 @@ def refits(
     found: dict[str, Refits] = {}
     beside: Beside | None = None
     for name, variants in nulls.items():
-        if _theta_costs_less(variants, k):
+        if theta_costs_less(*variants.rows.shape, len(variants.picks), k):
             beside = beside or Beside.of(w, space)
             found[name] = RefitsOfTheta.of(w, space, variants, k, beside)
         else:
@@ -76,10 +76,8 @@ def refits(
     return found
 
 
-def _theta_costs_less(variants: Variants, k: int) -> bool:
+def theta_costs_less(layers: int, count: int, r: int, d: int, draws: int, k: int) -> bool:
     """By the products of both: rows whitened for every layer, their Gram matrix and its iteration; θ's own."""
-    layers, count, r, d = variants.rows.shape
-    draws = len(variants.picks)
     n, block = (layers - 1) * r, block_of(k)
     if decomposes(n, k) or 2 * block > min(n, d):
         return False

@@ -20,9 +20,9 @@ class RefitsOfRows:
     """As `lora_lens.core.refits.Refits` are.
 
     Attributes:
-        w: At unit norm, in the precision that most layers can do with, as `rows`.
+        w: At unit norm.
         variants: As given.
-        rows: Theirs.
+        rows: Theirs, in the precision that most layers can do with.
         k: Columns of θ.
         start: Of each draw, rows near the leading eigenvectors of its Gram matrix: those of all layers together.
         found: Shares by layer.
@@ -40,7 +40,7 @@ class RefitsOfRows:
         """Given W at unit norm, and the whitening of all layers."""
         rows = variants.rows.flatten(0, 2).to(space.dtype)
         start = _started(space.space.whiten(rows), variants, k)
-        return cls(w.to(space.dtype), variants, rows, k, start)
+        return cls(w, variants, rows, k, start)
 
     def add(self, layer: int, space: Working) -> None:
         """The predicted share of one layer in every draw."""

@@ -9,6 +9,7 @@ matrix is formed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from .downdated import Downdated
 from .leading import block_of, decomposes, iterated
 
 _ENTRIES = 1 << 21  # of the Gram matrices held at once
+_STACKED = 1 << 23  # of the bases at once
 _ROWS = 1 << 20  # numbers in the rows that are iterated at once: what a core's cache holds
 _TOLERANCE = (
     1e-4  # of the iteration: leaves a bias of some hundredths of what a mean over layers scatters
@@ -44,7 +46,11 @@ class SharedShares(NamedTuple):
 
 
 def shared_shares(
-    bases: Float[Tensor, "*batch layer d r"], k: int, *, exact: bool = True
+    bases: Float[Tensor, "*batch layer d r"],
+    k: int,
+    *,
+    exact: bool = True,
+    after_each: Callable[[], None] = lambda: None,
 ) -> SharedShares:
     """What the best shared subspace of k dimensions captures of each layer's, in float64 on the CPU.
 
@@ -58,6 +64,7 @@ def shared_shares(
             all is in float32 and the Θ of all layers is iterated until it is the others', in the coordinates that
             all layers' eigenvectors are: off by far less than the draws scatter, and at 32 layers of rank 8
             some twenty times faster.
+        after_each: Called after some draws, which are not needed any more.
 
     Example:
         Three layers on the first axis, one on the second.
@@ -71,8 +78,11 @@ def shared_shares(
     """
     layers, d, r = bases.shape[-3:]
     batch = bases.shape[:-3]
-    step = max(1, _ENTRIES // (layers * r) ** 2)
-    parts = [_shares(some, k, exact) for some in bases.reshape(-1, layers, d, r).split(step)]
+    step = max(1, min(_ENTRIES // (layers * r) ** 2, _STACKED // (layers * r * d)))
+    parts = []
+    for some in bases.reshape(-1, layers, d, r).split(step):
+        parts.append(_shares(some, k, exact))
+        after_each()
     eigenvalues, captured, left_out = (torch.cat(part) for part in zip(*parts, strict=True))
     return SharedShares(
         eigenvalues.reshape(*batch, -1),

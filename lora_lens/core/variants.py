@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,7 @@ def variants_of(
     w: Float[Tensor, "layer out in"],
     q: Float[Tensor, "layer variant out r"],
     picks: Int[Tensor, "draw layer"],
+    after_each: Callable[[], None] = lambda: None,
 ) -> Variants:
     """Of given factors.
 
@@ -38,6 +40,7 @@ def variants_of(
         w: Of any scale.
         q: Orthonormal columns, or columns of 0.
         picks: As in `Variants`.
+        after_each: Called after each layer, whose W is not needed any more.
 
     Example:
         >>> w = torch.diag(torch.tensor([3.0, 4.0]))[None]
@@ -47,11 +50,15 @@ def variants_of(
         (tensor([[0.6000, 0.0000],
                 [0.0000, 0.8000]]), tensor([[1, 1]]))
     """
-    # All variants of a layer as rows of one product: broadcast, W would be copied for each.
-    beside = q.to(w.dtype).movedim(1, 2).flatten(2)
-    norm = w.norm(dim=(-2, -1), keepdim=True)
-    rows = pulled_back(w, beside) / torch.where(norm > 0, norm, 1)
-    return Variants(rows.unflatten(1, (q.shape[1], -1)), ranks(q), picks)
+    count, _, r = q.shape[1:]
+    rows = w.new_empty(len(w), count * r, w.shape[-1])
+    for one, variants, into in zip(w, q, rows, strict=True):
+        # All variants of a layer as rows of one product: broadcast, W would be copied for each.
+        beside = variants.to(w.dtype).movedim(0, 1).flatten(1)
+        norm = one.norm()
+        into.copy_(pulled_back(one, beside)).div_(torch.where(norm > 0, norm, 1))
+        after_each()
+    return Variants(rows.unflatten(1, (count, r)), ranks(q), picks)
 
 
 def picked(

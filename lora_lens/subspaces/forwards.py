@@ -11,6 +11,7 @@ from torch import Tensor
 from ..adapter import ModuleFactors
 from ..bases.weights import BaseWeights
 from ..core.bases import orthonormal_basis
+from ..core.spill import Spill
 from .selection import Where
 
 Factor = Literal["A", "B"]
@@ -24,9 +25,9 @@ class Forward(NamedTuple):
 
 
 def stacked_w0(
-    factors: ModuleFactors, weights: BaseWeights, where: Where
+    factors: ModuleFactors, weights: BaseWeights, where: Where, spill: Spill | None = None
 ) -> Float[Tensor, "layer out in"]:
-    """W0 of every layer, in float64 where the device has it.
+    """W0 of every layer, in float64 where the device has it; where `spill` puts it.
 
     Example:
         >>> import lora_lens as ll
@@ -38,7 +39,14 @@ def stacked_w0(
         >>> w0.shape, torch.equal(w0[5], base.w0(factors, 5).double())
         (torch.Size([6, 384, 384]), True)
     """
-    return where.stack([weights.w0(factors, k) for k in range(len(factors.layers))])
+    spill, shape = spill or Spill(), (factors.out_features, factors.in_features)
+    like = torch.empty(0, device=where.device)
+    stacked = spill.empty((len(factors.layers), *shape), like, where.dtype)
+    for k, path in enumerate(factors.names):
+        stacked[k].copy_(weights.w0(factors, k))
+        weights.release(path)
+        spill.release()
+    return stacked
 
 
 def forward(

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import lora_lens as ll
+from lora_lens.core.spill import Spill
 from lora_lens.errors import LensError
 from lora_lens.subspaces import memory
-from lora_lens.subspaces.memory import Spill, memory_budget
+from lora_lens.subspaces.memory import memory_budget
 
 
 @pytest.mark.parametrize(

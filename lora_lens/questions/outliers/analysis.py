@@ -24,6 +24,7 @@ from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.memory import Least
 from ...subspaces.selection import select_device
 from .asked import Asked, asked_of
 from .explaining import (
@@ -107,7 +108,7 @@ def outliers(
     asked = asked_of(source, module, untrained, convention, base, seed)
     factors, rank = asked.factors, min(asked.factors.ranks)
     plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
-    plan = within(plan, ("propagated",), memory, beside=_beside(plan))
+    plan = within(plan, ("propagated",), memory, _later(plan))
     check_request(factors, plan.matrices, rank, rank, "left", plan.convention, draws)
     turned = matrix == "A" and plan.convention == "consistent"
     relative = asked.relative_norms(of_rows=turned)
@@ -133,8 +134,9 @@ def outliers(
     before = alike(trained, drawn, lambda bases: bases, release)
     every = alike(None, drawn, rescaling.every, release) if rescaling.full else None
     explained = explain(rescaling, drawn, before, gaussian[0], release)
-    all_named = rescaling.of(explained.order)
-    after = alike(trained, drawn, all_named, release) if explained.order else before
+    after = before
+    if explained.order:
+        after = alike(trained, drawn, rescaling.of(explained.order), release)
     shares = shares_of(drawn, release)
     held = shares.mean(0, dtype=torch.float64) if trained is None else unit_shares(trained)
     return OutliersResult(
@@ -173,12 +175,12 @@ def outliers(
     )
 
 
-def _beside(plan: Plan) -> int:
-    """Bytes of every draw's shares, with their mean, and of some draws' bases as they are rescaled."""
+def _later(plan: Plan) -> Least:
+    """Every draw's shares, with their mean, and some draws' bases as they are rescaled."""
     one = max(plan.factors.out_features, plan.factors.in_features)
     shares = plan.draws * (4 * len(plan.factors.layers) + 8) * one
     rescaled = 4 * 5 * min(ENTRIES, plan.draws * len(plan.factors.layers) * one * plan.width)
-    return shares + rescaled
+    return Least(shares + rescaled, "shares of every draw, and some draws' bases rescaled")
 
 
 def _candidates(

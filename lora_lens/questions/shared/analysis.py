@@ -10,7 +10,9 @@ from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
+from ...chance.least_memory import within
 from ...core.conversion import Convention, ConventionChoice
+from ...core.spill import Spill
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import settle_convention
@@ -26,6 +28,7 @@ from ...subspaces.selection import (
     select_module,
 )
 from .captured import captured, null_shares
+from .least import least
 from .predicted import Predicted
 from .prediction import Asked, asked, carry_over, predict
 from .result import SharedResult, SharedSubspace
@@ -49,6 +52,7 @@ def shared_subspace(
     device: str = "auto",
     dtype: str = "float64",
     base: BaseWeights | str | None = None,
+    memory: str | int | None = None,
     progress: Progress | None = None,
 ) -> SharedResult:
     """Share of each layer's conversion subspace that one θ, shared by all layers, captures.
@@ -87,6 +91,8 @@ def shared_subspace(
             order (L−1)·r a layer, or of as many as W0 has inputs where those are fewer.
         seed: Of those draws.
         device, dtype, base, progress: As in `conversion_similarity`.
+        memory: As there. Sums over the layers are of W0's width squared, in float64, some of them at a time; draws
+            of θ pick from factors of all layers. These are the least, beside one decomposition.
 
     Returns:
         By matrix, with two nulls: ``propagated`` (W_l⁻¹G for Gaussian G, below full rank with the
@@ -94,7 +100,7 @@ def shared_subspace(
         factors) and ``gaussian`` (independent uniform subspaces).
 
     Raises:
-        LensError: No such matrix or convention; draws of 1 or below 0.
+        LensError: No such matrix or convention; draws of 1 or below 0; too little memory.
         ModuleLookupError: No such module.
         RankError: A rank above a factor's numerical rank; a width below 1, or above what the layers but
             one can span.
@@ -120,11 +126,12 @@ def shared_subspace(
     _check_width(factors, k, r, settled.name)
     weights = open_base_of(adapter, base)
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
+    plan = within(plan, ("propagated",), memory, *least(plan, k))
     null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
     bases = collect_bases(plan, weights, where, null_bases.add, progress)
     nulls = null_shares(plan, bases, null_bases, k)
-    several = len(factors.layers) > 1
-    own = asked(factors, stacked_w0(factors, weights, where)) if several else None
+    del null_bases
+    own = _asked(factors, weights, where, Spill(plan.memory.kept))
     forwards = {} if own is None else _forwards(plan, own, k, seed)
     carried = {} if other is None else _carried(plan, own, where, k, seed, adapter, other)
     subspaces: dict[str, SharedSubspace] = {
@@ -154,6 +161,15 @@ def shared_subspace(
     )
 
 
+def _asked(
+    factors: ModuleFactors, weights: BaseWeights, where: Where, spill: Spill
+) -> Asked | None:
+    """What is asked forwards: nothing of one layer alone."""
+    if len(factors.layers) < 2:
+        return None
+    return asked(factors, stacked_w0(factors, weights, where, spill), spill)
+
+
 def _forwards(plan: Plan, own: Asked, k: int, seed: int) -> dict[str, Predicted]:
     """The claim asked forwards, of each factor."""
     return {
@@ -176,7 +192,8 @@ def _carried(
             f"carrying θ over needs the same layers in both, two at least"
         )
     check_factor_ranks(second, tuple(plan.matrices), plan.i)
-    their = asked(second, stacked_w0(second, open_base_of(other), where))
+    spill = own.spill.beside()
+    their = asked(second, stacked_w0(second, open_base_of(other), where, spill), spill)
     return {
         matrix: carry_over(
             own, their, _FACTORS[matrix], plan.i, k,

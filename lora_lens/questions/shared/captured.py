@@ -42,7 +42,12 @@ def null_shares(
             unrelated = uniform_bases(d, layers, r, draws=few, generator=generator)
             found[matrix] = NullShares(
                 shared_shares(unrelated, k, exact=False),
-                shared_shares(nulls.bases["propagated", matrix], k, exact=False),
+                shared_shares(
+                    nulls.bases["propagated", matrix],
+                    k,
+                    exact=False,
+                    after_each=nulls.spill.release,
+                ),
             )
     return found
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...core.forwards import predicted_share, ranks
 from ...core.left_out import carried_over, left_out
+from ...core.spill import Spill
 from ...core.variants import Variants, variants_of
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward, forward
@@ -45,21 +46,43 @@ _FACTORS: tuple[Factor, ...] = ("A", "B")
 
 
 class Asked(NamedTuple):
-    """One adapter's module, W0 of its layers, and W0's singular directions."""
+    """One adapter's module, W0 of its layers, W0's singular directions, and where what is large waits."""
 
     factors: ModuleFactors
     w0: Float[Tensor, "layer out in"]
     directions: tuple[Directions, ...]
+    spill: Spill
 
     def own(self, q: Float[Tensor, "layer out r"], matrix: Factor) -> list[OwnDirections]:
         """Each layer's factor on its own W's directions."""
         each = (of if matrix == "B" else of.transposed for of in self.directions)
-        return [own_directions(of, one) for of, one in zip(each, q, strict=True)]
+        return list(after_each(map(own_directions, each, q), self.spill.release))
 
 
-def asked(factors: ModuleFactors, w0: Float[Tensor, "layer out in"]) -> Asked:
-    """With the singular directions, which A and B have in common: one decomposition a layer."""
-    return Asked(factors, w0, tuple(directions(w) for w in w0))
+def asked(
+    factors: ModuleFactors, w0: Float[Tensor, "layer out in"], spill: Spill | None = None
+) -> Asked:
+    """With the singular directions, which A and B have in common: one decomposition a layer.
+
+    `spill` says where what is large waits; by default in memory.
+    """
+    spill = spill or Spill()
+    found = []
+    for w in w0:
+        of = directions(w)
+        found.append(of._replace(u=spill.keep(of.u), v=spill.keep(of.v.mT).mT))
+        spill.release()
+    return Asked(factors, w0, tuple(found), spill)
+
+
+T = TypeVar("T")
+
+
+def after_each(items: Iterable[T], release: Callable[[], None]) -> Iterator[T]:
+    """The items; what each was made of need not be in memory once it is there."""
+    for item in items:
+        release()
+        yield item
 
 
 def predict(
@@ -84,10 +107,10 @@ def predict(
     """
     given = forward(of.factors, of.w0, matrix, rank)
     own = of.own(given.q, matrix)
-    nulls = _variants(given, own, draws, seed, matrix) if draws else {}
-    fit = left_out(given.w, given.q, width, nulls)
+    nulls = _variants(given, own, draws, seed, matrix, of.spill.release) if draws else {}
+    fit = left_out(given.w, given.q, width, nulls, spill=of.spill.beside())
     share = fit.share.cpu().numpy()
-    by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix)
+    by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix, of.spill.release)
     tested = {
         name: null_test(np.asarray(share.mean()), drawn.mean(1).cpu().numpy())
         for name, drawn in fit.drawn.items()
@@ -128,12 +151,12 @@ def carry_over(
     θ₋ₗ has seen layer l of neither. Flips are of the other's factors with θ as it is, so that a draw of
     the mean is one flip of each layer, and no fit is made anew.
     """
-    fit = left_out(*forward(own.factors, own.w0, matrix, rank), width)
+    fit = left_out(*forward(own.factors, own.w0, matrix, rank), width, spill=own.spill.beside())
     target = forward(other.factors, other.w0, matrix, rank)
     predicted = carried_over(fit, target.w)
     share = predicted_share(predicted, target.q).cpu().numpy()
     turned = other.own(target.q, matrix)
-    by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix)
+    by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix, other.spill.release)
     out, layers = target.q.shape[-2], len(share)
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
     count = min(draws, FLIPS)
@@ -176,13 +199,19 @@ def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Gene
 
 
 def _variants(
-    given: Forward, own: Sequence[OwnDirections], draws: int, seed: int, matrix: Factor
+    given: Forward,
+    own: Sequence[OwnDirections],
+    draws: int,
+    seed: int,
+    matrix: Factor,
+    release: Callable[[], None],
 ) -> dict[str, Variants]:
     layers, out, r = given.q.shape
     count, few = min(draws, VARIANTS), min(draws, DESCRIBING)
-    turned = [
+    made = (
         one.turned_rows(count, generator(seed, "flipped", matrix, l)) for l, one in enumerate(own)
-    ]
+    )
+    turned = list(after_each(made, release))
     stream = generator(seed, "uniform", matrix)
     most = min(few, VARIANTS // 2)
     gaussian = torch.randn(layers, most, out, r, generator=stream, dtype=torch.float64)
@@ -192,13 +221,13 @@ def _variants(
     of_flipped = torch.randint(count, (draws, layers), generator=picks)
     same = ranks(given.q)[:, None].expand(layers, count)
     found = {
-        "uniform": variants_of(given.w, uniform, of_uniform),
+        "uniform": variants_of(given.w, uniform, of_uniform, release),
         "flipped": Variants(torch.stack(turned), same, of_flipped),
     }
     if layers >= FEWEST_LAYERS:
         others = given.q[None].expand(layers, layers, out, r)
         orders = shuffles(layers, draws=few, generator=generator(seed, "mismatched", matrix))
-        found["mismatched"] = variants_of(given.w, others, orders)
+        found["mismatched"] = variants_of(given.w, others, orders, release)
     return found
 
 
@@ -209,6 +238,7 @@ def _flips(
     rank: int,
     seed: int,
     matrix: Factor,
+    release: Callable[[], None],
 ) -> tuple[NullTest[Array], Array]:
     """Each layer against flips of that layer alone, and those flips: (layer, draw)."""
     means, deviations, p, both, every = [], [], [], [], []
@@ -222,6 +252,7 @@ def _flips(
         p.append(monte_carlo_p(own_share, drawn))
         both.append(two_sided_p(own_share, drawn))
         every.append(drawn)
+        release()
     mean, sd = np.array(means), np.array(deviations)
     z = standardised(share, mean, sd)
     test = NullTest(mean, sd, z, np.array(p), excess(share, mean), np.array(both))

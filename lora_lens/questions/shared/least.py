@@ -1,0 +1,53 @@
+"""The least memory that the forward question takes, in bytes, counted from shapes above what is measured."""
+
+from __future__ import annotations
+
+import math
+
+from ...core.refits import theta_costs_less
+from ...subspaces.conversions import Plan
+from ...subspaces.memory import Least
+from .prediction import DESCRIBING, VARIANTS
+
+_DECOMPOSED = (
+    8 * 8
+)  # an entry of W0: itself, its singular vectors, what LAPACK takes, and a layer being put away
+_SUMS = (
+    8 * 8
+)  # an entry of a sum over layers: itself, a layer's, Cholesky's factor, its inverse, and copies
+_BESIDE = 8 + 3 * 4 + 8  # an entry of W0 of *every* layer, where θ itself is iterated
+_OTHER = 1 << 27  # flips of one layer, fits of some draws
+
+
+def least(plan: Plan, k: int) -> tuple[Least, Least]:
+    """One decomposition of W0 or the sums over layers, beside what draws pick from; and what describes."""
+    factors, draws = plan.factors, plan.draws
+    layers, rank = len(factors.layers), max(factors.ranks)
+    rows, columns = factors.out_features, factors.in_features
+    wide = max(rows, columns)
+    sums = 8 * (1 + math.ceil(math.log2(max(2, layers)))) + _SUMS
+    of_w0 = max(_DECOMPOSED * rows * columns, sums * wide**2)
+    picked = 8 * layers * rank * wide * _variants(layers, draws)
+    iterated = draws and theta_costs_less(layers, min(draws, VARIANTS), rank, wide, draws, k)
+    every = _BESIDE * layers * wide**2 if iterated else 0
+    return (
+        Least(
+            of_w0 + picked + every + _OTHER,
+            f"sums of {wide}x{wide} over {layers} layers, and factors of all of them that draws pick from",
+        ),
+        _captured(plan),
+    )
+
+
+def _variants(layers: int, draws: int) -> int:
+    """Copies of all layers' factors in float64: of each null its variants, these again in float32, twice, and as drawn."""
+    flipped, uniform = min(draws, VARIANTS), min(draws, VARIANTS // 2)
+    return 3 * flipped + 5 * uniform + 3 * (layers if draws else 0)
+
+
+def _captured(plan: Plan) -> Least:
+    """Four times over, all draws at once."""
+    columns = len(plan.factors.layers) * plan.width
+    wide = max(plan.factors.out_features, plan.factors.in_features)
+    size = 8 * 4 * min(plan.draws, DESCRIBING) * columns * min(columns, wide)
+    return Least(size, "unrelated subspaces of all layers")
