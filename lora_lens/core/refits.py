@@ -68,7 +68,8 @@ def refits(
     found: dict[str, Refits] = {}
     beside: Beside | None = None
     for name, variants in nulls.items():
-        if theta_costs_less(*variants.rows.shape, len(variants.picks), k):
+        layers, count, r, d = variants.rows.shape
+        if theta_costs_less(layers, count, r, d, len(variants.picks), k):
             beside = beside or Beside.of(w, space)
             found[name] = RefitsOfTheta.of(w, space, variants, k, beside)
         else:

@@ -57,6 +57,10 @@ class Spill:
             LensError: As `empty`.
         """
         if not self.fits(made.nbytes, made):
+            if made.mT.is_contiguous() and not made.is_contiguous():
+                return self.keep(
+                    made.mT
+                ).mT  # as it lies: products in another order round otherwise
             kept = self.empty(made.shape, made, made.dtype)
             kept.copy_(made)
             self.release()

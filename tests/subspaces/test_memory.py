@@ -1,16 +1,22 @@
 import errno
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from checkpoints import BertLike, write_base, write_lora
 
 import lora_lens as ll
 from lora_lens.core.spill import Spill
 from lora_lens.errors import LensError
 from lora_lens.subspaces import memory
-from lora_lens.subspaces.memory import memory_budget
+from lora_lens.subspaces.memory import Budget, Least, memory_budget
 
 
 @pytest.mark.parametrize(
@@ -24,7 +30,7 @@ from lora_lens.subspaces.memory import memory_budget
     ],
 )
 def test_sizes(asked: str | int, size: int) -> None:
-    assert memory_budget(asked) == size
+    assert memory_budget(asked).size == size
 
 
 @pytest.mark.parametrize("asked", ["", "much", "-4GB", "4XB", "1MB", "0", "nan"])
@@ -36,9 +42,19 @@ def test_what_is_no_size(asked: str) -> None:
 def test_by_default_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_of_machine", lambda: 10**10)
     monkeypatch.setattr(memory, "_of_group", lambda: 4 * 10**9)
-    assert memory_budget() == 2 * 10**9
+    assert memory_budget().size == 2 * 10**9
     monkeypatch.setattr(memory, "_of_group", lambda: None)
-    assert memory_budget() == 5 * 10**9
+    assert memory_budget().size == 5 * 10**9
+    assert memory_budget(None, Least(6 * 10**9, "much")).size == 6 * 10**9
+
+
+def test_less_than_the_least_is_refused_with_the_least() -> None:
+    parts = Least(3 * 10**8, "one W0"), Least(7 * 10**8, "sums")
+    with pytest.raises(LensError, match=r"^memory is 500MB; expected at least 700MB, for sums$"):
+        memory_budget("500MB", *parts)
+    budget = memory_budget("900MB", *parts)
+    assert budget.least + budget.kept == 9 * 10**8
+    assert memory_budget("700MB", *parts).kept == 0
 
 
 def test_beyond_the_limit_arrays_are_in_files_that_are_gone() -> None:
@@ -63,19 +79,88 @@ def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.Mon
         Spill(10).empty((30, 20), torch.zeros(1), torch.float32)
 
 
-def test_no_number_depends_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_kept_lies_as_it_did() -> None:
+    made = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    for one in (made, made.mT):
+        kept = Spill(0).keep(one)
+        assert torch.equal(kept, one)
+        assert kept.stride() == one.stride()
+    assert Spill().keep(made) is made
+
+
+def numbers(found: Any) -> list[float]:
+    """Every number of a result."""
+    if isinstance(found, dict):
+        return [number for value in found.values() for number in numbers(value)]
+    if isinstance(found, list):
+        return [number for value in found for number in numbers(value)]
+    return [float(found)] if isinstance(found, int | float) else []
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        (ll.conversion_similarity, {"nulls": ("propagated", "mismatched", "initialisation")}),
+        (ll.shared_subspace, {}),
+        (ll.outliers, {}),
+    ],
+)
+def test_no_number_depends_on_it(
+    question: Callable[..., Any], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     adapter = ll.load_adapter(ll.demo_adapter("lora"))
-    found = []
-    for least in (1 << 26, 1):
-        monkeypatch.setattr(memory, "_LEAST", least)
-        nulls = ("propagated", "mismatched", "initialisation")
-        result = ll.conversion_similarity(
-            adapter, "value", 8, nulls=nulls, draws=7, memory=1 << 40 if least > 1 else 1000
-        )
-        found.append(result)
-    for matrix in ("A", "B", "BA"):
-        np.testing.assert_array_equal(found[0][matrix].values, found[1][matrix].values)
-        for name, baseline in found[0][matrix].baselines.items():
-            np.testing.assert_array_equal(
-                baseline.samples, found[1][matrix].baselines[name].samples
-            )
+    found = [numbers(question(adapter, "value", draws=7, **options).to_dict())]
+    sizes: list[int] = []
+    allocate = os.posix_fallocate
+    monkeypatch.setattr(Budget, "kept", property(lambda _: 0))  # all of it in files
+    monkeypatch.setattr(os, "posix_fallocate", lambda *of: (sizes.append(of[2]), allocate(*of)))
+    found.append(numbers(question(adapter, "value", draws=7, **options).to_dict()))
+    assert sizes
+    np.testing.assert_array_equal(*found)
+
+
+MEASURED = """
+import json, re, sys
+import lora_lens as ll
+from lora_lens.errors import LensError
+
+def status(key):
+    with open("/proc/self/status") as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith(key))
+
+def least(ask):
+    try:
+        ask(memory="64MiB")
+    except LensError as error:
+        return re.search(r"at least (\\d+)MB", str(error))[0].split()[-1]
+    return "64MiB"
+
+name, adapter, draws = sys.argv[1:]
+question = getattr(ll, name)
+loaded = ll.load_adapter(adapter)
+small = ll.load_adapter(ll.demo_adapter("lora"))
+question(small, "value", draws=2, device="cpu")  # what the libraries take
+ask = lambda memory: question(loaded, "value", draws=int(draws), device="cpu", memory=memory)
+memory = least(ask)
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # the peak begins anew
+before = status("VmRSS")
+ask(memory)
+print(json.dumps([memory, status("VmHWM") - before]))
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="no peak to begin anew")
+@pytest.mark.parametrize(
+    ("name", "width", "draws"),
+    [("conversion_similarity", 2048, 300), ("outliers", 1024, 100), ("shared_subspace", 512, 20)],
+)
+def test_the_least_is_kept(name: str, width: int, draws: int, tmp_path: Path) -> None:
+    """Of four layers; all draws in memory, the LU before, or copies of it would not be within it."""
+    shape = BertLike(layers=4, width=width, modules=("value",), rank=16)
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    command = [sys.executable, "-c", MEASURED, name, str(tmp_path / "lora"), str(draws)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    asked, taken = json.loads(done.stdout)
+    assert taken <= memory_budget(asked).size
