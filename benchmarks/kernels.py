@@ -5,9 +5,11 @@ Of one thread, and the processor's time, which says more than the clock on a bus
 - conversion matrices of 4 layers of 4096² in float32, A and B of rank 16, beside one float32 LU of each by
   torch in turn, and the memory above that in use;
 - `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
-- the same on 4 layers of 8192², a 70B model's shape, with all the memory and with 500 MB;
+- memory of 4 layers of a 70B model's shapes, 8192² and grouped queries' 1024×8192, with all there is and with the
+  least that is not refused; and of `shared_subspace`, whose time is that of decompositions, on 2048²;
 - `shared_subspace` beside `conversion_similarity`, both with their defaults;
-- growth in the width, layers, rank and draws: the exponent of a power law through three sizes each.
+- growth of both in the width, layers, rank and draws, and of `adapter_matrix` in the adapters: the exponent of a power law through three
+  sizes each.
 
 `python benchmarks/page.py` makes docs/benchmarks.md of what this and peers.py write.
 """
@@ -19,6 +21,7 @@ import json
 import math
 import os
 import platform
+import re
 import resource
 import statistics
 import subprocess
@@ -45,16 +48,19 @@ def cpu_seconds(action: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def write(folder: Path, width: int, layers: int, rank: int, dtype: torch.dtype) -> Path:
-    """Gaussian W0, A and B, whose condition numbers are some times the width."""
+def write(
+    folder: Path, width: int, layers: int, rank: int, dtype: torch.dtype, rows: int | None = None
+) -> Path:
+    """Gaussian W0, A and B, whose condition numbers are some times the width; square where no rows are given."""
+    rows = rows or width
     folder.mkdir(exist_ok=True)
     generator = torch.Generator().manual_seed(0)
     base, adapter = {}, {}
     for layer in range(layers):
         path = PATH.format(layer)
-        w0 = torch.randn(width, width, generator=generator) / width**0.5
+        w0 = torch.randn(rows, width, generator=generator) / width**0.5
         base[f"{path}.weight"] = w0.to(dtype)
-        for name, shape in (("A", (rank, width)), ("B", (width, rank))):
+        for name, shape in (("A", (rank, width)), ("B", (rows, rank))):
             adapter[f"base_model.model.{path}.lora_{name}.weight"] = torch.randn(
                 *shape, generator=generator
             )
@@ -108,13 +114,32 @@ def alone(what: str, *arguments: str) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-def similarity_of(folder: str, memory: str = "64GB") -> list[float]:
+def similarity_of(folder: str) -> list[float]:
     """Seconds, and MiB at the peak."""
     adapter = ll.load_adapter(folder)
     spent = cpu_seconds(
-        lambda: ll.conversion_similarity(adapter, "value", device="cpu", memory=memory)
+        lambda: ll.conversion_similarity(adapter, "value", device="cpu", memory="64GB")
     )
     return [spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+
+
+def memory_of(question: str, folder: str, memory: str) -> list[float]:
+    """Seconds, MiB that were in use before, and at the peak above them."""
+    adapter = ll.load_adapter(folder)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    ask = getattr(ll, question)
+    spent = cpu_seconds(lambda: ask(adapter, "value", device="cpu", memory=memory))
+    return [spent, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before]
+
+
+def least_of(question: str, folder: str) -> str:
+    """What is said when less is asked for."""
+    try:
+        getattr(ll, question)(ll.load_adapter(folder), "value", device="cpu", memory="64MiB")
+    except ll.LensError as error:
+        return re.findall(r"at least (\d+MB)", str(error))[0]
+    return "64MiB"
 
 
 def similarity(layers: int, folder: Path) -> dict[str, Any]:
@@ -128,11 +153,30 @@ def similarity(layers: int, folder: Path) -> dict[str, Any]:
     return {"layers": layers, "lu": lu, "similarity": spent, "ratio": spent / lu, "mib": memory}
 
 
-def streaming(layers: int, folder: Path) -> dict[str, Any]:
-    """A 70B model's shape: the peak with all the memory, and with 500 MB for what can be put away."""
-    write(folder, 2 * BIG, layers, RANK, torch.bfloat16)
-    free, bound = (alone("similarity_of", str(folder), memory) for memory in ("64GB", "500MB"))
-    return {"layers": layers, "mib": [free[1], bound[1]], "seconds": [free[0], bound[0]]}
+# Rows, width, layers.
+MEMORY = (
+    ("conversion_similarity", 2 * BIG, 2 * BIG, 4),
+    ("conversion_similarity", BIG // 4, 2 * BIG, 4),
+    ("outliers", 2 * BIG, 2 * BIG, 4),
+    ("shared_subspace", BIG // 2, BIG // 2, 4),
+)
+
+
+def memory(question: str, rows: int, width: int, layers: int, folder: Path) -> dict[str, Any]:
+    """The peak with all there is, and with the least that is not refused; of bfloat16."""
+    write(folder, width, layers, RANK, torch.bfloat16, rows)
+    least = least_of(question, str(folder))
+    free, bound = (alone("memory_of", question, str(folder), size) for size in ("64GB", least))
+    return {
+        "question": question,
+        "rows": rows,
+        "width": width,
+        "layers": layers,
+        "least": least,
+        "before": bound[1],
+        "mib": [free[2], bound[2]],
+        "seconds": [free[0], bound[0]],
+    }
 
 
 SHARED = ((768, 12), (256, 8), (256, 16), (256, 32))  # width, layers
@@ -154,10 +198,11 @@ GROWTH: dict[str, tuple[Sequence[int], float]] = {
     "rank": ((8, 16, 32), 1),
     "draws": ((100, 200, 400), 1),
 }
+REPEATED = {"conversion_similarity": 3, "shared_subspace": 1}
 MIDDLE = {"width": 768, "layers": 8, "rank": 8, "draws": 200}
 
 
-def growth(name: str, folder: Path) -> dict[str, Any]:
+def growth(question: str, name: str, folder: Path) -> dict[str, Any]:
     sizes, expected = GROWTH[name]
     seconds = []
     for size in sizes:
@@ -167,12 +212,34 @@ def growth(name: str, folder: Path) -> dict[str, Any]:
         )
 
         def ask(draws: int = of["draws"], adapter: ll.Adapter = adapter) -> None:
-            ll.conversion_similarity(adapter, "value", draws=draws, device="cpu")
+            getattr(ll, question)(adapter, "value", draws=draws, device="cpu")
 
-        seconds.append(min(cpu_seconds(ask) for _ in range(3)))
+        seconds.append(min(cpu_seconds(ask) for _ in range(REPEATED[question])))
+    return {"question": question, "of": name, **fitted(sizes, seconds), "most": expected}
+
+
+ADAPTERS = (50, 100, 200)
+
+
+def growth_of_matrix(folder: Path) -> dict[str, Any]:
+    """Of so many adapters on 8 layers of 768: they are read once, and φ is taken of every two."""
+    folders = []
+    for number in range(max(ADAPTERS)):
+        folders.append(folder.parent / f"{number}")
+        write(folders[-1], MIDDLE["width"], MIDDLE["layers"], MIDDLE["rank"], torch.float32)
+        (folders[-1] / "model.safetensors").unlink()
+    seconds = [
+        cpu_seconds(lambda n=n: ll.adapter_matrix(folders[:n], "value", device="cpu"))
+        for n in ADAPTERS
+    ]
+    return {"question": "adapter_matrix", "of": "adapters", **fitted(ADAPTERS, seconds), "most": 2}
+
+
+def fitted(sizes: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:
+    """With the slope through their logarithms."""
     x, y = ([math.log(value) for value in values] for values in (sizes, seconds))
-    exponent = statistics.linear_regression(x, y).slope
-    return {"of": name, "sizes": sizes, "seconds": seconds, "exponent": exponent, "most": expected}
+    slope = statistics.linear_regression(x, y).slope
+    return {"sizes": sizes, "seconds": seconds, "exponent": slope}
 
 
 def machine() -> dict[str, str]:
@@ -205,9 +272,10 @@ def main() -> None:
             "machine": machine(),
             "conversions": conversions(options.repeats),
             "similarity": similarity(options.layers, folder),
-            "streaming": streaming(4, folder),
+            "memory": [memory(*of, folder) for of in MEMORY],
             "shared": [shared(*sizes, folder) for sizes in SHARED],
-            "growth": [growth(of, folder) for of in GROWTH],
+            "growth": [growth(question, of, folder) for question in REPEATED for of in GROWTH]
+            + [growth_of_matrix(folder)],
         }
     text = json.dumps(record, indent=1)
     if options.out:

@@ -90,13 +90,7 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
         f"{whole['similarity']:.0f} s and {whole['mib'] / 1024:.1f} GiB at the peak; the LUs alone {whole['lu']:.0f} s: "
         f"{whole['ratio']:.1f} times. The draws' own right-hand sides, 3,200 a layer, are twice the work of the LU."
     )
-    flow = kernels["streaming"]
-    yield (
-        f"- **Memory**: `similarity` with its defaults on {flow['layers']} layers of 8192² in bfloat16, a 70B model's shape: "
-        f"{flow['mib'][0]:.0f} MiB at the peak, and {flow['mib'][1]:.0f} with `--memory 500MB`, in {flow['seconds'][0]:.0f} and "
-        f"{flow['seconds'][1]:.0f} s. It bounds what can be put away, draws above all; the work on one W0 is beside it: W0, its LU and the "
-        f"draws' solver are four matrices in float32, 1024 MiB of this size."
-    )
+    yield from _memory(kernels)
     beside = "; ".join(
         f"{one['layers']} layers of {one['width']}², {one['shared']:.1f} s beside {one['similarity']:.1f}: "
         f"{one['ratio']:.0f} times, {one['layers'] * FITS} fits"
@@ -110,20 +104,31 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def _memory(kernels: dict[str, Any]) -> Iterator[str]:
+    """The peaks above what the process had, in a process of its own each."""
+    for one in kernels["memory"]:
+        free, bound = one["mib"]
+        yield (
+            f"- **Memory** of `{one['question']}` with its defaults on {one['layers']} layers of {one['rows']}x{one['width']} in bfloat16, r = 16: "
+            f"{free:.0f} MiB above the {one['before']:.0f} that the process had, and {bound:.0f} with `--memory {one['least']}`, the least that is not "
+            f"refused, in {one['seconds'][0]:.0f} and {one['seconds'][1]:.0f} s."
+        )
+
+
 def _growth(kernels: dict[str, Any]) -> Iterator[str]:
     yield "## Growth\n"
     yield (
-        "`conversion_similarity` with 8 layers of 768², r = 8 and 200 draws, one of these varied; the exponent of a "
+        "8 layers of 768², r = 8 and 200 draws, one of these varied; the exponent of a "
         "power law through the three times, and the most that it can become.\n"
     )
     yield from table(
-        ["of", "sizes", "s", "exponent", "at most"],
+        ["question", "of", "sizes", "s", "exponent", "at most"],
         [
-            [one["of"], ", ".join(map(str, one["sizes"])), ", ".join(f"{value:.2f}" for value in one["seconds"]),
+            ["`" + one["question"] + "`", one["of"], ", ".join(map(str, one["sizes"])), ", ".join(f"{value:.2f}" for value in one["seconds"]),
              f"{one['exponent']:.2f}", one["most"]]
             for one in kernels["growth"]
         ],
-        "lllrr",
+        "llllrr",
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class SharedLayer(NamedTuple):
     values: Float[Tensor, " n"]
 
 
-def unit_norm(w: Float[Tensor, "layer out in"]) -> Float[Tensor, "layer out in"]:
+def unit_norm(w: Float[Tensor, "*layer out in"]) -> Float[Tensor, "*layer out in"]:
     """W in float64, each layer scaled to Frobenius norm 1, so that its scale is no weight; 0 stays 0.
 
     Example:
