@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +14,7 @@ from .lanczos import largest_singular_value
 from .refined import FROM, REFINABLE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
 
+Dearer = Literal["float64", "decomposed"]
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 _MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
@@ -76,7 +78,10 @@ def factoring_dtype(
 
 
 def factor(
-    w0: Float[Tensor, "layer out in"], cutoff: float, computing: torch.dtype | None = None
+    w0: Float[Tensor, "layer out in"],
+    cutoff: float,
+    computing: torch.dtype | None = None,
+    dearer: Callable[[Dearer], None] = lambda _: None,
 ) -> Factored:
     """Factor W0 for `Solver`: LU if square, QR if not, the SVD where one is singular under `cutoff`.
 
@@ -88,6 +93,7 @@ def factor(
         cutoff: From `lora_lens.core.precision.singular_cutoff`.
         computing: Of the solutions; by default W0's. Float64 ones of a square W0 in float32 come by refinement
             (`lora_lens.core.refined`) up to a condition of 1e5, else W0 is factored in float64.
+        dearer: Called before W0 is taken in float64 after all, and before it is decomposed: both take more memory.
 
     Example:
         Of ones alone the rank is 1 and the singular value 2, and the pseudo-inverse has a quarter everywhere.
@@ -101,6 +107,7 @@ def factor(
     if computing not in (None, w0.dtype):
         if found := _refinable(w0, cutoff):
             return found
+        dearer("float64")
         w0 = w0.to(computing)
     solver, core, core_solver = _full_rank_solver(w0)
     rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
@@ -110,6 +117,7 @@ def factor(
     clear = bool((condition < _SAFETY / cutoff).all())  # not so where one is NaN
     if clear or _full_rank(core, core_solver, weakest, cutoff):
         return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
+    dearer("decomposed")
     u, s, vh = torch.linalg.svd(w0, full_matrices=False)
     kept = s > cutoff * s[..., :1]
     if bool(kept.all()):

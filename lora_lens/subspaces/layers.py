@@ -10,18 +10,27 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.factoring import Factored, factor, factoring_dtype
+from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import of_order_one, singular_cutoff
 from ..core.ridge import ridged
 from ..errors import RankError, SingularError
 from .ahead import read_ahead
 from .conversions import Plan, conversion_bases
+from .memory import Least
 from .selection import Where
 
 Progress = Callable[[int, int], None]
 # Called with the factored W0 of some layers, the position of the first, and where they are.
 Watch = Callable[[Factored, int, torch.device], None]
 _CHUNK_BYTES = 1 << 29
+# Bytes an entry of W0 beyond the least, and why.
+_DEARER: dict[Dearer, tuple[int, str]] = {
+    "float64": (20, "is factored in float64"),  # it and its LU, beside it in float32
+    "decomposed": (
+        68,
+        "is decomposed",
+    ),  # its singular vectors, too, and what LAPACK takes for them
+}
 
 
 class RankDeficientWarning(UserWarning):
@@ -51,7 +60,7 @@ def collect_bases(
     bases: dict[str, list[Tensor]] = {}
     before = None
     for start, stop, layers in read_ahead(_chunks(plan, weights)):
-        factored = _factored(layers, where, before)
+        factored = _factored(layers, where, before, _within(plan))
         before = factored.w0
         _check_invertible(plan, factored, factors.layers[start:stop])
         if plan.ridge:
@@ -78,13 +87,30 @@ def _chunks(plan: Plan, weights: BaseWeights) -> Iterator[tuple[int, int, list[T
         yield start, stop, [of_order_one(weights.w0(factors, k)) for k in range(start, stop)]
 
 
-def _factored(layers: Sequence[Tensor], where: Where, before: Tensor | None) -> Factored:
+def _within(plan: Plan) -> Callable[[Dearer], None]:
+    """Refuses what an ill-conditioned W0 takes more than is known before it is read, where that is too much."""
+
+    def check(what: Dearer) -> None:
+        entries = plan.factors.out_features * plan.factors.in_features
+        more, how = _DEARER[what]
+        of = f"{plan.factors.module}, a W0 of which is so ill-conditioned that it {how}"
+        plan.memory.check(Least(plan.memory.least + more * entries, of))
+
+    return check
+
+
+def _factored(
+    layers: Sequence[Tensor],
+    where: Where,
+    before: Tensor | None,
+    dearer: Callable[[Dearer], None] = lambda _: None,
+) -> Factored:
     rows, columns = layers[0].shape
     stored = layers[0].dtype
     cutoff = singular_cutoff(stored, where.dtype, (rows, columns))
     taken = where._replace(dtype=factoring_dtype((rows, columns), stored, where.dtype))
     reused = before if before is not None and before.dtype == taken.dtype else None
-    factored = factor(taken.stack(layers, reused), cutoff, where.dtype)
+    factored = factor(taken.stack(layers, reused), cutoff, where.dtype, dearer)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 
 

@@ -16,6 +16,13 @@ _SHARE = 0.5  # of what is free
 _UNKNOWN = 1 << 33  # where no system says what is free
 
 
+class Least(NamedTuple):
+    """Bytes that something takes at any rate, and what that is, in words."""
+
+    size: int
+    of: str
+
+
 @dataclass(frozen=True)
 class Budget:
     """How many bytes a computation may take, beside what the process has when it begins.
@@ -23,10 +30,12 @@ class Budget:
     Attributes:
         size: All of them.
         least: Of these, for what cannot be put away or done in parts.
+        asked: As it was asked for; nothing where it was not.
     """
 
     size: int | float = math.inf
     least: int = 0
+    asked: str = ""
 
     @property
     def kept(self) -> int | float:
@@ -38,17 +47,15 @@ class Budget:
         """For more layers at a time than one."""
         return self.size / 4
 
+    def check(self, least: Least) -> None:
+        """Raise LensError where less was asked for than something takes."""
+        if self.asked and self.size < least.size:
+            raise LensError(
+                f"memory is {self.asked}; expected at least {math.ceil(least.size / 1e6)}MB, for {least.of}"
+            )
+
 
 UNBOUNDED = Budget()
-
-
-class Least(NamedTuple):
-    """Bytes that something takes at any rate, and what that is, in words."""
-
-    size: int
-    of: str
-
-
 _LEAST = Least(1 << 26, "what any question takes")
 
 
@@ -73,12 +80,9 @@ def memory_budget(asked: str | int | None = None, *parts: Least) -> Budget:
     if found is None:
         raise LensError(f"memory is {asked!r}; expected a size as 500MB, 4GB or 1.5GiB")
     unit = (found[2] or "").capitalize()
-    size = int(float(found[1]) * _UNITS[unit])
-    if size < least.size:
-        raise LensError(
-            f"memory is {asked}; expected at least {math.ceil(least.size / 1e6)}MB, for {least.of}"
-        )
-    return Budget(size, least.size)
+    budget = Budget(int(float(found[1]) * _UNITS[unit]), least.size, str(asked))
+    budget.check(least)
+    return budget
 
 
 def _free() -> int:

@@ -1,16 +1,18 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, write_base, write_lora
+from checkpoints import BertLike, random, write_base, write_lora
 
 import lora_lens as ll
 from lora_lens.core.spill import Spill
@@ -86,6 +88,28 @@ def test_what_is_kept_lies_as_it_did() -> None:
         assert torch.equal(kept, one)
         assert kept.stride() == one.stride()
     assert Spill().keep(made) is made
+
+
+def test_a_w0_that_takes_more_when_it_is_met_is_refused_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_LEAST", Least(1, "nothing"))
+    shape = BertLike(layers=2, width=1024, modules=("value",))
+    weights = [random(1024, 1024, seed=k) for k in range(2)]
+    weights[1][0] = weights[1][1] + 1e-5 * weights[1][0]
+    paths = [f"{shape.path(k, 'value')}.weight" for k in range(2)]
+    write_base(tmp_path / "base", shape, dict(zip(paths, weights, strict=True)))
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    ask = partial(ll.conversion_similarity, tmp_path / "lora", "value", draws=0, device="cpu")
+    with pytest.raises(LensError, match="memory is 1; expected at least") as refused:
+        ask(memory=1)
+    least = int(re.findall(r"least (\d+)MB", str(refused.value))[0])
+    with pytest.raises(LensError, match="so ill-conditioned that it is factored in float64") as met:
+        ask(memory=f"{least}MB")
+    more = int(re.findall(r"least (\d+)MB", str(met.value))[0])
+    assert more - least == pytest.approx(20 * 1024**2 / 1e6, abs=1)
+    ask(memory=f"{more}MB")
+    ask()  # what was not asked for is not refused
 
 
 def numbers(found: Any) -> list[float]:
