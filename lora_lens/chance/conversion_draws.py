@@ -34,6 +34,11 @@ _ROWS = 2048  # with many cores, which wait for each other after each product: f
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
 
+def rows_at_once() -> int:
+    """Right-hand sides of one solve."""
+    return _ROWS if torch.get_num_threads() > 1 else _ROWS_A_CORE
+
+
 def check_nulls(nulls: Sequence[str]) -> None:
     """Raise LensError unless each is the name of a null.
 
@@ -127,8 +132,7 @@ class NullBases:
 
     def _draws(self, null: NullName) -> Iterator[slice]:
         """All draws, some right-hand sides at a time."""
-        rows = _ROWS if torch.get_num_threads() > 1 else _ROWS_A_CORE
-        step = max(1, rows // max(self.plan.factors.ranks))
+        step = max(1, rows_at_once() // max(self.plan.factors.ranks))
         total = self._count(null)
         return (slice(k, min(k + step, total)) for k in range(0, total, step))
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..core.phi_of_bases import phi_of_all_pairs, phi_of_bases
 
-ENTRIES = 1 << 24  # numbers at once in a product of bases
+ENTRIES = 1 << 22  # numbers at once in a product of bases
 _MOST_ENUMERATED = 7  # layers: 5040 orders
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..core.factoring import Factored
 from ..core.mean_projector import direction_shares
 from ..core.solvers import PseudoInverseSolver, RidgeSolver
+from ..core.spill import Spill
 from ..subspaces.conversions import Matrix, Plan
-from ..subspaces.memory import Spill
 from .baseline import Baseline
 
 _ENTRIES = 1 << 22  # of every projector at once

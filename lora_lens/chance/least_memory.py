@@ -12,14 +12,17 @@ from dataclasses import replace
 from ..core.refined import FROM
 from ..subspaces.conversions import Plan
 from ..subspaces.memory import Least, memory_budget
-from .conversion_draws import NullName
+from .conversion_draws import NullName, rows_at_once
 from .draws import ENTRIES
 
-_OTHER = 1 << 25  # right-hand sides and bases of some draws, and the like
+_OTHER = 1 << 25
+_COPIES = (
+    4 * 6
+)  # bytes a number of some draws: right-hand sides, solutions and bases, and φ between these
 # Bytes an entry of W0, with W0 as the file has it, in float32 at most, and the next layer's:
 _IN_FLOAT32 = 4 + 4 + 8  # W0, and its LU, with which draws are solved, too
 _IN_FLOAT64 = 8 + 8 + 8 + 4 + 8  # W0, its QR, what LAPACK copies, and the QR in float32
-_BY_SVD = 8 * 8 + 8  # W0, its singular vectors, and what LAPACK takes for them
+_BY_SVD = 8 * 8  # W0, its singular vectors, and what LAPACK takes for them
 
 
 def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, *later: Least) -> Plan:
@@ -38,7 +41,7 @@ def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, *late
     kept = _own(plan) + _OTHER
     parts = [
         Least(
-            one_w0(plan) + one_layers_draws(plan, nulls),
+            one_w0(plan, nulls) + one_layers_draws(plan, nulls),
             f"one W0 of {rows}x{columns}, its factorisation and one layer's draws",
         ),
         Least(all_layers(plan, nulls), "bases of some draws in all layers"),
@@ -48,29 +51,30 @@ def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, *late
     return replace(plan, memory=memory_budget(asked, *parts))
 
 
-def one_w0(plan: Plan) -> int:
-    """The work on one W0; where it is so ill-conditioned that float32 does not do, twice as much."""
+def one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
+    """The work on one W0, if float32 does; where it is so ill-conditioned that it does not, more."""
     rows, columns = plan.factors.out_features, plan.factors.in_features
-    single = rows == columns >= FROM
-    each = _BY_SVD if plan.ridge else _IN_FLOAT32 if single else _IN_FLOAT64
-    return each * rows * columns
+    each = _IN_FLOAT32 if rows == columns >= FROM else _IN_FLOAT64
+    decomposed = _BY_SVD * (bool(plan.ridge) + ("equivalent" in nulls))
+    return (each + decomposed) * rows * columns
 
 
 def one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     """Random factors of one layer, and their conversions' bases as they are put away."""
-    if not plan.draws or not set(nulls) - {"gaussian", "mismatched"}:
+    if not plan.draws or not set(nulls) & {"propagated", "initialisation"}:
         return 0
     product = "BA" in plan.matrices and not plan.spans_alone
     shared = plan.convention == "stored" and not plan.ordered  # A's and B's are the same then
     drawn = 1 + product + (plan.convention == "consistent" and "A" in plan.matrices)
     found = 1 + product if shared else len(plan.matrices)
-    return 4 * (drawn + found) * plan.draws * _basis(plan)
+    solved = max(rows_at_once(), max(plan.factors.ranks)) * _wide(plan)
+    return 4 * (drawn + found) * plan.draws * _basis(plan) + _COPIES * solved
 
 
 def all_layers(plan: Plan, nulls: Sequence[NullName]) -> int:
     """Bases of some draws in all layers, while φ between these is taken."""
     layers = len(plan.factors.layers)
-    some = 4 * 3 * min(ENTRIES, max(1, plan.draws) * layers * _basis(plan))
+    some = _COPIES * min(ENTRIES, max(1, plan.draws) * layers * _basis(plan))
     shuffled = 8 * 3 * layers**2 * _basis(plan) if "mismatched" in nulls and plan.draws else 0
     return max(some, shuffled)
 
@@ -82,5 +86,8 @@ def _own(plan: Plan) -> int:
 
 def _basis(plan: Plan) -> int:
     """Numbers of one factor, or of a basis of its conversion."""
-    factors = plan.factors
-    return max(factors.ranks) * max(factors.out_features, factors.in_features)
+    return max(plan.factors.ranks) * _wide(plan)
+
+
+def _wide(plan: Plan) -> int:
+    return max(plan.factors.out_features, plan.factors.in_features)
