@@ -67,7 +67,7 @@ def one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     shared = plan.convention == "stored" and not plan.ordered  # A's and B's are the same then
     drawn = 1 + product + (plan.convention == "consistent" and "A" in plan.matrices)
     found = 1 + product if shared else len(plan.matrices)
-    solved = max(rows_at_once(), max(plan.factors.ranks)) * _wide(plan)
+    solved = max(rows_at_once(), *plan.factors.ranks) * _wide(plan)
     return 4 * (drawn + found) * plan.draws * _basis(plan) + _COPIES * solved
 
 
