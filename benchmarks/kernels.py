@@ -5,8 +5,8 @@ Of one thread, and the processor's time, which says more than the clock on a bus
 - conversion matrices of 4 layers of 4096² in float32, A and B of rank 16, beside one float32 LU of each by
   torch in turn, and the memory above that in use;
 - `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
-- memory of 4 layers of a 70B model's shapes, 8192² and grouped queries' 1024×8192, with all there is and with the
-  least that is not refused; and of `shared_subspace`, whose time is that of decompositions, on 2048²;
+- memory of 4 layers of a 70B model's shapes, 8192² and grouped queries' 1024×8192, with the least that is not
+  refused; and of `shared_subspace`, whose time is that of decompositions, on 2048²;
 - `shared_subspace` beside `conversion_similarity`, both with their defaults;
 - growth of both in the width, layers, rank and draws, and of `adapter_matrix` in the adapters: the exponent of a power law through three
   sizes each.
@@ -163,20 +163,12 @@ MEMORY = (
 
 
 def memory(question: str, rows: int, width: int, layers: int, folder: Path) -> dict[str, Any]:
-    """The peak with all there is, and with the least that is not refused; of bfloat16."""
+    """The peak with the least that is not refused; of bfloat16."""
     write(folder, width, layers, RANK, torch.bfloat16, rows)
     least = least_of(question, str(folder))
-    free, bound = (alone("memory_of", question, str(folder), size) for size in ("64GB", least))
-    return {
-        "question": question,
-        "rows": rows,
-        "width": width,
-        "layers": layers,
-        "least": least,
-        "before": bound[1],
-        "mib": [free[2], bound[2]],
-        "seconds": [free[0], bound[0]],
-    }
+    spent, before, above = alone("memory_of", question, str(folder), least)
+    shape = {"question": question, "rows": rows, "width": width, "layers": layers}
+    return {**shape, "least": least, "before": before, "above": above, "seconds": spent}
 
 
 SHARED = ((768, 12), (256, 8), (256, 16), (256, 32))  # width, layers

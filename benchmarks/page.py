@@ -107,11 +107,10 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
 def _memory(kernels: dict[str, Any]) -> Iterator[str]:
     """The peaks above what the process had, in a process of its own each."""
     for one in kernels["memory"]:
-        free, bound = one["mib"]
         yield (
-            f"- **Memory** of `{one['question']}` with its defaults on {one['layers']} layers of {one['rows']}x{one['width']} in bfloat16, r = 16: "
-            f"{free:.0f} MiB above the {one['before']:.0f} that the process had, and {bound:.0f} with `--memory {one['least']}`, the least that is not "
-            f"refused, in {one['seconds'][0]:.0f} and {one['seconds'][1]:.0f} s."
+            f"- **Memory** of `{one['question']}` with its defaults on {one['layers']} layers of {one['rows']}x{one['width']} in bfloat16, "
+            f"r = 16, asked for the least that is not refused, {one['least']}: {one['above'] * 2**20 / 1e6:.0f}MB at the peak above the "
+            f"{one['before'] * 2**20 / 1e6:.0f} that the process had, in {one['seconds']:.0f} s."
         )
 
 
