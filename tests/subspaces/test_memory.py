@@ -96,7 +96,7 @@ def test_a_w0_that_takes_more_when_it_is_met_is_refused_then(
     monkeypatch.setattr(memory, "_LEAST", Least(1, "nothing"))
     shape = BertLike(layers=2, width=1024, modules=("value",))
     weights = [random(1024, 1024, seed=k) for k in range(2)]
-    weights[1][0] = weights[1][1] + 1e-5 * weights[1][0]
+    weights[1][0] = weights[1][1] + 2e-4 * weights[1][0]
     paths = [f"{shape.path(k, 'value')}.weight" for k in range(2)]
     write_base(tmp_path / "base", shape, dict(zip(paths, weights, strict=True)))
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
