@@ -156,9 +156,10 @@ class NullBases:
                 continue
             d, width = one.shape[1:]
             if (null, matrix) not in self.bases:
-                shape = (self._count(null), len(self.plan.factors.layers), width, d)
+                # Layer by layer in a file: what is written of one is not among pages of the others.
+                shape = (len(self.plan.factors.layers), self._count(null), width, d)
                 dtype = one.dtype if null == "mismatched" else torch.float32
-                self.bases[null, matrix] = self.spill.empty(shape, one, dtype).mT
+                self.bases[null, matrix] = self.spill.empty(shape, one, dtype).mT.transpose(0, 1)
             self.bases[null, matrix][some, layer] = one
             placed[id(one)] = self.bases[null, matrix]
 

@@ -74,6 +74,7 @@ def _layer(factored: Factored, k: int) -> Factored:
         solver=mapped(factored.solver, one),
         rank=one(factored.rank),
         inverse_norm=one(factored.inverse_norm),
+        condition=one(factored.condition),
         w0=one(factored.w0),
         weakest=one(factored.weakest),
     )
