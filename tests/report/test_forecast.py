@@ -67,7 +67,7 @@ def test_decompositions_grow_with_the_third_power() -> None:
 
 def test_shared_outlasts_similarity_as_it_does() -> None:
     # 12 layers of 768², 8 and 32 of 256²: 14, 14 and 27 times the others (docs/benchmarks.md), whose draws are
-    # of one null where a report asks for all: 6.7, 4.7 and 7.7 times.
+    # of one null; of two, as here, 6.7, 4.7 and 7.7 times.
     for layers, width, measured in ((12, 768, 6.7), (8, 256, 4.7), (32, 256, 7.7)):
         size = Size(layers, width, width, 8, 200)
         ratio = seconds(of_shared, size) / seconds(partial(of_conversions, nulls=2), size)
