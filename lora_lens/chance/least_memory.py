@@ -36,22 +36,32 @@ def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, *late
 
     Raises:
         LensError: No such size, or less than the least that it takes, which is said.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> factors = ll.load_adapter(ll.demo_adapter("lora")).modules["value"]
+        >>> plan = Plan(factors, ("B",), 8, 8, "left", "stored", 10)
+        >>> within(plan, ("propagated",), "100MB").memory.size
+        100000000
+        >>> within(plan, ("propagated",), "50MB")
+        Traceback (most recent call last):
+        lora_lens.errors.LensError: memory is 50MB; expected at least 68MB, for what any question takes
     """
     rows, columns = plan.factors.out_features, plan.factors.in_features
     kept = _own(plan) + _OTHER
     parts = [
         Least(
-            one_w0(plan, nulls) + one_layers_draws(plan, nulls),
+            _one_w0(plan, nulls) + _one_layers_draws(plan, nulls),
             f"one W0 of {rows}x{columns}, its factorisation and one layer's draws",
         ),
-        Least(all_layers(plan, nulls), "bases of some draws in all layers"),
+        Least(_all_layers(plan, nulls), "bases of some draws in all layers"),
         *later,
     ]
     parts = [Least(part.size + kept, part.of) for part in parts]
     return replace(plan, memory=memory_budget(asked, *parts))
 
 
-def one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
+def _one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
     """The work on one W0, if float32 does; where it is so ill-conditioned that it does not, more."""
     rows, columns = plan.factors.out_features, plan.factors.in_features
     each = _IN_FLOAT32 if rows == columns >= FROM else _IN_FLOAT64
@@ -59,7 +69,7 @@ def one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
     return (each + decomposed) * rows * columns
 
 
-def one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
+def _one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     """Random factors of one layer, and their conversions' bases as they are put away."""
     if not plan.draws or not set(nulls) & {"propagated", "initialisation"}:
         return 0
@@ -71,7 +81,7 @@ def one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     return 4 * (drawn + found) * plan.draws * _basis(plan) + _COPIES * solved
 
 
-def all_layers(plan: Plan, nulls: Sequence[NullName]) -> int:
+def _all_layers(plan: Plan, nulls: Sequence[NullName]) -> int:
     """Bases of some draws in all layers, while φ between these is taken."""
     layers = len(plan.factors.layers)
     some = _COPIES * min(ENTRIES, max(1, plan.draws) * layers * _basis(plan))

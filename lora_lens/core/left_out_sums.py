@@ -30,7 +30,12 @@ def summed(
     start: Float[Tensor, "*shape"],
     after_each: Callable[[], None],
 ) -> Float[Tensor, "*shape"]:
-    """`start` and the terms, one after the other."""
+    """`start` and the terms, one after the other; `after_each` is called after each term.
+
+    Example:
+        >>> summed(torch.tensor([1.0, 20.0]), torch.tensor(300.0), lambda: None)
+        tensor(321.)
+    """
     total = start.clone()
     for term in terms:
         total += term

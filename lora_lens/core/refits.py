@@ -78,7 +78,18 @@ def refits(
 
 
 def theta_costs_less(layers: int, count: int, r: int, d: int, draws: int, k: int) -> bool:
-    """By the products of both: rows whitened for every layer, their Gram matrix and its iteration; θ's own."""
+    """By the products of both: rows whitened for every layer, their Gram matrix and its iteration; θ's own.
+
+    Args:
+        layers, count, r, d: Of `Variants.rows`.
+        draws: How many.
+        k: Columns of θ.
+
+    Example:
+        >>> few, many = (theta_costs_less(layers, 40, 8, 256, 200, 8) for layers in (6, 32))
+        >>> few, many
+        (False, True)
+    """
     n, block = (layers - 1) * r, block_of(k)
     if decomposes(n, k) or 2 * block > min(n, d):
         return False
