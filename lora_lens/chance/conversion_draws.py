@@ -35,7 +35,12 @@ FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
 
 def rows_at_once() -> int:
-    """Right-hand sides of one solve."""
+    """Right-hand sides of one solve.
+
+    Example:
+        >>> rows_at_once() in (512, 2048)  # of one thread, and of several
+        True
+    """
     return _ROWS if torch.get_num_threads() > 1 else _ROWS_A_CORE
 
 

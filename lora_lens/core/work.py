@@ -74,6 +74,6 @@ def of_factors(of: Size) -> Work:
 
     Example:
         >>> of_factors(Size(6, 384, 1536, 8, 200))
-        Work(products=1474560, decompositions=0.0, small=24)
+        Work(products=1474560, decompositions=0, small=24)
     """
     return Work(2 * of.layers * (of.rows + of.columns) * of.rank**2, 0, 4 * of.layers)
