@@ -79,6 +79,8 @@ class ModuleFactors:
             so that ΔW_l is the rescaled V_l less W0_l, of full rank; None of adapters without. Where
             `by_column`, (layer, channels).
         by_column: Whether the magnitude is of V_l's input channels, columns one after the other, and not of rows.
+        norm_scaling: (layer,) of DoRA whose norms are those of ``W0_l + norm_scaling_l · b_l @ a_l``; None where
+            they are V_l's.
     """
 
     module: str
@@ -92,6 +94,7 @@ class ModuleFactors:
     part: Part | None = None
     magnitude: Float[Tensor, "layer norms"] | None = None
     by_column: bool = False
+    norm_scaling: Float[Tensor, " layer"] | None = None
 
     @property
     def numbered(self) -> bool:

@@ -62,6 +62,7 @@ class LowRank:
         role: Of an update of one role of a fused projection alone: the projection's path, and the role's
             rows, a `lora_lens.adapter.Part`. B then has the rows of all roles, and is zero in the others'.
         by_column: Whether the magnitude is of input channels and not of rows.
+        norm_scaling: With what B·A enters the V whose norms are taken, where a library takes them of another V.
     """
 
     a: Factor
@@ -71,6 +72,7 @@ class LowRank:
     magnitude: Factor | None = None
     role: tuple[str, Any] | None = None
     by_column: bool = False
+    norm_scaling: float | None = None
 
 
 @dataclass(frozen=True)

@@ -120,27 +120,38 @@ def _apart(path: str, delta: Tensor, config: Any) -> dict[str, Tensor]:
     return {f"model.layers.{layer}.{names[rest]}": delta}
 
 
-def torchtune(folder: Path) -> Mapping[str, Tensor]:
+def torchtune(folder: Path, *, dora: bool) -> Mapping[str, Tensor]:
     """A Llama of torchtune's by its own checkpointer's names; ΔW is what the tuned layers add to the unit vectors."""
     from torchtune.models.llama3 import lora_llama3
-    from torchtune.modules.peft import LoRALinear, get_adapter_state_dict
+    from torchtune.modules.peft import DoRALinear, LoRALinear, get_adapter_state_dict
 
     model = lora_llama3(
         ["q_proj", "v_proj"], apply_lora_to_mlp=True, vocab_size=9, num_layers=2, num_heads=4, num_kv_heads=2,
         embed_dim=8, max_seq_len=4, intermediate_dim=12, lora_rank=2, lora_alpha=5,
+        use_dora=dora,
     )  # fmt: skip
     filled(model)
     torch.save(get_adapter_state_dict(model.state_dict()), folder / "adapter_model.pt")
     config = {"r": 2, "lora_alpha": 5, "target_modules": ["q_proj", "v_proj", "w1", "w2", "w3"]}
     (folder / "adapter_config.json").write_text(json.dumps(config))
     model.double()
-    found = {}
+    found, base = {}, {}
     for path, layer in model.named_modules():
-        if isinstance(layer, LoRALinear):
+        if isinstance(layer, (LoRALinear, DoRALinear)):
+            base[f"{path}.weight"] = layer.weight.data.float()
             unit = torch.eye(layer.in_dim, dtype=torch.float64)
             with torch.no_grad():
                 found[path] = (layer(unit) - torch.nn.functional.linear(unit, layer.weight)).T
+    if dora:
+        _save_base(folder, base)
     return found
+
+
+def _save_base(folder: Path, base: dict[str, Tensor], kind: str = "llama") -> None:
+    """W0, where ΔW is made of it."""
+    (folder / "base").mkdir(exist_ok=True)
+    save_file(base, folder / "base" / "model.safetensors")
+    (folder / "base" / "config.json").write_text(json.dumps({"model_type": kind}))
 
 
 def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
@@ -172,6 +183,41 @@ def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
         if path.endswith("c_attn"):
             assert not found[path][8:16].any()
             found[path] = torch.cat([found[path][:8], found[path][16:]])
+    return found
+
+
+def adapterhub_dora(folder: Path) -> Mapping[str, Tensor]:
+    """DoRA of a BERT by ``adapters``, one of s = 1 and one of 3; ΔW is what its layers do with the unit vectors.
+
+    Where s is 1 merging does the same; elsewhere it leaves s out.
+    """
+    import adapters
+    from transformers import BertConfig, BertModel
+
+    model: Any = BertModel(BertConfig(
+        hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12, vocab_size=9,
+    ))  # fmt: skip
+    adapters.init(model)
+    alpha = 6 if folder.name.endswith("scaled") else 2
+    settings = adapters.DoRAConfig(r=2, alpha=alpha, intermediate_lora=True, output_lora=True)
+    model.add_adapter("mine", config=settings)
+    filled(model)
+    model.save_adapter(str(folder), "mine")
+    model.set_active_adapters("mine")
+    model.double().eval()
+    found, base = {}, {}
+    for path, layer in model.named_modules():
+        if "mine" not in getattr(layer, "loras", {}):
+            continue
+        w0 = layer.weight.data.clone()
+        base[f"{path}.weight"] = w0.float()
+        unit = torch.eye(layer.in_features, dtype=torch.float64)[None]
+        with torch.no_grad():  # the bias is rescaled too
+            found[path] = (layer(unit) - layer(0 * unit))[0].T - w0
+        layer.merge_adapter("mine")
+        same = torch.allclose(layer.weight.data - w0, found[path], rtol=1e-9)
+        assert same == (alpha == 2)
+    _save_base(folder, base, "bert")
     return found
 
 
@@ -261,9 +307,7 @@ def mlx(folder: Path) -> Mapping[str, Tensor]:
         "lora_parameters": {"rank": 3, "dropout": 0.0, "scale": 5.0},
     }
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "base").mkdir(exist_ok=True)
-    save_file(base, folder / "base" / "model.safetensors")
-    (folder / "base" / "config.json").write_text('{"model_type": "llama"}')
+    _save_base(folder, base)
     return found
 
 
@@ -271,11 +315,14 @@ MADE: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "loralib": loralib,
     "litgpt": lambda folder: litgpt(folder, "tiny-llama-1.1b", "grouped"),
     "litgpt fused": lambda folder: litgpt(folder, "pythia-14m", "fused"),
-    "torchtune": torchtune,
+    "torchtune": lambda folder: torchtune(folder, dora=False),
+    "torchtune dora": lambda folder: torchtune(folder, dora=True),
     "lycoris": lycoris,
     "mlx": mlx,
     "adapterhub": lambda folder: adapterhub(folder, "bert"),
     "adapterhub gpt2": lambda folder: adapterhub(folder, "gpt2"),
+    "adapterhub dora": adapterhub_dora,
+    "adapterhub dora scaled": adapterhub_dora,
 }
 
 

@@ -1,6 +1,7 @@
-"""LoRA of AdapterHub's library ``adapters``: ``….query.loras.NAME.lora_A``, settings in ``adapter_config.json``.
+"""LoRA and DoRA of AdapterHub's library ``adapters``: ``….query.loras.NAME.lora_A``, settings in ``adapter_config.json``.
 
-GPT-2's ``c_attn`` has the trained ones of query, key and value below each other, as loralib has them.
+A fused projection has the trained ones of query, key and value below each other, as loralib has them. DoRA's
+norms, ``….loras.NAME.m.weight``, are taken where it trains of W0 + B·A, without s, and rescale W0 + s·B·A.
 """
 
 from __future__ import annotations
@@ -17,15 +18,21 @@ from .adapter_files import AdapterFiles
 from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .merged import by_role, in_fused
+from .peft_dora import DORA
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.loras\.(?P<adapter>[^.]+)\.lora_(?P<factor>[AB])")
-_MERGED = "c_attn"
+_MAGNITUDE = re.compile(r"(?P<path>.+)\.loras\.[^.]+\.m\.weight")
+_MERGED = ("c_attn", "Wqkv", "qkv")
 _ROLES = {"q": "query", "k": "key", "v": "value"}
+_UNUSED = "DoRA's norms of a fused projection, which the library adapters does not rescale by them"
+_OF_TRAINING = (
+    "DoRA as the library adapters trains it, with norms of W0 + B·A, without s; its merge_adapter leaves s out of the "
+    "update too, so that a merged model is another one"
+)
 # Settings under which the update is not s·B·A.
 _OTHERS = {
     "use_gating": "a gate multiplies its output, by the input",
-    "use_dora": "DoRA rescales every row of W0 + s·B·A",
     "vera_d": "VeRA's factors are random and shared",
 }
 
@@ -36,15 +43,18 @@ def _matches(files: AdapterFiles) -> bool:
 
 def _read(files: AdapterFiles) -> Checkpoint:
     settings = _settings(files)
-    factors, _ = pairs_by_path(files, _FACTOR)
+    factors, others = pairs_by_path(files, _FACTOR)
+    magnitudes = {match["path"]: name for name in others if (match := _MAGNITUDE.fullmatch(name))}
     scaling = Scaling({"r": settings.get("r"), "lora_alpha": settings.get("alpha")})
     updates: dict[str, LowRank] = {}
     for path, names in factors.items():
         parent, dot, last = path.rpartition(".")
-        if last != _MERGED:
+        if last not in _MERGED:
             a, b = (files.factor(names[letter]) for letter in "AB")
             s = scaling.of(path, a.shape[0])
-            updates[path] = LowRank(a, b, s, (names["A"], names["B"]))
+            update = LowRank(a, b, s, (names["A"], names["B"]))
+            dora = settings.get("use_dora")
+            updates[path] = _rescaled(files, path, update, magnitudes) if dora else update
             continue
         said = settings.get("attn_matrices")
         trained = [
@@ -55,8 +65,46 @@ def _read(files: AdapterFiles) -> Checkpoint:
         held = {role: parts[role] for role in trained}
         for role, update in by_role(files, path, names, held, scaling.of):
             updates[f"{parent}{dot}{role}"] = in_fused(update, path, held[role])
-    found = of_factors(files, updates, method="lora", title="LoRA", why=_rest)
+    dora = any(update.magnitude for update in updates.values())
+    other = any(update.norm_scaling is not None for update in updates.values())
+    found = of_factors(
+        files,
+        updates,
+        method="dora" if dora else "lora",
+        title="DoRA" if dora else "LoRA",
+        why=_rest,
+        left_out={name: _UNUSED for path, name in magnitudes.items() if _is_merged(path)},
+        notes=(_OF_TRAINING,) if other else (),
+        caveats=(DORA,) if dora else (),
+    )
     return replace(found, base=files.text("model_name"))
+
+
+def _is_merged(path: str) -> bool:
+    return path.rpartition(".")[2] in _MERGED
+
+
+def _rescaled(
+    files: AdapterFiles, path: str, update: LowRank, magnitudes: Mapping[str, str]
+) -> LowRank:
+    """The update with its layer's norms."""
+    if path not in magnitudes:
+        raise AdapterError(
+            f"{files.source} says use_dora, but {path} has no m, by which DoRA rescales the rows of W0 + s·B·A; save the "
+            f"adapter again"
+        )
+    if files.text("model_type") == "gpt2":
+        raise AdapterError(
+            f"{files.source} is DoRA of GPT-2's {path}, whose W0 lies turned: the library adapters takes norms of its "
+            f"columns and rescales its rows by them, and its merge does otherwise; no ΔW is both, so leave it out"
+        )
+    name = magnitudes[path]
+    return replace(
+        update,
+        magnitude=files.column(name),
+        norm_scaling=None if update.scaling == 1 else 1.0,
+        tensors=(*update.tensors, name),
+    )
 
 
 def _settings(files: AdapterFiles) -> Mapping[str, Any]:
@@ -82,9 +130,9 @@ def _rest(_: str) -> str:
 
 FORMAT = Format(
     name="adapterhub",
-    title="AdapterHub's LoRA",
+    title="AdapterHub's LoRA or DoRA",
     matches=_matches,
     read=_read,
-    cannot="(IA)³, gates, DoRA and VeRA are refused; prediction heads are files of their own",
+    cannot="(IA)³, gates and VeRA are refused, and DoRA of GPT-2's; prediction heads are files of their own",
     stems=("pytorch_adapter", "adapter"),
 )

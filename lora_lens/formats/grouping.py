@@ -49,7 +49,8 @@ def group_by_module(
     ``layers.2.blocks.5``, a U-Net's ``down_blocks.1.attentions.0``), that one becomes the layer, and
     the first is named: ``query@layers-2``; of several such, the one that makes the fewest modules. Else,
     or where that makes fewer, they are grouped by shape: ``q_proj@2048x1024``.
-    A module in no numbered layer (``lm_head``) is a group of its own.
+    A module in no numbered layer (``lm_head``) is a group of its own. Layers that DoRA rescales and others
+    are two modules, ``fc1@dora`` and ``fc1@lora``.
 
     Args:
         updates: Module path to what is done to its W0.
@@ -63,7 +64,7 @@ def group_by_module(
     by_pattern: dict[str, list[Member]] = {}
     for paths in families.values():
         by_pattern |= _of_one_shape(paths, updates)
-    by_pattern = _told_apart(by_pattern)
+    by_pattern = _by_kind(_told_apart(by_pattern))
     roles: dict[str, tuple[list[Member], Part | None]] = {}
     for pattern, members in by_pattern.items():
         for name, part in _unfused(pattern, members[0], config, split_c_attn).items():
@@ -172,6 +173,26 @@ def _told_apart(patterns: Mapping[str, list[Member]]) -> dict[str, list[Member]]
         alone = "*" not in pattern or last not in modules or (first, last) in stacks
         found[pattern if alone else f"{pattern}@{first}"] = members
     return found
+
+
+def _by_kind(patterns: Mapping[str, list[Member]]) -> dict[str, list[Member]]:
+    """Patterns of which DoRA rescales some layers otherwise than others, or not at all, apart: ``…fc1@dora``."""
+    found: dict[str, list[Member]] = {}
+    for pattern, members in patterns.items():
+        several = len({_kind(member.update) for member in members}) > 1
+        for member in members:
+            label = f"{'-' if '@' in pattern else '@'}{_kind(member.update)}" if several else ""
+            found.setdefault(f"{pattern}{label}", []).append(member)
+    return found
+
+
+def _kind(update: LowRank) -> str:
+    """What is done to W0 with the factors."""
+    if update.magnitude is None:
+        return "lora"
+    if update.by_column:  # of a convolution the channels may be those of groups
+        return f"dora-of-{update.magnitude.shape[0]}-columns"
+    return "dora" if update.norm_scaling is None else "dora-of-other-norms"
 
 
 def _parts(pattern: str) -> list[str]:

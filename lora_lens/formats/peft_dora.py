@@ -36,7 +36,11 @@ def magnitudes_of(
         if match is None:
             continue
         if not files.config.get("use_dora"):
-            raise AdapterError(f"{name} is DoRA's, though the configuration does not say use_dora")
+            raise AdapterError(
+                f"{name} is DoRA's, though the configuration does not say use_dora: set it there if PEFT trained it; "
+                f"torchtune's conversion, which leaves it out, also leaves norms of query and key in another order than "
+                f"their rows: name its own adapter_model.pt"
+            )
         if match["path"] in found:
             raise AdapterError(f"{found[match['path']]} and {name} are the same magnitude")
         found[match["path"]] = name

@@ -141,18 +141,11 @@ def _layer(group: Group, member: Member) -> LayerFactors:
 
 
 def check_group(group: Group) -> None:
-    """Whether the layers of a module are of one kind, and can be stacked.
+    """Whether the layers of a module can be stacked.
 
     Raises:
-        AdapterError: DoRA rescales some of them and not others, or columns of what is one role's rows.
+        AdapterError: DoRA rescales columns of what is one role's rows.
     """
-    updates = [member.update for member in group.members]
-    kinds = {(one.magnitude and one.magnitude.shape, one.by_column) for one in updates}
-    if len(kinds) > 1:
-        raise AdapterError(
-            f"DoRA rescales some layers of {group.module} otherwise than others, or not at all, so that they are no "
-            f"one module: split the adapter"
-        )
     if group.part and group.members[0].update.by_column:
         raise AdapterError(
             f"DoRA rescales columns of the fused projection that {group.module} is in, whose roles cannot be taken "
@@ -166,6 +159,7 @@ def stack(group: Group) -> ModuleFactors:
 
     updates = [member.update for member in group.members]
     magnitudes = [update.magnitude for update in updates if update.magnitude is not None]
+    norm_scalings = [one.norm_scaling for one in updates if one.norm_scaling is not None]
     ranks = tuple(update.a.shape[0] for update in updates)
     _check_padding(group, ranks)
     return ModuleFactors(
@@ -180,6 +174,7 @@ def stack(group: Group) -> ModuleFactors:
         part=group.part,
         magnitude=_stacked(magnitudes, part=group.part)[..., 0] if magnitudes else None,
         by_column=updates[0].by_column,
+        norm_scaling=torch.tensor(norm_scalings, dtype=torch.float64) if norm_scalings else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""LoRA by torchtune's own names: ``layers.0.attn.q_proj.lora_a.weight`` in ``adapter_model.pt``.
+"""LoRA and DoRA by torchtune's own names: ``layers.0.attn.q_proj.lora_a.weight`` in ``adapter_model.pt``.
 
 torchtune also writes PEFT's files of Hugging Face's names beside it, which are read in its place where they are
 there. Rows of query and key are in the order of Meta's checkpoints here, pairs of a rotation side by side,
@@ -8,15 +8,18 @@ and so is W0 of torchtune's own files and of Meta's, not of Hugging Face's.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
+from .peft_dora import DORA
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
+_MAGNITUDE = ".magnitude"
 _ORDER = (
     "rows of query and key are in the order of Meta's and torchtune's files, not of Hugging Face's, whose names "
     "differ: pass --base with a file of torchtune's"
@@ -28,11 +31,15 @@ def _matches(files: AdapterFiles) -> bool:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    if any(name.endswith(".magnitude") for name in files.names):
+    factors, others = pairs_by_path(files, _FACTOR, "ab")
+    magnitudes = {
+        name.removesuffix(_MAGNITUDE): name for name in others if name.endswith(_MAGNITUDE)
+    }
+    bare = next((name for path, name in magnitudes.items() if path not in factors), None)
+    if bare is not None:
         raise AdapterError(
-            f"{files.source} is DoRA, which rescales every row of W0 + s·B·A, and would be misread"
+            f"{bare} of {files.source} is DoRA's, and has no factors beside it; expected lora_a and lora_b"
         )
-    factors, _ = pairs_by_path(files, _FACTOR, "ab")
     if "lora_alpha" not in files.config:
         raise AdapterError(
             f"{files.source}: nothing beside it says α, and so not the scale of ΔW; put torchtune's "
@@ -43,13 +50,17 @@ def _read(files: AdapterFiles) -> Checkpoint:
         a, b = (files.factor(names[letter]) for letter in "ab")
         s = Scaling({"r": a.shape[0], **files.config}).of(path, a.shape[0])
         updates[path] = LowRank(a, b, s, (names["a"], names["b"]))
+        if m := magnitudes.get(path):
+            used = (*updates[path].tensors, m)
+            updates[path] = replace(updates[path], magnitude=files.column(m), tensors=used)
     return of_factors(
         files,
         updates,
-        method="lora",
-        title="LoRA",
+        method="dora" if magnitudes else "lora",
+        title="DoRA" if magnitudes else "LoRA",
         why=_rest,
         notes=(_ORDER,),
+        caveats=(DORA,) if magnitudes else (),
     )
 
 
@@ -59,9 +70,9 @@ def _rest(_: str) -> str:
 
 FORMAT = Format(
     name="torchtune",
-    title="torchtune's LoRA",
+    title="torchtune's LoRA or DoRA",
     matches=_matches,
     read=_read,
-    cannot="DoRA is refused",
+    cannot="what was trained in full is left out",
     stems=("adapter_model", "adapter_0"),
 )

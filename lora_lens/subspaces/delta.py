@@ -103,7 +103,8 @@ def rescaled_delta(
 
     The norm is taken of the rows of W0 as (out, in), as PEFT takes it of Linear, Conv1D, convolutions
     (over in·height·width) and embeddings (over tokens). A magnitude `by_column` is of input channels
-    instead, over out, and of a convolution over height and width too.
+    instead, over out, and of a convolution over height and width too. Where the module has a
+    `norm_scaling`, the norms are of W0 + norm_scaling·B·A, as the library that trained it took them.
 
     Raises:
         AdapterError: The adapter has no magnitude, or a row (or channel) of V is zero.
@@ -129,10 +130,15 @@ def rescaled_delta(
             w0,
         )
     )
-    v = dense + float(factors.scaling[position]) * (b @ a)
+    v = for_norms = dense + float(factors.scaling[position]) * (b @ a)
+    if factors.norm_scaling is not None:
+        for_norms = dense + float(factors.norm_scaling[position]) * (b @ a)
     # (out, channels, columns of a channel)
-    cells = v.reshape(len(v), len(m), -1) if factors.by_column else v[:, None]
-    norms = torch.linalg.vector_norm(cells, dim=(0, 2) if factors.by_column else (1, 2))
+    cells, measured = (
+        one.reshape(len(v), len(m), -1) if factors.by_column else one[:, None]
+        for one in (v, for_norms)
+    )
+    norms = torch.linalg.vector_norm(measured, dim=(0, 2) if factors.by_column else (1, 2))
     if not bool((norms > 0).all()):
         what = "an input channel" if factors.by_column else "a row"
         raise AdapterError(

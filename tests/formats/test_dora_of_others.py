@@ -1,4 +1,4 @@
-"""DoRA of kohya's files, LyCORIS, diffusers and MLX-LM; ΔW itself is compared in `test_contract.py`."""
+"""DoRA of kohya's files, LyCORIS, diffusers, MLX-LM, torchtune and AdapterHub; ΔW itself is compared in `test_contract.py`."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from made_formats import cases_of
+from checkpoints import random
+from made_formats import cases_of, deltas
 from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
@@ -49,22 +50,86 @@ def test_a_question_of_delta_takes_the_true_one_and_needs_w0(lycoris: Path) -> N
         assert norm == pytest.approx(float(expected[one.name].norm()), rel=1e-5)
 
 
-def test_a_module_of_which_some_layers_are_rescaled_is_refused(tmp_path: Path) -> None:
-    tensors = {}
-    for layer in (0, 1):
-        name = f"lora_te_text_model_encoder_layers_{layer}_mlp_fc1"
-        tensors |= {
-            f"{name}.lora_down.weight": torch.ones(2, 6),
-            f"{name}.lora_up.weight": torch.ones(5, 2),
-        }
-    tensors["lora_te_text_model_encoder_layers_1_mlp_fc1.dora_scale"] = torch.ones(5, 1)
+def test_layers_that_are_rescaled_and_others_are_modules_of_their_own(tmp_path: Path) -> None:
+    tensors, base, expected = {}, {}, {}
+    for layer in range(4):
+        path = f"text_model.encoder.layers.{layer}.mlp.fc1"
+        name = f"lora_te_{path.replace('.', '_')}"
+        down, up, w0 = (
+            random(2, 6, seed=layer),
+            random(5, 2, seed=9 + layer),
+            random(5, 6, seed=layer),
+        )
+        tensors |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
+        v = w0.double().numpy() + up.double().numpy() @ down.double().numpy()
+        if layer == 1:
+            m = 1 + random(5, 1, seed=20).abs()
+            v = [
+                [m[i, 0].item() * x / sum(y * y for y in row) ** 0.5 for x in row]
+                for i, row in enumerate(v)
+            ]
+            tensors[f"{name}.dora_scale"] = m
+        if layer == 3:
+            m = 1 + random(1, 6, seed=21).abs()
+            v = [
+                [m[0, j].item() * row[j] / sum(y[j] ** 2 for y in v) ** 0.5 for j in range(6)]
+                for row in v
+            ]
+            tensors[f"{name}.dora_scale"] = m
+        base[f"{path}.weight"] = w0
+        expected[f"text_encoder.{path}"] = torch.tensor(v) - w0.double()
     save_file(tensors, tmp_path / "style.safetensors")
-    with pytest.raises(AdapterError, match="rescales some layers of .*fc1 otherwise than others"):
-        ll.load_adapter(tmp_path)
-    tensors["lora_te_text_model_encoder_layers_0_mlp_fc1.dora_scale"] = torch.ones(1, 6)
-    save_file(tensors, tmp_path / "style.safetensors")
-    with pytest.raises(AdapterError, match="rescales some layers of .*fc1 otherwise than others"):
-        ll.load_adapter(tmp_path)
+    (tmp_path / "base" / "text_encoder").mkdir(parents=True)
+    save_file(base, tmp_path / "base" / "text_encoder" / "model.safetensors")
+    (tmp_path / "base" / "model_index.json").write_text(
+        '{"_class_name": "StableDiffusionPipeline"}'
+    )
+    adapter = ll.load_adapter(tmp_path / "style.safetensors", tmp_path / "base")
+    layers = {name: factors.layers for name, factors in adapter.modules.items()}
+    assert layers == {"fc1@lora": (0, 2), "fc1@dora": (1,), "fc1@dora-of-6-columns": (3,)}
+    assert adapter.title == "DoRA"
+    found = deltas(adapter)
+    assert found.keys() == expected.keys()
+    for path, delta in expected.items():
+        assert torch.linalg.norm(found[path] - delta) < 1e-12 * torch.linalg.norm(delta)
+    result = ll.spectrum(adapter, base=str(tmp_path / "base"), draws=0)
+    assert {one.name for one in result.layers} == set(expected)
+
+
+def test_torchtunes_norms_have_factors(tmp_path: Path) -> None:
+    cases_of("torchtune")["DoRA"](tmp_path)
+    file = tmp_path / "adapter" / "adapter_model.pt"
+    assert ll.load_adapter(file).method == "dora"
+    tensors = {
+        name: one for name, one in torch.load(file).items() if "1.attn.v_proj.lora" not in name
+    }
+    torch.save(tensors, file)
+    with pytest.raises(AdapterError, match=r"v_proj.magnitude of .* has no factors beside it"):
+        ll.load_adapter(file)
+
+
+def test_adapterhubs_norms_are_of_the_v_that_it_trains(tmp_path: Path) -> None:
+    cases_of("adapterhub")["DoRA whose s is not 1"](tmp_path)
+    adapter = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    assert any("leaves s out" in note for note in adapter.notes)
+    assert adapter.modules["query"].norm_scaling.tolist() == [1.0, 1.0]
+    file = tmp_path / "adapter" / "pytorch_adapter.bin"
+    whole = torch.load(file)
+    torch.save(
+        {
+            name: one
+            for name, one in whole.items()
+            if "1.attention.self.query.loras.mine.m" not in name
+        },
+        file,
+    )
+    with pytest.raises(AdapterError, match=r"says use_dora, but .*layer\.1\..*query has no m"):
+        ll.load_adapter(tmp_path / "adapter")
+    torch.save(whole, file)
+    config = tmp_path / "adapter" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "gpt2"}))
+    with pytest.raises(AdapterError, match="is DoRA of GPT-2's .*, whose W0 lies turned"):
+        ll.load_adapter(tmp_path / "adapter")
 
 
 def test_diffusers_header_and_norms_have_to_agree(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_one_block_of_a_merged_linear_is_told_by_its_name(tmp_path: Path) -> Non
     assert load_adapter(folder).modules["value"].part is not None
 
 
-def test_torchtune_without_what_says_alpha_and_with_dora(tmp_path: Path) -> None:
+def test_torchtune_without_what_says_alpha(tmp_path: Path) -> None:
     path = "layers.0.attn.q_proj"
     tensors = {
         f"{path}.lora_a.weight": random(2, 6, seed=1),
@@ -165,9 +165,6 @@ def test_torchtune_without_what_says_alpha_and_with_dora(tmp_path: Path) -> None
     written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3)
     adapter = load_adapter(folder)
     assert any("order of Meta's" in note for note in adapter.notes)
-    tensors[f"{path}.magnitude"] = torch.ones(6)
-    with pytest.raises(AdapterError, match="is DoRA"):
-        load_adapter(written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3))
 
 
 def test_pefts_file_beside_torchtunes_is_the_one_that_is_read(tmp_path: Path) -> None:

@@ -222,6 +222,7 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
         b=factors.b[keep],
         scaling=factors.scaling[keep],
         magnitude=None if factors.magnitude is None else factors.magnitude[keep],
+        norm_scaling=None if factors.norm_scaling is None else factors.norm_scaling[keep],
     )
 
 

@@ -10,4 +10,6 @@ from torch import Tensor
 CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "of BERT": partial(kept, "adapterhub"),
     "of GPT-2": partial(kept, "adapterhub gpt2"),
+    "DoRA": partial(kept, "adapterhub dora"),
+    "DoRA whose s is not 1": partial(kept, "adapterhub dora scaled"),
 }

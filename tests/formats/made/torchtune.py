@@ -7,4 +7,7 @@ from pathlib import Path
 from real_adapters import kept
 from torch import Tensor
 
-CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {"kept": partial(kept, "torchtune")}
+CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
+    "LoRA": partial(kept, "torchtune"),
+    "DoRA": partial(kept, "torchtune dora"),
+}
