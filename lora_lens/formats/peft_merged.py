@@ -139,7 +139,7 @@ def _as_ours(files: AdapterFiles, title: str) -> Iterator[None]:
     except LensError:
         raise
     except Exception as error:  # PEFT raises whatever a broken configuration leads it to
-        first = str(error).strip().partition("\n")[0]
+        first = " ".join(str(error).split())
         raise AdapterError(
             f"PEFT cannot make {title} of {files.source}: {type(error).__name__}: {first[:300]}; are its configuration "
             f"and its tensors of one adapter, and is the base its own?"
@@ -190,8 +190,16 @@ def _by_path(files: AdapterFiles, key: str, paths: list[str]) -> dict[str, Any]:
             or not 0 < value < 1 << 20
         ):
             raise AdapterError(f"{files.source} has {key} {value!r} for {path}, expected a number")
-        found[f"^{re.escape(path)}"] = value
+        found[_exactly(path)] = value
     return found
+
+
+def _exactly(path: str) -> str:
+    """An expression of one path alone, for PEFT's two ways: of what follows a dot (FourierFT, C3A), or of the whole."""
+    parent, dot, last = path.rpartition(".")
+    if not dot:
+        return f"^{re.escape(path)}"
+    return rf"(?<=^{re.escape(parent)}\.){re.escape(last)}"
 
 
 def _load(peft: Any, tuned: Any, files: AdapterFiles, found: Contents) -> None:

@@ -76,6 +76,7 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "randlora": saved("RandLoraConfig", r=4),
     "randlora from a seed": saved("RandLoraConfig", r=4, save_projection=False),
     "c3a": saved("C3AConfig", block_size=8),
+    "c3a, of two sizes": saved("C3AConfig", block_size=8, block_size_pattern={"query": 4}),
     "delora": saved("DeloraConfig", r=3),
     "fourierft": saved("FourierFTConfig", n_frequency=20),
     "fourierft on conv1d": saved("FourierFTConfig", n_frequency=20, scaling=300.0, **GPT2),
@@ -90,5 +91,11 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     ),
     "unilora": saved("UniLoraConfig", r=2, theta_d_length=64),
     "unilora, its indices": saved("UniLoraConfig", r=2, theta_d_length=64, save_indices=True),
+    "fourierft, of two counts": saved(
+        "FourierFTConfig", n_frequency=20, n_frequency_pattern={"query": 9}
+    ),
     "waveft": saved("WaveFTConfig", n_frequency=20),
+    "waveft, of two counts": saved(
+        "WaveFTConfig", n_frequency=20, n_frequency_pattern={"query": 9}
+    ),
 }
