@@ -100,6 +100,9 @@ def reason_left_out(name: str) -> str:
     Example:
         >>> reason_left_out("lora_unet_conv_in.diff_b")
         'change of a bias, no part of ΔW'
+        >>> reason_left_out("lora_other_fc.lora_down.weight")
+        'of a module whose name begins with no known part of a pipeline'
     """
     found = (why for expression, why in _WHY.items() if re.search(expression, name))
-    return next(found, "no low-rank factor of a layer")
+    unplaced = "of a module whose name begins with no known part of a pipeline"
+    return next(found, unplaced if is_of_an_update(name) else "no low-rank factor of a layer")

@@ -17,7 +17,7 @@ METADATA = "lora_adapter_metadata"  # diffusers' key in a file's header
 
 # What stands before a flattened path, and the part of a pipeline that it means. Whatever is denoised
 # with, kohya calls a U-Net.
-_PREFIXES = {
+PREFIXES = {
     "lora_unet": "unet",
     "lora_te": "text_encoder",
     "lora_te1": "text_encoder",
@@ -28,7 +28,7 @@ _PREFIXES = {
     "lora_prior_te": "prior_text_encoder",
     "lycoris": "",
 }
-_FLAT = re.compile(rf"({'|'.join(sorted(_PREFIXES, key=len, reverse=True))})_(?P<path>[^.]+)")
+_FLAT = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})_(?P<path>[^.]+)")
 # `transformer.h` is GPT-2's and `transformer.layer` DistilBERT's.
 _DOTTED = re.compile(
     r"(unet|prior|transformer(_2)?(?!\.(h|layer|wte|wpe)\.)|text_encoder(_[23])?|text_encoders|controlnet|"
@@ -65,7 +65,7 @@ def place(name: str, *, bare: bool = False) -> tuple[str, str] | None:
         return None
     path, part = found
     if flat := _FLAT.fullmatch(path):
-        root, dotted = _PREFIXES[flat[1]], unflattened(flat["path"])
+        root, dotted = PREFIXES[flat[1]], unflattened(flat["path"])
         return (f"{root}.{dotted}" if root else dotted), part
     return found if bare or _DOTTED.fullmatch(path) else None
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
+from .image_places import PREFIXES
 
 # What PEFT 0.21's convert_to_lora and save_as_lora turn into LoRA.
 _CONVERTED = frozenset({
@@ -14,10 +15,22 @@ _CONVERTED = frozenset({
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
-_OF_OTHERS = {
-    r"lora_(down|up)\.weight": "kohya's or LyCORIS's",
-    r"hada_w|lokr_w": "LyCORIS's LoHa or LoKr",
-    r"(unet|transformer|text_encoder)\w*\..*lora": "diffusers'",
+_EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
+# What image trainers save, by the names of a file's tensors.
+_OF_IMAGES = {
+    r"lora_(down|up)\.weight|hada_w|lokr_w": (
+        f"kohya's or LyCORIS's, of modules whose names begin with none of {', '.join(PREFIXES)}: rename them to begin "
+        f"with one"
+    ),
+    r"(unet|transformer|text_encoder)\w*\..*lora": (
+        "diffusers', of modules whose names begin with no part of a pipeline that is known: rename them to begin with "
+        "unet., transformer. or text_encoder."
+    ),
+    r"lambda_layer": f"LyCORIS's T-LoRA, whose first factors are in no file: {_EXTRACT}",
+    r"\.oft_|\.rescale$|\.[ab][12]\.weight|\.on_input$": (
+        f"LyCORIS's OFT, BOFT, GLoRA or IA³, whose ΔW is made of W0: {_EXTRACT}"
+    ),
+    r"\.diff(_b)?$|\.set_weight$": f"whole changes of weights (diff), no factors: {_EXTRACT}",
 }
 
 
@@ -43,9 +56,7 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "
             f"PEFT's: llm.peft.export_lora"
         )
-    whose = [owner for pattern, owner in _OF_OTHERS.items() if re.search(pattern, names)]
-    if whose and peft_type is None:
-        return AdapterError(
-            f"{files.source} {what}, and {some}: {whose[0]} format, which is not read yet; {read}"
-        )
+    found = [said for pattern, said in _OF_IMAGES.items() if re.search(pattern, names, re.M)]
+    if found and peft_type is None:
+        return AdapterError(f"{files.source} holds {some}: {found[0]}")
     return AdapterError(f"{files.source} {what}, and {some}: its numbers would be misread; {read}")
