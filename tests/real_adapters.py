@@ -155,17 +155,26 @@ def _save_base(folder: Path, base: dict[str, Tensor], kind: str = "llama") -> No
 
 
 def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
-    """A model tuned by ``adapters``; ΔW as merging adds it, of GPT-2's ``c_attn`` query and value."""
+    """A model tuned by ``adapters``; ΔW as merging adds it, of fused projections query and value."""
     import adapters
-    from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
+    import transformers as hf
+    from adapters.wrappers.interfaces import get_adapter_interface
 
-    if kind == "bert":
-        model: Any = BertModel(BertConfig(
-            hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12, vocab_size=9,
-        ))  # fmt: skip
+    sizes = {
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 12,
+        "vocab_size": 9,
+    }
+    if kind == "gpt2":
+        config: Any = hf.GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=9, n_positions=6)
+    elif kind == "modernbert":
+        config = hf.ModernBertConfig(**sizes, pad_token_id=0)
     else:
-        model = GPT2Model(GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=9, n_positions=6))
-    adapters.init(model)
+        config = hf.AutoConfig.for_model(kind, **sizes)
+    model: Any = hf.AutoModel.from_config(config)
+    adapters.init(model, interface=get_adapter_interface(kind))
     both = adapters.LoRAConfig(r=2, alpha=6, intermediate_lora=True, output_lora=True)
     model.add_adapter("mine", config=both)
     filled(model)
@@ -179,8 +188,8 @@ def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
         if f"{path}.loras.mine.lora_A" not in before:
             continue
         delta = one - before[name]
-        found[path] = delta if kind == "bert" else delta.T
-        if path.endswith("c_attn"):
+        found[path] = delta.T if kind == "gpt2" else delta
+        if path.endswith(("c_attn", "Wqkv")):
             assert not found[path][8:16].any()
             found[path] = torch.cat([found[path][:8], found[path][16:]])
     return found
@@ -321,6 +330,8 @@ MADE: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "mlx": mlx,
     "adapterhub": lambda folder: adapterhub(folder, "bert"),
     "adapterhub gpt2": lambda folder: adapterhub(folder, "gpt2"),
+    "adapterhub modernbert": lambda folder: adapterhub(folder, "modernbert"),
+    "adapterhub deberta": lambda folder: adapterhub(folder, "deberta"),
     "adapterhub dora": adapterhub_dora,
     "adapterhub dora scaled": adapterhub_dora,
 }

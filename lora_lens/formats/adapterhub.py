@@ -15,6 +15,7 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .derived import below, beside
 from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .merged import by_role, in_fused
@@ -24,6 +25,8 @@ from .peft_settings import Scaling
 _FACTOR = re.compile(r"(?P<path>.+)\.loras\.(?P<adapter>[^.]+)\.lora_(?P<factor>[AB])")
 _MAGNITUDE = re.compile(r"(?P<path>.+)\.loras\.[^.]+\.m\.weight")
 _MERGED = ("c_attn", "Wqkv", "qkv")
+# DeBERTa's lies head by head, and the library changes thirds of it all the same: no role's rows.
+_WHOLE = "in_proj"
 _ROLES = {"q": "query", "k": "key", "v": "value"}
 _UNUSED = "DoRA's norms of a fused projection, which the library adapters does not rescale by them"
 _OF_TRAINING = (
@@ -49,7 +52,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     updates: dict[str, LowRank] = {}
     for path, names in factors.items():
         parent, dot, last = path.rpartition(".")
-        if last not in _MERGED:
+        if last not in (*_MERGED, _WHOLE):
             a, b = (files.factor(names[letter]) for letter in "AB")
             s = scaling.of(path, a.shape[0])
             update = LowRank(a, b, s, (names["A"], names["B"]))
@@ -63,8 +66,14 @@ def _read(files: AdapterFiles) -> Checkpoint:
         block = files.shape(names["B"])[0] // max(len(trained), 1)
         parts = Layout(1, tuple((role, block) for role in _ROLES.values())).parts()
         held = {role: parts[role] for role in trained}
-        for role, update in by_role(files, path, names, held, scaling.of):
-            updates[f"{parent}{dot}{role}"] = in_fused(update, path, held[role])
+        roles = {
+            role: in_fused(update, path, held[role])
+            for role, update in by_role(files, path, names, held, scaling.of)
+        }
+        if last == _WHOLE:
+            updates[path] = _together(list(roles.values()))
+        else:
+            updates |= {f"{parent}{dot}{role}": update for role, update in roles.items()}
     dora = any(update.magnitude for update in updates.values())
     other = any(update.norm_scaling is not None for update in updates.values())
     found = of_factors(
@@ -81,7 +90,15 @@ def _read(files: AdapterFiles) -> Checkpoint:
 
 
 def _is_merged(path: str) -> bool:
-    return path.rpartition(".")[2] in _MERGED
+    return path.rpartition(".")[2] in (*_MERGED, _WHOLE)
+
+
+def _together(roles: list[LowRank]) -> LowRank:
+    """Updates of rows of one projection as one of all."""
+    one = replace(roles[0], role=None)
+    for other in roles[1:]:
+        one = replace(one, a=below(one.a, other.a), b=beside(one.b, other.b))
+    return one
 
 
 def _rescaled(
@@ -109,7 +126,13 @@ def _rescaled(
 
 def _settings(files: AdapterFiles) -> Mapping[str, Any]:
     said = files.config.get("config")
-    if not isinstance(said, Mapping) or said.get("architecture") != "lora":
+    kind = said.get("architecture") if isinstance(said, Mapping) else None
+    if kind not in (None, "lora"):
+        raise AdapterError(
+            f"{files.source} is of the library adapters' architecture {kind!r}, of which LoRA is a part at most; expected "
+            f"'lora': train it alone"
+        )
+    if not isinstance(said, Mapping) or kind is None:
         raise AdapterError(
             f"{files.source}: adapter_config.json has no LoRA's settings under config, which the library "
             f"adapters writes there; put the adapter's own beside it"

@@ -38,6 +38,12 @@ def below(one: Factor, other: Factor) -> Factor:
     return _joined(one, other, shape, 0, 1.0)
 
 
+def beside(one: Factor, other: Factor) -> Factor:
+    """One factor with another of as many rows beside it."""
+    shape = (one.shape[0], one.shape[1] + other.shape[1])
+    return _joined(one, other, shape, 1, 1.0)
+
+
 def beside_minus(one: Factor, other: Factor) -> Factor:
     """One factor with another of as many rows beside it, that one with its sign turned."""
     shape = (one.shape[0], one.shape[1] + other.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
@@ -37,7 +37,11 @@ _OF_IMAGES = {
 def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     """One line: whose files they may be, what there is, and what is read."""
     peft_type = files.config.get("peft_type")
-    what = f"has peft_type {peft_type!r}" if files.config else "holds no adapter_config.json"
+    said = files.config.get("config")
+    if peft_type is None and isinstance(said, Mapping):
+        what = f"is of the library adapters, of architecture {said.get('architecture')!r}"
+    else:
+        what = f"has peft_type {peft_type!r}" if files.config else "holds no adapter_config.json"
     some = ", ".join(sorted(files.names)[:2]) or "no tensors"
     read = f"lora-lens reads {', '.join(titles)}"
     if isinstance(peft_type, str) and peft_type.upper() in _CONVERTED:

@@ -187,7 +187,8 @@ def test_pefts_file_beside_torchtunes_is_the_one_that_is_read(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("settings", "said"), [
     ({"use_gating": True}, "a gate"), ({"use_dora": True}, "DoRA"), ({"vera_d": 0.1}, "VeRA"),
-    ({"composition_mode": "scale"}, r"\(IA\)³"), ({"architecture": "prefix_tuning"}, "no LoRA's settings"),
+    ({"composition_mode": "scale"}, r"\(IA\)³"), ({"architecture": "prefix_tuning"}, "architecture 'prefix_tuning'"),
+    ({"architecture": None}, "no LoRA's settings"),
     ({"attn_matrices": ["q"]}, "configuration is of another"), ({"r": 3}, "rank"), ({"alpha": None}, "lora_alpha"),
 ])  # fmt: skip
 def test_adapterhubs_that_would_be_misread_are_refused(

@@ -10,6 +10,8 @@ from torch import Tensor
 CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "of BERT": partial(kept, "adapterhub"),
     "of GPT-2": partial(kept, "adapterhub gpt2"),
+    "of ModernBERT": partial(kept, "adapterhub modernbert"),
+    "of DeBERTa, fused head by head": partial(kept, "adapterhub deberta"),
     "DoRA": partial(kept, "adapterhub dora"),
     "DoRA whose s is not 1": partial(kept, "adapterhub dora scaled"),
 }
