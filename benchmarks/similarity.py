@@ -24,10 +24,9 @@ import torch
 from safetensors.torch import save_file
 
 from lora_lens import conversion_similarity, load_adapter, open_base
-from lora_lens.chance.conversion_draws import NULLS, NullName
+from lora_lens.chance.conversion_draws import SAMPLED, NullName
 
 MODULES = ("query", "value")
-DRAWN = [null for null in NULLS if null != "equivalent"]
 
 
 def write(folder: Path, layers: int, width: int, rank: int) -> None:
@@ -136,7 +135,7 @@ def main() -> None:
         for _ in range(options.repeats):
             times["none"].append(seconds(lambda: ours(0)))
             times["propagated"].append(seconds(lambda: ours(200)))
-            times["every"].append(seconds(lambda: ours(200, DRAWN)))
+            times["every"].append(seconds(lambda: ours(200, SAMPLED)))
             times["command"].append(seconds(lambda: command(folder, options.rank, 0)))
             times["command_propagated"].append(seconds(lambda: command(folder, options.rank, 200)))
             times["plain"].append(

@@ -26,9 +26,9 @@ from .equivalent import Equivalents
 from .profiles import own_profile, reshaping
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation", "equivalent"]
-NULLS: tuple[NullName, ...] = (  # their places seed their draws: a new one comes last
-    "gaussian", "propagated", "mismatched", "initialisation", "equivalent",
-)  # fmt: skip
+# Their places seed their draws.
+SAMPLED: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+NULLS: tuple[NullName, ...] = (*SAMPLED, "equivalent")
 _ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way

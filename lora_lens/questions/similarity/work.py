@@ -8,5 +8,5 @@ _NULLS = 2  # whose draws have bases of their own: random factors, and A as it b
 
 
 def work(of: Size) -> Work:
-    """Of every null; the one without draws takes a decomposition of each W0."""
-    return of_conversions(of, _NULLS).plus(Work(decompositions=of.layers * of.one_w0))
+    """Of every null that has draws."""
+    return of_conversions(of, _NULLS)
