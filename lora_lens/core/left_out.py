@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .fitting import fitting_space
 from .forwards import (
     SharedLayer,
     fitted,
@@ -26,7 +27,6 @@ from .refits import refits
 from .spill import Spill
 from .variants import Variants
 from .whitening import whitening
-from .working import working
 
 _NONE: Mapping[str, Variants] = MappingProxyType({})
 
@@ -96,7 +96,7 @@ def left_out(
     rows = _each(spill, pulled_back, w, q, small=True)
     whole = whitening(summed(grams, torch.zeros_like(grams[0]), spill.release))
     together = fitted(whole, rows.flatten(0, 1), k)
-    prepared = refits(w, working(whole), nulls, k) if nulls else {}
+    prepared = refits(w, fitting_space(whole), nulls, k) if nulls else {}
     fits, spaces = [], []
     for layer, s in enumerate(left_out_sums(grams, spill.release)):
         space = whitening(s)
@@ -104,7 +104,7 @@ def left_out(
         fits.append(fitted(space, others, k))
         spaces.append((space.sqrt_kappa, space.rank))
         if prepared:
-            in_draws = working(space)
+            in_draws = fitting_space(space)
             for refit in prepared.values():
                 refit.add(layer, in_draws)
         spill.release()

@@ -18,18 +18,18 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from .fitting import FittingSpace
 from .leading import DEGREE, block_of, decomposes
 from .refits_of_rows import RefitsOfRows
 from .refits_of_theta import Beside, RefitsOfTheta
 from .variants import Variants
-from .working import Working
 
 
 @runtime_checkable
 class Refits(Protocol):
     """The draws of one null, whose layers are added one after the other."""
 
-    def add(self, layer: int, space: Working) -> None:
+    def add(self, layer: int, space: FittingSpace) -> None:
         """A layer, with the whitening of its S₋ₗ."""
 
     def shares(self) -> Float[Tensor, "draw layer"]:
@@ -37,7 +37,7 @@ class Refits(Protocol):
 
 
 def refits(
-    w: Float[Tensor, "layer out in"], space: Working, nulls: Mapping[str, Variants], k: int
+    w: Float[Tensor, "layer out in"], space: FittingSpace, nulls: Mapping[str, Variants], k: int
 ) -> dict[str, Refits]:
     """What draws of the given variants need, by null.
 
@@ -54,14 +54,14 @@ def refits(
         >>> from lora_lens.core.left_out_sums import left_out_sums
         >>> from lora_lens.core.variants import variants_of
         >>> from lora_lens.core.whitening import whitening
-        >>> from lora_lens.core.working import working
+        >>> from lora_lens.core.fitting import fitting_space
         >>> w = torch.diag_embed(torch.tensor([[0.6, 0.8], [0.8, 0.6], [1.0, 0.0]], dtype=torch.float64))
         >>> q = torch.nn.functional.normalize(w.sum(-1, keepdim=True), dim=-2)
         >>> null = variants_of(w, q[:, None], torch.zeros(1, 3, dtype=torch.int64))
         >>> grams = w.mT @ w
-        >>> refit = refits(w, working(whitening(grams.sum(0))), {"own": null}, 1)["own"]
+        >>> refit = refits(w, fitting_space(whitening(grams.sum(0))), {"own": null}, 1)["own"]
         >>> for layer, s in enumerate(left_out_sums(grams)):
-        ...     refit.add(layer, working(whitening(s)))
+        ...     refit.add(layer, fitting_space(whitening(s)))
         >>> refit.shares().round(decimals=4)
         tensor([[1., 1., 1.]], dtype=torch.float64)
     """

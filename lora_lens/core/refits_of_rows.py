@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .fitting import FittingSpace
 from .leading import block_of, leading_eigenvectors
 from .variants import Variants, held, picked, places
-from .working import Working
 
 _ENTRIES = 1 << 19  # numbers at once in the matrices of a chunk of draws: what a core's cache holds
 
@@ -36,13 +36,13 @@ class RefitsOfRows:
     found: dict[int, Float[Tensor, " draw"]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, w: Tensor, space: Working, variants: Variants, k: int) -> RefitsOfRows:
+    def of(cls, w: Tensor, space: FittingSpace, variants: Variants, k: int) -> RefitsOfRows:
         """Given W at unit norm, and the whitening of all layers."""
         rows = variants.rows.flatten(0, 2).to(space.dtype)
         start = _started(space.space.whiten(rows), variants, k)
         return cls(w, variants, rows, k, start)
 
-    def add(self, layer: int, space: Working) -> None:
+    def add(self, layer: int, space: FittingSpace) -> None:
         """The predicted share of one layer in every draw."""
         layers, _, r = self.variants.rows.shape[:3]
         others = [m for m in range(layers) if m != layer]

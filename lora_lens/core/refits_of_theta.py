@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .fitting import FittingSpace
 from .leading import block_of, iterated, leading_eigenvectors
 from .refits_of_rows import RefitsOfRows
 from .variants import Variants, held, picked, places
 from .without_each import WithoutEach
-from .working import Working
 
 _ROWS = 1 << 19  # numbers in the rows that are iterated at once: what a core's cache holds
 _AMPLIFIED = 1e3  # of (I − E)⁻¹: float32 is off by that times 6e-8, far below any null's deviation
@@ -37,7 +37,7 @@ class Beside(NamedTuple):
     benign: Bool[Tensor, " layer"]
 
     @classmethod
-    def of(cls, w: Float[Tensor, "layer out in"], space: Working) -> Beside:
+    def of(cls, w: Float[Tensor, "layer out in"], space: FittingSpace) -> Beside:
         """Given W at unit norm, and the whitening of all layers."""
         white = torch.stack([space.space.whiten(one.to(space.dtype)) for one in w])
         e = white.mT @ white
@@ -65,14 +65,14 @@ class RefitsOfTheta:
 
     @classmethod
     def of(
-        cls, w: Tensor, space: Working, variants: Variants, k: int, beside: Beside
+        cls, w: Tensor, space: FittingSpace, variants: Variants, k: int, beside: Beside
     ) -> RefitsOfTheta:
         """Given W at unit norm, and the whitening of all layers."""
         white = space.space.whiten(variants.rows.flatten(0, 2).to(space.dtype))
         hard = None if beside.benign.all() else RefitsOfRows.of(w, space, variants, k)
         return cls(variants, white, k, beside, hard)
 
-    def add(self, layer: int, space: Working) -> None:
+    def add(self, layer: int, space: FittingSpace) -> None:
         """Nothing yet, where the layer is benign."""
         if self.hard is not None and not self.beside.benign[layer]:
             self.hard.add(layer, space)

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
+from lora_lens.core.fitting import fitting_space
 from lora_lens.core.left_out import left_out
 from lora_lens.core.refits import refits
 from lora_lens.core.refits_of_rows import RefitsOfRows
 from lora_lens.core.refits_of_theta import Beside, RefitsOfTheta
 from lora_lens.core.variants import variants_of
 from lora_lens.core.whitening import whitening
-from lora_lens.core.working import working
 
 FEW_ROWS = (4, 3, 20, 20)
 MANY_ROWS = (16, 4, 40, 40)  # layers, r, out, in: more rows than dimensions
@@ -43,7 +43,7 @@ def way(w: torch.Tensor, variants: torch.Tensor) -> type:
     """Which is taken."""
     w = w / w.norm(dim=(1, 2), keepdim=True)
     picks = torch.zeros(6, len(w), dtype=torch.int64)
-    space = working(whitening((w.mT @ w).sum(0)))
+    space = fitting_space(whitening((w.mT @ w).sum(0)))
     nulls = {"some": variants_of(w, variants, picks)}
     return type(refits(w, space, nulls, variants.shape[-1])["some"])
 
@@ -96,7 +96,7 @@ def test_a_layer_that_sees_alone_what_it_sees_goes_the_other_way() -> None:
     w, variants = layers_and_variants(*MANY_ROWS)
     w[1:, :, 0] *= 1e-3
     unit = w / w.norm(dim=(1, 2), keepdim=True)
-    space = working(whitening((unit.mT @ unit).sum(0)))
+    space = fitting_space(whitening((unit.mT @ unit).sum(0)))
     assert Beside.of(unit, space).benign.tolist() == [False] + [True] * 15
     assert way(w, variants) is RefitsOfTheta
     drawn, fitted = drawn_and_fitted(w, variants)

@@ -19,7 +19,7 @@ from lora_lens import (
     open_base,
     shared_subspace,
 )
-from lora_lens.chance.conversion_draws import NULLS
+from lora_lens.chance.conversion_draws import SAMPLED
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
 from lora_lens.files import locate
@@ -140,7 +140,7 @@ def answers() -> dict[str, Answer]:
         for module in ("query", "value")
     }
     found["lora, stored: value"] = conversion_similarity(
-        lora, "value", 8, convention="stored", nulls=NULLS
+        lora, "value", 8, convention="stored", nulls=SAMPLED
     )
     found["lora and condlora: value"] = compare(lora, condlora, "value", 8)
     return found
