@@ -19,10 +19,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import platform
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -101,12 +99,16 @@ def memory_of_conversions() -> float:
     a, b = (torch.randn(*shape, generator=generator) for shape in ((RANK, BIG), (BIG, RANK)))
     small = torch.eye(1024)
     conversion_matrices(small, small[:2], small[:, :2])  # the libraries' own
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    before = pages * os.sysconf("SC_PAGE_SIZE")
+    before = resident("VmRSS")
     for w0 in layers:
         conversion_matrices(w0, a, b)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return (peak - before) / (4 * BIG**2)
+    return (resident("VmHWM") - before) * 2**20 / (4 * BIG**2)
+
+
+def resident(what: str) -> float:
+    """MiB of this process now (VmRSS) or at its peak (VmHWM); getrusage's peak begins with that of whoever started it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{what}:"))
 
 
 def alone(what: str, *arguments: str) -> Any:
@@ -120,17 +122,16 @@ def similarity_of(folder: str) -> list[float]:
     spent = cpu_seconds(
         lambda: ll.conversion_similarity(adapter, "value", device="cpu", memory="64GB")
     )
-    return [spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+    return [spent, resident("VmHWM")]
 
 
 def memory_of(question: str, folder: str, memory: str) -> list[float]:
     """Seconds, MiB that were in use before, and at the peak above them."""
     adapter = ll.load_adapter(folder)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    before = resident("VmRSS")
     ask = getattr(ll, question)
     spent = cpu_seconds(lambda: ask(adapter, "value", device="cpu", memory=memory))
-    return [spent, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before]
+    return [spent, before, resident("VmHWM") - before]
 
 
 def least_of(question: str, folder: str) -> str:
