@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from ..show.ahead import Ahead, foretold, left
 from .printing import say
@@ -17,11 +17,16 @@ def foretelling() -> Iterator[Callable[[Ahead], None] | None]:
     if is_quiet():
         yield None
         return
-    with _bar() as show:
+    with ExitStack() as stack:
+        show: Callable[[Ahead], None] | None = None
 
         def told(ahead: Ahead) -> None:
-            if not ahead.done:
+            nonlocal show
+            if (
+                show is None
+            ):  # the line first: one that is written beside a bar stays on the bar's line
                 say(foretold(ahead))
+                show = stack.enter_context(_bar())
             show(ahead)
 
         yield told
