@@ -11,14 +11,14 @@ that logs to TensorBoard, with the callback at every 50 steps as it is by defaul
 On a GPU the callback's one copy to the CPU waits for the steps that are queued, so that there the first
 measure counts training's own work too, and the second is the one to look at.
 
-With --rounds 2 --steps 150, on one thread of a two-core machine that was busy with other work, it printed
+With --rounds 2 --steps 150, on one thread of a two-core machine that had nothing else to do, it printed
 (so short a run has one picture for three logs, and the first round loads matplotlib for it):
 
     150 steps of 32 rows of 16 tokens, every 50, cpu, 1 threads, 2 rounds
-    inside the callback, by the clock        1.69% (0.99% to 2.38%)
-    inside the callback, processor's time    1.34% (0.58% to 2.09%)
-    of that for the last picture, its libraries loaded in the first round: 1.09, 0.30 s
-    with it over without                   +3.32% (runs without it differ by 10.40%)
+    inside the callback, by the clock        1.25% (0.61% to 1.89%)
+    inside the callback, processor's time    1.25% (0.61% to 1.89%)
+    of that for the last picture, its libraries loaded in the first round: 0.86, 0.26 s
+    with it over without                   +1.65% (runs without it differ by 5.80%)
 """
 
 from __future__ import annotations
