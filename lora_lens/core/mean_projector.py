@@ -15,7 +15,7 @@ def direction_shares(gain: Float[Tensor, "*batch k"], rank: int) -> Float[Tensor
     X = V·diag(gain)·Z with a Gaussian Z of `rank` columns spans a random subspace; its mean projector has V's columns as
     eigenvectors. Their eigenvalues are approximated by the deterministic equivalent of a random projection,
     gain²/(gain² + τ) with τ such that they sum to the rank (Dereziński, Liang and Mahoney 2020). The error falls
-    about as 1/rank².
+    as the rank grows.
 
     Args:
         gain: Not negative, and not zero in every place: 1/σ of W0⁻¹.
