@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .lanczos import largest_singular_value
+from .lu import packed_lu
 from .refined import FROM, REFINABLE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
 
@@ -191,7 +192,7 @@ def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:
     """The solver, and a square matrix with W0's singular values together with its own solver."""
     rows, columns = w0.shape[-2:]
     if rows == columns:
-        square = SquareSolver(*torch.linalg.lu_factor_ex(w0)[:2])
+        square = SquareSolver(*packed_lu(w0))
         return square, w0, square
     tall = TallSolver(*torch.linalg.qr(w0 if rows > columns else w0.mT))
     eye = torch.eye(min(rows, columns), dtype=w0.dtype, device=w0.device).expand_as(tall.r)

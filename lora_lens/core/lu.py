@@ -1,10 +1,12 @@
-"""LU with partial pivoting in float32, nearly all of it in matrix products.
+"""LU with partial pivoting: of a stack by the library, and of one W0 in float32, nearly all of it in products.
 
-By panels: each is factored by the library, and what is right of it is one triangular solve and one product.
+The latter goes by panels: each is factored by the library, and what is right of it is one triangular solve and
+one product.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -12,6 +14,31 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _PANEL = 128
+
+
+def packed_lu(
+    w0: Float[Tensor, "*batch n n"],
+) -> tuple[Float[Tensor, "*batch n n"], Int[Tensor, "*batch n"]]:
+    """L and U of each W0 in one matrix, and LAPACK's interchanges, as ``torch.linalg.lu_solve`` takes them.
+
+    On a CPU one W0 after another, with all threads on each. ``torch.linalg.lu_factor`` of a stack shares the
+    matrices out instead, and MKL within it takes the threads for its own once ``torch.set_num_threads`` has been
+    called: it is wrong without a word or never ends (https://github.com/pytorch/pytorch/issues/141358); so are
+    ``solve``, ``inv``, ``det`` and ``slogdet`` of a stack, which begin with it.
+
+    Example:
+        >>> packed, pivots = packed_lu(torch.tensor([[[0.0, 2.0], [4.0, 0.0]]]))
+        >>> packed.tolist(), pivots.tolist()
+        ([[[4.0, 0.0], [0.0, 2.0]]], [[2, 2]])
+    """
+    if w0.device.type != "cpu":
+        return torch.linalg.lu_factor_ex(w0)[:2]
+    packed = torch.empty_like(w0.mT, memory_format=torch.contiguous_format).mT  # by columns
+    pivots = torch.empty(w0.shape[:-1], dtype=torch.int32)
+    for place in product(*map(range, w0.shape[:-2])):
+        info = torch.empty((), dtype=torch.int32)
+        torch.linalg.lu_factor_ex(w0[place], out=(packed[place], pivots[place], info))
+    return packed, pivots
 
 
 class LU(NamedTuple):

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import LensError
+from .lu import packed_lu
+from .solvers import SquareSolver
 
 _COLUMNS = 512
 _EMPTIEST = 1e-6  # of the median norm: a column below it counts as this, for none can be emptier than rounding
@@ -112,7 +114,7 @@ def _woodbury(
         )
     change = torch.diag_embed(scale.square() - 1)
     eye = torch.eye(scale.shape[-1], dtype=torch.float64, device=scale.device)
-    return torch.linalg.solve(eye + change @ within, change)
+    return SquareSolver(*packed_lu(eye + change @ within)).solve(change)
 
 
 def every_column_rescaled(

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .lu import LU, factor_in_place
+from .lu import LU, factor_in_place, packed_lu
 from .solvers import SquareSolver
 
 FROM = 1024  # the width from which it pays
@@ -98,7 +98,7 @@ class RefinedSolver:
 
     @cached_property
     def _exact(self) -> SquareSolver:
-        return SquareSolver(*torch.linalg.lu_factor_ex(self.w0.double())[:2])
+        return SquareSolver(*packed_lu(self.w0.double()))
 
 
 def refined(w0: Float[Tensor, "layer n n"]) -> RefinedSolver:

@@ -109,8 +109,9 @@ def mapped(solver: Solver, change: Callable[[Tensor], Tensor]) -> Solver:
         change: What to do to each of its tensors, the integers of an LU's interchanges too.
 
     Example:
+        >>> from lora_lens.core.lu import packed_lu
         >>> w0 = torch.stack([2 * torch.eye(2), 4 * torch.eye(2)])
-        >>> second = mapped(SquareSolver(*torch.linalg.lu_factor(w0)), lambda tensor: tensor[1:])
+        >>> second = mapped(SquareSolver(*packed_lu(w0)), lambda tensor: tensor[1:])
         >>> second.solve(torch.ones(1, 2, 1))
         tensor([[[0.2500],
                  [0.2500]]])

@@ -1,10 +1,17 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
 from slow_routes import conditioned
 
-from lora_lens.core.lu import lu
+import lora_lens
+from lora_lens.core.lu import lu, packed_lu
 
 
 @pytest.mark.parametrize("n", [1, 2, 127, 128, 129, 300])
@@ -34,3 +41,54 @@ def test_it_pivots_as_the_library_does() -> None:
     w0 = torch.randn(300, 300, generator=torch.Generator().manual_seed(0))
     permutation = torch.linalg.lu(w0).P
     assert torch.equal(permutation.mT @ w0, w0[lu(w0).order])
+
+
+_TWO_THREADS = """
+import torch
+from lora_lens.core.factoring import factor
+from lora_lens.core.lu import packed_lu
+
+torch.set_num_threads(2)  # what a stack of this size, given to the library whole, did not survive
+w0 = torch.randn(6, 300, 300, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+packed, pivots = packed_lu(w0)
+lower, upper = torch.lu_unpack(packed, pivots)[1:]
+rows = torch.lu_unpack(packed, pivots)[0].mT @ w0
+print(float((lower @ upper - rows).abs().max()))
+for computing in (None, torch.float64):
+    x = factor(w0.float().to(computing or w0.dtype), 1e-12, computing).solver.solve(w0)
+    print(float((w0.float().double() @ x - w0).norm() / w0.norm()))
+"""
+
+
+def test_a_stack_survives_set_num_threads() -> None:
+    command = [sys.executable, "-c", _TWO_THREADS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment, check=True
+    )
+    assert "MKL" not in done.stdout + done.stderr
+    assert all(float(line) < 1e-10 for line in done.stdout.split())
+
+
+def test_a_stack_of_stacks_as_the_library_has_it() -> None:
+    w0 = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    expected = torch.linalg.lu_factor(w0)
+    packed, pivots = packed_lu(w0)
+    assert torch.equal(pivots, expected.pivots)
+    assert torch.equal(packed, expected.LU)
+    assert packed_lu(w0[:0])[0].shape == (0, 3, 9, 9)
+
+
+_WRONG_OF_STACKS = re.compile(
+    r"torch\.(linalg\.)?(lu_factor|lu|solve|solve_ex|inv|inv_ex|inverse|det|slogdet|logdet|tensorsolve|tensorinv)(_ex)?\("
+)
+
+
+def test_nothing_else_asks_the_library_for_the_lu_of_a_stack() -> None:
+    package = Path(lora_lens.__file__).parent
+    found = {
+        file.relative_to(package).as_posix()
+        for file in package.rglob("*.py")
+        if _WRONG_OF_STACKS.search(file.read_text("utf-8"))
+    }
+    assert found == {"core/lu.py"}

@@ -45,7 +45,8 @@ def test_right_hand_sides_of_any_size(scale: float) -> None:
     w0, b = stored(150, 1e3), columns(150, 4, 1)
     made = refined(w0[None])
     expected = np.linalg.solve(w0.double().numpy(), b.numpy())
-    np.testing.assert_allclose(made.solve(b[None] * scale)[0] / scale, expected, rtol=1e-7)
+    off = made.solve(b[None] * scale)[0].numpy() / scale - expected
+    assert np.linalg.norm(off, axis=0).max() < 1e-9 * np.linalg.norm(expected, axis=0).min()
 
 
 def test_what_does_not_converge_is_solved_in_float64() -> None:
