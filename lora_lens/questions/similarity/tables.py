@@ -118,7 +118,8 @@ def highest_pairs(result: SimilarityResult) -> str:
 
 def _highest(grid: LayerGrid) -> tuple[str, float]:
     off = np.where(np.eye(len(grid.layers), dtype=bool), -1.0, grid.values)
-    row, column = np.unravel_index(int(off.argmax()), off.shape)
+    first = off.round(12).argmax()  # φ of two layers is one number twice, but for rounding
+    row, column = np.unravel_index(int(first), off.shape)
     return f"{grid.layers[row]}, {grid.layers[column]}", float(grid.values[row, column])
 
 
