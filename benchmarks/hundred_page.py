@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ def page(record: dict[str, Any]) -> str:
     """docs/hundred.md, all of it."""
     parts = (
         _trained(record),
+        _claims(record),
         _universal(record),
         _alike(record),
         _crossed(record),
@@ -63,13 +64,98 @@ def _trained(record: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def _claims(record: dict[str, Any]) -> Iterator[str]:
+    """One paragraph a claim; tests/test_hundred.py holds the words that no number is in."""
+    k = 16
+    every, apart = (
+        {name: row["left_out"] for (side, name, of), row in _held(record[part]).items() if (side, of) == ("right", k)}
+        for part in ("every", "apart")
+    )  # fmt: skip
+    others = {part: _of_others(record[part])["right", k] for part in ("every", "apart")}
+    yield "## What holds here of what is claimed\n"
+    yield (
+        f"- **A universal subspace** (arXiv 2512.05117). {k} of 384 input directions hold {every['shared']:.2f} of the ΔW that did not help to find them, where "
+        f"chance is {k / 384:.2f}; among those that began apart {apart['shared']:.2f}. Found from all other tasks instead, they hold {others['every']:.2f} of a task's, and {others['apart']:.2f} "
+        f"of those that began apart: {others['every'] / every['shared']:.0%} and {others['apart'] / apart['shared']:.0%} of that. So there is one beyond chance, and {1 - others['every']:.0%} of a task that it has not seen lies outside it."
+    )
+    yield (
+        f"- **The mean adapter explains it** (its critics). The mean ΔW's own {k} directions hold as much, {every['mean adapter']:.2f}, so nothing better is found by looking for "
+        f"shared ones. But with the mean taken from each, {every['shared beside the mean']:.2f} is still held: it is several families' directions that the mean has in it, no one adapter that all have in common."
+    )
+    found = by_what_is_common(record)
+    same, learnt, neither = (
+        _phis(found, "A", PAIRED[kind])
+        for kind in ("other task, same seed", "same task, other seed", "other task, other seed")
+    )
+    yield (
+        f"- **A is alike by initialisation only** (arXiv 2509.25414). By initialisation mostly: φ of A is {same} in two tasks with one start. Not only: {learnt} in two "
+        f"seeds of one task. With neither in common it is {neither}. (Ranks {', '.join(map(str, RANKS))}; chance {_chances(found)}.)"
+    )
+    crowded, started = (
+        _phis(found, "B", PAIRED[kind])
+        for kind in ("other task, other seed", "other task, same seed")
+    )
+    rows = _with_holm(record["compared"])
+    yield (
+        f"- **B is crowded** (arXiv 2604.16826). φ of B with neither task nor seed in common is {crowded}, and the start adds little: {started}. Where both lie on W0's own directions does not "
+        f"explain it: beside a null that keeps that, {_beyond(rows, 'B', False)} pairs of two tasks are alike in B, {_beyond(rows, 'A', False)} in A; of one task {_beyond(rows, 'B', True)} and {_beyond(rows, 'A', True)}. "
+        f"Crowded beyond chance, and far from full."
+    )
+    cosines = {kind: _cosines(found, PAIRED[kind]) for kind in PAIRED}
+    yield (
+        f"- **Recycled adapters merge like random ones** (arXiv 2602.12323). Of two tasks nearly: the mean cosine of two ΔW is {cosines['other task, other seed']}, where random ones have 0. Of one task not: "
+        f"{cosines['same task, other seed']}. Weights alone were looked at; nothing was merged and scored.\n"
+    )
+
+
+def _of_others(found: dict[str, Any]) -> dict[tuple[str, int], float]:
+    return {(row["side"], row["k"]): row["share"] for row in found["of other tasks"]}
+
+
+def _phis(found: dict[Any, dict[str, Any]], matrix: str, same: tuple[bool, bool]) -> str:
+    return _listed(f"{found[matrix, rank, *same]['mean']:.2f}" for rank in RANKS)
+
+
+def _chances(found: dict[Any, dict[str, Any]]) -> str:
+    return _listed(f"{found['A', rank, False, False]['gaussian']:.2f}" for rank in RANKS)
+
+
+def _cosines(found: dict[Any, dict[str, Any]], same: tuple[bool, bool]) -> str:
+    return _listed(f"{found['delta', rank, *same]['mean']:.2f}" for rank in RANKS)
+
+
+def _listed(numbers: Iterable[str]) -> str:
+    *some, last = numbers
+    return f"{', '.join(some)} and {last}"
+
+
+def _with_holm(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
+    """Rows with their corrected p's."""
+    corrected = holm(np.array([row["p"] for row in rows]))
+    return list(zip(rows, corrected.tolist(), strict=True))
+
+
+def _beyond(rows: list[tuple[dict[str, Any], float]], matrix: str, same_task: bool) -> str:
+    """How many are more alike than flips, at .05, of how many."""
+    some = [
+        row["phi"] > row["flipped"] and p <= 0.05
+        for row, p in rows
+        if row["matrix"] == matrix and (_task(row["one"]) == _task(row["other"])) is same_task
+    ]
+    return f"{sum(some)} of {len(some)}"
+
+
+def _task(name: str) -> str:
+    return name.split("-", maxsplit=1)[0]
+
+
 def _universal(record: dict[str, Any]) -> Iterator[str]:
     yield "## Is there a universal subspace?\n"
     yield (
         "The share of ΔW, each scaled to norm 1, that k directions hold, mean over the places; on the right of ΔW, its input, and on the left. `shared` are the "
         "best k of one half of the adapters, asked about the other half; both halves have adapters of every task. `other tasks` are the best k of all other "
         "tasks, asked about one: no adapter of that task has helped to find them. `random` is what the best k hold of adapters that share nothing, where "
-        "they were fitted.\n"
+        "they were fitted. A begins anew with every seed and rank, so that no start is there whose directions could be asked of all; the next table says what a common start does.\n"
     )
     heads = {
         "every": "All that have learnt",
@@ -77,15 +163,13 @@ def _universal(record: dict[str, Any]) -> Iterator[str]:
     }
     for name, head in heads.items():
         held = _held(record[name])
-        of_others = {
-            (row["side"], row["k"]): row["share"] for row in record[name]["of other tasks"]
-        }
+        of_others = _of_others(record[name])
         rows = []
         for side in SIDES:
             for k in KS:
                 left_out = [
                     f"{held[side, each, k]['left_out']:.3f}" if (side, each, k) in held else "–"
-                    for each in ("shared", "mean adapter", "shared beside the mean", "start")
+                    for each in ("shared", "mean adapter", "shared beside the mean")
                 ]
                 chance, fitted = (
                     held[side, "random adapters", k][of] for of in ("chance", "fitted")
@@ -102,7 +186,7 @@ def _universal(record: dict[str, Any]) -> Iterator[str]:
                 )
         yield f"{head}: {record[name]['count']}.\n"
         yield from table(
-            ["side", "k", "chance", "shared", "mean adapter", "beside the mean", "start", "other tasks", "random, fitted"],
+            ["side", "k", "chance", "shared", "mean adapter", "beside the mean", "other tasks", "random, fitted"],
             rows,
         )  # fmt: skip
         yield ""
@@ -115,7 +199,7 @@ def _held(found: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
 def _alike(record: dict[str, Any]) -> Iterator[str]:
     yield "## Alike by their start, or by what they learnt?\n"
     yield "φ of two adapters of one rank, mean over the places and over all such pairs; unrelated ones in brackets.\n"
-    found = _by_what_is_common(record)
+    found = by_what_is_common(record)
 
     def cell(matrix: str, rank: int, same: tuple[bool, bool]) -> str:
         row = found.get((matrix, rank, *same))
@@ -132,7 +216,7 @@ def _alike(record: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _by_what_is_common(record: dict[str, Any]) -> dict[tuple[str, int, bool, bool], dict[str, Any]]:
+def by_what_is_common(record: dict[str, Any]) -> dict[tuple[str, int, bool, bool], dict[str, Any]]:
     """Rows by matrix, rank, and whether task and seed are the same."""
     return {
         (row["matrix"], row["rank"], row["same_task"], row["same_seed"]): row
@@ -142,7 +226,7 @@ def _by_what_is_common(record: dict[str, Any]) -> dict[tuple[str, int, bool, boo
 
 def _crossed(record: dict[str, Any]) -> Iterator[str]:
     yield "## Before a merge\n"
-    found = _by_what_is_common(record)
+    found = by_what_is_common(record)
 
     def cell(rank: int, same: tuple[bool, bool]) -> str:
         row = found.get(("delta", rank, *same))
@@ -167,13 +251,11 @@ def _beside_w0(record: dict[str, Any]) -> Iterator[str]:
         "learnt in common. `compare` has a null that keeps where both lie on W0's own singular directions (`flipped`). Value, "
         f"rank {COMPARED}, two seeds of every two tasks; p by Holm over all rows.\n"
     )
-    rows = record["compared"]
-    corrected = holm(np.array([row["p"] for row in rows]))
     yield from table(
         ["one", "other", "matrix", "φ", "unrelated", "flipped", "p"],
         [
             [row["one"], row["other"], row["matrix"], *(f"{row[of]:.3f}" for of in ("phi", "gaussian", "flipped")), f"{p:.3f}"]
-            for row, p in zip(rows, corrected.tolist(), strict=True)
+            for row, p in _with_holm(record["compared"])
         ],
         "lllrrrr",
     )  # fmt: skip
