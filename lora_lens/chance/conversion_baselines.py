@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.progress import Progress, passes, untold
 from ..subspaces.conversions import Matrix, Plan
 from .baseline import Baseline, Samples
 from .conversion_draws import (
@@ -29,12 +30,22 @@ from .gaussian import gaussian_baseline, gaussian_grids, mean_off_diagonal_sd
 
 @dataclass
 class Baselines:
-    """The baselines of each matrix; matrices that share a null share its draws."""
+    """The baselines of each matrix; matrices that share a null share its draws.
+
+    Attributes:
+        progress: Called with how much of all nulls' draws φ has been taken, of how much.
+    """
 
     plan: Plan
     nulls: NullBases
     asked: Sequence[NullName]
+    progress: Progress = untold
     _made: dict[tuple[NullName, int], Baseline] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Settle how many have draws."""
+        drawn = {(null, id(bases)) for (null, _), bases in self.nulls.bases.items()}
+        self._parts = iter(passes(self.progress, *(self.plan.draws,) * len(drawn)))
 
     def of(
         self, matrix: Matrix, own: Float[Tensor, "layer d width"]
@@ -59,10 +70,11 @@ class Baselines:
                 made = self._gaussian(key)
             elif null == "mismatched":
                 made = self._mismatched(bases, own)
+                next(self._parts)(1, 1)
             else:
-                i, j = self.plan.i, self.plan.j
+                one, other = bases[..., : self.plan.i], bases[..., : self.plan.j]
                 release = self.nulls.spill.release
-                made = _sampled(null_grids(bases[..., :i], bases[..., :j], release))
+                made = _sampled(null_grids(one, other, release, next(self._parts)))
             self._made[null, key] = made
         return self._made[null, key]
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.factoring import Factored
+from ..core.progress import Progress, passes, untold
 from ..core.rounded import LayerSolver, gaussian_solver, own_solver, rounded_solver
 from ..core.spill import Spill
 from ..errors import LensError
@@ -96,6 +97,7 @@ class NullBases:
     W0 is factored in: another 3.4 GB. Matrices of one null share one tensor where their bases are the same.
 
     Attributes:
+        progress: Called with how much of all layers' draws is made, of how much.
         bases: Null and matrix to (draw, layer, d, width); for ``mismatched`` a draw is a donor layer.
         equivalents: Of the null that has a mean and no draws.
     """
@@ -103,6 +105,7 @@ class NullBases:
     plan: Plan
     nulls: Sequence[NullName]
     seed: int
+    progress: Progress = untold
     bases: dict[tuple[NullName, Matrix], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,15 +127,34 @@ class NullBases:
             self.bases = {key: kept for key, kept in self.bases.items() if key[0] != "mismatched"}
         if not self.nulls:
             return
-        for position in range(len(factored.rank)):
-            for null in self.nulls:
-                self._fill(null, start + position, _SOLVERS[null](factored, position), device)
+        for position, progress in enumerate(self._by_layer(start, len(factored.rank))):
+            parts = passes(progress, *(self._count(null) for null in self.nulls))
+            for null, part in zip(self.nulls, parts, strict=True):
+                solver = _SOLVERS[null](factored, position)
+                self._fill(null, start + position, solver, device, part)
 
-    def _fill(self, null: NullName, layer: int, solver: LayerSolver, device: torch.device) -> None:
+    def _by_layer(self, start: int, count: int) -> Sequence[Progress]:
+        """The progress of each layer of a chunk."""
+        layers = len(self.plan.factors.layers)
+        draws = sum(map(self._count, self.nulls))
+        every = passes(
+            self.progress, start * draws, *(draws,) * count, (layers - start - count) * draws
+        )
+        return every[1:-1]
+
+    def _fill(
+        self,
+        null: NullName,
+        layer: int,
+        solver: LayerSolver,
+        device: torch.device,
+        progress: Progress,
+    ) -> None:
         # All draws at once: chunks, which depend on the machine, must not change the numbers.
         drawn = _DRAWN[null](self.plan, layer, null_generator(self.seed, null, layer), device)
         for some in self._draws(null):
             self._keep(null, layer, some, _bases(self.plan, solver, drawn.part(some)))
+            progress(some.stop, self._count(null))
         self.spill.release()
 
     def _draws(self, null: NullName) -> Iterator[slice]:

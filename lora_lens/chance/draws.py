@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.phi_of_bases import phi_of_all_pairs, phi_of_bases
+from ..core.progress import Progress, untold
 
 ENTRIES = 1 << 22  # numbers at once in a product of bases
 _MOST_ENUMERATED = 7  # layers: 5040 orders
@@ -26,6 +27,7 @@ def null_grids(
     u: Float[Tensor, "draw layer d i"],
     v: Float[Tensor, "draw layer d j"],
     after_each: Callable[[], None] = lambda: None,
+    progress: Progress = untold,
 ) -> Float[Tensor, "draw layer layer"]:
     """φ between all pairs of layers in each of many independent draws of a null.
 
@@ -34,7 +36,8 @@ def null_grids(
     independent there too: it says how alike one W0 makes two unrelated factors. With a single draw
     the diagonal is 1.
 
-    `after_each` is called after some draws: those are not needed any more, but for the first.
+    `after_each` is called after some draws: those are not needed any more, but for the first. `progress` is called
+    with (draws done, draws).
 
     Example:
         >>> lines = torch.eye(2)[torch.tensor([[0, 1], [0, 0]])][..., None]  # of two layers, in two draws
@@ -55,6 +58,7 @@ def null_grids(
         parts.append(phi_of_all_pairs(one, v[start:stop]))
         diagonals.append(phi_of_bases(one[: draws - 1 - start], v[start + 1 : stop + 1]))
         after_each()
+        progress(stop, draws)
     diagonal = torch.cat([*diagonals, phi_of_bases(u[-1:], v[:1])])
     return torch.diagonal_scatter(torch.cat(parts), diagonal, dim1=-2, dim2=-1)
 

@@ -45,14 +45,14 @@ def run(
         lora, condlora = (
             load_adapter(demo_adapter(method), base) for method in ("lora", "condlora")
         )
-        with progress("figure 1") as advance:
+        with progress("figure 1", counted=False) as advance:
             alike = similarity.QUESTION.ask(
                 lora, "value", 8, convention="stored", device=device, progress=advance
             )
         figure = similarity.QUESTION.figures(alike, drawn_for)["-figure1"]
         write_figures({"figure1": figure}, folder, paper=drawn_for)
         for adapter, module in ((lora, "query"), (lora, "value"), (condlora, "value")):
-            with progress(f"{adapter.title}, {module}") as advance:
+            with progress(f"{adapter.title}, {module}", counted=False) as advance:
                 asked = shared.QUESTION.ask(adapter, module, device=device, progress=advance)
             _print(adapter.title, lines.shared_line(asked))
         _print("Figure 1", lines.similarity_line(alike))

@@ -92,7 +92,7 @@ def run(
             "--draws": draws, "--seed": seed, "--base": base, "--device": device, "--dtype": dtype,
         },
     )  # fmt: skip
-    with foretelling() as watch:
+    with foretelling(as_json=as_json) as watch:
         from ..report.request import Request
         from ..report.write import make_report
 

@@ -116,7 +116,7 @@ def run(
     from ..terminal.printing import print_json, progress, say, show_text
 
     asked = _questions(questions)
-    with progress("adapters and places") as advance:
+    with progress("adapters and places", as_json=as_json) as advance:
         from ..survey.write import survey
 
         result = survey(

@@ -23,6 +23,7 @@ from .forwards import (
     unit_norm,
 )
 from .left_out_sums import left_out_sums, summed
+from .progress import Progress, passes, untold
 from .refits import refits
 from .spill import Spill
 from .variants import Variants
@@ -61,7 +62,7 @@ def left_out(
     q: Float[Tensor, "layer out r"],
     k: int,
     nulls: Mapping[str, Variants] = _NONE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = untold,
     spill: Spill | None = None,
 ) -> LeftOut:
     """What the shared layer θ of all layers but l predicts of layer l's factor; see `lora_lens.core.forwards`.
@@ -78,7 +79,7 @@ def left_out(
         q: Orthonormal bases of the factors, columns of 0 where a layer's rank is smaller. For A: of A_lᵀ.
         k: Columns of θ: 1 to in, out and the ranks of all layers but any one.
         nulls: Factors to fit anew, pulled back by W at unit norm.
-        progress: Called with (layers done, layers).
+        progress: Called with how much of the layers, and of draws that wait for all of these, is done, of how much.
         spill: Where what is needed of all layers waits; by default in memory. No number depends on it.
 
     Example:
@@ -97,6 +98,7 @@ def left_out(
     whole = whitening(summed(grams, torch.zeros_like(grams[0]), spill.release))
     together = fitted(whole, rows.flatten(0, 1), k)
     prepared = refits(w, fitting_space(whole), nulls, k) if nulls else {}
+    layers, *waiting = passes(progress, len(w), *(refit.waiting for refit in prepared.values()))
     fits, spaces = [], []
     for layer, s in enumerate(left_out_sums(grams, spill.release)):
         space = whitening(s)
@@ -108,8 +110,7 @@ def left_out(
             for refit in prepared.values():
                 refit.add(layer, in_draws)
         spill.release()
-        if progress is not None:
-            progress(layer + 1, len(w))
+        layers(layer + 1, len(w))
     kappas, seen = zip(*spaces, strict=True)
     theta = torch.stack([fit.theta for fit in fits])
     predicted = _each(spill, predicted_basis, w, theta, kappas, small=True)
@@ -121,7 +122,10 @@ def left_out(
         sqrt_kappa=torch.tensor(kappas, dtype=torch.float64),
         seen=torch.tensor(seen),
         together=together,
-        drawn={name: refit.shares() for name, refit in prepared.items()},
+        drawn={
+            name: refit.shares(each)
+            for (name, refit), each in zip(prepared.items(), waiting, strict=True)
+        },
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .fitting import FittingSpace
 from .leading import DEGREE, block_of, decomposes
+from .progress import Progress, untold
 from .refits_of_rows import RefitsOfRows
 from .refits_of_theta import Beside, RefitsOfTheta
 from .variants import Variants
@@ -29,11 +30,15 @@ from .variants import Variants
 class Refits(Protocol):
     """The draws of one null, whose layers are added one after the other."""
 
+    @property
+    def waiting(self) -> int:
+        """How many draws are made after all layers were added."""
+
     def add(self, layer: int, space: FittingSpace) -> None:
         """A layer, with the whitening of its S₋ₗ."""
 
-    def shares(self) -> Float[Tensor, "draw layer"]:
-        """The predicted shares, after all layers were added."""
+    def shares(self, progress: Progress = untold) -> Float[Tensor, "draw layer"]:
+        """The predicted shares, after all layers were added; `progress` is called with (draws done, draws)."""
 
 
 def refits(

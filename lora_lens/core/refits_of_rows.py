@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .fitting import FittingSpace
 from .leading import block_of, leading_eigenvectors
+from .progress import Progress, untold
 from .variants import Variants, held, picked, places
 
 _ENTRIES = 1 << 19  # numbers at once in the matrices of a chunk of draws: what a core's cache holds
@@ -61,8 +62,14 @@ class RefitsOfRows:
             found.append(held(theta @ whitened_w.mT, cross) / ranks[own])
         self.found[layer] = torch.cat(found).double().clamp(0, 1)
 
-    def shares(self) -> Float[Tensor, "draw layer"]:
+    @property
+    def waiting(self) -> int:
+        """None: each layer's are made as it is added."""
+        return 0
+
+    def shares(self, progress: Progress = untold) -> Float[Tensor, "draw layer"]:
         """Of all layers that were added, in order."""
+        progress(1, 1)
         return torch.stack([self.found[layer] for layer in sorted(self.found)], dim=1)
 
     def _in(self, dtype: torch.dtype) -> Tensor:

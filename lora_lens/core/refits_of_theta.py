@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .fitting import FittingSpace
 from .leading import block_of, iterated, leading_eigenvectors
+from .progress import Progress, untold
 from .refits_of_rows import RefitsOfRows
 from .variants import Variants, held, picked, places
 from .without_each import WithoutEach
@@ -77,26 +78,39 @@ class RefitsOfTheta:
         if self.hard is not None and not self.beside.benign[layer]:
             self.hard.add(layer, space)
 
-    def shares(self) -> Float[Tensor, "draw layer"]:
-        """Of all layers."""
+    @property
+    def waiting(self) -> int:
+        """All draws, but of layers that go the other way."""
+        return len(self.variants.picks)
+
+    def shares(self, progress: Progress = untold) -> Float[Tensor, "draw layer"]:
+        """Of all layers; `progress` is called with (draws done, draws)."""
         chosen = places(self.variants)
         if self.hard is None:
-            return self._of(chosen, torch.arange(chosen.shape[1]).to(chosen), self.beside)
+            every = torch.arange(chosen.shape[1]).to(chosen)
+            return self._of(chosen, every, self.beside, progress)
         found = torch.empty(chosen.shape, dtype=torch.float64, device=chosen.device)
         for layer, shares in self.hard.found.items():
             found[:, layer] = shares
         layers = self.beside.benign.nonzero()[:, 0]
         if len(layers):
             some = Beside(*(each[layers] for each in self.beside))
-            found[:, layers] = self._of(chosen, layers, some)
+            found[:, layers] = self._of(chosen, layers, some, progress)
         return found
 
     def _of(
-        self, chosen: Int[Tensor, "draw layer"], layers: Int[Tensor, " some"], beside: Beside
+        self,
+        chosen: Int[Tensor, "draw layer"],
+        layers: Int[Tensor, " some"],
+        beside: Beside,
+        progress: Progress,
     ) -> Float[Tensor, "draw some"]:
-        numbers = len(layers) * block_of(self.k) * self.white.shape[-1]
-        pieces = chosen.split(max(1, _ROWS // numbers))
-        return torch.cat([self._fitted(some, layers, beside) for some in pieces])
+        step = max(1, _ROWS // (len(layers) * block_of(self.k) * self.white.shape[-1]))
+        found = []
+        for start in range(0, len(chosen), step):
+            found.append(self._fitted(chosen[start : start + step], layers, beside))
+            progress(min(start + step, len(chosen)), len(chosen))
+        return torch.cat(found)
 
     def _fitted(self, chosen: Tensor, layers: Tensor, beside: Beside) -> Tensor:
         r = self.variants.rows.shape[2]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .downdated import Downdated
 from .leading import block_of, decomposes, iterated
+from .progress import Progress, untold
 
 _ENTRIES = 1 << 21  # of the Gram matrices held at once
 _STACKED = 1 << 23  # of the bases at once
@@ -51,6 +52,7 @@ def shared_shares(
     *,
     exact: bool = True,
     after_each: Callable[[], None] = lambda: None,
+    progress: Progress = untold,
 ) -> SharedShares:
     """What the best shared subspace of k dimensions captures of each layer's, in float64 on the CPU.
 
@@ -65,6 +67,7 @@ def shared_shares(
             all layers' eigenvectors are: off by far less than the draws scatter, and at 32 layers of rank 8
             some twenty times faster.
         after_each: Called after some draws, which are not needed any more.
+        progress: Called with (draws done, draws).
 
     Example:
         Three layers on the first axis, one on the second.
@@ -80,9 +83,11 @@ def shared_shares(
     batch = bases.shape[:-3]
     step = max(1, min(_ENTRIES // (layers * r) ** 2, _STACKED // (layers * r * d)))
     parts = []
-    for some in bases.reshape(-1, layers, d, r).split(step):
-        parts.append(_shares(some, k, exact))
+    every = bases.reshape(-1, layers, d, r)
+    for start in range(0, len(every), step):
+        parts.append(_shares(every[start : start + step], k, exact))
         after_each()
+        progress(min(start + step, len(every)), len(every))
     eigenvalues, captured, left_out = (torch.cat(part) for part in zip(*parts, strict=True))
     return SharedShares(
         eigenvalues.reshape(*batch, -1),

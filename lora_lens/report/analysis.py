@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..adapter import Adapter
 from ..bases.opening import open_base_of
 from ..bases.weights import BaseWeights
+from ..core.progress import Progress
 from ..errors import BaseModelError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..show.ahead import Ahead
@@ -24,6 +25,13 @@ from .rows import NotThere, rows_of
 from .units import Unit, forecast_of, units_of
 
 Watch = Callable[[Ahead], None]
+
+
+class Told(NamedTuple):
+    """Who is told of what is ahead, when a part goes on and when it ends."""
+
+    within: Progress
+    ended: Callable[[], None]
 
 
 class LeftOut(NamedTuple):
@@ -146,7 +154,8 @@ def analyse(
     Every adapter is asked by itself, under its own convention, and every pair is compared, so that
     nothing hangs on which one is named first. What does not allow something (a rectangular W0 under
     ``stored``, a base model that is not on this machine) is left out with its reason, so that the rest
-    can be read. `watch` is told how long it will take before it begins, and then after each question.
+    can be read. `watch` is told how long it will take before it begins, and then as each question goes on and
+    when it is done.
 
     Raises:
         LensError: Nothing that was asked for can be made of any module, or no such module or device.
@@ -157,10 +166,10 @@ def analyse(
         request = replace(request, draws=enough_draws(adapters, rows))
     opened = [_open(adapter) for adapter in adapters]
     units = list(units_of(adapters, opened, rows))
-    step = _foretold(adapters, units, request, watch) if watch else None
+    told = _foretold(adapters, units, request, watch) if watch else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        made = [_answered(adapters, unit, request, step) for unit in units]
+        made = [_answered(adapters, unit, request, told) for unit in units]
     _check_any(made)
     lines = dict.fromkeys(str(warning.message) for warning in caught)
     modules = _told_apart([one for one, _ in made])
@@ -170,15 +179,17 @@ def analyse(
 
 def _foretold(
     adapters: Sequence[Adapter], units: Sequence[Unit], request: Request, watch: Watch
-) -> Callable[[], None]:
-    """Tell what is ahead; what is given back does so again after each question."""
+) -> Told:
+    """Tell what is ahead; what is given back does so again as each question goes on."""
     forecast = forecast_of(adapters, units, request)
     watch(forecast.ahead)
-    return lambda: watch(forecast.next())
+    return Told(
+        lambda done, total: watch(forecast.within(done, total)), lambda: watch(forecast.next())
+    )
 
 
 def _answered(
-    adapters: Sequence[Adapter], unit: Unit, request: Request, step: Callable[[], None] | None
+    adapters: Sequence[Adapter], unit: Unit, request: Request, told: Told | None
 ) -> tuple[ModuleAnalysis, dict[str, LensError]]:
     """Every question's result, and the errors of those that have none, by what was asked."""
     chosen = [adapters[k] for k in unit.of]
@@ -189,6 +200,7 @@ def _answered(
     options: dict[str, Any] = {
         "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
         "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": unit.base,
+        "progress": told.within if told else None,
     } | ({"convention": settled.name} if settled else {})  # fmt: skip
     answers: list[Answered] = []
     errors = dict(unit.errors)
@@ -197,8 +209,8 @@ def _answered(
             answers.append(Answered(asked, asked.ask(chosen, unit.module, options)))
         except LensError as error:
             errors[asked.question.asks] = error
-        if step:
-            step()
+        if told:
+            told.ended()
     reasons = tuple((what, str(error)) for what, error in errors.items())
     return ModuleAnalysis(unit.module, tuple(answers), reasons, unit.of, settled), errors
 

@@ -24,9 +24,11 @@ class Part(NamedTuple):
 
 @dataclass
 class Forecast:
-    """Told of each part as it ends.
+    """Told of each part as it goes on, and as it ends.
 
-    Parts of a question are taken to be wrong by the same factor, which is seen as soon as one of them is done.
+    Parts of a question are taken to be wrong by the same factor, which is seen as soon as one of them is done. What
+    is left of a part that goes on is said by the time that it has taken as far as it is done, and as far as it is not
+    by the forecast.
 
     Attributes:
         parts: In the order in which they are asked.
@@ -53,17 +55,36 @@ class Forecast:
         self._last = now
         return self.ahead
 
+    def within(self, done: int, total: int) -> Ahead:
+        """The next part goes on: so much of it is done, of so much.
+
+        Example:
+            >>> clock = iter([0.0, 3.0]).__next__
+            >>> forecast = Forecast([Part("shared", 4.0), Part("shared", 4.0)], clock)
+            >>> forecast.within(1, 2).seconds  # half of it 3 s more, half of it 2, of half a part; and the other
+            6.5
+        """
+        now, open_share = self.clock() - self._last, 1 - min(1.0, done / max(1, total))
+        expected, *others = self._expected()
+        return self._ahead(now, open_share * (now + open_share * expected) + sum(others))
+
     @property
     def ahead(self) -> Ahead:
-        """As it looks now."""
-        done, spent = len(self._taken), sum(self._taken)
-        left = sum(self._factor(one.question) * one.seconds for one in self.parts[done:])
-        share = spent / (spent + left) if left else 1.0
-        return Ahead(done, len(self.parts), share, left)
+        """As it looks now, where no part goes on."""
+        return self._ahead(0.0, sum(self._expected()))
 
-    def _factor(self, question: str) -> float:
-        """How many times as long as was forecast this question has taken so far; 1 before it was asked."""
-        pairs = zip(self.parts, self._taken, strict=False)
-        known = [(one.seconds, taken) for one, taken in pairs if one.question == question]
-        forecast = sum(seconds for seconds, _ in known)
-        return sum(taken for _, taken in known) / forecast if forecast else 1.0
+    def _ahead(self, now: float, left: float) -> Ahead:
+        spent = sum(self._taken) + now
+        share = spent / (spent + left) if left else 1.0
+        return Ahead(len(self._taken), len(self.parts), share, left)
+
+    def _expected(self) -> list[float]:
+        """Seconds of each part that has not ended, as far as is known of its question."""
+        done = len(self._taken)
+        forecast: dict[str, float] = {}
+        taken: dict[str, float] = {}
+        for one, seconds in zip(self.parts, self._taken, strict=False):
+            forecast[one.question] = forecast.get(one.question, 0.0) + one.seconds
+            taken[one.question] = taken.get(one.question, 0.0) + seconds
+        factors = {name: taken[name] / total if total else 1.0 for name, total in forecast.items()}
+        return [factors.get(one.question, 1.0) * one.seconds for one in self.parts[done:]]

@@ -30,11 +30,6 @@ def measured_speed(device: torch.device) -> Work:
     )
 
 
-def seconds_of(work: Work, speed: Work) -> float:
-    """What it takes, one kind after the other."""
-    return sum(amount / rate for amount, rate in zip(work, speed, strict=True))
-
-
 def _seconds(compute: Callable[[], object], device: torch.device) -> float:
     """Of one, mean of a few after the first, which libraries take to get ready."""
     compute()

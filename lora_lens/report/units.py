@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
-from ..core.work import Size
+from ..core.work import Size, seconds_of
 from ..errors import BaseModelError, LensError
 from ..subspaces.pairing import base_of_both
 from ..subspaces.selection import select_device
@@ -15,7 +15,7 @@ from .asked import ASKED, Asked
 from .forecast import Forecast, Part
 from .request import Request
 from .rows import Row
-from .speed import measured_speed, seconds_of
+from .speed import measured_speed
 from .w0_cost import with_spectra_of_w0
 
 _NO_W0 = "everything that W0 is needed for"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
+from ..core.progress import Progress
 from ..formats.loading import Model, adapter_of
+from ..show.ahead import Ahead
 from ..staging import staged_file
 from .analysis import Watch, analyse
 from .page import check_libraries, render
@@ -32,7 +34,7 @@ def report(
     device: str = "auto",
     dtype: str = "float64",
     command: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """One HTML file that holds an adapter's analyses and needs nothing else to be read.
 
@@ -113,11 +115,19 @@ def write_report(
     return report(adapter, *others, out=path, module=modules, **options)
 
 
-def _counting(progress: Callable[[int, int], None] | None) -> Watch | None:
+def _counting(progress: Progress | None) -> Watch | None:
     """Progress by the number of parts that are done."""
     if progress is None:
         return None
-    return lambda ahead: progress(ahead.done, ahead.parts) if ahead.done else None
+    told = 0
+
+    def watch(ahead: Ahead) -> None:
+        nonlocal told
+        if ahead.done > told:
+            told = ahead.done
+            progress(ahead.done, ahead.parts)
+
+    return watch
 
 
 def make_report(
@@ -133,7 +143,8 @@ def make_report(
 ) -> tuple[Path, dict[str, Any]]:
     """`report`, and the summary with its findings for JSON.
 
-    `watch` is told how long it will take before it begins, and what is left after each part.
+    `watch` is told how long it will take before it begins, and what is left as each part goes on; when all are
+    done, the page is written.
     """
     check_libraries()
     target = Path(path)

@@ -30,7 +30,9 @@ def foretold(ahead: Ahead) -> str:
 
 
 def left(ahead: Ahead) -> str:
-    """``3/8, about 1 minute left``: while it goes on."""
+    """``3/8, about 1 minute left``: while it goes on; ``8/8, writing`` when all parts are done."""
+    if ahead.done == ahead.parts:
+        return f"{ahead.done}/{ahead.parts}, writing"
     return f"{ahead.done}/{ahead.parts}, {roughly(ahead.seconds)} left"
 
 

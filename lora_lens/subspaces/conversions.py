@@ -17,6 +17,7 @@ from ..core.conversion import Convention, convert
 from ..core.factoring import Factored
 from ..core.spectrum import product_svd
 from ..core.triangle import spectral_norm
+from ..core.work import Size
 from ..errors import LensError, RankError, SingularError
 from .memory import UNBOUNDED, Budget
 from .selection import check_factor_ranks, check_not_rounding
@@ -48,6 +49,13 @@ class Plan:
     def width(self) -> int:
         """Basis vectors to keep: the first i and the first j of them are used."""
         return max(self.i, self.j)
+
+    @property
+    def size(self) -> Size:
+        """How much is asked."""
+        factors = self.factors
+        rows, columns = factors.out_features, factors.in_features
+        return Size(len(factors.layers), rows, columns, self.width, self.draws)
 
     @property
     def ordered(self) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..bases.weights import BaseWeights
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import of_order_one, singular_cutoff
+from ..core.progress import Progress
 from ..core.ridge import ridged
 from ..errors import RankError, SingularError
 from .ahead import read_ahead
@@ -19,7 +20,6 @@ from .conversions import Plan, conversion_bases
 from .memory import Least
 from .selection import Where
 
-Progress = Callable[[int, int], None]
 # Called with the factored W0 of some layers, the position of the first, and where they are.
 Watch = Callable[[Factored, int, torch.device], None]
 _CHUNK_BYTES = 1 << 29
@@ -38,11 +38,12 @@ class RankDeficientWarning(UserWarning):
 
 
 def collect_bases(
-    plan: Plan, weights: BaseWeights, where: Where, watch: Watch, progress: Progress | None
+    plan: Plan, weights: BaseWeights, where: Where, watch: Watch, progress: Progress
 ) -> dict[str, Tensor]:
     """Bases of all layers by matrix.
 
-    `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it.
+    `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it. `progress` is
+    called with (layers done, layers) after each chunk.
 
     Example:
         >>> import lora_lens as ll
@@ -51,7 +52,10 @@ def collect_bases(
         >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
         >>> factors = adapter.modules["value"]
         >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=0)
-        >>> bases = collect_bases(plan, base, select_device("cpu", "float64"), lambda *_: None, None)
+        >>> watch = lambda factored, start, device: print(f"{len(factored.rank)} layers from {start}")
+        >>> bases = collect_bases(plan, base, select_device("cpu", "float64"), watch, print)
+        6 layers from 0
+        6 6
         >>> direct = ll.conversion_matrices(base.w0(factors, 5), factors.a[5], factors.b[5]).b
         >>> round(float(ll.phi(bases["B"][5], direct, 8)), 6)
         1.0
@@ -72,8 +76,7 @@ def collect_bases(
         del factored  # its LU, before the next one is made
         for path in factors.names[start:stop]:
             weights.release(path)
-        if progress:
-            progress(stop, len(factors.layers))
+        progress(stop, len(factors.layers))
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
 
 

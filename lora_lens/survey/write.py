@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from ..core.progress import Progress
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..show.text import as_json, as_markdown
@@ -23,8 +24,6 @@ from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
 from .words import summary, tables, told
-
-Progress = Callable[[int, int], None]
 
 
 def survey(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..show.ahead import Ahead, foretold, left
-from .printing import say
+from .printing import is_watched, say
 from .quiet import is_quiet
 
 
 @contextmanager
-def foretelling() -> Iterator[Callable[[Ahead], None] | None]:
-    """Says on standard error how long it will take, then shows what is left; nothing under ``--quiet``."""
+def foretelling(*, as_json: bool = False) -> Iterator[Callable[[Ahead], None] | None]:
+    """Says on standard error how long it will take, then shows what is left; nothing under ``--quiet``.
+
+    What is left is shown where `lora_lens.terminal.printing.is_watched`.
+    """
     if is_quiet():
         yield None
         return
@@ -26,15 +28,15 @@ def foretelling() -> Iterator[Callable[[Ahead], None] | None]:
                 show is None
             ):  # the line first: one that is written beside a bar stays on the bar's line
                 say(foretold(ahead))
-                show = stack.enter_context(_bar())
+                show = stack.enter_context(_bar(is_watched(as_json=as_json)))
             show(ahead)
 
         yield told
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Ahead], None]]:
-    if not sys.stderr.isatty():
+def _bar(watched: bool) -> Iterator[Callable[[Ahead], None]]:
+    if not watched:
         yield lambda _: None
         return
     from rich.console import Console

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
+from ..core.progress import Progress
 from ..printable import printable
 from ..show.paper import PLAIN, Paper
 from .output import Output
@@ -129,29 +130,43 @@ def _width() -> int:
     return max(_NARROWEST, int(said)) if said.isdecimal() and int(said) else _DEFAULT_WIDTH
 
 
+def is_watched(*, as_json: bool) -> bool:
+    """Whether there is a person to see a bar: not where another program reads what is printed."""
+    read = as_json and not sys.stdout.isatty()
+    return sys.stderr.isatty() and not is_quiet() and not read
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error while there is a person to see it."""
-    if is_quiet() or not sys.stderr.isatty():
+def progress(
+    what: str, *, as_json: bool = False, counted: bool = True
+) -> Iterator[Progress | None]:
+    """A bar on standard error while there is a person to see it.
+
+    Args:
+        what: Before the bar.
+        as_json: Whether a program reads what is printed, unless that is to a terminal: then there is no bar.
+        counted: Whether what is done has a number that says something; else it is shown as a percentage.
+    """
+    if not is_watched(as_json=as_json):
         yield None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        MofNCompleteColumn() if counted else TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    from rich.markup import escape
-
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(escape(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
-from lora_lens.core.work import Size, Work, of_conversions
+from lora_lens.core.work import Size, Work, of_conversions, seconds_of
 from lora_lens.questions import comparison, grid, shared, similarity, spectrum
 from lora_lens.questions.question import Question
 from lora_lens.report import units
@@ -21,7 +21,7 @@ from lora_lens.report.analysis import analyse
 from lora_lens.report.asked import ASKED
 from lora_lens.report.forecast import Forecast, Part
 from lora_lens.report.request import Request
-from lora_lens.report.speed import measured_speed, seconds_of
+from lora_lens.report.speed import measured_speed
 from lora_lens.show.ahead import Ahead
 
 SPEED = Work(40e9, 1.4e9, 5e4)
@@ -112,6 +112,24 @@ def test_a_question_that_takes_longer_corrects_its_own_forecast_alone() -> None:
     assert clock.after(5, forecast) == Ahead(4, 4, 1.0, 0)
 
 
+@pytest.mark.parametrize("times", [0.1, 1, 10])
+def test_a_long_part_moves_within_and_is_never_more_than_all(times: float) -> None:
+    clock = Clock()
+    forecast = Forecast([Part("one", 10.0), Part("other", 30.0)], clock)
+    seen = [forecast.ahead]
+    for step in range(1, 11):
+        clock.now = step * times
+        seen.append(forecast.within(step, 10))
+    shares = [one.share for one in seen]
+    assert shares == sorted({*shares})
+    assert {one.done for one in seen} == {0}
+    assert seen[-1] == Ahead(0, 2, 10 * times / (10 * times + 30), 30.0)
+    # Halfway, half of the forecast is corrected by what it has taken.
+    assert seen[5].seconds == pytest.approx(0.5 * (5 * times + 0.5 * 10) + 30)
+    assert forecast.next() == Ahead(1, 2, 10 * times / (10 * times + 30), 30.0)
+    assert forecast.within(7, 5).share == 1
+
+
 @pytest.fixture
 def lora() -> ll.Adapter:
     return ll.load_adapter(ll.demo_adapter("lora"))
@@ -124,9 +142,13 @@ def test_it_is_told_before_and_after_every_question(
     told: list[Ahead] = []
     analyse([lora], Request(("value",), draws=2), told.append)
     alone = [one.question.name for one in ASKED if one.needs != "other"]
-    assert [(one.done, one.parts) for one in told] == [
+    done = [one.done for one in told]
+    assert done == sorted(done)
+    assert {(one.done, one.parts) for one in told} == {
         (k, len(alone)) for k in range(len(alone) + 1)
-    ]
+    }
+    assert all(done.count(alone.index(name)) > 5 for name in ("similarity", "shared"))
+    assert all(0 <= one.share <= 1 for one in told)
     assert told[0].share == 0
     assert told[0].seconds > 0
     assert told[-1][2:] == (1.0, 0)

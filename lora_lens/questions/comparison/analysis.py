@@ -23,12 +23,12 @@ from ...core.bases import orthonormal_basis
 from ...core.checked import Side
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.precision import of_order_one
+from ...core.progress import Progress, untold
 from ...core.spectrum import product_svd
 from ...core.triangle import spectral_norm
 from ...errors import BaseModelError, RankError
 from ...formats.loading import Model, adapter_of
 from ...subspaces.delta import trained_singular
-from ...subspaces.layers import Progress
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
@@ -77,7 +77,8 @@ def compare(
         beside_w0: Whether to open the base model for ``flipped``; by default if it is on this machine.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 for none.
         seed: Of those draws.
-        device, dtype, base, progress: As in `conversion_similarity`.
+        device, dtype, base: As in `conversion_similarity`.
+        progress: Called with (layers done, layers), where W0 is at hand.
 
     Returns:
         Series by matrix (``A``, ``B``, ``delta``) with the tests of every layer against up to three nulls:
@@ -122,7 +123,9 @@ def compare(
     flipped: dict[str, Baseline] = {}
     if weights is not None and draws:
         try:
-            flipped = flipped_nulls(_places(first, weights, bases, where, progress), draws, seed)
+            flipped = flipped_nulls(
+                _places(first, weights, bases, where, progress or untold), draws, seed
+            )
         except BaseModelError as error:
             if beside_w0 or base or one.base_given:
                 raise
@@ -171,7 +174,7 @@ def _places(
     weights: BaseWeights,
     bases: list[dict[str, Tensor]],
     where: Where,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Iterator[tuple[Tensor, dict[str, Pair]]]:
     """W0 of each layer, one at a time, with the pairs of subspaces there."""
     for k in range(len(factors.layers)):
@@ -180,8 +183,7 @@ def _places(
             for matrix, side in SIDES.items()
         }
         yield where.take(weights.w0(factors, k)), pairs
-        if progress:
-            progress(k + 1, len(factors.layers))
+        progress(k + 1, len(factors.layers))
 
 
 def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:

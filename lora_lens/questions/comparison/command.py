@@ -70,7 +70,7 @@ def run(
         from .analysis import compare
 
         first, second = load_adapter(one, base), load_adapter(other, base)
-        with progress("layers") as advance:
+        with progress("layers", as_json=as_json) as advance:
             return compare(
                 first, second, module, rank,
                 i=i, j=j, beside_w0=beside_w0, draws=draws, seed=seed, device=device, dtype=dtype.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.gaussian import gaussian_baseline
+from ...core.progress import Progress
 from ...errors import AdapterError
 from ...files.checkpoints import RunPoint, run_points
 from ...files.locate import user_path
@@ -40,7 +41,7 @@ def dynamics(
     base: str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> DynamicsResult:
     """φ of A, B and ΔW to the end point and to the start, norms and ranks, over a run's checkpoints.
 

@@ -58,7 +58,7 @@ def run(
     def make() -> DynamicsResult:
         from .analysis import dynamics
 
-        with progress(f"checkpoints of {folder}") as advance:
+        with progress(f"checkpoints of {folder}", as_json=as_json) as advance:
             return dynamics(
                 folder,
                 module,

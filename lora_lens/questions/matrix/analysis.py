@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from itertools import combinations_with_replacement
@@ -20,6 +20,7 @@ from ...chance.p_values import monte_carlo_p
 from ...core.checked import Side
 from ...core.clustering import cluster
 from ...core.pairwise import block_pairs, phi_of_every_pair
+from ...core.progress import Progress
 from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
@@ -53,7 +54,7 @@ def adapter_matrix(
     device: str = "auto",
     dtype: str = "float64",
     columns: int = 2048,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> MatrixResult:
     """φ of A, B or ΔW between every two of any number of adapters, mean over the layers, with a tree.
 
@@ -170,7 +171,7 @@ def _only(found: Collection[str | None]) -> str | None:
 class _Steps:
     """How far the work has come; the blocks are known only when all adapters are read."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+    def __init__(self, progress: Progress | None, total: int) -> None:
         self.total = total
         self._done = 0
         self._progress = progress

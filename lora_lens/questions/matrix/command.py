@@ -103,7 +103,7 @@ def run(
     def make() -> MatrixResult:
         from .analysis import adapter_matrix
 
-        with progress(f"{module} of adapters") as advance:
+        with progress(f"{module} of adapters", as_json=as_json) as advance:
             return adapter_matrix(
                 adapters,
                 module,

@@ -19,11 +19,13 @@ from ...chance.spacings import most_outliers, standing_apart
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.outliers import magnification, unit_shares
+from ...core.progress import Progress, counted, passes
+from ...core.work import beside, of_bases, of_grids
 from ...errors import LensError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.conversions import Plan, check_request
-from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
 from ...subspaces.selection import select_device
 from .asked import Asked, asked_of
@@ -35,6 +37,7 @@ from .explaining import (
     beyond_w0,
     explain,
     mean_share_p,
+    pieces,
     shares_of,
 )
 from .result import LEVEL, Coordinate, OutliersResult
@@ -119,18 +122,26 @@ def outliers(
     # An empty column has no norm to scale.
     scale = torch.where(relative > 0, 1 / relative, 1.0)
     rescaling = Rescaling(apart.at(LEVEL), scale, turned)
-    null = NullBases(plan, ("propagated",), seed)
+    looks = 4 + 2 * len(rescaling.named)  # before, every, after, shares; each alone, and together
+    steps = of_bases(plan.size, 1), of_grids(plan.size, looks)
+    conversions, looking = passes(progress, *beside(*steps))
+    null = NullBases(plan, ("propagated",), seed, conversions)
 
     def watch(factored: Factored, start: int, device: torch.device) -> None:
         null.add(factored, start, device)
         rescaling.add(factored)
 
     where = select_device(device, dtype)
-    own = collect_bases(plan, asked.weights, where, watch, progress)[matrix]
+    own = collect_bases(plan, asked.weights, where, watch, conversions)[matrix]
     trained = own if asked.adapter else None
     drawn = null.bases["propagated", matrix]
     gaussian = (gaussian_baseline(d, rank).mean, mean_off_diagonal_sd(d, layers, rank))
-    release = null.spill.release
+    step = counted(looking, looks * len(pieces(drawn)))
+
+    def release() -> None:
+        null.spill.release()
+        step()
+
     before = alike(trained, drawn, lambda bases: bases, release)
     every = alike(None, drawn, rescaling.every, release) if rescaling.full else None
     explained = explain(rescaling, drawn, before, gaussian[0], release)
@@ -139,6 +150,7 @@ def outliers(
         after = alike(trained, drawn, rescaling.of(explained.order), release)
     shares = shares_of(drawn, release)
     held = shares.mean(0, dtype=torch.float64) if trained is None else unit_shares(trained)
+    looking(1, 1)
     return OutliersResult(
         adapter=asked.adapter.source if asked.adapter else None,
         base=asked.weights.source,

@@ -84,7 +84,7 @@ def run(
     def make() -> OutliersResult:
         from .analysis import outliers
 
-        with progress(f"layers of {module}") as advance:
+        with progress(f"outliers of {module}", as_json=as_json, counted=False) as advance:
             return outliers(
                 _opened(adapter, base),
                 module,

@@ -82,7 +82,7 @@ def alike(
     `after_each` is called after some draws, which are not needed again here.
     """
     parts = []
-    for some in _pieces(drawn):
+    for some in pieces(drawn):
         changed = change(some)
         parts.append(phi_of_all_pairs(changed, changed))
         after_each()
@@ -110,13 +110,13 @@ def shares_of(
 ) -> Float[Tensor, "draw layer d"]:
     """`unit_shares` of every draw; `after_each` as in `alike`."""
     found = drawn.new_empty(drawn.shape[:3])
-    for some, into in zip(_pieces(drawn), _pieces(found, like=drawn), strict=True):
+    for some, into in zip(pieces(drawn), pieces(found, like=drawn), strict=True):
         into.copy_(unit_shares(some))
         after_each()
     return found
 
 
-def _pieces(of_draws: Tensor, like: Tensor | None = None) -> Sequence[Tensor]:
+def pieces(of_draws: Tensor, like: Tensor | None = None) -> Sequence[Tensor]:
     """Some draws at a time, as many as of `like`."""
     one = (of_draws if like is None else like)[0].numel()
     return of_draws.split(max(1, ENTRIES // one))

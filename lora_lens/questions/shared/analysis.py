@@ -12,13 +12,15 @@ from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
 from ...core.conversion import Convention, ConventionChoice
+from ...core.progress import Progress, passes
 from ...core.spill import Spill
+from ...core.work import beside
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
-from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.layers import collect_bases
 from ...subspaces.pairing import select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
@@ -27,6 +29,7 @@ from ...subspaces.selection import (
     select_dimensions,
     select_module,
 )
+from . import work
 from .captured import captured, null_shares
 from .least import least
 from .predicted import Predicted
@@ -127,13 +130,16 @@ def shared_subspace(
     weights = open_base_of(adapter, base)
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
     plan = within(plan, ("propagated",), memory, *least(plan, k))
-    null_bases, where = NullBases(plan, ("propagated",), seed), select_device(device, dtype)
-    bases = collect_bases(plan, weights, where, null_bases.add, progress)
-    nulls = null_shares(plan, bases, null_bases, k)
+    where = select_device(device, dtype)
+    steps = beside(*work.passes(plan.size, len(matrices), carried=other is not None))
+    conversions, shares, directions, *fits = passes(progress, *steps)
+    null_bases = NullBases(plan, ("propagated",), seed, conversions)
+    bases = collect_bases(plan, weights, where, null_bases.add, conversions)
+    nulls = null_shares(plan, bases, null_bases, k, shares)
     del null_bases
-    own = _asked(factors, weights, where, Spill(plan.memory.kept))
-    forwards = {} if own is None else _forwards(plan, own, k, seed)
-    carried = {} if other is None else _carried(plan, own, where, k, seed, adapter, other)
+    own = _asked(factors, weights, where, Spill(plan.memory.kept), directions)
+    forwards = {} if own is None else _forwards(plan, own, k, seed, fits)
+    carried = {} if other is None else _carried(plan, own, where, k, seed, adapter, other, fits[-1])
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -162,26 +168,41 @@ def shared_subspace(
 
 
 def _asked(
-    factors: ModuleFactors, weights: BaseWeights, where: Where, spill: Spill
+    factors: ModuleFactors,
+    weights: BaseWeights,
+    where: Where,
+    spill: Spill,
+    progress: Progress,
 ) -> Asked | None:
     """What is asked forwards: nothing of one layer alone."""
     if len(factors.layers) < 2:
         return None
-    return asked(factors, stacked_w0(factors, weights, where, spill), spill)
+    return asked(factors, stacked_w0(factors, weights, where, spill), spill, progress)
 
 
-def _forwards(plan: Plan, own: Asked, k: int, seed: int) -> dict[str, Predicted]:
+def _forwards(
+    plan: Plan, own: Asked, k: int, seed: int, progress: Sequence[Progress]
+) -> dict[str, Predicted]:
     """The claim asked forwards, of each factor."""
+    tests = len(plan.matrices)
     return {
         matrix: predict(
-            own, _FACTORS[matrix], plan.i, k, draws=plan.draws, seed=seed, tests=len(plan.matrices)
+            own, _FACTORS[matrix], plan.i, k,
+            draws=plan.draws, seed=seed, tests=tests, progress=each,
         )
-        for matrix in plan.matrices
-    }
+        for matrix, each in zip(plan.matrices, progress, strict=False)
+    }  # fmt: skip
 
 
 def _carried(
-    plan: Plan, own: Asked | None, where: Where, k: int, seed: int, one: Adapter, other: Adapter
+    plan: Plan,
+    own: Asked | None,
+    where: Where,
+    k: int,
+    seed: int,
+    one: Adapter,
+    other: Adapter,
+    progress: Progress,
 ) -> dict[str, Predicted]:
     """What θ of the one adapter predicts of the other's layers."""
     first, second = select_in_both(one, other, plan.factors.module)
@@ -193,13 +214,15 @@ def _carried(
         )
     check_factor_ranks(second, tuple(plan.matrices), plan.i)
     spill = own.spill.beside()
-    their = asked(second, stacked_w0(second, open_base_of(other), where, spill), spill)
+    w0 = stacked_w0(second, open_base_of(other), where, spill)
+    directions, *fits = passes(progress, 2, *(1,) * len(plan.matrices))
+    their = asked(second, w0, spill, directions)
     return {
         matrix: carry_over(
             own, their, _FACTORS[matrix], plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(plan.matrices),
+            draws=plan.draws, seed=seed, tests=len(plan.matrices), progress=each,
         )
-        for matrix in plan.matrices
+        for matrix, each in zip(plan.matrices, fits, strict=True)
     }  # fmt: skip
 
 

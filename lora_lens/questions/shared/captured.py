@@ -10,6 +10,7 @@ from torch import Tensor
 from ...chance.against_null import null_test
 from ...chance.conversion_draws import NullBases, null_generator
 from ...chance.gaussian import gaussian_baseline, uniform_bases
+from ...core.progress import Progress, passes, untold
 from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...labelled import Array
 from ...subspaces.conversions import Plan
@@ -25,11 +26,19 @@ class NullShares(NamedTuple):
 
 
 def null_shares(
-    plan: Plan, bases: Mapping[str, Tensor], nulls: NullBases, k: int
+    plan: Plan,
+    bases: Mapping[str, Tensor],
+    nulls: NullBases,
+    k: int,
+    progress: Progress = untold,
 ) -> dict[str, NullShares]:
-    """Shares of the nulls' draws, by matrix; computed once for matrices that have the same null."""
+    """Shares of the nulls' draws, by matrix; computed once for matrices that have the same null.
+
+    `progress` is called with how many draws are done, of how many.
+    """
     found: dict[str, NullShares] = {}
-    for matrix in plan.matrices:
+    parts = passes(progress, *(1,) * len(plan.matrices))
+    for matrix, part in zip(plan.matrices, parts, strict=True):
         # Under 'stored' A and B have one null at full rank: W0 X = G either way.
         if plan.convention == "stored" and not plan.ordered and found:
             found[matrix] = next(iter(found.values()))
@@ -40,13 +49,15 @@ def null_shares(
             generator = null_generator(nulls.seed, "gaussian")
             few = min(plan.draws, DESCRIBING)
             unrelated = uniform_bases(d, layers, r, draws=few, generator=generator)
+            gaussian, propagated = passes(part, few, plan.draws)
             found[matrix] = NullShares(
-                shared_shares(unrelated, k, exact=False),
+                shared_shares(unrelated, k, exact=False, progress=gaussian),
                 shared_shares(
                     nulls.bases["propagated", matrix],
                     k,
                     exact=False,
                     after_each=nulls.spill.release,
+                    progress=propagated,
                 ),
             )
     return found

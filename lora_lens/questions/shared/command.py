@@ -93,7 +93,7 @@ def run(
         from ...formats import load_adapter
         from .analysis import MATRICES, shared_subspace
 
-        with progress(f"layers of {module}") as advance:
+        with progress(f"shared layer of {module}", as_json=as_json, counted=False) as advance:
             return shared_subspace(
                 load_adapter(adapter, base),
                 module,

@@ -29,6 +29,7 @@ from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...core.forwards import predicted_share, ranks
 from ...core.left_out import carried_over, left_out
+from ...core.progress import Progress, counted, passes, untold
 from ...core.spill import Spill
 from ...core.variants import Variants, variants_of
 from ...labelled import Array
@@ -60,18 +61,22 @@ class Asked(NamedTuple):
 
 
 def asked(
-    factors: ModuleFactors, w0: Float[Tensor, "layer out in"], spill: Spill | None = None
+    factors: ModuleFactors,
+    w0: Float[Tensor, "layer out in"],
+    spill: Spill | None = None,
+    progress: Progress = untold,
 ) -> Asked:
     """With the singular directions, which A and B have in common: one decomposition a layer.
 
-    `spill` says where what is large waits; by default in memory.
+    `spill` says where what is large waits; by default in memory. `progress` is called with (layers done, layers).
     """
     spill = spill or Spill()
     found = []
-    for w in w0:
+    for layer, w in enumerate(w0):
         of = directions(w)
         found.append(of._replace(u=spill.keep(of.u), v=spill.keep(of.v.mT).mT))
         spill.release()
+        progress(layer + 1, len(w0))
     return Asked(factors, w0, tuple(found), spill)
 
 
@@ -94,6 +99,7 @@ def predict(
     draws: int,
     seed: int,
     tests: int,
+    progress: Progress = untold,
 ) -> Predicted:
     """The predicted share of one factor; see `Predicted`.
 
@@ -104,13 +110,16 @@ def predict(
         draws: Of the mean's flips, each with all fits anew; 0 for none. Of the other nulls 50 at most.
         seed: Of all draws.
         tests: How many means are tested, for `Predicted.detectable`.
+        progress: Called with how much is done, of how much.
     """
+    fits, flips = passes(progress, 9, 1)
     given = forward(of.factors, of.w0, matrix, rank)
     own = of.own(given.q, matrix)
     nulls = _variants(given, own, draws, seed, matrix, of.spill.release) if draws else {}
-    fit = left_out(given.w, given.q, width, nulls, spill=of.spill.beside())
+    fit = left_out(given.w, given.q, width, nulls, fits, of.spill.beside())
     share = fit.share.cpu().numpy()
-    by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix, of.spill.release)
+    after_layer = _after_layer(of.spill.release, flips, len(share))
+    by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix, after_layer)
     tested = {
         name: null_test(np.asarray(share.mean()), drawn.mean(1).cpu().numpy())
         for name, drawn in fit.drawn.items()
@@ -145,18 +154,22 @@ def carry_over(
     draws: int,
     seed: int,
     tests: int,
+    progress: Progress = untold,
 ) -> Predicted:
     """How much of another adapter's factor the θ fitted to this one's other layers predicts.
 
     θ₋ₗ has seen layer l of neither. Flips are of the other's factors with θ as it is, so that a draw of
     the mean is one flip of each layer, and no fit is made anew.
     """
-    fit = left_out(*forward(own.factors, own.w0, matrix, rank), width, spill=own.spill.beside())
+    fits, flips = passes(progress, 9, 1)
+    given = forward(own.factors, own.w0, matrix, rank)
+    fit = left_out(*given, width, progress=fits, spill=own.spill.beside())
     target = forward(other.factors, other.w0, matrix, rank)
     predicted = carried_over(fit, target.w)
     share = predicted_share(predicted, target.q).cpu().numpy()
     turned = other.own(target.q, matrix)
-    by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix, other.spill.release)
+    after_layer = _after_layer(other.spill.release, flips, len(share))
+    by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix, after_layer)
     out, layers = target.q.shape[-2], len(share)
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
     count = min(draws, FLIPS)
@@ -231,6 +244,18 @@ def _variants(
     return found
 
 
+def _after_layer(
+    release: Callable[[], None], progress: Progress, layers: int
+) -> Callable[[], None]:
+    step = counted(progress, layers)
+
+    def after() -> None:
+        release()
+        step()
+
+    return after
+
+
 def _flips(
     own: Sequence[OwnDirections],
     predicted: Float[Tensor, "layer out k"],
@@ -238,7 +263,7 @@ def _flips(
     rank: int,
     seed: int,
     matrix: Factor,
-    release: Callable[[], None],
+    after_layer: Callable[[], None],
 ) -> tuple[NullTest[Array], Array]:
     """Each layer against flips of that layer alone, and those flips: (layer, draw)."""
     means, deviations, p, both, every = [], [], [], [], []
@@ -252,7 +277,7 @@ def _flips(
         p.append(monte_carlo_p(own_share, drawn))
         both.append(two_sided_p(own_share, drawn))
         every.append(drawn)
-        release()
+        after_layer()
     mean, sd = np.array(means), np.array(deviations)
     z = standardised(share, mean, sd)
     test = NullTest(mean, sd, z, np.array(p), excess(share, mean), np.array(both))

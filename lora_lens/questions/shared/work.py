@@ -13,10 +13,23 @@ _ROUNDS = 3  # of an iteration
 
 def work(of: Size) -> Work:
     """Of A and of B."""
-    conversions = of_conversions(of, 1)
-    if of.layers < 2:
-        return conversions
-    return conversions.plus(_captured(of), _predicted(of))
+    return Work().plus(*passes(of, 2))
+
+
+def passes(of: Size, factors: int, *, carried: bool = False) -> tuple[Work, ...]:
+    """What is done one after the other: conversions, what one θ holds of them, W0's directions, fits of each factor.
+
+    Args:
+        of: Sizes.
+        factors: How many, of A and B.
+        carried: Whether θ is carried over to another adapter, too: its W0's directions behind all.
+    """
+    shared = of.layers > 1
+    directions = Work(0, of.layers * of.one_w0) if shared else Work()
+    fits = _fits(of) if shared else Work()
+    captured = _captured(of) if shared else Work()
+    every = (of_conversions(of, 1), captured, directions, *(fits,) * factors)
+    return (*every, directions) if carried else every
 
 
 def _captured(of: Size) -> Work:
@@ -25,13 +38,13 @@ def _captured(of: Size) -> Work:
     return Work(0, drawn * (of.layers * of.rank) ** 3 / 2, CALLS * drawn * of.layers)
 
 
-def _predicted(of: Size) -> Work:
-    """One decomposition of W0 a layer, what the other layers' W0 see, and the fits."""
+def _fits(of: Size) -> Work:
+    """Of one factor: what the other layers' W0 see, and θ of every draw."""
     layers, rows, columns, rank, draws = of
     wide, n = max(rows, columns), (layers - 1) * rank
-    fits = 2 * layers * (draws + 2 * min(draws, DESCRIBING))
+    fits = layers * (draws + 2 * min(draws, DESCRIBING))
     fit = min(_GATHERED * 2 * n**2 * wide, _ROUNDS * (2 * DEGREE + 2) * block_of(rank) * wide**2)
-    spaces = 2 * layers * 4 * wide**3
-    whitened = 2 * layers**2 * 2 * min(draws, VARIANTS) * rank * wide**2
-    flips = 2 * layers * FLIPS * 2 * wide * rank**2
-    return Work(fits * fit + spaces + whitened + flips, layers * of.one_w0, CALLS * fits)
+    spaces = layers * 4 * wide**3
+    whitened = layers**2 * 2 * min(draws, VARIANTS) * rank * wide**2
+    flips = layers * FLIPS * 2 * wide * rank**2
+    return Work(fits * fit + spaces + whitened + flips, 0, CALLS * fits)

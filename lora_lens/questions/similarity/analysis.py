@@ -19,6 +19,8 @@ from ...core.condition import condition_number
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.phi_of_bases import phi_of_all_pairs
+from ...core.progress import Progress, passes
+from ...core.work import beside
 from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import (
@@ -28,8 +30,9 @@ from ...subspaces.conversions import (
     check_request,
     check_ridge,
 )
-from ...subspaces.layers import Progress, collect_bases
+from ...subspaces.layers import collect_bases
 from ...subspaces.selection import select_device, select_dimensions, select_module
+from . import work
 from .result import LayerGrid, SimilarityResult
 
 
@@ -87,7 +90,7 @@ def conversion_similarity(
             what is free. W0 passes through it a few layers at a time, one at least, and draws that do not fit
             wait in temporary files. One W0 and one layer's draws are the least: below it is an error, which says
             how much that is. No number depends on it.
-        progress: Called with (layers done, layers).
+        progress: Called with (done, all) as it goes on, in thousandths, about, of what there is to compute.
 
     Returns:
         Grids by matrix with their baselines, and z and p of every φ against each of them, which say what
@@ -142,15 +145,17 @@ def conversion_similarity(
     plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     plan = within(plan, nulls, memory)
     where = select_device(device, dtype)
-    null_bases = NullBases(plan, nulls, seed)
+    drawn = len({"propagated", "mismatched", "initialisation"} & {*nulls})
+    conversions, between = passes(progress, *beside(*work.passes(plan.size, drawn)))
+    null_bases = NullBases(plan, nulls, seed, conversions)
     condition: list[float] = []
 
     def watch(factored: Factored, start: int, device: torch.device) -> None:
         null_bases.add(factored, start, device)
         condition.extend(condition_number(factored).tolist())
 
-    bases = collect_bases(plan, weights, where, watch, progress)
-    baselines = Baselines(plan, null_bases, nulls)
+    bases = collect_bases(plan, weights, where, watch, conversions)
+    baselines = Baselines(plan, null_bases, nulls, between)
     grids: dict[str, LayerGrid] = {
         matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
     }

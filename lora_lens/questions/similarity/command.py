@@ -119,7 +119,7 @@ def run(
         from ...subspaces.conversions import MATRICES
         from .analysis import conversion_similarity
 
-        with progress(f"layers of {module}") as advance:
+        with progress(f"similarity of {module}", as_json=as_json, counted=False) as advance:
             return conversion_similarity(
                 load_adapter(adapter, base),
                 module,

@@ -13,6 +13,7 @@ from ...adapter import Adapter, LayerFactors
 from ...bases.opening import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
 from ...core.energy import rank_for_energy
+from ...core.progress import Progress
 from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
@@ -29,7 +30,6 @@ from ...subspaces.spectra import layer_values
 from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import paths, suggested
 
-Progress = Callable[[int, int], None]
 KS = (1, 5, 10, 20)
 EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

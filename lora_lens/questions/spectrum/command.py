@@ -77,7 +77,7 @@ def run(
         from ...formats import load_adapter
         from .analysis import EPSILONS, spectrum
 
-        with progress("layers") as advance:
+        with progress("layers", as_json=as_json) as advance:
             found = spectrum(
                 load_adapter(adapter, base),
                 module,

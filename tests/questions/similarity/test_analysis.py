@@ -173,7 +173,8 @@ def test_layers_in_chunks_give_the_same(
     pieces = conversion_similarity(
         adapter, "value", draws=5, nulls=NULLS, progress=lambda *at: seen.append(at)
     )
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert len(seen) > 3 * 5  # every draw of every layer
+    assert seen[-1][0] == seen[-1][1]
     for matrix in whole:
         np.testing.assert_allclose(pieces[matrix].values, whole[matrix].values, atol=1e-12)
         for null, baseline in whole[matrix].baselines.items():
