@@ -47,18 +47,29 @@ def within(plan: Plan, nulls: Sequence[NullName], asked: str | int | None, *late
         Traceback (most recent call last):
         lora_lens.errors.LensError: memory is 50MB; expected at least 68MB, for what any question takes
     """
+    return replace(plan, memory=memory_budget(asked, *leasts(plan, nulls, *later)))
+
+
+def leasts(plan: Plan, nulls: Sequence[NullName], *later: Least) -> tuple[Least, ...]:
+    """What is taken at any rate, one after the other: by conversions and draws, and by what comes later.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> factors = ll.load_adapter(ll.demo_adapter("lora")).modules["value"]
+        >>> [part.of for part in leasts(Plan(factors, ("B",), 8, 8, "left", "stored", 10), ("propagated",))]
+        ["one W0 of 384x384, its factorisation and one layer's draws", 'bases of some draws in all layers']
+    """
     rows, columns = plan.factors.out_features, plan.factors.in_features
     kept = _own(plan) + _OTHER
-    parts = [
+    parts = (
         Least(
             _one_w0(plan, nulls) + _one_layers_draws(plan, nulls),
             f"one W0 of {rows}x{columns}, its factorisation and one layer's draws",
         ),
         Least(_all_layers(plan, nulls), "bases of some draws in all layers"),
         *later,
-    ]
-    parts = [Least(part.size + kept, part.of) for part in parts]
-    return replace(plan, memory=memory_budget(asked, *parts))
+    )
+    return tuple(Least(part.size + kept, part.of) for part in parts)
 
 
 def _one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:

@@ -18,6 +18,7 @@ from ..terminal.options import (
     Dtype,
     DtypeName,
     Json,
+    Memory,
     Ridge,
 )
 
@@ -70,6 +71,7 @@ def run(
         ),
     ] = None,
     base: Base = None,
+    memory: Memory = None,
     device: Device = "auto",
     dtype: Dtype = DtypeName.float64,
     as_json: Json = False,
@@ -89,7 +91,8 @@ def run(
         [adapter, *(others or [])],
         {
             "-o": out, "--module": module, "--rank": rank, "--convention": convention, "--ridge": ridge,
-            "--draws": draws, "--seed": seed, "--base": base, "--device": device, "--dtype": dtype,
+            "--draws": draws, "--seed": seed, "--base": base, "--memory": memory, "--device": device,
+            "--dtype": dtype,
         },
     )  # fmt: skip
     with foretelling(as_json=as_json) as watch:
@@ -98,7 +101,7 @@ def run(
 
         request = Request(
             tuple(module) if module else None, rank, convention.value,
-            draws, seed, device, dtype.value, ridge,
+            draws, seed, device, dtype.value, ridge, memory,
         )  # fmt: skip
         _, told = make_report(
             adapter,

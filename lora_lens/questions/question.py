@@ -37,6 +37,8 @@ class Question:
     ``figures``      ``figures(result)``: what follows the files' stem → a described figure
     ``page``         ``part(result, findings, name)``: its part of a report, where it has one
     ``work``         ``work(size)``: how much there is to compute, where a report asks it
+    ``least``        ``least(adapter, module, …)``: the least memory that it takes, where a report asks
+                     it and it reads W0
     ``command``      ``run``: the command, with its options
     ================ ============================================================================
 
@@ -122,7 +124,11 @@ class Question:
     @property
     def reported(self) -> bool:
         """Whether it has a part of the report."""
-        return find_spec(f"{self.package}.page") is not None
+        return self.has("page")
+
+    def has(self, module: str) -> bool:
+        """Whether the folder has such a module."""
+        return find_spec(f"{self.package}.{module}") is not None
 
     def page(self, result: Any, findings: Sequence[Finding], name: str) -> Part:
         """Its part of a report; `name` begins the ids in it."""

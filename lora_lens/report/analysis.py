@@ -18,8 +18,10 @@ from ..files.adapter_folders import distinguishing_names
 from ..show.ahead import Ahead
 from ..show.findings import Finding, found
 from ..show.wording import listed
-from ..subspaces.convention import SettledConvention, settle_convention
+from ..subspaces.convention import SettledConvention
 from .asked import ASKED, Asked
+from .least import check_memory
+from .options import options_of
 from .request import Request, enough_draws
 from .rows import NotThere, rows_of
 from .units import Unit, forecast_of, units_of
@@ -158,7 +160,8 @@ def analyse(
     when it is done.
 
     Raises:
-        LensError: Nothing that was asked for can be made of any module, or no such module or device.
+        LensError: Nothing that was asked for can be made of any module, or no such module or device; less memory
+            than some part takes.
     """
     request = request or Request()
     rows, not_there = rows_of(adapters, request.modules)
@@ -166,6 +169,7 @@ def analyse(
         request = replace(request, draws=enough_draws(adapters, rows))
     opened = [_open(adapter) for adapter in adapters]
     units = list(units_of(adapters, opened, rows))
+    check_memory(adapters, units, request)
     told = _foretold(adapters, units, request, watch) if watch else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -193,15 +197,8 @@ def _answered(
 ) -> tuple[ModuleAnalysis, dict[str, LensError]]:
     """Every question's result, and the errors of those that have none, by what was asked."""
     chosen = [adapters[k] for k in unit.of]
-    factors = chosen[0].modules[unit.module]
-    settled = (
-        settle_convention(request.convention, factors, chosen[0]) if len(chosen) == 1 else None
-    )
-    options: dict[str, Any] = {
-        "rank": request.rank, "ridge": request.ridge, "draws": request.draws,
-        "seed": request.seed, "device": request.device, "dtype": request.dtype, "base": unit.base,
-        "progress": told.within if told else None,
-    } | ({"convention": settled.name} if settled else {})  # fmt: skip
+    options, settled = options_of(chosen, unit, request)
+    options["progress"] = told.within if told else None
     answers: list[Answered] = []
     errors = dict(unit.errors)
     for asked in unit.asked:

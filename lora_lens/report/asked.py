@@ -12,6 +12,7 @@ from ..chance.conversion_draws import SAMPLED
 from ..core.work import Size, Work
 from ..questions import comparison, grid, shared, similarity, spectrum
 from ..questions.question import Question
+from ..subspaces.memory import Least
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,18 @@ class Asked:
         """How much there is to compute about one module."""
         count = self.question.part("work").work
         found: Work = count(size, **_known(count, self.options))
+        return found
+
+    def least(
+        self, adapters: Sequence[Adapter], module: str, options: Mapping[str, Any]
+    ) -> tuple[Least, ...]:
+        """What it takes at any rate of one adapter, or of two, one after the other; nothing where it reads no W0."""
+        if not self.question.has("least"):
+            return ()
+        least = self.question.part("least").least
+        found: tuple[Least, ...] = least(
+            *adapters, module=module, **_known(least, {**options, **self.options})
+        )
         return found
 
     def ask(self, adapters: Sequence[Adapter], module: str, options: Mapping[str, Any]) -> Any:

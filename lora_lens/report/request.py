@@ -29,6 +29,7 @@ class Request:
         seed: Of those draws.
         device, dtype: Where to compute, and in which precision.
         ridge: Of the conversions of `similarity`; 0 for the paper's.
+        memory: That each part may take; None for half of what is free when it begins.
     """
 
     modules: tuple[str, ...] | None = None
@@ -39,6 +40,7 @@ class Request:
     device: str = "auto"
     dtype: str = "float64"
     ridge: float = 0.0
+    memory: str | int | None = None
 
     def __post_init__(self) -> None:
         if self.draws is not None and self.draws < 2:

@@ -33,6 +33,7 @@ def report(
     base: str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
+    memory: str | int | None = None,
     command: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -61,6 +62,8 @@ def report(
             the same file.
         base: Folder or hub id of the base model, where an adapter is given by its folder.
         device, dtype: As in `conversion_similarity`.
+        memory: As there, of each part by itself: one question about one module. Beside it are the results of
+            all parts, and the page that they make.
         command: The command in the report.
         progress: Called with (parts done, parts), a part being one question about a module of an adapter or of two.
 
@@ -70,7 +73,7 @@ def report(
     Raises:
         MissingExtraError: The extra ``report`` is not installed.
         OutputError: It cannot be written there.
-        LensError: Nothing of what was asked for can be analysed.
+        LensError: Nothing of what was asked for can be analysed, or some part takes more than `memory`.
 
     Example:
         >>> import tempfile
@@ -83,7 +86,7 @@ def report(
     modules = (module,) if isinstance(module, str) else tuple(module or ()) or None
     return make_report(
         adapter, out, others, base=base, made=made, command=command,
-        watch=_counting(progress), request=Request(modules, rank, convention, draws, seed, device, dtype, ridge),
+        watch=_counting(progress), request=Request(modules, rank, convention, draws, seed, device, dtype, ridge, memory),
     )[0]  # fmt: skip
 
 

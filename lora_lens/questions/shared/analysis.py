@@ -31,7 +31,7 @@ from ...subspaces.selection import (
 )
 from . import work
 from .captured import captured, null_shares
-from .least import least
+from .least import of_forwards
 from .predicted import Predicted
 from .prediction import Asked, asked, carry_over, predict
 from .result import SharedResult, SharedSubspace
@@ -129,7 +129,7 @@ def shared_subspace(
     _check_width(factors, k, r, settled.name)
     weights = open_base_of(adapter, base)
     plan = Plan(factors, matrices, r, r, "left", settled.name, draws)
-    plan = within(plan, ("propagated",), memory, *least(plan, k))
+    plan = within(plan, ("propagated",), memory, *of_forwards(plan, k))
     where = select_device(device, dtype)
     steps = beside(*work.passes(plan.size, len(matrices), carried=other is not None))
     conversions, shares, directions, *fits = passes(progress, *steps)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 
+from ...adapter import Adapter
+from ...chance.least_memory import leasts
+from ...core.conversion import ConventionChoice
 from ...core.refits import theta_costs_less
+from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan
 from ...subspaces.memory import Least
+from ...subspaces.selection import select_dimensions, select_module
 from .prediction import DESCRIBING, VARIANTS
 
 _DECOMPOSED = (
@@ -19,7 +24,23 @@ _BESIDE = 8 + 3 * 4 + 8  # an entry of W0 of *every* layer, where θ itself is i
 _OTHER = 1 << 27  # flips of one layer, fits of some draws
 
 
-def least(plan: Plan, k: int) -> tuple[Least, Least]:
+def least(
+    adapter: Adapter,
+    module: str,
+    rank: int | None,
+    *,
+    convention: ConventionChoice,
+    draws: int,
+) -> tuple[Least, ...]:
+    """Of all of it, where a report asks it: of both factors, and θ as wide as they are."""
+    factors = select_module(adapter, module)
+    r, _ = select_dimensions(rank, None, None, min(factors.ranks))
+    settled = settle_convention(convention, factors, adapter)
+    plan = Plan(factors, ("A", "B"), r, r, "left", settled.name, draws)
+    return leasts(plan, ("propagated",), *of_forwards(plan, r))
+
+
+def of_forwards(plan: Plan, k: int) -> tuple[Least, Least]:
     """One decomposition of W0 or the sums over layers, beside what draws pick from; and what describes."""
     factors, draws = plan.factors, plan.draws
     layers, rank = len(factors.layers), max(factors.ranks)
