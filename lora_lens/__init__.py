@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
     from .core.phi import phi, phi_grid, phi_matrix
-    from .core.spectrum import product_svd
+    from .core.product_svd import product_svd
     from .demo import demo_adapter
     from .errors import LensError, RankError
     from .formats import load_adapter
@@ -74,7 +74,7 @@ _HOMES = {
     "phi_grid": ".core.phi",
     "phi_matrix": ".core.phi",
     "principal_angles": ".core.angles",
-    "product_svd": ".core.spectrum",
+    "product_svd": ".core.product_svd",
     "renaming": ".bases.renaming",
     "report": ".report.write",
     "shared_subspace": ".questions.shared.analysis",

@@ -50,12 +50,13 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.shared_subspace": ("questions.shared.analysis",),
     "analyses.spectrum": ("questions.spectrum.analysis",),
     "core.baseline": ("chance.gaussian",),
-    # Still there, without the solvers; so is the pipeline, without its steps.
+    # Still there, without the solvers; so are the spectrum, without the product's, and the pipeline, without its steps.
     "core.conversion": (
         "core.factoring", "core.rounded", "core.solvers", "core.condition", "core.precision"
     ),
     "core.ij_grid": ("core.phi_of_bases",),
     "core.nulls": ("chance.draws",),
+    "core.spectrum": ("core.product_svd",),
     "core.subspace": (
         "core.phi", "core.angles", "core.checked", "core.rank", "core.bases", "core.phi_of_bases",
         "core.precision",

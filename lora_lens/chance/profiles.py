@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.either import singular_values
+from ..core.decompositions import singular_values
 from ..core.precision import of_order_one, working
-from ..core.spectrum import product_singular_values
+from ..core.product_svd import product_singular_values
 from ..core.triangle import triangle
 from ..subspaces.conversions import Matrix, Plan
 

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .either import FLOAT32_EPS, singular_values
+from .decompositions import singular_values
+from .either import FLOAT32_EPS
 from .phi_of_bases import phi_of_bases
 from .rank import rank_of
 

@@ -7,7 +7,8 @@ from typing import Any
 from jaxtyping import Float
 
 from ..errors import RankError
-from .either import FLOAT32_EPS, in_float64, is_torch, namespace, singular_values, swapped
+from .decompositions import singular_values
+from .either import FLOAT32_EPS, in_float64, is_torch, namespace, swapped
 from .triangle import triangle
 
 

@@ -56,7 +56,7 @@ def refits(
         In the one draw every layer has its own factor, which one θ made.
 
         >>> import torch
-        >>> from lora_lens.core.left_out_sums import left_out_sums
+        >>> from lora_lens.core.leave_one_out_sums import left_out_sums
         >>> from lora_lens.core.variants import variants_of
         >>> from lora_lens.core.whitening import whitening
         >>> from lora_lens.core.fitting import fitting_space

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from .either import cholesky, householder, namespace, singular_values, swapped
+from .decompositions import cholesky, householder, singular_values
+from .either import namespace, swapped
 
 _LOST = 2.3e-10  # κ²·eps: what squaring may cost; κ up to 1e3 in float64, and nothing in float32
 

@@ -15,7 +15,7 @@ from ..core.bases import orthonormal_basis
 from ..core.checked import Side
 from ..core.conversion import Convention, convert
 from ..core.factoring import Factored
-from ..core.spectrum import product_svd
+from ..core.product_svd import product_svd
 from ..core.triangle import spectral_norm
 from ..core.work import Size
 from ..errors import LensError, RankError, SingularError
@@ -75,20 +75,19 @@ def check_request(
     j: int,
     side: Side,
     convention: Convention,
-    draws: int,
 ) -> None:
     """Whether an analysis of conversion matrices can be what was asked for; see `conversion_similarity`.
 
     Raises:
-        LensError: There is no such matrix or side, or a number of draws that gives no deviation.
+        LensError: There is no such matrix or side.
         SingularError: W0 is not square under ``stored``.
         RankError: i or j is below 1 or above a rank, or right sides are asked for of ranks that differ.
 
     Example:
         >>> import lora_lens as ll
         >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
-        >>> check_request(adapter.modules["value"], ["B"], 8, 8, "left", "stored", draws=200)
-        >>> check_request(adapter.modules["value"], ["B"], 8, 0, "left", "stored", draws=200)
+        >>> check_request(adapter.modules["value"], ["B"], 8, 8, "left", "stored")
+        >>> check_request(adapter.modules["value"], ["B"], 8, 0, "left", "stored")
         Traceback (most recent call last):
         ...
         lora_lens.errors.RankError: i is 8 and j is 0; expected at least 1
@@ -98,8 +97,6 @@ def check_request(
         raise LensError(f"matrices are {list(matrices)}, expected some of {', '.join(MATRICES)}")
     if side not in ("left", "right"):
         raise LensError(f"side is {side!r}, expected 'left' or 'right'")
-    if draws < 0 or draws == 1:
-        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
     if convention == "stored" and factors.out_features != factors.in_features:
         raise SingularError(
             f"W0 of {factors.module} is {factors.out_features}x{factors.in_features}, and the "

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.either import singular_values
+from ..core.decompositions import singular_values
 from ..core.limits import check_range
 from ..core.precision import singular_cutoff, working
-from ..core.spectrum import product_svd
+from ..core.product_svd import product_svd
 from ..core.triangle import triangle
 from ..errors import AdapterError, RankError
 from .selection import Where

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..core.bases import orthonormal_basis
 from ..core.checked import Side
 from ..core.precision import exponents, of_order_one
+from ..core.product_svd import product_svd
 from ..core.rank import numerical_rank
-from ..core.spectrum import product_svd
 from ..core.triangle import spectral_norm
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ..adapter import LayerFactors
-from ..core.either import as_numpy, as_torch, in_float64, namespace, singular_values, swapped
+from ..core.decompositions import singular_values
+from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.limits import check_range
 from ..core.rank import rank_of, stored_eps
 from ..core.triangle import triangle

@@ -7,16 +7,9 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ..core.captured import (
-    Held,
-    centred,
-    chance_of_left_out,
-    crossed,
-    held_by_shared,
-    shared_directions,
-    shares_of,
-    uniform_scatter,
-)
+from ..core.captured import Held, centred, crossed, held_by_shared, shares_of
+from ..core.captured_by_chance import chance_of_left_out, uniform_scatter
+from ..core.subspace_iteration import shared_directions
 from ..subspaces.spool import Spool
 from .asked import Facts, Question, Rows
 from .sums import FOLDS, Sums

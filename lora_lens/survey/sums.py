@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.captured import Scatter, leading_pair
+from ..core.captured import Scatter
+from ..core.subspace_iteration import leading_pair
 from .asked import One
 
 FOLDS = 4

@@ -6,17 +6,9 @@ import torch
 from planted import orthogonal
 from torch import Tensor
 
-from lora_lens.core.captured import (
-    Scatter,
-    centred,
-    chance_of_left_out,
-    crossed,
-    held_by_shared,
-    leading_pair,
-    shared_directions,
-    shares_of,
-    uniform_scatter,
-)
+from lora_lens.core.captured import Scatter, centred, crossed, held_by_shared, shares_of
+from lora_lens.core.captured_by_chance import chance_of_left_out, uniform_scatter
+from lora_lens.core.subspace_iteration import leading_pair, shared_directions
 
 D, OUT, RANK = 24, 10, 3
 

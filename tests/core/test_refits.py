@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lora_lens.core.fitting import fitting_space
-from lora_lens.core.left_out import left_out
+from lora_lens.core.leave_one_out import left_out
 from lora_lens.core.refits import refits
 from lora_lens.core.refits_of_rows import RefitsOfRows
 from lora_lens.core.refits_of_theta import Beside, RefitsOfTheta

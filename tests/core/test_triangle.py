@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from slow_routes import conditioned
 
 from lora_lens.core import triangle as module
-from lora_lens.core.either import singular_values
-from lora_lens.core.spectrum import product_singular_values
+from lora_lens.core.decompositions import singular_values
+from lora_lens.core.product_svd import product_singular_values
 from lora_lens.core.triangle import spectral_norm, triangle
 
 KINDS = {"numpy": np.asarray, "torch": torch.from_numpy}

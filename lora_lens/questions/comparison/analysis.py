@@ -23,8 +23,8 @@ from ...core.bases import orthonormal_basis
 from ...core.checked import Side
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.precision import of_order_one
+from ...core.product_svd import product_svd
 from ...core.progress import Progress, untold
-from ...core.spectrum import product_svd
 from ...core.triangle import spectral_norm
 from ...errors import BaseModelError, RankError
 from ...formats.loading import Model, adapter_of

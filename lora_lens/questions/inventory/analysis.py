@@ -11,7 +11,8 @@ import numpy as np
 
 from ...adapter import Adapter, LayerFactors
 from ...core.either import as_numpy, in_float64
-from ...core.spectrum import effective_rank, product_singular_values, stable_rank
+from ...core.product_svd import product_singular_values
+from ...core.spectrum import effective_rank, stable_rank
 from ...errors import LensError
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of

@@ -112,7 +112,7 @@ def outliers(
     factors, rank = asked.factors, min(asked.factors.ranks)
     plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
     plan = within(plan, ("propagated",), memory, _later(plan))
-    check_request(factors, plan.matrices, rank, rank, "left", plan.convention, draws)
+    check_request(factors, plan.matrices, rank, rank, "left", plan.convention)
     turned = matrix == "A" and plan.convention == "consistent"
     relative = asked.relative_norms(of_rows=turned)
     layers, d = relative.shape

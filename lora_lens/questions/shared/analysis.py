@@ -9,7 +9,7 @@ from pathlib import Path
 from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...chance.conversion_draws import NullBases
+from ...chance.conversion_draws import NullBases, check_draws
 from ...chance.least_memory import within
 from ...core.conversion import Convention, ConventionChoice
 from ...core.progress import Progress, passes
@@ -124,7 +124,8 @@ def shared_subspace(
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
     settled = settle_convention(convention, factors, adapter)
-    check_request(factors, matrices, r, r, "left", settled.name, draws)
+    check_draws(draws)
+    check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)
     weights = open_base_of(adapter, base)

@@ -28,7 +28,7 @@ from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_si
 from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...core.forwards import predicted_share, ranks
-from ...core.left_out import carried_over, left_out
+from ...core.leave_one_out import carried_over, left_out
 from ...core.progress import Progress, counted, passes, untold
 from ...core.spill import Spill
 from ...core.variants import Variants, variants_of

@@ -12,7 +12,7 @@ from ...adapter import Adapter
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
-from ...chance.conversion_draws import NullBases, NullName, check_nulls
+from ...chance.conversion_draws import NullBases, NullName, check_draws, check_nulls
 from ...chance.least_memory import within
 from ...core.checked import Side
 from ...core.condition import condition_number
@@ -138,7 +138,8 @@ def conversion_similarity(
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
     settled = settle_convention(convention, factors, adapter)
-    check_request(factors, matrices, i, j, side, settled.name, draws)
+    check_draws(draws)
+    check_request(factors, matrices, i, j, side, settled.name)
     check_nulls(nulls)
     check_ridge(ridge := float(ridge))
     weights = open_base_of(adapter, base)

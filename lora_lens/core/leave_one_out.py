@@ -22,7 +22,7 @@ from .forwards import (
     pulled_back,
     unit_norm,
 )
-from .left_out_sums import left_out_sums, summed
+from .leave_one_out_sums import left_out_sums, summed
 from .progress import Progress, passes, untold
 from .refits import refits
 from .spill import Spill

@@ -1,0 +1,60 @@
+"""The singular value decomposition of a product from its factors, which is never formed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+
+from .decompositions import singular_values
+from .either import namespace, swapped
+from .triangle import triangle
+
+
+class ProductSVD(NamedTuple):
+    """``b @ a = u @ diag(s) @ vh`` of a product of inner dimension r, never formed."""
+
+    u: Float[Any, "*batch out r"]
+    s: Float[Any, "*batch r"]
+    vh: Float[Any, "*batch r in"]
+
+
+def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> ProductSVD:
+    """Thin SVD of ``b @ a`` for r at most out and in: QR of both factors, SVD of the r×r core.
+
+    O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both
+    NumPy arrays or both torch tensors, for which it is differentiable.
+
+    Args:
+        b: (..., out, r), in the dtype to compute in.
+        a: (..., r, in), of the same dtype.
+
+    Returns:
+        `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in).
+
+    Example:
+        >>> import torch
+        >>> svd = product_svd(torch.eye(4)[:, :2], torch.diag(torch.tensor([3.0, 2.0]))[:, [1, 0]])
+        >>> svd.s
+        tensor([3., 2.])
+    """
+    linalg = namespace(b).linalg
+    q_b, r_b = linalg.qr(b)
+    q_a, r_a = linalg.qr(swapped(a))
+    u, s, vh = linalg.svd(r_b @ swapped(r_a))
+    return ProductSVD(q_b @ u, s, vh @ swapped(q_a))
+
+
+def product_singular_values(
+    b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]
+) -> Float[Any, "*batch k"]:
+    """Singular values of ``b @ a``, descending, without its singular vectors; r of them, where it is that large.
+
+    b and a are both NumPy arrays or both torch tensors, in the dtype to compute in.
+
+    Example:
+        >>> b, a = np.array([[3.0], [4.0], [0.0]]), np.array([[0.0, 2.0]])
+        >>> product_singular_values(b, a).round(6)
+        array([10.])
+    """
+    return singular_values(triangle(b) @ swapped(triangle(swapped(a))))
