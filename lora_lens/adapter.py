@@ -96,6 +96,15 @@ class ModuleFactors:
     by_column: bool = False
     norm_scaling: Float[Tensor, " layer"] | None = None
 
+    def __repr__(self) -> str:
+        ranks = (
+            f"{low}"
+            if (low := min(self.ranks)) == (high := max(self.ranks))
+            else f"{low} to {high}"
+        )
+        count, size = len(self.layers), f"{self.out_features}×{self.in_features}"
+        return f"<ModuleFactors: {self.pattern}, {count} layer{'s' * (count != 1)} of {size}, rank {ranks}>"
+
     @property
     def numbered(self) -> bool:
         """Whether it is in numbered layers; ``lm_head`` and a pooler are not, and have no other to compare with."""
@@ -260,7 +269,11 @@ class Adapter:
         shown = ", ".join(names[:_NAMED]) + (
             f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         )
-        left = f"; {len(self.left_out)} tensors left out (.left_out)" if self.left_out else ""
+        left = (
+            f"; {out} tensor{'s' * (out != 1)} left out (.left_out)"
+            if (out := len(self.left_out))
+            else ""
+        )
         full = f"; {', '.join(self.dense)} trained in full (.dense)" if self.dense else ""
         base = f", base {self.base_model}" if self.base_model else ""
         return (

@@ -53,6 +53,7 @@ def product_singular_values(
     b and a are both NumPy arrays or both torch tensors, in the dtype to compute in.
 
     Example:
+        >>> import numpy as np
         >>> b, a = np.array([[3.0], [4.0], [0.0]]), np.array([[0.0, 2.0]])
         >>> product_singular_values(b, a).round(6)
         array([10.])

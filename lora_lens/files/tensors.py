@@ -19,6 +19,8 @@ from .names import check_names
 from .pickled import BinFile, load_bin
 from .prefixed import PrefixedFile
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 @runtime_checkable
 class OpenFile(Protocol):
@@ -231,4 +233,9 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _open(path: Path) -> MappedFile | BinFile:
+    with path.open("rb") as stream:
+        if stream.read(len(_POINTER)) == _POINTER:
+            raise FileFormatError(
+                f"{path} is Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
+            )
     return map_file(path) if path.suffix == ".safetensors" else load_bin(path)

@@ -21,6 +21,8 @@ from ..files.tensors import FindFile, TensorStore, open_file, open_tensors
 from ..printable import printable
 from ..updates import Factor
 
+_MOST_NAMED = 6
+
 
 @dataclass(frozen=True)
 class Live:
@@ -242,12 +244,20 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     tensors = _tensors(place, stems)
     if tensors is None:
         raise AdapterError(
-            f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin)"
+            f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin){_others(config_file)}"
             if config_file
             else f"{place.source} is no adapter: it holds no {CONFIG}"
         )
     return AdapterFiles(
         place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+    )
+
+
+def _others(config_file: Path) -> str:
+    """What else of tensors lies beside a configuration, which may be meant: ``adapter_model.fp16.safetensors``."""
+    names = sorted(path.name for path in config_file.parent.glob("*.safetensors"))[:_MOST_NAMED]
+    return (
+        f", but {', '.join(names)}: if that is the adapter's, name the file itself" if names else ""
     )
 
 

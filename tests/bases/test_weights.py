@@ -85,6 +85,15 @@ def test_truncated_safetensors_is_an_error(tmp_path: Path, size: int) -> None:
         open_base(str(tmp_path / "base"))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_git_lfs_pointer_is_named_as_what_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    )
+    with pytest.raises(FileFormatError, match="Git LFS's pointer"):
+        open_base(str(tmp_path))
+
+
 class Malicious:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("import pathlib; pathlib.Path('owned').touch()",)

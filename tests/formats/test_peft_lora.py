@@ -251,6 +251,13 @@ def test_no_adapter_there(tmp_path: Path) -> None:
     write_config(tmp_path / "empty", base=None)
     with pytest.raises(AdapterError, match="holds no adapter_model"):
         load_adapter(tmp_path / "empty")
+    variant = tmp_path / "empty" / "adapter_model.fp16.safetensors"
+    variant.touch()
+    with pytest.raises(
+        AdapterError, match=r"but adapter_model\.fp16\.safetensors: .* name the file"
+    ):
+        load_adapter(tmp_path / "empty")
+    variant.unlink()
     (tmp_path / "empty" / "adapter_config.json").write_text("{")
     with pytest.raises(AdapterError, match="not readable JSON"):
         load_adapter(tmp_path / "empty")

@@ -11,6 +11,7 @@ from ...show.layout import (
     LABELS,
     Table,
     beside,
+    called_apart,
     number,
 )
 from ...show.text import as_csv
@@ -25,7 +26,8 @@ _NULLS = {
 
 def tables(result: ComparisonResult) -> list[Table]:
     """The tests of the mean φ, and φ layer by layer."""
-    return [chance_table(result), layer_table(result)]
+    what = f"{result.module} of {' and '.join(called_apart(result.one, result.other))}"
+    return [chance_table(result).under(what), layer_table(result)]
 
 
 def texts(result: ComparisonResult) -> dict[str, str]:
@@ -37,7 +39,8 @@ def terminal(result: ComparisonResult, _: Console) -> RenderableType:
     """Whose they are, and both tables."""
     return Group(
         Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
-        *map(table, tables(result)),
+        table(chance_table(result)),
+        table(layer_table(result)),
     )
 
 

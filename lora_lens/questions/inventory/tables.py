@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import Table, layer_number, number, significant
+from ...show.layout import Table, called, layer_number, number, significant
 from ...show.text import as_csv
 from .result import Inventory
 
@@ -15,7 +15,7 @@ def tables(result: Inventory) -> list[Table]:
     """The modules, those trained in full where there are any, and what was left out where something was."""
     dense = [dense_table(result)] if result.dense else []
     left_out = [left_out_table(result)] if result.left_out else []
-    return [module_table(result), *dense, *left_out]
+    return [module_table(result).under(called(result.adapter)), *dense, *left_out]
 
 
 def texts(result: Inventory) -> dict[str, str]:
@@ -29,9 +29,11 @@ def terminal(result: Inventory, _: Console) -> RenderableType:
     head = (
         f"{result.method} adapter {result.adapter}{convention}, base {result.base or 'not named'}"
     )
-    modules, *others = tables(result)
+    others = tables(result)[1:]
     return Group(
-        Text(head, style="dim"), table(modules), *(table(one, wide=True) for one in others)
+        Text(head, style="dim"),
+        table(module_table(result)),
+        *(table(one, wide=True) for one in others),
     )
 
 

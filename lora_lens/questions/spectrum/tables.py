@@ -11,6 +11,7 @@ from ...show.console import table
 from ...show.layout import (
     NONE,
     Table,
+    called,
     layer_number,
     number,
     significant,
@@ -22,7 +23,8 @@ from .suggestion_result import RankSuggestion
 
 def tables(result: Spectrum) -> list[Table]:
     """ΔW alone; where W0 is at hand ΔW beside it and intruder dimensions; the ranks suggested."""
-    found = [spectrum_table(result)]
+    base = f" on {called(result.base)}" if result.base else ""
+    found = [spectrum_table(result).under(f"{called(result.adapter)}{base}")]
     if result.base:
         found += [beside_table(result), intruder_table(result), intruder_totals(result)]
     return [*found, *([suggestion_table(result.suggestion)] if result.suggestion.layers else [])]
