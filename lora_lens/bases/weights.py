@@ -55,6 +55,9 @@ class BaseWeights:
     placement: Placement = field(default_factory=Placement)
     renaming: Said = field(default_factory=said)
 
+    def __repr__(self) -> str:
+        return f"<BaseWeights: {self.source}, {len(self.tensors.files):,} tensors>"
+
     @cached_property
     def _names(self) -> BaseNames:
         return BaseNames(self.tensors.files, self.configuration.settings)

@@ -76,6 +76,12 @@ def test_an_index_that_leaves_its_folder_is_refused(tmp_path: Path, outside: str
         open_base(str(tmp_path / "base"))
 
 
+def test_a_base_says_itself_in_a_line(tmp_path: Path) -> None:
+    write_base(tmp_path / "base", BertLike())
+    assert repr(open_base(str(tmp_path / "base"))).startswith("<BaseWeights: ")
+    assert len(repr(open_base(str(tmp_path / "base")))) < 200 + len(str(tmp_path))
+
+
 @pytest.mark.parametrize("size", [0, 4, 100])
 def test_truncated_safetensors_is_an_error(tmp_path: Path, size: int) -> None:
     write_base(tmp_path / "base", BertLike())

@@ -96,10 +96,21 @@ class LayerGrid(Tidy):
             "absent_baselines": dict(self.absent),
         }
 
+    @property
+    def _beside_chance(self) -> str:
+        """The mean and what nulls give of it: φ alone would say nothing."""
+        if len(self.layers) < 2:
+            return ""
+        nulls = [
+            f"{name} {self.baseline_mean(name) if one.mean_mean is None else one.mean_mean:.3f}"
+            for name, one in self.baselines.items()
+        ]
+        return f"; mean {self.mean:.3f}{', by chance: ' if nulls else ''}{', '.join(nulls)}"
+
     def _repr_html_(self) -> str:
         title = (
             f"φ of {self.matrix} conversions, {self.module}, {self.side}, i={self.i}, j={self.j}"
-            f"{ridge_words(self.ridge)}"
+            f"{ridge_words(self.ridge)}{self._beside_chance}"
         )
         head = ["", *self.layers]
         body = [[layer, *row] for layer, row in zip(self.layers, self.values, strict=True)]

@@ -100,9 +100,18 @@ class RankSuggestion(Tidy):
             "suggested_parameters": after,
         }
 
+    @property
+    def _said(self) -> str:
+        before, after = self.parameters
+        return (
+            f"ranks that keep {self.energy:.0%} of ΔW's energy: {after:,} parameters of {before:,}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<RankSuggestion: {self._said}>"
+
     def _repr_html_(self) -> str:
-        title = f"Ranks that keep {self.energy:.0%} of ΔW's energy"
-        return html_rows(title, self.rows())
+        return html_rows(f"{self._said[0].upper()}{self._said[1:]}", self.rows())
 
 
 def _short(alpha: float) -> float:

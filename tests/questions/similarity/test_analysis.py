@@ -301,6 +301,8 @@ def test_tidy_frame_and_labels(bert: BertLike, tmp_path: Path) -> None:
     assert cell.phi.item() == result["B"].values[2, 0]
     assert cell.propagated_mean.item() == result["B"].baselines["propagated"].mean[2, 0]
     assert "<table>" in result._repr_html_()
+    assert "; mean " in result["A"]._repr_html_()
+    assert "by chance: gaussian 0." in result["A"]._repr_html_()
 
 
 def test_a_result_survives_pickling(bert: BertLike, tmp_path: Path) -> None:
