@@ -104,7 +104,7 @@ class RankSuggestion(Tidy):
     def _said(self) -> str:
         before, after = self.parameters
         return (
-            f"ranks that keep {self.energy:.0%} of ΔW's energy: {after:,} parameters of {before:,}"
+            f"ranks that keep {100 * self.energy:g} % of ΔW's energy: {after:,} parameters of {before:,}"
         )
 
     def __repr__(self) -> str:
