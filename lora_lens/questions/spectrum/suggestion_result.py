@@ -103,9 +103,7 @@ class RankSuggestion(Tidy):
     @property
     def _said(self) -> str:
         before, after = self.parameters
-        return (
-            f"ranks that keep {100 * self.energy:g} % of ΔW's energy: {after:,} parameters of {before:,}"
-        )
+        return f"ranks that keep {100 * self.energy:g} % of ΔW's energy: {after:,} parameters of {before:,}"
 
     def __repr__(self) -> str:
         return f"<RankSuggestion: {self._said}>"
