@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..show.findings import Finding, p_text
+from ..show.findings import Finding
+from ..show.layout import p_text
 from ..show.wording import ONE, listed
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 from .. import __version__
 from ..chance.verdict import Word
 from ..show.figure import round_top
-from ..show.findings import Finding, hedge, p_text, short
-from ..show.layout import NONE, Table, beside, counted, number
+from ..show.findings import Finding, hedge, short
+from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
 from ..show.wording import listed
 from .analysis import Analysed, ModuleAnalysis
 from .conventions import conventions
@@ -211,7 +211,7 @@ def glance_table(analysed: Analysed) -> Table:
             number(finding.claim.trial.value),
             finding.claim.null,
             beside(finding.claim.trial.mean, finding.claim.trial.sd),
-            number(finding.verdict.p),
+            p_value(finding.verdict.p),
             NONE if finding.verdict.detectable is None else short(finding.verdict.detectable),
             Strip(module.module, finding).words,
         ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ..show.layout import LABELS, Table, beside
+from ..show.layout import LABELS, Table, beside, p_value
 
 _Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 _FACTORS = ("A", "B")  # on the left BA's subspace is B's
@@ -88,7 +88,7 @@ def together_table(taken: Sequence[Taken]) -> Table:
             f"{one.excess:+.3f}".replace("-", "−"),
             f"{one.detectable:.3f}",
             f"{one.found} of {one.adapters}",
-            "< 0.001" if one.p < 0.001 else f"{one.p:.3f}",
+            p_value(one.p),
         ]
         for one in taken
     ]

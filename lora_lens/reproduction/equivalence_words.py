@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ..labelled import Row, plain
-from ..show.layout import NONE, Table, counted
+from ..show.layout import NONE, Table, counted, p_text
 from .equivalence import (
     Difference,
     errors_of,
@@ -93,10 +93,10 @@ def sentence(task: str, one: Difference, margin: float, paper: float | None = No
         f"{100 * smallest_margin(alone):.1f}, were these adapters all there is to know of).",
         f"{NAMES[one.one]} less {NAMES[one.other]} is {points(one.mean)} points, 95 % interval "
         f"{span(one.rows_interval)} over the rows and {span(interval(one.mean, both))} over rows and seeds; "
-        f"equivalence within {margin:g} has {_p(tost(one.mean, both, margin / 100))}: "
+        f"equivalence within {margin:g} has {p_text(tost(one.mean, both, margin / 100))}: "
         f"**{in_words(one, margin)}**.",
         f"Of these adapters alone, as they are: {_words(verdict(one, alone, margin / 100), margin)} "
-        f"({_p(tost(one.mean, alone, margin / 100))}).",
+        f"({p_text(tost(one.mean, alone, margin / 100))}).",
     ]
     if takes != NONE:
         parts.append(f"To decide about {margin:g} would take {takes}.")
@@ -158,15 +158,3 @@ def span(found: tuple[float, float]) -> str:
     """An interval in points."""
     low, high = found
     return NONE if math.isnan(low) else f"{points(low)} to {points(high)}"
-
-
-def _p(p: float) -> str:
-    shown = p_value(p)
-    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
-
-
-def p_value(p: float) -> str:
-    """Three decimals, but no p is 0."""
-    if math.isnan(p):
-        return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..show.layout import NONE
+from ..show.layout import NONE, p_value
 
 Profile = NDArray[np.float64]
 
@@ -29,8 +29,7 @@ class Likeness(NamedTuple):
         """As two cells of a table."""
         if math.isnan(self.r):
             return [NONE, NONE]
-        p = "< 0.001" if self.p < 0.001 else f"{self.p:.3f}"
-        return [f"{self.r:+.2f}".replace("-", "−"), p]
+        return [f"{self.r:+.2f}".replace("-", "−"), p_value(self.p)]
 
 
 def likeness(one: Sequence[float] | Profile, other: Sequence[float] | Profile) -> Likeness:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..show.layout import NONE, Table
+from ..show.layout import NONE, Table, p_value
 from ..training.data import TASKS
 from .equivalence import Difference, errors_of, interval, tost
-from .equivalence_words import Differences, decidable, in_words, p_value, span
+from .equivalence_words import Differences, decidable, in_words, span
 from .paper import COMPARED, NAMES, TASK_NAMES
 from .scores import Paired, TaskScores, all_learnt, averages, paired
 
@@ -140,9 +140,7 @@ def _difference(found: Paired | None) -> str:
 
 
 def _p(found: Paired | None) -> str:
-    if found is None or math.isnan(found.p):
-        return "–"
-    return "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
+    return p_value(None if found is None else found.p)
 
 
 def _rate(task: TaskScores, method: str) -> str:

@@ -8,7 +8,7 @@ from ..chance.significance import Significance
 from .layout import (
     NONE,
     beside,
-    number,
+    p_value,
     signed,
 )
 
@@ -20,7 +20,7 @@ def tested(test: Significance) -> list[str]:
     return [
         beside(mean.mean, mean.sd) if test.tests else NONE,
         signed(mean.z, 1 if abs(mean.z) < 100 else 0),
-        number(mean.p),
+        p_value(mean.p),
         signed(mean.excess, 3),
         found,
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..chance.significance import LEVEL
 from ..chance.verdict import Trial, Verdict, Word, draws_needed, judge
 from ..labelled import Row, plain
+from .layout import p_text
 from .wording import ONE, listed
 
 
@@ -135,11 +136,6 @@ def short(value: float) -> str:
     if value >= 0.995:
         return "1"
     return f"{value:#.2g}" if abs(value) >= 1e-4 else f"{value:.4f}"
-
-
-def p_text(p: float) -> str:
-    """``p = 0.020``, or below what three decimals show."""
-    return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
 
 
 def told(*kinds: tuple[Sequence[Finding], str]) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
 NONE = "–"  # where there is no number
 _MOST_DECIMALS = 8
-# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2)
+# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2), < 0.001
 _ONE = r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?[%°])?"
-_NUMBER = re.compile(rf"(?:{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
+_NUMBER = re.compile(rf"(?:(?:< )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
 
 
 class Table(NamedTuple):
@@ -42,6 +42,22 @@ class Table(NamedTuple):
 def number(value: float | None, digits: int = 3, *, plus: bool = False) -> str:
     """A number of a fixed count of decimals, or a dash where there is none."""
     return NONE if not _is_number(value) else f"{value:{'+' if plus else ''}.{digits}f}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value of three decimals, none of which is 0.000.
+
+    Example:
+        >>> p_value(0.0149), p_value(2e-9), p_value(None)
+        ('0.015', '< 0.001', '–')
+    """
+    return "< 0.001" if p is not None and p < 0.001 else number(p)
+
+
+def p_text(p: float) -> str:
+    """``p = 0.020``, or ``p < 0.001``."""
+    shown = p_value(p)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
 def signed(value: float | None, digits: int) -> str:

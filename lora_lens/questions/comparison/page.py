@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...show.against_chance import columns_legend
 from ...show.findings import Finding
-from ...show.layout import LABELS, Table, number
+from ...show.layout import LABELS, Table, number, p_value
 from ...show.part import PageFigure, Part
 from . import QUESTION, figures, tables
 from .result import ComparisonResult
@@ -53,7 +53,7 @@ def series_table(result: ComparisonResult) -> Table:
                 for matrix, one in result.items()
                 for cell in (
                     number(one.values[k]),
-                    number(tests[matrix].p[k]),
+                    p_value(tests[matrix].p[k]),
                     number(tests[matrix].p_bh[k]),
                 )
             ),

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import NONE, Table, beside, called, number, signed
+from ...show.layout import NONE, Table, beside, called, number, p_value, signed
 from ...show.text import as_csv
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
@@ -70,7 +70,7 @@ def _means(alike: Alike) -> list[str]:
 def _own(alike: Alike) -> list[str]:
     if alike.test is None:
         return [NONE] * 3
-    return [number(alike.observed, 4), signed(alike.test.z, 1), number(alike.test.p)]
+    return [number(alike.observed, 4), signed(alike.test.z, 1), p_value(alike.test.p)]
 
 
 def coordinate_table(result: OutliersResult) -> Table:

@@ -16,6 +16,7 @@ from ...show.layout import (
     beside,
     called,
     number,
+    p_value,
 )
 from ...show.text import as_csv
 from .predicted import Predicted
@@ -58,7 +59,7 @@ def predicted_table(asked: Sequence[Predicted]) -> Table:
             if (test := one.nulls.get(name)) is not None:
                 rows.append([
                     *labels, name, beside(test.mean, test.sd), number(test.z, 1, plus=True),
-                    number(test.p), number(test.excess),
+                    p_value(test.p), number(test.excess),
                 ])  # fmt: skip
                 labels = [""] * 2
         if not one.nulls:
@@ -72,8 +73,8 @@ def predicted_layers(one: Predicted) -> Table:
     rows = [
         [
             str(layer), number(float(one.share[k])),
-            beside(float(test.mean[k]), float(test.sd[k])), number(float(test.p[k])),
-            number(float(one.p_holm[k])),
+            beside(float(test.mean[k]), float(test.sd[k])), p_value(float(test.p[k])),
+            p_value(float(one.p_holm[k])),
         ]
         for k, layer in enumerate(one.layers)
     ]  # fmt: skip
@@ -115,7 +116,7 @@ def chance_table(result: SharedResult) -> Table:
     rows = [
         [
             LABELS[matrix], what, number(value), name, beside(test.mean, test.sd),
-            number(test.z, 1, plus=True), number(test.p), number(test.excess),
+            number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
         ]
         for matrix, shared in result.items()
         for what, value, tests in _means(shared)
@@ -150,7 +151,7 @@ def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[
             for series in (test.mean, test.sd, test.p, test.excess)
         )
         yield from (
-            number(float(values[position])), beside(mean, sd), number(p), number(excess)
+            number(float(values[position])), beside(mean, sd), p_value(p), number(excess)
         )  # fmt: skip
 
 

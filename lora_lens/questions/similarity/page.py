@@ -9,7 +9,7 @@ import numpy as np
 from ...chance.significance import Significance
 from ...labelled import Array
 from ...show.findings import Finding
-from ...show.layout import LABELS, Table, number, signed, significant
+from ...show.layout import LABELS, Table, number, p_value, signed, significant
 from ...show.part import VIEWS, PageFigure, Part, Switch, sentence
 from . import QUESTION, figures, tables
 from .result import LayerGrid, SimilarityResult
@@ -112,5 +112,5 @@ def _pair(
 ) -> list[str]:
     return [
         number(grid.values[at]), f"{number(mean[at])} ± {number(sd[at])}", signed(test.z[at], 1),
-        signed(test.excess[at], 3), number(test.p[at]), number(test.p_bh[at]), number(test.p_max[at]),
+        signed(test.excess[at], 3), p_value(test.p[at]), p_value(test.p_bh[at]), p_value(test.p_max[at]),
     ]  # fmt: skip
