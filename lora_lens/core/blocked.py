@@ -27,7 +27,8 @@ class BlockedLU:
     are the solutions'.
 
     Attributes:
-        lu, order: As in `lora_lens.core.lu.LU`, in float64 or float32.
+        lu: L and U in one matrix, in float64 or float32.
+        order: Row k of L·U is row ``order[k]`` of W0.
     """
 
     lu: Float[Tensor, "n n"]

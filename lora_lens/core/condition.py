@@ -14,8 +14,8 @@ from .lanczos import largest_singular_value
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
-_ALL_DIGITS = 1e-5  # of the residual; the value's error is about its square
-_TWO_DIGITS = 1e-2  # of the residual; a norm is off by half of it, mostly by far less
+_ALL_DIGITS = 1e-10  # of a norm's square
+_TWO_DIGITS = 1e-2
 _ROWS = 64  # of W0 at once: 4096 columns in float64 stay in a core's cache
 
 

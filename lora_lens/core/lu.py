@@ -1,7 +1,7 @@
-"""LU with partial pivoting: of a stack by the library, and of one W0 in float32, nearly all of it in products.
+"""LU with partial pivoting: of a stack as the library has it, and of one W0 where it lies.
 
-The latter goes by panels: each is factored by the library, and what is right of it is one triangular solve and
-one product.
+The latter is of W0ᵀ, which is what LAPACK, which goes by columns, sees in a W0 that lies by rows. Turning it
+first, as ``torch.linalg.lu_factor`` does, takes two thirds of an LU's time again at 4096².
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-
-_PANEL = 128
 
 
 def packed_lu(
@@ -42,11 +40,11 @@ def packed_lu(
 
 
 class LU(NamedTuple):
-    """W0's rows in another order, as L·U.
+    """W0's columns in another order, as (L·U)ᵀ.
 
     Attributes:
-        packed: L below the diagonal, with ones on it, and U on and above it.
-        order: Row k of L·U is row ``order[k]`` of W0.
+        packed: L below the diagonal, with ones on it, and U on and above it. Of W0ᵀ, by columns.
+        order: Row k of L·U is column ``order[k]`` of W0.
     """
 
     packed: Float[Tensor, "n n"]
@@ -54,16 +52,16 @@ class LU(NamedTuple):
 
     def solve(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """W0⁻¹ rhs."""
-        x = rhs.index_select(0, self.order)
-        x = torch.linalg.solve_triangular(self.packed, x, upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(self.packed, x, upper=True)
-
-    def solve_transposed(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-        """W0⁻ᵀ rhs."""
         turned = self.packed.mT
         x = torch.linalg.solve_triangular(turned, rhs, upper=False)
         x = torch.linalg.solve_triangular(turned, x, upper=True, unitriangular=True)
         return torch.empty_like(x).index_copy_(0, self.order, x)
+
+    def solve_transposed(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+        """W0⁻ᵀ rhs."""
+        x = rhs.index_select(0, self.order)
+        x = torch.linalg.solve_triangular(self.packed, x, upper=False, unitriangular=True)
+        return torch.linalg.solve_triangular(self.packed, x, upper=True)
 
 
 def lu(w0: Float[Tensor, "n n"]) -> LU:
@@ -76,39 +74,24 @@ def lu(w0: Float[Tensor, "n n"]) -> LU:
         >>> made.order.tolist(), made.solve(torch.tensor([[2.0], [4.0]])).ravel().tolist()
         ([1, 0], [1.0, 1.0])
     """
-    packed = w0.clone(memory_format=torch.contiguous_format)
-    return LU(packed, factor_in_place(packed))
+    return lu_in_place(w0.clone(memory_format=torch.contiguous_format))
 
 
-def factor_in_place(w0: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
-    """Write L and U over W0, as `LU.packed` has them; the order of the rows.
+def lu_in_place(w0: Float[Tensor, "n n"]) -> LU:
+    """The same, written over W0, which lies by rows.
 
     Example:
-        >>> w0 = torch.tensor([[1.0, 3.0], [2.0, 2.0]])
-        >>> factor_in_place(w0), w0
-        (tensor([1, 0]), tensor([[2.0000, 2.0000],
-                [0.5000, 2.0000]]))
+        >>> w0 = torch.tensor([[1.0, 2.0], [3.0, 2.0]])
+        >>> made = lu_in_place(w0)
+        >>> made.packed, made.packed.data_ptr() == w0.data_ptr()
+        (tensor([[2.0000, 2.0000],
+                [0.5000, 2.0000]]), True)
     """
-    if w0.device.type != "cpu":
-        packed, pivots = torch.linalg.lu_factor_ex(w0)[:2]
-        w0.copy_(packed)
-        return row_order(pivots, len(w0))
-    order = torch.arange(n := len(w0))
-    for start in range(0, n, _PANEL):
-        stop = min(start + _PANEL, n)
-        panel, pivots = torch.linalg.lu_factor_ex(w0[start:, start:stop])[:2]
-        chosen = row_order(pivots, n - start)
-        moved = (chosen != torch.arange(n - start)).nonzero()[:, 0]
-        for rows in (w0, order):
-            rows[start + moved] = rows[start + chosen[moved]]
-        w0[start:, start:stop] = panel
-        if stop < n:
-            diagonal, right = panel[: stop - start], w0[start:stop, stop:]
-            right.copy_(
-                torch.linalg.solve_triangular(diagonal, right, upper=False, unitriangular=True)
-            )
-            w0[stop:, stop:].addmm_(w0[stop:, start:stop], right, alpha=-1)
-    return order
+    turned = w0.mT
+    pivots = torch.empty(len(w0), dtype=torch.int32, device=w0.device)
+    info = torch.empty((), dtype=torch.int32, device=w0.device)
+    torch.linalg.lu_factor_ex(turned, out=(turned, pivots, info))
+    return LU(turned, row_order(pivots, len(w0)))
 
 
 def row_order(pivots: Int[Tensor, " k"], rows: int) -> Int[Tensor, " rows"]:

@@ -54,8 +54,9 @@ def exponents(x: Float[Tensor, "*batch m n"]) -> Int[Tensor, "*batch"]:
         >>> exponents(torch.tensor([[-5.0, 1.0]])).item()  # not far from order one
         0
     """
-    smallest, largest = x.flatten(-2).aminmax(dim=-1)  # without a copy of |x|
-    largest = torch.maximum(-smallest, largest)
+    # Without a copy of |x|; of one matrix at a time, for along an axis it takes five times as long.
+    ends = [torch.stack(each.aminmax()) for each in x.reshape(-1, *x.shape[-2:])]
+    largest = torch.stack(ends).abs().amax(-1).reshape(x.shape[:-2])
     found = torch.frexp(largest).exponent
     found = torch.where(torch.isfinite(largest) & (largest > 0), found, 0)
     return found if bool((found.abs() > _MODEST).any()) else torch.zeros_like(found)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .lu import LU, factor_in_place, packed_lu
+from .lu import LU, lu_in_place, packed_lu
 from .solvers import SquareSolver
 
 FROM = 1024  # the width from which it pays
@@ -84,12 +84,11 @@ class RefinedSolver:
     def _product(self, x: Tensor, *, transposed: bool) -> Tensor:
         found = torch.empty_like(x)
         for layer, (w0, columns) in enumerate(zip(self.w0, x, strict=True)):
-            # As rows: a library's product of a tall matrix with a few columns takes three times as long.
-            rows = columns.mT.contiguous()
             if not transposed:
-                parts = [rows @ some.double().mT for _, some in _blocks(w0)]
-                found[layer] = torch.cat(parts, dim=-1).mT
+                for place, some in _blocks(w0):
+                    torch.mm(some.double(), columns, out=found[layer, place])
                 continue
+            rows = columns.mT.contiguous()
             total = torch.zeros_like(rows)
             for place, some in _blocks(w0):
                 total.addmm_(rows[:, place], some.double())
@@ -114,7 +113,8 @@ def refined(w0: Float[Tensor, "layer n n"]) -> RefinedSolver:
         True
     """
     packed = w0.clone(memory_format=torch.contiguous_format)
-    return RefinedSolver(packed, torch.stack([factor_in_place(each) for each in packed]), w0)
+    orders = [lu_in_place(each).order for each in packed]
+    return RefinedSolver(packed.mT, torch.stack(orders), w0)
 
 
 class _Block(NamedTuple):

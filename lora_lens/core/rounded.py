@@ -11,7 +11,7 @@ from .blocked import BlockedLU, GaussianSolver
 from .factoring import Factored
 from .lu import row_order
 from .refined import RefinedSolver
-from .solvers import Solver, SquareSolver, mapped
+from .solvers import Solver, SquareSolver, Transposed, mapped
 
 _ROUNDED = 1e5
 
@@ -61,7 +61,8 @@ def rounded_solver(factored: Factored, position: int) -> LayerSolver:
     if not bool(factored.condition[position] <= _ROUNDED):  # NaN is not
         return own
     if isinstance(solver, RefinedSolver):
-        return LayerSolver(BlockedLU(solver.packed[0], solver.order[0]), torch.float32)
+        of_turned = BlockedLU(solver.packed[0], solver.order[0])
+        return LayerSolver(Transposed(of_turned), torch.float32)
     if isinstance(solver, SquareSolver):
         lu, pivots = solver.lu[0], solver.pivots[0]
         return LayerSolver(BlockedLU(lu, row_order(pivots, len(lu))), torch.float32)

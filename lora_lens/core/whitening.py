@@ -13,7 +13,7 @@ from torch import Tensor
 from .lanczos import largest_singular_value
 
 _SLICES = 4  # of a triangle in a product with it: 5/8 of a square's
-_DIGITS = 1e-3  # of a condition number that decides nothing but how S is factored, and is printed
+_DIGITS = 1e-6  # of a norm's square, in a condition number that decides nothing but how S is factored, and is printed
 
 
 @runtime_checkable

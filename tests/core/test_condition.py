@@ -7,6 +7,7 @@ from lora_lens.core.condition import condition_number
 from lora_lens.core.factoring import factor
 from lora_lens.core.lanczos import largest_singular_value
 from lora_lens.core.precision import singular_cutoff
+from lora_lens.core.refined import RefinedSolver
 
 F64 = singular_cutoff(torch.float64, torch.float64, (30, 30))
 
@@ -26,7 +27,7 @@ def test_condition_number_of_a_plain_gaussian_whose_top_is_crowded() -> None:
 
 def test_lanczos_finds_a_degenerate_norm() -> None:
     m = torch.eye(9, dtype=torch.float64)[None] * 3
-    value = largest_singular_value(lambda v: m.mT @ (m @ v), m, tolerance=1e-5)
+    value = largest_singular_value(lambda v: m.mT @ (m @ v), m, tolerance=1e-10)
     assert value.item() == pytest.approx(3, rel=1e-12)
 
 
@@ -55,3 +56,46 @@ def test_two_digits_of_a_wide_one(spectrum: str, rows: int) -> None:
     found = condition_number(factor(torch.from_numpy(w0)[None], F64)).item()
     expected = np.linalg.cond(w0)
     assert 0.97 * expected < found < (1 + 1e-6) * expected
+
+
+def spectra(n: int) -> dict[str, np.ndarray]:
+    """Hard ones for a few steps, of σ_max 1 and σ_min 1e-5, or 1e-3 and 1e-2 of the flat ones' bulk."""
+    flat, even = np.ones(n), np.linspace(1, 0.1, n)
+    found = {
+        "graded": np.geomspace(1, 1e-5, n),
+        "steep": np.r_[even[16:], np.geomspace(0.1, 1e-5, 16)],
+    }
+    found |= {f"flat and {low}": np.r_[flat[1:], low] for low in (0.9, 0.5, 1e-2, 1e-5)}
+    found |= {f"{k} alike": np.r_[even[k:], np.full(k, 1e-5)] for k in (1, 4, 16)}
+    found |= {f"{k} near": np.r_[even[k:], np.linspace(1e-5, 2e-5, k)] for k in (2, 4, 16)}
+    return found | {"half": np.r_[flat[n // 2 :], np.linspace(1e-4, 1e-5, n // 2)]}
+
+
+@pytest.mark.parametrize("name", spectra(8))
+@pytest.mark.parametrize("route", ["float64", "refined"])
+def test_two_digits_of_hard_spectra(name: str, route: str) -> None:
+    rng = np.random.default_rng(7)
+    u, _, vh = np.linalg.svd(rng.standard_normal((600, 600)), full_matrices=False)
+    s = spectra(600)[name]
+    if route == "refined":  # up to a condition of 1e5
+        s = np.maximum(s, 3e-5)
+    w0 = torch.from_numpy((u * s) @ vh)[None]
+    made = factor(w0, F64) if route == "float64" else factor(w0.float(), 1e-7, torch.float64)
+    assert isinstance(made.solver, RefinedSolver) is (route == "refined")
+    expected = np.linalg.cond(made.w0.double().numpy())
+    assert condition_number(made).item() == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("side", ["before the first solve", "after it"])
+def test_a_weak_direction_that_the_start_lacks_is_found(side: str) -> None:
+    """The probes' share of it is taken away, but for what rounding would leave in float32."""
+    rng, n = np.random.default_rng(9), 600
+    probes = torch.randn(n, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    hidden = rng.standard_normal(n)
+    hidden -= probes.numpy() @ np.linalg.lstsq(probes.numpy(), hidden, rcond=None)[0] * (1 - 1e-6)
+    u = np.linalg.qr(np.c_[hidden, rng.standard_normal((n, n - 1))])[0][:, ::-1]
+    vh = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    w0 = (u * np.r_[np.linspace(1, 0.1, n - 1), 1e-5]) @ vh
+    w0 = w0 if side == "before the first solve" else w0.T
+    made = factor(torch.from_numpy(w0)[None], F64)
+    assert condition_number(made).item() == pytest.approx(np.linalg.cond(w0), rel=0.01)

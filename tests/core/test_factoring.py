@@ -97,6 +97,26 @@ def test_a_doubt_alone_takes_an_svd(
     assert bool(taken) is decomposed
 
 
+@pytest.mark.parametrize("tiny", [1, 3, 30])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shape", ["flat", "graded", "crowded"])
+def test_a_cluster_below_the_cutoff_is_never_full_rank(tiny: int, seed: int, shape: str) -> None:
+    """Just below it and just above, where the condition number is what decides."""
+    rng, n, cutoff = np.random.default_rng(seed), 120, 1e-7
+    u, _, vh = np.linalg.svd(rng.standard_normal((2, n, n)), full_matrices=False)
+    bulk = np.linspace(1, 0.5, n - tiny)
+    if shape == "graded":
+        bulk = np.geomspace(1, 1e-5, n - tiny)
+    if shape == "crowded":
+        bulk = np.r_[1.05, np.linspace(1, 0.9, n - tiny - 1)]
+    ends = cutoff * bulk[0] * np.array([[0.97], [1.03]]) * np.linspace(1, [0.9, 1.1], tiny).T
+    s = np.c_[np.tile(bulk, (2, 1)), ends]
+    ranks = [
+        factor(torch.from_numpy((u[k] * s[k]) @ vh[k])[None], cutoff).rank.item() for k in (0, 1)
+    ]
+    assert ranks == [n - tiny, n]
+
+
 def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None:
     g = torch.Generator().manual_seed(6)
     w0 = torch.randn(96, 40, generator=g) @ torch.randn(40, 96, generator=g)

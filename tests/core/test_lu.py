@@ -11,11 +11,11 @@ import torch
 from slow_routes import conditioned
 
 import lora_lens
-from lora_lens.core.lu import lu, packed_lu
+from lora_lens.core.lu import lu, lu_in_place, packed_lu
 
 
 @pytest.mark.parametrize("n", [1, 2, 127, 128, 129, 300])
-def test_the_rows_in_their_order_are_l_times_u(n: int) -> None:
+def test_the_columns_in_their_order_are_l_times_u_turned(n: int) -> None:
     w0 = torch.randn(n, n, generator=torch.Generator().manual_seed(n))
     kept = w0.clone()
     packed, order = lu(w0)
@@ -23,7 +23,7 @@ def test_the_rows_in_their_order_are_l_times_u(n: int) -> None:
     assert torch.equal(w0, kept)
     assert sorted(order.tolist()) == list(range(n))
     assert lower.abs().max() <= 1  # partial pivoting
-    np.testing.assert_allclose(lower @ packed.triu(), w0[order], atol=2e-6 * n**0.5)
+    np.testing.assert_allclose((lower @ packed.triu()).mT, w0[:, order], atol=2e-6 * n**0.5)
 
 
 @pytest.mark.parametrize("n", [1, 129, 300])
@@ -39,8 +39,18 @@ def test_solves_as_scipy_does(n: int, transposed: bool) -> None:
 
 def test_it_pivots_as_the_library_does() -> None:
     w0 = torch.randn(300, 300, generator=torch.Generator().manual_seed(0))
-    permutation = torch.linalg.lu(w0).P
-    assert torch.equal(permutation.mT @ w0, w0[lu(w0).order])
+    permutation = torch.linalg.lu(w0.mT).P
+    assert torch.equal(w0 @ permutation, w0[:, lu(w0).order])
+
+
+@pytest.mark.parametrize("n", [1, 300])
+def test_in_place_takes_no_other_memory(n: int) -> None:
+    w0 = torch.randn(n, n, generator=torch.Generator().manual_seed(0))
+    expected = lu(w0)
+    made = lu_in_place(w0)
+    assert made.packed.data_ptr() == w0.data_ptr()
+    assert torch.equal(made.packed, w0.mT)
+    assert torch.equal(made.packed, expected.packed)
 
 
 _TWO_THREADS = """
