@@ -25,7 +25,8 @@ REFINABLE = (
 )
 _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
-_DONE = 1e-9  # of the solution: its error, as the last two rounds tell it; φ is then right to 1e-10
+_DONE = 5e-10  # of the solution: its error, as the rounds tell it; φ is then right to 1e-10
+_DEPENDENT = 1e-8  # squares of singular values below this share of the largest are none
 _ROWS_A_CORE = 128  # of W0 in float64 at once: in a core's cache
 
 
@@ -53,17 +54,20 @@ class RefinedSolver:
     def _solved(self, rhs: Tensor, *, transposed: bool) -> Tensor:
         if rhs.dtype == torch.float32:
             return self._rough(rhs, transposed=transposed)
-        x = self._scaled(rhs, transposed=transposed)
+        x = step = change = self._scaled(rhs, transposed=transposed)
         size = before = _lengths(x)
+        share = torch.zeros_like(size)
         for _ in range(_ROUNDS):
             residual = rhs - self._product(x, transposed=transposed)
-            change = self._scaled(residual, transposed=transposed)
-            x = x + change
-            now = _lengths(change)
+            last, change = change, self._scaled(residual, transposed=transposed)
+            step = _ahead(step, last - change, change)
+            x = x + step
+            now = _lengths(step)
             left = torch.nan_to_num(now / before, 0)  # nothing of nothing
             if not bool((left <= _SLOW).all()):
                 break
-            if bool((left * now <= _DONE * size).all()):
+            share = torch.maximum(share, left)
+            if bool((share * now <= _DONE * size).all()):
                 return x
             before = now
         exact = self._exact
@@ -115,6 +119,30 @@ def refined(w0: Float[Tensor, "layer n n"]) -> RefinedSolver:
     packed = w0.clone(memory_format=torch.contiguous_format)
     orders = [lu_in_place(each).order for each in packed]
     return RefinedSolver(packed.mT, torch.stack(orders), w0)
+
+
+def _ahead(
+    step: Float[Tensor, "layer n k"],
+    gone: Float[Tensor, "layer n k"],
+    change: Float[Tensor, "layer n k"],
+) -> Float[Tensor, "layer n k"]:
+    """Of all steps along the columns of the last one, the step that leaves the least to change.
+
+    Anderson's mixing (1965): most of the errors of all right-hand sides lie along a few weak directions of W0, which the
+    columns share.
+
+    Args:
+        step: The last one.
+        gone: What it took off the change.
+        change: What there is left of that.
+    """
+    size = _lengths(gone)
+    unit = gone / torch.where(size > 0, size, 1)
+    values, vectors = torch.linalg.eigh(torch.nan_to_num(unit.mT @ unit, 0, 0, 0))
+    kept = values > _DEPENDENT * values[..., -1:]
+    weights = torch.where(kept, 1 / values, 0)[..., None] * (vectors.mT @ (unit.mT @ change))
+    share = (vectors @ weights) / torch.where(size > 0, size, 1).mT
+    return step @ share + (change - gone @ share)
 
 
 class _Block(NamedTuple):
