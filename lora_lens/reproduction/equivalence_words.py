@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ..labelled import Row, plain
-from ..show.layout import NONE, Table, counted, p_text
+from ..show.layout import NONE, Table, counted, p_text, p_value
 from .equivalence import (
     Difference,
     errors_of,
