@@ -67,3 +67,41 @@ def test_results_have_every_line_of_the_course() -> None:
     assert len(lines) > 40
     for line in lines:
         assert line in page("results")
+
+
+def test_hundred() -> None:
+    assert page("hundred") == benchmark("hundred_page").page(record("hundred", "record.json"))
+
+
+def test_what_the_hundred_are_said_to_show_is_in_their_numbers() -> None:
+    """Words of the page that no number is in."""
+    told = record("hundred", "record.json")
+    found = benchmark("hundred_page").by_what_is_common(told)
+    for part in ("every", "apart"):
+        held = {
+            row["directions"]: row["left_out"]
+            for row in told[part]["subspace"]
+            if (row["side"], row["k"]) == ("right", 16)
+        }
+        others = next(
+            row["share"]
+            for row in told[part]["of other tasks"]
+            if (row["side"], row["k"]) == ("right", 16)
+        )
+        assert held["mean adapter"] == pytest.approx(held["shared"], abs=0.02)
+        assert held["shared beside the mean"] > 0.9 * held["shared"]
+        assert 2 * 16 / 384 < others < held["shared"]
+    for rank in (4, 8, 16):
+        of_a, of_b, cosine = (
+            {
+                (task, seed): found[matrix, rank, task, seed]
+                for task, seed in ((True, False), (False, True), (False, False))
+            }
+            for matrix in ("A", "B", "delta")
+        )
+        start, task, neither = ((False, True), (True, False), (False, False))
+        assert of_a[start]["mean"] > 3 * of_a[task]["mean"] > 4 * of_a[task]["gaussian"]
+        assert of_b[neither]["mean"] > 2 * of_b[neither]["gaussian"]
+        assert of_b[start]["mean"] < 1.2 * of_b[neither]["mean"] < 0.2
+        assert 0 < cosine[neither]["mean"] < 0.04
+        assert cosine[task]["mean"] > 0.1
