@@ -96,8 +96,6 @@ def run(
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)
     if not as_json and made[0].suggestion.layers:
-        from .tables import suggestion_line
-
         # Not through rich, which would fold long names: it is to be pasted.
         suggestion = made[0].suggestion
-        typer.echo(f"\n{suggestion_line(suggestion)}\n{suggestion.snippet()}", nl=False)
+        typer.echo(f"\n{suggestion.summary}\n{suggestion.snippet()}", nl=False)

@@ -55,7 +55,7 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
         details=[
             *([_without_module(tables.beside_table(result))] if beside else []),
             *([_without_module(tables.intruder_table(result))] if beside else []),
-            tables.suggestion_table(result.suggestion),
+            result.suggestion.table,
         ],
         legend=[_LEGEND, *([_INTRUDERS] if beside else [])],
         notes=result.notes,
@@ -64,7 +64,7 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
 
 def _of_w0(result: Spectrum) -> list[str]:
     """Intruder dimensions where W0 is at hand, and the ranks suggested."""
-    return [*intruder_sentence(result), f"{tables.suggestion_line(result.suggestion)}. {_PATTERN}"]
+    return [*intruder_sentence(result), f"{result.suggestion.summary}. {_PATTERN}"]
 
 
 _PATTERN = "`lora-lens spectrum` prints them as PEFT's rank_pattern."

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from ...labelled import Row, Tidy, html_rows
+from ...show.layout import NONE, Table, number, significant
+from ...show.text import as_json, as_latex, as_markdown
+from ...staging import staged
 from .peft_keys import pattern_keys
+
+_STEM = "rank-suggestion"
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,66 @@ class RankSuggestion(Tidy):
         }
 
     @property
-    def _said(self) -> str:
+    def summary(self) -> str:
+        """In one line, what it comes to."""
         before, after = self.parameters
-        return f"ranks that keep {100 * self.energy:g} % of ΔW's energy: {after:,} parameters of {before:,}"
+        return (
+            f"Smallest ranks that keep {100 * self.energy:g} % of ΔW's energy: "
+            f"{after:,} of {before:,} parameters"
+        )
+
+    @property
+    def table(self) -> Table:
+        """Suggested ranks by module path."""
+        rows: Sequence[Sequence[str]] = [
+            [
+                one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
+                number(one.kept), significant(one.scaling),
+            ]
+            for one in self.layers
+        ]  # fmt: skip
+        return Table(self.summary, ["path", "rank", "suggested", "kept", "scaling"], rows)
+
+    def to_markdown(self) -> str:
+        """The table, as GitHub's Markdown."""
+        return as_markdown([self.table])
+
+    def to_latex(self) -> str:
+        """The table, for LaTeX with ``booktabs``."""
+        return as_latex([self.table], _STEM)
+
+    def save(self, folder: str | Path) -> list[str]:
+        """Write the table as Markdown, LaTeX and CSV, the numbers as JSON and PEFT's patterns, all or nothing.
+
+        Returns:
+            The files' names.
+
+        Raises:
+            OutputError: The folder cannot be written.
+
+        Example:
+            >>> import lora_lens as ll, tempfile
+            >>> found = ll.suggest_ranks(ll.load_adapter(ll.demo_adapter("lora")))
+            >>> found.save(tempfile.mkdtemp())
+            ['rank-suggestion.csv', 'rank-suggestion.json', 'rank-suggestion.md', 'rank-suggestion.tex', 'rank-suggestion.txt']
+        """
+        texts = {
+            "csv": self.to_frame().to_csv(index=False, lineterminator="\n"),
+            "json": as_json(self.to_dict()),
+            "md": self.to_markdown(),
+            "tex": self.to_latex(),
+            "txt": self.snippet(),
+        }
+        with staged(Path(folder)) as staging:
+            for ending, text in texts.items():
+                (staging / f"{_STEM}.{ending}").write_text(text, encoding="utf-8")
+        return [f"{_STEM}.{ending}" for ending in texts]
 
     def __repr__(self) -> str:
-        return f"<RankSuggestion: {self._said}>"
+        return f"<RankSuggestion: {self.summary}>"
 
     def _repr_html_(self) -> str:
-        return html_rows(f"{self._said[0].upper()}{self._said[1:]}", self.rows())
+        return html_rows(self.summary, self.rows())
 
 
 def _short(alpha: float) -> float:

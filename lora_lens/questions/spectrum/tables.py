@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
@@ -18,7 +16,6 @@ from ...show.layout import (
 )
 from ...show.text import as_csv
 from .result import Spectrum
-from .suggestion_result import RankSuggestion
 
 
 def tables(result: Spectrum) -> list[Table]:
@@ -27,7 +24,7 @@ def tables(result: Spectrum) -> list[Table]:
     found = [spectrum_table(result).under(f"{called(result.adapter)}{base}")]
     if result.base:
         found += [beside_table(result), intruder_table(result), intruder_totals(result)]
-    return [*found, *([suggestion_table(result.suggestion)] if result.suggestion.layers else [])]
+    return [*found, *([result.suggestion.table] if result.suggestion.layers else [])]
 
 
 def texts(result: Spectrum) -> dict[str, str]:
@@ -157,24 +154,3 @@ def intruder_totals(result: Spectrum) -> Table:
 
 def _epsilons(result: Spectrum) -> list[str]:
     return [f"ε = {epsilon:g}" for epsilon in result.epsilons]
-
-
-def suggestion_table(result: RankSuggestion) -> Table:
-    """Suggested ranks by module path."""
-    rows: Sequence[Sequence[str]] = [
-        [
-            one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
-            number(one.kept), significant(one.scaling),
-        ]
-        for one in result.layers
-    ]  # fmt: skip
-    return Table(suggestion_line(result), ["path", "rank", "suggested", "kept", "scaling"], rows)
-
-
-def suggestion_line(result: RankSuggestion) -> str:
-    """The suggestion in one line."""
-    before, after = result.parameters
-    return (
-        f"Smallest ranks that keep {100 * result.energy:g} % of ΔW's energy: "
-        f"{after:,} of {before:,} parameters"
-    )

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from checkpoints import write_config, write_tensors
 from planted import plant, tensor, unit
 
-from lora_lens import load_adapter, suggest_ranks
+from lora_lens import demo_adapter, load_adapter, suggest_ranks
 from lora_lens.questions.spectrum.suggestion_result import RankSuggestion, SuggestedRank
 
 peft = pytest.importorskip("peft")
@@ -107,3 +108,15 @@ def test_a_zero_layer_is_left_out_of_the_patterns(tmp_path: Path) -> None:
     assert list(found.rank_pattern) == ["bert.encoder.layer.0.attention.self.value"]
     assert found.zero == ("bert.encoder.layer.1.attention.self.value",)
     assert all(re.fullmatch(r"[\w.]+", key) for key in found.rank_pattern)
+
+
+def test_it_is_saved_and_shown_as_other_results_are(tmp_path: Path) -> None:
+    found = suggest_ranks(load_adapter(demo_adapter("lora")), 0.9)
+    assert found.summary in found.to_markdown()
+    assert r"\toprule" in found.to_latex()
+    names = found.save(tmp_path / "ranks")
+    assert sorted(names) == sorted(one.name for one in (tmp_path / "ranks").iterdir())
+    told = json.loads((tmp_path / "ranks" / "rank-suggestion.json").read_text("utf-8"))
+    assert told == found.to_dict()
+    rows = (tmp_path / "ranks" / "rank-suggestion.csv").read_text("utf-8").splitlines()
+    assert len(rows) == len(found.layers) + 1
