@@ -122,6 +122,10 @@ NAMES: Mapping[str, str] = {
         )
     },
     "tables.rank_grids.summary": "questions.grid.tables.corner_table",
+    **{
+        f"tables.spectrum.{name}": f"questions.spectrum.suggestion_result.{name}"
+        for name in ("suggestion_line", "suggestion_table")
+    },
     "results.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.spectrum.BesideW0": "questions.spectrum.result.W0Comparison",
     **{

@@ -8,7 +8,11 @@ Progress = Callable[[int, int], None]
 
 
 def untold(done: int, total: int) -> None:
-    """Told to nobody."""
+    """Told to nobody.
+
+    Example:
+        >>> untold(1, 2)
+    """
 
 
 def passes(progress: Progress | None, *steps: int) -> tuple[Progress, ...]:

@@ -9,6 +9,7 @@ from ...show.layout import Table
 from ...show.part import PageFigure, Part, Switch
 from . import QUESTION, figures, tables
 from .result import Spectrum
+from .suggestion_result import suggestion_table
 from .words import details, intruder_sentence
 
 
@@ -55,7 +56,7 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
         details=[
             *([_without_module(tables.beside_table(result))] if beside else []),
             *([_without_module(tables.intruder_table(result))] if beside else []),
-            result.suggestion.table,
+            suggestion_table(result.suggestion),
         ],
         legend=[_LEGEND, *([_INTRUDERS] if beside else [])],
         notes=result.notes,

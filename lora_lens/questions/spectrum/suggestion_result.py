@@ -108,32 +108,16 @@ class RankSuggestion(Tidy):
 
     @property
     def summary(self) -> str:
-        """In one line, what it comes to."""
-        before, after = self.parameters
-        return (
-            f"Smallest ranks that keep {100 * self.energy:g} % of ΔW's energy: "
-            f"{after:,} of {before:,} parameters"
-        )
-
-    @property
-    def table(self) -> Table:
-        """Suggested ranks by module path."""
-        rows: Sequence[Sequence[str]] = [
-            [
-                one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
-                number(one.kept), significant(one.scaling),
-            ]
-            for one in self.layers
-        ]  # fmt: skip
-        return Table(self.summary, ["path", "rank", "suggested", "kept", "scaling"], rows)
+        """What it comes to, in one line."""
+        return suggestion_line(self)
 
     def to_markdown(self) -> str:
         """The table, as GitHub's Markdown."""
-        return as_markdown([self.table])
+        return as_markdown([suggestion_table(self)])
 
     def to_latex(self) -> str:
         """The table, for LaTeX with ``booktabs``."""
-        return as_latex([self.table], _STEM)
+        return as_latex([suggestion_table(self)], _STEM)
 
     def save(self, folder: str | Path) -> list[str]:
         """Write the table as Markdown, LaTeX and CSV, the numbers as JSON and PEFT's patterns, all or nothing.
@@ -167,6 +151,27 @@ class RankSuggestion(Tidy):
 
     def _repr_html_(self) -> str:
         return html_rows(self.summary, self.rows())
+
+
+def suggestion_table(result: RankSuggestion) -> Table:
+    """Suggested ranks by module path."""
+    rows: Sequence[Sequence[str]] = [
+        [
+            one.name, str(one.rank), str(one.suggested) if one.suggested else NONE,
+            number(one.kept), significant(one.scaling),
+        ]
+        for one in result.layers
+    ]  # fmt: skip
+    return Table(suggestion_line(result), ["path", "rank", "suggested", "kept", "scaling"], rows)
+
+
+def suggestion_line(result: RankSuggestion) -> str:
+    """The suggestion in one line."""
+    before, after = result.parameters
+    return (
+        f"Smallest ranks that keep {100 * result.energy:g} % of ΔW's energy: "
+        f"{after:,} of {before:,} parameters"
+    )
 
 
 def _short(alpha: float) -> float:

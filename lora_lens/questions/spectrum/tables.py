@@ -16,6 +16,7 @@ from ...show.layout import (
 )
 from ...show.text import as_csv
 from .result import Spectrum
+from .suggestion_result import suggestion_table
 
 
 def tables(result: Spectrum) -> list[Table]:
@@ -24,7 +25,7 @@ def tables(result: Spectrum) -> list[Table]:
     found = [spectrum_table(result).under(f"{called(result.adapter)}{base}")]
     if result.base:
         found += [beside_table(result), intruder_table(result), intruder_totals(result)]
-    return [*found, *([result.suggestion.table] if result.suggestion.layers else [])]
+    return [*found, *([suggestion_table(result.suggestion)] if result.suggestion.layers else [])]
 
 
 def texts(result: Spectrum) -> dict[str, str]:
