@@ -16,6 +16,7 @@ from ...show.layout import (
     beside,
     counted,
     number,
+    p_value,
     signed,
 )
 from .result import MatrixResult
@@ -90,7 +91,7 @@ def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
                 float(result.gaussian_mean[one, other]), float(result.gaussian_sd[one, other]), 4
             ),
             number(float(result.z[one, other]), 1, plus=True),
-            number(float(result.p[one, other])),
+            p_value(float(result.p[one, other])),
             signed(float(result.excess[one, other]), 3),
         ]
         for one, other in result.closest(count)
