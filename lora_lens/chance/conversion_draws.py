@@ -28,7 +28,8 @@ from .profiles import own_profile, reshaping
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation", "equivalent"]
 # Their places seed their draws.
-SAMPLED: tuple[NullName, ...] = ("gaussian", "propagated", "mismatched", "initialisation")
+THROUGH_W0: tuple[NullName, ...] = ("propagated", "mismatched", "initialisation")
+SAMPLED: tuple[NullName, ...] = ("gaussian", *THROUGH_W0)
 NULLS: tuple[NullName, ...] = (*SAMPLED, "equivalent")
 _ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones

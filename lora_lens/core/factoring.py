@@ -19,7 +19,7 @@ Dearer = Literal["float64", "decomposed"]
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 _MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
-_TWO_DIGITS = 2e-3  # of a norm's square
+_TWO_DIGITS = 1e-3  # of a norm's square
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ...adapter import Adapter
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
-from ...chance.conversion_draws import NullBases, NullName, check_draws, check_nulls
+from ...chance.conversion_draws import THROUGH_W0, NullBases, NullName, check_draws, check_nulls
 from ...chance.least_memory import within
 from ...core.checked import Side
 from ...core.condition import condition_number
@@ -146,7 +146,7 @@ def conversion_similarity(
     plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     plan = within(plan, nulls, memory)
     where = select_device(device, dtype)
-    drawn = len({"propagated", "mismatched", "initialisation"} & {*nulls})
+    drawn = len({*THROUGH_W0} & {*nulls})
     conversions, between = passes(progress, *beside(*work.passes(plan.size, drawn)))
     null_bases = NullBases(plan, nulls, seed, conversions)
     condition: list[float] = []

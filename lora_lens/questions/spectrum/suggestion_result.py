@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...labelled import Row, Tidy, html_rows
 from ...show.layout import NONE, Table, number, significant
-from ...show.text import as_json, as_latex, as_markdown
+from ...show.text import as_csv, as_json, as_latex, as_markdown
 from ...staging import staged
 from .peft_keys import pattern_keys
 
@@ -135,7 +135,7 @@ class RankSuggestion(Tidy):
             ['rank-suggestion.csv', 'rank-suggestion.json', 'rank-suggestion.md', 'rank-suggestion.tex', 'rank-suggestion.txt']
         """
         texts = {
-            "csv": self.to_frame().to_csv(index=False, lineterminator="\n"),
+            "csv": as_csv(self.rows()),
             "json": as_json(self.to_dict()),
             "md": self.to_markdown(),
             "tex": self.to_latex(),

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from torch import Tensor
+
+from lora_lens.core.condition import _TWO_DIGITS
+from lora_lens.core.lanczos import largest_singular_value
+
+N = 1024
+STARTS = 30
+
+
+def uniform(low: float, high: float, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return low + (high - low) * torch.rand(count, generator=generator, dtype=torch.float64)
+
+
+def gaussian() -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.linalg.svdvals(torch.randn(N, N, generator=generator, dtype=torch.float64))
+
+
+def steps(low: float, high: float, count: int) -> Tensor:
+    return torch.linspace(low, high, count, dtype=torch.float64)
+
+
+COUNT = torch.arange(N, dtype=torch.float64)
+SPECTRA = {
+    "a crowd's edge": gaussian(),
+    "one above a ramp": torch.cat([steps(1.02, 1.02, 1), steps(1, 0, N - 1)]),
+    "a cluster": torch.cat([steps(1, 0.9, 16), uniform(0, 0.3, N - 16)]),
+    "a cluster alone": torch.cat([steps(1, 0.9, 16), uniform(0, 0.01, N - 16)]),
+    "k^-1/2": (1 + COUNT) ** -0.5,
+    "k^-1/10": (1 + COUNT) ** -0.1,
+    "0.99^k": 0.99**COUNT,
+    "a crowd's inverse": 1 / gaussian(),
+    "a cluster's inverse": 1 / torch.cat([steps(1e-3, 1.1e-3, 16), uniform(0.1, 1, N - 16)]),
+}
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_two_digits_are_within_a_percent_and_a_half_from_below(name: str) -> None:
+    """What `condition_number` says of its estimate; each layer is another start."""
+    values = SPECTRA[name].repeat(STARTS, 1)
+    squares = values.square()[..., None]
+    starts = torch.randn(
+        STARTS, N, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    for start in starts:  # one at a time: a batch goes on until its slowest is done
+        found = largest_singular_value(
+            lambda v: squares[:1] * v,
+            values[:1, None, :].expand(1, N, N),
+            tolerance=_TWO_DIGITS,
+            start=(start / start.norm())[None],
+        )
+        short = 1 - found.item() / values.max().item()
+        assert -1e-12 < short < 0.015
