@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .adapter import Adapter, ModuleFactors
     from .bases.opening import open_base
     from .bases.renaming import renaming
-    from .chance.gaussian import gaussian_baseline, gaussian_samples
+    from .chance.gaussian import gaussian_samples
+    from .chance.gaussian_moments import gaussian_baseline
     from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
     from .core.phi import phi, phi_grid, phi_matrix
@@ -64,7 +65,7 @@ _HOMES = {
     "demo_adapter": ".demo",
     "dynamics": ".questions.dynamics.analysis",
     "export_lora": ".writing.export",
-    "gaussian_baseline": ".chance.gaussian",
+    "gaussian_baseline": ".chance.gaussian_moments",
     "gaussian_samples": ".chance.gaussian",
     "inspect": ".questions.inventory.analysis",
     "load_adapter": ".formats",

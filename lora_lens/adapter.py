@@ -138,6 +138,7 @@ class LayerFactors:
         release: Gives back the memory of the file that reading has touched; what was read is not to be
             used after it.
         stored: Where A and B lie in a file; gives None where they do not lie there as they are.
+        rescaled: Whether ΔW is more than s·B·A: DoRA's, which its magnitude and W0 make.
     """
 
     module: str
@@ -153,6 +154,7 @@ class LayerFactors:
     stored: Callable[[], tuple[Stored, Stored] | None] = field(
         default=nothing, repr=False, compare=False
     )
+    rescaled: bool = False
 
 
 def is_numbered(pattern: str) -> bool:
@@ -329,6 +331,7 @@ def _unstacked(factors: ModuleFactors) -> Iterator[LayerFactors]:
             scaling=float(factors.scaling[position]),
             part=factors.part,
             read=partial(_both, a, b),
+            rescaled=factors.magnitude is not None,
         )
 
 

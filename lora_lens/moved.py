@@ -42,14 +42,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.layer_similarity": ("questions.similarity.analysis",),
     "analyses.moments": ("questions.dynamics.checkpoint",),
     "analyses.null_baselines": ("chance.conversion_baselines",),
-    "analyses.null_bases": ("chance.conversion_draws",),
+    "analyses.null_bases": ("chance.conversion_draws", "chance.p_values"),
     "analyses.pairing": ("subspaces.pairing",),
     "analyses.rank_grids": ("questions.grid.analysis",),
     "analyses.rank_suggestion": ("questions.spectrum.suggestion",),
     "analyses.selection": ("subspaces.selection",),
     "analyses.shared_subspace": ("questions.shared.analysis",),
     "analyses.spectrum": ("questions.spectrum.analysis",),
-    "core.baseline": ("chance.gaussian",),
+    "core.baseline": ("chance.gaussian_moments", "chance.gaussian"),
     # Still there, without the solvers; so are the spectrum, without the product's, and the pipeline, without its steps.
     "core.conversion": (
         "core.factoring", "core.rounded", "core.solvers", "core.condition", "core.precision"

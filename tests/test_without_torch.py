@@ -15,6 +15,7 @@ from checkpoints import BertLike, random, write_base, write_config, write_lora, 
 import lora_lens as ll
 from lora_lens.adapter import Adapter
 from lora_lens.files.pickled import BinFile
+from lora_lens.subspaces.factors import SPACES
 
 
 def numbers(adapter: Adapter) -> dict[str, Any]:
@@ -58,6 +59,22 @@ def test_the_commands_load_no_torch(words: str, tmp_path: Path) -> None:
     assert done.stdout
 
 
+@pytest.mark.parametrize("matrix", ["A", "B", "delta"])
+def test_nor_does_the_matrix_of_many_adapters_without_draws(matrix: str, tmp_path: Path) -> None:
+    """Clustering is scipy's."""
+    for name in ("one", "other"):
+        write_lora(tmp_path / name, BertLike(), base="nobody/nothing")
+    script = (
+        "import sys, lora_lens as ll\n"
+        f"ll.adapter_matrix([{str(tmp_path)!r}], matrix={matrix!r}, draws=0).to_markdown()\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_the_numbers_are_torchs(
     dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +105,9 @@ def test_the_numbers_are_torchs(
     assert len(expected["spectrum"]["layers"]) == 6
     for other in (pickled, whole):
         assert close(expected, numbers(other), 1e-12)
+        for matrix, side in SPACES.values():
+            same = ll.adapter_matrix([lazy, other], "value", 3, matrix=matrix, side=side, draws=0)
+            np.testing.assert_allclose(same.values, 1, atol=1e-12)
 
 
 def test_each_layer_is_the_stacks(tmp_path: Path) -> None:

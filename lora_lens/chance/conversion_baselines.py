@@ -25,7 +25,8 @@ from .draws import (
     null_grids,
     shuffles,
 )
-from .gaussian import gaussian_baseline, gaussian_grids, mean_off_diagonal_sd
+from .gaussian import gaussian_grids
+from .gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 
 
 @dataclass

@@ -59,20 +59,6 @@ def check_nulls(nulls: Sequence[str]) -> None:
         raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
 
 
-def check_draws(draws: int) -> None:
-    """Raise LensError unless there are none, or enough for a deviation.
-
-    Example:
-        >>> check_draws(0)
-        >>> check_draws(1)
-        Traceback (most recent call last):
-        ...
-        lora_lens.errors.LensError: draws is 1; expected 0 for no sampled nulls, or at least 2
-    """
-    if draws < 0 or draws == 1:
-        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
-
-
 def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:
     """A generator for each null, and for each part of its draws: a layer's.
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .gaussian import Moments
+from .gaussian_moments import Moments
 
 
 def deranged_moments(phi: Float[Tensor, "layer layer"]) -> Moments:

@@ -9,10 +9,25 @@ import math
 
 import numpy as np
 
+from ..errors import LensError
 from ..labelled import Array
 
 _RESOLUTION = 1e-6  # of φ in float32, which nulls are drawn in: what differs by less is a tie
 _NO_TIE = 1e-2  # deviations of a null: values that far apart differ, however small they are
+
+
+def check_draws(draws: int) -> None:
+    """Raise LensError unless there are none, or enough for a deviation.
+
+    Example:
+        >>> check_draws(0)
+        >>> check_draws(1)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: draws is 1; expected 0 for no sampled nulls, or at least 2
+    """
+    if draws < 0 or draws == 1:
+        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
 
 
 def standardised(values: Array, mean: Array, sd: Array, *, cells: int = 1) -> Array:

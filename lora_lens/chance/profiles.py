@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.decompositions import singular_values
-from ..core.precision import of_order_one, working
+from ..core.precision import working
 from ..core.product_svd import product_singular_values
+from ..core.scaled import of_order_one
 from ..core.triangle import triangle
 from ..subspaces.conversions import Matrix, Plan
 

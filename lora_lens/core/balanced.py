@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .precision import exponents, of_order_one, working
+from .precision import working
 from .rank import rank_of, stored_eps
+from .scaled import exponents, of_order_one
 
 
 class Balanced(NamedTuple):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 from jaxtyping import Float
-from torch import Tensor
+
+from .either import namespace, swapped
 
 
 def orthonormal_basis(
-    x: Float[Tensor, "*batch d n"], k: int, *, ordered: bool = False
-) -> Float[Tensor, "*batch d k"]:
+    x: Float[Any, "*batch d n"], k: int, *, ordered: bool = False
+) -> Float[Any, "*batch d k"]:
     """Basis of the span of the top k left singular vectors: QR, then the SVD of the small factor if order matters.
 
     `lora_lens.core.checked.leading_basis` is the same with its checks. At full column rank the order
@@ -17,7 +19,7 @@ def orthonormal_basis(
     values coincide) unless `ordered`.
 
     Args:
-        x: In the dtype to compute in.
+        x: A NumPy array or a torch tensor, in the dtype to compute in.
         k: From 1 to the rank of each.
         ordered: Largest singular value first, also where k is all columns.
 
@@ -25,14 +27,16 @@ def orthonormal_basis(
         Orthonormal columns, of no definite sign.
 
     Example:
-        >>> x = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]])
-        >>> orthonormal_basis(x, 1).abs().round().mT
-        tensor([[0., 0., 1.]])
+        >>> import numpy as np
+        >>> abs(orthonormal_basis(np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]), 1).T).round()
+        array([[0., 0., 1.]])
     """
+    linalg = namespace(x).linalg
     rows, columns = x.shape[-2:]
     if rows < columns:
-        return torch.linalg.svd(torch.linalg.qr(x.mT).R.mT, full_matrices=False).U[..., :k]
-    q, r = torch.linalg.qr(x)
+        r = linalg.qr(swapped(x))[1]
+        return linalg.svd(swapped(r), full_matrices=False)[0][..., :k]
+    q, r = linalg.qr(x)
     if k == columns and not ordered:
         return q
-    return q @ torch.linalg.svd(r).U[..., :k]
+    return q @ linalg.svd(r)[0][..., :k]

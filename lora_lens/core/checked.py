@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from ..errors import LensError
 from .bases import orthonormal_basis
 from .precision import working
 from .rank import check_rank
+from .sides import Side
 
-Side = Literal["left", "right"]
 Array = NDArray[Any]
 
 

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 FLOAT32_EPS = float(np.finfo(np.float32).eps)
 
@@ -63,7 +63,7 @@ def in_float64(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
     return working(x)
 
 
-def as_numpy(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
+def as_numpy(x: Shaped[Any, "*dims"]) -> Shaped[Any, "*dims"]:
     """`x` as NumPy's array, wherever it is.
 
     Example:
@@ -74,7 +74,7 @@ def as_numpy(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
     return x.detach().cpu().numpy() if is_torch(x) else x
 
 
-def as_torch(x: Float[Any, "*dims"], device: Any) -> Float[Any, "*dims"]:
+def as_torch(x: Shaped[Any, "*dims"], device: Any) -> Shaped[Any, "*dims"]:
     """`x` as torch's tensor on a device.
 
     Example:

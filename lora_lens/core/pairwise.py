@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy.typing import NDArray
+
+from .either import as_numpy, as_torch, is_torch, namespace, swapped
 
 
 def blocks(widths: Sequence[int], columns: int) -> list[range]:
@@ -26,42 +30,42 @@ def blocks(widths: Sequence[int], columns: int) -> list[range]:
 
 
 def phi_of_every_pair(
-    bases: Sequence[Float[Tensor, "d _"]],
+    bases: Sequence[Float[Any, "d _"]],
     *,
     columns: int = 2048,
-    device: torch.device | None = None,
+    device: Any = None,
     advance: Callable[[], None] = lambda: None,
-) -> Float[Tensor, "n n"]:
+) -> Float[NDArray[np.float64], "n n"]:
     """`phi_of_bases` of every pair of n orthonormal bases, whose numbers of columns may differ.
 
     φ(m, n) = ‖U_mᵀU_n‖_F² / min(i_m, i_n). The bases of a block lie side by side, so that two blocks
     take one matrix product; no intermediate is larger than columns×columns, or than one pair needs.
 
     Args:
-        bases: On any device; a block at a time is copied to `device`.
+        bases: NumPy arrays, or torch tensors of one device.
         columns: Most columns of a block.
-        device: Where to multiply; where the bases are by default.
+        device: torch's, to which a block at a time is copied; by default they are multiplied where they are.
         advance: Called after each pair of blocks (`block_pairs` says how many there are).
 
     Returns:
-        (n, n), symmetric, on the CPU, in float64.
+        (n, n), symmetric, in float64.
 
     Example:
-        >>> axes = torch.eye(3)
+        >>> axes = np.eye(3)
         >>> phi_of_every_pair([axes[:, :2], axes[:, 1:], axes[:, :1]], columns=2)  # a block each
-        tensor([[1.0000, 0.5000, 1.0000],
-                [0.5000, 1.0000, 0.0000],
-                [1.0000, 0.0000, 1.0000]], dtype=torch.float64)
+        array([[1. , 0.5, 1. ],
+               [0.5, 1. , 0. ],
+               [1. , 0. , 1. ]])
     """
     n = len(bases)
-    result = torch.empty(n, n, dtype=torch.float64)
+    result = np.empty((n, n))
     for rows, others in block_pairs([basis.shape[-1] for basis in bases], columns):
-        one, other = ([bases[k].to(device or bases[k].device) for k in r] for r in (rows, others))
-        values = _between(one, other).cpu().double()
+        one, other = ([_there(bases[k], device) for k in r] for r in (rows, others))
+        values = as_numpy(_between(one, other)).astype(np.float64)
         if rows == others:  # the two orders of summation differ in the last digit
-            values = (values + values.mT) / 2
+            values = (values + values.T) / 2
         result[rows.start : rows.stop, others.start : others.stop] = values
-        result[others.start : others.stop, rows.start : rows.stop] = values.mT
+        result[others.start : others.stop, rows.start : rows.stop] = values.T
         advance()
     return result
 
@@ -77,16 +81,23 @@ def block_pairs(widths: Sequence[int], columns: int) -> Iterator[tuple[range, ra
     return ((one, other) for k, one in enumerate(found) for other in found[k:])
 
 
-def _between(
-    one: Sequence[Float[Tensor, "d _"]], other: Sequence[Float[Tensor, "d _"]]
-) -> Float[Tensor, "m n"]:
-    product = torch.cat([*one], dim=-1).mT @ torch.cat([*other], dim=-1)
-    i, j = (torch.tensor([u.shape[-1] for u in us], device=product.device) for us in (one, other))
-    sums = _summed(_summed(product.square(), i).mT, j).mT
-    return (sums / torch.minimum(i[:, None], j)).clamp(0, 1)
+def _there(basis: Float[Any, "d i"], device: Any) -> Float[Any, "d i"]:
+    return basis if device is None else as_torch(basis, device)
 
 
-def _summed(values: Float[Tensor, "columns k"], widths: Tensor) -> Float[Tensor, "n k"]:
+def _between(one: Sequence[Float[Any, "d _"]], other: Sequence[Float[Any, "d _"]]) -> Any:
+    """(m, n) φ of the bases of two blocks."""
+    xp = namespace(one[0])
+    product = swapped(xp.concatenate([*one], -1)) @ xp.concatenate([*other], -1)
+    i, j = ([u.shape[-1] for u in us] for us in (one, other))
+    sums = swapped(_summed(swapped(_summed(product * product, i)), j))
+    smaller: Any = np.minimum.outer(i, j)
+    if is_torch(sums):
+        smaller = as_torch(smaller, sums.device)
+    return xp.clip(sums / smaller, 0, 1)
+
+
+def _summed(values: Float[Any, "columns k"], widths: Sequence[int]) -> Float[Any, "n k"]:
     """Sums of the rows that belong to one subspace."""
-    owners = torch.arange(len(widths), device=widths.device).repeat_interleave(widths)
-    return values.new_zeros(len(widths), values.shape[-1]).index_add_(0, owners, values)
+    parts = pairwise(accumulate(widths, initial=0))
+    return namespace(values).stack([values[start:stop].sum(0) for start, stop in parts])

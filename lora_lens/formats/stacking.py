@@ -137,6 +137,7 @@ def _layer(group: Group, member: Member) -> LayerFactors:
         read=read,
         release=release,
         stored=stored,
+        rescaled=update.magnitude is not None,
     )
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.bases import orthonormal_basis
-from ..core.checked import Side
 from ..core.conversion import Convention, convert
 from ..core.factoring import Factored
 from ..core.product_svd import product_svd
+from ..core.sides import Side
 from ..core.triangle import spectral_norm
 from ..core.work import Size
 from ..errors import LensError, RankError, SingularError

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 from jaxtyping import Float, Int
-from torch import Tensor
+from numpy.typing import NDArray
 
 from ..core.bases import orthonormal_basis
-from ..core.checked import Side
-from ..core.precision import exponents, of_order_one
+from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.product_svd import product_svd
 from ..core.rank import numerical_rank
+from ..core.scaled import exponents, of_order_one
+from ..core.sides import Side
 from ..core.triangle import spectral_norm
+from .selection import Where
 
 
 class SpaceName(NamedTuple):
@@ -37,26 +39,25 @@ class Spaces(NamedTuple):
     """Leading singular subspaces layer by layer, one basis a space.
 
     Attributes:
-        bases: Space to (layer, d, k); arbitrary in a layer where `ranks` is below k.
+        bases: Space to (layer, d, k), NumPy's or torch's as the factors are; arbitrary in a layer where
+            `ranks` is below k.
         ranks: Space to (layer,): how many singular vectors there are.
-        s: Singular values of B·A without its scaling, descending, in float64 on the CPU; empty
-            unless ΔW was wanted.
+        s: Singular values of B·A without its scaling, descending, in float64; empty unless ΔW was wanted.
     """
 
-    bases: Mapping[str, Float[Tensor, "layer d k"]]
-    ranks: Mapping[str, Int[Tensor, " layer"]]
-    s: Float[Tensor, "layer r"]
+    bases: Mapping[str, Float[Any, "layer d k"]]
+    ranks: Mapping[str, Int[NDArray[Any], " layer"]]
+    s: Float[NDArray[np.float64], "layer r"]
 
 
 def factor_spaces(
-    a: Float[Tensor, "layer rank in"],
-    b: Float[Tensor, "layer out rank"],
+    a: Float[Any, "layer rank in"],
+    b: Float[Any, "layer out rank"],
     k: int,
     wanted: Collection[str] = tuple(SPACES),
     *,
-    device: torch.device | None = None,
-    dtype: torch.dtype = torch.float64,
-    scaling: Float[Tensor, " layer"] | None = None,
+    where: Where | None = None,
+    scaling: Float[Any, " layer"] | None = None,
 ) -> Spaces:
     """The top-k singular subspaces of A (right), B (left) and ΔW (left, right), and how far they exist.
 
@@ -64,40 +65,48 @@ def factor_spaces(
     file's dtype, and B·A's singular values must moreover be more than rounding.
 
     Args:
-        a, b: In the dtype of the file.
+        a, b: In the dtype of the file, both NumPy's or both torch's.
         k: How many singular vectors.
         wanted: Which of `SPACES`.
-        device, dtype: Where and in which precision to decompose; on the factors' device by default.
+        where: Device and precision of torch's factors; by default float64, where they are.
         scaling: s, which turns no singular vector of ΔW = s·B·A, but leaves none where it is 0.
 
     Example:
-        >>> spaces = factor_spaces(torch.tensor([[[0.0, 2.0]]]), torch.tensor([[[3.0], [4.0]]]), 1)
-        >>> [spaces.bases[name].abs().ravel().round(decimals=6).tolist() for name in ("delta_right", "B")]
+        >>> spaces = factor_spaces(np.array([[[0.0, 2.0]]]), np.array([[[3.0], [4.0]]]), 1)
+        >>> [abs(spaces.bases[name]).ravel().round(6).tolist() for name in ("delta_right", "B")]
         [[0.0, 1.0], [0.6, 0.8]]
-        >>> spaces.ranks["delta_left"], spaces.s.round(decimals=6)
-        (tensor([1]), tensor([[10.]], dtype=torch.float64))
+        >>> spaces.ranks["delta_left"], spaces.s.round(6)
+        (array([1]), array([[10.]]))
     """
-    rank_a, rank_b = numerical_rank(a), numerical_rank(b)
-    scale_exponent = (exponents(a) + exponents(b)).cpu()
-    a, b = of_order_one(a).to(device, dtype), of_order_one(b).to(device, dtype)
-    bases: dict[str, Tensor] = {}
+    rank_a, rank_b = (as_numpy(numerical_rank(x)) for x in (a, b))
+    exponent = as_numpy(exponents(a)) + as_numpy(exponents(b))
+    a, b = (_taken(of_order_one(x), where) for x in (a, b))
+    bases: dict[str, Any] = {}
     ranks = {"A": rank_a, "B": rank_b}
-    s = torch.zeros(len(a), 0, dtype=torch.float64)
+    s = np.zeros((len(rank_a), 0))
     if "A" in wanted:
-        bases["A"] = orthonormal_basis(a.mT, k, ordered=True)
+        bases["A"] = orthonormal_basis(swapped(a), k, ordered=True)
     if "B" in wanted:
         bases["B"] = orthonormal_basis(b, k, ordered=True)
     if any(SPACES[name].matrix == "delta" for name in wanted):
-        u, s, vh = product_svd(b, a)
-        bases |= {"delta_left": u[..., :k], "delta_right": vh.mT[..., :k]}
-        scale = spectral_norm(b) * spectral_norm(a)
-        floor = 10 * max(b.shape[-2], a.shape[-1]) * torch.finfo(dtype).eps * scale
-        real = (s > floor[..., None]).sum(-1).cpu()
-        rank = torch.minimum(torch.minimum(rank_a, rank_b).cpu(), real)
-        rank = rank if scaling is None else torch.where(scaling.cpu() == 0, 0, rank)
+        u, values, vh = product_svd(b, a)
+        bases |= {"delta_left": u[..., :k], "delta_right": swapped(vh)[..., :k]}
+        s = as_numpy(values).astype(np.float64)
+        scale = as_numpy(spectral_norm(b) * spectral_norm(a))
+        eps = float(namespace(b).finfo(b.dtype).eps)
+        floor = 10 * max(b.shape[-2], a.shape[-1]) * eps * scale
+        real = (s > floor[..., None]).sum(-1)
+        rank = np.minimum(np.minimum(rank_a, rank_b), real)
+        rank = rank if scaling is None else np.where(as_numpy(scaling) == 0, 0, rank)
         ranks |= {"delta_left": rank, "delta_right": rank}
     return Spaces(
         {name: bases[name] for name in wanted},
-        {name: ranks[name].cpu() for name in wanted},
-        torch.ldexp(s.cpu().double(), scale_exponent[:, None]),
+        {name: ranks[name] for name in wanted},
+        np.ldexp(s, exponent[:, None]),
     )
+
+
+def _taken(x: Float[Any, "*dims"], where: Where | None) -> Float[Any, "*dims"]:
+    if where is None:
+        return in_float64(x)
+    return where.take(as_torch(x, where.device))

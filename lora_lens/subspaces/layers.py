@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ..bases.weights import BaseWeights
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
-from ..core.precision import of_order_one, singular_cutoff
+from ..core.precision import singular_cutoff
 from ..core.progress import Progress
 from ..core.ridge import ridged
+from ..core.scaled import of_order_one
 from ..errors import RankError, SingularError
 from .ahead import read_ahead
 from .conversions import Plan, conversion_bases

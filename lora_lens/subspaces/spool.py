@@ -8,13 +8,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from types import TracebackType
+from typing import Any
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy.typing import DTypeLike, NDArray
 
+from ..core.either import as_numpy
 from ..errors import LensError
 
 _IN_MEMORY = 1 << 24  # bytes
@@ -26,26 +28,26 @@ class Spool:
     The file lies in the system's temporary folder and is gone with the process, however that ends.
     """
 
-    def __init__(self, d: int, dtype: torch.dtype) -> None:
+    def __init__(self, d: int, dtype: DTypeLike) -> None:
         self.d = d
         self.widths: list[int] = []
-        self._dtype = dtype
+        self._dtype: np.dtype[Any] = np.dtype(dtype)
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._starts: list[int] | None = None
 
-    def add(self, rows: Float[Tensor, "i d"]) -> None:
+    def add(self, rows: Float[Any, "i d"]) -> None:
         """The next adapter's.
 
         Raises:
             LensError: There is no room for it on the disk.
         """
-        kept = rows.to(self._dtype).contiguous()
-        if kept.numel():  # of nothing there is no view as bytes
+        kept = np.ascontiguousarray(as_numpy(rows), dtype=self._dtype)
+        if kept.size:  # of nothing there is no view as bytes
             with _room():
-                self._file.write(kept.numpy().data.cast("B"))
+                self._file.write(kept.data.cast("B"))
         self.widths.append(len(rows))
 
-    def rows(self, which: range) -> Float[Tensor, "rows d"]:
+    def rows(self, which: range) -> Float[Any, "rows d"]:
         """Those of some adapters, below each other.
 
         Raises:
@@ -56,21 +58,22 @@ class Spool:
                 self._file.flush()
             self._starts = [0, *accumulate(self.widths)]
         first, last = self._starts[which.start], self._starts[which.stop]
-        found = torch.empty(last - first, self.d, dtype=self._dtype)
+        found = np.empty((last - first, self.d), dtype=self._dtype)
         if len(found):
-            size = found.numel() * self._dtype.itemsize
+            size = found.nbytes
             with _room():
                 self._file.seek(first * self.d * self._dtype.itemsize)
-                read = self._file.readinto(found.numpy().data.cast("B"))
+                read = self._file.readinto(found.data.cast("B"))
             if read != size:  # or the rest would be whatever was in memory
                 raise LensError(
                     f"a temporary file in {tempfile.gettempdir()} gave {read:,} of {size:,} bytes; try again, or set TMPDIR"
                 )
         return found
 
-    def every(self) -> list[Float[Tensor, "i d"]]:
+    def every(self) -> list[Float[NDArray[Any], "i d"]]:
         """Each adapter's by itself."""
-        return list(self.rows(range(len(self.widths))).split(self.widths))
+        rows = self.rows(range(len(self.widths)))
+        return [rows[start:stop] for start, stop in pairwise(accumulate(self.widths, initial=0))]
 
     def __enter__(self) -> Spool:
         return self

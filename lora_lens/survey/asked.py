@@ -20,7 +20,7 @@ from .settings import Settings
 from .table import Columns
 
 if TYPE_CHECKING:
-    from ..subspaces.spool import Spool
+    from .spool import TensorSpool
 
 Rows = Iterator[tuple[str, Columns]]
 
@@ -41,7 +41,7 @@ class Facts:
     count: int
     out_features: int
     in_features: int
-    open_spool: Callable[[int, torch.dtype], Spool]
+    open_spool: Callable[[int, torch.dtype], TensorSpool]
     start: Float[Tensor, "in k"] | None = None
 
     def width(self, matrix: str) -> int:
@@ -80,7 +80,7 @@ class PairBlock:
 
     one: range
     other: range
-    spools: Mapping[str, Spool]
+    spools: Mapping[str, TensorSpool]
     _products: dict[int, Tensor] = field(default_factory=dict)
     _phi: dict[str, Tensor] = field(default_factory=dict)
 
@@ -157,14 +157,14 @@ class Question:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.spools: dict[str, Spool] = {}  # bases of its own, beside A's and B's
+        self.spools: dict[str, TensorSpool] = {}  # bases of its own, beside A's and B's
 
     def see(self, block: Sequence[One]) -> Rows:
         """Some adapters; all are seen once, in their order."""
         del block
         yield from ()
 
-    def seen(self, spools: Mapping[str, Spool]) -> Rows:
+    def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
         """All adapters have been seen; each matrix's bases can be read."""
         del spools
         yield from ()

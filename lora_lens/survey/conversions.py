@@ -14,10 +14,11 @@ from ..core.bases import orthonormal_basis
 from ..core.conversion import convert
 from ..core.factoring import factor
 from ..core.phi_of_bases import phi_of_bases
-from ..core.precision import of_order_one, singular_cutoff, working
+from ..core.precision import singular_cutoff, working
 from ..core.rank import numerical_rank
-from ..subspaces.spool import Spool
+from ..core.scaled import of_order_one
 from .asked import Facts, One, PairBlock, Question, Rows
+from .spool import TensorSpool
 
 _DRAWN = 48  # random factors, whose every pair is a draw of the null
 _NAMES = ("conversion A", "conversion B")
@@ -82,7 +83,7 @@ class Conversions(Question):
             return solved[:, :0]
         return orthonormal_basis(solved, asked or rank, ordered=True)
 
-    def seen(self, spools: Mapping[str, Spool]) -> Rows:
+    def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
         """Draw the null: random factors in the place of the adapters'."""
         del spools
         most = max((max(spool.widths, default=0) for spool in self.spools.values()), default=0)

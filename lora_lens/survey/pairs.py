@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..chance.gaussian import gaussian_baseline
+from ..chance.gaussian_moments import gaussian_baseline
 from ..chance.given_subspace import Outside, PairMoments, inside, moments_of, trace
-from ..subspaces.spool import Spool
 from .asked import Facts, PairBlock, Question, Rows
+from .spool import TensorSpool
 from .sums import FOLDS, Sums
 
 MATRICES = ("A", "B")
@@ -31,7 +31,7 @@ class Pairs(Question):
         self._sums = sums
         self._given: dict[tuple[str, str], Given] = {}
 
-    def seen(self, spools: Mapping[str, Spool]) -> Rows:
+    def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
         """What every adapter holds of the start and of the mean adapter."""
         known = self.facts.start
         for null, matrix in (("start", "A"), ("mean_adapter", "A"), ("mean_adapter", "B")):

@@ -21,7 +21,6 @@ from ..core.balanced import balanced
 from ..core.pairwise import block_pairs, blocks
 from ..errors import BaseModelError
 from ..staging import staged
-from ..subspaces.spool import Spool
 from .asked import Facts, One, PairBlock, Question, Rows
 from .conversions import Conversions
 from .interference import Interfering
@@ -31,11 +30,12 @@ from .places import Place
 from .reading import Piece, read_factors
 from .settings import Settings
 from .spectrum import Spectrum
+from .spool import TensorSpool
 from .subspace import Subspace
 from .sums import Sums, folds_of
 from .table import PlaceTable
 
-OpenSpool = Callable[[int, torch.dtype], Spool]
+OpenSpool = Callable[[int, torch.dtype], TensorSpool]
 _BLOCK_BYTES = 1 << 22  # of one factor of the adapters that are seen at once
 
 
@@ -102,8 +102,10 @@ def one_thread() -> Iterator[None]:
 
 
 def _ask(task: PlaceTask, table: PlaceTable, stack: ExitStack) -> None:
-    def open_spool(d: int, dtype: torch.dtype) -> Spool:
-        return stack.enter_context(Spool(d, dtype))
+    def open_spool(d: int, dtype: torch.dtype) -> TensorSpool:
+        spool = TensorSpool(d, dtype)
+        stack.enter_context(spool)
+        return spool
 
     sums = _sums(task)
     questions = _questions(task, sums, open_spool)
@@ -133,7 +135,7 @@ def _answers(
 
 
 def _pair_blocks(
-    questions: Sequence[Question], spools: Mapping[str, Spool], settings: Settings
+    questions: Sequence[Question], spools: Mapping[str, TensorSpool], settings: Settings
 ) -> Iterator[PairBlock]:
     """Every pair of adapters, in blocks of so many singular vectors."""
     every = dict(ChainMap(*(question.spools for question in questions), dict(spools)))
@@ -245,7 +247,7 @@ def _blocks(task: PlaceTask) -> Iterator[list[One]]:
         yield [found[number] for number in which]
 
 
-def _spools(place: Place, settings: Settings, open_spool: OpenSpool) -> dict[str, Spool]:
+def _spools(place: Place, settings: Settings, open_spool: OpenSpool) -> dict[str, TensorSpool]:
     """Bases by matrix: whole ones turned to ΔW's singular vectors, and those asked for where they differ."""
     dtype = getattr(torch, settings.dtype)
     sizes = {"right": place.in_features, "left": place.out_features}
@@ -256,7 +258,7 @@ def _spools(place: Place, settings: Settings, open_spool: OpenSpool) -> dict[str
     return spools | {matrix: open_spool(sizes[side], dtype) for matrix, side in own.items()}
 
 
-def _spool(ones: Sequence[One], spools: Mapping[str, Spool], settings: Settings) -> Rows:
+def _spool(ones: Sequence[One], spools: Mapping[str, TensorSpool], settings: Settings) -> Rows:
     """Keep their bases; a row for each that has none."""
     asked = settings.rank
     for one in ones if spools else ():

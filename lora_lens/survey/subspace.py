@@ -10,8 +10,8 @@ from torch import Tensor
 from ..core.captured import Held, centred, crossed, held_by_shared, shares_of
 from ..core.captured_by_chance import chance_of_left_out, uniform_scatter
 from ..core.subspace_iteration import shared_directions
-from ..subspaces.spool import Spool
 from .asked import Facts, Question, Rows
+from .spool import TensorSpool
 from .sums import FOLDS, Sums
 
 _BLOCK = 128  # adapters drawn at once
@@ -31,7 +31,7 @@ class Subspace(Question):
         self._sums = sums
         self._seed = seed
 
-    def seen(self, spools: Mapping[str, Spool]) -> Rows:
+    def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
         """All of it: the sums hold what it takes."""
         del spools
         if not self._sums.enough:

@@ -15,7 +15,7 @@ from lora_lens.chance.flips import (
     single_flips,
     single_moments,
 )
-from lora_lens.chance.gaussian import gaussian_baseline
+from lora_lens.chance.gaussian_moments import gaussian_baseline
 
 SHAPES = [(24, 24), (16, 40), (40, 16)]
 

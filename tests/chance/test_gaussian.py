@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from lora_lens import RankError, gaussian_baseline, gaussian_samples
-from lora_lens.chance.gaussian import gaussian_grids, mean_off_diagonal_sd
+from lora_lens.chance.gaussian import gaussian_grids
+from lora_lens.chance.gaussian_moments import mean_off_diagonal_sd
 
 
 def seeded(seed: int) -> torch.Generator:

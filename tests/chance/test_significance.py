@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_lens.chance.baseline import Baseline
-from lora_lens.chance.gaussian import gaussian_baseline, mean_off_diagonal_sd
+from lora_lens.chance.gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from lora_lens.chance.p_values import (
     benjamini_hochberg,
     can_tell,

@@ -14,17 +14,19 @@ from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
-from ...chance.conversion_draws import FEWEST_LAYERS, check_draws, null_generator
+from ...chance.conversion_draws import FEWEST_LAYERS, null_generator
 from ...chance.derangements import deranged_moments
 from ...chance.draws import mismatched_layers, shuffles
 from ...chance.flipped_phi import Pair, flipped_nulls
-from ...chance.gaussian import gaussian_baseline, gaussian_samples
+from ...chance.gaussian import gaussian_samples
+from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.p_values import check_draws
 from ...core.bases import orthonormal_basis
-from ...core.checked import Side
 from ...core.phi_of_bases import phi_of_all_pairs
-from ...core.precision import of_order_one
 from ...core.product_svd import product_svd
 from ...core.progress import Progress, untold
+from ...core.scaled import of_order_one
+from ...core.sides import Side
 from ...core.triangle import spectral_norm
 from ...errors import BaseModelError, RankError
 from ...formats.loading import Model, adapter_of

@@ -12,7 +12,7 @@ import torch
 
 from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
-from ...chance.gaussian import gaussian_baseline
+from ...chance.gaussian_moments import gaussian_baseline
 from ...core.progress import Progress
 from ...errors import AdapterError
 from ...files.checkpoints import RunPoint, run_points

@@ -39,22 +39,21 @@ def checkpoint_subspaces(
         factors.a,
         factors.b,
         rank,
-        device=where.device,
-        dtype=where.dtype,
+        where=where,
         scaling=factors.scaling,
     )
-    s = spaces.s.cpu().double() * factors.scaling.abs()[:, None]
+    s = spaces.s * factors.scaling.abs().numpy()[:, None]
     a, b = working(factors.a), working(factors.b)
     return CheckpointSubspaces(
         name,
         spaces.bases,
-        {space: (found >= rank).numpy() for space, found in spaces.ranks.items()},
+        {space: found >= rank for space, found in spaces.ranks.items()},
         {
-            "delta": s.square().sum(-1).sqrt().numpy(),
+            "delta": np.sqrt((s * s).sum(-1)),
             "A": torch.linalg.matrix_norm(a).numpy(),
             "B": torch.linalg.matrix_norm(b).numpy(),
         },
-        {"stable": stable_rank(s).numpy(), "effective": effective_rank(s).numpy()},
+        {"stable": stable_rank(s), "effective": effective_rank(s)},
     )
 
 

@@ -15,8 +15,10 @@ from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
-from ...chance.conversion_draws import check_draws, null_generator
-from ...chance.gaussian import gaussian_baseline, gaussian_samples
+from ...chance.conversion_draws import null_generator
+from ...chance.gaussian import gaussian_samples
+from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.p_values import check_draws
 from ...core.angles import principal_angles
 from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_grid_of_bases

@@ -11,20 +11,20 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ...adapter import Adapter
-from ...chance.conversion_draws import check_draws, null_generator
-from ...chance.gaussian import Moments, gaussian_baseline, gaussian_samples
-from ...chance.p_values import monte_carlo_p
-from ...core.checked import Side
+from ...arrays import Either
+from ...chance.gaussian_moments import Moments, gaussian_baseline
+from ...chance.p_values import check_draws, monte_carlo_p
 from ...core.clustering import cluster
+from ...core.either import swapped
 from ...core.pairwise import block_pairs, phi_of_every_pair
 from ...core.progress import Progress
+from ...core.sides import Side
 from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
-from ...subspaces.selection import select_device
+from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
 from .reading import (
     AdapterBases,
@@ -79,7 +79,7 @@ def adapter_matrix(
         draws: Draws of unrelated subspaces, for p-values of the mean φ; 0 for none.
         seed: Of those draws.
         base: As in `load_adapter`; only CondLoRA needs it.
-        device: As in `conversion_similarity`; where pairs are multiplied.
+        device: Where torch multiplies pairs, ``cuda``; with ``auto`` and ``cpu`` NumPy does.
         dtype: Of the kept bases and the products; subspaces are found in float64.
         columns: Most singular vectors in a block; bounds the memory of a product.
         progress: Called with the number of steps done, and of all: adapters read, blocks multiplied.
@@ -98,7 +98,7 @@ def adapter_matrix(
     """
     check_draws(draws)
     space = space_named(matrix, side)
-    where = select_device(device, dtype)
+    where = asked_device(device, dtype)
     sources = sources_of(adapters)
     if clusters is not None and not 1 <= clusters <= len(sources):
         raise LensError(f"{clusters} clusters of {len(sources)} adapters; expected 1 to that many")
@@ -108,10 +108,10 @@ def adapter_matrix(
     spools: dict[int, Spool] = {}
     with ExitStack() as opened:
 
-        def put(layer: int, basis: Tensor) -> None:
+        def put(layer: int, basis: Either) -> None:
             if layer not in spools:
-                spools[layer] = opened.enter_context(Spool(len(basis), where.dtype))
-            spools[layer].add(basis.mT)
+                spools[layer] = opened.enter_context(Spool(len(basis), dtype))
+            spools[layer].add(swapped(basis))
 
         read = read_bases(
             sources, module, rank, space=space, base=base, put=put, advance=steps.advance
@@ -125,11 +125,11 @@ def adapter_matrix(
         for layer in layers:
             bases = spools[layer].every()
             grid = phi_of_every_pair(
-                [rows.mT for rows in bases],
+                [rows.T for rows in bases],
                 columns=columns,
-                device=where.device,
+                device=where and where.device,
                 advance=steps.advance,
-            ).numpy()
+            )
             values += grid / len(layers)
             if keep:
                 by_layer.append(grid)
@@ -204,6 +204,10 @@ def _p_values(values: Array, d: int, ranks: NDArray[np.int64], draws: int, seed:
     found = np.full(values.shape, np.nan)
     if not draws:
         return found
+
+    # Nothing else here needs torch, which takes longer to load than a hundred adapters.
+    from ...chance.conversion_draws import null_generator
+    from ...chance.gaussian import gaussian_samples
 
     @cache
     def drawn(layer: int, i: int, j: int) -> Array:

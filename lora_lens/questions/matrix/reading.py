@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...adapter import Adapter, ModuleFactors
-from ...arrays import Tensor
+import numpy as np
+
+from ...adapter import Adapter, LayerFactors, ModuleFactors
+from ...arrays import Either
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...core.checked import Side
+from ...core.either import namespace
+from ...core.sides import Side
 from ...errors import (
     AdapterError,
     LensError,
@@ -22,9 +25,8 @@ from ...files.revisions import with_revision
 from ...formats.adapter_files import all_stems, stands_alone
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
-from ...subspaces.delta import delta_singular
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
-from ...subspaces.selection import Where, select_module
+from ...subspaces.selection import Where, select_name
 
 _MOST_NAMED = 4
 
@@ -108,7 +110,7 @@ def read_bases(
     *,
     space: SpaceName,
     base: str | Path | None,
-    put: Callable[[int, Tensor], None],
+    put: Callable[[int, Either], None],
     advance: Callable[[], None] = lambda: None,
 ) -> list[AdapterBases]:
     """Read each adapter and put away its subspaces, by layer in the order of the sources.
@@ -125,14 +127,11 @@ def read_bases(
     for source, name in zip(sources, distinguishing_names(named), strict=True):
         adapter = adapter_of(source, base)
         try:
-            factors = select_module(adapter, module)
+            found = select_name(adapter, module)
         except ModuleLookupError as error:
             without.setdefault(str(error), []).append(name)
         else:
-            weights = None
-            if factors.magnitude is not None and space.matrix == "delta":
-                weights = open_base_of(adapter, None if base is None else str(base))
-            read.append(_bases(name, adapter, factors, rank, space, put, weights))
+            read.append(_bases(name, adapter, found, rank, space, put, base))
         advance()
     for why, names in without.items():
         raise ModuleLookupError(f"{listed(names)}: {why}")
@@ -201,37 +200,29 @@ def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | 
 def _bases(
     name: str,
     adapter: Adapter,
-    factors: ModuleFactors,
+    module: str,
     rank: int | None,
     space: SpaceName,
-    put: Callable[[int, Tensor], None],
-    weights: BaseWeights | None,
+    put: Callable[[int, Either], None],
+    base: str | Path | None,
 ) -> AdapterBases:
+    layers = list(adapter.each_layer([module]))
     widths: dict[int, int] = {}
     short: dict[int, int] = {}
-    wanted = next(key for key, named in SPACES.items() if named == space)
-    for own in sorted(set(factors.ranks)):
-        at = [k for k, r in enumerate(factors.ranks) if r == own]
-        k = own if rank is None else rank
-        a, b, s = factors.a[at][:, :own], factors.b[at][..., :own], factors.scaling[at]
-        if weights is not None:
-            for position in at:
-                layer = factors.layers[position]
-                basis = _rescaled(factors, position, space, weights)
-                if basis.shape[1] < k:
-                    short[layer] = basis.shape[1]
-                else:
-                    put(layer, basis[:, :k])
-                    widths[layer] = k
-            continue
-        found = factor_spaces(a, b, k, [wanted], scaling=s)
-        for place, position in enumerate(at):
-            layer, real = factors.layers[position], int(found.ranks[wanted][place])
-            if real < k:
-                short[layer] = real
-            else:
-                put(layer, found.bases[wanted][place])
-                widths[layer] = k
+    if layers[0].rescaled and space.matrix == "delta":
+        weights = open_base_of(adapter, None if base is None else str(base))
+        found = _of_rescaled(adapter.modules[module], layers, space, weights)
+    else:
+        found = _of_factors(layers, rank, space)
+    for one, basis, real in found:
+        assert one.layer is not None  # `select_name` takes numbered modules alone
+        k = one.rank if rank is None else rank
+        if real < k:
+            short[one.layer] = real
+        else:
+            put(one.layer, basis[:, :k])
+            widths[one.layer] = k
+    shape = layers[0].in_features, layers[0].out_features
     return AdapterBases(
         name=name,
         source=adapter.source,
@@ -240,20 +231,41 @@ def _bases(
         base_commit=adapter.base_commit,
         from_w0=adapter.from_w0,
         caveats=adapter.caveats,
-        module=factors.module,
-        d=factors.in_features if space.side == "right" else factors.out_features,
-        shape=(factors.in_features, factors.out_features),
+        module=module,
+        d=shape[0] if space.side == "right" else shape[1],
+        shape=shape,
         widths=widths,
         short=short,
     )
 
 
-def _rescaled(
-    factors: ModuleFactors, position: int, space: SpaceName, weights: BaseWeights
-) -> Tensor:
-    """Singular vectors of DoRA's ΔW of a layer, which is made with W0."""
+# A layer, its singular vectors in columns, and how many of them there are.
+_Found = Iterator[tuple[LayerFactors, Either, int]]
+
+
+def _of_factors(layers: Sequence[LayerFactors], rank: int | None, space: SpaceName) -> _Found:
+    """From A and B alone; layers of one rank at once."""
+    wanted = next(key for key, named in SPACES.items() if named == space)
+    for own in sorted({one.rank for one in layers}):
+        some = [one for one in layers if one.rank == own]
+        a, b = (namespace(x[0]).stack(x) for x in zip(*(one.read() for one in some), strict=True))
+        for one in some:
+            one.release()
+        scaling = np.array([one.scaling for one in some])
+        found = factor_spaces(a, b, own if rank is None else rank, [wanted], scaling=scaling)
+        yield from zip(some, found.bases[wanted], map(int, found.ranks[wanted]), strict=True)
+
+
+def _of_rescaled(
+    factors: ModuleFactors, layers: Sequence[LayerFactors], space: SpaceName, weights: BaseWeights
+) -> _Found:
+    """Of DoRA's ΔW, which is made with W0."""
     import torch
 
+    from ...subspaces.delta import delta_singular
+
     here = Where(torch.device("cpu"), torch.float64)
-    delta = delta_singular(factors, position, here, weights.w0(factors, position))
-    return delta.u if space.side == "left" else delta.vh.mT
+    for position, one in enumerate(layers):
+        delta = delta_singular(factors, position, here, weights.w0(factors, position))
+        basis = delta.u if space.side == "left" else delta.vh.mT
+        yield one, basis, basis.shape[1]

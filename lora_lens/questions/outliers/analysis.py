@@ -13,7 +13,7 @@ from torch import Tensor
 from ...adapter import Adapter
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
-from ...chance.gaussian import gaussian_baseline, mean_off_diagonal_sd
+from ...chance.gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from ...chance.least_memory import within
 from ...chance.spacings import most_outliers, standing_apart
 from ...core.conversion import ConventionChoice

@@ -9,8 +9,9 @@ from pathlib import Path
 from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...chance.conversion_draws import NullBases, check_draws
+from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
+from ...chance.p_values import check_draws
 from ...core.conversion import Convention, ConventionChoice
 from ...core.progress import Progress, passes
 from ...core.spill import Spill

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...chance.against_null import null_test
 from ...chance.conversion_draws import NullBases, null_generator
-from ...chance.gaussian import gaussian_baseline, uniform_bases
+from ...chance.gaussian import uniform_bases
+from ...chance.gaussian_moments import gaussian_baseline
 from ...core.progress import Progress, passes, untold
 from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...labelled import Array

@@ -23,7 +23,7 @@ from ...chance.flips import (
     single_flips,
     single_moments,
 )
-from ...chance.gaussian import gaussian_baseline
+from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
 from ...chance.reach import reach
 from ...chance.significance import LEVEL

@@ -12,14 +12,15 @@ from ...adapter import Adapter
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
-from ...chance.conversion_draws import THROUGH_W0, NullBases, NullName, check_draws, check_nulls
+from ...chance.conversion_draws import THROUGH_W0, NullBases, NullName, check_nulls
 from ...chance.least_memory import within
-from ...core.checked import Side
+from ...chance.p_values import check_draws
 from ...core.condition import condition_number
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.progress import Progress, passes
+from ...core.sides import Side
 from ...core.work import beside
 from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import settle_convention

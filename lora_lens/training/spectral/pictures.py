@@ -27,7 +27,7 @@ def layer_sheet(bases: Mapping[str, LayerBases], step: int) -> Sheet:
         step: Of the run.
     """
     found = [
-        (module, own.layers, [(side, phi_of_every_pair(us).numpy()) for side, us in _sides(own)])
+        (module, own.layers, [(side, phi_of_every_pair(us)) for side, us in _sides(own)])
         for module, own in bases.items()
     ]
     off = max(
