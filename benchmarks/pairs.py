@@ -11,7 +11,9 @@ on; --print prints them again.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +23,15 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
+from lora_lens.chance import flipped_phi, flips
+from lora_lens.chance.flips import Directions
 
 KINDS = ("uniform", "leading")
 
 
 def main() -> None:
     """Plant, ask, count, print."""
+    flipped_phi.directions = remembered(flips.directions)  # type: ignore[assignment]
     asked = parser_of(__doc__, draws=199, sets=300, shares=(0.003, 0.01, 0.03)).parse_args()
 
     def found(
@@ -35,6 +40,19 @@ def main() -> None:
         return ask(planted(bare, w0, case, number), base, asked.draws, number)
 
     count(asked, [*KINDS, *(f"{e:g}" for e in asked.shares)], found)
+
+
+def remembered(directions: Callable[[Tensor], Directions]) -> Callable[[Tensor], Directions]:
+    """The decomposition of each W0 made once for all sets: it takes four fifths of a set's time, and is the same in all."""
+    known: dict[bytes, Directions] = {}
+
+    def found(w: Tensor) -> Directions:
+        key = hashlib.sha256(w.contiguous().numpy().tobytes()).digest()
+        if key not in known:
+            known[key] = directions(w)
+        return known[key]
+
+    return found
 
 
 def planted(bare: ModuleFactors, w0: Tensor, case: str, number: int) -> list[ModuleFactors]:
