@@ -58,8 +58,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "core.nulls": ("chance.draws",),
     "core.spectrum": ("core.product_svd",),
     "core.subspace": (
-        "core.phi", "core.angles", "core.checked", "core.rank", "core.bases", "core.phi_of_bases",
-        "core.precision",
+        "core.phi", "core.angles", "core.leading_basis", "core.checked", "core.rank", "core.bases",
+        "core.phi_of_bases", "core.precision",
     ),
     "export": ("writing.export",),
     "loaders": ("formats", "bases.opening"),

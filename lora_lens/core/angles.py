@@ -7,7 +7,8 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from .checked import Array, as_tensors, leading_basis
+from .checked import Array, as_tensors
+from .leading_basis import leading_basis
 from .sides import Side
 
 

@@ -14,7 +14,7 @@ def orthonormal_basis(
 ) -> Float[Any, "*batch d k"]:
     """Basis of the span of the top k left singular vectors: QR, then the SVD of the small factor if order matters.
 
-    `lora_lens.core.checked.leading_basis` is the same with its checks. At full column rank the order
+    `lora_lens.core.leading_basis.leading_basis` is the same with its checks. At full column rank the order
     within the basis does not matter to φ, so QR alone gives it (and has a gradient where singular
     values coincide) unless `ordered`.
 

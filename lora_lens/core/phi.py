@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ..errors import LensError, RankError
-from .checked import Array, as_tensors, leading_basis
+from .checked import Array, as_tensors
+from .leading_basis import leading_basis
 from .phi_of_bases import phi_grid_of_bases, phi_of_all_pairs, phi_of_bases
 from .rank import numerical_rank
 from .sides import Side

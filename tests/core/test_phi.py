@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from slow_routes import slow_phi
 
 import lora_lens.core.checked
+import lora_lens.core.leading_basis
 from lora_lens import (
     LensError,
     RankError,
@@ -29,7 +30,7 @@ def draw(seed: int, *shape: int) -> np.ndarray:
 
 
 @pytest.fixture
-def unchecked_phi(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+def untyped_phi(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
     """`phi` as users have it, without the tests' run-time type checks before it."""
 
     def loaded(name: str, source: str) -> types.ModuleType:
@@ -38,10 +39,11 @@ def unchecked_phi(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
         spec.loader.exec_module(module)
         return module
 
-    checked = loaded("lora_lens.core.unchecked", lora_lens.core.checked.__file__)
-    module = loaded("lora_lens.core.unchecked_phi", sys.modules["lora_lens.core.phi"].__file__)
+    checked = loaded("lora_lens.core.untyped_checked", lora_lens.core.checked.__file__)
+    basis = loaded("lora_lens.core.untyped_basis", lora_lens.core.leading_basis.__file__)
+    module = loaded("lora_lens.core.untyped_phi", sys.modules["lora_lens.core.phi"].__file__)
     monkeypatch.setattr(module, "as_tensors", checked.as_tensors)
-    monkeypatch.setattr(module, "leading_basis", checked.leading_basis)
+    monkeypatch.setattr(module, "leading_basis", basis.leading_basis)
     return module.phi
 
 
@@ -182,15 +184,15 @@ def test_different_spaces_are_an_error() -> None:
     ],
 )
 def test_what_is_no_matrix_is_an_error(
-    unchecked_phi: Callable[..., object], x: object, y: object, message: str
+    untyped_phi: Callable[..., object], x: object, y: object, message: str
 ) -> None:
     with pytest.raises(LensError, match=message):
-        unchecked_phi(x, y, 1)
+        untyped_phi(x, y, 1)
 
 
-def test_unknown_side_is_an_error(unchecked_phi: Callable[..., object]) -> None:
+def test_unknown_side_is_an_error(untyped_phi: Callable[..., object]) -> None:
     with pytest.raises(LensError, match="'left' or 'right'"):
-        unchecked_phi(np.eye(3), np.eye(3), 1, side="top")
+        untyped_phi(np.eye(3), np.eye(3), 1, side="top")
 
 
 # Properties
