@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from ..arrays import Tensor
 from ..errors import BaseModelError
-from .weights import BaseWeights, checked, is_convolution
+from .as_stored import checked, is_convolution
+from .weights import BaseWeights
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -13,19 +12,18 @@ from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
+from .as_stored import checked, is_convolution, joined_rows
 from .configuration import BaseConfiguration
 from .experts import halves_of, is_input_first, slice_of
 from .image_names import ImageNames, Piece
-from .image_rules import KNOWN
+from .image_weights import image_w0
 from .names import BaseNames
+from .not_found import why_no_weight
 from .orientation import is_conv1d
 from .renaming import Said, renamed, said
 from .tied import tied_to
 
-# Modules that are often tied to the embeddings, or left off.
-_HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")
 _FLOATS_OF_8 = ("torch.float8_e4m3fn", "torch.float8_e5m2")
-_STORED_FLOATS = ("float64", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class BaseWeights:
         if halves and all(self._names.find(half) for half in halves):
             return joined_rows(halves, [self._found(half) for half in halves], self.source)
         if found is None:
-            raise BaseModelError(self._not_one(path, []))
+            raise BaseModelError(self._why_none(path))
         shape = self.tensors.shape(found.stack)
         if len(shape) != 3 or found.expert >= shape[0]:
             raise BaseModelError(
@@ -180,40 +178,19 @@ class BaseWeights:
         Raises:
             BaseModelError: As `weight`, but that nothing has to tell which axis is the output.
         """
-        name = self._name(self._path(path))
-        w0 = self.tensors.get(name)
-        return checked(self._plain(w0.flatten(1)), name, self.source)
+        return self._matrix(self._name(self._path(path)))
 
     def release_stored(self, path: str) -> None:
         """Give back the memory that `stored` has taken."""
         self.tensors.release(self._name(self._path(path)))
 
     def _of_image(self, path: str) -> Float[Tensor, "out in"]:
-        found = self._image_names.find(path)
-        if not found:
-            raise BaseModelError(self._no_image(path))
-        first, *others = (self._joined(pieces) for pieces in found)
-        if any(first.shape != other.shape or not bool((first == other).all()) for other in others):
-            names = ", ".join(dict.fromkeys(one.name for pieces in found for one in pieces))
-            raise BaseModelError(f"{path} could be any of {names} in {self.source}")
-        return first
+        return image_w0(path, self._image_names, self._matrix, self.source)
 
-    def _joined(self, pieces: Sequence[Piece]) -> Float[Tensor, "out in"]:
-        """Rows of one or several tensors below each other."""
-        rows = []
-        for piece in pieces:
-            w0 = self.tensors.get(piece.name)
-            w0 = w0.flatten(1) if w0.ndim > 2 else w0  # a convolution's
-            rows.append(checked(self._plain(w0), piece.name, self.source)[piece.start : piece.stop])
-        return joined_rows([piece.name for piece in pieces], rows, self.source)
-
-    def _no_image(self, path: str) -> str:
-        parts = [part for part in self._image_names.parts if part is not None]
-        holds = f"; it holds {', '.join(sorted(parts))}" if parts else ""
-        return (
-            f"no weight of {path} in {self.source}{holds}. Is it the adapter's base model? Names are matched "
-            f"between diffusers' and the original code's of {KNOWN}; --rename OLD=NEW says others"
-        )
+    def _matrix(self, name: str) -> Float[Tensor, "rows columns"]:
+        """A tensor as it lies, a convolution's unfolded."""
+        w0 = self.tensors.get(name)
+        return checked(self._plain(w0.flatten(1) if w0.ndim > 2 else w0), name, self.source)
 
     def _plain(self, w0: Tensor) -> Tensor:
         """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with."""
@@ -241,9 +218,15 @@ class BaseWeights:
         fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
         found = [fused] if fused in self.tensors.files else self._names.find(path)
         found = found or tied_to(path, self.tensors.files, self.configuration.settings)
-        if not found or not self._all_equal(found):
-            raise BaseModelError(self._not_one(path, found))
+        if not found:
+            raise BaseModelError(self._why_none(path))
+        if not self._all_equal(found):
+            raise BaseModelError(f"{path} could be any of {', '.join(found)} in {self.source}")
         return found[0]
+
+    def _why_none(self, path: str) -> str:
+        joined, names = self._names.joined(path), self.tensors.files
+        return why_no_weight(path, names, self.source, joined=joined, model_type=self.model_type)
 
     def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
         """W0 of a module's layer at a position, checked against its factors, in its stored dtype.
@@ -269,89 +252,3 @@ class BaseWeights:
             first.shape == (other := self.tensors.get(name)).shape and bool((first == other).all())
             for name in names[1:]
         )
-
-    def _not_one(self, path: str, found: list[str]) -> str:
-        if found:
-            return f"{path} could be any of {', '.join(found)} in {self.source}"
-        joined = self._names.joined(path)
-        if joined:
-            return (
-                f"no weight of {path} in {self.source}; it may be joined or stacked in {joined}, which is not "
-                f"taken apart: pass --base with a model whose files have it apart"
-            )
-        tail = path.rsplit(".", 1)[-1]
-        near = sorted(name for name in self.tensors.files if name.endswith(f".{tail}.weight"))
-        have = f"no weight of {path} in {self.source}" + (f"; it has {near[0]}" if near else "")
-        if self.model_type is None:
-            return (
-                f"{have}. No config.json there says its model_type, by which renamed modules are found: put "
-                f"the model's beside its weights, or pass --base with the adapter's base model"
-            )
-        if tail in _HEADS:
-            return (
-                f"{have}: a head that is tied to the embeddings has none of its own, nor has a model "
-                f"without a head; name another module, or pass --base with a model that has it"
-            )
-        return f"{have}. Is it the adapter's base model?"
-
-
-def is_convolution(shape: tuple[int, ...], expected: tuple[int, int] | None) -> bool:
-    """Whether a W0 is a convolution's: of three axes, where they unfold to `expected`; it may be a stack of experts.
-
-    Example:
-        >>> is_convolution((8, 3, 5), (8, 15)), is_convolution((8, 3, 5), (3, 5))
-        (True, False)
-    """
-    if len(shape) < 3:
-        return False
-    return len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
-
-
-def joined_rows(
-    names: Sequence[str], parts: Sequence[Float[Tensor, "_ in"]], source: str
-) -> Float[Tensor, "out in"]:
-    """Matrices below each other; the only one as it is.
-
-    Args:
-        names: Of the matrices.
-        parts: The matrices.
-        source: Of the base.
-
-    Raises:
-        BaseModelError: They have not as many columns as each other.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    if len({one.shape[1] for one in parts}) > 1:
-        sizes = ", ".join(
-            f"{name} with {one.shape[1]}" for name, one in zip(names, parts, strict=True)
-        )
-        raise BaseModelError(
-            f"W0 is made of matrices below each other in {source}, {sizes} columns; expected as many of each: is it "
-            f"the adapter's base model?"
-        )
-    import torch
-
-    return torch.cat(list(parts))
-
-
-def checked(w0: Tensor, name: str, source: str) -> Tensor:
-    """W0 as it is stored.
-
-    Raises:
-        BaseModelError: It is no matrix of floats, or holds NaN or infinite values.
-    """
-    dtype = str(w0.dtype).removeprefix("torch.")
-    if dtype not in _STORED_FLOATS or w0.ndim != 2:
-        raise BaseModelError(
-            f"{name} of {source} is a {w0.ndim}-dimensional {dtype} tensor; "
-            f"expected a matrix of floats. Pass --base with the unquantised model"
-        )
-    if not _is_finite(w0):
-        raise BaseModelError(f"{name} of {source} holds NaN or infinite values")
-    return w0
-
-
-def _is_finite(w0: Tensor) -> bool:
-    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
-    return bool(w0.sum().isfinite()) or bool(w0.isfinite().all())

@@ -1,0 +1,74 @@
+"""One W0 as its file has it: a matrix of finite floats, a convolution to be unfolded, or matrices below each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+
+from ..arrays import Tensor
+from ..errors import BaseModelError
+
+_FLOATS = ("float64", "float32", "bfloat16", "float16")
+
+
+def is_convolution(shape: tuple[int, ...], expected: tuple[int, int] | None) -> bool:
+    """Whether a W0 is a convolution's: of three axes, where they unfold to `expected`; it may be a stack of experts.
+
+    Example:
+        >>> is_convolution((8, 3, 5), (8, 15)), is_convolution((8, 3, 5), (3, 5))
+        (True, False)
+    """
+    if len(shape) < 3:
+        return False
+    return len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
+
+
+def joined_rows(
+    names: Sequence[str], parts: Sequence[Float[Tensor, "_ in"]], source: str
+) -> Float[Tensor, "out in"]:
+    """Matrices below each other; the only one as it is.
+
+    Args:
+        names: Of the matrices.
+        parts: The matrices.
+        source: Of the base.
+
+    Raises:
+        BaseModelError: They have not as many columns as each other.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if len({one.shape[1] for one in parts}) > 1:
+        sizes = ", ".join(
+            f"{name} with {one.shape[1]}" for name, one in zip(names, parts, strict=True)
+        )
+        raise BaseModelError(
+            f"W0 is made of matrices below each other in {source}, {sizes} columns; expected as many of each: is it "
+            f"the adapter's base model?"
+        )
+    import torch
+
+    return torch.cat(list(parts))
+
+
+def checked(w0: Tensor, name: str, source: str) -> Tensor:
+    """W0 as it is stored.
+
+    Raises:
+        BaseModelError: It is no matrix of floats, or holds NaN or infinite values.
+    """
+    dtype = str(w0.dtype).removeprefix("torch.")
+    if dtype not in _FLOATS or w0.ndim != 2:
+        raise BaseModelError(
+            f"{name} of {source} is a {w0.ndim}-dimensional {dtype} tensor; "
+            f"expected a matrix of floats. Pass --base with the unquantised model"
+        )
+    if not _is_finite(w0):
+        raise BaseModelError(f"{name} of {source} holds NaN or infinite values")
+    return w0
+
+
+def _is_finite(w0: Tensor) -> bool:
+    """Whether all entries are; the sum, one pass without a mask, settles it but for an overflow."""
+    return bool(w0.sum().isfinite()) or bool(w0.isfinite().all())
