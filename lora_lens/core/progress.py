@@ -53,21 +53,24 @@ def passes(progress: Progress | None, *steps: int) -> tuple[Progress, ...]:
     return tuple(of(sum(steps[:k]), size) for k, size in enumerate(steps))
 
 
-def counted(progress: Progress, total: int) -> Callable[[], None]:
-    """What is called after each of `total` equal steps.
+class Steps:
+    """Equal steps that are counted as they are done; more may be found to do on the way.
 
     Example:
-        >>> step = counted(print, 2)
-        >>> step(), step()
+        >>> steps = Steps(print, 2)
+        >>> steps.advance()
         1 2
-        2 2
-        (None, None)
+        >>> steps.total += 3
+        >>> steps.advance(2)
+        3 5
     """
-    done = 0
 
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(done, total)
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.total = total
+        self._done = 0
+        self._progress = progress or untold
 
-    return step
+    def advance(self, steps: int = 1) -> None:
+        """Some steps more are done."""
+        self._done += steps
+        self._progress(self._done, self.total)

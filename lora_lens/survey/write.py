@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from ..core.progress import Progress
+from ..core.progress import Progress, Steps
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..show.text import as_json, as_markdown
@@ -103,7 +103,7 @@ def survey(
     with _runner(processes, executor, scheduler) as runner:
         found, unread = adapters_meant(typed)
         paths = [_absolute(path) for path in found]  # other processes start from other folders
-        steps = _Steps(progress, len(paths))
+        steps = Steps(progress, len(paths))
         folder = Path(out).resolve()
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
@@ -127,21 +127,6 @@ def survey(
             f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
         )
     return result
-
-
-class _Steps:
-    """How far the work has come."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.total = total
-        self._done = 0
-        self._progress = progress
-
-    def advance(self, steps: int = 1) -> None:
-        """Some steps more."""
-        self._done += steps
-        if self._progress:
-            self._progress(self._done, self.total)
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -187,7 +172,7 @@ def _is_there(task: PlaceTask) -> bool:
         return False
 
 
-def _work(own: Sequence[PlaceTask], runner: Runner, steps: _Steps) -> list[Failed]:
+def _work(own: Sequence[PlaceTask], runner: Runner, steps: Steps) -> list[Failed]:
     """Do the places that are not there; those that failed, without an adapter's name."""
     left = []
     for task in own:

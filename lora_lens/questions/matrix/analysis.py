@@ -19,7 +19,7 @@ from ...chance.p_values import check_draws, monte_carlo_p
 from ...core.clustering import cluster
 from ...core.either import swapped
 from ...core.pairwise import block_pairs, phi_of_every_pair
-from ...core.progress import Progress
+from ...core.progress import Progress, Steps
 from ...core.sides import Side
 from ...errors import LensError
 from ...formats.loading import Model
@@ -104,7 +104,7 @@ def adapter_matrix(
         raise LensError(f"{clusters} clusters of {len(sources)} adapters; expected 1 to that many")
     if columns < 1:
         raise LensError(f"columns is {columns}, expected at least 1")
-    steps = _Steps(progress, len(sources))
+    steps = Steps(progress, len(sources))
     spools: dict[int, Spool] = {}
     with ExitStack() as opened:
 
@@ -166,21 +166,6 @@ def adapter_matrix(
 
 def _only(found: Collection[str | None]) -> str | None:
     return next(iter(found)) if len(found) == 1 else None
-
-
-class _Steps:
-    """How far the work has come; the blocks are known only when all adapters are read."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.total = total
-        self._done = 0
-        self._progress = progress
-
-    def advance(self) -> None:
-        """One step more."""
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self.total)
 
 
 def _gaussian(d: int, ranks: NDArray[np.int64]) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from ...chance.spacings import most_outliers, standing_apart
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.outliers import magnification, unit_shares
-from ...core.progress import Progress, counted, passes
+from ...core.progress import Progress, Steps, passes
 from ...core.work import beside, of_bases, of_grids
 from ...errors import LensError
 from ...formats.loading import Model, adapter_of
@@ -136,11 +136,11 @@ def outliers(
     trained = own if asked.adapter else None
     drawn = null.bases["propagated", matrix]
     gaussian = (gaussian_baseline(d, rank).mean, mean_off_diagonal_sd(d, layers, rank))
-    step = counted(looking, looks * len(pieces(drawn)))
+    done = Steps(looking, looks * len(pieces(drawn)))
 
     def release() -> None:
         null.spill.release()
-        step()
+        done.advance()
 
     before = alike(trained, drawn, lambda bases: bases, release)
     every = alike(None, drawn, rescaling.every, release) if rescaling.full else None

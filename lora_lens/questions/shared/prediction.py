@@ -29,7 +29,7 @@ from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...core.forwards import predicted_share, ranks
 from ...core.leave_one_out import carried_over, left_out
-from ...core.progress import Progress, counted, passes, untold
+from ...core.progress import Progress, Steps, passes, untold
 from ...core.spill import Spill
 from ...core.variants import Variants, variants_of
 from ...labelled import Array
@@ -247,11 +247,11 @@ def _variants(
 def _after_layer(
     release: Callable[[], None], progress: Progress, layers: int
 ) -> Callable[[], None]:
-    step = counted(progress, layers)
+    steps = Steps(progress, layers)
 
     def after() -> None:
         release()
-        step()
+        steps.advance()
 
     return after
 

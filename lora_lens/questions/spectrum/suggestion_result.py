@@ -109,7 +109,11 @@ class RankSuggestion(Tidy):
     @property
     def summary(self) -> str:
         """What it comes to, in one line."""
-        return suggestion_line(self)
+        before, after = self.parameters
+        return (
+            f"Smallest ranks that keep {100 * self.energy:g} % of ΔW's energy: "
+            f"{after:,} of {before:,} parameters"
+        )
 
     def to_markdown(self) -> str:
         """The table, as GitHub's Markdown."""
@@ -162,16 +166,12 @@ def suggestion_table(result: RankSuggestion) -> Table:
         ]
         for one in result.layers
     ]  # fmt: skip
-    return Table(suggestion_line(result), ["path", "rank", "suggested", "kept", "scaling"], rows)
+    return Table(result.summary, ["path", "rank", "suggested", "kept", "scaling"], rows)
 
 
 def suggestion_line(result: RankSuggestion) -> str:
-    """The suggestion in one line."""
-    before, after = result.parameters
-    return (
-        f"Smallest ranks that keep {100 * result.energy:g} % of ΔW's energy: "
-        f"{after:,} of {before:,} parameters"
-    )
+    """`RankSuggestion.summary`, under the name that it had first."""
+    return result.summary
 
 
 def _short(alpha: float) -> float:
