@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..adapter import Origin
-from ..arrays import Stored, Tensor
+from ..arrays import Tensor
 from ..bases.weights import BaseWeights
-from ..errors import AdapterError, LensError
-from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
+from ..errors import AdapterError
 from ..files.in_memory import nowhere
-from ..files.locate import read_json
 from ..files.names import PEFT_PREFIX
 from ..files.revisions import split_revision
-from ..files.tensors import FindFile, TensorStore, open_file, open_tensors
+from ..files.tensors import FindFile, TensorStore
 from ..printable import printable
 from ..updates import Factor
-
-_MOST_NAMED = 6
+from .file_factors import column_of, factor_of, number_of
 
 
 @dataclass(frozen=True)
@@ -123,12 +119,7 @@ class AdapterFiles:
         Raises:
             AdapterError: It has several, or none that is real.
         """
-        if math.prod(self.shape(name)) != 1:
-            raise AdapterError(f"{name} has shape {self.shape(name)}, expected one number")
-        found = self.tensors.get(name)
-        if found.is_complex():
-            raise AdapterError(f"{name} holds {_kind(found)}, expected a real number")
-        return float(found)
+        return number_of(self.tensors, name)
 
     def factor(self, name: str, *, transposed: bool = False, unfolded: bool = False) -> Factor:
         """A tensor of two axes as a factor.
@@ -142,26 +133,7 @@ class AdapterFiles:
         Raises:
             AdapterError: It has other axes.
         """
-        shape, store = self.shape(name), self.tensors
-        if unfolded and len(shape) > 2:
-            shape = (shape[0], math.prod(shape[1:]))
-        if len(shape) != 2:
-            raise AdapterError(f"{name} has {len(shape)} axes, expected a matrix")
-
-        def turned(found: Any) -> Any:
-            if found is None:
-                return None
-            found = _computable(found)
-            return found.T if transposed else found.reshape(shape) if unfolded else found
-
-        return Factor(
-            name,
-            shape[::-1] if transposed else shape,
-            read=lambda: turned(store.get(name)),
-            release=lambda: store.release(name),
-            array=lambda: turned(store.array(name)),
-            stored=lambda: _stored(store, name, shape, transposed),
-        )
+        return factor_of(self.tensors, name, transposed=transposed, unfolded=unfolded)
 
     def column(self, name: str) -> Factor:
         """A tensor of numbers in a row, whatever axes of one number are around it, as a column.
@@ -169,21 +141,7 @@ class AdapterFiles:
         Raises:
             AdapterError: It has several axes.
         """
-        shape, store = self.shape(name), self.tensors
-        length = math.prod(shape)
-        if length not in (*shape, 1):
-            raise AdapterError(f"{name} has shape {shape}, expected numbers in a row")
-
-        def turned(found: Any) -> Any:
-            return None if found is None else _computable(found).reshape(length, 1)
-
-        return Factor(
-            name,
-            (length, 1),
-            read=lambda: turned(store.get(name)),
-            release=lambda: store.release(name),
-            array=lambda: turned(store.array(name)),
-        )
+        return column_of(self.tensors, name)
 
     def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.
@@ -211,96 +169,3 @@ class AdapterFiles:
             download=download and self.base_given is not None,
             fan_in_fan_out=bool(self.config.get("fan_in_fan_out")),
         )
-
-
-def _computable(found: Any) -> Any:
-    """Numbers as they are, but for floats of eight bits, of which torch computes with none."""
-    return found.float() if _kind(found).startswith("float8") else found
-
-
-def _kind(found: Any) -> str:
-    """The type of a tensor's numbers, by torch's name."""
-    return str(found.dtype).removeprefix("torch.")
-
-
-def _stored(
-    store: TensorStore, name: str, shape: tuple[int, ...], transposed: bool
-) -> Stored | None:
-    found = store.place(name)
-    return found and Stored(*found, shape[0], shape[1], transposed)
-
-
-def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:
-    """Open the adapter at `path`; see `load_adapter` for what that and `base` can be.
-
-    Raises:
-        AdapterError: There is none, or its configuration is broken.
-        FileFormatError: Its tensors are truncated, corrupt or unsafe.
-    """
-    stems = all_stems()
-    place = find_adapter(path, stems)
-    config_file = place.find(CONFIG)
-    config = read_json(config_file, AdapterError) if config_file else {}
-    tensors = _tensors(place, stems)
-    if tensors is None:
-        raise AdapterError(
-            f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin){_others(config_file)}"
-            if config_file
-            else f"{place.source} is no adapter: it holds no {CONFIG}"
-        )
-    return AdapterFiles(
-        place.source, config, config_file, tensors, str(base) if base else None, find=place.find
-    )
-
-
-def _others(config_file: Path) -> str:
-    """What else of tensors lies beside a configuration, which may be meant: ``adapter_model.fp16.safetensors``."""
-    names = sorted(path.name for path in config_file.parent.glob("*.safetensors"))[:_MOST_NAMED]
-    return (
-        f", but {', '.join(names)}: if that is the adapter's, name the file itself" if names else ""
-    )
-
-
-def stands_alone(file: Path) -> bool:
-    """Whether a file of any name is an adapter by itself; one that cannot be opened is for whoever reads it to say."""
-    from . import FORMATS
-
-    try:
-        files = open_adapter(file)
-    except LensError:
-        return True
-    return any(each.matches(files) for each in FORMATS)
-
-
-def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
-    """Another adapter, in a folder of that name within the folder of this one; None where there is none.
-
-    Raises:
-        AdapterError: Its configuration is broken.
-        FileFormatError: Its tensors are truncated, corrupt or unsafe.
-    """
-
-    def find(name: str) -> Path | None:
-        return files.find(f"{folder}/{name}")
-
-    source = f"{folder} of {files.source}"
-    tensors = open_tensors(source, find, all_stems())
-    if tensors is None:
-        return None
-    config_file = find(CONFIG)
-    config = read_json(config_file, AdapterError) if config_file else {}
-    return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
-
-
-def all_stems() -> tuple[str, ...]:
-    """What files with an adapter's tensors are called in any of the formats, without their endings."""
-    from . import FORMATS
-
-    return tuple(dict.fromkeys(stem for each in FORMATS for stem in each.stems))
-
-
-def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
-    path = place.find(place.file) if place.file else None
-    if place.file and path:
-        return open_file(place.source, path, place.file, place.find)
-    return open_tensors(place.source, place.find, tuple(stems), ENDINGS)

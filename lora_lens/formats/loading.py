@@ -13,12 +13,13 @@ from ..bases.opening import configuration_here
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..updates import FromW0, LowRank
-from .adapter_files import AdapterFiles, open_adapter
+from .adapter_files import AdapterFiles
 from .conv1d import conv1d_of
 from .format import Checkpoint, format_of
 from .grouping import Group, group_by_module
 from .live_layers import is_live
 from .live_model import check_scales, live_files
+from .opening import open_adapter
 from .stacking import StackedModules, check, check_group
 from .trained_in_full import trained_in_full
 

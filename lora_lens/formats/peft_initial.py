@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from ..errors import AdapterError
 from ..updates import LowRank
-from .adapter_files import AdapterFiles, open_within
+from .adapter_files import AdapterFiles
 from .derived import below, beside_minus
+from .opening import open_within
 from .peft_names import plain
 from .peft_settings import changed_base, minus_the_initial
 

@@ -14,7 +14,7 @@ from ..adapter import Adapter
 from ..bases.weights import BaseWeights
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
-from ..formats.adapter_files import open_adapter
+from ..formats.opening import open_adapter
 from ..show.layout import Table, counted
 from ..show.wording import listed
 from ..subspaces.selection import select_device

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..adapter import Adapter
-from ..formats.adapter_files import open_adapter
+from ..formats.opening import open_adapter
 
 _RECORD, _CARD = "run.json", "README.md"
 _LONGEST = 120  # letters of a card's own words

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from ..errors import AdapterError, FileFormatError, LensError
 from ..files.adapter_folders import find_adapters
 from ..files.locate import user_path
-from ..formats.adapter_files import all_stems, stands_alone
+from ..formats.opening import all_stems, stands_alone
 from .reading import Unread, one_line
 
 HUB = "hub:"

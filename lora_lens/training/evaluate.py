@@ -18,8 +18,9 @@ from ..errors import AdapterError
 from ..files.locate import read_json
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
-from ..formats.adapter_files import AdapterFiles, open_adapter
+from ..formats.adapter_files import AdapterFiles
 from ..formats.format import format_of
+from ..formats.opening import open_adapter
 from .condlora import load_condlora_model
 from .data import (
     Example,

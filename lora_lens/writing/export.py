@@ -14,9 +14,10 @@ from torch import Tensor
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..files.names import PEFT_PREFIX
-from ..formats.adapter_files import AdapterFiles, open_adapter
+from ..formats.adapter_files import AdapterFiles
 from ..formats.format import Checkpoint, format_of
 from ..formats.loading import low_rank
+from ..formats.opening import open_adapter
 from ..staging import staged
 from ..updates import FromW0, LowRank
 

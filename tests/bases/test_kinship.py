@@ -197,7 +197,7 @@ def test_condlora_too_is_not_made_of_another_architectures_w0(tmp_path: Path) ->
     write_config(tmp_path / "lora", base=str(base), r=4)
     with pytest.raises(BaseModelError, match="it is a mpnet by its config.json"):
         open_base_of(ll.load_adapter(tmp_path / "lora"))
-    from lora_lens.formats.adapter_files import open_adapter
+    from lora_lens.formats.opening import open_adapter
 
     with pytest.raises(BaseModelError, match="it is a mpnet by its config.json"):
         open_adapter(tmp_path / "lora").open_base()

@@ -15,9 +15,9 @@ from made_formats import MADE, cases_of, deltas
 from lora_lens import adapter_matrix, load_adapter
 from lora_lens.files.adapter_places import ENDINGS
 from lora_lens.formats import FORMATS
-from lora_lens.formats.adapter_files import open_adapter
 from lora_lens.formats.format import Format, format_of
 from lora_lens.formats.loading import low_rank
+from lora_lens.formats.opening import open_adapter
 
 NAMES = [each.name for each in FORMATS]
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from lora_lens import adapter_matrix, load_adapter
 from lora_lens.errors import AdapterError, FileFormatError, LensError
 from lora_lens.files.adapter_folders import find_adapters
-from lora_lens.formats.adapter_files import all_stems, stands_alone
+from lora_lens.formats.opening import all_stems, stands_alone
 from lora_lens.survey.sources import adapters_meant
 
 NAME = "lora_te_text_model_encoder_layers_{}_self_attn_v_proj"

@@ -30,7 +30,7 @@ from lora_lens.files import mapped
 from lora_lens.files.adapter_folders import find_adapters
 from lora_lens.files.checkpoints import why_not_whole
 from lora_lens.formats import loading
-from lora_lens.formats.adapter_files import all_stems, stands_alone
+from lora_lens.formats.opening import all_stems, stands_alone
 from lora_lens.show.text import as_csv
 
 STAGES = ("container", "names", "configuration", "grouping", "base", "numbers")

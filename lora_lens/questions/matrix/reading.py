@@ -22,9 +22,9 @@ from ...errors import (
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
 from ...files.revisions import with_revision
-from ...formats.adapter_files import all_stems, stands_alone
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
+from ...formats.opening import all_stems, stands_alone
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import Where, select_name
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
-from ...formats.adapter_files import open_adapter
 from ...formats.format import format_of
+from ...formats.opening import open_adapter
 from .config import CondLoraConfig
 from .gate import with_orthogonality
 from .reading import read_saved

@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import AdapterError
-from ...formats.adapter_files import AdapterFiles, open_adapter
+from ...formats.adapter_files import AdapterFiles
 from ...formats.format import format_of
+from ...formats.opening import open_adapter
 from .adaptive_config import CondAdaLoraConfig
 from .config import CondLoraConfig
 

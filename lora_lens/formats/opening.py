@@ -1,0 +1,90 @@
+"""Where an adapter lies → its files, opened: by itself, or in a folder within another's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import AdapterError, LensError
+from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
+from ..files.locate import read_json
+from ..files.tensors import TensorStore, open_file, open_tensors
+from .adapter_files import AdapterFiles
+
+_MOST_NAMED = 6
+
+
+def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:
+    """Open the adapter at `path`; see `load_adapter` for what that and `base` can be.
+
+    Raises:
+        AdapterError: There is none, or its configuration is broken.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+    stems = all_stems()
+    place = find_adapter(path, stems)
+    config_file = place.find(CONFIG)
+    config = read_json(config_file, AdapterError) if config_file else {}
+    tensors = _tensors(place, stems)
+    if tensors is None:
+        raise AdapterError(
+            f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin){_others(config_file)}"
+            if config_file
+            else f"{place.source} is no adapter: it holds no {CONFIG}"
+        )
+    return AdapterFiles(
+        place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+    )
+
+
+def _others(config_file: Path) -> str:
+    """What else of tensors lies beside a configuration, which may be meant: ``adapter_model.fp16.safetensors``."""
+    names = sorted(path.name for path in config_file.parent.glob("*.safetensors"))[:_MOST_NAMED]
+    return (
+        f", but {', '.join(names)}: if that is the adapter's, name the file itself" if names else ""
+    )
+
+
+def stands_alone(file: Path) -> bool:
+    """Whether a file of any name is an adapter by itself; one that cannot be opened is for whoever reads it to say."""
+    from . import FORMATS
+
+    try:
+        files = open_adapter(file)
+    except LensError:
+        return True
+    return any(each.matches(files) for each in FORMATS)
+
+
+def open_within(files: AdapterFiles, folder: str) -> AdapterFiles | None:
+    """Another adapter, in a folder of that name within the folder of this one; None where there is none.
+
+    Raises:
+        AdapterError: Its configuration is broken.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+
+    def find(name: str) -> Path | None:
+        return files.find(f"{folder}/{name}")
+
+    source = f"{folder} of {files.source}"
+    tensors = open_tensors(source, find, all_stems())
+    if tensors is None:
+        return None
+    config_file = find(CONFIG)
+    config = read_json(config_file, AdapterError) if config_file else {}
+    return AdapterFiles(source, config, config_file, tensors, files.base_given, find=find)
+
+
+def all_stems() -> tuple[str, ...]:
+    """What files with an adapter's tensors are called in any of the formats, without their endings."""
+    from . import FORMATS
+
+    return tuple(dict.fromkeys(stem for each in FORMATS for stem in each.stems))
+
+
+def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
+    path = place.find(place.file) if place.file else None
+    if place.file and path:
+        return open_file(place.source, path, place.file, place.find)
+    return open_tensors(place.source, place.find, tuple(stems), ENDINGS)
