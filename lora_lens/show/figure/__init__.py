@@ -1,0 +1,35 @@
+"""A figure, described once: labelled arrays, which matplotlib and the report's page draw.
+
+A `Panel` is a pair of axes with what is marked on them, or a heat map. A `Sheet` is panels in rows, as a
+file or a notebook shows them. Nothing here draws, and nothing here knows a question.
+"""
+
+from .axis import Axis, in_order, named, positions, round_top
+from .heat_map import HeatMap, Ramp, View
+from .marks import Band, Bars, Colour, Dash, Level, Line, Mark, Marker, Strokes, numbers
+from .sheet import Block, Panel, Scale, Sheet
+
+__all__ = [
+    "Axis",
+    "Band",
+    "Bars",
+    "Block",
+    "Colour",
+    "Dash",
+    "HeatMap",
+    "Level",
+    "Line",
+    "Mark",
+    "Marker",
+    "Panel",
+    "Ramp",
+    "Scale",
+    "Sheet",
+    "Strokes",
+    "View",
+    "in_order",
+    "named",
+    "numbers",
+    "positions",
+    "round_top",
+]
