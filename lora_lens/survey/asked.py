@@ -119,6 +119,22 @@ class PairBlock:
             self._phi[matrix] = (sums / torch.minimum(i[:, None], j)).clamp(0, 1)
         return self._phi[matrix]
 
+    def found(self, matrix: str) -> tuple[Tensor, Tensor, Columns]:
+        """Of the pairs that have a φ: their rows and columns in the block; and who they are, i, j and φ."""
+        rows, columns = self.places
+        phi = self.phi(matrix)[rows, columns]
+        there = ~phi.isnan()
+        r, c = rows[there], columns[there]
+        i, j = self.widths(matrix)
+        told: Columns = {
+            "one": (r + self.one.start).int().numpy(),
+            "other": (c + self.other.start).int().numpy(),
+            "i": i[r].int().numpy(),
+            "j": j[c].int().numpy(),
+            "phi": phi[there].float().numpy(),
+        }
+        return r, c, told
+
 
 def summed(
     values: Float[Tensor, "rows columns"], i: Tensor, j: Tensor, weights: Tensor | None = None

@@ -103,22 +103,14 @@ class Conversions(Question):
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments for random factors."""
-        rows, columns = block.places
         for name in _NAMES:
-            phi = block.phi(name)[rows, columns]
-            there = ~phi.isnan()
-            r, c = rows[there], columns[there]
-            i, j = block.widths(name)
-            null = self._moments(name, i, j)
+            r, c, told = block.found(name)
+            null = self._moments(name, *block.widths(name))
             yield (
                 "conversions",
                 {
                     "matrix": name.removeprefix("conversion "),
-                    "one": (r + block.one.start).int().numpy(),
-                    "other": (c + block.other.start).int().numpy(),
-                    "i": i[r].int().numpy(),
-                    "j": j[c].int().numpy(),
-                    "phi": phi[there].float().numpy(),
+                    **told,
                     "propagated_mean": null.mean[r, c].float().numpy(),
                     "propagated_sd": null.sd[r, c].float().numpy(),
                 },

@@ -57,20 +57,12 @@ class Pairs(Question):
 
     def pair(self, block: PairBlock) -> Rows:
         """Their φ, and its moments under each null."""
-        rows, columns = block.places
         for matrix in MATRICES:
-            phi = block.phi(matrix)[rows, columns]
-            there = ~phi.isnan()
-            r, c = rows[there], columns[there]
-            i, j = block.widths(matrix)
-            chance = gaussian_moments(self.facts.width(matrix), i, j)
+            r, c, told = block.found(matrix)
+            chance = gaussian_moments(self.facts.width(matrix), *block.widths(matrix))
             found = {
                 "matrix": matrix,
-                "one": (r + block.one.start).int().numpy(),
-                "other": (c + block.other.start).int().numpy(),
-                "i": i[r].int().numpy(),
-                "j": j[c].int().numpy(),
-                "phi": phi[there].float().numpy(),
+                **told,
                 "gaussian_mean": chance.mean[r, c].float().numpy(),
                 "gaussian_sd": chance.sd[r, c].float().numpy(),
             }
