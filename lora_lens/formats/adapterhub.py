@@ -81,7 +81,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates,
         method="dora" if dora else "lora",
         title="DoRA" if dora else "LoRA",
-        why=_rest,
+        why="no low-rank factor of a layer",
         left_out={name: _UNUSED for path, name in magnitudes.items() if _is_merged(path)},
         notes=(_OF_TRAINING,) if other else (),
         caveats=(DORA,) if dora else (),
@@ -145,10 +145,6 @@ def _settings(files: AdapterFiles) -> Mapping[str, Any]:
         if said.get(key):
             raise AdapterError(f"{files.source} sets {key}: {why}; lora-lens would misread it")
     return said
-
-
-def _rest(_: str) -> str:
-    return "no low-rank factor of a layer"
 
 
 FORMAT = Format(

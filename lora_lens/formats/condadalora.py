@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AdapterError
 from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
-from .condlora import THETA, convention_of, listed_layers
+from .condlora import listed_layers, thetas_of
 from .format import Checkpoint, Format, Thetas
 from .peft_names import reason_left_out
 from .peft_settings import Scaling, check_plain
-from .shared_theta import numbers_in, thetas_named
+from .shared_theta import numbers_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,13 +38,7 @@ def _matches(files: AdapterFiles) -> bool:
 
 
 def _thetas(files: AdapterFiles) -> Thetas:
-    version = files.config.get(VERSION_KEY, VERSION)
-    if version != VERSION:
-        raise AdapterError(
-            f"{files.source} has {VERSION_KEY} {version!r}, and this lora-lens reads {VERSION}; update it"
-        )
-    found, others = thetas_named(files, THETA, transposed=False)
-    return Thetas(found, listed_layers(files, found), convention_of(files), tuple(others))
+    return thetas_of(files, VERSION_KEY, VERSION)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:

@@ -25,14 +25,23 @@ def _matches(files: AdapterFiles) -> bool:
     return named and any(THETA.fullmatch(name) for name in files.names)
 
 
-def _thetas(files: AdapterFiles) -> Thetas:
-    version = files.config.get(VERSION_KEY, VERSION)  # the first files had no such key
-    if version != VERSION:
+def thetas_of(files: AdapterFiles, version_key: str, reads: int) -> Thetas:
+    """θ in lora-lens's own files, whose version is checked first.
+
+    Raises:
+        AdapterError: The version is not the one that is read here; or θ, its layers or the convention is missing.
+    """
+    version = files.config.get(version_key, reads)  # the first files had no such key
+    if version != reads:
         raise AdapterError(
-            f"{files.source} has {VERSION_KEY} {version!r}, and this lora-lens reads {VERSION}; update it"
+            f"{files.source} has {version_key} {version!r}, and this lora-lens reads {reads}; update it"
         )
     found, others = thetas_named(files, THETA, transposed=False)
     return Thetas(found, listed_layers(files, found), convention_of(files), tuple(others))
+
+
+def _thetas(files: AdapterFiles) -> Thetas:
+    return thetas_of(files, VERSION_KEY, VERSION)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:

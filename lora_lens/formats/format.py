@@ -49,7 +49,7 @@ def of_factors(
     *,
     method: str,
     title: str,
-    why: Callable[[str], str],
+    why: str | Callable[[str], str],
     left_out: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
@@ -62,12 +62,13 @@ def of_factors(
         files: Of the adapter.
         updates: Path of each module to its factors.
         method, title, settings, notes, placement, caveats: As in `Checkpoint`.
-        why: The reason for a tensor that no update is made of.
+        why: The reason for a tensor that no update is made of; one for all of them, or by its name.
         left_out: Tensors whose reason is known already.
     """
     known = left_out or {}
     used = {name for update in updates.values() for name in update.tensors}
-    rest = {name: why(name) for name in sorted(files.names - used - known.keys())}
+    names = sorted(files.names - used - known.keys())
+    rest = {name: why if isinstance(why, str) else why(name) for name in names}
     norms = {update.magnitude.name for update in updates.values() if update.magnitude}
     shapes = [files.shape(name) for name in used - norms]
     # What is no matrix, a tensor of α, was not trained.

@@ -99,7 +99,14 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if model is None or not model.apart
         else ("modules are called as in the model that LitGPT converted, of which W0 is",)
     )
-    found = of_factors(files, updates, method="lora", title="LoRA", why=_rest, notes=notes)
+    found = of_factors(
+        files,
+        updates,
+        method="lora",
+        title="LoRA",
+        why="no low-rank factor of a layer",
+        notes=notes,
+    )
     return replace(found, base=model.base if model else None)
 
 
@@ -157,10 +164,6 @@ def _yaml(files: AdapterFiles, name: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise AdapterError(f"{path} holds a {type(found).__name__}, expected settings by name")
     return found
-
-
-def _rest(_: str) -> str:
-    return "no low-rank factor of a layer"
 
 
 FORMAT = Format(

@@ -52,7 +52,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates,
         method="dora" if dora else "lora",
         title="DoRA" if dora else "LoRA",
-        why=_rest,
+        why="trained in full, no low-rank factor",
         left_out=left_out,
         caveats=(DORA,) if dora else (),
     )
@@ -95,10 +95,6 @@ def _why_not(files: AdapterFiles, path: str, found: Mapping[str, str]) -> str | 
     if len(files.shape(found["a"])) > 2:
         return "factor of stacked experts, not of a linear layer"
     return None
-
-
-def _rest(_: str) -> str:
-    return "trained in full, no low-rank factor"
 
 
 FORMAT = Format(

@@ -58,14 +58,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates,
         method="dora" if magnitudes else "lora",
         title="DoRA" if magnitudes else "LoRA",
-        why=_rest,
+        why="trained in full, no low-rank factor",
         notes=(_ORDER,),
         caveats=(DORA,) if magnitudes else (),
     )
-
-
-def _rest(_: str) -> str:
-    return "trained in full, no low-rank factor"
 
 
 FORMAT = Format(
