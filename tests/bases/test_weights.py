@@ -1,16 +1,14 @@
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_lora
+from local_hub import LocalHub, serving
 from safetensors.torch import save_file
 
 from lora_lens import load_adapter, open_base
@@ -215,56 +213,12 @@ def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["base"] == "some/bert", done.stderr
 
 
-class LocalHub(NamedTuple):
-    """A hub on this machine that holds `some/bert`: how to reach it, and the paths asked for."""
-
-    environment: dict[str, str]
-    asked: list[str]
-
-
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[LocalHub]:
-    files = tmp_path / "served"
-    write_base(files, BertLike())
-    asked: list[str] = []
-
-    class Hub(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(body=True)
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def answer(self, body: bool) -> None:
-            asked.append(self.path)
-            repo, _, name = self.path.partition("/resolve/main/")
-            file = files / name
-            if repo != "/some/bert" or not file.is_file():
-                self.send_response(404)
-                self.send_header(
-                    "X-Error-Code", "EntryNotFound" if repo == "/some/bert" else "RepoNotFound"
-                )
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            content = file.read_bytes()
-            self.send_response(200)
-            self.send_header("ETag", f'"{name}-1"')
-            self.send_header("X-Repo-Commit", REVISION)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if body:
-                self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    yield LocalHub({"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0"}, asked)
-    server.shutdown()
-    server.server_close()
+    """Holds some/bert."""
+    write_base(tmp_path / "served/some/bert/main", BertLike())
+    with serving(tmp_path / "served") as found:
+        yield found
 
 
 def test_a_base_that_the_user_names_is_downloaded_once(tmp_path: Path, hub: LocalHub) -> None:

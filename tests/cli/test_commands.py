@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
-from typer.testing import CliRunner, Result
+from commands import fails, run
+from typer.testing import CliRunner
 
 from lora_lens import (
     compare,
@@ -18,19 +19,6 @@ from lora_lens import (
     load_adapter,
 )
 from lora_lens.cli import app
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def fails(result: Result, *words: str) -> None:
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr.startswith("lora-lens: ")
-    assert result.stderr.count("\n") == 1
-    for word in words:
-        assert word in result.stderr
 
 
 def test_similarity_json_is_the_contract(bert: BertLike, tmp_path: Path) -> None:

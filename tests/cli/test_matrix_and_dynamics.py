@@ -7,23 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import BertLike, write_config, write_lora
-from typer.testing import CliRunner, Result
+from commands import fails, run
 
 from lora_lens import adapter_matrix, dynamics
-from lora_lens.cli import app
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
-
-
-def fails(result: Result, *words: str) -> None:
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr.startswith("lora-lens: ")
-    assert result.stderr.count("\n") == 1
-    for word in words:
-        assert word in result.stderr
 
 
 @pytest.fixture

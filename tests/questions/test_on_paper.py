@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from checkpoints import BertLike, write_base, write_lora
+from commands import run
 from measured import collisions, cut, words_of
 from PIL import Image
 from pypdf import PdfReader
-from typer.testing import CliRunner
 
 import lora_lens as ll
-from lora_lens.cli import app
 from lora_lens.questions import QUESTIONS
 from lora_lens.show.paper import LEAST_POINTS, paper
 
@@ -79,10 +78,6 @@ def test_at_a_columns_width_all_can_be_read(
 def picture(path: Path) -> Image.Image:
     with Image.open(path) as opened:
         return opened.convert("RGB")
-
-
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
 def test_the_files_are_as_wide_as_asked_for(folder: Callable[[int], Path], tmp_path: Path) -> None:

@@ -8,19 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from made_formats import made_by
 from torch import Tensor
 
 pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
+bert = made_by("peft_lora").bert
 
 Deltas = Mapping[str, Tensor]
-
-
-def bert() -> torch.nn.Module:
-    config = transformers.BertConfig(
-        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, vocab_size=30
-    )  # fmt: skip
-    return transformers.BertForSequenceClassification(config)
 
 
 def saved(*, version: bool = True, **settings: Any) -> Callable[[Path], Deltas]:
