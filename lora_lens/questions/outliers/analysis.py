@@ -33,12 +33,10 @@ from .explaining import (
     ENTRIES,
     Explained,
     Rescaling,
-    alike,
     beyond_w0,
-    explain,
+    look,
     mean_share_p,
     pieces,
-    shares_of,
 )
 from .result import LEVEL, Coordinate, OutliersResult
 
@@ -142,13 +140,8 @@ def outliers(
         null.spill.release()
         done.advance()
 
-    before = alike(trained, drawn, lambda bases: bases, release)
-    every = alike(None, drawn, rescaling.every, release) if rescaling.full else None
-    explained = explain(rescaling, drawn, before, gaussian[0], release)
-    after = before
-    if explained.order:
-        after = alike(trained, drawn, rescaling.of(explained.order), release)
-    shares = shares_of(drawn, release)
+    seen = look(rescaling, trained, drawn, gaussian[0], release)
+    explained, every, shares = seen.explained, seen.every, seen.shares
     held = shares.mean(0, dtype=torch.float64) if trained is None else unit_shares(trained)
     looking(1, 1)
     return OutliersResult(
@@ -170,8 +163,8 @@ def outliers(
         ),
         considered=most_outliers(d),
         gaussian=gaussian,
-        before=before,
-        after=after,
+        before=seen.before,
+        after=seen.after,
         every=(every.mean, every.deep) if every else (float("nan"),) * 2,
         explained=explained.total,
         magnifications=magnified,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -168,6 +169,40 @@ def explain(
     order = tuple(sorted(named, key=lambda column: -alone[column]))
     together = {column: left_out(order[: k + 1]) for k, column in enumerate(order)}
     return Explained(order, alone, together)
+
+
+class Seen(NamedTuple):
+    """φ with W0 as it is and with columns rescaled, and what of it hangs on these.
+
+    Attributes:
+        before, after: With W0 as it is, and with the named columns rescaled.
+        every: With all columns rescaled; None where W0 has not full rank in this direction.
+        explained: What hangs on the named columns.
+        shares: `unit_shares` of every draw.
+    """
+
+    before: Alike
+    after: Alike
+    every: Alike | None
+    explained: Explained
+    shares: Float[Tensor, "draw layer d"]
+
+
+def look(
+    rescaling: Rescaling,
+    own: Float[Tensor, "layer d r"] | None,
+    drawn: Float[Tensor, "draw layer d r"],
+    gaussian: float,
+    after_each: AfterEach = lambda: None,
+) -> Seen:
+    """All that is asked of the draws, and of the adapter's own subspaces where it is trained; `after_each` as in `alike`."""
+    before = alike(own, drawn, lambda bases: bases, after_each)
+    every = alike(None, drawn, rescaling.every, after_each) if rescaling.full else None
+    explained = explain(rescaling, drawn, before, gaussian, after_each)
+    after = before
+    if explained.order:
+        after = alike(own, drawn, rescaling.of(explained.order), after_each)
+    return Seen(before, after, every, explained, shares_of(drawn, after_each))
 
 
 def mean_share_p(held: Array, shares: Float[Tensor, "draw layer d"]) -> Array:
