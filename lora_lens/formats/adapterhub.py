@@ -16,10 +16,10 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .derived import below, beside
+from .dora import DORA, with_magnitude
 from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .merged import by_role, in_fused
-from .peft_dora import DORA
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.loras\.(?P<adapter>[^.]+)\.lora_(?P<factor>[AB])")
@@ -115,13 +115,8 @@ def _rescaled(
             f"{files.source} is DoRA of GPT-2's {path}, whose W0 lies turned: the library adapters takes norms of its "
             f"columns and rescales its rows by them, and its merge does otherwise; no ΔW is both, so leave it out"
         )
-    name = magnitudes[path]
-    return replace(
-        update,
-        magnitude=files.column(name),
-        norm_scaling=None if update.scaling == 1 else 1.0,
-        tensors=(*update.tensors, name),
-    )
+    norm_scaling = None if update.scaling == 1 else 1.0
+    return replace(with_magnitude(files, update, magnitudes[path]), norm_scaling=norm_scaling)
 
 
 def _settings(files: AdapterFiles) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .dora import with_magnitude
 
 DORA_BY_COLUMN = (
     "DoRA over input channels: numbers of A, B and s·B·A are its factors', before every channel of W0 + s·B·A is "
@@ -36,9 +37,4 @@ def rescaled(files: AdapterFiles, name: str, update: LowRank) -> LowRank:
             f"{name} has shape {shape}, expected DoRA's norms of the {rows} rows, ({rows}, 1), or of the input "
             f"channels, (1, channels), of a ΔW of {rows}x{columns}"
         )
-    return replace(
-        update,
-        magnitude=files.column(name),
-        by_column=not by_row,
-        tensors=(*update.tensors, name),
-    )
+    return replace(with_magnitude(files, update, name), by_column=not by_row)

@@ -15,12 +15,12 @@ from typing import Literal, NamedTuple
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .dora import DORA
 from .factor_pairs import OF_A_TABLE, check_not_empty
 from .format import Checkpoint, of_factors
 from .image_dora import DORA_BY_COLUMN, rescaled
 from .image_parts import Modules, is_embedding, reason_left_out
 from .lycoris import hada, lokr, tucker
-from .peft_dora import DORA
 
 # Path, rank that α is divided by (None where the module has none), α of a tensor → s.
 Scaled = Literal["alpha", "whole", "none"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .dora import DORA, with_magnitude
 from .factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
-from .peft_dora import DORA
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])")
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
@@ -42,9 +41,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
             continue
         a, b = (files.factor(found[letter], transposed=True) for letter in "ab")
         update = LowRank(a, b, scaling, (found["a"], found["b"]))
-        if path in magnitudes:
-            m = magnitudes[path]
-            update = replace(update, magnitude=files.column(m), tensors=(*update.tensors, m))
+        if m := magnitudes.get(path):
+            update = with_magnitude(files, update, m)
         updates[path] = update
     dora = bool(magnitudes)
     return of_factors(

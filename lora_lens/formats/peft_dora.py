@@ -9,10 +9,6 @@ from ..errors import AdapterError
 from .adapter_files import AdapterFiles
 from .peft_names import plain
 
-DORA = (
-    "DoRA: numbers of A, B and s·B·A are its factors', before every row of W0 + s·B·A is rescaled; ΔW itself, of "
-    "full rank, is made with W0"
-)
 _MAGNITUDE = re.compile(r"(?P<path>.+)\.lora_magnitude_vector(?:\.[^.]+)?(?:\.weight)?")
 
 

@@ -10,12 +10,13 @@ from ..adapter import Placement
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .dora import DORA, with_magnitude
 from .factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
 from .peft_blocks import whole
-from .peft_dora import DORA, magnitudes_of
+from .peft_dora import magnitudes_of
 from .peft_experts import experts, parameters_of
 from .peft_initial import initial_of
 from .peft_names import plain, reason_left_out, unwrapped_paths
@@ -85,15 +86,11 @@ def _read(files: AdapterFiles) -> Checkpoint:
             continue
         a, b = whole(files.config, paths[path], a, b)
         name, alpha = alphas.get(path, (None, None))
-        magnitude = magnitudes.get(path)
-        used = (*tensors, *([name] if name else []), *([magnitude] if magnitude else []))
         update = LowRank(
-            a,
-            b,
-            scaling.of(paths[path], a.shape[0], alpha),
-            used,
-            magnitude=files.column(magnitude) if magnitude else None,
+            a, b, scaling.of(paths[path], a.shape[0], alpha), (*tensors, *([name] if name else []))
         )
+        if magnitude := magnitudes.get(path):
+            update = with_magnitude(files, update, magnitude)
         found.updates[paths[path]] = initial.subtracted(update) if initial else update
         found.convolutions += len(files.shape(pair["A"])) > 2
         if ".lora_embedding_" in plain(pair["A"]):

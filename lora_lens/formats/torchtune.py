@@ -8,14 +8,13 @@ and so is W0 of torchtune's own files and of Meta's, not of Hugging Face's.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .dora import DORA, with_magnitude
 from .factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
-from .peft_dora import DORA
 from .peft_settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
@@ -51,8 +50,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         s = Scaling({"r": a.shape[0], **files.config}).of(path, a.shape[0])
         updates[path] = LowRank(a, b, s, (names["a"], names["b"]))
         if m := magnitudes.get(path):
-            used = (*updates[path].tensors, m)
-            updates[path] = replace(updates[path], magnitude=files.column(m), tensors=used)
+            updates[path] = with_magnitude(files, updates[path], m)
     return of_factors(
         files,
         updates,
