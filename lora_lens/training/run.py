@@ -11,22 +11,20 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 import transformers
 from peft import PeftModel
-from torch.utils.data import Sampler
 from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     DataCollatorWithPadding,
     Trainer,
     TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
 from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from . import resuming
+from .arguments import optimiser_steps, training_arguments
 from .budget import Budget, has_budget
 from .callbacks import (
     EvaluateLast,
@@ -34,7 +32,6 @@ from .callbacks import (
     SpeedMeter,
     StopEarly,
     StopIfDiverged,
-    out_of_patience,
 )
 from .data import (
     Splits,
@@ -46,7 +43,7 @@ from .data import (
 from .encoding import encode
 from .frozen import round_frozen
 from .head import centre_head
-from .models import open_classifier, put_adapter
+from .models import Classifier, open_classifier, put_adapter
 from .record import (
     TENSORBOARD,
     device_name,
@@ -56,12 +53,8 @@ from .record import (
     write_adapter,
 )
 from .resuming import CHECKPOINTS
-from .sampling import LengthGrouped
 from .settings import RunSettings
-
-# Steps between evaluations in the released code; an epoch where that is shorter.
-_LONGEST_INTERVAL = 1500
-_EVALUATION_BATCH = 64
+from .trainer import LensTrainer
 
 
 def train(
@@ -108,24 +101,15 @@ def train(
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
     classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
-    steps = _steps(settings, len(splits.train))
-    model, tokenizer = put_adapter(settings, classifier, steps=steps), classifier.tokenizer
-    # Else PEFT asks the hub at every checkpoint whether the vocabulary has grown, which it never does here.
-    setattr(model, "save_pretrained", partial(model.save_pretrained, save_embedding_layers=False))  # noqa: B010
-    budget = Budget(model) if has_budget(model) else None
-    if budget is not None and resume_from is not None:
-        budget.load(resume_from)
-    if task.labels is None and settings.head == "mean":
-        centre_head(model, splits.train)
-    if settings.precision == "bfloat16":
-        round_frozen(model)
+    model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
+    tokenizer = classifier.tokenizer
     _make_folder(out)
     meter = SpeedMeter()
-    trainer = _LensTrainer(
+    trainer = LensTrainer(
         settings=settings,
         budget=budget,
         model=model,
-        args=_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints),
+        args=training_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints),
         train_dataset=cast(Any, encode(splits.train, tokenizer, settings.max_length)),
         eval_dataset=cast(Any, encode(splits.development, tokenizer, settings.max_length)),
         data_collator=DataCollatorWithPadding(tokenizer),
@@ -176,40 +160,25 @@ def train(
     return record | {"writes": trainer.is_world_process_zero()}
 
 
-class _LensTrainer(Trainer):
-    """transformers' Trainer, with batches of rows of like length, and a resume that may have nothing to do."""
-
-    def __init__(self, *, settings: RunSettings, budget: Budget | None, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._settings, self._budget = settings, budget
-
-    def train_from(self, checkpoint: Path | None) -> None:
-        """Train, or go on from a checkpoint: not a step more where that run had run out of patience."""
-        if checkpoint is not None:
-            state = resuming.state_of(checkpoint)
-            after = -1 if self._budget is None else self._budget.last
-            if out_of_patience(state.log_history, self._settings.patience, after):
-                self.state = state
-                resuming.find_best(state, Path(str(self.args.output_dir)))
-                self._load_best_model()
-                return
-        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-
-    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        """Beside them the budget's state: before ``trainer_state.json``, which makes a checkpoint whole."""
-        super()._save_optimizer_and_scheduler(output_dir)
-        if self._budget is not None and self.is_world_process_zero():
-            self._budget.save(Path(output_dir))
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
-        if not self._settings.group_by_length:
-            return super()._get_train_sampler(train_dataset)
-        rows = cast(Any, train_dataset or self.train_dataset)
-        return LengthGrouped(
-            [len(row["input_ids"]) for row in rows],
-            batch_size=self._settings.batch_size,
-            seed=self._settings.seed,
-        )
+def _with_adapter(
+    settings: RunSettings,
+    task: Task,
+    splits: Splits,
+    classifier: Classifier,
+    resume_from: Path | None,
+) -> tuple[PeftModel, Budget | None]:
+    """The model that is trained, and AdaLoRA's budget where it has one."""
+    model = put_adapter(settings, classifier, steps=optimiser_steps(settings, len(splits.train)))
+    # Else PEFT asks the hub at every checkpoint whether the vocabulary has grown, which it never does here.
+    setattr(model, "save_pretrained", partial(model.save_pretrained, save_embedding_layers=False))  # noqa: B010
+    budget = Budget(model) if has_budget(model) else None
+    if budget is not None and resume_from is not None:
+        budget.load(resume_from)
+    if task.labels is None and settings.head == "mean":
+        centre_head(model, splits.train)
+    if settings.precision == "bfloat16":
+        round_frozen(model)
+    return model, budget
 
 
 def _measures(task: Task, output: Any) -> dict[str, float]:
@@ -223,57 +192,6 @@ def _measures(task: Task, output: Any) -> dict[str, float]:
         "score": task.metric(predicted, labels),
         "mean_loss": mean_loss(predicted, labels, regression=task.labels is None),
     }
-
-
-def _arguments(
-    settings: RunSettings, out: Path, rows: int, use_cpu: bool, keep_checkpoints: bool
-) -> TrainingArguments:
-    steps_an_epoch = math.ceil(rows / settings.batch_size)
-    interval = min(steps_an_epoch, _LONGEST_INTERVAL)
-    steps = _steps(settings, rows)
-    arguments = TrainingArguments(
-        output_dir=str(out / CHECKPOINTS),
-        learning_rate=settings.learning_rate,
-        num_train_epochs=settings.epochs,
-        per_device_eval_batch_size=_EVALUATION_BATCH,
-        lr_scheduler_type="linear",
-        # Steps, because transformers takes a share of 1 for one step.
-        warmup_steps=math.ceil(settings.warmup * steps),
-        weight_decay=settings.weight_decay,
-        eval_strategy="steps",
-        eval_steps=interval,
-        save_strategy="steps",
-        save_steps=interval,
-        save_total_limit=None if keep_checkpoints else 1,
-        logging_strategy="steps",
-        logging_steps=interval,
-        load_best_model_at_end=True,
-        metric_for_best_model="score",
-        greater_is_better=True,
-        seed=settings.seed,
-        bf16=settings.precision == "bfloat16",
-        gradient_checkpointing=settings.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
-        report_to="none",
-        # Without an accelerator transformers refuses bf16 unless it is told to stay on the CPU.
-        use_cpu=use_cpu or not torch.accelerator.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available() and not use_cpu,
-        disable_tqdm=True,
-        # The losses of these models are means over rows; summed over devices they would be too large
-        # by the number of devices, and their gradients be clipped too early.
-        average_tokens_across_devices=False,
-        ddp_find_unused_parameters=False,
-    )
-    # Several cards in one process would train in transformers' old DataParallel with a larger batch
-    # than asked for; several cards are used through accelerate launch or torchrun.
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1
-    arguments.per_device_train_batch_size = settings.rows_a_device(arguments.world_size)
-    return arguments
-
-
-def _steps(settings: RunSettings, rows: int) -> int:
-    return math.ceil((settings.epochs or 0) * math.ceil(rows / settings.batch_size))
 
 
 def _make_folder(out: Path) -> None:

@@ -1,0 +1,57 @@
+"""transformers' Trainer, with rows of like length in a batch, AdaLoRA's budget, and a resume that may have nothing to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from torch.utils.data import Sampler
+from transformers import Trainer
+
+from . import resuming
+from .budget import Budget
+from .callbacks import out_of_patience
+from .sampling import LengthGrouped
+from .settings import RunSettings
+
+
+class LensTrainer(Trainer):
+    """The Trainer of one run.
+
+    Args:
+        settings: Of the run.
+        budget: AdaLoRA's, where it has one.
+        **arguments: The Trainer's own.
+    """
+
+    def __init__(self, *, settings: RunSettings, budget: Budget | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._settings, self._budget = settings, budget
+
+    def train_from(self, checkpoint: Path | None) -> None:
+        """Train, or go on from a checkpoint: not a step more where that run had run out of patience."""
+        if checkpoint is not None:
+            state = resuming.state_of(checkpoint)
+            after = -1 if self._budget is None else self._budget.last
+            if out_of_patience(state.log_history, self._settings.patience, after):
+                self.state = state
+                resuming.find_best(state, Path(str(self.args.output_dir)))
+                self._load_best_model()
+                return
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Beside them the budget's state: before ``trainer_state.json``, which makes a checkpoint whole."""
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self._budget is not None and self.is_world_process_zero():
+            self._budget.save(Path(output_dir))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
+        if not self._settings.group_by_length:
+            return super()._get_train_sampler(train_dataset)
+        rows = cast(Any, train_dataset or self.train_dataset)
+        return LengthGrouped(
+            [len(row["input_ids"]) for row in rows],
+            batch_size=self._settings.batch_size,
+            seed=self._settings.seed,
+        )
