@@ -36,11 +36,6 @@ class Located(NamedTuple):
     part: str | None
     rest: str
 
-    @property
-    def is_text(self) -> bool:
-        """Whether it is in a text encoder."""
-        return self.part is not None and ("text_encoder" in self.part or self.part == T5)
-
 
 def located(path: str) -> Located:
     """Part and rest; no part where the path does not say it.

@@ -121,11 +121,6 @@ class Question:
         with paper.settings():
             return {suffix: sheet(one, width=paper.width) for suffix, one in described.items()}
 
-    @property
-    def reported(self) -> bool:
-        """Whether it has a part of the report."""
-        return self.has("page")
-
     def has(self, module: str) -> bool:
         """Whether the folder has such a module."""
         return find_spec(f"{self.package}.{module}") is not None

@@ -13,7 +13,7 @@ from image_traced import MODELS
 from safetensors.torch import save_file
 
 from lora_lens import load_adapter, open_base
-from lora_lens.bases.image_located import located
+from lora_lens.bases.image_located import T5, located
 from lora_lens.bases.image_names import ImageNames, Piece, place
 from lora_lens.errors import BaseModelError, LensError
 
@@ -247,7 +247,7 @@ def test_a_t5_is_the_same_whichever_encoder_it_is() -> None:
     shapes = {f"text_encoder_2.{path}.weight": (4, 4)}
     names = ImageNames(shapes, shapes.__getitem__)
     assert names.find(f"text_encoder_3.{path}") == [(Piece(next(iter(shapes))),)]
-    assert located(f"text_encoder.{path}").is_text
+    assert located(f"text_encoder.{path}").part == located(path).part == T5
 
 
 def test_files_of_other_endings_and_broken_ones_say_what_is_read(tmp_path: Path) -> None:

@@ -22,4 +22,8 @@ def test_amplification_draws_the_rows_of_table_7(bert: BertLike, tmp_path: Path)
 def test_no_overlap_of_w0_leaves_a_gap_and_no_error(tmp_path: Path) -> None:
     w0 = np.diag(np.arange(6.0, 0, -1))
     adapter = plant(tmp_path, [w0] * 2, [(unit(6, 0), unit(6, 1).T), (unit(6, 0), unit(6, 0).T)])
-    plots.amplification_figure(amplification(adapter, "value")).canvas.draw()
+    figure = plots.amplification_figure(amplification(adapter, "value"))
+    figure.canvas.draw()
+    left, _ = figure.axes
+    lines = {line.get_label(): line.get_ydata() for line in left.lines}
+    assert np.isnan(lines["W0 in ΔW's top r"]).tolist() == [True, False]
