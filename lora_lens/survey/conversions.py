@@ -17,7 +17,8 @@ from ..core.phi_of_bases import phi_of_bases
 from ..core.precision import singular_cutoff, working
 from ..core.rank import numerical_rank
 from ..core.scaled import of_order_one
-from .asked import Facts, One, PairBlock, Question, Rows
+from .pair_block import PairBlock
+from .question import Facts, One, Question, Rows
 from .spool import TensorSpool
 
 _DRAWN = 48  # random factors, whose every pair is a draw of the null

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..core.merging import of_sums
-from .asked import Facts, One, PairBlock, Question, Rows, summed
+from .pair_block import PairBlock, summed
+from .question import Facts, One, Question, Rows
 
 
 class Interfering(Question):

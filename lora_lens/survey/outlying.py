@@ -10,8 +10,9 @@ import torch
 
 from ..core.robust import robust_distances
 from ..core.spectrum import effective_rank
-from .asked import Facts, One, PairBlock, Question, Rows
+from .pair_block import PairBlock
 from .pairs import MATRICES, gaussian_moments
+from .question import Facts, One, Question, Rows
 
 
 class Outlying(Question):

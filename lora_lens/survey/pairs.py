@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..chance.gaussian_moments import gaussian_baseline
 from ..chance.given_subspace import Outside, PairMoments, inside, moments_of, trace
-from .asked import Facts, PairBlock, Question, Rows
+from .pair_block import PairBlock
+from .question import Facts, Question, Rows
 from .spool import TensorSpool
 from .sums import FOLDS, Sums
 

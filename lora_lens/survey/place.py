@@ -21,12 +21,13 @@ from ..core.balanced import balanced
 from ..core.pairwise import block_pairs, blocks
 from ..errors import BaseModelError
 from ..staging import staged
-from .asked import Facts, One, PairBlock, Question, Rows
 from .conversions import Conversions
 from .interference import Interfering
 from .outlying import Outlying
+from .pair_block import PairBlock
 from .pairs import Pairs
 from .places import Place
+from .question import Facts, One, Question, Rows
 from .reading import Piece, read_factors
 from .settings import Settings
 from .spectrum import Spectrum

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..core.spectrum import effective_rank, stable_rank
-from .asked import One, Question, Rows
+from .question import One, Question, Rows
 
 QUANTITIES = (
     "rank", "rank_a", "rank_b", "rank_delta", "frobenius_norm", "spectral_norm", "stable_rank",

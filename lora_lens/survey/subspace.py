@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.captured import Held, centred, crossed, held_by_shared, shares_of
 from ..core.captured_by_chance import chance_of_left_out, uniform_scatter
 from ..core.subspace_iteration import shared_directions
-from .asked import Facts, Question, Rows
+from .question import Facts, Question, Rows
 from .spool import TensorSpool
 from .sums import FOLDS, Sums
 

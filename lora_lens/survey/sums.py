@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..core.captured import Scatter
 from ..core.subspace_iteration import leading_pair
-from .asked import One
+from .question import One
 
 FOLDS = 4
 FEWEST = 8  # adapters of which a mean says anything
