@@ -171,9 +171,9 @@ def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
         config: Any = hf.GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=9, n_positions=6)
     elif kind == "modernbert":
         config = hf.ModernBertConfig(**sizes, pad_token_id=0)
-    else:
+    elif kind != "eat":
         config = hf.AutoConfig.for_model(kind, **sizes)
-    model: Any = hf.AutoModel.from_config(config)
+    model: Any = eat() if kind == "eat" else hf.AutoModel.from_config(config)
     adapters.init(model, interface=get_adapter_interface(kind))
     both = adapters.LoRAConfig(r=2, alpha=6, intermediate_lora=True, output_lora=True)
     model.add_adapter("mine", config=both)
@@ -189,10 +189,42 @@ def adapterhub(folder: Path, kind: str) -> Mapping[str, Tensor]:
             continue
         delta = one - before[name]
         found[path] = delta.T if kind == "gpt2" else delta
-        if path.endswith(("c_attn", "Wqkv")):
+        if path.endswith(("c_attn", "Wqkv", "qkv")):
             assert not found[path][8:16].any()
             found[path] = torch.cat([found[path][:8], found[path][16:]])
     return found
+
+
+def eat() -> Any:
+    """Modules of the names that the library's own interface for EAT has; the model itself is in no library.
+
+    It is the one architecture of ``adapters`` 1.3 whose fused projection is called ``qkv``.
+    """
+    from torch.nn import LayerNorm, Linear, Module, ModuleDict, ModuleList
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    class Config(PretrainedConfig):
+        model_type = "eat"
+
+    class Audio(PreTrainedModel):
+        config_class = Config
+
+        def __init__(self) -> None:
+            super().__init__(Config(hidden_size=8, num_hidden_layers=2, num_attention_heads=2))
+            blocks = [
+                ModuleDict({
+                    "norm1": LayerNorm(8),
+                    "attn": ModuleDict({"qkv": Linear(8, 24), "proj": Linear(8, 8)}),
+                    "norm2": LayerNorm(8),
+                    "mlp": ModuleDict({"fc1": Linear(8, 12), "fc2": Linear(12, 8)}),
+                })
+                for _ in range(2)
+            ]  # fmt: skip
+            self.model = Module()
+            self.model.local_encoder = Linear(4, 8)
+            self.model.blocks = ModuleList(blocks)
+
+    return Audio()
 
 
 def adapterhub_dora(folder: Path) -> Mapping[str, Tensor]:
@@ -332,6 +364,7 @@ MADE: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "adapterhub gpt2": lambda folder: adapterhub(folder, "gpt2"),
     "adapterhub modernbert": lambda folder: adapterhub(folder, "modernbert"),
     "adapterhub deberta": lambda folder: adapterhub(folder, "deberta"),
+    "adapterhub eat": lambda folder: adapterhub(folder, "eat"),
     "adapterhub dora": adapterhub_dora,
     "adapterhub dora scaled": adapterhub_dora,
 }

@@ -11,6 +11,7 @@ CASES: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
     "of BERT": partial(kept, "adapterhub"),
     "of GPT-2": partial(kept, "adapterhub gpt2"),
     "of ModernBERT": partial(kept, "adapterhub modernbert"),
+    "of EAT, by the library's own interface": partial(kept, "adapterhub eat"),
     "of DeBERTa, fused head by head": partial(kept, "adapterhub deberta"),
     "DoRA": partial(kept, "adapterhub dora"),
     "DoRA whose s is not 1": partial(kept, "adapterhub dora scaled"),
