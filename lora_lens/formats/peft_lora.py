@@ -16,7 +16,7 @@ from .format import Checkpoint, Format, of_factors
 from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
 from .peft_blocks import whole
-from .peft_dora import magnitudes_of
+from .peft_dora import UNSAID, magnitudes_of
 from .peft_experts import experts, parameters_of
 from .peft_initial import initial_of
 from .peft_names import plain, reason_left_out, unwrapped_paths
@@ -103,7 +103,11 @@ def _read(files: AdapterFiles) -> Checkpoint:
         why=reason_left_out,
         left_out=found.left_out,
         settings=files.config,
-        notes=(*_notes(files, found), *([initial.note] if initial else [])),
+        notes=(
+            *_notes(files, found),
+            *([initial.note] if initial else []),
+            *([UNSAID] if magnitudes and not files.config.get("use_dora") else []),
+        ),
         placement=Placement(
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),

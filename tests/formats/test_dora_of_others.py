@@ -171,3 +171,60 @@ def _module(folder: Path) -> str:
         for name, factors in adapter.modules.items()
         if "unet.down_blocks.0.attentions.0.proj_in" in factors.names
     )
+
+
+def converted(folder: Path, module: str, **config: object) -> dict[str, torch.Tensor]:
+    """As torchtune converts DoRA to PEFT's names, whose configuration says no more than this; ΔW row by row."""
+    tensors, base, expected = {}, {}, {}
+    for layer in range(2):
+        path = f"model.layers.{layer}.self_attn.{module}"
+        a, b, w0, m = (
+            random(2, 6, seed=layer), random(5, 2, seed=9 + layer), random(5, 6, seed=20 + layer),
+            1 + random(5, seed=30 + layer).abs(),
+        )  # fmt: skip
+        kept = {"lora_A.weight": a, "lora_B.weight": b, "lora_magnitude_vector": m}
+        tensors |= {f"base_model.model.{path}.{part}": one for part, one in kept.items()}
+        base[f"{path}.weight"] = w0
+        v = w0.double() + 2.5 * b.double() @ a.double()
+        rows = [scale * row / row.norm() for scale, row in zip(m.double(), v, strict=True)]
+        expected[path] = torch.stack(rows) - w0.double()
+    for name, one in (("adapter/adapter_model", tensors), ("base/model", base)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save_file(one, folder / f"{name}.safetensors")
+    said = {"peft_type": "LORA", "r": 2, "lora_alpha": 5, "target_modules": [module]} | config
+    (folder / "adapter" / "adapter_config.json").write_text(json.dumps(said))
+    (folder / "base" / "config.json").write_text('{"model_type": "llama"}')
+    return expected
+
+
+@pytest.mark.parametrize("module", ["v_proj", "o_proj", "down_proj"])
+def test_torchtunes_conversion_is_told_by_its_norms(tmp_path: Path, module: str) -> None:
+    expected = converted(tmp_path, module)
+    adapter = ll.load_adapter(tmp_path / "adapter", tmp_path / "base")
+    assert (adapter.method, adapter.left_out) == ("dora", {})
+    assert any("does not say use_dora" in note for note in adapter.notes)
+    found = deltas(adapter)
+    assert found.keys() == expected.keys()
+    for path, delta in expected.items():
+        assert torch.linalg.norm(found[path] - delta) < 1e-12 * torch.linalg.norm(delta)
+
+
+@pytest.mark.parametrize(("module", "config"), [
+    ("q_proj", {}), ("k_proj", {}), ("v_proj", {"use_dora": False}),
+])  # fmt: skip
+def test_norms_whose_rows_may_have_moved_are_refused(
+    tmp_path: Path, module: str, config: dict[str, object]
+) -> None:
+    converted(tmp_path, module, **config)
+    with pytest.raises(
+        AdapterError, match=r"is DoRA's, though .* set it there if PEFT trained it; .*adapter_model\.pt"
+    ):
+        ll.load_adapter(tmp_path / "adapter")
+
+
+def test_norms_of_some_modules_alone_are_refused(tmp_path: Path) -> None:
+    converted(tmp_path, "v_proj")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    changed(file, lambda n, t: None if "1.self_attn.v_proj.lora_mag" in n else t)
+    with pytest.raises(AdapterError, match=r"has DoRA's norms, but .*1\.self_attn.v_proj has no"):
+        ll.load_adapter(tmp_path / "adapter")
