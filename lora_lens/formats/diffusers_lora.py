@@ -15,7 +15,7 @@ from ..files.locate import json_of
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format
 from .image_parts import by_module
-from .image_places import METADATA, are_dotted, place
+from .image_places import METADATA, are_dotted, place, root_of_bare
 from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
 from .peft_settings import Scaling, check_plain
 
@@ -34,7 +34,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         configured.add(path)
         return scalings[found].of(path.removeprefix(found), rank, alpha)
 
-    modules = by_module(files, partial(place, bare=METADATA in files.header))
+    modules = by_module(files, partial(place, bare=root_of_bare(files)))
     found = read_modules(files, modules, scale)
     _check_dora(files, settings, found)
     scales = _scaled(found, configured & found.updates.keys())

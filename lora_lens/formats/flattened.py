@@ -22,6 +22,8 @@ _COMPOUND = frozenset(
         "double_blocks",
         "single_blocks",
         "joint_blocks",
+        "double_stream_blocks",
+        "single_stream_blocks",
         "input_blocks",
         "middle_block",
         "output_blocks",
@@ -46,6 +48,13 @@ _COMPOUND = frozenset(
         "to_v",
         "to_out",
         "to_qkv",
+        "to_q_t",
+        "to_k_t",
+        "to_v_t",
+        "to_out_t",
+        "ff_i",
+        "ff_t",
+        "shared_experts",
         "to_add_out",
         "add_q_proj",
         "add_k_proj",
@@ -221,6 +230,8 @@ _SINGLE = frozenset(
         "EncDecAttention",
         "DenseReluDense",
         "embeddings",
+        "experts",
+        "head",
     ]
 )
 _KNOWN = _COMPOUND | _SINGLE

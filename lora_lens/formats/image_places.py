@@ -28,12 +28,21 @@ PREFIXES = {
     "lora_prior_te": "prior_text_encoder",
     "lycoris": "",
 }
-_FLAT = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})_(?P<path>[^.]+)")
+# VideoX-Fun writes two `_`.
+_FLAT = re.compile(rf"({'|'.join(sorted(PREFIXES, key=len, reverse=True))})__?(?P<path>[^.]+)")
 # `transformer.h` is GPT-2's and `transformer.layer` DistilBERT's.
 _DOTTED = re.compile(
     r"(unet|prior|transformer(_2)?(?!\.(h|layer|wte|wpe)\.)|text_encoder(_[23])?|text_encoders|controlnet|"
     r"(model\.)?diffusion_model)\..+"
 )
+# Blocks of what denoises that stand alone in some files (DiffSynth-Studio's, Black Forest Labs', lightning LoRAs), as
+# they do in no language model's.
+_BLOCKS = re.compile(
+    r"((double|single|joint|transformer|single_transformer|double_stream|single_stream|down|up|input|output)_blocks"
+    r"|mid_block|middle_block|noise_refiner|context_refiner"
+    r"|blocks\.\d+\.(self_attn|cross_attn|ffn)|layers\.\d+\.attention\.(to_[qkv]|to_out|qkv|out))\..+"
+)
+_DENOISER = "diffusion_model."
 # Attention processors of before PEFT: `attn1.processor.to_q_lora.down.weight`.
 _PROCESSOR = re.compile(
     r"(?P<before>.+?)(\.processor)?\.to_(?P<role>q|k|v|out)_lora\.(?P<part>\w+)(\.weight)?"
@@ -41,12 +50,13 @@ _PROCESSOR = re.compile(
 _OLD_PART = {"down": "down", "up": "up", "alpha": "alpha"}
 
 
-def place(name: str, *, bare: bool = False) -> tuple[str, str] | None:
+def place(name: str, *, bare: str | None = None) -> tuple[str, str] | None:
     """The path of a tensor's module in the pipeline, and the part; None where it is of no update.
 
     Args:
         name: Of the tensor.
-        bare: Whether a path may stand alone, without the part of the pipeline that it is in.
+        bare: What to put before a path that names no part of the pipeline, from `root_of_bare`; None
+            where such a path is of no image model's.
 
     Example:
         >>> place("lora_te2_text_model_encoder_layers_31_self_attn_q_proj.lora_up.weight")
@@ -67,7 +77,20 @@ def place(name: str, *, bare: bool = False) -> tuple[str, str] | None:
     if flat := _FLAT.fullmatch(path):
         root, dotted = PREFIXES[flat[1]], unflattened(flat["path"])
         return (f"{root}.{dotted}" if root else dotted), part
-    return found if bare or _DOTTED.fullmatch(path) else None
+    if _DOTTED.fullmatch(path):
+        return found
+    return None if bare is None else (bare + path, part)
+
+
+def root_of_bare(files: AdapterFiles) -> str | None:
+    """What stands before paths that name no part of a pipeline: nothing by diffusers' header, else what denoises.
+
+    None where they are of no image model's.
+    """
+    if METADATA in files.header:
+        return ""
+    paths = (found[0] for name in files.names if (found := split_part(name)))
+    return _DENOISER if any(map(_BLOCKS.match, paths)) else None
 
 
 def _of_processor(old: re.Match[str]) -> tuple[str, str] | None:
@@ -94,5 +117,5 @@ def are_dotted(files: AdapterFiles) -> bool:
     """Whether they are an image pipeline's whose paths have their dots."""
     if files.config.get("peft_type") is not None or are_flattened(files):
         return False
-    bare = METADATA in files.header
+    bare = root_of_bare(files)
     return any((found := place(name, bare=bare)) and found[1] != "alpha" for name in files.names)

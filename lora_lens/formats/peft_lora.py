@@ -63,7 +63,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
     if not files.config and len(alphas) < len(factors):
         raise AdapterError(
             f"{files.source} has no adapter_config.json beside it, which says α and so the scale of "
-            f"every ΔW; put it into the same folder"
+            f"every ΔW; put it into the same folder, or what is known of it: "
+            f'{{"peft_type": "LORA", "r": …, "lora_alpha": …}}'
         )
     initial = initial_of(files)
     parameters = parameters_of(files, factors)

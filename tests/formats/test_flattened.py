@@ -65,6 +65,12 @@ PATHS = [
     "layers.4.feed_forward.w1",
     "layers.4.attention.qkv",
     "noise_refiner.1.attention.out",
+    "double_stream_blocks.15.block.attn1.to_out_t",
+    "double_stream_blocks.0.block.ff_i.shared_experts.w1",
+    "single_stream_blocks.31.block.ff_i.experts.3.w2",
+    "head.head",
+    "transformer_blocks.0.img_mod.1",
+    "transformer_blocks.59.txt_mlp.net.0.proj",
 ]
 
 
