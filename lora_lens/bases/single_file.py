@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import BaseModelError
+from ..errors import BaseModelError, LensError
 from ..files.locate import user_path
 from ..files.tensors import LocalFiles, open_file
 from .configuration import BaseConfiguration, read_configuration
@@ -20,6 +20,17 @@ def is_single_file(base: str) -> bool:
         return user_path(base).is_file()
     except OSError:  # a name that is too long
         return False
+
+
+def configuration_of_gguf(base: str) -> BaseConfiguration | None:
+    """What a GGUF file says of its architecture; None of a base that is none, or none that can be read."""
+    path = user_path(base)
+    if path.suffix.lower() != ".gguf" or not is_single_file(base):
+        return None
+    try:
+        return open_gguf(path)[1]
+    except LensError:
+        return None
 
 
 def open_single_file(base: str, *, fan_in_fan_out: bool = False) -> BaseWeights:

@@ -11,11 +11,15 @@ from pathlib import Path
 from ..errors import AdapterError, BaseModelError
 from ..printable import is_printable
 from .locate import HubFiles, user_path
+from .of_others import told, told_of
 from .tensors import FindFile, LocalFiles
 
 CONFIG = "adapter_config.json"
 # The last are torchtune's, loralib's and LitGPT's.
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
+GGUF = ".gguf"  # llama.cpp's
+# Of a file that is named itself, whatever it is called.
+ALONE = (*ENDINGS, ".ckpt", GGUF)
 # owner/name, folders within it, and a branch, tag or commit
 _HUB_ID = re.compile(
     r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<within>(/[A-Za-z0-9][\w.-]*)*)"
@@ -109,7 +113,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     found = list(_below(folder, stems))
     if len(found) == 1:
         return Place(str(found[0]), LocalFiles(found[0], within=True))
-    alone = lone_files(folder) if not found else []
+    alone = lone_files(folder) or lone_files(folder, GGUF) if not found else []
     if len(alone) == 1:
         return Place(str(alone[0]), LocalFiles(folder, within=True), alone[0].name)
     if alone:
@@ -120,7 +124,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     if not found:
         whole = any((folder / f"model{ending}").is_file() for ending in ENDINGS)
         what = "a whole model, and " if whole else ""
-        raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}")
+        raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}{told_of(folder)}")
     names = [str(path.relative_to(folder)) for path in found]
     run = all(path.name.startswith("checkpoint-") for path in found)
     kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
@@ -142,7 +146,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def lone_files(folder: Path) -> list[Path]:
+def lone_files(folder: Path, ending: str = ".safetensors") -> list[Path]:
     """Files of tensors in a folder, whatever their names, as image models' adapters come.
 
     None in a folder with a configuration, an adapter's or a model's, and none that is a whole model by its name.
@@ -154,7 +158,7 @@ def lone_files(folder: Path) -> list[Path]:
         return []
     if any(folder.glob("*.safetensors.index*.json")):  # shards
         return []
-    files = [path for path in folder.glob("*.safetensors") if path.is_file()]
+    files = [path for path in folder.glob(f"*{ending}") if path.is_file()]
     kept = [path for path in files if path.name[0] != "." and not _WHOLE.match(path.name)]
     find = LocalFiles(folder, within=True)
     return sorted(
@@ -188,8 +192,10 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 def _of_file(file: Path, stems: Sequence[str]) -> Place:
     if file.name == CONFIG or file.name.endswith(".index.json"):
         return _in_folder(file.parent, stems)
-    if file.suffix not in ENDINGS:
+    if file.suffix not in ALONE:
+        if what := told(file.name):
+            raise AdapterError(f"{file} is {what}")
         raise AdapterError(
-            f"{file} is no adapter: expected a folder with {CONFIG}, or a file of tensors: {', '.join(ENDINGS)}"
+            f"{file} is no adapter: expected a folder with {CONFIG}, or a file of tensors: {', '.join(ALONE)}"
         )
     return Place(str(file), LocalFiles(file.parent, file.name, within=True), file.name)

@@ -9,6 +9,7 @@ from . import (
     condlora_gpart,
     condlora_released,
     diffusers_lora,
+    gguf_lora,
     kohya,
     litgpt,
     loralib,
@@ -41,4 +42,5 @@ FORMATS: tuple[Format, ...] = (
     litgpt.FORMAT,
     torchtune.FORMAT,
     adapterhub.FORMAT,
+    gguf_lora.FORMAT,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..arrays import Either, Tensor
@@ -14,6 +14,12 @@ def rows_of(factor: Factor, start: int, stop: int) -> Factor:
     """The rows from `start` to before `stop`."""
     shape = (stop - start, factor.shape[1])
     return _changed(factor, f"rows of {factor.name}", shape, lambda found: found[start:stop])
+
+
+def reordered(factor: Factor, rows: Sequence[int]) -> Factor:
+    """All rows, in another order: the first is that of the first number."""
+    order = list(rows)
+    return _changed(factor, factor.name, factor.shape, lambda found: found[order])
 
 
 def columns_of(factor: Factor, first: int, step: int) -> Factor:

@@ -77,6 +77,11 @@ def _scaling(files: AdapterFiles, path: str, rank: int) -> float:
 def _enabled(files: AdapterFiles, path: str, a_rows: int, rank: int) -> Sequence[bool] | None:
     """Which blocks of a MergedLinear were trained; None of a Linear."""
     count, over = divmod(a_rows, rank)
+    if not count:
+        raise AdapterError(
+            f"{path} has A of {a_rows} rows and B of {rank} columns, fewer and not loralib's; where they are turned over, "
+            f"as MLX has them, save them as A, (rank, in), and B, (out, rank)"
+        )
     said: Any = files.config.get("enable_lora")
     if isinstance(said, dict):
         said = said.get(path.rpartition(".")[2])

@@ -13,7 +13,8 @@ from .dora import DORA, with_magnitude
 from .factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 
-_FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])")
+# llama.cpp's end with `.weight.lora_a`.
+_FACTOR = re.compile(r"(?P<path>.+)(?<!\.weight)\.lora_(?P<factor>[ab])")
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..bases.quantised.gguf_file import open_gguf_adapter
 from ..errors import AdapterError, LensError
-from ..files.adapter_places import CONFIG, ENDINGS, Place, find_adapter
+from ..files.adapter_places import CONFIG, ENDINGS, GGUF, Place, find_adapter
 from ..files.locate import read_json
+from ..files.of_others import told_of
 from ..files.tensors import TensorStore, open_file, open_tensors
 from .adapter_files import AdapterFiles
 
@@ -39,10 +41,11 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
 
 def _others(config_file: Path) -> str:
     """What else of tensors lies beside a configuration, which may be meant: ``adapter_model.fp16.safetensors``."""
-    names = sorted(path.name for path in config_file.parent.glob("*.safetensors"))[:_MOST_NAMED]
-    return (
-        f", but {', '.join(names)}: if that is the adapter's, name the file itself" if names else ""
-    )
+    folder = config_file.parent
+    names = sorted(path.name for path in folder.glob("*.safetensors"))[:_MOST_NAMED]
+    if not names:
+        return told_of(folder)
+    return f", but {', '.join(names)}: if that is the adapter's, name the file itself"
 
 
 def stands_alone(file: Path) -> bool:
@@ -85,6 +88,8 @@ def all_stems() -> tuple[str, ...]:
 
 def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
     path = place.find(place.file) if place.file else None
+    if path and path.suffix.lower() == GGUF:
+        return open_gguf_adapter(path)
     if place.file and path:
         return open_file(place.source, path, place.file, place.find)
     return open_tensors(place.source, place.find, tuple(stems), ENDINGS)

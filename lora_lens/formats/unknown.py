@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from ..bases.quantised.gguf_file import ARCHITECTURE
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
 from .image_places import PREFIXES
@@ -15,6 +16,7 @@ _CONVERTED = frozenset({
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
+_MLX_VLM = r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
 # What image trainers save, by the names of a file's tensors.
 _OF_IMAGES = {
@@ -29,6 +31,12 @@ _OF_IMAGES = {
     r"lambda_layer": f"LyCORIS's T-LoRA, whose first factors are in no file: {_EXTRACT}",
     r"\.oft_|\.rescale$|\.[ab][12]\.weight|\.on_input$": (
         f"LyCORIS's OFT, BOFT, GLoRA or IA³, whose ΔW is made of W0: {_EXTRACT}"
+    ),
+    r"^(unet|text_encoder):\d+:(up|down)$": (
+        f"cloneofsimo's, which numbers its layers and names none; its own lora_add merges it: {_EXTRACT}"
+    ),
+    r"^(emb_params|clip_[lg]|string_to_param\S*|\*|<\S+>)$": (
+        "trained tokens (textual inversion), which change no weight of a layer: there is no ΔW"
     ),
     r"\.diff(_b)?$|\.set_weight$": f"whole changes of weights (diff), no factors: {_EXTRACT}",
 }
@@ -54,7 +62,27 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} {what}, and no lora_A and lora_B of a linear layer, nor θ of CondLoRA; it "
             f"holds {some}"
         )
+    if not files.names:
+        return AdapterError(
+            f"{files.source} holds no tensors by name, as states of training do; name the weights' own file (DeepSpeed's "
+            f"zero_to_fp32.py writes one); {read}"
+        )
+    if ARCHITECTURE in files.header:
+        return AdapterError(
+            f"{files.source} is a GGUF file of a whole model and no adapter; expected llama.cpp's LoRA, whose tensors end "
+            f"with .lora_a and .lora_b: pass this one as --base"
+        )
+    if peft_type == "XLORA":
+        return AdapterError(
+            f"{files.source} is X-LoRA, which mixes several LoRA anew for every token and has no ΔW of its own: name the "
+            f"folder of one of them"
+        )
     names = "\n".join(files.names)
+    if re.search(_MLX_VLM, names, re.M):
+        return AdapterError(
+            f"{files.source} holds {some}: MLX-VLM's, whose files do not say how α scales them: save A and B, turned "
+            f"over, as PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha of their s"
+        )
     if re.search(_NEMO, names):
         return AdapterError(
             f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "

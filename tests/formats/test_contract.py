@@ -13,7 +13,7 @@ import torch
 from made_formats import MADE, cases_of, deltas
 
 from lora_lens import adapter_matrix, load_adapter
-from lora_lens.files.adapter_places import ENDINGS
+from lora_lens.files.adapter_places import ALONE
 from lora_lens.formats import FORMATS
 from lora_lens.formats.format import Format, format_of
 from lora_lens.formats.loading import low_rank
@@ -96,7 +96,7 @@ def test_a_file_or_the_folder_above_means_the_same(
     name: str, made: Callable[[str], dict[str, Any]]
 ) -> None:
     folder, expected = next(iter(made(name).values()))
-    (file,) = [f for f in (folder / "adapter").iterdir() if f.suffix in ENDINGS]
+    (file,) = [f for f in (folder / "adapter").iterdir() if f.suffix in ALONE]
     for path in (file, *(folder / "adapter").glob("adapter_config.json")):
         assert deltas(load_adapter(path, folder / "base")).keys() == expected.keys()
 

@@ -217,7 +217,8 @@ def test_norms_whose_rows_may_have_moved_are_refused(
 ) -> None:
     converted(tmp_path, module, **config)
     with pytest.raises(
-        AdapterError, match=r"is DoRA's, though .* set it there if PEFT trained it; .*adapter_model\.pt"
+        AdapterError,
+        match=r"is DoRA's, though .* set it there if PEFT trained it; .*adapter_model\.pt",
     ):
         ll.load_adapter(tmp_path / "adapter")
 

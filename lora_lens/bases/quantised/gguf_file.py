@@ -1,4 +1,4 @@
-"""A ``.gguf`` file: llama.cpp's models, and image models in the same container, by the library ``gguf``."""
+"""A ``.gguf`` file: llama.cpp's models and adapters, and image models in the same container, by the library ``gguf``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...arrays import Tensor
-from ...errors import BaseModelError, FileFormatError
+from ...errors import AdapterError, BaseModelError
 from ...files.in_memory import nowhere
 from ...files.names import check_names
 from ...files.tensors import TensorStore
 from ..configuration import BaseConfiguration, configuration_of
-from .gguf_header import check_header
 from .gguf_names import ARCHITECTURES, IMAGES, Architecture, transformers_name
+from .gguf_reader import content, read_gguf, said
 from .unquantised import instead
 
 _NAME = "gguf"
+ARCHITECTURE = "general.architecture"
 _ORIGINAL = "comfy.gguf.orig_shape."
 
 
@@ -33,22 +34,19 @@ class GgufFile:
         entries: Name to the library's own record of the tensor.
         shapes: Name to (out, in …).
         heads: Of query and of key, where their rows were moved; by the end of the module's name.
+        metadata: What the header says of the model, or of the adapter.
     """
 
     path: Path
     entries: Mapping[str, Any] = field(repr=False)
     shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
     heads: Mapping[str, int]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """Of the weights, sorted."""
         return sorted(self.entries)
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Nothing that is a word of its own."""
-        return {}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a weight."""
@@ -90,7 +88,7 @@ class GgufFile:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What the library has mapped cannot be sent: it is opened there.
-        return _open_file, (self.path,)
+        return _open_adapter if is_adapter(self.metadata) else _open_file, (self.path,)
 
     stays = True
 
@@ -110,16 +108,64 @@ def open_gguf(path: Path) -> tuple[TensorStore, BaseConfiguration, bool]:
         FileFormatError: The file is truncated or corrupt.
     """
     file = _open_file(path)
-    store = TensorStore(str(path), dict.fromkeys(file.names, _NAME), nowhere, {_NAME: file})
-    name = _architecture(_read(path), path)
-    known = ARCHITECTURES.get(name)
-    settings = {"model_type": known.model_type} if known else {}
-    return store, configuration_of(settings), known is None
+    if is_adapter(file.metadata):
+        raise BaseModelError(
+            f"{path} is an adapter of llama.cpp's, and no base model; pass --base with the model that it is for"
+        )
+    known = ARCHITECTURES.get(file.metadata.get(ARCHITECTURE, ""))
+    settings: dict[str, Any] = {"model_type": known.model_type} if known else {}
+    for module, key in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
+        if module in file.heads:
+            settings[key] = file.heads[module]
+    return _store(file), configuration_of(settings), known is None
+
+
+def open_gguf_adapter(path: Path) -> TensorStore:
+    """The tensors of a file that may be an adapter, by their own names; its header says whether it is.
+
+    Raises:
+        AdapterError: The library is not installed.
+        FileFormatError: The file is truncated or corrupt.
+    """
+    return _store(_open_adapter(path))
+
+
+def is_adapter(header: Mapping[str, str]) -> bool:
+    """Whether the header is an adapter's."""
+    return header.get("general.type") == "adapter"
+
+
+def _store(file: GgufFile) -> TensorStore:
+    return TensorStore(str(file.path), dict.fromkeys(file.names, _NAME), nowhere, {_NAME: file})
+
+
+def _open_adapter(path: Path) -> GgufFile:
+    missing = AdapterError(
+        f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or take PEFT\'s files that it was made of'
+    )
+    return _as_it_is(path, read_gguf(path, missing))
+
+
+def _as_it_is(path: Path, reader: Any) -> GgufFile:
+    entries = {one.name: one for one in reader.tensors}
+    check_names(path, entries)
+    shapes = {name: _shape(one) for name, one in entries.items()}
+    return GgufFile(path, entries, shapes, {}, said(reader, path))
+
+
+def _shape(entry: Any) -> tuple[int, ...]:
+    return tuple(int(size) for size in entry.shape[::-1])
 
 
 def _open_file(path: Path) -> GgufFile:
-    reader = _read(path)
-    name = _architecture(reader, path)
+    missing = BaseModelError(
+        f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or {instead(path.stem, {})}'
+    )
+    reader = read_gguf(path, missing)
+    header = said(reader, path)
+    if is_adapter(header):
+        return _as_it_is(path, reader)
+    name = header.get(ARCHITECTURE, "")
     known = ARCHITECTURES.get(name)
     if known is None and name not in IMAGES:
         raise BaseModelError(
@@ -133,18 +179,19 @@ def _open_file(path: Path) -> GgufFile:
         if mine is None:
             continue
         entries[mine] = one
-        shapes[mine] = tuple(int(size) for size in one.shape[::-1])
+        shapes[mine] = _shape(one)
         if original := reader.fields.get(_ORIGINAL + one.name):
-            shapes[mine] = tuple(int(size) for size in _content(original, path))
+            shapes[mine] = tuple(int(size) for size in content(original, path))
     check_names(path, entries)
-    return GgufFile(path, entries, shapes, _heads(reader, name, known, path))
+    return GgufFile(path, entries, shapes, _heads(reader, name, known, path), header)
 
 
 def _heads(reader: Any, name: str, known: Architecture | None, path: Path) -> Mapping[str, int]:
     if known is None or not known.moved:
         return {}
-    said = (reader.fields.get(f"{name}.attention.{key}") for key in ("head_count", "head_count_kv"))
-    counts = [_content(one, path) if one is not None else None for one in said]
+    keys = (f"{name}.attention.{key}" for key in ("head_count", "head_count_kv"))
+    fields = (reader.fields.get(key) for key in keys)
+    counts = [content(one, path) if one is not None else None for one in fields]
     query, key = counts[0], counts[0] if counts[1] is None else counts[1]
     if not isinstance(query, int) or not isinstance(key, int) or min(query, key) < 1:
         raise BaseModelError(
@@ -152,33 +199,3 @@ def _heads(reader: Any, name: str, known: Architecture | None, path: Path) -> Ma
             f"of query and key are put back; {instead(path.stem, {})}"
         )
     return {"q_proj": query, "k_proj": key}
-
-
-def _read(path: Path) -> Any:
-    try:
-        import gguf
-    except ImportError:
-        raise BaseModelError(
-            f'{path} is GGUF: pip install "lora-lens[quantized]" to read it, or {instead(path.stem, {})}'
-        ) from None
-    check_header(path)
-    try:
-        return gguf.GGUFReader(path)
-    except Exception as error:  # it raises whatever the broken bytes lead it to
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
-
-
-def _content(field: Any, path: Path) -> Any:
-    """What a field says."""
-    try:
-        return field.contents()
-    except Exception as error:  # the bytes of a word, or a number of a type, that are none
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
-
-
-def _architecture(reader: Any, path: Path) -> str:
-    said = reader.fields.get("general.architecture")
-    found = _content(said, path) if said is not None else None
-    return found if isinstance(found, str) else ""

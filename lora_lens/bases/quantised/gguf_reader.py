@@ -1,0 +1,61 @@
+"""A GGUF file by the library ``gguf``, its header checked before; and what the header says in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import FileFormatError, LensError
+from .gguf_header import check_header
+
+_KEYS = (
+    "general.architecture", "general.type", "general.base_model.0.repo_url", "adapter.type", "adapter.lora.alpha",
+    "adapter.alora.invocation_tokens",
+)  # fmt: skip
+_LONGEST = 200
+
+
+def read_gguf(path: Path, missing: LensError) -> Any:
+    """The library's reader of a file.
+
+    Args:
+        path: Of the file.
+        missing: What to raise where the library is not installed.
+
+    Raises:
+        FileFormatError: The file is truncated or corrupt.
+    """
+    try:
+        import gguf
+    except ImportError:
+        raise missing from None
+    check_header(path)
+    try:
+        return gguf.GGUFReader(path)
+    except Exception as error:  # it raises whatever the broken bytes lead it to
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
+
+
+def content(field: Any, path: Path) -> Any:
+    """What a field says.
+
+    Raises:
+        FileFormatError: It is no value of its type.
+    """
+    try:
+        return field.contents()
+    except Exception as error:  # the bytes of a word, or a number of a type, that are none
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileFormatError(f"{path} is not a whole GGUF file ({reason})") from None
+
+
+def said(reader: Any, path: Path) -> Mapping[str, str]:
+    """What the header says of the model or the adapter, as words; of what is long, its beginning."""
+    found = {}
+    for key in _KEYS:
+        field = reader.fields.get(key)
+        if field is not None:
+            found[key] = str(content(field, path))[:_LONGEST]
+    return found

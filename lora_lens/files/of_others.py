@@ -1,0 +1,58 @@
+"""Files of libraries whose adapters are not read: what they are by their names, and what makes files of them that are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+_MEGATRON = "NeMo's archive, whose names and rows are Megatron's; NeMo turns it into PEFT's: llm.peft.export_lora"
+_KERAS = (
+    "Keras's; lora-lens reads no HDF5: save each lora_kernel_a and lora_kernel_b, turned over, as PEFT's lora_A and "
+    "lora_B, beside its adapter_config.json"
+)
+_JAX = "JAX's; save its factors as PEFT's lora_A, (rank, in), and lora_B, (out, rank), beside its adapter_config.json"
+_NUMPY = (
+    "NumPy's; where MLX-LM saved it, write its arrays by safetensors.numpy.save_file as adapters.safetensors, beside its "
+    "adapter_config.json; where TensorRT-LLM did, take PEFT's files that it was made of"
+)
+_SHARDS = (
+    "a part of PyTorch's distributed checkpoint, which torch.distributed.checkpoint.format_utils.dcp_to_torch_save makes "
+    "one file of; of Megatron's and NeMo's, their own export to PEFT's"
+)
+_ARCHIVE = "an archive; unpack it, and name the folder"
+_RUNTIME = "a model for another runtime; take PEFT's files that it was made of"
+_ENDINGS = {
+    ".nemo": _MEGATRON, ".h5": _KERAS, ".hdf5": _KERAS, ".keras": _KERAS, ".msgpack": _JAX, ".npz": _NUMPY,
+    ".npy": _NUMPY, ".distcp": _SHARDS, ".zip": _ARCHIVE, ".tar": _ARCHIVE, ".gz": _ARCHIVE, ".tgz": _ARCHIVE,
+    ".onnx": _RUNTIME, ".engine": _RUNTIME, ".mlpackage": _RUNTIME, ".tflite": _RUNTIME,
+}  # fmt: skip
+_NAMES = {
+    "zero_to_fp32.py": "DeepSpeed's, whose weights are in parts; run it in that folder, and name the file it writes",
+    "manifest.ocdbt": f"of Orbax, {_JAX}",
+    "_METADATA": f"of Orbax, {_JAX}",
+    "adapter_shards": "Optimum Neuron's, in parts; optimum-cli neuron consolidate makes one adapter of them",
+}
+
+
+def told(name: str) -> str | None:
+    """What a file of this name is, and what to do; None of one that is not known.
+
+    Example:
+        >>> told("lora.zip"), told("lora.safetensors")
+        ('an archive; unpack it, and name the folder', None)
+    """
+    return _NAMES.get(name) or _ENDINGS.get(Path(name).suffix.lower())
+
+
+def told_of(folder: Path) -> str:
+    """The same of the first file in a folder that is known, as the rest of a sentence; empty where none is."""
+    found = ((name, what) for name in _names(folder) if (what := told(name)))
+    name, what = next(found, ("", ""))
+    return f", but {name}, which is {what}" if name else ""
+
+
+def _names(folder: Path) -> Iterable[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:  # not ours to look into
+        return []

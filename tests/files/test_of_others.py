@@ -1,0 +1,82 @@
+"""Files of libraries whose adapters are not read are told by their names, in one line with what to do."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from checkpoints import random, write_config
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lora_lens import load_adapter
+from lora_lens.errors import AdapterError
+
+FILES = {
+    "lora.nemo": "NeMo's archive.*export_lora", "adapters.npz": r"MLX-LM.*adapters\.safetensors",
+    "model.lora_weights.npy": "TensorRT-LLM", "gemma.lora.h5": "Keras's.*turned over", "model.keras": "Keras's",
+    "flax_model.msgpack": r"JAX's.*lora_A, \(rank, in\)", "__0_0.distcp": "dcp_to_torch_save", "lora.zip": "unpack it",
+    "lora.tar.gz": "unpack it", "lora.onnx": "another runtime",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "said"), FILES.items())
+def test_a_file_and_its_folder_are_told(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(AdapterError, match=f"{name} is {said}|{name} is .*{said}"):
+        load_adapter(tmp_path / name)
+    with pytest.raises(
+        AdapterError, match=f"no adapter_config.json, but {name}, which is .*{said}|{said}"
+    ):
+        load_adapter(tmp_path)
+    write_config(tmp_path, base=None, r=2)
+    with pytest.raises(AdapterError, match=f"but {name}, which is"):
+        load_adapter(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("zero_to_fp32.py", "DeepSpeed's.*run it"), ("manifest.ocdbt", "Orbax"), ("adapter_shards", "neuron consolidate"),
+])  # fmt: skip
+def test_folders_of_parts_are_told(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(AdapterError, match=f"but {name}, which is .*{said}|{said}"):
+        load_adapter(tmp_path)
+
+
+def test_a_ckpt_is_read_where_it_is_named(tmp_path: Path) -> None:
+    name = "lora_unet_mid_block_attentions_0_proj_in"
+    pair = {
+        f"{name}.lora_down.weight": random(2, 5, seed=1),
+        f"{name}.lora_up.weight": random(6, 2, seed=2),
+    }
+    torch.save(pair, tmp_path / "style.ckpt")
+    assert set(load_adapter(tmp_path / "style.ckpt").modules) == {"proj_in"}
+
+
+PROJECTION = "language_model.model.layers.0.self_attn.q_proj"
+
+
+@pytest.mark.parametrize(("tensors", "said"), [
+    ({"unet:0:up": (6, 2), "unet:0:down": (2, 5)}, "cloneofsimo's.*lora_add"), ({"emb_params": (4, 8)}, "textual inversion"),
+    ({f"{PROJECTION}.A": (5, 2), f"{PROJECTION}.B": (2, 6)}, "MLX-VLM's.*lora_alpha"),
+    ({"transformer.x.to_q.lora_A": (5, 2), "transformer.x.to_q.lora_B": (2, 6)}, "fewer and not loralib's.*turned over"),
+])  # fmt: skip
+def test_tensors_are_told_by_their_names(
+    tmp_path: Path, tensors: dict[str, tuple[int, int]], said: str
+) -> None:
+    numbers: dict[str, Tensor] = {name: random(*shape, seed=1) for name, shape in tensors.items()}
+    save_file(numbers, tmp_path / "one.safetensors")
+    with pytest.raises(AdapterError, match=said):
+        load_adapter(tmp_path / "one.safetensors")
+
+
+def test_a_state_of_training_and_x_lora_are_told(tmp_path: Path) -> None:
+    torch.save({"module": {"a": torch.ones(2)}, "step": 1}, tmp_path / "mp_rank_00_model_states.pt")
+    with pytest.raises(AdapterError, match="no tensors by name.*zero_to_fp32"):
+        load_adapter(tmp_path / "mp_rank_00_model_states.pt")
+    folder = tmp_path / "x"
+    write_config(folder, base=None, r=2, peft_type="XLORA")
+    save_file(
+        {"internal_xlora_classifier.weight": torch.ones(2, 2)}, folder / "adapter_model.safetensors"
+    )
+    with pytest.raises(AdapterError, match="is X-LoRA.*name the folder of one"):
+        load_adapter(folder)
