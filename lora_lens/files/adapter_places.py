@@ -117,9 +117,14 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     if len(alone) == 1:
         return Place(str(alone[0]), LocalFiles(folder, within=True), alone[0].name)
     if alone:
+        of_many = (
+            ""
+            if alone[0].suffix == GGUF
+            else ", or ask about all that are adapters by `lora-lens matrix`"
+        )
         raise AdapterError(
-            f"{folder} holds {len(alone)} files of tensors, {_some([file.name for file in alone])}: name one of them, "
-            f"or ask about all that are adapters by `lora-lens matrix`"
+            f"{folder} holds {len(alone)} files of tensors, {_some([file.name for file in alone])}: name one of "
+            f"them{of_many}"
         )
     if not found:
         whole = any((folder / f"model{ending}").is_file() for ending in ENDINGS)

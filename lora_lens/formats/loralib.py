@@ -13,7 +13,7 @@ from typing import Any
 
 from ..bases.fused import Layout
 from ..errors import AdapterError
-from ..updates import LowRank
+from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
@@ -44,6 +44,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             left_out |= dict.fromkeys(names.values(), why)
             continue
         a, b = (files.factor(names[letter]) for letter in "AB")
+        _check_not_turned(path, a, b)
         enabled = _enabled(files, path, a.shape[0], b.shape[1])
         if enabled is None:
             s = _scaling(files, path, b.shape[1])
@@ -74,14 +75,19 @@ def _scaling(files: AdapterFiles, path: str, rank: int) -> float:
     return Scaling({"r": rank, **files.config}).of(path, rank)
 
 
+def _check_not_turned(path: str, a: Factor, b: Factor) -> None:
+    """Refuse factors the other way round, which may fit each other: as MLX has them."""
+    rank = b.shape[1]
+    if a.shape[0] < rank or rank > max(b.shape[0], a.shape[1]):
+        raise AdapterError(
+            f"{path} has A of {a.shape[0]}x{a.shape[1]} and B of {b.shape[0]}x{rank}, which are not loralib's; where they "
+            f"are turned over, as MLX has them, save them as A, (rank, in), and B, (out, rank)"
+        )
+
+
 def _enabled(files: AdapterFiles, path: str, a_rows: int, rank: int) -> Sequence[bool] | None:
     """Which blocks of a MergedLinear were trained; None of a Linear."""
     count, over = divmod(a_rows, rank)
-    if not count:
-        raise AdapterError(
-            f"{path} has A of {a_rows} rows and B of {rank} columns, fewer and not loralib's; where they are turned over, "
-            f"as MLX has them, save them as A, (rank, in), and B, (out, rank)"
-        )
     said: Any = files.config.get("enable_lora")
     if isinstance(said, dict):
         said = said.get(path.rpartition(".")[2])

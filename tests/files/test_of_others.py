@@ -58,7 +58,7 @@ PROJECTION = "language_model.model.layers.0.self_attn.q_proj"
 @pytest.mark.parametrize(("tensors", "said"), [
     ({"unet:0:up": (6, 2), "unet:0:down": (2, 5)}, "cloneofsimo's.*lora_add"), ({"emb_params": (4, 8)}, "textual inversion"),
     ({f"{PROJECTION}.A": (5, 2), f"{PROJECTION}.B": (2, 6)}, "MLX-VLM's.*lora_alpha"),
-    ({"transformer.x.to_q.lora_A": (5, 2), "transformer.x.to_q.lora_B": (2, 6)}, "fewer and not loralib's.*turned over"),
+    ({"transformer.x.to_q.lora_A": (5, 2), "transformer.x.to_q.lora_B": (2, 6)}, "which are not loralib's.*turned over"),
 ])  # fmt: skip
 def test_tensors_are_told_by_their_names(
     tmp_path: Path, tensors: dict[str, tuple[int, int]], said: str
@@ -67,6 +67,16 @@ def test_tensors_are_told_by_their_names(
     save_file(numbers, tmp_path / "one.safetensors")
     with pytest.raises(AdapterError, match=said):
         load_adapter(tmp_path / "one.safetensors")
+
+
+def test_factors_of_a_square_layer_that_are_turned_over_are_not_taken_for_loralibs(
+    tmp_path: Path,
+) -> None:
+    one = {"x.to_q.lora_A": random(24, 2, seed=1), "x.to_q.lora_B": random(2, 24, seed=2)}
+    save_file(one, tmp_path / "lora.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 4}')
+    with pytest.raises(AdapterError, match="A of 24x2 and B of 2x24, which are not loralib's"):
+        load_adapter(tmp_path)
 
 
 def test_a_state_of_training_and_x_lora_are_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import random
+from safetensors.torch import save_file
 from torch import Tensor
 
 gguf = pytest.importorskip("gguf")
@@ -80,6 +81,8 @@ def make(folder: Path, architecture: str, kind: str) -> Mapping[str, Tensor]:
     sizes = {"num_attention_heads": HEADS, "num_key_value_heads": GROUPS, "hidden_size": HIDDEN}
     config = {"model_type": architecture, **sizes}
     (folder / "base" / "config.json").write_text(json.dumps(config))
+    w0 = {f"{path}.weight": random(*delta.shape, seed=5) for path, delta in found.items()}
+    save_file(w0, folder / "base" / "model.safetensors")
     return found
 
 
