@@ -35,7 +35,11 @@ from pathlib import Path  # noqa: E402
 
 import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
+# How long an example takes says what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 sys.path.insert(0, str(Path(__file__).parent))
 mpl.use("Agg")
 
