@@ -54,17 +54,20 @@ def name(
     names: Sequence[str],
     shades: Sequence[Colour] = (),
     unnamed: str = "",
+    *,
+    alike: bool = False,
 ) -> None:
     """Names at their places: numbers are thinned where they would collide, other names are turned and shrunk.
 
-    Where those would be too small to be read none is there; `unnamed` is the axis's label then.
+    Where those would be too small to be read none is there; `unnamed` is the axis's label then. `alike`:
+    the other axis has the same numbers, and both are thinned as the one that has less room for them.
     """
     axis = ax.xaxis if which == "x" else ax.yaxis
     size = FontProperties(size="small").get_size_in_points()
     if not any(names):
         axis.set_ticks([])
     elif in_order(names):
-        axis.set_major_locator(Places(places, names, size))
+        axis.set_major_locator(Places(places, names, size, alike=alike))
         axis.set_major_formatter(FuncFormatter(_Names(places, names)))
         axis.set_tick_params(labelsize=size)
     else:
@@ -103,17 +106,26 @@ def _all_of_them(
 class Places(Locator):
     """Places of numbers, as many as do not run into each other at the size the axis has when it is drawn."""
 
-    def __init__(self, places: Sequence[float], names: Sequence[str], size: float) -> None:
+    def __init__(
+        self, places: Sequence[float], names: Sequence[str], size: float, *, alike: bool = False
+    ) -> None:
         self._places = list(places)
+        self._alike = alike
         self._along = size * (_WIDTH * max(map(len, names)) + _GAP)
         self._across = size * _LINE
 
     def __call__(self) -> list[float]:
         """Evenly spaced where all are; the last one always where they are not."""
-        room, across = _room(self.axis)
-        low, high = self.axis.get_view_interval()  # type: ignore[union-attr]
-        least = (self._along if across else self._across) / max(room, 1) * abs(high - low)
+        ax = self.axis.axes  # type: ignore[union-attr]
+        axes = [ax.xaxis, ax.yaxis] if self._alike else [self.axis]
+        least = max(map(self._least, axes))
         return [self._places[k] for k in _thinned(self._places, least)]
+
+    def _least(self, axis: Any) -> float:
+        """How far apart two names on an axis must be, in its own units."""
+        room, across = _room(axis)
+        low, high = axis.get_view_interval()
+        return float((self._along if across else self._across) / max(room, 1) * abs(high - low))
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:  # noqa: ARG002
         """The same: the places are given."""

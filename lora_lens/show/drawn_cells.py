@@ -61,8 +61,9 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
     ax.set_xlabel(words(panel.x.label))
     ax.set_ylabel(words(panel.y.label))
     which: Literal["x", "y"]
+    alike = heat.square and heat.rows == heat.columns
     for which, names, axis in (("x", heat.columns, panel.x), ("y", heat.rows, panel.y)):
-        name(ax, which, range(len(names)), names, heat.shades, axis.unnamed)
+        name(ax, which, range(len(names)), names, heat.shades, axis.unnamed, alike=alike)
     write(ax, panel, annotate=annotate, share=ROOM)
 
 

@@ -227,3 +227,15 @@ def test_cells_and_words() -> None:
     assert [cell(x) for x in (1.004, 1.23, -1.5)] == ["1", "1.23", "−1.50"]  # norms go beyond 1
     assert cell(1234.5, None) == "1.23e+03"
     assert words("‖ΔW‖_F of $x") == r"‖ΔW‖$_F$ of \$x"
+
+
+@pytest.mark.parametrize("layers", [12, 32, 100])
+@pytest.mark.parametrize("width", [None, 3.25])
+def test_layers_are_thinned_alike_down_and_across(layers: int, width: float | None) -> None:
+    four = [[Panel("φ", Axis("layer"), Axis("layer"), heat=heat(layers))] * 2] * 2
+    figure = sheet(Sheet((Block(four),), (9.0, 9.0)), width=width)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        down, across = ax.get_yticks(), ax.get_xticks()
+        assert list(down) == list(across)
+        assert 3 <= len(down) <= layers
