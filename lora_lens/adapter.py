@@ -156,6 +156,11 @@ class LayerFactors:
     )
     rescaled: bool = False
 
+    def __repr__(self) -> str:
+        return (
+            f"<LayerFactors: {self.name}, {self.out_features}×{self.in_features}, rank {self.rank}>"
+        )
+
 
 def is_numbered(pattern: str) -> bool:
     """Whether a module of this pattern is in numbered layers."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .printable import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = NDArray[np.float64]
 Row = dict[str, Any]
+_LETTERS = 120  # of what is shown in a line
+_ROWS = 24  # of a table in a notebook
 
 
 def plain(value: float | Array) -> Any:
@@ -38,9 +44,55 @@ class Tidy:
         return pandas.DataFrame(self.rows())
 
 
+class Brief:
+    """A dataclass that shows itself in one line: what its own `_said` has, or its fields, arrays by their shape.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True, repr=False)
+        ... class Found(Brief):
+        ...     layer: int
+        ...     mean: float
+        ...     phi: Array
+        >>> Found(3, 0.123456, np.zeros((12, 12)))
+        <Found: layer 3, mean 0.1235, phi 12×12>
+    """
+
+    @property
+    def _said(self) -> str:
+        found = [(one.name, getattr(self, one.name)) for one in fields(self) if one.repr]  # type: ignore[arg-type]
+        return ", ".join(
+            f"{name} {_short(value)}"
+            for name, value in found
+            if value is not None and not is_dataclass(value)
+        )
+
+    def __repr__(self) -> str:
+        line = f"{type(self).__name__}: {printable(' '.join(self._said.split()))}"
+        if len(line) > _LETTERS - 2:
+            cut = line[: _LETTERS - 4]
+            line = f"{cut.rpartition(', ')[0] or cut}, …"
+        return f"<{line}>"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, np.ndarray) and value.ndim:
+        return "×".join(map(str, value.shape))
+    if isinstance(value, Mapping):
+        return "/".join(map(str, value)) or "none"
+    if isinstance(value, tuple) and len(value) > 2:
+        return f"of {len(value)}"
+    return str(value)
+
+
 def html_rows(title: str, rows: list[Row]) -> str:
-    """Rows as a table with its caption."""
-    return html_table(title, list(rows[0]), [list(row.values()) for row in rows])
+    """Rows as a small table with its caption; what is left out of it is said below."""
+    head = list(rows[0]) if rows else []
+    shown = html_table(title, head, [list(row.values()) for row in rows[:_ROWS]])
+    left = len(rows) - _ROWS
+    return shown + (f"<p>and {left} rows more: to_dict()</p>" if left > 0 else "")
 
 
 def html_table(title: str, head: list[Any], body: list[list[Any]], *, shaded: bool = False) -> str:
@@ -49,6 +101,8 @@ def html_table(title: str, head: list[Any], body: list[list[Any]], *, shaded: bo
     def cell(value: Any) -> str:
         if not isinstance(value, float):
             return f"<td>{html.escape(str(value))}</td>"
+        if not np.isfinite(value):
+            return "<td>–</td>"
         shade = f' style="background:rgba(31,119,180,{0.75 * value:.3f})"' if shaded else ""
         return f"<td{shade}>{value:.3f}</td>"
 

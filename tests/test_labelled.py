@@ -6,9 +6,14 @@ from checkpoints import BertLike
 
 from lora_lens import (
     amplification,
+    compare,
+    conversion_similarity,
     demo_adapter,
+    inspect,
     load_adapter,
+    outliers,
     rank_grids,
+    shared_subspace,
     spectrum,
 )
 
@@ -39,3 +44,35 @@ def test_an_adapter_is_one_line_and_a_small_table() -> None:
     assert "query, value" in repr(adapter)
     row = "<tr><td>value</td><td>6</td><td>8</td><td>384 × 384</td>"
     assert row in adapter._repr_html_()
+
+
+def test_what_results_are_made_of_is_one_line_and_where_it_has_layers_a_small_table(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    alike = conversion_similarity(adapter, "value", draws=3)["A"]
+    shared = shared_subspace(adapter, "value", draws=19)["A"]
+    series = compare(adapter, adapter, "value", draws=9)["A"]
+    grid = rank_grids(adapter, adapter, "value")[0]
+    layer = spectrum(adapter).layers[0]
+    named = outliers(adapter, "value", draws=3)
+    tabled = [alike, shared, shared.predicted, series, grid, layer]
+    single = [
+        *alike.baselines.values(), *alike.significance.values(), *shared.nulls.values(),
+        shared.nulls["gaussian"].captured, layer.beside_w0, named.before, *named.candidates,
+        amplification(adapter, "value").layers[0], inspect(adapter).modules[0],
+        spectrum(adapter).suggestion.layers[0], next(adapter.each_layer()),
+    ]  # fmt: skip
+    for one in (*tabled, *single):
+        assert "\n" not in repr(one)
+        assert len(repr(one)) <= 120, repr(one)
+        assert "array" not in repr(one)
+        assert repr(one).startswith(f"<{type(one).__name__}: ")
+    for one in tabled:
+        assert "<table>" in one._repr_html_()
+        assert "nan" not in one._repr_html_()
+        assert len(one._repr_html_()) < 4000
+    assert f"mean {alike.mean:.3f}, by chance: gaussian 0." in repr(alike)
+    assert f"share {shared.share:.3f}, by chance: gaussian 0." in repr(shared)
+    assert f"mean φ {series.mean:.3f}, by chance: gaussian 0." in repr(series)
+    assert repr(layer).startswith(f"<LayerSpectrum: {layer.module}, layer {layer.layer}, ")

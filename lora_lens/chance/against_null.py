@@ -7,14 +7,14 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..labelled import Array, Row, plain
+from ..labelled import Array, Brief, Row, plain
 from .p_values import excess, monte_carlo_p, standardised, two_sided_p
 
 Number = TypeVar("Number", float, Array)
 
 
-@dataclass(frozen=True)
-class NullTest(Generic[Number]):
+@dataclass(frozen=True, repr=False)
+class NullTest(Generic[Number], Brief):
     """A number (or a series of them) against a null; NaN where there is nothing to say it from.
 
     Attributes:

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..labelled import Array, Row, plain
+from ..labelled import Array, Brief, Row, plain
 
 Samples = NDArray[np.floating]
 
 
-@dataclass(frozen=True)
-class Baseline:
+@dataclass(frozen=True, repr=False)
+class Baseline(Brief):
     """φ under a null: one mean and deviation for all cells, or a grid of them.
 
     Attributes:

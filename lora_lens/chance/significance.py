@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..labelled import Array, Row, plain
+from ..labelled import Array, Brief, Row, plain
 from .against_null import NullTest
 from .baseline import Baseline
 from .p_values import (
@@ -28,8 +28,8 @@ STATISTICS = ("z", "p", "p_bh", "p_max", "excess")
 LEVEL = 0.05  # of the false discovery rate, where discoveries are counted
 
 
-@dataclass(frozen=True)
-class Significance:
+@dataclass(frozen=True, repr=False)
+class Significance(Brief):
     """Each cell's φ against one null. NaN where nothing is tested: on the diagonal, or without draws.
 
     Attributes:

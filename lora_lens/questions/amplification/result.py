@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...labelled import Row, plain
+from ...labelled import Brief, Row, plain
 from ..answer import Answer
 
 
-@dataclass(frozen=True)
-class LayerAmplification:
+@dataclass(frozen=True, repr=False)
+class LayerAmplification(Brief):
     """One layer of Hu et al. 2022, Table 7.
 
     Attributes:

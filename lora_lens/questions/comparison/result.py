@@ -10,12 +10,12 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
-from ...labelled import Array, Row, plain
+from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
 
 
-@dataclass(frozen=True)
-class LayerSeries:
+@dataclass(frozen=True, repr=False)
+class LayerSeries(Brief):
     """φ between two adapters' matrices, layer by layer.
 
     Attributes:
@@ -52,6 +52,28 @@ class LayerSeries:
     def significance(self) -> Significance:
         """The tests against the Gaussian null."""
         return self.tests["gaussian"]
+
+    @property
+    def _said(self) -> str:
+        nulls = [
+            f"{name} {np.mean(one.mean):.3f} ± {one.mean_sd:.3f}"
+            for name, one in self.baselines.items()
+        ]
+        return (
+            f"{self.matrix}, {self.side}, {len(self.layers)} layers; mean φ {self.mean:.3f}, "
+            f"by chance: {', '.join(nulls)}"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"layer": layer, "φ": float(self.values[k])}
+            | {
+                name: float(np.broadcast_to(one.mean, self.values.shape)[k])
+                for name, one in self.baselines.items()
+            }
+            for k, layer in enumerate(self.layers)
+        ]
+        return html_rows(self._said, rows)
 
     def to_dict(self) -> Row:
         """For JSON; ``baseline`` is the Gaussian one, the others are in ``baselines``."""

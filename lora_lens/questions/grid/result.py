@@ -11,12 +11,12 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
-from ...labelled import Array, Row, Tidy, html_table, plain
+from ...labelled import Array, Brief, Row, Tidy, html_table, plain
 from ..answer import Answer
 
 
-@dataclass(frozen=True)
-class RankGrid(Tidy):
+@dataclass(frozen=True, repr=False)
+class RankGrid(Tidy, Brief):
     """φ(i, j) of one layer, for 1 ≤ i ≤ r1 and 1 ≤ j ≤ r2, beside unrelated subspaces.
 
     Attributes:
@@ -77,6 +77,14 @@ class RankGrid(Tidy):
             "gaussian_sd": plain(self.gaussian_sd),
             "angles_degrees": plain(self.angles),
         }
+
+    @property
+    def _said(self) -> str:
+        rows, columns = self.shape
+        return (
+            f"{self.matrix}, {self.side}, layer {self.layer}; φ({rows}, {columns}) {self.values[-1, -1]:.3f}, "
+            f"by chance {self.gaussian_mean[-1, -1]:.3f} ± {self.gaussian_sd[-1, -1]:.3f}"
+        )
 
     def _repr_html_(self) -> str:
         title = f"φ(i, j), {self.matrix}, {self.side} side, layer {self.layer}; rows i, columns j"

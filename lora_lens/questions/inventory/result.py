@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...labelled import Row
+from ...labelled import Brief, Row
 from ..answer import Answer
 
 
-@dataclass(frozen=True)
-class LayerSummary:
+@dataclass(frozen=True, repr=False)
+class LayerSummary(Brief):
     """One module of one layer: shape, scale and spectrum of its ΔW = s·B·A.
 
     Attributes:
@@ -35,8 +35,8 @@ class LayerSummary:
     singular_values: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class DenseSummary:
+@dataclass(frozen=True, repr=False)
+class DenseSummary(Brief):
     """A module trained in full, whose ΔW is what was saved less W0; no number of it is read for this.
 
     Attributes:

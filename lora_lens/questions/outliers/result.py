@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...chance.against_null import NullTest
-from ...labelled import Array, Row, plain
+from ...labelled import Array, Brief, Row, plain
 from ..answer import Answer
 
 LEVEL = 0.01  # chance of naming any coordinate where none stands apart
 
 
-@dataclass(frozen=True)
-class Coordinate:
+@dataclass(frozen=True, repr=False)
+class Coordinate(Brief):
     """One coordinate of the space that conversions live in.
 
     Attributes:
@@ -53,8 +53,8 @@ class Coordinate:
         }
 
 
-@dataclass(frozen=True)
-class Alike:
+@dataclass(frozen=True, repr=False)
+class Alike(Brief):
     """Mean φ between layers for random factors through W0, and for the adapter's own.
 
     Attributes:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...chance.against_null import NullTest
-from ...labelled import Array, Row, plain
+from ...labelled import Array, Brief, Row, html_rows, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Predicted:
+@dataclass(frozen=True, repr=False)
+class Predicted(Brief):
     """The predicted share: φ(B_l, W_lθ₋ₗ), θ₋ₗ fitted to the factors of all layers but l.
 
     Nothing is inverted, W may have any shape, and no number depends on the gauge at full rank. 1 in every
@@ -75,6 +75,22 @@ class Predicted:
     def mean(self) -> float:
         """Mean share over the layers."""
         return float(self.share.mean())
+
+    @property
+    def _said(self) -> str:
+        nulls = [f"{name} {one.mean:.3f} ± {one.sd:.3f}" for name, one in self.nulls.items()]
+        by_chance = ", ".join(nulls) or f"uniform {self.chance:.3f}"
+        return f"{self.matrix}, {len(self.layers)} layers; mean {self.mean:.3f}, by chance: {by_chance}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {
+                "layer": layer, "predicted": float(self.share[k]),
+                "flipped": float(self.by_layer.mean[k]), "p (Holm)": float(self.p_holm[k]),
+            }
+            for k, layer in enumerate(self.layers)
+        ]  # fmt: skip
+        return html_rows(self._said, rows)
 
     def rows(self) -> list[Row]:
         """One row a layer."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...chance.against_null import NullTest
-from ...labelled import Array, Row, plain
+from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
 from .predicted import Predicted
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
-class SharedNull:
+@dataclass(frozen=True, repr=False)
+class SharedNull(Brief):
     """The numbers of a `SharedSubspace` against one null.
 
     Attributes:
@@ -37,14 +37,18 @@ class SharedNull:
     curve: NullTest[Array]
     eigenvalues: NullTest[Array]
 
+    @property
+    def _said(self) -> str:
+        return f"share {self.share.mean:.4f} ± {self.share.sd:.4f}, {self.draws} draws"
+
     def to_dict(self) -> Row:
         """For JSON."""
         tests = {name: test.to_dict() for name, test in vars(self).items() if name != "draws"}
         return {"draws": self.draws} | tests
 
 
-@dataclass(frozen=True)
-class SharedSubspace:
+@dataclass(frozen=True, repr=False)
+class SharedSubspace(Brief):
     """How much of each layer's conversion subspace one shared θ captures.
 
     Attributes:
@@ -122,6 +126,24 @@ class SharedSubspace:
             }
             for x, layer in enumerate(self.layers)
         ]  # fmt: skip
+
+    @property
+    def _said(self) -> str:
+        nulls = [f"{name} {one.share.mean:.3f}" for name, one in self.nulls.items()]
+        asked = "" if self.predicted is None else f", predicted {self.predicted.mean:.3f}"
+        return (
+            f"{self.matrix}, {len(self.layers)} layers{asked}; share {self.share:.3f}, "
+            f"by chance: {', '.join(nulls)}"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"layer": layer}
+            | ({} if self.predicted is None else {"predicted": float(self.predicted.share[k])})
+            | {"captured": float(self.captured[k]), "left out": float(self.left_out[k])}
+            for k, layer in enumerate(self.layers)
+        ]
+        return html_rows(self._said, rows)
 
     def to_dict(self) -> Row:
         """For JSON; θ is not in it."""

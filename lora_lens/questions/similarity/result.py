@@ -10,12 +10,12 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
-from ...labelled import Array, Row, Tidy, html_table, plain
+from ...labelled import Array, Brief, Row, Tidy, html_table, plain
 from ..answer import Answer
 
 
-@dataclass(frozen=True)
-class LayerGrid(Tidy):
+@dataclass(frozen=True, repr=False)
+class LayerGrid(Tidy, Brief):
     """φ between the conversion matrices of every two layers, with its baselines.
 
     Attributes:
@@ -106,6 +106,10 @@ class LayerGrid(Tidy):
             for name, one in self.baselines.items()
         ]
         return f"; mean {self.mean:.3f}{', by chance: ' if nulls else ''}{', '.join(nulls)}"
+
+    @property
+    def _said(self) -> str:
+        return f"{self.matrix}, {self.module}, {len(self.layers)} layers{self._beside_chance}"
 
     def _repr_html_(self) -> str:
         title = (

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import RankError
-from ...labelled import Row
+from ...labelled import Brief, Row, html_table
 from ..answer import Answer
 from .suggestion_result import RankSuggestion
 
+_SHOWN = 16  # singular values in a notebook
 _LISTS = ("singular_values", "cosines", "random_cosines")
 
 
-@dataclass(frozen=True)
-class W0Comparison:
+@dataclass(frozen=True, repr=False)
+class W0Comparison(Brief):
     """What W0 is where ΔW is added, and what W0 + ΔW becomes.
 
     Attributes:
@@ -47,8 +48,8 @@ class W0Comparison:
     random_cosines: tuple[tuple[float, ...], ...] = ()
 
 
-@dataclass(frozen=True)
-class LayerSpectrum:
+@dataclass(frozen=True, repr=False)
+class LayerSpectrum(Brief):
     """ΔW = s·B·A of one module of one layer. Ranks are None where ΔW is zero.
 
     Attributes:
@@ -91,6 +92,20 @@ class LayerSpectrum:
         own = {key: value for key, value in vars(self).items() if key != "beside_w0"}
         listed = own | beside
         return {key: list(v) if isinstance(v, tuple) else v for key, v in listed.items()}
+
+    @property
+    def _said(self) -> str:
+        where = "" if self.layer is None else f", layer {self.layer}"
+        stable = "zero" if self.stable_rank is None else f"stable rank {self.stable_rank:.3g}"
+        return (
+            f"{self.module}{where}, {self.out_features}×{self.in_features}, rank {self.rank}; "
+            f"‖ΔW‖_F {self.frobenius_norm:.4g}, {stable}"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.singular_values[:_SHOWN]
+        head = [f"σ{k + 1}" for k in range(len(shown))]
+        return html_table(self._said, head, [[f"{s:.4g}" for s in shown]])
 
     def row(self) -> Row:
         """One row without lists."""

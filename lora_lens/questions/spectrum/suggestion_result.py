@@ -7,18 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...labelled import Row, Tidy, html_rows
+from ...errors import LensError
+from ...labelled import Brief, Row, Tidy, html_rows
 from ...show.layout import NONE, Table, number, significant
+from ...show.paper import PLAIN, Paper, paper
 from ...show.text import as_csv, as_json, as_latex, as_markdown
 from ...staging import staged
 from .peft_keys import pattern_keys
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _STEM = "rank-suggestion"
 
 
-@dataclass(frozen=True)
-class SuggestedRank:
+@dataclass(frozen=True, repr=False)
+class SuggestedRank(Brief):
     """One module path's rank.
 
     Attributes:
@@ -123,20 +129,59 @@ class RankSuggestion(Tidy):
         """The table, for LaTeX with ``booktabs``."""
         return as_latex([suggestion_table(self)], _STEM)
 
-    def save(self, folder: str | Path) -> list[str]:
-        """Write the table as Markdown, LaTeX and CSV, the numbers as JSON and PEFT's patterns, all or nothing.
+    def plot(self, *, width: float | str | None = None, style: str | Path | None = None) -> Figure:
+        """The suggested ranks, a row a module and a column a layer, drawn by matplotlib.
+
+        Args:
+            width, style: As in ``lora_lens.questions.answer.Answer.plot``.
+
+        Raises:
+            LensError: No rank is suggested: of a module that was trained in full.
+            SettingsError: There is no such style, or that is no width.
+
+        Example:
+            >>> import lora_lens as ll
+            >>> found = ll.suggest_ranks(ll.load_adapter(ll.demo_adapter("lora")))
+            >>> [text.get_text() for text in found.plot().axes[0].texts[:6]]
+            ['1', '2', '2', '1', '1', '1']
+        """
+        return self._drawn(paper(width, style))
+
+    def _drawn(self, drawn_for: Paper = PLAIN) -> Figure:
+        from ...show.draw_matplotlib import sheet
+        from .suggestion_figures import suggestion_sheet
+
+        if not self.layers:
+            raise LensError("no rank is suggested here, and there is nothing to draw")
+        with drawn_for.settings():
+            return sheet(suggestion_sheet(self), width=drawn_for.width)
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        width: float | str | None = None,
+        style: str | Path | None = None,
+    ) -> list[str]:
+        """Write figure, table (Markdown, LaTeX, CSV), numbers (JSON) and PEFT's patterns, all or nothing.
+
+        Args:
+            folder: Made if it is not there.
+            width, style: Of the figure, as in ``plot``.
 
         Returns:
             The files' names.
 
         Raises:
-            OutputError: The folder cannot be written.
+            LensError, OutputError: As ``plot``; or the folder cannot be written.
+            SettingsError: There is no such style, or that is no width.
 
         Example:
             >>> import lora_lens as ll, tempfile
             >>> found = ll.suggest_ranks(ll.load_adapter(ll.demo_adapter("lora")))
-            >>> found.save(tempfile.mkdtemp())
-            ['rank-suggestion.csv', 'rank-suggestion.json', 'rank-suggestion.md', 'rank-suggestion.tex', 'rank-suggestion.txt']
+            >>> names = found.save(tempfile.mkdtemp())
+            >>> " ".join(name.removeprefix("rank-suggestion") for name in names)
+            '.csv .json .md .tex .txt .png .svg .pdf'
         """
         texts = {
             "csv": as_csv(self.rows()),
@@ -145,10 +190,14 @@ class RankSuggestion(Tidy):
             "tex": self.to_latex(),
             "txt": self.snippet(),
         }
+        from ...show.files import write_figures
+
+        drawn_for = paper(width, style)
         with staged(Path(folder)) as staging:
             for ending, text in texts.items():
                 (staging / f"{_STEM}.{ending}").write_text(text, encoding="utf-8")
-        return [f"{_STEM}.{ending}" for ending in texts]
+            drawn = write_figures({_STEM: self._drawn(drawn_for)}, staging, paper=drawn_for)
+        return [*(f"{_STEM}.{ending}" for ending in texts), *drawn]
 
     def __repr__(self) -> str:
         return f"<RankSuggestion: {self.summary}>"

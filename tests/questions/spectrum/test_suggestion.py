@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import write_config, write_tensors
+from measured import collisions, words_of
 from planted import plant, tensor, unit
 
 from lora_lens import demo_adapter, load_adapter, suggest_ranks
+from lora_lens.errors import LensError
 from lora_lens.questions.spectrum.suggestion_result import RankSuggestion, SuggestedRank
 
 peft = pytest.importorskip("peft")
@@ -120,3 +122,40 @@ def test_it_is_saved_and_shown_as_other_results_are(tmp_path: Path) -> None:
     assert told == found.to_dict()
     rows = (tmp_path / "ranks" / "rank-suggestion.csv").read_text("utf-8").splitlines()
     assert len(rows) == len(found.layers) + 1
+
+
+def test_the_figure_has_a_rank_in_every_cell_and_nothing_where_no_module_is() -> None:
+    layers = [
+        SuggestedRank(f"model.layers.{layer}.mlp.{name}", 8, rank, 0.95, 1.0, 16)
+        for layer, pair in enumerate([(1, 3), (0, 8), (2, 5)])
+        for name, rank in zip(("up_proj", "down_proj"), pair, strict=True)
+    ]
+    head = SuggestedRank("lm_head", 8, 4, 0.95, 1.0, 16)
+    figure = RankSuggestion(0.95, (*layers, head)).plot(width="3.25in")
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["up_proj", "down_proj", "lm_head"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2", "–"]
+    drawn = {text.get_position(): text.get_text() for text in ax.texts}
+    ranks = {0: "102", 1: "385"}
+    assert drawn == {(x, y): r for y, row in ranks.items() for x, r in enumerate(row)} | {
+        (3, 2): "4"
+    }
+    assert ax.collections[0].get_clim() == (0, 8)
+    assert not collisions(words_of(figure))
+
+
+def test_where_no_rank_is_suggested_there_is_no_figure_and_an_empty_table() -> None:
+    nothing = RankSuggestion(0.95, ())
+    with pytest.raises(LensError, match="nothing to draw"):
+        nothing.plot()
+    assert "<table>" in nothing._repr_html_()
+
+
+def test_a_notebook_shows_the_first_rows_and_says_how_many_are_left() -> None:
+    many = RankSuggestion(
+        0.95, tuple(SuggestedRank(f"h.{k}.q", 8, 1, 0.95, 1.0, 16) for k in range(100))
+    )
+    assert many._repr_html_().count("<tr>") == 1 + 24
+    assert "and 76 rows more" in many._repr_html_()
