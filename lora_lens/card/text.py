@@ -147,7 +147,7 @@ def _training(record: Mapping[str, Any]) -> Table:
         "base": str(with_revision(_named(settings["base"]), record.get("base_commit"))),
         "modules": ", ".join(settings["target_modules"]),
         "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
-        "learning rate": f"{settings['learning_rate']:.4g}, linear, {settings['warmup']:.0%} of the steps to rise",
+        "learning rate": f"{settings['learning_rate']:.4g}, linear, {100 * settings['warmup']:g} % of the steps to rise",
         "batch, epochs": f"{settings['batch_size']}, {settings['epochs']:g}",
         "precision, tokens": f"{settings['precision']}, at most {settings['max_length']} a row",
         "steps, best": f"{record['steps']}, {record['best_step']}",
