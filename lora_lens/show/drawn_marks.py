@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from .figure import Band, Bars, Level, Line, Mark, Strokes
-from .style import colour, colours, words
+from .style import colour, line_ramp, words
 
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "none": "none"}
 _MARKERS = {
@@ -24,14 +24,13 @@ _MARKERS = {
 _SIZES = {"dot": 5.0, "ring": 9.0, "bar": 12.0}
 _PALE = 0.25  # opacity of what chance gives
 _MOST_DENSE = 60  # strokes of a tree; above it they would run into each other
-# Of many lines, where on the colour map the first is, and how far from it the last.
-PALEST, SHADES = 0.15, 0.8
 _USUAL_WIDTH, _USUAL_SIZE = 1.5, 6.0
 
 
 def line_shade(position: float) -> tuple[float, float, float, float]:
     """Colour of one of many lines, by its place from 0 to 1."""
-    return colours()(PALEST + SHADES * position)
+    ramp, first, span = line_ramp()
+    return ramp(first + span * position)
 
 
 def stroke(width: float) -> float:

@@ -13,10 +13,10 @@ from matplotlib.ticker import MaxNLocator
 
 from .arranged import legend_columns
 from .drawn_axes import Numbers
-from .drawn_marks import PALEST, SHADES, stroke
+from .drawn_marks import stroke
 from .figure import Block, Panel, Scale, Sheet
 from .paper import letter_size
-from .style import colour, scale, words
+from .style import colour, line_scale, scale, words
 
 Draw = Callable[[Panel, Axes], object]
 _STRIP = 0.001  # height of a legend's own axes beside a panel's: what they hold makes its own room
@@ -122,7 +122,7 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
         chosen = list((axes[:, list(described.of)] if described.of else axes).ravel())
     shown = [ax for ax in chosen if ax.axison]
     if described.lines:
-        made = scale(*_stretched(described.low, described.high))
+        made = line_scale(described.low, described.high)
     else:
         made = scale(described.low, described.high, described.ramp)
     place = {"location": "bottom", "shrink": 0.9} if described.lies else {"shrink": 0.7}
@@ -140,12 +140,6 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
     for mark in described.marks:
         across = bar.ax.axvline if described.lies else bar.ax.axhline
         across(mark, color=colour("red"), lw=stroke(1.5))
-
-
-def _stretched(low: float, high: float) -> tuple[float, float]:
-    """Ends of the whole colour map, where `low` to `high` is the part that lines take."""
-    span = max(1.0, high - low)
-    return low - PALEST / SHADES * span, low + (1 - PALEST) / SHADES * span
 
 
 def _legend(figure: Figure | SubFigure, described: Sheet, panels: Sequence[Axes]) -> None:

@@ -1,4 +1,4 @@
-"""Singular values of ΔW, described: a line a layer from pale (first) to dark (last)."""
+"""Singular values of ΔW, described: a line a layer, the last standing out most (on white: darkest)."""
 
 from __future__ import annotations
 

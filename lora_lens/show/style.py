@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib import rcParams, rcParamsDefault
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex, to_rgba
 
 from ..printable import printable
 from .figure import Colour, Ramp
@@ -43,6 +43,27 @@ def colours(ramp: Ramp = "up") -> Colormap:
     if ramp == "both":
         return LinearSegmentedColormap.from_list("excess", _BOTH)
     return plt.get_cmap(COLOURS if ramp == "up" else COLOURS.removesuffix("_r"))
+
+
+def line_ramp() -> tuple[Colormap, float, float]:
+    """Of many lines: the colour map, where on it the first is, and how far from it the last.
+
+    The last line stands out most from the ground that the style has: darkest on white, palest on black.
+    """
+    return (colours("p"), 0.35, 0.6) if _on_dark() else (colours(), 0.15, 0.8)
+
+
+def _on_dark() -> bool:
+    grounds = (to_rgba(rcParams[f"{what}.facecolor"]) for what in ("axes", "figure"))
+    red, green, blue, _ = next((one for one in grounds if one[-1] > 0), (1.0, 1.0, 1.0, 1.0))
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+
+
+def line_scale(low: float, high: float) -> ScalarMappable:
+    """The colour scale of lines from `low` to `high`, which take a part of the colour map."""
+    ramp, first, span = line_ramp()
+    whole = max(1.0, high - low) / span
+    return ScalarMappable(Normalize(low - first * whole, low + (1 - first) * whole), ramp)
 
 
 def scale(low: float = 0.0, high: float = 1.0, ramp: Ramp = "up") -> ScalarMappable:

@@ -1,9 +1,13 @@
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 from matplotlib.colors import to_rgb
 
 from lora_lens.show.drawn_log import log_axis
-from lora_lens.show.style import COLOURS
+from lora_lens.show.drawn_marks import line_shade
+from lora_lens.show.paper import paper
+from lora_lens.show.style import COLOURS, line_ramp, line_scale
 
 
 def test_lightness_falls_evenly_so_that_the_scale_reads_in_grey() -> None:
@@ -25,3 +29,18 @@ def test_a_logarithmic_axis_is_numbered_in_plain_numbers_within_one_decade() -> 
         if low < y < high
     ]
     assert shown == ["0.5", "1", "2"]
+
+
+@pytest.mark.parametrize(("style", "ground"), [("default", 1.0), ("dark_background", 0.0)])
+def test_no_line_of_many_is_lost_on_its_ground(style: str, ground: float) -> None:
+    with paper(style=style).settings():
+        lines = [line_shade(layer / 11) for layer in range(12)]
+        np.testing.assert_allclose(line_scale(0, 11).to_rgba(np.arange(12)), lines, atol=0.02)
+    away = np.abs(np.array(lines)[:, :3] @ (0.299, 0.587, 0.114) - ground)
+    assert (np.diff(away) > 0).all()  # the last layer stands out most
+    assert away[0] > 0.18
+
+
+def test_a_style_without_a_ground_is_drawn_for_a_white_page() -> None:
+    with mpl.rc_context({"axes.facecolor": "none", "figure.facecolor": "none"}):
+        assert line_ramp()[0].name == COLOURS
