@@ -12,6 +12,7 @@ from ..errors import MissingExtraError
 from ..show.layout import Table
 from . import provenance
 from .analysis import Analysed
+from .marked import marked
 from .sections import Section, section
 from .summary import glance_table, groups, headline, hedged, left_out_lines, told
 from .tables import page_table
@@ -43,6 +44,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["marked"] = marked
     template = environment.from_string(_asset("page.html.j2"))
     scripts = [get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS))]
     sections = [

@@ -9,8 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..chance.verdict import Word
-from ..show.figure import round_top
-from ..show.findings import Finding, hedge, short
+from ..show.findings import TRACE, Finding, hedge, short
 from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
 from ..show.wording import listed
 from .analysis import Analysed, ModuleAnalysis
@@ -68,8 +67,9 @@ class Strip:
 
     @property
     def kind(self) -> str:
-        """The verdict for the style sheet."""
-        return self.finding.word.replace(" ", "-")
+        """The verdict for the style sheet, in which what is a trace above chance has no colour."""
+        slight = " slight" if abs(self.finding.excess) < TRACE else ""
+        return f"{self.finding.word.replace(' ', '-')}{slight}"
 
     @property
     def small(self) -> str:
@@ -86,15 +86,13 @@ class Strip:
 class Group:
     """A question, its answers module by module, what chance is, and the findings behind the answers.
 
-    `top` is where the lines that the findings are drawn on end. Of what is only described there are no
-    findings.
+    Of what is only described there are no findings.
     """
 
     question: str
     answers: Sequence[str]
     chance: str
     strips: Sequence[Strip]
-    top: float
 
 
 def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
@@ -114,14 +112,12 @@ def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
             for module, asked, finding in analysed.findings
             if asked.question.name == name
         ]
-        reach = max((max(one.value, one.chance[2]) for one in strips), default=0.0)
         made.append(
             Group(
                 question=answers[0][1].asked.question.asks,
                 answers=[analysed.summary(module, answer) for module, answer in answers],
                 chance=chance.get(name, ""),
                 strips=strips,
-                top=round_top(1.05 * reach),
             )
         )
     return sorted(made, key=lambda group: not group.strips)

@@ -47,7 +47,8 @@ SHARE = Scale(
         (0.0, "hardly any of it"),
     ),
 )
-_ABOVE = ((0.5, "far"), (0.2, "well"), (0.05, "somewhat"), (0.0, "a trace"))
+TRACE = 0.05  # an excess below it is called a trace
+_ABOVE = ((0.5, "far"), (0.2, "well"), (TRACE, "somewhat"), (0.0, "a trace"))
 
 
 @dataclass(frozen=True)

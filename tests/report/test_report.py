@@ -307,10 +307,20 @@ def test_what_is_described_stands_behind_what_is_tested(pair: tuple[Path, Path])
     assert {asked.question.name for _, asked, _ in analysed.findings} == {"shared"}
 
 
-def test_the_line_of_a_group_ends_above_all_on_it(pair: tuple[Path, Path]) -> None:
-    for group in groups(analyse([ll.load_adapter(pair[0])], Request(draws=39)), {})[:1]:
-        reach = max(max(one.value, one.chance[2]) for one in group.strips)
-        assert reach <= group.top <= min(1, max(0.01, 2 * reach))
+def test_what_is_a_trace_above_chance_looks_like_a_trace(tmp_path: Path) -> None:
+    """φ = .039 of 1 stands near the beginning of a line that ends at 1, and has no colour."""
+    adapters = [ll.demo_adapter(name) for name in ("lora", "condlora")]
+    made = ll.report(*adapters, out=tmp_path / "r.html", module="value").read_text("utf-8")
+    found = re.findall(
+        r'<div class="strip ([a-z -]+)">.*?class="value" x="([0-9.]+)"', made, re.DOTALL
+    )
+    shown = [(kind, float(x)) for kind, x in found]
+    assert [kind for kind, _ in shown] == ["not-seen slight"] * 2 + ["more"] * 2 + [
+        "more slight"
+    ] * 2
+    assert all(x > 99 for kind, x in shown if kind == "more")
+    assert all(2 < x < 5 for kind, x in shown if kind == "more slight")
+    assert ".slight .verdict { color: inherit; }" in made
 
 
 def test_a_question_is_reported_without_being_named(

@@ -50,25 +50,46 @@ function cellText(value, free) {
   return value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
 }
 
-function heatmap(spec, canvas, state) {
+/* The heat maps of a part. */
+function mapsOf(part) {
+  return [...document.querySelectorAll(`[data-part="${part}"]`)]
+    .map((one) => DATA[one.dataset.figure]).filter((one) => one.kind !== "lines");
+}
+
+/* One scale for all maps of a part, its end rounded up to what is written beside it. */
+function viewInPart(spec, canvas, state) {
   const view = heatView(spec, state);
+  if (!state.stretch) return view;
+  const most = Math.max(...mapsOf(canvas.dataset.part).map((one) => heatView(one, state).high));
+  const high = Math.ceil(100 * most - 1e-6) / 100;
+  return { ...view, high, low: view.low < 0 ? -high : view.low };
+}
+
+/* The numbers without those of a thing with itself, which are grey. */
+function besides({ z, frame }) {
+  return frame.diagonal ? z.map((row, r) => row.map((value, c) => (r === c ? null : value))) : z;
+}
+
+function heatmap(spec, canvas, state) {
+  const view = viewInPart(spec, canvas, state);
   const { rows, columns } = view.frame;
   const room = canvas.clientWidth / columns.length;
   const labelled = rows.length <= MOST_LABELLED && room > 24;
   const gap = room > 10 ? 1 : 0; // lines between small cells would wash their colours out
   const trace = {
-    type: "heatmap", x: columns, y: rows, z: view.z, zmin: view.low, zmax: view.high,
+    type: "heatmap", x: columns, y: rows, z: besides(view), zmin: view.low, zmax: view.high,
     colorscale: ramp(view.colours), showscale: false, xgap: gap, ygap: gap, hoverongaps: false,
     customdata: view.hover, hovertemplate: "%{customdata}<extra></extra>",
   };
   if (labelled) {
     const free = view.frame.free && view.high !== 1;
-    trace.text = view.z.map((row) => row.map((value) => cellText(value, free)));
+    trace.text = besides(view).map((row) => row.map((value) => cellText(value, free)));
     trace.texttemplate = "%{text}";
     trace.textfont = { size: room > 34 ? 12 : 10 };
   }
   const labels = { type: "category", showgrid: false, ticks: "", showline: false };
   const layout = layoutOf(canvas, {
+    plot_bgcolor: colour("line"),
     xaxis: axis({ ...labels, title: title(spec.x), nticks: ticks(canvas.clientWidth) }),
     yaxis: axis({ ...labels, title: title(spec.y), autorange: "reversed", nticks: ticks(canvas.clientHeight) }),
   });
@@ -86,6 +107,7 @@ function lines(spec, canvas) {
     barmode: "overlay", hovermode: "closest", shapes: spec.shapes,
   });
   layout.margin.b = 84;
+  layout.margin.l = 60; // numbers of five signs, and the label beside them
   return { data: spec.data, layout };
 }
 
@@ -108,9 +130,7 @@ function say(canvas, spec, view, state) {
   if (!shown) return;
   const stops = ramp(view.colours).map(([place, one]) => `${one} ${100 * place}%`).join(", ");
   shown.querySelector(".bar").style.background = `linear-gradient(to right, ${stops})`;
-  const parts = [...document.querySelectorAll(`[data-part="${canvas.dataset.part}"]`)]
-    .filter((one) => DATA[one.dataset.figure].kind === spec.kind);
-  const ends = parts.map((one) => heatView(DATA[one.dataset.figure], state));
+  const ends = mapsOf(canvas.dataset.part).map((one) => viewInPart(one, canvas, state));
   const same = ends.every((one) => one.high === ends[0].high);
   const digits = view.high >= 1 ? 0 : 2;
   const written = (value) => (view.frame.free && view.high !== 1 ? value.toPrecision(3) : value.toFixed(digits));
