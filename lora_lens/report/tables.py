@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..show.layout import Table
+from ..show.layout import Table, true_minus
 from ..show.text import as_latex
 
 _NUMBER = re.compile(r"[-+−]?[\d.]|[–∞]$")
@@ -53,6 +53,6 @@ def page_table(table: Table) -> PageTable:
         filled = []
         for position, cell in enumerate(row):
             blank = blank and cell == ""
-            filled.append(above[position] if blank and above else cell)
+            filled.append(above[position] if blank and above else true_minus(cell))
         rows.append(filled)
     return PageTable(table.title, table.head, rows, as_latex([table]))

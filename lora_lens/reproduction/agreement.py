@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..show.layout import Table
+from ..show.layout import Table, p_text
 from .collect import Found
 from .config import Config
 from .conversions import taken_together
@@ -83,7 +83,7 @@ def _by_the_papers_test(task: TaskScores) -> tuple[str, str]:
     difference = task.paired("condlora", "lora")
     mean, p = (math.nan, math.nan) if difference is None else (difference.mean, difference.p)
     apart = p <= _PAPERS_LEVEL
-    shown = "no test" if math.isnan(p) else f"p = {p:.3f}"
+    shown = "no test" if math.isnan(p) else p_text(p)
     return f"{points(mean)}, {shown}, not tested for equivalence", "different" if apart else "open"
 
 
@@ -134,7 +134,7 @@ def _conversions(
     beyond = [one for one in taken if corrected[one.matrix] <= _CORRECTED and one.excess > 0]
     said = "; ".join(
         f"{one.matrix} {one.excess:+.3f} beyond random factors through the same W0 "
-        f"(p = {corrected[one.matrix]:.3f} of all, corrected for {tests} rows)".replace("-", "−")
+        f"({p_text(corrected[one.matrix])} of all, corrected for {tests} rows)".replace("-", "−")
         for one in taken
     )
     yield Claim(

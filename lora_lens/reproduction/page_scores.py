@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..show.layout import Table, counted
+from ..show.layout import Table, counted, p_text
 from ..show.wording import listed
 from ..training.data import TASKS
 from .collect import Found
@@ -67,7 +67,7 @@ def _without_rows(found: Found, task: TaskScores) -> str:
         return f"{listed(unfinished)} {'has' if len(unfinished) == 1 else 'have'} no finished run of it yet."
     if difference is None:
         return f"No seed of both methods has learnt it. {why}"
-    p = "" if math.isnan(difference.p) else f", p = {difference.p:.3f} of the paper's paired t-test"
+    p = "" if math.isnan(difference.p) else f", {p_text(difference.p)} of the paper's paired t-test"
     return (
         f"CondLoRA less LoRA is {points(difference.mean)} points over "
         f"{counted(difference.seeds, 'seed')}{p}. {why}"

@@ -40,8 +40,16 @@ class Table(NamedTuple):
 
 
 def number(value: float | None, digits: int = 3, *, plus: bool = False) -> str:
-    """A number of a fixed count of decimals, or a dash where there is none."""
-    return NONE if not _is_number(value) else f"{value:{'+' if plus else ''}.{digits}f}"
+    """A number of a fixed count of decimals, or a dash where there is none; what reads as 0 has no sign.
+
+    Example:
+        >>> number(-0.0004), number(0.04, 1, plus=True), number(1.26, 1, plus=True)
+        ('0.000', '0.0', '+1.3')
+    """
+    if not _is_number(value):
+        return NONE
+    text = f"{value:{'+' if plus else ''}.{digits}f}"
+    return text if float(text) else text.lstrip("+-")
 
 
 def p_value(p: float | None) -> str:
@@ -61,9 +69,8 @@ def p_text(p: float) -> str:
 
 
 def signed(value: float | None, digits: int) -> str:
-    """`number` with its sign; what reads as 0 has none."""
-    text = number(value, digits, plus=True)
-    return text if text == NONE or float(text) else text[1:]
+    """`number` with its sign."""
+    return number(value, digits, plus=True)
 
 
 def significant(value: float | None, *, zeros: bool = True) -> str:

@@ -162,6 +162,7 @@ def _latex_table(table: Table, label: str) -> str:
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{body}\n"
         "\\end{table}\n"
     )
+    text = re.sub(r"‖\\_([F2])", r"$\|_\1$", text)
     for sign, command in _LATEX.items():
         text = text.replace(sign, command)
     return text

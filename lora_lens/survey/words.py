@@ -35,7 +35,8 @@ def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -
         )
     if joined.merges:
         cross = np.mean([row["cross_energy"] for row in joined.merges])
-        parts.append(f"in the sum of all, cross terms are {cross:+.2f} of the parts' energy")
+        said = number(float(cross), 2, plus=True).replace("-", "−")
+        parts.append(f"in the sum of all, cross terms are {said} of the parts' energy")
     left = len({one.adapter for one in failed if one.module is None})
     if left:
         parts.append(f"{left} not read")

@@ -36,7 +36,7 @@ def test_what_is_no_number_is_a_dash(value: float | None) -> None:
 
 def test_signs() -> None:
     assert [signed(x, 1) for x in (1.26, -0.5, 0.04, -0.04)] == ["+1.3", "-0.5", "0.0", "0.0"]
-    assert number(-0.04, 1, plus=True) == "-0.0"
+    assert [number(x, 1, plus=True) for x in (-0.04, -0.0, -0.06)] == ["0.0", "0.0", "-0.1"]
 
 
 def test_a_mean_without_a_deviation_is_still_shown() -> None:

@@ -92,3 +92,10 @@ def test_csv_has_every_nulls_columns_whichever_matrix_comes_first(
             assert cell["A"][f"{null}_{statistic}"]
     grid = result["A"].significance["mismatched"]
     assert float(cell["A"]["mismatched_p"]) == grid.p[0, 1]
+
+
+def test_the_index_of_a_norm_stands_below_it_in_latex() -> None:
+    text = as_latex([Table("‖ΔW‖_F of a_b", ["‖W0‖_2", "x_F"], [["1", "2"]])])
+    assert r"\caption{$\|$$\Delta W$$\|_F$ of a\_b}" in text
+    assert r"$\|$W0$\|_2$" in text
+    assert r"x\_F" in text
