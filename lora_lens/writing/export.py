@@ -11,12 +11,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..adapter import Adapter
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..files.names import PEFT_PREFIX
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import Checkpoint, format_of
-from ..formats.loading import low_rank
+from ..formats.live_layers import is_live
+from ..formats.live_model import check_scales, live_files
+from ..formats.loading import Model, low_rank
 from ..formats.opening import open_adapter
 from ..staging import staged
 from ..updates import FromW0, LowRank
@@ -24,14 +27,16 @@ from ..updates import FromW0, LowRank
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def export_lora(path: str | Path, out: str | Path, base: str | Path | None = None) -> Path:
+def export_lora(
+    path: Adapter | str | Path | Model, out: str | Path, base: str | Path | None = None
+) -> Path:
     """Write a CondLoRA adapter as an ordinary LoRA checkpoint that stock PEFT loads.
 
     A and B are computed in float64 and stored in float32; heads trained in full come along as they
     are. vLLM and other tools that read PEFT's format read it too.
 
     Args:
-        path: The CondLoRA adapter's folder.
+        path: The CondLoRA adapter: from `load_adapter`, or what that takes.
         out: Folder to write to; it must not hold an adapter yet.
         base: As in `load_adapter`.
 
@@ -53,8 +58,10 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
     target = user_path(out)
     if (target / FILES[0]).exists():
         raise AdapterError(f"{target} already holds an adapter; choose another folder")
-    files = open_adapter(path, base)
+    files = _opened(path, base)
     found = format_of(files).read(files)
+    if files.live is not None:
+        check_scales(files, found)
     if not any(isinstance(update, FromW0) for update in found.updates.values()):
         if found.caveats:
             raise AdapterError(
@@ -68,6 +75,18 @@ def export_lora(path: str | Path, out: str | Path, base: str | Path | None = Non
         text = json.dumps(_config(found), indent=2, sort_keys=True)
         (folder / FILES[0]).write_text(text + "\n", encoding="utf-8")
     return target
+
+
+def _opened(given: Adapter | str | Path | Model, base: str | Path | None) -> AdapterFiles:
+    if not isinstance(given, Adapter):
+        return live_files(given, base) if is_live(given) else open_adapter(given, base)
+    if given.live is not None:
+        raise AdapterError(
+            f"{given.source} was read from a model in memory; export that model, not what was read of it"
+        )
+    named = given.base_model if given.base_given else None
+    revision = f"@{given.revision}" if named and given.revision else ""
+    return open_adapter(given.source, base or (named and named + revision))
 
 
 def _tensors(

@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from tiny_models import CONVENTIONS, KINDS, Kind, thetas, trained_looking
 
-from lora_lens import export_lora
+from lora_lens import export_lora, load_adapter
 from lora_lens.errors import AdapterError, LensError, OutputError
 from lora_lens.training.condlora import (
     CondLoraConfig,
@@ -55,6 +55,22 @@ def test_save_load_export_and_stock_peft_give_the_same_logits(
     export_lora(tmp_path / "cond", tmp_path / "plain", tmp_path / "base")
     stock = PeftModel.from_pretrained(kind.make(), str(tmp_path / "plain")).eval()
     torch.testing.assert_close(kind.logits(stock), expected, **CLOSE)
+
+
+def test_an_adapter_and_a_model_in_memory_are_exported_as_its_folder_is(tmp_path: Path) -> None:
+    model = saved(tmp_path)
+    read = load_adapter(tmp_path / "cond", tmp_path / "base")
+    export_lora(tmp_path / "cond", tmp_path / "files", tmp_path / "base")
+    export_lora(read, tmp_path / "adapter")
+    export_lora(model, tmp_path / "live")
+    expected = load_file(tmp_path / "files" / "adapter_model.safetensors")
+    for folder in ("adapter", "live"):
+        found = load_file(tmp_path / folder / "adapter_model.safetensors")
+        assert found.keys() == expected.keys()
+        for name, tensor in expected.items():
+            torch.testing.assert_close(found[name], tensor, atol=0, rtol=0)
+    with pytest.raises(AdapterError, match="export that model"):
+        export_lora(load_adapter(model), tmp_path / "again")
 
 
 def test_an_export_of_chosen_layers(tmp_path: Path) -> None:
