@@ -54,7 +54,7 @@ def line_ramp() -> tuple[Colormap, float, float]:
 
 
 def _on_dark() -> bool:
-    grounds = (to_rgba(rcParams[f"{what}.facecolor"]) for what in ("axes", "figure"))
+    grounds = map(to_rgba, (rcParams["axes.facecolor"], rcParams["figure.facecolor"]))
     red, green, blue, _ = next((one for one in grounds if one[-1] > 0), (1.0, 1.0, 1.0, 1.0))
     return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
 
