@@ -14,7 +14,7 @@ from tiny_base import write_tiny_base
 from transformers import TrainerCallback
 
 from lora_lens.errors import OutputError, SettingsError
-from lora_lens.training import run as module
+from lora_lens.training import arguments
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 
@@ -45,7 +45,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> RunSettings:
 @pytest.fixture(autouse=True)
 def _evaluate_within_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every third of an epoch's seven steps, as a large task every 1,500."""
-    monkeypatch.setattr(module, "_LONGEST_INTERVAL", 3)
+    monkeypatch.setattr(arguments, "_LONGEST_INTERVAL", 3)
 
 
 def killed(settings: RunSettings, out: Path, step: int) -> Path:
