@@ -50,14 +50,15 @@ DRAWS = 19  # of the report that the tests share
 
 
 class Words(HTMLParser):
-    """The text of a page without its scripts, and its data."""
+    """The text of a page as sentences have it, without its scripts, and its data."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.words: list[str] = []
         self.data = self.findings = ""
         self._inside = ""
-        self.feed(text)
+        text = re.sub(r"<code>([^<]*)</code>", r"`\1`", text)
+        self.feed(re.sub(r"‖<sub>(\w)</sub>", r"‖_\1", text))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._inside = dict(attrs).get("id") or tag if tag in ("script", "style") else ""
