@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from processes import processor
 from safetensors.torch import save_file
 
 import lora_lens as ll
@@ -235,18 +236,6 @@ def fitted(sizes: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:
     return {"sizes": sizes, "seconds": seconds, "exponent": slope}
 
 
-def machine() -> dict[str, str]:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    return {"processor": model, "python": platform.python_version(), "torch": torch.__version__}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=32, help="of 4096², asked for similarity")
@@ -262,7 +251,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "adapter"
         record = {
-            "machine": machine(),
+            "machine": {
+                "processor": processor(),
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+            },
             "conversions": conversions(options.repeats),
             "similarity": similarity(options.layers, folder),
             "memory": [memory(*of, folder) for of in MEMORY],

@@ -20,18 +20,23 @@ FITS = 600  # a layer, of `shared` with its defaults: 200 draws of flips and 50 
 
 def page(kernels: dict[str, Any], peers: dict[str, Any]) -> str:
     """The whole of it."""
-    parts = (_introduction(kernels), _beside_peers(peers), _floors(kernels), _growth(kernels))
+    parts = (
+        _introduction(kernels, peers),
+        _beside_peers(peers),
+        _floors(kernels),
+        _growth(kernels),
+    )
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
 
-def _introduction(kernels: dict[str, Any]) -> Iterator[str]:
+def _introduction(kernels: dict[str, Any], peers: dict[str, Any]) -> Iterator[str]:
     machine = kernels["machine"]
     yield "# How fast, against what\n"
     yield (
         f"Written by `python benchmarks/page.py` from docs/benchmarks/*.json, which `python benchmarks/kernels.py "
         f"--out docs/benchmarks/kernels.json` and `python benchmarks/peers.py --peers DIR --out "
-        f"docs/benchmarks/peers.json` measured on one thread of a virtual machine with two ({machine['processor']}, "
-        f"Python {machine['python']}, torch {machine['torch']}). Seconds are the processor's, medians; ratios are "
+        f"docs/benchmarks/peers.json` measured on one thread of a virtual machine with two (other tools: {peers['processor']}; "
+        f"the rest: {machine['processor']}; Python {machine['python']}, torch {machine['torch']}). Seconds are the processor's, medians; ratios are "
         f"medians of runs that were neighbours, so they hold better than the seconds do.\n"
     )
 

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from processes import Cost, in_turn, median, ratio
+from processes import Cost, in_turn, median, processor, ratio
 
 import lora_lens as ll
 
@@ -265,6 +265,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         run(bench, Path(name))
     record = {
+        "processor": processor(),
         "versions": versions(bench.peers),
         "rows": bench.rows,
         "agreement": agreements(bench, ll.demo_adapter("lora")),
