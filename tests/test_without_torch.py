@@ -110,6 +110,24 @@ def test_the_numbers_are_torchs(
             np.testing.assert_allclose(same.values, 1, atol=1e-12)
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_layers_that_numpy_cannot_read_are_torchs_beside_those_that_it_can(
+    layer: int, tmp_path: Path
+) -> None:
+    shape = BertLike()
+    for name in ("wide", "short"):
+        write_lora(tmp_path / name, shape)
+        tensors = dict(shape.adapter)
+        for key, tensor in shape.adapter.items():
+            if f"layer.{layer}." in key:
+                short = tensor.to(torch.float8_e4m3fn)
+                tensors[key] = short.float() if name == "wide" else short
+        write_tensors(tmp_path / name, tensors)
+    for matrix in ("A", "B", "delta"):
+        found = ll.adapter_matrix([tmp_path], "value", matrix=matrix, draws=0).values
+        np.testing.assert_allclose(found, 1, atol=1e-12)
+
+
 def test_each_layer_is_the_stacks(tmp_path: Path) -> None:
     """GPT-2's fused projection, of which each block has rows of its own, and mixed ranks."""
     paths = [f"transformer.h.{k}.attn.c_attn" for k in range(3)]

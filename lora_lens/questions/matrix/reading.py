@@ -12,7 +12,7 @@ from ...adapter import Adapter, LayerFactors, ModuleFactors
 from ...arrays import Either
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...core.either import namespace
+from ...core.either import as_torch, is_torch, namespace
 from ...core.sides import Side
 from ...errors import (
     AdapterError,
@@ -248,12 +248,19 @@ def _of_factors(layers: Sequence[LayerFactors], rank: int | None, space: SpaceNa
     wanted = next(key for key, named in SPACES.items() if named == space)
     for own in sorted({one.rank for one in layers}):
         some = [one for one in layers if one.rank == own]
-        a, b = (namespace(x[0]).stack(x) for x in zip(*(one.read() for one in some), strict=True))
+        a, b = map(_stacked, zip(*(one.read() for one in some), strict=True))
         for one in some:
             one.release()
         scaling = np.array([one.scaling for one in some])
         found = factor_spaces(a, b, own if rank is None else rank, [wanted], scaling=scaling)
         yield from zip(some, found.bases[wanted], map(int, found.ranks[wanted]), strict=True)
+
+
+def _stacked(factors: Sequence[Either]) -> Either:
+    """Of several layers; torch's where it has read any, as floats of eight bits in some of them."""
+    if len({*map(is_torch, factors)}) > 1:
+        factors = [as_torch(factor, "cpu") for factor in factors]
+    return namespace(factors[0]).stack([*factors])
 
 
 def _of_rescaled(
