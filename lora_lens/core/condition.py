@@ -10,12 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .factoring import Factored
-from .lanczos import largest_singular_value
+from .lanczos import TWO_DIGITS, largest_singular_value
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
 _ALL_DIGITS = 1e-10  # of a norm's square
-_TWO_DIGITS = 1e-3
 _ROWS = 64  # of W0 at once: 4096 columns in float64 stay in a core's cache
 
 
@@ -40,9 +39,7 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     single = factored.w0.dtype == torch.float32
     stored = factored.w0 if single else factored.stored or factored.w0
     each = range(len(factored.w0))
-    return torch.cat(
-        [_condition(_layer(factored, k), stored[k : k + 1], _TWO_DIGITS) for k in each]
-    )
+    return torch.cat([_condition(_layer(factored, k), stored[k : k + 1], TWO_DIGITS) for k in each])
 
 
 def _condition(

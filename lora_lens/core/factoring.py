@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .lanczos import largest_singular_value
+from .lanczos import TWO_DIGITS, largest_singular_value
 from .lu import packed_lu
 from .refined import FROM, REFINABLE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
@@ -19,7 +19,6 @@ Dearer = Literal["float64", "decomposed"]
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 _MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
-_TWO_DIGITS = 1e-3  # of a norm's square
 
 
 @dataclass(frozen=True)
@@ -165,11 +164,11 @@ def _full_rank(core: Tensor, solver: Solver, weakest: Tensor, cutoff: float) -> 
     """
     if core.dtype != torch.float64:
         return False
-    largest = largest_singular_value(lambda v: core.mT @ (core @ v), core, tolerance=_TWO_DIGITS)
+    largest = largest_singular_value(lambda v: core.mT @ (core @ v), core, tolerance=TWO_DIGITS)
     inverse = largest_singular_value(
         lambda v: solver.solve(solver.solve_transposed(v)),
         core,
-        tolerance=_TWO_DIGITS,
+        tolerance=TWO_DIGITS,
         start=weakest,
     )
     return bool((largest * inverse < _MARGIN / cutoff).all())

@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lora_lens.core.condition import _TWO_DIGITS
-from lora_lens.core.lanczos import largest_singular_value
+from lora_lens.core.lanczos import TWO_DIGITS, largest_singular_value
 
 N = 1024
 STARTS = 30
@@ -49,7 +48,7 @@ def test_two_digits_are_within_a_percent_and_a_half_from_below(name: str) -> Non
         found = largest_singular_value(
             lambda v: squares[:1] * v,
             values[:1, None, :].expand(1, N, N),
-            tolerance=_TWO_DIGITS,
+            tolerance=TWO_DIGITS,
             start=(start / start.norm())[None],
         )
         short = 1 - found.item() / values.max().item()
