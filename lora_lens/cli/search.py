@@ -36,6 +36,15 @@ def run(
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="How many the study shall have, all in all.")
     ] = 5,
+    seeds: Annotated[
+        str,
+        typer.Option(
+            "--seeds",
+            metavar="S,S,…",
+            show_default="(--seed)",
+            help="Train every trial with each of these, and take the mean of their scores.",
+        ),
+    ] = "",
     low: Annotated[float, typer.Option("--low", help="Lowest learning rate.")] = 5e-5,
     high: Annotated[float, typer.Option("--high", help="Highest learning rate.")] = 5e-3,
     ranks: Annotated[
@@ -103,6 +112,7 @@ def run(
         RunSettings(**data, **fields),
         out,
         trials=trials,
+        seeds=_numbers(seeds, int, "--seeds"),
         space=space,
         storage=storage,
         name=name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..training.data import TASKS
 from ..training.settings import Method, RunSettings
-from ..training.space import Space
+from ..training.space import Space, checked_seeds
 from ..training.study import Sampler
 from .typed import check_fields
 
@@ -28,14 +28,22 @@ class Search:
     """How learning rates are searched; see `lora_lens.training.search.search`.
 
     Attributes:
+        seeds: With which each trial is trained, to score their mean; by default 0 alone.
         epochs: Of a trial, where they are fewer than a run's; None for as many.
+        tasks: Task to what is its own of these.
     """
 
     trials: int = 5
+    seeds: tuple[int, ...] = ()
     learning_rate: tuple[float, float] = (5e-5, 5e-3)
     sampler: Sampler = "tpe"
     prune: bool = True
     epochs: float | None = None
+    tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, task: str) -> Search:
+        """How it is done for one task."""
+        return replace(self, tasks={}, **_tuples(dict(self.tasks.get(task, {}))))
 
     @property
     def space(self) -> Space:
@@ -147,7 +155,7 @@ class Config:
 def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     """The settings of a search's trials, all but the learning rate."""
     found = config.settings(task, method)
-    epochs = config.search.epochs
+    epochs = config.search.of(task).epochs
     return found if epochs is None else replace(found, epochs=epochs)
 
 
@@ -222,8 +230,8 @@ def _run_settings(values: dict[str, Any], source: str, where: str) -> dict[str, 
 def _check_whole(config: Config, source: str) -> None:
     """Find out now, and not after days, what a run, a search or the analysis would refuse."""
     wanted = config.analysis
+    _check_search(config, source)
     try:
-        _ = config.search.space
         for task in config.tasks:
             for method, seed in product(config.methods, config.seeds):
                 settings = config.settings(task, method, seed=seed)
@@ -252,13 +260,33 @@ def _check_whole(config: Config, source: str) -> None:
             f"{source}: [longer] factor is {config.longer.factor}, expected more than 1"
         )
     for place, name, value, least in (
-        ("search", "trials", config.search.trials, 1),
         ("analysis", "draws", wanted.draws, 2),
         ("analysis", "speed_steps", wanted.speed_steps, 1),
         ("analysis", "speed_length", wanted.speed_length, 1),
     ):
         if value < least:
             raise SettingsError(f"{source}: [{place}] {name} is {value}, expected {least} at least")
+
+
+def _check_search(config: Config, source: str) -> None:
+    """Of every task."""
+    foreign = set(config.search.tasks) - set(config.tasks)
+    if foreign:
+        raise SettingsError(
+            f"{source}: [search.tasks] names {min(foreign)!r}, which is none of its tasks: "
+            f"{', '.join(config.tasks)}"
+        )
+    for task, own in config.search.tasks.items():
+        check_fields(own, Search, source, f"search.tasks.{task}")
+    for task in config.tasks:
+        asked = config.search.of(task)
+        try:
+            _ = asked.space
+            checked_seeds(asked.seeds)
+        except SettingsError as error:
+            raise SettingsError(f"{source}: {error}") from None
+        if asked.trials < 1:
+            raise SettingsError(f"{source}: [search] trials is {asked.trials}, expected 1 at least")
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

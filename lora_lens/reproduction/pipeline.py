@@ -127,13 +127,15 @@ def _search(
     use_cpu: bool,
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
+    asked = config.search.of(step.task)
     study = search(
         search_settings(config, step.task, step.of_method),
         step.folder,
-        trials=config.search.trials,
-        space=config.search.space,
-        sampler=config.search.sampler,
-        prune=config.search.prune,
+        trials=asked.trials,
+        seeds=asked.seeds,
+        space=asked.space,
+        sampler=asked.sampler,
+        prune=asked.prune,
         storage=storage,
         name=f"{config.name}-{step.task}-{step.method}",
         use_cpu=use_cpu,
@@ -204,8 +206,8 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
     if step.kind == "search":
         record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
         done, asked = (
-            record["settings"]["run"],
-            asdict(search_settings(config, step.task, step.of_method)),
+            _searched(record),
+            asdict(search_settings(config, step.task, step.of_method)) | _asked(config, step.task),
         )
     else:
         record = read_json(step.folder / RECORD_NAME, SettingsError)
@@ -217,6 +219,20 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
                 f"{step.folder} was made with {key} = {done[key]!r}, the configuration says "
                 f"{value!r}; choose another --out, or put the setting back"
             )
+
+
+def _searched(record: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a search that is done: its runs', seeds and number of trials."""
+    run = record["settings"]["run"]
+    seeds = record["settings"]["space"].get("seeds", [run["seed"]])
+    ended = [trial for trial in record["trials"] if trial["state"] != "interrupted"]
+    return {**run, "seeds": seeds, "trials": len(ended)}
+
+
+def _asked(config: Config, task: str) -> dict[str, Any]:
+    """Of a search that the configuration asks for: seeds and number of trials."""
+    asked = config.search.of(task)
+    return {"seeds": asked.seeds or (0,), "trials": asked.trials}
 
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:

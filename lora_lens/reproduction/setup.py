@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..show.layout import Table
 from ..training.data import TASKS
-from .config import Config, read_config
+from .config import Config, Search, read_config
 from .paper import TASK_NAMES
 
 # Of a run's settings: what they are called, in the order in which they matter.
@@ -45,8 +46,9 @@ def setup_table(config: Config) -> Table:
             if own.get("train_rows")
         ),
         *((label, getattr(mine, key), getattr(theirs, key)) for key, label in _SETTINGS.items()),
-        ("trials of a search", config.search.trials, paper.search.trials),
-        ("epochs of a trial", config.search.epochs or "a run's", paper.search.epochs or "a run's"),
+        ("trials of a search", *_searched(config, paper, lambda search: search.trials)),
+        ("seeds of a trial", *_searched(config, paper, lambda search: len(search.seeds) or 1)),
+        ("epochs of a trial", *_searched(config, paper, lambda search: search.epochs or "a run's")),
         ("learning rates searched", config.search.learning_rate, paper.search.learning_rate),
         ("sampler", config.search.sampler, paper.search.sampler),
         ("pruning", config.search.prune, paper.search.prune),
@@ -56,6 +58,14 @@ def setup_table(config: Config) -> Table:
         ["setting", "here", "the paper's"],
         [[label, _shown(here), _shown(there)] for label, here, there in compared if here != there],
     )
+
+
+def _searched(config: Config, paper: Config, value: Callable[[Search], Any]) -> tuple[Any, Any]:
+    """Here and in the paper; here with what is a task's own."""
+    here = value(config.search)
+    own = {task: value(config.search.of(task)) for task in config.tasks}
+    apart = [f"{_shown(it)} ({TASK_NAMES[task]})" for task, it in own.items() if it != here]
+    return ", ".join([_shown(here), *apart]) if apart else here, value(paper.search)
 
 
 def _tasks(config: Config) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -19,7 +21,7 @@ from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME
 from .run import train
 from .settings import RunSettings
-from .space import Space
+from .space import Space, checked_seeds
 from .study import Sampler, open_study, sampler_of
 from .trials import same_run
 
@@ -31,6 +33,7 @@ def search(
     out: Path,
     *,
     trials: int = 5,
+    seeds: Sequence[int] = (),
     space: Space | None = None,
     storage: str | None = None,
     name: str | None = None,
@@ -50,12 +53,14 @@ def search(
         settings: What is not searched.
         out: Folder for the trials' runs.
         trials: Trials that the study shall have in the end, over all processes together.
+        seeds: Each trial is trained with each of them and scores their mean, for a rate that one start
+            bears another may not; by default with the settings' own seed.
         space: What is searched; by default the learning rate in the paper's interval.
         storage: An Optuna storage URL: SQLite, PostgreSQL, MySQL. By default a SQLite file in `out`.
         name: The study's name; by default ``TASK-METHOD``.
         sampler: ``tpe``, Optuna's default and the paper's, whose first ten trials are random; or ``qmc``,
             Optuna's quasi-random points, which spread few trials evenly.
-        prune: Stop a trial that is below the median of the others at the same evaluation.
+        prune: Stop a trial that is below the median of the others at the same evaluation, of its first seed.
         use_cpu: As in `train`.
         callbacks: Makes further callbacks for every trial, for progress.
         report: Called with every trial when it has ended.
@@ -70,7 +75,8 @@ def search(
     """
     refuse_several_processes()
     space = space or Space()
-    study = open_study(settings, space, out, storage, name, sampler, prune)
+    seeds = checked_seeds(seeds) or (settings.seed,)
+    study = open_study(settings, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 
     def objective(trial: optuna.Trial) -> float:
@@ -81,21 +87,20 @@ def search(
             raise _SurplusError
         study.sampler = sampler_of(sampler, settings.seed, trial.number)
         chosen = space.suggest(trial, settings)
-        folder = out / "trials" / str(ownership.original_number(study, trial))
+        number = ownership.original_number(study, trial)
         with _failures_recorded(trial):
-            if same_run(folder, chosen):  # killed between its end and the study's being told
-                record: Any = read_json(folder / RECORD_NAME, SettingsError)
-            else:
-                record = train(
-                    chosen,
-                    folder,
-                    resume=True,
+            records = [
+                _trained(
+                    replace(chosen, seed=seed),
+                    out / "trials" / (f"{number}-seed-{seed}" if k else str(number)),
+                    None if k else trial,
                     use_cpu=use_cpu,
-                    test=False,
-                    callbacks=(*callbacks(), _Pruning(trial)),
+                    callbacks=callbacks,
                 )
-        trial.set_user_attr("seconds", record["seconds"])
-        return float(record["development_score"])
+                for k, seed in enumerate(seeds)
+            ]
+        trial.set_user_attr("seconds", sum(record["seconds"] for record in records))
+        return fmean(record["development_score"] for record in records)
 
     def tell(_: optuna.Study, trial: FrozenTrial) -> None:
         if SURPLUS not in trial.user_attrs:
@@ -104,6 +109,42 @@ def search(
     while _counted(study) < trials:
         study.optimize(objective, n_trials=1, catch=_ONE_TRIALS_OWN, callbacks=[tell])
     return study
+
+
+def _trained(
+    settings: RunSettings,
+    folder: Path,
+    told: optuna.Trial | None,
+    *,
+    use_cpu: bool,
+    callbacks: Callable[[], tuple[TrainerCallback, ...]],
+) -> dict[str, Any]:
+    """The record of one trial's run with one seed, trained unless it lies there.
+
+    `told` is told of every evaluation, and may be pruned by it.
+    """
+    if same_run(folder, settings):  # killed between its end and the study's being told
+        record: dict[str, Any] = read_json(folder / RECORD_NAME, SettingsError)
+        if told is not None:
+            _report(told, record)
+        return record
+    pruning = (_Pruning(told),) if told else ()
+    return train(
+        settings,
+        folder,
+        resume=True,
+        use_cpu=use_cpu,
+        test=False,
+        callbacks=(*callbacks(), *pruning),
+    )
+
+
+def _report(trial: optuna.Trial, record: dict[str, Any]) -> None:
+    """Tell a study what it was not told of a run that lies there."""
+    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    for evaluation, row in enumerate(record["history"], start=1):
+        if evaluation not in known:
+            trial.report(row["development_score"], evaluation)
 
 
 def refuse_several_processes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,3 +54,16 @@ class Space:
         if self.dropout:
             chosen["dropout"] = trial.suggest_float("dropout", *self.dropout)
         return replace(settings, **chosen)
+
+
+def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    """The seeds, none of them there twice.
+
+    Raises:
+        SettingsError: One is.
+    """
+    if len(set(seeds)) != len(seeds):
+        raise SettingsError(
+            f"seeds of a trial are {', '.join(map(str, seeds))}; expected each once"
+        )
+    return tuple(seeds)

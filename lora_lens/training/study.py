@@ -6,7 +6,7 @@ import random
 import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,7 @@ def sampler_of(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSam
 
 def open_study(
     settings: RunSettings,
+    seeds: Sequence[int],
     space: Space,
     out: Path,
     storage: str | None,
@@ -79,7 +80,10 @@ def open_study(
         sampler=sampler_of(sampler, settings.seed, 0),
         pruner=pruner,
     )
-    _check_same(study, {"run": asdict(settings), "space": asdict(space) | {"sampler": sampler}})
+    searched = asdict(space) | {"sampler": sampler}
+    if tuple(seeds) != (settings.seed,):  # the run's settings say that one
+        searched["seeds"] = tuple(seeds)
+    _check_same(study, {"run": asdict(settings), "space": searched})
     return study
 
 
@@ -143,7 +147,8 @@ def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
         study.set_user_attr(_SETTINGS, asked)
         return
     for part, values in asked.items():
-        for key, value in values.items():
+        for key in values | begun[part]:
+            value = values.get(key)
             if begun[part].get(key) != value:
                 raise SettingsError(
                     f"the study {study.study_name!r} was begun with {key} = {begun[part].get(key)!r}, "

@@ -5,6 +5,7 @@ import pytest
 
 from lora_lens.errors import SettingsError
 from lora_lens.reproduction.config import SHIPPED, longer_settings, read_config
+from lora_lens.reproduction.setup import setup_table
 from lora_lens.reproduction.steps import plan
 from lora_lens.training.settings import RunSettings
 
@@ -103,6 +104,22 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
             r"\[search\] trials is 0, expected 1",
         ),
         (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte]\ntrials = 0',
+            r"\[search\] trials is 0, expected 1",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte]\nseeds = [2, 2]',
+            "x.toml: seeds of a trial are 2, 2; expected each once",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.mrpc]\ntrials = 2',
+            r"\[search.tasks\] names 'mrpc', which is none of its tasks: rte",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte]\ntrial = 2',
+            r"\[search.tasks.rte\] says 'trial'",
+        ),
+        (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\ndraws = 1',
             "draws is 1, expected 2 at least",
         ),
@@ -186,3 +203,17 @@ def test_without_lora_there_is_nothing_to_analyse(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="paper, mpnet, minilm, adalora, smoke"):
         read_config(str(tmp_path / "none.toml"))
+
+
+def test_a_task_may_be_searched_in_its_own_way(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(
+        'name = "x"\nbase = "b"\n[tasks.rte]\n[tasks.mrpc]\n[search]\ntrials = 3\nepochs = 2\n'
+        "[search.tasks.mrpc]\ntrials = 4\nseeds = [0, 1]\n"
+    )
+    config = read_config(str(tmp_path / "x.toml"))
+    assert (config.search.of("rte").trials, config.search.of("rte").seeds) == (3, ())
+    assert (config.search.of("mrpc").trials, config.search.of("mrpc").seeds) == (4, (0, 1))
+    assert config.search.of("mrpc").epochs == 2
+    rows = dict(row[:2] for row in setup_table(config).rows)
+    assert rows["trials of a search"] == "3, 4 (MRPC)"
+    assert rows["seeds of a trial"] == "1, 2 (MRPC)"

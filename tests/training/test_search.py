@@ -122,6 +122,32 @@ def test_a_crashed_trial_is_recorded_and_the_study_goes_on(
     assert write_search(study, tmp_path)["best"]["trial"] == 2
 
 
+def test_a_trial_of_several_seeds_scores_their_mean(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[str, int, float | None]] = []
+    scores = {(0, 0): 0.75, (0, 1): 0.25, (1, 0): 0.625, (1, 1): 0.5}
+
+    def train(settings: RunSettings, out: Path, **_: Any) -> dict[str, Any]:
+        trained.append((out.name, settings.seed, settings.learning_rate))
+        return {"development_score": scores[int(out.name[0]), settings.seed], "seconds": 2.0}
+
+    monkeypatch.setattr(module, "train", train)
+    study = search(settings, tmp_path, trials=2, seeds=(0, 1))
+    assert [trial.value for trial in study.trials] == [0.5, 0.5625]  # by seed 0 alone: the first
+    assert study.best_trial.number == 1
+    assert [row["seconds"] for row in trial_rows(study)] == [4.0, 4.0]
+    assert [one[:2] for one in trained] == [
+        ("0", 0), ("0-seed-1", 1), ("1", 0), ("1-seed-1", 1),
+    ]  # fmt: skip
+    assert trained[0][2] == trained[1][2] != trained[2][2] == trained[3][2]
+    assert write_search(study, tmp_path)["settings"]["space"]["seeds"] == [0, 1]
+    with pytest.raises(SettingsError, match=r"begun with seeds = \[0, 1\], now it is None"):
+        search(settings, tmp_path, trials=2)
+    with pytest.raises(SettingsError, match="seeds of a trial are 1, 1; expected each once"):
+        search(settings, tmp_path / "other", trials=2, seeds=(1, 1))
+
+
 def test_only_crashes(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +227,7 @@ def test_nothing_to_try(changes: dict[str, Any], words: str) -> None:
 
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
     """As a process leaves it that was killed in the middle of trial 0."""
-    study = open_study(settings, Space(), out, None, None, "tpe", True)
+    study = open_study(settings, (settings.seed,), Space(), out, None, None, "tpe", True)
     trial = optuna.trial.create_trial(
         state=TrialState.RUNNING,
         params={"learning_rate": 1e-3},
@@ -223,11 +249,13 @@ def test_a_trial_that_was_killed_between_its_end_and_its_report(
         "settings": asdict(replace(settings, learning_rate=1e-3)),
         "development_score": 0.7,
         "seconds": 9.0,
+        "history": [{"development_score": 0.6}, {"development_score": 0.7}],
     }
     (folder / "run.json").write_text(json.dumps(record))
     monkeypatch.setattr(module, "train", fake_train(iter([])))
     study = search(settings, tmp_path, trials=1)
     assert study.best_value == 0.7
+    assert study.best_trial.intermediate_values == {1: 0.6, 2: 0.7}
     assert [row["state"] for row in trial_rows(study)] == ["interrupted", "complete"]
 
 
@@ -301,7 +329,7 @@ def test_processes_that_start_at_one_moment(tmp_path: Path) -> None:
 
 def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
     good = {1: 0.5, 2: 0.6}
-    study = open_study(settings, Space(), tmp_path, None, None, "tpe", True)
+    study = open_study(settings, (settings.seed,), Space(), tmp_path, None, None, "tpe", True)
     for _ in range(2):
         study.add_trial(
             optuna.trial.create_trial(
