@@ -143,7 +143,7 @@ def page(record: dict[str, Any]) -> Iterator[str]:
             for name, found in record[kind].items()
             if module in found
         ]
-        heads = ["module, factor", first, "share", "flips", "z", "p", "layers by themselves"]
+        heads = ["module, factor", first, "share, %", "flips, %", "z", "p", "layers by themselves"]
         yield from table(heads, rows, "llrrrrl")
         yield ""
 
@@ -151,8 +151,14 @@ def page(record: dict[str, Any]) -> Iterator[str]:
 def cells(one: dict[str, Any]) -> list[str]:
     """What a row says of one factor."""
     layers = ", ".join(map(str, one["layers"])) or "none"
-    flips = f"{one['flips']:.4f} ± {one['sd']:.4f}"
-    return [f"{one['share']:.4f}", flips, f"{one['z']:.1f}", f"{one['p']:.3f}", layers]
+    share, flips, sd = (f"{100 * one[key]:.2f}" for key in ("share", "flips", "sd"))
+    return [
+        share,
+        f"{flips} ± {sd}",
+        f"{one['z']:+.1f}".replace("-", "−"),
+        f"{one['p']:.3f}",
+        layers,
+    ]
 
 
 if __name__ == "__main__":

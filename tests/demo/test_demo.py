@@ -25,7 +25,7 @@ from lora_lens.errors import BaseModelError
 from lora_lens.files import locate
 from lora_lens.questions.answer import Answer
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_it_really_learned_and_says_how(method: str) -> None:
     assert f"{record['settings']['learning_rate']:.3g}" in card
     run = f"stsb-{method}-{record['settings']['seed']}"
     assert run in card
-    shipped = README.parent / "docs" / "results" / "minilm" / "runs" / run / "run.json"
+    shipped = ROOT / "docs" / "results" / "minilm" / "runs" / run / "run.json"
     assert json.loads(shipped.read_text()) == record
 
 
@@ -120,7 +120,7 @@ def test_demo_prints_five_lines_and_leaves_a_figure_a_table_and_a_page(
         "LoRA", "LoRA", "CondLoRA", "Figure 1", "Table 3",
     ]  # fmt: skip
     assert all(80 < len(line) <= 100 for line in lines)  # none is broken
-    assert textwrap.indent(printed, "    ") in README.read_text()
+    assert textwrap.indent(printed, "    ") in (ROOT / "README.md").read_text()
 
 
 def test_the_page_has_both_adapters(demo: tuple[Path, str]) -> None:
@@ -132,7 +132,7 @@ def test_the_page_has_both_adapters(demo: tuple[Path, str]) -> None:
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Answer]:
-    """What README shows, asked as it says."""
+    """What the demo's page shows, asked as it says."""
     lora, condlora = (load_adapter(demo_adapter(method)) for method in ("lora", "condlora"))
     found: dict[str, Answer] = {
         f"{adapter.method}, shared layer: {module}": shared_subspace(adapter, module)
@@ -146,8 +146,8 @@ def answers() -> dict[str, Answer]:
     return found
 
 
-def test_the_readmes_numbers_are_the_demos(answers: dict[str, Answer]) -> None:
-    text = README.read_text()
+def test_the_pages_numbers_are_the_demos(answers: dict[str, Answer]) -> None:
+    text = (ROOT / "docs" / "demo.md").read_text()
     for label, answer in answers.items():
         assert f"- {label.removesuffix('query').removesuffix('value')}{answer.summary}" in text
     for label, which in (("lora, stored: value", 0), ("lora and condlora: value", 1)):

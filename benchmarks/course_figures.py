@@ -1,0 +1,170 @@
+"""The figures of what layers share on all-mpnet-base-v2, from the record that course.py left: python benchmarks/course_figures.py.
+
+docs/figures/shared.png: what θ of the other layers predicts of a layer, beside flips of the same factors; course.png: the same over a
+run's checkpoints; carried.png: what θ of one adapter predicts of another's layers, less what flips give.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from lora_lens.show.style import colour, colours
+
+DOCS = Path(__file__).parents[1] / "docs"
+NAMES = {"q": "query", "v": "value"}
+LEVEL = 0.05
+ADAPTERS = ("untrained", "STS-B LoRA 0", "STS-B LoRA 1", "MRPC LoRA 0", "MRPC LoRA 1")
+EPOCHS = {"untrained": 0} | {f"{epochs} of 12 epochs": epochs for epochs in (4, 6, 8, 11)}
+TRAINED = tuple(
+    f"{task} {method} {seed}"
+    for method in ("LoRA", "CondLoRA")
+    for task in ("STS-B", "MRPC")
+    for seed in (0, 1)
+)
+
+
+def main() -> None:
+    """Draw both."""
+    record = json.loads((DOCS / "results" / "mpnet-course.json").read_text(encoding="utf-8"))
+    for draw in (shared, course, carried):
+        draw(record).savefig(DOCS / "figures" / f"{draw.__name__}.png", dpi=200)
+
+
+def shared(record: dict[str, Any]) -> Figure:
+    """A row an adapter, a panel a factor: the share, and flips' mean ± 2 deviations."""
+    figure, axes = plt.subplots(
+        2, 2, figsize=(7, 3.7), sharex=True, sharey=True, layout="constrained"
+    )
+    for across, module in zip(axes, NAMES, strict=True):
+        for panel, matrix in zip(across, "AB", strict=True):
+            _shares(panel, record, module, matrix)
+            panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
+    for panel in axes[-1]:
+        panel.set_xlabel("% of a layer's directions that the other layers predict", fontsize=8)
+    figure.legend(
+        handles=[
+            _dot(filled=True, label="more than chance (p ≤ .05, Holm over A and B)"),
+            _dot(filled=False, label="no more is seen"),
+            Patch(color="0.82", label="by chance: flips, ± 2 deviations"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        fontsize=7.5,
+        frameon=False,
+        handletextpad=0.4,
+    )
+    return figure
+
+
+def _dot(*, filled: bool, label: str) -> Line2D:
+    face = colour(3) if filled else "white"
+    return Line2D([], [], ls="", marker="o", ms=6, mfc=face, mec=colour(3), label=label)
+
+
+def _shares(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> None:
+    for row, name in enumerate(ADAPTERS):
+        one = record["shares"][name][module][matrix]
+        low, width = 100 * (one["flips"] - 2 * one["sd"]), 400 * one["sd"]
+        panel.add_patch(Rectangle((low, row - 0.26), width, 0.52, color="0.82", lw=0))
+        face = colour(3) if found(record["shares"][name][module], matrix) else "white"
+        panel.plot(100 * one["share"], row, "o", ms=6, mfc=face, mec=colour(3))
+    panel.set_yticks(range(len(ADAPTERS)), [_said(name) for name in ADAPTERS], fontsize=8)
+    panel.set(ylim=(len(ADAPTERS) - 0.5, -0.5), xlim=(0, 3.5))
+    panel.tick_params(axis="x", labelsize=8)
+    panel.tick_params(axis="y", length=0)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+
+
+def found(of_module: dict[str, Any], matrix: str) -> bool:
+    """Whether the share is above flips by the verdict's own rule: p by Holm's method over A and B."""
+    ps = sorted(of_module[one]["p"] for one in "AB")
+    p = of_module[matrix]["p"]
+    holm = 2 * p if p == ps[0] else max(2 * ps[0], p)
+    return holm <= LEVEL and of_module[matrix]["z"] > 0
+
+
+def _said(name: str) -> str:
+    task, _, seed = name.partition(" LoRA ")
+    return f"{task}, seed {seed}" if seed else task
+
+
+def course(record: dict[str, Any]) -> Figure:
+    """A panel a factor: the share at each checkpoint that was kept, in flips' band."""
+    figure, axes = plt.subplots(
+        1, 4, figsize=(7, 1.9), sharex=True, sharey=True, layout="constrained"
+    )
+    factors = [(module, matrix) for module in NAMES for matrix in "AB"]
+    for panel, (module, matrix) in zip(axes, factors, strict=True):
+        told = [record["shares"][name][module][matrix] for name in EPOCHS]
+        share, flips, sd = (
+            np.array([one[key] for one in told]) * 100 for key in ("share", "flips", "sd")
+        )
+        panel.fill_between(EPOCHS.values(), flips - 2 * sd, flips + 2 * sd, color="0.82", lw=0)
+        panel.plot(EPOCHS.values(), share, "o-", ms=4, color=colour(3))
+        panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
+        panel.set_xlabel("epoch", fontsize=8)
+        panel.set(ylim=(0, 3.5), xlim=(-0.6, 12.5), xticks=(0, 4, 8, 12))
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("% predicted", fontsize=8)
+    return figure
+
+
+def carried(record: dict[str, Any]) -> Figure:
+    """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; blank where that is no more than flips."""
+    figure, axes = plt.subplots(
+        2, 2, figsize=(7.2, 6.6), sharex=True, sharey=True, layout="constrained"
+    )
+    for across, module in zip(axes, NAMES, strict=True):
+        for panel, matrix in zip(across, "AB", strict=True):
+            _carried(panel, record, module, matrix)
+            panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
+    figure.supxlabel("asked of the layers of", fontsize=8.5)
+    figure.supylabel("θ of", fontsize=8.5)
+    return figure
+
+
+def _carried(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> None:
+    excess = np.full((len(TRAINED), len(TRAINED)), np.nan)
+    for row, one in enumerate(TRAINED):
+        for column, other in enumerate(TRAINED):
+            if one == other and "Cond" in one:
+                continue  # all of it, as it is built
+            rows = record["shares"][one] if one == other else record["carried"][f"{one}:{other}"]
+            told = rows[module][matrix]
+            above = 100 * (told["share"] - told["flips"])
+            excess[row, column] = above
+            seen = found(rows[module], matrix)
+            dark = above > 4
+            text = f"{above:.1f}" if abs(above) < 9.95 else f"{above:.0f}"
+            panel.text(
+                column,
+                row,
+                text if seen else "·",
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                color="white" if dark else "0.1",
+            )
+    panel.imshow(np.sqrt(np.clip(excess, 0, 25) / 25), cmap=colours(), vmin=0, vmax=1.15)
+    names = [name.replace(" 0", ", 0").replace(" 1", ", 1") for name in TRAINED]
+    panel.set_xticks(range(len(TRAINED)), names, rotation=90, fontsize=7)
+    panel.set_yticks(range(len(TRAINED)), names, fontsize=7)
+    panel.tick_params(length=0)
+    panel.spines[:].set_visible(False)
+    for at in (1.5, 3.5, 5.5):
+        panel.axhline(at, color="white", lw=2 if at == 3.5 else 1)
+        panel.axvline(at, color="white", lw=2 if at == 3.5 else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What docs/results.md says of the plateau and of a slow seed is what their records hold."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "results.md").read_text(encoding="utf-8")
+
+
+def short(score: float) -> str:
+    return f"{score:.3f}".removeprefix("0")
+
+
+@pytest.mark.parametrize("name", ["zero-condlora", "mean-condlora", "scaled-condlora", "mean-lora"])
+def test_a_row_a_run(name: str) -> None:
+    record = json.loads((DOCS / "results" / "plateau" / f"{name}.json").read_text())
+    curve = " ".join(short(at["development_score"]) for at in record["history"])
+    assert f"| {curve} | {short(record['test_score'])} |" in PAGE
+
+
+def test_the_run_with_twice_the_epochs() -> None:
+    paths = ("minilm/runs/stsb-condlora-2/run.json", "longer/stsb-condlora-2/run.json")
+    once, longer = (json.loads((DOCS / "results" / path).read_text()) for path in paths)
+    assert longer["settings"] == once["settings"] | {"epochs": 8.0}
+    development, test = short(once["development_score"]), short(once["test_score"])
+    assert f"development {development}, test {test}" in PAGE
+    development, test = short(longer["development_score"]), short(longer["test_score"])
+    assert f"reached {development} and {test}" in PAGE
+
+
+@pytest.mark.parametrize(
+    "name", ["seed-0", "seed-1", "seed-2", "seed-1-long-warm-up", "seed-1-half-the-rate"]
+)
+def test_a_row_a_start(name: str) -> None:
+    record = json.loads((DOCS / "results" / "slow" / f"{name}.json").read_text())
+    settings, history = record["settings"], record["history"][:2]
+    loss = " ".join(f"{at['train_loss']:.2f}".removeprefix("0") for at in history)
+    development = " ".join(short(at["development_score"]) for at in history)
+    rate = f"{settings['learning_rate'] * 1e3:.1f}e-3".replace("0.5e-3", "5.0e-4")
+    assert (
+        f"| {settings['seed']} | {rate} | {settings['warmup']} | {loss} | {development} |" in PAGE
+    )
+
+
+@pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
+def test_the_whole_course_of_a_seed(seed: int, test: str) -> None:
+    record = json.loads((DOCS / "results" / "slow" / f"seed-{seed}.json").read_text())
+    losses = " ".join(f"{at['train_loss']:.2f}".removeprefix("0") for at in record["history"])
+    assert losses in PAGE
+    assert f"{100 * record['test_score']:.1f}" == test
+    assert test in PAGE
