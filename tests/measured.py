@@ -1,4 +1,4 @@
-"""Where the renderer puts the words of a figure: how large they are, and what runs into what."""
+"""Where the renderer puts what is in a figure: how large words are, what runs into what, what is out of sight."""
 
 from __future__ import annotations
 
@@ -81,6 +81,31 @@ def collisions(found: list[Words]) -> list[tuple[str, str]]:
     down = np.minimum(y1[:, None], y1) - np.maximum(y0[:, None], y0)
     pairs = np.argwhere(np.triu((across > _SLACK) & (down > _SLACK), 1))
     return [(found[i].text, found[j].text) for i, j in pairs]
+
+
+def out_of_sight(figure: Figure) -> list[str]:
+    """Lines with points beyond the ends of their axes, and colour scales of fewer than two numbers."""
+    figure.draw_without_rendering()
+    found = []
+    for ax in figure.axes:
+        low, high = np.sort([ax.get_xlim(), ax.get_ylim()]).T
+        slack = 1e-6 * (high - low)
+        for line in ax.lines:
+            if line.get_transform() != ax.transData:
+                continue  # across the whole of an axis
+            points = np.asarray(line.get_xydata(), dtype=float)
+            points = points[np.isfinite(points).all(axis=1)]
+            if ((points < low - slack) | (points > high + slack)).any():
+                found.append(f"{ax.get_title()} {ax.get_ylabel()}: {line.get_label()}")
+        if ax.get_label() == "<colorbar>":
+            axis = (
+                ax.xaxis
+                if ax.get_window_extent().width > ax.get_window_extent().height
+                else ax.yaxis
+            )
+            if len(_labels(axis)) < 2:
+                found.append(f"scale of {ax.get_ylabel() or ax.get_xlabel()}")
+    return found
 
 
 def cut(found: list[Words], figure: Figure) -> list[str]:

@@ -88,8 +88,8 @@ class Answer(Tidy):
 
         Args:
             width: Of the page or column that it is for: ``"3.25in"``, ``"8.3cm"``, ``"83mm"``, ``"235pt"``
-                of TeX, or a number of inches. Panels are arranged for it, and no letter has less than
-                6 points. By default the width that suits all panels in a row.
+                of TeX, or a number of inches. Panels are arranged for it, and no letter but an index
+                has less than 6 points. By default the width that suits all panels in a row.
             style: A matplotlib style sheet: its name or its file; several with commas between them.
 
         Raises:

@@ -32,6 +32,9 @@ def lay(ax: Axes, described: Axis, which: Literal["x", "y"]) -> None:
     if described.log:
         log_axis(ax, which)
     if described.low is not None or described.high is not None:
+        if None in (described.low, described.high):
+            # One end is given and the other is all panels' that share the axis, not the first one's.
+            ax.autoscale(enable=True, axis=which)
         low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
         low = low if described.low is None else described.low
         high = high if described.high is None else described.high
@@ -156,11 +159,18 @@ def _dots(ax: Axes) -> float:
 
 
 class Numbers(MaxNLocator):
-    """Round numbers, as many as do not run into each other at the size the axis has when it is drawn."""
+    """Round numbers, as many as do not run into each other at the size the axis has when it is drawn.
 
-    def __init__(self, size: float, *, whole: bool = False) -> None:
+    Args:
+        size: Of the letters.
+        whole: No fractions.
+        ends: Where fewer than two fit, the two ends instead: one number alone is no scale.
+    """
+
+    def __init__(self, size: float, *, whole: bool = False, ends: bool = False) -> None:
         super().__init__(_MOST_NUMBERS, steps=[1, 2, 2.5, 5, 10], integer=whole, min_n_ticks=1)
         self._size = size
+        self._ends = ends
 
     def __call__(self) -> Any:
         """The numbers at the size that the axis has."""
@@ -174,7 +184,7 @@ class Numbers(MaxNLocator):
             each = self._size * (_WIDTH * longest + 2 * _GAP if across else 1.6 * _LINE)
             if len(inside) < 2 or (inside[1] - inside[0]) / (high - low or 1) * room >= each:
                 break
-        return found
+        return [low, high] if self._ends and len(inside) < 2 else found
 
 
 def _room(axis: Any) -> tuple[float, bool]:

@@ -135,7 +135,7 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
     else:
         axis = bar.ax.xaxis if described.lies else bar.ax.yaxis
         size = FontProperties(size="small").get_size_in_points()
-        axis.set_major_locator(Numbers(size))
+        axis.set_major_locator(Numbers(size, ends=True))
         bar.outline.set_visible(False)
     for mark in described.marks:
         across = bar.ax.axvline if described.lies else bar.ax.axhline

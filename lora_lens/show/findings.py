@@ -12,7 +12,7 @@ from ..chance.significance import LEVEL
 from ..chance.verdict import Trial, Verdict, Word, draws_needed, judge
 from ..labelled import Row, plain
 from .layout import p_text
-from .wording import ONE, listed
+from .wording import ONE, each, listed
 
 
 @dataclass(frozen=True)
@@ -182,21 +182,27 @@ def _too_few(some: Sequence[Finding]) -> str:
 def _numbers(degree: str, some: Sequence[Finding]) -> str:
     symbol = some[0].claim.scale.symbol
     values = listed([short(one.claim.trial.value) for one in some])
-    chance = listed(list(dict.fromkeys(short(one.claim.trial.mean) for one in some)))
+    chance = each([short(one.claim.trial.mean) for one in some])
     if degree == "no more":
-        seen = listed(list(dict.fromkeys(short(one.verdict.detectable or 0) for one in some)))
+        reach = each(list(map(seen, some)))
         return (
-            f"{symbol} {values}, by chance {chance}; an excess of {seen} would have been seen in 80 "
+            f"{symbol} {values}, by chance {chance}; an excess of {reach} would have been seen in 80 "
             f"of 100 cases"
         )
     sizes = list(dict.fromkeys(one.size.partition(": ")[2] for one in some))
     what = listed(sizes) if len(sizes) == 1 else "; ".join(
         f"{one.label}: {one.size.partition(': ')[2]}" for one in some
     )  # fmt: skip
-    p = max(one.verdict.p for one in some)
+    p = each([p_text(one.verdict.p) for one in some])
     family = some[0].verdict.family
     of = f", corrected for {family} tests" if family > 1 else ""
-    return f"{symbol} = {values} of 1, by chance {chance}: {what}, {p_text(p)}{of}"
+    return f"{symbol} = {values} of 1, by chance {chance}: {what}, {p}{of}"
+
+
+def seen(one: Finding) -> str:
+    """The excess over chance that would have been found in 80 of 100 cases."""
+    excess = one.verdict.detectable or 0.0
+    return short(excess) if one.claim.trial.mean + excess <= 1 else "more than there can be"
 
 
 def hedge(findings: Sequence[Finding]) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
 NONE = "–"  # where there is no number
 _MOST_DECIMALS = 8
-# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2), < 0.001
+# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2), < 0.001, ≤ 0.0001
 _ONE = r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?[%°])?"
-_NUMBER = re.compile(rf"(?:(?:< )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
+_NUMBER = re.compile(rf"(?:(?:[<≤] )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
 
 
 class Table(NamedTuple):

@@ -13,3 +13,13 @@ ALONG_W0 = "for this it is enough that both lie along the same W0's leading sing
 def listed(names: Sequence[str]) -> str:
     """``A, B and BA``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def each(said: Sequence[str]) -> str:
+    """What is said of each of several, in their order; once where it is the same of all.
+
+    Example:
+        >>> each(["0.02", "0.02"]), each(["0.02", "0.03", "0.02"])
+        ('0.02', '0.02, 0.03 and 0.02')
+    """
+    return said[0] if len(set(said)) == 1 else listed(said)

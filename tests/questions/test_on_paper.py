@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from checkpoints import BertLike, write_base, write_lora
 from commands import run
-from measured import collisions, cut, words_of
+from measured import collisions, cut, out_of_sight, words_of
 from PIL import Image
 from pypdf import PdfReader
 
@@ -73,6 +73,7 @@ def test_at_a_columns_width_all_can_be_read(
         assert min(one.size for one in found) >= LEAST_POINTS, suffix
         assert not collisions(found), suffix
         assert not cut(found, figure), suffix
+        assert not out_of_sight(figure), suffix
         if name != "grid":  # which has a panel a layer
             assert figure.get_figheight() < 9.5, suffix  # of a page
 

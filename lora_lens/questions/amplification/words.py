@@ -20,13 +20,22 @@ def summary(result: Amplification, _: Sequence[Finding]) -> str:
     """Factors over the layers, and what W0 has in ΔW's directions beside random ones. Nothing is tested."""
     factors = [one.factor for one in result.layers]
     beside = [one.w0_in_delta / one.w0_in_random for one in result.layers if one.w0_in_random > 0]
-    text = (
-        f"{result.module}: ΔW amplifies its own top directions by factors of {significant(min(factors))} "
-        f"to {significant(max(factors))} over the layers (median {significant(float(np.median(factors)))})"
-    )
+    text = f"{result.module}: ΔW amplifies its own top directions by "
+    if len(factors) == 1:
+        text += f"a factor of {_factor(factors[0])}"
+    else:
+        text += (
+            f"factors of {_factor(min(factors))} to {_factor(max(factors))} over the layers "
+            f"(median {_factor(float(np.median(factors)))})"
+        )
     if beside:
+        median = "" if len(beside) == 1 else " (median)"
         text += (
             f"; W0 has {significant(float(np.median(beside)))} times in them what it has in random "
-            f"directions (median)"
+            f"directions{median}"
         )
     return f"{text}."
+
+
+def _factor(value: float) -> str:
+    return "∞" if np.isposinf(value) else significant(value)

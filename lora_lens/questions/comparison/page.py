@@ -54,7 +54,7 @@ def series_table(result: ComparisonResult) -> Table:
                 for cell in (
                     number(one.values[k]),
                     p_value(tests[matrix].p[k]),
-                    number(tests[matrix].p_bh[k]),
+                    p_value(tests[matrix].p_bh[k]),
                 )
             ),
         ]

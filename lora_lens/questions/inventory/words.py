@@ -24,6 +24,6 @@ def summary(result: Inventory, _: Sequence[Finding]) -> str:
     full = f"; {counted(len(result.dense), 'module')} trained in full" if result.dense else ""
     left = f"; {count}{of} tensors {'is' if count == 1 else 'are'} left out" if count else ""
     return (
-        f"{result.method} of {rank} on {len(result.modules)} layers of {modules} "
-        f"module{'' if modules == 1 else 's'}, {result.trainable_parameters:,} parameters{full}{left}."
+        f"{result.method} of {rank} on {counted(len(result.modules), 'layer')} of {counted(modules, 'module')}, "
+        f"{result.trainable_parameters:,} parameters{full}{left}."
     )

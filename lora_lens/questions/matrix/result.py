@@ -171,6 +171,13 @@ class MatrixResult(Answer):
 
         return pandas.DataFrame(self.columns())
 
+    def to_dict(self) -> Row:
+        """For JSON, with the one test that its sentence tells of."""
+        tested = self.question.part("words").beside_unrelated(self)
+        return super().to_dict() | {
+            "beside_unrelated": None if tested is None else tested.to_dict()
+        }
+
     def numbers(self) -> Row:
         """For JSON; the Gaussian moments are numbers where all pairs have the same, else grids."""
         members = self.members()

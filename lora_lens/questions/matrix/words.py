@@ -8,7 +8,7 @@ import numpy as np
 
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
-from ...show.findings import PHI, Claim, Finding, found, short
+from ...show.findings import PHI, Claim, Finding, found, seen, short
 from ...show.layout import LABELS
 from ...show.wording import ALONG_W0
 from .result import MatrixResult
@@ -78,6 +78,8 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
 def _unseen(tested: Finding | None, draws: int) -> str:
     if tested is None:
         return ", and nothing was tested"
-    if (reach := tested.verdict.detectable) is None:
-        return f", which {draws} draws are too few to tell from it, so nothing could be found"
-    return f", which is not told from it (an excess of {short(reach)} would have been seen in 80 of 100 cases)"
+    if tested.hopeless:
+        return (
+            f", and {draws} draws are too few to tell any pair from that, so nothing could be found"
+        )
+    return f"; no pair is seen above that (an excess of {seen(tested)} would have been seen in 80 of 100 cases)"

@@ -10,6 +10,8 @@ from ...labelled import Array, Brief, Row, plain
 from ..answer import Answer
 
 LEVEL = 0.01  # chance of naming any coordinate where none stands apart
+# Mean and deviation of the null are `propagated`'s.
+_OF_OBSERVED = ("z", "p", "excess", "p_two_sided")
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +51,6 @@ class Coordinate(Brief):
         return {
             name: value if isinstance(value, int) else plain(value)
             for name, value in vars(self).items()
-            if name != "named"
         }
 
 
@@ -81,7 +82,8 @@ class Alike(Brief):
             },
             "observed": None
             if self.test is None
-            else {"mean": plain(self.observed)} | self.test.to_dict(),
+            else {"mean": plain(self.observed)}
+            | {name: plain(getattr(self.test, name)) for name in _OF_OBSERVED},
         }  # fmt: skip
 
 
@@ -213,6 +215,7 @@ class OutliersResult(Answer):
             "space": self.space,
             "dimension": self.dimension,
             "coordinates": [one.to_dict() for one in self.coordinates],
+            "next": [one.to_dict() for one in self.candidates if not one.named],
             "explained": plain(self.explained),
             "rule": {"level": LEVEL, "considered": self.considered, "emptiest": self.inverse},
             "share_by_chance": self.by_chance,

@@ -9,7 +9,7 @@ import numpy as np
 from ...chance.significance import Significance
 from ...labelled import Array
 from ...show.findings import Finding
-from ...show.layout import LABELS, Table, number, p_value, signed, significant
+from ...show.layout import LABELS, Table, beside, number, p_value, signed, significant
 from ...show.part import VIEWS, PageFigure, Part, Switch, sentence
 from . import QUESTION, figures, tables
 from .result import LayerGrid, SimilarityResult
@@ -111,6 +111,6 @@ def _pair(
     grid: LayerGrid, test: Significance, mean: Array, sd: Array, at: tuple[int, int]
 ) -> list[str]:
     return [
-        number(grid.values[at]), f"{number(mean[at])} ± {number(sd[at])}", signed(test.z[at], 1),
+        number(grid.values[at]), beside(float(mean[at]), float(sd[at])), signed(test.z[at], 1),
         signed(test.excess[at], 3), p_value(test.p[at]), p_value(test.p_bh[at]), p_value(test.p_max[at]),
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...show.findings import PHI, Claim, Finding
 from ...show.layout import LABELS
-from ...show.wording import ONE, listed
+from ...show.wording import ONE, each, listed
 from .result import LayerGrid, SimilarityResult
 
 _SAME = 1e-6  # φ in float32's resolution
@@ -66,20 +66,18 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     nulls = [_null(grid) for grid in grids]
     digits = max(_digits(sd) for _, sd in nulls)
     sizes = [PHI.word(grid.mean) for grid in grids]
-    each = len(set(sizes)) > 1
+    apart = len(set(sizes)) > 1
     means = listed(
         [
-            f"{grid.mean:.{digits}f} for {LABELS[grid.matrix]}" + (f" ({size})" if each else "")
+            f"{grid.mean:.{digits}f} for {LABELS[grid.matrix]}" + (f" ({size})" if apart else "")
             for grid, size in zip(grids, sizes, strict=True)
         ]
     )
-    text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if each else f" ({sizes[0]})")
+    text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if apart else f" ({sizes[0]})")
     known = [f"{mean:.{digits}f}{_spread(sd, digits)}" for mean, sd in nulls if np.isfinite(mean)]
     if not known:
         return f"{text}, with no random factors drawn to set beside it"
-    return (
-        f"{text}, and random factors through the same W0 give {listed(list(dict.fromkeys(known)))}"
-    )
+    return f"{text}, and random factors through the same W0 give {each(known)}"
 
 
 def _null(grid: LayerGrid) -> tuple[float, float]:
