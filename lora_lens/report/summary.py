@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..chance.verdict import Word
-from ..show.findings import TRACE, Finding, hedge, short
+from ..show.findings import TRACE, Finding, hedge, seen, short
 from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
 from ..show.wording import listed
 from .analysis import Analysed, ModuleAnalysis
@@ -79,7 +79,7 @@ class Strip:
             return f"{p_text(verdict.p)}; {self.finding.size.partition(': ')[2]}"
         if verdict.detectable is None:
             return "too few draws"
-        return f"an excess of {short(verdict.detectable)} would have been seen"
+        return f"an excess of {seen(self.finding)} would have been seen in 80 of 100 cases"
 
 
 @dataclass(frozen=True)

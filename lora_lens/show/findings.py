@@ -121,6 +121,7 @@ class Finding:
             "detectable": self.verdict.detectable,
             "value": plain(trial.value),
             "chance": plain(trial.mean),
+            "sd": plain(trial.sd),
             "null": self.claim.null,
             "family": self.verdict.family,
         }

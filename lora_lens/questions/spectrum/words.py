@@ -36,12 +36,12 @@ def details(result: Spectrum) -> list[str]:
         return []
     largest = max(layers, key=lambda one: one.frobenius_norm)
     smallest = min(layers, key=lambda one: one.frobenius_norm)
+    ends = [f"{significant(one.frobenius_norm)} ({_where(one)})" for one in (smallest, largest)]
+    norms = ends[0] if len(layers) == 1 else f"from {ends[0]} to {ends[1]}"
     effective = _range([one.effective_rank_s or 0 for one in layers])
     above = sum(one.above_product_edge > 0 for one in layers)
     return [
-        f"‖ΔW‖_F is from {significant(smallest.frobenius_norm)} ({_where(smallest)}) to "
-        f"{significant(largest.frobenius_norm)} ({_where(largest)}), the effective rank (of s) "
-        f"{effective}.",
+        f"‖ΔW‖_F is {norms}, the effective rank (of s) {effective}.",
         f"In {above} of {len(layers)} layers its largest singular value is above what a random product "
         f"of the same rank, size and norm would have.",
     ]
