@@ -146,7 +146,13 @@ _ESCAPED = {
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
 }
+# 1.5e-05: in a font of text its minus would be a hyphen.
+_POWER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?)e([-+]\d\d+)(?= |$)", re.MULTILINE)
 _NEEDS = "% \\usepackage{booktabs}\n"
+
+
+def _power_of_ten(found: re.Match[str]) -> str:
+    return rf"${found[1]}\cdot10^{{{int(found[2])}}}$"
 
 
 def _latex_table(table: Table, label: str) -> str:
@@ -157,6 +163,7 @@ def _latex_table(table: Table, label: str) -> str:
         disable_numparse=True,
         colalign=_sides(table),
     )
+    body = _POWER.sub(_power_of_ten, body)
     caption = "".join(_ESCAPED.get(sign, sign) for sign in one_line_of(table.title))
     text = (
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{body}\n"

@@ -65,6 +65,16 @@ def test_a_minus_is_a_minus_and_a_hyphen_stays() -> None:
         assert "path-1" in text
 
 
+def test_a_power_of_ten_is_one_in_latex() -> None:
+    """Two digits of a power stand there as Python writes them; a name that looks like one stays."""
+    table = Table("1e-05", ["‖ΔW‖_F", "run"], [["1.235e-05", "lr5e-04"], ["1.2e+04 ± 3e+02", "2"]])
+    latex = as_latex([table])
+    assert r" $1.235\cdot10^{-5}$ & lr5e-04 " in latex
+    assert r" $1.2\cdot10^{4}$ $\pm$ $3\cdot10^{2}$ & 2 " in latex
+    assert r"\caption{1e-05}" in latex
+    assert "1.235e-05" in as_markdown([table])
+
+
 def test_latex_tables_say_what_they_need_and_have_labels_of_their_own() -> None:
     latex = as_latex([NUMBERS, NUMBERS], "similarity-q_proj")
     assert latex.startswith("% \\usepackage{booktabs}\n")
