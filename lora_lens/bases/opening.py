@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 from ..adapter import Adapter, Origin
 from ..errors import BaseModelError, LensError
@@ -36,7 +38,11 @@ _STEMS = (
 
 
 def open_base(
-    base: str, *, download: bool = False, fan_in_fan_out: bool = False, revision: str | None = None
+    base: str | Path,
+    *,
+    download: bool = False,
+    fan_in_fan_out: bool = False,
+    revision: str | None = None,
 ) -> BaseWeights:
     """Open the base model in a local folder, the extra ``demo``, or the hub's cache.
 
@@ -50,7 +56,7 @@ def open_base(
         revision: Branch, tag or commit of a hub id that has none after an ``@``.
 
     Raises:
-        BaseModelError: It, or its revision, is not found.
+        BaseModelError: It, or its revision, is not found, or it is no name of a base.
         FileFormatError: Its files are truncated, corrupt or unsafe.
 
     Example:
@@ -59,6 +65,7 @@ def open_base(
         >>> ll.open_base(adapter.base_model).w0(adapter.modules["value"], 0).shape
         torch.Size([384, 384])
     """
+    base = name_of(base)
     if is_single_file(base):
         return open_single_file(base, fan_in_fan_out=fan_in_fan_out)
     base, typed = split_revision(base)
@@ -86,7 +93,17 @@ def open_base(
     )  # fmt: skip
 
 
-def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> BaseWeights:
+def name_of(base: object) -> str:
+    """Of a base: its folder, its file or its hub id."""
+    if isinstance(base, str | Path):
+        return os.fspath(base)
+    raise BaseModelError(
+        f"the base is {type(base).__name__!r}, expected a folder, a hub id or what open_base made; "
+        "a model in memory stands in the adapter's place: load_adapter(model)"
+    )
+
+
+def open_base_of(adapter: Adapter, base: BaseWeights | str | Path | None = None) -> BaseWeights:
     """The base of an adapter: the one given here, or else the one it was loaded with, opened.
 
     A base that only the adapter's own configuration names is never downloaded.
@@ -104,7 +121,7 @@ def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> Bas
     given = adapter.base_given
     named, revision = adapter.base_model, adapter.revision
     if base is not None:
-        given, (named, typed) = True, split_revision(base)
+        given, (named, typed) = True, split_revision(name_of(base))
         revision = typed or (revision if named == adapter.base_model else None)
     if not named:
         raise BaseModelError(
@@ -116,7 +133,11 @@ def open_base_of(adapter: Adapter, base: BaseWeights | str | None = None) -> Bas
 
 
 def open_if_here(
-    adapter: Adapter, wanted: bool | None, base: BaseWeights | str | None = None, *, without: str
+    adapter: Adapter,
+    wanted: bool | None,
+    base: BaseWeights | str | Path | None = None,
+    *,
+    without: str,
 ) -> tuple[BaseWeights | None, list[str]]:
     """The base of an adapter where it is on this machine and not refused, and notes for the reader.
 

@@ -11,9 +11,10 @@ from checkpoints import BertLike, random, write_base, write_lora
 from local_hub import LocalHub, serving
 from safetensors.torch import save_file
 
-from lora_lens import load_adapter, open_base
-from lora_lens.bases.opening import open_base_of
+from lora_lens import demo_adapter, load_adapter, open_base
+from lora_lens.bases.opening import name_of, open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
+from lora_lens.files.locate import DEMO_BASE, local_folder
 
 NAME = "encoder.layer.0.attention.self.value.weight"
 PATH = "bert.encoder.layer.0.attention.self.value"
@@ -163,6 +164,19 @@ def test_an_ambiguous_weight_says_which(tmp_path: Path) -> None:
     write_base(tmp_path / "base", BertLike(), names)
     with pytest.raises(BaseModelError, match="could be any of image"):
         open_base(str(tmp_path / "base")).weight(PATH.removeprefix("bert."))
+
+
+def test_a_path_is_a_base_as_its_name_is() -> None:
+    folder = Path(local_folder(DEMO_BASE) or "")
+    adapter = load_adapter(demo_adapter("lora"))
+    assert open_base(folder).source == open_base(str(folder)).source == str(folder)
+    assert open_base_of(adapter, folder).source == str(folder)
+
+
+def test_a_model_in_memory_is_no_name_of_a_base() -> None:
+    """Of `name_of` itself, for the tests check the types of everything else first."""
+    with pytest.raises(BaseModelError, match=r"'Linear', expected a folder.*load_adapter\(model\)"):
+        name_of(torch.nn.Linear(1, 1))
 
 
 def test_an_empty_folder_or_no_name_is_an_error(tmp_path: Path) -> None:

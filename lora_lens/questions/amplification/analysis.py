@@ -24,7 +24,7 @@ def amplification(
     module: str = "value",
     rank: int | None = None,
     *,
-    base: BaseWeights | str | None = None,
+    base: BaseWeights | str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
 ) -> Amplification:

@@ -62,7 +62,7 @@ def compare(
     seed: int = 0,
     device: str = "auto",
     dtype: str = "float64",
-    base: BaseWeights | str | None = None,
+    base: BaseWeights | str | Path | None = None,
     progress: Progress | None = None,
 ) -> ComparisonResult:
     """φ between the A's (right side), the B's and the ΔW's (left side) of two adapters (Table 3).
@@ -159,7 +159,7 @@ def compare(
 
 
 def _base(
-    one: Adapter, other: Adapter, wanted: bool | None, base: BaseWeights | str | None
+    one: Adapter, other: Adapter, wanted: bool | None, base: BaseWeights | str | Path | None
 ) -> tuple[BaseWeights | None, list[str]]:
     """The one base of both, where there is one and it is at hand."""
     if base is None and base_of_both(one, other) is None:

@@ -51,7 +51,7 @@ def rank_grids(
     top: int | None = None,
     draws: int = 1000,
     seed: int = 0,
-    base: BaseWeights | str | None = None,
+    base: BaseWeights | str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
 ) -> RankGrids:

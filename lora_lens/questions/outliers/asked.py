@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -63,7 +64,7 @@ def asked_of(
     module: str,
     untrained: int | None,
     convention: ConventionChoice,
-    base: BaseWeights | str | None,
+    base: BaseWeights | str | Path | None,
     seed: int,
 ) -> Asked:
     """What `outliers` is asked about; see there for the arguments and errors."""

@@ -53,7 +53,7 @@ def conversion_similarity(
     seed: int = 0,
     device: str = "auto",
     dtype: str = "float64",
-    base: BaseWeights | str | None = None,
+    base: BaseWeights | str | Path | None = None,
     memory: str | int | None = None,
     progress: Progress | None = None,
 ) -> SimilarityResult:

@@ -44,7 +44,7 @@ def spectrum(
     epsilons: Sequence[float] = EPSILONS,
     draws: int = 1,
     seed: int = 0,
-    base: BaseWeights | str | None = None,
+    base: BaseWeights | str | Path | None = None,
     device: str = "auto",
     dtype: str = "float64",
     progress: Progress | None = None,
