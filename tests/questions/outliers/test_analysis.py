@@ -40,6 +40,20 @@ def test_noise_of_a_real_base_is_given_no_verdict(kind: Kind) -> None:
     assert "beyond" not in found.summary
 
 
+def test_what_is_observed_in_json_is_the_adapters_own_and_not_its_nulls(tmp_path) -> None:
+    adapter = planted(tmp_path, (7, 50))
+    found = ll.outliers(adapter, "value", draws=20)
+    for alike in (found.before, found.after):
+        told, test = alike.to_dict(), alike.test
+        assert test is not None
+        assert told["observed"]["mean"] == alike.observed
+        assert told["propagated"]["mean"] == pytest.approx(test.mean)
+        assert alike.observed != pytest.approx(test.mean)
+        assert test.z == pytest.approx((told["observed"]["mean"] - test.mean) / test.sd)
+    grid = ll.conversion_similarity(adapter, "value", matrices=("B",), draws=0)["B"]
+    assert found.before.observed == pytest.approx(grid.mean)
+
+
 def planted(tmp_path, coordinates: tuple[int, ...], seed: int = 0):
     """Gaussian W0 of four layers, with nearly empty columns in all of them."""
     shape = BertLike(layers=4, width=96, modules=("value",))
