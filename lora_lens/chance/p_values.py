@@ -30,6 +30,20 @@ def check_draws(draws: int) -> None:
         raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
 
 
+def check_seed(seed: int) -> None:
+    """Raise LensError where no generator takes it.
+
+    Example:
+        >>> check_seed(0)
+        >>> check_seed(-1)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: seed is -1; expected a whole number from 0 to 2⁶³ − 1
+    """
+    if not 0 <= seed < 2**63:
+        raise LensError(f"seed is {seed}; expected a whole number from 0 to 2⁶³ − 1")
+
+
 def standardised(values: Array, mean: Array, sd: Array, *, cells: int = 1) -> Array:
     """(value − mean)/sd; NaN where the null does not vary beyond float32's resolution.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..adapter import Adapter
+from ..chance.p_values import check_seed
 from ..chance.verdict import draws_needed
 from ..core.conversion import ConventionChoice
 from ..errors import LensError
@@ -43,6 +44,7 @@ class Request:
     memory: str | int | None = None
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.draws is not None and self.draws < 2:
             raise LensError(
                 f"draws is {self.draws}; a report tests against nulls, so expected 2 or more"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from .. import __version__
+from ..chance.p_values import check_seed
 from ..errors import LensError, RankError
 from ..subspaces.selection import check_dtype
 from .table import COLUMNS
@@ -69,6 +70,7 @@ def check_settings(settings: Settings) -> None:
         raise LensError(f"k is {settings.k} shared directions, expected at least 1")
     if settings.draws < 1:
         raise LensError(f"draws is {settings.draws}, expected at least 1")
+    check_seed(settings.seed)
     if settings.columns < _FEWEST_COLUMNS:
         raise LensError(f"columns is {settings.columns}, expected at least {_FEWEST_COLUMNS}")
     if settings.convention not in ("auto", "stored", "consistent"):

@@ -170,6 +170,15 @@ def test_too_few_draws_claim_nothing(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_seed_that_no_generator_takes_is_refused(name: str, folder: Path) -> None:
+    if "seed" not in inspect.signature(BY_NAME[name].ask).parameters:
+        pytest.skip("it draws nothing")
+    for seed in (-1, 2**63):  # the command's bounds, too
+        with pytest.raises(ll.LensError, match=f"seed is {seed}; expected"):
+            asked(name, folder, seed=seed)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_saves_itself(name: str, folder: Path, tmp_path: Path) -> None:
     result = asked(name, folder)
     names = result.save(tmp_path / "saved")

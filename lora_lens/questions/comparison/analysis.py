@@ -20,7 +20,7 @@ from ...chance.draws import mismatched_layers, shuffles
 from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
-from ...chance.p_values import check_draws
+from ...chance.p_values import check_draws, check_seed
 from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.product_svd import product_svd
@@ -102,7 +102,7 @@ def compare(
         AdapterError: They share no layer, or differ in width.
         BaseModelError: W0 was asked for and is not found, or does not fit.
         RankError: i or j above the numerical rank of a factor.
-        LensError: `draws` is 1 or negative.
+        LensError: `draws` is 1 or negative, or `seed` is negative.
 
     Example:
         >>> import lora_lens as ll
@@ -112,6 +112,7 @@ def compare(
         ('right', 'left', (6,))
     """
     check_draws(draws)
+    check_seed(seed)
     one, other = adapter_of(one, base), adapter_of(other, base)
     first, second = select_in_both(one, other, module)
     layers, notes = shared_layers(one, other, first, second)

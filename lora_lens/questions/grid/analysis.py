@@ -18,7 +18,7 @@ from ...chance.baseline import Baseline, Samples
 from ...chance.conversion_draws import null_generator
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
-from ...chance.p_values import check_draws
+from ...chance.p_values import check_draws, check_seed
 from ...core.angles import principal_angles
 from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_grid_of_bases
@@ -90,7 +90,7 @@ def rank_grids(
         AdapterError: The adapters share no layer, or differ in width.
         RankError: A factor is zero, or `top` is above W0's rank.
         BaseModelError: The base is not found or does not fit.
-        LensError: `draws` is 1 or negative, or options do not go together.
+        LensError: `draws` is 1 or negative, `seed` is negative, or options do not go together.
 
     Example:
         >>> import lora_lens as ll
@@ -100,6 +100,7 @@ def rank_grids(
         (8, 8)
     """
     check_draws(draws)
+    check_seed(seed)
     one = adapter_of(one, base)
     other = None if other is None else adapter_of(other, base)
     chosen = _matrices(matrices, other)

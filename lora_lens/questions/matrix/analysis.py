@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...adapter import Adapter
 from ...arrays import Either
 from ...chance.gaussian_moments import Moments, gaussian_baseline
-from ...chance.p_values import check_draws, monte_carlo_p
+from ...chance.p_values import check_draws, check_seed, monte_carlo_p
 from ...core.clustering import cluster
 from ...core.either import swapped
 from ...core.pairwise import block_pairs, phi_of_every_pair
@@ -97,6 +97,7 @@ def adapter_matrix(
         (('lora', 'condlora'), (2, 2))
     """
     check_draws(draws)
+    check_seed(seed)
     space = space_named(matrix, side)
     where = asked_device(device, dtype)
     sources = sources_of(adapters)

@@ -15,6 +15,7 @@ from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from ...chance.least_memory import within
+from ...chance.p_values import check_seed
 from ...chance.spacings import most_outliers, standing_apart
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
@@ -88,7 +89,7 @@ def outliers(
         depends on the gauge.
 
     Raises:
-        LensError: No such matrix or convention; fewer than 2 draws; W0 mostly empty.
+        LensError: No such matrix or convention; fewer than 2 draws; a negative seed; W0 mostly empty.
         ModuleLookupError: No such module.
         RankError: An untrained (zero) factor; a rank above W0's widths.
         SingularError: Under ``stored``, a rectangular or singular W0.
@@ -105,6 +106,7 @@ def outliers(
         raise LensError(f"matrix is {matrix!r}, expected 'A' or 'B': BA's left subspace is B's")
     if draws < 2:
         raise LensError(f"draws is {draws}; expected at least 2, for this is about random factors")
+    check_seed(seed)
     source = adapter if isinstance(adapter, BaseWeights) else adapter_of(adapter, base)
     asked = asked_of(source, module, untrained, convention, base, seed)
     factors, rank = asked.factors, min(asked.factors.ranks)

@@ -11,7 +11,7 @@ from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
-from ...chance.p_values import check_draws
+from ...chance.p_values import check_draws, check_seed
 from ...core.conversion import Convention, ConventionChoice
 from ...core.progress import Progress, passes
 from ...core.spill import Spill
@@ -104,7 +104,7 @@ def shared_subspace(
         factors) and ``gaussian`` (independent uniform subspaces).
 
     Raises:
-        LensError: No such matrix or convention; draws of 1 or below 0; too little memory.
+        LensError: No such matrix or convention; draws of 1 or below 0; a negative seed; too little memory.
         ModuleLookupError: No such module.
         RankError: A rank above a factor's numerical rank; a width below 1, or above what the layers but
             one can span.
@@ -126,6 +126,7 @@ def shared_subspace(
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
     settled = settle_convention(convention, factors, adapter)
     check_draws(draws)
+    check_seed(seed)
     check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)

@@ -14,7 +14,7 @@ from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import THROUGH_W0, NullBases, NullName, check_nulls
 from ...chance.least_memory import within
-from ...chance.p_values import check_draws
+from ...chance.p_values import check_draws, check_seed
 from ...core.condition import condition_number
 from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
@@ -117,7 +117,7 @@ def conversion_similarity(
           what 400 draws give at r = 8, or 17 % of the exact mean at r = 1; higher ranks are nearer (docs/theory.md).
 
     Raises:
-        LensError: No such null, matrix, side or convention; a negative or infinite ridge; too little memory.
+        LensError: No such null, matrix, side or convention; a negative or infinite ridge; a negative seed; too little memory.
         ModuleLookupError: No such module.
         RankError: i or j above a factor's numerical rank, or an untrained (zero) B.
         SingularError: Under ``stored``, a rectangular W0, or without a ridge a singular one; with a
@@ -140,6 +140,7 @@ def conversion_similarity(
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
     settled = settle_convention(convention, factors, adapter)
     check_draws(draws)
+    check_seed(seed)
     check_request(factors, matrices, i, j, side, settled.name)
     check_nulls(nulls)
     check_ridge(ridge := float(ridge))

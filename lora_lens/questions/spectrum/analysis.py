@@ -12,6 +12,7 @@ import numpy as np
 from ...adapter import Adapter, LayerFactors
 from ...bases.opening import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
+from ...chance.p_values import check_seed
 from ...core.energy import rank_for_energy
 from ...core.progress import Progress
 from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
@@ -87,7 +88,7 @@ def spectrum(
         ModuleLookupError: No such module.
         BaseModelError: The base was asked for and is not found, or does not fit.
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
-        LensError: ε, `energy` or `draws` out of range; or W0 asked for beside a module trained in full.
+        LensError: ε, `energy`, `draws` or `seed` out of range; or W0 asked for beside a module trained in full.
 
     Example:
         >>> import lora_lens as ll
@@ -110,6 +111,7 @@ def spectrum(
         raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 for no random ΔW, or more")
+    check_seed(seed)
     where = asked_device(device, dtype)
     weights, notes = open_if_here(
         adapter, beside_w0, base, without="W0 is left out, and with it intruder dimensions"
