@@ -1,6 +1,6 @@
 """Where what other people import has gone: old module paths and names go on working, with a DeprecationWarning.
 
-The table is tested against every public name that version 0.1.0's first layout had.
+The table is tested against every public name that version 0.1.0's first layout had, and those that pages of docs/api had since.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.selection": ("subspaces.selection",),
     "analyses.shared_subspace": ("questions.shared.analysis",),
     "analyses.spectrum": ("questions.spectrum.analysis",),
+    # Still there, without the closed form; so is core's conversion, without the solvers, and what follows below like it.
+    "chance.gaussian": ("chance.gaussian_moments",),
     "core.baseline": ("chance.gaussian_moments", "chance.gaussian"),
-    # Still there, without the solvers; so are the spectrum, without the product's, and the pipeline, without its steps.
     "core.conversion": (
         "core.factoring", "core.rounded", "core.solvers", "core.condition", "core.precision"
     ),
@@ -78,6 +79,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "plots.scores": ("reproduction.plots",),
     "plots.singular_values": ("show.singular_values",),
     "plots.style": ("show.style",),
+    "questions.spectrum.result": (),
     "report.sentences": (),
     "reproduction.pipeline": ("reproduction.steps",),
     "results": (
@@ -126,6 +128,7 @@ NAMES: Mapping[str, str] = {
         f"tables.spectrum.{name}": f"questions.spectrum.suggestion_result.{name}"
         for name in ("suggestion_line", "suggestion_table")
     },
+    "questions.spectrum.result.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.spectrum.BesideW0": "questions.spectrum.result.W0Comparison",
     **{

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..core.phi_of_bases import phi_of_bases
+from ..moved import moved_name
 from .draws import null_grids
 from .gaussian_moments import gaussian_baseline
 
@@ -98,3 +101,8 @@ def uniform_bases(
         stacked[:, range(columns), range(columns)] = diagonal
     frames = torch.from_numpy(stacked).unflatten(-1, (layers, k)).transpose(-3, -2)
     return torch.linalg.qr(frames).Q
+
+
+def __getattr__(name: str) -> Any:
+    """The closed form's moments, which were here."""
+    return moved_name(__name__, name)

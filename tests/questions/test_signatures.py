@@ -9,24 +9,29 @@ from typing import Any
 import pytest
 
 import lora_lens
-from lora_lens.cli import report
+from lora_lens.cli import export, report, survey
 from lora_lens.questions import QUESTIONS
 
 PAIRS: dict[str, tuple[Callable[..., Any], str, Callable[..., Any]]] = {
     question.command: (question.run, f"lora_lens.{question.function}", question.ask)
     for question in QUESTIONS
-} | {"report": (report.run, "lora_lens.report", lora_lens.report)}
+} | {
+    "report": (report.run, "lora_lens.report", lora_lens.report),
+    "survey": (survey.run, "lora_lens.survey", lora_lens.survey),
+    "export": (export.run, "lora_lens.export_lora", lora_lens.export_lora),
+}
 # An option that may be repeated is named in the singular; without it the function's default stands.
 PLURALS = {
     "matrix": "matrices",
     "epsilon": "epsilons",
     "k": "ks",
     "layer": "layers",
+    "adapter": "path",  # of `export`, as `load_adapter` has it
     "shared_width": "width",  # --width is of figures, with every command
 }
-PRINTING = {"as_json", "out", "explain", "strict", "width", "style"}
+PRINTING = {"as_json", "out", "explain", "strict", "width", "style", "push_to_hub", "private"}
 LOADING = {"base"}  # of `load_adapter`, where a function takes loaded adapters alone
-INSIDE = {"progress", "columns", "command"}  # of the function: no matter of the command's user
+INSIDE = {"progress", "columns", "command", "executor"}  # of the function: no matter of the command's user
 EVERYWHERE = {"device": "auto", "dtype": "float64", "seed": 0}
 TABLE = Path(lora_lens.__file__).parents[1] / "docs" / "cli.md"
 
@@ -66,7 +71,7 @@ def test_names_and_defaults_agree(command: str) -> None:
             same = value == expected or value == shown(expected)
             assert same, f"--{option} is {value!r} by default and {ask.__name__}'s is {expected!r}"
         else:
-            assert value is None
+            assert value in (None, inspect.Parameter.empty)
     reached = {PLURALS.get(option, option) for option in options} | set(options)
     assert set(parameters) - reached <= INSIDE
 

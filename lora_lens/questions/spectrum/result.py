@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import RankError
 from ...labelled import Brief, Row, html_table
+from ...moved import moved_name
 from ..answer import Answer
 from .suggestion_result import RankSuggestion
 
@@ -222,3 +224,8 @@ def _mean(counts: Sequence[int]) -> float | None:
 def _energy(s: Sequence[float], k: int) -> float | None:
     squares = [(value / s[0]) ** 2 for value in s] if s[0] else []
     return sum(squares[:k]) / sum(squares) if squares else None
+
+
+def __getattr__(name: str) -> Any:
+    """`W0Comparison` under the name that it had here."""
+    return moved_name(__name__, name)
