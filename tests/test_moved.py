@@ -19,7 +19,9 @@ OLD = [
     for module, _, names in [line.partition(":")]
     for name in names.split()
 ]
-TYPE_CHECKED = {f"lora_lens.{name}" for name in ("chance.gaussian", "core.conversion", "core.spectrum")}
+TYPE_CHECKED = {
+    f"lora_lens.{name}" for name in ("chance.gaussian", "core.conversion", "core.spectrum")
+}
 GONE = {f"lora_lens.{name}" for name in moved.GONE}
 
 

@@ -31,7 +31,12 @@ PLURALS = {
 }
 PRINTING = {"as_json", "out", "explain", "strict", "width", "style", "push_to_hub", "private"}
 LOADING = {"base"}  # of `load_adapter`, where a function takes loaded adapters alone
-INSIDE = {"progress", "columns", "command", "executor"}  # of the function: no matter of the command's user
+INSIDE = {
+    "progress",
+    "columns",
+    "command",
+    "executor",
+}  # of the function: no matter of the command's user
 EVERYWHERE = {"device": "auto", "dtype": "float64", "seed": 0}
 TABLE = Path(lora_lens.__file__).parents[1] / "docs" / "cli.md"
 
