@@ -14,7 +14,7 @@ from .lanczos import largest_singular_value
 
 _SLICES = 4  # of a triangle in a product with it: 5/8 of a square's
 # Of a norm's square, in a condition number that is printed. At 1e-6 the second largest of two that are a per cent
-# apart was taken for the largest in one layer of MiniLM; a few products more cost nothing beside S's factorisation.
+# apart was taken for the largest in one layer of MiniLM. It is some products with one vector more.
 _DIGITS = 1e-10
 
 
