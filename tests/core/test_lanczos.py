@@ -32,6 +32,10 @@ SPECTRA = {
     "k^-1/10": (1 + COUNT) ** -0.1,
     "0.99^k": 0.99**COUNT,
     "a crowd's inverse": 1 / gaussian(),
+    "two apart, a twentieth from each other": torch.cat(
+        [steps(1, 0.95, 2), uniform(0, 0.1, N - 2)]
+    ),
+    "three apart": torch.cat([steps(1, 0.92, 3), uniform(0, 0.3, N - 3)]),
     "a cluster's inverse": 1 / torch.cat([steps(1e-3, 1.1e-3, 16), uniform(0.1, 1, N - 16)]),
 }
 
