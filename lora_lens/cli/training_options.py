@@ -50,6 +50,16 @@ Epochs = Annotated[
     float | None,
     typer.Option("--epochs", min=0, show_default="the paper's: 100; MNLI, QQP 50", help="At most."),
 ]
+StopAfter = Annotated[
+    float | None,
+    typer.Option(
+        "--stop-after",
+        metavar="EPOCHS",
+        min=0,
+        show_default="never",
+        help="End after so many, on the schedule of all --epochs.",
+    ),
+]
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Rows a step, over all devices together.")
 ]
@@ -103,6 +113,7 @@ def run_fields(
     alpha: Alpha = 8,
     dropout: Dropout = 0.0,
     epochs: Epochs = None,
+    stop_after: StopAfter = None,
     batch_size: BatchSize = 16,
     max_length: MaxLength = 512,
     group_by_length: GroupByLength = False,
@@ -125,6 +136,7 @@ def run_fields(
         "alpha": alpha,
         "dropout": dropout,
         "epochs": epochs,
+        "stop_after": stop_after,
         "batch_size": batch_size,
         "max_length": max_length,
         "group_by_length": group_by_length,

@@ -20,7 +20,7 @@ from .typed import check_fields
 
 SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke")
 # Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
-_DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed"}
+_DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed", "stop_after"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Search:
     Attributes:
         seeds: With which each trial is trained, to score their mean; by default 0 alone.
         epochs: Of a trial, where they are fewer than a run's; None for as many.
+        cut: Whether these are the first of a run's own schedule; else a trial has a schedule of its own, whose
+            rate has fallen to 0 at its end, and which bears larger rates than a run does.
         tasks: Task to what is its own of these.
     """
 
@@ -39,6 +41,7 @@ class Search:
     sampler: Sampler = "tpe"
     prune: bool = True
     epochs: float | None = None
+    cut: bool = False
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, task: str) -> Search:
@@ -154,9 +157,10 @@ class Config:
 
 def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     """The settings of a search's trials, all but the learning rate."""
-    found = config.settings(task, method)
-    epochs = config.search.of(task).epochs
-    return found if epochs is None else replace(found, epochs=epochs)
+    found, asked = config.settings(task, method), config.search.of(task)
+    if asked.epochs is None:
+        return found
+    return replace(found, **{"stop_after" if asked.cut else "epochs": asked.epochs})
 
 
 _PARTS: dict[str, Any] = {

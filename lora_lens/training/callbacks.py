@@ -49,6 +49,16 @@ class StopEarly(TrainerCallback):
         )
 
 
+class StopAfter(TrainerCallback):
+    """End a run at its first evaluation after so many epochs; its schedule is that of all of them."""
+
+    def __init__(self, epochs: float) -> None:
+        self._epochs = epochs
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_training_stop |= state.epoch >= self._epochs
+
+
 def out_of_patience(log: Iterable[Mapping[str, Any]], patience: int, after: int = -1) -> bool:
     """Whether the last `patience` evaluations of a Trainer's log are no better than one before.
 

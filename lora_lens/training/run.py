@@ -30,6 +30,7 @@ from .callbacks import (
     EvaluateLast,
     FindBest,
     SpeedMeter,
+    StopAfter,
     StopEarly,
     StopIfDiverged,
 )
@@ -119,6 +120,7 @@ def train(
             StopIfDiverged(),
             EvaluateLast(),
             StopEarly(settings.patience, after=-1 if budget is None else budget.last),
+            *([] if settings.stop_after is None else [StopAfter(settings.stop_after)]),
             FindBest(),
             meter,
             *([] if budget is None else [budget]),

@@ -26,6 +26,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "dropout": (0, 1),
     "learning_rate": (0, math.inf),
     "epochs": (0, math.inf),
+    "stop_after": (0, math.inf),
     "batch_size": (1, math.inf),
     "max_length": (2, math.inf),
     "warmup": (0, 1),
@@ -34,7 +35,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "train_rows": (1, math.inf),
     "seed": (0, 2**32 - 1),
 }
-_ABOVE_THE_LOWEST = ("alpha", "learning_rate", "epochs")
+_ABOVE_THE_LOWEST = ("alpha", "learning_rate", "epochs", "stop_after")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class RunSettings:
             is a layer's on average in the end (see `budget_of`).
         learning_rate: AdamW's largest; None for the paper's of this task and method.
         epochs: At most; None for the paper's of this task.
+        stop_after: Epochs after whose evaluation it ends, on the schedule of all `epochs`; None for none.
         batch_size: Rows a step, over all devices together.
         max_length: Tokens a row, at most.
         warmup: Share of the steps in which the learning rate rises; then it falls linearly to 0.
@@ -81,6 +83,7 @@ class RunSettings:
     dropout: float = 0.0
     learning_rate: float | None = None
     epochs: float | None = None
+    stop_after: float | None = None
     batch_size: int = 16
     max_length: int = 512
     warmup: float = 0.1

@@ -94,7 +94,8 @@ def same_run(folder: Path, settings: RunSettings) -> bool:
     if not (folder / _ADAPTER).exists():
         return False
     asked = json.loads(json.dumps(asdict(settings.resolved())))
-    return bool(read_json(folder / RUN_RECORD, SettingsError).get("settings") == asked)
+    made: Any = read_json(folder / RUN_RECORD, SettingsError).get("settings")
+    return bool({"stop_after": None} | made == asked)  # a setting that older records do not have
 
 
 def trial_of(out: Path, settings: RunSettings) -> Path | None:

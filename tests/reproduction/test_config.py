@@ -4,7 +4,12 @@ from pathlib import Path
 import pytest
 
 from lora_lens.errors import SettingsError
-from lora_lens.reproduction.config import SHIPPED, longer_settings, read_config
+from lora_lens.reproduction.config import (
+    SHIPPED,
+    longer_settings,
+    read_config,
+    search_settings,
+)
 from lora_lens.reproduction.setup import setup_table
 from lora_lens.reproduction.steps import plan
 from lora_lens.training.settings import RunSettings
@@ -217,3 +222,15 @@ def test_a_task_may_be_searched_in_its_own_way(tmp_path: Path) -> None:
     rows = dict(row[:2] for row in setup_table(config).rows)
     assert rows["trials of a search"] == "3, 4 (MRPC)"
     assert rows["seeds of a trial"] == "1, 2 (MRPC)"
+
+
+def test_trials_may_be_the_beginning_of_a_runs_own_schedule(tmp_path: Path) -> None:
+    text = 'name = "x"\nbase = "b"\n[tasks.rte]\nepochs = 8\n[search]\nepochs = 2\n'
+    (tmp_path / "own.toml").write_text(text)
+    (tmp_path / "cut.toml").write_text(text + "cut = true\n")
+    own, cut = (
+        search_settings(read_config(str(tmp_path / f"{name}.toml")), "rte", "lora")
+        for name in ("own", "cut")
+    )
+    assert (own.epochs, own.stop_after) == (2, None)
+    assert (cut.epochs, cut.stop_after) == (8, 2)

@@ -23,6 +23,7 @@ from lora_lens.files.locate import DEMO_BASE, local_folder
 from lora_lens.training.data.glue import load_task
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
+from lora_lens.training.trials import same_run
 
 BASE = str(local_folder(DEMO_BASE))
 
@@ -160,6 +161,30 @@ def test_a_run_stops_early_and_keeps_the_best(runs: Path, tmp_path: Path) -> Non
     record = train(still, tmp_path / "still", use_cpu=True)
     assert [row["epoch"] for row in record["history"]] == [1.0, 2.0]
     assert record["best_step"] == record["history"][0]["step"]
+
+
+def test_a_run_that_is_cut_is_the_beginning_of_the_whole_one(runs: Path, tmp_path: Path) -> None:
+    whole = json.loads((runs / "lora" / "run.json").read_text())
+    cut = settings(runs / "glue", "lora", stop_after=1)
+    record = train(cut, tmp_path / "cut", use_cpu=True)
+    assert record["history"] == whole["history"][:1]
+    assert record["settings"] == whole["settings"] | {"stop_after": 1}
+    short = train(settings(runs / "glue", "lora", epochs=1), tmp_path / "short", use_cpu=True)
+    assert short["history"] != record["history"]  # the rate falls to 0 within it
+    assert same_run(tmp_path / "cut", cut)
+    assert not same_run(tmp_path / "cut", settings(runs / "glue", "lora"))
+    assert same_run(runs / "lora", settings(runs / "glue", "lora"))
+
+
+def test_a_record_of_before_runs_could_be_cut_is_that_of_a_whole_one(
+    runs: Path, tmp_path: Path
+) -> None:
+    record = json.loads((runs / "lora" / "run.json").read_text())
+    del record["settings"]["stop_after"]
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert same_run(tmp_path, settings(runs / "glue", "lora"))
+    assert not same_run(tmp_path, settings(runs / "glue", "lora", stop_after=1))
 
 
 def test_checkpoints_are_kept_where_asked(runs: Path, tmp_path: Path) -> None:
