@@ -168,7 +168,8 @@ def test_a_run_that_is_cut_is_the_beginning_of_the_whole_one(runs: Path, tmp_pat
     cut = settings(runs / "glue", "lora", stop_after=1)
     record = train(cut, tmp_path / "cut", use_cpu=True)
     assert record["history"] == whole["history"][:1]
-    assert record["settings"] == whole["settings"] | {"stop_after": 1}
+    written = json.loads((tmp_path / "cut" / "run.json").read_text())["settings"]
+    assert written == whole["settings"] | {"stop_after": 1}
     short = train(settings(runs / "glue", "lora", epochs=1), tmp_path / "short", use_cpu=True)
     assert short["history"] != record["history"]  # the rate falls to 0 within it
     assert same_run(tmp_path / "cut", cut)
