@@ -50,7 +50,7 @@ def setup_table(config: Config) -> Table:
         ("seeds of a trial", *_searched(config, paper, lambda search: len(search.seeds) or 1)),
         ("epochs of a trial", *_searched(config, paper, lambda search: search.epochs or "a run's")),
         (
-            "of a run's own schedule",
+            "… of a run's own schedule",
             *_searched(config, paper, lambda search: search.cut or search.epochs is None),
         ),
         ("learning rates searched", config.search.learning_rate, paper.search.learning_rate),
