@@ -160,7 +160,9 @@ def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     found, asked = config.settings(task, method), config.search.of(task)
     if asked.epochs is None:
         return found
-    return replace(found, **{"stop_after" if asked.cut else "epochs": asked.epochs})
+    if asked.cut:
+        return replace(found, stop_after=asked.epochs)
+    return replace(found, epochs=asked.epochs)
 
 
 _PARTS: dict[str, Any] = {
