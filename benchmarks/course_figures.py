@@ -7,6 +7,7 @@ run's checkpoints; carried.png: what θ of one adapter predicts of another's lay
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from lora_lens.chance.p_values import holm
 from lora_lens.show.style import colour, colours
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -33,7 +35,7 @@ TRAINED = tuple(
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw all three."""
     record = json.loads((DOCS / "results" / "mpnet-course.json").read_text(encoding="utf-8"))
     for draw in (shared, course, carried):
         draw(record).savefig(DOCS / "figures" / f"{draw.__name__}.png", dpi=200)
@@ -41,14 +43,8 @@ def main() -> None:
 
 def shared(record: dict[str, Any]) -> Figure:
     """A row an adapter, a panel a factor: the share, and flips' mean ± 2 deviations."""
-    figure, axes = plt.subplots(
-        2, 2, figsize=(7, 3.7), sharex=True, sharey=True, layout="constrained"
-    )
-    for across, module in zip(axes, NAMES, strict=True):
-        for panel, matrix in zip(across, "AB", strict=True):
-            _shares(panel, record, module, matrix)
-            panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
-    for panel in axes[-1]:
+    figure = _by_factor(record, (7, 3.7), _shares)
+    for panel in figure.axes[-2:]:
         panel.set_xlabel("% of a layer's directions that the other layers predict", fontsize=8)
     figure.legend(
         handles=[
@@ -62,6 +58,20 @@ def shared(record: dict[str, Any]) -> Figure:
         frameon=False,
         handletextpad=0.4,
     )
+    return figure
+
+
+def _by_factor(
+    record: dict[str, Any],
+    size: tuple[float, float],
+    draw: Callable[[Axes, dict[str, Any], str, str], None],
+) -> Figure:
+    """Two rows of modules, two columns of factors."""
+    figure, axes = plt.subplots(2, 2, figsize=size, sharex=True, sharey=True, layout="constrained")
+    for across, module in zip(axes, NAMES, strict=True):
+        for panel, matrix in zip(across, "AB", strict=True):
+            draw(panel, record, module, matrix)
+            panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
     return figure
 
 
@@ -86,10 +96,8 @@ def _shares(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> No
 
 def found(of_module: dict[str, Any], matrix: str) -> bool:
     """Whether the share is above flips by the verdict's own rule: p by Holm's method over A and B."""
-    ps = sorted(of_module[one]["p"] for one in "AB")
-    p = of_module[matrix]["p"]
-    holm = 2 * p if p == ps[0] else max(2 * ps[0], p)
-    return holm <= LEVEL and of_module[matrix]["z"] > 0
+    corrected = dict(zip("AB", holm(np.array([of_module[one]["p"] for one in "AB"])), strict=True))
+    return bool(corrected[matrix] <= LEVEL and of_module[matrix]["z"] > 0)
 
 
 def _said(name: str) -> str:
@@ -120,14 +128,8 @@ def course(record: dict[str, Any]) -> Figure:
 
 
 def carried(record: dict[str, Any]) -> Figure:
-    """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; blank where that is no more than flips."""
-    figure, axes = plt.subplots(
-        2, 2, figsize=(7.2, 6.6), sharex=True, sharey=True, layout="constrained"
-    )
-    for across, module in zip(axes, NAMES, strict=True):
-        for panel, matrix in zip(across, "AB", strict=True):
-            _carried(panel, record, module, matrix)
-            panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
+    """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; a dot where no more is seen."""
+    figure = _by_factor(record, (7.2, 6.6), _carried)
     figure.supxlabel("asked of the layers of", fontsize=8.5)
     figure.supylabel("θ of", fontsize=8.5)
     return figure

@@ -41,7 +41,7 @@ def run(
         typer.Option(
             "--seeds",
             metavar="S,S,…",
-            show_default="(--seed)",
+            show_default="--seed",
             help="Train every trial with each of these, and take the mean of their scores.",
         ),
     ] = "",

@@ -8,9 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_BLOCK = (
-    4  # vectors at once: W0 is read as often as for one, and what one start hardly has another does
-)
+_BLOCK = 4  # vectors at once: what one start hardly has, another does
 _SHARE = (
     8  # of the steps so far, that are taken before it is looked at again: that costs more with each
 )

@@ -94,7 +94,7 @@ def same_run(folder: Path, settings: RunSettings) -> bool:
     if not (folder / _ADAPTER).exists():
         return False
     asked = json.loads(json.dumps(asdict(settings.resolved())))
-    made: Any = read_json(folder / RUN_RECORD, SettingsError).get("settings")
+    made: Any = read_json(folder / RUN_RECORD, SettingsError).get("settings") or {}
     return bool({"stop_after": None} | made == asked)  # a setting that older records do not have
 
 

@@ -51,3 +51,16 @@ def test_the_whole_course_of_a_seed(seed: int, test: str) -> None:
     assert losses in PAGE
     assert f"{100 * record['test_score']:.1f}" == test
     assert test in PAGE
+
+
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_the_search_with_both_seeds_and_the_longer_run(method: str) -> None:
+    mpnet = DOCS / "results" / "mpnet"
+    found = json.loads((mpnet / "searches" / f"mrpc-{method}" / "search.json").read_text())
+    assert found["settings"]["space"]["seeds"] == [0, 1]
+    assert f"{found['best']['learning_rate']:.2e}" == "1.17e-03"
+    for trial in found["trials"]:
+        if trial["state"] == "complete":
+            assert short(trial["development_score"]) in PAGE
+    longer = json.loads((mpnet / "longer" / f"mrpc-{method}-0" / "run.json").read_text())
+    assert short(longer["development_score"]) in PAGE
