@@ -69,6 +69,31 @@ def test_course_has_every_line() -> None:
         assert line in page("course")
 
 
+@pytest.mark.parametrize(
+    ("of", "to", "matrix", "said"),
+    [
+        ("STS-B CondLoRA", "STS-B LoRA", "A", ("1.8 to 2.3", "1.1 to 1.3")),
+        ("STS-B CondLoRA", "STS-B LoRA", "B", ("2.0 to 3.4", "1.1 to 2.4")),
+        ("MRPC CondLoRA", "MRPC LoRA", "A", ("1.3 to 2.3", "1.2 to 1.3")),
+        ("MRPC CondLoRA", "MRPC LoRA", "B", ("1.3 to 2.9", "1.0 to 2.4")),
+    ],
+)
+def test_what_condlora_predicts_of_lora_is_in_the_numbers(
+    of: str, to: str, matrix: str, said: tuple[str, str]
+) -> None:
+    carried = record("results", "mpnet-course.json")["carried"]
+    told = [
+        carried[f"{of} {one}:{to} {other}"][module][matrix]
+        for one in (0, 1)
+        for other in (0, 1)
+        for module in "qv"
+    ]
+    for key, words in zip(("share", "flips"), said, strict=True):
+        values = [100 * one[key] for one in told]
+        assert f"{min(values):.1f} to {max(values):.1f}" == words
+        assert words in page("course")
+
+
 def test_hundred() -> None:
     assert page("hundred") == benchmark("hundred_page").page(record("hundred", "record.json"))
 
