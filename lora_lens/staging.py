@@ -41,25 +41,10 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
         OutputError: `out` cannot be written.
     """
     created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
-    done = False
-    with ExitStack() as stack:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            with alone_in(out):
-                _end_what_was_begun(out)
-                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
-                stack.enter_context(held(folder))
-                stack.callback(shutil.rmtree, folder, ignore_errors=True)
-                (folder / _NEW).mkdir()
-        except OSError as error:
-            stack.close()
-            _remove_empty(created)
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(
-                f"cannot write to {out}: {error.strerror or error}; choose another folder"
-            ) from None
-        try:
+    stack, done = ExitStack(), False
+    try:
+        with stack:
+            folder = _begun(out, stack)
             yield folder / _NEW
             files = sorted(
                 (path.name for path in (folder / _NEW).iterdir()),
@@ -67,15 +52,36 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
             )
             with alone_in(out), _undisturbed():
                 _move(folder, out, files)
-            done = True
-        except OutputError:
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
-        finally:
-            stack.close()
-            if not done:
-                _remove_empty(created)
+                done = True
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    finally:
+        stack.close()  # again: a signal may have come before the first
+        if not done:
+            _remove_empty(created)
+
+
+def _begun(out: Path, stack: ExitStack) -> Path:
+    """A hidden folder in `out` that is this process's until `stack` is closed, and is gone then."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with alone_in(out):
+            _end_what_was_begun(out)
+            with _undisturbed():
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=out))
+                stack.enter_context(held(folder))
+                for _ in range(2):  # a signal may end the first
+                    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                (folder / _NEW).mkdir()
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {out}: {error.strerror or error}; choose another folder"
+        ) from None
+    return folder
 
 
 @contextmanager

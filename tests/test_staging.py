@@ -10,8 +10,10 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -96,6 +98,58 @@ def test_a_signal_in_the_midst_waits_for_the_end(
         signal.signal(number, before)
     assert read(tmp_path) == dict.fromkeys(NAMES, "new")
     assert not hidden(tmp_path)
+
+
+def fail(out: Path, content: str) -> None:
+    with suppress(RuntimeError), staged(out) as folder:
+        (folder / "a").write_text(content)
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("do", [write, fail])
+def test_a_signal_at_any_line_leaves_all_old_files_or_all_new_ones(
+    do: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    """Whether the block was being entered, left, or neither; and nothing that is hidden."""
+
+    class Ended(BaseException):
+        pass
+
+    ours = tuple(import_module(f"lora_lens.{name}").__file__ for name in ("staging", "locked"))
+    left = [0]
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename not in ours:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return trace
+
+    before, traced = signal.signal(signal.SIGTERM, lambda *_: raising(Ended())()), sys.gettrace()
+    at = 0
+    seen: set[str] = set()
+    try:
+        while left[0] <= 0:  # until a write has fewer lines
+            at += 1
+            out = tmp_path / str(at) / "out"
+            if at % 2:
+                write(out, "old")
+            left[0] = at
+            sys.settrace(trace)
+            with suppress(Ended):
+                do(out, "new")
+            sys.settrace(traced)
+            got = read(out) if out.exists() else {}
+            assert got in [{}, *(dict.fromkeys(NAMES, which) for which in ("old", "new"))]
+            assert not hidden(out)
+            seen |= set(got.values()) or {""}
+    finally:
+        sys.settrace(traced)
+        signal.signal(signal.SIGTERM, before)
+    assert at > 50
+    assert seen == {"", "old", "new"} - ({"new"} if do is fail else set())
 
 
 SCRIPT = textwrap.dedent("""
