@@ -45,6 +45,7 @@ from .encoding import encode
 from .frozen import round_frozen
 from .head import centre_head
 from .models import Classifier, open_classifier, put_adapter
+from .precision import warn_if_emulated
 from .record import (
     TENSORBOARD,
     device_name,
@@ -127,6 +128,8 @@ def train(
             *callbacks,
         ],
     )
+    if settings.precision == "bfloat16" and trainer.is_world_process_zero():
+        warn_if_emulated(trainer.args.device)
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
         resuming.begin(out, settings, splits.checksums)
