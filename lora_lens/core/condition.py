@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .factoring import Factored
 from .lanczos import TWO_DIGITS, largest_singular_value
+from .refined import FROM, REFINABLE
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
@@ -35,11 +36,30 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     full = min(factored.w0.shape[-2:])
     if full <= _NARROW:
         return _condition(factored, factored.w0, _ALL_DIGITS)
+    if full < FROM and bool((factored.condition < REFINABLE).all()):
+        rough = _in_single(
+            factored
+        )  # all layers at once: of narrow ones a step's cost is not its products
+        return _condition(rough, rough.w0, TWO_DIGITS).to(factored.inverse_norm)
     # Layer by layer: the factors of one stay in the cache, those of all do not.
     single = factored.w0.dtype == torch.float32
     stored = factored.w0 if single else factored.stored or factored.w0
     each = range(len(factored.w0))
     return torch.cat([_condition(_layer(factored, k), stored[k : k + 1], TWO_DIGITS) for k in each])
+
+
+def _in_single(factored: Factored) -> Factored:
+    """In float32, which has digits enough for two of a condition number below `REFINABLE`."""
+
+    def half(of_all: Tensor) -> Tensor:
+        return of_all.float() if of_all.is_floating_point() else of_all
+
+    return replace(
+        factored,
+        solver=mapped(factored.solver, half),
+        w0=half(factored.w0),
+        weakest=half(factored.weakest),
+    )
 
 
 def _condition(
