@@ -9,6 +9,7 @@ from typing import Any
 
 from ..files.names import match_in_base, split_layer
 from ..files.roles import ROLES
+from .experts import Slice, slice_of
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
@@ -115,6 +116,15 @@ class BaseNames:
             return self._by_newest[renamed]
         found = match_in_base(renamed.removesuffix(_WEIGHT), self._by_newest)
         return sorted(name for one in found for name in self._by_newest[one])
+
+    def slice_of(self, path: str) -> Slice | None:
+        """The stack that one expert's matrix is a slice of, by its name or by its newest."""
+        found = slice_of(path, self._names)
+        if found is not None or not self._rules:
+            return found
+        newer = slice_of(newest(path, self._rules), self._by_newest)
+        stacks = self._by_newest[newer.stack] if newer else []
+        return Slice(stacks[0], newer.expert) if newer and len(stacks) == 1 else None
 
     def joined(self, path: str) -> str | None:
         """A tensor of the same layer that may hold a module with others: stacked experts, a fused projection."""

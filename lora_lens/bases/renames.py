@@ -202,17 +202,35 @@ FAMILIES: tuple[Family, ...] = (
     Family("hy_v3", ((r"\bmlp\.shared_mlp\.", "mlp.shared_experts."),)),
     Family("hy_v4 hy_v4_vl hy_v4_vl_text", ((r"\blinear_gate\b", "gate_proj"),)),
     Family("laguna", ((r"\bmlp\.shared_expert\.", "mlp.shared_experts."),)),
+    Family("phimoe", ((r"\bblock_sparse_moe\.gate\b", "mlp.router"),)),
     Family(
-        "mixtral",
+        "mixtral minimax minimax_m2 phimoe kimi_linear minimax_m3_vl",
+        ((r"\bblock_sparse_moe\.", "mlp."),),
+    ),
+    Family(
+        "mixtral minimax minimax_m2 phimoe kimi_linear minimax_m3_vl lfm2_moe deepseek_v4",
         (
-            (r"\bblock_sparse_moe\.", "mlp."),
             (r"\b(experts\.\d+)\.w1\b", r"\1.gate_proj"),
             (r"\b(experts\.\d+)\.w3\b", r"\1.up_proj"),
             (r"\b(experts\.\d+)\.w2\b", r"\1.down_proj"),
         ),
     ),
-    Family("phimoe", ((r"\bblock_sparse_moe\.gate\b", "mlp.router"),)),
-    Family("kimi_linear minimax_m3_vl", ((r"\bblock_sparse_moe\.", "mlp."),)),
+    # Stacks of experts, whose tensors have no `.weight` in memory.
+    Family(
+        "granitemoe granitemoeshared granitemoehybrid",
+        (
+            (r"\bblock_sparse_moe\.input_linear\.weight$", "block_sparse_moe.experts.gate_up_proj"),
+            (r"\bblock_sparse_moe\.output_linear\.weight$", "block_sparse_moe.experts.down_proj"),
+            (r"\bblock_sparse_moe\.router\.layer\b", "block_sparse_moe.router"),
+        ),
+    ),
+    Family(
+        "aria aria_text",
+        (
+            (r"\bmlp\.experts\.fc1\.weight$", "mlp.experts.gate_up_proj"),
+            (r"\bmlp\.experts\.fc2\.weight$", "mlp.experts.down_proj"),
+        ),
+    ),
     Family("kimi_linear glm5_next glm5_next_text", _FORGET_GATE),
     Family(
         "axk2",

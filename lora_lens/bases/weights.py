@@ -14,7 +14,7 @@ from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .as_stored import checked, is_convolution, joined_rows
 from .configuration import BaseConfiguration
-from .experts import halves_of, is_input_first, slice_of
+from .experts import halves_of, is_input_first
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
 from .names import BaseNames
@@ -118,7 +118,7 @@ class BaseWeights:
                 self.tensors.release(piece.name)
         elif not self._is_of_experts(path):
             self.tensors.release(self._name(path))
-        elif found := slice_of(path, self.tensors.files):
+        elif found := self._names.slice_of(path):
             self.tensors.release(found.stack)
         else:
             for half in halves_of(path) or ():
@@ -129,7 +129,7 @@ class BaseWeights:
 
     def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
         """W0 of one expert of a stack, or of two matrices of which it is made."""
-        halves, found = halves_of(path), slice_of(path, self.tensors.files)
+        halves, found = halves_of(path), self._names.slice_of(path)
         if halves and all(self._names.find(half) for half in halves):
             return joined_rows(halves, [self._found(half) for half in halves], self.source)
         if found is None:

@@ -236,7 +236,6 @@ def test_a_towers_layer_is_never_the_texts(tmp_path: Path) -> None:
             "model.layers.0.mlp.experts.3.up_proj",
             "model.layers.0.mlp.experts.gate_up_proj",
         ),
-        ("mixtral", "model.layers.0.mlp.experts.3.w2", "model.layers.0.mlp.experts.down_proj"),
         ("nomic_bert", "layers.0.self_attn.v_proj", "encoder.layers.0.attn.Wqkv.weight"),
         ("radio", "encoder.layer.0.attention.q_proj", "radio_model.model.blocks.0.attn.qkv.weight"),
     ],
@@ -252,6 +251,17 @@ def test_what_is_joined_or_stacked_in_files_is_refused_by_name(
     )
     with pytest.raises(BaseModelError, match=f"may be joined or stacked in {stored}"):
         open_base(str(tmp_path)).weight(path)
+
+
+def test_an_expert_of_older_names_is_in_the_stack(tmp_path: Path) -> None:
+    stacks = {
+        f"model.layers.{k}.mlp.experts.down_proj": torch.randn(4, 6, 6, generator=torch.Generator())
+        for k in range(2)
+    }
+    write_base(tmp_path, BertLike(model_type="mixtral"), stacks)
+    path = "model.layers.1.block_sparse_moe.experts.3.w2"
+    expected = stacks["model.layers.1.mlp.experts.down_proj"][3]
+    assert torch.equal(open_base(str(tmp_path)).weight(path), expected)
 
 
 @pytest.mark.parametrize(
