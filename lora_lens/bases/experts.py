@@ -24,6 +24,9 @@ INPUT_FIRST = frozenset(
     }
 )
 
+# Those of them whose class does not say so (``is_transposed``), so that PEFT takes the axes for the others'.
+UNSAID = frozenset({"llama4", "llama4_text"})
+
 
 class Slice(NamedTuple):
     """Where an expert's matrix is.

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from .as_stored import checked, is_convolution
+from .experts import is_input_first
 from .weights import BaseWeights
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
@@ -34,7 +35,7 @@ class LiveWeights(BaseWeights):
             BaseModelError: There is no such layer; an adapter has been merged into it; or W0 is no matrix
                 of finite floats.
         """
-        expert = self._expert(path)
+        expert = self._expert(path, expected)
         if expert is not None:
             return checked(expert, path, self.source)
         layer = self._layer(path)
@@ -53,7 +54,7 @@ class LiveWeights(BaseWeights):
         """Whether the layer at `path` is transformers' Conv1D, which holds W0 as (in, out)."""
         return _is_conv1d(_inner(self._layer(path)))
 
-    def _expert(self, path: str) -> Tensor | None:
+    def _expert(self, path: str, expected: tuple[int, int] | None) -> Tensor | None:
         """W0 of ``….experts.3.down_proj``, a slice of the stack that the experts' module holds; None of other paths."""
         module, _, name = path.rpartition(".")
         parent, _, number = module.rpartition(".")
@@ -65,7 +66,8 @@ class LiveWeights(BaseWeights):
             _check_not_merged(path, layer)
             layer = getattr(layer, "base_layer", None)
         w0 = stack[int(number)].detach().cpu()
-        return w0.T if getattr(_inner(self.layers[parent]), "is_transposed", False) else w0
+        said = getattr(_inner(self.layers[parent]), "is_transposed", False)
+        return w0.T if said or is_input_first(tuple(w0.shape), expected, self.configuration) else w0
 
     def _layer(self, path: str) -> Any:
         if path not in self.layers:

@@ -28,6 +28,11 @@ def columns_of(factor: Factor, first: int, step: int) -> Factor:
     return _changed(factor, f"columns of {factor.name}", shape, lambda found: found[:, first::step])
 
 
+def transposed(factor: Factor) -> Factor:
+    """The factor with its axes changed."""
+    return _changed(factor, factor.name, factor.shape[::-1], lambda found: found.T)
+
+
 def _changed(
     factor: Factor, name: str, shape: tuple[int, ...], change: Callable[[Any], Any]
 ) -> Factor:

@@ -6,19 +6,22 @@ and once more for a second parameter of it: ``experts.lora_A`` around ``experts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..bases.experts import INPUT_FIRST
+from ..bases.configuration import BaseConfiguration
+from ..bases.experts import INPUT_FIRST, UNSAID
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
-from .derived import columns_of, rows_of
+from .derived import columns_of, rows_of, transposed
 from .peft_settings import Scaling
 
 # The order in which the models' experts hold them, in which PEFT wraps them, from within.
-_ORDER = ("gate_up_proj", "gate_up_proj_bias", "down_proj", "down_proj_bias")
-_AXES_KNOWN = (0, 19)  # PEFT's version since which A has always the input's side
+_ORDER = ("gate_up_proj", "gate_up_proj_bias", "up_proj", "down_proj", "down_proj_bias")
+# PEFT's version since which A has the input's side, where the model's class says which that is.
+_AXES_KNOWN = (0, 19)
 _INNER = ".base_layer"
+_STACKS = "experts"
 
 
 def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -42,15 +45,27 @@ def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]])
     found: dict[str, str] = {}
     for module, around in wrapped.items():
         held = {target: name for target in targets if (name := _held(module, target))}
+        if len(around) == 1 and not module.endswith(_STACKS):
+            # ``down_proj`` alone may be of any module, and is of none that is named.
+            held = {target: name for target, name in held.items() if "." in target} or held
         if len(around) == 1 and not any("." in target for target in held):
-            # ``down_proj`` may be of any module: a layer as any other has the rank of one.
             rank = next(iter(files.shape(factors[around[0]]["A"])), 0)
-            if all(Scaling(files.config).rank(f"{module}.{one}") == rank for one in held.values()):
+            if _is_layer(Scaling(files.config), module, held.values(), rank):
                 continue
         if held:
             names = _in_order(files, module, around, sorted(set(held.values())))
             found |= dict(zip(around, names, strict=True))
     return found
+
+
+def _is_layer(scaling: Scaling, module: str, held: Iterable[str], rank: int) -> bool:
+    """Whether a pair of factors has the rank of a layer as any other, where a stack has that of each of its experts.
+
+    PEFT itself names ``gate_up_proj`` and ``down_proj`` where layers of these names are asked for, with twice the
+    rank for the first.
+    """
+    own = not module.endswith(_STACKS) and scaling.rank(module) == rank
+    return own or all(scaling.rank(f"{module}.{one}") == rank for one in held)
 
 
 def _held(module: str, target: str) -> str | None:
@@ -72,16 +87,58 @@ def _in_order(
     return [module if name == "weight" else f"{module}.{name}" for name in ordered]
 
 
+def turned_stacks(
+    files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]
+) -> dict[str, bool]:
+    """Of the stacks whose module has both, whether A has the output's side: by their shapes, whoever wrote them.
+
+    Args:
+        files: Of the adapter.
+        factors: All its paths, with their tensors A and B.
+        parameters: From `parameters_of`.
+    """
+    sides: dict[str, tuple[int, int]] = {}
+    for path, parameter in parameters.items():
+        a, b = (files.shape(factors[path][letter]) for letter in "AB")
+        if len(a) == len(b) == 2:
+            sides[parameter] = (a[1], b[0])
+    found: dict[str, bool] = {}
+    for parameter, (columns, rows) in sides.items():
+        module, _, name = parameter.rpartition(".")
+        other = f"{module}.down_proj"
+        if name != "gate_up_proj" or other not in sides:
+            continue
+        down_columns, down_rows = sides[other]
+        # The gate and the up projection are twice as high as the other is wide, and as wide as it is high.
+        straight = (columns, rows) == (down_rows, 2 * down_columns)
+        if straight or (rows, columns) == (down_columns, 2 * down_rows):
+            found |= {parameter: not straight, other: not straight}
+    return found
+
+
 def experts(
-    files: AdapterFiles, parameter: str, a: Factor, b: Factor, tensors: tuple[str, str]
+    files: AdapterFiles,
+    parameter: str,
+    a: Factor,
+    b: Factor,
+    tensors: tuple[str, str],
+    *,
+    turned: bool | None = None,
 ) -> dict[str, LowRank]:
     """Each expert's update by its path, ``….experts.3.down_proj``; of a parameter that is one matrix, its own.
 
-    A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank.
+    A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank. Where A has the output's side,
+    ΔW is the transpose of their product.
+
+    Args:
+        files: Of the adapter.
+        parameter: Its path.
+        a, b: Of all its experts.
+        tensors: Their names.
+        turned: Whether A has the output's side, where shapes tell.
 
     Raises:
-        AdapterError: The rank is not what the configuration says, or PEFT's version leaves open which side is
-            the input's.
+        AdapterError: The rank is not what the configuration says, or nothing tells which side is the input's.
     """
     scaling = Scaling(files.config)
     rank = scaling.rank(parameter)
@@ -93,27 +150,30 @@ def experts(
     s = scaling.of(parameter, rank)
     if count == 1:
         return {parameter: LowRank(a, b, s, tensors)}
-    _check_axes(files)
+    if turned is None:
+        turned = _is_turned(files)
     module, _, name = parameter.rpartition(".")
-    return {
-        f"{module}.{k}.{name}": LowRank(
-            rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count), s, tensors
-        )
-        for k in range(count)
-    }
+    found = {}
+    for k in range(count):
+        below, above = rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count)
+        if turned:
+            below, above = transposed(above), transposed(below)
+        found[f"{module}.{k}.{name}"] = LowRank(below, above, s, tensors)
+    return found
 
 
-def _check_axes(files: AdapterFiles) -> None:
-    """Whether A has the input's side."""
+def _is_turned(files: AdapterFiles) -> bool:
+    """Whether A has the output's side, by PEFT's version and what the base is."""
     version = files.config.get("peft_version")
+    types = set(_model_types(files))
     if isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN:
-        return
-    if files.live is None and INPUT_FIRST & set(_model_types(files)):
-        return
-    raise AdapterError(
-        f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "
-        f"whichever side that is, and its base is not here to tell: pass --base, or merge it with that PEFT"
-    )
+        return bool(types & UNSAID)
+    if not types:
+        raise AdapterError(
+            f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "
+            f"whichever side that is, and its base is not here to tell: pass --base, or merge it with that PEFT"
+        )
+    return not types & INPUT_FIRST
 
 
 def _numbers(version: str) -> Iterator[int]:
@@ -127,9 +187,13 @@ def _numbers(version: str) -> Iterator[int]:
 def _model_types(files: AdapterFiles) -> Iterator[str]:
     from ..bases.opening import configuration_here
 
-    here = files.base_model and configuration_here(
-        files.base_model, files.revision, download=files.base_given is not None
-    )
+    here: BaseConfiguration | None = None
+    if files.live is not None:
+        here = files.live.configuration
+    elif files.base_model:
+        here = configuration_here(
+            files.base_model, files.revision, download=files.base_given is not None
+        )
     for one in here.all() if here else ():
         if one.model_type:
             yield one.model_type

@@ -17,7 +17,7 @@ from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
 from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
-from .peft_experts import experts, parameters_of
+from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
 from .peft_names import plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
@@ -68,6 +68,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         )
     initial = initial_of(files)
     parameters = parameters_of(files, factors)
+    turned = turned_stacks(files, factors, parameters)
     paths = unwrapped_paths(path for path in factors if path not in parameters)
     magnitudes = magnitudes_of(files, others, factors)
     scaling, found = Scaling(files.config), _Reading()
@@ -78,7 +79,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
             continue
         a, b = (files.factor(name, unfolded=True) for name in tensors)
         if path in parameters:
-            found.updates |= experts(files, parameters[path], a, b, tensors)
+            parameter = parameters[path]
+            found.updates |= experts(files, parameter, a, b, tensors, turned=turned.get(parameter))
             found.experts += 1
             continue
         why = _why_not(files, *tensors)

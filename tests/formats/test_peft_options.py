@@ -59,6 +59,8 @@ def test_w0_is_what_delta_is_added_to(tmp_path: Path, case: str) -> None:
         "convolutions",
         "two stacks",
         "stacks that lie turned",
+        "stacks, a router and all linear layers",
+        "one such stack, whose shape does not tell",
         "replicated layers",
         "activated",
         "blocks on the diagonal",
@@ -86,13 +88,27 @@ def test_a_model_in_memory_is_read_as_its_files(tmp_path: Path, case: str) -> No
         load_adapter(kept[0])
 
 
-@pytest.mark.parametrize("case", ["two stacks", "stacks that lie turned"])
+# Case → the model, whether its stacks lie (in, out), and how many experts' matrices there are.
+STACKS = {
+    "two stacks": ("mixtral", False, 12),
+    "stacks that lie turned": ("gpt_oss", True, 12),
+    "stacks that PEFT names where their layers are asked for": ("qwen3_moe", False, 12),
+    "stacks, a router and all linear layers": ("minimax_m2", False, 12),
+    "stacks of files of other names": ("granite_moe", False, 12),
+    "stacks of files of other names that lie turned": ("aria", True, 12),
+    "stacks without a gate": ("nemotron", False, 12),
+    "stacks that lie turned, of which the class does not say it": ("llama4", True, 12),
+    "one such stack, whose shape does not tell": ("llama4", True, 6),
+}
+
+
+@pytest.mark.parametrize("case", STACKS)
 def test_w0_of_an_expert_is_its_own(tmp_path: Path, case: str) -> None:
     """Against the model in memory, whose experts are stacks, whatever its files have."""
     cases_of("peft_lora")[case](tmp_path)
     adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
-    kind = lora.mixtral if case == "two stacks" else lora.gpt_oss
-    model = type(kind()).from_pretrained(tmp_path / "base")
+    kind, turned, count = STACKS[case]
+    model = type(getattr(lora, kind)()).from_pretrained(tmp_path / "base")
     weights, seen = open_base_of(adapter), 0
     for factors in adapter.modules.values():
         for k, path in enumerate(factors.names):
@@ -101,10 +117,9 @@ def test_w0_of_an_expert_is_its_own(tmp_path: Path, case: str) -> None:
                 continue
             parent, _, expert = module.rpartition(".")
             stack = getattr(model.get_submodule(parent), name).detach()[int(expert)]
-            expected = stack.T if case == "stacks that lie turned" else stack
-            assert torch.equal(weights.w0(factors, k), expected), path
+            assert torch.equal(weights.w0(factors, k), stack.T if turned else stack), path
             seen += 1
-    assert seen == 2 * 2 * 3
+    assert seen == count
 
 
 def test_experts_of_another_number_or_of_no_kind(tmp_path: Path) -> None:
@@ -233,19 +248,62 @@ def test_pefts_own_conversion_is_plain_lora(tmp_path: Path, rslora: bool) -> Non
     assert not adapter.notes
 
 
-def test_stacks_of_a_peft_before_the_axes_were_settled(tmp_path: Path) -> None:
+def _of_an_older_peft(folder: Path, version: str | None, *, alone: bool) -> None:
+    """Another version in the configuration, and `alone` without ``gate_up_proj``, whose factors are within the others."""
+    file = folder / "adapter_config.json"
+    said = json.loads(file.read_text()) | {"peft_version": version}
+    if alone:
+        said["target_parameters"] = ["experts.down_proj"]
+        tensors = load_file(folder / "adapter_model.safetensors")
+        kept = {n: t for n, t in tensors.items() if ".experts.base_layer." not in n}
+        save_file(kept, folder / "adapter_model.safetensors")
+    file.write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize("version", ["0.18.1", None])
+def test_stacks_of_a_peft_before_the_axes_were_settled(tmp_path: Path, version: str | None) -> None:
+    """It gave A the first axis, which is the input's of stacks that lie turned; both of a module say so by their shapes."""
     expected = cases_of("peft_lora")["stacks that lie turned"](tmp_path)
-    file = tmp_path / "adapter" / "adapter_config.json"
-    config = json.loads(file.read_text())
-    for version in ("0.18.1", None):
-        file.write_text(json.dumps(config | {"peft_version": version}))
-        assert (
-            deltas(load_adapter(tmp_path / "adapter", tmp_path / "base")).keys() == expected.keys()
-        )
-        shutil.move(tmp_path / "base", tmp_path / "away")
-        with pytest.raises(AdapterError, match="first axis of stacked experts"):
-            load_adapter(tmp_path / "adapter")
-        shutil.move(tmp_path / "away", tmp_path / "base")
+    _of_an_older_peft(tmp_path / "adapter", version, alone=False)
+    found = deltas(load_adapter(tmp_path / "adapter"))
+    torch.testing.assert_close(found, dict(expected), rtol=1e-6, atol=1e-6)
+    _of_an_older_peft(tmp_path / "adapter", version, alone=True)
+    found = deltas(load_adapter(tmp_path / "adapter", tmp_path / "base"))
+    alone = {n: d for n, d in expected.items() if "down" in n}
+    torch.testing.assert_close(found, alone, rtol=1e-6, atol=1e-6)
+    with pytest.raises(AdapterError, match="first axis of stacked experts"):
+        load_adapter(tmp_path / "adapter")
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_stacks_whose_a_has_the_outputs_side(tmp_path: Path, alone: bool) -> None:
+    """Of a PEFT before 0.19 and experts that lie (out, in): its ΔW of a stack was ``e i o`` of B and A."""
+    cases_of("peft_lora")["stacks that PEFT names where their layers are asked for"](tmp_path)
+    _of_an_older_peft(tmp_path / "adapter", "0.18.1", alone=alone)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    expected: dict[str, Tensor] = {}
+    for name in [one for one in tensors if ".experts." in one and "lora_A" in one]:
+        other = name.replace("lora_A", "lora_B")
+        rank, last = (6, "gate_up_proj") if "base_layer" in name else (3, "down_proj")
+        # The same numbers, of the other side: A as wide as ΔW is high.
+        a, b = tensors[other].T.contiguous(), tensors[name].T.contiguous()
+        tensors |= {name: a, other: b}
+        apart = (b.double().reshape(len(b), rank, 3), a.double().reshape(3, rank, -1))
+        module = name.split(".lora_A")[0].removeprefix("base_model.model.")
+        for k, one in enumerate(2 * torch.einsum("ore,eri->eio", *apart)):
+            expected[f"{module.replace('.base_layer', '')}.{k}.{last}"] = one
+    save_file(tensors, file)
+    if not alone:
+        assert deltas(load_adapter(tmp_path / "adapter")).keys() >= expected.keys()
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    found = {n: d for n, d in deltas(adapter).items() if ".experts." in n}
+    kept = {n: d for n, d in expected.items() if n in found}
+    assert len(kept) == (6 if alone else 12)
+    torch.testing.assert_close(found, kept)
+    weights = open_base_of(adapter)
+    for factors in adapter.modules.values():
+        assert weights.w0(factors, 0).shape == (factors.out_features, factors.in_features)
 
 
 def test_a_stack_of_another_rank_is_refused(tmp_path: Path) -> None:

@@ -102,6 +102,57 @@ def gpt_oss() -> torch.nn.Module:
     return transformers.GptOssForCausalLM(config)
 
 
+def qwen3_moe() -> torch.nn.Module:
+    config = transformers.Qwen3MoeConfig(
+        hidden_size=16, intermediate_size=20, moe_intermediate_size=12, num_hidden_layers=2, num_attention_heads=4,
+        head_dim=8, num_key_value_heads=2, vocab_size=11, num_experts=3, num_experts_per_tok=2,
+    )  # fmt: skip
+    return transformers.Qwen3MoeForCausalLM(config)
+
+
+def minimax_m2() -> torch.nn.Module:
+    config = transformers.MiniMaxM2Config(
+        hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4, head_dim=4,
+        num_key_value_heads=2, vocab_size=11, num_local_experts=3, num_experts_per_tok=2,
+    )  # fmt: skip
+    return transformers.MiniMaxM2ForCausalLM(config)
+
+
+def granite_moe() -> torch.nn.Module:
+    config = transformers.GraniteMoeConfig(
+        hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, vocab_size=11, num_local_experts=3, num_experts_per_tok=2,
+    )  # fmt: skip
+    return transformers.GraniteMoeForCausalLM(config)
+
+
+def aria() -> torch.nn.Module:
+    config = transformers.AriaTextConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=4, pad_token_id=0,
+        num_key_value_heads=2, vocab_size=11, moe_num_experts=3, moe_topk=2, moe_num_shared_experts=1,
+    )  # fmt: skip
+    return transformers.AriaTextForCausalLM(config)
+
+
+def nemotron() -> torch.nn.Module:
+    config = transformers.NemotronHConfig(
+        hidden_size=16, intermediate_size=20, moe_intermediate_size=12, moe_shared_expert_intermediate_size=12,
+        layers_block_type=["moe", "attention", "moe"], num_attention_heads=4, num_key_value_heads=2, head_dim=4,
+        vocab_size=11, n_routed_experts=3, num_experts_per_tok=2, mamba_num_heads=4, mamba_head_dim=4,
+        ssm_state_size=4, n_groups=1,
+    )  # fmt: skip
+    return transformers.NemotronHForCausalLM(config)
+
+
+def llama4() -> torch.nn.Module:
+    config = transformers.Llama4TextConfig(
+        hidden_size=16, intermediate_size=16, intermediate_size_mlp=24, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=4, vocab_size=11, num_local_experts=3, pad_token_id=0,
+        interleave_moe_layer_step=1,
+    )  # fmt: skip
+    return transformers.Llama4ForCausalLM(config)
+
+
 def deltas(tuned: Any, adapter: str = "default") -> dict[str, Tensor]:
     """PEFT's ΔW of every layer, as (out, in): of a stack, expert by expert."""
     found = {}
@@ -146,7 +197,7 @@ def rescaled(tuned: Any) -> dict[str, Tensor]:
 
 
 def is_turned(module: Any) -> bool:
-    return bool(getattr(module, "is_transposed", False))
+    return bool(getattr(module, "is_transposed", False)) or "Llama4" in type(module).__name__
 
 
 def stacked(module: str, name: str, delta: Tensor, *, turned: bool) -> dict[str, Tensor]:
@@ -253,6 +304,35 @@ RECENT: Mapping[str, Callable[[Path], Deltas]] = {
         gpt_oss,
         target_modules=[],
         target_parameters=["experts.gate_up_proj", "experts.down_proj"],
+    ),
+    "stacks that PEFT names where their layers are asked for": saved(
+        qwen3_moe, target_modules=["q_proj", "gate_proj", "up_proj", "down_proj"]
+    ),
+    "stacks, a router and all linear layers": saved(
+        minimax_m2, target_modules="all-linear", use_rslora=True
+    ),
+    "stacks of files of other names": saved(
+        granite_moe,
+        target_modules=["q_proj"],
+        target_parameters=["experts.gate_up_proj", "experts.down_proj"],
+    ),
+    "stacks of files of other names that lie turned": saved(
+        aria,
+        target_modules=["q_proj"],
+        target_parameters=["experts.gate_up_proj", "experts.down_proj"],
+    ),
+    "stacks without a gate": saved(
+        nemotron,
+        target_modules=["q_proj"],
+        target_parameters=["experts.up_proj", "experts.down_proj"],
+    ),
+    "stacks that lie turned, of which the class does not say it": saved(
+        llama4,
+        target_modules=["q_proj"],
+        target_parameters=["experts.gate_up_proj", "experts.down_proj"],
+    ),
+    "one such stack, whose shape does not tell": saved(
+        llama4, target_modules=["q_proj"], target_parameters=["experts.down_proj"]
     ),
     "replicated layers": saved(
         llama, target_modules=["q_proj", "down_proj"], layer_replication=[[0, 2], [0, 1], [1, 2]]
