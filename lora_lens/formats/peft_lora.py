@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..adapter import Placement
 from ..errors import AdapterError
@@ -19,7 +20,7 @@ from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
 from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
-from .peft_names import plain, reason_left_out, unwrapped_paths
+from .peft_names import FULL, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
 from .peft_settings import Scaling, check_lora
 
@@ -28,6 +29,9 @@ _FACTOR = re.compile(
     r"(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight"
     r"|embedding_(?P<table>[AB])(?:\.(?P<adapter_of_table>[^.]+))?)"
 )
+
+# Names under which PEFT saves what a library of somebody's own has added to a layer.
+_OF_LORA = re.compile(r"(^|[._])lora_")
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -103,7 +107,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         found.updates,
         method="dora" if magnitudes else "lora",
         title="DoRA" if magnitudes else "LoRA",
-        why=reason_left_out,
+        why=partial(_reason, files.source),
         left_out=found.left_out,
         settings=files.config,
         notes=(
@@ -116,6 +120,22 @@ def _read(files: AdapterFiles) -> Checkpoint:
         ),
         caveats=(DORA,) if magnitudes else (),
     )
+
+
+def _reason(source: str, name: str) -> str:
+    """Why a tensor is not analysed.
+
+    Raises:
+        AdapterError: PEFT would save it as a part of the update, and it is none that is known, as LoRA-XS's matrix
+            between B and A.
+    """
+    why = reason_left_out(name)
+    if why.startswith(FULL) and _OF_LORA.search(plain(name)):
+        raise AdapterError(
+            f"{source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
+            f"the library that made it, and extract a LoRA of what that changed"
+        )
+    return why
 
 
 def _without_sides(files: AdapterFiles, pair: Mapping[str, str]) -> str | None:

@@ -18,6 +18,7 @@ _NEVER_PLAIN: Mapping[str, str] = {
     "monteclora_config": "MonteCLoRA samples its factors",
     "arrow_config": "Arrow sends every token to other adapters, and has no ΔW of its own: read those",
     "use_mora": "MoRA's update is no product of two factors",
+    "enable_lora": "PEFT before 0.3 trained blocks of a fused projection by one grouped convolution; merge it there",
 }
 # What only the format of PEFT's LoRA knows how to read.
 _OF_LORA: Mapping[str, str] = {
@@ -27,6 +28,10 @@ _OF_LORA: Mapping[str, str] = {
     "layer_replication": "its layers are replicas that the base model does not name",
 }
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+# What leaves W0 as it is, by PEFT's names and those of words that configurations have for its own.
+_PLAIN_STARTS = frozenset(
+    {"gaussian", "eva", "orthogonal", "mica", "true", "false", "default", "kaiming", "none", ""}
+)
 
 
 def check_plain(config: Mapping[str, Any], source: str) -> None:
@@ -63,6 +68,12 @@ def check_readable(config: Mapping[str, Any], source: str) -> None:
         AdapterError: QA-LoRA and the like; the message says what the update is instead.
     """
     _refuse(_NEVER_PLAIN, config, source)
+    init = config.get("init_lora_weights")
+    if isinstance(init, str) and init.lower() not in _PLAIN_STARTS and not changed_base(config):
+        raise AdapterError(
+            f"{source} says init_lora_weights {init[:60]!r}, which is none of PEFT's: if it took a part of W0 into the first "
+            f"B·A, as PiSSA does, ΔW is no s·B·A; if W0 stayed as it was, set it to true in adapter_config.json"
+        )
 
 
 def _refuse(settings: Mapping[str, str], config: Mapping[str, Any], source: str) -> None:
@@ -81,8 +92,9 @@ def changed_base(config: Mapping[str, Any]) -> str | None:
         ('pissa', None)
     """
     init = config.get("init_lora_weights")
-    found = (one for one in _CHANGED_BASE if isinstance(init, str) and init.lower().startswith(one))
-    return next(found, None)  # PEFT ignores case too
+    # PEFT ignores case too, and ms-swift writes ``lora-ga``.
+    said = init.lower().replace("-", "_") if isinstance(init, str) else ""
+    return next((one for one in _CHANGED_BASE if said.startswith(one)), None)
 
 
 def minus_the_initial(scheme: str) -> str:

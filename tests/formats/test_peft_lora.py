@@ -174,6 +174,9 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
         ({"layer_replication": [[0, 10**12]]}, "over 100,000 layers"),
         ({"init_lora_weights": "loftq"}, "quantised W0 too"),
         ({"init_lora_weights": "lora_ga"}, "lora_ga_init"),
+        ({"init_lora_weights": "lora-ga"}, "lora_ga_init"),
+        ({"init_lora_weights": "milora"}, "'milora', which is none of PEFT's"),
+        ({"enable_lora": [True, False, True]}, "PEFT before 0.3"),
         ({"use_qalora": True}, "QA-LoRA"),
         ({"use_bdlora": True}, "expected PEFT's settings"),
         ({"use_bdlora": {"nblocks": 0}}, "expected a whole number above 0"),
@@ -203,10 +206,23 @@ def test_what_would_be_misread_is_refused(
         load_adapter(tmp_path / "lora")
 
 
-@pytest.mark.parametrize("init", ["eva", "gaussian", "orthogonal", "mica", True, False, None])
+@pytest.mark.parametrize(
+    "init", ["eva", "gaussian", "orthogonal", "mica", "true", True, False, None]
+)
 def test_what_leaves_w0_as_it_is_is_plain(tmp_path: Path, init: object) -> None:
     write_lora(tmp_path / "lora", BertLike(), config={"init_lora_weights": init})
     assert load_adapter(tmp_path / "lora").modules["value"].ranks == (4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "part", [".default_lora_latent_mapping", "_lora_latent_mapping", ".lora_C"]
+)
+def test_a_part_that_lora_has_not_is_refused(tmp_path: Path, part: str) -> None:
+    """LoRA-XS's matrix between B and A has PEFT's own peft_type, and PEFT takes its name for a module's in some versions."""
+    name = f"base_model.model.bert.encoder.layer.0.attention.self.value{part}.weight"
+    write_lora(tmp_path / "lora", BertLike(), extra={name: random(4, 4, seed=1)})
+    with pytest.raises(AdapterError, match=r"latent_mapping|lora_C.*no s·B·A"):
+        load_adapter(tmp_path / "lora")
 
 
 def test_a_magnitude_vector_gives_dora_away(tmp_path: Path) -> None:
