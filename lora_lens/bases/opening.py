@@ -35,6 +35,7 @@ _STEMS = (
     "model", "pytorch_model", "model.fp16", "pytorch_model.fp16", "diffusion_pytorch_model",
     "diffusion_pytorch_model.fp16",
 )  # fmt: skip
+_MOST_NAMED = 6
 
 
 def open_base(
@@ -231,9 +232,26 @@ def _finder(base: str, revision: str | None, download: bool) -> FindFile:
     return HubFiles(base, download, full_commit(base, revision))
 
 
+def _below(folder: Path) -> str:
+    """The folders just within one that have weights, as ``0_Transformer`` of sentence-transformers' older models."""
+    found = {
+        file.parent.name
+        for stem in _STEMS
+        for ending in (".safetensors", ".bin")
+        for file in folder.glob(f"*/{stem}{ending}")
+    }
+    named = sorted(name for name in found if is_printable(name))[:_MOST_NAMED]
+    return (
+        f", but these folders in it do: {', '.join(named)}; name the one that is meant"
+        if named
+        else ""
+    )
+
+
 def _not_found(base: str, revision: str | None, download: bool) -> str:
-    if folder_of(base, revision) is not None:
-        return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards"
+    folder = folder_of(base, revision)
+    if folder is not None:
+        return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards{_below(folder)}"
     if download:
         of = f" in revision {revision}" if revision else ""
         return f"{base} has no model.safetensors or pytorch_model.bin on the hub{of}"

@@ -166,6 +166,13 @@ def test_an_ambiguous_weight_says_which(tmp_path: Path) -> None:
         open_base(str(tmp_path / "base")).weight(PATH.removeprefix("bert."))
 
 
+def test_a_folder_whose_weights_are_in_one_below_says_which(tmp_path: Path) -> None:
+    """As sentence-transformers' older models have them."""
+    write_base(tmp_path / "0_Transformer", BertLike())
+    with pytest.raises(BaseModelError, match="holds no model.safetensors.*in it do: 0_Transformer"):
+        open_base(str(tmp_path))
+
+
 def test_a_path_is_a_base_as_its_name_is() -> None:
     folder = Path(local_folder(DEMO_BASE) or "")
     adapter = load_adapter(demo_adapter("lora"))
