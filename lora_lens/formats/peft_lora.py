@@ -33,6 +33,13 @@ _FACTOR = re.compile(
 # Names under which PEFT saves what a library of somebody's own has added to a layer.
 _OF_LORA = re.compile(r"(^|[._])lora_")
 
+# PEFT wraps torch's attention whole, and the projection in it once more.
+_WITHIN_ATTENTION = ".base_layer.out_proj"
+_TWICE = (
+    "PEFT adds the update of torch's MultiheadAttention's out_proj to W0 twice, in training as in merging, in every "
+    "version up to 0.21: the ΔW that is shown of it is s·B·A, half of that"
+)
+
 
 def _matches(files: AdapterFiles) -> bool:
     # A file alone, without its configuration, may still say its scale by tensors of α.
@@ -112,6 +119,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         settings=files.config,
         notes=(
             *_notes(files, found),
+            *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([initial.note] if initial else []),
             *([UNSAID] if magnitudes and not files.config.get("use_dora") else []),
         ),

@@ -122,6 +122,26 @@ def test_w0_of_an_expert_is_its_own(tmp_path: Path, case: str) -> None:
     assert seen == count
 
 
+def test_what_peft_adds_twice_is_said(tmp_path: Path) -> None:
+    """The merged weight, and the model's output with it, have the update of torch's ``out_proj`` twice."""
+    kept: list[Any] = []
+    original = lora.wrapped
+    lora.wrapped = lambda *given: kept.append(original(*given)) or kept[-1]
+    try:
+        expected = lora.CASES["attention of torch"](tmp_path)
+    finally:
+        lora.wrapped = original
+    before = load_file(tmp_path / "base" / "model.safetensors")
+    after = kept[0].merge_and_unload().state_dict()
+    for name, times in (("attn.in_proj_weight", 1), ("attn.out_proj.weight", 2)):
+        delta = expected[name.removesuffix(".in_proj_weight").removesuffix(".weight")]
+        torch.testing.assert_close(after[name] - before[name], times * delta.float())
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    assert any("out_proj to W0 twice" in note for note in adapter.notes)
+    cases_of("peft_lora")["bert"](tmp_path / "other")
+    assert not load_adapter(tmp_path / "other" / "adapter").notes
+
+
 def test_experts_of_another_number_or_of_no_kind(tmp_path: Path) -> None:
     cases_of("peft_lora")["stacks that lie turned"](tmp_path)
     adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
