@@ -36,8 +36,8 @@ _OF_LORA = re.compile(r"(^|[._])lora_")
 # PEFT wraps torch's attention whole, and the projection in it once more.
 _WITHIN_ATTENTION = ".base_layer.out_proj"
 _TWICE = (
-    "PEFT adds the update of torch's MultiheadAttention's out_proj to W0 twice, in training as in merging, in every "
-    "version up to 0.21: the ΔW that is shown of it is s·B·A, half of that"
+    "PEFT (0.17 to 0.21) adds the update of torch's MultiheadAttention's out_proj to W0 twice, in training as in "
+    "merging: the ΔW that is shown of it is s·B·A, half of that"
 )
 
 
