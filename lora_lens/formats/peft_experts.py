@@ -20,6 +20,8 @@ from .peft_settings import Scaling
 _ORDER = ("gate_up_proj", "gate_up_proj_bias", "up_proj", "down_proj", "down_proj_bias")
 # PEFT's version since which A has the input's side, where the model's class says which that is.
 _AXES_KNOWN = (0, 19)
+# Where the models have them that do not say it; others have them under ``mlp.experts``.
+_AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
 _INNER = ".base_layer"
 _STACKS = "experts"
 
@@ -151,7 +153,7 @@ def experts(
     if count == 1:
         return {parameter: LowRank(a, b, s, tensors)}
     if turned is None:
-        turned = _is_turned(files)
+        turned = _is_turned(files, parameter)
     module, _, name = parameter.rpartition(".")
     found = {}
     for k in range(count):
@@ -162,11 +164,17 @@ def experts(
     return found
 
 
-def _is_turned(files: AdapterFiles) -> bool:
+def _is_turned(files: AdapterFiles, parameter: str) -> bool:
     """Whether A has the output's side, by PEFT's version and what the base is."""
     version = files.config.get("peft_version")
     types = set(_model_types(files))
-    if isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN:
+    known = isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN
+    if known and not types and f".{parameter}".endswith(_AS_IN_LLAMA_4):
+        raise AdapterError(
+            f"{files.source} has factors for {parameter} alone, and which of them is on the input's side depends on its "
+            f"base, which is not here: pass --base"
+        )
+    if known:
         return bool(types & UNSAID)
     if not types:
         raise AdapterError(

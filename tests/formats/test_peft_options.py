@@ -295,6 +295,15 @@ def test_stacks_of_a_peft_before_the_axes_were_settled(tmp_path: Path, version: 
         load_adapter(tmp_path / "adapter")
 
 
+def test_one_stack_whose_base_decides_which_side_is_as(tmp_path: Path) -> None:
+    cases_of("peft_lora")["one such stack, whose shape does not tell"](tmp_path)
+    assert deltas(load_adapter(tmp_path / "adapter", tmp_path / "base"))
+    shutil.move(tmp_path / "base", tmp_path / "elsewhere")
+    with pytest.raises(AdapterError, match=r"depends on its base, which is not here: pass --base"):
+        load_adapter(tmp_path / "adapter")
+    assert deltas(load_adapter(tmp_path / "adapter", tmp_path / "elsewhere"))
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_stacks_whose_a_has_the_outputs_side(tmp_path: Path, alone: bool) -> None:
     """Of a PEFT before 0.19 and experts that lie (out, in): its ΔW of a stack was ``e i o`` of B and A."""
