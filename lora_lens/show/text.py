@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from ..printable import printable
 from .layout import Table, true_minus
+from .tex_letters import in_tex, needs
 
 _FORMULAE = ("=", "+", "-", "@", "\t")  # what a cell of a spreadsheet begins with that is computed
 _LATEX = {
@@ -105,6 +106,9 @@ def as_latex(tables: Sequence[Table], name: str = "") -> str:
         name: The labels' own part: the first one's is ``tab:NAME``, then ``tab:NAME-2``, …; by default
             each has the first words of its title.
 
+    Greek letters in names are set as mathematics. What pdfLaTeX has no letter for, as 模, stands as it is, and a
+    comment at the head says which engine it takes.
+
     Example:
         >>> print(as_latex([Table("Means", ["layer", "mean"], [["0", "-0.5"]])], "similarity-value"))
         % \usepackage{booktabs}
@@ -126,7 +130,8 @@ def as_latex(tables: Sequence[Table], name: str = "") -> str:
         _label(name) + (f"-{k}" if k > 1 else "") if name else _label(table.title, _WORDS)
         for k, table in enumerate(tables, start=1)
     ]
-    return _NEEDS + "\n".join(map(_latex_table, tables, labels))
+    body = "\n".join(map(_latex_table, tables, labels))
+    return f"{_NEEDS}{needs(body)}{body}"
 
 
 def _label(text: str, most: int | None = None) -> str:
@@ -172,4 +177,4 @@ def _latex_table(table: Table, label: str) -> str:
     text = re.sub(r"‖\\_([F2])", r"$\|_\1$", text)
     for sign, command in _LATEX.items():
         text = text.replace(sign, command)
-    return text
+    return in_tex(text)

@@ -1,14 +1,18 @@
 import csv
 import io
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 from checkpoints import BertLike
 
 from lora_lens import conversion_similarity, load_adapter
 from lora_lens.chance.conversion_draws import SAMPLED
 from lora_lens.questions.similarity.result import SimilarityResult
 from lora_lens.show.layout import Table
+from lora_lens.show.tex_letters import in_tex, needs
 from lora_lens.show.text import (
     as_csv,
     as_json,
@@ -109,3 +113,48 @@ def test_the_index_of_a_norm_stands_below_it_in_latex() -> None:
     assert r"\caption{$\|$$\Delta W$$\|_F$ of a\_b}" in text
     assert r"$\|$W0$\|_2$" in text
     assert r"x\_F" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "head"),
+    [
+        ("Ω-lora", r"$\Omega$-lora", ""),
+        ("größe", "größe", ""),
+        ("gro\u0308ße", "größe", ""),  # as macOS has it in names of files
+        ("łąka", "łąka", "% \\usepackage[T1]{fontenc}\n"),
+        ("模型-ą", "模型-ą", "% 模型: LuaLaTeX or XeLaTeX"),
+        ("а", "а", "% а: LuaLaTeX or XeLaTeX, with a font that has it"),  # Cyrillic
+    ],
+)
+def test_letters_that_tex_sets_and_those_that_it_does_not(
+    name: str, written: str, head: str
+) -> None:
+    text = as_latex([Table(f"value of {name}", [name], [[name]])])
+    first, rest = text.split("\n", 1)
+    assert first == "% \\usepackage{booktabs}"
+    assert rest.startswith(head or "\\begin{table}")
+    assert text.count(written) >= 3
+    assert ("LuaLaTeX" in text) is ("LuaLaTeX" in head)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+def test_pdflatex_takes_every_letter_that_is_not_told_of(tmp_path: Path) -> None:
+    letters = [
+        chr(k) for k in (*range(0xA1, 0x400), *range(0x1E00, 0x1F00), *range(0x2010, 0x20C0))
+    ]
+    known = [one for one in letters if one.isprintable() and "XeLaTeX" not in needs(in_tex(one))]
+    assert len(known) > 300
+    rows = [[one, f"a{one}b"] for one in known]
+    tables = [
+        Table(f"{rows[k][0]}", ["one", "in a word"], rows[k : k + 20])
+        for k in range(0, len(rows), 20)
+    ]
+    head = "\\documentclass{article}\n\\usepackage{booktabs}\n\\usepackage[T1]{fontenc}\n\\begin{document}\n"
+    # Tables that float are too many for a page of TeX's.
+    body = as_latex(tables).replace("\\end{table}\n", "\\end{table}\n\\clearpage\n")
+    (tmp_path / "one.tex").write_text(f"{head}{body}\\end{{document}}\n", encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "one.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
