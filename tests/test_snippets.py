@@ -150,14 +150,21 @@ def tokens(text: str) -> list[str]:
 
 
 def same(one: str, other: str) -> bool:
-    """Words are equal; numbers are within what another machine's libraries may do."""
+    """Words are equal; numbers have as many decimals, and are within what another machine's libraries may do."""
     if one == other:
         return True
     number = re.compile(r"[-+]?\d*\.\d+")
     if number.sub("#", one) != number.sub("#", other):
         return False
-    pairs = zip(number.findall(one), number.findall(other), strict=True)
+    pairs = list(zip(number.findall(one), number.findall(other), strict=True))
+    if any(len(a.partition(".")[2]) != len(b.partition(".")[2]) for a, b in pairs):
+        return False
     return all(abs(float(a) - float(b)) <= 0.0021 + 0.05 * abs(float(b)) for a, b in pairs)
+
+
+def test_a_recipe_of_other_digits_is_not_the_same() -> None:
+    assert same("0.0559", "0.0558")
+    assert not same("0.0559", "0.056")
 
 
 @pytest.mark.usefixtures("folder")
