@@ -49,7 +49,7 @@ def shared(record: dict[str, Any]) -> Figure:
     figure.legend(
         handles=[
             _dot(filled=True, label="more than chance (p ≤ .05, Holm over A and B)"),
-            _dot(filled=False, label="no more is seen"),
+            _dot(filled=False, label="no more than chance"),
             Patch(color="0.82", label="by chance: flips, ± 2 deviations"),
         ],
         loc="outside lower center",
@@ -128,7 +128,7 @@ def course(record: dict[str, Any]) -> Figure:
 
 
 def carried(record: dict[str, Any]) -> Figure:
-    """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; a dot where no more is seen."""
+    """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; a dot where it is no more than chance."""
     figure = _by_factor(record, (7.2, 6.6), _carried)
     figure.supxlabel("asked of the layers of", fontsize=8.5)
     figure.supylabel("θ of", fontsize=8.5)

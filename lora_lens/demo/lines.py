@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..show.findings import Finding
+from ..show.findings import Finding, short
 from ..show.layout import p_text
 from ..show.wording import ONE, listed
 
@@ -23,7 +23,7 @@ def shared_line(result: SharedResult) -> str:
         return f"{result.module}: one shared layer gives all of {listed(list(found))} in every layer, as it is built to"
     shares = [f"{100 * one.mean:.1f} % of {name}" for name, one in found.items()]
     chance = [f"{100 * one.nulls['flipped'].mean:.1f}" for one in found.values()]
-    return f"{result.module}: other layers predict {_beside(shares, chance)}: {_verdict(result.findings)}"
+    return f"{result.module}: others predict {_beside(shares, chance)}: {_verdict(result.findings, percent=True)}"
 
 
 def similarity_line(result: SimilarityResult) -> str:
@@ -46,13 +46,18 @@ def _beside(values: Sequence[str], chance: Sequence[str]) -> str:
     return ", ".join([f"{first[0]} (chance {first[1]})", *(f"{one} ({by})" for one, by in others)])
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
-    """Which are told from chance."""
-    if all(one.hopeless for one in findings):
-        return "too few draws to tell"
-    more = [one for one in findings if one.word == "more"]
-    if not more:
-        less = [one for one in findings if one.word == "less"]
-        return f"{listed([one.label for one in less])} less" if less else "no more is seen"
-    p = max(one.verdict.p for one in more)
-    return f"{listed([one.label for one in more])} more, {p_text(p)}"
+def _verdict(findings: Sequence[Finding], *, percent: bool = False) -> str:
+    """Which are more or less than chance; where none is, the excess that would have been seen."""
+    said = [one for one in findings if one.word != "not seen"]
+    if said:
+        kinds = [
+            f"{listed(labels)} {word}"
+            for word in ("more", "less")
+            if (labels := [one.label for one in said if one.word == word])
+        ]
+        return f"{', '.join(kinds)}, {p_text(max(one.verdict.p for one in said))}"
+    able = [one for one in findings if not one.hopeless]
+    if not able:
+        return findings[0].words
+    most = max(one.verdict.detectable or 0.0 for one in able)
+    return f"{able[0].degree}; +{f'{100 * most:.1f}' if percent else short(most)} would show"

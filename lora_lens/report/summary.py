@@ -8,20 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
-from ..chance.verdict import Word
-from ..show.findings import TRACE, Finding, hedge, seen, short
+from ..chance.verdict import draws_needed
+from ..show.findings import TRACE, Finding, hedge, short, too_few, would_be_seen
 from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
 from ..show.wording import listed
 from .analysis import Analysed, ModuleAnalysis
 from .conventions import conventions
 from .provenance import adapters_told
-
-VERDICTS: dict[Word, str] = {
-    "more": "more than chance",
-    "less": "less than chance",
-    "not seen": "not told from chance",
-}
-_UNTOLD = "could not be found"
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class Strip:
     @property
     def words(self) -> str:
         """The verdict for a person."""
-        return _UNTOLD if self.finding.hopeless else VERDICTS[self.finding.word]
+        return self.finding.words
 
     @property
     def kind(self) -> str:
@@ -73,13 +66,13 @@ class Strip:
 
     @property
     def small(self) -> str:
-        """The numbers behind it: p and size where it is told from chance, else what would have been seen."""
+        """The numbers behind it: p and size of more or less than chance, else what would have been seen."""
         verdict = self.finding.verdict
         if self.finding.word != "not seen":
             return f"{p_text(verdict.p)}; {self.finding.size.partition(': ')[2]}"
-        if verdict.detectable is None:
-            return "too few draws"
-        return f"an excess of {seen(self.finding)} would have been seen in 80 of 100 cases"
+        if self.finding.hopeless:
+            return f"{draws_needed(verdict.family)} are needed"
+        return would_be_seen([self.finding])
 
 
 @dataclass(frozen=True)
@@ -124,7 +117,7 @@ def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
 
 
 def headline(analysed: Analysed) -> str:
-    """What of all that was tested is told from chance, in one sentence."""
+    """What of all that was tested is more or less than chance, in one sentence."""
     findings = [finding for _, _, finding in analysed.findings]
     if not findings:
         return "Nothing was tested against chance."
@@ -134,13 +127,18 @@ def headline(analysed: Analysed) -> str:
         if finding.word != "not seen":
             claimed.setdefault(asked.question.asks, []).append(finding)
     if claimed:
+        words = {finding.word for finding in findings}
         count = sum(map(len, claimed.values()))
         each = "; ".join(f"“{asks}” {_counted(some)}" for asks, some in claimed.items())
-        return f"{count} of {tests} {'is' if count == 1 else 'are'} told from chance: {each}."
-    if all(one.hopeless for one in findings):
-        draws = listed(sorted({str(one.claim.trial.draws) for one in findings}))
-        return f"Nothing could be found in {tests}, for {draws} draws of chance are too few."
-    return f"Nothing is told from chance in {tests}."
+        what = " or ".join(word for word in ("more", "less") if word in words)
+        return f"{count} of {tests} {'finds' if count == 1 else 'find'} {what} than chance: {each}."
+    hopeless = [one for one in findings if one.hopeless]
+    able = [one for one in findings if not one.hopeless]
+    if not able:
+        return f"In {tests} {too_few(hopeless, 'anything')}."
+    few = f"; in {len(hopeless)} of them {too_few(hopeless, 'anything')}" if hopeless else ""
+    none = "The one test finds" if len(findings) == 1 else f"None of {tests} finds"
+    return f"{none} more than chance: {would_be_seen(able)}{few}."
 
 
 def _counted(findings: Sequence[Finding]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..show.findings import seen_in_80
 from ..show.layout import Table
 from .collect import Found
 from .config import Config
@@ -51,8 +52,8 @@ def _conversions_said(analyses: _Analyses, module: str) -> str:
             f"**{module}, {one.matrix}**: mean φ {one.mean:.3f}, {one.mean / one.gaussian:.1f} times what unrelated "
             f"subspaces give; random factors through the same W0 give {one.propagated:.3f}. The excess over these is "
             f"{one.excess:+.3f} on average, and p is at most 0.05 in {one.found} of {one.adapters} adapters where "
-            f"{0.05 * one.adapters:.1f} are expected by chance; of one adapter an excess of {one.detectable:.3f} is found in "
-            f"80 of 100 cases. Over the layers the profile goes with that of random factors by "
+            f"{0.05 * one.adapters:.1f} are expected by chance; of one adapter {seen_in_80(f'{one.detectable:.3f}')}. "
+            f"Over the layers the profile goes with that of random factors by "
             f"r = {alike[0]:.2f} to {alike[1]:.2f}."
         )
     return "\n".join(f"- {text}" for text in said).replace(" -0", " −0")

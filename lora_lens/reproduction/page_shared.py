@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ..chance.significance import LEVEL
+from ..show.findings import seen_in_80
 from ..show.layout import Table
 from ..show.wording import listed
 from .collect import Found
@@ -66,7 +67,7 @@ def _of_lora(rows: Sequence[Share]) -> str:
             else ", in no layer by itself"
         )
     if len(above) < len(rows) and np.isfinite(reach):
-        said += f"; an excess of {reach:.3f} is found in 80 of 100 cases"
+        said += f"; {seen_in_80(f'{reach:.3f}')}"
     return said
 
 

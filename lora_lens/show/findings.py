@@ -48,6 +48,9 @@ SHARE = Scale(
     ),
 )
 TRACE = 0.05  # an excess below it is called a trace
+# Every verdict's one wording, in sentences, on the page and in the demo's lines; in JSON it is the `Word`.
+_DEGREES: dict[Word, str] = {"more": "more", "less": "less", "not seen": "no more"}
+_TOO_FEW = "too few draws to tell"
 _ABOVE = ((0.5, "far"), (0.2, "well"), (TRACE, "somewhat"), (0.0, "a trace"))
 
 
@@ -93,6 +96,16 @@ class Finding:
     def hopeless(self) -> bool:
         """Whether there are too few draws to find it whatever it is, so that nothing may be said of it."""
         return self.word == "not seen" and self.verdict.detectable is None
+
+    @property
+    def degree(self) -> str:
+        """``more``, ``less``, ``no more``, or nothing where nothing could be found."""
+        return "" if self.hopeless else _DEGREES[self.word]
+
+    @property
+    def words(self) -> str:
+        """The verdict by itself: ``no more than chance``, beside which `would_be_seen` has to stand."""
+        return f"{self.degree} than chance" if self.degree else _TOO_FEW
 
     @property
     def excess(self) -> float:
@@ -151,17 +164,10 @@ def told(*kinds: tuple[Sequence[Finding], str]) -> str:
     for findings, pattern in kinds:
         groups: dict[str, list[Finding]] = {}
         for one in findings:
-            groups.setdefault(_degree(one), []).append(one)
+            groups.setdefault(one.degree, []).append(one)
         hopeless += groups.pop("", [])
         parts += [_clause(degree, some, pattern) for degree, some in groups.items()]
-    return "; ".join([*parts, *([_too_few(hopeless)] if hopeless else [])])
-
-
-def _degree(one: Finding) -> str:
-    """``more``, ``less``, ``no more``, or nothing where nothing could be found."""
-    if one.hopeless:
-        return ""
-    return {"more": "more", "less": "less", "not seen": "no more"}[one.word]
+    return "; ".join([*parts, *([too_few(hopeless)] if hopeless else [])])
 
 
 def _clause(degree: str, some: Sequence[Finding], pattern: str) -> str:
@@ -170,8 +176,14 @@ def _clause(degree: str, some: Sequence[Finding], pattern: str) -> str:
     return f"{text} ({_numbers(degree, some)})"
 
 
-def _too_few(some: Sequence[Finding]) -> str:
-    names = listed(list(dict.fromkeys(one.label for one in some)))
+def too_few(some: Sequence[Finding], what: str = "") -> str:
+    """That nothing could be found, and how many draws it takes.
+
+    Args:
+        some: Findings that are hopeless.
+        what: What of theirs cannot be told from chance; by default their labels.
+    """
+    names = what or listed(list(dict.fromkeys(one.label for one in some)))
     draws = min(one.claim.trial.draws for one in some)
     needed = draws_needed(max(one.verdict.family for one in some))
     return (
@@ -185,11 +197,7 @@ def _numbers(degree: str, some: Sequence[Finding]) -> str:
     values = listed([short(one.claim.trial.value) for one in some])
     chance = each([short(one.claim.trial.mean) for one in some])
     if degree == "no more":
-        reach = each(list(map(seen, some)))
-        return (
-            f"{symbol} {values}, by chance {chance}; an excess of {reach} would have been seen in 80 "
-            f"of 100 cases"
-        )
+        return f"{symbol} {values}, by chance {chance}; {would_be_seen(some)}"
     sizes = list(dict.fromkeys(one.size.partition(": ")[2] for one in some))
     what = listed(sizes) if len(sizes) == 1 else "; ".join(
         f"{one.label}: {one.size.partition(': ')[2]}" for one in some
@@ -200,8 +208,28 @@ def _numbers(degree: str, some: Sequence[Finding]) -> str:
     return f"{symbol} = {values} of 1, by chance {chance}: {what}, {p}{of}"
 
 
-def seen(one: Finding) -> str:
-    """The excess over chance that would have been found in 80 of 100 cases."""
+def would_be_seen(some: Sequence[Finding], most: int = 3) -> str:
+    """What “no more” never stands without: the excess over chance that the test would have found.
+
+    Args:
+        some: Findings that are no more than chance, in the order in which they are named.
+        most: Of more than so many the least and the largest are said.
+    """
+    known = sorted(some, key=lambda one: one.verdict.detectable or 0.0)
+    ends = [_detectable(one) for one in (known[0], known[-1])]
+    if len(some) > most:
+        said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    else:
+        said = each([_detectable(one) for one in some])
+    return seen_in_80(said)
+
+
+def seen_in_80(excess: str) -> str:
+    """The one wording of `Verdict.detectable`."""
+    return f"an excess of {excess} would have been seen in 80 of 100 cases"
+
+
+def _detectable(one: Finding) -> str:
     excess = one.verdict.detectable or 0.0
     return short(excess) if one.claim.trial.mean + excess <= 1 else "more than there can be"
 
@@ -216,6 +244,6 @@ def hedge(findings: Sequence[Finding]) -> str:
     return (
         f"“More” and “less” are said where p, corrected by Holm's method for all {tests} tests made "
         f"here, is at most {LEVEL}: if all were chance, anything at all would be said in one case of "
-        f"twenty. p are two-sided, from {some} draws of chance each. “Not seen” is no proof of chance: "
-        f"beside it stands the excess that would have been seen in 80 of 100 cases."
+        f"twenty. p are two-sided, from {some} draws of chance each. “No more than chance” is no proof of "
+        f"chance: beside it stands the excess that would have been seen in 80 of 100 cases."
     )

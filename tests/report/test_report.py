@@ -214,7 +214,7 @@ def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     analysed = analyse([adapter], Request(modules=("value",), draws=119))
     assert [one.convention and one.convention.name for one in analysed.modules] == ["consistent"]
     assert {one.word for one in family(analysed)} == {"more"}
-    assert headline(analysed).startswith("2 of 2 tests are told from chance: ")
+    assert headline(analysed).startswith("2 of 2 tests find more than chance: ")
     answers = [answer for group in groups(analysed, {}) for answer in group.answers]
     assert answers == [
         "value: one shared layer of width 8 gives A and B in every layer.",
@@ -229,10 +229,10 @@ def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None
         analysed = analyse([ll.load_adapter(one)], Request(modules=("value",), draws=2))
         assert {finding.word for finding in family(analysed)} == {"not seen"}
         assert headline(analysed) == (
-            "Nothing could be found in 2 tests, for 2 draws of chance are too few."
+            "In 2 tests 2 draws are too few to tell anything from chance (39 are needed), so nothing could be found."
         )
         asked, *_ = groups(analysed, {})
-        assert {one.words for one in asked.strips} == {"could not be found"}
+        assert {one.words for one in asked.strips} == {"too few draws to tell"}
         assert all("so nothing could be found" in answer for answer in asked.answers)
         assert not any("gives A and B" in answer for answer in asked.answers)
     text = read(write_report(pair[0], tmp_path / "r.html", draws=2)).text
@@ -240,7 +240,7 @@ def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None
     assert 'class="strip more' not in page
     assert 'class="strip less' not in page
     assert 'class="strip not-seen' in page
-    assert "could not be found" in text
+    assert "too few draws to tell" in text
 
 
 def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
@@ -283,14 +283,14 @@ def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> No
         assert "A and B of the two adapters span the same in all layers" in answer
     said = headline(analysed)
     assert (
-        "4 of 12 tests are told from chance: “Do two adapters span alike, layer by layer?”" in said
+        "4 of 12 tests find more than chance: “Do two adapters span alike, layer by layer?”" in said
     )
     assert re.search(
         "4 more, at most [AB] at φ = 1 of 1: the same subspace, far above chance.", said
     )
     assert "Holm's method for all 12 tests" in hedged(analysed)
     assert {row[-1] for row in glance_table(analysed).rows} == {
-        "more than chance", "not told from chance",
+        "more than chance", "no more than chance",
     }  # fmt: skip
 
 
@@ -571,7 +571,7 @@ def test_the_command_writes_the_file_and_says_itself(
     result = run(*pair, "-o", out, "-m", "value", "--draws", 4, "--rank", 3, "--date", "2024-02-29")
     assert result.exit_code == 0, result.output
     assert result.stdout == (
-        "Nothing could be found in 7 tests, for 4 draws of chance are too few.\n"
+        "In 7 tests 4 draws are too few to tell anything from chance (139 are needed), so nothing could be found.\n"
     )
     assert "wrote" in result.stderr
     again = ["-m", "value", "--draws", 4, "--rank", 3, "--json"]

@@ -62,7 +62,7 @@ def test_the_page_says_it(analyses) -> None:
     assert "beyond them in 1 of 1 adapters" in said
     assert "**query, A**" in said
     assert "beyond them in 0 of 1 adapters" in said
-    assert "is found in 80 of 100 cases" in said
+    assert "would have been seen in 80 of 100 cases" in said
     assert "**CondLoRA**: 1.0000 to 1.0000" in said
 
 

@@ -63,7 +63,7 @@ def test_an_upload_is_answered_and_forgotten(browser: Any, served: Served) -> No
     fill(browser, "module", "value")
     press(browser)
     until(browser, lambda: said(browser))
-    assert "told from chance" in said(browser)
+    assert "more than chance" in said(browser)
     frame = browser.find_element(By.CSS_SELECTOR, "#report iframe")
     browser.switch_to.frame(frame)
     until(
@@ -138,7 +138,7 @@ def test_two_at_once(browser: Any, served: Served) -> None:
     for window, module in ((second, "query"), (first, "value")):
         browser.switch_to.window(window)
         until(browser, lambda: said(browser))
-        assert "told from chance" in said(browser)
+        assert "more than chance" in said(browser)
         browser.switch_to.frame(browser.find_element(By.CSS_SELECTOR, "#report iframe"))
         assert f"Module {module}" in browser.find_element(By.CSS_SELECTOR, "#module-0 h2").text
         browser.switch_to.default_content()

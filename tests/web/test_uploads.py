@@ -194,7 +194,7 @@ def test_an_upload_is_answered_and_no_path_of_it_is_told() -> None:
     pytest.importorskip("plotly")
     told = answer(Asked(FILES, "", "", "value"), EVERYWHERE, LIMIT)
     assert not told.error
-    assert "told from chance" in told.summary
+    assert "more than chance" in told.summary
     assert "lora-lens-" not in told.page
     assert "/upload" not in told.page
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
-from ...show.findings import PHI, Claim, Finding, found, seen, short
+from ...show.findings import PHI, Claim, Finding, found, short, too_few, would_be_seen
 from ...show.layout import LABELS
 from ...show.wording import ALONG_W0
 from .result import MatrixResult
@@ -61,7 +61,11 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
     tested = beside_unrelated(result)
     if tested is not None and tested.word == "more":
         count = int((result.p_bh[result.pairs()] <= LEVEL).sum())
-        have = "pair has" if pairs == 1 else f"{count} of {pairs} pairs have"
+        have = (
+            "pair has"
+            if pairs == 1
+            else f"{count} of {pairs} pairs {'has' if count == 1 else 'have'}"
+        )
         text += (
             f"{'the ' if pairs == 1 else ''}{have} a φ above that of unrelated subspaces "
             f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {tested.size}; {ALONG_W0}, and "
@@ -70,16 +74,18 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
     else:
         text += f"the closest of {len(result)} adapters are {closest} at φ = {short(value)} of 1"
         text += f", where unrelated subspaces have {short(float(result.gaussian_mean[one, other]))}"
-        text += _unseen(tested, result.draws)
+        text += _unseen(tested)
     clusters = len(set(result.clusters))
     return f"{text}; {clusters} cluster{'' if clusters == 1 else 's'}."
 
 
-def _unseen(tested: Finding | None, draws: int) -> str:
+def _unseen(tested: Finding | None) -> str:
+    """What is said of no pair; never “no more than chance”, which is the verdict of a two-sided test of two.
+
+    Here the highest of all pairs was held against unrelated subspaces, upper tail alone.
+    """
     if tested is None:
         return ", and nothing was tested"
     if tested.hopeless:
-        return (
-            f", and {draws} draws are too few to tell any pair from that, so nothing could be found"
-        )
-    return f"; no pair is seen above that (an excess of {seen(tested)} would have been seen in 80 of 100 cases)"
+        return f", and {too_few([tested], 'any pair')}"
+    return f"; no pair is seen above that ({would_be_seen([tested])})"

@@ -165,8 +165,8 @@ def legend(result: SharedResult) -> list[str]:
         "the factor turned by random signs on its own W0's singular directions, which keeps where it lies on "
         "them: the verdict comes from it. uniform: unrelated factors; mismatched: factors shuffled over the "
         "layers; both describe, for layers share leading directions",
-        "p (Holm): over the layers of one factor, upper tail; the sentence names a layer where it is at most "
-        "0.05 when it is multiplied by the number of tests too",
+        "p (Holm): over the layers of one factor, upper tail; of a factor whose mean is more than chance the "
+        "sentence names a layer where it is at most 0.05 when it is multiplied by the number of tests too",
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
         "gaussian: unrelated subspaces; propagated: random factors through the same W0; "

@@ -103,7 +103,7 @@ def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
         if len(layers) == len(predicted.layers):
             where = "in every layer"
         elif layers:
-            where = f"in {'layer' if len(layers) == 1 else 'layers'} {listed(layers)}"
+            where = f"in layer{'' if len(layers) == 1 else 's'} {listed(layers)}{'' if len(layers) == 1 else ', each'}"
         else:
             where = "in no single layer"
         parts.append(f"{one.label} {where} by itself")
