@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from .layout import Table
 from .paper import PLAIN, Paper
 from .text import as_json, as_latex, as_markdown
 
+_NO_LETTER = re.compile(r"Glyph (\d+) .* missing from")  # matplotlib's, once a letter and file
 ENDINGS = (".png", ".svg", ".pdf")
 _NO_DATE: Mapping[str, dict[str, None] | None] = {
     ".png": None,
@@ -61,11 +65,33 @@ def write_figures(
 ) -> list[str]:
     """Write each figure as ``NAME.png``, ``NAME.svg`` and ``NAME.pdf``, as wide as it is; the files' names."""
     written = []
-    for name, figure in figures.items():
-        for ending in endings:
-            # All of it and nothing around it, so that a width asked for is the file's. Words stay words, for a journal's typesetters and a search; a fixed salt and no date make the
-            # same result the same file.
-            with paper.settings(), rc_context(_AS_TEXT | {"svg.hashsalt": name}):
-                figure.savefig(folder / (name + ending), metadata=_NO_DATE[ending])
-            written.append(name + ending)
+    with _letters_told_once():
+        for name, figure in figures.items():
+            for ending in endings:
+                # All of it and nothing around it, so that a width asked for is the file's. Words stay words, for a journal's typesetters and a search; a fixed salt and no date make the
+                # same result the same file.
+                with paper.settings(), rc_context(_AS_TEXT | {"svg.hashsalt": name}):
+                    figure.savefig(folder / (name + ending), metadata=_NO_DATE[ending])
+                written.append(name + ending)
     return written
+
+
+@contextmanager
+def _letters_told_once() -> Iterator[None]:
+    """Letters that the font has not, in one warning that says what to do."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    missing: dict[str, None] = {}
+    for one in caught:
+        if found := _NO_LETTER.match(str(one.message)):
+            missing[chr(int(found[1]))] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if missing:
+        warnings.warn(
+            f"the figures' font has no {''.join(missing)} and shows boxes there: give --style a sheet with a "
+            f"font.family that has",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -67,6 +67,7 @@ def print_json(found: Mapping[str, Any]) -> None:
 
 
 R = TypeVar("R", bound=Result)
+T = TypeVar("T")
 
 
 def report(
@@ -88,7 +89,7 @@ def report(
         result = _heeding_warnings(make)
         files: list[str] = []
         if out and folder:
-            files = question.write(result, folder, paper=out.paper)
+            files = _heeding_warnings(partial(question.write, result, folder, paper=out.paper))
     if as_json:
         print_json(result.to_dict())
         for note in result.notes:
@@ -100,7 +101,7 @@ def report(
     return result
 
 
-def _heeding_warnings(make: Callable[[], R]) -> R:
+def _heeding_warnings(make: Callable[[], T]) -> T:
     """Warnings as lines on standard error, without Python's file and line before them."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -31,3 +31,12 @@ def test_the_same_figure_is_the_same_file(figure: Figure, tmp_path: Path) -> Non
         assert (tmp_path / "one" / f"one{ending}").read_bytes() == (
             tmp_path / "other" / f"one{ending}"
         ).read_bytes()
+
+
+def test_letters_that_the_font_has_not_are_told_once(figure: Figure, tmp_path: Path) -> None:
+    """Matplotlib says it of every letter in every file, with the path and line of ours."""
+    figure.axes[0].set_title("模型")
+    with pytest.warns(UserWarning, match="shows boxes") as told:
+        write_figures({"one": figure, "two": figure}, tmp_path)
+    (one,) = told
+    assert "no 模型 and shows boxes there: give --style" in str(one.message)
