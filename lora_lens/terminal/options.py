@@ -79,8 +79,8 @@ ReadW0 = Annotated[
     typer.Option(
         "--w0/--no-w0",
         show_default="if the base model is on this machine",
-        help="Read W0 too, for what only stands beside it: intruder dimensions; a null that knows where "
-        "factors lie on W0's own directions.",
+        help="Read W0 too: for intruder dimensions, and for the null that knows where factors lie on W0's own "
+        "directions.",
     ),
 ]
 Module = Annotated[
@@ -177,7 +177,7 @@ Width = Annotated[
         metavar="LENGTH",
         show_default=False,
         help="How wide the figures of --out are on the page: 3.25in, 8.3cm, 83mm, or 235pt of TeX. Panels "
-        "are arranged for it, and no letter has less than 6 points. By default all panels in a row.",
+        "are arranged for it, and no letter but an index has less than 6 points. By default all panels in a row.",
     ),
 ]
 Style = Annotated[

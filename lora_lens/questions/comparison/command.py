@@ -34,7 +34,9 @@ def run(
     other: Annotated[
         Path,
         typer.Argument(
-            metavar="OTHER", show_default=False, help="Folder of another on the same base."
+            metavar="OTHER",
+            show_default=False,
+            help="Another on the same base: folder, file or hub id.",
         ),
     ],
     module: Module = "value",

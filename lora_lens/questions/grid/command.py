@@ -42,7 +42,7 @@ def run(
         typer.Argument(
             metavar="[OTHER]",
             show_default=False,
-            help="Folder of another, of any rank or seed. Without it, W0 is compared with ΔW.",
+            help="Another, of any rank or seed: folder, file or hub id. Without it, W0 is compared with ΔW.",
         ),
     ] = None,
     module: Module = "value",
