@@ -137,7 +137,7 @@ def headline(analysed: Analysed) -> str:
     if not able:
         return f"In {tests} {too_few(hopeless, 'anything')}."
     few = f"; in {len(hopeless)} of them {too_few(hopeless, 'anything')}" if hopeless else ""
-    none = "The one test finds" if len(findings) == 1 else f"None of {tests} finds"
+    none = "The one test does not find" if len(findings) == 1 else f"None of {tests} finds"
     return f"{none} more than chance: {would_be_seen(able)}{few}."
 
 

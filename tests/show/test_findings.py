@@ -1,12 +1,27 @@
 """What findings are called, how large, and in which sentences."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lora_lens.chance.reach import reach
 from lora_lens.chance.verdict import Trial
-from lora_lens.show.findings import PHI, SHARE, Claim, found, hedge, p_text, short, told
+from lora_lens.demo.lines import _verdict
+from lora_lens.report.summary import Strip, headline
+from lora_lens.show.findings import (
+    PHI,
+    SHARE,
+    Claim,
+    Finding,
+    found,
+    hedge,
+    p_text,
+    short,
+    told,
+    would_be_seen,
+)
 
 TRIAL = Trial(value=0.04, mean=0.02, sd=0.002, p=0.005, draws=199)
 PATTERN = "{names} {are} {degree} alike than chance makes them"
@@ -87,3 +102,44 @@ def test_numbers_are_short() -> None:
         "0.021", "0.30", "0.99", "1", "0.00012", "0.0000",
     ]  # fmt: skip
     assert [p_text(p) for p in (0.0204, 0.0002)] == ["p = 0.020", "p < 0.001"]
+
+
+def of(findings: tuple[Finding, ...]) -> Any:
+    """What a report's headline reads of its analyses."""
+    asked = SimpleNamespace(question=SimpleNamespace(asks="Alike?"))
+    return SimpleNamespace(findings=[(None, asked, one) for one in findings])
+
+
+def test_one_verdict_has_one_wording_everywhere() -> None:
+    """It was “no more”, “not told from chance” and “no more is seen”, the last two without what would have been."""
+    more, unseen, few = claim(), claim("B", p=0.4, value=0.021), claim(draws=3, p=0.3)
+    assert [one.words for one in found([more, unseen])] == [
+        "more than chance", "no more than chance",
+    ]  # fmt: skip
+    none = found([unseen, unseen])
+    excess = "an excess of 0.0063 would have been seen in 80 of 100 cases"
+    assert would_be_seen(none) == Strip("value", none[0]).small == excess
+    assert excess in told((none, PATTERN))
+    assert headline(of(none)) == f"None of 2 tests finds more than chance: {excess}."
+    assert headline(of(none[:1])) == f"The one test does not find more than chance: {excess}."
+    assert _verdict(none) == "no more; +0.0063 would show"
+    assert _verdict(none, percent=True) == "no more; +0.6 would show"
+    assert headline(of(found([more, unseen]))).startswith("1 of 2 tests finds more than chance: ")
+    hopeless = found([few])
+    assert _verdict(hopeless) == hopeless[0].words == "too few draws to tell"
+    assert "3 draws are too few to tell anything from chance (19 are needed)" in headline(
+        of(hopeless)
+    )
+
+
+def test_of_many_tests_the_least_and_the_largest_excess_are_said() -> None:
+    some = found([claim(str(k), p=0.4, sd=0.001 * (k + 1)) for k in range(5)])
+    assert would_be_seen(some) == (
+        f"an excess of {short(some[0].verdict.detectable or 0)} to "
+        f"{short(some[-1].verdict.detectable or 0)} would have been seen in 80 of 100 cases"
+    )
+
+
+def test_the_demos_line_says_less_beside_more() -> None:
+    both = found([claim(), claim("B", value=0.01)])
+    assert _verdict(both) == "A more, B less, p = 0.010"
