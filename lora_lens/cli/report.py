@@ -31,7 +31,7 @@ def run(
     others: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[OTHER]...",
+            metavar="OTHER",
             show_default=False,
             help="Others on the same base: each is analysed too, and every two are compared.",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -80,10 +81,16 @@ class Part:
     notes: Sequence[str] = ()
 
 
+_SYMBOL = re.compile(r"[^\Wa]\b")  # a letter alone that is no article
 VIEWS = (("phi", "φ"), ("null", "chance"), ("excess", "excess"))
 
 
 def sentence(text: str) -> str:
-    """As it stands in a paragraph of its own."""
-    begun = text[:1].upper() + text[1:]
+    """As it stands in a paragraph of its own; a symbol at its beginning stays one.
+
+    Example:
+        >>> sentence("a null has a mean"), sentence("p and φ describe")
+        ('A null has a mean.', 'p and φ describe.')
+    """
+    begun = text if _SYMBOL.match(text) else text[:1].upper() + text[1:]
     return begun if begun.endswith((".", "?", "!")) else f"{begun}."

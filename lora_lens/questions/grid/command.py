@@ -40,7 +40,7 @@ def run(
     other: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="OTHER",
             show_default=False,
             help="Another, of any rank or seed: folder, file or hub id. Without it, W0 is compared with ΔW.",
         ),

@@ -41,7 +41,7 @@ def run(
     other: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="OTHER",
             show_default=False,
             help="Another adapter on the same base: does the shared layer carry over to it?",
         ),
