@@ -37,6 +37,7 @@ docs: $(VENV)/docs  ## the pages, in docs/_build/html; warnings are errors, note
 results: $(VENV)/dev  ## every table and sentence of docs/results again, from the records beside them
 	$(RUN)/lora-lens reproduce minilm --out docs/results/minilm --print >/dev/null
 	$(RUN)/lora-lens reproduce mpnet --out docs/results/mpnet --print >/dev/null
+	$(RUN)/lora-lens reproduce adalora --out docs/results/adalora --print >/dev/null
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lora-lens needs Python 3.11 or newer; say make PYTHON=python3.11")'

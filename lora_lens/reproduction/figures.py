@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..show.figure import Axis, Block, Line, Mark, Marker, Panel, Sheet, named, numbers, positions
-from ..show.style import METHODS
+from .paper import NAMES
 from .scores import TaskScores
 
 _MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
@@ -48,7 +48,7 @@ def _of_method(
         ]
         if found or not hollow:
             x, y = np.array(found, dtype=np.float64).reshape(-1, 2).T
-            label = METHODS.get(method, method)
+            label = NAMES[method]
             yield Line(x, y, "" if hollow else label, number, "none", marker, hollow=hollow)
     means = numbers([100 * task.mean(method) for task in tasks])
     yield Line(positions(tasks) + aside, means, "", number, "none", "bar", width=2)
@@ -70,7 +70,7 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
         Line(
             np.array([epoch for epoch, _ in curve], dtype=np.float64),
             np.array([100 * score for _, score in curve], dtype=np.float64),
-            label="" if number else METHODS.get(method, method),
+            label="" if number else NAMES[method],
             colour=k,
             marker=_MARKERS[k % len(_MARKERS)],
             width=1.2,

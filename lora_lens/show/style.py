@@ -16,7 +16,6 @@ COLOURS = "mako_r"
 _BOTH = ("#1f5f9e", "#8db9dd", "#f4f4f2", "#eba878", "#ad4a12")
 _GREYS = {"grey": "0.5", "pale": "0.8", "red": "crimson"}
 _PALETTE = tuple(sns.color_palette("colorblind").as_hex())
-METHODS = {"lora": "LoRA", "condlora": "CondLoRA"}
 MOST_ANNOTATED = 16  # rows of a heat map; above it the numbers in the cells would not be read
 
 

@@ -10,6 +10,7 @@ from tiny_base import write_tiny_base
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
+from lora_lens.reproduction.paper import NAMES
 from lora_lens.reproduction.scores import TaskScores
 from lora_lens.reproduction.table2 import score_table
 
@@ -65,6 +66,12 @@ def test_all_four_stand_in_the_tables(done: tuple[Path, str]) -> None:
     longer = json.loads((out / "longer" / "rte-condadalora-0" / "run.json").read_text())
     assert longer["settings"]["epochs"] == 4
     assert sum(longer["ranks"].values()) <= 8
+
+
+def test_all_four_have_their_names_in_figures(done: tuple[Path, str]) -> None:
+    for figure in ("scores", "curves"):
+        drawn = (done[0] / "figures" / f"{figure}.svg").read_text()
+        assert all(f">{NAMES[method]}</text>" in drawn for method in METHODS), figure
 
 
 def test_what_is_analysed_are_lora_and_condlora(done: tuple[Path, str]) -> None:

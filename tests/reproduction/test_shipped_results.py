@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 _MADE = ("results.md", "tables")
 
 
-@pytest.fixture(scope="module", params=["minilm", "mpnet"])
+@pytest.fixture(scope="module", params=["minilm", "mpnet", "adalora"])
 def again(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """The page and its tables, made anew from a copy of the records by the command that the page names."""
     name = request.param
