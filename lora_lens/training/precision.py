@@ -14,7 +14,7 @@ _ROWS, _WIDTH, _TIMES = 128, 384, 5
 
 
 class EmulatedPrecisionWarning(UserWarning):
-    """Half precision that the device has no instructions for, and that is slower than float32."""
+    """Half precision that is slower than float32 here, as where the device has no instructions for it."""
 
 
 def warn_if_emulated(device: torch.device) -> None:
@@ -28,8 +28,8 @@ def warn_if_emulated(device: torch.device) -> None:
     slower = slowdown(device)
     if slower > _SLOWER:
         warnings.warn(
-            f"a product in bfloat16 takes {slower:.0f} times as long here as in float32, for this processor has "
-            "no instructions for it: the run is slower in bfloat16 than in float32",
+            f"a product in bfloat16 takes {slower:.0f} times as long here as in float32, as on processors without "
+            "instructions for it: bfloat16 saves no time in this run",
             EmulatedPrecisionWarning,
             stacklevel=3,
         )
