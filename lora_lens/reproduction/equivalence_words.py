@@ -96,7 +96,7 @@ def sentence(task: str, one: Difference, margin: float, paper: float | None = No
         f"equivalence within {margin:g} has {p_text(tost(one.mean, both, margin / 100))}: "
         f"**{in_words(one, margin)}**.",
         f"Of these adapters alone, as they are: {_words(verdict(one, alone, margin / 100), margin)} "
-        f"({p_text(tost(one.mean, alone, margin / 100))}).",
+        f"(equivalence: {p_text(tost(one.mean, alone, margin / 100))}).",
     ]
     if takes != NONE:
         parts.append(f"To decide about {margin:g} would take {takes}.")
