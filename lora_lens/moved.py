@@ -128,6 +128,7 @@ NAMES: Mapping[str, str] = {
         f"tables.spectrum.{name}": f"questions.spectrum.suggestion_result.{name}"
         for name in ("suggestion_line", "suggestion_table")
     },
+    "plots.style.METHODS": "reproduction.paper.NAMES",
     "questions.spectrum.result.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.spectrum.BesideW0": "questions.spectrum.result.W0Comparison",
