@@ -86,7 +86,7 @@ def hub_file(
         cached = try_to_load_from_cache(base, name, revision=revision)
     except ValueError as error:  # its own check of what may be an id
         raise BaseModelError(f"{what} {base!r} is neither a folder nor a hub id: {error}") from None
-    if isinstance(cached, str):
+    if isinstance(cached, str) and Path(cached).is_file():  # not a folder of the file's name
         return Path(cached)
     if not download:
         return None

@@ -40,10 +40,8 @@ def _said(config: Config, shares: Sequence[Share]) -> Iterator[str]:
                 yield f"**{module}, {matrix}**: {_of_lora(rows)}."
     whole = [one for one in shares if one.method == "condlora"]
     if whole:
-        yield (
-            f"**CondLoRA**: {min(one.share for one in whole):.4f} to {max(one.share for one in whole):.4f} of every "
-            f"factor, as one θ made them."
-        )
+        ends = sorted({f"{one.share:.4f}" for one in whole})
+        yield f"**CondLoRA**: {' to '.join(ends[:: max(len(ends) - 1, 1)])} of every factor, as one θ made them."
 
 
 def _of_lora(rows: Sequence[Share]) -> str:

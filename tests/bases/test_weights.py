@@ -234,6 +234,18 @@ def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["base"] == "some/bert", done.stderr
 
 
+def test_a_folder_of_a_files_name_in_the_cache_is_no_file(tmp_path: Path) -> None:
+    snapshot = tmp_path / "cache" / "models--some--bert" / "snapshots" / REVISION
+    (snapshot / "model.safetensors").mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(REVISION)
+    write_lora(tmp_path / "lora", BertLike(), base="some/bert")
+    done = similarity(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "some/bert" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[LocalHub]:
     """Holds some/bert."""

@@ -63,7 +63,7 @@ def test_the_page_says_it(analyses) -> None:
     assert "**query, A**" in said
     assert "beyond them in 0 of 1 adapters" in said
     assert "would have been seen in 80 of 100 cases" in said
-    assert "**CondLoRA**: 1.0000 to 1.0000" in said
+    assert "**CondLoRA**: 1.0000 of every" in said
 
 
 def test_records_from_before_have_no_rows() -> None:
