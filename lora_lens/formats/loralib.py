@@ -2,13 +2,14 @@
 
 α is asked for in an ``adapter_config.json`` beside the file: ``{"lora_alpha": 32}``, and for a
 ``MergedLinear`` which of its blocks were trained: ``{"enable_lora": [true, false, true]}``, or by the
-module's name, ``{"enable_lora": {"c_attn": [true, false, true]}}``.
+module's name, ``{"enable_lora": {"c_attn": [true, false, true]}}``. A convolution's factors have r·kernel rows and
+columns, and its s is α/r all the same: r has to be said, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..bases.fused import Layout
@@ -17,6 +18,7 @@ from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
+from .image_updates import modules_said
 from .litgpt import is_litgpts
 from .merged import by_role, in_fused
 from .peft_settings import Scaling
@@ -24,6 +26,11 @@ from .peft_settings import Scaling
 _FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+)\.lora_(?P<factor>[AB])")
 _EMBEDDINGS = ("wte", "wpe", "embed", "embedding", "embeddings", "word_embeddings", "embed_tokens")
 _ROLES = ("query", "key", "value")
+_KERNELS = (3, 5, 7)
+_RANK_IS_A_S = (
+    "s = α/rank with as many as A has rows; loralib's convolutions have r·kernel of them and s = α/r: where one is a "
+    "convolution, say r in adapter_config.json"
+)
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -38,6 +45,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     factors, _ = pairs_by_path(files, _FACTOR)
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}
+    kernels: list[int] = []
     for path, names in factors.items():
         if path.rpartition(".")[2] in _EMBEDDINGS:
             why = OF_A_TABLE
@@ -47,7 +55,9 @@ def _read(files: AdapterFiles) -> Checkpoint:
         _check_not_turned(path, a, b)
         enabled = _enabled(files, path, a.shape[0], b.shape[1])
         if enabled is None:
-            s = _scaling(files, path, b.shape[1])
+            kernel = _kernel(files, path, a, b)
+            kernels.append(kernel)
+            s = _scaling(files, path, b.shape[1] // kernel)
             updates[path] = LowRank(a, b, s, (names["A"], names["B"]))
             continue
         block, over = divmod(b.shape[0], sum(enabled))
@@ -63,7 +73,47 @@ def _read(files: AdapterFiles) -> Checkpoint:
             name = f"{parent}{dot}{role}"
             taken = name in updates or name in factors
             updates[f"{path}.{role}" if taken else name] = in_fused(update, path, trained[role])
-    return of_factors(files, updates, method="lora", title="LoRA", why=_rest, left_out=left_out)
+    return of_factors(
+        files,
+        updates,
+        method="lora",
+        title="LoRA",
+        why=_rest,
+        left_out=left_out,
+        notes=tuple(_notes(files, updates, kernels)),
+    )
+
+
+def _kernel(files: AdapterFiles, path: str, a: Factor, b: Factor) -> int:
+    """How many rows and columns of a convolution's kernel A and B have for each of r; 1 of a linear layer."""
+    rank = b.shape[1]
+    if "r" not in files.config:
+        if "conv" in path.rpartition(".")[2].lower():
+            raise AdapterError(
+                f"{files.source}: {path} may be a convolution, whose A has r·kernel rows in loralib, {rank} here, and whose s "
+                f'is α/r: put {{"r": …, "lora_alpha": …}} into adapter_config.json beside it, with the r that it was made with'
+            )
+        return 1
+    said = Scaling(files.config).rank(path)
+    kernel, over = divmod(rank, said)
+    fits = not over and b.shape[0] % kernel == 0 and a.shape[1] % kernel == 0
+    return kernel if fits else 1
+
+
+def _notes(
+    files: AdapterFiles, updates: Mapping[str, LowRank], kernels: Sequence[int]
+) -> Iterator[str]:
+    """Where r and the rank are two things, or could be."""
+    if count := sum(kernel > 1 for kernel in kernels):
+        yield (
+            f"s = α/r, and A has r·kernel rows, as loralib's convolutions have: ΔW is the matrix out·kernel × in·kernel "
+            f"that it multiplies: {modules_said(count)}"
+        )
+    sizes = ((one.b.shape[1], one.b.shape[0], one.a.shape[1]) for one in updates.values())
+    if "r" not in files.config and any(
+        all(size % kernel == 0 for size in of) for of in sizes for kernel in _KERNELS
+    ):
+        yield _RANK_IS_A_S
 
 
 def _scaling(files: AdapterFiles, path: str, rank: int) -> float:

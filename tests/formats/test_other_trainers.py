@@ -130,6 +130,30 @@ def test_loralib_says_no_alpha(tmp_path: Path) -> None:
         load_adapter(folder)
 
 
+def test_a_convolution_of_loralibs_is_scaled_by_r_and_not_by_its_rows(tmp_path: Path) -> None:
+    """``Conv2d(4, 6, 3, r=2, lora_alpha=6)``: A is (2·3, 4·3), B (6·3, 2·3), and s is 6/2."""
+    tensors = {
+        "conv.lora_A": random(6, 12, seed=1), "conv.lora_B": random(18, 6, seed=2),
+        "fc.lora_A": random(2, 12, seed=3), "fc.lora_B": random(18, 2, seed=4),
+    }  # fmt: skip
+    folder = written(tmp_path / "lora", tensors, lora_alpha=6)
+    with pytest.raises(AdapterError, match=r"conv may be a convolution, .*r·kernel rows.*\"r\": …"):
+        load_adapter(folder)
+    adapter = load_adapter(written(folder, tensors, lora_alpha=6, r=2))
+    assert {name: one.scaling.item() for name, one in adapter.modules.items()} == {
+        "conv": 3,
+        "fc": 3,
+    }
+    assert any("out·kernel × in·kernel" in note for note in adapter.notes)
+
+
+def test_rows_that_could_be_a_convolutions_are_said(tmp_path: Path) -> None:
+    other = {"down.lora_A": random(6, 12, seed=1), "down.lora_B": random(18, 6, seed=2)}
+    adapter = load_adapter(written(tmp_path / "lora", other, lora_alpha=6))
+    assert adapter.modules["down"].scaling.tolist() == [1]
+    assert any("say r in adapter_config.json" in note for note in adapter.notes)
+
+
 @pytest.mark.parametrize(
     "enabled", [None, [True], [True, True, True], "yes", {"fc": [True, False]}]
 )
