@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..errors import AdapterError
 from ..updates import LowRank
@@ -15,6 +15,11 @@ from .format import Checkpoint, Format, of_factors
 
 # llama.cpp's end with `.weight.lora_a`.
 _FACTOR = re.compile(r"(?P<path>.+)(?<!\.weight)\.lora_(?P<factor>[ab])")
+_ALPHA_TOO = (
+    "lora_parameters says alpha {alpha:g} beside scale {scale:g}: MLX-LM of before 0.14 (June 2024) trained with "
+    "scale·alpha/rank, {then:g}; later ones, whose loading is followed here, take the scale alone, and wrote alpha too: where "
+    "it was an earlier one, put scale {then:g} into adapter_config.json, without alpha"
+)
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
 
 
@@ -23,7 +28,8 @@ def _matches(files: AdapterFiles) -> bool:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    kind = files.config.get("fine_tune_type", "lora")
+    # MLX-LM of 2024 said DoRA by `use_dora`.
+    kind = files.config.get("fine_tune_type", "dora" if files.config.get("use_dora") else "lora")
     if kind not in ("lora", "dora"):
         raise AdapterError(
             f"{files.source} has fine_tune_type {kind!r}, expected 'lora' or 'dora': its numbers would be misread"
@@ -31,7 +37,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     factors, _ = pairs_by_path(files, _FACTOR, "ab")
     magnitudes = {path: f"{path}.m" for path in factors if f"{path}.m" in files.names}
     _check_magnitudes(files, kind, factors, magnitudes)
-    scaling = _scale(files)
+    scaling, rank = _scale(files), _rank(files)
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}
     for path, found in factors.items():
@@ -41,6 +47,11 @@ def _read(files: AdapterFiles) -> Checkpoint:
             left_out |= dict.fromkeys(own, why)
             continue
         a, b = (files.factor(found[letter], transposed=True) for letter in "ab")
+        if rank not in (None, a.shape[0]):
+            raise AdapterError(
+                f"{files.source}: {found['a']} is of rank {a.shape[0]} as MLX-LM has it, (in, rank), and lora_parameters of "
+                f"adapter_config.json says {rank}: is it of another adapter, or are its factors turned over, as PEFT's?"
+            )
         update = LowRank(a, b, scaling, (found["a"], found["b"]))
         if m := magnitudes.get(path):
             update = with_magnitude(files, update, m)
@@ -53,6 +64,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         title="DoRA" if dora else "LoRA",
         why="trained in full, no low-rank factor",
         left_out=left_out,
+        notes=tuple(_alpha_too(files, scaling, rank)),
         caveats=(DORA,) if dora else (),
     )
 
@@ -86,6 +98,21 @@ def _scale(files: AdapterFiles) -> float:
             f"number; keep the configuration that MLX-LM wrote beside adapters.safetensors"
         )
     return float(scale)
+
+
+def _rank(files: AdapterFiles) -> int | None:
+    """The one rank of all layers, where the configuration says it."""
+    said = files.config.get("lora_parameters")
+    rank = said.get("rank") if isinstance(said, Mapping) else None
+    return rank if isinstance(rank, int) and not isinstance(rank, bool) and rank > 0 else None
+
+
+def _alpha_too(files: AdapterFiles, scale: float, rank: int | None) -> Iterator[str]:
+    """What an α beside the scale may have meant, in files of before MLX-LM said fine_tune_type."""
+    alpha = files.config.get("lora_parameters", {}).get("alpha")
+    known = isinstance(alpha, (int, float)) and not isinstance(alpha, bool) and math.isfinite(alpha)
+    if known and rank and alpha != rank and "fine_tune_type" not in files.config:
+        yield _ALPHA_TOO.format(alpha=alpha, scale=scale, then=scale * alpha / rank)
 
 
 def _why_not(files: AdapterFiles, path: str, found: Mapping[str, str]) -> str | None:

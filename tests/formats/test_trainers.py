@@ -183,6 +183,37 @@ def test_mlx_adapters_that_would_be_misread_are_refused(
         load_adapter(tmp_path)
 
 
+def mlx(folder: Path, tensors: dict[str, Tensor], config: dict[str, object]) -> Path:
+    write_tensors(folder, tensors)
+    (folder / "adapter_model.safetensors").rename(folder / "adapters.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_mlxs_files_of_2024_say_dora_and_may_have_meant_alpha(tmp_path: Path) -> None:
+    name = "model.layers.0.self_attn.q_proj"
+    pair = {f"{name}.lora_a": random(8, 2, seed=1), f"{name}.lora_b": random(2, 8, seed=2)}
+    said = {"lora_layers": 16, "lora_parameters": {"rank": 2, "alpha": 16, "dropout": 0.0, "scale": 10.0}}  # fmt: skip
+    adapter = load_adapter(mlx(tmp_path / "lora", pair, said))
+    assert adapter.modules["q_proj"].scaling.tolist() == [10.0]
+    (note,) = adapter.notes
+    assert "alpha 16 beside scale 10" in note
+    assert "put scale 80 into adapter_config.json" in note
+    later = said | {"fine_tune_type": "lora"}
+    assert not load_adapter(mlx(tmp_path / "later", pair, later)).notes
+    dora = pair | {f"{name}.m": random(8, seed=3).abs()}
+    assert load_adapter(mlx(tmp_path / "dora", dora, said | {"use_dora": True})).method == "dora"
+
+
+def test_mlxs_factors_of_another_rank_than_was_said_are_refused(tmp_path: Path) -> None:
+    """A and B as PEFT has them, of a square layer, would fit each other turned over."""
+    name = "model.layers.0.self_attn.q_proj"
+    turned = {f"{name}.lora_a": random(2, 8, seed=1), f"{name}.lora_b": random(8, 2, seed=2)}
+    said = {"fine_tune_type": "lora", "lora_parameters": {"rank": 2, "scale": 1.0}}
+    with pytest.raises(AdapterError, match=r"is of rank 8 as MLX-LM has it.*says 2.*turned over"):
+        load_adapter(mlx(tmp_path, turned, said))
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
