@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
@@ -11,6 +11,9 @@ from .peft_names import plain
 
 OF_A_TABLE = "factor of an embedding, whose W0 is a table of tokens"
 Factors = dict[str, dict[str, str]]
+# What stands beside weights of fewer bits, by how their names end.
+_SCALES = ("_scale", "_scale_inv", ".scale", ".absmax", ".quant_state")
+_SCALES_OF_STEM = (".scale_weight", ".scale", ".scales")
 
 
 def pairs_by_path(
@@ -93,4 +96,27 @@ def check_not_empty(files: AdapterFiles, names: Iterable[str]) -> None:
                 f"{name} is empty, as DeepSpeed's ZeRO-3 leaves weights that it has not gathered; save "
                 f"again with stage3_gather_16bit_weights_on_model_save, or run zero_to_fp32.py on the "
                 f"checkpoint"
+            )
+
+
+def check_not_scaled(source: str, used: Iterable[str], left_out: Collection[str]) -> None:
+    """Refuse factors that another tensor of the file scales: their numbers are not those of A and B.
+
+    Args:
+        source: Of the adapter.
+        used: Names of the factors.
+        left_out: Of the tensors that are in no update.
+
+    Raises:
+        AdapterError: One is.
+    """
+    for name in used:
+        stem = name.removesuffix(".weight")
+        beside = [name + ending for ending in _SCALES] + [stem + end for end in _SCALES_OF_STEM]
+        scale = next((one for one in beside if one in left_out), None)
+        if scale is not None:
+            raise AdapterError(
+                f"{source} holds {name} and, by its name, what its numbers are to be multiplied by, {scale}: a factor in "
+                f"fewer bits, which is not unpacked here; save the adapter again in 16 or 32 bits, or take the file that it "
+                f"was made of"
             )

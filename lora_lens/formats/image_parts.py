@@ -82,6 +82,12 @@ def is_embedding(path: str) -> bool:
 
 # The first expression found in a tensor's name says why it is not analysed.
 _WHY = {
+    r"lora_(A|B)\.[^.]+\.weight$": "factor by an adapter's name that is not 'default', as of another adapter",
+    r"lora_(down|up)\.\d+\.weight$": (
+        "factor of one part of a fused projection (split_dims), which sd-scripts joins where it saves a file"
+    ),
+    r"\.reshape_weight$": "shape that a loader pads W0 to before ΔW is added",
+    r"_custom_diffusion\.": "whole weight of Custom Diffusion, no low-rank factor",
     r"\.alpha$": "α of a module that has no factors here",
     r"\.diff_b$|\.b_norm$|\.bias$": "change of a bias, no part of ΔW",
     r"\.w_norm$": "change of a norm's weight, which is no matrix",

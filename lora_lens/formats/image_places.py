@@ -45,7 +45,8 @@ _BLOCKS = re.compile(
 _DENOISER = "diffusion_model."
 # Attention processors of before PEFT: `attn1.processor.to_q_lora.down.weight`.
 _PROCESSOR = re.compile(
-    r"(?P<before>.+?)(\.processor)?\.to_(?P<role>q|k|v|out)_lora\.(?P<part>\w+)(\.weight)?"
+    r"(module\.)?(?P<before>.+?)(\.processor)?\.(to_(?P<role>q|k|v|out)|(?P<added>add_[kv]_proj))_lora"
+    r"\.(?P<part>\w+)(\.weight)?"
 )
 _OLD_PART = {"down": "down", "up": "up", "alpha": "alpha"}
 
@@ -65,6 +66,8 @@ def place(name: str, *, bare: str | None = None) -> tuple[str, str] | None:
         ('unet.mid_block.attentions.0.proj_in', 'down')
         >>> place("mid_block.attentions.0.attn1.processor.to_out_lora.up.weight")
         ('unet.mid_block.attentions.0.attn1.to_out.0', 'up')
+        >>> place("module.mid_block.attentions.0.processor.add_k_proj_lora.up.weight")
+        ('unet.mid_block.attentions.0.add_k_proj', 'up')
     """
     if name.startswith(PEFT_PREFIX):
         return None
@@ -97,9 +100,11 @@ def _of_processor(old: re.Match[str]) -> tuple[str, str] | None:
     before, role, part = old["before"], old["role"], _OLD_PART.get(old["part"])
     if part is None:
         return None
-    if before.startswith("text_encoder"):
+    if before.startswith("text_encoder") and role:
         return f"{before}.{role}_proj", part
     rooted = before if _DOTTED.fullmatch(before) else f"unet.{before}"
+    if old["added"]:
+        return f"{rooted}.{old['added']}", part
     return f"{rooted}.to_{role}{'.0' if role == 'out' else ''}", part
 
 
@@ -109,8 +114,13 @@ def is_flattened(name: str) -> bool:
 
 
 def are_flattened(files: AdapterFiles) -> bool:
-    """Whether files without PEFT's configuration are an image model's whose paths are flattened."""
-    return files.config.get("peft_type") is None and any(map(is_flattened, files.names))
+    """Whether files without PEFT's configuration are an image model's whose paths are flattened.
+
+    What has diffusers' settings in its header is read by them, whoever's names are in it, too.
+    """
+    if files.config.get("peft_type") is not None or METADATA in files.header:
+        return False
+    return any(map(is_flattened, files.names))
 
 
 def are_dotted(files: AdapterFiles) -> bool:

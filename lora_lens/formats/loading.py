@@ -15,6 +15,7 @@ from ..files.locate import user_path
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles
 from .conv1d import conv1d_of
+from .factor_pairs import check_not_scaled
 from .format import Checkpoint, format_of
 from .grouping import Group, group_by_module
 from .live_layers import is_live
@@ -96,7 +97,7 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
     """Every update as factors A and B, checked; W0 is read where they are made of it.
 
     Raises:
-        AdapterError: Factors do not fit each other or W0, or are not finite floats.
+        AdapterError: Factors do not fit each other or W0, are not finite floats, or are of fewer bits.
         BaseModelError: W0 is needed and not found.
     """
     base = None
@@ -107,6 +108,8 @@ def low_rank(files: AdapterFiles, found: Checkpoint) -> dict[str, LowRank]:
             update = update.of(base.weight(path), path)  # noqa: PLW2901
         check(path, update)
         factors[path] = update
+    used = (name for update in factors.values() for name in update.tensors)
+    check_not_scaled(files.source, used, found.left_out)
     return factors
 
 

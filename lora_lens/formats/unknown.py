@@ -20,6 +20,19 @@ _MLX_VLM = r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
 # What image trainers save, by the names of a file's tensors.
 _OF_IMAGES = {
+    r"^lora_controlnet$": (
+        "a Control-LoRA, a ControlNet of factors and whole weights, which changes no layer of the model that it controls: "
+        "there is no ΔW"
+    ),
+    r"^lllite_": "a ControlNet-LLLite, which adds to a layer's input and changes no weight: there is no ΔW",
+    r"_custom_diffusion\.": f"whole weights of Custom Diffusion, no factors: {_EXTRACT}",
+    r"lora_(down|up)\.\d+\.weight$": (
+        "sd-scripts', of fused projections whose parts have factors of their own (split_dims): save the file by its own "
+        "save_weights, which joins them"
+    ),
+    r"\.lora_(down|up)$": (
+        "Nunchaku's, whose factors are turned over, fused and packed for its kernels: take the LoRA that it was converted from"
+    ),
     r"lora_(down|up)\.weight|hada_w|lokr_w": (
         f"kohya's or LyCORIS's, of modules whose names begin with none of {', '.join(PREFIXES)}: rename them to begin "
         f"with one"

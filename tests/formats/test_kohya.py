@@ -1,5 +1,6 @@
 """Single files of image models' trainers: which modules they make, what is refused, what is said."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,45 @@ def test_a_folder_of_several_files_or_of_a_model_is_not_guessed_at(tmp_path: Pat
     saved(tmp_path / "model" / "diffusion_pytorch_model.fp16.safetensors", lora(NAME))
     with pytest.raises(AdapterError, match="is no adapter"):
         load_adapter(tmp_path / "model")
+
+
+SCALED = ("scale_weight", "weight_scale", "weight_scale_inv", "weight.absmax")
+
+
+@pytest.mark.parametrize("scale", SCALED)
+def test_factors_of_fewer_bits_with_a_scale_beside_are_refused(tmp_path: Path, scale: str) -> None:
+    tensors = {name: one.to(torch.float8_e4m3fn) for name, one in lora(NAME, alpha=None).items()}
+    assert load_adapter(saved(tmp_path / "alone.safetensors", tensors)).modules
+    more = tensors | {f"{NAME}.lora_down.{scale}": torch.tensor(3.0)}
+    with pytest.raises(
+        AdapterError, match=rf"multiplied by, {NAME}.lora_down.{scale}: a factor in"
+    ):
+        load_adapter(saved(tmp_path / "scaled.safetensors", more))
+
+
+def test_what_is_left_out_is_told_by_what_it_is(tmp_path: Path) -> None:
+    fused = "lora_unet_double_blocks_0_img_attn_qkv"
+    other = "unet.mid_block.attentions.0.proj_out.lora_A.style.weight"
+    tensors = lora(NAME) | {
+        f"{fused}.lora_down.0.weight": random(2, 6, seed=1), f"{fused}.lora_up.0.weight": random(6, 2, seed=2),
+        other: random(2, 6, seed=3),
+    }  # fmt: skip
+    found = load_adapter(saved(tmp_path / "a.safetensors", tensors)).left_out
+    assert "split_dims" in found[f"{fused}.lora_down.0.weight"]
+    assert "another adapter" in found[other]
+
+
+def test_diffusers_settings_are_of_what_they_name_in_a_file_of_both_spellings(
+    tmp_path: Path,
+) -> None:
+    text = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
+    tensors = lora(NAME, alpha=4.0) | {
+        f"{text}.lora_A.weight": random(2, 6, seed=1), f"{text}.lora_B.weight": random(6, 2, seed=2),
+    }  # fmt: skip
+    header = {
+        "lora_adapter_metadata": json.dumps({"text_encoder.r": 2, "text_encoder.lora_alpha": 10})
+    }
+    found = inspect(load_adapter(saved(tmp_path / "a.safetensors", tensors, header)))
+    assert {one.name: one.scaling for one in found.modules} == {
+        "unet.mid_block.attentions.0.proj_in": 2, text: 5,
+    }  # fmt: skip

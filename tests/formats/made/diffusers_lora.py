@@ -72,6 +72,7 @@ def spellings(folder: Path) -> Deltas:
             text.format(""), "k_proj.lora_linear_layer.down.weight", "k_proj.lora_linear_layer.up.weight",
             "k_proj",
         ),
+        (unet.format(2), "processor.add_k_proj_lora.down.weight", "processor.add_k_proj_lora.up.weight", "add_k_proj"),
         (text.format("_2"), "to_v_lora.down.weight", "to_v_lora.up.weight", "v_proj"),
         (text.format("_2"), "to_out_lora.down.weight", "to_out_lora.up.weight", "out_proj"),
     )  # fmt: skip
