@@ -20,6 +20,8 @@ from .image_weights import image_w0
 from .names import BaseNames
 from .not_found import why_no_weight
 from .orientation import is_conv1d
+from .quantised.float8 import scales_of
+from .quantised.unquantised import instead
 from .renaming import Said, renamed, said
 from .tied import tied_to
 
@@ -103,7 +105,7 @@ class BaseWeights:
         convolution = is_convolution(tuple(w0.shape), expected)
         if convolution:
             w0 = w0.flatten(1)
-        w0 = checked(self._plain(w0), name, self.source)
+        w0 = checked(self._plain(w0, name), name, self.source)
         if table:
             return w0.T
         return w0.T if not convolution and self._is_conv1d(name, expected) else w0
@@ -146,7 +148,7 @@ class BaseWeights:
                 f"{found.stack} of {self.source} has square matrices, and nothing tells whether they are stored (out, "
                 f"in) or (in, out); put a config.json with the base's model_type beside its weights"
             )
-        w0 = self._plain(self.tensors.get(found.stack)[found.expert])
+        w0 = self._plain(self.tensors.get(found.stack)[found.expert], found.stack)
         w0 = checked(w0, found.stack, self.source)
         return w0.T if turned else w0
 
@@ -190,12 +192,23 @@ class BaseWeights:
     def _matrix(self, name: str) -> Float[Tensor, "rows columns"]:
         """A tensor as it lies, a convolution's unfolded."""
         w0 = self.tensors.get(name)
-        return checked(self._plain(w0.flatten(1) if w0.ndim > 2 else w0), name, self.source)
+        return checked(self._plain(w0.flatten(1) if w0.ndim > 2 else w0, name), name, self.source)
 
-    def _plain(self, w0: Tensor) -> Tensor:
-        """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with."""
-        as_they_are = "quantization_config" not in self.configuration.settings
-        return w0.float() if as_they_are and str(w0.dtype) in _FLOATS_OF_8 else w0
+    def _plain(self, w0: Tensor, name: str) -> Tensor:
+        """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with.
+
+        Raises:
+            BaseModelError: Something does, and it is not known how.
+        """
+        settings = self.configuration.settings
+        if str(w0.dtype) not in _FLOATS_OF_8 or "quantization_config" in settings:
+            return w0
+        if scales := scales_of(self.tensors.files, name):
+            raise BaseModelError(
+                f"{name} of {self.source} is in 8-bit floats beside {scales[0]}, a scale by its name: which of its numbers "
+                f"that multiplies is not known; {instead(self.source, settings, self.tensors.find)}"
+            )
+        return w0.float()
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).

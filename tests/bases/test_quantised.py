@@ -179,6 +179,33 @@ def test_floats_of_eight_bits_alone(tmp_path: Path) -> None:
         base(tmp_path / "scaled", named({"weight": stored}), **BLOCKS).weight(PATH)
 
 
+@pytest.mark.parametrize("name", ["scale", "weight_scale_2", "weight.scale", "weight_absmax", "scaling_factor"])  # fmt: skip
+def test_floats_of_eight_bits_beside_a_scale_of_another_name_are_refused(
+    tmp_path: Path, name: str
+) -> None:
+    stored = random(6, 8, seed=1).to(torch.float8_e4m3fn)
+    tensors = named({"weight": stored, name: torch.tensor(3.0)})
+    with pytest.raises(BaseModelError, match=rf"beside .*{name}, a scale by its name"):
+        base(tmp_path / "model", tensors).weight(PATH)
+    both = tensors | named({"weight_scale": torch.tensor(2.0)})
+    with pytest.raises(BaseModelError, match=rf"several scales .*weight_scale and .*{name}"):
+        base(tmp_path / "both", both).weight(PATH)
+    others = tensors | named({"input_scale": torch.tensor(3.0), "bias": random(6, seed=2)})
+    del others[f"{PATH}.{name}"]
+    assert torch.equal(base(tmp_path / "plain", others).weight(PATH), stored.float())
+
+
+def test_experts_of_eight_bits_beside_their_scales_are_refused(tmp_path: Path) -> None:
+    """transformers keeps them as ``experts.gate_up_proj`` and ``experts.gate_up_proj_scale_inv``."""
+    stack = "model.layers.0.mlp.experts.up_proj"
+    tensors = {
+        stack: random(2, 6, 8, seed=1).to(torch.float8_e4m3fn),
+        f"{stack}_scale_inv": random(2, 2, 3, seed=2).abs(),
+    }
+    with pytest.raises(BaseModelError, match=r"up_proj_scale_inv, a scale by its name"):
+        base(tmp_path / "model", tensors).weight("model.layers.0.mlp.experts.1.up_proj", (6, 8))
+
+
 def test_integers_beside_a_scale_are_not_taken_for_floats(tmp_path: Path) -> None:
     tensors = named(
         {"weight": torch.ones(6, 8, dtype=torch.int8), "weight_scale": torch.ones(6, 1)}

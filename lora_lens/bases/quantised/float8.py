@@ -6,7 +6,7 @@ W0 is the stored number times its scale, whatever the scale is called: ``weight_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...arrays import Tensor
@@ -15,6 +15,8 @@ from ...files.tensors import TensorStore
 from .store import Packed, Scheme
 
 _SCALES = ("weight_scale_inv", "weight_scale", "scale_weight")
+# Beside a layer's weight, of what goes into it or comes out.
+_OF_OTHERS = ("input", "activation", "output", "q_scale", "k_scale", "v_scale")
 
 
 def _find(store: TensorStore, settings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -30,8 +32,35 @@ def _find(store: TensorStore, settings: Mapping[str, Any]) -> dict[str, tuple[st
     return found
 
 
+def scales_of(names: Collection[str], weight: str) -> list[str]:
+    """Tensors that by their names are a scale of a weight, whatever they are called; sorted.
+
+    Example:
+        >>> scales_of(["q.weight", "q.input_scale", "q.weight_scale_2", "q.bias"], "q.weight")
+        ['q.weight_scale_2']
+        >>> scales_of(["experts.up_proj", "experts.up_proj_scale_inv"], "experts.up_proj")
+        ['experts.up_proj_scale_inv']
+    """
+    stem = weight.removesuffix(".weight")
+    begins = (f"{stem}.", f"{weight}_")
+    rest = {name: name.removeprefix(stem) for name in names if name.startswith(begins)}
+    return sorted(
+        name
+        for name, end in rest.items()
+        if ("scale" in end or "absmax" in end or "scaling" in end)
+        and "." not in end[1:].removeprefix("weight.")
+        and not any(other in end for other in _OF_OTHERS)
+    )
+
+
 def _read(packed: Packed) -> Tensor:
     name, at = packed.parts
+    more = [one for one in scales_of(packed.store.files, name) if one != at]
+    if more:
+        raise BaseModelError(
+            f"{name} of {packed.store.source} has several scales beside it, {at} and {', '.join(more)}: which numbers are "
+            f"multiplied by which is not known; {packed.instead}"
+        )
     stored, scale = packed.store.get(name), packed.store.get(at)
     kind = str(stored.dtype).removeprefix("torch.")
     if not kind.startswith("float8") or stored.ndim != 2:
