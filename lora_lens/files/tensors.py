@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
+from .by_content import LOOKED_AT, told_by_content
 from .in_memory import NAME, MemoryFile, nowhere
 from .locate import read_json
 from .mapped import MappedFile, map_file
@@ -234,8 +235,15 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _open(path: Path) -> MappedFile | BinFile:
     with path.open("rb") as stream:
-        if stream.read(len(_POINTER)) == _POINTER:
-            raise FileFormatError(
-                f"{path} is Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
-            )
-    return map_file(path) if path.suffix == ".safetensors" else load_bin(path)
+        first = stream.read(LOOKED_AT)
+    if first.startswith(_POINTER):
+        raise FileFormatError(
+            f"{path} is Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
+        )
+    try:
+        return map_file(path) if path.suffix == ".safetensors" else load_bin(path)
+    except FileFormatError:
+        what = told_by_content(first, path.suffix)
+        if what is None:
+            raise
+        raise FileFormatError(f"{path} is {what}") from None

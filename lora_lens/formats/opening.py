@@ -42,7 +42,10 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
 def _others(config_file: Path) -> str:
     """What else of tensors lies beside a configuration, which may be meant: ``adapter_model.fp16.safetensors``."""
     folder = config_file.parent
-    names = sorted(path.name for path in folder.glob("*.safetensors"))[:_MOST_NAMED]
+    paths = sorted(folder.glob("*.safetensors"))
+    names = [path.name for path in paths if path.is_file()][:_MOST_NAMED]
+    if not names and paths:
+        return f"; {paths[0].name} there is no file, but a folder, a link that leads nowhere, a pipe or a device"
     if not names:
         return told_of(folder)
     return f", but {', '.join(names)}: if that is the adapter's, name the file itself"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import NoneType
 from typing import Any
 
 from ..errors import AdapterError
@@ -27,6 +28,7 @@ _OF_LORA: Mapping[str, str] = {
     "target_parameters": "its factors target stacked expert parameters, not linear layers",
     "layer_replication": "its layers are replicas that the base model does not name",
 }
+_SWITCHES = ("use_rslora", "use_dora")
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # What leaves W0 as it is, by PEFT's names and those of words that configurations have for its own.
 _PLAIN_STARTS = frozenset(
@@ -68,6 +70,11 @@ def check_readable(config: Mapping[str, Any], source: str) -> None:
         AdapterError: QA-LoRA and the like; the message says what the update is instead.
     """
     _refuse(_NEVER_PLAIN, config, source)
+    for key in _SWITCHES:
+        if not isinstance(config.get(key), (bool, int, NoneType)):
+            raise AdapterError(
+                f"{key} of {source} is {str(config[key])[:60]!r}, expected true or false in adapter_config.json"
+            )
     init = config.get("init_lora_weights")
     if isinstance(init, str) and init.lower() not in _PLAIN_STARTS and not changed_base(config):
         raise AdapterError(
@@ -148,7 +155,7 @@ class Scaling:
             expected = self._ranks.of(path, self.config.get("r", 8))
             if rank != expected or rank == 0:
                 raise AdapterError(
-                    f"{path} has rank {rank}, but adapter_config.json says {expected}"
+                    f"{path} has rank {rank}, but adapter_config.json says {expected!r}"
                 )
             alpha = self._alphas.of(path, self.config.get("lora_alpha", 8))
         if (

@@ -126,6 +126,14 @@ def test_several_adapters_in_one_file_are_refused(tmp_path: Path) -> None:
         load_adapter(tmp_path / "lora")
 
 
+@pytest.mark.parametrize("key", ["use_rslora", "use_dora"])
+def test_a_word_is_no_switch(tmp_path: Path, key: str) -> None:
+    """PEFT takes any word for true, "false" too."""
+    write_lora(tmp_path / "lora", BertLike(), config={key: "false"})
+    with pytest.raises(AdapterError, match=rf"{key} of .* is 'false', expected true or false"):
+        load_adapter(tmp_path / "lora")
+
+
 def test_a_later_condlora_is_refused(tmp_path: Path) -> None:
     write_tensors(
         tmp_path, {"value.theta_A": random(8, 2, seed=1), "value.theta_B": random(8, 2, seed=2)}
