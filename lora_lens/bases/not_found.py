@@ -17,6 +17,7 @@ def why_no_weight(
     *,
     joined: str | None,
     model_type: str | None,
+    quantised: str | None = None,
 ) -> str:
     """Why no tensor of a transformers model answers to a path.
 
@@ -26,6 +27,7 @@ def why_no_weight(
         source: Of the base.
         joined: A tensor that the module's may be part of.
         model_type: As the base's configuration says it.
+        quantised: By whom, as it says, and what to do instead.
 
     Example:
         >>> why_no_weight("lm_head", ["wte.weight"], "gpt2", joined=None, model_type="gpt2")[:66]
@@ -36,6 +38,9 @@ def why_no_weight(
             f"no weight of {path} in {source}; it may be joined or stacked in {joined}, which is not "
             f"taken apart: pass --base with a model whose files have it apart"
         )
+    parts = sorted(name for name in names if f".{path}." in f".{name}")
+    if quantised and parts:
+        return f"no weight of {path} in {source}, but {parts[0]}: it is quantised by {quantised}"
     tail = path.rsplit(".", 1)[-1]
     near = sorted(name for name in names if name.endswith(f".{tail}.weight"))
     have = f"no weight of {path} in {source}" + (f"; it has {near[0]}" if near else "")

@@ -14,6 +14,7 @@ from ..files.locate import (
     is_hub_id,
     local_folder,
 )
+from ..files.of_others import told_base_of
 from ..files.revisions import (
     commit_in,
     folder_of,
@@ -251,7 +252,7 @@ def _below(folder: Path) -> str:
 def _not_found(base: str, revision: str | None, download: bool) -> str:
     folder = folder_of(base, revision)
     if folder is not None:
-        return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards{_below(folder)}"
+        return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards{_below(folder) or told_base_of(folder)}"
     if download:
         of = f" in revision {revision}" if revision else ""
         return f"{base} has no model.safetensors or pytorch_model.bin on the hub{of}"

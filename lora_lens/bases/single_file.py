@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import BaseModelError, LensError
 from ..files.locate import user_path
+from ..files.of_others import told_base
 from ..files.tensors import LocalFiles, open_file
 from .configuration import BaseConfiguration, read_configuration
 from .image_located import is_of_image_model
@@ -45,6 +46,8 @@ def open_single_file(base: str, *, fan_in_fan_out: bool = False) -> BaseWeights:
         weights, of, image = open_gguf(path)
         note = "W0 is what GGUF's types have left of it"
         return BaseWeights(base, weights, of, fan_in_fan_out, (note,), image=image)
+    if path.suffix.lower() not in _READ and (what := told_base(path.name)):
+        raise BaseModelError(f"{path} is {what}")
     if path.suffix.lower() not in _READ:
         raise BaseModelError(
             f"{path} is a file of {path.suffix or 'no ending'}, expected one of {', '.join((*_READ, '.gguf'))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -239,7 +240,14 @@ class BaseWeights:
 
     def _why_none(self, path: str) -> str:
         joined, names = self._names.joined(path), self.tensors.files
-        return why_no_weight(path, names, self.source, joined=joined, model_type=self.model_type)
+        settings = self.configuration.settings
+        said = settings.get("quantization_config")
+        by = said.get("quant_method") if isinstance(said, Mapping) else None
+        way_out = instead(self.source, settings, self.tensors.find)
+        return why_no_weight(
+            path, names, self.source, joined=joined, model_type=self.model_type,
+            quantised=f"{by}, whose numbers are not unpacked here; {way_out}" if isinstance(by, str) else None,
+        )  # fmt: skip
 
     def w0(self, factors: ModuleFactors, position: int) -> Float[Tensor, "out in"]:
         """W0 of a module's layer at a position, checked against its factors, in its stored dtype.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _MEGATRON = "NeMo's archive, whose names and rows are Megatron's; NeMo turns it into PEFT's: llm.peft.export_lora"
@@ -32,6 +32,40 @@ _NAMES = {
     "_METADATA": f"of Orbax, {_JAX}",
     "adapter_shards": "Optimum Neuron's, in parts; optimum-cli neuron consolidate makes one adapter of them",
 }
+# Of a base model.
+_OF_TF = (
+    "TensorFlow's weights, which transformers 4 turns into PyTorch's: "
+    "AutoModel.from_pretrained(…, from_tf=True).save_pretrained(…)"
+)
+_OF_FLAX = (
+    "Flax's weights, which transformers 4 turns into PyTorch's: "
+    "AutoModel.from_pretrained(…, from_flax=True).save_pretrained(…)"
+)
+_EXPORTED = "a model exported for another runtime, whose weights are folded and renamed; pass the model that it was made of"
+_ENDINGS_OF_BASES = {
+    ".h5": _OF_TF, ".keras": _OF_TF, ".msgpack": _OF_FLAX, ".onnx": _EXPORTED, ".engine": _EXPORTED,
+    ".mlpackage": _EXPORTED, ".tflite": _EXPORTED, ".ot": _EXPORTED, ".npz": "NumPy's; save its arrays as safetensors",
+    ".nemo": "NeMo's archive, whose names and rows are Megatron's; pass the Hugging Face model that it was made of",
+    ".distcp": "a part of PyTorch's distributed checkpoint, which "
+    "torch.distributed.checkpoint.format_utils.dcp_to_torch_save makes one file of",
+    ".pth": "PyTorch's; name the file itself", ".ckpt": "PyTorch's; name the file itself",
+    ".gguf": "GGUF; name the file itself",
+}  # fmt: skip
+
+
+def told_base(name: str) -> str | None:
+    """What a file of this name is as a base model, and what to do; None of one that is not known.
+
+    Example:
+        >>> told_base("consolidated.00.pth"), told_base("config.json")
+        ("PyTorch's; name the file itself", None)
+    """
+    return _ENDINGS_OF_BASES.get(Path(name).suffix.lower())
+
+
+def told_base_of(folder: Path) -> str:
+    """The same of the first file in a folder that is known, as the rest of a sentence; empty where none is."""
+    return _first(folder, told_base)
 
 
 def told(name: str) -> str | None:
@@ -46,7 +80,11 @@ def told(name: str) -> str | None:
 
 def told_of(folder: Path) -> str:
     """The same of the first file in a folder that is known, as the rest of a sentence; empty where none is."""
-    found = ((name, what) for name in _names(folder) if (what := told(name)))
+    return _first(folder, told)
+
+
+def _first(folder: Path, tell: Callable[[str], str | None]) -> str:
+    found = ((name, what) for name in _names(folder) if (what := tell(name)))
     name, what = next(found, ("", ""))
     return f", but {name}, which is {what}" if name else ""
 

@@ -521,3 +521,19 @@ def test_a_library_fetches_nothing_when_it_is_imported(
     assert "kernels" not in sys.modules
     assert importlib.import_module("kernels").get_kernel
     del sys.modules["kernels"], sys.modules["eager_library"]
+
+
+@pytest.mark.parametrize(
+    ("method", "parts"),
+    [("aqlm", ("codes", "codebooks")), ("vptq", ("indices", "centroids.weight"))],
+)
+def test_parts_of_other_names_say_who_quantised(
+    tmp_path: Path, method: str, parts: tuple[str, ...]
+) -> None:
+    tensors = named({name: random(4, 4, seed=1) for name in parts})
+    settings = {"quantization_config": {"quant_method": method}, "_name_or_path": "owner/plain"}
+    opened = base(tmp_path / "model", tensors, **settings)
+    with pytest.raises(BaseModelError, match=rf"quantised by {method}, .* may be owner/plain"):
+        opened.weight(PATH)
+    with pytest.raises(BaseModelError, match="Is it the adapter's base model"):
+        opened.weight("model.layers.7.self_attn.q_proj")

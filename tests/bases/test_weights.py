@@ -316,3 +316,21 @@ def test_matrices_that_are_joined_fit_each_other(
     else:
         with pytest.raises(BaseModelError, match=why):
             base.weight(f"{EXPERT}.gate_up_proj")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tf_model.h5", "from_tf=True"), ("flax_model.msgpack", "from_flax=True"),
+        ("model.onnx", "exported for another runtime"), ("model.nemo", "Megatron's"),
+        ("consolidated.00.pth", "name the file itself"), ("q4.gguf", "name the file itself"),
+    ],
+)  # fmt: skip
+def test_weights_of_other_frameworks_are_told(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / name).write_bytes(b"x" * 99)
+    with pytest.raises(BaseModelError, match=f"index of shards, but {name}, which is .*{said}"):
+        open_base(str(tmp_path))
+    if "itself" not in said:
+        with pytest.raises(BaseModelError, match=f"{name} is .*{said}"):
+            open_base(str(tmp_path / name))
