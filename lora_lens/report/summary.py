@@ -122,10 +122,11 @@ def headline(analysed: Analysed) -> str:
     if not findings:
         return "Nothing was tested against chance."
     tests = counted(len(findings), "test")
-    claimed: dict[str, list[Finding]] = {}
-    for _, asked, finding in analysed.findings:
+    claimed: dict[str, list[tuple[str, Finding]]] = {}
+    for module, asked, finding in analysed.findings:
         if finding.word != "not seen":
-            claimed.setdefault(asked.question.asks, []).append(finding)
+            of = " of ".join(filter(None, (module.module, analysed.label(module.of))))
+            claimed.setdefault(asked.question.asks, []).append((of, finding))
     if claimed:
         words = {finding.word for finding in findings}
         count = sum(map(len, claimed.values()))
@@ -141,13 +142,16 @@ def headline(analysed: Analysed) -> str:
     return f"{none} more than chance: {would_be_seen(able)}{few}."
 
 
-def _counted(findings: Sequence[Finding]) -> str:
-    """How many are more and less, and the size of the farthest."""
-    words = [finding.word for finding in findings]
+def _counted(findings: Sequence[tuple[str, Finding]]) -> str:
+    """How many are more and less, and of what the farthest from chance is, with its size.
+
+    It need not be the largest number: where chance gives more, a larger one is nearer to it.
+    """
+    words = [finding.word for _, finding in findings]
     counts = [f"{words.count(word)} {word}" for word in ("more", "less") if word in words]
-    farthest = max(findings, key=lambda one: abs(one.excess))
-    at = "" if len(findings) == 1 else "at most "
-    return f"{listed(counts)}, {at}{farthest.claim.label} at {farthest.size}"
+    of, farthest = max(findings, key=lambda one: abs(one[1].excess))
+    at = "" if len(findings) == 1 else "farthest from chance "
+    return f"{listed(counts)}, {at}{farthest.claim.label} of {of} at {farthest.size}"
 
 
 def left_out_lines(analysed: Analysed) -> list[str]:

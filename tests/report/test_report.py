@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 
 import lora_lens as ll
 from lora_lens.chance.p_values import holm
+from lora_lens.chance.verdict import Trial
 from lora_lens.cli import app
 from lora_lens.errors import (
     BaseModelError,
@@ -40,9 +41,10 @@ from lora_lens.report.asked import ASKED
 from lora_lens.report.page import embedded
 from lora_lens.report.request import Request, enough_draws
 from lora_lens.report.sections import section
-from lora_lens.report.summary import glance_table, groups, headline, hedged
+from lora_lens.report.summary import _counted, glance_table, groups, headline, hedged
 from lora_lens.report.tables import page_table
 from lora_lens.show import draw_plotly
+from lora_lens.show.findings import PHI, Claim, Finding, found
 from lora_lens.show.layout import Table
 
 DAY = date(2024, 2, 29)
@@ -286,12 +288,30 @@ def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> No
         "4 of 12 tests find more than chance: “Do two adapters span alike, layer by layer?”" in said
     )
     assert re.search(
-        "4 more, at most [AB] at φ = 1 of 1: the same subspace, far above chance.", said
+        r"4 more, farthest from chance [AB] of (query|value) of .+ at φ = 1 of 1: the same subspace, "
+        "far above chance.",
+        said,
     )
     assert "Holm's method for all 12 tests" in hedged(analysed)
     assert {row[-1] for row in glance_table(analysed).rows} == {
         "more than chance", "no more than chance",
     }  # fmt: skip
+
+
+def test_the_farthest_from_chance_is_named_and_is_not_called_the_most() -> None:
+    """Where chance gives more, a larger φ is nearer to it: the demo's B of query and of value."""
+
+    def alike(value: float, chance: float) -> Finding:
+        trial = Trial(value, chance, 0.001, 0.0001, 999)
+        return found([Claim("B of the two adapters alike", "B", PHI, "flipped", trial)])[0]
+
+    said = _counted([("query", alike(0.044, 0.031)), ("value of one", alike(0.039, 0.020))])
+    assert said == (
+        "2 more, farthest from chance B of value of one at φ = 0.039 of 1: nearly orthogonal, a trace "
+        "above chance"
+    )
+    alone = _counted([("query", alike(0.044, 0.031))])
+    assert alone.startswith("1 more, B of query at φ = 0.044 of 1")
 
 
 def test_what_is_described_stands_behind_what_is_tested(pair: tuple[Path, Path]) -> None:
