@@ -25,7 +25,12 @@ DOCS = Path(__file__).parents[1] / "docs"
 NAMES = {"q": "query", "v": "value"}
 LEVEL = 0.05
 ADAPTERS = ("untrained", "STS-B LoRA 0", "STS-B LoRA 1", "MRPC LoRA 0", "MRPC LoRA 1")
-EPOCHS = {"untrained": 0} | {f"{epochs} of 12 epochs": epochs for epochs in (4, 6, 8, 11)}
+# Two runs of one seed and schedule: the first was ended after three epochs.
+RUNS = {
+    "in float32, ended after three epochs": {"untrained": 0}
+    | {f"{epochs} of 12 epochs (float32)": epochs for epochs in (1, 2, 3)},
+    "in bfloat16": {f"{epochs} of 12 epochs": epochs for epochs in (4, 6, 8, 11)},
+}
 TRAINED = tuple(
     f"{task} {method} {seed}"
     for method in ("LoRA", "CondLoRA")
@@ -108,23 +113,42 @@ def _said(name: str) -> str:
 def course(record: dict[str, Any]) -> Figure:
     """A panel a factor: the share at each checkpoint that was kept, in flips' band."""
     figure, axes = plt.subplots(
-        1, 4, figsize=(7, 1.9), sharex=True, sharey=True, layout="constrained"
+        1, 4, figsize=(7, 2.2), sharex=True, sharey=True, layout="constrained"
     )
     factors = [(module, matrix) for module in NAMES for matrix in "AB"]
     for panel, (module, matrix) in zip(axes, factors, strict=True):
-        told = [record["shares"][name][module][matrix] for name in EPOCHS]
-        share, flips, sd = (
-            np.array([one[key] for one in told]) * 100 for key in ("share", "flips", "sd")
-        )
-        panel.fill_between(EPOCHS.values(), flips - 2 * sd, flips + 2 * sd, color="0.82", lw=0)
-        panel.plot(EPOCHS.values(), share, "o-", ms=4, color=colour(3))
+        for (run, epochs), marker in zip(RUNS.items(), "so", strict=True):
+            told = [record["shares"][name][module][matrix] for name in epochs]
+            share, flips, sd = (
+                np.array([one[key] for one in told]) * 100 for key in ("share", "flips", "sd")
+            )
+            at = list(epochs.values())
+            panel.fill_between(at, flips - 2 * sd, flips + 2 * sd, color="0.82", lw=0)
+            panel.plot(
+                at, share, marker=marker, ms=4, color=colour(3), mfc=_face(marker), label=run
+            )
         panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
         panel.set_xlabel("epoch", fontsize=8)
         panel.set(ylim=(0, 3.5), xlim=(-0.6, 12.5), xticks=(0, 4, 8, 12))
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("% predicted", fontsize=8)
+    figure.legend(
+        handles=[
+            *axes[0].get_lines(),
+            Patch(color="0.82", label="by chance: flips, ± 2 deviations"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        fontsize=7.5,
+        frameon=False,
+        handletextpad=0.4,
+    )
     return figure
+
+
+def _face(marker: str) -> Any:
+    return "white" if marker == "s" else colour(3)
 
 
 def carried(record: dict[str, Any]) -> Figure:
