@@ -19,6 +19,9 @@ from .image_places import METADATA, are_dotted, place, root_of_bare
 from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
 from .peft_settings import Scaling, check_plain
 
+# What trainers write into a header, for people.
+_ALPHAS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
+
 
 def _read(files: AdapterFiles) -> Checkpoint:
     settings = _settings(files)
@@ -37,7 +40,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     modules = by_module(files, partial(place, bare=root_of_bare(files)))
     found = read_modules(files, modules, scale)
     _check_dora(files, settings, found)
-    scales = _scaled(found, configured & found.updates.keys())
+    scales = _scaled(files, found, configured & found.updates.keys())
     return found.checkpoint(files, *scales, *found.notes)
 
 
@@ -75,12 +78,14 @@ def _check_dora(
                 )
 
 
-def _scaled(found: ImageUpdates, configured: set[str]) -> Iterator[str]:
+def _scaled(files: AdapterFiles, found: ImageUpdates, configured: set[str]) -> Iterator[str]:
     """Which scale was applied, and why."""
     if configured:
         yield f"s = α/rank by {METADATA} in the file's header: {modules_said(len(configured))}"
     rest = found.restricted(found.updates.keys() - configured)
-    yield from rest.scales()
+    said = next(((key, files.header[key]) for key in _ALPHAS if key in files.header), None)
+    more = f"; the header says {said[0]} {said[1][:20]}, which no loader looks at" if said else ""
+    yield from rest.scales(more)
 
 
 FORMAT = Format(

@@ -26,6 +26,9 @@ from .lycoris import hada, lokr, tucker
 Scaled = Literal["alpha", "whole", "none"]
 ScaleOf = Callable[[str, int | None, float | None], float]
 
+_OF_SCALE = frozenset(
+    {"lora_alpha", "network_alpha", "lora_scale", "lora_scaling", "scale", "scaling"}
+)
 _KINDS = {"lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr"}
 
 
@@ -176,7 +179,31 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
         one = _one(files, path, parts, scale)
         if one is not None:
             found[path] = one
+    _check_not_turned(files.source, found)
+    _check_scales(files, {name for parts in modules.values() for name in parts.values()})
     return ImageUpdates(found, left_out)
+
+
+def _check_not_turned(source: str, found: Mapping[str, Read]) -> None:
+    """Refuse files of factors the other way round, which fit each other: every rank is above both sides of its W0."""
+    plain = [(path, one.update) for path, one in found.items() if one.kind == "lora"]
+    if plain and all(one.a.shape[0] > max(one.b.shape[0], one.a.shape[1]) for _, one in plain):
+        path, one = plain[0]
+        raise AdapterError(
+            f"{source}: {path} has A of {one.a.shape[0]}x{one.a.shape[1]} and B of {one.b.shape[0]}x{one.b.shape[1]}, and so "
+            f"have all a rank above both sides of their layer: turned over, as MLX has them? Save them as A, (rank, in), and "
+            f"B, (out, rank)"
+        )
+
+
+def _check_scales(files: AdapterFiles, known: Set[str]) -> None:
+    """Refuse numbers that by their names are of s and are read by some loaders and not by others."""
+    for name in sorted(files.names - known):
+        if name.rpartition(".")[2] in _OF_SCALE and math.prod(files.shape(name)) == 1:
+            raise AdapterError(
+                f"{files.source} holds {name}, a single number that by its name scales ΔW, and no loader but its own trainer's "
+                f"is known to read it: where it is α, call it PATH.alpha, of each module; else multiply B by it, and take it out"
+            )
 
 
 def _check_axes(files: AdapterFiles, parts: Mapping[str, str]) -> None:

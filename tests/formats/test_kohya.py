@@ -234,3 +234,31 @@ def test_diffusers_settings_are_of_what_they_name_in_a_file_of_both_spellings(
     assert {one.name: one.scaling for one in found.modules} == {
         "unet.mid_block.attentions.0.proj_in": 2, text: 5,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f"{NAME}.lora_alpha", f"{NAME}.network_alpha", f"{NAME}.scale", "lora_alpha"])  # fmt: skip
+def test_a_number_that_may_scale_is_not_left_out(tmp_path: Path, name: str) -> None:
+    tensors = lora(NAME, alpha=None) | {name: torch.tensor(3.0)}
+    with pytest.raises(AdapterError, match=rf"holds {name}, a single number .* call it PATH.alpha"):
+        load_adapter(saved(tmp_path / "a.safetensors", tensors))
+
+
+def test_factors_that_are_turned_over_are_refused(tmp_path: Path) -> None:
+    turned = {f"{NAME}.lora_down.weight": random(8, 2, seed=1), f"{NAME}.lora_up.weight": random(2, 8, seed=2)}  # fmt: skip
+    with pytest.raises(AdapterError, match="A of 8x2 and B of 2x8.* turned over, as MLX"):
+        load_adapter(saved(tmp_path / "a.safetensors", turned))
+    # A rank above both sides of one layer is no reason: kohya has one rank for all.
+    assert load_adapter(
+        saved(tmp_path / "b.safetensors", turned | lora("lora_unet_conv_in"))
+    ).modules
+
+
+def test_an_alpha_that_only_the_header_has_is_said(tmp_path: Path) -> None:
+    path = "transformer.transformer_blocks.0.attn.to_q"
+    tensors = {
+        f"{path}.lora_A.weight": random(2, 6, seed=1),
+        f"{path}.lora_B.weight": random(6, 2, seed=2),
+    }
+    file = saved(tmp_path / "a.safetensors", tensors, {"lora_alpha": "16", "rank": "2"})
+    (note,) = load_adapter(file).notes
+    assert note.endswith("1 module; the header says lora_alpha 16, which no loader looks at")
