@@ -23,7 +23,8 @@ from .litgpt import is_litgpts
 from .merged import by_role, in_fused
 from .peft_settings import Scaling
 
-_FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+)\.lora_(?P<factor>[AB])")
+# OpenDelta puts loralib's layers beside the module, as its `lora`.
+_FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+?)(?:\.lora)?\.lora_(?P<factor>[AB])")
 _EMBEDDINGS = ("wte", "wpe", "embed", "embedding", "embeddings", "word_embeddings", "embed_tokens")
 _ROLES = ("query", "key", "value")
 _KERNELS = (3, 5, 7)

@@ -164,6 +164,12 @@ def _why_not(files: AdapterFiles, a: str, b: str) -> str | None:
     below, above = files.shape(a), files.shape(b)
     if len(below) == len(above) == 2:
         return None
+    if len(below) == len(above) == 3 and ".experts." in a and above[2] == below[1] > 1:
+        raise AdapterError(
+            f"{a} has shape {below} and {b} {above}, a matrix for each expert of a stack, of which one may stand for all, as "
+            f"Tinker saves them: PEFT has no such layers, and what of W0 each is added to is not known; take the adapter as "
+            f"Tinker's cookbook converts it to PEFT's, or merges it"
+        )
     if len(below) != len(above) or any(size != 1 for size in above[2:]):
         raise AdapterError(
             f"{a} has shape {below} and {b} {above}, expected those of a linear layer, or of a convolution and "

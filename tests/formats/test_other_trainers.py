@@ -147,6 +147,13 @@ def test_a_convolution_of_loralibs_is_scaled_by_r_and_not_by_its_rows(tmp_path: 
     assert any("out·kernel × in·kernel" in note for note in adapter.notes)
 
 
+def test_opendeltas_module_is_the_one_that_its_lora_is_beside(tmp_path: Path) -> None:
+    path = "encoder.block.0.layer.0.SelfAttention.q"
+    tensors = pair(f"{path}.lora")
+    adapter = load_adapter(written(tmp_path / "lora", tensors, lora_alpha=4))
+    assert adapter.modules["q"].names == (path,)
+
+
 def test_rows_that_could_be_a_convolutions_are_said(tmp_path: Path) -> None:
     other = {"down.lora_A": random(6, 12, seed=1), "down.lora_B": random(18, 6, seed=2)}
     adapter = load_adapter(written(tmp_path / "lora", other, lora_alpha=6))

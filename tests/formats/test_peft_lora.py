@@ -370,3 +370,16 @@ def test_empty_factors_say_what_they_are(tmp_path: Path, shape: tuple[int, ...],
     write_lora(tmp_path, BertLike(), extra=extra)
     with pytest.raises(AdapterError, match=said):
         load_adapter(tmp_path)
+
+
+def test_a_matrix_for_each_expert_is_told(tmp_path: Path) -> None:
+    """As Tinker saves them: the factor that experts share has one matrix."""
+    path = "base_model.model.model.layers.0.mlp.experts.w1"
+    factors = {
+        f"{path}.lora_A.weight": random(1, 2, 6, seed=1),
+        f"{path}.lora_B.weight": random(4, 8, 2, seed=2),
+    }
+    write_tensors(tmp_path, factors)
+    write_config(tmp_path, base=None, r=2)
+    with pytest.raises(AdapterError, match="a matrix for each expert .* Tinker's cookbook"):
+        load_adapter(tmp_path)
