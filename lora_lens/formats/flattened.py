@@ -22,6 +22,11 @@ _COMPOUND = frozenset(
         "double_blocks",
         "single_blocks",
         "joint_blocks",
+        "vace_blocks",
+        "fuser_blocks",
+        "face_adapter",
+        "before_proj",
+        "after_proj",
         "double_stream_blocks",
         "single_stream_blocks",
         "input_blocks",
@@ -171,6 +176,13 @@ _COMPOUND = frozenset(
         "context_embedder_2",
         "proj_out_1",
         "proj_out_2",
+        "visual_modulation",
+        "text_modulation",
+        "llm_adapter",
+        "output_proj",
+        "adaln_modulation_self_attn",
+        "adaln_modulation_cross_attn",
+        "adaln_modulation_mlp",
     ]
 )
 _SINGLE = frozenset(

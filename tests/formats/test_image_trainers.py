@@ -16,6 +16,7 @@ from lora_lens.errors import AdapterError
 # What a model's own modules are called.
 MODELS = {
     "Wan": ["blocks.0.self_attn.q", "blocks.1.cross_attn.k_img", "blocks.1.ffn.2", "head.head"],
+    "Wan VACE": ["blocks.0.cross_attn.k", "vace_blocks.0.self_attn.q", "vace_blocks.1.before_proj"],
     "HunyuanVideo": ["double_blocks.0.img_attn_qkv", "double_blocks.1.txt_mlp.fc1", "single_blocks.2.linear1"],
     "Flux": ["double_blocks.0.img_attn.qkv", "double_blocks.1.txt_mlp.0", "single_blocks.0.modulation.lin"],
     "SD3": ["joint_blocks.0.context_block.attn.qkv", "joint_blocks.1.x_block.adaLN_modulation.1"],
@@ -115,3 +116,27 @@ def test_a_language_models_layers_that_stand_alone_say_no_scale(tmp_path: Path) 
             AdapterError, match=r'which says α .* \{"peft_type": "LORA", "r": …, "lora_alpha": …\}'
         ):
             ll.load_adapter(tmp_path / "alone.safetensors")
+
+
+@pytest.mark.parametrize("spelled", [flat("lora_unet_"), "diffusion_model.{}".format])
+def test_w0_of_animas_is_in_its_net(tmp_path: Path, spelled: Callable[[str], str]) -> None:
+    paths = [
+        "blocks.0.self_attn.q_proj", "blocks.0.adaln_modulation_mlp.1", "blocks.1.mlp.layer1", "x_embedder.proj.1",
+        "llm_adapter.blocks.0.self_attn.q_proj",
+    ]  # fmt: skip
+    tensors, w0 = {}, {}
+    for seed, path in enumerate(paths):
+        w0[f"net.{path}.weight"] = random(6, 5, seed=seed)
+        tensors[f"{spelled(path)}.lora_down.weight"] = random(2, 5, seed=seed)
+        tensors[f"{spelled(path)}.lora_up.weight"] = random(6, 2, seed=seed)
+    save_file(tensors, tmp_path / "style.safetensors")
+    save_file(w0, tmp_path / "anima.safetensors")
+    adapter = ll.load_adapter(tmp_path / "style.safetensors")
+    base = ll.open_base(str(tmp_path / "anima.safetensors"))
+    found = {
+        path.partition(".")[2]: base.w0(factors, place)
+        for factors in adapter.modules.values()
+        for place, path in enumerate(factors.names)
+    }
+    assert found.keys() == set(paths)
+    assert all(torch.equal(one, w0[f"net.{path}.weight"]) for path, one in found.items())
