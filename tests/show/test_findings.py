@@ -107,7 +107,8 @@ def test_numbers_are_short() -> None:
 def of(findings: tuple[Finding, ...]) -> Any:
     """What a report's headline reads of its analyses."""
     asked = SimpleNamespace(question=SimpleNamespace(asks="Alike?"))
-    return SimpleNamespace(findings=[(None, asked, one) for one in findings])
+    module = SimpleNamespace(module="value", of=(0,))
+    return SimpleNamespace(findings=[(module, asked, one) for one in findings], label=lambda _: "")
 
 
 def test_one_verdict_has_one_wording_everywhere() -> None:
@@ -124,7 +125,9 @@ def test_one_verdict_has_one_wording_everywhere() -> None:
     assert headline(of(none[:1])) == f"The one test does not find more than chance: {excess}."
     assert _verdict(none) == "no more; +0.0063 would show"
     assert _verdict(none, percent=True) == "no more; +0.6 would show"
-    assert headline(of(found([more, unseen]))).startswith("1 of 2 tests finds more than chance: ")
+    assert headline(of(found([more, unseen]))).startswith(
+        "1 of 2 tests finds more than chance: “Alike?” 1 more, A of value at φ = "
+    )
     hopeless = found([few])
     assert _verdict(hopeless) == hopeless[0].words == "too few draws to tell"
     assert "3 draws are too few to tell anything from chance (19 are needed)" in headline(
