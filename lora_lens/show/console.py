@@ -60,30 +60,48 @@ def shaded_grid(
         console: Where it will be printed.
         corner: What stands above the rows' numbers.
         narrower: Widths of cells without numbers in them, for where those with numbers do not fit;
-            the last one is taken whether it fits or not.
+            the last one is taken whether it fits or not. Such cells are of layers beside themselves:
+            what is no number is shaded from 0 to the highest off the diagonal, which the title says,
+            for beside the diagonal's 1 all others would be one pale shade.
     """
     widths = (_NUMBER, *narrower)
     width = next((w for w in widths if _NUMBER + w * len(columns) <= console.width), widths[-1])
     text = Text(title, style="bold")
+    shades = np.asarray(values, dtype=np.float64)
     if width == _NUMBER:
         heads = "".join(f"{column:>{_NUMBER}}" for column in columns)
         text.append(f"\n{corner:<{_NUMBER}}{heads}", style="not bold dim")
-    for name, row in zip(rows, values, strict=True):
+    else:
+        shades, highest = _off_diagonal(shades)
+        text.append(f"  darkest: {highest:.2g}, the highest off the diagonal", style="not bold dim")
+    for name, row in zip(rows, shades, strict=True):
         text.append(f"\n{name:>{_NUMBER - 1}} ", style="not bold dim")
         for value in map(float, row):
             text.append(_cell(value, width, console), style="not bold " + _style(value, console))
     return text
 
 
+def _off_diagonal(values: Array) -> tuple[Array, float]:
+    """Numbers as parts of the highest one off the diagonal, and that; what is on the diagonal is none."""
+    off = values.copy()
+    np.fill_diagonal(off, np.nan)
+    highest = float(np.nanmax(off, initial=0.0))
+    return off / (highest or 1.0), highest
+
+
 def _cell(value: float, width: int, console: Console) -> str:
     if width == _NUMBER:
         return " 1.0" if value >= 0.995 else f" {value:.2f}".replace("0.", ".", 1).rjust(_NUMBER)
+    if np.isnan(value):
+        return "·".ljust(width)
     if console.color_system:
         return " " * width
     return _BLOCKS[min(4, int(value * 5))] * width
 
 
 def _style(value: float, console: Console) -> str:
+    if np.isnan(value):
+        return "dim"
     if not console.color_system:
         return ""
     position = min(max(value, 0.0), 1.0) * (len(_SHADES) - 1)
