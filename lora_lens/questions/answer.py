@@ -147,8 +147,14 @@ class Answer(Tidy):
 
 
 def _html(table: Table) -> str:
+    # Cell by cell, for HTML knows no columns' sides.
+    sides = [' style="text-align:right"' if one else "" for one in table.numeric]
+
     def cells(values: Iterable[Any], tag: str) -> str:
-        return "".join(f"<{tag}>{html.escape(str(value))}</{tag}>" for value in values)
+        return "".join(
+            f"<{tag}{side}>{html.escape(str(value))}</{tag}>"
+            for side, value in zip(sides, values, strict=True)
+        )
 
     rows = "".join(
         f"<tr>{cells(map(true_minus, row), 'td')}</tr>" for row in table.rows[:_MOST_ROWS]

@@ -300,7 +300,10 @@ def test_tidy_frame_and_labels(bert: BertLike, tmp_path: Path) -> None:
     cell = frame[(frame.matrix == "B") & (frame.layer == 2) & (frame.other_layer == 0)]
     assert cell.phi.item() == result["B"].values[2, 0]
     assert cell.propagated_mean.item() == result["B"].baselines["propagated"].mean[2, 0]
-    assert "<table>" in result._repr_html_()
+    shown = result._repr_html_()
+    assert "<table>" in shown
+    assert '<th style="text-align:right">z</th>' in shown  # numbers to the right, names to the left
+    assert "<td>propagated</td>" in shown
     assert "; mean " in result["A"]._repr_html_()
     assert "by chance: gaussian 0." in result["A"]._repr_html_()
 
