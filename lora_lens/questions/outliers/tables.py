@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import NONE, Table, beside, called, number, p_value, signed
+from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
 from ...show.text import as_csv
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
@@ -45,7 +45,7 @@ def title(result: OutliersResult) -> str:
     """What it is of, in one line."""
     return (
         f"Coordinates that {result.module} conversions of {result.matrix} hold: rank {result.rank}, "
-        f"{len(result.layers)} layers, {result.convention}"
+        f"{counted(len(result.layers), 'layer')}, {result.convention}"
     )
 
 

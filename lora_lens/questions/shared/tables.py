@@ -15,6 +15,7 @@ from ...show.layout import (
     Table,
     beside,
     called,
+    counted,
     number,
     p_value,
 )
@@ -106,7 +107,7 @@ def title(result: SharedResult) -> str:
     """What is shared, in one line."""
     return (
         f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
-        f"{len(result.layers)} layers, {result.convention}"
+        f"{counted(len(result.layers), 'layer')}, {result.convention}"
     )
 
 

@@ -110,6 +110,7 @@ def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
     result = run(tmp_path / "lora", "--draws", 5, "--out", tmp_path / "out")
     assert result.exit_code == 0
     assert "nothing can be shared" in result.stdout
+    assert " 1 layer, " in result.stdout
     assert "nan" not in result.stdout
 
 
