@@ -21,6 +21,7 @@ from .drawn_cells import cells, write
 from .drawn_marks import MARKS
 from .drawn_sheet import Drawn, fill
 from .figure import Panel, Sheet
+from .shown_figure import ShownFigure
 from .style import words
 
 _LEGENDS: dict[str, dict[str, Any]] = {
@@ -111,7 +112,7 @@ def sheet(
         return figure
     if width is not None:
         return _at_width(arranged(described, width, _font()))
-    figure = Figure(figsize=described.size, layout="constrained")
+    figure = ShownFigure(figsize=described.size, layout="constrained")
     with rc_context({} if described.font is None else {"font.size": described.font}):
         fill(figure, described, draw)
     return figure
@@ -122,7 +123,7 @@ def _at_width(described: Sheet) -> Figure:
     squares = square(described)
     # Squares are as high as they are wide: too high a figure is cut, too low a one would shrink them.
     width, height = described.size
-    figure = Figure(
+    figure = ShownFigure(
         figsize=(width, _MORE * height if squares else height),
         layout="compressed" if squares else "constrained",
     )

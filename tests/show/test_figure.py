@@ -5,6 +5,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from IPython.core.formatters import PNGFormatter
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -46,6 +47,15 @@ def heat(n: int = 3, **changes: object) -> HeatMap:
     names = tuple(map(str, range(n)))
     made: dict[str, object] = {"diagonal": True, "square": True} | changes
     return HeatMap(names, names, {"phi": phi, "chance": 0.1}, views, **made)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("width", [None, 3.25])
+def test_a_notebook_shows_a_figure_before_pyplot_has_made_one(width: float | None) -> None:
+    """A cell that ended with `result.plot()` showed ``<Figure size 1038x802 with 8 Axes>``."""
+    made = sheet(Sheet((Block([[Panel("one")]]),), (3.25, 2.0)), width=width)
+    assert made._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    formatter = PNGFormatter()
+    assert formatter(made) == made._repr_png_()  # type: ignore[attr-defined]
 
 
 def test_both_draw_the_same_numbers() -> None:
