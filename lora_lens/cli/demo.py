@@ -81,4 +81,4 @@ def run(
 def _print(of: str, line: str) -> None:
     """A line, and over the terminal's edge with an indent."""
     columns = shutil.get_terminal_size((100, 24)).columns
-    typer.echo(textwrap.fill(f"{of:<9} {line}", max(40, columns), subsequent_indent=" " * 10))
+    typer.echo(textwrap.fill(f"{of} {line}", max(40, columns), subsequent_indent="  "))

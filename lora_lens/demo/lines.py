@@ -1,4 +1,4 @@
-"""What the demo says of each result: a line of a hundred columns at most, with the name before it."""
+"""What the demo says of each result: a line of eighty columns at most, with the name before it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ def shared_line(result: SharedResult) -> str:
     found = {name: one.predicted for name, one in result.items() if one.predicted is not None}
     whole = all(one.share.min() > ONE for one in found.values())
     if whole and {one.word for one in result.findings} == {"more"}:
-        return f"{result.module}: one shared layer gives all of {listed(list(found))} in every layer, as it is built to"
-    shares = [f"{100 * one.mean:.1f} % of {name}" for name, one in found.items()]
+        return f"{result.module}: one shared layer gives all of {listed(list(found))}, as it is built to"
+    shares = [f"{name} {100 * one.mean:.1f}" for name, one in found.items()]
+    shares[0] += " % shared"
     chance = [f"{100 * one.nulls['flipped'].mean:.1f}" for one in found.values()]
-    return f"{result.module}: others predict {_beside(shares, chance)}: {_verdict(result.findings, percent=True)}"
+    return f"{result.module}: {_beside(shares, chance)}: {_verdict(result.findings, percent=True)}"
 
 
 def similarity_line(result: SimilarityResult) -> str:
     """φ of conversion matrices beside random factors through the same W0."""
     values = ", ".join(f"{name} {result[name].mean:.3f}" for name in ("A", "B"))
     null = result["B"].baseline_mean("propagated")
-    return f"{result.module}: φ between layers: {values}; of random factors {null:.3f}; it decides nothing"
+    return f"{result.module}: φ {values}; of random factors {null:.3f}; it decides nothing"
 
 
 def comparison_line(result: ComparisonResult) -> str:
     """φ of the two adapters beside what W0's directions make of it."""
     values = [f"{name} {result[name].mean:.3f}" for name in ("A", "B")]
     chance = [f"{result[name].tests['flipped'].of_mean.mean:.3f}" for name in ("A", "B")]
-    return f"{result.module}: φ of both: {_beside(values, chance)}: {_verdict(result.findings)}"
+    return f"{result.module}: φ {_beside(values, chance)}: {_verdict(result.findings)}"
 
 
 def _beside(values: Sequence[str], chance: Sequence[str]) -> str:
@@ -50,8 +51,9 @@ def _verdict(findings: Sequence[Finding], *, percent: bool = False) -> str:
     """Which are more or less than chance; where none is, the excess that would have been seen."""
     said = [one for one in findings if one.word != "not seen"]
     if said:
+        both = len(said) == len(findings) == 2
         kinds = [
-            f"{listed(labels)} {word}"
+            f"{'both' if both and len(labels) == len(said) else listed(labels)} {word}"
             for word in ("more", "less")
             if (labels := [one.label for one in said if one.word == word])
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,11 @@ def load_adapter(
         found = format_of(files).read(files)
         check_scales(files, found)
         return _adapter(files, found, low_rank(files, found))
+    if not isinstance(path, str | os.PathLike):
+        several = "; several are given one after the other" * isinstance(path, list | tuple)
+        raise AdapterError(
+            f"the adapter is a {type(path).__name__}, expected a folder, a file, a hub id, or a model in memory with one{several}"
+        )
     if name is not None:
         raise AdapterError(
             f"name is {name!r}, which is for a model in memory; an adapter's files are named by their folder"

@@ -131,7 +131,8 @@ def as_latex(tables: Sequence[Table], name: str = "") -> str:
         for k, table in enumerate(tables, start=1)
     ]
     body = "\n".join(map(_latex_table, tables, labels))
-    return f"{_NEEDS}{needs(body)}{body}"
+    graphics = _NEEDS_GRAPHICS if _SCALED in body else ""
+    return f"{_NEEDS}{graphics}{needs(body)}{body}"
 
 
 def _label(text: str, most: int | None = None) -> str:
@@ -154,10 +155,27 @@ _ESCAPED = {
 # 1.5e-05: in a font of text its minus would be a hyphen.
 _POWER = re.compile(r"(?<![\w.-])(\d(?:\.\d+)?)e([-+]\d\d+)(?= |$)", re.MULTILINE)
 _NEEDS = "% \\usepackage{booktabs}\n"
+_NEEDS_GRAPHICS = "% \\usepackage{graphicx}\n"
+# Points: a page's text in LaTeX's own article, a letter of ten points on average, and what is between two columns.
+_LINE, _LETTER, _GAP = 345, 4.8, 12
+_SMALLER, _SMALL_GAP = 0.8, 6
+_SMALL = "\\footnotesize\n\\setlength{\\tabcolsep}{3pt}\n"
+_SCALED = "\\resizebox{\\linewidth}{!}"
 
 
 def _power_of_ten(found: re.Match[str]) -> str:
     return rf"${found[1]}\cdot10^{{{int(found[2])}}}$"
+
+
+def _fitted(table: Table, body: str) -> tuple[str, str]:
+    """What makes a table as narrow as a page: smaller letters; of what is wider in those too, all of it scaled down."""
+    letters = sum(max(map(len, column)) for column in zip(table.head, *table.rows, strict=True))
+    columns = len(table.head)
+    if letters * _LETTER + columns * _GAP <= _LINE:
+        return "", body
+    if _SMALLER * letters * _LETTER + columns * _SMALL_GAP <= _LINE:
+        return _SMALL, body
+    return _SMALL, f"{_SCALED}{{%\n{body}}}"
 
 
 def _latex_table(table: Table, label: str) -> str:
@@ -170,8 +188,9 @@ def _latex_table(table: Table, label: str) -> str:
     )
     body = _POWER.sub(_power_of_ten, body)
     caption = "".join(_ESCAPED.get(sign, sign) for sign in one_line_of(table.title))
+    size, body = _fitted(table, body)
     text = (
-        f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{body}\n"
+        f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{label}}}\n{size}{body}\n"
         "\\end{table}\n"
     )
     text = re.sub(r"‖\\_([F2])", r"$\|_\1$", text)

@@ -122,3 +122,9 @@ def test_links_out_of_a_folder_are_not_followed(
     read, unread = adapters_meant([styles, lora])
     assert read == [str(lora)]
     assert "refusing to follow it" in unread[0].reason
+
+
+@pytest.mark.parametrize("given", [None, 3, ["one", "two"], {"lora_A": 1}])
+def test_what_is_no_adapter_is_named(given: object) -> None:
+    with pytest.raises(AdapterError, match=f"the adapter is a {type(given).__name__}, expected a"):
+        load_adapter(given)

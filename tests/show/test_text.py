@@ -158,3 +158,22 @@ def test_pdflatex_takes_every_letter_that_is_not_told_of(tmp_path: Path) -> None
         cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+@pytest.mark.parametrize(("columns", "smaller", "scaled"), [(4, 0, 0), (12, 1, 0), (40, 1, 1)])
+def test_no_table_is_wider_than_a_page(
+    columns: int, smaller: int, scaled: int, tmp_path: Path
+) -> None:
+    table = Table("φ", ["layer", *map(str, range(columns))], [["0", *["0.123"] * columns]])
+    text = as_latex([table])
+    assert (text.count("\\footnotesize"), text.count("\\resizebox")) == (smaller, scaled)
+    packages = "\\usepackage{booktabs,graphicx}"
+    page = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{text}\\end{{document}}\n"
+    (tmp_path / "one.tex").write_text(page, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "one.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout

@@ -134,8 +134,8 @@ def grid_table(grid: LayerGrid) -> Table:
 
 def condition_table(result: SimilarityResult) -> Table:
     """Condition number of each layer's W0."""
-    row = ["condition number of W0", *_condition_numbers(result)]
-    return Table("Conditioning", ["layer", *map(str, result.layers)], [row])
+    rows = zip(map(str, result.layers), _condition_numbers(result), strict=True)
+    return Table("Conditioning", ["layer", "condition number of W0"], list(map(list, rows)))
 
 
 def conditioning(result: SimilarityResult) -> str:
