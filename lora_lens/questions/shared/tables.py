@@ -80,7 +80,7 @@ def predicted_layers(one: Predicted) -> Table:
         for k, layer in enumerate(one.layers)
     ]  # fmt: skip
     return Table(
-        f"{LABELS[one.matrix]}: predicted by layer",
+        f"{LABELS[one.matrix]}: predicted by layer; p (Holm) over these, for where the mean is found",
         ["layer", "predicted", "flipped", "p", "p (Holm)"],
         rows,
     )
