@@ -115,7 +115,7 @@ def test_propagated_baseline_is_what_random_adapters_give(
     result = conversion_similarity(
         load_adapter(tmp_path / "lora"), "value", j=i, draws=3000, **settings
     )
-    runs = 250
+    runs = 120
     values: dict[str, list[float]] = {"A": [], "B": [], "BA": []}
     for seed in range(runs):
         write_lora(tmp_path / "random", shape, base=str(tmp_path / "base"), seed=900 + seed)
