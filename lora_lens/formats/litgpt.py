@@ -43,15 +43,32 @@ _RENAMED = (
     (r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_2", r"model.layers.\1.block_sparse_moe.experts.\2.w3"),
     (r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.proj", r"model.layers.\1.block_sparse_moe.experts.\2.w2"),
 )  # fmt: skip
+# Of Qwen 3, whose experts are called otherwise than Mixtral's.
+_RENAMED_QWEN3 = (
+    (r"transformer\.h\.(\d+)\.mlp\.gate", r"model.layers.\1.mlp.gate"),
+    (
+        r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_1",
+        r"model.layers.\1.mlp.experts.\2.gate_proj",
+    ),
+    (
+        r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.fc_2",
+        r"model.layers.\1.mlp.experts.\2.up_proj",
+    ),
+    (
+        r"transformer\.h\.(\d+)\.mlp\.experts\.(\d+)\.proj",
+        r"model.layers.\1.mlp.experts.\2.down_proj",
+    ),
+)
 
 
 class _Model(NamedTuple):
-    """What ``model_config.yaml`` says: shapes, whether the original has the roles apart, and its hub id."""
+    """What ``model_config.yaml`` says: shapes, how the original names its modules where it has the roles apart, and its hub id."""
 
     heads: int
     groups: int
     size: int
     apart: bool
+    renamed: tuple[tuple[str, str], ...]
     base: str | None
 
     def parts(self, trained: Mapping[str, bool], *, in_turn: bool) -> dict[str, Part]:
@@ -92,7 +109,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             continue
         a, b = (files.factor(names[letter]) for letter in "AB")
         s = scaling(path, a.shape[0])
-        renamed = _renamed(path) if model and model.apart else path
+        renamed = _renamed(path, model.renamed) if model and model.apart else path
         updates[renamed] = LowRank(a, b, s, (names["A"], names["B"]))
     notes = (
         ()
@@ -120,8 +137,8 @@ def _scaling(source: str, settings: Mapping[str, Any], path: str, rank: int) -> 
     return alpha / rank
 
 
-def _renamed(path: str) -> str:
-    for old, new in _RENAMED:
+def _renamed(path: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for old, new in rules:
         if found := re.fullmatch(old, path):
             return found.expand(new)
     return path
@@ -138,13 +155,14 @@ def _model(files: AdapterFiles) -> _Model:
     heads, groups, size = (int(size) for size in sizes if size is not None)
     if heads % groups:
         raise AdapterError(f"{files.source}: {_MODEL} says {heads} heads of {groups} groups")
-    phi = str(config.get("name")).lower().startswith("phi")
-    apart = config.get("mlp_class_name") in _APART and not phi
+    name = str(config.get("name")).lower()
+    apart = config.get("mlp_class_name") in _APART and not name.startswith("phi")
+    rules = (*_RENAMED_QWEN3, *_RENAMED) if name.startswith("qwen3") else _RENAMED
     origin = config.get("hf_config")
     named = [origin.get(key) for key in ("org", "name")] if isinstance(origin, dict) else []
     known = [one for one in named if isinstance(one, str) and one]
     base = "/".join(known) if len(known) == len(("org", "name")) else None
-    return _Model(heads, groups, size, apart, base)
+    return _Model(heads, groups, size, apart, rules, base)
 
 
 def _yaml(files: AdapterFiles, name: str) -> Mapping[str, Any]:

@@ -76,6 +76,23 @@ def test_a_llamas_roles_are_in_its_own_files(tmp_path: Path) -> None:
     assert torch.equal(found, w0["model.layers.1.self_attn.k_proj.weight"])
 
 
+@pytest.mark.parametrize(("name", "expert", "gate"), [
+    ("Qwen3-30B-A3B", "mlp.experts.2.down_proj", "mlp.gate"),
+    ("Mixtral-8x7B-v0.1", "block_sparse_moe.experts.2.w2", "block_sparse_moe.gate"),
+])  # fmt: skip
+def test_experts_are_called_as_in_the_model_that_was_converted(
+    tmp_path: Path, name: str, expert: str, gate: str
+) -> None:
+    mlp = "transformer.h.0.mlp"
+    tensors = pair(f"{mlp}.experts.2.proj") | pair(f"{mlp}.gate")
+    written(tmp_path, {"model": tensors}, "lit_model.pth.lora")
+    (tmp_path / "hyperparameters.yaml").write_text("lora_r: 2\nlora_alpha: 4\n")
+    sizes = "n_head: 2\nn_query_groups: 2\nhead_size: 3\nmlp_class_name: LLaMAMoE\n"
+    (tmp_path / "model_config.yaml").write_text(f"name: {name}\n{sizes}")
+    found = {path for one in load_adapter(tmp_path).modules.values() for path in one.names}
+    assert found == {f"model.layers.0.{expert}", f"model.layers.0.{gate}"}
+
+
 def test_group_by_group_as_litgpt_wrote_before(tmp_path: Path) -> None:
     """``attn.attn`` has each group's queries, its key and its value in turn."""
     kept("litgpt fused", tmp_path)
