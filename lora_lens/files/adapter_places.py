@@ -26,6 +26,7 @@ _HUB_ID = re.compile(
     r"(@(?P<revision>[A-Za-z0-9][\w./-]*))?"
 )
 _WHOLE = re.compile(r"(pytorch_|diffusion_pytorch_)?model\b")
+_PART = re.compile(r"-\d{5}-of-(\d{5})\.\w+$")
 _MOST_NAMED = 6
 
 
@@ -127,7 +128,8 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
             f"them{of_many}"
         )
     if not found:
-        whole = any((folder / f"model{ending}").is_file() for ending in ENDINGS)
+        names = [f"{stem}{ending}" for stem in ("model", "pytorch_model") for ending in ENDINGS]
+        whole = any((folder / name).is_file() for name in names)
         what = "a whole model, and " if whole else ""
         raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}{told_of(folder)}")
     names = [str(path.relative_to(folder)) for path in found]
@@ -144,6 +146,17 @@ def is_adapter(folder: Path, stems: Sequence[str]) -> bool:
     names = [stem + ending for stem in stems for ending in ENDINGS]
     indices = [f"{name}.index.json" for name in names]
     return any((folder / name).is_file() for name in (CONFIG, *names, *indices))
+
+
+def is_part(name: str) -> bool:
+    """Whether a file is one of several that hold an adapter together, by its name.
+
+    Example:
+        >>> is_part("adapter_model-00001-of-00002.safetensors"), is_part("lora-00001-of-00001.bin")
+        (True, False)
+    """
+    part = _PART.search(name)
+    return part is not None and int(part[1]) > 1
 
 
 def _some(names: Sequence[str]) -> str:
@@ -202,5 +215,10 @@ def _of_file(file: Path, stems: Sequence[str]) -> Place:
             raise AdapterError(f"{file} is {what}")
         raise AdapterError(
             f"{file} is no adapter: expected a folder with {CONFIG}, or a file of tensors: {', '.join(ALONE)}"
+        )
+    if is_part(file.name):
+        raise AdapterError(
+            f"{file} is one of several parts, which are read together: name their folder, in which an index "
+            f"({_PART.sub('', file.name)}{file.suffix}.index.json) says which holds what"
         )
     return Place(str(file), LocalFiles(file.parent, file.name, within=True), file.name)

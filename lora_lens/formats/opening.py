@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..bases.quantised.gguf_file import open_gguf_adapter
 from ..errors import AdapterError, LensError
-from ..files.adapter_places import CONFIG, ENDINGS, GGUF, Place, find_adapter
+from ..files.adapter_places import CONFIG, ENDINGS, GGUF, Place, find_adapter, is_part
 from ..files.locate import read_json
 from ..files.of_others import told_of
 from ..files.tensors import TensorStore, open_file, open_tensors
@@ -42,12 +42,14 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
 def _others(config_file: Path) -> str:
     """What else of tensors lies beside a configuration, which may be meant: ``adapter_model.fp16.safetensors``."""
     folder = config_file.parent
-    paths = sorted(folder.glob("*.safetensors"))
+    paths = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("adapter*.bin"))
     names = [path.name for path in paths if path.is_file()][:_MOST_NAMED]
     if not names and paths:
         return f"; {paths[0].name} there is no file, but a folder, a link that leads nowhere, a pipe or a device"
     if not names:
         return told_of(folder)
+    if all(map(is_part, names)):
+        return f", but parts of it, {', '.join(names)}, without the index that says what each holds: copy that too"
     return f", but {', '.join(names)}: if that is the adapter's, name the file itself"
 
 

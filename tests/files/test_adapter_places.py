@@ -78,3 +78,16 @@ def test_files_and_hub_ids_among_many_are_taken_as_they_are(tmp_path: Path) -> N
     assert find_adapters([file, "user/adapter", tmp_path]) == [
         file, Path("user/adapter"), tmp_path / "a",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_part_is_not_read_for_the_whole(tmp_path: Path, binary: bool) -> None:
+    write_lora(tmp_path, BertLike(), binary=binary)
+    (whole,) = tmp_path.glob("adapter_model.*")
+    part = whole.rename(tmp_path / f"adapter_model-00001-of-00002{whole.suffix}")
+    with pytest.raises(
+        AdapterError, match=r"one of several parts.*adapter_model\.\w+\.index\.json"
+    ):
+        load_adapter(part)
+    with pytest.raises(AdapterError, match=f"but parts of it, {part.name}, without the index"):
+        load_adapter(tmp_path)
