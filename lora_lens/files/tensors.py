@@ -14,13 +14,11 @@ from ..arrays import Tensor
 from ..errors import FileFormatError
 from .by_content import LOOKED_AT, told_by_content
 from .in_memory import NAME, MemoryFile, nowhere
-from .locate import read_json
+from .locate import LFS_POINTER, OF_LFS, read_json
 from .mapped import MappedFile, map_file
 from .names import check_names
 from .pickled import BinFile, load_bin
 from .prefixed import PrefixedFile
-
-_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @runtime_checkable
@@ -236,10 +234,8 @@ def _weight_map(index: Path) -> dict[str, str]:
 def _open(path: Path) -> MappedFile | BinFile:
     with path.open("rb") as stream:
         first = stream.read(LOOKED_AT)
-    if first.startswith(_POINTER):
-        raise FileFormatError(
-            f"{path} is Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
-        )
+    if first.startswith(LFS_POINTER):
+        raise FileFormatError(f"{path} is {OF_LFS}")
     try:
         return map_file(path) if path.suffix == ".safetensors" else load_bin(path)
     except FileFormatError:

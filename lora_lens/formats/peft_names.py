@@ -10,7 +10,8 @@ from ..files.names import PEFT_PREFIX, is_number
 
 # FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
 _WRAPPERS = frozenset({"_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module"})
-_PARALLEL = "module."
+# DistributedDataParallel's and DeepSpeed's, Lightning's own and what its examples call the model.
+_HOLDERS = re.compile(r"(?:(?:module|_forward_module|model|net)\.)+(?=base_model\.model\.)")
 FULL = "trained in full (modules_to_save)"
 IN_FULL = f"{FULL}, no low-rank factor"
 
@@ -23,9 +24,7 @@ def plain(name: str) -> str:
         'h.0.attn.lora_A.weight'
     """
     kept = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
-    if kept.startswith(_PARALLEL + PEFT_PREFIX):
-        kept = kept.removeprefix(_PARALLEL)
-    return kept.removeprefix(PEFT_PREFIX)
+    return _HOLDERS.sub("", kept, count=1).removeprefix(PEFT_PREFIX)
 
 
 def unwrapped_paths(paths: Iterable[str]) -> dict[str, str]:

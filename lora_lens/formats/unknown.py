@@ -18,8 +18,8 @@ _CONVERTED = frozenset({
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
 _MLX_VLM = r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
-# What image trainers save, by the names of a file's tensors.
-_OF_IMAGES = {
+# What other trainers save, image models' for the most part, by the names of a file's tensors.
+_OF_TRAINERS = {
     r"^lora_controlnet$": (
         "a Control-LoRA, a ControlNet of factors and whole weights, which changes no layer of the model that it controls: "
         "there is no ΔW"
@@ -51,6 +51,9 @@ _OF_IMAGES = {
     r"^(emb_params|clip_[lg]|string_to_param\S*|\*|<\S+>)$": (
         "trained tokens (textual inversion), which change no weight of a layer: there is no ΔW"
     ),
+    r"\.loras\.[^.]+\.vera_[BD]$": (
+        "VeRA of the library adapters, whose factors are random, shared and in no file: merge it there, and compare the models"
+    ),
     r"\.diff(_b)?$|\.set_weight$": f"whole changes of weights (diff), no factors: {_EXTRACT}",
 }
 
@@ -70,7 +73,7 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} {what}; {read}. PEFT 0.21 or later turns it into LoRA: "
             f"peft.save_as_lora(folder, model, rank=…)"
         )
-    if peft_type in ("LORA", "CONDLORA", "ConditionalLORA"):
+    if peft_type in ("LORA", "CONDLORA", "ConditionalLORA") and files.names:
         return AdapterError(
             f"{files.source} {what}, and no lora_A and lora_B of a linear layer, nor θ of CondLoRA; it "
             f"holds {some}"
@@ -101,7 +104,7 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "
             f"PEFT's: llm.peft.export_lora"
         )
-    found = [said for pattern, said in _OF_IMAGES.items() if re.search(pattern, names, re.M)]
+    found = [said for pattern, said in _OF_TRAINERS.items() if re.search(pattern, names, re.M)]
     if found and peft_type is None:
         return AdapterError(f"{files.source} holds {some}: {found[0]}")
     return AdapterError(f"{files.source} {what}, and {some}: its numbers would be misread; {read}")

@@ -56,6 +56,7 @@ PROJECTION = "language_model.model.layers.0.self_attn.q_proj"
 
 
 @pytest.mark.parametrize(("tensors", "said"), [
+    ({"layer.0.query.loras.mine.vera_D": (2, 2)}, "VeRA of the library adapters.*merge it"),
     ({"unet:0:up": (6, 2), "unet:0:down": (2, 5)}, "cloneofsimo's.*lora_add"), ({"emb_params": (4, 8)}, "textual inversion"),
     ({f"{PROJECTION}.A": (5, 2), f"{PROJECTION}.B": (2, 6)}, "MLX-VLM's.*lora_alpha"),
     ({"transformer.x.to_q.lora_A": (5, 2), "transformer.x.to_q.lora_B": (2, 6)}, "which are not loralib's.*turned over"),
@@ -80,9 +81,9 @@ def test_factors_of_a_square_layer_that_are_turned_over_are_not_taken_for_lorali
 
 
 def test_a_state_of_training_and_x_lora_are_told(tmp_path: Path) -> None:
-    torch.save({"module": {"a": torch.ones(2)}, "step": 1}, tmp_path / "mp_rank_00_model_states.pt")
+    torch.save({"state": {0: {"a": torch.ones(2)}}, "step": 1}, tmp_path / "optim_states.pt")
     with pytest.raises(AdapterError, match="no tensors by name.*zero_to_fp32"):
-        load_adapter(tmp_path / "mp_rank_00_model_states.pt")
+        load_adapter(tmp_path / "optim_states.pt")
     folder = tmp_path / "x"
     write_config(folder, base=None, r=2, peft_type="XLORA")
     save_file(
