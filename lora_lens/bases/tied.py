@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-HEADS = ("lm_head", "embed_out")
+# How a head's path ends, after a dot or as a whole.
+_HEADS = (
+    "lm_head", "embed_out", "lm_head.decoder", "predictions.decoder", "vocab_projector", "generator_lm_head",
+    "output_projection", "lm_loss",
+)  # fmt: skip
+# Whole paths alone: within a model others are called so.
+_ALONE = ("decoder", "proj_out")  # ModernBERT's, Whisper's
 # What tables of tokens are called, with which a head may be tied.
 _TABLES = (
-    "embed_tokens", "wte", "shared", "word_embeddings", "embed_in", "tok_embeddings", "tokens_embed",
+    "embed_tokens", "wte", "shared", "word_embeddings", "embed_in", "tok_embeddings", "tokens_embed", "word_embedding",
+    "backbone.embeddings", "transformer.w",
 )  # fmt: skip
 # Of models with a head; a file of a model without one has the same table, and no W0 of any head.
 _HEADED = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForSeq2SeqLM")
@@ -34,7 +41,8 @@ def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> l
     """
     parts = [settings, *(part for part in settings.values() if isinstance(part, Mapping))]
     untied = any(part.get("tie_word_embeddings") is False for part in parts)
-    if path.rpartition(".")[2] not in HEADS or untied:
+    head = path in _ALONE or any(f".{path}".endswith(f".{ending}") for ending in _HEADS)
+    if not head or untied:
         return []
     kinds = settings.get("architectures")
     listed = kinds if isinstance(kinds, list) else []

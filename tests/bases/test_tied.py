@@ -54,6 +54,45 @@ def test_w0_is_the_models_own(tmp_path: Path, name: str, settings: dict[str, Any
     assert torch.equal(w0, getattr(head, "base_layer", head).weight)
 
 
+BERT = {
+    "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 19,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 32,
+}  # fmt: skip
+OTHERS = {
+    "BertForMaskedLM": ("cls.predictions.decoder", BERT),
+    "RobertaForMaskedLM": ("lm_head.decoder", BERT),
+    "DistilBertForMaskedLM": ("vocab_projector", {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 24, "vocab_size": 19}),
+    "ElectraForMaskedLM": ("generator_lm_head", BERT | {"embedding_size": 16}),
+    "ModernBertForMaskedLM": ("decoder", BERT | {"cls_token_id": 1, "sep_token_id": 2}),
+    "MambaForCausalLM": ("lm_head", {"hidden_size": 16, "num_hidden_layers": 1, "vocab_size": 19, "state_size": 4}),
+    "WhisperForConditionalGeneration": ("proj_out", {
+        "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "vocab_size": 19, "num_mel_bins": 8, "max_source_positions": 8,
+        "max_target_positions": 8, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_heads_by_other_names_are_tied_too(tmp_path: Path, name: str) -> None:
+    path, settings = OTHERS[name]
+    kind = getattr(transformers, name)
+    torch.manual_seed(0)
+    model = kind(kind.config_class(**settings))
+    model.save_pretrained(tmp_path)
+    head = model.get_submodule(path)
+    assert f"{path}.weight" not in open_base(str(tmp_path)).tensors.files
+    assert torch.equal(open_base(str(tmp_path)).weight(path), head.weight)
+
+
+def test_a_decoder_within_a_model_is_no_head(tmp_path: Path) -> None:
+    settings = transformers.DistilBertConfig(**OTHERS["DistilBertForMaskedLM"][1])
+    transformers.DistilBertForMaskedLM(settings).save_pretrained(tmp_path)
+    for path in ("model.decoder", "entity_predictions.decoder", "transformer.proj_out"):
+        with pytest.raises(BaseModelError, match=f"no weight of {path}"):
+            open_base(str(tmp_path)).weight(path)
+
+
 def test_a_head_that_is_not_tied_is_not_the_embeddings(tmp_path: Path) -> None:
     model, adapter = made(tmp_path, "Llama", **SIZES, tie_word_embeddings=False)
     base = open_base(str(tmp_path / "base"))
