@@ -20,6 +20,12 @@ PEFT_PREFIX = "base_model.model."
 _MOST_DIGITS = 9
 _LONGEST, _DEEPEST = 1_000, 100
 _SEEING = ("vis", "image", "audio", "speech")  # of the part of a model that is not its text model
+# What paths of image models' adapters begin with, and what stands before a whole model in a part.
+_PIPELINE = frozenset({
+    "unet", "transformer", "transformer_2", "prior", "controlnet", "diffusion_model", "text_encoder", "text_encoder_2",
+    "text_encoder_3", "text_encoders", "prior_text_encoder",
+})  # fmt: skip
+_WHOLE = frozenset({"text_model", "language_model", "model", "transformer", "module", "encoder"})
 _LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
 
 
@@ -223,10 +229,13 @@ def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
     of the other and both still hold the layer number: the adapter of a
     ``BertForSequenceClassification`` says ``bert.encoder…``, a bare ``BertModel`` file ``encoder…``.
     A path without a layer needs two components in common. A prefix that one side lacks holds no layer
-    or stage, and the path's is not the ``decoder`` that its layers are in.
+    or stage, and the path's is not the ``decoder`` that its layers are in. Of a path in an image model's
+    pipeline it is the part, and what holds a whole model: another net's blocks have the same names.
 
     Example:
         >>> match_in_base("layers.2.blocks.0.attn.qkv", ["blocks.0.attn.qkv.weight"])
+        []
+        >>> match_in_base("unet.motion.blocks.0.attn.qkv", ["blocks.0.attn.qkv.weight"])
         []
     """
     wanted = path + ".weight"
@@ -242,7 +251,8 @@ def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
         longest = max(shorter, key=len)
         prefix = _before(wanted, longest)
         of_decoder = prefix[-1] == "decoder" and longest.split(".")[0] in _LAYER_WORDS
-        return [] if of_decoder or _holds_layer(prefix) else [longest]
+        of_another = prefix[0] in _PIPELINE and not _WHOLE.issuperset(prefix[1:])
+        return [] if of_decoder or of_another or _holds_layer(prefix) else [longest]
     longer = (name for name in base_names if name.endswith("." + wanted))
     return sorted(name for name in longer if not _holds_layer(_before(name, wanted)))
 

@@ -101,6 +101,9 @@ def test_a_layer_never_matches_another_layer_or_stack() -> None:
         ("up_blocks.1.attentions.0.transformer_blocks.0.to_q", "transformer_blocks.0.to_q.weight"),
         ("model.layers.3.mlp.experts.0.up_proj", "experts.0.up_proj.weight"),
         ("model.decoder.layers.0.q_proj", "layers.0.q_proj.weight"),
+        ("diffusion_model.vace.blocks.0.self_attn.q", "blocks.0.self_attn.q.weight"),
+        ("transformer.control.layers.0.attention.out", "layers.0.attention.out.weight"),
+        ("text_encoder.connector.layers.0.q_proj", "layers.0.q_proj.weight"),
     ],
 )
 def test_a_prefix_with_a_stage_or_the_decoder_is_not_taken_away(path: str, name: str) -> None:
@@ -115,6 +118,9 @@ def test_a_prefix_with_a_stage_or_the_decoder_is_not_taken_away(path: str, name:
         ("encoder.encoder.layer.0.query", "encoder.layer.0.query.weight"),
         ("decoder.transformer.h.0.c_attn", "h.0.c_attn.weight"),
         ("decoder.layers.0.q_proj", "model.decoder.layers.0.q_proj.weight"),
+        ("diffusion_model.layers.0.attention.out", "layers.0.attention.out.weight"),
+        ("text_encoder.text_model.encoder.layers.0.q_proj", "encoder.layers.0.q_proj.weight"),
+        ("transformer.encoder.layers.0.q_proj", "layers.0.q_proj.weight"),
     ],
 )
 def test_a_wrappers_prefix_is(path: str, name: str) -> None:
