@@ -10,6 +10,7 @@ from ..errors import BaseModelError, FileFormatError
 from ..files.names import split_layer
 from ..files.tensors import TensorStore
 from .configuration import BaseConfiguration
+from .families import PREFIXES
 
 _GPT2 = frozenset({"c_attn", "q_attn", "c_proj", "c_fc"})
 # By transformers' model_type, the modules that are Conv1D there; the rest of those models are Linear.
@@ -55,6 +56,8 @@ def is_conv1d(
     if found is not None:
         return found
     shape, typed = tensors.shape(name), by_architecture(name, configuration)
+    if not typed and (claimed or _in_gpt2(name)) and _is_of_unknown(name, configuration):
+        typed = None
     if expected is not None and shape[0] != shape[1] and shape in (expected, expected[::-1]):
         # A Linear of the other shape is of another model.
         return shape != expected and typed is not False
@@ -70,9 +73,19 @@ def is_conv1d(
     if found is None:
         raise BaseModelError(
             f"{name} of {tensors.source} is {shape[0]}x{shape[1]}, and nothing tells whether it is stored "
-            f"(out, in) or (in, out); put a config.json with the base's model_type beside its weights"
+            f"(out, in) or (in, out); put a config.json with {_wanted(name, configuration)} beside its weights"
         )
     return found
+
+
+def _wanted(name: str, configuration: BaseConfiguration) -> str:
+    """What a configuration has to say that the axes of a matrix are known."""
+    said = [one.model_type for one in configuration.of(name) if one.model_type]
+    return (
+        f"the model_type of one that is laid out alike (gpt2 where it is (in, out), else llama), which {said[0]} does not tell,"
+        if said
+        else "the base's model_type"
+    )
 
 
 def _axes(*, turned: bool | None) -> str:
@@ -90,6 +103,14 @@ def by_architecture(name: str, configuration: BaseConfiguration) -> bool | None:
     """
     found = {_in_one(_module(name), one) for one in configuration.of(name)}
     return found.pop() if len(found) == 1 else None
+
+
+def _is_of_unknown(name: str, configuration: BaseConfiguration) -> bool:
+    """Whether the model is of a type that is none of those known here, as one of a person's own code is."""
+    return any(
+        one.model_type not in PREFIXES and one.model_type not in CONV1D_MODULES
+        for one in configuration.of(name)
+    )
 
 
 def _in_one(module: str, configuration: BaseConfiguration) -> bool | None:

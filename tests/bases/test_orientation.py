@@ -178,7 +178,12 @@ SQUARE, FUSED = "h.0.attn.c_proj", "h.0.attn.c_attn"
 
 @pytest.mark.parametrize(
     "config",
-    [None, {"architectures": ["X"]}, {"model_type": "jais", "auto_map": {"AutoModel": "x.X"}}],
+    [
+        None,
+        {"architectures": ["X"]},
+        {"model_type": "jais", "auto_map": {"AutoModel": "x.X"}},
+        {"model_type": "jais"},
+    ],
 )
 def test_a_square_matrix_of_which_nothing_tells_is_refused(
     tmp_path: Path, config: dict[str, object] | None
@@ -198,6 +203,24 @@ def test_what_an_adapter_says_of_a_base_that_does_not_explain_it_is_refused(tmp_
         open_base(folder, fan_in_fan_out=True).weight(path)
     known = base(tmp_path / "bert", {f"{path}.weight": square}, {"model_type": "bert"})
     assert torch.equal(open_base(known, fan_in_fan_out=True).weight(path), square)
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_a_type_that_is_not_known_tells_nothing_of_what_gpt2_has(
+    tmp_path: Path, turned: bool
+) -> None:
+    square, fused = random(4, 4, seed=1), random(12, 4, seed=2)
+    tensors = {f"{SQUARE}.weight": square, f"{FUSED}.weight": fused}
+    stored = {name: one.T.contiguous() if turned else one for name, one in tensors.items()}
+    weights = open_base(base(tmp_path / "own", stored, {"model_type": "jais"}))
+    assert torch.equal(weights.weight(SQUARE), square)
+    assert torch.equal(weights.weight(FUSED, (12, 4)), fused)
+    alone = {f"{SQUARE}.weight": square}
+    wanted = r"gpt2 where it is \(in, out\), else llama\), which jais does not tell"
+    with pytest.raises(BaseModelError, match=wanted):
+        open_base(base(tmp_path / "alone", alone, {"model_type": "jais"})).weight(SQUARE)
+    told = open_base(base(tmp_path / "told", alone, {"model_type": "gpt2" if turned else "llama"}))
+    assert torch.equal(told.weight(SQUARE), square.T if turned else square)
 
 
 @pytest.mark.parametrize("fused", [(4, 12), (12, 4), (4, 8), (8, 4)])
