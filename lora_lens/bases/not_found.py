@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..files.names import match_in_base
 from .image_rules import KNOWN
 
 # Modules that are often tied to the embeddings, or left off.
@@ -41,6 +42,12 @@ def why_no_weight(
     parts = sorted(name for name in names if f".{path}." in f".{name}")
     if quantised and parts:
         return f"no weight of {path} in {source}, but {parts[0]}: it is quantised by {quantised}"
+    within = match_in_base(f"{path}.base_layer", names)
+    if within:
+        return (
+            f"no weight of {path} in {source}, but {within[0]}: it was saved with PEFT's layers around its own; save it by "
+            f"unload() of the PEFT model, or pass --base with the model that was trained on"
+        )
     tail = path.rsplit(".", 1)[-1]
     near = sorted(name for name in names if name.endswith(f".{tail}.weight"))
     have = f"no weight of {path} in {source}" + (f"; it has {near[0]}" if near else "")

@@ -159,6 +159,15 @@ def test_a_missing_head_says_that_it_may_be_tied(tmp_path: Path) -> None:
         open_base(str(tmp_path / "base")).weight("lm_head")
 
 
+def test_a_base_with_pefts_layers_around_its_own_says_so(tmp_path: Path) -> None:
+    path = "encoder.layer.0.attention.self.query"
+    tensors = {f"{path}.base_layer.weight": random(4, 4, seed=1)}
+    with pytest.raises(BaseModelError, match=r"query\.base_layer\.weight: .* unload\(\)"):
+        open_base(str(write_base(tmp_path, BertLike(), tensors))).weight(f"bert.{path}")
+    with pytest.raises(BaseModelError, match=r"query\.base_layer\.weight: .* unload\(\)"):
+        open_base(str(tmp_path)).weight(path)
+
+
 def test_an_ambiguous_weight_says_which(tmp_path: Path) -> None:
     names = {f"{stack}.{NAME}": random(4, 4, seed=k) for k, stack in enumerate(("text", "image"))}
     write_base(tmp_path / "base", BertLike(), names)
