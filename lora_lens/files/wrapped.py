@@ -35,21 +35,24 @@ def tensors_within(found: Mapping[Any, Any], tensor: type) -> Mapping[Any, Any]:
         raise FileFormatError(
             f"is one of {parts} parts, between which DeepSpeed has cut the matrices ({_PARTS}); save the weights whole"
         )
-    return _within(found, tensor, _DEEPEST)
+    return _within(found, tensor, _DEEPEST, {id(found)})
 
 
-def _within(found: Mapping[Any, Any], tensor: type, depth: int) -> Mapping[Any, Any]:
+def _within(
+    found: Mapping[Any, Any], tensor: type, depth: int, seen: set[int]
+) -> Mapping[Any, Any]:
     beside = [name for name, one in found.items() if isinstance(one, tensor)]
     of_weights = any("." in str(name) for name in beside)
     if not depth or of_weights:
         return found
-    held = {
-        key: inner
-        for key, one in found.items()
-        if isinstance(key, str)
-        and isinstance(one, Mapping)
-        and _names(inner := _within(one, tensor, depth - 1), tensor)
-    }
+    held: dict[str, Mapping[Any, Any]] = {}
+    for key, one in found.items():
+        # Each is looked at once: a pickle may hold a dictionary in itself, under any number of keys.
+        if isinstance(key, str) and isinstance(one, Mapping) and id(one) not in seen:
+            seen.add(id(one))
+            inner = _within(one, tensor, depth - 1, seen)
+            if _names(inner, tensor):
+                held[key] = inner
     known = [key for key in held if key in _KEYS]
     if len(known) == 1:
         return held[known[0]]

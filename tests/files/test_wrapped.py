@@ -76,6 +76,14 @@ def test_names_of_weights_stay_where_another_dictionary_is_beside_them(tmp_path:
     assert load_bin(tmp_path / "x.pt").names == ["a.weight"]
 
 
+def test_a_dictionary_that_is_in_itself_is_looked_at_once(tmp_path: Path) -> None:
+    """Looked at anew at each key, it would be a billion times."""
+    itself: dict[str, Any] = {}
+    itself |= dict.fromkeys(map(str, range(1000)), itself)
+    torch.save({"model": {"a.b": torch.ones(2)}, "args": itself}, tmp_path / "x.pt")
+    assert load_bin(tmp_path / "x.pt").names == ["a.b"]
+
+
 def test_programs_say_what_they_are(tmp_path: Path) -> None:
     layer = torch.nn.Linear(3, 2)
     torch.jit.trace(layer, torch.ones(1, 3)).save(str(tmp_path / "x.pt"))
