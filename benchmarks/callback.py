@@ -11,28 +11,25 @@ that logs to TensorBoard, with the callback at every 50 steps as it is by defaul
 On a GPU the callback's one copy to the CPU waits for the steps that are queued, so that there the first
 measure counts training's own work too, and the second is the one to look at.
 
-With --rounds 2 --steps 150, on one thread of a two-core machine that had nothing else to do, it printed
-(so short a run has one picture for three logs, and the first round loads matplotlib for it):
-
-    150 steps of 32 rows of 16 tokens, every 50, cpu, 1 threads, 2 rounds
-    inside the callback, by the clock        1.25% (0.61% to 1.89%)
-    inside the callback, processor's time    1.25% (0.61% to 1.89%)
-    of that for the last picture, its libraries loaded in the first round: 0.86, 0.26 s
-    with it over without                   +1.65% (runs without it differ by 5.80%)
+--out FILE keeps what was measured, of which `python benchmarks/page.py` makes a line of docs/benchmarks.md. So short a
+run has one picture for four logs, and the first round loads matplotlib for it.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, get_peft_model
+from processes import processor
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from lora_lens import SpectralCallback
@@ -137,6 +134,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, help="keep what was measured")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with_it: list[Seconds] = []
@@ -154,22 +152,42 @@ def main() -> None:
         turns = [measured, lambda: without.append(train(options, None))]
         for turn in turns if number % 2 else turns[::-1]:
             turn()
-    print(
-        f"{options.steps} steps of {options.batch} rows of {options.length} tokens, every "
-        f"{options.every}, {options.device}, {options.threads} threads, {options.rounds} rounds"
-    )
-    for k, kind in enumerate(("by the clock", "processor's time")):
-        shares = [part[k] / whole[k] for part, whole in zip(spent, with_it, strict=True)]
-        print(
-            f"inside the callback, {kind:17} {statistics.median(shares):7.2%} "
-            f"({min(shares):.2%} to {max(shares):.2%})"
-        )
-    seconds = ", ".join(f"{one.processor:.2f}" for one in drawn)
-    print(f"of that for the last picture, its libraries loaded in the first round: {seconds} s")
     ours, theirs = ([run.processor for run in runs] for runs in (with_it, without))
-    print(
-        f"with it over without                  {statistics.median(ours) / statistics.median(theirs) - 1:+7.2%} "
-        f"(runs without it differ by {max(theirs) / min(theirs) - 1:.2%})"
+    shares = [
+        [part[k] / whole[k] for part, whole in zip(spent, with_it, strict=True)] for k in (0, 1)
+    ]
+    record = {
+        "processor": processor(),
+        "rounds": options.rounds,
+        **{name: getattr(options, name) for name in ("steps", "every", "batch", "length", "device", "threads")},
+        "by_the_clock": shares[0],
+        "of_the_processor": shares[1],
+        "pictures": [one.processor for one in drawn],
+        "more": statistics.median(ours) / statistics.median(theirs) - 1,
+        "others_differ": max(theirs) / min(theirs) - 1,
+    }  # fmt: skip
+    if options.out:
+        options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(lines(record)))
+
+
+def lines(record: dict[str, Any]) -> Iterator[str]:
+    """What it prints."""
+    yield (
+        f"{record['steps']} steps of {record['batch']} rows of {record['length']} tokens, every "
+        f"{record['every']}, {record['device']}, {record['threads']} threads, {record['rounds']} rounds"
+    )
+    for key, kind in (("by_the_clock", "by the clock"), ("of_the_processor", "processor's time")):
+        share = record[key]
+        yield (
+            f"inside the callback, {kind:17} {statistics.median(share):7.2%} "
+            f"({min(share):.2%} to {max(share):.2%})"
+        )
+    seconds = ", ".join(f"{one:.2f}" for one in record["pictures"])
+    yield f"of that for the last picture, its libraries loaded in the first round: {seconds} s"
+    yield (
+        f"with it over without                  {record['more']:+7.2%} "
+        f"(runs without it differ by {record['others_differ']:.2%})"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from page_table import table
@@ -18,13 +19,14 @@ RECORDS = DOCS / "benchmarks"
 FITS = 600  # a layer, of `shared` with its defaults: 200 draws of flips and 50 of two other nulls, of A and of B
 
 
-def page(kernels: dict[str, Any], peers: dict[str, Any]) -> str:
+def page(kernels: dict[str, Any], peers: dict[str, Any], callback: dict[str, Any]) -> str:
     """The whole of it."""
     parts = (
         _introduction(kernels, peers),
         _beside_peers(peers),
         _floors(kernels),
         _growth(kernels),
+        _in_training(callback),
     )
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
@@ -136,13 +138,28 @@ def _growth(kernels: dict[str, Any]) -> Iterator[str]:
     )  # fmt: skip
 
 
+def _in_training(callback: dict[str, Any]) -> Iterator[str]:
+    yield "\n## In a Trainer's run\n"
+    clock, of_processor = (
+        [100 * one for one in callback[key]] for key in ("by_the_clock", "of_the_processor")
+    )
+    yield (
+        f"`SpectralCallback` every {callback['every']} steps, as by default, in {callback['steps']} steps of {callback['batch']} rows of "
+        f"{callback['length']} tokens of PEFT's LoRA (query and value, r = 8) on all-MiniLM-L6-v2 ({callback['processor']}, {callback['device']}, one thread): "
+        f"{median(clock):.1f} % of the time by the clock ({min(clock):.1f} to {max(clock):.1f} in {callback['rounds']} rounds), "
+        f"{median(of_processor):.1f} % of the processor's. Most of it is the one picture at the end, "
+        f"{max(callback['pictures']):.1f} s where it loads matplotlib and {min(callback['pictures']):.1f} after that; longer or larger runs have less of it "
+        f"(`python benchmarks/callback.py --rounds 2 --steps 200 --out docs/benchmarks/callback.json`)."
+    )
+
+
 def main() -> None:
     """Write it."""
-    kernels, peers = (
+    records = (
         json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("kernels", "peers")
+        for name in ("kernels", "peers", "callback")
     )
-    (DOCS / "benchmarks.md").write_text(page(kernels, peers), encoding="utf-8")
+    (DOCS / "benchmarks.md").write_text(page(*records), encoding="utf-8")
 
 
 if __name__ == "__main__":

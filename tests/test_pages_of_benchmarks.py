@@ -36,7 +36,7 @@ def page(name: str) -> str:
 
 
 def test_benchmarks() -> None:
-    records = (record("benchmarks", f"{name}.json") for name in ("kernels", "peers"))
+    records = (record("benchmarks", f"{name}.json") for name in ("kernels", "peers", "callback"))
     assert page("benchmarks") == benchmark("page").page(*records)
 
 
