@@ -73,6 +73,7 @@ def load_adapter(
         raise AdapterError(
             f"the adapter is a {type(path).__name__}, expected a folder, a file, a hub id, or a model in memory with one{several}"
         )
+    path = path if isinstance(path, str) else Path(path)
     if name is not None:
         raise AdapterError(
             f"name is {name!r}, which is for a model in memory; an adapter's files are named by their folder"
