@@ -99,7 +99,8 @@ def hub_file(
     )
 
     try:
-        return Path(hf_hub_download(base, name, revision=revision))
+        found = Path(hf_hub_download(base, name, revision=revision))
+        return found if found.is_file() else None
     except LocalEntryNotFoundError as error:
         raise BaseModelError(
             f"{what} {base!r} is not a folder, not in the hub's cache, and the hub could not be "

@@ -249,10 +249,11 @@ def test_a_folder_of_a_files_name_in_the_cache_is_no_file(tmp_path: Path) -> Non
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text(REVISION)
     write_lora(tmp_path / "lora", BertLike(), base="some/bert")
-    done = similarity(tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "some/bert" in done.stderr
-    assert "Traceback" not in done.stderr
+    for more in ((), ("--base", "some/bert")):  # the second might be downloaded
+        done = similarity(tmp_path, *more, HF_HUB_OFFLINE="1")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "some/bert" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.fixture
