@@ -84,6 +84,8 @@ def test_a_dictionary_that_is_in_itself_is_looked_at_once(tmp_path: Path) -> Non
     assert load_bin(tmp_path / "x.pt").names == ["a.b"]
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # from torch 2.15 on
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_programs_say_what_they_are(tmp_path: Path) -> None:
     layer = torch.nn.Linear(3, 2)
     torch.jit.trace(layer, torch.ones(1, 3)).save(str(tmp_path / "x.pt"))
