@@ -51,19 +51,24 @@ def shared(record: dict[str, Any]) -> Figure:
     figure = _by_factor(record, (7, 3.7), _shares)
     for panel in figure.axes[-2:]:
         panel.set_xlabel("% of a layer's directions that the other layers predict", fontsize=8)
+    _legend(
+        figure,
+        _dot(filled=True, label="more than chance (p ≤ .05, Holm over A and B)"),
+        _dot(filled=False, label="no more than chance"),
+    )
+    return figure
+
+
+def _legend(figure: Figure, *handles: Line2D) -> None:
+    """Below the panels: what is drawn, and the band."""
     figure.legend(
-        handles=[
-            _dot(filled=True, label="more than chance (p ≤ .05, Holm over A and B)"),
-            _dot(filled=False, label="no more than chance"),
-            Patch(color="0.82", label="by chance: flips, ± 2 deviations"),
-        ],
+        handles=[*handles, Patch(color="0.82", label="by chance: flips, ± 2 deviations")],
         loc="outside lower center",
         ncols=3,
         fontsize=7.5,
         frameon=False,
         handletextpad=0.4,
     )
-    return figure
 
 
 def _by_factor(
@@ -133,17 +138,7 @@ def course(record: dict[str, Any]) -> Figure:
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("% predicted", fontsize=8)
-    figure.legend(
-        handles=[
-            *axes[0].get_lines(),
-            Patch(color="0.82", label="by chance: flips, ± 2 deviations"),
-        ],
-        loc="outside lower center",
-        ncols=3,
-        fontsize=7.5,
-        frameon=False,
-        handletextpad=0.4,
-    )
+    _legend(figure, *axes[0].get_lines())
     return figure
 
 

@@ -22,7 +22,7 @@ def shared_line(result: SharedResult) -> str:
     if whole and {one.word for one in result.findings} == {"more"}:
         return f"{result.module}: one shared layer gives all of {listed(list(found))}, as it is built to"
     shares = [f"{name} {100 * one.mean:.1f}" for name, one in found.items()]
-    shares[0] += " % shared"
+    shares[0] = f"share of {shares[0]} %"
     chance = [f"{100 * one.nulls['flipped'].mean:.1f}" for one in found.values()]
     return f"{result.module}: {_beside(shares, chance)}: {_verdict(result.findings, percent=True)}"
 
