@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from ..bases.quantised.float8 import scales_of
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
 from .peft_names import plain
 
 OF_A_TABLE = "factor of an embedding, whose W0 is a table of tokens"
 Factors = dict[str, dict[str, str]]
-# What stands beside weights of fewer bits, by how their names end.
-_SCALES = ("_scale", "_scale_inv", ".scale", ".absmax", ".quant_state")
-_SCALES_OF_STEM = (".scale_weight", ".scale", ".scales")
 
 
 def pairs_by_path(
@@ -111,12 +109,9 @@ def check_not_scaled(source: str, used: Iterable[str], left_out: Collection[str]
         AdapterError: One is.
     """
     for name in used:
-        stem = name.removesuffix(".weight")
-        beside = [name + ending for ending in _SCALES] + [stem + end for end in _SCALES_OF_STEM]
-        scale = next((one for one in beside if one in left_out), None)
-        if scale is not None:
+        if scales := scales_of(left_out, name):
             raise AdapterError(
-                f"{source} holds {name} and, by its name, what its numbers are to be multiplied by, {scale}: a factor in "
+                f"{source} holds {name} and, by its name, what its numbers are to be multiplied by, {scales[0]}: a factor in "
                 f"fewer bits, which is not unpacked here; save the adapter again in 16 or 32 bits, or take the file that it "
                 f"was made of"
             )
