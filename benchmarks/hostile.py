@@ -51,6 +51,7 @@ def _begin(made: list[Seed], out: str, root: str) -> None:
     global _bench, _folder  # noqa: PLW0603
     _folder = Path(out)
     own = Path(tempfile.mkdtemp(dir=root))
+    os.chdir(own)  # a configuration may name a folder of where one is
     os.environ["HF_HOME"] = str(own / "hub")
     _bench = Bench(made, own)
 
@@ -208,6 +209,7 @@ def main() -> None:
         "--again", type=int, metavar="NUMBER", help="one input, and what becomes of it"
     )
     options = parser.parse_args()
+    options.out = str(Path(options.out).resolve())
     if options.again is not None:
         Path(options.out).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as root:
