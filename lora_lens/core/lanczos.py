@@ -12,7 +12,7 @@ _BLOCK = 4  # vectors at once: what one start hardly has, another does
 _SHARE = (
     8  # of the steps so far, that are taken before it is looked at again: that costs more with each
 )
-TWO_DIGITS = 1e-3  # of a norm's square, where two digits of the norm are enough
+TWO_DIGITS = 1e-2  # of a norm's square, where two digits of the norm are enough
 
 
 def largest_singular_value(
