@@ -52,6 +52,7 @@ def _begin(made: list[Seed], out: str, root: str) -> None:
     _folder = Path(out)
     own = Path(tempfile.mkdtemp(dir=root))
     os.chdir(own)  # a configuration may name a folder of where one is
+    tempfile.tempdir = str(own)  # where numbers wait if others take the memory
     os.environ["HF_HOME"] = str(own / "hub")
     _bench = Bench(made, own)
 
