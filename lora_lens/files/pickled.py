@@ -56,6 +56,7 @@ class BinFile:
         places: Storage to the bytes of the file that it is.
         version: Of the file when it was opened.
         pages: The whole file.
+        beside: Names of tensors that are in it beside these, in dictionaries of their own.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class BinFile:
     places: Mapping[str, tuple[int, int]]
     version: Version
     pages: mmap.mmap
+    beside: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -151,7 +153,7 @@ def load_bin(path: Path) -> BinFile:
         with path.open("rb") as stream:
             pages = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
         content = _zipped(path, pages) if pages[:4] == _ZIP else _in_a_row(pages)
-        tensors = _tensors(path, content.said)
+        tensors, beside = _tensors(path, content.said)
         _check_places(path, tensors, content.places)
     except FileFormatError:
         raise
@@ -169,7 +171,7 @@ def load_bin(path: Path) -> BinFile:
     except Exception as error:  # whatever the broken bytes lead zipfile and pickletools to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
-    return BinFile(path, tensors, content.places, version, pages)
+    return BinFile(path, tensors, content.places, version, pages, beside)
 
 
 def _zipped(path: Path, pages: mmap.mmap) -> _Content:
@@ -259,19 +261,19 @@ def _all_tensors(said: Any) -> list[StoredTensor]:
     return found
 
 
-def _tensors(path: Path, said: Any) -> dict[str, StoredTensor]:
+def _tensors(path: Path, said: Any) -> tuple[dict[str, StoredTensor], tuple[str, ...]]:
     if not isinstance(said, dict):
         raise FileFormatError(f"{path} holds a {type(said).__name__}, expected tensors by name")
     try:
-        said = tensors_within(said, StoredTensor)
+        weights, beside = tensors_within(said, StoredTensor)
     except FileFormatError as error:
         raise FileFormatError(f"{path} {error}") from None
-    found = {name: one for name, one in said.items() if isinstance(one, StoredTensor)}
+    found = {name: one for name, one in weights.items() if isinstance(one, StoredTensor)}
     if not all(isinstance(name, str) for name in found):
         raise FileFormatError(
             f"{path} holds sparse or unnamed tensors, expected dense ones by name"
         )
-    return found
+    return found, beside
 
 
 def _check_places(

@@ -76,6 +76,11 @@ class TensorStore:
         """What the headers of the files opened so far say beside the tensors; of a ``.bin``, nothing."""
         return {key: text for file in self.opened.values() for key, text in file.metadata.items()}
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Tensors of the files opened so far that are none of these: in other dictionaries of a ``.bin``."""
+        return tuple(name for file in self.opened.values() for name in getattr(file, "beside", ()))
+
     def get(self, name: str) -> Tensor:
         """One tensor, on the CPU, in its own dtype; not to be written into."""
         return self._in(name).get(name)
@@ -207,7 +212,7 @@ def open_file(source: str, path: Path, name: str, find: FindFile) -> TensorStore
         FileFormatError: It is truncated or corrupt.
     """
     opened = _open(path)
-    check_names(path, opened.names)
+    check_names(path, [*opened.names, *getattr(opened, "beside", ())])
     return TensorStore(source, dict.fromkeys(opened.names, name), find, {name: opened})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import FileFormatError
 
@@ -14,7 +14,14 @@ _DEEPEST = 3
 _MOST_NAMED = 4
 
 
-def tensors_within(found: Mapping[Any, Any], tensor: type) -> Mapping[Any, Any]:
+class Within(NamedTuple):
+    """The dictionary that has the weights, and tensors by name in others beside it, by their keys."""
+
+    weights: Mapping[Any, Any]
+    beside: tuple[str, ...] = ()
+
+
+def tensors_within(found: Mapping[Any, Any], tensor: type) -> Within:
     """The dictionary that has the tensors by name: this one, or the one that it holds them in.
 
     That is the one under a key by which trainers save weights, beside which an optimiser's may lie, or else
@@ -25,10 +32,10 @@ def tensors_within(found: Mapping[Any, Any], tensor: type) -> Mapping[Any, Any]:
         FileFormatError: There are several, and nothing tells which has the weights; or they are a part of them.
 
     Example:
-        >>> tensors_within({"model": {"a": 1.0}, "step": 3}, float)
+        >>> tensors_within({"lora": {"a": 1.0}, "lora_config": {"r": 4}}, float).weights
         {'a': 1.0}
-        >>> tensors_within({"lora": {"a": 1.0}, "lora_config": {"r": 4}}, float)
-        {'a': 1.0}
+        >>> tensors_within({"model": {"a": 1.0}, "ema": {"a": 1.1}, "step": 3}, float)
+        Within(weights={'a': 1.0}, beside=('ema.a',))
     """
     parts = found.get(_PARTS)
     if isinstance(parts, int) and parts > 1:
@@ -38,26 +45,26 @@ def tensors_within(found: Mapping[Any, Any], tensor: type) -> Mapping[Any, Any]:
     return _within(found, tensor, _DEEPEST, {id(found)})
 
 
-def _within(
-    found: Mapping[Any, Any], tensor: type, depth: int, seen: set[int]
-) -> Mapping[Any, Any]:
+def _within(found: Mapping[Any, Any], tensor: type, depth: int, seen: set[int]) -> Within:
     beside = [name for name, one in found.items() if isinstance(one, tensor)]
     of_weights = any("." in str(name) for name in beside)
     if not depth or of_weights:
-        return found
-    held: dict[str, Mapping[Any, Any]] = {}
+        parts = {key: Within(one) for key, one in found.items() if isinstance(one, Mapping)}
+        return Within(found, _named(parts, tensor))
+    held: dict[str, Within] = {}
     for key, one in found.items():
         # Each is looked at once: a pickle may hold a dictionary in itself, under any number of keys.
         if isinstance(key, str) and isinstance(one, Mapping) and id(one) not in seen:
             seen.add(id(one))
             inner = _within(one, tensor, depth - 1, seen)
-            if _names(inner, tensor):
+            if _names(inner.weights, tensor):
                 held[key] = inner
     known = [key for key in held if key in _KEYS]
     if len(known) == 1:
-        return held[known[0]]
+        own = held.pop(known[0])
+        return Within(own.weights, (*own.beside, *_named(held, tensor)))
     if beside or not held:
-        return found
+        return Within(found)
     if len(held) == 1:
         return next(iter(held.values()))
     some = ", ".join(sorted(map(str, held))[:_MOST_NAMED])
@@ -67,6 +74,17 @@ def _within(
     )
 
 
-def _names(found: Mapping[Any, Any], tensor: type) -> bool:
-    """Whether it has tensors by name, and not by number as an optimiser's state."""
-    return any(isinstance(name, str) and isinstance(one, tensor) for name, one in found.items())
+def _named(parts: Mapping[str, Within], tensor: type) -> tuple[str, ...]:
+    """All that dictionaries have by name, each by its key and its own."""
+    return tuple(
+        f"{key}.{name}"
+        for key, part in parts.items()
+        for name in (*_names(part.weights, tensor), *part.beside)
+    )
+
+
+def _names(found: Mapping[Any, Any], tensor: type) -> list[str]:
+    """Of the tensors that it has by name, and not by number as an optimiser's state."""
+    return [
+        name for name, one in found.items() if isinstance(name, str) and isinstance(one, tensor)
+    ]

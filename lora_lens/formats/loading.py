@@ -149,7 +149,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         name: full.reasons.get(name, why)
         for name, why in found.left_out.items()
         if name not in whole
-    }
+    } | dict.fromkeys(files.tensors.beside, "beside the weights, in a dictionary of its own")
     if not groups:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
@@ -170,7 +170,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         live=files.live,
         notes=(*found.caveats, *found.notes, *full.notes),
         caveats=found.caveats,
-        tensors=len(files.names),
+        tensors=len(files.names) + len(files.tensors.beside),
         base_commit=files.open_base().commit if found.convention else None,
     )
 

@@ -9,7 +9,7 @@ import torch
 from checkpoints import BertLike, random, write_config, write_lora
 from torch import Tensor
 
-from lora_lens import load_adapter
+from lora_lens import inspect, load_adapter
 from lora_lens.errors import FileFormatError, LensError
 from lora_lens.files.pickled import load_bin
 
@@ -53,6 +53,20 @@ def test_weights_are_found(kind: str, tmp_path: Path) -> None:
         assert torch.equal(found.modules[name].b @ found.modules[name].a, module.b @ module.a)
 
 
+def test_what_lies_beside_the_weights_is_counted(tmp_path: Path) -> None:
+    """`inspect` accounts for every tensor of the file; an optimiser's state has no names."""
+    write_lora(tmp_path / "plain", shape := BertLike())
+    weights = shape.adapter
+    others = {"ema": {name: 2 * one for name, one in weights.items()}, "optimizer": STATE}
+    torch.save({"model": weights, **others}, tmp_path / "adapter_model.bin")
+    write_config(tmp_path, base=None, r=shape.rank)
+    found = inspect(load_adapter(tmp_path))
+    assert found.tensors == 2 * len(weights)
+    assert set(found.left_out) == {f"ema.{name}" for name in weights}
+    assert set(found.left_out.values()) == {"beside the weights, in a dictionary of its own"}
+    assert load_bin(tmp_path / "adapter_model.bin").beside == tuple(found.left_out)
+
+
 @pytest.mark.parametrize(("said", "message"), [
     ({"model": {"a.b": torch.ones(2)}, "state_dict": {"a.b": torch.zeros(2)}}, r"2 dictionaries \(model, state_dict\)"),
     ({"one": {"a": torch.ones(2)}, "other": {"a": torch.ones(2)}}, "nothing tells which"),
@@ -73,7 +87,9 @@ def test_an_optimisers_state_is_no_weights(tmp_path: Path) -> None:
 
 def test_names_of_weights_stay_where_another_dictionary_is_beside_them(tmp_path: Path) -> None:
     torch.save({"a.weight": torch.ones(2), "model": {"b": torch.ones(2)}}, tmp_path / "x.pt")
-    assert load_bin(tmp_path / "x.pt").names == ["a.weight"]
+    found = load_bin(tmp_path / "x.pt")
+    assert found.names == ["a.weight"]
+    assert found.beside == ("model.b",)
 
 
 def test_a_dictionary_that_is_in_itself_is_looked_at_once(tmp_path: Path) -> None:
