@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from ..files.names import match_in_base, split_layer
+from ..files.names import WRAPPERS, match_in_base, split_layer
 from ..files.roles import ROLES
 from .experts import Slice, slice_of
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
+_WRAPPED = re.compile(rf"(?<![^.])({'|'.join(sorted(WRAPPERS))})\.")
 # What a tower's name begins with, by what it takes.
 _TOWERS = {
     "text": "text",
@@ -85,7 +86,8 @@ class BaseNames:
 
     def __init__(self, names: Collection[str], config: Mapping[str, Any]) -> None:
         self._names = names
-        self._rules = rules_of(model_types(config))
+        wrapped = ((_WRAPPED, ""),) * any(map(_WRAPPED.search, names))
+        self._rules = (*wrapped, *rules_of(model_types(config)))
         self._takes = _takes(config)
         self._doubtful = set() if model_types(config) else {"image"}
 

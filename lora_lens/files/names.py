@@ -16,6 +16,8 @@ from ..errors import FileFormatError, ModuleLookupError
 from .roles import ROLES, same_job
 
 PEFT_PREFIX = "base_model.model."
+# FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
+WRAPPERS = frozenset({"_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module"})
 
 _MOST_DIGITS = 9
 _LONGEST, _DEEPEST = 1_000, 100

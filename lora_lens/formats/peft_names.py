@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterable
 
 from ..errors import AdapterError
-from ..files.names import PEFT_PREFIX, is_number
+from ..files.names import PEFT_PREFIX, WRAPPERS, is_number
 
-# FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
-_WRAPPERS = frozenset({"_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module"})
 # DistributedDataParallel's and DeepSpeed's, Lightning's own and what its examples call the model.
 _HOLDERS = re.compile(r"(?:(?:module|_forward_module|model|net)\.)+(?=base_model\.model\.)")
 FULL = "trained in full (modules_to_save)"
@@ -23,7 +21,7 @@ def plain(name: str) -> str:
         >>> plain("module.base_model.model.h.0._orig_mod.attn.lora_A.weight")
         'h.0.attn.lora_A.weight'
     """
-    kept = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+    kept = ".".join(part for part in name.split(".") if part not in WRAPPERS)
     return _HOLDERS.sub("", kept, count=1).removeprefix(PEFT_PREFIX)
 
 

@@ -75,6 +75,25 @@ def test_an_index_that_leaves_its_folder_is_refused(tmp_path: Path, outside: str
         open_base(str(tmp_path / "base"))
 
 
+@pytest.mark.parametrize(
+    ("before", "within"),
+    [("_orig_mod.", ""), ("_fsdp_wrapped_module.", "_fsdp_wrapped_module."), ("", "_orig_mod.")],
+)
+def test_what_wrappers_put_into_names_is_no_part_of_them(
+    before: str, within: str, tmp_path: Path
+) -> None:
+    """As torch.compile and FSDP leave a state that was saved from within them."""
+    write_base(tmp_path / "base", shape := BertLike())
+    wrapped = {
+        before + name.replace("attention.", f"attention.{within}"): tensor
+        for name, tensor in shape.base.items()
+    }
+    write_base(tmp_path / "wrapped", shape, wrapped)
+    path = f"bert.{shape.path(2, 'value')}"
+    plain, found = (open_base(str(tmp_path / name)).weight(path) for name in ("base", "wrapped"))
+    assert torch.equal(plain, found)
+
+
 def test_a_base_says_itself_in_a_line(tmp_path: Path) -> None:
     write_base(tmp_path / "base", BertLike())
     assert repr(open_base(str(tmp_path / "base"))).startswith("<BaseWeights: ")
