@@ -10,7 +10,7 @@ demo: $(VENV)/demo  ## Figure 1, Table 3 and a report of the adapters that come 
 
 # A process a core, of one thread each: files of tests are what is shared out, as their fixtures are slow.
 test: export OMP_NUM_THREADS ?= 1
-test: $(VENV)/dev  ## the tests, doctests and notebooks
+test: $(VENV)/dev  ## the tests and doctests
 	$(RUN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 # Of what is asked for directly; what these bring is today's, and warns of their age: such warnings are no errors here.

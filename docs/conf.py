@@ -34,7 +34,7 @@ html_show_sphinx = False
 myst_enable_extensions = ["amsmath", "attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-# docs/notebooks is a link to notebooks/, which nbmake runs too. They are executed again here, and
+# docs/notebooks is a link to notebooks/. They are run here, and
 # never from a cache: a cache knows the cells and not the package, so that it would go on showing an
 # older version's numbers. It costs seconds.
 nb_execution_mode = "force"
