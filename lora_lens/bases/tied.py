@@ -1,7 +1,8 @@
-"""Heads that are tied to the embeddings, and so have no weight of their own in a base's files."""
+"""Heads and tables that are tied to the embeddings, and so have no weight of their own in a base's files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,12 +18,16 @@ _TABLES = (
     "embed_tokens", "wte", "shared", "word_embeddings", "embed_in", "tok_embeddings", "tokens_embed", "word_embedding",
     "backbone.embeddings", "transformer.w",
 )  # fmt: skip
+# An encoder's and a decoder's own, of models that have one for both beside them (T5, BART, Marian; ProphetNet).
+_OF_BOTH = re.compile(
+    r"(?P<model>.+\.)?(?:encoder|decoder)\.(?P<table>embed_tokens|word_embeddings)"
+)
 # Of models with a head; a file of a model without one has the same table, and no W0 of any head.
 _HEADED = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForSeq2SeqLM")
 
 
 def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> list[str]:
-    """The tables that the head at `path` can be tied to; none where it is no head, or is not tied.
+    """The tables that the head or table at `path` can be tied to; none where it is neither, or is not tied.
 
     A configuration that says nothing of it is of a model whose head is tied, if the model has one: of those
     that are not tied, the files have the head's own.
@@ -38,7 +43,12 @@ def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> l
         (['wte.weight'], [])
         >>> tied_to("lm_head", names, {"architectures": ["GPT2Model"]})
         []
+        >>> tied_to("decoder.embed_tokens", ["shared.weight"], {})
+        ['shared.weight']
     """
+    if found := _OF_BOTH.fullmatch(path):
+        of_both = "shared" if found["table"] == "embed_tokens" else found["table"]
+        return [name] if (name := f"{found['model'] or ''}{of_both}.weight") in names else []
     parts = [settings, *(part for part in settings.values() if isinstance(part, Mapping))]
     untied = any(part.get("tie_word_embeddings") is False for part in parts)
     head = path in _ALONE or any(f".{path}".endswith(f".{ending}") for ending in _HEADS)

@@ -85,6 +85,37 @@ def test_heads_by_other_names_are_tied_too(tmp_path: Path, name: str) -> None:
     assert torch.equal(open_base(str(tmp_path)).weight(path), head.weight)
 
 
+BOTH = {
+    "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "vocab_size": 19, "max_position_embeddings": 8, "pad_token_id": 0,
+}  # fmt: skip
+OF_BOTH = {
+    "T5ForConditionalGeneration": (
+        "{}.embed_tokens", {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2, "vocab_size": 19},
+    ),
+    "BartForConditionalGeneration": ("model.{}.embed_tokens", BOTH),
+    "ProphetNetForConditionalGeneration": ("prophetnet.{}.word_embeddings", {
+        "hidden_size": 16, "num_encoder_layers": 1, "num_decoder_layers": 1, "num_encoder_attention_heads": 2,
+        "num_decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "vocab_size": 19,
+        "max_position_embeddings": 8,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_BOTH)
+def test_an_encoders_and_a_decoders_table_is_that_of_both(tmp_path: Path, name: str) -> None:
+    path, settings = OF_BOTH[name]
+    kind = getattr(transformers, name)
+    torch.manual_seed(0)
+    model = kind(kind.config_class(**settings))
+    model.save_pretrained(tmp_path)
+    base = open_base(str(tmp_path))
+    for of in ("encoder", "decoder"):
+        own = model.get_submodule(path.format(of)).weight
+        assert f"{path.format(of)}.weight" not in base.tensors.files
+        assert torch.equal(base.weight(path.format(of)), own)
+
+
 def test_a_decoder_within_a_model_is_no_head(tmp_path: Path) -> None:
     settings = transformers.DistilBertConfig(**OTHERS["DistilBertForMaskedLM"][1])
     transformers.DistilBertForMaskedLM(settings).save_pretrained(tmp_path)
