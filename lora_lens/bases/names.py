@@ -13,6 +13,7 @@ from .experts import Slice, slice_of
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
+_DENOISER = "unet."  # kohya's trainers' word for whatever denoises
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
 _WRAPPED = re.compile(rf"(?<![^.])({'|'.join(sorted(WRAPPERS))})\.")
 # What a tower's name begins with, by what it takes.
@@ -104,10 +105,27 @@ class BaseNames:
             >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
             >>> names.find("vit.layers.0.mlp.fc2")
             ['encoder.layer.0.output.dense.weight']
+
+        Last comes a path whose dots kohya's trainers have written as ``_`` and of which not all were put back.
         """
         towers = _towers(path)
         others = towers - {self._takes} if self._takes else towers & self._doubtful
-        return [name for name in self._find(path) if others <= _towers(name)]
+        found = self._find(path) or self._flattened(path)
+        return [name for name in found if others <= _towers(name)]
+
+    def _flattened(self, path: str) -> list[str]:
+        rest = path.removeprefix(_DENOISER)
+        if rest == path:
+            return []
+        return self._by_flat.get(f"{rest}{_WEIGHT}".replace(".", "_"), [])
+
+    @cached_property
+    def _by_flat(self) -> dict[str, list[str]]:
+        """A name with ``_`` for its dots → the names that become it."""
+        found: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            found.setdefault(name.replace(".", "_"), []).append(name)
+        return found
 
     def _find(self, path: str) -> list[str]:
         wanted = path + _WEIGHT

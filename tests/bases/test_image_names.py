@@ -235,6 +235,23 @@ def test_words_that_no_list_knows_are_found_by_their_letters() -> None:
     assert names.find("unet.odd_new_thing_of.4.to_q") == []
 
 
+def test_a_kohya_file_on_a_file_whose_names_no_list_knows(tmp_path: Path) -> None:
+    """Krea 2's names, as musubi-tuner writes them: a module without a layer, and words that stay together."""
+    paths = ("first", "txtfusion.layerwise_blocks.0.attn.wq", "blocks.0.attn.wq")
+    tensors = {f"{path}.weight": random(4, 6, seed=k) for k, path in enumerate(paths)}
+    modules = {f"lora_unet_{path.replace('.', '_')}": (4, 6) for path in paths}
+    adapter = load_adapter(lora(tmp_path / "lora.safetensors", modules))
+    base = open_base(str(saved(tmp_path / "krea.safetensors", tensors)))
+    found = {
+        path.replace(".", "_"): base.w0(factors, k)
+        for factors in adapter.modules.values()
+        for k, path in enumerate(factors.names)
+    }
+    assert found.keys() == {f"unet_{path.replace('.', '_')}" for path in paths}
+    for path in paths:
+        assert torch.equal(found[f"unet_{path.replace('.', '_')}"], tensors[f"{path}.weight"])
+
+
 def test_a_fused_one_that_cannot_be_cut_is_not_cut() -> None:
     shapes = {"layers.0.attention.qkv.weight": (10, 4), "single_blocks.0.linear1.weight": (12, 4)}
     names = ImageNames(shapes, shapes.__getitem__)
