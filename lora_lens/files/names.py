@@ -114,6 +114,8 @@ def short_names(patterns: Iterable[str]) -> dict[str, str]:
     Example:
         >>> short_names(["h.*.attn.c_proj", "h.*.mlp.c_proj", "h.*.mlp.c_fc"])
         {'h.*.attn.c_proj': 'attn.c_proj', 'h.*.mlp.c_proj': 'mlp.c_proj', 'h.*.mlp.c_fc': 'c_fc'}
+        >>> short_names(["t_embedder.mlp.*"])
+        {'t_embedder.mlp.*': 'mlp.*'}
     """
     known = list(dict.fromkeys(patterns))
     count = Counter(tail for pattern in known for tail in _tails(pattern))
@@ -169,7 +171,8 @@ def _short_name(pattern: str, count: Mapping[str, int]) -> str:
     """`count`: how many patterns end with a tail."""
     _, in_layer = pattern.split("*.", 1) if "*." in pattern else ("", pattern)
     for tail in _tails(in_layer):
-        if count[tail] == 1 and not is_number(tail.partition("@")[0]):  # of ``to_out.0``
+        first = tail.partition("@")[0]
+        if count[tail] == 1 and first != "*" and not is_number(first):  # of ``mlp.*``, ``to_out.0``
             return tail
     return in_layer if count["*." + in_layer] == 1 else pattern
 

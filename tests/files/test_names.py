@@ -47,6 +47,13 @@ def test_short_names_are_the_shortest_that_tell_modules_apart() -> None:
     assert short_names([BERT + "attention.self.query"])[BERT + "attention.self.query"] == "query"
 
 
+def test_a_number_that_ends_a_path_is_no_name() -> None:
+    """A timestep's embedder, an ``nn.Sequential`` whose numbers are taken for layers."""
+    names = short_names(["unet.t_embedder.mlp.*@8x4", "unet.t_embedder.mlp.*@8x8", "h.*.q"])
+    assert list(names.values()) == ["mlp.*@8x4", "mlp.*@8x8", "q"]
+    assert short_names(["*"]) == {"*": "*"}
+
+
 def test_short_names_of_two_stacks_are_unique() -> None:
     names = short_names(T5)
     assert len(set(names.values())) == 3
