@@ -12,6 +12,13 @@ from ..files.names import PEFT_PREFIX, WRAPPERS, is_number
 _HOLDERS = re.compile(r"(?:(?:module|_forward_module|model|net)\.)+(?=base_model\.model\.)")
 FULL = "trained in full (modules_to_save)"
 IN_FULL = f"{FULL}, no low-rank factor"
+_BY_PART = {
+    ".base_layer.": "the frozen base layer itself",
+    ".original_module.": "the frozen original of a module that was trained in full",
+    "lora_velora_embed": "what VeLoRA's training projects inputs on, no part of ΔW",
+    "token_adapter": "trained tokens, no low-rank factor",
+    "trainable_tokens": "trained tokens, no low-rank factor",
+}
 
 
 def plain(name: str) -> str:
@@ -58,12 +65,8 @@ def reason_left_out(name: str) -> str:
         return "α of a module that has no factors here"
     if name.endswith(".base_layer.bias"):
         return "bias trained beside the factors, no part of B·A"
-    if ".base_layer." in name:
-        return "the frozen base layer itself"
-    if "lora_velora_embed" in name:
-        return "what VeLoRA's training projects inputs on, no part of ΔW"
-    if "token_adapter" in name or "trainable_tokens" in name:
-        return "trained tokens, no low-rank factor"
+    if by_part := next((why for part, why in _BY_PART.items() if part in name), None):
+        return by_part
     if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):
         return "bias trained beside the factors, no part of B·A"
     return IN_FULL

@@ -101,6 +101,16 @@ def test_every_tensor_is_analysed_or_left_out_with_why(tmp_path: Path) -> None:
         assert word in reasons
 
 
+def test_the_original_of_a_module_that_was_trained_in_full_is_not_called_trained(
+    tmp_path: Path,
+) -> None:
+    """As the state dict of the whole model has it."""
+    frozen = "base_model.model.classifier.original_module.weight"
+    write_lora(tmp_path / "lora", BertLike(), extra={frozen: torch.ones(2, 4)})
+    reason = load_adapter(tmp_path / "lora").left_out[frozen]
+    assert reason == "the frozen original of a module that was trained in full"
+
+
 def test_an_adapters_name_in_the_keys_is_understood(tmp_path: Path) -> None:
     shape = BertLike()
     write_lora(tmp_path / "lora", shape)
