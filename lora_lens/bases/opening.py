@@ -12,6 +12,7 @@ from ..files.locate import (
     DEMO_BASE,
     HubFiles,
     is_hub_id,
+    is_in_cache,
     local_folder,
 )
 from ..files.of_others import told_base_of
@@ -255,7 +256,12 @@ def _not_found(base: str, revision: str | None, download: bool) -> str:
         return f"{base} holds no model.safetensors, pytorch_model.bin or index of shards{_below(folder) or told_base_of(folder)}"
     if download:
         of = f" in revision {revision}" if revision else ""
-        return f"{base} has no model.safetensors or pytorch_model.bin on the hub{of}"
+        cached = (
+            ", or in the hub's cache where the hub could not be reached"
+            if is_in_cache(base, revision)
+            else ""
+        )
+        return f"{base} has no model.safetensors, pytorch_model.bin or index of shards on the hub{of}{cached}"
     if revision is not None:
         here = revisions_here(base)
         has = f"has {here}" if here else "has nothing of it"

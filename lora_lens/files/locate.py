@@ -77,7 +77,7 @@ def hub_file(
 
     `what` it is of, for messages.
 
-    Returns None where the repository has no such file (or, without `download`, the cache has not).
+    Returns None where the repository has no such file (or, without `download` or a network, the cache has not).
 
     Raises:
         BaseModelError: The hub could not be asked, or refused.
@@ -102,6 +102,8 @@ def hub_file(
         found = Path(hf_hub_download(base, name, revision=revision))
         return found if found.is_file() else None
     except LocalEntryNotFoundError as error:
+        if is_in_cache(base, revision):  # others of its files are, as shards or a .bin
+            return None
         raise BaseModelError(
             f"{what} {base!r} is not a folder, not in the hub's cache, and the hub could not be "
             f"reached; pass {'a folder' if what == 'adapter' else '--base with a folder'}, or download "
@@ -116,6 +118,20 @@ def hub_file(
         raise BaseModelError(
             f"{what} {base!r} is not a folder, and cannot be had from the hub: {reason}"
         ) from error
+
+
+def is_in_cache(base: str, revision: str | None) -> bool:
+    """Whether the hub's cache on this machine holds any file of a repository's revision."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    named = revision or "main"
+    if ".." in named:
+        return False
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base, repo_type="model")
+    ref = folder / "refs" / named
+    commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else named
+    return (folder / "snapshots" / commit).is_dir()
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_lora
 from local_hub import LocalHub, serving
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from lora_lens import demo_adapter, load_adapter, open_base
 from lora_lens.bases.opening import name_of, open_base_of
@@ -260,6 +260,35 @@ def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:
     write_lora(tmp_path / "lora", shape, base="some/bert")
     done = similarity(tmp_path)
     assert json.loads(done.stdout)["base"] == "some/bert", done.stderr
+
+
+def test_shards_in_the_cache_are_found_where_the_hub_is_out_of_reach(tmp_path: Path) -> None:
+    """The user may have named the base, and there is no ``model.safetensors`` to be downloaded."""
+    shape, repo = BertLike(), tmp_path / "cache" / "models--some--bert"
+    write_base(tmp_path / "base", shape)
+    tensors = load_file(tmp_path / "base" / "model.safetensors")
+    snapshot = repo / "snapshots" / REVISION
+    snapshot.parent.mkdir(parents=True)
+    names = list(tensors)
+    halves = (names[::2], names[1::2])
+    shards(
+        snapshot,
+        {f"model-{k}.safetensors": {n: tensors[n] for n in half} for k, half in enumerate(halves)},
+    )
+    (snapshot / "config.json").write_bytes((tmp_path / "base" / "config.json").read_bytes())
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(REVISION)
+    write_lora(tmp_path / "lora", shape, base="elsewhere/unknown")
+    for named in ("some/bert", f"some/bert@{REVISION}"):
+        done = similarity(tmp_path, "--base", named, HF_HUB_OFFLINE="1")
+        assert json.loads(done.stdout or "{}").get("base") == named, done.stderr
+    done = similarity(tmp_path, "--base", "some/bert@v2", HF_HUB_OFFLINE="1")
+    assert "the hub could not be reached" in done.stderr
+    for shard in snapshot.glob("model-*"):
+        shard.unlink()
+    (snapshot / "model.safetensors.index.json").unlink()
+    done = similarity(tmp_path, "--base", "some/bert", HF_HUB_OFFLINE="1")
+    assert "or in the hub's cache where the hub could not be reached" in done.stderr
 
 
 def test_a_folder_of_a_files_name_in_the_cache_is_no_file(tmp_path: Path) -> None:
