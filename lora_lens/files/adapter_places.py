@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import AdapterError, BaseModelError
@@ -20,7 +20,7 @@ ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
 GGUF = ".gguf"  # llama.cpp's
 # Of a file that is named itself, whatever it is called.
 ALONE = (*ENDINGS, ".ckpt", GGUF)
-# owner/name, folders within it, and a branch, tag or commit
+# owner/name, folders or a file within it, and a branch, tag or commit
 _HUB_ID = re.compile(
     r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<within>(/[A-Za-z0-9][\w.-]*)*)"
     r"(@(?P<revision>[A-Za-z0-9][\w./-]*))?"
@@ -74,10 +74,13 @@ def _place(path: str | Path, stems: Sequence[str]) -> Place:
         raise AdapterError(
             f"{here} is not a folder; expected one with {CONFIG}, an adapter's file, or a hub id"
         )
+    within, _, file = hub.within.rpartition("/")
+    if file.endswith(ALONE) and not is_part(file):
+        return Place(str(path), replace(hub, within=within), file)
     return Place(str(path), hub)
 
 
-def hub_id(path: str | Path) -> FindFile | None:
+def hub_id(path: str | Path) -> HubAdapter | None:
     """The files of ``owner/name[/folder][@revision]`` on the hub; None where `path` is no such id.
 
     What begins with a folder of this machine is a path that leads nowhere, and no hub id.

@@ -37,7 +37,7 @@ def load_adapter(
     Args:
         path: Its folder, with ``adapter_config.json`` and ``adapter_model.safetensors`` (or
             ``.bin``); a folder that holds one such folder; the file itself; or a hub id,
-            ``owner/name`` or ``owner/name@revision``, which is downloaded where it is not in the
+            ``owner/name``, ``owner/name@revision`` or ``owner/name/FILE``, which is downloaded where it is not in the
             hub's cache. Or a model in memory with such an adapter: PEFT's, transformers' own, or one of
             ``lora_lens.training.condlora``.
         base: Folder or hub id of the base model, ``owner/name`` or ``owner/name@revision``. By default

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from ..bases.quantised.gguf_file import open_gguf_adapter
 from ..errors import AdapterError, LensError
-from ..files.adapter_places import CONFIG, ENDINGS, GGUF, Place, find_adapter, is_part
+from ..files.adapter_places import (
+    CONFIG,
+    ENDINGS,
+    GGUF,
+    HubAdapter,
+    Place,
+    find_adapter,
+    is_part,
+)
 from ..files.locate import read_json
 from ..files.of_others import told_of
 from ..files.tensors import TensorStore, open_file, open_tensors
@@ -32,11 +40,18 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
         raise AdapterError(
             f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin){_others(config_file)}"
             if config_file
-            else f"{place.source} is no adapter: it holds no {CONFIG}"
+            else f"{place.source} is no adapter: it holds no {CONFIG}{_on_the_hub(place)}"
         )
     return AdapterFiles(
         place.source, config, config_file, tensors, str(base) if base else None, find=place.find
     )
+
+
+def _on_the_hub(place: Place) -> str:
+    """How one file of a repository is named, which image models' adapters are."""
+    if not isinstance(place.find, HubAdapter):
+        return ""
+    return f"; one of its files is named by {place.find.repository}/FILE.safetensors"
 
 
 def _others(config_file: Path) -> str:
@@ -93,6 +108,8 @@ def all_stems() -> tuple[str, ...]:
 
 def _tensors(place: Place, stems: Sequence[str]) -> TensorStore | None:
     path = place.find(place.file) if place.file else None
+    if place.file and not path:
+        raise AdapterError(f"{place.source}: there is no such file in the hub's repository")
     if path and path.suffix.lower() == GGUF:
         return open_gguf_adapter(path)
     if place.file and path:

@@ -8,8 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from checkpoints import BertLike, write_lora
 from local_hub import LocalHub, serving
+from safetensors.torch import save_file
+
+
+def write_kohya(folder: Path) -> None:
+    """A lone file of an image model's LoRA, of a name of its own."""
+    folder.mkdir(parents=True)
+    name = "lora_unet_double_blocks_0_img_attn_proj"
+    shapes = {"lora_down.weight": (2, 6), "lora_up.weight": (4, 2)}
+    tensors = {f"{name}.{factor}": torch.ones(shape) for factor, shape in shapes.items()}
+    save_file(tensors, folder / "style.v2.safetensors")
 
 
 @pytest.fixture
@@ -19,6 +30,8 @@ def hub(tmp_path: Path) -> Iterator[LocalHub]:
     write_lora(served / "some/adapter/main", BertLike(layers=1), base="some/bert")
     write_lora(served / "some/adapter/old", BertLike(layers=2), base="some/bert")
     write_lora(served / "some/run/main/best", BertLike(layers=3), base="some/bert")
+    write_lora(served / "some/binary/main", BertLike(layers=1), base="some/bert", binary=True)
+    write_kohya(served / "some/image/main/files")
     (served / "some/bert/main").mkdir(parents=True)
     (served / "some/bert/main/config.json").write_text("{}")
     with serving(served) as found:
@@ -50,9 +63,31 @@ def test_it_is_downloaded_once_and_then_read_offline(tmp_path: Path, hub: LocalH
     assert not hub.asked
 
 
+def test_other_names_are_sought_in_the_cache_where_the_hub_is_out_of_reach(
+    tmp_path: Path, hub: LocalHub
+) -> None:
+    """A repository that was downloaded has no ``adapter_model.safetensors`` beside its .bin."""
+    inspect(tmp_path, "some/binary", **hub.environment)
+    hub.asked.clear()
+    done = inspect(tmp_path, "some/binary", HF_HUB_OFFLINE="1")
+    assert len(json.loads(done.stdout or "{}").get("modules", ())) == 2, done.stderr
+    assert not hub.asked
+
+
+def test_one_file_of_a_repository(tmp_path: Path, hub: LocalHub) -> None:
+    done = inspect(tmp_path, "some/image/files/style.v2.safetensors@main", **hub.environment)
+    (module,) = json.loads(done.stdout or "{}").get("modules", ((),))
+    assert module["name"] == "unet.double_blocks.0.img_attn.proj", done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
+        (
+            "some/image",
+            "it holds no adapter_config.json; one of its files is named by some/image/FILE",
+        ),
+        ("some/adapter/other.safetensors", "other.safetensors: there is no such file in the hub's"),
         ("some/bert", "some/bert is no adapter: it holds no adapter_config.json"),
         ("nobody/nothing", "'nobody/nothing' is not a folder, and cannot be had from the hub"),
         ("some/adapter@never", "'some/adapter' has no revision 'never' on the hub"),
