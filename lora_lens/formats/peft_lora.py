@@ -22,7 +22,7 @@ from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
 from .peft_names import FULL, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
-from .peft_settings import Scaling, check_lora
+from .peft_settings import Scaling, check_lora, matched_otherwise
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -195,6 +195,8 @@ def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
         yield f"stacked parameters are read expert by expert: {modules_said(found.experts)}"
     if files.config.get("layer_replication"):
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
+    if otherwise := matched_otherwise(files.config):
+        yield otherwise
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
 

@@ -104,6 +104,30 @@ def changed_base(config: Mapping[str, Any]) -> str | None:
     return next((one for one in _CHANGED_BASE if said.startswith(one)), None)
 
 
+def matched_otherwise(config: Mapping[str, Any]) -> str | None:
+    """What has to be said of patterns that the PEFT which trained the adapter met otherwise than PEFT does today.
+
+    Before 0.15 an entry stood in an expression without parentheses and behind a dot, so that ``^q`` met nothing
+    and ``q|v`` no v; before 0.14 α was that of the first entry of both patterns, and the default where it is of
+    the ranks' alone. No file says its version then, but each field that PEFT had is in what it wrote.
+
+    Example:
+        >>> written = {"inference_mode": True, "exclude_modules": None, "alpha_pattern": {"q|v": 64}}
+        >>> matched_otherwise(written)[:40], matched_otherwise(written | {"trainable_token_indices": None})
+        ('saved by a PEFT before 0.15, which met a', None)
+    """
+    ranks, alphas = (config.get(f"{one}_pattern") for one in ("rank", "alpha"))
+    if "inference_mode" not in config or "trainable_token_indices" in config or not alphas:
+        return None
+    if "exclude_modules" not in config and ranks:
+        what = "before 0.14, which took the default α where an entry of rank_pattern met first"
+    elif isinstance(alphas, Mapping) and any("|" in text or "^" in text for text in alphas):
+        what = "before 0.15, which met alpha_pattern's ^ and | otherwise"
+    else:
+        return None
+    return f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
+
+
 def minus_the_initial(scheme: str) -> str:
     """What such an adapter is, and what to do: the rest of a sentence about it."""
     if scheme == "loftq":

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,29 @@ def test_the_original_of_a_module_that_was_trained_in_full_is_not_called_trained
     write_lora(tmp_path / "lora", BertLike(), extra={frozen: torch.ones(2, 4)})
     reason = load_adapter(tmp_path / "lora").left_out[frozen]
     assert reason == "the frozen original of a module that was trained in full"
+
+
+@pytest.mark.parametrize(
+    ("settings", "version"),
+    [
+        ({"alpha_pattern": {"^bert.encoder.layer.0.attention.self.query": 64}}, "before 0.15"),
+        ({"alpha_pattern": {"query|value": 64}}, "before 0.15"),
+        ({"alpha_pattern": {"layer.0.attention.self.query": 64}}, None),
+        ({"alpha_pattern": {"query|value": 64}, "trainable_token_indices": None}, None),
+    ],
+)
+def test_what_an_old_peft_met_otherwise_is_said(
+    tmp_path: Path, settings: dict[str, Any], version: str | None
+) -> None:
+    """As PEFT 0.13 and 0.14 write their configurations, which do not say it."""
+    written = {"inference_mode": True, "exclude_modules": None}
+    write_lora(tmp_path / "new", BertLike(), config=written | settings)
+    said = [note for note in load_adapter(tmp_path / "new").notes if "saved by a PEFT" in note]
+    assert [f"before {note.split('before ')[1][:4]}" for note in said] == [version] * bool(version)
+    both = settings | {"inference_mode": True, "rank_pattern": {"query": 4}}
+    write_lora(tmp_path / "old", BertLike(), config=both)
+    said = [note for note in load_adapter(tmp_path / "old").notes if "before 0.14" in note]
+    assert bool(said) == ("trainable_token_indices" not in settings)
 
 
 def test_an_adapters_name_in_the_keys_is_understood(tmp_path: Path) -> None:
