@@ -126,7 +126,7 @@ def is_in_cache(base: str, revision: str | None) -> bool:
     from huggingface_hub.file_download import repo_folder_name
 
     named = revision or "main"
-    if ".." in named:
+    if ".." in named or Path(named).is_absolute():
         return False
     folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base, repo_type="model")
     ref = folder / "refs" / named

@@ -15,6 +15,16 @@ _CONVERTED = frozenset({
     "LOHA", "LOKR", "VERA", "VBLORA", "RANDLORA", "C3A", "DELORA", "FOURIERFT", "GRALORA", "MISS", "PSOFT",
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
+_PROMPTS = (
+    "PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "CARTRIDGE",
+)  # fmt: skip
+_WITHOUT_DELTA = dict.fromkeys(
+    _PROMPTS, "is trained prompts, which change no weight of a layer: there is no ΔW"
+) | {
+    "XLORA": (
+        "is X-LoRA, which mixes several LoRA anew for every token and has no ΔW of its own: name the folder of one of them"
+    ),
+}
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
 _MLX_VLM = r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
@@ -73,6 +83,8 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"{files.source} {what}; {read}. PEFT 0.21 or later turns it into LoRA: "
             f"peft.save_as_lora(folder, model, rank=…)"
         )
+    if isinstance(peft_type, str) and (why := _WITHOUT_DELTA.get(peft_type.upper())):
+        return AdapterError(f"{files.source} {what} and {why}")
     if peft_type in ("LORA", "CONDLORA", "ConditionalLORA") and files.names:
         return AdapterError(
             f"{files.source} {what}, and no lora_A and lora_B of a linear layer, nor θ of CondLoRA; it "
@@ -80,18 +92,13 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
         )
     if not files.names:
         return AdapterError(
-            f"{files.source} holds no tensors by name, as states of training do; name the weights' own file (DeepSpeed's "
-            f"zero_to_fp32.py writes one); {read}"
+            f"{files.source} holds no tensors by name: it is empty, or has states of training alone; name the weights' own "
+            f"file (DeepSpeed's zero_to_fp32.py writes one); {read}"
         )
     if ARCHITECTURE in files.header:
         return AdapterError(
             f"{files.source} is a GGUF file of a whole model and no adapter; expected llama.cpp's LoRA, whose tensors end "
             f"with .lora_a and .lora_b: pass this one as --base"
-        )
-    if peft_type == "XLORA":
-        return AdapterError(
-            f"{files.source} is X-LoRA, which mixes several LoRA anew for every token and has no ΔW of its own: name the "
-            f"folder of one of them"
         )
     names = "\n".join(files.names)
     if re.search(_MLX_VLM, names, re.M):

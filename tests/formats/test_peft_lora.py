@@ -199,6 +199,7 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
         ({"init_lora_weights": "corda"}, "minus the initial"),
         ({"peft_type": "ADALORA"}, "'ADALORA'.*reads PEFT's LoRA"),
         ({"peft_type": "IA3"}, "'IA3'.*reads PEFT's LoRA"),
+        ({"peft_type": "PREFIX_TUNING"}, "'PREFIX_TUNING' and is trained prompts.*no ΔW"),
         ({"peft_type": None}, "peft_type None.*reads PEFT's LoRA"),
         ({"peft_type": "VERA"}, "save_as_lora"),
         ({"target_parameters": "experts.gate"}, "expected names"),
