@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
+
+from lora_lens.survey import running
 
 
 def doubled(number: int) -> int:
@@ -38,3 +41,11 @@ def waits(folder: Path) -> None:
         time.sleep(3600)
     finally:
         made.unlink()
+
+
+def in_a_pools_hands(folder: Path) -> None:
+    """As a pool's process goes on: whatever a task ends with is given back, and the next one waited for."""
+    running._quietly()
+    with suppress(BaseException):
+        running._unless_ended(waits, folder)
+    time.sleep(3600)

@@ -176,15 +176,21 @@ def _end_with_parent() -> None:
 
 def _end(_number: int, _frame: FrameType | None) -> None:
     global _ended  # noqa: PLW0603
-    _ended = True
+    if not _ended:
+        _ended = True
+        at_last = threading.Timer(_PATIENCE, os._exit, (1,))  # whatever has caught what follows
+        at_last.daemon = True
+        at_last.start()
     sys.exit(1)
 
 
 def _unless_ended(function: Callable[[Any], Any], task: Any) -> Any:
-    """A pool takes the end of a process for that of a task, and gives the process its next one."""
-    if _ended:
-        os._exit(1)
-    return function(task)
+    """A pool takes the end of a process for that of a task, and has the process wait for its next one."""
+    try:
+        return None if _ended else function(task)
+    finally:
+        if _ended:
+            os._exit(1)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from made_runs import everything, places, write_adapter
 from safetensors.numpy import load_file, save_file
-from survey_tasks import always_dies, dies_once, doubled
+from survey_tasks import always_dies, dies_once, doubled, in_a_pools_hands
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
@@ -392,3 +392,16 @@ def test_without_dask_the_pip_line_is_said(
     with pytest.raises(MissingExtraError, match="pip install"):
         ll.survey(dozen, tmp_path / "out", scheduler="tcp://127.0.0.1:1")
     assert running.dask_executor is not None
+
+
+def test_a_process_that_is_ended_in_a_task_does_not_wait_for_the_next(tmp_path: Path) -> None:
+    """A broken pool gives none, and waits for its processes: both for ever."""
+    process = get_context("spawn").Process(target=in_a_pools_hands, args=(tmp_path,))
+    process.start()
+    while not list(tmp_path.glob("made-*")):
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == 1
+    assert not list(tmp_path.glob("made-*"))
