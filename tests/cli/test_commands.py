@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -336,7 +337,9 @@ def test_in_a_pipe_a_table_has_a_hundred_columns_or_as_many_as_columns_says(
     said: dict[str, str], most: int, bert: BertLike, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    result = CliRunner(env=said).invoke(app, ["inspect", str(tmp_path / "lora")])
+    wide = tmp_path / ("wide" * 40) / "lora"  # whatever the temporary folder's own name is
+    shutil.copytree(tmp_path / "lora", wide)
+    result = CliRunner(env=said).invoke(app, ["inspect", str(wide)])
     assert result.exit_code == 0
     longest = max(len(line.rstrip()) for line in result.stdout.splitlines())
     assert longest <= most
