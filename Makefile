@@ -8,10 +8,11 @@ RUN := $(VENV)/bin
 demo: $(VENV)/demo  ## Figure 1, Table 3 and a report of the adapters that come with the package
 	$(RUN)/lora-lens demo --out lora-lens-demo
 
-# A process a core, of one thread each: files of tests are what is shared out, as their fixtures are slow.
+# A process a core, of one thread each: files of tests are what is shared out, as their fixtures are slow, in the order of
+# tests/conftest.py, the longest first.
 test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/dev  ## the tests and doctests
-	$(RUN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+	$(RUN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Of what is asked for directly; what these bring is today's, and warns of their age: such warnings are no errors here.
 LOWEST := .venv-lowest
@@ -21,7 +22,7 @@ lowest:  ## the tests with the lowest versions that pyproject.toml allows, in an
 	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet uv
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
-	$(LOWEST)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile $(TESTS) \
+	$(LOWEST)/bin/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(TESTS) \
 	  -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
 check: $(VENV)/dev  ## linter, formatter, types and layering

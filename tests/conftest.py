@@ -49,6 +49,28 @@ from lora_lens import conversion_similarity, load_adapter  # noqa: E402
 from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
 
 
+# Files that take longest, of one process: begun last, they would have the others wait.
+_LONGEST = (
+    "reproduction/test_reproduce.py", "demo/test_demo.py", "training/test_search.py", "hostile/test_harness.py",
+    "survey/test_running.py", "questions/test_contract.py", "questions/shared/test_analysis.py", "questions/test_on_paper.py",
+    "chance/test_conversion_nulls.py", "training/test_run.py", "training/test_distributed.py", "chance/test_profiles.py",
+    "test_reproducible.py", "report/test_report.py", "cli/test_progress.py", "cli/test_commands.py", "report/test_browser.py",
+    "web/test_page.py", "training/test_resuming.py", "questions/comparison/test_along_w0.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the rest as they come."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        inside = item.path.is_relative_to(root)
+        return places.get(item.path.relative_to(root).as_posix() if inside else "", len(places))
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def bert(tmp_path: Path) -> BertLike:
     """A small base model and a trained-looking LoRA adapter of query and value on it."""
