@@ -48,7 +48,6 @@ from checkpoints import BertLike, write_base, write_lora  # noqa: E402
 from lora_lens import conversion_similarity, load_adapter  # noqa: E402
 from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
 
-
 # Files that take longest, of one process: begun last, they would have the others wait.
 _LONGEST = (
     "reproduction/test_reproduce.py", "demo/test_demo.py", "training/test_search.py", "hostile/test_harness.py",
