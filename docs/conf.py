@@ -39,7 +39,7 @@ myst_heading_anchors = 3
 # older version's numbers. It costs seconds.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 1800  # of a cell, on however busy a machine
 nb_merge_streams = True
 
 # `phi` in a docstring is a link where it is a public name, and code where it is an argument.
