@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..adapter import Adapter, Origin
 from ..errors import BaseModelError, LensError
+from ..files.hub_cache import is_in_cache
 from ..files.locate import (
     DEMO_BASE,
     HubFiles,
     is_hub_id,
-    is_in_cache,
     local_folder,
 )
 from ..files.of_others import told_base_of

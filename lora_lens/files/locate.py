@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import BaseModelError
 from ..printable import printable
+from .hub_cache import is_in_cache
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -118,20 +119,6 @@ def hub_file(
         raise BaseModelError(
             f"{what} {base!r} is not a folder, and cannot be had from the hub: {reason}"
         ) from error
-
-
-def is_in_cache(base: str, revision: str | None) -> bool:
-    """Whether the hub's cache on this machine holds any file of a repository's revision."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    named = revision or "main"
-    if ".." in named or Path(named).is_absolute():
-        return False
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base, repo_type="model")
-    ref = folder / "refs" / named
-    commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else named
-    return (folder / "snapshots" / commit).is_dir()
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .hub_cache import commits_of, refs_of
 from .locate import DEMO_BASE, DEMO_PACKAGE, is_hub_id, local_folder
 
 DEMO_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"  # upstream's, of the extra `demo`
@@ -67,47 +68,19 @@ def commit_in(path: Path) -> str | None:
 
 def full_commit(base: str, revision: str | None) -> str | None:
     """A revision as huggingface_hub takes it: the whole of a commit's hash that was cut short."""
-    if revision is None or not _SHORT_COMMIT.fullmatch(revision) or _ref(base, revision):
+    if revision is None or not _SHORT_COMMIT.fullmatch(revision) or revision in refs_of(base):
         return revision
-    found = [commit for commit in _commits(base) if commit.startswith(revision)]
+    found = [commit for commit in commits_of(base) if commit.startswith(revision)]
     return found[0] if len(found) == 1 else revision
 
 
 def revisions_here(base: str) -> str:
     """The revisions of a hub repository that are on this machine, in words; empty where there is none."""
-    refs = _refs(base)
+    refs = refs_of(base)
     named = [f"{name} ({commit[:_SHORT]})" for name, commit in sorted(refs.items())]
-    bare = [commit[:_SHORT] for commit in _commits(base) if commit not in refs.values()]
+    bare = [commit[:_SHORT] for commit in commits_of(base) if commit not in refs.values()]
     if base == DEMO_BASE and local_folder(base) is not None:
         bare.append(f"{DEMO_REVISION[:_SHORT]} (of the extra demo)")
     found = [*named, *bare]
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     return ", ".join(found[:_MOST_NAMED]) + more
-
-
-def _cache(base: str) -> Path:
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base, repo_type="model")
-
-
-def _commits(base: str) -> list[str]:
-    """Of which the cache holds something, by name."""
-    snapshots = _cache(base) / "snapshots"
-    return sorted(path.name for path in snapshots.iterdir()) if snapshots.is_dir() else []
-
-
-def _refs(base: str) -> dict[str, str]:
-    """Branch or tag to commit, of those commits that are there."""
-    refs, commits = _cache(base) / "refs", set(_commits(base))
-    found = {
-        path.relative_to(refs).as_posix(): path.read_text(encoding="utf-8").strip()
-        for path in refs.rglob("*")
-        if path.is_file()
-    }
-    return {name: commit for name, commit in found.items() if commit in commits}
-
-
-def _ref(base: str, name: str) -> str | None:
-    return _refs(base).get(name)

@@ -1,0 +1,36 @@
+"""The hub's cache on this machine: which commits of a repository it holds, and what they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def cache_of(base: str) -> Path:
+    """Its folder of a repository, which need not be there."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base, repo_type="model")
+
+
+def commits_of(base: str) -> list[str]:
+    """Of which the cache holds something, by name."""
+    snapshots = cache_of(base) / "snapshots"
+    return sorted(path.name for path in snapshots.iterdir()) if snapshots.is_dir() else []
+
+
+def refs_of(base: str) -> dict[str, str]:
+    """Branch or tag to commit, of those commits that are there."""
+    refs, commits = cache_of(base) / "refs", set(commits_of(base))
+    found = {
+        path.relative_to(refs).as_posix(): path.read_text(encoding="utf-8").strip()
+        for path in refs.rglob("*")
+        if path.is_file()
+    }
+    return {name: commit for name, commit in found.items() if commit in commits}
+
+
+def is_in_cache(base: str, revision: str | None) -> bool:
+    """Whether it holds any file of a repository's revision."""
+    named = revision or "main"
+    return refs_of(base).get(named, named) in commits_of(base)
