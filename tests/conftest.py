@@ -28,6 +28,7 @@ hook = install_import_hook(
     "beartype.beartype",
 )
 
+import gc  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
@@ -68,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return places.get(item.path.relative_to(root).as_posix() if inside else "", len(places))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What the libraries have made so far stays: the trainer collects garbage often, and looks at all of it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

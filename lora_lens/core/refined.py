@@ -86,18 +86,18 @@ class RefinedSolver:
         return torch.stack([LU(*factors).solve(b) for *factors, b in parts])
 
     def _product(self, x: Tensor, *, transposed: bool) -> Tensor:
-        found = torch.empty_like(x)
+        found = torch.empty_like(x.mT, memory_format=torch.contiguous_format)
         for layer, (w0, columns) in enumerate(zip(self.w0, x, strict=True)):
-            if not transposed:
-                for place, some in _blocks(w0):
-                    torch.mm(some.double(), columns, out=found[layer, place])
-                continue
+            # A column a row, which a library's product with few of them is faster for.
             rows = columns.mT.contiguous()
-            total = torch.zeros_like(rows)
-            for place, some in _blocks(w0):
-                total.addmm_(rows[:, place], some.double())
-            found[layer] = total.mT
-        return found
+            if transposed:
+                found[layer] = 0
+            for place, some in _in_double(w0):
+                if transposed:
+                    found[layer].addmm_(rows[:, place], some)
+                else:
+                    torch.mm(rows, some.mT, out=found[layer, :, place])
+        return found.mT
 
     @cached_property
     def _exact(self) -> SquareSolver:
@@ -150,11 +150,13 @@ class _Block(NamedTuple):
     rows: Tensor
 
 
-def _blocks(w0: Tensor) -> Iterator[_Block]:
-    step = _ROWS_A_CORE if w0.device.type == "cpu" else len(w0)
+def _in_double(w0: Float[Tensor, "n n"]) -> Iterator[_Block]:
+    """Its rows, some at a time, each block where the one before was."""
+    step = min(_ROWS_A_CORE if w0.device.type == "cpu" else len(w0), len(w0))
+    room = w0.new_empty((step, w0.shape[1]), dtype=torch.float64)
     for start in range(0, len(w0), step):
-        place = slice(start, start + step)
-        yield _Block(place, w0[place])
+        some = w0[start : start + step]
+        yield _Block(slice(start, start + len(some)), room[: len(some)].copy_(some))
 
 
 def _lengths(x: Tensor) -> Tensor:
