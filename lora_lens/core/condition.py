@@ -93,9 +93,7 @@ def _inverse_norm(factored: Factored, tolerance: float) -> Float[Tensor, " layer
     )
 
 
-def _where_known(
-    factored: Factored, condition: Float[Tensor, " layer"]
-) -> Float[Tensor, " layer"]:
+def _where_known(factored: Factored, condition: Float[Tensor, " layer"]) -> Float[Tensor, " layer"]:
     condition = condition.to(factored.inverse_norm)
     full = min(factored.w0.shape[-2:])
     known = (factored.rank == full) & (condition <= 1 / factored.cutoff)

@@ -14,7 +14,8 @@ from .lanczos import largest_singular_value
 
 _SLICES = 4  # of a triangle in a product with it: 5/8 of a square's
 _DIGITS = 1e-10  # of a norm's square, in a condition number that is printed
-_SURE = 1e4  # κ(S) up to which its least eigenvalue has ten digits: it errs by some eps of the largest
+# κ(S) up to which its least eigenvalue has ten digits: it errs by some eps of the largest.
+_SURE = 1e4
 
 
 @runtime_checkable

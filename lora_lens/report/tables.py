@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from ..show.layout import Table, true_minus
@@ -35,7 +36,7 @@ class PageTable:
         """Whether it has more columns than paper is wide."""
         return len(self.head) > self.WIDE
 
-    @property
+    @cached_property
     def prose(self) -> list[bool]:
         """Which columns are words, to be aligned on the left."""
         return [

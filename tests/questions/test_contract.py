@@ -179,29 +179,27 @@ def test_a_seed_that_no_generator_takes_is_refused(name: str, folder: Path) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_saves_itself(name: str, folder: Path, tmp_path: Path) -> None:
-    result = asked(name, folder)
-    names = result.save(tmp_path / "saved")
-    assert sorted(names) == sorted(path.name for path in (tmp_path / "saved").iterdir())
-    assert "\\begin{tabular}" in result.to_latex()
-    assert isinstance(result.plot(), Figure)
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_its_files_are_whole_and_the_same_each_time(
     name: str, folder: Path, tmp_path: Path
 ) -> None:
-    question = BY_NAME[name]
-    written = []
-    for copy in ("first", "second"):
-        (tmp_path / copy).mkdir()
-        names = question.write(asked(name, folder), tmp_path / copy)
-        assert sorted(names) == sorted(path.name for path in (tmp_path / copy).iterdir())
-        written.append({each: (tmp_path / copy / each).read_bytes() for each in names})
-    assert written[0] == written[1]
-    endings = {Path(each).suffix for each in written[0]}
+    """Whether the question writes its answer or the answer saves itself."""
+    result = asked(name, folder)
+    (tmp_path / "written").mkdir()
+    names = {
+        "written": BY_NAME[name].write(result, tmp_path / "written"),
+        "saved": asked(name, folder).save(tmp_path / "saved"),
+    }
+    files = {
+        copy: {path.name: path.read_bytes() for path in (tmp_path / copy).iterdir()}
+        for copy in names
+    }
+    assert files["written"] == files["saved"]
+    assert sorted(names["written"]) == sorted(names["saved"]) == sorted(files["saved"])
+    endings = {Path(each).suffix for each in files["saved"]}
     assert {".json", ".csv", ".md", ".tex", ".png", ".svg", ".pdf"} <= endings
-    assert all(written[0].values())
+    assert all(files["saved"].values())
+    assert "\\begin{tabular}" in result.to_latex()
+    assert isinstance(result.plot(), Figure)
 
 
 @pytest.mark.parametrize("name", NAMES)
