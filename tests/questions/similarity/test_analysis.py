@@ -8,6 +8,7 @@ from checkpoints import BertLike, random, write_base, write_lora
 from slow_routes import slow_conversions, slow_grid
 
 from lora_lens import (
+    Adapter,
     RankError,
     compare,
     conversion_similarity,
@@ -97,31 +98,35 @@ def test_rectangular_and_wide_layers_by_the_pseudo_inverse(tmp_path: Path) -> No
                 )
 
 
-@pytest.mark.parametrize("convention", ["stored", "consistent"])
-@pytest.mark.parametrize(("side", "i"), [("left", 4), ("left", 2), ("right", 2)])
-def test_propagated_baseline_is_what_random_adapters_give(
-    tmp_path: Path, convention: str, side: str, i: int
-) -> None:
-    """Second route: Gaussian adapters in files, each analysed like a trained one, then averaged."""
+@pytest.fixture(scope="module")
+def random_adapters(tmp_path_factory: pytest.TempPathFactory) -> list[Adapter]:
+    """121 of Gaussian factors in files, on a base whose columns fall to a hundredth."""
+    folder = tmp_path_factory.mktemp("random")
     shape = BertLike(layers=2, width=12, modules=("value",))
     skewed = {
         f"{shape.path(layer, 'value')}.weight": random(12, 12, seed=layer)
         * torch.logspace(0, -2, 12)
         for layer in range(2)
     }
-    write_base(tmp_path / "base", shape, skewed)
-    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    write_base(folder / "base", shape, skewed)
+    for seed in range(121):
+        write_lora(folder / str(seed), shape, base=str(folder / "base"), seed=899 + seed)
+    return [load_adapter(folder / str(seed)) for seed in range(121)]
+
+
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+@pytest.mark.parametrize(("side", "i"), [("left", 4), ("left", 2), ("right", 2)])
+def test_propagated_baseline_is_what_random_adapters_give(
+    random_adapters: list[Adapter], convention: str, side: str, i: int
+) -> None:
+    """Second route: Gaussian adapters in files, each analysed like a trained one, then averaged."""
     settings = {"i": i, "side": side, "convention": convention}
-    result = conversion_similarity(
-        load_adapter(tmp_path / "lora"), "value", j=i, draws=3000, **settings
-    )
-    runs = 120
+    first, *others = random_adapters
+    result = conversion_similarity(first, "value", j=i, draws=3000, **settings)
+    runs = len(others)
     values: dict[str, list[float]] = {"A": [], "B": [], "BA": []}
-    for seed in range(runs):
-        write_lora(tmp_path / "random", shape, base=str(tmp_path / "base"), seed=900 + seed)
-        one = conversion_similarity(
-            load_adapter(tmp_path / "random"), "value", j=i, draws=0, **settings
-        )
+    for adapter in others:
+        one = conversion_similarity(adapter, "value", j=i, draws=0, **settings)
         for matrix, grid in one.items():
             values[matrix].append(grid.values[0, 1])
     for matrix, grid in result.items():
