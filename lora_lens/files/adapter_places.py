@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import AdapterError, BaseModelError
 from ..printable import is_printable
+from .hub_cache import snapshot_in
 from .locate import HubFiles, user_path
 from .of_others import told, told_of
 from .tensors import FindFile, LocalFiles
@@ -64,7 +65,7 @@ def find_adapter(path: str | Path, stems: Sequence[str]) -> Place:
 
 
 def _place(path: str | Path, stems: Sequence[str]) -> Place:
-    here = user_path(path)
+    here = snapshot_in(user_path(path))
     if os.path.isdir(here):  # noqa: PTH112  (a name that is too long is no folder, not an error)
         return _in_folder(here, stems)
     if os.path.isfile(here):  # noqa: PTH113

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -34,3 +35,23 @@ def is_in_cache(base: str, revision: str | None) -> bool:
     """Whether it holds any file of a repository's revision."""
     named = revision or "main"
     return refs_of(base).get(named, named) in commits_of(base)
+
+
+def snapshot_in(folder: Path) -> Path:
+    """Of the cache's own folder of a repository, ``models--OWNER--NAME``, the files of its branch ``main``.
+
+    Where that is not there, of the only commit that is; any other folder is what it is.
+
+    Example:
+        >>> snapshot_in(Path("runs/lora")).as_posix()
+        'runs/lora'
+    """
+    snapshots = folder / "snapshots"
+    if not folder.name.startswith("models--") or not snapshots.is_dir():
+        return folder
+    there = {path.name: path for path in snapshots.iterdir()}
+    with suppress(OSError, UnicodeDecodeError):
+        main = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+        if main in there:
+            return there[main]
+    return next(iter(there.values())) if len(there) == 1 else folder

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import BaseModelError
 from ..printable import printable
-from .hub_cache import is_in_cache
+from .hub_cache import is_in_cache, snapshot_in
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -28,15 +28,15 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 def local_folder(base: str) -> Path | None:
     """The folder of `base` on this machine without asking the hub, or None.
 
-    A folder of that name comes first; all-MiniLM-L6-v2 is also found in the extra ``demo``, its
-    weights checked against upstream's checksum.
+    A folder of that name comes first, of the hub cache's own folder of a repository the files of ``main``;
+    all-MiniLM-L6-v2 is also found in the extra ``demo``, its weights checked against upstream's checksum.
 
     Raises:
         BaseModelError: The package of the extra ``demo`` holds other weights than upstream's.
     """
     folder = user_path(base)
     if os.path.isdir(folder):  # noqa: PTH112  (a name that is too long is no folder, not an error)
-        return folder
+        return snapshot_in(folder)
     return _demo_folder() if base == DEMO_BASE else None
 
 

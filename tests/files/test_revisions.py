@@ -164,6 +164,20 @@ def test_a_folder_with_an_at_in_its_name_is_a_folder(
     assert with_revision("/nowhere/bert", "v1") == "/nowhere/bert"
 
 
+def test_the_caches_own_folder_of_a_repository_is_its_main_branch(
+    cache: Path, tmp_path: Path
+) -> None:
+    opened = ll.open_base(str(cache.parent))
+    assert opened.commit == NEW
+    assert opened.weight(NAME).equal(w0(cache / NEW))
+    (cache.parent / "refs" / "main").unlink()
+    with pytest.raises(ll.LensError, match="models--some--bert"):  # which of the two is not known
+        ll.open_base(str(cache.parent)).weight(NAME)
+    lora = tmp_path / "cache" / "models--some--lora" / "snapshots" / OLD
+    write_lora(lora, BertLike(), base=str(cache / OLD))
+    assert ll.load_adapter(lora.parents[1]).path == str(lora)
+
+
 def test_a_revision_that_the_caller_names_is_downloaded(tmp_path: Path) -> None:
     for k, revision in enumerate(("main", "v1")):
         tensors = {f"{NAME}.weight": random(24, 24, seed=k)}

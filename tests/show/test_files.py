@@ -33,6 +33,19 @@ def test_the_same_figure_is_the_same_file(figure: Figure, tmp_path: Path) -> Non
         ).read_bytes()
 
 
+def test_it_is_laid_out_once_and_its_own_layout_is_given_back(tmp_path: Path) -> None:
+    figure = Figure(figsize=(3, 2), layout="constrained")
+    axes = figure.subplots()
+    axes.set_ylabel("share")
+    own = figure.get_layout_engine()
+    write_figures({"one": figure}, tmp_path)
+    assert type(figure.get_layout_engine()) is type(own)
+    before = axes.get_position().x0
+    axes.set_ylabel("share\nof the factor")
+    figure.draw_without_rendering()
+    assert axes.get_position().x0 > before
+
+
 def test_letters_that_the_font_has_not_are_told_once(figure: Figure, tmp_path: Path) -> None:
     """Matplotlib says it of every letter in every file, with the path and line of ours."""
     figure.axes[0].set_title("模型")
