@@ -175,7 +175,7 @@ def test_the_caches_own_folder_of_a_repository_is_its_main_branch(
         ll.open_base(str(cache.parent)).weight(NAME)
     lora = tmp_path / "cache" / "models--some--lora" / "snapshots" / OLD
     write_lora(lora, BertLike(), base=str(cache / OLD))
-    assert ll.load_adapter(lora.parents[1]).path == str(lora)
+    assert ll.load_adapter(lora.parents[1]).source == str(lora)
 
 
 def test_a_revision_that_the_caller_names_is_downloaded(tmp_path: Path) -> None:
