@@ -1,8 +1,10 @@
 """What must stay light, and what the package promises by name."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import lora_lens
 
@@ -48,6 +50,27 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
         "pandas",
         "typer",
         "huggingface_hub",
+    }
+
+
+def test_tables_are_printed_again_where_nothing_trains(tmp_path: Path) -> None:
+    """What is published is read without the extra `train`."""
+    out = tmp_path / "out"
+    shutil.copytree(Path(__file__).parents[1] / "docs" / "results" / "minilm", out)
+    code = (
+        "import sys\n"
+        f"sys.argv = ['lora-lens', 'reproduce', 'minilm', '--out', {str(out)!r}, '--print']\n"
+        "from lora_lens.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code"
+    )
+    assert not modules_after(code) & {
+        "accelerate",
+        "datasets",
+        "huggingface_hub",
+        "optuna",
+        "peft",
+        "transformers",
     }
 
 

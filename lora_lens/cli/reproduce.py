@@ -77,7 +77,10 @@ def run(
     ] = None,
     print_only: Annotated[
         bool,
-        typer.Option("--print", help="Do no step: print again what the records in --out hold."),
+        typer.Option(
+            "--print",
+            help="Do no step: print again what the records in --out hold; the extra train is not needed.",
+        ),
     ] = False,
     margin: Annotated[
         float | None,
@@ -102,15 +105,15 @@ def run(
 
     Example: lora-lens reproduce minilm --data glue/ --out reproduction/minilm
     """
-    training_libraries()
+    if not print_only:
+        training_libraries()
     from dataclasses import replace
 
     from ..reproduction.collect import check_there
     from ..reproduction.config import read_config
-    from ..reproduction.pipeline import run_steps
     from ..reproduction.report import write_report
     from ..reproduction.steps import PAGE_NAME
-    from ..reproduction.table4 import RECORD_NAME, measure_speed
+    from ..reproduction.table4 import RECORD_NAME
     from ..show.paper import paper
 
     drawn_for = paper(width, style)
@@ -125,6 +128,9 @@ def run(
     if print_only:
         check_there(found, folder)
     else:
+        from ..reproduction.pipeline import run_steps
+        from ..reproduction.speed import measure_speed
+
         run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
         if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
             watcher("training speed, side by side")

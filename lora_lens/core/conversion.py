@@ -22,12 +22,12 @@ from torch import Tensor
 
 from ..errors import SingularError
 from ..moved import moved_name
+from ..updates import Convention
 from .condition import condition_number
 from .factoring import factor, factoring_dtype
 from .precision import singular_cutoff, working
 from .solvers import Solver
 
-Convention = Literal["stored", "consistent"]
 ConventionChoice = Literal["auto", "stored", "consistent"]
 
 

@@ -14,8 +14,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..training.data import TASKS
 from ..training.settings import Method, RunSettings
-from ..training.space import Space, checked_seeds
-from ..training.study import Sampler
+from ..training.space import Sampler, Space, checked_seeds
 from .typed import check_fields
 
 SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke")

@@ -16,7 +16,7 @@ from ..moved import moved_name
 from ..staging import staged
 from ..training import trials
 from ..training.evaluate import answer
-from ..training.record import RECORD_NAME
+from ..training.record import RECORD_NAME, SEARCH_NAME
 from ..training.run import train
 from ..training.search import refuse_several_processes, search
 from ..training.settings import Method, RunSettings
@@ -184,7 +184,7 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
     Raises:
         SettingsError: The search is not done.
     """
-    record = search_folder(out, task, method) / trials.RECORD_NAME
+    record = search_folder(out, task, method) / SEARCH_NAME
     best: Any = read_json(record, SettingsError)["best"]
     return float(best["learning_rate"])
 
@@ -204,7 +204,7 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
     if step.kind in ("pairs", "analysis"):
         return
     if step.kind == "search":
-        record: Any = read_json(step.folder / trials.RECORD_NAME, SettingsError)
+        record: Any = read_json(step.folder / SEARCH_NAME, SettingsError)
         done, asked = (
             _searched(record),
             asdict(search_settings(config, step.task, step.of_method)) | _asked(config, step.task),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import SettingsError
-from ..training import trials
+from ..training.record import SEARCH_NAME
 from ..training.settings import Method
 from . import analysis
 from .config import Config
@@ -19,7 +19,7 @@ EVALUATION_NAME = "evaluation.json"
 ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
 ANALYSED = ("lora", "condlora")
 _LAST = {
-    "search": trials.RECORD_NAME,
+    "search": SEARCH_NAME,
     "run": EVALUATION_NAME,
     "longer": EVALUATION_NAME,
     "analysis": analysis.RECORD_NAME,

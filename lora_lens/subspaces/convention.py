@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.conversion import Convention, ConventionChoice
+from ..core.conversion import ConventionChoice
 from ..errors import LensError
+from ..updates import Convention
 
 
 class SettledConvention(NamedTuple):

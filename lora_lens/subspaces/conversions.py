@@ -12,13 +12,14 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.bases import orthonormal_basis
-from ..core.conversion import Convention, convert
+from ..core.conversion import convert
 from ..core.factoring import Factored
 from ..core.product_svd import product_svd
 from ..core.sides import Side
 from ..core.triangle import spectral_norm
 from ..core.work import Size
 from ..errors import LensError, RankError, SingularError
+from ..updates import Convention
 from .memory import UNBOUNDED, Budget
 from .selection import check_factor_ranks, check_not_rounding
 

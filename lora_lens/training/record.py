@@ -7,15 +7,17 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
-from peft import PeftModel
+from typing import TYPE_CHECKING, Any
 
 from ..files.revisions import split_revision
 from ..staging import staged
 
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+
 RECORD_NAME = "run.json"
+SEARCH_NAME = "search.json"
 TENSORBOARD = "tensorboard"  # folder of its logs
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 
@@ -27,6 +29,8 @@ def versions() -> dict[str, str]:
 
 def device_name(device: torch.device) -> str:
     """The card's name, or the kind of device."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return device.type

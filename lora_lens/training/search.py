@@ -21,8 +21,8 @@ from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME
 from .run import train
 from .settings import RunSettings
-from .space import Space, checked_seeds
-from .study import Sampler, open_study, sampler_of
+from .space import Sampler, Space, checked_seeds
+from .study import open_study, sampler_of
 from .trials import same_run
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import SettingsError
-from .condlora import Convention
+from ..updates import Convention
 from .data import (
     TASKS,
     OwnData,

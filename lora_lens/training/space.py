@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import SettingsError
 from .settings import RunSettings
+
+if TYPE_CHECKING:
+    import optuna
+
+Sampler = Literal["tpe", "qmc"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
@@ -20,9 +20,8 @@ from sqlalchemy.pool import NullPool
 from ..errors import OutputError, SettingsError
 from .ownership import put_back
 from .settings import RunSettings
-from .space import Space
+from .space import Sampler, Space
 
-Sampler = Literal["tpe", "qmc"]
 _SETTINGS = "settings"
 _PATIENCE = 60  # seconds to wait for another process's transaction
 _HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over

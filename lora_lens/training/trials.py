@@ -19,11 +19,9 @@ from ..show.files import write_figures
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS
-from .record import RECORD_NAME as RUN_RECORD
-from .record import TENSORBOARD
+from .record import RECORD_NAME, SEARCH_NAME, TENSORBOARD
 from .settings import RunSettings
 
-RECORD_NAME = "search.json"
 _ADAPTER = "adapter_config.json"  # written last, so that the rest is there where it is
 
 
@@ -76,7 +74,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
         "best": {"trial": best.number, **best.params, "development_score": best.value},
         "trials": rows,
     }
-    with staged(out, last=RECORD_NAME) as folder:
+    with staged(out, last=SEARCH_NAME) as folder:
         with (folder / "trials.csv").open("w", newline="", encoding="utf-8") as stream:
             heads = list(dict.fromkeys(key for row in rows for key in row))
             writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
@@ -85,7 +83,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
         figure = sheet(history_sheet(study.study_name, rows))
         write_figures({"history": figure}, folder, (".png", ".svg"))
         text = json.dumps(record, indent=2, ensure_ascii=False)
-        (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / SEARCH_NAME).write_text(text + "\n", encoding="utf-8")
     return record
 
 
@@ -94,7 +92,7 @@ def same_run(folder: Path, settings: RunSettings) -> bool:
     if not (folder / _ADAPTER).exists():
         return False
     asked = json.loads(json.dumps(asdict(settings.resolved())))
-    made: Any = read_json(folder / RUN_RECORD, SettingsError).get("settings") or {}
+    made: Any = read_json(folder / RECORD_NAME, SettingsError).get("settings") or {}
     return bool({"stop_after": None} | made == asked)  # a setting that older records do not have
 
 

@@ -12,7 +12,7 @@ from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
 from ...chance.p_values import check_draws, check_seed
-from ...core.conversion import Convention, ConventionChoice
+from ...core.conversion import ConventionChoice
 from ...core.progress import Progress, passes
 from ...core.spill import Spill
 from ...core.work import beside
@@ -30,6 +30,7 @@ from ...subspaces.selection import (
     select_dimensions,
     select_module,
 )
+from ...updates import Convention
 from . import work
 from .captured import captured, null_shares
 from .least import of_forwards

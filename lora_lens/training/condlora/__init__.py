@@ -18,8 +18,9 @@ The layers that share a θ are those of one path pattern (`target_groups`): an e
 decoder's and its cross-attention's are three groups, each with a θ of its own.
 """
 
+from ...updates import Convention
 from .adaptive_config import CondAdaLoraConfig
-from .config import CondLoraConfig, Convention
+from .config import CondLoraConfig
 from .groups import target_groups
 from .loading import load_condlora_model
 from .model import get_condlora_model

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, LoraConfig
 
 from ...errors import AdapterError
 from ...formats.condlora import PEFT_TYPE, VERSION, VERSION_KEY
+from ...updates import Convention
 from .refusal import PeftAlone
-
-Convention = Literal["stored", "consistent"]
 
 # Settings of LoRA under which A and B would be something else than functions of W0 and a shared θ.
 _NOT_SHARED = ("rank_pattern", "lora_bias", "layer_replication", "target_parameters", "use_dora")
