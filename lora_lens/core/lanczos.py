@@ -58,9 +58,11 @@ def largest_singular_value(
         broken |= ~finite
         w = torch.where(finite[:, None, None], w, 0)
         diagonal.append(v.mT @ w)
-        for _ in range(2):  # twice is enough (Kahan and Parlett)
-            w = w - basis @ (basis.mT @ w)
-        v, beta = torch.linalg.qr(w)
+        # Twice is enough (Kahan and Parlett), with QR between: of vectors that differ little but in what
+        # is in the basis, it leaves what the first time rounded off.
+        v, beta = torch.linalg.qr(w - basis @ (basis.mT @ w))
+        v, again = torch.linalg.qr(v - basis @ (basis.mT @ v))
+        beta = again @ beta
         # Where the Krylov space is exhausted, what is left is rounding: it must not be normalised.
         largest = torch.stack(diagonal).diagonal(dim1=-2, dim2=-1).amax((0, -1))
         rounding = n * torch.finfo(w.dtype).eps * largest[:, None]

@@ -39,6 +39,17 @@ def test_condition_numbers_where_the_krylov_space_is_soon_exhausted() -> None:
     assert big.item() == pytest.approx(1, rel=1e-9)
 
 
+@pytest.mark.parametrize("condition", [2e4, 1e5, 1e6])
+@pytest.mark.parametrize("alike", [0.0, 1e-12, 1e-8])
+def test_condition_numbers_of_one_above_many_alike(condition: float, alike: float) -> None:
+    """Of four vectors, the inverse makes one new direction; the rest of what it makes is rounding."""
+    rng = np.random.default_rng(11)
+    u, _, vh = np.linalg.svd(rng.standard_normal((96, 96)))
+    w0 = (u * np.r_[condition, 1 + alike * rng.random(95)]) @ vh
+    got = condition_number(factor(torch.from_numpy(w0)[None], F64))
+    np.testing.assert_allclose(got, np.linalg.cond(w0), rtol=1e-7)
+
+
 @pytest.mark.parametrize("spectrum", ["gaussian", "even", "one outlier", "four tiny"])
 @pytest.mark.parametrize("rows", [600, 800])
 def test_two_digits_of_a_wide_one(spectrum: str, rows: int) -> None:

@@ -34,3 +34,13 @@ def test_the_condition_of_a_known_spectrum(exponent: int) -> None:
     found = whitening((s + s.mT) / 2)
     assert found.rank == 96
     assert found.sqrt_kappa**2 == pytest.approx(10.0**exponent, rel=max(rounding, 1e-12))
+
+
+@pytest.mark.parametrize("alike", [0.0, 1e-8])
+def test_the_condition_of_one_above_many_alike(alike: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.linalg.qr(torch.randn(96, 96, generator=generator, dtype=torch.float64)).Q
+    values = 1 + alike * torch.rand(96, generator=generator, dtype=torch.float64)
+    values[0] = 1e6
+    s = (axes * values) @ axes.mT
+    assert whitening((s + s.mT) / 2).sqrt_kappa == pytest.approx(1e3, rel=1e-7)
