@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def check_there(config: Config, out: Path) -> None:
     One that was printed before counts, and an empty one, of which the page says that nothing is there.
 
     Raises:
-        SettingsError: No such folder, or one with other things in it.
+        SettingsError: No such folder, or one with other things in it, or with runs of another base model.
     """
     if not out.is_dir():
         raise SettingsError(f"{out} is not there; give the folder of {config.name} by --out")
@@ -59,6 +60,19 @@ def check_there(config: Config, out: Path) -> None:
         raise SettingsError(
             f"{out} holds no finished step of {config.name}; give its folder by --out"
         )
+    for base in _bases(config, out):
+        if base != config.base:
+            raise SettingsError(
+                f"{out} holds runs of {base}, and {config.name} is of {config.base}; give its folder by --out"
+            )
+
+
+def _bases(config: Config, out: Path) -> Iterator[str]:
+    for step in plan(config, out):
+        record = step.folder / RECORD_NAME
+        if step.kind in ("run", "longer") and record.exists():
+            said: dict[str, Any] = read_json(record, AdapterError)
+            yield said["settings"]["base"]
 
 
 def collect(config: Config, out: Path) -> Found:

@@ -125,6 +125,17 @@ def test_what_cannot_be_printed_again(tmp_path: Path) -> None:
         assert len(line.splitlines()) == 1
 
 
+@pytest.mark.parametrize("other", ["mpnet", "paper"])
+def test_runs_of_another_base_are_not_printed_as_of_this_one(other: str, tmp_path: Path) -> None:
+    out = tmp_path / "minilm"
+    shutil.copytree(RESULTS / "minilm", out)
+    result = CliRunner().invoke(app, ["reproduce", other, "--out", str(out), "--print"])
+    assert result.exit_code == 1
+    assert f"holds runs of sentence-transformers/all-MiniLM-L6-v2, and {other} is" in result.stderr
+    for path in ("results.md", "tables/table2.md"):
+        assert (out / path).read_text() == (RESULTS / "minilm" / path).read_text()
+
+
 def test_an_empty_folder_says_that_nothing_is_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["reproduce", "mpnet", "--out", str(tmp_path), "--print"])
     assert result.exit_code == 0, result.stderr
