@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def cache_of(base: str) -> Path:
@@ -49,7 +52,7 @@ def snapshot_in(folder: Path) -> Path:
     snapshots = folder / "snapshots"
     if not folder.name.startswith("models--") or not snapshots.is_dir():
         return folder
-    there = {path.name: path for path in snapshots.iterdir()}
+    there = {path.name: path for path in snapshots.iterdir() if _COMMIT.fullmatch(path.name)}
     with suppress(OSError, UnicodeDecodeError):
         main = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
         if main in there:

@@ -176,6 +176,10 @@ def test_the_caches_own_folder_of_a_repository_is_its_main_branch(
     lora = tmp_path / "cache" / "models--some--lora" / "snapshots" / OLD
     write_lora(lora, BertLike(), base=str(cache / OLD))
     assert ll.load_adapter(lora.parents[1]).source == str(lora)
+    own = tmp_path / "models--mine"  # a folder that is only called so
+    write_lora(own, BertLike(), base=str(cache / OLD))
+    (own / "snapshots" / "step-100").mkdir(parents=True)
+    assert ll.load_adapter(own).source == str(own)
 
 
 def test_a_revision_that_the_caller_names_is_downloaded(tmp_path: Path) -> None:
