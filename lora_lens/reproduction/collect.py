@@ -71,8 +71,9 @@ def _bases(config: Config, out: Path) -> Iterator[str]:
     for step in plan(config, out):
         record = step.folder / RECORD_NAME
         if step.kind in ("run", "longer") and record.exists():
-            said: dict[str, Any] = read_json(record, AdapterError)
-            yield said["settings"]["base"]
+            said: Any = read_json(record, AdapterError).get("settings")
+            if isinstance(said, dict) and "base" in said:
+                yield said["base"]
 
 
 def collect(config: Config, out: Path) -> Found:
