@@ -115,6 +115,7 @@ def run(
     from ..reproduction.steps import PAGE_NAME
     from ..reproduction.table4 import RECORD_NAME
     from ..show.paper import paper
+    from ..show.wording import listed
 
     drawn_for = paper(width, style)
     found = read_config(config)
@@ -141,7 +142,8 @@ def run(
     else:
         for name in tables:
             typer.echo((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
-    say(f"wrote {folder / PAGE_NAME}, {folder / 'tables'} and {folder / 'figures'}")
+    folders = [path for name in ("tables", "figures") if (path := folder / name).is_dir()]
+    say(f"wrote {listed([str(path) for path in (folder / PAGE_NAME, *folders)])}")
 
 
 def _names(listed: str) -> tuple[Any, ...]:
