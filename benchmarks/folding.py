@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from one_module import one_module
 from page_table import table
 from safetensors.torch import save_file
 from torch import Tensor
@@ -77,10 +78,7 @@ def asked_of(factors: ModuleFactors, base: ll.BaseWeights, g: Tensor, draws: int
 
 def statistics(factors: ModuleFactors, base: ll.BaseWeights, draws: int) -> dict[str, str]:
     """By name."""
-    adapter = ll.Adapter(
-        modules={factors.module: factors}, source="folded", method="lora", base_model=base.source,
-        base_given=True, left_out={}, trainable_parameters=0,
-    )  # fmt: skip
+    adapter = one_module(factors, base, "folded")
     found: dict[str, str] = {}
     similar = ll.conversion_similarity(
         adapter, factors.module, convention="stored", draws=draws, base=base

@@ -12,6 +12,7 @@ import argparse
 import numpy as np
 import page_table
 import torch
+from one_module import one_module
 from scipy import stats
 from torch import Tensor
 
@@ -32,17 +33,8 @@ def main() -> None:
     base = ll.open_base(asked.base)
     generator = torch.Generator().manual_seed(0)
     factors = untrained_factors(base, asked.module, asked.rank, generator=generator)
-    adapter = ll.Adapter(
-        modules={asked.module: factors},
-        source="untrained",
-        method="LORA",
-        base_model=base.source,
-        base_given=True,
-        left_out={},
-        trainable_parameters=0,
-    )
     result = ll.conversion_similarity(
-        adapter,
+        one_module(factors, base, "untrained"),
         asked.module,
         convention="consistent",
         matrices=["A", "B"],

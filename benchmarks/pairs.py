@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from one_module import one_module
 from power import LEVEL, count, factor, parser_of, says, size
 from torch import Tensor
 
@@ -72,18 +73,7 @@ def planted(bare: ModuleFactors, w0: Tensor, case: str, number: int) -> list[Mod
 
 def ask(pair: list[ModuleFactors], base: Any, draws: int, number: int) -> dict[str, bool]:
     """What is found of one pair, by null."""
-    one, other = (
-        ll.Adapter(
-            modules={factors.module: factors},
-            source="planted",
-            method="lora",
-            base_model=base.source,
-            base_given=True,
-            left_out={},
-            trainable_parameters=0,
-        )
-        for factors in pair
-    )
+    one, other = (one_module(factors, base, "planted") for factors in pair)
     compared = ll.compare(one, other, pair[0].module, draws=draws, seed=number, base=base)
     found = {"`compare` says anything": says(compared)}
     for null, test in compared["B"].tests.items():

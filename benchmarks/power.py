@@ -27,6 +27,7 @@ from typing import Any
 
 import page_table
 import torch
+from one_module import one_module
 from torch import Tensor
 
 import lora_lens as ll
@@ -150,15 +151,7 @@ def ask(
     factors: ModuleFactors, base: Any, case: str, asked: argparse.Namespace, number: int
 ) -> dict[str, bool]:
     """What is found of one data set, by statistic and null."""
-    adapter = ll.Adapter(
-        modules={factors.module: factors},
-        source="planted",
-        method="LORA",
-        base_model=base.source,
-        base_given=True,
-        left_out={},
-        trainable_parameters=0,
-    )
+    adapter = one_module(factors, base, "planted")
     rank = 1 if case == "profile" else None
     same: dict[str, Any] = {
         "convention": "consistent",
