@@ -115,6 +115,15 @@ def test_the_same_seed_gives_the_same_bits(runs: Path, tmp_path: Path) -> None:
     assert all(torch.equal(one[name], again[name]) for name in one)
 
 
+def _is_json(path: Path) -> bool:
+    """Whether a file that another process writes is whole: between its opening and the text it is empty."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
 def test_a_killed_run_goes_on_to_the_same_weights(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [
@@ -124,7 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(runs: Path, tmp_path: Path) ->
     ]  # fmt: skip
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not list(out.glob("checkpoints/checkpoint-*/trainer_state.json")):
+    while not any(map(_is_json, out.glob("checkpoints/checkpoint-*/trainer_state.json"))):
         assert first.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
