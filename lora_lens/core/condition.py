@@ -24,9 +24,10 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     """σ_max/σ_min over the min(out, in) singular values of each W0; inf where it is rank-deficient.
 
     To about ten digits, from all singular values, where W0's smaller dimension is at most 512. Above to two, by Lanczos
-    on W0ᵀW0 and on its inverse, with the solver that `factor` made: some ten products and solves of four vectors, where
-    singular values would take several factorisations. Within 1.5 %
-    from below on crowds, clusters, power laws and singular values that stand apart, from every random start that was tried, mostly far nearer.
+    on W0ᵀW0 and on its inverse, with the solver that `factor` made: some ten products and two or three pairs of solves
+    of six vectors, where singular values would take several factorisations. Each norm is within 1.5 %
+    from below on crowds, clusters, power laws and singular values that stand apart, from each of 300 random starts, and within 0.7 %
+    from 99 of 100.
 
     Example:
         >>> from lora_lens.core.factoring import factor
@@ -59,7 +60,6 @@ def _in_single(factored: Factored) -> Factored:
         factored,
         solver=mapped(factored.solver, half),
         w0=half(factored.w0),
-        weakest=half(factored.weakest),
     )
 
 
@@ -89,7 +89,6 @@ def _inverse_norm(factored: Factored, tolerance: float) -> Float[Tensor, " layer
         lambda v: outer(inner(v)),
         factored.w0.mT if rows < columns else factored.w0,
         tolerance=tolerance,
-        start=factored.weakest,
     )
 
 
@@ -111,7 +110,6 @@ def _layer(factored: Factored, k: int) -> Factored:
         inverse_norm=one(factored.inverse_norm),
         condition=one(factored.condition),
         w0=one(factored.w0),
-        weakest=one(factored.weakest),
     )
 
 

@@ -34,8 +34,6 @@ class Factored:
         condition: (layer,) inverse_norm times the norm of W0's longest row: a lower bound of the
             condition number, mostly within a small factor of it. With a ridge, how much of ‖W0‖₂ is
             magnified likewise, which is less.
-        weakest: (layer, k, 1) Of the k = min(out, in) dimensions of W0's shorter side, nearly the singular
-            vector of its least singular value; of length 1.
         stored: Its layers in the dtype of the file, where they are at hand on the CPU: a product with
             them reads less memory.
         ridged: What converts instead of W0's own solver where there is a ridge.
@@ -47,7 +45,6 @@ class Factored:
     inverse_norm: Float[Tensor, " layer"]
     condition: Float[Tensor, " layer"]
     w0: Float[Tensor, "layer out in"]
-    weakest: Float[Tensor, "layer k 1"]
     stored: Sequence[Tensor] = ()
     ridged: Solver | None = None
 
@@ -82,6 +79,7 @@ def factor(
     cutoff: float,
     computing: torch.dtype | None = None,
     dearer: Callable[[Dearer], None] = lambda _: None,
+    room: Tensor | None = None,
 ) -> Factored:
     """Factor W0 for `Solver`: LU if square, QR if not, the SVD where one is singular under `cutoff`.
 
@@ -94,6 +92,7 @@ def factor(
         computing: Of the solutions; by default W0's. Float64 ones of a square W0 in float32 come by refinement
             (`lora_lens.core.refined`) up to a condition of 1e5, else W0 is factored in float64.
         dearer: Called before W0 is taken in float64 after all, and before it is decomposed: both take more memory.
+        room: Memory for a float32 LU; see `lora_lens.core.refined.refined`.
 
     Example:
         Of ones alone the rank is 1 and the singular value 2, and the pseudo-inverse has a quarter everywhere.
@@ -105,45 +104,45 @@ def factor(
         tensor([0.7500, 0.7500], dtype=torch.float64)
     """
     if computing not in (None, w0.dtype):
-        if found := _refinable(w0, cutoff):
+        if found := _refinable(w0, cutoff, room):
             return found
         dearer("float64")
         w0 = w0.to(computing)
     solver, core, core_solver = _full_rank_solver(w0)
     rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
-    inverse_norm, weakest = _screen(core, core_solver)
+    inverse_norm = _screen(core, core_solver)
     longest_row = core.norm(dim=-1).amax(-1)  # at most ‖W0‖₂
     condition = inverse_norm * longest_row
     clear = bool((condition < _SAFETY / cutoff).all())  # not so where one is NaN
-    if clear or _full_rank(core, core_solver, weakest, cutoff):
-        return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
+    if clear or _full_rank(core, core_solver, cutoff):
+        return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
     dearer("decomposed")
     u, s, vh = torch.linalg.svd(w0, full_matrices=False)
     kept = s > cutoff * s[..., :1]
     if bool(kept.all()):
-        return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
+        return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
     s = s.where(kept, torch.inf)
     inverse_norm = 1 / s.amin(-1)
     condition = inverse_norm * longest_row
-    return Factored(
-        PseudoInverseSolver(u, s, vh), kept.sum(-1), cutoff, inverse_norm, condition, w0, weakest
-    )
+    pseudo_inverse = PseudoInverseSolver(u, s, vh)
+    return Factored(pseudo_inverse, kept.sum(-1), cutoff, inverse_norm, condition, w0)
 
 
-def _refinable(w0: Float[Tensor, "layer n n"], cutoff: float) -> Factored | None:
+def _refinable(
+    w0: Float[Tensor, "layer n n"], cutoff: float, room: Tensor | None
+) -> Factored | None:
     """None where one of them is too ill-conditioned for it."""
-    solver = refined(w0)
-    inverse_norm, weakest = _screen(w0, solver)
-    inverse_norm = inverse_norm.double()
+    solver = refined(w0, room)
+    inverse_norm = _screen(w0, solver).double()
     condition = inverse_norm * w0.norm(dim=-1).amax(-1)
     if not bool((condition < REFINABLE).all()):  # not so where one is NaN
         return None
     rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
-    return Factored(solver, rank, cutoff, inverse_norm, condition, w0, weakest)
+    return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
 
 
-def _screen(core: Tensor, solver: Solver) -> tuple[Tensor, Tensor]:
-    """‖W0⁻¹‖₂ from below, and nearly its right singular vector: a step of power iteration on a few vectors."""
+def _screen(core: Tensor, solver: Solver) -> Tensor:
+    """‖W0⁻¹‖₂ from below: a step of power iteration on a few vectors."""
     n = core.shape[-1]
     generator = torch.Generator().manual_seed(0)
     x = (
@@ -154,11 +153,11 @@ def _screen(core: Tensor, solver: Solver) -> tuple[Tensor, Tensor]:
     y = solver.solve(x)
     y = y / y.norm(dim=-2, keepdim=True)
     x = solver.solve_transposed(y)
-    return x.norm(dim=-2).amax(-1), _ritz_vector(y, x)
+    return x.norm(dim=-2).amax(-1)
 
 
-def _full_rank(core: Tensor, solver: Solver, weakest: Tensor, cutoff: float) -> bool:
-    """Whether all of them are, by condition numbers from some ten products and solves of a vector.
+def _full_rank(core: Tensor, solver: Solver, cutoff: float) -> bool:
+    """Whether all of them are, by condition numbers from some ten products and solves of a few vectors.
 
     Found from below, to two digits; float32 has too few to tell.
     """
@@ -166,25 +165,9 @@ def _full_rank(core: Tensor, solver: Solver, weakest: Tensor, cutoff: float) -> 
         return False
     largest = largest_singular_value(lambda v: core.mT @ (core @ v), core, tolerance=TWO_DIGITS)
     inverse = largest_singular_value(
-        lambda v: solver.solve(solver.solve_transposed(v)),
-        core,
-        tolerance=TWO_DIGITS,
-        start=weakest,
+        lambda v: solver.solve(solver.solve_transposed(v)), core, tolerance=TWO_DIGITS
     )
     return bool((largest * inverse < _MARGIN / cutoff).all())
-
-
-def _ritz_vector(
-    y: Float[Tensor, "layer n k"], x: Float[Tensor, "layer n k"]
-) -> Float[Tensor, "layer n 1"]:
-    """The combination of y's columns that x = My makes longest beside its own length."""
-    gram, stretched = (torch.nan_to_num(part.mT @ part, 0, 0, 0) for part in (y, x))
-    values, vectors = torch.linalg.eigh(gram)
-    kept = values > torch.finfo(y.dtype).eps ** 0.5 * values[..., -1:]
-    whitened = torch.where(kept, values, torch.inf).rsqrt()[..., None, :] * vectors
-    top = torch.linalg.eigh(whitened.mT @ stretched @ whitened).eigenvectors[..., -1:]
-    found = torch.nan_to_num(y @ (whitened @ top), 0, 0, 0)
-    return found / found.norm(dim=-2, keepdim=True).clamp(min=torch.finfo(y.dtype).tiny)
 
 
 def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:

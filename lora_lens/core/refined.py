@@ -104,11 +104,13 @@ class RefinedSolver:
         return SquareSolver(*packed_lu(self.w0.double()))
 
 
-def refined(w0: Float[Tensor, "layer n n"]) -> RefinedSolver:
+def refined(w0: Float[Tensor, "layer n n"], room: Tensor | None = None) -> RefinedSolver:
     """A solver of square W0's, with the LU of each in float32.
 
     Args:
         w0: In float32, which holds it exactly; the solver keeps it.
+        room: What `packed` of another was and is not needed any more, of at least as many: the LU is written there, as pages
+            that are new to the process take several times as long as a copy.
 
     Example:
         >>> solver = refined(torch.tensor([[[1.0, 2.0], [3.0, 0.0]]]))
@@ -116,7 +118,10 @@ def refined(w0: Float[Tensor, "layer n n"]) -> RefinedSolver:
         >>> bool(abs(third - 1 / 3) < 1e-15)  # float32's own is off by 1e-8
         True
     """
-    packed = w0.clone(memory_format=torch.contiguous_format)
+    if room is None:
+        packed = w0.clone(memory_format=torch.contiguous_format)
+    else:
+        packed = room[: len(w0)].mT.copy_(w0)
     orders = [lu_in_place(each).order for each in packed]
     return RefinedSolver(packed.mT, torch.stack(orders), w0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from ..bases.weights import BaseWeights
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import singular_cutoff
 from ..core.progress import Progress
+from ..core.refined import RefinedSolver
 from ..core.ridge import ridged
 from ..core.scaled import of_order_one
 from ..errors import RankError, SingularError
@@ -26,9 +28,9 @@ Watch = Callable[[Factored, int, torch.device], None]
 _CHUNK_BYTES = 1 << 29
 # Bytes an entry of W0 beyond the least, and why.
 _DEARER: dict[Dearer, tuple[int, str]] = {
-    "float64": (20, "is factored in float64"),  # it and its LU, beside it in float32
+    "float64": (24, "is factored in float64"),  # it and its LU, beside both in float32
     "decomposed": (
-        68,
+        72,
         "is decomposed",
     ),  # its singular vectors, too, and what LAPACK takes for them
 }
@@ -63,10 +65,10 @@ def collect_bases(
     """
     factors = plan.factors
     bases: dict[str, list[Tensor]] = {}
-    before = None
+    room = _Room()
     for start, stop, layers in read_ahead(_chunks(plan, weights)):
-        factored = _factored(layers, where, before, _within(plan))
-        before = factored.w0
+        factored = _factored(layers, where, room, _within(plan))
+        room = _room(factored)
         _check_invertible(plan, factored, factors.layers[start:stop])
         if plan.ridge:
             factored = ridged(factored, plan.ridge)
@@ -74,7 +76,7 @@ def collect_bases(
         for matrix, basis in conversion_bases(plan, factored, a, b).items():
             bases.setdefault(matrix, []).append(basis)
         watch(factored, start, where.device)
-        del factored  # its LU, before the next one is made
+        del factored  # what is not written over, before the next is made
         for path in factors.names[start:stop]:
             weights.release(path)
         progress(stop, len(factors.layers))
@@ -103,18 +105,31 @@ def _within(plan: Plan) -> Callable[[Dearer], None]:
     return check
 
 
+class _Room(NamedTuple):
+    """What was factored before, in the layers before, and is written over: pages that are new take longer than a copy."""
+
+    w0: Tensor | None = None
+    lu: Tensor | None = None
+
+
+def _room(factored: Factored) -> _Room:
+    solver = factored.solver
+    return _Room(factored.w0, solver.packed if isinstance(solver, RefinedSolver) else None)
+
+
 def _factored(
     layers: Sequence[Tensor],
     where: Where,
-    before: Tensor | None,
+    room: _Room,
     dearer: Callable[[Dearer], None] = lambda _: None,
 ) -> Factored:
     rows, columns = layers[0].shape
     stored = layers[0].dtype
     cutoff = singular_cutoff(stored, where.dtype, (rows, columns))
     taken = where._replace(dtype=factoring_dtype((rows, columns), stored, where.dtype))
-    reused = before if before is not None and before.dtype == taken.dtype else None
-    factored = factor(taken.stack(layers, reused), cutoff, where.dtype, dearer)
+    same = room.w0 is not None and room.w0.dtype == taken.dtype
+    w0 = taken.stack(layers, room.w0 if same else None)
+    factored = factor(w0, cutoff, where.dtype, dearer, room.lu if same else None)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 
 

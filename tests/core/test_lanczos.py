@@ -36,24 +36,24 @@ SPECTRA = {
         [steps(1, 0.95, 2), uniform(0, 0.1, N - 2)]
     ),
     "three apart": torch.cat([steps(1, 0.92, 3), uniform(0, 0.3, N - 3)]),
+    "two at a hundredth": torch.cat([steps(1, 0.99, 2), 0.3 * (3 + COUNT[2:]) ** -0.5]),
+    "five at a tenth": torch.cat([steps(1, 0.9, 5), 0.3 * (6 + COUNT[5:]) ** -0.5]),
     "a cluster's inverse": 1 / torch.cat([steps(1e-3, 1.1e-3, 16), uniform(0.1, 1, N - 16)]),
 }
 
 
 @pytest.mark.parametrize("name", SPECTRA)
 def test_two_digits_are_within_a_percent_and_a_half_from_below(name: str) -> None:
-    """What `condition_number` says of its estimate; each layer is another start."""
-    values = SPECTRA[name].repeat(STARTS, 1)
-    squares = values.square()[..., None]
-    starts = torch.randn(
-        STARTS, N, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
-    for start in starts:  # one at a time: a batch goes on until its slowest is done
+    """What `condition_number` says of its estimate; in another order the values meet other random vectors."""
+    generator = torch.Generator().manual_seed(0)
+    short = []
+    for _ in range(STARTS):  # one at a time: a batch goes on until its slowest is done
+        values = SPECTRA[name][torch.randperm(N, generator=generator)]
+        squares = values.square()[None, :, None]
         found = largest_singular_value(
-            lambda v: squares[:1] * v,
-            values[:1, None, :].expand(1, N, N),
+            lambda v, squares=squares: squares * v,
+            values.expand(1, N, N),
             tolerance=TWO_DIGITS,
-            start=(start / start.norm())[None],
         )
-        short = 1 - found.item() / values.max().item()
-        assert -1e-12 < short < 0.015
+        short.append(1 - found.item() / values.max().item())
+    assert -1e-12 < min(short) <= max(short) < 0.015
