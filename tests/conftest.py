@@ -8,10 +8,12 @@ os.environ.pop("COLUMNS", None)
 
 from jaxtyping import install_import_hook
 
-# Of chance, the kernels: what tests numbers takes scalars where it says arrays.
+# Where annotations have shapes. Of chance, the kernels: what tests numbers takes scalars where it says arrays.
 hook = install_import_hook(
     [
-        *(f"lora_lens.{room}" for room in ("core", "files", "bases", "formats", "subspaces")),
+        *(f"lora_lens.{room}" for room in ("core", "subspaces", "adapter", "updates")),
+        *(f"lora_lens.bases.{file}" for file in ("as_stored", "live", "weights", "image_weights")),
+        "lora_lens.formats.factored",
         *(
             f"lora_lens.chance.{kernel}"
             for kernel in (
@@ -22,8 +24,6 @@ hook = install_import_hook(
                 "conversion_baselines",
             )
         ),
-        "lora_lens.adapter",
-        "lora_lens.updates",
     ],
     "beartype.beartype",
 )

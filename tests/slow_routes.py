@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+def _basis(matrix: Array, k: int, side: str) -> Array:
+    u, _, vh = np.linalg.svd(matrix, full_matrices=k > min(matrix.shape))
+    return u[:, :k] if side == "left" else vh[:k].T
+
+
+def _phi(x: Array, y: Array) -> float:
+    return float(((x.T @ y) ** 2).sum() / min(x.shape[1], y.shape[1]))
+
+
 def slow_phi(x: Array, y: Array, i: int, j: int, side: str = "left") -> float:
-    """Eq. 2 from two full SVDs."""
-
-    def basis(matrix: Array, k: int) -> Array:
-        u, _, vh = np.linalg.svd(matrix, full_matrices=True)
-        return u[:, :k] if side == "left" else vh[:k].T
-
-    product = basis(x, i).T @ basis(y, j)
-    return float((product**2).sum() / min(i, j))
+    """Eq. 2 from two SVDs."""
+    return _phi(_basis(x, i, side), _basis(y, j, side))
 
 
 def slow_ridge(w0: Array, rhs: Array, ridge: float) -> Array:
@@ -46,7 +49,8 @@ def slow_conversions(w0: Array, a: Array, b: Array, convention: str) -> dict[str
 
 def slow_grid(matrices: list[Array], i: int, j: int, side: str) -> Array:
     """φ of every pair, one after the other."""
-    return np.array([[slow_phi(x, y, i, j, side) for y in matrices] for x in matrices])
+    rows, columns = ([_basis(x, k, side) for x in matrices] for k in (i, j))
+    return np.array([[_phi(x, y) for y in columns] for x in rows])
 
 
 def conditioned(rows: int, columns: int, condition: float, rng: np.random.Generator) -> Array:

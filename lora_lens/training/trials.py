@@ -14,8 +14,6 @@ from optuna.trial import TrialState
 
 from ..errors import SettingsError
 from ..files.locate import read_json
-from ..show.draw_matplotlib import sheet
-from ..show.files import write_figures
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS
@@ -80,6 +78,9 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
             writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+        from ..show.draw_matplotlib import sheet  # a second to load, once the search has ended
+        from ..show.files import write_figures
+
         figure = sheet(history_sheet(study.study_name, rows))
         write_figures({"history": figure}, folder, (".png", ".svg"))
         text = json.dumps(record, indent=2, ensure_ascii=False)

@@ -1,9 +1,13 @@
 """Two adapters along the same W0's leading directions are alike with nothing learnt in common: no verdict comes of it."""
 
+from functools import cache
+
 import pytest
+import torch
 from noise import Kind, noise_adapters
 
 import lora_lens as ll
+from lora_lens.chance.flips import Directions, directions
 
 ENOUGH = "; for this it is enough that both lie along the same W0's leading singular directions"
 
@@ -35,6 +39,21 @@ def test_flips_have_it_and_unrelated_subspaces_have_it_not() -> None:
     assert f"{ENOUGH}, and `compare` tests what two share beyond it; " in matrix.summary
 
 
+@pytest.fixture
+def one_decomposition_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pairs have one base."""
+
+    @cache
+    def of(w: bytes, rows: int) -> Directions:
+        return directions(torch.frombuffer(bytearray(w), dtype=torch.float64).reshape(rows, -1))
+
+    monkeypatch.setattr(
+        "lora_lens.chance.flipped_phi.directions",
+        lambda w: of(w.double().numpy().tobytes(), len(w)),
+    )
+
+
+@pytest.mark.usefixtures("one_decomposition_a_layer")
 @pytest.mark.parametrize("kind", ["uniform", "leading"])
 def test_noise_is_called_something_no_more_often_than_stated(kind: Kind) -> None:
     """60 pairs at level .05: more than 9 come up in 1 of 1,000 such tests."""
