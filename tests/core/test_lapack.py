@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from lora_lens.core.lapack import lu_by_columns
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_it_is_written_over_the_matrix(dtype: type) -> None:
+    matrix = np.asfortranarray(np.random.default_rng(0).standard_normal((130, 130)).astype(dtype))
+    expected, exchanged = scipy.linalg.lu_factor(matrix)
+    assert lu_by_columns(matrix).tolist() == exchanged.tolist()
+    np.testing.assert_array_equal(matrix, expected)
+
+
+_THREADS = """
+import numpy as np, torch
+from scipy.linalg import lapack
+from threadpoolctl import threadpool_info
+from lora_lens.core.lapack import lu_by_columns
+
+def pools():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+def watched(*given, **named):
+    print(*pools())
+    return factored(*given, **named)
+
+factored, lapack.sgetrf = lapack.sgetrf, watched
+for threads in (2, 1):
+    torch.set_num_threads(threads)
+    lu_by_columns(np.asfortranarray(np.eye(9, dtype=np.float32)))
+print(*pools())
+"""
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_it_takes_as_many_threads_as_torch_and_leaves_the_setting(before: int) -> None:
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": str(before)}
+    done = subprocess.run(
+        [sys.executable, "-c", _THREADS],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert done.stdout.split() == ["2", "1", str(before)]
