@@ -6,24 +6,29 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # readline, which pytest loads, sets it for the processes that xdist starts: tables would have 80 columns there.
 os.environ.pop("COLUMNS", None)
 
+from pathlib import Path
+
 from jaxtyping import install_import_hook
 
-# Where annotations have shapes. Of chance, the kernels: what tests numbers takes scalars where it says arrays.
+_PACKAGE = Path(__file__).parents[1] / "lora_lens"
+# Of chance, the kernels: what tests numbers takes scalars where it says arrays.
+_WITH_SHAPES = (
+    "core/*.py", "bases/*.py", "formats/*.py", "subspaces/*.py", "adapter.py", "updates.py",
+    "chance/gaussian.py", "chance/*draws.py", "chance/derangements.py", "chance/conversion_baselines.py",
+)  # fmt: skip
+
+
+def _module(file: Path) -> str:
+    return ".".join(file.relative_to(_PACKAGE.parent).with_suffix("").parts)
+
+
+# What has none is left alone: every call would cost.
 hook = install_import_hook(
     [
-        *(f"lora_lens.{room}" for room in ("core", "subspaces", "adapter", "updates")),
-        *(f"lora_lens.bases.{file}" for file in ("as_stored", "live", "weights", "image_weights")),
-        "lora_lens.formats.factored",
-        *(
-            f"lora_lens.chance.{kernel}"
-            for kernel in (
-                "gaussian",
-                "draws",
-                "derangements",
-                "conversion_draws",
-                "conversion_baselines",
-            )
-        ),
+        _module(file)
+        for pattern in _WITH_SHAPES
+        for file in _PACKAGE.glob(pattern)
+        if "from jaxtyping import" in file.read_text("utf-8")
     ],
     "beartype.beartype",
 )
@@ -32,7 +37,6 @@ import gc  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
-from pathlib import Path  # noqa: E402
 
 import matplotlib as mpl  # noqa: E402
 import pytest  # noqa: E402
