@@ -73,10 +73,10 @@ def largest_singular_value(
         if step - looked >= step // _SHARE or step == steps:
             value, gap, residual = _top_ritz(diagonal, off_diagonal)
             missing = (value - before) / (step - looked) * step / 2
-            settled = (missing <= tolerance * value) & (residual <= tolerance**0.5 * value)
-            settled |= residual <= tolerance**2 * value
+            settled = (missing <= tolerance * value) & (residual <= tolerance**0.5)
+            settled |= residual <= tolerance**2
             if step > 1:  # the first block's second value says nothing yet
-                settled |= residual**2 <= _APART * tolerance * value * gap
+                settled |= residual**2 <= _APART * tolerance * gap
             if step == steps or bool(settled.all()):
                 return value.sqrt().masked_fill(broken, torch.inf)
             before, looked = value, step
@@ -103,7 +103,10 @@ def _orthonormal(rows: Float[Tensor, "*layer block n"]) -> _Orthonormal:
 
 
 def _top_ritz(diagonal: list[Tensor], off_diagonal: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The largest eigenvalue of the block-tridiagonal matrix so far, its distance to the next, and its residual."""
+    """The largest eigenvalue of the block-tridiagonal matrix so far; its distance to the next and its residual, as shares of it.
+
+    The square of a share is in float32's range, where those of eigenvalues from 2e19 on, or below 1e-23, are not.
+    """
     size = diagonal[0].shape[-1]
     rows = []
     for k, block in enumerate(diagonal):
@@ -115,6 +118,8 @@ def _top_ritz(diagonal: list[Tensor], off_diagonal: list[Tensor]) -> tuple[Tenso
             row[k + 1] = off_diagonal[k].mT
         rows.append(torch.cat(row, dim=-1))
     values, vectors = torch.linalg.eigh(torch.cat(rows, dim=-2))
-    residual = off_diagonal[-1] @ vectors[..., -size:, -1:]
-    gap = values[..., -1] - values[..., -2] if values.shape[-1] > 1 else values[..., -1]
-    return values[..., -1], gap, residual.norm(dim=-2)[..., 0]
+    value = values[..., -1]
+    unit = torch.where(value > 0, value, 1)
+    gap = (value - values[..., -2]) / unit if values.shape[-1] > 1 else torch.ones_like(value)
+    residual = (off_diagonal[-1] / unit[:, None, None]) @ vectors[..., -size:, -1:]
+    return value, gap, residual.norm(dim=-2)[..., 0]

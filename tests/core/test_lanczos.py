@@ -57,3 +57,14 @@ def test_two_digits_are_within_a_percent_and_a_half_from_below(name: str) -> Non
         )
         short.append(1 - found.item() / values.max().item())
     assert -1e-12 < min(short) <= max(short) < 0.015
+
+
+@pytest.mark.parametrize("size", [2.0**-80, 2.0**-40, 2.0**80])
+def test_a_norm_in_float32_is_as_near_whatever_its_size(size: float) -> None:
+    squares = SPECTRA["a crowd's edge"].square().float()[None, :, None]
+    like = squares.expand(1, N, N)
+    found, scaled = (
+        largest_singular_value(lambda v, by=by: by * squares * v, like, tolerance=TWO_DIGITS)
+        for by in (1.0, size)
+    )
+    assert scaled.item() == pytest.approx(found.item() * size**0.5, rel=1e-3)
