@@ -18,11 +18,16 @@ def lu_by_columns(matrix: np.ndarray) -> np.ndarray:
     Args:
         matrix: (n, n), by columns, in float32 or float64.
 
+    Raises:
+        ValueError: It does not lie by columns: SciPy would factor a copy without a word.
+
     Example:
         >>> matrix = np.asfortranarray([[0.0, 2.0], [4.0, 0.0]])
         >>> lu_by_columns(matrix).tolist(), matrix.tolist()
         ([1, 1], [[4.0, 0.0], [0.0, 2.0]])
     """
+    if not matrix.flags.f_contiguous:
+        raise ValueError("the matrix does not lie by columns; its LU cannot be written over it")
     from scipy.linalg import lapack  # a quarter of a second to load, which narrow ones do not pay
 
     factored = lapack.sgetrf if matrix.dtype == np.float32 else lapack.dgetrf

@@ -17,6 +17,15 @@ def test_it_is_written_over_the_matrix(dtype: type) -> None:
     np.testing.assert_array_equal(matrix, expected)
 
 
+@pytest.mark.parametrize("lies", ["by rows", "every other column"])
+def test_a_matrix_that_lies_otherwise_is_refused(lies: str) -> None:
+    """SciPy copies it, and what was to be written over would be the matrix as it was."""
+    matrix = np.eye(4, dtype=np.float32)
+    matrix = matrix if lies == "by rows" else np.asfortranarray(matrix)[::2, ::2]
+    with pytest.raises(ValueError, match="does not lie by columns"):
+        lu_by_columns(matrix)
+
+
 _THREADS = """
 import numpy as np, torch
 from scipy.linalg import lapack
