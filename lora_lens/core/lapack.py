@@ -6,10 +6,13 @@ OpenBLAS's LU of 1024² to 4096² takes 60 to 78 % of the time of MKL's, which t
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+
+_LOCK = Lock()  # the setting is the process's: of two calls at a time the second would set back what the first had set
 
 
 def lu_by_columns(matrix: np.ndarray) -> np.ndarray:
@@ -31,7 +34,7 @@ def lu_by_columns(matrix: np.ndarray) -> np.ndarray:
     from scipy.linalg import lapack  # a quarter of a second to load, which narrow ones do not pay
 
     factored = lapack.sgetrf if matrix.dtype == np.float32 else lapack.dgetrf
-    with _pools().limit(limits=torch.get_num_threads()):
+    with _LOCK, _pools().limit(limits=torch.get_num_threads()):
         return factored(matrix, overwrite_a=True)[1]
 
 

@@ -58,3 +58,40 @@ def test_it_takes_as_many_threads_as_torch_and_leaves_the_setting(before: int) -
         env=environment,
     )
     assert done.stdout.split() == ["2", "1", str(before)]
+
+
+_AT_A_TIME = """
+from threading import Event, Thread
+import numpy as np, torch
+from scipy.linalg import lapack
+from threadpoolctl import threadpool_info
+from lora_lens.core.lapack import lu_by_columns
+
+def waiting(matrix, **named):
+    if len(matrix) == 1:
+        second_has_begun.wait(0.3)
+    else:
+        second_has_begun.set()
+        first.join()
+    return factored(matrix, **named)
+
+factored, lapack.sgetrf = lapack.sgetrf, waiting
+second_has_begun = Event()
+torch.set_num_threads(1)
+first, second = (Thread(target=lu_by_columns, args=[np.eye(n, dtype=np.float32, order="F")]) for n in (1, 2))
+first.start()
+second.start()
+second.join()
+print(*{pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+"""
+
+
+def test_two_calls_at_a_time_leave_the_setting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_A_TIME],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
+    )
+    assert done.stdout.split() == ["2"]
