@@ -38,6 +38,12 @@ SPECTRA = {
     "three apart": torch.cat([steps(1, 0.92, 3), uniform(0, 0.3, N - 3)]),
     "two at a hundredth": torch.cat([steps(1, 0.99, 2), 0.3 * (3 + COUNT[2:]) ** -0.5]),
     "five at a tenth": torch.cat([steps(1, 0.9, 5), 0.3 * (6 + COUNT[5:]) ** -0.5]),
+    "a tenth above 99 alike": torch.cat(
+        [steps(1, 1, 1), steps(0.9, 0.9, 99), steps(0.3, 0.01, N - 100)]
+    ),
+    "three percent above 99 alike": torch.cat(
+        [steps(1, 1, 1), steps(0.97, 0.97, 99), steps(0.3, 0.01, N - 100)]
+    ),
     "a cluster's inverse": 1 / torch.cat([steps(1e-3, 1.1e-3, 16), uniform(0.1, 1, N - 16)]),
 }
 
