@@ -26,6 +26,7 @@ from ..updates import Convention
 from .condition import condition_number
 from .factoring import factor, factoring_dtype
 from .precision import singular_cutoff, working
+from .scaled import exponents, of_order_one
 from .solvers import Solver
 
 ConventionChoice = Literal["auto", "stored", "consistent"]
@@ -61,7 +62,7 @@ def conversion_matrices(
             of any shape; ``auto`` is ``stored`` where W0 is square, else ``consistent``.
 
     Returns:
-        Both in float64, by the Moore-Penrose solution where W0 is rectangular or, under the cut-off
+        Both in float64, without gradients, by the Moore-Penrose solution where W0 is rectangular or, under the cut-off
         of `singular_cutoff`, rank-deficient (its condition number is then infinite).
 
     Raises:
@@ -80,12 +81,16 @@ def conversion_matrices(
             f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
         )
     batch = w0.shape[:-2]
-    flat_a, flat_b = (working(t).reshape(-1, *t.shape[-2:]) for t in (a, b))
+    flat_a, flat_b = (working(t.detach()).reshape(-1, *t.shape[-2:]) for t in (a, b))
     computing, stored = flat_a.dtype, w0.dtype
-    layers = w0.to(factoring_dtype((shape[0], shape[1]), stored, computing)).reshape(-1, *shape)
+    layers = w0.detach().to(factoring_dtype((shape[0], shape[1]), stored, computing))
+    layers = layers.reshape(-1, *shape)
+    power = exponents(layers)[:, None, None]
+    layers = of_order_one(layers)
     cutoff = singular_cutoff(stored, computing, (shape[0], shape[1]))
     factored = factor(layers, cutoff, computing)
-    found_a, found_b = convert(factored.solver, flat_a, flat_b, convention)
+    found = convert(factored.solver, flat_a, flat_b, convention)
+    found_a, found_b = (torch.ldexp(x, -power) for x in found)
     return ConversionMatrices(
         found_a.reshape(*batch, *found_a.shape[-2:]),
         found_b.reshape(*batch, *found_b.shape[-2:]),

@@ -84,13 +84,20 @@ def collect_bases(
 
 
 def _chunks(plan: Plan, weights: BaseWeights) -> Iterator[tuple[int, int, list[Tensor]]]:
-    """First and last position, and W0 of the layers between as stored, a chunk of memory at a time."""
-    factors = plan.factors
-    total, step = len(factors.layers), _layers_a_chunk(plan)
-    for start in range(0, total, step):
-        stop = min(start + step, total)
+    """First and last position, and W0 of the layers between as stored, of one dtype, a chunk of memory at a time."""
+    factors, step = plan.factors, _layers_a_chunk(plan)
+    start, layers = 0, list[Tensor]()
+    for k in range(len(factors.layers)):
+        if len(layers) == step:
+            yield start, k, layers
+            start, layers = k, []
         # Conversions keep their subspaces, and W0 its condition, whatever the scale.
-        yield start, stop, [of_order_one(weights.w0(factors, k)) for k in range(start, stop)]
+        w0 = of_order_one(weights.w0(factors, k))
+        if layers and w0.dtype != layers[0].dtype:
+            yield start, k, layers
+            start, layers = k, []
+        layers.append(w0)
+    yield start, len(factors.layers), layers
 
 
 def _within(plan: Plan) -> Callable[[Dearer], None]:
@@ -127,8 +134,9 @@ def _factored(
     stored = layers[0].dtype
     cutoff = singular_cutoff(stored, where.dtype, (rows, columns))
     taken = where._replace(dtype=factoring_dtype((rows, columns), stored, where.dtype))
-    same = room.w0 is not None and room.w0.dtype == taken.dtype
-    w0 = taken.stack(layers, room.w0 if same else None)
+    found = room.w0
+    same = found is not None and found.dtype == taken.dtype and len(found) >= len(layers)
+    w0 = taken.stack(layers, found if same else None)
     factored = factor(w0, cutoff, where.dtype, dearer, room.lu if same else None)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 

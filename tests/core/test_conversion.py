@@ -26,3 +26,25 @@ def test_public_function_refuses_a_rectangle_under_stored() -> None:
     with pytest.raises(SingularError, match="consistent"):
         conversion_matrices(w0, a, b, convention="stored")
     assert conversion_matrices(w0, a, b).a.shape == (3, 1)  # auto: 'consistent'
+
+
+@pytest.mark.parametrize("n", [9, 1024])
+def test_weights_of_a_module_are_taken_as_numbers(n: int) -> None:
+    layer = torch.nn.Linear(n, n, bias=False)
+    a, b = torch.nn.Parameter(torch.randn(2, n)), torch.nn.Parameter(torch.randn(n, 2))
+    found = conversion_matrices(layer.weight, a, b)
+    assert not found.b.requires_grad
+    expected = conversion_matrices(layer.weight.data, a.data, b.data)
+    assert torch.equal(found.b, expected.b)
+
+
+@pytest.mark.parametrize("n", [9, 1024])
+@pytest.mark.parametrize("power", [-70, 60])
+def test_whatever_the_scale(n: int, power: int) -> None:
+    """In float32 a fourth power of the one, and of the other's inverse, is not in range."""
+    generator = torch.Generator().manual_seed(0)
+    w0, a = torch.randn(n, n, generator=generator), torch.randn(2, n, generator=generator)
+    found = conversion_matrices(torch.stack([w0 * 2.0**power, w0]), a.expand(2, -1, -1), a.mT.expand(2, -1, -1))  # fmt: skip
+    assert torch.equal(found.b[0] * 2.0**power, found.b[1])
+    expected = np.linalg.cond(w0.double().numpy())
+    np.testing.assert_allclose(found.condition_number, expected, rtol=1e-9 if n == 9 else 0.03)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import BertLike, write_base, write_lora
+from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import conversion_similarity, load_adapter
 from lora_lens.subspaces import layers
@@ -31,3 +33,26 @@ def test_chunks_change_no_number(
     np.testing.assert_allclose(parts.condition_number, whole.condition_number, rtol=1e-9)
     w0 = [shape.base[f"{shape.path(k, 'value')}.weight"].double().numpy() for k in range(5)]
     np.testing.assert_allclose(parts.condition_number, [np.linalg.cond(w) for w in w0], rtol=1e-7)
+
+
+def test_layers_of_two_dtypes_keep_their_digits(tmp_path: Path) -> None:
+    """A wide W0 in float32 is factored in float32; its neighbour in float64 is not rounded to that, nor made room for by it."""
+    shape = BertLike(layers=4, width=1024, modules=("value",))
+    rng = np.random.default_rng(0)
+    kept = [conditioned(1024, 1024, 1e4, rng) for _ in range(4)]
+    dtypes = (torch.float32, torch.float64, torch.float64, torch.float32)
+    w0 = {
+        f"{shape.path(k, 'value')}.weight": torch.from_numpy(each).to(dtype)
+        for k, (each, dtype) in enumerate(zip(kept, dtypes, strict=True))
+    }
+    write_base(tmp_path / "base", shape, w0)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    adapter = load_adapter(tmp_path / "lora")
+    found = conversion_similarity(adapter, "value", 1, matrices=["B"], draws=0, device="cpu")
+    value = adapter.modules["value"]
+    each = [
+        slow_conversions(w.double().numpy(), a.double().numpy(), b.double().numpy(), "stored")["B"]
+        for w, a, b in zip(w0.values(), value.a, value.b, strict=True)
+    ]
+    for k in range(4):
+        assert abs(found["B"].values[0, k] - slow_phi(each[0], each[k], 1, 1)) < 1e-9
