@@ -75,12 +75,11 @@ def largest_singular_value(
         if step - looked >= step // _SHARE or step == steps:
             value, gap, residual = _top_ritz(diagonal, off_diagonal)
             missing = (value - before) / (step - looked) * step / 2
-            settled = (missing <= tolerance * value) & (residual <= tolerance**0.5)
-            if step < _GROWING:
-                settled = torch.zeros_like(settled)
-            settled |= residual <= tolerance**2
+            settled = residual <= tolerance**2
             if step > 1:  # the first block's second value says nothing yet
                 settled |= residual**2 <= _APART * tolerance * gap
+            if step >= _GROWING:
+                settled |= (missing <= tolerance * value) & (residual <= tolerance**0.5)
             if step == steps or bool(settled.all()):
                 return value.sqrt().masked_fill(broken, torch.inf)
             before, looked = value, step
