@@ -66,7 +66,7 @@ def collect_bases(
     factors = plan.factors
     bases: dict[str, list[Tensor]] = {}
     room = _Room()
-    for start, stop, layers in read_ahead(_chunks(plan, weights)):
+    for start, stop, layers in read_ahead(_chunks(plan, weights, where.device)):
         factored = _factored(layers, where, room, _within(plan))
         room = _room(factored)
         _check_invertible(plan, factored, factors.layers[start:stop])
@@ -83,9 +83,11 @@ def collect_bases(
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
 
 
-def _chunks(plan: Plan, weights: BaseWeights) -> Iterator[tuple[int, int, list[Tensor]]]:
+def _chunks(
+    plan: Plan, weights: BaseWeights, device: torch.device
+) -> Iterator[tuple[int, int, list[Tensor]]]:
     """First and last position, and W0 of the layers between as stored, of one dtype, a chunk of memory at a time."""
-    factors, step = plan.factors, _layers_a_chunk(plan)
+    factors, step = plan.factors, _layers_a_chunk(plan, device)
     start, layers = 0, list[Tensor]()
     for k in range(len(factors.layers)):
         if len(layers) == step:
@@ -141,10 +143,20 @@ def _factored(
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
 
 
-def _layers_a_chunk(plan: Plan) -> int:
-    """As many layers as fit the memory of one chunk, so that a model of any depth passes through it."""
+def _layers_a_chunk(plan: Plan, device: torch.device) -> int:
+    """As many layers as fit the memory of one chunk, so that a model of any depth passes through it.
+
+    On a CPU one at a time where they are factored in float32: one that has to be taken in float64 takes no other with it,
+    whose draws would be others then.
+    """
+    shape = plan.factors.out_features, plan.factors.in_features
+    if (
+        device.type == "cpu"
+        and factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
+    ):
+        return 1
     copies = 8 if plan.ridge else 4  # the ridge's SVD beside the rest
-    one = 8 * copies * plan.factors.out_features * plan.factors.in_features
+    one = 8 * copies * shape[0] * shape[1]
     return max(1, int(min(_CHUNK_BYTES, plan.memory.chunk) // one))
 
 

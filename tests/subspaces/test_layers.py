@@ -56,3 +56,25 @@ def test_layers_of_two_dtypes_keep_their_digits(tmp_path: Path) -> None:
     ]
     for k in range(4):
         assert abs(found["B"].values[0, k] - slow_phi(each[0], each[k], 1, 1)) < 1e-9
+
+
+def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path) -> None:
+    """In float64 after all, it is drawn for another way; its neighbours are not, whether they fit into memory with it or not."""
+    shape = BertLike(layers=3, width=1024, modules=("value",))
+    drawn = []
+    for condition in (1e3, 1e6):
+        conditions = (1e3, 1e3, condition)
+        paths = [f"{shape.path(k, 'value')}.weight" for k in range(3)]
+        w0 = [conditioned(1024, 1024, each, np.random.default_rng(0)) for each in conditions]
+        folder = tmp_path / str(condition)
+        folder.mkdir()
+        tensors = {
+            path: torch.from_numpy(each).float() for path, each in zip(paths, w0, strict=True)
+        }
+        write_base(folder / "base", shape, tensors)
+        write_lora(folder / "lora", shape, base=str(folder / "base"))
+        grid = conversion_similarity(
+            load_adapter(folder / "lora"), "value", matrices=["B"], nulls=["propagated"], draws=3, device="cpu"
+        )["B"]  # fmt: skip
+        drawn.append(grid.baselines["propagated"].mean[0, 1])
+    assert drawn[0] == drawn[1]
