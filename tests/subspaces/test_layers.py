@@ -78,3 +78,18 @@ def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path) -> 
         )["B"]  # fmt: skip
         drawn.append(grid.baselines["propagated"].mean[0, 1])
     assert drawn[0] == drawn[1]
+
+
+def test_a_float64_w0_is_judged_by_its_own_digits(tmp_path: Path) -> None:
+    """Singular values of 1e-9 are rounding in float32 and are not in float64, whatever its neighbour is stored in."""
+    shape = BertLike(layers=2, width=16, modules=("value",))
+    rng = np.random.default_rng(0)
+    first, second = (f"{shape.path(k, 'value')}.weight" for k in range(2))
+    w0 = {
+        first: torch.from_numpy(conditioned(16, 16, 10, rng)).float(),
+        second: torch.from_numpy(conditioned(16, 16, 1e9, rng)),
+    }
+    write_base(tmp_path / "base", shape, w0)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    found = conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=0)
+    np.testing.assert_allclose(found.condition_number, [10, 1e9], rtol=1e-5)
