@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -65,8 +66,12 @@ for command in (serve, demo, train, search, evaluate, reproduce):
     app.command(name=command.NAME)(command.run)
 
 
+_SELDOM = 10_000  # objects more before the new ones are looked through; of all, a tenth of a second
+
+
 def main() -> None:
     """Run the command line; signs that the terminal's encoding lacks are replaced, not an error."""
+    gc.set_threshold(_SELDOM)  # imports make a million objects, and hardly any of them is garbage
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .factoring import Factored
+from .factoring import Factored, inverse_norm_of
 from .lanczos import TWO_DIGITS, largest_singular_value
-from .refined import FROM, REFINABLE
+from .refined import FROM, REFINABLE, RefinedSolver
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
 _ALL_DIGITS = 1e-10  # of a norm's square
 _SURE = 1e4  # the condition up to which all singular values have ten digits and more
-_ROWS = 128  # of W0 at once: 4096 columns in float32 are 2 MB, which a cache holds
+_ROWS = 256  # of W0 at once: 4096 columns in float32 are 4 MB, which a cache holds
 
 
 def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
@@ -77,19 +77,13 @@ def _condition(
 ) -> Float[Tensor, " layer"]:
     """With norms to this tolerance, W0's from `w0`."""
     sigma_max = largest_singular_value(_gram(w0), factored.w0, tolerance=tolerance)
-    return _where_known(factored, sigma_max * _inverse_norm(factored, tolerance))
+    at_hand = isinstance(factored.solver, RefinedSolver) and factored.ridged is None
+    inverse_norm = factored.inverse_norm if at_hand else _inverse_norm(factored, tolerance)
+    return _where_known(factored, sigma_max * inverse_norm)
 
 
 def _inverse_norm(factored: Factored, tolerance: float) -> Float[Tensor, " layer"]:
-    rows, columns = factored.w0.shape[-2:]
-    inner, outer = factored.solver.solve_transposed, factored.solver.solve
-    if rows < columns:
-        inner, outer = outer, inner
-    return largest_singular_value(
-        lambda v: outer(inner(v)),
-        factored.w0.mT if rows < columns else factored.w0,
-        tolerance=tolerance,
-    )
+    return inverse_norm_of(factored.solver, factored.w0, tolerance)
 
 
 def _where_known(factored: Factored, condition: Float[Tensor, " layer"]) -> Float[Tensor, " layer"]:

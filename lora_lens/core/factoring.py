@@ -13,7 +13,7 @@ from torch import Tensor
 from .lanczos import TWO_DIGITS, largest_singular_value
 from .lu import packed_lu
 from .refined import FROM, REFINABLE, refined
-from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed
+from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
 Dearer = Literal["float64", "decomposed"]
 _PROBES = 4
@@ -29,7 +29,8 @@ class Factored:
         solver: Solves with all layers at once.
         rank: (layer,) numerical rank under the cut-off.
         cutoff: Singular values below ``cutoff·σ_max`` count as zero.
-        inverse_norm: (layer,) ‖W0⁺‖₂ or a little less; with a ridge, the norm of what `converting` does.
+        inverse_norm: (layer,) ‖W0⁺‖₂ or a little less, to two digits of a refined one; with a ridge, the norm of what
+            `converting` does.
         w0: (layer, out, in) What was factored: W0 in float64, or in float32 where that holds it exactly.
         condition: (layer,) inverse_norm times the norm of W0's longest row: a lower bound of the
             condition number, mostly within a small factor of it. With a ridge, how much of ‖W0‖₂ is
@@ -133,12 +134,18 @@ def _refinable(
 ) -> Factored | None:
     """None where one of them is too ill-conditioned for it."""
     solver = refined(w0, room)
-    inverse_norm = _screen(w0, solver).double()
+    inverse_norm = torch.cat([_inverse_norm(solver, w0, layer) for layer in range(len(w0))])
     condition = inverse_norm * w0.norm(dim=-1).amax(-1)
     if not bool((condition < REFINABLE).all()):  # not so where one is NaN
         return None
     rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
     return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
+
+
+def _inverse_norm(solver: Solver, w0: Float[Tensor, "layer n n"], layer: int) -> Float[Tensor, "1"]:
+    """Of one layer, whose factors stay in the cache where those of all do not."""
+    own = mapped(solver, lambda tensor: tensor[layer : layer + 1])
+    return inverse_norm_of(own, w0[layer : layer + 1], TWO_DIGITS).double()
 
 
 def _screen(core: Tensor, solver: Solver) -> Tensor:
@@ -164,10 +171,32 @@ def _full_rank(core: Tensor, solver: Solver, cutoff: float) -> bool:
     if core.dtype != torch.float64:
         return False
     largest = largest_singular_value(lambda v: core.mT @ (core @ v), core, tolerance=TWO_DIGITS)
-    inverse = largest_singular_value(
-        lambda v: solver.solve(solver.solve_transposed(v)), core, tolerance=TWO_DIGITS
-    )
+    inverse = inverse_norm_of(solver, core, TWO_DIGITS)
     return bool((largest * inverse < _MARGIN / cutoff).all())
+
+
+def inverse_norm_of(
+    solver: Solver, w0: Float[Tensor, "layer out in"], tolerance: float
+) -> Float[Tensor, " layer"]:
+    """‖W0⁺‖₂ by Lanczos, with the solver of W0; infinite where what it solves is not finite.
+
+    Args:
+        solver: Solves with W0.
+        w0: Its dtype, device and shape.
+        tolerance: As of `lora_lens.core.lanczos.largest_singular_value`.
+
+    Example:
+        >>> w0 = torch.diag(torch.tensor([4.0, 0.5], dtype=torch.float64))[None]
+        >>> round(inverse_norm_of(SquareSolver(*packed_lu(w0)), w0, 1e-10).item(), 6)
+        2.0
+    """
+    rows, columns = w0.shape[-2:]
+    inner, outer = solver.solve_transposed, solver.solve
+    if rows < columns:
+        inner, outer = outer, inner
+    return largest_singular_value(
+        lambda v: outer(inner(v)), w0.mT if rows < columns else w0, tolerance=tolerance
+    )
 
 
 def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:

@@ -27,7 +27,7 @@ _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
 _DONE = 5e-10  # of the solution: its error, as the rounds tell it; φ is then right to 1e-10
 _DEPENDENT = 1e-8  # squares of singular values below this share of the largest are none
-_ROWS_A_CORE = 128  # of W0 in float64 at once: in a core's cache
+_ROWS_A_CORE = 256  # of W0 in float64 at once: in a core's cache
 
 
 @dataclass(frozen=True)

@@ -45,4 +45,5 @@ def for_paper(run: Callable[..., None]) -> Callable[..., None]:
     for name, option in (("style", Style), ("width", Width)):
         parameters.insert(after, parameters[after - 1].replace(name=name, annotation=option))
     with_paper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_paper.__annotations__ = {each.name: each.annotation for each in parameters}
     return with_paper

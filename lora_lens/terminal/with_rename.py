@@ -30,6 +30,7 @@ def with_rename(run: Callable[..., None]) -> Callable[..., None]:
     option = parameters[after - 1].replace(name="rename", annotation=Rename, default=None)
     parameters.insert(after, option)
     with_names.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_names.__annotations__ = {each.name: each.annotation for each in parameters}
     return with_names
 
 

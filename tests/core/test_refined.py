@@ -9,6 +9,7 @@ from lora_lens.core.condition import condition_number
 from lora_lens.core.conversion import conversion_matrices
 from lora_lens.core.factoring import factor, factoring_dtype
 from lora_lens.core.refined import FROM, RefinedSolver, refined
+from lora_lens.core.ridge import ridged
 from lora_lens.core.rounded import rounded_solver
 from lora_lens.core.solvers import SquareSolver, Transposed
 
@@ -102,6 +103,18 @@ def test_wide_float32_weights_take_this_way_and_no_others() -> None:
     assert factoring_dtype(wide, torch.float64, torch.float64) == torch.float64
     assert factoring_dtype((FROM, FROM + 1), torch.float32, torch.float64) == torch.float64
     assert factoring_dtype((FROM - 1, FROM - 1), torch.float32, torch.float64) == torch.float64
+
+
+def test_the_inverse_norm_has_two_digits_and_a_ridge_changes_no_condition_number() -> None:
+    """Under a ridge the norm at hand is that of what converts."""
+    w0 = stored(FROM, 3e4, 2)
+    made = factor(w0[None], CUTOFF, torch.float64)
+    assert isinstance(made.solver, RefinedSolver)
+    least = np.linalg.svd(w0.double().numpy(), compute_uv=False)[-1]
+    assert made.inverse_norm.item() == pytest.approx(1 / least, rel=0.015)
+    own = condition_number(made)
+    assert own.item() == pytest.approx(3e4, rel=0.03)
+    assert condition_number(ridged(made, 1.0)).item() == pytest.approx(own.item(), rel=1e-6)
 
 
 def test_conversion_matrices_of_a_wide_w0() -> None:
