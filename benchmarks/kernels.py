@@ -1,9 +1,10 @@
 """How near its floor lora-lens is, and how it grows: python benchmarks/kernels.py [--out kernels.json].
 
-Of one thread, and the processor's time, which says more than the clock on a busy machine. Five parts:
+Of one thread, and the processor's time, which says more than the clock on a busy machine. Six parts:
 
 - conversion matrices of 4 layers of 4096² in float32, A and B of rank 16, beside one float32 LU of each by
   torch in turn, and the memory above that in use;
+- the whole of `lora-lens similarity --draws 0 --json` on 8 such layers, beside the import of torch and the LUs;
 - `conversion_similarity` with its defaults on --layers such layers in bfloat16, beside their LUs;
 - memory of 4 layers of a 70B model's shapes, 8192² and grouped queries' 1024×8192, with the least that is not
   refused; and of `shared_subspace`, whose time is that of decompositions, on 2048²;
@@ -31,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from processes import processor
-from safetensors.torch import save_file
+from processes import Cost, cost, processor
+from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.core.conversion import conversion_matrices
@@ -91,6 +92,36 @@ def conversions(repeats: int) -> dict[str, Any]:
         "ratio": statistics.median(ours / lu for lu, ours in rounds),
         "matrices": alone("memory_of_conversions"),
     }
+
+
+def command(repeats: int, folder: Path) -> dict[str, Any]:
+    """What the command takes beyond `import torch` and an LU of each W0, in LUs, in processes of their own and in turn."""
+    layers = 8
+    write(folder, BIG, layers, RANK, torch.float32)
+    words = ["similarity", str(folder), "--module", "v_proj", "--draws", "0", "--device", "cpu"]
+    whole = [sys.executable, "-m", "lora_lens", *words, "--json"]
+    started = [sys.executable, "-c", "import torch"]
+    weights = str(folder / "model.safetensors")
+
+    def turn() -> tuple[Cost, Cost, float]:
+        return cost(started), cost(whole), alone("lu_of", weights)
+
+    turn()  # once to warm up
+    turns = [turn() for _ in range(repeats)]
+    beyond = [(ours.cpu - torch_s.cpu - lu) / lu for torch_s, ours, lu in turns]
+    return {
+        "layers": layers,
+        "import": statistics.median(torch_s.cpu for torch_s, _, _ in turns),
+        "command": statistics.median(ours.cpu for _, ours, _ in turns),
+        "lu": statistics.median(lu for _, _, lu in turns),
+        "beyond": sorted(beyond),
+    }
+
+
+def lu_of(weights: str) -> float:
+    """Seconds of a float32 LU by torch of each matrix in a file."""
+    layers = [w0.clone() for w0 in load_file(weights).values()]
+    return sum(cpu_seconds(lambda w0=w0: torch.linalg.lu_factor(w0)) for w0 in layers)
 
 
 def memory_of_conversions() -> float:
@@ -257,6 +288,7 @@ def main() -> None:
                 "torch": torch.__version__,
             },
             "conversions": conversions(options.repeats),
+            "command": command(options.repeats, folder),
             "similarity": similarity(options.layers, folder),
             "memory": [memory(*of, folder) for of in MEMORY],
             "shared": [shared(*sizes, folder) for sizes in SHARED],

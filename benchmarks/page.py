@@ -92,6 +92,13 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
         f"{made['conversion']:.1f} s, where `torch.linalg.lu_factor` in float32 alone takes {made['lu']:.1f}: "
         f"{made['ratio']:.2f} times. Memory above that in use: {made['matrices']:.1f} matrices of 4096² in float32."
     )
+    once = kernels["command"]
+    yield (
+        f"- **The whole of `lora-lens similarity --draws 0 --json`** on {once['layers']} such layers: "
+        f"{once['command']:.1f} s, where `import torch` takes {once['import']:.1f} and `lu_factor` of the W0 "
+        f"{once['lu']:.1f}: all else is {median(once['beyond']):.2f} of the LUs "
+        f"({once['beyond'][0]:.2f} to {once['beyond'][-1]:.2f} in {len(once['beyond'])} turns)."
+    )
     yield (
         f"- **`similarity` with its defaults** (200 draws) on {whole['layers']} layers of 4096² in bfloat16, r = 16: "
         f"{whole['similarity']:.0f} s and {whole['mib'] / 1024:.1f} GiB at the peak; the LUs alone {whole['lu']:.0f} s: "
