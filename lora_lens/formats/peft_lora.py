@@ -22,7 +22,7 @@ from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
 from .peft_names import FULL, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
-from .peft_settings import Scaling, check_lora, matched_otherwise
+from .peft_settings import Scaling, check_lora, matched_otherwise, matched_twice
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -197,6 +197,11 @@ def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
     if otherwise := matched_otherwise(files.config):
         yield otherwise
+    if twice := matched_twice(files.config, found.updates):
+        yield (
+            f"two entries of alpha_pattern match {modules_said(twice)}, with different α: s is by the first, as PEFT has it; "
+            f"PEFT sorts them when it saves, and in training another may have been the first"
+        )
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
 

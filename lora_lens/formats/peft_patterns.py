@@ -41,6 +41,12 @@ class Patterns:
         first = min((k for k in (literal, next(general, None)) if k is not None), default=None)
         return default if first is None else self.entries[first][1]
 
+    def are_two_of(self, path: str) -> bool:
+        """Whether entries with different values match the path. Raises as `of` does."""
+        positions = {k for k, one in self.general.items() if one.matches(path)}
+        values = [self.entries[k][1] for k in positions.union(self._candidates(path))]
+        return any(value != values[0] for value in values)
+
     def _candidates(self, path: str) -> Iterator[int]:
         """Literal entries as long as what follows some dot of the path, and of the same end."""
         if not self.literal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import NoneType
@@ -126,6 +126,28 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
     else:
         return None
     return f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
+
+
+def matched_twice(config: Mapping[str, Any], paths: Iterable[str]) -> int:
+    """How many modules two entries of ``alpha_pattern`` with different α match, in an order that PEFT may have made.
+
+    PEFT takes the first, and sorts the entries when it saves: the first of the file need not be that of training.
+
+    Example:
+        >>> written = {"alpha_pattern": {"layer.0.q": 4, "q": 8}}
+        >>> matched_twice(written, ["layer.0.q", "layer.1.q"])
+        1
+    """
+    entries = config.get("alpha_pattern")
+    if not isinstance(entries, Mapping) or len(entries) < 2 or list(entries) != sorted(entries):
+        return 0
+    patterns = patterns_of(entries)
+    try:
+        return sum(map(patterns.are_two_of, paths))
+    except (
+        AdapterError
+    ):  # too many to try all of them on every path, where the first is enough for s
+        return 0
 
 
 def minus_the_initial(scheme: str) -> str:

@@ -135,6 +135,24 @@ def test_what_an_old_peft_met_otherwise_is_said(
     assert bool(said) == ("trainable_token_indices" not in settings)
 
 
+@pytest.mark.parametrize(
+    ("alphas", "modules"),
+    [
+        ({"layer.0.attention.self.query": 4, "query": 8}, "1 module"),
+        ({"layer.0.attention.self.query": 8, "query": 8}, None),
+        ({"query": 8, "layer.0.attention.self.query": 4}, None),  # not by PEFT's own hand
+        ({"layer.[01].*.query": 4, "query": 8, "value": 2}, "2 modules"),
+        ({"key": 4, "query": 8}, None),
+    ],
+)
+def test_entries_that_overlap_are_said_where_their_order_may_be_another(
+    tmp_path: Path, alphas: dict[str, int], modules: str | None
+) -> None:
+    write_lora(tmp_path / "lora", BertLike(), config={"alpha_pattern": alphas})
+    said = [note for note in load_adapter(tmp_path / "lora").notes if "two entries" in note]
+    assert [note.split("match ")[1].split(",")[0] for note in said] == [modules] * bool(modules)
+
+
 def test_an_adapters_name_in_the_keys_is_understood(tmp_path: Path) -> None:
     shape = BertLike()
     write_lora(tmp_path / "lora", shape)
