@@ -6,6 +6,8 @@ first, as ``torch.linalg.lu_factor`` does, takes a fifth to two thirds of an LU'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .lapack import lu_by_columns
+from .triangular_solve import solve_triangle
 
 
 def packed_lu(
@@ -55,15 +58,43 @@ class LU(NamedTuple):
     def solve(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """W0⁻¹ rhs."""
         turned = self.packed.mT
-        x = torch.linalg.solve_triangular(turned, rhs, upper=False)
-        x = torch.linalg.solve_triangular(turned, x, upper=True, unitriangular=True)
-        return torch.empty_like(x).index_copy_(0, self.order, x)
+        x = solve_triangle(turned, rhs, upper=False)
+        rows = solve_triangle(turned, x, upper=True, unit=True, overwrite=True).mT
+        return rows.new_empty(rows.shape).index_copy_(1, self.order, rows).mT
 
     def solve_transposed(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """W0⁻ᵀ rhs."""
-        x = rhs.index_select(0, self.order)
-        x = torch.linalg.solve_triangular(self.packed, x, upper=False, unitriangular=True)
-        return torch.linalg.solve_triangular(self.packed, x, upper=True)
+        x = rhs.mT.index_select(1, self.order).mT
+        x = solve_triangle(self.packed, x, upper=False, unit=True, overwrite=True)
+        return solve_triangle(self.packed, x, upper=True, overwrite=True)
+
+
+@dataclass(frozen=True)
+class LUSolver:
+    """The LU of each W0 of a stack, which solves with one after another.
+
+    Attributes:
+        packed, order: Of each; see `LU`.
+    """
+
+    packed: Float[Tensor, "layer n n"]
+    order: Int[Tensor, "layer n"]
+
+    def solve(self, rhs: Float[Tensor, "layer n k"]) -> Float[Tensor, "layer n k"]:
+        """X = W0⁻¹ rhs."""
+        return _stacked([made.solve(b) for made, b in self._each(rhs)])
+
+    def solve_transposed(self, rhs: Float[Tensor, "layer n k"]) -> Float[Tensor, "layer n k"]:
+        """X = W0⁻ᵀ rhs."""
+        return _stacked([made.solve_transposed(b) for made, b in self._each(rhs)])
+
+    def _each(self, rhs: Tensor) -> Iterator[tuple[LU, Tensor]]:
+        for packed, order, b in zip(self.packed, self.order, rhs, strict=True):
+            yield LU(packed, order), b
+
+
+def _stacked(solutions: list[Tensor]) -> Tensor:
+    return solutions[0][None] if len(solutions) == 1 else torch.stack(solutions)
 
 
 def lu(w0: Float[Tensor, "n n"]) -> LU:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .lu import LU, lu_in_place, packed_lu
+from .lu import LUSolver, lu_in_place, packed_lu
 from .solvers import SquareSolver
 
 FROM = 1024  # the width from which it pays
@@ -80,10 +80,8 @@ class RefinedSolver:
         return self._rough((rhs / size).float(), transposed=transposed).double() * size
 
     def _rough(self, rhs: Tensor, *, transposed: bool) -> Tensor:
-        parts = zip(self.packed, self.order, rhs, strict=True)
-        if transposed:
-            return torch.stack([LU(*factors).solve_transposed(b) for *factors, b in parts])
-        return torch.stack([LU(*factors).solve(b) for *factors, b in parts])
+        rough = LUSolver(self.packed, self.order)
+        return rough.solve_transposed(rhs) if transposed else rough.solve(rhs)
 
     def _product(self, x: Tensor, *, transposed: bool) -> Tensor:
         found = torch.empty_like(x.mT, memory_format=torch.contiguous_format)

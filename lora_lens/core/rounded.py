@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .blocked import BlockedLU, GaussianSolver
 from .factoring import Factored
-from .lu import row_order
+from .gaussian_solver import GaussianSolver
+from .lu import LUSolver, row_order
 from .refined import RefinedSolver
 from .solvers import Solver, SquareSolver, Transposed, mapped
 
@@ -60,12 +60,12 @@ def rounded_solver(factored: Factored, position: int) -> LayerSolver:
     solver, _ = own = own_solver(factored, position)
     if not bool(factored.condition[position] <= _ROUNDED):  # NaN is not
         return own
-    if isinstance(solver, RefinedSolver):
-        of_turned = BlockedLU(solver.packed[0], solver.order[0])
-        return LayerSolver(Transposed(of_turned), torch.float32)
+    if isinstance(solver, RefinedSolver):  # its LU as it is
+        return LayerSolver(solver, torch.float32)
     if isinstance(solver, SquareSolver):
-        lu, pivots = solver.lu[0], solver.pivots[0]
-        return LayerSolver(BlockedLU(lu, row_order(pivots, len(lu))), torch.float32)
+        order = row_order(solver.pivots[0], solver.lu.shape[-1])
+        of_turned = LUSolver(solver.lu.float(), order[None])
+        return LayerSolver(Transposed(of_turned), torch.float32)
     return LayerSolver(mapped(solver, Tensor.float), torch.float32)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from lora_lens.core.lapack import lu_by_columns
+from lora_lens.core.lapack import lu_by_columns, solve_rows
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -24,6 +24,32 @@ def test_a_matrix_that_lies_otherwise_is_refused(lies: str) -> None:
     matrix = matrix if lies == "by rows" else np.asfortranarray(matrix)[::2, ::2]
     with pytest.raises(ValueError, match="does not lie by columns"):
         lu_by_columns(matrix)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_are_solved_over_themselves(dtype: type, upper: bool, unit: bool, order: str) -> None:
+    rng = np.random.default_rng(1)
+    triangle = np.asarray(rng.standard_normal((70, 70)) / 70 + 2 * np.eye(70), dtype, order=order)  # type: ignore[call-overload]
+    kept, rows = triangle.copy(), rng.standard_normal((50, 70)).astype(dtype)
+    expected = scipy.linalg.solve_triangular(triangle, rows.T, lower=not upper, unit_diagonal=unit)
+    solve_rows(triangle, rows, upper=upper, unit=unit)
+    np.testing.assert_allclose(
+        rows, expected.T, rtol=1e-4 if dtype is np.float32 else 1e-12, atol=1e-6
+    )
+    np.testing.assert_array_equal(triangle, kept)
+
+
+@pytest.mark.parametrize("what", ["rows", "triangle"])
+def test_rows_that_lie_otherwise_are_refused(what: str) -> None:
+    triangle, rows = np.eye(8, dtype=np.float32), np.ones((6, 4), dtype=np.float32)
+    given = (
+        (triangle[:4, :4].copy(), rows.T.copy().T) if what == "rows" else (triangle[:4, :4], rows)
+    )
+    with pytest.raises(ValueError, match="do not lie by rows"):
+        solve_rows(*given, upper=True, unit=False)
 
 
 _THREADS = """

@@ -27,14 +27,17 @@ def test_the_columns_in_their_order_are_l_times_u_turned(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 129, 300])
+@pytest.mark.parametrize("k", [5, 33])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_solves_as_scipy_does(n: int, transposed: bool) -> None:
+def test_solves_as_scipy_does(n: int, k: int, transposed: bool) -> None:
     w0 = conditioned(n, n, 50 if n > 1 else 1, np.random.default_rng(n)).astype(np.float32)
     made = lu(torch.from_numpy(w0))
-    rhs = torch.randn(n, 5, generator=torch.Generator().manual_seed(n))
+    rhs = torch.randn(n, k, generator=torch.Generator().manual_seed(n))
+    kept = rhs.clone()
     found = (made.solve_transposed if transposed else made.solve)(rhs)
     expected = scipy.linalg.solve(w0.T if transposed else w0, rhs.double().numpy())
     assert np.linalg.norm(found.numpy() - expected) < 1e-4 * np.linalg.norm(expected)
+    assert torch.equal(rhs, kept)
 
 
 def test_it_pivots_as_the_library_does() -> None:
