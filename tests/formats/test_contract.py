@@ -2,8 +2,10 @@
 
 import inspect
 import pickle
+import re
 import shutil
 from collections.abc import Callable
+from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from lora_lens.formats import FORMATS
 from lora_lens.formats.format import Format, format_of
 from lora_lens.formats.loading import low_rank
 from lora_lens.formats.opening import open_adapter
+from lora_lens.updates import Factor
 
 NAMES = [each.name for each in FORMATS]
 
@@ -46,6 +49,13 @@ def test_every_file_here_is_a_format_or_helps_one() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_has_its_row(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    named = re.findall(r"`made/([\w*]+)\.py`", page)
+    assert any(fnmatch(name, each) for each in named), f"docs/formats.md lacks `made/{name}.py`"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_delta_is_the_librarys_own(name: str, made: Callable[[str], dict[str, Any]]) -> None:
     for case, (folder, expected) in made(name).items():
         found = deltas(load_adapter(folder / "adapter", folder / "base"))
@@ -65,6 +75,13 @@ def test_every_tensor_is_accounted_for_once(
         used = {tensor for update in found.updates.values() for tensor in update.tensors}
         assert used | set(found.left_out) == set(files.names), case
         assert not used & set(found.left_out), case
+        read = {
+            each.name
+            for update in found.updates.values()
+            for each in vars(update).values()
+            if isinstance(each, Factor)
+        }
+        assert not read & set(found.left_out), f"{case}: read, but not in its update's `tensors`"
         assert all(found.left_out.values())
         assert low_rank(files, found).keys() == found.updates.keys()
 

@@ -68,6 +68,15 @@ def test_every_folder_is_a_question() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_its_layers_are_held_and_its_command_is_in_the_readme(name: str) -> None:
+    root = Path(inspect.getfile(ll)).parents[1]
+    told = (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert told.count(f'"lora_lens.questions.{name}",') == 2, "pyproject.toml: two contracts"
+    command = f"    lora-lens {BY_NAME[name].command} "
+    assert command in (root / "README.md").read_text(encoding="utf-8"), f"README.md lacks {command}"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_its_function_is_public(name: str) -> None:
     question = BY_NAME[name]
     assert getattr(ll, question.function) is question.ask
@@ -101,6 +110,7 @@ def test_it_shows_itself(name: str, folder: Path) -> None:
     assert isinstance(frame, pandas.DataFrame)
     assert len(frame)
     assert frame.columns.is_unique
+    assert repr(result).startswith("<"), "its dataclass is not `repr=False`"
     assert len(repr(result)) < 700
 
 
