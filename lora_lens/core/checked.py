@@ -42,6 +42,22 @@ def _as_tensor(x: object, name: str) -> Tensor:
         raise LensError(f"{name} is complex; expected a real matrix")
     if not tensor.is_floating_point():
         tensor = tensor.to(torch.float64)
-    if not bool(torch.isfinite(tensor).all()):
-        raise LensError(f"{name} holds NaN or infinite values; expected finite ones")
+    check_finite(tensor, name)
     return tensor
+
+
+def check_finite(x: Tensor, name: str) -> None:
+    """Nothing, where all its entries are finite.
+
+    Raises:
+        LensError: They are not; the message calls it by `name`.
+
+    Example:
+        >>> check_finite(torch.tensor([[1.0, torch.inf]]), "W0")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: W0 holds NaN or infinite values; expected finite ones
+    """
+    # The ends alone: they take no memory of x's size, and a NaN is both.
+    if x.numel() and not bool(torch.isfinite(torch.stack(x.detach().aminmax())).all()):
+        raise LensError(f"{name} holds NaN or infinite values; expected finite ones")

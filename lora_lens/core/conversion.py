@@ -23,6 +23,7 @@ from torch import Tensor
 from ..errors import SingularError
 from ..moved import moved_name
 from ..updates import Convention
+from .checked import check_finite
 from .condition import condition_number
 from .factoring import factor, factoring_dtype
 from .precision import singular_cutoff, working
@@ -67,6 +68,7 @@ def conversion_matrices(
 
     Raises:
         SingularError: W0 is not square under ``stored``.
+        LensError: W0, A or B holds NaN or infinite values.
 
     Example:
         >>> w0, a, b = torch.eye(3) * 2, torch.ones(1, 3), torch.ones(3, 1)
@@ -85,6 +87,8 @@ def conversion_matrices(
     computing, stored = flat_a.dtype, w0.dtype
     layers = w0.detach().to(factoring_dtype((shape[0], shape[1]), stored, computing))
     layers = layers.reshape(-1, *shape)
+    for name, given in (("W0", layers), ("A", flat_a), ("B", flat_b)):
+        check_finite(given, name)
     power = exponents(layers)[:, None, None]
     layers = of_order_one(layers)
     cutoff = singular_cutoff(stored, computing, (shape[0], shape[1]))

@@ -4,7 +4,7 @@ import torch
 from slow_routes import slow_conversions
 
 from lora_lens import conversion_matrices
-from lora_lens.errors import SingularError
+from lora_lens.errors import LensError, SingularError
 
 
 @pytest.mark.parametrize("convention", ["stored", "consistent"])
@@ -26,6 +26,17 @@ def test_public_function_refuses_a_rectangle_under_stored() -> None:
     with pytest.raises(SingularError, match="consistent"):
         conversion_matrices(w0, a, b, convention="stored")
     assert conversion_matrices(w0, a, b).a.shape == (3, 1)  # auto: 'consistent'
+
+
+@pytest.mark.parametrize("n", [9, 1024])
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["W0", "A", "B"])
+def test_public_function_refuses_what_is_not_finite(name: str, wrong: float, n: int) -> None:
+    """Of an infinite W0 the conversions would be zeros, of an infinite A NaN."""
+    given = {"W0": torch.eye(n), "A": torch.eye(n)[:2], "B": torch.eye(n)[:, :2].clone()}
+    given[name][1, 1] = wrong
+    with pytest.raises(LensError, match=f"^{name} holds NaN or infinite"):
+        conversion_matrices(*given.values())
 
 
 @pytest.mark.parametrize("n", [9, 1024])
