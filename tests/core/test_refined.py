@@ -89,7 +89,7 @@ def test_a_null_uses_the_same_factors() -> None:
     solver, dtype = rounded_solver(made, 1)
     assert isinstance(solver, RefinedSolver)
     assert solver.packed.data_ptr() == made.solver.packed[1].data_ptr()
-    b = columns(150, 40, 4).to(dtype)
+    b = columns(150, 80, 4).to(dtype)
     expected = np.linalg.solve(made.w0[1].double().numpy(), b.double().numpy())
     found = solver.solve(b[None])[0].numpy()
     assert np.linalg.norm(found - expected) < 1e-3 * np.linalg.norm(expected)

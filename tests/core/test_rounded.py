@@ -17,7 +17,7 @@ def rows(seed: int, *shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("n", [1, 5, 64, 65, 300])
-@pytest.mark.parametrize("k", [7, 40])
+@pytest.mark.parametrize("k", [7, 80])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_solves_as_scipy_does(n: int, k: int, transposed: bool) -> None:
     w0 = conditioned(n, n, 1e3 if n > 1 else 1, np.random.default_rng(n))
