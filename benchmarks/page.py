@@ -94,7 +94,7 @@ def _floors(kernels: dict[str, Any]) -> Iterator[str]:
     )
     once = kernels["command"]
     yield (
-        f"- **The whole of `lora-lens similarity --draws 0 --json`** on {once['layers']} such layers: "
+        f"- **The whole of `similarity --draws 0 --json`** on {once['layers']} such layers: "
         f"{once['command']:.1f} s, where `import torch` takes {once['import']:.1f} and `lu_factor` of the W0 "
         f"{once['lu']:.1f}: all else is {median(once['beyond']):.2f} of the LUs "
         f"({once['beyond'][0]:.2f} to {once['beyond'][-1]:.2f} in {len(once['beyond'])} turns)."
