@@ -44,6 +44,18 @@ def test_a_row_a_start(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_half_the_rate_reached_so_far(seed: int) -> None:
+    slow = DOCS / "results" / "slow"
+    names = (f"seed-{seed}-half-the-rate-float32", f"seed-{seed}")
+    here, before = (json.loads((slow / f"{name}.json").read_text())["history"] for name in names)
+    for history in (here, before[: len(here)]):
+        assert " ".join(short(at["development_score"]) for at in history) in PAGE
+    assert " ".join(f"{at['train_loss']:.2f}".removeprefix("0") for at in here) in PAGE
+    if seed == 1:
+        assert here[-1]["development_score"] > max(at["development_score"] for at in before)
+
+
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
 def test_the_whole_course_of_a_seed(seed: int, test: str) -> None:
     record = json.loads((DOCS / "results" / "slow" / f"seed-{seed}.json").read_text())
