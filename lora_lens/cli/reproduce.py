@@ -110,7 +110,7 @@ def run(
     from dataclasses import replace
 
     from ..reproduction.collect import check_there
-    from ..reproduction.config import read_config
+    from ..reproduction.config_file import read_config
     from ..reproduction.report import write_report
     from ..reproduction.steps import PAGE_NAME
     from ..reproduction.table4 import RECORD_NAME

@@ -1,25 +1,15 @@
-"""A configuration file of an experiment: what is run, over which tasks, methods and seeds."""
+"""The configuration of an experiment: what is run, over which tasks, methods and seeds."""
 
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
-from itertools import product
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..errors import SettingsError
-from ..training.data import TASKS
 from ..training.settings import Method, RunSettings
-from ..training.space import Sampler, Space, checked_seeds
-from .typed import check_fields
-
-SHIPPED = ("paper", "mpnet", "minilm", "adalora", "smoke")
-# Of RunSettings, what [training] and [tasks.NAME] may not say: the experiment itself decides it.
-_DECIDED = {"task", "method", "base", "data", "own", "learning_rate", "seed", "stop_after"}
+from ..training.space import Sampler, Space
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class Search:
 
     def of(self, task: str) -> Search:
         """How it is done for one task."""
-        return replace(self, tasks={}, **_tuples(dict(self.tasks.get(task, {}))))
+        return replace(self, tasks={}, **tuples(dict(self.tasks.get(task, {}))))
 
     @property
     def space(self) -> Space:
@@ -119,7 +109,8 @@ class Config:
         base: Base model.
         data: Folder of GLUE's TSV files; None for the hub.
         methods, seeds: What is compared, and how often it is run.
-        tasks: Task to the settings that are its own, such as the number of epochs.
+        tasks: Task to the settings that are its own, such as the number of epochs; among them, a method's
+            name to those that its runs alone have. A learning rate that stands there is not searched.
         training: Settings of every run.
         remarks: What a reader of the results has to know of the base or the data; a line in Markdown.
         search, longer, equivalence, analysis: How learning rates are searched, what is run again with
@@ -142,16 +133,28 @@ class Config:
     def settings(
         self, task: str, method: Method, *, seed: int = 0, learning_rate: float | None = None
     ) -> RunSettings:
-        """The settings of one run."""
+        """The settings of one run; with the learning rate that the configuration gives, where it gives one."""
+        own = self.own(task, method)
+        rate = own.pop("learning_rate", learning_rate)
         return RunSettings(
             task=task,
             method=method,
             base=self.base,
             data=self.data,
-            learning_rate=learning_rate,
+            learning_rate=rate,
             seed=seed,
-            **(dict(self.training) | dict(self.tasks[task])),
+            **(dict(self.training) | own),
         )
+
+    def own(self, task: str, method: Method) -> dict[str, Any]:
+        """What the settings of a task's runs by one method are where they are not every run's."""
+        said = dict(self.tasks[task])
+        of_methods = {name: said.pop(name) for name in get_args(Method) if name in said}
+        return said | dict(of_methods.get(method, {}))
+
+    def is_searched(self, task: str, method: Method) -> bool:
+        """Whether the learning rate of a task and method is searched, and not given."""
+        return "learning_rate" not in self.own(task, method)
 
 
 def search_settings(config: Config, task: str, method: Method) -> RunSettings:
@@ -164,135 +167,12 @@ def search_settings(config: Config, task: str, method: Method) -> RunSettings:
     return replace(found, epochs=asked.epochs)
 
 
-_PARTS: dict[str, Any] = {
-    "search": Search,
-    "longer": Longer,
-    "equivalence": Equivalence,
-    "analysis": Analysis,
-}
-
-
 def longer_settings(config: Config, settings: RunSettings) -> RunSettings:
     """The settings of a run of more epochs, all else as in `settings`."""
     resolved = settings.resolved()
     return replace(resolved, epochs=(resolved.epochs or 0) * config.longer.factor)
 
 
-def read_config(source: str) -> Config:
-    """Read a configuration: a TOML file, or the name of one that comes with lora-lens.
-
-    Raises:
-        SettingsError: There is no such file, or it says what is not known; names the key.
-    """
-    shipped = files("lora_lens.reproduction") / "configs" / f"{source}.toml"
-    try:
-        text = (shipped if source in SHIPPED else Path(source)).read_text(encoding="utf-8")
-        found = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{source} cannot be read ({error}); give a TOML file or one of {', '.join(SHIPPED)}"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{source} is not TOML: {error}") from None
-    return _config(found, source)
-
-
-def _config(found: dict[str, Any], source: str) -> Config:
-    check_fields(found, Config, source, "")
-    for key in ("name", "base", "tasks"):
-        if not found.get(key):
-            raise SettingsError(f"{source} says no {key!r}")
-    for key in ("methods", "seeds"):
-        if key in found and len(set(found[key])) != max(len(found[key]), 1):
-            raise SettingsError(f"{source}: {key} are none, or one is there twice: {found[key]}")
-    for task in found["tasks"]:
-        if task not in TASKS:
-            raise SettingsError(f"{source} has no task {task!r}; there are: {', '.join(TASKS)}")
-    training = _run_settings(found.get("training", {}), source, "training")
-    tasks = {
-        task: _run_settings(own, source, f"tasks.{task}") for task, own in found["tasks"].items()
-    }
-    parts: dict[str, Any] = {}
-    for part, kind in _PARTS.items():
-        check_fields(found.get(part, {}), kind, source, part)
-        try:
-            parts[part] = kind(**_tuples(found.get(part, {})))
-        except SettingsError as error:
-            raise SettingsError(f"{source}: {error}") from None
-    config = Config(**(_tuples(found) | {"training": training, "tasks": tasks} | parts))
-    _check_whole(config, source)
-    return config
-
-
-def _run_settings(values: dict[str, Any], source: str, where: str) -> dict[str, Any]:
-    decided = _DECIDED & set(values)
-    if decided:
-        raise SettingsError(f"{source}: {where} may not say {sorted(decided)[0]!r}")
-    check_fields(values, RunSettings, source, where)
-    return _tuples(values)
-
-
-def _check_whole(config: Config, source: str) -> None:
-    """Find out now, and not after days, what a run, a search or the analysis would refuse."""
-    wanted = config.analysis
-    _check_search(config, source)
-    try:
-        for task in config.tasks:
-            for method, seed in product(config.methods, config.seeds):
-                settings = config.settings(task, method, seed=seed)
-                search_settings(config, task, method)
-            absent = set(wanted.modules) - set(settings.target_modules)
-            if absent:
-                raise SettingsError(
-                    f"[analysis] modules names {min(absent)!r}, which {task} does not train; it "
-                    f"trains: {', '.join(settings.target_modules)}"
-                )
-    except SettingsError as error:
-        raise SettingsError(f"{source}: {error}") from None
-    if wanted.figure_task not in (None, *config.tasks):
-        raise SettingsError(
-            f"{source}: [analysis] figure_task {wanted.figure_task!r} is none of its tasks: "
-            f"{', '.join(config.tasks)}"
-        )
-    foreign = set(config.longer.seeds) - set(config.seeds)
-    if foreign:
-        raise SettingsError(
-            f"{source}: [longer] seeds names {min(foreign)}, which is none of its seeds: "
-            f"{', '.join(map(str, config.seeds))}"
-        )
-    if not config.longer.factor > 1:
-        raise SettingsError(
-            f"{source}: [longer] factor is {config.longer.factor}, expected more than 1"
-        )
-    for place, name, value, least in (
-        ("analysis", "draws", wanted.draws, 2),
-        ("analysis", "speed_steps", wanted.speed_steps, 1),
-        ("analysis", "speed_length", wanted.speed_length, 1),
-    ):
-        if value < least:
-            raise SettingsError(f"{source}: [{place}] {name} is {value}, expected {least} at least")
-
-
-def _check_search(config: Config, source: str) -> None:
-    """Of every task."""
-    foreign = set(config.search.tasks) - set(config.tasks)
-    if foreign:
-        raise SettingsError(
-            f"{source}: [search.tasks] names {min(foreign)!r}, which is none of its tasks: "
-            f"{', '.join(config.tasks)}"
-        )
-    for task, own in config.search.tasks.items():
-        check_fields(own, Search, source, f"search.tasks.{task}")
-    for task in config.tasks:
-        asked = config.search.of(task)
-        try:
-            _ = asked.space
-            checked_seeds(asked.seeds)
-        except SettingsError as error:
-            raise SettingsError(f"{source}: {error}") from None
-        if asked.trials < 1:
-            raise SettingsError(f"{source}: [search] trials is {asked.trials}, expected 1 at least")
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """With tuples for TOML's lists."""
     return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 from ..show.layout import Table
 from .agreement import agreement_table, claims
@@ -66,13 +67,27 @@ def _opening(config: Config) -> str:
     methods = ", ".join(NAMES.get(method, method) for method in config.methods)
     tasks = ", ".join(TASK_NAMES.get(task, task) for task in config.tasks)
     return (
-        f"{methods} on {tasks}; a learning rate searched for each task and method, then a run with each of "
+        f"{methods} on {tasks}; a learning rate {_how_found(config)}, then a run with each of "
         f"{len(config.seeds)} seed{'s' if len(config.seeds) != 1 else ''}. Every table and sentence of this page is made from the "
         "records beside it (settings, checksums, scores over time, answers, grids), without data or base model, by\n\n"
         f"    lora-lens reproduce {config.name} --out FOLDER --print\n\n"
         "where FOLDER is the one that holds this page. With GLUE's files, `--data glue/` and an empty folder "
         "the same command without `--print` makes the experiment anew."
     )
+
+
+def _how_found(config: Config) -> str:
+    """Where learning rates are from."""
+    pairs = list(product(config.tasks, config.methods))
+    given = [
+        f"{NAMES.get(method, method)}'s on {TASK_NAMES.get(task, task)}"
+        for task, method in pairs
+        if not config.is_searched(task, method)
+    ]
+    if len(given) == len(pairs):
+        return "given for each task and method"
+    but = f" (but {', '.join(given)}, given)" if given else ""
+    return f"searched for each task and method{but}"
 
 
 def _agreement(config: Config, found: Found) -> Iterator[str]:

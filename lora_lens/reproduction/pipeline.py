@@ -190,11 +190,13 @@ def best_learning_rate(task: str, method: str, out: Path) -> float:
 
 
 def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
+    searched = config.is_searched(step.task, step.of_method)
+    rate = best_learning_rate(step.task, step.of_method, out) if searched else None
     settings = config.settings(
         step.task,
         step.of_method,
         seed=step.seed or 0,
-        learning_rate=best_learning_rate(step.task, step.of_method, out),
+        learning_rate=rate,
     ).resolved()
     return longer_settings(config, settings) if step.kind == "longer" else settings
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from ..show.layout import Table
 from ..training.data import TASKS
-from .config import Config, Search, read_config
-from .paper import TASK_NAMES
+from ..training.settings import Method
+from .config import Config, Search
+from .config_file import read_config
+from .paper import NAMES, TASK_NAMES
 
 # Of a run's settings: what they are called, in the order in which they matter.
 _SETTINGS = {
@@ -31,13 +35,11 @@ _SETTINGS = {
 def setup_table(config: Config) -> Table:
     """A row a setting in which the two differ, and none for the others."""
     paper = read_config("paper")
-    task = next(iter(config.tasks))
-    mine, theirs = (one.settings(task if task in one.tasks else "rte", "condlora") for one in (config, paper))  # fmt: skip
     compared: list[tuple[str, Any, Any]] = [
         ("base model", config.base, paper.base),
         ("tasks", _tasks(config), _tasks(paper)),
         *(
-            (f"epochs, {TASK_NAMES[name]}", _epochs(config, name), _epochs(paper, name))
+            (f"epochs, {TASK_NAMES[name]}", *_of_runs(config, paper, "epochs", name))
             for name in config.tasks
         ),
         *(
@@ -45,7 +47,8 @@ def setup_table(config: Config) -> Table:
             for name, own in config.tasks.items()
             if own.get("train_rows")
         ),
-        *((label, getattr(mine, key), getattr(theirs, key)) for key, label in _SETTINGS.items()),
+        *((label, *_of_runs(config, paper, key)) for key, label in _SETTINGS.items()),
+        ("learning rates that were given", _given(config), _given(paper)),
         ("trials of a search", *_searched(config, paper, lambda search: search.trials)),
         ("seeds of a trial", *_searched(config, paper, lambda search: len(search.seeds) or 1)),
         ("epochs of a trial", *_searched(config, paper, lambda search: search.epochs or "a run's")),
@@ -76,10 +79,38 @@ def _tasks(config: Config) -> str:
     return ", ".join(TASK_NAMES[name] for name in TASKS if name in config.tasks)
 
 
-def _epochs(config: Config, task: str) -> float | None:
-    """The paper's for a task that this configuration does not have."""
-    found = config.settings(task, "lora").epochs if task in config.tasks else None
-    return TASKS[task].epochs if found is None else found
+def _of_runs(config: Config, paper: Config, key: str, task: str | None = None) -> tuple[Any, Any]:
+    """A setting of the runs here (of one task, or of all) and of the paper's: the commonest, and where it is another."""
+    runs = {
+        (name, method): _setting(config, key, name, method)
+        for name in ([task] if task else config.tasks)
+        for method in config.methods
+    }
+    here = Counter(runs.values()).most_common(1)[0][0]
+    apart = [
+        f"{_shown(value)} ({NAMES[method]}{'' if task else f' on {TASK_NAMES[name]}'})"
+        for (name, method), value in runs.items()
+        if value != here
+    ]
+    theirs = _setting(paper, key, task or next(iter(paper.tasks)), "lora")
+    return ", ".join([_shown(here), *apart]) if apart else here, theirs
+
+
+def _setting(config: Config, key: str, task: str, method: Method) -> Any:
+    settings = config.settings(task, method)
+    if key == "epochs" and settings.epochs is None:
+        return TASKS[task].epochs
+    return getattr(settings, key)
+
+
+def _given(config: Config) -> str:
+    """The learning rates that were not searched."""
+    given = [
+        f"{config.settings(task, method).learning_rate:g} ({NAMES[method]} on {TASK_NAMES[task]})"
+        for task, method in product(config.tasks, config.methods)
+        if not config.is_searched(task, method)
+    ]
+    return ", ".join(given) or "none"
 
 
 def _shown(value: Any) -> str:

@@ -76,13 +76,14 @@ def plan(
 ) -> Iterator[Step]:
     """The steps in order, task by task: of every method a search and a run a seed; then what is made of them.
 
-    What a table needs comes first: whether more epochs would help, which costs the most, is asked when
+    A learning rate that is given is not searched. What a table needs comes first: whether more epochs would help, which costs the most, is asked when
     all of a task's runs are there and compared. `tasks` and `methods` narrow it; by default it is all of the
     configuration's.
     """
     for task in tasks or config.tasks:
         for method in methods or config.methods:
-            yield Step("search", task, method, None, search_folder(out, task, method))
+            if config.is_searched(task, method):
+                yield Step("search", task, method, None, search_folder(out, task, method))
             for seed in config.seeds:
                 yield Step("run", task, method, seed, run_folder(out, task, method, seed))
         if any({one, other} <= set(config.methods) for one, other in COMPARED):

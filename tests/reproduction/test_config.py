@@ -4,12 +4,8 @@ from pathlib import Path
 import pytest
 
 from lora_lens.errors import SettingsError
-from lora_lens.reproduction.config import (
-    SHIPPED,
-    longer_settings,
-    read_config,
-    search_settings,
-)
+from lora_lens.reproduction.config import longer_settings, search_settings
+from lora_lens.reproduction.config_file import SHIPPED, read_config
 from lora_lens.reproduction.setup import setup_table
 from lora_lens.reproduction.steps import plan
 from lora_lens.training.settings import RunSettings
@@ -125,6 +121,23 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
             r"\[search.tasks.rte\] says 'trial'",
         ),
         (
+            'name = "x"\nbase = "b"\n[tasks.rte]\nlearning_rate = 1e-3',
+            "tasks.rte may not say 'learning_rate'; it is a method's own",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte.lora]\nlearning_rate = 0.0',
+            "x.toml: learning_rate is 0.0, expected above 0",
+        ),
+        ('name = "x"\nbase = "b"\n[tasks.rte.lora]\nseed = 1', "tasks.rte.lora may not say 'seed'"),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\nlora = 1e-3',
+            "tasks.rte.lora is 0.001, expected a table",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte.adalora]\nepochs = 2',
+            r"\[tasks.rte.adalora\] is of none of its methods: lora, condlora",
+        ),
+        (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\ndraws = 1',
             "draws is 1, expected 2 at least",
         ),
@@ -234,3 +247,46 @@ def test_trials_may_be_the_beginning_of_a_runs_own_schedule(tmp_path: Path) -> N
     )
     assert (own.epochs, own.stop_after) == (2, None)
     assert (cut.epochs, cut.stop_after) == (8, 2)
+
+
+A_METHODS_OWN = """
+name = "x"
+base = "b"
+[training]
+precision = "bfloat16"
+[tasks.rte]
+[tasks.mrpc]
+epochs = 8
+[tasks.mrpc.condlora]
+learning_rate = 5e-4
+epochs = 16
+precision = "float32"
+"""
+
+
+def test_a_method_may_have_settings_of_its_own_on_a_task(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(A_METHODS_OWN)
+    config = read_config(str(tmp_path / "x.toml"))
+    lora, condlora, other = (
+        config.settings(task, method, learning_rate=1e-3)
+        for task, method in (("mrpc", "lora"), ("mrpc", "condlora"), ("rte", "condlora"))
+    )
+    assert (lora.epochs, lora.precision, lora.learning_rate) == (8, "bfloat16", 1e-3)
+    assert (condlora.epochs, condlora.precision) == (16, "float32")
+    assert (other.epochs, other.precision, other.learning_rate) == (None, "bfloat16", 1e-3)
+    rows = dict(row[:2] for row in setup_table(config).rows)
+    assert rows["epochs, MRPC"] == "8, 16 (CondLoRA)"
+    assert rows["precision"] == "bfloat16, float32 (CondLoRA on MRPC)"
+
+
+def test_a_learning_rate_that_is_given_is_not_searched(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(A_METHODS_OWN)
+    config = read_config(str(tmp_path / "x.toml"))
+    searched = [
+        (step.task, step.method) for step in plan(config, tmp_path) if step.kind == "search"
+    ]
+    assert searched == [("rte", "lora"), ("rte", "condlora"), ("mrpc", "lora")]
+    settings = config.settings("mrpc", "condlora", seed=1, learning_rate=1e-3)
+    assert (settings.learning_rate, settings.seed) == (5e-4, 1)
+    rows = dict(row[:2] for row in setup_table(config).rows)
+    assert rows["learning rates that were given"] == "0.0005 (CondLoRA on MRPC)"

@@ -9,7 +9,7 @@ from made_up_analysis import record
 
 from lora_lens.reproduction.agreement import claims
 from lora_lens.reproduction.collect import Found
-from lora_lens.reproduction.config import read_config
+from lora_lens.reproduction.config_file import read_config
 from lora_lens.reproduction.equivalence import Difference
 from lora_lens.reproduction.longer import Longer
 from lora_lens.reproduction.page import results_page

@@ -11,7 +11,8 @@ from glue_folder import write_rte
 from lora_lens.errors import AdapterError, DataError
 from lora_lens.reproduction import pairs
 from lora_lens.reproduction.collect import row_differences
-from lora_lens.reproduction.config import Equivalence, read_config
+from lora_lens.reproduction.config import Equivalence
+from lora_lens.reproduction.config_file import read_config
 from lora_lens.reproduction.steps import runs_of
 from lora_lens.training.data import open_data
 from lora_lens.training.data.metrics import accuracy, matthews, pearson

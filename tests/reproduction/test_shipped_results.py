@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from lora_lens.cli import app
 from lora_lens.reproduction import analysis
-from lora_lens.reproduction.config import read_config
+from lora_lens.reproduction.config_file import read_config
 from lora_lens.reproduction.steps import plan
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
