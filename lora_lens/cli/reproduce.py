@@ -36,7 +36,7 @@ def run(
         typer.Argument(
             metavar="CONFIG",
             show_default=False,
-            help="A TOML file, or one that comes with lora-lens: paper, mpnet, minilm, adalora or smoke.",
+            help="A TOML file (docs/experiments.md), or one that comes with lora-lens: paper, mpnet, minilm, adalora or smoke.",
         ),
     ],
     out: Annotated[

@@ -1,10 +1,19 @@
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from lora_lens.errors import SettingsError
-from lora_lens.reproduction.config import longer_settings, search_settings
+from lora_lens.reproduction.config import (
+    Analysis,
+    Config,
+    Equivalence,
+    Longer,
+    Search,
+    longer_settings,
+    search_settings,
+)
 from lora_lens.reproduction.config_file import SHIPPED, read_config
 from lora_lens.reproduction.setup import setup_table
 from lora_lens.reproduction.steps import plan
@@ -290,3 +299,38 @@ def test_a_learning_rate_that_is_given_is_not_searched(tmp_path: Path) -> None:
     assert (settings.learning_rate, settings.seed) == (5e-4, 1)
     rows = dict(row[:2] for row in setup_table(config).rows)
     assert rows["learning rates that were given"] == "0.0005 (CondLoRA on MRPC)"
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_is_an_experiment(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(PAGE.split("```toml\n")[1].split("```")[0])
+    config = read_config(str(tmp_path / "mine.toml"))
+    steps = list(plan(config, tmp_path))
+    assert [step.kind for step in steps if step.task == "rte"] == [
+        "search", "run", "run", "search", "run", "run", "pairs", "longer", "longer", "analysis", "analysis"
+    ]  # fmt: skip
+    assert not config.is_searched("mrpc", "condlora")
+    assert search_settings(config, "rte", "lora").stop_after == 2
+    assert search_settings(config, "mrpc", "lora").stop_after is None
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind", "elsewhere"),
+    [
+        (
+            "at the top",
+            Config,
+            {"tasks", "training", "search", "longer", "equivalence", "analysis"},
+        ),
+        ("`[search]`", Search, {"tasks"}),
+        ("`[longer]`", Longer, set()),
+        ("`[equivalence]`", Equivalence, set()),
+        ("`[analysis]`", Analysis, set()),
+    ],
+)
+def test_the_page_names_every_key(heading: str, kind: type, elsewhere: set[str]) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| {heading}"))
+    named = set(re.findall("`([a-z_]+)`", row.split("|")[2]))
+    assert {field.name for field in fields(kind)} - elsewhere <= named
