@@ -1,5 +1,20 @@
-"""``python -m lora_lens``, which ``accelerate launch -m`` and ``torchrun -m`` start."""
+"""The program's first step, here and by ``python -m lora_lens``: little is loaded yet, and Ctrl-C is heard already."""
 
-from .cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Load the command line and run it; interrupted before it can say so itself, say so for it."""
+    try:
+        from .cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("lora-lens: interrupted; nothing is half-written\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
