@@ -45,7 +45,7 @@ def principal_angles(
         >>> np.rad2deg(principal_angles(x, y, 2)).round(6)
         array([ 0., 45.])
     """
-    x_tensor, y_tensor = as_tensors(x, y)
+    x_tensor, y_tensor = as_tensors(x=x, y=y)
     j = i if j is None else j
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, j, side=side, name="y")

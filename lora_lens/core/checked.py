@@ -14,30 +14,35 @@ from ..errors import LensError
 Array = NDArray[Any]
 
 
-def as_tensors(x: object, y: object) -> tuple[Tensor, Tensor]:
-    """Both as real, finite tensors of at least two axes.
+def as_tensors(**named: object) -> tuple[Tensor, ...]:
+    """What was passed in as real, finite tensors of at least two axes, in order; messages call them by name.
 
     Raises:
-        LensError: One is not, or one is a tensor and the other an array.
+        LensError: One is not, or holds nothing, or some are tensors and others arrays.
 
     Example:
-        >>> x, y = as_tensors(np.eye(2, dtype=int), np.eye(2, dtype=np.float32))
+        >>> x, y = as_tensors(x=np.eye(2, dtype=int), y=np.eye(2, dtype=np.float32))
         >>> x.dtype, y.dtype
         (torch.float64, torch.float32)
-        >>> as_tensors(np.ones(3), np.eye(2))
+        >>> as_tensors(x=np.ones(3), y=np.eye(2))
         Traceback (most recent call last):
         ...
         lora_lens.errors.LensError: x has shape (3,), expected (..., m, n)
     """
-    if isinstance(x, Tensor) != isinstance(y, Tensor):
-        raise LensError("x and y must both be torch tensors or both NumPy arrays")
-    return _as_tensor(x, "x"), _as_tensor(y, "y")
+    if len({isinstance(x, Tensor) for x in named.values()}) > 1:
+        *first, last = named
+        raise LensError(
+            f"{', '.join(first)} and {last} must all be torch tensors or all NumPy arrays"
+        )
+    return tuple(_as_tensor(x, name) for name, x in named.items())
 
 
 def _as_tensor(x: object, name: str) -> Tensor:
     tensor = x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))
     if tensor.ndim < 2:
         raise LensError(f"{name} has shape {tuple(tensor.shape)}, expected (..., m, n)")
+    if not tensor.numel():
+        raise LensError(f"{name} has shape {tuple(tensor.shape)}, which holds nothing")
     if tensor.is_complex():
         raise LensError(f"{name} is complex; expected a real matrix")
     if not tensor.is_floating_point():

@@ -14,7 +14,7 @@ convention     A                      B              for
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 from jaxtyping import Float
@@ -23,7 +23,8 @@ from torch import Tensor
 from ..errors import SingularError
 from ..moved import moved_name
 from ..updates import Convention
-from .checked import check_finite
+from .beside import Beside
+from .checked import Array, as_tensors
 from .condition import condition_number
 from .factoring import factor, factoring_dtype
 from .precision import singular_cutoff, working
@@ -37,69 +38,77 @@ class ConversionMatrices(NamedTuple):
     """The conversion matrices of A and of B, and how well W0 is conditioned.
 
     ``a`` is (..., in, r) under ``stored`` and (..., out, r) under ``consistent``; ``b`` is
-    (..., in, r). That of the product, W0⁻¹BA, is ``b @ A``: keep it factored.
+    (..., in, r); ``condition_number`` has W0's own leading axes. That of the product, W0⁻¹BA, is
+    ``b @ A``: keep it factored.
     """
 
-    a: Float[Tensor, "*batch d r"]
-    b: Float[Tensor, "*batch in r"]
-    condition_number: Float[Tensor, "*batch"]
+    a: Float[Any, "*batch d r"]
+    b: Float[Any, "*batch in r"]
+    condition_number: Float[Any, "*layers"]
 
 
+@overload
 def conversion_matrices(
-    w0: Float[Tensor, "*batch out in"],
-    a: Float[Tensor, "*batch r in"],
-    b: Float[Tensor, "*batch out r"],
+    w0: Tensor, a: Tensor, b: Tensor, *, convention: ConventionChoice = "auto"
+) -> ConversionMatrices: ...
+@overload
+def conversion_matrices(
+    w0: Array, a: Array, b: Array, *, convention: ConventionChoice = "auto"
+) -> ConversionMatrices: ...
+def conversion_matrices(
+    w0: Tensor | Array,
+    a: Tensor | Array,
+    b: Tensor | Array,
     *,
     convention: ConventionChoice = "auto",
 ) -> ConversionMatrices:
     """What turns W0 into A and into B: W0⁻¹Aᵀ (or W0⁻ᵀAᵀ) and W0⁻¹B (Kim et al. 2024, Eq. 3, 4).
 
+    Leading axes broadcast: with one W0 and the factors of many adapters W0 is factored once.
+
     Args:
-        w0: Frozen weights as PyTorch stores them.
-        a: LoRA's A.
-        b: LoRA's B.
+        w0: (..., out, in), frozen weights as PyTorch stores them.
+        a: (..., r, in), LoRA's A.
+        b: (..., out, r), LoRA's B.
         convention: ``stored`` solves with W0 as it is for both, as the released code does, and needs it
             square and invertible; ``consistent`` solves for A with W0ᵀ, by the pseudo-inverse, for W0
             of any shape; ``auto`` is ``stored`` where W0 is square, else ``consistent``.
 
     Returns:
-        Both in float64, without gradients, by the Moore-Penrose solution where W0 is rectangular or, under the cut-off
-        of `singular_cutoff`, rank-deficient (its condition number is then infinite).
+        Of the same kind (torch's or NumPy's) and device, in float64, without gradients; by the Moore-Penrose solution
+        where W0 is rectangular or, under the cut-off of `singular_cutoff`, rank-deficient (its condition number is then
+        infinite).
 
     Raises:
         SingularError: W0 is not square under ``stored``.
-        LensError: W0, A or B holds NaN or infinite values.
+        LensError: The shapes do not go together, or W0, A or B is not real or holds NaN or infinite values.
 
     Example:
         >>> w0, a, b = torch.eye(3) * 2, torch.ones(1, 3), torch.ones(3, 1)
         >>> conversion_matrices(w0, a, b).b.T
         tensor([[0.5000, 0.5000, 0.5000]], dtype=torch.float64)
+        >>> conversion_matrices(w0, torch.ones(4, 1, 3), torch.ones(4, 3, 1)).b.shape  # of four adapters
+        torch.Size([4, 3, 1])
     """
-    shape = tuple(w0.shape[-2:])
+    weight, of_a, of_b = as_tensors(W0=w0, A=a, B=b)
+    shape = (weight.shape[-2], weight.shape[-1])
     if convention == "auto":
         convention = "stored" if shape[0] == shape[1] else "consistent"
     if convention == "stored" and shape[0] != shape[1]:
         raise SingularError(
             f"W0 is {shape[0]}x{shape[1]}; 'stored' needs it square: use 'consistent'"
         )
-    batch = w0.shape[:-2]
-    flat_a, flat_b = (working(t.detach()).reshape(-1, *t.shape[-2:]) for t in (a, b))
-    computing, stored = flat_a.dtype, w0.dtype
-    layers = w0.detach().to(factoring_dtype((shape[0], shape[1]), stored, computing))
-    layers = layers.reshape(-1, *shape)
-    for name, given in (("W0", layers), ("A", flat_a), ("B", flat_b)):
-        check_finite(given, name)
+    beside = Beside.of(weight, of_a, of_b)
+    of_a, of_b = (beside.joined(working(x.detach())) for x in (of_a.mT, of_b))
+    computing, stored = of_a.dtype, weight.dtype
+    layers = weight.detach().to(factoring_dtype(shape, stored, computing)).reshape(-1, *shape)
     power = exponents(layers)[:, None, None]
     layers = of_order_one(layers)
-    cutoff = singular_cutoff(stored, computing, (shape[0], shape[1]))
-    factored = factor(layers, cutoff, computing)
-    found = convert(factored.solver, flat_a, flat_b, convention)
-    found_a, found_b = (torch.ldexp(x, -power) for x in found)
-    return ConversionMatrices(
-        found_a.reshape(*batch, *found_a.shape[-2:]),
-        found_b.reshape(*batch, *found_b.shape[-2:]),
-        condition_number(factored).reshape(batch),
-    )
+    factored = factor(layers, singular_cutoff(stored, computing, shape), computing)
+    found = convert(factored.solver, of_a.mT, of_b, convention)
+    found_a, found_b = (beside.apart(torch.ldexp(x, -power)) for x in found)
+    every = found_a, found_b, condition_number(factored).reshape(weight.shape[:-2])
+    return ConversionMatrices(*(x if isinstance(w0, Tensor) else x.numpy() for x in every))
 
 
 def convert(

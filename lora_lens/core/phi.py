@@ -57,7 +57,7 @@ def phi(
         >>> float(phi(x, np.eye(4)[:, 1:3], 2))
         0.5
     """
-    x_tensor, y_tensor = as_tensors(x, y)
+    x_tensor, y_tensor = as_tensors(x=x, y=y)
     j = i if j is None else j
     dtype = torch.promote_types(x_tensor.dtype, y_tensor.dtype)
     u = leading_basis(x_tensor, i, side=side, name="x")
@@ -113,7 +113,7 @@ def phi_matrix(
                [0.5, 1. , 0.5],
                [0. , 0.5, 1. ]])
     """
-    x_tensor, y_tensor = as_tensors(x, x if y is None else y)
+    x_tensor, y_tensor = as_tensors(x=x, y=x if y is None else y)
     if min(x_tensor.ndim, y_tensor.ndim) < 3:
         raise LensError(f"x has shape {tuple(x_tensor.shape)}, expected (..., layer, m, n)")
     u = leading_basis(x_tensor, i, side=side, name="x")
@@ -148,7 +148,7 @@ def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Te
         array([[0. , 0. ],
                [0. , 0.5]])
     """
-    x_tensor, y_tensor = as_tensors(x, y)
+    x_tensor, y_tensor = as_tensors(x=x, y=y)
     ranks = [int(numerical_rank(tensor).min()) for tensor in (x_tensor, y_tensor)]
     if min(ranks) == 0:
         raise RankError("a matrix of rank 0 (all zero) has no singular subspace")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Float
 
+from ..errors import LensError
 from .decompositions import singular_values
 from .either import namespace, swapped
 from .triangle import triangle
@@ -32,12 +33,19 @@ def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> 
     Returns:
         `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in).
 
+    Raises:
+        LensError: b and a have no product.
+
     Example:
         >>> import torch
         >>> svd = product_svd(torch.eye(4)[:, :2], torch.diag(torch.tensor([3.0, 2.0]))[:, [1, 0]])
         >>> svd.s
         tensor([3., 2.])
     """
+    if b.ndim < 2 or a.ndim < 2 or b.shape[-1] != a.shape[-2] or b.shape[:-2] != a.shape[:-2]:
+        raise LensError(
+            f"b has shape {tuple(b.shape)} and a {tuple(a.shape)}; expected (..., out, r) and (..., r, in)"
+        )
     linalg = namespace(b).linalg
     q_b, r_b = linalg.qr(b)
     q_a, r_a = linalg.qr(swapped(a))

@@ -4,6 +4,7 @@ import torch
 from slow_routes import slow_conversions
 
 from lora_lens import conversion_matrices
+from lora_lens.core.factoring import factor
 from lora_lens.errors import LensError, SingularError
 
 
@@ -26,6 +27,91 @@ def test_public_function_refuses_a_rectangle_under_stored() -> None:
     with pytest.raises(SingularError, match="consistent"):
         conversion_matrices(w0, a, b, convention="stored")
     assert conversion_matrices(w0, a, b).a.shape == (3, 1)  # auto: 'consistent'
+
+
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+def test_numpy_in_numpy_out(convention: str) -> None:
+    rng = np.random.default_rng(8)
+    given = [rng.standard_normal(shape) for shape in ((2, 9, 9), (2, 4, 9), (2, 9, 4))]
+    found = conversion_matrices(*given, convention=convention)
+    expected = conversion_matrices(*map(torch.from_numpy, given), convention=convention)
+    for one, other in zip(found, expected, strict=True):
+        assert isinstance(one, np.ndarray)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("n", [9, 1024])
+@pytest.mark.parametrize(
+    ("of_w0", "of_a", "of_b"),
+    [
+        ((), (3,), (3,)),  # one W0, three adapters
+        ((2,), (3, 2), (3, 2)),  # two layers of three adapters
+        ((2, 1), (2, 3), (3,)),
+        ((2,), (), (2,)),
+        ((1, 2, 1), (3, 1, 2), (2, 2)),
+    ],
+)
+@pytest.mark.parametrize("convention", ["stored", "consistent"])
+def test_leading_axes_broadcast(
+    n: int, of_w0: tuple[int, ...], of_a: tuple[int, ...], of_b: tuple[int, ...], convention: str
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    w0, a, b = (
+        torch.randn(*shape, generator=generator)
+        for shape in ((*of_w0, n, n), (*of_a, 2, n), (*of_b, n, 2))
+    )
+    found = conversion_matrices(w0, a, b, convention=convention)  # type: ignore[arg-type]
+    batch = torch.broadcast_shapes(of_w0, of_a, of_b)
+    assert found.condition_number.shape == of_w0
+    wide = [x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:]) for x in (w0, a, b)]
+    one_by_one = [
+        conversion_matrices(*each, convention=convention)  # type: ignore[call-overload]
+        for each in zip(*wide, strict=True)
+    ]
+    for name in ("a", "b"):
+        got = getattr(found, name)
+        assert got.shape == (*batch, n, 2)
+        expected = torch.stack([getattr(one, name) for one in one_by_one])
+        assert (got.reshape(-1, n, 2) - expected).norm() <= 1e-9 * expected.norm()
+
+
+def test_one_w0_of_many_adapters_is_factored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import lora_lens.core.conversion as module
+
+    seen = []
+    monkeypatch.setattr(
+        module, "factor", lambda w0, *rest: seen.append(tuple(w0.shape)) or factor(w0, *rest)
+    )
+    conversion_matrices(torch.eye(4), torch.ones(7, 1, 4), torch.ones(7, 4, 1))
+    assert seen == [(1, 4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("w0", "a", "b", "why"),
+    [
+        ((8, 6), (2, 8), (6, 2), "A is 2x8 and B 6x2; expected rx6 and 8xr beside W0 of 8x6"),
+        ((8, 8), (2, 8), (8, 3), "A is 2x8 and B 8x3; expected rx8 and 8xr"),
+        ((3, 8, 8), (2, 2, 8), (3, 8, 2), r"axes \(3,\), \(2,\) and \(3,\); expected such as br"),
+        ((8, 8), (8,), (8, 1), r"A has shape \(8,\), expected \(..., m, n\)"),
+        ((0, 8, 8), (0, 2, 8), (0, 8, 2), r"W0 has shape \(0, 8, 8\), which holds nothing"),
+        ((8, 8), (0, 8), (8, 0), r"A has shape \(0, 8\), which holds nothing"),
+    ],
+)
+def test_shapes_that_do_not_go_together(
+    w0: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...], why: str
+) -> None:
+    with pytest.raises(LensError, match=why):
+        conversion_matrices(torch.ones(w0), torch.ones(a), torch.ones(b))
+    with pytest.raises(LensError, match=why):
+        conversion_matrices(np.ones(w0), np.ones(a), np.ones(b))
+
+
+def test_complex_weights_are_refused() -> None:
+    """torch would drop what is imaginary, with a warning."""
+    with pytest.raises(LensError, match="W0 is complex; expected a real matrix"):
+        conversion_matrices(torch.eye(4) * 1j, torch.ones(1, 4), torch.ones(4, 1))
+    with pytest.raises(LensError, match="must all be torch tensors or all NumPy arrays"):
+        conversion_matrices(torch.eye(4), np.ones((1, 4)), np.ones((4, 1)))  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("n", [9, 1024])

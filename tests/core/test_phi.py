@@ -180,7 +180,8 @@ def test_different_spaces_are_an_error() -> None:
     [
         (np.ones(3), np.ones((3, 1)), r"expected \(\.\.\., m, n\)"),
         (np.ones((3, 1)) * 1j, np.ones((3, 1)), "complex"),
-        (np.ones((3, 1)), torch.ones(3, 1), "both"),
+        (np.ones((3, 1)), torch.ones(3, 1), "all be torch tensors or all"),
+        (np.ones((0, 3, 1)), np.ones((0, 3, 1)), r"x has shape \(0, 3, 1\), which holds nothing"),
     ],
 )
 def test_what_is_no_matrix_is_an_error(
