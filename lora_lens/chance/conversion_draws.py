@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -84,7 +85,6 @@ class NullBases:
     W0 is factored in: another 3.4 GB. Matrices of one null share one tensor where their bases are the same.
 
     Attributes:
-        progress: Called with how much of all layers' draws is made, of how much.
         bases: Null and matrix to (draw, layer, d, width); for ``mismatched`` a draw is a donor layer.
         equivalents: Of the null that has a mean and no draws.
     """
@@ -92,41 +92,47 @@ class NullBases:
     plan: Plan
     nulls: Sequence[NullName]
     seed: int
-    progress: Progress = untold
     bases: dict[tuple[NullName, Matrix], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Settle which nulls are drawn, and how much of them is kept in memory."""
+        self._lock = (
+            Lock()
+        )  # chunks come several at a time, and the first of all makes room for the others
         self.spill = Spill(self.plan.memory.kept)
         self.equivalents = Equivalents(self.plan, "equivalent" in self.nulls, self.spill)
         self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
 
-    def add(self, factored: Factored, start: int, device: torch.device) -> None:
-        """The layers of one chunk, the first of which is at `start`."""
+    def add(
+        self, factored: Factored, start: int, device: torch.device, progress: Progress = untold
+    ) -> None:
+        """The layers of one chunk, the first of which is at `start`; other chunks may be added at the same time.
+
+        `progress` is called with how much of all layers' draws is made, of how much, were all before made.
+        """
         self.equivalents.add(factored, start)
-        if bool(
-            (
-                factored.rank < min(self.plan.factors.out_features, self.plan.factors.in_features)
-            ).any()
-        ):
-            # W0⁺ may leave nothing of a factor that was not trained on it.
-            self.nulls = [null for null in self.nulls if null != "mismatched"]
-            self.bases = {key: kept for key, kept in self.bases.items() if key[0] != "mismatched"}
-        if not self.nulls:
+        full = min(self.plan.factors.out_features, self.plan.factors.in_features)
+        if bool((factored.rank < full).any()):
+            self._drop("mismatched")  # W0⁺ may leave nothing of a factor that was not trained on it
+        nulls = self.nulls
+        if not nulls:
             return
-        for position, progress in enumerate(self._by_layer(start, len(factored.rank))):
-            parts = passes(progress, *(self._count(null) for null in self.nulls))
-            for null, part in zip(self.nulls, parts, strict=True):
+        for position, of_layer in enumerate(self._by_layer(start, len(factored.rank), progress)):
+            parts = passes(of_layer, *(self._count(null) for null in nulls))
+            for null, part in zip(nulls, parts, strict=True):
                 solver = _SOLVERS[null](factored, position)
                 self._fill(null, start + position, solver, device, part)
 
-    def _by_layer(self, start: int, count: int) -> Sequence[Progress]:
+    def _drop(self, dropped: NullName) -> None:
+        with self._lock:
+            self.nulls = [null for null in self.nulls if null != dropped]
+            self.bases = {key: kept for key, kept in self.bases.items() if key[0] != dropped}
+
+    def _by_layer(self, start: int, count: int, progress: Progress) -> Sequence[Progress]:
         """The progress of each layer of a chunk."""
         layers = len(self.plan.factors.layers)
         draws = sum(map(self._count, self.nulls))
-        every = passes(
-            self.progress, start * draws, *(draws,) * count, (layers - start - count) * draws
-        )
+        every = passes(progress, start * draws, *(draws,) * count, (layers - start - count) * draws)
         return every[1:-1]
 
     def _fill(
@@ -165,17 +171,27 @@ class NullBases:
     ) -> None:
         placed: dict[int, Tensor] = {}
         for matrix, one in found.items():
-            if id(one) in placed:
-                self.bases[null, matrix] = placed[id(one)]
-                continue
-            d, width = one.shape[1:]
-            if (null, matrix) not in self.bases:
+            kept = self._place(null, matrix, one, placed.get(id(one)))
+            if kept is not None and id(one) not in placed:
+                kept[some, layer] = one
+                placed[id(one)] = kept
+
+    def _place(
+        self, null: NullName, matrix: Matrix, one: Tensor, shared: Tensor | None
+    ) -> Tensor | None:
+        """Where all layers' bases are, with whose they may be `shared`; None where they are not wanted any more."""
+        with self._lock:
+            if null not in self.nulls:
+                return None
+            if shared is not None:
+                self.bases[null, matrix] = shared
+            elif (null, matrix) not in self.bases:
+                d, width = one.shape[1:]
                 # Layer by layer in a file: what is written of one is not among pages of the others.
                 shape = (len(self.plan.factors.layers), self._count(null), width, d)
                 dtype = one.dtype if null == "mismatched" else torch.float32
                 self.bases[null, matrix] = self.spill.empty(shape, one, dtype).mT.transpose(0, 1)
-            self.bases[null, matrix][some, layer] = one
-            placed[id(one)] = self.bases[null, matrix]
+            return self.bases[null, matrix]
 
 
 @dataclass(frozen=True)

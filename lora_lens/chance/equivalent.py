@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -37,9 +39,10 @@ class Equivalents:
     spill: Spill
     projectors: dict[bool, Tensor] = field(default_factory=dict)
     _made: dict[bool, Baseline] = field(default_factory=dict)
+    _lock: Any = field(default_factory=Lock)  # layers are added several at a time
 
     def add(self, factored: Factored, start: int) -> None:
-        """The layers of one chunk, the first of which is at `start`."""
+        """The layers of one chunk, the first of which is at `start`; others may be added at the same time."""
         if not (self.wanted and self.possible):
             return
         for position in range(len(factored.rank)):
@@ -67,9 +70,10 @@ class Equivalents:
         return matrix == "A" and self.plan.convention == "consistent"
 
     def _keep(self, transposed: bool, layer: int, projector: Tensor) -> None:
-        if transposed not in self.projectors:
-            shape = (len(self.plan.factors.layers), *projector.shape)
-            self.projectors[transposed] = self.spill.empty(shape, projector, torch.float32)
+        with self._lock:
+            if transposed not in self.projectors:
+                shape = (len(self.plan.factors.layers), *projector.shape)
+                self.projectors[transposed] = self.spill.empty(shape, projector, torch.float32)
         self.projectors[transposed][layer] = projector
 
     def _grid(self, transposed: bool) -> Float[Tensor, "layer layer"]:

@@ -6,14 +6,18 @@ solves of many right-hand sides go as fast as a product.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from threading import Lock
+from threading import RLock
+from typing import Any
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
-_LOCK = Lock()  # the setting is the process's: of two calls at a time the second would set back what the first had set
+_LOCK = RLock()  # the setting is the process's: of two calls at a time the second would set back what the first had set
 
 
 def lu_by_columns(matrix: np.ndarray) -> np.ndarray:
@@ -35,7 +39,7 @@ def lu_by_columns(matrix: np.ndarray) -> np.ndarray:
     from scipy.linalg import lapack  # a quarter of a second to load, which narrow ones do not pay
 
     factored = lapack.sgetrf if matrix.dtype == np.float32 else lapack.dgetrf
-    with _LOCK, _pools().limit(limits=torch.get_num_threads()):
+    with _limited():
         return factored(matrix, overwrite_a=True)[1]
 
 
@@ -67,8 +71,62 @@ def solve_rows(triangle: np.ndarray, rows: np.ndarray, *, upper: bool, unit: boo
 
     solved = blas.strsm if rows.dtype == np.float32 else blas.dtrsm
     stored, lower = (triangle, not upper) if by_columns else (triangle.T, upper)
-    with _LOCK, _pools().limit(limits=torch.get_num_threads()):
+    with _limited():
         solved(1, stored, rows.T, lower=lower, trans_a=not by_columns, diag=unit, overwrite_b=True)
+
+
+@dataclass
+class _Sharing:
+    """Those who call at a time, each with some threads of its own, and the setting that they share.
+
+    Attributes:
+        callers: How many `shared_out` are open.
+        threads: Of each call.
+        limiter: Sets the threads back; made by the first call, for SciPy may not be loaded before.
+    """
+
+    callers: int = 0
+    threads: int = 1
+    limiter: Any = None
+
+
+_SHARING = _Sharing()
+
+
+@contextmanager
+def shared_out(threads: int) -> Iterator[None]:
+    """While it is open, calls from several threads go on at a time, each with so many threads of its own.
+
+    Example:
+        >>> with shared_out(1):
+        ...     lu_by_columns(np.asfortranarray([[2.0]])).tolist()
+        [0]
+    """
+    with _LOCK:
+        _SHARING.threads = min(threads, _SHARING.threads) if _SHARING.callers else threads
+        _SHARING.callers += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _SHARING.callers -= 1
+            if not _SHARING.callers and _SHARING.limiter is not None:
+                _SHARING.limiter.restore_original_limits()
+                _SHARING.limiter = None
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """With as many threads as torch has here; one call at a time, unless the threads are shared out."""
+    with _LOCK:
+        shared = _SHARING.callers > 0
+        if not shared:
+            with _pools().limit(limits=torch.get_num_threads()):
+                yield
+        elif _SHARING.limiter is None:
+            _SHARING.limiter = _pools().limit(limits=_SHARING.threads)
+    if shared:
+        yield
 
 
 @cache

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from threading import local
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
+from ..core.cores import on_cores
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import singular_cutoff
-from ..core.progress import Progress
+from ..core.progress import Progress, untold
 from ..core.refined import RefinedSolver
 from ..core.ridge import ridged
 from ..core.scaled import of_order_one
@@ -23,9 +25,16 @@ from .conversions import Plan, conversion_bases
 from .memory import Least
 from .selection import Where
 
-# Called with the factored W0 of some layers, the position of the first, and where they are.
-Watch = Callable[[Factored, int, torch.device], None]
+S = TypeVar("S")
+# Called with the factored W0 of some layers, the position of the first, where they are, and whom to tell how far it is.
+Watch = Callable[[Factored, int, torch.device, Progress], S]
 _CHUNK_BYTES = 1 << 29
+_LAYERS_A_CORE = 3  # which share a step's own cost, and stay in its caches more or less
+_ON_A_CORE = 1 << 25  # bytes of a W0 in float64, up to which several are worked on at a time
+_AT_A_TIME_BYTES = 1 << 30
+_DRAWN = (
+    4 * 5
+)  # bytes a number of a layer's draws: as drawn, as right-hand sides, solved, and their bases twice
 # Bytes an entry of W0 beyond the least, and why.
 _DEARER: dict[Dearer, tuple[int, str]] = {
     "float64": (24, "is factored in float64"),  # it and its LU, beside both in float32
@@ -41,12 +50,13 @@ class RankDeficientWarning(UserWarning):
 
 
 def collect_bases(
-    plan: Plan, weights: BaseWeights, where: Where, watch: Watch, progress: Progress
-) -> dict[str, Tensor]:
-    """Bases of all layers by matrix.
+    plan: Plan, weights: BaseWeights, where: Where, watch: Watch[S], progress: Progress
+) -> tuple[dict[str, Tensor], list[S]]:
+    """Bases of all layers by matrix, and what `watch` found of each chunk of layers, in order.
 
-    `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it. `progress` is
-    called with (layers done, layers) after each chunk.
+    `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it. On a CPU with several
+    threads some chunks of small W0 are worked on at a time, so that it is called from other threads, and in no order.
+    `progress` is called with (layers done, layers) after each chunk.
 
     Example:
         >>> import lora_lens as ll
@@ -55,51 +65,84 @@ def collect_bases(
         >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
         >>> factors = adapter.modules["value"]
         >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=0)
-        >>> watch = lambda factored, start, device: print(f"{len(factored.rank)} layers from {start}")
-        >>> bases = collect_bases(plan, base, select_device("cpu", "float64"), watch, print)
-        6 layers from 0
+        >>> watch = lambda factored, start, device, progress: f"{len(factored.rank)} layers from {start}"
+        >>> bases, seen = collect_bases(plan, base, select_device("cpu", "float64"), watch, print)
+        3 6
         6 6
+        >>> seen
+        ['3 layers from 0', '3 layers from 3']
         >>> direct = ll.conversion_matrices(base.w0(factors, 5), factors.a[5], factors.b[5]).b
         >>> round(float(ll.phi(bases["B"][5], direct, 8)), 6)
         1.0
     """
-    factors = plan.factors
-    bases: dict[str, list[Tensor]] = {}
-    room = _Room()
-    for start, stop, layers in read_ahead(_chunks(plan, weights, where.device)):
-        factored = _factored(layers, where, room, _within(plan))
-        room = _room(factored)
-        _check_invertible(plan, factored, factors.layers[start:stop])
+    factors, rooms = plan.factors, local()
+    count = _to_share_out(plan, where.device)
+    several = min(count, torch.get_num_threads()) > 1
+
+    def work(chunk: _Chunk) -> _Done[S]:
+        start, stop, layers = chunk
+        factored = _factored(layers, where, getattr(rooms, "last", _Room()), _within(plan))
+        rooms.last = _room(factored)
+        doubts[start] = _doubt(plan, factored, factors.layers[start:stop])
         if plan.ridge:
             factored = ridged(factored, plan.ridge)
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
-        for matrix, basis in conversion_bases(plan, factored, a, b).items():
-            bases.setdefault(matrix, []).append(basis)
-        watch(factored, start, where.device)
-        del factored  # what is not written over, before the next is made
-        for path in factors.names[start:stop]:
-            weights.release(path)
-        progress(stop, len(factors.layers))
-    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}
+        bases = conversion_bases(plan, factored, a, b)
+        # Of several at a time nobody can be told how far each is.
+        seen = watch(factored, start, where.device, untold if several else progress)
+        return _Done(start, stop, bases, seen)
+
+    doubts: dict[int, str] = {}
+    bases: dict[str, list[Tensor]] = {}
+    seen: list[S] = []
+    chunks = read_ahead(_chunks(plan, weights, where.device))
+    try:
+        for done in on_cores(work, chunks, count, _at_a_time(plan, where.device)):
+            for matrix, basis in done.bases.items():
+                bases.setdefault(matrix, []).append(basis)
+            seen.append(done.seen)
+            for path in factors.names[done.start : done.stop]:
+                weights.release(path)
+            progress(done.stop, len(factors.layers))
+    finally:
+        for _, doubt in sorted(doubts.items()):
+            if doubt:
+                warnings.warn(doubt, RankDeficientWarning, stacklevel=3)
+    return {matrix: torch.cat(parts) for matrix, parts in bases.items()}, seen
 
 
-def _chunks(
-    plan: Plan, weights: BaseWeights, device: torch.device
-) -> Iterator[tuple[int, int, list[Tensor]]]:
-    """First and last position, and W0 of the layers between as stored, of one dtype, a chunk of memory at a time."""
+class _Chunk(NamedTuple):
+    """First and last position of some layers, and their W0 as stored, of one dtype."""
+
+    start: int
+    stop: int
+    layers: list[Tensor]
+
+
+class _Done(NamedTuple, Generic[S]):
+    """What was found of a chunk."""
+
+    start: int
+    stop: int
+    bases: dict[str, Tensor]
+    seen: S
+
+
+def _chunks(plan: Plan, weights: BaseWeights, device: torch.device) -> Iterator[_Chunk]:
+    """All layers, a chunk of memory at a time."""
     factors, step = plan.factors, _layers_a_chunk(plan, device)
     start, layers = 0, list[Tensor]()
     for k in range(len(factors.layers)):
         if len(layers) == step:
-            yield start, k, layers
+            yield _Chunk(start, k, layers)
             start, layers = k, []
         # Conversions keep their subspaces, and W0 its condition, whatever the scale.
         w0 = of_order_one(weights.w0(factors, k))
         if layers and w0.dtype != layers[0].dtype:
-            yield start, k, layers
+            yield _Chunk(start, k, layers)
             start, layers = k, []
         layers.append(w0)
-    yield start, len(factors.layers), layers
+    yield _Chunk(start, len(factors.layers), layers)
 
 
 def _within(plan: Plan) -> Callable[[Dearer], None]:
@@ -146,21 +189,40 @@ def _factored(
 def _layers_a_chunk(plan: Plan, device: torch.device) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it.
 
-    On a CPU one at a time where they are factored in float32: one that has to be taken in float64 takes no other with it,
-    whose draws would be others then.
+    On a CPU few, which is faster; and one where they are factored in float32: one that has to be taken in float64 takes
+    no other with it, whose draws would be others then.
     """
-    shape = plan.factors.out_features, plan.factors.in_features
-    if (
-        device.type == "cpu"
-        and factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
-    ):
-        return 1
+    most = int(min(_CHUNK_BYTES, plan.memory.chunk) // _bytes_a_layer(plan))
+    if device.type == "cpu":
+        shape = plan.factors.out_features, plan.factors.in_features
+        single = factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
+        most = min(most, 1 if single else _LAYERS_A_CORE)
+    return max(1, most)
+
+
+def _bytes_a_layer(plan: Plan) -> int:
     copies = 8 if plan.ridge else 4  # the ridge's SVD beside the rest
-    one = 8 * copies * shape[0] * shape[1]
-    return max(1, int(min(_CHUNK_BYTES, plan.memory.chunk) // one))
+    return 8 * copies * plan.factors.out_features * plan.factors.in_features
 
 
-def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> None:
+def _to_share_out(plan: Plan, device: torch.device) -> int:
+    """Chunks among which threads are shared out: one, where a W0 is large enough for all of them."""
+    factors = plan.factors
+    if device.type != "cpu" or 8 * factors.out_features * factors.in_features > _ON_A_CORE:
+        return 1
+    return -(-len(factors.layers) // _layers_a_chunk(plan, device))
+
+
+def _at_a_time(plan: Plan, device: torch.device) -> int:
+    """How many of them fit."""
+    factors = plan.factors
+    drawn = plan.draws * max(factors.ranks) * max(factors.out_features, factors.in_features)
+    one = _layers_a_chunk(plan, device) * _bytes_a_layer(plan) + _DRAWN * drawn
+    return 1 + int(min(_AT_A_TIME_BYTES, plan.memory.kept / 4) // one)
+
+
+def _doubt(plan: Plan, factored: Factored, layers: Sequence[int]) -> str:
+    """What to warn of, if anything; what cannot be asked of a singular W0 is an error."""
     full = min(plan.factors.out_features, plan.factors.in_features)
     deficient = {
         layer: rank
@@ -168,7 +230,7 @@ def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> 
         if rank < full
     }
     if not deficient:
-        return
+        return ""
     listed = ", ".join(
         f"layer {layer} (rank {rank} of {full})" for layer, rank in deficient.items()
     )
@@ -184,7 +246,4 @@ def _check_invertible(plan: Plan, factored: Factored, layers: Sequence[int]) -> 
         )
     if plan.width > min(deficient.values()):
         raise RankError(f"{what}; its conversion matrices have no {plan.width} singular vectors")
-    if not plan.ridge:
-        warnings.warn(
-            f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4
-        )
+    return "" if plan.ridge else f"{what}; using the Moore-Penrose solution"

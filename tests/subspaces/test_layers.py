@@ -1,6 +1,9 @@
 """W0 passes through one chunk of memory, however many layers there are."""
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +11,8 @@ import torch
 from checkpoints import BertLike, write_base, write_lora
 from slow_routes import conditioned, slow_conversions, slow_phi
 
-from lora_lens import conversion_similarity, load_adapter
+from lora_lens import conversion_similarity, load_adapter, outliers, shared_subspace
+from lora_lens.chance.conversion_draws import SAMPLED
 from lora_lens.subspaces import layers
 
 
@@ -93,3 +97,55 @@ def test_a_float64_w0_is_judged_by_its_own_digits(tmp_path: Path) -> None:
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     found = conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=0)
     np.testing.assert_allclose(found.condition_number, [10, 1e9], rtol=1e-5)
+
+
+def leaves(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [leaf for each in value.values() for leaf in leaves(each)]
+    if isinstance(value, list):
+        return [leaf for each in value for leaf in leaves(each)]
+    return [value]
+
+
+@pytest.mark.parametrize("empty", [None, 4])
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        (conversion_similarity, {"nulls": [*SAMPLED, "equivalent"], "convention": "consistent"}),
+        (conversion_similarity, {"nulls": SAMPLED, "rank": 2, "convention": "consistent"}),
+        (shared_subspace, {"convention": "consistent"}),
+        (outliers, {"convention": "consistent"}),
+    ],
+)
+def test_several_layers_at_a_time_give_the_same(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    question: Callable[..., Any],
+    options: dict[str, Any],
+    empty: int | None,
+) -> None:
+    """In order, though not done in order; also where a W0 in the midst lacks a rank, and a null is dropped."""
+    shape = BertLike(layers=9, modules=("value",))
+    write_base(tmp_path / "base", shape)
+    base = {name: w0.clone() for name, w0 in shape.base.items()}
+    if empty is not None:
+        base[f"{shape.path(empty, 'value')}.weight"][:, 0] = 0
+    write_base(tmp_path / "base", shape, base)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    adapter = load_adapter(tmp_path / "lora")
+    monkeypatch.setattr(layers, "_LAYERS_A_CORE", 1)
+
+    def found() -> list[object]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", layers.RankDeficientWarning)
+            return leaves(question(adapter, "value", draws=19, **options).to_dict())
+
+    with monkeypatch.context() as several:
+        several.setattr(torch, "get_num_threads", lambda: 4)
+        at_a_time = found()
+    monkeypatch.setattr(layers, "_ON_A_CORE", 0)
+    for one, other in zip(at_a_time, found(), strict=True):
+        if isinstance(other, float):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)  # of draws in float32
+        else:
+            assert one == other

@@ -33,6 +33,7 @@ from .asked import Asked, asked_of
 from .explaining import (
     ENTRIES,
     Explained,
+    Reached,
     Rescaling,
     beyond_w0,
     look,
@@ -125,14 +126,15 @@ def outliers(
     looks = 4 + 2 * len(rescaling.named)  # before, every, after, shares; each alone, and together
     steps = of_bases(plan.size, 1), of_grids(plan.size, looks)
     conversions, looking = passes(progress, *beside(*steps))
-    null = NullBases(plan, ("propagated",), seed, conversions)
+    null = NullBases(plan, ("propagated",), seed)
 
-    def watch(factored: Factored, start: int, device: torch.device) -> None:
-        null.add(factored, start, device)
-        rescaling.add(factored)
+    def watch(factored: Factored, start: int, device: torch.device, progress: Progress) -> Reached:
+        null.add(factored, start, device, progress)
+        return rescaling.reached(factored)
 
     where = select_device(device, dtype)
-    own = collect_bases(plan, asked.weights, where, watch, conversions)[matrix]
+    bases, rescaling.seen = collect_bases(plan, asked.weights, where, watch, conversions)
+    own = bases[matrix]
     trained = own if asked.adapter else None
     drawn = null.bases["propagated", matrix]
     gaussian = (gaussian_baseline(d, rank).mean, mean_off_diagonal_sd(d, layers, rank))

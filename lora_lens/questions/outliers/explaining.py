@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,13 @@ _SURE = (
 )
 
 
+class Reached(NamedTuple):
+    """H = W0⁺W0E_S of some layers, of named coordinates S; E_S itself where W0 has full rank in this direction."""
+
+    columns: Float[Tensor, "layer d k"]
+    full: bool
+
+
 @dataclass
 class Rescaling:
     """Subspaces as they would be with columns of W0 at the median norm of their layer.
@@ -36,27 +43,29 @@ class Rescaling:
         named: The columns that may be asked for.
         scale: (layer, d) what takes each column there.
         turned: Whether "columns" are W0's rows.
-        full: Whether W0 has full rank in this direction in every layer seen.
+        seen: What was `reached` in all layers, in order.
     """
 
     named: tuple[int, ...]
     scale: Float[Tensor, "layer d"]
     turned: bool
-    full: bool = True
-    _reached: list[Tensor] = field(default_factory=list)
+    seen: Sequence[Reached] = ()
 
-    def add(self, factored: Factored) -> None:
-        """Some layers, while their factorisation is at hand."""
+    @property
+    def full(self) -> bool:
+        """Whether W0 has full rank in this direction in every layer seen."""
+        return all(some.full for some in self.seen)
+
+    def reached(self, factored: Factored) -> Reached:
+        """Of some layers, while their factorisation is at hand."""
         chosen = torch.tensor(self.named, dtype=torch.long, device=factored.w0.device)
         w = factored.w0.mT if self.turned else factored.w0
         if bool((factored.rank == w.shape[-1]).all()):
             units = factored.inverse_norm.new_zeros(w.shape[-1], len(chosen))
             units[chosen, range(len(chosen))] = 1
-            self._reached.append(units.expand(len(w), -1, -1))
-            return
-        self.full = False
+            return Reached(units.expand(len(w), -1, -1), full=True)
         solve = factored.solver.solve_transposed if self.turned else factored.solver.solve
-        self._reached.append(solve(w[..., chosen].to(factored.inverse_norm)))
+        return Reached(solve(w[..., chosen].to(factored.inverse_norm)), full=False)
 
     def of(self, columns: Sequence[int]) -> Change:
         """With these columns rescaled."""
@@ -64,7 +73,7 @@ class Rescaling:
         scale, reached = self.scale[:, index], None
         if not self.full:
             place = [self.named.index(column) for column in columns]
-            reached = torch.cat(self._reached)[..., place]
+            reached = torch.cat([some.columns for some in self.seen])[..., place]
         return lambda bases: rescaled_bases(bases, index.to(bases.device), scale, reached)
 
     def every(self, bases: Tensor) -> Tensor:

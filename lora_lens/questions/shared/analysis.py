@@ -137,8 +137,8 @@ def shared_subspace(
     where = select_device(device, dtype)
     steps = beside(*work.passes(plan.size, len(matrices), carried=other is not None))
     conversions, shares, directions, *fits = passes(progress, *steps)
-    null_bases = NullBases(plan, ("propagated",), seed, conversions)
-    bases = collect_bases(plan, weights, where, null_bases.add, conversions)
+    null_bases = NullBases(plan, ("propagated",), seed)
+    bases, _ = collect_bases(plan, weights, where, null_bases.add, conversions)
     nulls = null_shares(plan, bases, null_bases, k, shares)
     del null_bases
     own = _asked(factors, weights, where, Spill(plan.memory.kept), directions)

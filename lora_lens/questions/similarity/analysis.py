@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -150,14 +151,15 @@ def conversion_similarity(
     where = select_device(device, dtype)
     drawn = len({*THROUGH_W0} & {*nulls})
     conversions, between = passes(progress, *beside(*work.passes(plan.size, drawn)))
-    null_bases = NullBases(plan, nulls, seed, conversions)
-    condition: list[float] = []
+    null_bases = NullBases(plan, nulls, seed)
 
-    def watch(factored: Factored, start: int, device: torch.device) -> None:
-        null_bases.add(factored, start, device)
-        condition.extend(condition_number(factored).tolist())
+    def watch(
+        factored: Factored, start: int, device: torch.device, progress: Progress
+    ) -> list[float]:
+        null_bases.add(factored, start, device, progress)
+        return condition_number(factored).tolist()
 
-    bases = collect_bases(plan, weights, where, watch, conversions)
+    bases, condition = collect_bases(plan, weights, where, watch, conversions)
     baselines = Baselines(plan, null_bases, nulls, between)
     grids: dict[str, LayerGrid] = {
         matrix: _grid(plan, matrix, bases[matrix], baselines) for matrix in matrices
@@ -176,7 +178,7 @@ def conversion_similarity(
         convention_why=settled.why,
         layers=factors.layers,
         grids=grids,
-        condition_number=tuple(condition),
+        condition_number=tuple(chain.from_iterable(condition)),
         notes=(*weights.notes, *adapter.caveats, *_notes(adapter, plan)),
         from_w0=adapter.from_w0,
         seed=seed,
