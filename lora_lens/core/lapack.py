@@ -6,7 +6,8 @@ solves of many right-hand sides go as fast as a product.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ctypes
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -53,7 +54,7 @@ def solve_rows(triangle: np.ndarray, rows: np.ndarray, *, upper: bool, unit: boo
         unit: Whether ones stand on its diagonal, whatever is there.
 
     Raises:
-        ValueError: They lie otherwise: SciPy would solve for a copy without a word.
+        ValueError: They lie otherwise, or are not of one dtype and width.
 
     Example:
         >>> rows = np.array([[2.0, 6.0], [4.0, 3.0]])
@@ -67,12 +68,36 @@ def solve_rows(triangle: np.ndarray, rows: np.ndarray, *, upper: bool, unit: boo
         raise ValueError(
             "the rows do not lie by rows, or the triangle lies neither by rows nor by columns"
         )
-    from scipy.linalg import blas
-
-    solved = blas.strsm if rows.dtype == np.float32 else blas.dtrsm
-    stored, lower = (triangle, not upper) if by_columns else (triangle.T, upper)
+    if triangle.dtype != rows.dtype or triangle.shape != rows.shape[1:] * 2:
+        raise ValueError(
+            f"the triangle is {triangle.dtype} of {triangle.shape}, the rows are {rows.dtype} of {rows.shape}"
+        )
+    kind, one = ("s", ctypes.c_float) if rows.dtype == np.float32 else ("d", ctypes.c_double)
+    lower = upper != by_columns  # of the columns that it has, whose transpose it may be
+    flags = (b"L", b"L" if lower else b"U", b"N" if by_columns else b"T", b"U" if unit else b"N")
+    k, n = rows.shape
+    sizes = [ctypes.byref(ctypes.c_int(size)) for size in (n, k)]
     with _limited():
-        solved(1, stored, rows.T, lower=lower, trans_a=not by_columns, diag=unit, overwrite_b=True)
+        _blas(f"{kind}trsm")(
+            *flags, *sizes, ctypes.byref(one(1)),
+            triangle.ctypes.data, sizes[0], rows.ctypes.data, sizes[0],
+        )  # fmt: skip
+
+
+@cache
+def _blas(name: str) -> Callable[..., None]:
+    """A routine of SciPy's, by the address that it gives Cython: called so, other threads go on, as they do not by `scipy.linalg.blas`."""
+    from scipy.linalg import cython_blas
+
+    capsule, of_python = cython_blas.__pyx_capi__[name], ctypes.pythonapi
+    of_python.PyCapsule_GetName.restype = ctypes.c_char_p
+    of_python.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    of_python.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    of_python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    signature = of_python.PyCapsule_GetName(capsule)
+    arguments = signature.partition(b"(")[2].split(b",")
+    kinds = [ctypes.c_char_p if b"char" in one else ctypes.c_void_p for one in arguments]
+    return ctypes.CFUNCTYPE(None, *kinds)(of_python.PyCapsule_GetPointer(capsule, signature))
 
 
 @dataclass

@@ -30,8 +30,8 @@ S = TypeVar("S")
 Watch = Callable[[Factored, int, torch.device, Progress], S]
 _CHUNK_BYTES = 1 << 29
 _LAYERS_A_CORE = 3  # which share a step's own cost, and stay in its caches more or less
-_ON_A_CORE = 1 << 25  # bytes of a W0 in float64, up to which several are worked on at a time
-_AT_A_TIME_BYTES = 1 << 30
+_ON_A_CORE = 1 << 27  # bytes of a W0 in float64, up to which several are worked on at a time: 4096²
+_AT_A_TIME_BYTES = 1 << 31
 _DRAWN = (
     4 * 5
 )  # bytes a number of a layer's draws: as drawn, as right-hand sides, solved, and their bases twice
@@ -205,20 +205,26 @@ def _bytes_a_layer(plan: Plan) -> int:
     return 8 * copies * plan.factors.out_features * plan.factors.in_features
 
 
+def _bytes_a_chunk(plan: Plan, device: torch.device) -> int:
+    """With one layer's draws."""
+    factors = plan.factors
+    drawn = plan.draws * max(factors.ranks) * max(factors.out_features, factors.in_features)
+    return _layers_a_chunk(plan, device) * _bytes_a_layer(plan) + _DRAWN * drawn
+
+
 def _to_share_out(plan: Plan, device: torch.device) -> int:
     """Chunks among which threads are shared out: one, where a W0 is large enough for all of them."""
     factors = plan.factors
     if device.type != "cpu" or 8 * factors.out_features * factors.in_features > _ON_A_CORE:
         return 1
-    return -(-len(factors.layers) // _layers_a_chunk(plan, device))
+    count = -(-len(factors.layers) // _layers_a_chunk(plan, device))
+    return min(count, 1 + _AT_A_TIME_BYTES // _bytes_a_chunk(plan, device))
 
 
 def _at_a_time(plan: Plan, device: torch.device) -> int:
-    """How many of them fit."""
-    factors = plan.factors
-    drawn = plan.draws * max(factors.ranks) * max(factors.out_features, factors.in_features)
-    one = _layers_a_chunk(plan, device) * _bytes_a_layer(plan) + _DRAWN * drawn
-    return 1 + int(min(_AT_A_TIME_BYTES, plan.memory.kept / 4) // one)
+    """How many of them fit the memory that is asked for, which changes no digit."""
+    fit = min(plan.memory.chunk, _AT_A_TIME_BYTES) // _bytes_a_chunk(plan, device)
+    return 1 + int(fit)
 
 
 def _doubt(plan: Plan, factored: Factored, layers: Sequence[int]) -> str:

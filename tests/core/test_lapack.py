@@ -1,6 +1,10 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -50,6 +54,43 @@ def test_rows_that_lie_otherwise_are_refused(what: str) -> None:
     )
     with pytest.raises(ValueError, match="do not lie by rows"):
         solve_rows(*given, upper=True, unit=False)
+
+
+@pytest.mark.parametrize("width", [4, 7])
+def test_what_is_not_of_one_dtype_and_width_is_refused(width: int) -> None:
+    """Its memory would be read as what it is not."""
+    rows = np.ones((6, width), dtype=np.float64 if width == 4 else np.float32)
+    with pytest.raises(ValueError, match=r"the triangle is float32 of \(4, 4\), the rows are"):
+        solve_rows(np.eye(4, dtype=np.float32), rows, upper=True, unit=False)
+
+
+@pytest.mark.parametrize("what", ["lu", "solve"])
+def test_other_threads_go_on(what: str) -> None:
+    """SciPy's own wrapper of the solve holds them up until it has ended."""
+    rng, counted, ended = np.random.default_rng(2), [0], Event()
+    triangle = np.asfortranarray(np.eye(2000) + np.tril(rng.standard_normal((2000, 2000))) / 2000)
+    rows = rng.standard_normal((2000, 2000))
+    solve_rows(np.eye(2), np.ones((1, 2)), upper=True, unit=False)  # what is loaded first
+
+    def count() -> None:
+        while not ended.is_set():
+            counted[0] += 1
+
+    def rate(work: Callable[[], object]) -> float:
+        before, start = counted[0], time.perf_counter()
+        work()
+        return (counted[0] - before) / (time.perf_counter() - start)
+
+    with ThreadPoolExecutor(1) as other:
+        counting = other.submit(count)
+        alone = rate(lambda: time.sleep(0.2))
+        if what == "lu":
+            beside = rate(lambda: lu_by_columns(triangle))
+        else:
+            beside = rate(lambda: solve_rows(triangle, rows, upper=False, unit=False))
+        ended.set()
+        counting.result()
+    assert beside > 0.25 * alone
 
 
 _THREADS = """
