@@ -77,8 +77,9 @@ def solve_rows(triangle: np.ndarray, rows: np.ndarray, *, upper: bool, unit: boo
     flags = (b"L", b"L" if lower else b"U", b"N" if by_columns else b"T", b"U" if unit else b"N")
     k, n = rows.shape
     sizes = [ctypes.byref(ctypes.c_int(size)) for size in (n, k)]
+    solve = _blas(f"{kind}trsm")  # SciPy's pool is there from here on
     with _limited():
-        _blas(f"{kind}trsm")(
+        solve(
             *flags, *sizes, ctypes.byref(one(1)),
             triangle.ctypes.data, sizes[0], rows.ctypes.data, sizes[0],
         )  # fmt: skip

@@ -127,6 +127,40 @@ def test_it_takes_as_many_threads_as_torch_and_leaves_the_setting(before: int) -
     assert done.stdout.split() == ["2", "1", str(before)]
 
 
+_FIRST_CALL = """
+import numpy as np, torch
+from threadpoolctl import threadpool_info
+from lora_lens.core import lapack
+
+def scipys():
+    return [pool["num_threads"] for pool in threadpool_info() if "scipy.libs" in pool["filepath"]]
+
+def watched(of):
+    def call(*given):
+        print(*scipys())
+        of(*given)
+    return call
+
+found = lapack._blas
+lapack._blas = lambda name: watched(found(name))
+torch.set_num_threads(1)
+lapack.solve_rows(np.eye(2), np.ones((1, 2)), upper=True, unit=False)
+print(*scipys())
+"""
+
+
+def test_the_first_call_of_all_is_held_to_torchs_threads_too() -> None:
+    """SciPy's library is loaded by it."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_CALL],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
+    )
+    assert done.stdout.split() == ["1", "2"]
+
+
 _AT_A_TIME = """
 from threading import Event, Thread
 import numpy as np, torch
