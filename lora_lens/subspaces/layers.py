@@ -30,7 +30,8 @@ S = TypeVar("S")
 Watch = Callable[[Factored, int, torch.device, Progress], S]
 _CHUNK_BYTES = 1 << 29
 _LAYERS_A_CORE = 3  # which share a step's own cost, and stay in its caches more or less
-_ON_A_CORE = 1 << 27  # bytes of a W0 in float64, up to which several are worked on at a time: 4096²
+_ON_A_CORE = 1 << 25  # bytes of a W0 in float64, up to which several are worked on at a time: 2048²
+_ON_SOME_CORES = 1 << 27  # the same, where so many fit: 4096²
 _AT_A_TIME_BYTES = 1 << 31
 _DRAWN = (
     4 * 5
@@ -194,15 +195,20 @@ def _layers_a_chunk(plan: Plan, device: torch.device) -> int:
     """
     most = int(min(_CHUNK_BYTES, plan.memory.chunk) // _bytes_a_layer(plan))
     if device.type == "cpu":
-        shape = plan.factors.out_features, plan.factors.in_features
-        single = factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
-        most = min(most, 1 if single else _LAYERS_A_CORE)
+        most = min(most, 1 if _in_single(plan) else _LAYERS_A_CORE)
     return max(1, most)
 
 
 def _bytes_a_layer(plan: Plan) -> int:
-    copies = 8 if plan.ridge else 4  # the ridge's SVD beside the rest
-    return 8 * copies * plan.factors.out_features * plan.factors.in_features
+    rows, columns = plan.factors.out_features, plan.factors.in_features
+    copies = 8 if plan.ridge else 2 if _in_single(plan) else 4  # the ridge's SVD beside the rest
+    return 8 * copies * rows * columns
+
+
+def _in_single(plan: Plan) -> bool:
+    """Whether W0 is factored in float32, where its condition allows it."""
+    shape = plan.factors.out_features, plan.factors.in_features
+    return factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
 
 
 def _bytes_a_chunk(plan: Plan, device: torch.device) -> int:
@@ -213,16 +219,22 @@ def _bytes_a_chunk(plan: Plan, device: torch.device) -> int:
 
 
 def _to_share_out(plan: Plan, device: torch.device) -> int:
-    """Chunks among which threads are shared out: one, where a W0 is large enough for all of them."""
+    """Chunks among which threads are shared out: one, where a W0 is large enough for all of them.
+
+    So that no digit depends on the memory that is asked for, it is not asked about; but of W0 so large that less
+    memory would leave threads without work.
+    """
     factors = plan.factors
-    if device.type != "cpu" or 8 * factors.out_features * factors.in_features > _ON_A_CORE:
+    one = 8 * factors.out_features * factors.in_features
+    if device.type != "cpu" or one > _ON_SOME_CORES:
         return 1
     count = -(-len(factors.layers) // _layers_a_chunk(plan, device))
-    return min(count, 1 + _AT_A_TIME_BYTES // _bytes_a_chunk(plan, device))
+    fit = 1 + _AT_A_TIME_BYTES // _bytes_a_chunk(plan, device)
+    return min(count, fit) if one <= _ON_A_CORE else min(count, fit, _at_a_time(plan, device))
 
 
 def _at_a_time(plan: Plan, device: torch.device) -> int:
-    """How many of them fit the memory that is asked for, which changes no digit."""
+    """How many of them fit the memory that is asked for."""
     fit = min(plan.memory.chunk, _AT_A_TIME_BYTES) // _bytes_a_chunk(plan, device)
     return 1 + int(fit)
 

@@ -134,7 +134,7 @@ Memory = Annotated[
         metavar="SIZE",
         show_default="half of what is free",
         help="How much memory may be taken, beside Python and libraries: 4GB, 500MB. W0 passes through it a few layers "
-        "at a time; what does not fit waits in temporary files. One W0 at a time is the least. No number depends on it.",
+        "at a time; what does not fit waits in temporary files. One W0 at a time is the least. Numbers depend on it by rounding at most.",
     ),
 ]
 Json = Annotated[

@@ -143,7 +143,7 @@ def test_several_layers_at_a_time_give_the_same(
     with monkeypatch.context() as several:
         several.setattr(torch, "get_num_threads", lambda: 4)
         at_a_time = found()
-    monkeypatch.setattr(layers, "_ON_A_CORE", 0)
+    monkeypatch.setattr(layers, "_ON_SOME_CORES", 0)
     for one, other in zip(at_a_time, found(), strict=True):
         if isinstance(other, float):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)  # of draws in float32
