@@ -27,6 +27,7 @@ from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
 from ...chance.reach import reach
 from ...chance.significance import LEVEL
+from ...core.cores import on_cores
 from ...core.forwards import predicted_share, ranks
 from ...core.leave_one_out import carried_over, left_out
 from ...core.progress import Progress, Steps, passes, untold
@@ -42,6 +43,11 @@ FLIPS = 4999  # of one layer: they cost a small product each
 # uniform null, which only describes and has half as many, of 400).
 VARIANTS = 40
 DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
+_ON_A_CORE = (
+    1 << 20
+)  # numbers of a W0, up to which a core to each is faster than all for one after another
+_DECOMPOSING = 8 * 8  # bytes of each number of it
+_AT_A_TIME_BYTES = 1 << 30
 _STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")
 _FACTORS: tuple[Factor, ...] = ("A", "B")
 
@@ -72,8 +78,10 @@ def asked(
     """
     spill = spill or Spill()
     found = []
-    for layer, w in enumerate(w0):
-        of = directions(w)
+    small = w0[0].numel() <= _ON_A_CORE
+    one = _DECOMPOSING * w0[0].numel()
+    most = 1 + int(min(spill.most / 4, _AT_A_TIME_BYTES) // one)
+    for layer, of in enumerate(on_cores(directions, w0, len(w0) if small else 1, most)):
         found.append(of._replace(u=spill.keep(of.u), v=spill.keep(of.v.mT).mT))
         spill.release()
         progress(layer + 1, len(w0))
