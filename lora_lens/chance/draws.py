@@ -56,7 +56,10 @@ def null_grids(
         stop = min(start + step, draws)
         one = u[start:stop]
         parts.append(phi_of_all_pairs(one, v[start:stop]))
-        diagonals.append(phi_of_bases(one[: draws - 1 - start], v[start + 1 : stop + 1]))
+        # Layer by layer, for a product of all would first copy them into one piece.
+        before, after = one[: draws - 1 - start], v[start + 1 : stop + 1]
+        each = [phi_of_bases(before[:, layer], after[:, layer]) for layer in range(layers)]
+        diagonals.append(torch.stack(each, dim=-1))
         after_each()
         progress(stop, draws)
     diagonal = torch.cat([*diagonals, phi_of_bases(u[-1:], v[:1])])
