@@ -48,6 +48,7 @@ def on_cores(
         asked.append(_take(each))
         torch.set_grad_enabled(grad)
 
+    _openmp()  # which looks through what is loaded: not while another thread loads
     begun: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="core", initializer=begin)
     try:
