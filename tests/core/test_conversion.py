@@ -175,7 +175,7 @@ def test_arrays_that_torch_does_not_take(laid_out: Callable[[np.ndarray], np.nda
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (np.ma.masked_array(np.eye(3), mask=np.eye(3)), "W0 is masked in places"),
+        (np.ma.masked_array(np.eye(3), mask=np.eye(3, dtype=bool)), "W0 is masked in places"),
         (np.eye(3).astype(str), "W0 is of <U32; expected numbers"),
         (None, "W0 is of object; expected numbers"),
         ([[1.0, 2.0], [3.0]], r"W0 is no matrix: \[\[1.0, 2.0\], \[3.0\]\]"),
