@@ -38,7 +38,7 @@ def as_tensors(**named: object) -> tuple[Tensor, ...]:
 
 
 def _as_tensor(x: object, name: str) -> Tensor:
-    tensor = x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x))
+    tensor = x if isinstance(x, Tensor) else torch.from_numpy(_for_torch(x, name))
     if tensor.ndim < 2:
         raise LensError(f"{name} has shape {tuple(tensor.shape)}, expected (..., m, n)")
     if not tensor.numel():
@@ -49,6 +49,23 @@ def _as_tensor(x: object, name: str) -> Tensor:
         tensor = tensor.to(torch.float64)
     check_finite(tensor, name)
     return tensor
+
+
+def _for_torch(x: object, name: str) -> Array:
+    """As an array that torch takes: of the machine's byte order, writable, without negative strides; a copy where it is not."""
+    if np.ma.is_masked(x):
+        raise LensError(f"{name} is masked in places; expected a number in each")
+    try:
+        array = np.asarray(x)
+    except ValueError:  # a list of rows that are not of one length
+        raise LensError(f"{name} is no matrix: {x!r:.60}") from None
+    if array.dtype.kind not in "biufc":
+        raise LensError(f"{name} is of {array.dtype}; expected numbers")
+    dtype = array.dtype.newbyteorder("=")
+    if dtype == np.longdouble:  # beyond what torch has, and 64 bits on some machines
+        dtype = np.dtype(np.float64)
+    apt = array.flags.writeable and min(array.strides, default=0) >= 0
+    return array.astype(dtype, copy=not apt)
 
 
 def check_finite(x: Tensor, name: str) -> None:

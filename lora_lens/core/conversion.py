@@ -14,13 +14,13 @@ convention     A                      B              for
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, get_args, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import SingularError
+from ..errors import LensError, SingularError
 from ..moved import moved_name
 from ..updates import Convention
 from .beside import Beside
@@ -81,7 +81,8 @@ def conversion_matrices(
 
     Raises:
         SingularError: W0 is not square under ``stored``.
-        LensError: The shapes do not go together, or W0, A or B is not real or holds NaN or infinite values.
+        LensError: The shapes do not go together, there is no such convention, or W0, A or B is not real or holds NaN
+            or infinite values.
 
     Example:
         >>> w0, a, b = torch.eye(3) * 2, torch.ones(1, 3), torch.ones(3, 1)
@@ -92,6 +93,8 @@ def conversion_matrices(
     """
     weight, of_a, of_b = as_tensors(W0=w0, A=a, B=b)
     shape = (weight.shape[-2], weight.shape[-1])
+    if convention not in get_args(ConventionChoice):
+        raise LensError(f"convention is {convention!r}, expected 'auto', 'stored' or 'consistent'")
     if convention == "auto":
         convention = "stored" if shape[0] == shape[1] else "consistent"
     if convention == "stored" and shape[0] != shape[1]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import cache
+from threading import Event, local
 from typing import TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from .lapack import shared_out
 
 T = TypeVar("T")
 R = TypeVar("R")
+_HERE = local()  # of a thread that works on items: whether its caller waits for none any more
 
 
 def on_cores(
@@ -41,13 +43,15 @@ def on_cores(
     if workers < 2:
         yield from map(work, items)
         return
-    each, grad, asked = threads // workers, torch.is_grad_enabled(), list[bool]()
+    each, grad, asked, over = threads // workers, torch.is_grad_enabled(), list[bool](), Event()
     workers = workers if most is None else max(1, min(workers, most))
 
     def begin() -> None:
+        _HERE.over = over
         asked.append(_take(each))
         torch.set_grad_enabled(grad)
 
+    _openmp()  # which looks through what is loaded: not while another thread loads
     begun: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="core", initializer=begin)
     try:
@@ -59,9 +63,24 @@ def on_cores(
             while begun:
                 yield begun.popleft().result()
     finally:
+        over.set()
         if any(asked):
             pool.submit(torch.set_num_threads, threads)
         pool.shutdown()
+
+
+def while_waited_for(_: int, __: int) -> None:
+    """A `Progress` for work on an item: ends it once nobody waits for what it makes, after Ctrl-C or an error in another.
+
+    Raises:
+        CancelledError: It is so.
+
+    Example:
+        >>> while_waited_for(1, 2)
+    """
+    over = getattr(_HERE, "over", None)
+    if over is not None and over.is_set():
+        raise CancelledError
 
 
 def _take(threads: int) -> bool:

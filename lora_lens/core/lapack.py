@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -109,11 +110,27 @@ class _Sharing:
         callers: How many `shared_out` are open.
         threads: Of each call.
         limiter: Sets the threads back; made by the first call, for SciPy may not be loaded before.
+        keeper: A thread that both sets them and sets them back: threadpoolctl, from 3.8 on, leaves OpenBLAS's setting
+            to the thread that changed it first for as long as that lives, and does nothing, without a word, in others.
     """
 
     callers: int = 0
     threads: int = 1
     limiter: Any = None
+    keeper: ThreadPoolExecutor | None = None
+
+    def limit(self) -> None:
+        """Each call has its threads alone from here on."""
+        self.keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        self.limiter = self.keeper.submit(_pools().limit, limits=self.threads).result()
+
+    def restore(self) -> None:
+        """The setting is as it was before."""
+        if self.keeper is not None:
+            if self.limiter is not None:
+                self.keeper.submit(self.limiter.restore_original_limits).result()
+            self.keeper.shutdown()
+        self.keeper = self.limiter = None
 
 
 _SHARING = _Sharing()
@@ -136,9 +153,8 @@ def shared_out(threads: int) -> Iterator[None]:
     finally:
         with _LOCK:
             _SHARING.callers -= 1
-            if not _SHARING.callers and _SHARING.limiter is not None:
-                _SHARING.limiter.restore_original_limits()
-                _SHARING.limiter = None
+            if not _SHARING.callers:
+                _SHARING.restore()
 
 
 @contextmanager
@@ -150,7 +166,7 @@ def _limited() -> Iterator[None]:
             with _pools().limit(limits=torch.get_num_threads()):
                 yield
         elif _SHARING.limiter is None:
-            _SHARING.limiter = _pools().limit(limits=_SHARING.threads)
+            _SHARING.limit()
     if shared:
         yield
 

@@ -159,6 +159,8 @@ def _check_search(config: Config, source: str) -> None:
         )
     for task, own in config.search.tasks.items():
         check_fields(own, Search, source, f"search.tasks.{task}")
+        if "tasks" in own:
+            raise SettingsError(f"{source}: search.tasks.{task} may not say 'tasks'")
     for task in config.tasks:
         asked = config.search.of(task)
         try:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.cores import on_cores
+from ..core.cores import on_cores, while_waited_for
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import singular_cutoff
-from ..core.progress import Progress, untold
+from ..core.progress import Progress
 from ..core.refined import RefinedSolver
 from ..core.ridge import ridged
 from ..core.scaled import of_order_one
@@ -90,15 +90,15 @@ def collect_bases(
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         bases = conversion_bases(plan, factored, a, b)
         # Of several at a time nobody can be told how far each is.
-        seen = watch(factored, start, where.device, untold if several else progress)
+        seen = watch(factored, start, where.device, while_waited_for if several else progress)
         return _Done(start, stop, bases, seen)
 
     doubts: dict[int, str] = {}
     bases: dict[str, list[Tensor]] = {}
     seen: list[S] = []
-    chunks = read_ahead(_chunks(plan, weights, where.device))
+    chunks, most = _chunks(plan, weights, where.device), _at_a_time(plan, where.device)
     try:
-        for done in on_cores(work, chunks, count, _at_a_time(plan, where.device)):
+        for done in on_cores(work, read_ahead(chunks), count, most):
             for matrix, basis in done.bases.items():
                 bases.setdefault(matrix, []).append(basis)
             seen.append(done.seen)

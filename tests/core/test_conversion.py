@@ -1,9 +1,15 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from slow_routes import slow_conversions
 
 from lora_lens import conversion_matrices
+from lora_lens.core.checked import as_tensors
 from lora_lens.core.factoring import factor
 from lora_lens.errors import LensError, SingularError
 
@@ -145,3 +151,49 @@ def test_whatever_the_scale(n: int, power: int) -> None:
     assert torch.equal(found.b[0] * 2.0**power, found.b[1])
     expected = np.linalg.cond(w0.double().numpy())
     np.testing.assert_allclose(found.condition_number, expected, rtol=1e-9 if n == 9 else 0.03)
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        lambda x: np.ascontiguousarray(x[::-1])[::-1],
+        lambda x: x.astype(x.dtype.newbyteorder()),
+        lambda x: np.broadcast_to(x, x.shape),  # not to be written to, and torch would warn
+        lambda x: x.astype(np.longdouble),
+        np.ma.masked_array,
+    ],
+    ids=["negative strides", "the other byte order", "read-only", "longdouble", "nothing masked"],
+)
+def test_arrays_that_torch_does_not_take(laid_out: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    given = [rng.standard_normal(shape) for shape in ((6, 6), (2, 6), (6, 2))]
+    expected, found = conversion_matrices(*given), conversion_matrices(*map(laid_out, given))
+    np.testing.assert_array_equal(found.a, expected.a)
+    np.testing.assert_array_equal(found.b, expected.b)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (np.ma.masked_array(np.eye(3), mask=np.eye(3, dtype=bool)), "W0 is masked in places"),
+        (np.eye(3).astype(str), "W0 is of <U32; expected numbers"),
+        (None, "W0 is of object; expected numbers"),
+        ([[1.0, 2.0], [3.0]], r"W0 is no matrix: \[\[1.0, 2.0\], \[3.0\]\]"),
+    ],
+)
+def test_what_holds_no_numbers_is_refused(wrong: Any, said: str) -> None:
+    """A masked entry would be taken as what stands there."""
+    with pytest.raises(LensError, match=said):
+        as_tensors(W0=wrong, A=np.ones((1, 3)))
+
+
+def test_there_is_no_other_convention() -> None:
+    """It would be taken as 'stored'; tests check types, and a user's process does not."""
+    asked = (
+        "import numpy as np, lora_lens as ll\n"
+        "ll.conversion_matrices(np.eye(3), np.ones((1, 3)), np.ones((3, 1)), convention='Consistent')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=False
+    )
+    assert "LensError: convention is 'Consistent', expected 'auto'" in done.stderr

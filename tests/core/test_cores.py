@@ -6,8 +6,9 @@ import threading
 import time
 
 import pytest
+from threadpoolctl import ThreadpoolController
 
-from lora_lens.core.cores import on_cores
+from lora_lens.core.cores import _openmp, on_cores, while_waited_for
 
 IN_A_PROCESS = """
 import re, sys, threading, torch
@@ -112,3 +113,44 @@ def test_memory_for_one_at_a_time_gives_it_no_more_threads(monkeypatch: pytest.M
     monkeypatch.setattr("lora_lens.core.cores._take", taken.append)
     assert list(on_cores(lambda k: k, range(2), 2, most=1)) == [0, 1]
     assert taken == [2]
+
+
+def test_libraries_are_looked_through_before_other_threads_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes the loader's lock and then Python's; a thread that imports takes them the other way round."""
+    several(monkeypatch)
+    looked = []
+    _openmp.cache_clear()
+
+    def look() -> ThreadpoolController:
+        looked.append(threading.current_thread() is threading.main_thread())
+        return ThreadpoolController()
+
+    monkeypatch.setattr("lora_lens.core.cores.ThreadpoolController", look)
+    assert list(on_cores(lambda k: k, range(3), 3)) == [0, 1, 2]
+    assert looked == [True]
+
+
+def test_work_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C would wait for all draws of a chunk."""
+    several(monkeypatch, 2)
+    begun, ended = threading.Event(), []
+
+    def work(k: int) -> int:
+        if k == 0:
+            begun.wait(60)
+            raise KeyboardInterrupt
+        begun.set()
+        try:
+            for step in range(2000):
+                time.sleep(0.01)
+                while_waited_for(step, 2000)
+        finally:
+            ended.append(step)
+        return k
+
+    with pytest.raises(KeyboardInterrupt):
+        list(on_cores(work, range(2), 2))
+    assert ended[0] < 1000
+    while_waited_for(1, 2)  # nor does it end anything elsewhere

@@ -196,3 +196,34 @@ def test_two_calls_at_a_time_leave_the_setting() -> None:
         env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
     )
     assert done.stdout.split() == ["2"]
+
+
+_SHARED_OUT = """
+import numpy as np, torch
+from threadpoolctl import threadpool_info
+from lora_lens.core.cores import on_cores
+from lora_lens.core.lapack import lu_by_columns
+
+def pools():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+def work(_):
+    lu_by_columns(np.asfortranarray(np.eye(9, dtype=np.float32)))
+    return pools()
+
+torch.set_num_threads(3)
+for _ in range(2):
+    print(*(sorted(set.union(*on_cores(work, range(6), 6))) + sorted(pools())))
+"""
+
+
+def test_threads_that_were_shared_out_are_set_back_each_time() -> None:
+    """Those that set them, in a pool, are not the one that sets them back."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SHARED_OUT],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
+    )
+    assert done.stdout.splitlines() == ["1 2", "1 2"]

@@ -126,6 +126,10 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
             r"\[search.tasks\] names 'mrpc', which is none of its tasks: rte",
         ),
         (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte.tasks.rte]\ntrials = 2',
+            r"search.tasks.rte may not say 'tasks'",
+        ),
+        (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte]\ntrial = 2',
             r"\[search.tasks.rte\] says 'trial'",
         ),

@@ -149,3 +149,19 @@ def test_several_layers_at_a_time_give_the_same(
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)  # of draws in float32
         else:
             assert one == other
+
+
+def test_of_several_at_a_time_each_is_asked_whether_anybody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = BertLike(layers=4, modules=("value",))
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    monkeypatch.setattr(layers, "_LAYERS_A_CORE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    asked = []
+    monkeypatch.setattr(layers, "while_waited_for", lambda *far: asked.append(far))
+    conversion_similarity(
+        load_adapter(tmp_path / "lora"), "value", nulls=["propagated"], draws=5, device="cpu"
+    )
+    assert len(asked) >= 4
