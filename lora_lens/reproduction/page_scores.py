@@ -86,22 +86,35 @@ def longer_part(config: Config, found: Found, tables: Mapping[str, Table]) -> It
         yield NOTHING
         return
     yield shown(tables["longer"])
-    yield " ".join(_longer_said(found.longer))
+    yield " ".join(_longer_said(found.longer, _not_yet(found)))
 
 
-def _longer_said(found: Sequence[Longer]) -> Iterator[str]:
+def _not_yet(found: Found) -> list[str]:
+    """Tasks by methods whose runs are there, but none of more epochs."""
+    asked = {(one.task, one.method) for one in found.longer}
+    return [
+        _named(task.task, method)
+        for task in found.scores
+        for method in task.scores
+        if (task.task, method) not in asked
+    ]
+
+
+def _named(task: str, method: str) -> str:
+    return f"{TASK_NAMES.get(task, task)} by {NAMES.get(method, method)}"
+
+
+def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[str]:
     for words, verdict in (
         ("More epochs no longer help", "finished"),
         ("More epochs still help, so that these runs are not finished", "not finished"),
         ("Not learnt with more epochs either", "not learnt"),
     ):
-        named = [
-            f"{TASK_NAMES.get(one.task, one.task)} by {NAMES.get(one.method, one.method)}"
-            for one in found
-            if one.verdict == verdict
-        ]
+        named = [_named(one.task, one.method) for one in found if one.verdict == verdict]
         if named:
             yield f"{words}: {', '.join(named)}."
+    if not_yet:
+        yield f"Not known yet, for there is no run of more epochs: {', '.join(not_yet)}."
     yield (
         "Of twice as many evaluations the best is a little higher by chance alone, so a small gain is "
         "rather too large than too small."
