@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import local
 from typing import Generic, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from ..core.ridge import ridged
 from ..core.scaled import of_order_one
 from ..errors import RankError, SingularError
 from .ahead import read_ahead
+from .chunks import Chunk, at_a_time, chunks_of, to_share_out
 from .conversions import Plan, conversion_bases
 from .memory import Least
 from .selection import Where
@@ -28,14 +29,6 @@ from .selection import Where
 S = TypeVar("S")
 # Called with the factored W0 of some layers, the position of the first, where they are, and whom to tell how far it is.
 Watch = Callable[[Factored, int, torch.device, Progress], S]
-_CHUNK_BYTES = 1 << 29
-_LAYERS_A_CORE = 3  # which share a step's own cost, and stay in its caches more or less
-_ON_A_CORE = 1 << 25  # bytes of a W0 in float64, up to which several are worked on at a time: 2048²
-_ON_SOME_CORES = 1 << 27  # the same, where so many fit: 4096²
-_AT_A_TIME_BYTES = 1 << 31
-_DRAWN = (
-    4 * 5
-)  # bytes a number of a layer's draws: as drawn, as right-hand sides, solved, and their bases twice
 # Bytes an entry of W0 beyond the least, and why.
 _DEARER: dict[Dearer, tuple[int, str]] = {
     "float64": (24, "is factored in float64"),  # it and its LU, beside both in float32
@@ -77,10 +70,10 @@ def collect_bases(
         1.0
     """
     factors, rooms = plan.factors, local()
-    count = _to_share_out(plan, where.device)
+    count = to_share_out(plan, where.device)
     several = min(count, torch.get_num_threads()) > 1
 
-    def work(chunk: _Chunk) -> _Done[S]:
+    def work(chunk: Chunk) -> _Done[S]:
         start, stop, layers = chunk
         factored = _factored(layers, where, getattr(rooms, "last", _Room()), _within(plan))
         rooms.last = _room(factored)
@@ -96,7 +89,7 @@ def collect_bases(
     doubts: dict[int, str] = {}
     bases: dict[str, list[Tensor]] = {}
     seen: list[S] = []
-    chunks, most = _chunks(plan, weights, where.device), _at_a_time(plan, where.device)
+    chunks, most = chunks_of(plan, weights, where.device), at_a_time(plan, where.device)
     try:
         for done in on_cores(work, read_ahead(chunks), count, most):
             for matrix, basis in done.bases.items():
@@ -112,14 +105,6 @@ def collect_bases(
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}, seen
 
 
-class _Chunk(NamedTuple):
-    """First and last position of some layers, and their W0 as stored, of one dtype."""
-
-    start: int
-    stop: int
-    layers: list[Tensor]
-
-
 class _Done(NamedTuple, Generic[S]):
     """What was found of a chunk."""
 
@@ -127,23 +112,6 @@ class _Done(NamedTuple, Generic[S]):
     stop: int
     bases: dict[str, Tensor]
     seen: S
-
-
-def _chunks(plan: Plan, weights: BaseWeights, device: torch.device) -> Iterator[_Chunk]:
-    """All layers, a chunk of memory at a time."""
-    factors, step = plan.factors, _layers_a_chunk(plan, device)
-    start, layers = 0, list[Tensor]()
-    for k in range(len(factors.layers)):
-        if len(layers) == step:
-            yield _Chunk(start, k, layers)
-            start, layers = k, []
-        # Conversions keep their subspaces, and W0 its condition, whatever the scale.
-        w0 = of_order_one(weights.w0(factors, k))
-        if layers and w0.dtype != layers[0].dtype:
-            yield _Chunk(start, k, layers)
-            start, layers = k, []
-        layers.append(w0)
-    yield _Chunk(start, len(factors.layers), layers)
 
 
 def _within(plan: Plan) -> Callable[[Dearer], None]:
@@ -185,58 +153,6 @@ def _factored(
     w0 = taken.stack(layers, found if same else None)
     factored = factor(w0, cutoff, where.dtype, dearer, room.lu if same else None)
     return replace(factored, stored=layers) if where.device.type == "cpu" else factored
-
-
-def _layers_a_chunk(plan: Plan, device: torch.device) -> int:
-    """As many layers as fit the memory of one chunk, so that a model of any depth passes through it.
-
-    On a CPU few, which is faster; and one where they are factored in float32: one that has to be taken in float64 takes
-    no other with it, whose draws would be others then.
-    """
-    most = int(min(_CHUNK_BYTES, plan.memory.chunk) // _bytes_a_layer(plan))
-    if device.type == "cpu":
-        most = min(most, 1 if _in_single(plan) else _LAYERS_A_CORE)
-    return max(1, most)
-
-
-def _bytes_a_layer(plan: Plan) -> int:
-    rows, columns = plan.factors.out_features, plan.factors.in_features
-    copies = 8 if plan.ridge else 2 if _in_single(plan) else 4  # the ridge's SVD beside the rest
-    return 8 * copies * rows * columns
-
-
-def _in_single(plan: Plan) -> bool:
-    """Whether W0 is factored in float32, where its condition allows it."""
-    shape = plan.factors.out_features, plan.factors.in_features
-    return factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
-
-
-def _bytes_a_chunk(plan: Plan, device: torch.device) -> int:
-    """With one layer's draws."""
-    factors = plan.factors
-    drawn = plan.draws * max(factors.ranks) * max(factors.out_features, factors.in_features)
-    return _layers_a_chunk(plan, device) * _bytes_a_layer(plan) + _DRAWN * drawn
-
-
-def _to_share_out(plan: Plan, device: torch.device) -> int:
-    """Chunks among which threads are shared out: one, where a W0 is large enough for all of them.
-
-    So that no digit depends on the memory that is asked for, it is not asked about; but of W0 so large that less
-    memory would leave threads without work.
-    """
-    factors = plan.factors
-    one = 8 * factors.out_features * factors.in_features
-    if device.type != "cpu" or one > _ON_SOME_CORES:
-        return 1
-    count = -(-len(factors.layers) // _layers_a_chunk(plan, device))
-    fit = 1 + _AT_A_TIME_BYTES // _bytes_a_chunk(plan, device)
-    return min(count, fit) if one <= _ON_A_CORE else min(count, fit, _at_a_time(plan, device))
-
-
-def _at_a_time(plan: Plan, device: torch.device) -> int:
-    """How many of them fit the memory that is asked for."""
-    fit = min(plan.memory.chunk, _AT_A_TIME_BYTES) // _bytes_a_chunk(plan, device)
-    return 1 + int(fit)
 
 
 def _doubt(plan: Plan, factored: Factored, layers: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
-from lora_lens.subspaces import layers
+from lora_lens.subspaces import chunks, layers
 
 LORA, CONDLORA = (str(ll.demo_adapter(name)) for name in ("lora", "condlora"))
 SMALL = ("-m", "value", "--draws", "20")
@@ -135,7 +135,7 @@ def test_an_interrupt_leaves_nothing_broken(
     name: str, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert = layers.conversion_bases
-    monkeypatch.setattr(layers, "_CHUNK_BYTES", 1)
+    monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
     calls: list[object] = []
 
     def interrupted(*arguments: Any) -> Any:

@@ -13,7 +13,7 @@ from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import conversion_similarity, load_adapter, outliers, shared_subspace
 from lora_lens.chance.conversion_draws import SAMPLED
-from lora_lens.subspaces import layers
+from lora_lens.subspaces import chunks, layers
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
@@ -26,7 +26,7 @@ def test_chunks_change_no_number(
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     adapter = load_adapter(tmp_path / "lora")
     whole = conversion_similarity(adapter, "value", draws=5)
-    monkeypatch.setattr(layers, "_CHUNK_BYTES", at_once * 32 * shape.width**2)
+    monkeypatch.setattr(chunks, "_CHUNK_BYTES", at_once * 32 * shape.width**2)
     parts = conversion_similarity(adapter, "value", draws=5)
     for matrix, grid in whole.items():
         np.testing.assert_allclose(parts[matrix].values, grid.values, atol=1e-13)
@@ -133,7 +133,7 @@ def test_several_layers_at_a_time_give_the_same(
     write_base(tmp_path / "base", shape, base)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     adapter = load_adapter(tmp_path / "lora")
-    monkeypatch.setattr(layers, "_LAYERS_A_CORE", 1)
+    monkeypatch.setattr(chunks, "_LAYERS_A_CORE", 1)
 
     def found() -> list[object]:
         with warnings.catch_warnings():
@@ -143,7 +143,7 @@ def test_several_layers_at_a_time_give_the_same(
     with monkeypatch.context() as several:
         several.setattr(torch, "get_num_threads", lambda: 4)
         at_a_time = found()
-    monkeypatch.setattr(layers, "_ON_SOME_CORES", 0)
+    monkeypatch.setattr(chunks, "_ON_SOME_CORES", 0)
     for one, other in zip(at_a_time, found(), strict=True):
         if isinstance(other, float):
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)  # of draws in float32
@@ -157,7 +157,7 @@ def test_of_several_at_a_time_each_is_asked_whether_anybody_waits(
     shape = BertLike(layers=4, modules=("value",))
     write_base(tmp_path / "base", shape)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
-    monkeypatch.setattr(layers, "_LAYERS_A_CORE", 1)
+    monkeypatch.setattr(chunks, "_LAYERS_A_CORE", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     asked = []
     monkeypatch.setattr(layers, "while_waited_for", lambda *far: asked.append(far))

@@ -43,9 +43,8 @@ FLIPS = 4999  # of one layer: they cost a small product each
 # uniform null, which only describes and has half as many, of 400).
 VARIANTS = 40
 DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
-_ON_A_CORE = (
-    1 << 20
-)  # numbers of a W0, up to which a core to each is faster than all for one after another
+# Numbers of a W0, up to which a core to each is faster than all for one after another.
+_ON_A_CORE = 1 << 20
 _DECOMPOSING = 8 * 8  # bytes of each number of it
 _AT_A_TIME_BYTES = 1 << 30
 _STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")

@@ -171,10 +171,10 @@ def test_layers_in_chunks_give_the_same(
 ) -> None:
     adapter = load_adapter(tmp_path / "lora")
     whole = conversion_similarity(adapter, "value", draws=5, nulls=NULLS)
-    monkeypatch.setattr("lora_lens.subspaces.layers._CHUNK_BYTES", 1)
+    monkeypatch.setattr("lora_lens.subspaces.chunks._CHUNK_BYTES", 1)
     for rows in ("_ROWS", "_ROWS_A_CORE"):  # and the draws of a layer one by one
         monkeypatch.setattr(f"lora_lens.chance.conversion_draws.{rows}", 1)
-    monkeypatch.setattr("lora_lens.subspaces.layers._ON_SOME_CORES", 0)  # and one after another
+    monkeypatch.setattr("lora_lens.subspaces.chunks._ON_SOME_CORES", 0)  # and one after another
     seen: list[tuple[int, int]] = []
     pieces = conversion_similarity(
         adapter, "value", draws=5, nulls=NULLS, progress=lambda *at: seen.append(at)
