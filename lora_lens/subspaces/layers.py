@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import local
+from threading import Lock, local
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -29,6 +29,7 @@ from .selection import Where
 S = TypeVar("S")
 # Called with the factored W0 of some layers, the position of the first, where they are, and whom to tell how far it is.
 Watch = Callable[[Factored, int, torch.device, Progress], S]
+_PARTS = 1000  # of all, in which it is told how far it is
 # Bytes an entry of W0 beyond the least, and why.
 _DEARER: dict[Dearer, tuple[int, str]] = {
     "float64": (24, "is factored in float64"),  # it and its LU, beside both in float32
@@ -50,7 +51,7 @@ def collect_bases(
 
     `watch` sees each chunk's factored W0 while it is at hand: the next chunk's is written over it. On a CPU with several
     threads some chunks of small W0 are worked on at a time, so that it is called from other threads, and in no order.
-    `progress` is called with (layers done, layers) after each chunk.
+    `progress` is called with (done, all), in thousandths, after each chunk, and as `watch` tells it.
 
     Example:
         >>> import lora_lens as ll
@@ -61,8 +62,8 @@ def collect_bases(
         >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=0)
         >>> watch = lambda factored, start, device, progress: f"{len(factored.rank)} layers from {start}"
         >>> bases, seen = collect_bases(plan, base, select_device("cpu", "float64"), watch, print)
-        3 6
-        6 6
+        500 1000
+        1000 1000
         >>> seen
         ['3 layers from 0', '3 layers from 3']
         >>> direct = ll.conversion_matrices(base.w0(factors, 5), factors.a[5], factors.b[5]).b
@@ -82,10 +83,10 @@ def collect_bases(
             factored = ridged(factored, plan.ridge)
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         bases = conversion_bases(plan, factored, a, b)
-        # Of several at a time nobody can be told how far each is.
-        seen = watch(factored, start, where.device, while_waited_for if several else progress)
+        seen = watch(factored, start, where.device, together.of(start) if several else progress)
         return _Done(start, stop, bases, seen)
 
+    together = _Together(progress, len(factors.layers))
     doubts: dict[int, str] = {}
     bases: dict[str, list[Tensor]] = {}
     seen: list[S] = []
@@ -97,12 +98,39 @@ def collect_bases(
             seen.append(done.seen)
             for path in factors.names[done.start : done.stop]:
                 weights.release(path)
-            progress(done.stop, len(factors.layers))
+            together.done(done.start, done.stop)
     finally:
         for _, doubt in sorted(doubts.items()):
             if doubt:
                 warnings.warn(doubt, RankDeficientWarning, stacklevel=3)
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}, seen
+
+
+class _Together:
+    """How far chunks are that are worked on at a time, told as one progress."""
+
+    def __init__(self, progress: Progress, layers: int) -> None:
+        self._progress, self._layers = progress, layers
+        self._shares: dict[int, float] = {}
+        self._lock = Lock()
+
+    def of(self, start: int) -> Progress:
+        """That of the chunk whose first layer is at `start`, which is told as if all before it were done."""
+
+        def tell(done: int, total: int) -> None:
+            while_waited_for(done, total)
+            self._tell(start, done / total - start / self._layers)
+
+        return tell
+
+    def done(self, start: int, stop: int) -> None:
+        """A whole chunk."""
+        self._tell(start, (stop - start) / self._layers)
+
+    def _tell(self, start: int, share: float) -> None:
+        with self._lock:
+            self._shares[start] = max(share, self._shares.get(start, 0.0))
+            self._progress(round(_PARTS * sum(self._shares.values())), _PARTS)
 
 
 class _Done(NamedTuple, Generic[S]):
