@@ -97,10 +97,9 @@ def _of_runs(config: Config, paper: Config, key: str, task: str | None = None) -
 
 
 def _setting(config: Config, key: str, task: str, method: Method) -> Any:
-    settings = config.settings(task, method)
-    if key == "epochs" and settings.epochs is None:
-        return TASKS[task].epochs
-    return getattr(settings, key)
+    """As the configuration says; the paper's epochs where it does not, or has no such task."""
+    found = getattr(config.settings(task, method), key) if task in config.tasks else None
+    return TASKS[task].epochs if key == "epochs" and found is None else found
 
 
 def _given(config: Config) -> str:

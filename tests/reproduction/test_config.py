@@ -292,6 +292,12 @@ def test_a_method_may_have_settings_of_its_own_on_a_task(tmp_path: Path) -> None
     assert rows["precision"] == "bfloat16, float32 (CondLoRA on MRPC)"
 
 
+def test_a_task_that_the_paper_does_not_have_has_a_row(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('name = "x"\nbase = "b"\n[tasks.wnli]\nepochs = 3\n')
+    rows = {row[0]: row[1:] for row in setup_table(read_config(str(tmp_path / "x.toml"))).rows}
+    assert rows["epochs, WNLI"][0] == "3"
+
+
 def test_a_learning_rate_that_is_given_is_not_searched(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(A_METHODS_OWN)
     config = read_config(str(tmp_path / "x.toml"))
