@@ -96,9 +96,8 @@ class NullBases:
 
     def __post_init__(self) -> None:
         """Settle which nulls are drawn, and how much of them is kept in memory."""
-        self._lock = (
-            Lock()
-        )  # chunks come several at a time, and the first of all makes room for the others
+        # Chunks come several at a time, and the first of all makes room for the others.
+        self._lock = Lock()
         self.spill = Spill(self.plan.memory.kept)
         self.equivalents = Equivalents(self.plan, "equivalent" in self.nulls, self.spill)
         self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
@@ -117,8 +116,10 @@ class NullBases:
         nulls = self.nulls
         if not nulls:
             return
-        for position, of_layer in enumerate(self._by_layer(start, len(factored.rank), progress)):
-            parts = passes(of_layer, *(self._count(null) for null in nulls))
+        draws = [self._count(null) for null in nulls]
+        by_layer = self._by_layer(start, len(factored.rank), sum(draws), progress)
+        for position, of_layer in enumerate(by_layer):
+            parts = passes(of_layer, *draws)
             for null, part in zip(nulls, parts, strict=True):
                 solver = _SOLVERS[null](factored, position)
                 self._fill(null, start + position, solver, device, part)
@@ -128,10 +129,11 @@ class NullBases:
             self.nulls = [null for null in self.nulls if null != dropped]
             self.bases = {key: kept for key, kept in self.bases.items() if key[0] != dropped}
 
-    def _by_layer(self, start: int, count: int, progress: Progress) -> Sequence[Progress]:
-        """The progress of each layer of a chunk."""
+    def _by_layer(
+        self, start: int, count: int, draws: int, progress: Progress
+    ) -> Sequence[Progress]:
+        """The progress of each layer of a chunk, of so many draws."""
         layers = len(self.plan.factors.layers)
-        draws = sum(map(self._count, self.nulls))
         every = passes(progress, start * draws, *(draws,) * count, (layers - start - count) * draws)
         return every[1:-1]
 

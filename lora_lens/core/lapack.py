@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
-_LOCK = RLock()  # the setting is the process's: of two calls at a time the second would set back what the first had set
+_LOCK = Lock()  # the setting is the process's: of two calls at a time the second would set back what the first had set
 
 
 def lu_by_columns(matrix: np.ndarray) -> np.ndarray:

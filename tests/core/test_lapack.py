@@ -13,6 +13,18 @@ import scipy.linalg
 from lora_lens.core.lapack import lu_by_columns, solve_rows
 
 
+def printed(code: str, threads: int = 2) -> str:
+    """What a process of its own prints, whose OpenBLAS has so many threads."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": str(threads)},
+    )
+    return done.stdout
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_it_is_written_over_the_matrix(dtype: type) -> None:
     matrix = np.asfortranarray(np.random.default_rng(0).standard_normal((130, 130)).astype(dtype))
@@ -116,15 +128,7 @@ print(*pools())
 
 @pytest.mark.parametrize("before", [1, 2])
 def test_it_takes_as_many_threads_as_torch_and_leaves_the_setting(before: int) -> None:
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": str(before)}
-    done = subprocess.run(
-        [sys.executable, "-c", _THREADS],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
-    assert done.stdout.split() == ["2", "1", str(before)]
+    assert printed(_THREADS, before).split() == ["2", "1", str(before)]
 
 
 _FIRST_CALL = """
@@ -151,14 +155,7 @@ print(*scipys())
 
 def test_the_first_call_of_all_is_held_to_torchs_threads_too() -> None:
     """SciPy's library is loaded by it."""
-    done = subprocess.run(
-        [sys.executable, "-c", _FIRST_CALL],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
-    )
-    assert done.stdout.split() == ["1", "2"]
+    assert printed(_FIRST_CALL).split() == ["1", "2"]
 
 
 _AT_A_TIME = """
@@ -188,14 +185,7 @@ print(*{pool["num_threads"] for pool in threadpool_info() if pool["user_api"] ==
 
 
 def test_two_calls_at_a_time_leave_the_setting() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _AT_A_TIME],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
-    )
-    assert done.stdout.split() == ["2"]
+    assert printed(_AT_A_TIME).split() == ["2"]
 
 
 _SHARED_OUT = """
@@ -219,11 +209,4 @@ for _ in range(2):
 
 def test_threads_that_were_shared_out_are_set_back_each_time() -> None:
     """Those that set them, in a pool, are not the one that sets them back."""
-    done = subprocess.run(
-        [sys.executable, "-c", _SHARED_OUT],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "2"},
-    )
-    assert done.stdout.splitlines() == ["1 2", "1 2"]
+    assert printed(_SHARED_OUT).splitlines() == ["1 2", "1 2"]
