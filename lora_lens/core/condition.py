@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .factoring import Factored, inverse_norm_of
 from .lanczos import TWO_DIGITS, largest_singular_value
-from .refined import FROM, REFINABLE, RefinedSolver
+from .refined import REFINABLE, WIDE, RefinedSolver
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
@@ -39,7 +39,7 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     full = min(factored.w0.shape[-2:])
     if full <= _NARROW:
         return _of_all_values(factored)
-    if full < FROM and bool((factored.condition < REFINABLE).all()):
+    if full < WIDE and bool((factored.condition < REFINABLE).all()):
         rough = _in_single(
             factored
         )  # all layers at once: of narrow ones a step's cost is not its products

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .lanczos import TWO_DIGITS, largest_singular_value
 from .lu import packed_lu
-from .refined import FROM, REFINABLE, refined
+from .refined import FROM, REFINABLE, WIDE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
 Dearer = Literal["float64", "decomposed"]
@@ -68,7 +68,7 @@ def factoring_dtype(
     Example:
         >>> factoring_dtype((1024, 1024), torch.bfloat16, torch.float64)
         torch.float32
-        >>> factoring_dtype((1024, 768), torch.bfloat16, torch.float64)
+        >>> factoring_dtype((1024, 4096), torch.bfloat16, torch.float64)
         torch.float64
     """
     wide = shape[0] == shape[1] >= FROM
@@ -134,7 +134,9 @@ def _refinable(
 ) -> Factored | None:
     """None where one of them is too ill-conditioned for it."""
     solver = refined(w0, room)
-    inverse_norm = torch.cat([_inverse_norm(solver, w0, layer) for layer in range(len(w0))])
+    at_once = 1 if w0.shape[-1] >= WIDE else len(w0)
+    parts = [slice(k, k + at_once) for k in range(0, len(w0), at_once)]
+    inverse_norm = torch.cat([_inverse_norm(solver, w0, part) for part in parts])
     condition = inverse_norm * w0.norm(dim=-1).amax(-1)
     if not bool((condition < REFINABLE).all()):  # not so where one is NaN
         return None
@@ -142,10 +144,12 @@ def _refinable(
     return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
 
 
-def _inverse_norm(solver: Solver, w0: Float[Tensor, "layer n n"], layer: int) -> Float[Tensor, "1"]:
-    """Of one layer, whose factors stay in the cache where those of all do not."""
-    own = mapped(solver, lambda tensor: tensor[layer : layer + 1])
-    return inverse_norm_of(own, w0[layer : layer + 1], TWO_DIGITS).double()
+def _inverse_norm(
+    solver: Solver, w0: Float[Tensor, "layer n n"], part: slice
+) -> Float[Tensor, " part"]:
+    """Of some layers, whose factors stay in the cache where those of all do not."""
+    own = mapped(solver, lambda tensor: tensor[part])
+    return inverse_norm_of(own, w0[part], TWO_DIGITS).double()
 
 
 def _screen(core: Tensor, solver: Solver) -> Tensor:

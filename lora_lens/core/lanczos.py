@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ _BLOCK = 6  # vectors at once: what one start hardly has, another does
 _SHARE = (
     8  # of the steps so far, that are taken before it is looked at again: that costs more with each
 )
+_ROOM = 8  # blocks that there is room for to begin with
 _GROWING = 4  # steps before growth is relied on: in fewer, the largest hides behind many alike
 _APART = 0.3  # of what may be missing: what a largest one that stands apart can be short by
 TWO_DIGITS = 2e-2  # of a norm's square, where two digits of the norm are enough
@@ -51,29 +53,30 @@ def largest_singular_value(
     layers, n = like.shape[0], like.shape[-1]
     basis = v = _block(like)
     steps = -(-n // v.shape[-2])
-    diagonal: list[Tensor] = []
-    off_diagonal: list[Tensor] = []
-    before, looked = torch.zeros(layers).to(like), 0
+    projected = _Projected.like(v)
+    largest, before, looked = (torch.zeros(layers).to(like), torch.zeros(layers).to(like), 0)
     broken = torch.zeros(layers, dtype=torch.bool, device=like.device)
     for step in range(1, steps + 1):
         w = gram(v.mT).mT
-        finite = torch.isfinite(w).all(-1).all(-1)
-        broken |= ~finite
-        w = torch.where(finite[:, None, None], w, 0)
-        diagonal.append(v @ w.mT)
+        if not bool(torch.isfinite(w).all()):
+            finite = torch.isfinite(w).all(-1).all(-1)
+            broken |= ~finite
+            w = torch.where(finite[:, None, None], w, 0)
+        diagonal = v @ w.mT
         # Twice is enough (Kahan and Parlett), with QR between: of vectors that differ little but in what
         # is in the basis, it leaves what the first time rounded off.
         v, beta = _orthonormal(w - (w @ basis.mT) @ basis)
         v, again = _orthonormal(v - (v @ basis.mT) @ basis)
         beta = again @ beta
         # Where the Krylov space is exhausted, what is left is rounding: it must not be normalised.
-        largest = torch.stack(diagonal).diagonal(dim1=-2, dim2=-1).amax((0, -1))
+        largest = torch.maximum(largest, diagonal.diagonal(dim1=-2, dim2=-1).amax(-1))
         rounding = n * torch.finfo(w.dtype).eps * largest[:, None]
         left = beta.diagonal(dim1=-2, dim2=-1).abs() > rounding
-        v, beta = torch.where(left[..., None], v, 0), torch.where(left[..., None], beta, 0)
-        off_diagonal.append(beta)
+        if not bool(left.all()):
+            v, beta = torch.where(left[..., None], v, 0), torch.where(left[..., None], beta, 0)
+        projected.add(diagonal, beta)
         if step - looked >= step // _SHARE or step == steps:
-            value, gap, residual = _top_ritz(diagonal, off_diagonal)
+            value, gap, residual = projected.top()
             missing = (value - before) / (step - looked) * step / 2
             settled = residual <= tolerance**2
             if step > 1:  # the first block's second value says nothing yet
@@ -105,24 +108,63 @@ def _orthonormal(rows: Float[Tensor, "*layer block n"]) -> _Orthonormal:
     return _Orthonormal(q.mT, r)
 
 
-def _top_ritz(diagonal: list[Tensor], off_diagonal: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The largest eigenvalue of the block-tridiagonal matrix so far; its distance to the next and its residual, as shares of it.
+@dataclass
+class _Projected:
+    """The block-tridiagonal matrix so far, of each layer, in the corner of one that there is room to add to.
 
-    The square of a share is in float32's range, where those of eigenvalues from 2e19 on, or below 1e-23, are not.
+    Attributes:
+        room: Zero beyond what was added.
+        size: Of a block.
+        next: The block that leads on from the last.
     """
-    size = diagonal[0].shape[-1]
-    rows = []
-    for k, block in enumerate(diagonal):
-        row = [torch.zeros_like(block)] * len(diagonal)
-        row[k] = (block + block.mT) / 2
-        if k > 0:
-            row[k - 1] = off_diagonal[k - 1]
-        if k + 1 < len(diagonal):
-            row[k + 1] = off_diagonal[k].mT
-        rows.append(torch.cat(row, dim=-1))
-    values, vectors = torch.linalg.eigh(torch.cat(rows, dim=-2))
-    value = values[..., -1]
-    unit = torch.where(value > 0, value, 1)
-    gap = (value - values[..., -2]) / unit if values.shape[-1] > 1 else torch.ones_like(value)
-    residual = (off_diagonal[-1] / unit[:, None, None]) @ vectors[..., -size:, -1:]
-    return value, gap, residual.norm(dim=-2)[..., 0]
+
+    room: Float[Tensor, "layer m m"]
+    size: int
+    next: Float[Tensor, "layer block block"]
+    blocks: int = 0
+
+    @classmethod
+    def like(cls, v: Float[Tensor, "layer block n"]) -> _Projected:
+        layers, size, _ = v.shape
+        room = v.new_zeros(layers, _ROOM * size, _ROOM * size)
+        return cls(room, size, room[:, :size, :size])
+
+    def add(
+        self,
+        diagonal: Float[Tensor, "layer block block"],
+        following: Float[Tensor, "layer block block"],
+    ) -> None:
+        """The next block on the diagonal, and the one below it, which leads on."""
+        start = self.blocks * self.size
+        stop = start + self.size
+        if stop > self.room.shape[-1]:
+            self.room = torch.nn.functional.pad(self.room, (0, start, 0, start))
+        here = slice(start, stop)
+        self.room[:, here, here] = (diagonal + diagonal.mT) / 2
+        if self.blocks:
+            last = slice(start - self.size, start)
+            self.room[:, here, last] = self.next
+            self.room[:, last, here] = self.next.mT
+        self.next = following
+        self.blocks += 1
+
+    def top(self) -> _Top:
+        """Its largest eigenvalue, and how far that is from an eigenvalue of the operator.
+
+        Of shares the squares are in float32's range, where those of eigenvalues from 2e19 on, or below 1e-23, are not.
+        """
+        stop = self.blocks * self.size
+        values, vectors = torch.linalg.eigh(self.room[:, :stop, :stop])
+        value = values[..., -1]
+        unit = torch.where(value > 0, value, 1)
+        gap = (value - values[..., -2]) / unit if stop > 1 else torch.ones_like(value)
+        residual = (self.next / unit[:, None, None]) @ vectors[..., -self.size :, -1:]
+        return _Top(value, gap, residual.norm(dim=-2)[..., 0])
+
+
+class _Top(NamedTuple):
+    """The largest eigenvalue; its distance to the next and its residual, as shares of it."""
+
+    value: Float[Tensor, " layer"]
+    gap: Float[Tensor, " layer"]
+    residual: Float[Tensor, " layer"]

@@ -60,7 +60,7 @@ class LU(NamedTuple):
         turned = self.packed.mT
         x = solve_triangle(turned, rhs, upper=False)
         rows = solve_triangle(turned, x, upper=True, unit=True, overwrite=True).mT
-        return rows.new_empty(rows.shape).index_copy_(1, self.order, rows).mT
+        return rows.index_select(1, self.order.argsort()).mT
 
     def solve_transposed(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """W0⁻ᵀ rhs."""

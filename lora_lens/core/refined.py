@@ -19,7 +19,8 @@ from torch import Tensor
 from .lu import LUSolver, lu_in_place, packed_lu
 from .solvers import SquareSolver
 
-FROM = 1024  # the width from which it pays
+FROM = 513  # the width from which it pays
+WIDE = 1024  # from here on layers are faster one after another: what a step costs is its products
 REFINABLE = (
     1e5  # condition number up to which a round leaves at most a hundredth of the error, or so
 )

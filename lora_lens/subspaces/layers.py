@@ -16,7 +16,7 @@ from ..core.cores import on_cores, while_waited_for
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import singular_cutoff
 from ..core.progress import Progress
-from ..core.refined import RefinedSolver
+from ..core.refined import WIDE, RefinedSolver
 from ..core.ridge import ridged
 from ..core.scaled import of_order_one
 from ..errors import RankError, SingularError
@@ -146,6 +146,8 @@ def _within(plan: Plan) -> Callable[[Dearer], None]:
     """Refuses what an ill-conditioned W0 takes more than is known before it is read, where that is too much."""
 
     def check(what: Dearer) -> None:
+        if what == "float64" and plan.factors.in_features < WIDE:
+            return  # so much the least of narrow ones is already
         entries = plan.factors.out_features * plan.factors.in_features
         more, how = _DEARER[what]
         of = f"{plan.factors.module}, a W0 of which is so ill-conditioned that it {how}"

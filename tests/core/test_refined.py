@@ -115,6 +115,16 @@ def test_the_inverse_norm_has_two_digits_and_a_ridge_changes_no_condition_number
     assert condition_number(ridged(made, 1.0)).item() == pytest.approx(own.item(), rel=1e-6)
 
 
+def test_narrow_layers_have_their_inverse_norms_at_once() -> None:
+    conditions = (10.0, 3e4, 1e3)
+    w0 = torch.stack([stored(FROM, each, k) for k, each in enumerate(conditions)])
+    made = factor(w0, CUTOFF, torch.float64)
+    assert isinstance(made.solver, RefinedSolver)
+    for norm, layer in zip(made.inverse_norm, w0, strict=True):
+        least = np.linalg.svd(layer.double().numpy(), compute_uv=False)[-1]
+        assert norm.item() == pytest.approx(1 / least, rel=0.015)
+
+
 def test_conversion_matrices_of_a_wide_w0() -> None:
     w0 = stored(FROM, 1e4).bfloat16()
     a, b = columns(FROM, 2, 5).mT, columns(FROM, 2, 6)

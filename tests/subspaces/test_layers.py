@@ -39,11 +39,12 @@ def test_chunks_change_no_number(
     np.testing.assert_allclose(parts.condition_number, [np.linalg.cond(w) for w in w0], rtol=1e-7)
 
 
-def test_layers_of_two_dtypes_keep_their_digits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [600, 1024])
+def test_layers_of_two_dtypes_keep_their_digits(tmp_path: Path, width: int) -> None:
     """A wide W0 in float32 is factored in float32; its neighbour in float64 is not rounded to that, nor made room for by it."""
-    shape = BertLike(layers=4, width=1024, modules=("value",))
+    shape = BertLike(layers=4, width=width, modules=("value",))
     rng = np.random.default_rng(0)
-    kept = [conditioned(1024, 1024, 1e4, rng) for _ in range(4)]
+    kept = [conditioned(width, width, 1e4, rng) for _ in range(4)]
     dtypes = (torch.float32, torch.float64, torch.float64, torch.float32)
     w0 = {
         f"{shape.path(k, 'value')}.weight": torch.from_numpy(each).to(dtype)
@@ -62,14 +63,15 @@ def test_layers_of_two_dtypes_keep_their_digits(tmp_path: Path) -> None:
         assert abs(found["B"].values[0, k] - slow_phi(each[0], each[k], 1, 1)) < 1e-9
 
 
-def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [600, 1024])
+def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path, width: int) -> None:
     """In float64 after all, it is drawn for another way; its neighbours are not, whether they fit into memory with it or not."""
-    shape = BertLike(layers=3, width=1024, modules=("value",))
+    shape = BertLike(layers=3, width=width, modules=("value",))
     drawn = []
     for condition in (1e3, 1e6):
         conditions = (1e3, 1e3, condition)
         paths = [f"{shape.path(k, 'value')}.weight" for k in range(3)]
-        w0 = [conditioned(1024, 1024, each, np.random.default_rng(0)) for each in conditions]
+        w0 = [conditioned(width, width, each, np.random.default_rng(0)) for each in conditions]
         folder = tmp_path / str(condition)
         folder.mkdir()
         tensors = {
