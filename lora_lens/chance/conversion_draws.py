@@ -23,9 +23,8 @@ from ..subspaces.conversions import (
     basis,
     product_basis,
 )
-from .draws import gaussian_factors, initial_factors
+from .drawn_factors import DrawnFactors, drawn_factors
 from .equivalent import Equivalents
-from .profiles import own_profile, reshaping
 
 NullName = Literal["gaussian", "propagated", "mismatched", "initialisation", "equivalent"]
 # Their places seed their draws.
@@ -100,7 +99,7 @@ class NullBases:
         self._lock = Lock()
         self.spill = Spill(self.plan.memory.kept)
         self.equivalents = Equivalents(self.plan, "equivalent" in self.nulls, self.spill)
-        self.nulls = [null for null in self.nulls if null in _DRAWN and self._possible(null)]
+        self.nulls = [null for null in self.nulls if null in THROUGH_W0 and self._possible(null)]
 
     def add(
         self, factored: Factored, start: int, device: torch.device, progress: Progress = untold
@@ -145,8 +144,8 @@ class NullBases:
         device: torch.device,
         progress: Progress,
     ) -> None:
-        # All draws at once: chunks, which depend on the machine, must not change the numbers.
-        drawn = _DRAWN[null](self.plan, layer, null_generator(self.seed, null, layer), device)
+        generator = null_generator(self.seed, null, layer)
+        drawn = drawn_factors(null, self.plan, layer, generator, device)
         for some in self._draws(null):
             self._keep(null, layer, some, _bases(self.plan, solver, drawn.part(some)))
             progress(some.stop, self._count(null))
@@ -196,78 +195,6 @@ class NullBases:
             return self.bases[null, matrix]
 
 
-@dataclass(frozen=True)
-class _Factors:
-    """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
-
-    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way. What a solution is to
-    be multiplied by, where it needs the singular values of the layer's own A, B or BA, is in `reshaped`.
-    """
-
-    a: Float[Tensor, "draw r columns"] | None
-    b: Float[Tensor, "draw r out"] | None
-    outer_a: Float[Tensor, "draw r in"] | None
-    reshaped: Mapping[Matrix, Float[Tensor, "draw r r"]] = field(default_factory=dict)
-
-    def part(self, some: slice) -> _Factors:
-        """Those of some draws."""
-        b = None if self.b is None else self.b[some]
-        a = b if self.a is self.b else None if self.a is None else self.a[some]
-        outer_a = None if self.outer_a is None else self.outer_a[some]
-        return _Factors(a, b, outer_a, {name: m[some] for name, m in self.reshaped.items()})
-
-    def shaped(self, matrix: Matrix, x: Float[Tensor, "draw d r"]) -> Float[Tensor, "draw d r"]:
-        """A solution with the singular values that this matrix's factor has before it."""
-        m = self.reshaped.get(matrix)
-        return x if m is None else x.to(m) @ m
-
-
-def _propagated(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
-) -> _Factors:
-    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
-
-    def gaussians(size: int) -> Tensor:
-        drawn = gaussian_factors(plan.draws, rank, size, generator)
-        drawn[:, own:] = 0  # as the padded factor is
-        return drawn.to(device)
-
-    b = gaussians(plan.factors.out_features)
-    consistent_a = plan.convention == "consistent" and "A" in plan.matrices
-    a = gaussians(plan.factors.in_features) if consistent_a else b
-    product = "BA" in plan.matrices and not plan.spans_alone
-    outer_a = gaussians(plan.factors.in_features) if product else None
-    if not plan.ordered:  # whole spans: singular values do not matter to them
-        return _Factors(a, b, outer_a)
-    reshaped = {
-        matrix: reshaping(a if matrix == "A" else b, own_profile(plan, layer, matrix), own)
-        for matrix in plan.matrices
-    }
-    if outer_a is not None:  # orthonormal, so that the product has the profile that b is given
-        ones = outer_a.new_ones(rank)
-        outer_a = (outer_a.mT.to(reshaped["BA"]) @ reshaping(outer_a, ones, own)).mT
-    return _Factors(a, b, outer_a, reshaped)
-
-
-def _initialisation(
-    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
-) -> _Factors:
-    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
-    a = initial_factors(plan.draws, rank, plan.factors.in_features, generator)
-    a[:, own:] = 0
-    return _Factors(a.to(device), None, None)
-
-
-def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> _Factors:
-    a, b = (t.to(device) for t in (plan.factors.a, plan.factors.b.mT))
-    return _Factors(a, b, a)
-
-
-_DRAWN = {
-    "propagated": _propagated,
-    "mismatched": _mismatched,
-    "initialisation": _initialisation,
-}
 _SOLVERS = {
     "propagated": gaussian_solver,
     "mismatched": own_solver,
@@ -275,7 +202,7 @@ _SOLVERS = {
 }
 
 
-def _bases(plan: Plan, solver: LayerSolver, factors: _Factors) -> dict[Matrix, Tensor]:
+def _bases(plan: Plan, solver: LayerSolver, factors: DrawnFactors) -> dict[Matrix, Tensor]:
     """(draw, d, width) bases; one tensor for matrices that share it."""
     consistent = plan.convention == "consistent"
     found: dict[Matrix, Tensor] = {}

@@ -15,7 +15,7 @@ from scipy.stats import ks_2samp
 from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import Adapter, conversion_similarity, shared_subspace
-from lora_lens.chance import conversion_draws
+from lora_lens.chance import drawn_factors
 from lora_lens.chance.profiles import reshaping
 
 
@@ -171,5 +171,5 @@ def test_gaussian_singular_values_would_find_far_too_many(
     def unchanged(rows: torch.Tensor, *_: object) -> torch.Tensor:
         return torch.eye(rows.shape[1], dtype=torch.float64).expand(len(rows), -1, -1)
 
-    monkeypatch.setattr(conversion_draws, "reshaping", unchanged)
+    monkeypatch.setattr(drawn_factors, "reshaping", unchanged)
     assert rejected(untrained) > 0.3

@@ -1,0 +1,115 @@
+"""Factors that take the place of the trained ones under the nulls that go through W0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..subspaces.conversions import Matrix, Plan
+from .draws import gaussian_factors, initial_factors
+from .profiles import own_profile, reshaping
+
+
+@dataclass(frozen=True)
+class DrawnFactors:
+    """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
+
+    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way. What a solution is to
+    be multiplied by, where it needs the singular values of the layer's own A, B or BA, is in `reshaped`.
+    """
+
+    a: Float[Tensor, "draw r columns"] | None
+    b: Float[Tensor, "draw r out"] | None
+    outer_a: Float[Tensor, "draw r in"] | None
+    reshaped: Mapping[Matrix, Float[Tensor, "draw r r"]] = field(default_factory=dict)
+
+    def part(self, some: slice) -> DrawnFactors:
+        """Those of some draws."""
+        b = None if self.b is None else self.b[some]
+        a = b if self.a is self.b else None if self.a is None else self.a[some]
+        outer_a = None if self.outer_a is None else self.outer_a[some]
+        return DrawnFactors(a, b, outer_a, {name: m[some] for name, m in self.reshaped.items()})
+
+    def shaped(self, matrix: Matrix, x: Float[Tensor, "draw d r"]) -> Float[Tensor, "draw d r"]:
+        """A solution with the singular values that this matrix's factor has before it."""
+        m = self.reshaped.get(matrix)
+        return x if m is None else x.to(m) @ m
+
+
+def drawn_factors(
+    null: str, plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> DrawnFactors:
+    """All draws of one layer: Gaussian, as PEFT starts A, or the adapter's own of every layer.
+
+    All at once, so that chunks, which depend on the machine, do not change the numbers.
+
+    Args:
+        null: ``propagated``, ``initialisation`` or ``mismatched``.
+        plan: What is asked for.
+        layer: Its position.
+        generator: Where the numbers come from, on the CPU, so that every device sees the same.
+        device: Where they are wanted.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> factors = ll.load_adapter(ll.demo_adapter("lora")).modules["value"]
+        >>> plan = Plan(factors, ["B"], 8, 8, "left", "stored", draws=5)
+        >>> generator, device = torch.Generator(), torch.device("cpu")
+        >>> drawn_factors("propagated", plan, 0, generator, device).b.shape
+        torch.Size([5, 8, 384])
+        >>> torch.equal(drawn_factors("mismatched", plan, 0, generator, device).a, factors.a)
+        True
+    """
+    return _DRAWN[null](plan, layer, generator, device)
+
+
+def _propagated(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> DrawnFactors:
+    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
+
+    def gaussians(size: int) -> Tensor:
+        drawn = gaussian_factors(plan.draws, rank, size, generator)
+        drawn[:, own:] = 0  # as the padded factor is
+        return drawn.to(device)
+
+    b = gaussians(plan.factors.out_features)
+    consistent_a = plan.convention == "consistent" and "A" in plan.matrices
+    a = gaussians(plan.factors.in_features) if consistent_a else b
+    product = "BA" in plan.matrices and not plan.spans_alone
+    outer_a = gaussians(plan.factors.in_features) if product else None
+    if not plan.ordered:  # whole spans: singular values do not matter to them
+        return DrawnFactors(a, b, outer_a)
+    reshaped = {
+        matrix: reshaping(a if matrix == "A" else b, own_profile(plan, layer, matrix), own)
+        for matrix in plan.matrices
+    }
+    if outer_a is not None:  # orthonormal, so that the product has the profile that b is given
+        ones = outer_a.new_ones(rank)
+        outer_a = (outer_a.mT.to(reshaped["BA"]) @ reshaping(outer_a, ones, own)).mT
+    return DrawnFactors(a, b, outer_a, reshaped)
+
+
+def _initialisation(
+    plan: Plan, layer: int, generator: torch.Generator, device: torch.device
+) -> DrawnFactors:
+    own, rank = plan.factors.ranks[layer], max(plan.factors.ranks)
+    a = initial_factors(plan.draws, rank, plan.factors.in_features, generator)
+    a[:, own:] = 0
+    return DrawnFactors(a.to(device), None, None)
+
+
+def _mismatched(plan: Plan, _: int, __: torch.Generator, device: torch.device) -> DrawnFactors:
+    a, b = (t.to(device) for t in (plan.factors.a, plan.factors.b.mT))
+    return DrawnFactors(a, b, a)
+
+
+_DRAWN = {
+    "propagated": _propagated,
+    "mismatched": _mismatched,
+    "initialisation": _initialisation,
+}
