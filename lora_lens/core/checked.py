@@ -38,7 +38,7 @@ def as_tensors(**named: object) -> tuple[Tensor, ...]:
 
 
 def _as_tensor(x: object, name: str) -> Tensor:
-    tensor = x if isinstance(x, Tensor) else torch.from_numpy(_for_torch(x, name))
+    tensor = _dense(x, name) if isinstance(x, Tensor) else torch.from_numpy(_for_torch(x, name))
     if tensor.ndim < 2:
         raise LensError(f"{name} has shape {tuple(tensor.shape)}, expected (..., m, n)")
     if not tensor.numel():
@@ -49,6 +49,18 @@ def _as_tensor(x: object, name: str) -> Tensor:
         tensor = tensor.to(torch.float64)
     check_finite(tensor, name)
     return tensor
+
+
+def _dense(x: Tensor, name: str) -> Tensor:
+    """With its numbers one by one, in a dtype that torch computes with."""
+    if x.is_meta:
+        raise LensError(f"{name} is on the device meta, where tensors have no numbers; load it")
+    if x.is_quantized:
+        raise LensError(f"{name} is quantized ({x.dtype}); pass {name}.dequantize()")
+    if x.layout != torch.strided:
+        raise LensError(f"{name} is not dense ({x.layout}); pass {name}.to_dense()")
+    eight_bits = x.is_floating_point() and x.dtype.itemsize == 1
+    return x.float() if eight_bits else x
 
 
 def _for_torch(x: object, name: str) -> Array:
