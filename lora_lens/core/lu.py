@@ -18,6 +18,8 @@ from torch import Tensor
 from .lapack import lu_by_columns
 from .triangular_solve import solve_triangle
 
+_NARROW = 512  # up to this width torch's LU takes less than what SciPy's saves takes to load
+
 
 def packed_lu(
     w0: Float[Tensor, "*batch n n"],
@@ -39,8 +41,12 @@ def packed_lu(
     packed = torch.empty_like(w0.mT, memory_format=torch.contiguous_format).mT  # by columns
     pivots = torch.empty(w0.shape[:-1], dtype=torch.int32)
     for place in product(*map(range, w0.shape[:-2])):
-        info = torch.empty((), dtype=torch.int32)
-        torch.linalg.lu_factor_ex(w0[place], out=(packed[place], pivots[place], info))
+        if w0.shape[-1] > _NARROW:
+            by_columns = packed[place].copy_(w0[place]).numpy()
+            pivots[place] = torch.from_numpy(lu_by_columns(by_columns)) + 1
+        else:
+            info = torch.empty((), dtype=torch.int32)
+            torch.linalg.lu_factor_ex(w0[place], out=(packed[place], pivots[place], info))
     return packed, pivots
 
 

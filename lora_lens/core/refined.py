@@ -24,6 +24,7 @@ WIDE = 1024  # from here on layers are faster one after another: what a step cos
 REFINABLE = (
     1e5  # condition number up to which a round leaves at most a hundredth of the error, or so
 )
+_FEW = 10  # right-hand sides up to width/10 are; more of a narrow W0 take longer to refine than an LU in float64
 _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
 _DONE = 5e-10  # of the solution: its error, as the rounds tell it; φ is then right to 1e-10
@@ -55,6 +56,8 @@ class RefinedSolver:
     def _solved(self, rhs: Tensor, *, transposed: bool) -> Tensor:
         if rhs.dtype == torch.float32:
             return self._rough(rhs, transposed=transposed)
+        if rhs.shape[-1] > len(self.w0[0]) / _FEW and len(self.w0[0]) < WIDE:
+            return self._exactly(rhs, transposed=transposed)
         x = step = change = self._scaled(rhs, transposed=transposed)
         size = before = _lengths(x)
         share = torch.zeros_like(size)
@@ -71,6 +74,10 @@ class RefinedSolver:
             if bool((share * now <= _DONE * size).all()):
                 return x
             before = now
+        return self._exactly(rhs, transposed=transposed)
+
+    def _exactly(self, rhs: Tensor, *, transposed: bool) -> Tensor:
+        """By an LU in float64."""
         exact = self._exact
         return exact.solve_transposed(rhs) if transposed else exact.solve(rhs)
 

@@ -92,6 +92,16 @@ def test_a_stack_of_stacks_as_the_library_has_it() -> None:
     assert packed_lu(w0[:0])[0].shape == (0, 3, 9, 9)
 
 
+def test_a_stack_of_wide_ones_is_factored_by_scipy_alike() -> None:
+    w0 = torch.randn(2, 520, 520, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    packed, pivots = packed_lu(w0)
+    assert pivots.dtype == torch.int32
+    p, lower, upper = torch.lu_unpack(packed, pivots)
+    torch.testing.assert_close(p @ lower @ upper, w0, rtol=0, atol=1e-11)
+    b = torch.randn(2, 520, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    torch.testing.assert_close(w0 @ torch.linalg.lu_solve(packed, pivots, b), b, rtol=0, atol=1e-8)
+
+
 _WRONG_OF_STACKS = re.compile(
     r"torch\.(linalg\.)?(lu_factor|lu|solve|solve_ex|inv|inv_ex|inverse|det|slogdet|logdet|tensorsolve|tensorinv)(_ex)?\("
 )

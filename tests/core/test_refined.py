@@ -49,6 +49,19 @@ def test_right_hand_sides_of_any_size(scale: float) -> None:
     assert np.linalg.norm(off, axis=0).max() < 1e-9 * np.linalg.norm(expected, axis=0).min()
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_many_right_hand_sides_of_a_narrow_w0_are_solved_in_float64(transposed: bool) -> None:
+    w0 = torch.stack([stored(120, 1e4, k) for k in range(2)])
+    solver = refined(w0.clone())
+    few, many = (torch.stack([columns(120, k, j) for j in (1, 2)]) for k in (12, 13))
+    for rhs, exact in ((few, False), (many, True)):
+        found = solver.solve_transposed(rhs) if transposed else solver.solve(rhs)
+        for one, w, b in zip(found, w0.double(), rhs, strict=True):
+            expected = np.linalg.solve((w.mT if transposed else w).numpy(), b.numpy())
+            assert np.linalg.norm(one.numpy() - expected) < 1e-9 * np.linalg.norm(expected)
+        assert ("_exact" in vars(solver)) == exact
+
+
 def test_what_does_not_converge_is_solved_in_float64() -> None:
     """Beyond the condition that `factor` lets through."""
     w0, b = stored(150, 1e8), columns(150, 4, 2)
