@@ -16,6 +16,7 @@ from .refined import FROM, REFINABLE, WIDE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
 Dearer = Literal["float64", "decomposed"]
+_CPU = torch.device("cpu")
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 _MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
@@ -56,14 +57,17 @@ class Factored:
 
 
 def factoring_dtype(
-    shape: tuple[int, int], stored: torch.dtype, computing: torch.dtype
+    shape: tuple[int, int], stored: torch.dtype, computing: torch.dtype, device: torch.device = _CPU
 ) -> torch.dtype:
     """What `factor` takes W0 in: float32 where that holds it exactly and refinement pays.
+
+    On a GPU only of wide W0: narrow ones are one batch there, which float64 has a library's LU for.
 
     Args:
         shape: W0's, (out, in).
         stored: Its dtype in its file.
         computing: That of the solutions.
+        device: Where W0 is factored.
 
     Example:
         >>> factoring_dtype((1024, 1024), torch.bfloat16, torch.float64)
@@ -71,7 +75,7 @@ def factoring_dtype(
         >>> factoring_dtype((1024, 4096), torch.bfloat16, torch.float64)
         torch.float64
     """
-    wide = shape[0] == shape[1] >= FROM
+    wide = shape[0] == shape[1] >= (FROM if device.type == "cpu" else WIDE)
     return torch.float32 if wide and stored != torch.float64 else computing
 
 

@@ -177,7 +177,8 @@ def _factored(
     rows, columns = layers[0].shape
     stored = layers[0].dtype
     cutoff = singular_cutoff(stored, where.dtype, (rows, columns))
-    taken = where._replace(dtype=factoring_dtype((rows, columns), stored, where.dtype))
+    dtype = factoring_dtype((rows, columns), stored, where.dtype, where.device)
+    taken = where._replace(dtype=dtype)
     found = room.w0
     same = found is not None and found.dtype == taken.dtype and len(found) >= len(layers)
     w0 = taken.stack(layers, found if same else None)

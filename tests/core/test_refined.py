@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from lora_lens import phi
 from lora_lens.core.condition import condition_number
 from lora_lens.core.conversion import conversion_matrices
 from lora_lens.core.factoring import factor, factoring_dtype
-from lora_lens.core.refined import FROM, RefinedSolver, refined
+from lora_lens.core.refined import FROM, WIDE, RefinedSolver, refined
 from lora_lens.core.ridge import ridged
 from lora_lens.core.rounded import rounded_solver
 from lora_lens.core.solvers import SquareSolver
@@ -114,6 +116,13 @@ def test_wide_float32_weights_take_this_way_and_no_others() -> None:
     assert factoring_dtype(wide, torch.float64, torch.float64) == torch.float64
     assert factoring_dtype((FROM, FROM + 1), torch.float32, torch.float64) == torch.float64
     assert factoring_dtype((FROM - 1, FROM - 1), torch.float32, torch.float64) == torch.float64
+
+
+def test_narrow_weights_stay_in_float64_on_a_gpu() -> None:
+    gpu = torch.device("cuda")  # none is needed to ask
+    asked = partial(factoring_dtype, stored=torch.float32, computing=torch.float64, device=gpu)
+    assert asked((WIDE - 1, WIDE - 1)) == torch.float64
+    assert asked((WIDE, WIDE)) == torch.float32
 
 
 def test_the_inverse_norm_has_two_digits_and_a_ridge_changes_no_condition_number() -> None:
