@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .factoring import Factored, inverse_norm_of
+from .factoring import Factored
 from .lanczos import TWO_DIGITS, largest_singular_value
+from .norms import gram, inverse_norm_of
 from .refined import REFINABLE, WIDE, RefinedSolver
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
 _ALL_DIGITS = 1e-10  # of a norm's square
 _SURE = 1e4  # the condition up to which all singular values have ten digits and more
-_ROWS = 256  # of W0 at once: 4096 columns in float32 are 4 MB, which a cache holds
 
 
 def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
@@ -77,7 +77,9 @@ def _condition(
     factored: Factored, w0: Tensor | Sequence[Tensor], tolerance: float
 ) -> Float[Tensor, " layer"]:
     """With norms to this tolerance, W0's from `w0`."""
-    sigma_max = largest_singular_value(_gram(w0), factored.w0, tolerance=tolerance)
+    sigma_max = factored.norm
+    if sigma_max is None:
+        sigma_max = largest_singular_value(gram(w0), factored.w0, tolerance=tolerance)
     at_hand = isinstance(factored.solver, RefinedSolver) and factored.ridged is None
     inverse_norm = factored.inverse_norm if at_hand else _inverse_norm(factored, tolerance)
     return _where_known(factored, sigma_max * inverse_norm)
@@ -105,28 +107,5 @@ def _layer(factored: Factored, k: int) -> Factored:
         inverse_norm=one(factored.inverse_norm),
         condition=one(factored.condition),
         w0=one(factored.w0),
+        norm=None if factored.norm is None else one(factored.norm),
     )
-
-
-def _gram(w0: Tensor | Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-    """v → W0ᵀW0v, reading W0 once: each block of rows is used twice while it is in the cache.
-
-    Where `w0` are the layers as stored, in float32.
-    """
-    if isinstance(w0, Tensor) and w0.device.type != "cpu":
-        return lambda v: w0.mT @ (w0 @ v)
-    # Layer by layer: a library's product of a batch of matrices with few vectors each is several times slower.
-    layers = [layer.split(_ROWS) for layer in w0]
-    dtype = w0.dtype if isinstance(w0, Tensor) else torch.float32
-
-    def apply(v: Tensor) -> Tensor:
-        # A vector a row: a library's product with few columns is as slow as one with many.
-        rows = v.mT.to(dtype).contiguous()
-        products = torch.zeros_like(rows)
-        for blocks, row, product in zip(layers, rows, products, strict=True):
-            for stored in blocks:
-                block = stored.to(dtype)
-                product.addmm_(row @ block.mT, block)
-        return products.mT.to(v)
-
-    return apply

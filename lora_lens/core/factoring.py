@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .lanczos import TWO_DIGITS, largest_singular_value
+from .lanczos import TWO_DIGITS
 from .lu import packed_lu
+from .norms import inverse_norm_of, norms_of
 from .refined import FROM, REFINABLE, WIDE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
@@ -38,6 +39,7 @@ class Factored:
             magnified likewise, which is less.
         stored: Its layers in the dtype of the file, where they are at hand on the CPU: a product with
             them reads less memory.
+        norm: ‖W0‖₂ to two digits, where it was found together with ‖W0⁺‖₂.
         ridged: What converts instead of W0's own solver where there is a ridge.
     """
 
@@ -48,6 +50,7 @@ class Factored:
     condition: Float[Tensor, " layer"]
     w0: Float[Tensor, "layer out in"]
     stored: Sequence[Tensor] = ()
+    norm: Float[Tensor, " layer"] | None = None
     ridged: Solver | None = None
 
     @property
@@ -138,22 +141,22 @@ def _refinable(
 ) -> Factored | None:
     """None where one of them is too ill-conditioned for it."""
     solver = refined(w0, room)
-    at_once = 1 if w0.shape[-1] >= WIDE else len(w0)
-    parts = [slice(k, k + at_once) for k in range(0, len(w0), at_once)]
-    inverse_norm = torch.cat([_inverse_norm(solver, w0, part) for part in parts])
+    if w0.shape[-1] < WIDE:
+        norm, inverse_norm = (each.double() for each in norms_of(solver, w0, TWO_DIGITS))
+    else:
+        each_layer = [_inverse_norm(solver, w0, layer) for layer in range(len(w0))]
+        norm, inverse_norm = None, torch.cat(each_layer)
     condition = inverse_norm * w0.norm(dim=-1).amax(-1)
     if not bool((condition < REFINABLE).all()):  # not so where one is NaN
         return None
     rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
-    return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
+    return Factored(solver, rank, cutoff, inverse_norm, condition, w0, norm=norm)
 
 
-def _inverse_norm(
-    solver: Solver, w0: Float[Tensor, "layer n n"], part: slice
-) -> Float[Tensor, " part"]:
-    """Of some layers, whose factors stay in the cache where those of all do not."""
-    own = mapped(solver, lambda tensor: tensor[part])
-    return inverse_norm_of(own, w0[part], TWO_DIGITS).double()
+def _inverse_norm(solver: Solver, w0: Float[Tensor, "layer n n"], layer: int) -> Float[Tensor, "1"]:
+    """Of one layer, whose factors stay in the cache where those of all do not."""
+    own = mapped(solver, lambda tensor: tensor[layer : layer + 1])
+    return inverse_norm_of(own, w0[layer : layer + 1], TWO_DIGITS).double()
 
 
 def _screen(core: Tensor, solver: Solver) -> Tensor:
@@ -178,33 +181,8 @@ def _full_rank(core: Tensor, solver: Solver, cutoff: float) -> bool:
     """
     if core.dtype != torch.float64:
         return False
-    largest = largest_singular_value(lambda v: core.mT @ (core @ v), core, tolerance=TWO_DIGITS)
-    inverse = inverse_norm_of(solver, core, TWO_DIGITS)
-    return bool((largest * inverse < _MARGIN / cutoff).all())
-
-
-def inverse_norm_of(
-    solver: Solver, w0: Float[Tensor, "layer out in"], tolerance: float
-) -> Float[Tensor, " layer"]:
-    """‖W0⁺‖₂ by Lanczos, with the solver of W0; infinite where what it solves is not finite.
-
-    Args:
-        solver: Solves with W0.
-        w0: Its dtype, device and shape.
-        tolerance: As of `lora_lens.core.lanczos.largest_singular_value`.
-
-    Example:
-        >>> w0 = torch.diag(torch.tensor([4.0, 0.5], dtype=torch.float64))[None]
-        >>> round(inverse_norm_of(SquareSolver(*packed_lu(w0)), w0, 1e-10).item(), 6)
-        2.0
-    """
-    rows, columns = w0.shape[-2:]
-    inner, outer = solver.solve_transposed, solver.solve
-    if rows < columns:
-        inner, outer = outer, inner
-    return largest_singular_value(
-        lambda v: outer(inner(v)), w0.mT if rows < columns else w0, tolerance=tolerance
-    )
+    norms = norms_of(solver, core, TWO_DIGITS)
+    return bool((norms.own * norms.inverse < _MARGIN / cutoff).all())
 
 
 def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:

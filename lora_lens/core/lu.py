@@ -66,7 +66,9 @@ class LU(NamedTuple):
         turned = self.packed.mT
         x = solve_triangle(turned, rhs, upper=False)
         rows = solve_triangle(turned, x, upper=True, unit=True, overwrite=True).mT
-        return rows.index_select(1, self.order.argsort()).mT
+        place = torch.empty_like(self.order)
+        place[self.order] = torch.arange(len(place), device=place.device)
+        return rows.index_select(1, place).mT
 
     def solve_transposed(self, rhs: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         """W0⁻ᵀ rhs."""

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +36,7 @@ class Spill:
         size = math.prod(shape) * dtype.itemsize
         if self.fits(size, like):
             self._used += size
-            return _empty(shape, like, dtype)
+            return like.new_empty(tuple(shape), dtype=dtype)
         with tempfile.TemporaryFile(prefix="lora-lens-") as file:
             try:
                 # All of it now: a mapped file that finds the disk full later ends the process.
@@ -81,11 +80,3 @@ class Spill:
         """What is in files need not be in memory until it is used again."""
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def _empty(shape: Sequence[int], like: Tensor, dtype: torch.dtype) -> Tensor:
-    """On a CPU by NumPy, which asks Linux for large pages: those of 4 KB take four times as long to be filled first."""
-    if like.device.type != "cpu":
-        return like.new_empty(tuple(shape), dtype=dtype)
-    room = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    return torch.from_numpy(room).view(dtype).view(tuple(shape))
