@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..core.refined import WIDE
+from ..core.refined import FROM
 from ..subspaces.conversions import Plan
 from ..subspaces.memory import Least, memory_budget
 from .conversion_draws import NullName, rows_at_once
@@ -75,7 +75,7 @@ def leasts(plan: Plan, nulls: Sequence[NullName], *later: Least) -> tuple[Least,
 def _one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
     """The work on one W0, if float32 does; where it is so ill-conditioned that it does not, more."""
     rows, columns = plan.factors.out_features, plan.factors.in_features
-    each = _IN_FLOAT32 if rows == columns >= WIDE else _IN_FLOAT64
+    each = _IN_FLOAT32 if rows == columns >= FROM else _IN_FLOAT64
     decomposed = _BY_SVD * (bool(plan.ridge) + ("equivalent" in nulls))
     return (each + decomposed) * rows * columns
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .factoring import Factored
 from .lanczos import TWO_DIGITS, largest_singular_value
-from .norms import gram, inverse_norm_of
-from .refined import REFINABLE, WIDE, RefinedSolver
+from .norms import gram, inverse_norm_of, norms_of
+from .refined import FROM, REFINABLE, RefinedSolver
 from .solvers import mapped
 
 _NARROW = 512  # up to this width all digits take milliseconds
@@ -28,7 +28,8 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     of six vectors, where singular values would take several factorisations. Each norm is within 1.5 %
     from below on crowds, clusters, power laws and singular values that stand apart, from each of 300 random starts, and within 0.7 %
     from 99 of 100. The largest of many that are alike but for it can be overlooked, up to a tenth above 99 in 2 of 200 starts.
-    Near 1e5 the rounding of a float32 LU moves the inverse's by up to 2.5 % where W0 is 1024 wide and 3.5 % at 2048, to either side.
+    Near 1e5 the rounding of a float32 LU moves the inverse's by up to 2.5 % where W0 is 1024 wide and 3.5 % at 2048, to either side;
+    where half of all singular values are as small as the least, up by 16 % at 1024 and 26 % at 1536 (at 3e4 by 4 % and more).
 
     Example:
         >>> from lora_lens.core.factoring import factor
@@ -39,11 +40,9 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     full = min(factored.w0.shape[-2:])
     if full <= _NARROW:
         return _of_all_values(factored)
-    if full < WIDE and bool((factored.condition < REFINABLE).all()):
-        rough = _in_single(
-            factored
-        )  # all layers at once: of narrow ones a step's cost is not its products
-        return _condition(rough, rough.w0, TWO_DIGITS).to(factored.inverse_norm)
+    if full < FROM and bool((factored.condition < REFINABLE).all()):
+        # All layers at once: of narrow ones a step's cost is not its products.
+        return _of_norms(_in_single(factored)).to(factored.inverse_norm)
     # Layer by layer: the factors of one stay in the cache, those of all do not.
     single = factored.w0.dtype == torch.float32
     stored = factored.w0 if single else factored.stored or factored.w0
@@ -73,13 +72,19 @@ def _of_all_values(factored: Factored) -> Float[Tensor, " layer"]:
     return _where_known(factored, largest * torch.where(sure, 1 / least, inverse_norm))
 
 
+def _of_norms(factored: Factored) -> Float[Tensor, " layer"]:
+    """To two digits, of all layers at once, and of a square W0 from one Lanczos."""
+    if factored.w0.shape[-2] != factored.w0.shape[-1]:
+        return _condition(factored, factored.w0, TWO_DIGITS)
+    norms = norms_of(factored.solver, factored.w0, TWO_DIGITS)
+    return _where_known(factored, norms.own * norms.inverse)
+
+
 def _condition(
     factored: Factored, w0: Tensor | Sequence[Tensor], tolerance: float
 ) -> Float[Tensor, " layer"]:
     """With norms to this tolerance, W0's from `w0`."""
-    sigma_max = factored.norm
-    if sigma_max is None:
-        sigma_max = largest_singular_value(gram(w0), factored.w0, tolerance=tolerance)
+    sigma_max = largest_singular_value(gram(w0), factored.w0, tolerance=tolerance)
     at_hand = isinstance(factored.solver, RefinedSolver) and factored.ridged is None
     inverse_norm = factored.inverse_norm if at_hand else _inverse_norm(factored, tolerance)
     return _where_known(factored, sigma_max * inverse_norm)
@@ -107,5 +112,4 @@ def _layer(factored: Factored, k: int) -> Factored:
         inverse_norm=one(factored.inverse_norm),
         condition=one(factored.condition),
         w0=one(factored.w0),
-        norm=None if factored.norm is None else one(factored.norm),
     )

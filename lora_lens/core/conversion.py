@@ -104,8 +104,7 @@ def conversion_matrices(
     beside = Beside.of(weight, of_a, of_b)
     of_a, of_b = (beside.joined(working(x.detach())) for x in (of_a.mT, of_b))
     computing, stored = of_a.dtype, weight.dtype
-    factoring = factoring_dtype(shape, stored, computing, weight.device)
-    layers = weight.detach().to(factoring).reshape(-1, *shape)
+    layers = weight.detach().to(factoring_dtype(shape, stored, computing)).reshape(-1, *shape)
     power = exponents(layers)[:, None, None]
     layers = of_order_one(layers)
     factored = factor(layers, singular_cutoff(stored, computing, shape), computing)

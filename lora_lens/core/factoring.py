@@ -13,11 +13,10 @@ from torch import Tensor
 from .lanczos import TWO_DIGITS
 from .lu import packed_lu
 from .norms import inverse_norm_of, norms_of
-from .refined import FROM, REFINABLE, WIDE, refined
+from .refined import FROM, REFINABLE, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
 Dearer = Literal["float64", "decomposed"]
-_CPU = torch.device("cpu")
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
 _MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
@@ -39,7 +38,6 @@ class Factored:
             magnified likewise, which is less.
         stored: Its layers in the dtype of the file, where they are at hand on the CPU: a product with
             them reads less memory.
-        norm: ‖W0‖₂ to two digits, where it was found together with ‖W0⁺‖₂.
         ridged: What converts instead of W0's own solver where there is a ridge.
     """
 
@@ -50,7 +48,6 @@ class Factored:
     condition: Float[Tensor, " layer"]
     w0: Float[Tensor, "layer out in"]
     stored: Sequence[Tensor] = ()
-    norm: Float[Tensor, " layer"] | None = None
     ridged: Solver | None = None
 
     @property
@@ -60,25 +57,22 @@ class Factored:
 
 
 def factoring_dtype(
-    shape: tuple[int, int], stored: torch.dtype, computing: torch.dtype, device: torch.device = _CPU
+    shape: tuple[int, int], stored: torch.dtype, computing: torch.dtype
 ) -> torch.dtype:
     """What `factor` takes W0 in: float32 where that holds it exactly and refinement pays.
-
-    On a GPU only of wide W0: narrow ones are one batch there, which float64 has a library's LU for.
 
     Args:
         shape: W0's, (out, in).
         stored: Its dtype in its file.
         computing: That of the solutions.
-        device: Where W0 is factored.
 
     Example:
         >>> factoring_dtype((1024, 1024), torch.bfloat16, torch.float64)
         torch.float32
-        >>> factoring_dtype((1024, 4096), torch.bfloat16, torch.float64)
+        >>> factoring_dtype((1024, 768), torch.bfloat16, torch.float64)
         torch.float64
     """
-    wide = shape[0] == shape[1] >= (FROM if device.type == "cpu" else WIDE)
+    wide = shape[0] == shape[1] >= FROM
     return torch.float32 if wide and stored != torch.float64 else computing
 
 
@@ -141,16 +135,12 @@ def _refinable(
 ) -> Factored | None:
     """None where one of them is too ill-conditioned for it."""
     solver = refined(w0, room)
-    if w0.shape[-1] < WIDE:
-        norm, inverse_norm = (each.double() for each in norms_of(solver, w0, TWO_DIGITS))
-    else:
-        each_layer = [_inverse_norm(solver, w0, layer) for layer in range(len(w0))]
-        norm, inverse_norm = None, torch.cat(each_layer)
+    inverse_norm = torch.cat([_inverse_norm(solver, w0, layer) for layer in range(len(w0))])
     condition = inverse_norm * w0.norm(dim=-1).amax(-1)
     if not bool((condition < REFINABLE).all()):  # not so where one is NaN
         return None
     rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
-    return Factored(solver, rank, cutoff, inverse_norm, condition, w0, norm=norm)
+    return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
 
 
 def _inverse_norm(solver: Solver, w0: Float[Tensor, "layer n n"], layer: int) -> Float[Tensor, "1"]:

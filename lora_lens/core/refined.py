@@ -19,12 +19,10 @@ from torch import Tensor
 from .lu import LUSolver, lu_in_place, packed_lu
 from .solvers import SquareSolver
 
-FROM = 513  # the width from which it pays
-WIDE = 1024  # from here on layers are faster one after another: what a step costs is its products
+FROM = 1024  # the width from which it pays
 REFINABLE = (
     1e5  # condition number up to which a round leaves at most a hundredth of the error, or so
 )
-_FEW = 10  # right-hand sides up to width/10 are; more of a narrow W0 take longer to refine than an LU in float64
 _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
 _DONE = 5e-10  # of the solution: its error, as the rounds tell it; φ is then right to 1e-10
@@ -56,8 +54,6 @@ class RefinedSolver:
     def _solved(self, rhs: Tensor, *, transposed: bool) -> Tensor:
         if rhs.dtype == torch.float32:
             return self._rough(rhs, transposed=transposed)
-        if rhs.shape[-1] > len(self.w0[0]) / _FEW and len(self.w0[0]) < WIDE:
-            return self._exactly(rhs, transposed=transposed)
         x = step = change = self._scaled(rhs, transposed=transposed)
         size = before = _lengths(x)
         share = torch.zeros_like(size)
@@ -74,10 +70,6 @@ class RefinedSolver:
             if bool((share * now <= _DONE * size).all()):
                 return x
             before = now
-        return self._exactly(rhs, transposed=transposed)
-
-    def _exactly(self, rhs: Tensor, *, transposed: bool) -> Tensor:
-        """By an LU in float64."""
         exact = self._exact
         return exact.solve_transposed(rhs) if transposed else exact.solve(rhs)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from .factoring import Factored
 from .gaussian_solver import GaussianSolver
 from .lu import LUSolver, row_order
-from .refined import WIDE, RefinedSolver
+from .refined import RefinedSolver
 from .solvers import Solver, SquareSolver, Transposed, mapped
 
 _ROUNDED = 1e5
@@ -84,11 +84,9 @@ def gaussian_solver(factored: Factored, position: int) -> LayerSolver:
         >>> round(solver.solve(torch.tensor([[[3.0], [4.0]]], dtype=dtype)).norm().item(), 4)
         2.5
     """
-    solver = factored.converting
-    # Where an LU in float32 is at hand, going through it costs less than a QR and half as much. Of narrow W0, of which it
-    # costs the same, the draws are then those of W0 alone: an LU in float64, which another of its chunk needs, changes none.
-    narrow = isinstance(solver, RefinedSolver) and factored.w0.shape[-1] < WIDE
-    rounded = bool(factored.condition[position] <= _ROUNDED)
-    if rounded and (narrow or isinstance(solver, SquareSolver)):
+    # Where an LU in float32 is at hand, going through it costs less than a QR and half as much.
+    if isinstance(factored.converting, SquareSolver) and bool(
+        factored.condition[position] <= _ROUNDED
+    ):
         return LayerSolver(GaussianSolver(factored.w0[position]), torch.float32)
     return rounded_solver(factored, position)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..bases.weights import BaseWeights
 from ..core.factoring import factoring_dtype
-from ..core.refined import WIDE
 from ..core.scaled import of_order_one
 from .conversions import Plan
 
@@ -60,27 +59,26 @@ def chunks_of(plan: Plan, weights: BaseWeights, device: torch.device) -> Iterato
 def _layers_a_chunk(plan: Plan, device: torch.device) -> int:
     """As many layers as fit the memory of one chunk, so that a model of any depth passes through it.
 
-    On a CPU few, which is faster; and one of wide W0, which are factored in float32: one that has to be taken in float64
-    takes no other with it, whose draws would be others then.
+    On a CPU few, which is faster; and one where they are factored in float32: one that has to be taken in float64 takes
+    no other with it, whose draws would be others then.
     """
     most = int(min(_CHUNK_BYTES, plan.memory.chunk) // _bytes_a_layer(plan, device))
     if device.type == "cpu":
-        most = min(most, 1 if _alone(plan) else _LAYERS_A_CORE)
+        most = min(most, 1 if _in_single(plan) else _LAYERS_A_CORE)
     return max(1, most)
 
 
 def _bytes_a_layer(plan: Plan, device: torch.device) -> int:
     rows, columns = plan.factors.out_features, plan.factors.in_features
-    single = device.type == "cpu" and _alone(plan)
+    single = device.type == "cpu" and _in_single(plan)
     copies = 8 if plan.ridge else 2 if single else 4  # the ridge's SVD beside the rest
     return 8 * copies * rows * columns
 
 
-def _alone(plan: Plan) -> bool:
-    """Whether W0 is so wide that each is factored by itself, and in float32 where its condition allows it."""
-    rows, columns = plan.factors.out_features, plan.factors.in_features
-    in_single = factoring_dtype((rows, columns), torch.float32, torch.float64) == torch.float32
-    return in_single and rows >= WIDE
+def _in_single(plan: Plan) -> bool:
+    """Whether W0 is factored in float32, where its condition allows it."""
+    shape = plan.factors.out_features, plan.factors.in_features
+    return factoring_dtype(shape, torch.float32, torch.float64) != torch.float64
 
 
 def _bytes_a_chunk(plan: Plan, device: torch.device) -> int:

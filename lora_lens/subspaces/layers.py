@@ -16,7 +16,7 @@ from ..core.cores import on_cores, while_waited_for
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import singular_cutoff
 from ..core.progress import Progress
-from ..core.refined import WIDE, RefinedSolver
+from ..core.refined import RefinedSolver
 from ..core.ridge import ridged
 from ..core.scaled import of_order_one
 from ..errors import RankError, SingularError
@@ -146,8 +146,6 @@ def _within(plan: Plan) -> Callable[[Dearer], None]:
     """Refuses what an ill-conditioned W0 takes more than is known before it is read, where that is too much."""
 
     def check(what: Dearer) -> None:
-        if what == "float64" and plan.factors.in_features < WIDE:
-            return  # so much the least of narrow ones is already
         entries = plan.factors.out_features * plan.factors.in_features
         more, how = _DEARER[what]
         of = f"{plan.factors.module}, a W0 of which is so ill-conditioned that it {how}"
@@ -177,8 +175,7 @@ def _factored(
     rows, columns = layers[0].shape
     stored = layers[0].dtype
     cutoff = singular_cutoff(stored, where.dtype, (rows, columns))
-    dtype = factoring_dtype((rows, columns), stored, where.dtype, where.device)
-    taken = where._replace(dtype=dtype)
+    taken = where._replace(dtype=factoring_dtype((rows, columns), stored, where.dtype))
     found = room.w0
     same = found is not None and found.dtype == taken.dtype and len(found) >= len(layers)
     w0 = taken.stack(layers, found if same else None)

@@ -80,9 +80,9 @@ def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path, wid
         write_base(folder / "base", shape, tensors)
         write_lora(folder / "lora", shape, base=str(folder / "base"))
         grid = conversion_similarity(
-            load_adapter(folder / "lora"), "value", matrices=["B"], nulls=["propagated"], draws=3, device="cpu"
-        )["B"]  # fmt: skip
-        drawn.append(grid.baselines["propagated"].mean[0, 1])
+            load_adapter(folder / "lora"), "value", matrices=["A"], nulls=["propagated", "initialisation"], draws=3, device="cpu"
+        )["A"]  # fmt: skip
+        drawn.append({name: one.mean[0, 1] for name, one in grid.baselines.items()})
     assert drawn[0] == drawn[1]
 
 
