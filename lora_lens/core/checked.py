@@ -46,7 +46,7 @@ def _as_tensor(x: object, name: str) -> Tensor:
     if tensor.is_complex():
         raise LensError(f"{name} is complex; expected a real matrix")
     if not tensor.is_floating_point():
-        tensor = tensor.to(torch.float64)
+        tensor = _to(torch.float64, tensor, name)
     check_finite(tensor, name)
     return tensor
 
@@ -57,10 +57,21 @@ def _dense(x: Tensor, name: str) -> Tensor:
         raise LensError(f"{name} is on the device meta, where tensors have no numbers; load it")
     if x.is_quantized:
         raise LensError(f"{name} is quantized ({x.dtype}); pass {name}.dequantize()")
+    if x.is_nested:
+        raise LensError(f"{name} is nested; pass its matrices one by one, or in one tensor")
     if x.layout != torch.strided:
         raise LensError(f"{name} is not dense ({x.layout}); pass {name}.to_dense()")
-    eight_bits = x.is_floating_point() and x.dtype.itemsize == 1
-    return x.float() if eight_bits else x
+    small = x.is_floating_point() and x.dtype.itemsize == 1
+    return _to(torch.float32, x, name) if small else x
+
+
+def _to(dtype: torch.dtype, x: Tensor, name: str) -> Tensor:
+    try:
+        return x.to(dtype)
+    except NotImplementedError:  # int4, float4 and the like, which torch only stores
+        raise LensError(
+            f"{name} is of {x.dtype}, which torch stores alone; convert it to floats"
+        ) from None
 
 
 def _for_torch(x: object, name: str) -> Array:

@@ -1,4 +1,4 @@
-"""The largest eigenvalue of a Gram operator MᵀM, by Lanczos; for norms and condition numbers."""
+"""The largest eigenvalues of a Gram operator MᵀM, by Lanczos; for norms and condition numbers."""
 
 from __future__ import annotations
 
@@ -50,11 +50,35 @@ def largest_singular_value(
         >>> round(largest_singular_value(lambda v: m.mT @ (m @ v), m, tolerance=1e-10).item(), 4)
         3.0
     """
+    return leading(gram, like, tolerance=tolerance).norm
+
+
+class Leading(NamedTuple):
+    """‖M‖₂ of each operator, and the directions that it lengthens most, orthonormal, the most last."""
+
+    norm: Float[Tensor, " layer"]
+    directions: Float[Tensor, "layer n k"]
+
+
+def leading(
+    gram: Callable[[Tensor], Tensor],
+    like: Float[Tensor, "layer _ n"],
+    *,
+    tolerance: float,
+) -> Leading:
+    """`largest_singular_value`, of the same arguments, with six Ritz vectors, or n where that is less.
+
+    Example:
+        >>> m = torch.diag(torch.tensor([3.0, 2.0, 1.0]))[None]
+        >>> most = leading(lambda v: m.mT @ (m @ v), m, tolerance=1e-10).directions[0, :, -1]
+        >>> [round(abs(entry), 4) for entry in most.tolist()]
+        [1.0, 0.0, 0.0]
+    """
     layers, n = like.shape[0], like.shape[-1]
     basis = v = _block(like)
     steps = -(-n // v.shape[-2])
     projected = _Projected.like(v)
-    largest, before, looked = (torch.zeros(layers).to(like), torch.zeros(layers).to(like), 0)
+    largest, before, looked = torch.zeros(layers).to(like), torch.zeros(layers).to(like), 0
     broken = torch.zeros(layers, dtype=torch.bool, device=like.device)
     for step in range(1, steps + 1):
         w = gram(v.mT).mT
@@ -76,7 +100,7 @@ def largest_singular_value(
             v, beta = torch.where(left[..., None], v, 0), torch.where(left[..., None], beta, 0)
         projected.add(diagonal, beta)
         if step - looked >= step // _SHARE or step == steps:
-            value, gap, residual = projected.top()
+            value, gap, residual, vectors = projected.top()
             missing = (value - before) / (step - looked) * step / 2
             settled = residual <= tolerance**2
             if step > 1:  # the first block's second value says nothing yet
@@ -84,7 +108,7 @@ def largest_singular_value(
             if step >= _GROWING:
                 settled |= (missing <= tolerance * value) & (residual <= tolerance**0.5)
             if step == steps or bool(settled.all()):
-                return value.sqrt().masked_fill(broken, torch.inf)
+                return Leading(value.sqrt().masked_fill(broken, torch.inf), basis.mT @ vectors)
             before, looked = value, step
         basis = torch.cat([basis, v], dim=-2)
     raise AssertionError("unreachable: the last step returns")
@@ -159,12 +183,13 @@ class _Projected:
         unit = torch.where(value > 0, value, 1)
         gap = (value - values[..., -2]) / unit if stop > 1 else torch.ones_like(value)
         residual = (self.next / unit[:, None, None]) @ vectors[..., -self.size :, -1:]
-        return _Top(value, gap, residual.norm(dim=-2)[..., 0])
+        return _Top(value, gap, residual.norm(dim=-2)[..., 0], vectors[..., -self.size :])
 
 
 class _Top(NamedTuple):
-    """The largest eigenvalue; its distance to the next and its residual, as shares of it."""
+    """The largest eigenvalue; its distance to the next and its residual, as shares of it; a block of eigenvectors up to its own."""
 
     value: Float[Tensor, " layer"]
     gap: Float[Tensor, " layer"]
     residual: Float[Tensor, " layer"]
+    vectors: Float[Tensor, "layer m block"]

@@ -45,13 +45,19 @@ class RefinedSolver:
 
     def solve(self, rhs: Float[Tensor, "layer n k"]) -> Float[Tensor, "layer n k"]:
         """X = W0⁻¹ rhs."""
-        return self._solved(rhs, transposed=False)
+        return self._solved(rhs, _DONE, transposed=False)
 
     def solve_transposed(self, rhs: Float[Tensor, "layer n k"]) -> Float[Tensor, "layer n k"]:
         """X = W0⁻ᵀ rhs."""
-        return self._solved(rhs, transposed=True)
+        return self._solved(rhs, _DONE, transposed=True)
 
-    def _solved(self, rhs: Tensor, *, transposed: bool) -> Tensor:
+    def solve_transposed_to(
+        self, rhs: Float[Tensor, "layer n k"], share: float
+    ) -> Float[Tensor, "layer n k"]:
+        """The same in fewer rounds: its error is up to `share` of it."""
+        return self._solved(rhs, share, transposed=True)
+
+    def _solved(self, rhs: Tensor, done: float, *, transposed: bool) -> Tensor:
         if rhs.dtype == torch.float32:
             return self._rough(rhs, transposed=transposed)
         x = step = change = self._scaled(rhs, transposed=transposed)
@@ -67,7 +73,7 @@ class RefinedSolver:
             if not bool((left <= _SLOW).all()):
                 break
             share = torch.maximum(share, left)
-            if bool((share * now <= _DONE * size).all()):
+            if bool((share * now <= done * size).all()):
                 return x
             before = now
         exact = self._exact

@@ -88,12 +88,12 @@ def _run_settings(
 ) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SettingsError(f"{source}: {where} is {values!r}, expected a table")
-    decided = _DECIDED.difference(may) & set(values)
-    if decided:
-        key = min(decided)
+    decided = _DECIDED.difference(may)
+    if found := decided & set(values):
+        key = min(found)
         where_it_may = "; it is a method's own, as in [tasks.rte.lora]" * (key == "learning_rate")
         raise SettingsError(f"{source}: {where} may not say {key!r}{where_it_may}")
-    check_fields(values, RunSettings, source, where)
+    check_fields(values, RunSettings, source, where, decided)
     return tuples(values)
 
 
@@ -158,9 +158,7 @@ def _check_search(config: Config, source: str) -> None:
             f"{', '.join(config.tasks)}"
         )
     for task, own in config.search.tasks.items():
-        check_fields(own, Search, source, f"search.tasks.{task}")
-        if "tasks" in own:
-            raise SettingsError(f"{source}: search.tasks.{task} may not say 'tasks'")
+        check_fields(own, Search, source, f"search.tasks.{task}", {"tasks"})
     for task in config.tasks:
         asked = config.search.of(task)
         try:

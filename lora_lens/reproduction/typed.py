@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,9 @@ from ..errors import SettingsError
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def check_fields(values: Mapping[str, Any], kind: type, source: str, where: str) -> None:
+def check_fields(
+    values: Mapping[str, Any], kind: type, source: str, where: str, but: Collection[str] = ()
+) -> None:
     """Check a table's keys and values against the fields of a dataclass.
 
     Args:
@@ -20,11 +22,13 @@ def check_fields(values: Mapping[str, Any], kind: type, source: str, where: str)
         kind: The dataclass.
         source: The file, for messages.
         where: The table's name in it; empty for the top.
+        but: Fields that are not for this table.
 
     Raises:
         SettingsError: A key is not known, or a value is of another type; names the key.
     """
-    known, hints = [field.name for field in fields(kind)], get_type_hints(kind)
+    known = [field.name for field in fields(kind) if field.name not in but]
+    hints = get_type_hints(kind)
     place = f"[{where}]" if where else "it"
     for key, value in values.items():
         if key not in known:
@@ -56,7 +60,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, dict if hint not in _NAMES else hint)
+    # TOML has no null; a table is a dataclass of its own.
+    return isinstance(value, hint if hint in (*_NAMES, types.NoneType) else dict)
 
 
 def _described(hint: Any) -> str:

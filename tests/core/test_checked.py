@@ -16,12 +16,27 @@ def quantized() -> Tensor:
         return torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8)
 
 
+def nested() -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is a prototype
+        return torch.nested.nested_tensor([torch.eye(3), torch.eye(3)])
+
+
 @pytest.mark.parametrize(
     ("kept", "said"),
     [
         (lambda: torch.eye(3).to_sparse(), r"x is not dense \(torch.sparse_coo\); pass x.to_dense"),
         (lambda: torch.eye(3, device="meta"), "x is on the device meta"),
         (quantized, r"x is quantized \(torch.qint8\); pass x.dequantize"),
+        (nested, "x is nested; pass its matrices one by one"),
+        (
+            lambda: torch.zeros(3, 3, dtype=torch.uint4),
+            "x is of torch.uint4, which torch stores alone",
+        ),
+        (
+            lambda: torch.zeros(3, 3, dtype=torch.bits8),
+            "x is of torch.bits8, which torch stores alone",
+        ),
     ],
 )
 def test_what_has_no_numbers_at_hand_is_refused_in_a_line(kept, said) -> None:

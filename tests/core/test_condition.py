@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 from slow_routes import conditioned_batch
+from torch import Tensor
 
 from lora_lens.core.condition import condition_number
 from lora_lens.core.factoring import factor
 from lora_lens.core.lanczos import largest_singular_value
 from lora_lens.core.precision import singular_cutoff
-from lora_lens.core.refined import RefinedSolver
+from lora_lens.core.refined import FROM, RefinedSolver
 
 F64 = singular_cutoff(torch.float64, torch.float64, (30, 30))
 
@@ -95,6 +96,30 @@ def test_two_digits_of_hard_spectra(name: str, route: str) -> None:
     assert isinstance(made.solver, RefinedSolver) is (route == "refined")
     expected = np.linalg.cond(made.w0.double().numpy())
     assert condition_number(made).item() == pytest.approx(expected, rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def turned() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(8)
+    drawn = torch.randn(2, FROM, FROM, generator=generator, dtype=torch.float64)
+    u, vh = torch.linalg.qr(drawn)[0]
+    return u, vh
+
+
+@pytest.mark.parametrize("condition", [1e4, 3e4, 9e4])
+@pytest.mark.parametrize("alike", [FROM // 2, FROM // 10, 1])
+def test_two_digits_of_many_alike_that_a_float32_lu_moves(
+    turned: tuple[Tensor, Tensor], alike: int, condition: float
+) -> None:
+    """Of the rounded W0, whose LU is at hand, the condition number is a twentieth to a seventh above it from 3e4 on."""
+    u, vh = turned
+    s = torch.ones(FROM, dtype=torch.float64)
+    s[-alike:] = 1 / condition
+    made = factor(((u * s) @ vh).float()[None], 1e-7, torch.float64)
+    assert isinstance(made.solver, RefinedSolver)
+    values = torch.linalg.svdvals(made.w0[0].double())
+    expected = (values[0] / values[-1]).item()
+    assert condition_number(made).item() == pytest.approx(expected, rel=5e-3)
 
 
 @pytest.mark.parametrize("side", ["before the first solve", "after it"])

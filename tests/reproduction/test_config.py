@@ -127,7 +127,7 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
         ),
         (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte.tasks.rte]\ntrials = 2',
-            r"search.tasks.rte may not say 'tasks'",
+            r"\[search.tasks.rte\] says 'tasks'; what is known there: ",
         ),
         (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[search.tasks.rte]\ntrial = 2',
@@ -195,6 +195,18 @@ def test_what_a_file_may_not_say(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(SettingsError, match=words):
         read_config(str(tmp_path / "x.toml"))
+
+
+def test_what_is_known_there_is_what_may_be_said(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('name = "x"\nbase = "b"\n[tasks.rte]\nepoch = 1')
+    with pytest.raises(SettingsError) as caught:
+        read_config(str(tmp_path / "x.toml"))
+    known = str(caught.value).partition("what is known there: ")[2].split(", ")
+    assert "epochs" in known
+    for key in known:  # of another type than its own, but not refused as such
+        (tmp_path / "x.toml").write_text(f'name = "x"\nbase = "b"\n[tasks.rte]\n{key} = {{}}')
+        with pytest.raises(SettingsError, match=f"says {key} = {{}}, expected"):
+            read_config(str(tmp_path / "x.toml"))
 
 
 def test_longer_runs_come_after_a_tasks_runs_and_before_its_analyses(tmp_path: Path) -> None:
