@@ -40,14 +40,20 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     full = min(factored.w0.shape[-2:])
     if full <= _NARROW:
         return _of_all_values(factored)
-    if full < FROM and bool((factored.condition < REFINABLE).all()):
-        # All layers at once: of narrow ones a step's cost is not its products.
-        return _of_norms(_in_single(factored)).to(factored.inverse_norm)
-    # Layer by layer: the factors of one stay in the cache, those of all do not.
+    # Of narrow ones a step's cost is not its products: all that can be at once.
+    at_once = (factored.condition < REFINABLE) & (full < FROM)
+    found = torch.empty_like(factored.inverse_norm)
+    if bool(at_once.all()):
+        return _of_norms(_in_single(factored)).to(found)
+    if bool(at_once.any()):
+        found[at_once] = _of_norms(_in_single(_layers(factored, at_once))).to(found)
+    # Of wide ones the factors of one stay in the cache, those of all do not.
     single = factored.w0.dtype == torch.float32
     stored = factored.w0 if single else factored.stored or factored.w0
-    each = range(len(factored.w0))
-    return torch.cat([_condition(_layer(factored, k), stored[k : k + 1], TWO_DIGITS) for k in each])
+    for k in (~at_once).nonzero().ravel().tolist():
+        one = slice(k, k + 1)
+        found[one] = _condition(_layers(factored, one), stored[one], TWO_DIGITS)
+    return found
 
 
 def _in_single(factored: Factored) -> Factored:
@@ -101,15 +107,15 @@ def _where_known(factored: Factored, condition: Float[Tensor, " layer"]) -> Floa
     return torch.where(known, condition, torch.inf)
 
 
-def _layer(factored: Factored, k: int) -> Factored:
-    def one(of_all: Tensor) -> Tensor:
-        return of_all[k : k + 1]
+def _layers(factored: Factored, which: slice | Tensor) -> Factored:
+    def some(of_all: Tensor) -> Tensor:
+        return of_all[which]
 
     return replace(
         factored,
-        solver=mapped(factored.solver, one),
-        rank=one(factored.rank),
-        inverse_norm=one(factored.inverse_norm),
-        condition=one(factored.condition),
-        w0=one(factored.w0),
+        solver=mapped(factored.solver, some),
+        rank=some(factored.rank),
+        inverse_norm=some(factored.inverse_norm),
+        condition=some(factored.condition),
+        w0=some(factored.w0),
     )

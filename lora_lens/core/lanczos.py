@@ -29,7 +29,7 @@ def largest_singular_value(
     """‖M‖₂ of each operator of a batch, given products with MᵀM on R^n.
 
     Block Lanczos with full reorthogonalisation from six random vectors, the same each time, until what further steps
-    would add is below `tolerance` in every layer, or an eigenvalue of MᵀM is within that squared. At the edge of
+    would add is below `tolerance`, or an eigenvalue of MᵀM is within that squared: each layer's own steps, whichever others there are. At the edge of
     a crowd, the slowest case, what is missing after k steps falls as 1/k²: it is k/2 times what the last step
     has added. The residual has to be below the root of `tolerance`, whose square the error is where the largest stands
     apart: there it is the residual's square over the distance to the next (Kato 1949, Temple 1928), which tells it a step earlier.
@@ -79,7 +79,8 @@ def leading(
     steps = -(-n // v.shape[-2])
     projected = _Projected.like(v)
     largest, before, looked = torch.zeros(layers).to(like), torch.zeros(layers).to(like), 0
-    broken = torch.zeros(layers, dtype=torch.bool, device=like.device)
+    found, done = before, torch.zeros(layers, dtype=torch.bool, device=like.device)
+    broken = done.clone()
     for step in range(1, steps + 1):
         w = gram(v.mT).mT
         if not bool(torch.isfinite(w).all()):
@@ -107,8 +108,10 @@ def leading(
                 settled |= residual**2 <= _APART * tolerance * gap
             if step >= _GROWING:
                 settled |= (missing <= tolerance * value) & (residual <= tolerance**0.5)
-            if step == steps or bool(settled.all()):
-                return Leading(value.sqrt().masked_fill(broken, torch.inf), basis.mT @ vectors)
+            # Of each layer at the step that suffices for it, whichever others go on.
+            found, done = found.where(done, value), done | settled
+            if step == steps or bool(done.all()):
+                return Leading(found.sqrt().masked_fill(broken, torch.inf), basis.mT @ vectors)
             before, looked = value, step
         basis = torch.cat([basis, v], dim=-2)
     raise AssertionError("unreachable: the last step returns")

@@ -80,6 +80,7 @@ def spectra(n: int) -> dict[str, np.ndarray]:
     found |= {f"flat and {low}": np.r_[flat[1:], low] for low in (0.9, 0.5, 1e-2, 1e-5)}
     found |= {f"{k} alike": np.r_[even[k:], np.full(k, 1e-5)] for k in (1, 4, 16)}
     found |= {f"{k} near": np.r_[even[k:], np.linspace(1e-5, 2e-5, k)] for k in (2, 4, 16)}
+    found["even"] = even
     return found | {"half": np.r_[flat[n // 2 :], np.linspace(1e-4, 1e-5, n // 2)]}
 
 
@@ -96,6 +97,19 @@ def test_two_digits_of_hard_spectra(name: str, route: str) -> None:
     assert isinstance(made.solver, RefinedSolver) is (route == "refined")
     expected = np.linalg.cond(made.w0.double().numpy())
     assert condition_number(made).item() == pytest.approx(expected, rel=0.03)
+
+
+def test_which_layers_stand_beside_one_changes_nothing() -> None:
+    """How many there are in a chunk depends on memory."""
+    rng = np.random.default_rng(13)
+    u, _, vh = np.linalg.svd(rng.standard_normal((600, 600)))
+    some = [spectra(600)[name] for name in ("even", "flat and 0.9", "4 near", "half", "graded")]
+    w0 = torch.from_numpy(
+        np.stack([*((u * s) @ vh for s in some), rng.standard_normal((600, 600))])
+    )
+    together = condition_number(factor(w0, F64))
+    alone = torch.cat([condition_number(factor(one[None], F64)) for one in w0])
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=0)
 
 
 @pytest.fixture(scope="module")
