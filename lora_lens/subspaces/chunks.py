@@ -29,6 +29,11 @@ class Chunk(NamedTuple):
     stop: int
     layers: list[Tensor]
 
+    def each(self) -> Iterator[Chunk]:
+        """Its layers, each as a chunk of its own."""
+        for k, layer in enumerate(self.layers, self.start):
+            yield Chunk(k, k + 1, [layer])
+
 
 def chunks_of(plan: Plan, weights: BaseWeights, device: torch.device) -> Iterator[Chunk]:
     """All layers, a chunk of memory at a time.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from threading import Lock, local
 from typing import Generic, NamedTuple, TypeVar
 
@@ -74,17 +75,20 @@ def collect_bases(
     count = to_share_out(plan, where.device)
     several = min(count, torch.get_num_threads()) > 1
 
-    def work(chunk: Chunk) -> _Done[S]:
+    def work(chunk: Chunk) -> list[_Done[S]]:
         start, stop, layers = chunk
         factored = _factored(layers, where, getattr(rooms, "last", _Room()), _within(plan))
         rooms.last = _room(factored)
+        # One without full rank takes others with it, which would be drawn for by another solver then.
+        if len(set(factored.rank.tolist())) > 1:
+            return [done for one in chunk.each() for done in work(one)]
         doubts[start] = _doubt(plan, factored, factors.layers[start:stop])
         if plan.ridge:
             factored = ridged(factored, plan.ridge)
         a, b = (where.take(of_order_one(t[start:stop])) for t in (factors.a, factors.b))
         bases = conversion_bases(plan, factored, a, b)
         seen = watch(factored, start, where.device, together.of(start) if several else progress)
-        return _Done(start, stop, bases, seen)
+        return [_Done(start, stop, bases, seen)]
 
     together = _Together(progress, len(factors.layers))
     doubts: dict[int, str] = {}
@@ -92,7 +96,8 @@ def collect_bases(
     seen: list[S] = []
     chunks, most = chunks_of(plan, weights, where.device), at_a_time(plan, where.device)
     try:
-        for done in on_cores(work, read_ahead(chunks), count, most):
+        worked = on_cores(work, read_ahead(chunks), count, most)
+        for done in chain.from_iterable(worked):
             for matrix, basis in done.bases.items():
                 bases.setdefault(matrix, []).append(basis)
             seen.append(done.seen)
