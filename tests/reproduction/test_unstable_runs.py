@@ -47,10 +47,9 @@ def test_a_row_a_start(name: str) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_half_the_rate_reached(seed: int) -> None:
-    record = DOCS / "results" / "mpnet" / "runs" / f"mrpc-condlora-{seed}" / "run.json"
     here, before = (
-        json.loads(path.read_text())
-        for path in (record, DOCS / "results" / "slow" / f"seed-{seed}.json")
+        json.loads((DOCS / "results" / "slow" / f"{name}-{seed}.json").read_text())
+        for name in ("half-the-rate", "seed")
     )
     assert here["settings"]["learning_rate"] == 5e-4
     for one in (here, before):
@@ -60,15 +59,35 @@ def test_what_half_the_rate_reached(seed: int) -> None:
 
 
 def test_the_rate_was_chosen_by_both_seeds_beginnings() -> None:
-    runs = DOCS / "results" / "mpnet" / "runs"
-    at_half = [runs / f"mrpc-condlora-{seed}" / "run.json" for seed in (0, 1)]
-    at_whole = [DOCS / "results" / "slow" / f"seed-{seed}.json" for seed in (0, 1)]
+    slow = DOCS / "results" / "slow"
     half, whole = (
-        fmean(json.loads(path.read_text())["history"][1]["development_score"] for path in paths)
-        for paths in (at_half, at_whole)
+        fmean(
+            json.loads((slow / f"{name}-{seed}.json").read_text())["history"][1][
+                "development_score"
+            ]
+            for seed in (0, 1)
+        )
+        for name in ("half-the-rate", "seed")
     )
     assert half > whole
     assert f"is {short(whole)} at 1.17e-3 and {short(half)} at 5e-4" in PAGE
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_twice_the_epochs_reached(seed: int) -> None:
+    results = DOCS / "results"
+    here, once = (
+        json.loads(path.read_text())
+        for path in (
+            results / "mpnet" / "runs" / f"mrpc-condlora-{seed}" / "run.json",
+            results / "slow" / f"half-the-rate-{seed}.json",
+        )
+    )
+    changed = {"epochs": 16.0, "precision": "bfloat16"}
+    assert here["settings"] == once["settings"] | changed
+    assert " ".join(short(at["development_score"]) for at in here["history"]) in PAGE
+    assert f"{100 * here['test_score']:.1f}" in PAGE
+    assert here["development_score"] - once["development_score"] > 0.005
 
 
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
