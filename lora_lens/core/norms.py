@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .lanczos import largest_singular_value, leading
-from .refined import RefinedSolver
+from .refined import REFINABLE, RefinedSolver
 from .solvers import Solver
 
 _ROWS = 256  # of W0 at once: 4096 columns in float32 are 4 MB, which a cache holds
@@ -75,13 +75,14 @@ def inverse_norm_of(
     norm, directions = leading(_inverse_gram(solver, w0), turned, tolerance=tolerance)
     if not isinstance(solver, RefinedSolver):
         return norm
-    known = norm.isfinite()
-    longest_row = w0.norm(dim=-1).amax(-1)  # at most ‖W0‖₂
-    if not bool((known & (norm * longest_row > _ROUNDED)).any()):
+    # Above, where a residual may not lead to it, W0 is factored anew.
+    bound = norm * w0.norm(dim=-1).amax(-1)  # on the condition number, from below
+    rounded = (bound > _ROUNDED) & (bound < REFINABLE)
+    if not bool(rounded.any()):
         return norm
-    directions = directions.where(known[:, None, None], 0).double()
+    directions = directions.where(rounded[:, None, None], 0).double()
     magnified = solver.solve_transposed_to(directions, _ENOUGH)
-    return torch.linalg.matrix_norm(magnified, 2).to(norm).where(known, torch.inf)
+    return torch.linalg.matrix_norm(magnified, 2).to(norm).where(rounded, norm)
 
 
 def _inverse_gram(solver: Solver, w0: Tensor) -> Callable[[Tensor], Tensor]:

@@ -9,6 +9,7 @@ from lora_lens.core.factoring import factor
 from lora_lens.core.lanczos import largest_singular_value
 from lora_lens.core.precision import singular_cutoff
 from lora_lens.core.refined import FROM, RefinedSolver
+from lora_lens.core.solvers import SquareSolver
 
 F64 = singular_cutoff(torch.float64, torch.float64, (30, 30))
 
@@ -134,6 +135,19 @@ def test_two_digits_of_many_alike_that_a_float32_lu_moves(
     values = torch.linalg.svdvals(made.w0[0].double())
     expected = (values[0] / values[-1]).item()
     assert condition_number(made).item() == pytest.approx(expected, rel=5e-3)
+
+
+def test_what_is_too_ill_conditioned_is_told_before_it_is_taken_in_float64(
+    turned: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And factored so once, not by the float32 LU's own way out, too."""
+    u, vh = turned
+    s = torch.tensor([1.0, 1e-6], dtype=torch.float64).repeat_interleave(FROM // 2)
+    w0 = ((u * s) @ vh).float()[None]
+    told: list[str] = []
+    monkeypatch.setattr(RefinedSolver, "_exact", None)
+    assert isinstance(factor(w0, 1e-7, torch.float64, told.append).solver, SquareSolver)
+    assert told == ["float64"]
 
 
 @pytest.mark.parametrize("side", ["before the first solve", "after it"])
