@@ -80,7 +80,8 @@ def collect_bases(
         factored = _factored(layers, where, getattr(rooms, "last", _Room()), _within(plan))
         rooms.last = _room(factored)
         # One without full rank takes others with it, which would be drawn for by another solver then.
-        if len(set(factored.rank.tolist())) > 1:
+        full = factored.rank == min(factored.w0.shape[-2:])
+        if bool(full.any()) and not bool(full.all()):
             return [done for one in chunk.each() for done in work(one)]
         doubts[start] = _doubt(plan, factored, factors.layers[start:stop])
         if plan.ridge:
