@@ -25,6 +25,7 @@ REFINABLE = (
 )
 _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
+_SLOWER = 0.5  # the same, where few digits are asked for
 _DONE = 5e-10  # of the solution: its error, as the rounds tell it; φ is then right to 1e-10
 _DEPENDENT = 1e-8  # squares of singular values below this share of the largest are none
 _ROWS_A_CORE = 256  # of W0 in float64 at once: in a core's cache
@@ -55,9 +56,9 @@ class RefinedSolver:
         self, rhs: Float[Tensor, "layer n k"], share: float
     ) -> Float[Tensor, "layer n k"]:
         """The same in fewer rounds: its error is up to `share` of it."""
-        return self._solved(rhs, share, transposed=True)
+        return self._solved(rhs, share, _SLOWER, transposed=True)
 
-    def _solved(self, rhs: Tensor, done: float, *, transposed: bool) -> Tensor:
+    def _solved(self, rhs: Tensor, done: float, slow: float = _SLOW, *, transposed: bool) -> Tensor:
         if rhs.dtype == torch.float32:
             return self._rough(rhs, transposed=transposed)
         x = step = change = self._scaled(rhs, transposed=transposed)
@@ -70,7 +71,7 @@ class RefinedSolver:
             x = x + step
             now = _lengths(step)
             left = torch.nan_to_num(now / before, 0)  # nothing of nothing
-            if not bool((left <= _SLOW).all()):
+            if not bool((left <= slow).all()):
                 break
             share = torch.maximum(share, left)
             if bool((share * now <= done * size).all()):

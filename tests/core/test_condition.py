@@ -121,12 +121,13 @@ def turned() -> tuple[Tensor, Tensor]:
     return u, vh
 
 
-@pytest.mark.parametrize("condition", [1e4, 3e4, 9e4])
+@pytest.mark.parametrize("condition", [1e4, 3e4, 8e4])
 @pytest.mark.parametrize("alike", [FROM // 2, FROM // 10, 1])
 def test_two_digits_of_many_alike_that_a_float32_lu_moves(
-    turned: tuple[Tensor, Tensor], alike: int, condition: float
+    turned: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch, alike: int, condition: float
 ) -> None:
     """Of the rounded W0, whose LU is at hand, the condition number is a twentieth to a seventh above it from 3e4 on."""
+    monkeypatch.setattr(RefinedSolver, "_exact", None)  # no LU in float64 for two digits
     u, vh = turned
     s = torch.ones(FROM, dtype=torch.float64)
     s[-alike:] = 1 / condition
