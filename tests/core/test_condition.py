@@ -138,6 +138,20 @@ def test_two_digits_of_many_alike_that_a_float32_lu_moves(
     assert condition_number(made).item() == pytest.approx(expected, rel=5e-3)
 
 
+def test_a_crowd_of_least_values_that_differ_is_found_within_what_the_page_says(
+    turned: tuple[Tensor, Tensor],
+) -> None:
+    """The directions that the rounded W0's inverse magnifies most are not W0's own there."""
+    u, vh = turned
+    s = torch.ones(FROM, dtype=torch.float64)
+    s[FROM // 2 :] = torch.linspace(2, 1, FROM // 2, dtype=torch.float64) / 9e4
+    made = factor(((u * s) @ vh).float()[None], 1e-7, torch.float64)
+    assert isinstance(made.solver, RefinedSolver)
+    values = torch.linalg.svdvals(made.w0[0].double())
+    expected = (values[0] / values[-1]).item()
+    assert 0.97 * expected < condition_number(made).item() < 1.001 * expected
+
+
 def test_what_is_too_ill_conditioned_is_told_before_it_is_taken_in_float64(
     turned: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
