@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from .scores import TaskScores
 _MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
 _APART = 0.3  # of a task's place, between two methods
 _MOST_COLUMNS = 4
+_WIDTH = 2.6  # inches, of a task's panel
+_NAME = 1.2  # inches, of a method's name
 
 
 def scores_panel(tasks: Sequence[TaskScores]) -> Panel:
@@ -55,8 +58,28 @@ def _of_method(
 
 
 def scores_sheet(tasks: Sequence[TaskScores]) -> Sheet:
-    """`scores_panel` as a figure of its own."""
-    return Sheet((Block([[scores_panel(tasks)]]),), (2.6 + 1.1 * len(tasks), 3.4))
+    """The same, a panel a task on a scale of its own, on which seeds lie apart; what a constant answer scores is told below."""
+    methods = _methods(tasks)
+    names = [NAMES[method] for method in methods]
+    panels = [
+        Panel(
+            f"{task.task}, {task.metric}",
+            named(
+                f"a constant answer: {100 * task.majority:.1f}",
+                names,
+                low=-0.5,
+                high=len(names) - 0.5,
+            ),
+            marks=tuple(
+                mark
+                for k, method in enumerate(methods)
+                for mark in _of_method([task], method, k, k)
+            ),
+        )
+        for task in tasks
+    ]
+    width = max(_WIDTH, _NAME * len(names))
+    return _sheet(panels, "Test score, percent", width, legend="none")
 
 
 def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
@@ -83,15 +106,22 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
 
 def curves_sheet(tasks: Sequence[TaskScores]) -> Sheet:
     """`curves_panel` of every task, side by side."""
-    columns = min(len(tasks), _MOST_COLUMNS)
-    panels = [curves_panel(task, _methods(tasks)) for task in tasks]
-    rows = [panels[k : k + columns] for k in range(0, len(panels), columns)]
-    return Sheet(
-        (Block(rows),),
-        (0.4 + 2.6 * columns, 0.8 + 2.3 * len(rows)),
-        title="Development score, percent",
-        legend="below",
+    return _sheet(
+        [curves_panel(task, _methods(tasks)) for task in tasks], "Development score, percent"
     )
+
+
+def _sheet(
+    panels: Sequence[Panel],
+    title: str,
+    width: float = _WIDTH,
+    legend: Literal["below", "none"] = "below",
+) -> Sheet:
+    """A panel a task, side by side."""
+    columns = min(len(panels), _MOST_COLUMNS)
+    rows = [panels[k : k + columns] for k in range(0, len(panels), columns)]
+    size = (0.4 + width * columns, 0.8 + 2.3 * len(rows))
+    return Sheet((Block(rows),), size, title=title, legend=legend)
 
 
 def _methods(tasks: Sequence[TaskScores]) -> list[str]:

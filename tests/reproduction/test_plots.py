@@ -77,6 +77,20 @@ def test_scores_are_marks_and_those_of_what_was_not_learnt_are_hollow() -> None:
     ]  # fmt: skip
 
 
+def test_a_panel_a_task_on_a_scale_of_its_own() -> None:
+    far = TaskScores("stsb", "pearson", 0.0, {"lora": {0: 0.99, 1: 0.985}}, {"lora": 1e-3}, {})
+    figure = sheet(scores_sheet([TASK, far]))
+    assert not figure.legends
+    one, other = figure.axes
+    assert [tick.get_text() for tick in one.get_xticklabels()] == ["LoRA", "CondLoRA"]
+    assert [one.get_xlabel(), other.get_xlabel()] == [
+        "a constant answer: 68.0", "a constant answer: 0.0",
+    ]  # fmt: skip
+    assert [one.get_title(), other.get_title()] == ["mrpc, accuracy", "stsb, pearson"]
+    low, high = other.get_ylim()
+    assert 98 < low < 98.5 < 99 < high < 100
+
+
 def test_the_same_description_is_drawn_by_plotly() -> None:
     spec = draw_plotly.panel(scores_panel([TASK]))
     found = {(one["marker"]["symbol"], tuple(one["y"])) for one in spec["data"] if one["y"]}
