@@ -12,13 +12,14 @@ from torch import Tensor
 
 from .lanczos import TWO_DIGITS
 from .lu import packed_lu
-from .norms import inverse_norm_of, norms_of
-from .refined import FROM, REFINABLE, refined
+from .norms import InverseNorm, inverse_norm_of, norms_of
+from .refined import FROM, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
 Dearer = Literal["float64", "decomposed"]
 _PROBES = 4
 _SAFETY = 1e-2  # of the cut-off's reciprocal: from here on the screen is not relied on
+_MOVED = 0.05  # of a solution, by rounding W0, above which refinement is slow and a norm has no two digits
 _MARGIN = 0.5  # of the same, for a condition number to two digits: from here on the SVD decides
 
 
@@ -92,7 +93,7 @@ def factor(
         w0: As PyTorch stores it, in the dtype to compute in (float64), or in `factoring_dtype`.
         cutoff: From `lora_lens.core.precision.singular_cutoff`.
         computing: Of the solutions; by default W0's. Float64 ones of a square W0 in float32 come by refinement
-            (`lora_lens.core.refined`) up to a condition of 1e5, else W0 is factored in float64.
+            (`lora_lens.core.refined`) up to a condition of 1e5 at most, else W0 is factored in float64.
         dearer: Called before W0 is taken in float64 after all, and before it is decomposed: both take more memory.
         room: Memory for a float32 LU; see `lora_lens.core.refined.refined`.
 
@@ -135,18 +136,19 @@ def _refinable(
 ) -> Factored | None:
     """None where one of them is too ill-conditioned for it."""
     solver = refined(w0, room)
-    inverse_norm = torch.cat([_inverse_norm(solver, w0, layer) for layer in range(len(w0))])
-    condition = inverse_norm * w0.norm(dim=-1).amax(-1)
-    if not bool((condition < REFINABLE).all()):  # not so where one is NaN
+    found = [_inverse_norm(solver, w0, layer) for layer in range(len(w0))]
+    if not all(bool(one.moved <= _MOVED) for one in found):
         return None
+    inverse_norm = torch.cat([one.norm for one in found]).double()
+    condition = inverse_norm * w0.norm(dim=-1).amax(-1)
     rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
     return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
 
 
-def _inverse_norm(solver: Solver, w0: Float[Tensor, "layer n n"], layer: int) -> Float[Tensor, "1"]:
+def _inverse_norm(solver: Solver, w0: Float[Tensor, "layer n n"], layer: int) -> InverseNorm:
     """Of one layer, whose factors stay in the cache where those of all do not."""
     own = mapped(solver, lambda tensor: tensor[layer : layer + 1])
-    return inverse_norm_of(own, w0[layer : layer + 1], TWO_DIGITS).double()
+    return inverse_norm_of(own, w0[layer : layer + 1], TWO_DIGITS)
 
 
 def _screen(core: Tensor, solver: Solver) -> Tensor:

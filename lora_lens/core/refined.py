@@ -20,15 +20,19 @@ from .lu import LUSolver, lu_in_place, packed_lu
 from .solvers import SquareSolver
 
 FROM = 1024  # the width from which it pays
-REFINABLE = (
-    1e5  # condition number up to which a round leaves at most a hundredth of the error, or so
-)
+REFINABLE = 1e5  # condition number up to which it is tried
 _ROUNDS = 6
 _SLOW = 0.1  # of the error left after a round: above it an LU in float64 takes over
-_SLOWER = 0.5  # the same, where few digits are asked for
 _DONE = 5e-10  # of the solution: its error, as the rounds tell it; φ is then right to 1e-10
 _DEPENDENT = 1e-8  # squares of singular values below this share of the largest are none
 _ROWS_A_CORE = 256  # of W0 in float64 at once: in a core's cache
+
+
+class Corrected(NamedTuple):
+    """A solution, and the share of it that the correction moved, the most of any column."""
+
+    x: Float[Tensor, "layer n k"]
+    moved: Float[Tensor, " layer"]
 
 
 @dataclass(frozen=True)
@@ -46,19 +50,21 @@ class RefinedSolver:
 
     def solve(self, rhs: Float[Tensor, "layer n k"]) -> Float[Tensor, "layer n k"]:
         """X = W0⁻¹ rhs."""
-        return self._solved(rhs, _DONE, transposed=False)
+        return self._solved(rhs, transposed=False)
 
     def solve_transposed(self, rhs: Float[Tensor, "layer n k"]) -> Float[Tensor, "layer n k"]:
         """X = W0⁻ᵀ rhs."""
-        return self._solved(rhs, _DONE, transposed=True)
+        return self._solved(rhs, transposed=True)
 
-    def solve_transposed_to(
-        self, rhs: Float[Tensor, "layer n k"], share: float
-    ) -> Float[Tensor, "layer n k"]:
-        """The same in fewer rounds: its error is up to `share` of it."""
-        return self._solved(rhs, share, _SLOWER, transposed=True)
+    def corrected(self, rhs: Float[Tensor, "layer n k"]) -> Corrected:
+        """X = W0⁻ᵀ rhs in one round, which leaves of the error what it has taken off the solution."""
+        rough = self._scaled(rhs, transposed=True)
+        residual = rhs - self._product(rough, transposed=True)
+        change = self._scaled(residual, transposed=True)
+        moved = torch.nan_to_num(_lengths(change) / _lengths(rough), 0)  # nothing of nothing
+        return Corrected(rough + change, moved.amax((-2, -1)))
 
-    def _solved(self, rhs: Tensor, done: float, slow: float = _SLOW, *, transposed: bool) -> Tensor:
+    def _solved(self, rhs: Tensor, *, transposed: bool) -> Tensor:
         if rhs.dtype == torch.float32:
             return self._rough(rhs, transposed=transposed)
         x = step = change = self._scaled(rhs, transposed=transposed)
@@ -71,10 +77,10 @@ class RefinedSolver:
             x = x + step
             now = _lengths(step)
             left = torch.nan_to_num(now / before, 0)  # nothing of nothing
-            if not bool((left <= slow).all()):
+            if not bool((left <= _SLOW).all()):
                 break
             share = torch.maximum(share, left)
-            if bool((share * now <= done * size).all()):
+            if bool((share * now <= _DONE * size).all()):
                 return x
             before = now
         exact = self._exact
