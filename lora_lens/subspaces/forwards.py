@@ -12,13 +12,14 @@ from ..adapter import ModuleFactors
 from ..bases.weights import BaseWeights
 from ..core.bases import orthonormal_basis
 from ..core.spill import Spill
+from ..updates import Convention
 from .selection import Where
 
 Factor = Literal["A", "B"]
 
 
 class Forward(NamedTuple):
-    """For B: W0 and B's bases. For A: W0ᵀ and bases of Aᵀ, so that both ask ``Q_l R_l ≈ W_l θ``."""
+    """For B: W0 and B's bases. For A: W0ᵀ, or W0 under ``stored``, and bases of Aᵀ, so that both ask ``Q_l R_l ≈ W_l θ``."""
 
     w: Float[Tensor, "layer out in"]
     q: Float[Tensor, "layer out r"]
@@ -50,7 +51,11 @@ def stacked_w0(
 
 
 def forward(
-    factors: ModuleFactors, w0: Float[Tensor, "layer out in"], matrix: Factor, rank: int
+    factors: ModuleFactors,
+    w0: Float[Tensor, "layer out in"],
+    matrix: Factor,
+    rank: int,
+    convention: Convention = "consistent",
 ) -> Forward:
     """What of one factor is asked forwards; `rank` leading directions of each layer.
 
@@ -63,4 +68,16 @@ def forward(
     """
     factor = factors.b if matrix == "B" else factors.a.mT
     q = orthonormal_basis(factor.to(w0.device, torch.float64), rank, ordered=True)
-    return Forward(w0 if matrix == "B" else w0.mT, q)
+    return Forward(w0.mT if asks_transposed(matrix, convention) else w0, q)
+
+
+def asks_transposed(matrix: Factor, convention: Convention) -> bool:
+    """Whether it is W0ᵀ of which a factor is asked.
+
+    Example:
+        >>> [asks_transposed(factor, "consistent") for factor in ("A", "B")]
+        [True, False]
+        >>> asks_transposed("A", "stored")
+        False
+    """
+    return matrix == "A" and convention == "consistent"

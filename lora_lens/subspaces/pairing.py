@@ -106,16 +106,29 @@ def commit_of_all(adapters: Iterable[Adapter]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
+def different_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
+    """A note, where they name two.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> one, other = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+        >>> len(different_bases(one, other)), len(different_bases(one, replace(other, base_model="another")))
+        (0, 1)
+    """
     first, second = (with_revision(each.base_model, each.revision) for each in (one, other))
     if first and second and first != second:
         return (
-            f"the adapters name different base models, {first} and {second}; φ "
+            f"the adapters name different base models, {first} and {second}; what is found "
             f"between them means something only if those are the same weights",
         )
-    if one.from_w0 and other.from_w0:
-        return (SAME_W0,)
     return ()
+
+
+def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
+    if found := different_bases(one, other):
+        return found
+    return (SAME_W0,) if one.from_w0 and other.from_w0 else ()
 
 
 def _span(factors: ModuleFactors) -> str:

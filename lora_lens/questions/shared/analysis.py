@@ -22,7 +22,7 @@ from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import collect_bases
-from ...subspaces.pairing import select_in_both, shared_layers
+from ...subspaces.pairing import different_bases, select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
     check_factor_ranks,
@@ -69,6 +69,8 @@ def shared_subspace(
     ``A_lᵀ = W_l θ R_l`` in every layer (``W_lᵀ`` under ``consistent``), each with an r×r matrix R_l of
     its own: LoRA's gauge can make every R_l of A the identity, but not those of A and B at once, so
     1 for both does not yet make a CondLoRA adapter.
+
+    Forwards, `Predicted` asks A of W_lᵀ whatever the convention, but of W_l where a CondLoRA adapter's A was made of it (``stored``).
 
     Shares are of subspaces: they say which directions are shared, and nothing of the factors' size, nor
     how far W_l θ is from A_lᵀ where the share is below 1.
@@ -141,9 +143,13 @@ def shared_subspace(
     bases, _ = collect_bases(plan, weights, where, null_bases.add, conversions)
     nulls = null_shares(plan, bases, null_bases, k, shares)
     del null_bases
-    own = _asked(factors, weights, where, Spill(plan.memory.kept), directions)
+    spill, forwards_as = Spill(plan.memory.kept), _forwards_as(adapter, settled.name)
+    own = _asked(factors, weights, where, spill, directions, forwards_as)
     forwards = {} if own is None else _forwards(plan, own, k, seed, fits)
-    carried = {} if other is None else _carried(plan, own, where, k, seed, adapter, other, fits[-1])
+    carried: dict[str, Predicted] = {}
+    if other is not None:
+        its_base = open_base_of(other, base)
+        carried = _carried(plan, own, where, k, seed, adapter, other, its_base, fits[-1])
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -165,7 +171,7 @@ def shared_subspace(
         width=k,
         layers=factors.layers,
         subspaces=subspaces,
-        notes=(*weights.notes, *adapter.caveats, *_notes(adapter, plan, subspaces)),
+        notes=(*dict.fromkeys(_all_notes(adapter, other, weights, plan, subspaces)),),
         seed=seed,
         other=None if other is None else other.source,
     )
@@ -177,11 +183,17 @@ def _asked(
     where: Where,
     spill: Spill,
     progress: Progress,
+    convention: Convention,
 ) -> Asked | None:
     """What is asked forwards: nothing of one layer alone."""
     if len(factors.layers) < 2:
         return None
-    return asked(factors, stacked_w0(factors, weights, where, spill), spill, progress)
+    return asked(factors, stacked_w0(factors, weights, where, spill), spill, progress, convention)
+
+
+def _forwards_as(adapter: Adapter, settled: Convention) -> Convention:
+    """A is asked of W0ᵀ whatever makes conversion matrices, but where it was made of W0: by a CondLoRA under ``stored``."""
+    return "stored" if adapter.convention == settled == "stored" else "consistent"
 
 
 def _forwards(
@@ -206,9 +218,10 @@ def _carried(
     seed: int,
     one: Adapter,
     other: Adapter,
+    weights: BaseWeights,
     progress: Progress,
 ) -> dict[str, Predicted]:
-    """What θ of the one adapter predicts of the other's layers."""
+    """What θ of the one adapter predicts of the other's layers, whose W0 `weights` has."""
     first, second = select_in_both(one, other, plan.factors.module)
     layers, _ = shared_layers(one, other, first, second)
     if own is None or tuple(layers) != first.layers or tuple(layers) != second.layers:
@@ -216,11 +229,14 @@ def _carried(
             f"{one.source} and {other.source} have {first.module} in other layers, or in one alone; "
             f"carrying θ over needs the same layers in both, two at least"
         )
-    check_factor_ranks(second, tuple(plan.matrices), plan.i)
+    try:
+        check_factor_ranks(second, tuple(plan.matrices), plan.i)
+    except RankError as error:
+        raise RankError(f"{other.source}, at the rank {plan.i} of {one.source}: {error}") from None
     spill = own.spill.beside()
-    w0 = stacked_w0(second, open_base_of(other), where, spill)
+    w0 = stacked_w0(second, weights, where, spill)
     directions, *fits = passes(progress, 2, *(1,) * len(plan.matrices))
-    their = asked(second, w0, spill, directions)
+    their = asked(second, w0, spill, directions, own.convention)
     return {
         matrix: carry_over(
             own, their, _FACTORS[matrix], plan.i, k,
@@ -243,7 +259,25 @@ def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention)
         )
 
 
+def _all_notes(
+    adapter: Adapter,
+    other: Adapter | None,
+    weights: BaseWeights,
+    plan: Plan,
+    subspaces: dict[str, SharedSubspace],
+) -> Iterator[str]:
+    yield from (*weights.notes, *adapter.caveats)
+    if other is not None:
+        yield from (*other.caveats, *different_bases(adapter, other))
+    yield from _notes(adapter, plan, subspaces)
+
+
 def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    if "A" in subspaces and _forwards_as(adapter, plan.convention) == "stored":
+        yield (
+            "A is asked forwards of W0, as this CondLoRA adapter's was made (A_lᵀ = W_l θ), and not of W0ᵀ as "
+            "any other adapter's; convention 'consistent' asks it of W0ᵀ"
+        )
     if adapter.convention and adapter.convention != plan.convention:
         yield (
             f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "

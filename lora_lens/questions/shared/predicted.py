@@ -23,7 +23,7 @@ class Predicted(Brief):
     layer for a CondLoRA adapter; k/out (k/in for A) on average where B_l has nothing to do with the others.
 
     Attributes:
-        matrix: ``A`` or ``B``; for A all is of W_lᵀ and A_lᵀ.
+        matrix: ``A`` or ``B``; for A all is of W_lᵀ and A_lᵀ (of W_l and A_lᵀ for a CondLoRA adapter trained under ``stored``).
         rank: r, dimensions of each layer's factor.
         width: k, columns of θ.
         layers: Layer numbers, as in the checkpoint.

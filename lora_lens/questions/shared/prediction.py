@@ -34,7 +34,8 @@ from ...core.progress import Progress, Steps, passes, untold
 from ...core.spill import Spill
 from ...core.variants import Variants, variants_of
 from ...labelled import Array
-from ...subspaces.forwards import Factor, Forward, forward
+from ...subspaces.forwards import Factor, Forward, asks_transposed, forward
+from ...updates import Convention
 from .predicted import Predicted
 
 FLIPS = 4999  # of one layer: they cost a small product each
@@ -52,16 +53,22 @@ _FACTORS: tuple[Factor, ...] = ("A", "B")
 
 
 class Asked(NamedTuple):
-    """One adapter's module, W0 of its layers, W0's singular directions, and where what is large waits."""
+    """One adapter's module, W0 of its layers, W0's singular directions, where what is large waits, and how A is asked."""
 
     factors: ModuleFactors
     w0: Float[Tensor, "layer out in"]
     directions: tuple[Directions, ...]
     spill: Spill
+    convention: Convention = "consistent"
+
+    def forward(self, matrix: Factor, rank: int) -> Forward:
+        """W0, or its transpose, and each layer's factor."""
+        return forward(self.factors, self.w0, matrix, rank, self.convention)
 
     def own(self, q: Float[Tensor, "layer out r"], matrix: Factor) -> list[OwnDirections]:
         """Each layer's factor on its own W's directions."""
-        each = (of if matrix == "B" else of.transposed for of in self.directions)
+        turned = asks_transposed(matrix, self.convention)
+        each = (of.transposed if turned else of for of in self.directions)
         return list(after_each(map(own_directions, each, q), self.spill.release))
 
 
@@ -70,6 +77,7 @@ def asked(
     w0: Float[Tensor, "layer out in"],
     spill: Spill | None = None,
     progress: Progress = untold,
+    convention: Convention = "consistent",
 ) -> Asked:
     """With the singular directions, which A and B have in common: one decomposition a layer.
 
@@ -84,7 +92,7 @@ def asked(
         found.append(of._replace(u=spill.keep(of.u), v=spill.keep(of.v.mT).mT))
         spill.release()
         progress(layer + 1, len(w0))
-    return Asked(factors, w0, tuple(found), spill)
+    return Asked(factors, w0, tuple(found), spill, convention)
 
 
 T = TypeVar("T")
@@ -120,7 +128,7 @@ def predict(
         progress: Called with how much is done, of how much.
     """
     fits, flips = passes(progress, 9, 1)
-    given = forward(of.factors, of.w0, matrix, rank)
+    given = of.forward(matrix, rank)
     own = of.own(given.q, matrix)
     nulls = _variants(given, own, draws, seed, matrix, of.spill.release) if draws else {}
     fit = left_out(given.w, given.q, width, nulls, fits, of.spill.beside())
@@ -169,9 +177,9 @@ def carry_over(
     the mean is one flip of each layer, and no fit is made anew.
     """
     fits, flips = passes(progress, 9, 1)
-    given = forward(own.factors, own.w0, matrix, rank)
+    given = own.forward(matrix, rank)
     fit = left_out(*given, width, progress=fits, spill=own.spill.beside())
-    target = forward(other.factors, other.w0, matrix, rank)
+    target = other.forward(matrix, rank)
     predicted = carried_over(fit, target.w)
     share = predicted_share(predicted, target.q).cpu().numpy()
     turned = other.own(target.q, matrix)

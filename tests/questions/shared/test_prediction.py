@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from planted import plant
 from torch import Tensor
 
 import lora_lens as ll
@@ -147,6 +149,72 @@ def test_a_theta_carries_over_to_the_adapter_it_is_of_as_it_predicts_it() -> Non
     assert "of the other's B" in over.summary
     assert over["B"].carried is not None
     assert over["B"].carried.nulls["uniform"].mean == pytest.approx(8 / 384)
+
+
+def test_a_made_of_w0_is_asked_of_w0() -> None:
+    """A CondLoRA under `stored` makes Aᵀ = W0 θ: A is asked then as B is, and of W0ᵀ where that is asked for."""
+    lora = ll.load_adapter(ll.demo_adapter("lora"))
+    factors, base = lora.modules["value"], ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
+    w0 = torch.stack([base.w0(factors, layer).double() for layer in range(6)])
+    generator = torch.Generator().manual_seed(4)
+    theta = normal(384, 8, generator=generator)
+    own = replace(factors, a=(w0 @ theta).mT, b=w0 @ normal(384, 8, generator=generator))
+    made = replace(lora, modules={"value": own}, convention="stored", method="CondLoRA")
+    found = ll.shared_subspace(made, "value", other=made, draws=20, base=base)
+    for one in (found["A"].predicted, found["A"].carried, found["B"].predicted):
+        assert one is not None
+        assert one.share.min() > 1 - 1e-6
+    assert "gives A and B in every layer" in ll.shared_subspace(made, "value", draws=79).summary
+    assert any("asked forwards of W0," in note for note in found.notes)
+    asked_for = ll.shared_subspace(made, "value", convention="consistent", draws=20, base=base)
+    assert asked_for["A"].predicted is not None
+    assert asked_for["A"].predicted.mean < 0.5
+    assert not any("asked forwards of W0," in note for note in asked_for.notes)
+
+    # Any factors: of W0, A is to be what a B that is its transpose is.
+    turned = replace(made, modules={"value": replace(factors, b=factors.a.mT)})
+    a = ll.shared_subspace(
+        replace(made, modules={"value": factors}), "value", draws=20, base=base, matrices=["A"]
+    )["A"].predicted
+    b = ll.shared_subspace(turned, "value", draws=20, base=base, matrices=["B"])["B"].predicted
+    assert a is not None
+    assert b is not None
+    np.testing.assert_allclose(a.share, b.share, atol=1e-12)
+    np.testing.assert_allclose(a.by_layer.mean, b.by_layer.mean, atol=1e-12)
+    np.testing.assert_allclose(a.by_layer.sd, b.by_layer.sd, atol=1e-12)
+
+
+def test_the_base_asked_for_is_that_of_both(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    made = [
+        plant(
+            tmp_path / name,
+            [rng.standard_normal((24, 24)) for _ in range(4)],
+            [(rng.standard_normal((24, 2)), rng.standard_normal((2, 24))) for _ in range(4)],
+        )
+        for name in ("one", "other")
+    ]
+    one, other = made
+    base = str(tmp_path / "one" / "base")
+    alike = ll.shared_subspace(one, "value", other=replace(other, base_model=base), draws=5)
+    found = ll.shared_subspace(one, "value", other=other, base=base, draws=5)
+    own = ll.shared_subspace(one, "value", other=other, draws=5)
+    for matrix in "AB":
+        np.testing.assert_array_equal(found[matrix].carried.share, alike[matrix].carried.share)
+        assert not np.allclose(own[matrix].carried.share, alike[matrix].carried.share)
+    assert any("name different base models" in note for note in own.notes)
+    assert not any("name different base models" in note for note in alike.notes)
+
+
+def test_a_rank_that_the_other_has_not_is_an_error_that_names_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    w0 = [rng.standard_normal((24, 24)) for _ in range(3)]
+    one, other = (
+        plant(tmp_path / str(r), w0, [(rng.standard_normal((24, r)), rng.standard_normal((r, 24)))] * 3)
+        for r in (4, 3)
+    )  # fmt: skip
+    with pytest.raises(ll.RankError, match=f"{other.source}, at the rank 4 of {one.source}"):
+        ll.shared_subspace(one, "value", other=other, draws=5)
 
 
 def test_other_layers_are_an_error_of_one_line() -> None:
