@@ -224,7 +224,8 @@ def _where(found: Sequence[str], patterns: Mapping[str, str]) -> str:
     """In which tower each of them is, where they are in several."""
     if not towers([patterns[name] for name in found]):
         return ""
-    return f" ({'; '.join(f'{name} is {patterns[name]}' for name in found)})"
+    told = [f"{name} is {patterns[name]}" for name in found if name != patterns[name]]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def match_in_base(path: str, base_names: Collection[str]) -> list[str]:

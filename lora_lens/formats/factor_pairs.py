@@ -54,7 +54,8 @@ def factors_by_path(files: AdapterFiles, pattern: re.Pattern[str]) -> tuple[Fact
         factors = found.setdefault(match["path"], {})
         if len(adapters) > 1:
             raise AdapterError(
-                f"{files.source} holds several adapters: {', '.join(sorted(map(str, adapters)))}"
+                f"{files.source} holds several adapters, named {', '.join(sorted(one or 'nothing' for one in adapters))}; "
+                f"expected one: save each in a folder of its own"
             )
         if letter in factors:
             raise AdapterError(f"{factors[letter]} and {name} are the same factor")

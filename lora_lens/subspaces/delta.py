@@ -171,10 +171,15 @@ def trained_singular(
     found = delta_singular(factors, position, where, w0)
     if not len(found.s):
         raise RankError(
-            f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: the adapter is "
-            f"untrained there, and a zero matrix has no singular subspace"
+            f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: {_why_zero(factors, position)}, and "
+            f"a zero matrix has no singular subspace"
         )
     return found
+
+
+def _why_zero(factors: ModuleFactors, position: int) -> str:
+    scaled_away = not float(factors.scaling[position])
+    return "its scaling is 0" if scaled_away else "the adapter is untrained there"
 
 
 def weight_singular(

@@ -33,9 +33,8 @@ def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -
         parts.append(
             f"{counted(len(far), 'adapter') if far else 'no adapter'} far from the others (Holm at {LEVEL})"
         )
-    if joined.merges:
-        cross = np.mean([row["cross_energy"] for row in joined.merges])
-        said = number(float(cross), 2, plus=True).replace("-", "−")
+    if (cross := _mean(joined.merges, "cross_energy")) is not None:
+        said = number(cross, 2, plus=True).replace("-", "−")
         parts.append(f"in the sum of all, cross terms are {said} of the parts' energy")
     left = len({one.adapter for one in failed if one.module is None})
     if left:
@@ -50,18 +49,28 @@ def _usual_rank(plan: Plan) -> int:
 
 def _alike(matrix: str, rows: Sequence[dict[str, Any]]) -> str:
     phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
-    others = {"start": "their start", "mean_adapter": "the mean adapter"}
     given = [
-        f"{number(value)} by {what} alone"
-        for name, what in others.items()
-        if (value := _mean(rows, f"{name}_mean")) is not None
+        _given(rows, "start", "their start"),
+        _given(rows, "mean_adapter", "the mean adapter"),
     ]
-    beside = ", ".join([f"unrelated ones {number(unrelated)}", *given])
+    beside = ", ".join([f"unrelated ones {number(unrelated)}", *filter(None, given)])
     return f"φ of {matrix} between two is {number(phi)} ({beside})"
 
 
+def _given(rows: Sequence[dict[str, Any]], name: str, what: str) -> str:
+    """A null's mean, with φ of the same places where it is not known at all of them."""
+    known = [row for row in rows if row.get(f"{name}_mean") is not None]
+    if not known:
+        return ""
+    said = f"{number(_mean(known, f'{name}_mean'))} by {what} alone"
+    if len(known) == len(rows):
+        return said
+    at = f"{len(known)} of {counted(len(rows), 'place')}"
+    return f"{said} at {at}, where φ is {number(_mean(known, 'phi'))}"
+
+
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
-    known = [row[name] for row in rows if row.get(name) is not None]
+    known = [row[name] for row in rows if row.get(name) is not None and np.isfinite(row[name])]
     return float(np.mean(known)) if known else None
 
 
@@ -75,6 +84,8 @@ def _held(rows: Sequence[dict[str, Any]], rank: int) -> list[str]:
         name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS
     }
     held, mean = (_mean(at[name], "left_out") for name in ("shared", "mean adapter"))
+    if held is None:
+        return []
     chance = _mean(at["shared"], "chance")
     return [
         f"{counted(k, 'input direction')} shared by the others hold {number(held)} of an adapter's ΔW, the mean "

@@ -122,7 +122,12 @@ def test_several_adapters_in_one_file_are_refused(tmp_path: Path) -> None:
         for adapter in ("one", "two")
     }
     write_tensors(tmp_path / "lora", tensors)
-    with pytest.raises(AdapterError, match="holds several adapters: one, two"):
+    with pytest.raises(AdapterError, match="holds several adapters, named one, two; expected one"):
+        load_adapter(tmp_path / "lora")
+    write_tensors(
+        tmp_path / "lora", {n: t for n, t in tensors.items() if ".one." in n} | shape.adapter
+    )
+    with pytest.raises(AdapterError, match="holds several adapters, named nothing, one"):
         load_adapter(tmp_path / "lora")
 
 

@@ -87,6 +87,7 @@ def test_two_that_could_be_meant_are_listed(paths: tuple[str, str], tmp_path: Pa
         select_name(adapter, "value")
     for name in adapter.modules:
         assert name in str(error.value)
+        assert f"{name} is {name}" not in str(error.value)
         assert select_name(adapter, name) == name
 
 

@@ -313,7 +313,7 @@ def test_a_finished_folder_is_never_overwritten(runs: Path) -> None:
 def test_errors_leave_nothing(runs: Path, tmp_path: Path) -> None:
     for arguments, word in (
         (["--task", "chess"], "chess"),
-        (["--task", "rte", "--data", str(tmp_path)], "cannot be read"),
+        (["--task", "rte", "--data", str(tmp_path)], "has no folder RTE"),
         (["--task", "rte", "--data", str(runs / "glue"), "--target", "nothing"], "nothing"),
         (["--task", "rte", "--data", str(runs / "glue"), "--base", str(tmp_path)], "base"),
     ):

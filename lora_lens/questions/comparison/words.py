@@ -74,7 +74,16 @@ def alike(one: LayerSeries, other: LayerSeries) -> bool:
 def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
     """Whether two adapters span alike, beside unrelated subspaces and beside other layers."""
     equal = [LABELS[m] for m, one in distinct(result).items() if one.values.min() > ONE]
-    parts = [f"{listed(equal)} of the two adapters span the same in all layers"] if equal else []
+    whole = [
+        name for name, one in _named(result) if name in equal and np.min(one.baseline.mean) > ONE
+    ]
+    parts = []
+    if same := [name for name in equal if name not in whole]:
+        parts.append(f"{listed(same)} of the two adapters span the same in all layers")
+    if whole:
+        parts.append(
+            f"{listed(whole)} of the two adapters span the whole space, as any of that rank do"
+        )
     tested = [one for one in findings if one.label not in equal]
     if tested:
         kinds = [
@@ -94,6 +103,10 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
     elif not parts:
         parts.append(f"{_means(rest)}, and nothing was tested")
     return f"{result.module}: {'; '.join(parts)}."
+
+
+def _named(result: ComparisonResult) -> list[tuple[str, LayerSeries]]:
+    return [(LABELS[matrix], one) for matrix, one in distinct(result).items()]
 
 
 def _means(series: Sequence[LayerSeries]) -> str:

@@ -18,6 +18,7 @@ _DESCRIBES = (
     "singular directions"
 )
 # Planted in MiniLM's value modules, such a layer is found in 5 % of cases.
+_RANDOM = ("gaussian", "propagated", "equivalent")  # nulls of factors that share nothing
 _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 
 
@@ -52,10 +53,13 @@ def summary(result: SimilarityResult, findings: Sequence[Finding]) -> str:
     del findings  # there are none
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so no layers can be compared."
-    alike = [LABELS[matrix] for matrix, grid in result.items() if grid.values.min() > ONE]
-    parts = []
-    if alike:
-        parts.append(f"φ between all layers is 1 for {listed(alike)}, {_why_alike(result)}")
+    ones = {LABELS[matrix]: grid for matrix, grid in result.items() if grid.values.min() > ONE}
+    alike = list(ones)
+    parts = [
+        f"φ between all layers is 1 for {listed(names)}, {why}"
+        for why in dict.fromkeys(_why_alike(result, grid) for grid in ones.values())
+        if (names := [name for name, grid in ones.items() if _why_alike(result, grid) == why])
+    ]
     if rest := [one for one in distinct(result).values() if LABELS[one.matrix] not in alike]:
         parts += [_means(rest), _DESCRIBES + ("" if result.ridge else _BLIND)]
     return f"{result.module}: {'; '.join(parts)}."
@@ -65,19 +69,26 @@ def _means(grids: Sequence[LayerGrid]) -> str:
     """Each matrix's mean φ, its size in words, and the propagated null's."""
     nulls = [_null(grid) for grid in grids]
     digits = max(_digits(sd) for _, sd in nulls)
-    sizes = [PHI.word(grid.mean) for grid in grids]
+    sizes = [_size(grid.mean, chance) for grid, (chance, _) in zip(grids, nulls, strict=True)]
     apart = len(set(sizes)) > 1
     means = listed(
         [
-            f"{grid.mean:.{digits}f} for {LABELS[grid.matrix]}" + (f" ({size})" if apart else "")
+            f"{grid.mean:.{digits}f} for {LABELS[grid.matrix]}" + (size if apart else "")
             for grid, size in zip(grids, sizes, strict=True)
         ]
     )
-    text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if apart else f" ({sizes[0]})")
+    text = f"mean φ between layers, from 0 to 1, is {means}" + ("" if apart else sizes[0])
     known = [f"{mean:.{digits}f}{_spread(sd, digits)}" for mean, sd in nulls if np.isfinite(mean)]
     if not known:
         return f"{text}, with no random factors drawn to set beside it"
     return f"{text}, and random factors through the same W0 give {each(known)}"
+
+
+def _size(mean: float, chance: float) -> str:
+    """φ's size in words, but where random factors have it too, and are not merely nearly orthogonal."""
+    word = PHI.word(mean)
+    as_random = bool(np.isfinite(chance)) and PHI.word(chance) == word != PHI.word(0.0)
+    return "" if as_random else f" ({word})"
 
 
 def _null(grid: LayerGrid) -> tuple[float, float]:
@@ -101,7 +112,10 @@ def _varies(sd: float) -> bool:
     return bool(np.isfinite(sd)) and sd > _SAME
 
 
-def _why_alike(result: SimilarityResult) -> str:
+def _why_alike(result: SimilarityResult, grid: LayerGrid) -> str:
     if result.side == "right" and not result.from_w0:
         return "as it is on the right side when all singular vectors are taken"
+    random = (grid.baseline_mean(null) for null in _RANDOM if null in grid.baselines)
+    if result.side == "left" and max(random, default=0.0) > ONE:
+        return "as it is of any factors whose rank is the whole space's dimension"
     return "as one shared θ makes it"

@@ -140,7 +140,7 @@ def spectrum(
         where,
     )
     if suggestion.zero:
-        notes.append(f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there")
+        notes.append(f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, or scaled by 0")
     notes += _short(layers, chosen)
     if adapter.from_w0:
         notes.append("CondLoRA has one rank for all layers; the rank pattern is for plain LoRA")

@@ -18,7 +18,7 @@ def summary(result: Spectrum, _: Sequence[Finding]) -> str:
     """How many of the trained directions ΔW uses."""
     layers = _trained(result)
     if not layers:
-        return "ΔW is zero in every layer: the adapter is untrained."
+        return "ΔW is zero in every layer: the adapter is untrained, or its scaling is 0."
     ranks = _range([one.rank for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])

@@ -45,6 +45,11 @@ def load_task(name: str, data: Path | None) -> Splits:
 def _from_folder(task: GlueTask, data: Path) -> _Parts:
     left_out: list[str] = []
     paths = [data / task.folder / f"{part}.tsv" for part in ("train", *task.test_files)]
+    if not paths[0].parent.is_dir():
+        names = ", ".join(path.name for path in paths)
+        raise DataError(
+            f"{data} has no folder {task.folder}; expected GLUE's own files there ({names}), or no --data, for the hub's"
+        )
     train, *tests = (_read(task, path, left_out) for path in paths)
     return (
         train,

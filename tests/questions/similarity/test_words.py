@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from checkpoints import BertLike
 from noise import Kind, noise_adapters
+from planted import plant
 
-from lora_lens import conversion_similarity, load_adapter
+from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.questions.similarity.result import SimilarityResult
 
 UNTESTED = "this does not test sharing, which `shared` does"
@@ -32,11 +33,14 @@ def test_noise_of_minilm_is_given_no_verdict(kind: Kind) -> None:
             assert (z < -8) if kind == "leading" else (abs(z) < 4)
 
 
-def test_the_sentence_has_the_numbers_and_their_size(result: SimilarityResult) -> None:
+def test_the_sentence_has_the_numbers_and_no_size_that_chance_has_too(
+    result: SimilarityResult,
+) -> None:
+    """Both are called partly alike, which says nothing here."""
     null = result["B"].significance["propagated"].of_mean
     assert result.summary == (
-        f"value: mean φ between layers, from 0 to 1, is {result['A'].mean:.3f} for A and {result['B'].mean:.3f} for B "
-        f"(partly alike), and random factors through the same W0 give {null.mean:.3f} ± {null.sd:.3f}; {UNTESTED}: φ "
+        f"value: mean φ between layers, from 0 to 1, is {result['A'].mean:.3f} for A and {result['B'].mean:.3f} for B, "
+        f"and random factors through the same W0 give {null.mean:.3f} ± {null.sd:.3f}; {UNTESTED}: φ "
         f"also moves with where factors lie on W0's own singular directions, and {BLIND}."
     )
 
@@ -50,10 +54,27 @@ def test_nothing_is_said_of_chance_however_far_it_is(result: SimilarityResult) -
         moved = replace(result, grids={"A": replace(grid, values=values), "B": result["B"]})
         assert moved.findings == ()
         assert moved["A"].significance["propagated"].of_mean.z == pytest.approx(shift, rel=0.05)
-        said = (
-            f"{moved['A'].mean:.3f} for A ({size}) and {result['B'].mean:.3f} for B (partly alike)"
-        )
+        said = f"{moved['A'].mean:.3f} for A ({size}) and {result['B'].mean:.3f} for B, and random"
         assert said in moved.summary
+
+
+def test_all_of_the_space_is_no_shared_theta(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape)
+
+    w0 = [normal(6, 6) for _ in range(3)]
+    adapters = [
+        plant(tmp_path / name, w0, [(normal(6, 6), normal(6, 6)) for _ in range(3)])
+        for name in ("one", "other")
+    ]
+    said = conversion_similarity(adapters[0], "value", draws=20).summary
+    assert "is 1 for A, B and BA, as it is of any factors whose rank is the whole space's" in said
+    both = compare(*adapters, "value", draws=20).summary
+    assert (
+        both == "value: A and B of the two adapters span the whole space, as any of that rank do."
+    )
 
 
 def test_small_numbers_are_shown_to_the_digit_that_varies(result: SimilarityResult) -> None:
