@@ -12,10 +12,13 @@ import torch
 from checkpoints import BertLike, write_base, write_lora
 from slow_routes import conditioned, slow_conversions, slow_phi
 
-from lora_lens import conversion_similarity, load_adapter, outliers, shared_subspace
+from lora_lens import conversion_similarity, load_adapter, open_base, outliers, shared_subspace
 from lora_lens.chance.conversion_draws import SAMPLED
+from lora_lens.core.progress import untold
 from lora_lens.subspaces import chunks, layers
-from lora_lens.subspaces.layers import RankDeficientWarning
+from lora_lens.subspaces.conversions import Plan
+from lora_lens.subspaces.layers import RankDeficientWarning, collect_bases
+from lora_lens.subspaces.selection import select_device
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
@@ -89,6 +92,38 @@ def test_an_ill_conditioned_w0_changes_no_other_layers_draws(tmp_path: Path, wid
             )["A"]  # fmt: skip
         drawn.append({name: one.mean[0, 1] for name, one in grid.baselines.items()})
     assert drawn[0] == drawn[1] == drawn[2]
+
+
+def test_layers_are_apart_only_where_some_have_full_rank_and_some_have_not(tmp_path: Path) -> None:
+    shape = BertLike(layers=3, width=40, modules=("value",))
+    seen = []
+    for deficient in (0, 3, 1):
+        w0 = [
+            torch.from_numpy(conditioned(40, 40, 10, np.random.default_rng(k))).float()
+            for k in range(3)
+        ]
+        for one in w0[:deficient]:
+            one[-1] = one[0]
+        folder = tmp_path / str(deficient)
+        folder.mkdir()
+        named = {f"{shape.path(k, 'value')}.weight": one for k, one in enumerate(w0)}
+        write_base(folder / "base", shape, named)
+        write_lora(folder / "lora", shape, base=str(folder / "base"))
+        factors = load_adapter(folder / "lora").modules["value"]
+        plan = Plan(factors, ["B"], 4, 4, "left", "consistent", draws=0)
+        with pytest.warns(RankDeficientWarning) if deficient else nullcontext():
+            seen.append(
+                collect_bases(
+                    plan,
+                    open_base(str(folder / "base")),
+                    select_device("cpu", "float64"),
+                    lambda factored, *_: len(factored.rank),
+                    untold,
+                )[1]
+            )
+    assert seen[0] == seen[1]
+    assert len(seen[0]) < 3
+    assert seen[2] == [1, 1, 1]
 
 
 def test_a_float64_w0_is_judged_by_its_own_digits(tmp_path: Path) -> None:
