@@ -13,6 +13,8 @@ from ..errors import LensError
 
 Array = NDArray[Any]
 
+_COMPLEX = "{} is complex; expected a real matrix"
+
 
 def as_tensors(**named: object) -> tuple[Tensor, ...]:
     """What was passed in as real, finite tensors of at least two axes, in order; messages call them by name.
@@ -44,7 +46,7 @@ def _as_tensor(x: object, name: str) -> Tensor:
     if not tensor.numel():
         raise LensError(f"{name} has shape {tuple(tensor.shape)}, which holds nothing")
     if tensor.is_complex():
-        raise LensError(f"{name} is complex; expected a real matrix")
+        raise LensError(_COMPLEX.format(name))
     if not tensor.is_floating_point():
         tensor = _to(torch.float64, tensor, name)
     check_finite(tensor, name)
@@ -82,7 +84,9 @@ def _for_torch(x: object, name: str) -> Array:
         array = np.asarray(x)
     except ValueError:  # a list of rows that are not of one length
         raise LensError(f"{name} is no matrix: {x!r:.60}") from None
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind == "c":  # of which torch has not all
+        raise LensError(_COMPLEX.format(name))
+    if array.dtype.kind not in "biuf":
         raise LensError(f"{name} is of {array.dtype}; expected numbers")
     dtype = array.dtype.newbyteorder("=")
     if dtype == np.longdouble:  # beyond what torch has, and 64 bits on some machines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Collection
 from importlib.resources import files
@@ -123,12 +124,13 @@ def _check_whole(config: Config, source: str) -> None:
             f"{source}: [longer] seeds names {min(foreign)}, which is none of its seeds: "
             f"{', '.join(map(str, config.seeds))}"
         )
-    if not config.longer.factor > 1:
+    if not 1 < config.longer.factor < math.inf:
         raise SettingsError(
-            f"{source}: [longer] factor is {config.longer.factor}, expected more than 1"
+            f"{source}: [longer] factor is {config.longer.factor}, expected a number above 1"
         )
     for place, name, value, least in (
         ("analysis", "draws", wanted.draws, 2),
+        ("analysis", "shared_draws", wanted.shared_draws, 2),
         ("analysis", "speed_steps", wanted.speed_steps, 1),
         ("analysis", "speed_length", wanted.speed_length, 1),
     ):

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -63,3 +64,9 @@ def test_eight_bits_are_numbers(dtype: torch.dtype) -> None:
     assert phi(b.to(dtype), expected, 1).item() == pytest.approx(
         (b.mT @ expected).item() ** 2 / (b.norm() * expected.norm()).item() ** 2
     )
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128, np.clongdouble])
+def test_complex_numbers_are_refused_whatever_their_length(dtype: type) -> None:
+    with pytest.raises(LensError, match="x is complex; expected a real matrix"):
+        phi(np.eye(3, dtype=dtype), np.eye(3, dtype=dtype), 1)

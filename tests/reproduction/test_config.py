@@ -168,7 +168,15 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
         ),
         (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[longer]\nfactor = 1',
-            r"\[longer\] factor is 1, expected more than 1",
+            r"\[longer\] factor is 1, expected a number above 1",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[longer]\nfactor = inf',
+            r"\[longer\] factor is inf, expected a number above 1",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\nshared_draws = -1',
+            "shared_draws is -1, expected 2 at least",
         ),
         (
             'name = "x"\nbase = "b"\n[tasks.rte]\n[equivalence]\nmargin = 0',
