@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
 from ..core.progress import Progress
+from ..errors import LensError
 from ..formats.loading import Model, adapter_of
 from ..show.ahead import Ahead
 from ..staging import staged_file
@@ -73,7 +75,7 @@ def report(
     Raises:
         MissingExtraError: The extra ``report`` is not installed.
         OutputError: It cannot be written there.
-        LensError: Nothing of what was asked for can be analysed, or some part takes more than `memory`.
+        LensError: One adapter is given twice, nothing of what was asked for can be analysed, or some part takes more than `memory`.
 
     Example:
         >>> import tempfile
@@ -118,6 +120,13 @@ def write_report(
     return report(adapter, *others, out=path, module=modules, **options)
 
 
+def _check_different(adapters: Sequence[Adapter | str | Path | Model]) -> None:
+    """Of one with itself there is nothing to find, and what is found is counted among the tests."""
+    given = Counter(str(Path(one)) for one in adapters if isinstance(one, str | Path))
+    if twice := [one for one, count in given.items() if count > 1]:
+        raise LensError(f"{twice[0]} is given twice; expected different adapters")
+
+
 def _counting(progress: Progress | None) -> Watch | None:
     """Progress by the number of parts that are done."""
     if progress is None:
@@ -150,6 +159,7 @@ def make_report(
     done, the page is written.
     """
     check_libraries()
+    _check_different((adapter, *others))
     target = Path(path)
     with staged_file(target) as file:
         adapters = [adapter_of(one, base) for one in (adapter, *others)]

@@ -174,8 +174,11 @@ def test_no_name_of_a_checkpoint_is_in_a_figure(tmp_path: Path) -> None:
     shape = BertLike(modules=("secret",))
     tensors = {f"{shape.path(k, 'secret')}.weight": random(24, 24, seed=k) for k in range(3)}
     write_base(tmp_path / "base", shape, tensors)
-    one = write_lora(tmp_path / "hidden", shape, base=str(tmp_path / "base"))
-    data = read(write_report(one, tmp_path / "r.html", one, draws=3)).data
+    one, other = (
+        write_lora(tmp_path / name, shape, base=str(tmp_path / "base"))
+        for name in ("hidden", "hidden-too")
+    )
+    data = read(write_report(one, tmp_path / "r.html", other, draws=3)).data
     assert "secret" not in data
     assert "hidden" not in data
 
@@ -492,6 +495,12 @@ def test_adapters_of_one_name_are_told_apart(pair: tuple[Path, Path], tmp_path: 
         shutil.copytree(source, folder)
     made = write_report(folders[0], tmp_path / "r.html", folders[1], draws=3, modules=["value"])
     assert "Adapter seed-1 compared with seed-2" in read(made).text
+
+
+def test_one_beside_itself_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ll.LensError, match="is given twice; expected different adapters"):
+        ll.report(pair[0], pair[1], f"{pair[0]}/", out=tmp_path / "report.html")
+    assert not list(tmp_path.glob("report*"))
 
 
 def test_numbers_are_finite_or_dashes(words: Words) -> None:

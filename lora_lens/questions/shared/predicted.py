@@ -37,7 +37,7 @@ class Predicted(Brief):
         by_layer: Each layer's share against flips of that layer alone, θ₋ₗ as it is: mean and deviation in
             closed form, p by cheap flips.
         p_holm: (layer,) p of `by_layer` after Holm, over the layers.
-        draws: Of each of `nulls`.
+        draws: Of each of `nulls`; 0 of one in closed form.
         flips: Of `by_layer`.
         sqrt_kappa: (layer,) √κ(S₋ₗ), how well the other layers' W determine θ; errors go as its square.
         seen: (layer,) dimensions of θ that the other layers see; below `in`, the rest counts as not

@@ -202,7 +202,7 @@ def carry_over(
         nulls=nulls if draws else {},
         by_layer=by_layer,
         p_holm=holm(np.asarray(by_layer.p)),
-        draws=dict.fromkeys(nulls, count) if draws else {},
+        draws={"flipped": count, "uniform": 0} if draws else {},  # the second is in closed form
         flips=FLIPS,
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
