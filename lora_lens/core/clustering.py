@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
-from scipy.special import ndtri
+from scipy.special import gammainccinv
 
 Array = NDArray[np.float64]
 _FALSE_ALARMS = 0.01  # of all pairs together, under the Gaussian null
@@ -32,7 +32,8 @@ def cluster(values: Array, mean: Array, sd: Array, count: int | None = None) -> 
     The height of a merge is the mean of 1 − φ over the pairs that it joins. Without `count` the tree is
     cut where chance begins: before the first merge whose mean φ is not above the mean of ``mean + z·sd``
     of the pairs it joins, z such that all pairs together exceed theirs with probability at most 0.01
-    under the Gaussian null (Bonferroni). Where every merge is above chance, it is cut at the largest gap
+    under the Gaussian null (Bonferroni, of a gamma distribution with these moments: φ of unrelated subspaces is nearly a
+    χ² of i·j degrees of freedom, which leans far to the right where those are few). Where every merge is above chance, it is cut at the largest gap
     between successive heights instead, after the last of which comes the height that chance gives, so
     that one single cluster is a possible answer.
 
@@ -71,7 +72,7 @@ def _merges_kept(linkage: Array, mean: Array, sd: Array) -> int:
 def _above_chance(linkage: Array, mean: Array, sd: Array) -> NDArray[np.bool_]:
     """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins."""
     n = len(mean)
-    threshold = mean + -ndtri(_FALSE_ALARMS / (n * (n - 1) / 2)) * sd
+    threshold = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) / 2))
     members = {k: np.array([k]) for k in range(n)}
     above = []
     for k, (one, other, height, _) in enumerate(linkage):
@@ -79,6 +80,24 @@ def _above_chance(linkage: Array, mean: Array, sd: Array) -> NDArray[np.bool_]:
         above.append(1 - height > threshold[np.ix_(first, second)].mean())
         members[n + k] = np.concatenate([first, second])
     return np.array(above)
+
+
+def above_by_chance(mean: Array, sd: Array, p: float) -> Array:
+    """What φ exceeds with probability p under a null of these moments, taken for a gamma distribution's.
+
+    Example:
+        Of two lines in R^100 it is a χ² of one degree of freedom over 100, nearly.
+
+        >>> mean, sd = np.array([0.01]), np.array([0.01 * 2**0.5])
+        >>> above_by_chance(mean, sd, 0.05).round(4)  # 3.84/100
+        array([0.0384])
+    """
+    pairs, at = np.unique(np.stack([mean.ravel(), sd.ravel()]), axis=1, return_inverse=True)
+    known, spread = pairs
+    shape = (known / np.where(spread > 0, spread, np.inf)) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(shape > 0, known / shape * gammainccinv(shape, p), known)
+    return found[at].reshape(mean.shape)
 
 
 def _flat(linkage: Array, merges: int, order: NDArray[np.int32]) -> tuple[int, ...]:

@@ -11,6 +11,9 @@ from scipy.special import stdtr
 _TO_DEVIATION = 1.482602218505602  # of a Gaussian's median absolute deviation
 _FREEDOM = 0.37  # degrees of freedom a number: the efficiency of that deviation
 FEWEST = 5
+_ROUNDING = (
+    1e-6  # of the largest number: a deviation below it is float32's rounding, not the numbers' own
+)
 
 
 class Distances(NamedTuple):
@@ -32,7 +35,7 @@ def robust_distances(x: Float[np.ndarray, " n"]) -> Distances:
         x: Numbers; NaN for missing ones, which get NaN.
 
     Returns:
-        NaN for all where there are fewer than 5, or where over half of them are equal.
+        NaN for all where there are fewer than 5, or where over half of them are equal but for rounding.
 
     Example:
         >>> found = robust_distances(np.array([1.0, 1.2, 0.9, 1.1, 1.0, 0.8, 1.3, 1.1, 0.9, 9.0]))
@@ -46,7 +49,7 @@ def robust_distances(x: Float[np.ndarray, " n"]) -> Distances:
     known = x[there]
     off = known - np.median(known)
     deviation = _TO_DEVIATION * float(np.median(np.abs(off)))
-    if not deviation > 0:
+    if not deviation > _ROUNDING * float(np.abs(known).max()):
         return Distances(z, p)
     z[there] = off / deviation
     p[there] = 2 * stdtr(_FREEDOM * (len(known) - 1), -np.abs(z[there]))

@@ -225,7 +225,8 @@ def _outlying(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]]:
     if len(tasks) > 1:
         for quantity, by_adapter in of_all.items():
             means = np.array([np.mean(z) for z in by_adapter.values()])
-            found = robust_distances(means)
+            # A mean over fewer places varies more.
+            found = robust_distances(means * np.sqrt([len(z) for z in by_adapter.values()]))
             rows += [
                 {
                     "adapter": plan.names[number], "module": None, "layer": None, "quantity": quantity,

@@ -10,6 +10,7 @@ import torch
 
 from ..core.robust import robust_distances
 from ..core.spectrum import effective_rank
+from ..labelled import Array
 from .pair_block import PairBlock
 from .pairs import MATRICES, gaussian_moments
 from .question import Facts, One, Question, Rows
@@ -27,16 +28,17 @@ class Outlying(Question):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._norm = np.full(facts.count, np.nan)
-        self._rank = np.full(facts.count, np.nan)
+        self._rank, self._most = np.full((2, facts.count), np.nan)
         self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
         self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
 
     def see(self, block: Sequence[One]) -> Rows:
         """Their norms and ranks."""
         for one in block:
-            if len(one.delta.s):
-                self._norm[one.number] = math.log10(float(torch.linalg.vector_norm(one.delta.s)))
+            if len(one.delta.s) and (norm := float(torch.linalg.vector_norm(one.delta.s))) > 0:
+                self._norm[one.number] = math.log10(norm)
                 self._rank[one.number] = float(effective_rank(one.delta.s))
+                self._most[one.number] = len(one.delta.s)
         yield from ()
 
     def pair(self, block: PairBlock) -> Rows:
@@ -58,7 +60,8 @@ class Outlying(Question):
             mean = self._sums[matrix] / self._counts[matrix]
             quantities[f"phi {matrix}"] = mean.numpy()
         for name, values in quantities.items():
-            found = robust_distances(values)
+            judged = evened(values, self._most) if name == "effective rank" else values
+            found = robust_distances(judged)
             there = np.isfinite(values)
             yield (
                 "outlying",
@@ -73,3 +76,16 @@ class Outlying(Question):
                     "p": found.p[there],
                 },
             )
+
+
+def evened(effective: Array, rank: Array) -> Array:
+    """Effective ranks, spread nearly as a Gaussian.
+
+    Of unrelated factors they are as far below the rank as a χ² is above 0, and its cube root is nearly Gaussian
+    (Wilson and Hilferty 1931); they themselves lean far to the left.
+
+    Example:
+        >>> evened(np.array([8.0, 7.0]), np.array([8.0, 8.0]))
+        array([-0., -1.])
+    """
+    return -np.cbrt((rank - effective).clip(min=0))

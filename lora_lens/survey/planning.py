@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -50,6 +50,7 @@ class Plan:
         tasks: One a place, in the order of module and layer.
         failed: What was left out on the way.
         base, base_commit: Where W0 is, where one was named.
+        settings: What is asked, with the convention that the adapters were made under.
     """
 
     adapters: dict[int, Known]
@@ -58,6 +59,7 @@ class Plan:
     failed: tuple[Failed, ...]
     base: str | None
     base_commit: str | None
+    settings: Settings
 
     @property
     def count(self) -> int:
@@ -144,9 +146,29 @@ def make_plan(
         Failed(names[one.piece.adapter], one.piece.module, one.piece.layer, one.reason)
         for one in misfits
     ]
+    settings = _settled(settings, adapters.values())
+    _check_shapes(settings, places)
     made = _tasks(places, adapters, settings, out, base, start)
     commit = open_base(base).commit if base and settings.of_w0 else None
-    return Plan(adapters, names, tuple(made), tuple(failed), base, commit)
+    return Plan(adapters, names, tuple(made), tuple(failed), base, commit, settings)
+
+
+def _settled(settings: Settings, adapters: Iterable[Known]) -> Settings:
+    """Under ``auto`` the convention that all CondLoRA adapters were trained under, where there are some: a survey has one."""
+    own = {known.convention for known in adapters if known.convention}
+    if settings.convention == "auto" and own == {"consistent"}:
+        return replace(settings, convention="consistent")
+    return settings  # by the shape of W0, which is `stored` where that can be
+
+
+def _check_shapes(settings: Settings, places: Sequence[Place]) -> None:
+    if settings.of_w0 and settings.convention == "stored":
+        for place in places:
+            if place.out_features != place.in_features:
+                raise LensError(
+                    f"W0 of {place.label} is {place.out_features}x{place.in_features}, and 'stored' inverts square ones "
+                    f"alone; use the convention 'consistent', or auto"
+                )
 
 
 def _read_all(

@@ -14,6 +14,7 @@ from ..arrays import Stored, Tensor
 from ..core.either import is_torch
 from ..errors import AdapterError, LensError
 from ..formats.loading import load_adapter
+from ..updates import Convention
 
 _DIGEST = 16  # bytes
 
@@ -55,6 +56,7 @@ class Known:
         caveats: As in `lora_lens.Adapter`.
         fan_in_fan_out: As its configuration says.
         placement: Where its base has W0 that is not where its path says.
+        convention: How a CondLoRA adapter makes A from W0; None for others.
     """
 
     path: str
@@ -65,6 +67,7 @@ class Known:
     caveats: tuple[str, ...]
     fan_in_fan_out: bool
     placement: Placement
+    convention: Convention | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def read_adapter(
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
         adapter.from_w0, adapter.caveats, adapter.fan_in_fan_out, adapter.origin.placement,
+        adapter.convention,
     )  # fmt: skip
     return known, pieces
 

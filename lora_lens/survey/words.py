@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from .. import __version__
 from ..chance.significance import LEVEL
+from ..core.clustering import above_by_chance
 from ..show.layout import NONE, Table, beside, counted, layer_number, number
 from .joined import Joined
 from .planning import Failed, Plan
-from .settings import Settings
 
 _MOST = 12  # rows of a table for people
 _DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
@@ -26,7 +25,8 @@ def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
-            parts.append(_alike(matrix, rows))
+            given = any(task.start is not None for task in plan.tasks)
+            parts.append(_alike(matrix, rows, start_given=given))
     parts += _held(joined.subspace, _usual_rank(plan))
     if any(row["p_holm"] is not None for row in joined.outlying):
         far = {row["adapter"] for row in _far(joined.outlying)}
@@ -47,22 +47,23 @@ def _usual_rank(plan: Plan) -> int:
     return ranks.most_common(1)[0][0]
 
 
-def _alike(matrix: str, rows: Sequence[dict[str, Any]]) -> str:
+def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> str:
     phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
     given = [
-        _given(rows, "start", "their start"),
+        # The span of a mean A is near the start, and holds less of each.
+        _given(rows, "start", "their start", "" if start_given else "at least "),
         _given(rows, "mean_adapter", "the mean adapter"),
     ]
     beside = ", ".join([f"unrelated ones {number(unrelated)}", *filter(None, given)])
     return f"φ of {matrix} between two is {number(phi)} ({beside})"
 
 
-def _given(rows: Sequence[dict[str, Any]], name: str, what: str) -> str:
+def _given(rows: Sequence[dict[str, Any]], name: str, what: str, least: str = "") -> str:
     """A null's mean, with φ of the same places where it is not known at all of them."""
     known = [row for row in rows if row.get(f"{name}_mean") is not None]
     if not known:
         return ""
-    said = f"{number(_mean(known, f'{name}_mean'))} by {what} alone"
+    said = f"{least}{number(_mean(known, f'{name}_mean'))} by {what} alone"
     if len(known) == len(rows):
         return said
     at = f"{len(known)} of {counted(len(rows), 'place')}"
@@ -76,9 +77,10 @@ def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
 
 def _held(rows: Sequence[dict[str, Any]], rank: int) -> list[str]:
     right = [row for row in rows if row["side"] == "right"]
-    ks = sorted({row["k"] for row in right})
-    if not ks:
+    places = Counter(row["k"] for row in right if row["directions"] == "shared")
+    if not places:
         return []
+    ks = [k for k in sorted(places) if places[k] == max(places.values())]  # at every place
     k = min(ks, key=lambda k: abs(k - rank))
     at = {
         name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS
@@ -103,11 +105,16 @@ def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
     return tuple(_tables(joined, failed))
 
 
-def _largest_of(pairs: int) -> str:
-    """What z the closest of so many unrelated pairs has, in half of all surveys."""
-    if pairs < 2:
-        return ""
-    z = NormalDist().inv_cdf(0.5 ** (1 / pairs))
+def _largest_of(rows: Sequence[dict[str, Any]]) -> str:
+    """What z the closest of so many unrelated pairs has, in half of all surveys: of a matrix at every place."""
+    pairs = max(row["pairs"] for row in rows)
+    if pairs < 2 or any(row["gaussian_sd"] is None for row in rows):
+        return f" ({counted(pairs, 'pair')})"
+    mean = np.mean([row["gaussian_mean"] for row in rows])
+    # Of a pair: that of the mean over a place's pairs times the root of their number.
+    sd = np.sqrt(sum(row["gaussian_sd"] ** 2 * row["pairs"] for row in rows)) / len(rows)
+    closest = above_by_chance(np.array([mean]), np.array([sd]), 1 - 0.5 ** (1 / pairs))
+    z = float((closest[0] - mean) / sd)
     return f" ({pairs:,} pairs; unrelated, the closest has z {z:+.1f})"
 
 
@@ -119,8 +126,8 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
             rows = [
                 [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs
             ]
-            count = max(row["pairs"] for row in joined.places if row["matrix"] == matrix)
-            title = f"Closest in {matrix}, mean over the places{_largest_of(count)}"
+            own = [row for row in joined.places if row["matrix"] == matrix]
+            title = f"Closest in {matrix}, mean over the places{_largest_of(own)}"
             yield Table(title, ["one", "other", "φ", "z"], rows)
     if joined.clusters:
         yield _cluster_table(joined)
@@ -198,8 +205,8 @@ def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
                     values = [
                         number(_mean(some, what)) for what in ("fitted", "left_out", "chance")
                     ]
-                    body.append([side, name, str(k), *values])
-    head = ["side", "directions", "k", "fitted", "left out", "chance"]
+                    body.append([side, name, str(k), str(len(some)), *values])
+    head = ["side", "directions", "k", "places", "fitted", "left out", "chance"]
     return Table(
         "Share of all adapters' ΔW that k directions hold, mean over the places", head, body
     )
@@ -207,7 +214,6 @@ def _subspace_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 def told(
     plan: Plan,
-    settings: Settings,
     joined: Joined,
     failed: Sequence[Failed],
     said: str,
@@ -215,12 +221,14 @@ def told(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """For JSON."""
+    settings = plan.settings
     return {
         "summary": said,
         "adapters": len(plan.adapters),
         "places": places,
         "questions": list(settings.questions),
         "rank": settings.rank,
+        "convention": settings.convention,
         "base": plan.base,
         "base_commit": plan.base_commit,
         "draws": settings.draws,

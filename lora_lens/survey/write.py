@@ -66,7 +66,8 @@ def survey(
         rank: i and j of φ; by default each adapter's own rank.
         start: An adapter that was saved before any training, with the A that all began with. By default the span of
             the adapters' mean A stands for it.
-        convention: Of conversions; ``auto`` is ``stored`` where W0 is square, else ``consistent``.
+        convention: Of conversions; ``auto`` is ``consistent`` where CondLoRA adapters were all trained so, else
+            ``stored`` where W0 is square, else ``consistent``.
         k: Most directions that adapters are asked to share.
         draws: Draws of adapters with the same singular values and unrelated directions.
         seed: Of those draws.
@@ -120,7 +121,7 @@ def survey(
     if parts > 1 and len(there) < len(plan.tasks):
         result = _part(folder, plan, own, there, failed)
     else:
-        result = _joined(folder, plan, settings, there, failed)
+        result = _joined(folder, plan, there, failed)
     if bad:
         raise LensError(
             f"{len(bad)} of {len(own)} places failed, the others are in {folder}; the same command goes on "
@@ -222,7 +223,6 @@ def _files(tasks: Sequence[PlaceTask]) -> dict[tuple[str, int | None], str]:
 def _joined(
     folder: Path,
     plan: Plan,
-    settings: Settings,
     there: Sequence[PlaceTask],
     failed: Sequence[Failed],
 ) -> SurveyResult:
@@ -231,7 +231,7 @@ def _joined(
         notes = [*_notes(plan), *joined.notes]
         said = summary(plan, joined, failed, len(there))
         shown = tables(joined, failed)
-        numbers = _plain(told(plan, settings, joined, failed, said, len(there), notes))
+        numbers = _plain(told(plan, joined, failed, said, len(there), notes))
         (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")
         (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
     if len(there) == len(plan.tasks):
@@ -256,6 +256,10 @@ def _plain(found: object) -> dict[str, object]:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
+    if plan.settings.of_w0:
+        asked = plan.settings.convention
+        told = "stored where W0 is square, else consistent" if asked == "auto" else asked
+        yield f"convention of the conversions: {told}"
     caveats = Counter(caveat for known in plan.adapters.values() for caveat in known.caveats)
     for caveat, count in caveats.items():
         yield f"{caveat} ({count} of {len(plan.adapters)} adapters); ΔW is s·B·A here"
