@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import questions
 from ..adapter import Adapter
-from ..errors import AdapterError
+from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
 from ..formats import load_adapter
 from ..questions.comparison.analysis import compare
@@ -22,6 +22,7 @@ from ..staging import staged
 from .config import Analysis
 
 RECORD_NAME = "analysis.json"
+_ANEW = "put that back, or remove the folder and run `reproduce` again, which makes it anew"
 
 
 def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
@@ -92,6 +93,39 @@ def write_figures(
 def read_analysis(folder: Path) -> dict[str, Any]:
     """What `analyse` wrote."""
     return read_json(folder / RECORD_NAME, AdapterError)
+
+
+def check(folder: Path, wanted: Analysis) -> None:
+    """Nothing, where what was analysed is what is wanted.
+
+    Raises:
+        SettingsError: It is of other modules, or of another number of draws.
+    """
+    record = read_analysis(folder)
+    check_modules(record, folder, wanted)
+    for module in wanted.modules:
+        shares = record[module].get("shared", {}).get("lora", {})  # older records have none
+        nulls = [one["predicted"]["nulls"] for one in shares.values() if "predicted" in one]
+        for name, done, asked in (
+            ("draws", record[module]["similarity"].get("draws"), wanted.draws),
+            *(("shared_draws", one["flipped"]["draws"], wanted.shared_draws) for one in nulls),
+        ):
+            if done not in (None, asked):
+                raise SettingsError(
+                    f"{folder} was made with {name} = {done}, the configuration says {asked}; {_ANEW}"
+                )
+
+
+def check_modules(record: Mapping[str, Any], folder: Path, wanted: Analysis) -> None:
+    """Nothing, where every module that is wanted was analysed.
+
+    Raises:
+        SettingsError: One was not.
+    """
+    if missing := [module for module in wanted.modules if module not in record]:
+        raise SettingsError(
+            f"{folder} has no {missing[0]!r}, which the configuration's [analysis] names, but {', '.join(record)}; {_ANEW}"
+        )
 
 
 def _named(found: dict[str, Any], folders: Mapping[str, Path]) -> dict[str, Any]:

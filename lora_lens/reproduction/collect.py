@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,9 @@ def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for step in plan(config, out):
         if step.kind == "analysis" and step.done:
-            found.setdefault(step.task, []).append(analysis.read_analysis(step.folder))
+            record = analysis.read_analysis(step.folder)
+            analysis.check_modules(record, step.folder, config.analysis)
+            found.setdefault(step.task, []).append(record)
     return found
 
 
@@ -128,7 +130,25 @@ def task_scores(config: Config, out: Path) -> list[TaskScores]:
     for step in plan(config, out):
         if step.kind == "run" and step.done and step.method and step.seed is not None:
             found.setdefault(step.task, []).append(_read(step.folder, step.method, step.seed))
+    for task, runs in found.items():
+        _check_same_rows(task, runs)
     return [_of_task(task, runs) for task, runs in found.items()]
+
+
+def _check_same_rows(task: str, runs: Sequence[Run]) -> None:
+    """Means over seeds are of one training set; a file is another by its checksum.
+
+    Raises:
+        SettingsError: Two runs were trained on, or scored by, different files of one name.
+    """
+    first, *others = runs
+    for other in others:
+        for name, digest in first.record.get("data_sha256", {}).items():
+            if other.record.get("data_sha256", {}).get(name, digest) != digest:
+                raise SettingsError(
+                    f"the runs {task}-{first.method}-{first.seed} and {task}-{other.method}-{other.seed} are of two "
+                    f"different files {name}; their scores have no common mean: make one of them anew in another --out"
+                )
 
 
 def longer_runs(config: Config, out: Path) -> list[Longer]:

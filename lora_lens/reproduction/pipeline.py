@@ -203,7 +203,10 @@ def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
 
 def _check_settings(config: Config, step: Step, out: Path) -> None:
     """A step that is done counts only if it was done as the configuration says now."""
-    if step.kind in ("pairs", "analysis"):
+    if step.kind == "pairs":
+        return
+    if step.kind == "analysis":
+        analysis.check(step.folder, config.analysis)
         return
     if step.kind == "search":
         record: Any = read_json(step.folder / SEARCH_NAME, SettingsError)
@@ -224,17 +227,23 @@ def _check_settings(config: Config, step: Step, out: Path) -> None:
 
 
 def _searched(record: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a search that is done: its runs', seeds and number of trials."""
+    """The settings of a search that is done: its runs', seeds, number of trials, interval and sampler."""
     run = record["settings"]["run"]
     seeds = record["settings"]["space"].get("seeds", [run["seed"]])
     ended = [trial for trial in record["trials"] if trial["state"] != "interrupted"]
-    return {**run, "seeds": seeds, "trials": len(ended)}
+    space = {f"search.{name}": value for name, value in record["settings"]["space"].items()}
+    return {**run, **space, "seeds": seeds, "trials": len(ended)}
 
 
 def _asked(config: Config, task: str) -> dict[str, Any]:
-    """Of a search that the configuration asks for: seeds and number of trials."""
+    """Of a search that the configuration asks for: seeds, number of trials, interval and sampler."""
     asked = config.search.of(task)
-    return {"seeds": asked.seeds or (0,), "trials": asked.trials}
+    return {
+        "seeds": asked.seeds or (0,),
+        "trials": asked.trials,
+        "search.learning_rate": asked.learning_rate,
+        "search.sampler": asked.sampler,
+    }
 
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:

@@ -67,8 +67,15 @@ class Budget(TrainerCallback):
             self._allocator.reset_ipt()
             state.best_metric, state.best_global_step, state.best_model_checkpoint = None, 0, None
 
-    def finish(self) -> dict[str, int]:
-        """Write what is kept into PEFT's configuration, for saving; path of each layer to its rank."""
+    def finish(self, best: str | None) -> dict[str, int]:
+        """Write what is kept into PEFT's configuration, for saving; path of each layer to its rank.
+
+        Args:
+            best: The checkpoint whose weights are kept: what it kept may not be what the last step did, where a
+                run has ended before the last allocation. None where they are the last step's.
+        """
+        if best is not None and (Path(best) / _STATE_NAME).is_file():
+            self._pattern = torch.load(Path(best) / _STATE_NAME, weights_only=True)["pattern"]
         if isinstance(self._config, AdaLoraConfig) and self._pattern:
             self._config.rank_pattern = self._pattern
         return {name.split(".lora_E")[0]: sum(kept) for name, kept in self._pattern.items()}

@@ -59,6 +59,18 @@ class StopAfter(TrainerCallback):
         control.should_training_stop |= state.epoch >= self._epochs
 
 
+def has_stopped(log: Iterable[Mapping[str, Any]], stop_after: float | None) -> bool:
+    """Whether a Trainer's log has the evaluation at which `StopAfter` ends a run.
+
+    Example:
+        >>> has_stopped([{"eval_score": 0.5, "epoch": 1.0}], 2), has_stopped([{"eval_score": 0.5, "epoch": 2.0}], 2)
+        (False, True)
+    """
+    return stop_after is not None and any(
+        "eval_score" in row and row["epoch"] >= stop_after for row in log
+    )
+
+
 def out_of_patience(log: Iterable[Mapping[str, Any]], patience: int, after: int = -1) -> bool:
     """Whether the last `patience` evaluations of a Trainer's log are no better than one before.
 

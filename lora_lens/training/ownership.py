@@ -85,6 +85,12 @@ def original_number(study: optuna.Study, trial: optuna.Trial) -> int:
     return int(frozen.system_attrs.get("failed_trial", trial.number))
 
 
+def place(study: optuna.Study, trial: optuna.Trial) -> int:
+    """How many trials stand before this one that take up no other."""
+    before = study.get_trials(deepcopy=False)[: trial.number]
+    return sum("failed_trial" not in other.system_attrs for other in before)
+
+
 def _owner_is_gone(trial: FrozenTrial) -> bool:
     owner = trial.user_attrs.get(_OWNER)
     if owner is None or owner[0] != socket.gethostname():

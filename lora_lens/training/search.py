@@ -85,7 +85,7 @@ def search(
         if _counted(study, before=trial.number) >= trials or ownership.taken_up_twice(study, trial):
             trial.set_user_attr(SURPLUS, True)
             raise _SurplusError
-        study.sampler = sampler_of(sampler, settings.seed, trial.number)
+        study.sampler = sampler_of(sampler, settings.seed, ownership.place(study, trial))
         chosen = space.suggest(trial, settings)
         number = ownership.original_number(study, trial)
         with _failures_recorded(trial):

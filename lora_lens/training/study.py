@@ -39,8 +39,8 @@ _PIP_NAMES = {
 def sampler_of(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSampler:
     """The sampler of one trial.
 
-    Seeded by the trial's number, so that parallel processes draw differently, and a study that was
-    stopped goes on as if it had not been. (QMC keeps its place in the sequence in the study.)
+    Seeded by the trial's place among those that take up no other, so that parallel processes draw differently, and a
+    study that was stopped goes on as if it had not been. (QMC keeps its place in the sequence in the study.)
     """
     if kind == "tpe":
         mixed = np.random.SeedSequence((seed, number)).generate_state(1)

@@ -10,7 +10,7 @@ from transformers import Trainer
 
 from . import resuming
 from .budget import Budget
-from .callbacks import out_of_patience
+from .callbacks import has_stopped, out_of_patience
 from .sampling import LengthGrouped
 from .settings import RunSettings
 
@@ -29,11 +29,12 @@ class LensTrainer(Trainer):
         self._settings, self._budget = settings, budget
 
     def train_from(self, checkpoint: Path | None) -> None:
-        """Train, or go on from a checkpoint: not a step more where that run had run out of patience."""
+        """Train, or go on from a checkpoint: not a step more where that run had ended, by its patience or where it was to stop."""
         if checkpoint is not None:
             state = resuming.state_of(checkpoint)
             after = -1 if self._budget is None else self._budget.last
-            if out_of_patience(state.log_history, self._settings.patience, after):
+            log, stop_after = state.log_history, self._settings.stop_after
+            if out_of_patience(log, self._settings.patience, after) or has_stopped(log, stop_after):
                 self.state = state
                 resuming.find_best(state, Path(str(self.args.output_dir)))
                 self._load_best_model()

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -291,3 +292,41 @@ def test_a_task_that_is_not_there(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "no task 'mrpc'; it has: rte" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('sampler = "qmc"', 'sampler = "tpe"', "was made with search.sampler = 'qmc', the configuration"),
+        ("draws = 20", "draws = 30", "was made with draws = 20, the configuration says 30; put"),
+        ("shared_draws = 20", "shared_draws = 50", "was made with shared_draws = 20, the"),
+        ("[analysis]", '[analysis]\nmodules = ["query"]', "has no 'query', which the configuration's"),
+    ],
+)  # fmt: skip
+def test_what_was_made_otherwise_is_refused(
+    done: tuple[Path, str], tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    """The page would say of it what the configuration says now."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    text = files("lora_lens.reproduction").joinpath("configs", "smoke.toml").read_text()
+    lines = [new if line == old else line for line in text.splitlines()]
+    assert new in lines
+    (tmp_path / "changed.toml").write_text("\n".join(lines))
+    asked = ["--data", str(done[0] / "glue"), "--out", str(tmp_path / "out"), "--cpu"]
+    result = CliRunner().invoke(app, ["reproduce", str(tmp_path / "changed.toml"), *asked])
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert (tmp_path / "out" / "results.md").read_text() == (
+        done[0] / "out" / "results.md"
+    ).read_text()
+
+
+def test_runs_of_other_rows_have_no_common_mean(done: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    path = tmp_path / "out" / "runs" / "rte-lora-1" / "run.json"
+    record = json.loads(path.read_text())
+    record["data_sha256"]["train.tsv"] = "0" * 64
+    path.write_text(json.dumps(record))
+    result = reproduce(tmp_path, "--print")
+    assert result.exit_code == 1
+    assert "rte-lora-0 and rte-lora-1 are of two different files train.tsv" in result.stderr

@@ -65,6 +65,31 @@ def test_saved_it_scores_as_it_was_trained(runs: Path, settings: RunSettings, me
     assert found.evaluation.score == pytest.approx(record["test_score"], abs=1e-9)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_kept_has_the_ranks_of_its_own_step(
+    settings: RunSettings, tmp_path: Path, method: str
+) -> None:
+    """A run may end before the last allocation, and be best before that: the last step's ranks are others then."""
+    made = 0
+    for seed in range(8):
+        cut = replace(settings, method=method, seed=seed, stop_after=2.0, learning_rate=5e-2)
+        out = tmp_path / f"{method}-{seed}"
+        record = train(cut, out, use_cpu=True)
+        if record["best_step"] == record["steps"]:
+            continue
+        made += 1
+        found = answer(out, "rte", settings.data, use_cpu=True)
+        assert found.evaluation.score == pytest.approx(record["test_score"], abs=1e-9)
+        tensors = load_file(out / "adapter_model.safetensors")
+        kept = [
+            int((e != 0).sum())
+            for name, e in tensors.items()
+            if name.endswith((".lora_E", ".lambda"))
+        ]
+        assert sorted(kept) == sorted(record["ranks"].values())
+    assert made
+
+
 def test_the_exported_one_scores_the_same(
     runs: Path, settings: RunSettings, tmp_path: Path
 ) -> None:

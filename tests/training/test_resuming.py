@@ -115,6 +115,17 @@ def test_patience_is_not_refreshed(settings: RunSettings, tmp_path: Path, step: 
     assert_same(tmp_path / "whole", out)
 
 
+@pytest.mark.parametrize("step", [6, 9])
+def test_where_it_was_to_stop_it_stops(settings: RunSettings, tmp_path: Path, step: int) -> None:
+    """The first evaluation after an epoch's seven steps is the last, though the run is killed after it."""
+    cut = replace(settings, stop_after=1.0)
+    whole = train(cut, tmp_path / "whole", use_cpu=True)
+    assert [row["step"] for row in whole["history"]] == [3, 6, 9]
+    out = killed(cut, tmp_path / "killed", step)
+    train(cut, out, use_cpu=True, resume=True)
+    assert_same(tmp_path / "whole", out)
+
+
 def test_a_folder_that_was_moved(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

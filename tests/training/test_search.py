@@ -182,6 +182,27 @@ def test_an_interrupted_trial_is_taken_up_again(
     assert study.trials[2].params == study.trials[1].params
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_an_interruption_changes_no_rate(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """What is taken up again has a number of its own, by which no other rate is to be drawn."""
+
+    def rates(out: Path) -> list[float]:
+        study = search(settings, out, trials=4)
+        done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+        return [trial.params["learning_rate"] for trial in done]
+
+    scores: list[Any] = [0.1, 0.5, 0.3, 0.2]
+    monkeypatch.setattr(module, "train", fake_train(iter(scores)))
+    whole = rates(tmp_path / "whole")
+    monkeypatch.setattr(module, "train", fake_train(iter([*scores[:at], KeyboardInterrupt()])))
+    with pytest.raises(KeyboardInterrupt):
+        rates(tmp_path / "cut")
+    monkeypatch.setattr(module, "train", fake_train(iter(scores[at:])))
+    assert rates(tmp_path / "cut") == whole
+
+
 def test_other_settings_do_not_go_into_one_study(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
