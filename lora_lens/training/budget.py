@@ -67,7 +67,7 @@ class Budget(TrainerCallback):
             self._allocator.reset_ipt()
             state.best_metric, state.best_global_step, state.best_model_checkpoint = None, 0, None
 
-    def finish(self, best: str | None) -> dict[str, int]:
+    def finish(self, best: str | None = None) -> dict[str, int]:
         """Write what is kept into PEFT's configuration, for saving; path of each layer to its rank.
 
         Args:

@@ -94,6 +94,20 @@ def test_what_twice_the_epochs_reached(seed: int) -> None:
     assert here["development_score"] - once["development_score"] > 0.005
 
 
+def test_the_run_of_twice_as_many_so_far() -> None:
+    """Its checkpoint has its course, and settings that differ in the epochs alone."""
+    folder = DOCS / "results" / "unfinished" / "mrpc-condlora-0"
+    once = json.loads((DOCS / "results/mpnet/runs/mrpc-condlora-0/run.json").read_text())
+    longer = json.loads((folder / "unfinished.json").read_text())
+    assert longer.pop("data_sha256") == once["data_sha256"]
+    assert longer | {"data": "glue"} == once["settings"] | {"epochs": 32.0}
+    states = folder.glob("checkpoints/*/trainer_state.json")
+    state = max((json.loads(path.read_text()) for path in states), key=lambda one: one["epoch"])
+    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
+    assert " ".join(map(short, scores)) in PAGE
+    assert max(scores) - once["development_score"] == pytest.approx(6 / 367)
+
+
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
 def test_the_whole_course_of_a_seed(seed: int, test: str) -> None:
     record = json.loads((DOCS / "results" / "slow" / f"seed-{seed}.json").read_text())

@@ -17,8 +17,8 @@ _DESCRIBES = (
     "this does not test sharing, which `shared` does: φ also moves with where factors lie on W0's own "
     "singular directions"
 )
-# Planted in MiniLM's value modules, such a layer is found in 5 % of cases.
 _RANDOM = ("gaussian", "propagated", "equivalent")  # nulls of factors that share nothing
+# Planted in MiniLM's value modules, such a layer is found in 5 % of cases.
 _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 
 
