@@ -12,9 +12,9 @@ from matplotlib.font_manager import FontProperties
 from .drawn_axes import ROOM, name, points
 from .figure import Panel, View
 from .paper import LEAST_POINTS
-from .style import MOST_ANNOTATED, cell, colour, colours, words
+from .style import MOST_ANNOTATED, cell, colours, words
 
-_NOTHING = "0.88"  # where there is no number, or where it says nothing
+_NOTHING = "0.88"  # where there is no number, or where it says nothing: pale in every style
 _LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their colours out
 _MOST_VECTOR = 10_000  # cells that an SVG draws one by one
 _MOST_POINTS = 9.0  # of a number in a cell
@@ -102,7 +102,7 @@ def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float 
             ha="center",
             va="center",
             fontsize=max(LEAST_POINTS, size),
-            color=colour("black") if own else _ink(float(values[row, column]), view),
+            color="black" if own else _ink(float(values[row, column]), view),
         )
 
 

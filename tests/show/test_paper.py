@@ -5,13 +5,14 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from measured import collisions, cut, words_of
 
 from lora_lens.errors import SettingsError
 from lora_lens.show.arranged import arranged
-from lora_lens.show.draw_matplotlib import sheet
+from lora_lens.show.draw_matplotlib import draw, sheet
 from lora_lens.show.figure import Axis, Block, HeatMap, Line, Panel, Scale, Sheet, View, named
 from lora_lens.show.paper import LEAST_POINTS, PLAIN, letter_size, paper
 from lora_lens.show.style import colour
@@ -85,6 +86,21 @@ def heat(title: str, layers: int = 12, **changes: object) -> Panel:
     phi = np.random.default_rng(0).uniform(0, 0.1, (layers, layers))
     made = HeatMap(names, names, {"phi": phi}, (View("phi", 0, 0.1),), diagonal=True, square=True)
     return Panel(title, named("layer", ()), named("layer", ()), heat=made)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_numbers_are_legible_on_their_cells_in_every_style(style: str) -> None:
+    with paper(style=style).settings():
+        ax = Figure(figsize=(6, 6)).subplots()
+        draw(heat("", layers=6), ax)
+    mesh = ax.collections[0]
+    for text, one in zip(ax.texts, mesh.get_array().ravel(), strict=True):
+        face = to_rgba(ax.get_facecolor() if np.ma.is_masked(one) else mesh.to_rgba(one))
+        assert abs(lightness(face) - lightness(to_rgba(text.get_color()))) > 0.4, text
+
+
+def lightness(of: tuple[float, ...]) -> float:
+    return float(np.array(of)[:3] @ (0.299, 0.587, 0.114))
 
 
 def lines(title: str) -> Panel:

@@ -63,15 +63,17 @@ def held_panel(result: OutliersResult) -> Panel:
     """Share of each named unit vector by layer, and what random factors hold of it."""
     x = positions(result.layers)
     shown = result.coordinates[:_MOST] or result.candidates[:1]
+    trained = result.method != "untrained"  # of untrained factors the two are one
     marks: list[Mark] = []
     for place, one in enumerate(shown):
         marks.append(
             Line(x, one.share, f"coordinate {one.coordinate}", place, "solid", _MARKERS[place])
         )
-        marks.append(Line(x, one.propagated_share, "", place, "dot"))
+        if trained:
+            marks.append(Line(x, one.propagated_share, "", place, "dot"))
     marks.append(Level(result.by_chance, "by chance, r/d", "grey", "dash"))
     return Panel(
-        "Held by layer (dotted: random factors)",
+        "Held by layer (dotted: random factors)" if trained else "Held by layer, of random factors",
         named("layer", result.layers),
         Axis("share of the unit vector", low=0),
         tuple(marks),

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
+from lora_lens.questions.outliers.figures import held_panel
 from lora_lens.questions.outliers.result import LEVEL
 
 
@@ -110,3 +111,7 @@ def test_a_base_alone_is_asked_with_untrained_factors(tmp_path) -> None:
     assert found["adapter"] is None
     assert found["rank"] == 4
     assert [one["coordinate"] for one in found["coordinates"]] == [7]
+    drawn = ll.outliers(ll.open_base(tmp_path / "base"), untrained=4, draws=20)
+    panel = held_panel(drawn)
+    assert "dotted" not in panel.title  # theirs is the line of random factors
+    assert not [mark for mark in panel.marks if getattr(mark, "dash", "") == "dot"]
