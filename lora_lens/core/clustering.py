@@ -92,8 +92,8 @@ def above_by_chance(mean: Array, sd: Array, p: float) -> Array:
         >>> above_by_chance(mean, sd, 0.05).round(4)  # 3.84/100
         array([0.0384])
     """
-    pairs, at = np.unique(np.stack([mean.ravel(), sd.ravel()]), axis=1, return_inverse=True)
-    known, spread = pairs
+    pairs, at = np.unique(mean.ravel() + 1j * sd.ravel(), return_inverse=True)
+    known, spread = pairs.real, pairs.imag
     shape = (known / np.where(spread > 0, spread, np.inf)) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(shape > 0, known / shape * gammainccinv(shape, p), known)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import accumulate, pairwise
 from types import TracebackType
@@ -35,8 +35,8 @@ class Spool:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._starts: list[int] | None = None
 
-    def add(self, rows: Float[Any, "i d"]) -> None:
-        """The next adapter's.
+    def add(self, rows: Float[Any, "i d"], widths: Sequence[int] | None = None) -> None:
+        """The next adapter's; or those of several below each other, so many of each.
 
         Raises:
             LensError: There is no room for it on the disk.
@@ -45,7 +45,7 @@ class Spool:
         if kept.size:  # of nothing there is no view as bytes
             with _room():
                 self._file.write(kept.data.cast("B"))
-        self.widths.append(len(rows))
+        self.widths += [len(rows)] if widths is None else widths
 
     def rows(self, which: range) -> Float[Any, "rows d"]:
         """Those of some adapters, below each other.

@@ -16,7 +16,7 @@ from .joined_pairs import pair_tables, read_tile, tiles
 from .place import PlaceTask
 from .planning import Failed, Plan
 from .spectrum import QUANTITIES
-from .table import parquet, read_rows
+from .table import REPEATED, parquet, read_rows
 
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
 
@@ -66,7 +66,9 @@ def _write(folder: Path, name: str, parts: Iterator[Any] | Sequence[Any], joined
         for part in parts:
             if part is None or not len(part):
                 continue
-            writer = writer or parquet().ParquetWriter(path, part.schema)
+            writer = writer or parquet().ParquetWriter(
+                path, part.schema, use_dictionary=_repeated(part.schema)
+            )
             writer.write_table(part)
             rows += len(part)
     finally:
@@ -87,6 +89,17 @@ def _write(folder: Path, name: str, parts: Iterator[Any] | Sequence[Any], joined
             pyarrow.csv.WriteOptions(quoting_style="needed"),
         )
         joined.files.append(f"{name}.csv")
+
+
+def _repeated(schema: Any) -> list[str]:
+    """Columns that have few values; a dictionary of measured numbers takes longer than they do, and more room."""
+    import pyarrow as pa
+
+    return [
+        field.name
+        for field in schema
+        if field.name in REPEATED or not pa.types.is_floating(field.type)
+    ]
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> Any:

@@ -95,6 +95,7 @@ class Given:
         self._k = next(iter(self._thetas.values())).shape[-1]
         self._held = facts.open_spool(folds * self._k**2, torch.float64)
         self._ranks: Tensor = torch.empty(0)
+        self._first: _Side | None = None  # of the last block, whose rows the next one often has too
 
     def fill(self, rows: Callable[[range], Tensor], widths: list[int]) -> None:
         """Ask every adapter; see `lora_lens.chance.given_subspace.Inside`."""
@@ -110,43 +111,66 @@ class Given:
                     held[own, g] = inside(
                         bases[own], theta, self._ranks[which.start : which.stop][own]
                     ).held
-            for one in held.flatten(1):
-                self._held.add(one[None])
+            self._held.add(held.flatten(1), [1] * len(held))
 
     def moments(self, block: PairBlock) -> PairMoments:
-        """φ of a block's pairs.
-
-        What an adapter holds depends on the other's fold. Set out by both folds, with zeros where either is another's,
-        all pairs are one product.
-        """
-        one, other = self._of(block.one), self._of(block.other)
-        held, leaning = (
-            torch.einsum("mgx,mf->mgfx", x, one.own).flatten(1)
-            @ torch.einsum("nfx,ng->ngfx", y, other.own).flatten(1).mT
-            for x, y in ((one.held, other.held), (one.leaning, other.leaning))
+        """φ of a block's pairs. What an adapter holds depends on the other's fold, so folds are met one by one."""
+        if self._first is None or self._first.which != block.one:
+            self._first = self._of(block.one)
+        one = self._first
+        other = one if block.other == block.one else self._of(block.other)
+        held, leaning = _met(one.held, other.held), _met(one.leaning, other.leaning)
+        first = Outside(
+            one.traces[:, other.folds], one.leans[:, other.folds], one.ranks[one.order, None]
         )
-        first = Outside(one.traces @ other.own.mT, one.leans @ other.own.mT, one.ranks[:, None])
-        second = Outside(one.own @ other.traces.mT, one.own @ other.leans.mT, other.ranks[None])
-        return moments_of(held, leaning, first, second, self.d - self._k)
+        second = Outside(
+            other.traces[:, one.folds].mT, other.leans[:, one.folds].mT, other.ranks[None, other.order]
+        )
+        found = moments_of(held, leaning, first, second, self.d - self._k)
+        back = one.order.argsort()[:, None], other.order.argsort()
+        return PairMoments(*(each[back] for each in found))
 
     def _of(self, which: range) -> _Side:
         held = self._held.rows(which).reshape(len(which), self._folds, self._k, self._k)
+        own = torch.tensor([self._own[number] for number in which])
+        folds, order = own.sort(stable=True)
+        held = held[order]
         leaning = held - held @ held
-        own = torch.zeros(len(which), self._folds, dtype=torch.float64)
-        own[range(len(which)), [self._own[number] for number in which]] = 1
-        ranks = self._ranks[which.start : which.stop]
-        return _Side(held.flatten(2), leaning.flatten(2), trace(held), trace(leaning), own, ranks)
+        sizes = torch.bincount(folds, minlength=self._folds).tolist()
+        return _Side(
+            which, order, folds,
+            held.flatten(2).split(sizes), leaning.flatten(2).split(sizes),
+            trace(held), trace(leaning), self._ranks[which.start : which.stop],
+        )  # fmt: skip
 
 
 class _Side(NamedTuple):
-    """Some adapters: (n, fold of the other, k²), their traces, (n, own fold) as zeros and a one, and ranks."""
+    """Some adapters, by their folds.
 
-    held: Tensor
-    leaning: Tensor
+    Attributes:
+        which: Which.
+        order, folds: Places of those of the first fold, of the second, …; and their folds.
+        held, leaning: By own fold (n, fold of the other, k²).
+        traces, leans: In that order (n, fold of the other).
+        ranks: As they come.
+    """
+
+    which: range
+    order: Tensor
+    folds: Tensor
+    held: Sequence[Tensor]
+    leaning: Sequence[Tensor]
     traces: Tensor
     leans: Tensor
-    own: Tensor
     ranks: Tensor
+
+
+def _met(one: Sequence[Tensor], other: Sequence[Tensor]) -> Float[Tensor, "m n"]:
+    """Inner products of all pairs, by both sides' folds: what each holds without the other's fold."""
+    return torch.cat([
+        torch.cat([mine[:, g] @ theirs[:, f].mT for g, theirs in enumerate(other)], dim=1)
+        for f, mine in enumerate(one)
+    ])  # fmt: skip
 
 
 def padded(rows: Float[Tensor, "rows d"], widths: Sequence[int]) -> Float[Tensor, "n i d"]:

@@ -261,15 +261,25 @@ def _spools(place: Place, settings: Settings, open_spool: OpenSpool) -> dict[str
 
 def _spool(ones: Sequence[One], spools: Mapping[str, TensorSpool], settings: Settings) -> Rows:
     """Keep their bases; a row for each that has none."""
-    asked = settings.rank
-    for one in ones if spools else ():
-        for side, rows in (("right", one.delta.right), ("left", one.delta.left)):
-            spools[side].add(rows)
-        for matrix, rows in (("A", one.delta.own_right), ("B", one.delta.own_left)):
-            if asked is not None:
-                spools[matrix].add(rows[:asked] if len(rows) >= asked else rows[:0])
+    asked, deltas = settings.rank, [one.delta for one in ones]
+    if not spools:
+        return
+    _keep(spools["right"], [delta.right for delta in deltas])
+    _keep(spools["left"], [delta.left for delta in deltas])
+    for matrix, bases in (
+        ("A", [delta.own_right for delta in deltas]),
+        ("B", [delta.own_left for delta in deltas]),
+    ):
+        if asked is not None:
+            whole = [rows[: asked if len(rows) >= asked else 0] for rows in bases]
+            _keep(spools[matrix], whole)
+        for one, rows in zip(ones, bases, strict=True):
             if len(rows) < (asked or 1):
                 yield "failed", {"one": one.number, "reason": _short(matrix, len(rows), asked)}
+
+
+def _keep(spool: TensorSpool, bases: Sequence[Tensor]) -> None:
+    spool.add(torch.cat(list(bases)), [len(rows) for rows in bases])
 
 
 def _short(matrix: str, rank: int, asked: int | None) -> str:

@@ -28,7 +28,7 @@ _TYPES: Mapping[str, str] = {
 }  # fmt: skip
 COLUMNS = tuple(_TYPES)
 _WORDS = [name for name, kind in _TYPES.items() if kind in ("word", "string")]
-_REPEATED = [*_WORDS, "layer", "gaussian_mean", "gaussian_sd", "propagated_mean", "propagated_sd"]
+REPEATED = [*_WORDS, "layer", "gaussian_mean", "gaussian_sd", "propagated_mean", "propagated_sd"]
 
 Columns = Mapping[str, Any]
 
@@ -70,7 +70,7 @@ class PlaceTable:
         self._place = place
         schema = _schema().with_metadata({f"lora_lens.{key}": text for key, text in told.items()})
         self._writer = parquet().ParquetWriter(
-            path, schema, compression="none", use_dictionary=_REPEATED, write_statistics=_FOUND_BY
+            path, schema, compression="none", use_dictionary=REPEATED, write_statistics=_FOUND_BY
         )
         self._held: dict[tuple[str, str], list[tuple[int, Columns]]] = {}
         self._counts: dict[tuple[str, str], int] = {}
