@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
-from scipy.special import gammainccinv
 
-Array = NDArray[np.float64]
+from ..labelled import Array
+from .phi_by_chance import above_by_chance
+
 _FALSE_ALARMS = 0.01  # of all pairs together, under the Gaussian null
 
 
@@ -32,8 +33,7 @@ def cluster(values: Array, mean: Array, sd: Array, count: int | None = None) -> 
     The height of a merge is the mean of 1 − φ over the pairs that it joins. Without `count` the tree is
     cut where chance begins: before the first merge whose mean φ is not above the mean of ``mean + z·sd``
     of the pairs it joins, z such that all pairs together exceed theirs with probability at most 0.01
-    under the Gaussian null (Bonferroni, of a gamma distribution with these moments: φ of unrelated subspaces is nearly a
-    χ² of i·j degrees of freedom, which leans far to the right where those are few). Where every merge is above chance, it is cut at the largest gap
+    under the Gaussian null (Bonferroni; see `above_by_chance` for its distribution). Where every merge is above chance, it is cut at the largest gap
     between successive heights instead, after the last of which comes the height that chance gives, so
     that one single cluster is a possible answer.
 
@@ -80,24 +80,6 @@ def _above_chance(linkage: Array, mean: Array, sd: Array) -> NDArray[np.bool_]:
         above.append(1 - height > threshold[np.ix_(first, second)].mean())
         members[n + k] = np.concatenate([first, second])
     return np.array(above)
-
-
-def above_by_chance(mean: Array, sd: Array, p: float) -> Array:
-    """What φ exceeds with probability p under a null of these moments, taken for a gamma distribution's.
-
-    Example:
-        Of two lines in R^100 it is a χ² of one degree of freedom over 100, nearly.
-
-        >>> mean, sd = np.array([0.01]), np.array([0.01 * 2**0.5])
-        >>> above_by_chance(mean, sd, 0.05).round(4)  # 3.84/100
-        array([0.0384])
-    """
-    pairs, at = np.unique(mean.ravel() + 1j * sd.ravel(), return_inverse=True)
-    known, spread = pairs.real, pairs.imag
-    shape = (known / np.where(spread > 0, spread, np.inf)) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(shape > 0, known / shape * gammainccinv(shape, p), known)
-    return found[at].reshape(mean.shape)
 
 
 def _flat(linkage: Array, merges: int, order: NDArray[np.int32]) -> tuple[int, ...]:

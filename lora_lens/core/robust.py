@@ -11,9 +11,7 @@ from scipy.special import stdtr
 _TO_DEVIATION = 1.482602218505602  # of a Gaussian's median absolute deviation
 _FREEDOM = 0.37  # degrees of freedom a number: the efficiency of that deviation
 FEWEST = 5
-_ROUNDING = (
-    1e-6  # of the largest number: a deviation below it is float32's rounding, not the numbers' own
-)
+_SHARED = 0.9  # of a row's places, that another has to have to be compared with it
 
 
 class Distances(NamedTuple):
@@ -23,7 +21,16 @@ class Distances(NamedTuple):
     p: Float[np.ndarray, " n"]
 
 
-def robust_distances(x: Float[np.ndarray, " n"]) -> Distances:
+class MeanDistances(NamedTuple):
+    """Of each row: the mean over its places, the median that it is compared with, robust z and p."""
+
+    mean: Float[np.ndarray, " n"]
+    median: Float[np.ndarray, " n"]
+    z: Float[np.ndarray, " n"]
+    p: Float[np.ndarray, " n"]
+
+
+def robust_distances(x: Float[np.ndarray, " n"], rounding: float = 0.0) -> Distances:
     """z by median and median absolute deviation, which outlying numbers do not move, with p by Student's t.
 
     ``z = (x − median)/(1.4826·MAD)``. MAD tells a Gaussian's deviation as well as the usual one does from
@@ -33,6 +40,7 @@ def robust_distances(x: Float[np.ndarray, " n"]) -> Distances:
 
     Args:
         x: Numbers; NaN for missing ones, which get NaN.
+        rounding: Of the numbers: a deviation that is not above it is not theirs.
 
     Returns:
         NaN for all where there are fewer than 5, or where over half of them are equal but for rounding.
@@ -49,8 +57,44 @@ def robust_distances(x: Float[np.ndarray, " n"]) -> Distances:
     known = x[there]
     off = known - np.median(known)
     deviation = _TO_DEVIATION * float(np.median(np.abs(off)))
-    if not deviation > _ROUNDING * float(np.abs(known).max()):
+    if not deviation > rounding:
         return Distances(z, p)
     z[there] = off / deviation
     p[there] = 2 * stdtr(_FREEDOM * (len(known) - 1), -np.abs(z[there]))
     return Distances(z, p)
+
+
+def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
+    """How far each row's mean lies from that of the others over the same places.
+
+    A mean over fewer places varies more, and how much more depends on how alike a row's numbers are. So a row is compared
+    with those that have nearly all of its places, nine tenths at least, by their means over these: then all of them vary alike.
+
+    Args:
+        x: NaN where a row has no number.
+
+    Returns:
+        NaN where fewer than 5 rows, it included, have nearly all of a row's places.
+
+    Example:
+        The last row has one place, where it lies among the others, whose means over all are near 0.
+
+        >>> x = np.array([[2.0, -2.0], [-1.0, 1.5], [1.0, -1.0], [-2.0, 2.0], [1.5, -1.5], [1.0, np.nan]])
+        >>> float(robust_mean_distances(x).z[-1])
+        0.0
+    """
+    there = np.isfinite(x)
+    found = MeanDistances(*np.full((4, len(x)), np.nan))
+    kinds, kind = np.unique(there, axis=0, return_inverse=True)
+    for number, places in enumerate(kinds):
+        if not places.any():
+            continue
+        common = there[:, places]
+        beside = common.sum(1) >= _SHARED * places.sum()
+        means = np.nanmean(x[np.ix_(beside, places)], axis=1)
+        own = kind.ravel()[beside] == number
+        distances = robust_distances(means)
+        at = np.flatnonzero(beside)[own]
+        found.mean[at], found.median[at] = means[own], np.median(means)
+        found.z[at], found.p[at] = distances.z[own], distances.p[own]
+    return found

@@ -21,6 +21,8 @@ class Joined:
         subspace: Rows of all places.
         merges: A row a place: the sum of all adapters.
         closest: Matrix to the closest pairs: two names, φ and z.
+        closest_by_chance: Matrix to the number of pairs, and the z that the closest of so many unrelated ones has in half
+            of all surveys; None where too many of them differ to say.
         notes: Sentences.
     """
 
@@ -32,6 +34,7 @@ class Joined:
     subspace: list[dict[str, Any]] = field(default_factory=list)
     merges: list[dict[str, Any]] = field(default_factory=list)
     closest: dict[str, list[tuple[str, str, float, float]]] = field(default_factory=dict)
+    closest_by_chance: dict[str, tuple[int, float | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

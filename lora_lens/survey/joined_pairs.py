@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clustering import cluster
+from ..core.phi_by_chance import closest_by_chance
 from ..labelled import Array
 from .joined import Joined, or_none
 from .place import PlaceTask
@@ -16,6 +18,7 @@ from .planning import Plan
 from .table import read_rows
 
 _TILE = (128, 512)  # adapters by adapters whose pairs are joined at once
+_MOST_KINDS = 10_000  # of pairs, by their moments under the null
 _MOST_CLUSTERED = 4096  # adapters: of more, their tree alone would take gigabytes
 _NULLS = ("gaussian", "start", "mean_adapter", "propagated")
 
@@ -53,6 +56,7 @@ class _Pairs:
         )
         self._of_places = [_OfPlace() for _ in tasks]
         self._closest: list[tuple[float, float, int, int]] = []
+        self._kinds: Counter[complex] = Counter()
 
     def tiles(self) -> Iterator[Any]:
         """Tables of pairs."""
@@ -123,6 +127,9 @@ class _Pairs:
             (float(z[k]), float(value[k]), int(rows[k]), int(columns[k])) for k in best
         ]
         self._closest = sorted(self._closest, key=lambda one: -one[0])[:10]
+        if len(self._kinds) <= _MOST_KINDS:
+            kinds, count = np.unique((mean + 1j * sd).round(9), return_counts=True)
+            self._kinds.update(dict(zip(kinds.tolist(), count.tolist(), strict=True)))
         if self._tree:
             for grid, numbers in ((self._phi, value), (self._mean, mean), (self._sd, sd)):
                 grid[rows, columns] = numbers
@@ -133,6 +140,7 @@ class _Pairs:
         self._joined.closest[self._matrix] = [
             (names[one], names[other], phi, z) for z, phi, one, other in self._closest
         ]
+        self._joined.closest_by_chance[self._matrix] = self._closest_by_chance()
         for task, of_place in zip(self._tasks, self._of_places, strict=True):
             if of_place.count:
                 place = task.place
@@ -156,6 +164,13 @@ class _Pairs:
         found = cluster(phi, mean, sd)
         self._joined.clustered[self._matrix] = kept
         self._joined.clusters[self._matrix] = found.clusters
+
+    def _closest_by_chance(self) -> tuple[int, float | None]:
+        """How many pairs have a φ, and what z the closest of so many unrelated ones has; None of too many kinds."""
+        moments, count = np.array(list(self._kinds)), np.array(list(self._kinds.values()))
+        if not 0 < len(count) <= _MOST_KINDS or np.isnan(moments).any():
+            return int(count.sum()), None
+        return int(count.sum()), or_none(closest_by_chance(moments.real, moments.imag, count))
 
 
 def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..chance.p_values import holm
 from ..core.merging import cosine_sd
-from ..core.robust import robust_distances
+from ..core.robust import robust_mean_distances
+from ..labelled import Array
 from .joined import Joined, or_none
 from .joined_pairs import pair_tables, read_tile, tiles
 from .place import PlaceTask
@@ -228,25 +229,24 @@ def _merges(task: PlaceTask) -> list[dict[str, Any]]:
 def _outlying(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]]:
     """Adapters by place, and of each the mean over the places; p corrected over all rows."""
     rows: list[dict[str, Any]] = []
-    of_all: dict[str, dict[int, list[float]]] = {}
-    for task in tasks:
+    of_all: dict[str, Array] = {}
+    for at, task in enumerate(tasks):
         for row in _rows(task, "outlying", ["one", "quantity", "value", "expected", "z", "p"]):
             number = task.place.pieces[row.pop("one")].adapter
             rows.append({"adapter": plan.names[number], **row})
             if row["z"] is not None:
-                of_all.setdefault(row["quantity"], {}).setdefault(number, []).append(row["z"])
+                nothing = np.full((plan.count, len(tasks)), np.nan)
+                of_all.setdefault(row["quantity"], nothing)[number, at] = row["z"]
     if len(tasks) > 1:
-        for quantity, by_adapter in of_all.items():
-            means = np.array([np.mean(z) for z in by_adapter.values()])
-            # A mean over fewer places varies more.
-            found = robust_distances(means * np.sqrt([len(z) for z in by_adapter.values()]))
+        for quantity, z_by_place in of_all.items():
+            found = robust_mean_distances(z_by_place)
             rows += [
                 {
                     "adapter": plan.names[number], "module": None, "layer": None, "quantity": quantity,
-                    "value": float(mean), "expected": float(np.median(means)),
-                    "z": or_none(z), "p": or_none(p),
+                    "value": float(found.mean[number]), "expected": float(found.median[number]),
+                    "z": or_none(found.z[number]), "p": or_none(found.p[number]),
                 }
-                for number, mean, z, p in zip(by_adapter, means, *found, strict=True)
+                for number in np.flatnonzero(np.isfinite(found.mean)).tolist()
             ]  # fmt: skip
     tested = [k for k, row in enumerate(rows) if row["p"] is not None]
     corrected = holm(np.array([rows[k]["p"] for k in tested], dtype=np.float64))

@@ -8,19 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..core.robust import robust_distances
+from ..core.robust import Distances, robust_distances
 from ..core.spectrum import effective_rank
 from ..labelled import Array
 from .pair_block import PairBlock
 from .pairs import MATRICES, gaussian_moments
 from .question import Facts, One, Question, Rows
 
+_ROUNDING = 1e-6  # of φ, of an effective rank beside the rank, and of a norm's logarithm, of factors in float32
+
 
 class Outlying(Question):
     """A row an adapter and quantity: the quantity, its robust z and p.
 
-    Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW; of A and of B the mean over the others of φ's z
-    beside unrelated subspaces.
+    Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW, beside adapters of the same rank; of A and of B the mean over
+    the others of φ's z beside unrelated subspaces.
     """
 
     of_pairs = True
@@ -28,17 +30,18 @@ class Outlying(Question):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._norm = np.full(facts.count, np.nan)
-        self._rank, self._most = np.full((2, facts.count), np.nan)
+        self._effective, self._rank = np.full((2, facts.count), np.nan)
         self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
         self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
+        self._finest = dict.fromkeys(MATRICES, 1.0)  # least deviation of unrelated subspaces' φ
 
     def see(self, block: Sequence[One]) -> Rows:
         """Their norms and ranks."""
         for one in block:
             if len(one.delta.s) and (norm := float(torch.linalg.vector_norm(one.delta.s))) > 0:
                 self._norm[one.number] = math.log10(norm)
-                self._rank[one.number] = float(effective_rank(one.delta.s))
-                self._most[one.number] = len(one.delta.s)
+                self._effective[one.number] = float(effective_rank(one.delta.s))
+                self._rank[one.number] = one.rank
         yield from ()
 
     def pair(self, block: PairBlock) -> Rows:
@@ -48,6 +51,8 @@ class Outlying(Question):
             chance = gaussian_moments(self.facts.width(matrix), *block.widths(matrix))
             z = ((block.phi(matrix) - chance.mean) / chance.sd)[rows, columns]
             there = z.isfinite()
+            least = float(chance.sd[rows, columns][there].min()) if there.any() else 1.0
+            self._finest[matrix] = min(self._finest[matrix], least)
             for number in (rows[there] + block.one.start, columns[there] + block.other.start):
                 self._sums[matrix].index_add_(0, number, z[there])
                 self._counts[matrix].index_add_(0, number, torch.ones_like(z[there]))
@@ -55,37 +60,44 @@ class Outlying(Question):
 
     def finish(self) -> Rows:
         """How far each is from the median."""
-        quantities = {"norm": self._norm, "effective rank": self._rank}
-        for matrix in MATRICES:
-            mean = self._sums[matrix] / self._counts[matrix]
-            quantities[f"phi {matrix}"] = mean.numpy()
-        for name, values in quantities.items():
-            judged = evened(values, self._most) if name == "effective rank" else values
-            found = robust_distances(judged)
-            there = np.isfinite(values)
-            yield (
-                "outlying",
-                {
-                    "quantity": name,
-                    "one": np.flatnonzero(there).astype(np.int32),
-                    "value": values[there],
-                    "expected": np.full(
-                        int(there.sum()), np.median(values[there]) if there.any() else np.nan
-                    ),
-                    "z": found.z[there],
-                    "p": found.p[there],
-                },
+        yield from _told("norm", self._norm, robust_distances(self._norm, _ROUNDING))
+        for rank in np.unique(self._rank[np.isfinite(self._rank)]):
+            values = np.where(self._rank == rank, self._effective, np.nan)
+            yield from _told(
+                "effective rank", values, robust_distances(evened(values, rank), _ROUNDING)
             )
+        for matrix in MATRICES:
+            mean = (self._sums[matrix] / self._counts[matrix]).numpy()
+            found = robust_distances(mean, _ROUNDING / self._finest[matrix])
+            yield from _told(f"phi {matrix}", mean, found)
 
 
-def evened(effective: Array, rank: Array) -> Array:
-    """Effective ranks, spread nearly as a Gaussian.
+def _told(quantity: str, values: Array, found: Distances) -> Rows:
+    """How far each is from the median; nothing of those that have no value."""
+    there = np.isfinite(values)
+    if there.any():
+        yield (
+            "outlying",
+            {
+                "quantity": quantity,
+                "one": np.flatnonzero(there).astype(np.int32),
+                "value": values[there],
+                "expected": np.full(int(there.sum()), np.median(values[there])),
+                "z": found.z[there],
+                "p": found.p[there],
+            },
+        )
+
+
+def evened(effective: Array, rank: float) -> Array:
+    """Effective ranks of adapters of one rank, spread nearly as a Gaussian.
 
     Of unrelated factors they are as far below the rank as a χ² is above 0, and its cube root is nearly Gaussian
     (Wilson and Hilferty 1931); they themselves lean far to the left.
 
     Example:
-        >>> evened(np.array([8.0, 7.0]), np.array([8.0, 8.0]))
+        >>> evened(np.array([8.0, 7.0]), 8)
         array([-0., -1.])
     """
-    return -np.cbrt((rank - effective).clip(min=0))
+    missing = rank - effective
+    return -np.cbrt(np.where(missing < _ROUNDING * rank, 0.0, missing))

@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import __version__
 from ..chance.significance import LEVEL
-from ..core.clustering import above_by_chance
 from ..show.layout import NONE, Table, beside, counted, layer_number, number
 from .joined import Joined
 from .planning import Failed, Plan
@@ -105,17 +104,10 @@ def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
     return tuple(_tables(joined, failed))
 
 
-def _largest_of(rows: Sequence[dict[str, Any]]) -> str:
-    """What z the closest of so many unrelated pairs has, in half of all surveys: of a matrix at every place."""
-    pairs = max(row["pairs"] for row in rows)
-    if pairs < 2 or any(row["gaussian_sd"] is None for row in rows):
+def _among(pairs: int, by_chance: float | None) -> str:
+    if pairs < 2 or by_chance is None:
         return f" ({counted(pairs, 'pair')})"
-    mean = np.mean([row["gaussian_mean"] for row in rows])
-    # Of a pair: that of the mean over a place's pairs times the root of their number.
-    sd = np.sqrt(sum(row["gaussian_sd"] ** 2 * row["pairs"] for row in rows)) / len(rows)
-    closest = above_by_chance(np.array([mean]), np.array([sd]), 1 - 0.5 ** (1 / pairs))
-    z = float((closest[0] - mean) / sd)
-    return f" ({pairs:,} pairs; unrelated, the closest has z {z:+.1f})"
+    return f" ({pairs:,} pairs; unrelated, the closest has z {by_chance:+.1f})"
 
 
 def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
@@ -126,8 +118,8 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
             rows = [
                 [one, other, number(phi), number(z, 1, plus=True)] for one, other, phi, z in pairs
             ]
-            own = [row for row in joined.places if row["matrix"] == matrix]
-            title = f"Closest in {matrix}, mean over the places{_largest_of(own)}"
+            among = _among(*joined.closest_by_chance[matrix])
+            title = f"Closest in {matrix}, mean over the places{among}"
             yield Table(title, ["one", "other", "φ", "z"], rows)
     if joined.clusters:
         yield _cluster_table(joined)

@@ -96,10 +96,20 @@ def test_two() -> None:
         assert set(cluster(values, *null(values)).clusters) == clusters
 
 
-@pytest.mark.parametrize(("n", "r", "places"), [(30, 2, 1), (8, 1, 12), (30, 4, 1)])
-def test_unrelated_subspaces_are_rarely_a_family(n: int, r: int, places: int) -> None:
-    """φ of few dimensions leans to the right: by a Gaussian's quantiles 10 to 68 of these sets have one."""
-    d, sets = 96, 100
+@pytest.mark.parametrize(
+    ("n", "d", "r", "places"),
+    [
+        (30, 96, 2, 1),
+        (8, 96, 1, 12),
+        (30, 96, 4, 1),
+        (12, 16, 15, 1),
+        (12, 16, 14, 1),
+        (12, 36, 34, 1),
+    ],
+)
+def test_unrelated_subspaces_are_rarely_a_family(n: int, d: int, r: int, places: int) -> None:
+    """φ of few dimensions leans to the right, and that of all but a few, too."""
+    sets = 100
     chance = gaussian_baseline(d, r, r)
     found = 0
     for seed in range(sets):

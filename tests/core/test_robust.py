@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lora_lens.core.robust import robust_distances
+from lora_lens.core.robust import robust_distances, robust_mean_distances
 
 
 @pytest.mark.parametrize("n", [5, 8, 20, 100])
@@ -46,6 +46,49 @@ def test_too_few_or_equal_numbers_have_no_distance() -> None:
         found = robust_distances(np.array(x))
         assert np.isnan(found.z).all()
         assert np.isnan(found.p).all()
+
+
+def test_a_far_number_hides_no_other_however_far_it_is() -> None:
+    x = np.array([1.0, 1.2, 0.9, 1.1, 1.0, 0.8, 1.3, 1.1, 0.9, 9.0])
+    x = np.append(x, 1e9)
+    assert set(np.flatnonzero(robust_distances(x).p * len(x) < 0.05)) == {9, 10}
+
+
+def test_a_deviation_that_is_rounding_is_nobodys() -> None:
+    x = 1e-7 * np.random.default_rng(0).standard_normal(14)  # of log10 of norms that are 1
+    assert np.isnan(robust_distances(x, rounding=1e-6).z).all()
+    assert np.isfinite(robust_distances(10 * x, rounding=1e-7).z).all()
+
+
+@pytest.mark.parametrize("wide", [6, 34])  # the minority has more places than most, or fewer
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 1.0])
+def test_means_over_few_places_and_many_are_rarely_far(wide: int, correlation: float) -> None:
+    """One learning rate moves a norm everywhere, so that a mean over many places may vary as one over few."""
+    rng, samples, n = np.random.default_rng([wide, int(10 * correlation)]), 300, 40
+    found = 0
+    for _ in range(samples):
+        x = np.sqrt(1 - correlation) * rng.standard_normal((n, 24))
+        x += np.sqrt(correlation) * rng.standard_normal((n, 1))
+        x[wide:, 2:] = np.nan
+        found += np.nanmin(robust_mean_distances(x).p) * n <= 0.05
+    assert found <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
+
+
+def test_a_mean_is_beside_those_of_the_same_places() -> None:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((30, 12))
+    x[0] += 9
+    x[1, 0] = np.nan  # nearly all places
+    x[2:6, 2:] = np.nan
+    x[6, 1:] = np.nan
+    x[6, 0] = -9
+    found = robust_mean_distances(x)
+    assert set(np.flatnonzero(found.p * 30 < 0.05)) == {0, 6}
+    assert np.isfinite(found.z).all()
+    np.testing.assert_allclose(found.mean, np.nanmean(x, axis=1))
+    alone = robust_mean_distances(np.where(np.arange(30)[:, None] < 4, x, np.nan))
+    assert np.isnan(alone.z).all()  # four rows are too few
+    assert np.isfinite(alone.mean[:4]).all()
 
 
 def test_missing_numbers_are_passed_over() -> None:

@@ -27,7 +27,7 @@ def test_effective_ranks_of_unrelated_adapters_are_rarely_called_far(r: int) -> 
     for _ in range(samples):
         ranks = effective_ranks(rng, n, r, 64)
         found["as they are"] += robust_distances(ranks).p.min() * n <= 0.05
-        found["evened"] += robust_distances(evened(ranks, np.full(n, r))).p.min() * n <= 0.05
+        found["evened"] += robust_distances(evened(ranks, r)).p.min() * n <= 0.05
     assert found["evened"] <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
     assert found["as they are"] > samples * 0.05 + 2 * np.sqrt(samples * 0.05)
 
@@ -47,10 +47,36 @@ def test_an_adapter_with_few_places_is_not_far_for_that(tmp_path: Path) -> None:
     assert np.mean(few["z"] ** 2) < 4  # of 2 places beside means over 24, as they are, 12
 
 
-def test_gauges_of_one_adapter_are_not_far_from_each_other(tmp_path: Path) -> None:
+def test_ranks_are_compared_among_adapters_of_one_rank(tmp_path: Path) -> None:
+    """Beside others of its own effective rank one of four times the rank was far for what is missing to the rank."""
+
+    def of(s: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        a, b = np.random.default_rng(seed).standard_normal((2, 64, len(s)))
+        return np.linalg.qr(a)[0].T, np.linalg.qr(b)[0] * s
+
+    rng = np.random.default_rng(0)
+    for k in range(12):
+        own = of(np.linspace(1, 0.6, 8) * np.exp(0.1 * rng.standard_normal(8)), k)
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, own=own: own, rank=8, width=64)
+    wide = of(np.append(np.linspace(1, 0.6, 8), np.full(24, 1e-5)), 99)
+    write_adapter(tmp_path / "runs" / "wide", lambda *_: wide, rank=32, width=64)
+    few = of(np.append([1.0, 0.9], np.full(6, 1e-9)), 98)
+    write_adapter(tmp_path / "runs" / "few", lambda *_: few, rank=8, width=64)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
+    ranks = found.table("outlying").query("quantity == 'effective rank'")
+    assert ranks[ranks["adapter"] == "wide"]["z"].isna().all()
+    assert set(ranks[ranks["p_holm"] <= 0.05]["adapter"]) == {"few"}
+
+
+@pytest.mark.parametrize("norm", [None, 1.0])  # of which the logarithm is 0
+def test_gauges_of_one_adapter_are_not_far_from_each_other(
+    tmp_path: Path, norm: float | None
+) -> None:
     """What sets them apart is float32's rounding."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(3 if norm is None else 2)
     a, b = rng.standard_normal((RANK, WIDTH)), rng.standard_normal((WIDTH, RANK))
+    if norm is not None:
+        b *= norm / (2 * np.linalg.norm(b @ a))  # α/r is 2
     turns = [rng.standard_normal((RANK, RANK)) + 3 * np.eye(RANK) for _ in range(14)]
     for k, turn in enumerate(turns):
         made = (turn @ a, b @ np.linalg.inv(turn))

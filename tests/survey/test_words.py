@@ -1,12 +1,15 @@
 """What is said of a survey."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_runs import WIDTH, write_adapter
 
 import lora_lens as ll
-from lora_lens.survey.words import _alike, _largest_of
+from lora_lens.core.phi_by_chance import closest_by_chance
+from lora_lens.survey.words import _alike
 
 
 def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
@@ -28,18 +31,20 @@ def test_one_adapter_has_no_cross_terms(dozen: Path, tmp_path: Path) -> None:
     assert "cross terms" in ll.survey(dozen, tmp_path / "all").summary
 
 
-@pytest.mark.parametrize("r", [1, 2, 4])
-def test_the_closest_of_unrelated_pairs_is_as_far_as_is_told(r: int) -> None:
-    """Of 15 lines, 105 pairs, the median of the largest z is 4.4, where a Gaussian's would be 2.5."""
-    n, d = 15, 64
-    chance = ll.gaussian_baseline(d, r, r)
-    pairs = n * (n - 1) // 2
-    place = {"pairs": pairs, "gaussian_mean": chance.mean, "gaussian_sd": chance.sd / pairs**0.5}
-    told = float(_largest_of([place]).partition("has z ")[2].removesuffix(")"))
-    largest = []
-    for seed in range(300):
-        drawn = np.random.default_rng([seed, r]).standard_normal((n, d, r))
-        basis = np.linalg.qr(drawn)[0].swapaxes(0, 1).reshape(d, n * r)
-        phi = ((basis.T @ basis) ** 2).reshape(n, r, n, r).sum((1, 3)) / r
-        largest.append((phi[np.triu_indices(n, 1)].max() - chance.mean) / chance.sd)
-    assert told == pytest.approx(np.median(largest), abs=0.35)
+def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: Path) -> None:
+    """Of 5 adapters at 24 places and 25 at 2 most pairs have 2, where φ of lines leans far to the right."""
+    modules = [f"m{k}" for k in range(12)]
+    for k in range(30):
+        own = modules if k < 5 else modules[:1]
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, rank=1, modules=own)
+    ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"])
+    page = (tmp_path / "out" / "survey.md").read_text()
+    told = [
+        float(one)
+        for one in re.findall(r"435 pairs; unrelated, the closest has z \+([\d.]+)", page)
+    ]
+    chance = ll.gaussian_baseline(WIDTH, 1, 1)
+    sd = chance.sd / np.sqrt([24, 2])
+    expected = closest_by_chance(np.full(2, chance.mean), sd, np.array([10, 425]))
+    assert told == pytest.approx([expected] * 2, abs=0.06)
+    assert expected > closest_by_chance(np.array([chance.mean]), sd[:1], np.array([435])) + 0.5
