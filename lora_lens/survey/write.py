@@ -13,6 +13,7 @@ from typing import Literal
 from ..core.progress import Progress, Steps
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
+from ..show.layout import counted
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from .joining import join
@@ -106,6 +107,7 @@ def survey(
         paths = [_absolute(path) for path in found]  # other processes start from other folders
         steps = Steps(progress, len(paths))
         folder = Path(out).resolve()
+        _check_no_others(folder, {*paths, *(one.path for one in unread)})
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,
@@ -128,6 +130,23 @@ def survey(
             f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
         )
     return result
+
+
+def _check_no_others(folder: Path, given: set[str]) -> None:
+    """That nothing is lost: the tables of a survey of other adapters would be written over."""
+    before = folder / "adapters.parquet"
+    if not before.is_file():
+        return
+    try:
+        sources = parquet().read_table(before, columns=["adapter", "source"]).to_pylist()
+    except (OSError, ValueError, KeyError):  # not ours, or not whole
+        return
+    if others := [one["adapter"] for one in sources if one["source"] not in given]:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise OutputError(
+            f"{folder} holds a survey of {counted(len(sources), 'adapter')}, of which {others[0]}{more} would be lost: "
+            f"choose another folder for this one, or remove that"
+        )
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -235,7 +254,11 @@ def _joined(
         (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")
         (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
     if len(there) == len(plan.tasks):
-        _sweep(folder, {*joined.files, "survey.md", "survey.json"}, {task.file for task in there})
+        gone = _sweep(folder, set(joined.files), {task.file for task in there})
+        if gone:
+            notes.append(
+                f"removed what an earlier survey of other questions left: {', '.join(gone)}"
+            )
     return SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), _lines(failed),
         tuple(joined.files), _files(there), numbers, shown, tuple(notes),
@@ -282,15 +305,16 @@ _TABLES = (
 )  # fmt: skip
 
 
-def _sweep(folder: Path, written: set[str], places: set[str]) -> None:
-    """Remove what an earlier survey of other adapters or questions has left here, and nothing else."""
-    for name in _TABLES:
-        for ending in (".parquet", ".csv"):
-            if f"{name}{ending}" not in written:
-                (folder / f"{name}{ending}").unlink(missing_ok=True)
+def _sweep(folder: Path, written: set[str], places: set[str]) -> list[str]:
+    """Remove what an earlier survey of other questions, or fewer adapters, has left here, and nothing else; tables' names."""
+    named = [f"{name}{ending}" for name in _TABLES for ending in (".parquet", ".csv")]
+    gone = [name for name in named if name not in written and (folder / name).is_file()]
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
     for path in (folder / PLACES).glob("*.parquet"):
         if path.name not in places and _is_ours(path):
             path.unlink(missing_ok=True)
+    return gone
 
 
 def _is_ours(path: Path) -> bool:
