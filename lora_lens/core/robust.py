@@ -11,6 +11,9 @@ from scipy.special import stdtr
 _TO_DEVIATION = 1.482602218505602  # of a Gaussian's median absolute deviation
 _FREEDOM = 0.37  # degrees of freedom a number: the efficiency of that deviation
 FEWEST = 5
+# Of means of robust z: independent ones of so many places deviate by the root of their number's reciprocal, and no means
+# that are not equal but for rounding by less than this.
+_TIED = 1e-3
 _SHARED = 0.9  # of a row's places, that another has to have to be compared with it
 
 
@@ -65,13 +68,13 @@ def robust_distances(x: Float[np.ndarray, " n"], rounding: float = 0.0) -> Dista
 
 
 def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
-    """How far each row's mean lies from that of the others over the same places.
+    """How far each row's mean of robust z lies from that of the others over the same places.
 
     A mean over fewer places varies more, and how much more depends on how alike a row's numbers are. So a row is compared
     with those that have nearly all of its places, nine tenths at least, by their means over these: then all of them vary alike.
 
     Args:
-        x: NaN where a row has no number.
+        x: Of `robust_distances`, place by place; NaN where a row has none.
 
     Returns:
         NaN where fewer than 5 rows, it included, have nearly all of a row's places.
@@ -93,7 +96,7 @@ def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
         beside = common.sum(1) >= _SHARED * places.sum()
         means = np.nanmean(x[np.ix_(beside, places)], axis=1)
         own = kind.ravel()[beside] == number
-        distances = robust_distances(means)
+        distances = robust_distances(means, _TIED)
         at = np.flatnonzero(beside)[own]
         found.mean[at], found.median[at] = means[own], np.median(means)
         found.z[at], found.p[at] = distances.z[own], distances.p[own]

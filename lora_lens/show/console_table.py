@@ -13,6 +13,7 @@ from .layout import Table
 
 _GAPS = (2, 1)  # cells between columns; the narrower where all columns then fit
 _NAMES = ("module", "layer", "matrix", "share", "null", "coordinate", "top k", "adapter", "of")
+_WORDS = ("null", "why")  # columns of them stand at the left, as a first one does
 
 
 class FittedTable:
@@ -65,7 +66,7 @@ def _block(content: Table, columns: Sequence[int], width: int, gap: int) -> Rich
     shown = RichTable(box=None, pad_edge=False, header_style="dim", collapse_padding=gap == 1)
     for column, wide in zip(columns, _widths(content, columns, width, gap), strict=True):
         head = content.head[column]
-        left = column == 0 or head == "null"
+        left = column == 0 or head in _WORDS
         shown.add_column(
             Text(head), justify="left" if left else "right", overflow="fold", width=wide or None
         )

@@ -222,7 +222,7 @@ def _merges(task: PlaceTask) -> list[dict[str, Any]]:
     return [
         {"cross_energy" if name == "value" else name: value for name, value in row.items()}
         for row in rows
-        if row["value"] is not None
+        if row["value"] is not None and np.isfinite(row["value"])  # of one adapter there is none
     ]
 
 

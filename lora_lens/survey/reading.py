@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
@@ -98,13 +99,19 @@ def read_adapter(
         raise
     except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
         told = str(error) if isinstance(error, LensError) else f"{type(error).__name__}: {error}"
-        return Unread(path, one_line(told))
+        return Unread(path, _without(path, one_line(told)))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
         adapter.from_w0, adapter.caveats, adapter.fan_in_fan_out, adapter.origin.placement,
         adapter.convention,
     )  # fmt: skip
     return known, pieces
+
+
+def _without(path: str, reason: str) -> str:
+    """A reason that stands beside the path."""
+    short = reason.removeprefix(f"{path}: ").removeprefix(f"{path} ")
+    return short.replace(f"{path}{os.sep}", "")
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -47,26 +48,29 @@ def _usual_rank(plan: Plan) -> int:
 
 
 def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> str:
+    """φ beside its nulls; those that only some places have stand beside φ of these."""
     phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
-    given = [
-        # The span of a mean A is near the start, and holds less of each.
-        _given(rows, "start", "their start", "" if start_given else "at least "),
-        _given(rows, "mean_adapter", "the mean adapter"),
-    ]
-    beside = ", ".join([f"unrelated ones {number(unrelated)}", *filter(None, given)])
-    return f"φ of {matrix} between two is {number(phi)} ({beside})"
-
-
-def _given(rows: Sequence[dict[str, Any]], name: str, what: str, least: str = "") -> str:
-    """A null's mean, with φ of the same places where it is not known at all of them."""
-    known = [row for row in rows if row.get(f"{name}_mean") is not None]
-    if not known:
-        return ""
-    said = f"{least}{number(_mean(known, f'{name}_mean'))} by {what} alone"
-    if len(known) == len(rows):
-        return said
-    at = f"{len(known)} of {counted(len(rows), 'place')}"
-    return f"{said} at {at}, where φ is {number(_mean(known, 'phi'))}"
+    # The span of a mean A is near the start, and holds less of each.
+    least = "" if start_given else "at least "
+    at: dict[tuple[int, ...], list[str]] = {
+        tuple(range(len(rows))): [f"unrelated ones {number(unrelated)}"]
+    }
+    for null, before, what in (
+        ("start", least, "their start"),
+        ("mean_adapter", "", "the mean adapter"),
+    ):
+        known = tuple(k for k, row in enumerate(rows) if row.get(f"{null}_mean") is not None)
+        if known:
+            mean = _mean([rows[k] for k in known], f"{null}_mean")
+            at.setdefault(known, []).append(f"{before}{number(mean)} by {what} alone")
+    whole, *some = at.items()
+    said = f"φ of {matrix} between two is {number(phi)} ({', '.join(whole[1])})"
+    for known, nulls in some:
+        places = f"{len(known)} of {counted(len(rows), 'place')}"
+        said += (
+            f", at {places} {number(_mean([rows[k] for k in known], 'phi'))} ({', '.join(nulls)})"
+        )
+    return said
 
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
@@ -145,7 +149,12 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
         yield Table(f"Sum of all adapters{_of(len(joined.merges))}", head, rows)
     if failed:
         rows = [
-            [one.adapter or NONE, one.module or "all", layer_number(one.layer), one.reason]
+            [
+                PurePath(one.adapter).name or NONE,
+                one.module or "all",
+                layer_number(one.layer),
+                one.reason,
+            ]
             for one in failed[:_MOST]
         ]
         yield Table(f"Left out{_of(len(failed))}", ["adapter", "module", "layer", "why"], rows)

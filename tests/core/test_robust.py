@@ -89,6 +89,8 @@ def test_a_mean_is_beside_those_of_the_same_places() -> None:
     alone = robust_mean_distances(np.where(np.arange(30)[:, None] < 4, x, np.nan))
     assert np.isnan(alone.z).all()  # four rows are too few
     assert np.isfinite(alone.mean[:4]).all()
+    x[10:] = x[10] + 1e-10 * x[10:]  # most are one adapter
+    assert np.isnan(robust_mean_distances(x).z[[0, 10]]).all()
 
 
 def test_missing_numbers_are_passed_over() -> None:
