@@ -124,7 +124,9 @@ class Given:
             one.traces[:, other.folds], one.leans[:, other.folds], one.ranks[one.order, None]
         )
         second = Outside(
-            other.traces[:, one.folds].mT, other.leans[:, one.folds].mT, other.ranks[None, other.order]
+            other.traces[:, one.folds].mT,
+            other.leans[:, one.folds].mT,
+            other.ranks[None, other.order],
         )
         found = moments_of(held, leaning, first, second, self.d - self._k)
         back = one.order.argsort()[:, None], other.order.argsort()

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, ModuleLookupError
 from lora_lens.formats.peft_names import FULL
+from lora_lens.questions.spectrum.tables import spectrum_table
 
 EMBEDDINGS = "bert.embeddings.word_embeddings"
 
@@ -75,7 +76,9 @@ def test_spectrum_takes_it_by_name_and_inspect_counts_it(tmp_path: Path) -> None
     np.testing.assert_allclose(one.singular_values, expected, rtol=1e-6)
     rows, columns = changed[EMBEDDINGS].shape
     assert (one.out_features, one.in_features, one.rank) == (rows, columns, min(rows, columns))
-    note = ll.spectrum(adapter, "word_embeddings").notes[0]
+    spectrum = ll.spectrum(adapter, "word_embeddings")
+    assert (one.matrix, spectrum_table(spectrum).title[:3]) == ("ΔW", "ΔW:")
+    note = spectrum.notes[0]
     assert f"less W0 of {tmp_path / 'base'}" in note
     edge = np.sqrt((expected**2).sum() / rows / columns) * (np.sqrt(rows) + np.sqrt(columns))
     assert one.product_edge == pytest.approx(edge, rel=1e-6)

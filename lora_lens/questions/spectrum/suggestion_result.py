@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEM = "rank-suggestion"
+_OF_DORA = "no rank is suggested of DoRA: its ΔW is of full rank, and the share of s·B·A's energy that a cut keeps is not that of ΔW's"
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,10 +52,12 @@ class RankSuggestion(Tidy):
     Attributes:
         energy: The share of ‖ΔW‖_F² asked for.
         layers: One entry a module path.
+        full_rank: Module paths of DoRA, of which no rank is suggested.
     """
 
     energy: float
     layers: tuple[SuggestedRank, ...]
+    full_rank: tuple[str, ...] = ()
 
     @property
     def rank_pattern(self) -> dict[str, int]:
@@ -86,7 +89,9 @@ class RankSuggestion(Tidy):
         return pattern_keys([one.name for one in self.layers])
 
     def snippet(self) -> str:
-        """Arguments of PEFT's ``LoraConfig``, as Python, ready to paste."""
+        """Arguments of PEFT's ``LoraConfig``, as Python, ready to paste; empty where no rank is suggested."""
+        if not self._trained:
+            return ""
         parts = [
             f"rank_pattern={_python(self.rank_pattern)},",
             f"alpha_pattern={_python(self.alpha_pattern)},",
@@ -108,6 +113,7 @@ class RankSuggestion(Tidy):
             "alpha_pattern": self.alpha_pattern,
             "use_rslora": False,
             "zero": list(self.zero),
+            "full_rank": list(self.full_rank),
             "parameters": before,
             "suggested_parameters": after,
         }
@@ -116,10 +122,13 @@ class RankSuggestion(Tidy):
     def summary(self) -> str:
         """What it comes to, in one line."""
         before, after = self.parameters
-        return (
+        found = (
             f"Smallest ranks that keep {100 * self.energy:g} % of ΔW's energy: "
             f"{after:,} of {before:,} parameters"
         )
+        if not self.full_rank:
+            return found
+        return f"{found}; {_OF_DORA}" if self.layers else _OF_DORA
 
     def to_markdown(self) -> str:
         """The table, as GitHub's Markdown."""
@@ -136,7 +145,7 @@ class RankSuggestion(Tidy):
             width, style: As in ``lora_lens.questions.answer.Answer.plot``.
 
         Raises:
-            LensError: No rank is suggested: of a module that was trained in full.
+            LensError: No rank is suggested: of DoRA, or of a module that was trained in full.
             SettingsError: There is no such style, or that is no width.
 
         Example:
@@ -188,8 +197,7 @@ class RankSuggestion(Tidy):
             "json": as_json(self.to_dict()),
             "md": self.to_markdown(),
             "tex": self.to_latex(),
-            "txt": self.snippet(),
-        }
+        } | ({"txt": snippet} if (snippet := self.snippet()) else {})
         from ...show.files import write_figures
 
         drawn_for = paper(width, style)
