@@ -15,7 +15,7 @@ from ...show.layout import NONE, Table, number, significant
 from ...show.paper import PLAIN, Paper, paper
 from ...show.text import as_csv, as_json, as_latex, as_markdown
 from ...staging import staged
-from .peft_keys import pattern_keys
+from .peft_keys import exclusion, pattern_keys
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,8 +70,16 @@ class RankSuggestion(Tidy):
         return {self._keys[one.name]: _short(one.scaling * one.suggested) for one in self._trained}
 
     @property
+    def exclude_modules(self) -> list[str] | str:
+        """PEFT's ``exclude_modules`` (0.14 and later): the paths in `zero`, which would take the default r otherwise.
+
+        Where one of them is also the end of another module's path, one regular expression of them all.
+        """
+        return exclusion(self.zero, [one.name for one in self._trained])
+
+    @property
     def zero(self) -> tuple[str, ...]:
-        """Module paths whose ΔW is zero: to be left out of ``target_modules``."""
+        """Module paths whose ΔW is zero: no rank is theirs."""
         return tuple(one.name for one in self.layers if not one.suggested)
 
     @property
@@ -97,6 +105,8 @@ class RankSuggestion(Tidy):
             f"alpha_pattern={_python(self.alpha_pattern)},",
             "use_rslora=False,",
         ]
+        if self.zero:
+            parts.append(f"exclude_modules={json.dumps(self.exclude_modules, indent=4)},")
         return "\n".join(parts) + "\n"
 
     def rows(self) -> list[Row]:
@@ -112,6 +122,7 @@ class RankSuggestion(Tidy):
             "rank_pattern": self.rank_pattern,
             "alpha_pattern": self.alpha_pattern,
             "use_rslora": False,
+            "exclude_modules": self.exclude_modules,
             "zero": list(self.zero),
             "full_rank": list(self.full_rank),
             "parameters": before,
@@ -122,6 +133,8 @@ class RankSuggestion(Tidy):
     def summary(self) -> str:
         """What it comes to, in one line."""
         before, after = self.parameters
+        if self.layers and not self._trained:
+            return "No rank is suggested: ΔW is zero in every layer"
         found = (
             f"Smallest ranks that keep {100 * self.energy:g} % of ΔW's energy: "
             f"{after:,} of {before:,} parameters"
