@@ -83,6 +83,8 @@ def test_spectrum_takes_it_by_name_and_inspect_counts_it(tmp_path: Path) -> None
     edge = np.sqrt((expected**2).sum() / rows / columns) * (np.sqrt(rows) + np.sqrt(columns))
     assert one.product_edge == pytest.approx(edge, rel=1e-6)
     assert ll.spectrum(adapter, beside_w0=False).modules == ("query",)
+    with pytest.raises(ModuleLookupError, match=r"it has: query; .* alone takes: word_embeddings$"):
+        ll.spectrum(adapter, "head")
     found = ll.inspect(adapter)
     assert [(d.name, d.out_features, d.in_features) for d in found.dense] == [
         (EMBEDDINGS, rows, columns)
