@@ -20,7 +20,7 @@ from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
 from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
-from .peft_names import FULL, plain, reason_left_out, unwrapped_paths
+from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
 from .peft_settings import Scaling, check_lora, matched_otherwise, matched_twice
 
@@ -114,7 +114,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         found.updates,
         method="dora" if magnitudes else "lora",
         title="DoRA" if magnitudes else "LoRA",
-        why=partial(_reason, files.source),
+        why=partial(_reason, files),
         left_out=found.left_out,
         settings=files.config,
         notes=(
@@ -130,17 +130,17 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _reason(source: str, name: str) -> str:
+def _reason(files: AdapterFiles, name: str) -> str:
     """Why a tensor is not analysed.
 
     Raises:
         AdapterError: PEFT would save it as a part of the update, and it is none that is known, as LoRA-XS's matrix
             between B and A.
     """
-    why = reason_left_out(name)
-    if why.startswith(FULL) and _OF_LORA.search(plain(name)):
+    why = reason_left_out(name, files.config)
+    if why in (IN_FULL, UNKNOWN) and _OF_LORA.search(plain(name)):
         raise AdapterError(
-            f"{source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
+            f"{files.source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
             f"the library that made it, and extract a LoRA of what that changed"
         )
     return why
