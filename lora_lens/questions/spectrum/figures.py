@@ -122,7 +122,7 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
         (
             Block(
                 rows,
-                scales=(layer_scale(last, "layer (lines of σ)"),),
+                scales=(replace(layer_scale(last), at=tuple((0, c) for c in range(columns))),),
                 joined=True,
                 narrow="wrap",
             ),

@@ -30,6 +30,19 @@ def test_every_rank_and_norm_lies_inside_its_panel(found: Spectrum) -> None:
         assert all(max(line.get_ydata()) <= high for line in ax.lines)
 
 
+@pytest.mark.parametrize("width", [None, "3.25in"])
+def test_the_scale_of_layers_stands_beside_the_lines_that_it_is_of(
+    found: Spectrum, width: str | None
+) -> None:
+    figure = found.plot(width=width)
+    figure.draw_without_rendering()
+    (bar,) = [ax for ax in figure.axes if ax.get_ylabel() == "layer"]
+    of = [ax.get_position() for ax in figure.axes if ax.get_title()]
+    ends = min(one.y0 for one in of), max(one.y1 for one in of)
+    assert len(of) == 2
+    assert ends[0] <= bar.get_position().y0 < bar.get_position().y1 <= ends[1]
+
+
 def test_singular_values_are_ringed_above_what_a_random_product_has(tmp_path: Path) -> None:
     factors = [(unit(60, 0, 1, 2) * s, unit(60, 0, 1, 2).T) for s in ([9, 1, 0], [1, 1, 1])]
     one, other = spectrum(plant(tmp_path, [np.eye(60)] * 2, factors), beside_w0=False).layers
