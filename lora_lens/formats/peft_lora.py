@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,7 +22,7 @@ from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
 from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
-from .peft_settings import Scaling, check_lora, matched_otherwise, matched_twice
+from .peft_settings import Scaling, check_lora, matched_nowhere, matched_otherwise, matched_twice
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -119,6 +119,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         settings=files.config,
         notes=(
             *_notes(files, found),
+            *_of_patterns(files, {*factors, *paths.values(), *parameters.values(), *found.updates}),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([initial.note] if initial else []),
             *([UNSAID] if magnitudes and not files.config.get("use_dora") else []),
@@ -204,6 +205,12 @@ def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
         )
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
+
+
+def _of_patterns(files: AdapterFiles, paths: Collection[str]) -> Iterator[str]:
+    """What is said of patterns that change nothing; `paths` are all that PEFT may match."""
+    if nowhere := matched_nowhere(files.config, paths):
+        yield nowhere
 
 
 def _alphas(
