@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 import lora_lens as ll
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 from lora_lens.questions.inventory.tables import module_table
+from lora_lens.questions.spectrum.suggestion_result import SuggestedRank
 from lora_lens.questions.spectrum.tables import legend, spectrum_table
 from lora_lens.questions.spectrum.words import details
 
@@ -119,7 +120,13 @@ def test_no_rank_is_suggested(folder: Path, tmp_path: Path, *, beside_w0: bool) 
     assert (found.suggestion.layers, set(found.suggestion.full_rank)) == ((), names)
     assert any("no rank is suggested of DoRA" in note for note in found.notes)
     assert not any("rank-pattern" in name for name in found.save(tmp_path / "files"))
-    assert ll.suggest_ranks(folder / "adapter").snippet() == ""
+    alone = ll.suggest_ranks(folder / "adapter")
+    assert alone.snippet() == ""
+    assert alone.summary.startswith("No rank is suggested of DoRA")
+    layer = SuggestedRank("q", 8, 2, 1.0, 1.0, 16)
+    mixed = replace(alone, layers=(layer,)).summary
+    assert mixed.startswith("Smallest ranks")
+    assert "; no rank is suggested of DoRA" in mixed
 
 
 def test_where_w0_of_some_modules_is_not_found_the_table_says_of_what_each_row_is(

@@ -31,7 +31,7 @@ from ...subspaces.selection import (
 from ...subspaces.spectra import layer_values
 from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import paths, suggested
-from .suggestion_result import RankSuggestion
+from .suggestion_result import NO_RANK, RankSuggestion
 
 KS = (1, 5, 10, 20)
 EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -196,7 +196,7 @@ def _of_ranks(suggestion: RankSuggestion) -> Iterator[str]:
     if suggestion.zero:
         yield f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, or scaled by 0"
     if suggestion.full_rank:
-        yield suggestion.summary
+        yield NO_RANK
 
 
 def _short(layers: Sequence[LayerSpectrum], ks: Sequence[int]) -> Iterator[str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEM = "rank-suggestion"
-_OF_DORA = "no rank is suggested of DoRA: its ΔW is of full rank, and the share of s·B·A's energy that a cut keeps is not that of ΔW's"
+NO_RANK = "no rank is suggested of DoRA: its ΔW is of full rank, and the share of s·B·A's energy that a cut keeps is not that of ΔW's"
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,7 +141,7 @@ class RankSuggestion(Tidy):
         )
         if not self.full_rank:
             return found
-        return f"{found}; {_OF_DORA}" if self.layers else _OF_DORA
+        return f"{found}; {NO_RANK}" if self.layers else f"N{NO_RANK[1:]}"
 
     def to_markdown(self) -> str:
         """The table, as GitHub's Markdown."""
