@@ -65,7 +65,11 @@ def _read(files: AdapterFiles) -> Checkpoint:
     if not updates:
         raise AdapterError(f"every Λ of {files.source} is zero, and so is its update")
     used = {name for update in updates.values() for name in update.tensors}
-    left_out = {name: reason_left_out(name) for name in thetas.others if not name.endswith(GATE)}
+    left_out = {
+        name: reason_left_out(name, files.config)
+        for name in thetas.others
+        if not name.endswith(GATE)
+    }
     left_out |= dict.fromkeys(emptied, "the budget has left this layer nothing: its ΔW is zero")
     left_out |= dict.fromkeys(
         set(files.names) - used - left_out.keys(), "a Λ or θ of no layer with an update"

@@ -57,7 +57,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         method="condlora",
         title="CondLoRA",
         updates=updates,
-        left_out={name: reason_left_out(name) for name in thetas.others},
+        left_out={name: reason_left_out(name, files.config) for name in thetas.others},
         trainable_parameters=numbers_in(thetas.modules.values()),
         convention=thetas.convention,
         settings={key: value for key, value in files.config.items() if key not in _OWN_KEYS},

@@ -41,7 +41,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if match and match["module"] in modules:
             copies.setdefault(match["module"], []).append(name)
         else:
-            left_out[name] = reason_left_out(name)
+            left_out[name] = reason_left_out(name, files.config)
     updates = {}
     for module, (a, b) in modules.items():
         for path, names in paths[module].items():

@@ -58,17 +58,17 @@ def _read(files: AdapterFiles) -> Checkpoint:
         method="condlora",
         title="CondLoRA",
         updates=updates,
-        left_out={name: _why(name) for name in others},
+        left_out={name: _why(files, name) for name in others},
         trainable_parameters=numbers_in(found.values()),
         convention="stored",
         settings={key: value for key, value in files.config.items() if key not in _OWN_KEYS},
     )
 
 
-def _why(name: str) -> str:
+def _why(files: AdapterFiles, name: str) -> str:
     if name.endswith(_X):
         return "the released code's input-dependent experiment, switched off (use_x)"
-    return reason_left_out(name)
+    return reason_left_out(name, files.config)
 
 
 def _paths_in_base(module: str, files: AdapterFiles, base: BaseWeights) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,8 +85,26 @@ def load_adapter(
         return _adapter(files, found, low_rank(files, found))
     except AdapterError as error:
         # One of many may be meant, as of `matrix` and `dynamics`.
-        named = str(user_path(path)) in str(error)
-        raise error if named else type(error)(f"{path}: {error}") from None
+        raise (
+            error
+            if _is_named(str(user_path(path)), str(error))
+            else type(error)(f"{path}: {error}")
+        ) from None
+
+
+def _is_named(path: str, message: str) -> bool:
+    """Whether a message names the adapter; not where a folder's name is but a word of it, or a part of one.
+
+    Example:
+        >>> [_is_named(path, f"{path} holds infinite values") for path in ("inf", "a/inf")]
+        [True, True]
+        >>> [_is_named(path, "B of a/informed holds infinite values") for path in ("inf", "B", "holds", "a/inf")]
+        [False, False, False, False]
+    """
+    whole = rf"{re.escape(path)}(?![\w./\\-])"
+    if len(Path(path).parts) > 1:
+        return re.search(rf"(?<![\w./\\-]){whole}", message) is not None
+    return re.match(rf"{whole}(?! of )", message) is not None
 
 
 def adapter_of(given: Adapter | str | Path | Model, base: object = None) -> Adapter:

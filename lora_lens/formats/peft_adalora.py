@@ -38,7 +38,12 @@ def _read(files: AdapterFiles) -> Checkpoint:
         s = _scaling(files, a.shape[0])
         updates[path] = LowRank(a, files.factor(found["B"]), s, tuple(found.values()))
     return of_factors(
-        files, updates, method="adalora", title="AdaLoRA", why=reason_left_out, left_out=left_out
+        files,
+        updates,
+        method="adalora",
+        title="AdaLoRA",
+        why=lambda name: reason_left_out(name, files.config),
+        left_out=left_out,
     )
 
 

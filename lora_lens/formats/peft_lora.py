@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,9 +20,9 @@ from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
 from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
-from .peft_names import FULL, plain, reason_left_out, unwrapped_paths
+from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
-from .peft_settings import Scaling, check_lora, matched_otherwise, matched_twice
+from .peft_settings import Scaling, check_lora, matched_nowhere, matched_otherwise, matched_twice
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -114,11 +114,12 @@ def _read(files: AdapterFiles) -> Checkpoint:
         found.updates,
         method="dora" if magnitudes else "lora",
         title="DoRA" if magnitudes else "LoRA",
-        why=partial(_reason, files.source),
+        why=partial(_reason, files),
         left_out=found.left_out,
         settings=files.config,
         notes=(
             *_notes(files, found),
+            *_of_patterns(files, {*factors, *paths.values(), *parameters.values(), *found.updates}),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([initial.note] if initial else []),
             *([UNSAID] if magnitudes and not files.config.get("use_dora") else []),
@@ -130,17 +131,17 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _reason(source: str, name: str) -> str:
+def _reason(files: AdapterFiles, name: str) -> str:
     """Why a tensor is not analysed.
 
     Raises:
         AdapterError: PEFT would save it as a part of the update, and it is none that is known, as LoRA-XS's matrix
             between B and A.
     """
-    why = reason_left_out(name)
-    if why.startswith(FULL) and _OF_LORA.search(plain(name)):
+    why = reason_left_out(name, files.config)
+    if why in (IN_FULL, UNKNOWN) and _OF_LORA.search(plain(name)):
         raise AdapterError(
-            f"{source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
+            f"{files.source} holds {name}, a part of its update that PEFT's LoRA has not, so that ΔW is no s·B·A: merge it by "
             f"the library that made it, and extract a LoRA of what that changed"
         )
     return why
@@ -204,6 +205,12 @@ def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
         )
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
+
+
+def _of_patterns(files: AdapterFiles, paths: Collection[str]) -> Iterator[str]:
+    """What is said of patterns that change nothing; `paths` are all that PEFT may match."""
+    if nowhere := matched_nowhere(files.config, paths):
+        yield nowhere
 
 
 def _alphas(

@@ -107,7 +107,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         method=str(files.config["peft_type"]).lower(),
         title=found.method.title,
         updates=updates,
-        left_out={name: reason_left_out(name) for name in sorted(files.names - used)},
+        left_out={name: reason_left_out(name, files.config) for name in sorted(files.names - used)},
         trainable_parameters=result.trainable_parameters,
         notes=tuple(_notes(found.method.title, result)),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..errors import AdapterError
 from ..files.names import PEFT_PREFIX, WRAPPERS, is_number
@@ -12,6 +13,13 @@ from ..files.names import PEFT_PREFIX, WRAPPERS, is_number
 _HOLDERS = re.compile(r"(?:(?:module|_forward_module|model|net)\.)+(?=base_model\.model\.)")
 FULL = "trained in full (modules_to_save)"
 IN_FULL = f"{FULL}, no low-rank factor"
+UNKNOWN = "not known what it is: no factor, and nothing that the configuration says was trained in full (modules_to_save)"
+# PEFT trains a model's head for these tasks, and before 0.12 did not write that down.
+_HEADS: Mapping[str, tuple[str, ...]] = {
+    "SEQ_CLS": ("classifier", "score"),
+    "TOKEN_CLS": ("classifier", "score"),
+    "QUESTION_ANS": ("qa_outputs",),
+}
 _BY_PART = {
     ".base_layer.": "the frozen base layer itself",
     ".original_module.": "the frozen original of a module that was trained in full",
@@ -53,8 +61,19 @@ def unwrapped_paths(paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def reason_left_out(name: str) -> str:
-    """Why a tensor of an adapter file that is no factor of a linear layer is not analysed."""
+def reason_left_out(name: str, config: Mapping[str, Any]) -> str:
+    """Why a tensor of an adapter file that is no factor of a linear layer is not analysed.
+
+    Args:
+        name: Of the tensor.
+        config: The whole ``adapter_config.json``, which says what was trained in full.
+
+    Example:
+        >>> reason_left_out("base_model.model.score.weight", {"modules_to_save": ["score"]})
+        'trained in full (modules_to_save), no low-rank factor'
+        >>> reason_left_out("base_model.model.score.weight", {"modules_to_save": None})[:17]
+        'not known what it'
+    """
     if "lora_embedding_" in name:
         return "factor of an embedding, which AdaLoRA and CondLoRA have none of"
     if "lora_magnitude_vector" in name:
@@ -69,7 +88,16 @@ def reason_left_out(name: str) -> str:
         return by_part
     if name.endswith(".bias") and "modules_to_save" not in name and _in_layer(name):
         return "bias trained beside the factors, no part of B·A"
-    return IN_FULL
+    return IN_FULL if _said_in_full(name, config) else UNKNOWN
+
+
+def _said_in_full(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether its own name, the configuration, or the task says so; PEFT goes by the ends of modules' paths."""
+    said = config.get("modules_to_save")
+    modules = said if isinstance(said, (list, tuple, set)) else ()
+    heads = _HEADS.get(str(config.get("task_type")), ())
+    path = plain(name)
+    return ".modules_to_save" in name or any(f"{one}." in path for one in (*modules, *heads))
 
 
 def _in_layer(name: str) -> bool:

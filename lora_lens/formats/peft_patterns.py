@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AdapterError
 from .bounded_expressions import Budget, Expression, expression
+
+_MOST = 1_000_000  # expressions tried on paths
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Patterns:
         positions = {k for k, one in self.general.items() if one.matches(path)}
         values = [self.entries[k][1] for k in positions.union(self._candidates(path))]
         return any(value != values[0] for value in values)
+
+    def without_match(self, paths: Collection[str]) -> list[str]:
+        """The entries that match none of the paths; of many expressions and many paths only the literal ones.
+
+        Raises as `of` does.
+        """
+        found = {k for path in paths for k in self._candidates(path)}
+        if len(self.general) * len(paths) > _MOST:
+            found.update(self.general)
+        for k, one in self.general.items():
+            if k not in found and any(map(one.matches, paths)):
+                found.add(k)
+        return [text for k, (text, _) in enumerate(self.entries) if k not in found]
 
     def _candidates(self, path: str) -> Iterator[int]:
         """Literal entries as long as what follows some dot of the path, and of the same end."""

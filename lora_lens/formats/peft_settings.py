@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import NoneType
@@ -148,6 +148,30 @@ def matched_twice(config: Mapping[str, Any], paths: Iterable[str]) -> int:
         AdapterError
     ):  # too many to try all of them on every path, where the first is enough for s
         return 0
+
+
+def matched_nowhere(config: Mapping[str, Any], paths: Collection[str]) -> str | None:
+    """What has to be said of entries of ``rank_pattern`` and ``alpha_pattern`` that match no module: a misspelt name.
+
+    Example:
+        >>> matched_nowhere({"alpha_pattern": {"q_pro": 32, "q_proj": 8}}, ["layers.0.q_proj"])[:38]
+        'no module of the file matches q_pro of'
+    """
+    said = []
+    for key in ("rank_pattern", "alpha_pattern"):
+        try:
+            entries = patterns_of(config.get(key)).without_match(paths)
+        except AdapterError:  # too many to try, where those that count have been
+            continue
+        if entries:
+            more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+            said.append(f"{', '.join(entries[:3])}{more} of {key}")
+    if not said:
+        return None
+    return (
+        f"no module of the file matches {' and '.join(said)}: PEFT takes an entry for the end of a module's path, after "
+        f"a dot, and the default where none is"
+    )
 
 
 def minus_the_initial(scheme: str) -> str:

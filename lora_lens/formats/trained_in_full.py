@@ -18,7 +18,7 @@ from ..errors import AdapterError, BaseModelError, LensError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
-from .peft_names import FULL, IN_FULL, plain
+from .peft_names import FULL, IN_FULL, UNKNOWN, plain
 from .stacking import check_factor
 
 _MOST = 1 << 28  # numbers of one module
@@ -49,7 +49,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     saved = {
         _KEPT.sub("", plain(name)).removesuffix(_WEIGHT): name
         for name, why in found.left_out.items()
-        if why == IN_FULL and name.endswith(_WEIGHT) and len(files.shape(name)) >= 2
+        if why in (IN_FULL, UNKNOWN) and name.endswith(_WEIGHT) and len(files.shape(name)) >= 2
     }
     if not saved:
         return InFull({}, {}, ())
@@ -57,13 +57,15 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         base = replace(files.open_base(download=False), placement=found.placement)
     except LensError:
         lacking = f"{FULL}; its ΔW needs the base"
-        return InFull({}, dict.fromkeys(saved.values(), lacking), ())
+        said = (name for name in saved.values() if found.left_out[name] == IN_FULL)
+        return InFull({}, dict.fromkeys(said, lacking), ())
     updates: dict[str, LowRank] = {}
     reasons: dict[str, str] = {}
     for path, name in saved.items():
         why = _why_not(files, base, path, name)
         if why:
-            reasons[name] = FULL + why
+            if found.left_out[name] == IN_FULL:
+                reasons[name] = FULL + why
             continue
         check_factor(f"what was saved of {path}", files.factor(name, unfolded=True))
         updates[path] = _update(files, base, path, name)

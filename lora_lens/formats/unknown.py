@@ -15,6 +15,18 @@ _CONVERTED = frozenset({
     "LOHA", "LOKR", "VERA", "VBLORA", "RANDLORA", "C3A", "DELORA", "FOURIERFT", "GRALORA", "MISS", "PSOFT",
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
+# Its others whose layers PEFT merges into W0.
+_MERGED = frozenset(
+    {"OFT", "BOFT", "IA3", "HRA", "HIRA", "BONE", "LN_TUNING", "ROAD", "SHIRA", "PVERA"}
+)
+_OF_PEFT = dict.fromkeys(
+    _CONVERTED,
+    "PEFT 0.21 or later turns it into LoRA: peft.save_as_lora(folder, model, rank=…)",
+) | dict.fromkeys(
+    _MERGED,
+    "merge it in PEFT (merge_and_unload) and extract a LoRA of what that changed, for which LyCORIS and sd-scripts "
+    "have tools",
+)
 _PROMPTS = (
     "PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "ADAPTION_PROMPT", "CARTRIDGE",
 )  # fmt: skip
@@ -77,12 +89,9 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     else:
         what = f"has peft_type {peft_type!r}" if files.config else "holds no adapter_config.json"
     some = ", ".join(sorted(files.names)[:2]) or "no tensors"
-    read = f"lora-lens reads {', '.join(titles)}"
-    if isinstance(peft_type, str) and peft_type.upper() in _CONVERTED:
-        return AdapterError(
-            f"{files.source} {what}; {read}. PEFT 0.21 or later turns it into LoRA: "
-            f"peft.save_as_lora(folder, model, rank=…)"
-        )
+    read = f"lora-lens reads {titles[0]} and {len(titles) - 1} other formats, which docs/formats.md lists"
+    if isinstance(peft_type, str) and (do := _OF_PEFT.get(peft_type.upper())):
+        return AdapterError(f"{files.source} {what}, whose ΔW is not read: {do}; {read}")
     if isinstance(peft_type, str) and (why := _WITHOUT_DELTA.get(peft_type.upper())):
         return AdapterError(f"{files.source} {what} and {why}")
     if peft_type in ("LORA", "CONDLORA", "ConditionalLORA") and files.names:

@@ -135,6 +135,10 @@ _MOVES = {"turn": _turn, "wrap": _wrap, "flow": _flow}
 
 def _scale(one: Scale, block: Block, moved: Moved) -> Scale:
     """A scale goes with its panels: below them if they are in one row or column, else beside all."""
+    if one.at:
+        panels = sorted(moved[place] for place in one.at)
+        # In rows apart it would stand beside all that is between them, too.
+        return replace(one, at=tuple(place for place in panels if place[0] == panels[0][0]))
     if not one.of:
         return one
     of = [(r, c) for r in range(len(block.rows)) for c in one.of if _at(block, r, c) is not None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from .delta_named import Matrix, symbol
 from .figure import Axis, Line, Mark, Panel, Scale
 
 if TYPE_CHECKING:
@@ -26,16 +27,17 @@ class Layer(Protocol):
 
 
 def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str = "") -> Panel:
-    """Singular values of one module's ΔW; ringed where a random product has none so large.
+    """Singular values of one module's ΔW, or s·B·A; ringed where what is random has none so large.
 
     Args:
         layers: Of ``spectrum(…).of(module)``, or of ``inspect(…).modules``, which have no rings.
         last: Number of the layer with the darkest line; by default the last one here.
         title: Above it.
     """
+    matrices: list[Matrix] = [getattr(layer, "matrix", "ΔW") for layer in layers]
     last = max(layer.layer or 0 for layer in layers) if last is None else last
     marks: list[Mark] = []
-    label = "above a random product"
+    label = "above a random matrix" if "ΔW" in matrices else "above a random product"
     for layer in layers:
         shade = (layer.layer or 0) / max(1, last)
         index = np.arange(1.0, len(layer.singular_values) + 1)
@@ -44,7 +46,12 @@ def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str 
         if count := getattr(layer, "above_product_edge", 0):
             marks.append(Line(index[:count], values[:count], label, 0, "none", "ring", shade=shade))
             label = ""
-    return Panel(title, Axis("singular value", whole=True), Axis("σ of ΔW", log=True), tuple(marks))
+    return Panel(
+        title,
+        Axis("singular value", whole=True),
+        Axis(f"σ of {symbol(matrices)}", log=True),
+        tuple(marks),
+    )
 
 
 def layer_scale(last: int, label: str = "layer") -> Scale:

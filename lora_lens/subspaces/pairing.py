@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..adapter import Adapter, ModuleFactors
 from ..errors import AdapterError, ModuleLookupError
@@ -59,8 +59,8 @@ def shared_layers(
     layers = sorted(set(first.layers) & set(second.layers))
     if not layers:
         raise AdapterError(
-            f"{one.source} has {first.module} in layers {_span(first)} and {other.source} in "
-            f"{_span(second)}; they share none"
+            f"{one.source} has {first.module} in {_said(first.layers)} and {other.source} in "
+            f"{_said(second.layers)}; they share none"
         )
     for axis in ("in_features", "out_features"):
         if getattr(first, axis) != getattr(second, axis):
@@ -69,7 +69,7 @@ def shared_layers(
                 f"{getattr(second, axis)} in {other.source}; they have different base models"
             )
     notes = tuple(
-        f"only {adapter.source} has {factors.module} in layers {', '.join(map(str, extra))}"
+        f"only {adapter.source} has {factors.module} in {_said(extra)}"
         for adapter, factors in ((one, first), (other, second))
         if (extra := sorted(set(factors.layers) - set(layers)))
     )
@@ -131,5 +131,5 @@ def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
     return (SAME_W0,) if one.from_w0 and other.from_w0 else ()
 
 
-def _span(factors: ModuleFactors) -> str:
-    return ", ".join(map(str, factors.layers))
+def _said(layers: Sequence[int]) -> str:
+    return f"layer{'s' * (len(layers) != 1)} {', '.join(map(str, layers))}"

@@ -90,7 +90,7 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
                 f"{full} was trained in full: its ΔW is dense and has no A and B, which this is about; ask "
                 f"`lora-lens spectrum --module {full}`"
             ) from None
-        raise ModuleLookupError(f"{error}{_fused(adapter)}") from None
+        raise ModuleLookupError(f"{error}{_in_full(adapter)}{_fused(adapter)}") from None
     if in_layers and name not in adapter.in_layers:
         have = ", ".join(adapter.in_layers) or "no module that is"
         raise ModuleLookupError(
@@ -121,6 +121,12 @@ def select_dense(adapter: Adapter, module: str) -> str | None:
             continue
         return found if meant else None
     return None
+
+
+def _in_full(adapter: Adapter) -> str:
+    """What else may be meant."""
+    names = ", ".join(adapter.dense_patterns)
+    return f"; trained in full, which `lora-lens spectrum` alone takes: {names}" if names else ""
 
 
 def _fused(adapter: Adapter) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, BaseModelError, LensError
+from lora_lens.questions.inventory.tables import module_table
+from lora_lens.questions.spectrum.suggestion_result import SuggestedRank
+from lora_lens.questions.spectrum.tables import legend, spectrum_table
+from lora_lens.questions.spectrum.words import details
 
 pytest.importorskip("peft", minversion="0.21")
 SAID = "before every row"
@@ -68,17 +73,69 @@ def test_amplification_is_of_the_true_delta(folder: Path) -> None:
     assert SAID in found.notes[0]
 
 
-def test_beside_w0_delta_is_the_true_one_and_alone_that_of_the_factors(folder: Path) -> None:
+def test_with_w0_the_spectrum_is_of_the_true_delta(folder: Path) -> None:
     found = ll.spectrum(folder / "adapter", "value", base=str(folder / "base"), ks=[1])
-    one = found.layers[0]
-    adapter = ll.load_adapter(folder / "adapter", folder / "base")
-    value = adapter.modules["value"]
-    product = value.scaling[0] * value.b[0].double() @ value.a[0].double()
-    assert one.frobenius_norm == pytest.approx(float(product.norm()), rel=1e-6)
+    one, s = found.layers[0], torch.linalg.svdvals(true(folder, 0).double())
+    assert (one.matrix, one.rank) == ("ΔW", 3)
+    assert one.singular_values == pytest.approx(s.tolist(), abs=1e-6 * float(s[0]))
+    share = s.square().cumsum(0) / s.square().sum()
+    assert one.rank_99 == int((share < 0.99).sum()) + 1
+    assert sum(each > 0 for each in one.singular_values) > one.rank
+    edge = float(s.norm()) / len(s) * 2 * len(s) ** 0.5  # Marchenko and Pastur's, of a square
+    assert one.product_edge == pytest.approx(edge, rel=1e-6)
     assert one.beside_w0 is not None
-    relative = float(true(folder, 0).norm()) / one.beside_w0.w0_frobenius_norm
-    assert one.beside_w0.relative_frobenius_norm == pytest.approx(relative, rel=1e-6)
-    assert any(SAID in note for note in found.notes)
+    relative = one.frobenius_norm / one.beside_w0.w0_frobenius_norm
+    assert one.beside_w0.relative_frobenius_norm == pytest.approx(relative, rel=1e-9)
+    assert f"Of the {len(s)} directions that ΔW has" in found.summary
+    table = spectrum_table(found)
+    assert table.title.startswith("ΔW: ")
+    assert "‖ΔW‖_F" in table.head
+    assert "random matrix" in legend(found)[0]
+
+
+def test_without_w0_the_spectrum_is_of_the_factors_and_named_so(folder: Path) -> None:
+    found = ll.spectrum(folder / "adapter", "value", beside_w0=False)
+    value = ll.load_adapter(folder / "adapter").modules["value"]
+    product = value.scaling[0] * value.b[0].double() @ value.a[0].double()
+    one = found.layers[0]
+    assert one.frobenius_norm == pytest.approx(float(product.norm()), rel=1e-6)
+    assert one.matrix == "s·B·A"
+    table = spectrum_table(found)
+    said = [found.summary, *details(found), table.title, *table.head, repr(one)]
+    assert not any("ΔW" in each for each in said)
+    assert "Of the 3 directions that s·B·A has" in found.summary
+    assert {row["matrix"] for row in found.rows() + found.singular_values()} == {"s·B·A"}
+    found.plot().draw_without_rendering()
+    inventory = ll.inspect(folder / "adapter")
+    modules = module_table(inventory)
+    assert not any("ΔW" in each for each in [modules.title, *modules.head])
+    assert {one.matrix for one in inventory.modules} == {"s·B·A"}
+
+
+@pytest.mark.parametrize("beside_w0", [True, False])
+def test_no_rank_is_suggested(folder: Path, tmp_path: Path, *, beside_w0: bool) -> None:
+    base = str(folder / "base")
+    found = ll.spectrum(folder / "adapter", beside_w0=beside_w0, base=base)
+    names = {one.name for one in found.layers}
+    assert (found.suggestion.layers, set(found.suggestion.full_rank)) == ((), names)
+    assert any("no rank is suggested of DoRA" in note for note in found.notes)
+    assert not any("rank-pattern" in name for name in found.save(tmp_path / "files"))
+    alone = ll.suggest_ranks(folder / "adapter")
+    assert alone.snippet() == ""
+    assert alone.summary.startswith("No rank is suggested of DoRA")
+    layer = SuggestedRank("q", 8, 2, 1.0, 1.0, 16)
+    mixed = replace(alone, layers=(layer,)).summary
+    assert mixed.startswith("Smallest ranks")
+    assert "; no rank is suggested of DoRA" in mixed
+
+
+def test_where_w0_of_some_modules_is_not_found_the_table_says_of_what_each_row_is(
+    folder: Path,
+) -> None:
+    one = ll.spectrum(folder / "adapter", "query", beside_w0=False)
+    other = ll.spectrum(folder / "adapter", "value", base=str(folder / "base"), ks=[1])
+    table = spectrum_table(replace(other, layers=(*one.layers, *other.layers)))
+    assert [row[table.head.index("of")] for row in table.rows] == ["s·B·A"] * 2 + ["ΔW"] * 2
 
 
 def test_compare_takes_the_true_delta_with_w0(folder: Path, alone: Path) -> None:

@@ -208,6 +208,34 @@ def test_llama_style_grouped_queries(tmp_path: Path) -> None:
     assert result["A"].values.shape == (2, 2)
 
 
+@pytest.mark.parametrize("name", ["inf", "B", "holds", "model.layers"])
+def test_a_folder_whose_name_is_in_the_message_anyway_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = "base_model.model.model.layers.0.self_attn.q_proj"
+    write_tensors(
+        tmp_path / name,
+        {
+            f"{path}.lora_A.weight": torch.ones(1, 4),
+            f"{path}.lora_B.weight": torch.full((4, 1), math.inf),
+        },
+    )
+    write_config(tmp_path / name, base=None, r=1)
+    with pytest.raises(AdapterError, match=f"^{name}: B of model.layers.0"):
+        load_adapter(name)
+
+
+@pytest.mark.parametrize("kind", ["OFT", "IA3"])
+def test_a_method_that_is_not_read_is_told_what_to_do_shortly(
+    bert: BertLike, tmp_path: Path, kind: str
+) -> None:
+    write_config(tmp_path / "lora", base=None, peft_type=kind)
+    with pytest.raises(AdapterError, match="whose ΔW is not read: merge it in PEFT") as caught:
+        load_adapter(tmp_path / "lora")
+    assert len(str(caught.value).replace(str(tmp_path), "").encode()) < 300
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

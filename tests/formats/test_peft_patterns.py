@@ -2,11 +2,15 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from checkpoints import BertLike, write_lora
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_lens import load_adapter
 from lora_lens.errors import AdapterError
 from lora_lens.formats.bounded_expressions import Budget, expression
 from lora_lens.formats.peft_patterns import patterns_of
@@ -36,6 +40,42 @@ def test_the_first_of_several_counts_and_a_dot_is_any_letter() -> None:
     assert patterns_of(said).of("layer.0.self.value", 0) == 1
     assert patterns_of(said).of("value", 0) == 3
     assert patterns_of(None).of("value", 0) == 0
+
+
+@given(st.lists(ENTRIES, unique=True, max_size=8), st.lists(PATHS, max_size=4))
+def test_those_that_match_nothing_are_those_of_the_rule(
+    entries: list[str], paths: list[str]
+) -> None:
+    nowhere = [text for text in entries if all(slow({text: 1}, path) is None for path in paths)]
+    assert patterns_of(dict.fromkeys(entries, 1)).without_match(paths) == nowhere
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"rank_pattern": {"nonexistent": 3}}, "matches nonexistent of rank_pattern:"),
+        ({"alpha_pattern": {"que": 32, "value": 8}}, "matches que of alpha_pattern:"),
+        (
+            {"rank_pattern": dict.fromkeys("abcde", 1), "alpha_pattern": {"y": 1}},
+            "matches a, b, c and 2 more of rank_pattern and y of alpha_pattern:",
+        ),
+        ({"alpha_pattern": {"query": 32, r"layer\.\d\..*value": 8}}, None),
+    ],
+)
+def test_an_entry_that_matches_no_module_is_told(
+    tmp_path: Path, config: dict[str, Any], said: str | None
+) -> None:
+    write_lora(tmp_path / "lora", BertLike(), config=config)
+    notes = [
+        note for note in load_adapter(tmp_path / "lora").notes if "no module of the file" in note
+    ]
+    assert len(notes) == (said is not None)
+    assert said is None or said in notes[0]
+
+
+def test_of_many_expressions_and_paths_nothing_is_tried() -> None:
+    entries = {f"^layers.{k}": 1 for k in range(1100)} | {"q_pro": 1}
+    assert patterns_of(entries).without_match([f"h.{k}.q" for k in range(1000)]) == ["q_pro"]
 
 
 @pytest.mark.parametrize(("said", "why"), [(["a"], "names to numbers"), ({"(": 1}, "no regular")])

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, ModuleLookupError
-from lora_lens.formats.peft_names import FULL
+from lora_lens.formats.peft_names import FULL, UNKNOWN
+from lora_lens.questions.spectrum.tables import spectrum_table
 
 EMBEDDINGS = "bert.embeddings.word_embeddings"
 
@@ -75,11 +76,15 @@ def test_spectrum_takes_it_by_name_and_inspect_counts_it(tmp_path: Path) -> None
     np.testing.assert_allclose(one.singular_values, expected, rtol=1e-6)
     rows, columns = changed[EMBEDDINGS].shape
     assert (one.out_features, one.in_features, one.rank) == (rows, columns, min(rows, columns))
-    note = ll.spectrum(adapter, "word_embeddings").notes[0]
+    spectrum = ll.spectrum(adapter, "word_embeddings")
+    assert (one.matrix, spectrum_table(spectrum).title[:3]) == ("ΔW", "ΔW:")
+    note = spectrum.notes[0]
     assert f"less W0 of {tmp_path / 'base'}" in note
     edge = np.sqrt((expected**2).sum() / rows / columns) * (np.sqrt(rows) + np.sqrt(columns))
     assert one.product_edge == pytest.approx(edge, rel=1e-6)
     assert ll.spectrum(adapter, beside_w0=False).modules == ("query",)
+    with pytest.raises(ModuleLookupError, match=r"it has: query; .* alone takes: word_embeddings$"):
+        ll.spectrum(adapter, "head")
     found = ll.inspect(adapter)
     assert [(d.name, d.out_features, d.in_features) for d in found.dense] == [
         (EMBEDDINGS, rows, columns)
@@ -128,7 +133,8 @@ def lora_with(
 ) -> ll.Adapter:
     shape = BertLike()
     extra = {f"base_model.model.bert.{name}.weight": saved}
-    write_lora(folder / "lora", shape, extra=extra)
+    saved_whole = {"modules_to_save": ["pooler", "classifier"]}
+    write_lora(folder / "lora", shape, extra=extra, config=saved_whole)
     own = {} if w0 is None else {f"bert.{name}.weight": w0}
     write_base(folder / "base", shape)
     write_base(folder / "base", shape, shape.base | own)
@@ -140,6 +146,27 @@ def test_a_new_head_is_no_update(tmp_path: Path) -> None:
     assert not adapter.dense
     ((_, why),) = adapter.left_out.items()
     assert why == f"{FULL}, and new: not in the base"
+
+
+@pytest.mark.parametrize("name", ["foo.bar", "classifier.weight", "norm.bias"])
+def test_of_what_no_configuration_names_it_is_said_that_it_is_not_known(
+    tmp_path: Path, name: str
+) -> None:
+    shape, extra = BertLike(), {f"base_model.model.{name}": random(3, 24, seed=1)}
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, extra=extra, config={"modules_to_save": None})
+    for base in (None, tmp_path / "base"):
+        assert list(ll.load_adapter(tmp_path / "lora", base).left_out.values()) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("config", [{"modules_to_save": ["score"]}, {"task_type": "SEQ_CLS"}])
+def test_the_configuration_or_the_task_says_that_a_head_was_trained_in_full(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    extra = {"base_model.model.score.weight": random(2, 24, seed=1)}
+    write_lora(tmp_path / "lora", BertLike(), extra=extra, config=config)
+    (why,) = ll.load_adapter(tmp_path / "lora").left_out.values()
+    assert why.startswith(FULL)
 
 
 def test_a_table_that_has_grown_is_no_update(tmp_path: Path) -> None:

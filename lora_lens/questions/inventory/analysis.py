@@ -16,13 +16,14 @@ from ...core.spectrum import effective_rank, stable_rank
 from ...errors import LensError
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
+from ...show.delta_named import product_of
 from .result import DenseSummary, Inventory, LayerSummary
 
 
 def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
     """Every module of every layer: shape, scaling, and the norm and spectrum of ΔW = s·B·A.
 
-    Needs no base model, and torch only for files that NumPy cannot read. Free of the gauge: all numbers
+    Of DoRA, whose ΔW is more than that, they are of s·B·A: each layer's ``matrix`` says so. Needs no base model, and torch only for files that NumPy cannot read. Free of the gauge: all numbers
     are of the product.
 
     Args:
@@ -94,4 +95,5 @@ def _summarise(one: LayerFactors) -> LayerSummary:
         stable_rank=float(stable_rank(unit)) if norm else None,
         effective_rank=float(effective_rank(unit)) if norm else None,
         singular_values=tuple(s.tolist()),
+        matrix=product_of(rescaled=one.rescaled),
     )

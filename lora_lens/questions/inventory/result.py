@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...labelled import Brief, Row
+from ...show.delta_named import Matrix
 from ..answer import Answer
 
 
 @dataclass(frozen=True, repr=False)
 class LayerSummary(Brief):
-    """One module of one layer: shape, scale and spectrum of its ΔW = s·B·A.
+    """One module of one layer: shape, scale and spectrum of its s·B·A, which is its ΔW unless it is DoRA.
 
     Attributes:
         name, layer, module: Full path, layer number (None in no numbered layer), short name.
         rank, in_features, out_features, scaling: Of its factors.
-        frobenius_norm: ‖ΔW‖_F.
-        stable_rank: ‖ΔW‖_F²/σ₁²; None for a zero ΔW.
-        effective_rank: exp of the entropy of s/Σs, of s and not of s²; None for a zero ΔW.
-        singular_values: Of ΔW, descending, `rank` of them.
+        frobenius_norm: ‖s·B·A‖_F.
+        stable_rank: ‖s·B·A‖_F²/σ₁²; None where that is zero.
+        effective_rank: exp of the entropy of s/Σs, of s and not of s²; None where that is zero.
+        singular_values: Of s·B·A, descending, `rank` of them.
+        matrix: What these numbers are of: ``ΔW = s·B·A``; of DoRA ``s·B·A``, before its rows are rescaled.
     """
 
     name: str
@@ -33,6 +35,7 @@ class LayerSummary(Brief):
     stable_rank: float | None
     effective_rank: float | None
     singular_values: tuple[float, ...]
+    matrix: Matrix = "ΔW = s·B·A"
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,6 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
+from ...show.delta_named import equation, symbol
 from ...show.layout import Table, called, layer_number, number, significant
 from ...show.text import as_csv
 from .result import Inventory
@@ -37,29 +38,35 @@ def terminal(result: Inventory, _: Console) -> RenderableType:
     )
 
 
-def legend(_: Inventory) -> list[str]:
+def legend(result: Inventory) -> list[str]:
     """What the columns mean."""
     return [
-        "stable rank: ‖ΔW‖_F²/σ₁²; effective rank: exp of the entropy of s/Σs",
+        f"stable rank: ‖{_named(result)}‖_F²/σ₁²; effective rank: exp of the entropy of s/Σs",
         "parameters: of the low-rank part",
     ]
 
 
 def module_table(result: Inventory) -> Table:
     """A row a module and layer."""
+    matrices = [s.matrix for s in result.modules]
+    several = len(set(matrices)) > 1
     head = [
-        "layer", "module", "rank", "in", "out", "scaling", "‖ΔW‖_F", "stable rank",
+        "layer", "module", *["of"][:several], "rank", "in", "out", "scaling", f"‖{_named(result)}‖_F", "stable rank",
         "effective rank (s)",
     ]  # fmt: skip
     rows = [
         [
-            layer_number(s.layer), s.module, str(s.rank), str(s.in_features), str(s.out_features),
-            significant(s.scaling, zeros=False), significant(s.frobenius_norm, zeros=False),
+            layer_number(s.layer), s.module, *[s.matrix][:several], str(s.rank), str(s.in_features),
+            str(s.out_features), significant(s.scaling, zeros=False), significant(s.frobenius_norm, zeros=False),
             number(s.stable_rank, 2), number(s.effective_rank, 2),
         ]
         for s in result.modules
     ]  # fmt: skip
-    return Table("ΔW = s·B·A, layer by layer", head, rows)
+    return Table(f"{equation(matrices)}, layer by layer", head, rows)
+
+
+def _named(result: Inventory) -> str:
+    return symbol(s.matrix for s in result.modules)
 
 
 def dense_table(result: Inventory) -> Table:

@@ -20,6 +20,7 @@ from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...show.delta_named import Matrix, product_of
 from ...subspaces.selection import (
     Where,
     asked_device,
@@ -30,6 +31,7 @@ from ...subspaces.selection import (
 from ...subspaces.spectra import layer_values
 from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import paths, suggested
+from .suggestion_result import NO_RANK, RankSuggestion
 
 KS = (1, 5, 10, 20)
 EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -52,7 +54,7 @@ def spectrum(
 ) -> Spectrum:
     """Singular values, norms and ranks of every layer's ΔW, W0's beside them, and intruder dimensions.
 
-    Of ΔW = s·B·A, never formed: ‖ΔW‖_F, ‖ΔW‖_2, stable rank, effective rank (of s and of s²), the
+    Of ΔW = s·B·A, never formed, or of DoRA's, which W0 makes: ‖ΔW‖_F, ‖ΔW‖_2, stable rank, effective rank (of s and of s²), the
     ranks for 90, 95 and 99 % of the energy, and how many singular values exceed what a random
     product of the same rank, size and norm would have (`gaussian_product_edge`).
 
@@ -66,7 +68,8 @@ def spectrum(
     layer, one layer at a time: O(d³) time (each about half a second at d = 768 on one core in float64)
     and memory for a few matrices of W0's size.
 
-    Everything is free of the gauge.
+    Everything is free of the gauge. Without W0 the numbers of DoRA are those of s·B·A, before it is rescaled, and each
+    layer's ``matrix`` says which; no rank is suggested of it.
 
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
@@ -81,7 +84,7 @@ def spectrum(
         seed: Of those draws.
         base: An open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`. Without W0 the spectra are NumPy's, unless a
-            device is named; those of ΔW are computed in float64 whatever the dtype.
+            device is named; those of s·B·A are computed in float64 whatever the dtype.
         progress: Called with (layers done, layers).
 
     Raises:
@@ -124,9 +127,10 @@ def spectrum(
     layers: list[LayerSpectrum] = []
     spectra: dict[str, Array] = {}
     for one in asked:
-        s = layer_values([one], where)
-        beside, why = look(one) if look else (None, [])
-        layers.append(_layer(one, s, beside))
+        beside, true, why = look(one) if look else (None, None, [])
+        s = layer_values([one], where) if true is None else true
+        matrix = product_of(rescaled=one.rescaled) if true is None else "ΔW"
+        layers.append(_layer(one, s, beside, matrix))
         notes += why
         if one.part is None:
             spectra[one.name] = s
@@ -139,9 +143,7 @@ def spectrum(
         spectra,
         where,
     )
-    if suggestion.zero:
-        notes.append(f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, or scaled by 0")
-    notes += _short(layers, chosen)
+    notes += [*_of_ranks(suggestion), *_short(layers, chosen)]
     if adapter.from_w0:
         notes.append("CondLoRA has one rank for all layers; the rank pattern is for plain LoRA")
     return Spectrum(
@@ -161,7 +163,7 @@ def spectrum(
 def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None) -> Spectrum:
     """Of a module trained in full, whose ΔW is dense: it alone, with no rank suggested and nothing beside W0."""
     layers = [
-        _layer(one, layer_values([one], where), None, dense=True)
+        _layer(one, layer_values([one], where), None, "ΔW")
         for one in replace(adapter, modules=adapter.dense).each_layer([module])
     ]
     weights = open_base_of(adapter)  # as it was loaded with
@@ -189,6 +191,14 @@ def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:
     return tuple(ks)
 
 
+def _of_ranks(suggestion: RankSuggestion) -> Iterator[str]:
+    """Where no rank is suggested."""
+    if suggestion.zero:
+        yield f"ΔW is zero in {', '.join(suggestion.zero)}: untrained there, or scaled by 0"
+    if suggestion.full_rank:
+        yield NO_RANK
+
+
 def _short(layers: Sequence[LayerSpectrum], ks: Sequence[int]) -> Iterator[str]:
     """Where W0 + ΔW has fewer singular vectors than the largest k: those above its rank are arbitrary."""
     for one in layers:
@@ -199,30 +209,35 @@ def _short(layers: Sequence[LayerSpectrum], ks: Sequence[int]) -> Iterator[str]:
 
 def _look(
     adapter: Adapter, weights: BaseWeights, k: int, draws: int, seed: int, device: str, dtype: str
-) -> Callable[[LayerFactors], tuple[W0Comparison | None, list[str]]]:
-    """What finds W0's side of a layer, or why it is left out: weights may be tied, or a name not be found."""
+) -> Callable[[LayerFactors], tuple[W0Comparison | None, Array | None, list[str]]]:
+    """What finds W0's side of a layer, or why it is left out: weights may be tied, or a name not be found.
+
+    With the singular values of a ΔW that W0 is needed for, DoRA's.
+    """
     from .w0 import compared_with_w0, sweep_of  # loads torch
 
     where, sweep = select_device(device, dtype), sweep_of(k, draws, seed)
 
-    def look(one: LayerFactors) -> tuple[W0Comparison | None, list[str]]:
+    def look(one: LayerFactors) -> tuple[W0Comparison | None, Array | None, list[str]]:
         factors = adapter.modules[one.module]
         try:
-            return compared_with_w0(
+            found, s = compared_with_w0(
                 factors, factors.names.index(one.name), weights, sweep, where
-            ), []
+            )
         except BaseModelError as error:
             if factors.numbered:
                 raise
-            return None, [f"W0 of {factors.module} is left out: {error}"]
+            return None, None, [f"W0 of {factors.module} is left out: {error}"]
+        return found, s if one.rescaled else None, []
 
     return look
 
 
 def _layer(
-    one: LayerFactors, s: Array, beside: W0Comparison | None, *, dense: bool = False
+    one: LayerFactors, s: Array, beside: W0Comparison | None, matrix: Matrix
 ) -> LayerSpectrum:
-    zero = len(s) == 0
+    zero, dense = len(s) == 0, matrix == "ΔW"
+    width = min(one.out_features, one.in_features) if dense else one.rank
     frobenius = float(np.sqrt((s * s).sum()))
     size = one.out_features, one.in_features
     norm: Any = np.float64(frobenius)
@@ -238,7 +253,7 @@ def _layer(
         rank=one.rank,
         in_features=one.in_features,
         out_features=one.out_features,
-        singular_values=tuple(np.pad(s, (0, one.rank - len(s))).tolist()),
+        singular_values=tuple(np.pad(s, (0, width - len(s))).tolist()),
         frobenius_norm=frobenius,
         spectral_norm=0.0 if zero else float(s[0]),
         stable_rank=None if zero else float(stable_rank(s)),
@@ -250,4 +265,5 @@ def _layer(
         product_edge=float(edge),
         above_product_edge=int((s > edge).sum()),
         beside_w0=beside,
+        matrix=matrix,
     )

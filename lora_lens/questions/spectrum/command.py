@@ -95,7 +95,7 @@ def run(
         return found
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)
-    if not as_json and made[0].suggestion.layers:
+    suggestion = made[0].suggestion
+    if not as_json and suggestion.layers:
         # Not through rich, which would fold long names: it is to be pasted.
-        suggestion = made[0].suggestion
         typer.echo(f"\n{suggestion.summary}\n{suggestion.snippet()}", nl=False)

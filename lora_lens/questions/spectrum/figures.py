@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...show.delta_named import symbol
 from ...show.figure import (
     Axis,
     Block,
@@ -25,6 +26,7 @@ from ...show.layout import layer_number
 from ...show.singular_values import layer_scale, singular_panel
 from .result import LayerSpectrum, Spectrum
 
+_MOST = 256  # columns of a heat map
 _RANKS = {
     "rank": ("rank r", "grey", "dot", ""),
     "effective_rank_s": ("effective rank (s)", 0, "solid", "circle"),
@@ -72,13 +74,13 @@ def norm_panel(layers: Sequence[LayerSpectrum]) -> Panel:
 
 
 def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:
-    """Singular values of ΔW and their share of the energy, a row a layer; nothing beyond a layer's rank."""
-    width = max(one.rank for one in layers)
+    """Singular values, the largest of a dense ΔW's, and their share of all energy; a row a layer, nothing beyond its rank."""
+    width = min(_MOST, max(len(one.singular_values) for one in layers))
     values = np.full((len(layers), width), np.nan)
     for row, one in zip(values, layers, strict=True):
-        row[: len(one.singular_values)] = one.singular_values
+        row[: len(one.singular_values)] = one.singular_values[:width]
     squares = np.where(np.isfinite(values), values, 0.0) ** 2
-    total = squares.sum(axis=1, keepdims=True)
+    total = np.array([[np.square(one.singular_values).sum()] for one in layers])
     energy = np.where(
         np.isfinite(values) & (total > 0), squares / np.where(total > 0, total, 1), np.nan
     )
@@ -92,7 +94,7 @@ def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:
         columns=tuple(str(k + 1) for k in range(width)),
         quantities={"value": values, "energy": energy},
         views=(
-            View("value", 0, 1, words="Singular values of ΔW, largest first.",
+            View("value", 0, 1, words=f"Singular values of {symbol(one.matrix for one in layers)}, largest first.",
                  chosen={"view": "value"}, hover=hover),
             View("energy", 0, 1, words="σ²/Σσ² of each layer.", chosen={"view": "energy"},
                  hover=hover),
@@ -120,7 +122,7 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
         (
             Block(
                 rows,
-                scales=(layer_scale(last, "layer (lines of σ)"),),
+                scales=(replace(layer_scale(last), at=tuple((0, c) for c in range(columns))),),
                 joined=True,
                 narrow="wrap",
             ),

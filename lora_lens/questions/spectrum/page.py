@@ -10,17 +10,17 @@ from ...show.part import PageFigure, Part, Switch
 from . import QUESTION, figures, tables
 from .result import Spectrum
 from .suggestion_result import suggestion_table
-from .words import details, intruder_sentence
+from .words import details, intruder_sentence, named, random_of
 
 
 def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
     """Singular values and ranks by layer. It describes, and tests nothing."""
-    layers = result.layers
+    layers, name_of = result.layers, named(result)
     plots = [
         PageFigure(
             f"{name}-s",
-            "Singular values of ΔW, a row a layer",
-            f"Heat map of ΔW's singular values, a row a layer; the largest is "
+            f"Singular values of {name_of}, a row a layer",
+            f"Heat map of the singular values of {name_of}, a row a layer; the largest is "
             f"{figures.largest(layers):.3g}. Norms and ranks are in the table below.",
             (figures.singular_heat(layers),),
             "k",
@@ -28,8 +28,8 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
         ),
         PageFigure(
             f"{name}-r",
-            "Ranks of ΔW by layer",
-            "Rank, effective ranks and stable rank of ΔW by layer. The numbers are in the table below.",
+            f"Ranks of {name_of} by layer",
+            f"Rank, effective ranks and stable rank of {name_of} by layer. The numbers are in the table below.",
             figures.rank_panel(layers),
         ),
     ]
@@ -56,30 +56,35 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
         details=[
             *([_without_module(tables.beside_table(result))] if beside else []),
             *([_without_module(tables.intruder_table(result))] if beside else []),
-            suggestion_table(result.suggestion),
+            *([suggestion_table(result.suggestion)] if result.suggestion.layers else []),
         ],
-        legend=[_LEGEND, *([_INTRUDERS] if beside else [])],
+        legend=[_legend(result), *([_INTRUDERS] if beside else [])],
         notes=result.notes,
     )
 
 
 def _of_w0(result: Spectrum) -> list[str]:
     """Intruder dimensions where W0 is at hand, and the ranks suggested."""
-    return [*intruder_sentence(result), f"{result.suggestion.summary}. {_PATTERN}"]
+    suggestion = result.suggestion
+    pattern = f" {_PATTERN}" if suggestion.snippet() else ""
+    return [*intruder_sentence(result), f"{suggestion.summary}.{pattern}"]
 
 
 _PATTERN = "`lora-lens spectrum` prints them as PEFT's rank_pattern."
-_LEGEND = (
-    "Stable rank: ‖ΔW‖_F²/‖ΔW‖_2². Effective rank: exp of the entropy of s/Σs, or of s²/Σs². 90, "
-    "95, 99 %: fewest directions with that share of the energy Σs². Above random: singular values "
-    "larger than a random product of this rank, size and norm has. None of it depends on the "
-    "gauge; it describes, and tests nothing."
-)
 _INTRUDERS = (
     "Intruder dimensions: leading left singular vectors of W0 + ΔW whose largest |cosine| with any of W0's "
     "is below ε. Any ΔW that is large beside W0 makes some; in brackets those of random ΔW with the same "
     "singular values."
 )
+
+
+def _legend(result: Spectrum) -> str:
+    return (
+        f"Stable rank: ‖·‖_F²/‖·‖_2². Effective rank: exp of the entropy of s/Σs, or of s²/Σs². 90, "
+        f"95, 99 %: fewest directions with that share of the energy Σs². Above random: singular values "
+        f"larger than those of {random_of(result)}. None of it depends on the gauge; it describes, and "
+        f"tests nothing."
+    )
 
 
 def _without_module(table: Table) -> Table:

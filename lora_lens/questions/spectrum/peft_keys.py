@@ -1,4 +1,4 @@
-"""Keys of PEFT's patterns: regular expressions that should match one module path each."""
+"""Keys of PEFT's patterns, which should match one module path each, and what it is to leave out."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ def pattern_keys(paths: Sequence[str]) -> dict[str, str]:
             tails[len(tail)].append(tail)
     found: dict[tuple[int, ...], Counter[str]] = {}
     return {path: path if _alone(path, tails, found) else f"^{re.escape(path)}" for path in paths}
+
+
+def exclusion(excluded: Sequence[str], kept: Sequence[str]) -> list[str] | str:
+    r"""PEFT's ``exclude_modules`` for these paths: themselves; one expression where a path of those kept ends in one.
+
+    PEFT leaves out what is in a list or ends, after a dot, in what is; of a string, what matches the whole of it.
+
+    Example:
+        >>> exclusion(["layers.1.q"], ["layers.11.q"])
+        ['layers.1.q']
+        >>> exclusion(["layers.1.q"], ["encoder.layers.1.q"])
+        '(layers\\.1\\.q)'
+    """
+    ends = {tail for path in kept for tail in _tails(path)}
+    if ends.isdisjoint(excluded):
+        return list(excluded)
+    return f"({'|'.join(map(re.escape, excluded))})"
 
 
 def _alone(

@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import RankError
 from ...labelled import Brief, Row, html_table
 from ...moved import moved_name
+from ...show.delta_named import Matrix, symbol
 from ..answer import Answer
 from .suggestion_result import RankSuggestion
 
@@ -52,19 +53,21 @@ class W0Comparison(Brief):
 
 @dataclass(frozen=True, repr=False)
 class LayerSpectrum(Brief):
-    """ΔW = s·B·A of one module of one layer. Ranks are None where ΔW is zero.
+    """ΔW of one module of one layer; of DoRA without W0, s·B·A. Ranks are None where that is zero.
 
     Attributes:
         name, layer, module: Full path, layer number (None in no numbered layer), short name.
         rank, in_features, out_features: Of its factors.
-        singular_values: `rank` of them, descending.
-        frobenius_norm, spectral_norm: ‖ΔW‖_F and ‖ΔW‖_2.
-        stable_rank: ‖ΔW‖_F²/‖ΔW‖_2².
+        matrix: What these numbers are of. ``ΔW = s·B·A``; of DoRA ``ΔW``, which is dense, where W0 is at hand, and
+            else ``s·B·A``, before its rows are rescaled; ``ΔW`` of a module trained in full, too.
+        singular_values: Of that, descending: `rank` of them, or of a dense ΔW as many as it has.
+        frobenius_norm, spectral_norm: ‖ΔW‖_F and ‖ΔW‖_2, or those of s·B·A.
+        stable_rank: Their ratio, squared.
         effective_rank_s: exp of the entropy of s/Σs.
         effective_rank_s2: exp of the entropy of s²/Σs², the shares of energy.
         rank_90, rank_95, rank_99: Fewest singular values with that percentage of the energy Σs².
         product_edge: What the largest singular value of a random product of this rank, size and norm stays below;
-            of a module trained in full, of a random matrix (Marchenko-Pastur).
+            of a dense ΔW, of a random matrix (Marchenko-Pastur).
         above_product_edge: How many singular values exceed it.
         beside_w0: None without a base model.
     """
@@ -87,6 +90,7 @@ class LayerSpectrum(Brief):
     product_edge: float
     above_product_edge: int
     beside_w0: W0Comparison | None = None
+    matrix: Matrix = "ΔW = s·B·A"
 
     def to_dict(self) -> Row:
         """For JSON."""
@@ -101,7 +105,7 @@ class LayerSpectrum(Brief):
         stable = "zero" if self.stable_rank is None else f"stable rank {self.stable_rank:.3g}"
         return (
             f"{self.module}{where}, {self.out_features}×{self.in_features}, rank {self.rank}; "
-            f"‖ΔW‖_F {self.frobenius_norm:.4g}, {stable}"
+            f"‖{symbol([self.matrix])}‖_F {self.frobenius_norm:.4g}, {stable}"
         )
 
     def _repr_html_(self) -> str:
@@ -122,7 +126,7 @@ class Spectrum(Answer):
         adapter, base: What was analysed; base is None where W0 was left out.
         layers: One entry a module and layer.
         ks, epsilons: Of the sweep over intruder dimensions.
-        suggestion: The smallest ranks that keep a share of ΔW's energy.
+        suggestion: The smallest ranks that keep a share of ΔW's energy; none of DoRA, or of a module trained in full.
         notes: What a reader should know beside the numbers.
         seed: Of the draws.
         draws: Of a random ΔW beside W0; None without W0.
@@ -183,13 +187,13 @@ class Spectrum(Answer):
         ]  # fmt: skip
 
     def singular_values(self) -> list[Row]:
-        """One row a module, layer and singular value of ΔW.
+        """One row a module, layer and singular value of ΔW, or of the ``matrix`` that it says.
 
-        ``energy`` is the share of Σs² that it and the larger ones hold; None where ΔW is zero.
+        ``energy`` is the share of Σs² that it and the larger ones hold; None where all are zero.
         """
         return [
             {
-                "module": layer.module, "layer": layer.layer, "index": k + 1, "singular_value": s,
+                "module": layer.module, "layer": layer.layer, "matrix": layer.matrix, "index": k + 1, "singular_value": s,
                 "energy": _energy(layer.singular_values, k + 1),
                 "above_product_edge": k < layer.above_product_edge,
             }

@@ -25,7 +25,7 @@ def suggest_ranks(
 
     Cutting ΔW there leaves a relative error of √(1 − energy) at most. What a new training would need
     is not known from it: it is a start for a search. A fused projection, such as GPT-2's ``c_attn``,
-    counts as the one module that PEFT adapts.
+    counts as the one module that PEFT adapts. None is suggested of DoRA, whose ΔW is of full rank.
 
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
@@ -60,10 +60,13 @@ def suggested(
         where: As in `layer_values`.
     """
     layers = []
+    dora = tuple(name for name, parts in asked.items() if any(one.rescaled for one in parts))
     for name, parts in asked.items():
+        if name in dora:
+            continue
         s = known[name] if name in known else layer_values(parts, where)
         layers.append(_suggest(parts, s, energy))
-    return RankSuggestion(energy, tuple(layers))
+    return RankSuggestion(energy, tuple(layers), dora)
 
 
 def paths(adapter: Adapter) -> dict[str, list[LayerFactors]]:

@@ -15,12 +15,13 @@ from ...show.layout import NONE, Table, number, significant
 from ...show.paper import PLAIN, Paper, paper
 from ...show.text import as_csv, as_json, as_latex, as_markdown
 from ...staging import staged
-from .peft_keys import pattern_keys
+from .peft_keys import exclusion, pattern_keys
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEM = "rank-suggestion"
+NO_RANK = "no rank is suggested of DoRA: its ΔW is of full rank, and the share of s·B·A's energy that a cut keeps is not that of ΔW's"
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,10 +52,12 @@ class RankSuggestion(Tidy):
     Attributes:
         energy: The share of ‖ΔW‖_F² asked for.
         layers: One entry a module path.
+        full_rank: Module paths of DoRA, of which no rank is suggested.
     """
 
     energy: float
     layers: tuple[SuggestedRank, ...]
+    full_rank: tuple[str, ...] = ()
 
     @property
     def rank_pattern(self) -> dict[str, int]:
@@ -67,8 +70,16 @@ class RankSuggestion(Tidy):
         return {self._keys[one.name]: _short(one.scaling * one.suggested) for one in self._trained}
 
     @property
+    def exclude_modules(self) -> list[str] | str:
+        """PEFT's ``exclude_modules`` (0.14 and later): the paths in `zero`, which would take the default r otherwise.
+
+        Where one of them is also the end of another module's path, one regular expression of them all.
+        """
+        return exclusion(self.zero, [one.name for one in self._trained])
+
+    @property
     def zero(self) -> tuple[str, ...]:
-        """Module paths whose ΔW is zero: to be left out of ``target_modules``."""
+        """Module paths whose ΔW is zero: no rank is theirs."""
         return tuple(one.name for one in self.layers if not one.suggested)
 
     @property
@@ -86,12 +97,16 @@ class RankSuggestion(Tidy):
         return pattern_keys([one.name for one in self.layers])
 
     def snippet(self) -> str:
-        """Arguments of PEFT's ``LoraConfig``, as Python, ready to paste."""
+        """Arguments of PEFT's ``LoraConfig``, as Python, ready to paste; empty where no rank is suggested."""
+        if not self._trained:
+            return ""
         parts = [
             f"rank_pattern={_python(self.rank_pattern)},",
             f"alpha_pattern={_python(self.alpha_pattern)},",
             "use_rslora=False,",
         ]
+        if self.zero:
+            parts.append(f"exclude_modules={json.dumps(self.exclude_modules, indent=4)},")
         return "\n".join(parts) + "\n"
 
     def rows(self) -> list[Row]:
@@ -107,7 +122,9 @@ class RankSuggestion(Tidy):
             "rank_pattern": self.rank_pattern,
             "alpha_pattern": self.alpha_pattern,
             "use_rslora": False,
+            "exclude_modules": self.exclude_modules,
             "zero": list(self.zero),
+            "full_rank": list(self.full_rank),
             "parameters": before,
             "suggested_parameters": after,
         }
@@ -116,10 +133,15 @@ class RankSuggestion(Tidy):
     def summary(self) -> str:
         """What it comes to, in one line."""
         before, after = self.parameters
-        return (
+        if self.layers and not self._trained:
+            return "No rank is suggested: ΔW is zero in every layer"
+        found = (
             f"Smallest ranks that keep {100 * self.energy:g} % of ΔW's energy: "
             f"{after:,} of {before:,} parameters"
         )
+        if not self.full_rank:
+            return found
+        return f"{found}; {NO_RANK}" if self.layers else f"N{NO_RANK[1:]}"
 
     def to_markdown(self) -> str:
         """The table, as GitHub's Markdown."""
@@ -136,7 +158,7 @@ class RankSuggestion(Tidy):
             width, style: As in ``lora_lens.questions.answer.Answer.plot``.
 
         Raises:
-            LensError: No rank is suggested: of a module that was trained in full.
+            LensError: No rank is suggested: of DoRA, or of a module that was trained in full.
             SettingsError: There is no such style, or that is no width.
 
         Example:
@@ -188,8 +210,7 @@ class RankSuggestion(Tidy):
             "json": as_json(self.to_dict()),
             "md": self.to_markdown(),
             "tex": self.to_latex(),
-            "txt": self.snippet(),
-        }
+        } | ({"txt": snippet} if (snippet := self.snippet()) else {})
         from ...show.files import write_figures
 
         drawn_for = paper(width, style)

@@ -6,6 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
+from ...show.delta_named import equation
 from ...show.layout import (
     NONE,
     Table,
@@ -17,6 +18,7 @@ from ...show.layout import (
 from ...show.text import as_csv
 from .result import Spectrum
 from .suggestion_result import suggestion_table
+from .words import named, random_of
 
 
 def tables(result: Spectrum) -> list[Table]:
@@ -32,9 +34,10 @@ def texts(result: Spectrum) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
     found = {
         ".csv": as_csv(result.rows()),
-        "-rank-pattern.txt": result.suggestion.snippet(),
         "-singular-values.csv": as_csv(result.singular_values()),
     }
+    if snippet := result.suggestion.snippet():
+        found["-rank-pattern.txt"] = snippet
     return found | ({"-intruders.csv": as_csv(result.intruders())} if result.base else {})
 
 
@@ -52,9 +55,7 @@ def terminal(result: Spectrum, _: Console) -> RenderableType:
 
 def legend(result: Spectrum) -> list[str]:
     """What the columns mean."""
-    lines = [
-        "above random: singular values larger than a random product of this rank, size and norm has"
-    ]
+    lines = [f"above random: singular values larger than those of {random_of(result)}"]
     if result.base:
         lines += [
             "edge: where the singular values of a random matrix of W0's size and norm end",
@@ -65,21 +66,24 @@ def legend(result: Spectrum) -> list[str]:
 
 
 def spectrum_table(result: Spectrum) -> Table:
-    """Norms and ranks of ΔW."""
+    """Norms and ranks of ΔW, or of s·B·A; of which, by layer, where it is not one of them in all."""
+    matrices = [one.matrix for one in result.layers]
+    several, symbol = len(set(matrices)) > 1, named(result)
     head = [
-        "module", "layer", "r", "‖ΔW‖_F", "‖ΔW‖_2", "stable rank", "effective rank (s)",
+        "module", "layer", *["of"][:several], "r", f"‖{symbol}‖_F", f"‖{symbol}‖_2", "stable rank", "effective rank (s)",
         "effective rank (s²)", "90 %", "95 %", "99 %", "above random",
     ]  # fmt: skip
     rows = [
         [
-            one.module, layer_number(one.layer), str(one.rank), significant(one.frobenius_norm),
-            significant(one.spectral_norm), number(one.stable_rank, 2), number(one.effective_rank_s, 2),
+            one.module, layer_number(one.layer), *[one.matrix][:several], str(one.rank),
+            significant(one.frobenius_norm), significant(one.spectral_norm), number(one.stable_rank, 2), number(one.effective_rank_s, 2),
             number(one.effective_rank_s2, 2), *map(_count, (one.rank_90, one.rank_95, one.rank_99)),
             str(one.above_product_edge),
         ]
         for one in result.layers
     ]  # fmt: skip
-    return Table("ΔW = s·B·A: norms, ranks, and ranks for a share of the energy Σs²", head, rows)
+    title = f"{equation(matrices)}: norms, ranks, and ranks for a share of the energy Σs²"
+    return Table(title, head, rows)
 
 
 def _count(value: int | None) -> str:

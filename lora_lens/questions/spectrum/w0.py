@@ -13,6 +13,7 @@ from ...bases.weights import BaseWeights
 from ...core.intruders import largest_cosines, random_directions
 from ...core.random_matrix import marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
+from ...labelled import Array
 from ...subspaces.delta import Singular, delta_singular, weight_singular
 from ...subspaces.selection import Where
 from .result import W0Comparison
@@ -33,8 +34,8 @@ def sweep_of(k: int, draws: int, seed: int) -> Sweep:
 
 def compared_with_w0(
     factors: ModuleFactors, position: int, weights: BaseWeights, sweep: Sweep, where: Where
-) -> W0Comparison:
-    """What is found of W0, and of W0 + ΔW, in one layer.
+) -> tuple[W0Comparison, Array]:
+    """What is found of W0, and of W0 + ΔW, in one layer; and the singular values of that ΔW.
 
     Raises:
         BaseModelError: W0 is not found, or does not fit.
@@ -54,7 +55,7 @@ def compared_with_w0(
         float(marchenko_pastur_edge(values.square().sum().sqrt(), rows, columns))
         for values in (s0, after)
     )
-    return W0Comparison(
+    found = W0Comparison(
         w0_frobenius_norm=float(s0.norm()),
         w0_spectral_norm=float(s0[0]),
         relative_frobenius_norm=float(s.norm() / s0.norm()),
@@ -70,6 +71,7 @@ def compared_with_w0(
         cosines=_cosines(base, changed, sweep),
         random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, where)),
     )
+    return found, s.numpy()
 
 
 def _cosines(base: Singular, changed: Singular, sweep: Sweep) -> tuple[float, ...]:

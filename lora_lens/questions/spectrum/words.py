@@ -1,9 +1,10 @@
-"""What is seen in the spectra of ΔW. A description: nothing is tested."""
+"""What is seen in the spectra of ΔW, or of DoRA's s·B·A without W0. A description: nothing is tested."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...show.delta_named import symbol
 from ...show.findings import Claim, Finding
 from ...show.layout import counted, significant
 from .result import LayerSpectrum, Spectrum
@@ -15,16 +16,16 @@ def claims(_: Spectrum) -> list[Claim]:
 
 
 def summary(result: Spectrum, _: Sequence[Finding]) -> str:
-    """How many of the trained directions ΔW uses."""
+    """How many of its directions ΔW uses."""
     layers = _trained(result)
     if not layers:
-        return "ΔW is zero in every layer: the adapter is untrained, or its scaling is 0."
-    ranks = _range([one.rank for one in layers], 0)
+        return f"{named(result)} is zero in every layer: the adapter is untrained, or its scaling is 0."
+    ranks = _range([len(one.singular_values) for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])
     holds = "holds" if keep == "1" else "hold"
     return (
-        f"Of the {ranks} directions that ΔW has in a layer, {keep} {holds} 95 % of its energy, and "
+        f"Of the {ranks} directions that {named(result)} has in a layer, {keep} {holds} 95 % of its energy, and "
         f"its stable rank is {stable}."
     )
 
@@ -41,10 +42,23 @@ def details(result: Spectrum) -> list[str]:
     effective = _range([one.effective_rank_s or 0 for one in layers])
     above = sum(one.above_product_edge > 0 for one in layers)
     return [
-        f"‖ΔW‖_F is {norms}, the effective rank (of s) {effective}.",
-        f"In {above} of {len(layers)} layers its largest singular value is above what a random product "
-        f"of the same rank, size and norm would have.",
+        f"‖{named(result)}‖_F is {norms}, the effective rank (of s) {effective}.",
+        f"In {above} of {len(layers)} layers its largest singular value is above what "
+        f"{random_of(result)} would have.",
     ]
+
+
+def named(result: Spectrum) -> str:
+    """What the numbers are of: ΔW; or s·B·A."""
+    return symbol(one.matrix for one in result.layers)
+
+
+def random_of(result: Spectrum) -> str:
+    """What the largest singular values are held against."""
+    dense = [one.matrix == "ΔW" for one in result.layers]
+    of = ["a random product of the same rank, size and norm"] if not all(dense) else []
+    of += ["a random matrix of the same size and norm (where ΔW is dense)"] if any(dense) else []
+    return ", or ".join(of)
 
 
 def intruder_sentence(result: Spectrum) -> list[str]:

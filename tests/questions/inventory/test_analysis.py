@@ -46,7 +46,8 @@ def test_an_untrained_adapter_has_norm_zero_and_no_spectral_rank(tmp_path: Path)
 
 def test_what_is_left_out_is_listed_with_why(tmp_path: Path) -> None:
     extra = {"base_model.model.classifier.weight": random(2, 24, seed=1)}
-    write_lora(tmp_path / "lora", BertLike(), extra=extra)
+    said = {"modules_to_save": ["classifier"]}
+    write_lora(tmp_path / "lora", BertLike(), extra=extra, config=said)
     assert inspect(load_adapter(tmp_path / "lora")).left_out == {
         "base_model.model.classifier.weight": (
             "trained in full (modules_to_save); its ΔW needs the base"

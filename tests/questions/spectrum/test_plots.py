@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,27 @@ def test_every_rank_and_norm_lies_inside_its_panel(found: Spectrum) -> None:
         assert (low == 0) == (k >= 2)
         assert all(low <= min(line.get_ydata()) for line in ax.lines)
         assert all(max(line.get_ydata()) <= high for line in ax.lines)
+
+
+@pytest.mark.parametrize(("width", "times"), [(None, 1), ("3.25in", 1), ("3.25in", 3)])
+def test_the_scale_of_layers_stands_beside_the_lines_that_it_is_of(
+    found: Spectrum, width: str | None, times: int
+) -> None:
+    found = replace(
+        found,
+        layers=tuple(
+            replace(one, module=f"{k}.{one.module}") for k in range(times) for one in found.layers
+        ),
+    )
+    figure = found.plot(width=width)
+    figure.draw_without_rendering()
+    (bar,) = [ax for ax in figure.axes if ax.get_ylabel() == "layer"]
+    of = [ax.get_position() for ax in figure.axes if ax.get_title()]
+    if len(found.modules) > 2:  # in rows apart: beside the first of them
+        of = [one for one in of if one.y0 == max(each.y0 for each in of)]
+    ends = min(one.y0 for one in of), max(one.y1 for one in of)
+    assert len(of) == 2  # of a row
+    assert ends[0] <= bar.get_position().y0 < bar.get_position().y1 <= ends[1]
 
 
 def test_singular_values_are_ringed_above_what_a_random_product_has(tmp_path: Path) -> None:

@@ -112,6 +112,54 @@ def test_a_zero_layer_is_left_out_of_the_patterns(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[\w.]+", key) for key in found.rank_pattern)
 
 
+def test_pasted_into_peft_a_zero_layer_trains_nothing_and_all_is_as_promised(
+    tmp_path: Path,
+) -> None:
+    b, a = factors(1, 1, 1, 1)
+    planted = [(b, a), (0 * b, a), (b * [1, 1e-3, 1e-3, 1e-3], a)]
+    found = suggest_ranks(plant(tmp_path, [np.eye(8)] * 3, planted))
+    config = transformers.BertConfig(
+        hidden_size=8,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=8,
+        vocab_size=11,
+    )
+    tuned = peft.get_peft_model(
+        transformers.BertModel(config),
+        peft.LoraConfig(r=4, target_modules=["value"], **_below_the_head(pasted(found))),
+    )
+    trained, _ = tuned.get_nb_trainable_parameters()
+    assert trained == found.parameters[1] == (4 + 0 + 1) * 16
+
+
+def _below_the_head(said: dict[str, Any]) -> dict[str, Any]:
+    """The same paths in a BertModel, which has no ``bert.`` before them."""
+    text = json.dumps(said).replace('"bert.', '"')
+    return dict(json.loads(text))
+
+
+def test_a_zero_path_that_ends_another_is_excluded_alone() -> None:
+    names = ("layers.1.q", "encoder.layers.1.q")
+    entries = (
+        SuggestedRank(names[0], 8, 0, None, 1.0, 16),
+        SuggestedRank(names[1], 8, 2, 1.0, 1.0, 16),
+    )
+    said = pasted(RankSuggestion(0.95, entries))
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    config = peft.LoraConfig(target_modules=["q"], **said)
+    assert [bool(check_target_module_exists(config, name)) for name in names] == [False, True]
+
+
+def test_where_every_layer_is_zero_there_is_nothing_to_paste(tmp_path: Path) -> None:
+    b, a = factors(1, 1)
+    found = suggest_ranks(plant(tmp_path, [np.eye(8)] * 2, [(0 * b, a)] * 2))
+    assert found.snippet() == ""
+    assert found.summary == "No rank is suggested: ΔW is zero in every layer"
+    assert not any(name.endswith(".txt") for name in found.save(tmp_path / "files"))
+
+
 def test_it_is_saved_and_shown_as_other_results_are(tmp_path: Path) -> None:
     found = suggest_ranks(load_adapter(demo_adapter("lora")), 0.9)
     assert found.summary in found.to_markdown()
