@@ -9,7 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...chance.against_null import NullTest
+from ...chance.significance import LEVEL
 from ...show.console import table
+from ...show.findings import Finding
 from ...show.layout import (
     LABELS,
     Table,
@@ -33,19 +35,27 @@ def tables(result: SharedResult) -> list[Table]:
     return [first.under(what), *rest, *map(layer_table, result.values())]
 
 
-def predicted_tables(result: SharedResult) -> list[Table]:
-    """The predicted share beside its nulls, and by layer; none of one layer."""
+def predicted_tables(
+    result: SharedResult, findings: Sequence[Finding] | None = None
+) -> list[Table]:
+    """The predicted share beside its nulls, and by layer; none of one layer.
+
+    Args:
+        result: Of which.
+        findings: Those that the sentence above is made of, for p is corrected over as many; by default
+            the result's own.
+    """
+    tests = max((one.verdict.family for one in findings or result.findings), default=1)
     asked = [one.predicted for one in result.values() if one.predicted is not None]
     carried = [one.carried for one in result.values() if one.carried is not None]
-    found = [predicted_table(asked), *map(predicted_layers, asked)] if asked else []
+    found = (
+        [predicted_table(asked), *(predicted_layers(one, tests) for one in asked)] if asked else []
+    )
     if carried:
         first = predicted_table(carried)._replace(
             title="Share of the other adapter's factor that this one's θ predicts, mean"
         )
-        layers = [
-            predicted_layers(one)._replace(title=f"{LABELS[one.matrix]}: carried over by layer")
-            for one in carried
-        ]
+        layers = [predicted_layers(one, tests, "carried over") for one in carried]
         found = [first, *layers, *found]
     return found
 
@@ -68,19 +78,20 @@ def predicted_table(asked: Sequence[Predicted]) -> Table:
     return Table("Share of a layer's factor that the other layers' θ predicts, mean", head, rows)
 
 
-def predicted_layers(one: Predicted) -> Table:
-    """Predicted share of each layer against flips of that layer alone."""
-    test = one.by_layer
+def predicted_layers(one: Predicted, tests: int = 1, what: str = "predicted") -> Table:
+    """Predicted share of each layer against flips of that layer alone, p corrected over the tests too."""
+    test, named = one.by_layer, one.p_named(tests)
     rows = [
         [
             str(layer), number(float(one.share[k])),
             beside(float(test.mean[k]), float(test.sd[k])), p_value(float(test.p[k])),
-            p_value(float(one.p_holm[k])),
+            p_value(float(named[k])),
         ]
         for k, layer in enumerate(one.layers)
     ]  # fmt: skip
     return Table(
-        f"{LABELS[one.matrix]}: predicted by layer; p (Holm) over these, for where the mean is found",
+        f"{LABELS[one.matrix]}: {what} by layer; p (Holm) over these"
+        f"{f' and {tests} tests' if tests > 1 else ''}, for where the mean is found",
         ["layer", "predicted", "flipped", "p", "p (Holm)"],
         rows,
     )
@@ -166,8 +177,8 @@ def legend(result: SharedResult) -> list[str]:
         "the factor turned by random signs on its own W0's singular directions, which keeps where it lies on "
         "them: the verdict comes from it. uniform: unrelated factors; mismatched: factors shuffled over the "
         "layers; both describe, for layers share leading directions",
-        "p (Holm): over the layers of one factor, upper tail; of a factor whose mean is more than chance the "
-        "sentence names a layer where it is at most 0.05 when it is multiplied by the number of tests too",
+        f"p (Holm): over the layers of one factor, times the number of tests, upper tail; of a factor whose mean "
+        f"is more than chance the sentence names the layers where it is at most {LEVEL}",
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
         "gaussian: unrelated subspaces; propagated: random factors through the same W0; "

@@ -45,7 +45,7 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     alone = one.by_layer
     assert [
         "2", f"{one.share[2]:.3f}", f"{alone.mean[2]:.3f}", "±", f"{alone.sd[2]:.3f}",
-        f"{alone.p[2]:.3f}", f"{one.p_holm[2]:.3f}",
+        f"{alone.p[2]:.3f}", f"{one.p_named(2)[2]:.3f}",
     ] in lines  # fmt: skip
     text = " ".join(result.stdout.split())
     assert expected.summary in text
