@@ -62,6 +62,23 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p is not None and p < 0.001 else number(p)
 
 
+def p_of_draws(p: float | None, draws: int | None) -> str:
+    """`p_value` by so many draws, which give no less than 1/(draws + 1): at most that, where it is that.
+
+    Example:
+        >>> p_of_draws(1 / 51, 50), p_of_draws(2 / 51, 50), p_of_draws(1 / 5000, 4999), p_of_draws(0.5, None)
+        ('≤ 0.020', '0.039', '< 0.001', '0.500')
+    """
+    shown = p_value(p)
+    least = p is not None and draws and p * (draws + 1) < 1 + 1e-9
+    return f"≤ {shown}" if least and not shown.startswith("<") else shown
+
+
+def drawn(draws: int) -> str:
+    """How many draws there are of a null, or a dash for one in closed form alone."""
+    return str(draws) if draws else NONE
+
+
 def p_text(p: float) -> str:
     """``p = 0.020``, or ``p < 0.001``."""
     shown = p_value(p)

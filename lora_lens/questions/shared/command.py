@@ -66,7 +66,13 @@ def run(
         typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),
     ] = None,
     draws: Annotated[
-        int, typer.Option("--draws", min=0, help="Draws of each null; 0 leaves them out.")
+        int,
+        typer.Option(
+            "--draws",
+            min=0,
+            help="Draws of the flipped and propagated nulls; 50 at most of the others, which describe; 0 leaves "
+            "them out.",
+        ),
     ] = 200,
     seed: Seed = 0,
     base: Base = None,

@@ -14,6 +14,8 @@ from ...labelled import Array, Brief, Row, html_rows, plain
 if TYPE_CHECKING:
     from torch import Tensor
 
+DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
+
 
 @dataclass(frozen=True, repr=False)
 class Predicted(Brief):

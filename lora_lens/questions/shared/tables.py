@@ -18,11 +18,13 @@ from ...show.layout import (
     beside,
     called,
     counted,
+    drawn,
     number,
+    p_of_draws,
     p_value,
 )
 from ...show.text import as_csv
-from .predicted import Predicted
+from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
@@ -62,19 +64,19 @@ def predicted_tables(
 
 def predicted_table(asked: Sequence[Predicted]) -> Table:
     """Mean predicted share beside each null, a row a matrix and null."""
-    head = ["matrix", "predicted", "null", "mean ± sd", "z", "p", "excess"]
+    head = ["matrix", "predicted", "null", "draws", "mean ± sd", "z", "p", "excess"]
     rows = []
     for one in asked:
         labels = [LABELS[one.matrix], number(one.mean)]
         for name in ("flipped", "uniform", "mismatched"):
             if (test := one.nulls.get(name)) is not None:
                 rows.append([
-                    *labels, name, beside(test.mean, test.sd), number(test.z, 1, plus=True),
-                    p_value(test.p), number(test.excess),
+                    *labels, name, drawn(draws := one.draws[name]), beside(test.mean, test.sd),
+                    number(test.z, 1, plus=True), p_of_draws(test.p, draws), number(test.excess),
                 ])  # fmt: skip
                 labels = [""] * 2
         if not one.nulls:
-            rows.append([*labels, "uniform", number(one.chance), "–", "–", "–"])
+            rows.append([*labels, "uniform", "–", number(one.chance), "–", "–", "–"])
     return Table("Share of a layer's factor that the other layers' θ predicts, mean", head, rows)
 
 
@@ -124,25 +126,26 @@ def title(result: SharedResult) -> str:
 
 def chance_table(result: SharedResult) -> Table:
     """Mean shares over the layers beside each null, a row a matrix, share and null."""
-    head = ["matrix", "share", "mean", "null", "mean ± sd", "z", "p", "excess"]
+    head = ["matrix", "share", "mean", "null", "draws", "mean ± sd", "z", "p", "excess"]
     rows = [
         [
-            LABELS[matrix], what, number(value), name, beside(test.mean, test.sd),
-            number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
+            LABELS[matrix], what, number(value), name, drawn(draws), beside(test.mean, test.sd),
+            number(test.z, 1, plus=True), p_of_draws(test.p, draws), number(test.excess),
         ]
         for matrix, shared in result.items()
         for what, value, tests in _means(shared)
-        for name, test in tests
+        for name, draws, test in tests
     ]  # fmt: skip
     return Table("Share of the conversions' subspaces, mean over the layers", head, rows)
 
 
 def _means(
     shared: SharedSubspace,
-) -> Iterator[tuple[str, float, list[tuple[str, NullTest[float]]]]]:
+) -> Iterator[tuple[str, float, list[tuple[str, int, NullTest[float]]]]]:
     nulls = shared.nulls.items()
-    yield _SHOWN[0], shared.share, [(name, null.share) for name, null in nulls]
-    yield _SHOWN[1], shared.mean_left_out, [(name, null.mean_left_out) for name, null in nulls]
+    yield _SHOWN[0], shared.share, [(name, null.draws, null.share) for name, null in nulls]
+    left_out = [(name, null.draws, null.mean_left_out) for name, null in nulls]
+    yield _SHOWN[1], shared.mean_left_out, left_out
 
 
 def layer_table(shared: SharedSubspace) -> Table:
@@ -163,7 +166,7 @@ def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[
             for series in (test.mean, test.sd, test.p, test.excess)
         )
         yield from (
-            number(float(values[position])), beside(mean, sd), p_value(p), number(excess)
+            number(float(values[position])), beside(mean, sd), p_of_draws(p, null.draws), number(excess)
         )  # fmt: skip
 
 
@@ -181,6 +184,7 @@ def legend(result: SharedResult) -> list[str]:
         f"is more than chance the sentence names the layers where it is at most {LEVEL}",
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
-        "gaussian: unrelated subspaces; propagated: random factors through the same W0; "
-        "p: upper tail, uncorrected",
+        "gaussian: unrelated subspaces; propagated: random factors through the same W0; p: upper tail, "
+        "uncorrected, 1/(draws + 1) at least, which is “≤”. Nulls that only describe (uniform, mismatched, gaussian) "
+        f"have {DESCRIBING} draws at most, whatever is asked for; – is closed form alone",
     ]
