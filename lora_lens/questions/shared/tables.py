@@ -110,8 +110,11 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
     """The means beside the nulls, and the layers."""
     return Group(
         Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
-        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         *map(table, predicted_tables(result)),
+        Text(
+            f"conversions by the convention {result.convention}, {result.convention_why}",
+            style="dim",
+        ),
         table(chance_table(result)),
     )
 
@@ -120,7 +123,7 @@ def title(result: SharedResult) -> str:
     """What is shared, in one line."""
     return (
         f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
-        f"{counted(len(result.layers), 'layer')}, {result.convention}"
+        f"{counted(len(result.layers), 'layer')}"
     )
 
 
@@ -136,7 +139,8 @@ def chance_table(result: SharedResult) -> Table:
         for what, value, tests in _means(shared)
         for name, draws, test in tests
     ]  # fmt: skip
-    return Table("Share of the conversions' subspaces, mean over the layers", head, rows)
+    title = f"Share of the conversions' subspaces ({result.convention}), mean over the layers"
+    return Table(title, head, rows)
 
 
 def _means(

@@ -51,6 +51,11 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     text = " ".join(result.stdout.split())
     assert expected.summary in text
     assert "captured: by the best layer of width 3" not in text
+    # Conversions have a convention; what is predicted of a factor has none.
+    first, second = result.stdout.split("conversions by the convention consistent, ")
+    assert "consistent" not in first
+    assert "predicted by layer" in first
+    assert "Share of the conversions' subspaces (consistent), mean" in second
     told = run(tmp_path / "lora", "--draws", 9, "--shared-width", 3, "--explain")
     assert "captured: by the best layer of width 3" in told.stdout
     assert "nan" not in result.stdout
@@ -130,7 +135,7 @@ def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
     result = run(tmp_path / "lora", "--draws", 5, "--out", tmp_path / "out")
     assert result.exit_code == 0
     assert "nothing can be shared" in result.stdout
-    assert " 1 layer, " in result.stdout
+    assert " 1 layer; " in result.stdout
     assert "nan" not in result.stdout
 
 
