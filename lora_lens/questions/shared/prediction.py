@@ -190,7 +190,7 @@ def carry_over(
     nulls = {
         "flipped": null_test(np.asarray(share.mean()), drawn[:, :count].mean(0)),
         "uniform": null_test(np.asarray(share.mean()), None, mean=width / out, sd=deviation),
-    }
+    } if draws else {}  # fmt: skip
     return Predicted(
         matrix=matrix,
         rank=rank,
@@ -198,7 +198,7 @@ def carry_over(
         layers=other.factors.layers,
         share=share,
         chance=width / out,
-        nulls=nulls if draws else {},
+        nulls=nulls,
         by_layer=by_layer,
         p_holm=holm(np.asarray(by_layer.p)),
         draws={"flipped": count, "uniform": 0} if draws else {},  # the second is in closed form
@@ -207,7 +207,7 @@ def carry_over(
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=(layers - 1) * target.w.shape[1] <= target.w.shape[2],
-        detectable=detectable(nulls["flipped"] if draws else None, tests, count),
+        detectable=detectable(nulls.get("flipped"), tests, count),
     )
 
 
