@@ -141,7 +141,10 @@ def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [(["--shared-width", "9"], "expected 1 to 8"), (["--rank", "5"], "at most 4")],
+    [
+        (["--shared-width", "9"], "expected 1 to 8"),
+        (["--rank", "5"], "at most 4 (rank=4, on the command line --rank 4)"),
+    ],
 )
 def test_errors_are_one_line(bert: BertLike, tmp_path: Path, options: list[str], word: str) -> None:
     result = run(tmp_path / "lora", *options)
