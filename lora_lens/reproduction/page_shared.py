@@ -66,7 +66,7 @@ def _of_lora(rows: Sequence[Share]) -> str:
             else ", in no layer by itself"
         )
     if len(above) < len(rows) and np.isfinite(reach):
-        said += f"; {seen_in_80(f'{reach:.3f}')}"
+        said += f"; {seen_in_80(f'{reach:.3f}')}, corrected over all of LoRA's rows below, which are more than `shared`'s own tests"
     return said
 
 
