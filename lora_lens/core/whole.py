@@ -22,6 +22,6 @@ def check_whole(**named: object) -> None:
     """
     for name, value in named.items():
         try:
-            None if value is None else operator.index(value)  # type: ignore[call-overload]
+            None if value is None else operator.index(value)  # type: ignore[arg-type]
         except TypeError:
             raise LensError(f"{name} is {value!r:.60}; expected a whole number") from None
