@@ -125,6 +125,7 @@ def row(found: Predicted) -> dict[str, Any]:
         "z": flipped.z,
         "p": flipped.p_two_sided,
         "detectable": found.detectable,
+        # Over the layers of this factor alone, as the page says.
         "layers": [
             layer for layer, p in zip(found.layers, found.p_holm, strict=True) if p <= LEVEL
         ],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .chance.gaussian_moments import gaussian_baseline
     from .core.angles import principal_angles
     from .core.conversion import conversion_matrices
+    from .core.leading_basis import TiedWarning
     from .core.phi import phi, phi_grid, phi_matrix
     from .core.product_svd import product_svd
     from .demo import demo_adapter
@@ -57,6 +58,7 @@ _HOMES = {
     "RankDeficientWarning": ".subspaces.layers",
     "RankError": ".errors",
     "SpectralCallback": ".training.spectral.callback",
+    "TiedWarning": ".core.leading_basis",
     "adapter_matrix": ".questions.matrix.analysis",
     "amplification": ".questions.amplification.analysis",
     "compare": ".questions.comparison.analysis",
@@ -92,6 +94,7 @@ __all__ = [
     "RankDeficientWarning",
     "RankError",
     "SpectralCallback",
+    "TiedWarning",
     "adapter_matrix",
     "amplification",
     "compare",

@@ -29,6 +29,14 @@ class ModuleLookupError(LensError, LookupError):
     """The adapter has no such module; the message lists those it has."""
 
 
+class ResultLookupError(LensError, KeyError):
+    """The result has no such matrix or null; the message lists those it has."""
+
+    def __str__(self) -> str:
+        # KeyError's own puts its message in quotes, as if it were the key.
+        return one_line(BaseException.__str__(self))
+
+
 class RankError(LensError, ValueError):
     """More singular vectors were asked for than the matrix has; the message names its rank."""
 

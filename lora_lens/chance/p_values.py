@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from ..core.whole import check_whole
 from ..errors import LensError
 from ..labelled import Array
 
@@ -26,6 +27,7 @@ def check_draws(draws: int) -> None:
         ...
         lora_lens.errors.LensError: draws is 1; expected 0 for no sampled nulls, or at least 2
     """
+    check_whole(draws=draws)
     if draws < 0 or draws == 1:
         raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
 
@@ -40,6 +42,7 @@ def check_seed(seed: int) -> None:
         ...
         lora_lens.errors.LensError: seed is -1; expected a whole number from 0 to 2⁶³ − 1
     """
+    check_whole(seed=seed)
     if not 0 <= seed < 2**63:
         raise LensError(f"seed is {seed}; expected a whole number from 0 to 2⁶³ − 1")
 

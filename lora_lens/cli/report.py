@@ -57,7 +57,8 @@ def run(
             "--draws",
             min=2,
             show_default="20 times as many as there are tests, at least 200",
-            help="Draws of each null: p is at least 1/(draws + 1).",
+            help="Draws of each null, 50 at most of those of shared layers that only describe: p is at least "
+            "1/(draws + 1).",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")] = 0,

@@ -10,6 +10,7 @@ from torch import Tensor
 from .checked import Array, as_tensors
 from .leading_basis import leading_basis
 from .sides import Side
+from .whole import check_whole
 
 
 @overload
@@ -27,7 +28,7 @@ def principal_angles(
 
     Accurate for small angles too: the sine is used where the cosine is near 1 (Knyazev and
     Argentati 2002). Equivalent to ``scipy.linalg.subspace_angles`` of the two bases, reversed.
-    ``phi = mean(cos(angles)**2)`` for i = j. Arguments and errors as in `phi`.
+    ``phi = mean(cos(angles)**2)`` for i = j. Arguments, errors and warnings as in `phi`.
 
     Args:
         x, y, i, j, side: As in `phi`.
@@ -46,6 +47,7 @@ def principal_angles(
         array([ 0., 45.])
     """
     x_tensor, y_tensor = as_tensors(x=x, y=y)
+    check_whole(i=i, j=j)
     j = i if j is None else j
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, j, side=side, name="y")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+
 from jaxtyping import Float
 from torch import Tensor
 
 from ..errors import LensError
 from .bases import orthonormal_basis
 from .precision import working
-from .rank import check_rank
+from .rank import check_rank, resolved
 from .sides import Side
+
+
+class TiedWarning(UserWarning):
+    """Singular values are equal to rounding at the cut, so that the subspace of so many vectors is not determined."""
 
 
 def leading_basis(
@@ -29,6 +35,9 @@ def leading_basis(
         RankError: k is below 1 or above the numerical rank of `x` in its own dtype.
         LensError: `side` is neither left nor right.
 
+    Warns:
+        TiedWarning: Singular values k and k + 1 are equal to rounding and no rounding themselves.
+
     Example:
         >>> import torch
         >>> x = torch.tensor([[0.0, 2.0], [1.0, 0.0]])
@@ -37,6 +46,23 @@ def leading_basis(
     """
     if side not in ("left", "right"):
         raise LensError(f"side is {side!r}, expected 'left' or 'right'")
-    check_rank(x, k, name=name)
+    s = check_rank(x, k, name=name)
+    if not ordered and k < s.shape[-1]:
+        _warn_of_a_tie(x, s, k, name)
     wide = working(x if side == "left" else x.mT)
     return orthonormal_basis(wide, k, ordered=ordered)
+
+
+def _warn_of_a_tie(
+    x: Float[Tensor, "*batch m n"], s: Float[Tensor, "*batch s"], k: int, name: str
+) -> None:
+    floor = resolved(x) * s[..., 0]
+    tied = (s[..., k] > floor) & (s[..., k - 1] - s[..., k] <= floor)
+    if bool(tied.any()):
+        warnings.warn(
+            f"the subspace of {k} singular vectors of {name} is not determined: singular values {k} and {k + 1} are "
+            f"equal to rounding{' in some matrix' if s.ndim > 1 else ''}, and which vectors come first is arbitrary; "
+            f"ask for as many as end where singular values differ, or for all",
+            TiedWarning,
+            stacklevel=4,
+        )

@@ -17,6 +17,7 @@ from .leading_basis import leading_basis
 from .phi_of_bases import phi_grid_of_bases, phi_of_all_pairs, phi_of_bases
 from .rank import numerical_rank
 from .sides import Side
+from .whole import check_whole
 
 
 @overload
@@ -34,7 +35,9 @@ def phi(
     `lora_lens.gaussian_baseline`.
 
     At ``i = j = rank`` φ depends on the column (or row) spaces alone and does not change when
-    LoRA's factors are replaced by ``(R·A, B·R⁻¹)``; at smaller i it does.
+    LoRA's factors are replaced by ``(R·A, B·R⁻¹)``; at smaller i it does. And where singular values i and
+    i + 1 are equal to rounding, below the rank, there is no one subspace of i singular vectors: φ is of one of
+    many, which the order of columns decides, and a `TiedWarning` says so.
 
     Args:
         x: (..., m, n). Leading axes broadcast against those of `y`.
@@ -49,7 +52,11 @@ def phi(
 
     Raises:
         RankError: `i` or `j` exceeds the numerical rank, which the message names.
-        LensError: The inputs are not real matrices of one ambient dimension, or not finite.
+        LensError: The inputs are not real matrices of one ambient dimension, or not finite; `i` or `j` is no
+            whole number.
+
+    Warns:
+        TiedWarning: The subspace of so many singular vectors is not determined.
 
     Example:
         >>> import numpy as np
@@ -58,6 +65,7 @@ def phi(
         0.5
     """
     x_tensor, y_tensor = as_tensors(x=x, y=y)
+    check_whole(i=i, j=j)
     j = i if j is None else j
     dtype = torch.promote_types(x_tensor.dtype, y_tensor.dtype)
     u = leading_basis(x_tensor, i, side=side, name="x")
@@ -90,7 +98,7 @@ def phi_matrix(
     """φ between every matrix of `x` and every one of `y` (or of `x` itself), by one matrix product.
 
     Equivalent to calling `phi` for every pair: (..., layer, m, n) and (..., other, m, n') give
-    (..., layer, other). Raises as `phi` does.
+    (..., layer, other). Raises and warns as `phi` does.
 
     Args:
         x: (..., layer, m, n).
@@ -114,6 +122,7 @@ def phi_matrix(
                [0. , 0.5, 1. ]])
     """
     x_tensor, y_tensor = as_tensors(x=x, y=x if y is None else y)
+    check_whole(i=i, j=j)
     if min(x_tensor.ndim, y_tensor.ndim) < 3:
         raise LensError(f"x has shape {tuple(x_tensor.shape)}, expected (..., layer, m, n)")
     u = leading_basis(x_tensor, i, side=side, name="x")
@@ -130,7 +139,8 @@ def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Te
     """φ(x, y, i, j) for all i and j up to the ranks: (..., rank of x, rank of y), i and j from 1.
 
     One product of the full bases, squared, summed cumulatively along both axes (Hu et al. 2022,
-    Figures 3 and 4). In a batch the smallest rank decides. Raises as `phi` does.
+    Figures 3 and 4). In a batch the smallest rank decides. Raises as `phi` does; rows and columns at i and j
+    between equal singular values are of one of many subspaces, without a warning.
 
     Args:
         x, y, side: As in `phi`.

@@ -31,9 +31,13 @@ def numerical_rank(x: Float[Any, "*batch m n"], eps: float | None = None) -> Any
         tensor(2)
     """
     eps = stored_eps(x) if eps is None else eps
+    return rank_of(_values(x), (x.shape[-2], x.shape[-1]), eps)
+
+
+def _values(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch k"]:
     wide = in_float64(x.detach() if is_torch(x) else x)
     tall = wide if wide.shape[-2] >= wide.shape[-1] else swapped(wide)
-    return rank_of(singular_values(triangle(tall)), (x.shape[-2], x.shape[-1]), eps)
+    return singular_values(triangle(tall))
 
 
 def rank_of(s: Float[Any, "*batch k"], shape: tuple[int, int], eps: float) -> Any:
@@ -45,8 +49,23 @@ def rank_of(s: Float[Any, "*batch k"], shape: tuple[int, int], eps: float) -> An
         >>> int(rank_of(s, (4096, 2), FLOAT32_EPS)), int(rank_of(s, (4096, 2048), FLOAT32_EPS))
         (2, 1)
     """
+    return (s > _cutoff(shape, eps) * s[..., :1]).sum(-1)
+
+
+def _cutoff(shape: tuple[int, int], eps: float) -> float:
     long, short = max(shape), min(shape)
-    return (s > min(long, 8 * short) * eps * s[..., :1]).sum(-1)
+    return min(long, 8 * short) * eps
+
+
+def resolved(x: Any) -> float:
+    """What singular values of `x` differ by at least, over the largest, if that is more than rounding.
+
+    Example:
+        >>> import numpy as np
+        >>> resolved(np.ones((4096, 2), dtype="float32")) == 16 * FLOAT32_EPS
+        True
+    """
+    return _cutoff((x.shape[-2], x.shape[-1]), stored_eps(x))
 
 
 def stored_eps(x: Any) -> float:
@@ -61,8 +80,8 @@ def stored_eps(x: Any) -> float:
     return min(float(namespace(x).finfo(x.dtype).eps), FLOAT32_EPS)
 
 
-def check_rank(x: Any, k: int, *, name: str) -> None:
-    """Raise RankError unless ``1 ≤ k ≤`` the numerical rank of every matrix in the batch.
+def check_rank(x: Any, k: int, *, name: str) -> Any:
+    """The singular values, descending, of which k are no rounding in every matrix of the batch; else RankError.
 
     Args:
         x: A torch tensor, real and finite.
@@ -71,7 +90,8 @@ def check_rank(x: Any, k: int, *, name: str) -> None:
 
     Example:
         >>> import torch
-        >>> check_rank(torch.diag(torch.tensor([3.0, 1.0, 0.0])), 2, name="W0")
+        >>> check_rank(torch.diag(torch.tensor([3.0, 1.0, 0.0])), 2, name="W0").tolist()
+        [3.0, 1.0, 0.0]
         >>> check_rank(torch.zeros(2, 2), 1, name="W0")
         Traceback (most recent call last):
         ...
@@ -79,7 +99,8 @@ def check_rank(x: Any, k: int, *, name: str) -> None:
     """
     if k < 1:
         raise RankError(f"asked for {k} singular vectors of {name}; expected at least 1")
-    rank = int(numerical_rank(x).min()) if x.numel() else 0
+    s = _values(x)
+    rank = int(rank_of(s, (x.shape[-2], x.shape[-1]), stored_eps(x)).min()) if x.numel() else 0
     if k > rank:
         shape = "x".join(map(str, x.shape[-2:]))
         raise RankError(
@@ -88,3 +109,4 @@ def check_rank(x: Any, k: int, *, name: str) -> None:
             if rank
             else f"{name} is all zero (rank 0); it has no singular subspace to compare"
         )
+    return s

@@ -60,12 +60,13 @@ def _of_lora(rows: Sequence[Share]) -> str:
     if above:
         alone = sorted({layer for one in above for layer in one.layers})
         said += (
-            f", by themselves (Holm over the layers of each run, not over the runs) in {_layers(alone)}"
+            f", by themselves (Holm over the layers of this factor of a run; not over the runs, nor over factors, as "
+            f"`shared` has it, which names fewer) in {_layers(alone)}"
             if alone
             else ", in no layer by itself"
         )
     if len(above) < len(rows) and np.isfinite(reach):
-        said += f"; {seen_in_80(f'{reach:.3f}')}"
+        said += f"; {seen_in_80(f'{reach:.3f}')}, corrected over all of LoRA's rows below, which are more than `shared`'s own tests"
     return said
 
 

@@ -33,7 +33,8 @@ class Share:
         detectable: The excess over flips that is found in 80 of 100 cases at the level of as many rows; NaN
             where so many draws can find nothing.
         chance: Of a uniform factor: k/out, k/in.
-        layers: Those that are found by themselves (Holm over the layers).
+        layers: Those that are found by themselves (Holm over the layers of this factor; `lora-lens shared` corrects
+            over its factors too).
         of: How many layers there are.
         carried, carried_p: What θ of this adapter predicts of the other method's, its layers left out in
             turn, and p against flips of those; NaN without one.
@@ -149,7 +150,7 @@ def shared_table(shares: Sequence[Share]) -> Table:
     return Table(
         "Share of a layer's factor that one θ fitted to the other layers predicts, mean over the layers; what flips of "
         "each factor on its own W0's singular directions give; p of the difference, Holm over LoRA's rows; layers "
-        "found by themselves, Holm over the layers; and what the same θ predicts of the other method's layers, with its p, "
+        "found by themselves, Holm over the layers of one factor; and what the same θ predicts of the other method's layers, with its p, "
         "not corrected",
         [
             "task", "seed", "method", "module", "matrix", "share", "flips", "p (Holm)", "layers", "of the other", "p",

@@ -12,6 +12,7 @@ import numpy as np
 LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
 NONE = "–"  # where there is no number
 _MOST_DECIMALS = 8
+_ROUNDING = 1e-6  # of a mean: nulls are drawn in float32
 # 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2), < 0.001, ≤ 0.0001
 _ONE = r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?[%°])?"
 _NUMBER = re.compile(rf"(?:(?:[<≤] )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
@@ -62,6 +63,23 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p is not None and p < 0.001 else number(p)
 
 
+def p_of_draws(p: float | None, draws: int | None) -> str:
+    """`p_value` by so many draws, which give no less than 1/(draws + 1): at most that, where it is that.
+
+    Example:
+        >>> p_of_draws(1 / 51, 50), p_of_draws(2 / 51, 50), p_of_draws(1 / 5000, 4999), p_of_draws(0.5, None)
+        ('≤ 0.020', '0.039', '< 0.001', '0.500')
+    """
+    shown = p_value(p)
+    least = p is not None and draws and p * (draws + 1) < 1 + 1e-9
+    return f"≤ {shown}" if least and not shown.startswith("<") else shown
+
+
+def drawn(draws: int) -> str:
+    """How many draws there are of a null, or a dash for one in closed form alone."""
+    return str(draws) if draws else NONE
+
+
 def p_text(p: float) -> str:
     """``p = 0.020``, or ``p < 0.001``."""
     shown = p_value(p)
@@ -85,16 +103,20 @@ def beside(mean: float, sd: float, digits: int = 3) -> str:
 
     Args:
         mean: In as many decimals as the deviation has.
-        sd: The deviation.
-        digits: Decimals of the mean where the deviation is 0 or none.
+        sd: The deviation; of what does not vary but for rounding, as of one draw that all are, it is not said.
+        digits: Decimals of the mean where the deviation is rounding or none.
 
     Example:
         >>> beside(0.16667, 0.0123), beside(0.16667, 0.00041), beside(81.0, 1.37)
         ('0.167 ± 0.012', '0.16667 ± 0.00041', '81.0 ± 1.4')
+        >>> beside(0.08481672, 2e-9), beside(0.0, 0.0)
+        ('0.085', '0.000')
     """
     if not _is_number(mean):
         return NONE
-    if _is_number(sd) and sd > 0:
+    if _is_number(sd) and sd <= _ROUNDING * abs(mean):
+        return number(mean, digits)
+    if _is_number(sd):
         digits = min(max(0, 1 - math.floor(math.log10(float(f"{sd:.1e}")))), _MOST_DECIMALS)
     return f"{number(mean, digits)} ± {number(sd, digits)}"
 

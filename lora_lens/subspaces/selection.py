@@ -12,6 +12,7 @@ from ..arrays import Tensor
 from ..bases.fused import NAMES
 from ..core.either import namespace
 from ..core.rank import numerical_rank
+from ..core.whole import check_whole
 from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
 
@@ -143,10 +144,14 @@ def _fused(adapter: Adapter) -> str:
 def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:
     """i and j as given, else `rank`, else the smallest rank at hand.
 
+    Raises:
+        LensError: One of them is no whole number.
+
     Example:
         >>> select_dimensions(None, 4, None, smallest=8)
         Dimensions(i=4, j=8)
     """
+    check_whole(rank=rank, i=i, j=j)
     chosen = smallest if rank is None else rank
     return Dimensions(chosen if i is None else i, chosen if j is None else j)
 
@@ -221,9 +226,11 @@ def _too_low(name: str, module: str, short: dict[int, int], needed: int) -> str:
         )
     listed = ", ".join(f"layer {layer} has rank {rank}" for layer, rank in list(short.items())[:4])
     more = f" and {len(short) - 4} more" if len(short) > 4 else ""
+    # Without a rank it is the adapter's own that is asked for, so the message says how to ask for another.
+    least = min(short.values())
     return (
-        f"asked for {needed} singular vectors of {name} of {module}, but {listed}{more}; "
-        f"vectors above the rank are arbitrary, so ask for at most {min(short.values())}"
+        f"{needed} singular vectors of {name} of {module} are needed, but {listed}{more}; vectors above the rank are "
+        f"arbitrary: ask for at most {least} (rank={least}, on the command line --rank {least})"
     )
 
 

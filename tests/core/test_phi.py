@@ -13,12 +13,15 @@ from slow_routes import slow_phi
 
 import lora_lens.core.checked
 import lora_lens.core.leading_basis
+import lora_lens.core.whole
 from lora_lens import (
     LensError,
     RankError,
+    TiedWarning,
     phi,
     phi_grid,
     phi_matrix,
+    principal_angles,
 )
 from lora_lens.core.rank import numerical_rank
 
@@ -41,9 +44,11 @@ def untyped_phi(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
 
     checked = loaded("lora_lens.core.untyped_checked", lora_lens.core.checked.__file__)
     basis = loaded("lora_lens.core.untyped_basis", lora_lens.core.leading_basis.__file__)
+    whole = loaded("lora_lens.core.untyped_whole", lora_lens.core.whole.__file__)
     module = loaded("lora_lens.core.untyped_phi", sys.modules["lora_lens.core.phi"].__file__)
     monkeypatch.setattr(module, "as_tensors", checked.as_tensors)
     monkeypatch.setattr(module, "leading_basis", basis.leading_basis)
+    monkeypatch.setattr(module, "check_whole", whole.check_whole)
     return module.phi
 
 
@@ -231,3 +236,40 @@ def test_the_gauge_changes_nothing_at_full_rank(seed: int) -> None:
     x, y, gauge = draw(seed, 12, 4), draw(seed + 1, 12, 4), draw(seed + 2, 4, 4)
     if np.linalg.cond(gauge) < 1e3:
         assert phi(x @ gauge, y, 4) == pytest.approx(phi(x, y, 4), abs=1e-9)
+
+
+@pytest.mark.parametrize("i", [2.5, 2.0, "2", np.float64(2)])
+def test_a_count_that_is_no_whole_number_is_an_error(
+    untyped_phi: Callable[..., object], i: object
+) -> None:
+    for counts, name in (((i,), "i"), ((2, i), "j")):
+        with pytest.raises(LensError, match=rf"^{name} is .*; expected a whole number$"):
+            untyped_phi(np.eye(4), np.eye(4), *counts)
+
+
+# Ties at the cut
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_cut_between_equal_singular_values_is_warned_of(dtype: type, side: str) -> None:
+    q = np.linalg.qr(draw(3, 50, 8))[0]
+    x = (q * [5, 4, 4, 4, 3, 2, 2 - 1e-3, 1]).astype(dtype)
+    y = draw(4, 50, 8).astype(dtype)
+    x, y = (x, y) if side == "left" else (x.T, y.T)
+    for i in (2, 3):
+        for function in (phi, principal_angles):
+            with pytest.warns(TiedWarning, match=f"subspace of {i} singular vectors of x is not"):
+                function(x, y, i, 8, side=side)
+        with pytest.warns(TiedWarning, match="of y is not determined.* in some matrix"):
+            phi_matrix(np.stack([y, y]), np.stack([y, x]), i=i, side=side)
+    for i in (1, 4, 5, 6, 7, 8):  # without one: warnings are errors
+        phi(x, y, i, side=side)
+
+
+def test_full_rank_and_what_is_above_it_have_no_ties() -> None:
+    x = np.eye(50)[:, :8]
+    phi(x, x, 8)
+    phi(np.c_[x, x], x, 8)
+    with pytest.warns(TiedWarning):
+        assert phi(x, x[:, ::-1], 3) < 1

@@ -40,7 +40,9 @@ def test_signs() -> None:
 
 
 def test_a_mean_without_a_deviation_is_still_shown() -> None:
-    assert beside(0.25, 0.0) == "0.250 ± 0.000"
+    assert beside(0.25, 0.0) == beside(0.25, 2e-9) == "0.250"
+    assert beside(0.99999991, 8e-8) == "1.000"
+    assert beside(0.25, 2e-6) == "0.2500000 ± 0.0000020"
     assert beside(0.25, math.nan) == "0.250 ± –"
     assert beside(math.nan, 0.1) == "–"
 

@@ -12,6 +12,7 @@ from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
 from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
+from ..looked_up import looked_up
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,7 +113,7 @@ class ComparisonResult(Answer, Mapping[str, LayerSeries]):
         return f"compare-{self.module}"
 
     def __getitem__(self, matrix: str) -> LayerSeries:
-        return self.series[matrix]
+        return looked_up(self.series, matrix, "matrix")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.series)

@@ -10,7 +10,7 @@ from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...show.findings import PHI, Claim, Finding, found, short, too_few, would_be_seen
 from ...show.layout import LABELS
-from ...show.wording import ALONG_W0
+from ...show.wording import ALONG_W0, ENOUGH, ONE
 from .result import MatrixResult
 
 
@@ -60,7 +60,8 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
     text = f"{LABELS[result.matrix]} of {result.module}: "
     tested = beside_unrelated(result)
     if tested is not None and tested.word == "more":
-        count = int((result.p_bh[result.pairs()] <= LEVEL).sum())
+        above = result.p_bh[result.pairs()] <= LEVEL
+        count = int(above.sum())
         have = (
             "pair has"
             if pairs == 1
@@ -68,9 +69,12 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
         )
         text += (
             f"{'the ' if pairs == 1 else ''}{have} a φ above that of unrelated subspaces "
-            f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {tested.size}; {ALONG_W0}, and "
-            f"`compare` tests what two share beyond it"
+            f"(Benjamini-Hochberg at {LEVEL}), the closest {closest}: {tested.size}"
         )
+        # One W0 makes no two θ the same.
+        if (result.values[result.pairs()][above] <= ONE).any():
+            enough = ALONG_W0 if value <= ONE else f"of a φ below 1 {ENOUGH}"
+            text += f"; {enough}, and `compare` tests what two share beyond it"
     else:
         text += f"the closest of {len(result)} adapters are {closest} at φ = {short(value)} of 1"
         text += f", where unrelated subspaces have {short(float(result.gaussian_mean[one, other]))}"

@@ -15,6 +15,7 @@ from ...chance.p_values import check_draws, check_seed
 from ...core.conversion import ConventionChoice
 from ...core.progress import Progress, passes
 from ...core.spill import Spill
+from ...core.whole import check_whole
 from ...core.work import beside
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
@@ -70,7 +71,8 @@ def shared_subspace(
     its own: LoRA's gauge can make every R_l of A the identity, but not those of A and B at once, so
     1 for both does not yet make a CondLoRA adapter.
 
-    Forwards, `Predicted` asks A of W_lᵀ whatever the convention, but of W_l where a CondLoRA adapter's A was made of it (``stored``).
+    Forwards, `Predicted` asks A of W_lᵀ whatever the convention, but of W_l where `adapter` is a CondLoRA one whose A was made of it
+    (``stored``); so of `other`'s A too, and a note says where that was made of something else.
 
     Shares are of subspaces: they say which directions are shared, and nothing of the factors' size, nor
     how far W_l θ is from A_lᵀ where the share is below 1.
@@ -90,7 +92,8 @@ def shared_subspace(
         other: Another adapter on the same base, over the same layers: what θ₋ₗ of `adapter` predicts of its
             layer l is then asked too, and the verdict is of that.
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
-        convention: As in `conversion_similarity`: which equation makes a conversion matrix.
+        convention: As in `conversion_similarity`: which equation makes a conversion matrix. What A is asked of
+            forwards is ``consistent``'s W_lᵀ under ``stored`` too, but for such a CondLoRA `adapter`.
         matrices: Which of A and B.
         draws: Draws of the nulls that something is concluded from, flips and ``propagated``, which give
             p-values down to 1/(draws + 1), and 50 of the others at most; 0 leaves the closed form of the
@@ -124,6 +127,7 @@ def shared_subspace(
     adapter = adapter_of(adapter, base)
     other = None if other is None else adapter_of(other, base)
     factors = select_module(adapter, module)
+    check_whole(width=width)
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
@@ -171,7 +175,7 @@ def shared_subspace(
         width=k,
         layers=factors.layers,
         subspaces=subspaces,
-        notes=(*dict.fromkeys(_all_notes(adapter, other, weights, plan, subspaces)),),
+        notes=(*dict.fromkeys(_all_notes(adapter, other, weights, plan, subspaces, convention)),),
         seed=seed,
         other=None if other is None else other.source,
     )
@@ -265,19 +269,43 @@ def _all_notes(
     weights: BaseWeights,
     plan: Plan,
     subspaces: dict[str, SharedSubspace],
+    convention: ConventionChoice,
 ) -> Iterator[str]:
     yield from (*weights.notes, *adapter.caveats)
     if other is not None:
         yield from (*other.caveats, *different_bases(adapter, other))
+    if "A" in subspaces and len(plan.factors.layers) > 1:
+        yield from _a_is_asked_of(adapter, other, plan.convention, convention)
     yield from _notes(adapter, plan, subspaces)
 
 
-def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
-    if "A" in subspaces and _forwards_as(adapter, plan.convention) == "stored":
+_MADE_OF = {"stored": "W0 (A_lᵀ = W_l θ)", "consistent": "W0ᵀ (A_lᵀ = W_lᵀ θ)"}
+
+
+def _a_is_asked_of(
+    adapter: Adapter, other: Adapter | None, settled: Convention, convention: ConventionChoice
+) -> Iterator[str]:
+    """What A is asked of forwards, where that is not W0ᵀ or not what a reader would take it for."""
+    forwards_as = _forwards_as(adapter, settled)
+    if forwards_as == "stored":
         yield (
             "A is asked forwards of W0, as this CondLoRA adapter's was made (A_lᵀ = W_l θ), and not of W0ᵀ as "
             "any other adapter's; convention 'consistent' asks it of W0ᵀ"
         )
+    elif convention == "stored":
+        yield (
+            "A is asked forwards of W0ᵀ: convention 'stored' is of the conversions alone, but for a CondLoRA adapter "
+            "that was trained under it"
+        )
+    if other is not None and other.convention and other.convention != forwards_as:
+        yield (
+            f"A is asked forwards of {'W0' if forwards_as == 'stored' else 'W0ᵀ'}, as suits {adapter.source}, where A of "
+            f"{other.source}, a CondLoRA adapter, was made of {_MADE_OF[other.convention]}: its shared layer is not seen in A "
+            f"here; with it named first A is asked so"
+        )
+
+
+def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
     if adapter.convention and adapter.convention != plan.convention:
         yield (
             f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "

@@ -15,7 +15,7 @@ from ...core.progress import Progress, passes, untold
 from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...labelled import Array
 from ...subspaces.conversions import Plan
-from .prediction import DESCRIBING
+from .predicted import DESCRIBING
 from .result import SharedNull, SharedSubspace
 
 

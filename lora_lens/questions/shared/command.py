@@ -66,7 +66,13 @@ def run(
         typer.Option("--matrix", show_default="A and B", help="Only this one; may be repeated."),
     ] = None,
     draws: Annotated[
-        int, typer.Option("--draws", min=0, help="Draws of each null; 0 leaves them out.")
+        int,
+        typer.Option(
+            "--draws",
+            min=0,
+            help="Draws of the flipped and propagated nulls; 50 at most of the others, which describe; 0 leaves "
+            "them out.",
+        ),
     ] = 200,
     seed: Seed = 0,
     base: Base = None,
@@ -83,7 +89,8 @@ def run(
     holds is 1 for CondLoRA, and by chance little. The verdict is against the same factors turned by random signs
     on their own W0's singular directions, corrected over what is tested. Shares of the conversions W0⁻¹A and
     W0⁻¹B stand beside it and describe: W0⁻¹ blows up what is not shared. With OTHER, θ of the one adapter
-    predicts the layers of the other.
+    predicts the layers of the other. --convention is of the conversions; forwards A is asked of W0ᵀ, but of W0 where
+    ADAPTER is a CondLoRA one that was trained under 'stored'.
 
     Example: lora-lens shared ckpt/ --module value --rank 8 --out figures/
     """

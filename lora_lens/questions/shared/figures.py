@@ -148,7 +148,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
         (sum(widths) + 0.6, 3.2 * len(result) + 1.1),
         title=(
             f"Does one shared layer yield every layer's factor? {result.module}, rank "
-            f"{result.rank}, convention {result.convention}"
+            f"{result.rank}, conversions {result.convention}"
         ),
         legend="below",
     )

@@ -12,7 +12,8 @@ from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan
 from ...subspaces.memory import Least
 from ...subspaces.selection import select_dimensions, select_module
-from .prediction import DESCRIBING, VARIANTS
+from .predicted import DESCRIBING
+from .prediction import VARIANTS
 
 _DECOMPOSED = (
     8 * 8

@@ -23,6 +23,7 @@ def part(result: SharedResult, findings: Sequence[Finding], name: str) -> Part:
     if len(result.layers) == 1:
         return Part(name, QUESTION.asks, said)
     null = list(next(iter(result.values())).nulls)[-1]
+    first, *by_layer = tables.predicted_tables(result, findings)
     return Part(
         name=name,
         title=QUESTION.asks,
@@ -39,8 +40,8 @@ def part(result: SharedResult, findings: Sequence[Finding], name: str) -> Part:
                 for matrix, one in result.items()
             ),
         ],
-        tables=[*tables.predicted_tables(result)[:1], tables.chance_table(result)],
-        details=[*tables.predicted_tables(result)[1:], *map(tables.layer_table, result.values())],
+        tables=[first, tables.chance_table(result)],
+        details=[*by_layer, *map(tables.layer_table, result.values())],
         legend=[
             *map(sentence, tables.legend(result)),
             f"Bars in the figures: the {null} null's mean ± 2 sd, layer by layer.",

@@ -14,6 +14,8 @@ from ...labelled import Array, Brief, Row, html_rows, plain
 if TYPE_CHECKING:
     from torch import Tensor
 
+DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
+
 
 @dataclass(frozen=True, repr=False)
 class Predicted(Brief):
@@ -36,7 +38,8 @@ class Predicted(Brief):
             leading directions are beyond both.
         by_layer: Each layer's share against flips of that layer alone, θ₋ₗ as it is: mean and deviation in
             closed form, p by cheap flips.
-        p_holm: (layer,) p of `by_layer` after Holm, over the layers.
+        p_holm: (layer,) p of `by_layer` after Holm, over the layers of this factor alone; `p_named` is what a
+            layer is named by.
         draws: Of each of `nulls`; 0 of one in closed form.
         flips: Of `by_layer`.
         sqrt_kappa: (layer,) √κ(S₋ₗ), how well the other layers' W determine θ; errors go as its square.
@@ -71,6 +74,16 @@ class Predicted(Brief):
         """Whether the other layers leave anything to predict: not where any factors can be fitted to them."""
         return not self.trivial
 
+    def p_named(self, tests: int) -> Array:
+        """(layer,) what a layer is named by where the mean is found, and what tables print: `p_holm` times the tests.
+
+        A factor that only some layers share is no licence for the layers of others.
+
+        Args:
+            tests: How many means were tested with this one: `Verdict.family`.
+        """
+        return np.minimum(1.0, self.p_holm * tests)
+
     @property
     def mean(self) -> float:
         """Mean share over the layers."""
@@ -86,7 +99,7 @@ class Predicted(Brief):
         rows = [
             {
                 "layer": layer, "predicted": float(self.share[k]),
-                "flipped": float(self.by_layer.mean[k]), "p (Holm)": float(self.p_holm[k]),
+                "flipped": float(self.by_layer.mean[k]), "p (Holm, layers)": float(self.p_holm[k]),
             }
             for k, layer in enumerate(self.layers)
         ]  # fmt: skip

@@ -36,14 +36,13 @@ from ...core.variants import Variants, variants_of
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward, asks_transposed, forward
 from ...updates import Convention
-from .predicted import Predicted
+from .predicted import DESCRIBING, Predicted
 
 FLIPS = 4999  # of one layer: they cost a small product each
 # Of each layer's factor under a null. A draw picks one for every layer, so that what is dear is computed
 # so often only; two draws have the variants of two given layers in common in one case of 1,600 (of the
 # uniform null, which only describes and has half as many, of 400).
 VARIANTS = 40
-DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
 # Numbers of a W0, up to which a core to each is faster than all for one after another.
 _ON_A_CORE = 1 << 20
 _DECOMPOSING = 8 * 8  # bytes of each number of it
@@ -191,7 +190,7 @@ def carry_over(
     nulls = {
         "flipped": null_test(np.asarray(share.mean()), drawn[:, :count].mean(0)),
         "uniform": null_test(np.asarray(share.mean()), None, mean=width / out, sd=deviation),
-    }
+    } if draws else {}  # fmt: skip
     return Predicted(
         matrix=matrix,
         rank=rank,
@@ -199,7 +198,7 @@ def carry_over(
         layers=other.factors.layers,
         share=share,
         chance=width / out,
-        nulls=nulls if draws else {},
+        nulls=nulls,
         by_layer=by_layer,
         p_holm=holm(np.asarray(by_layer.p)),
         draws={"flipped": count, "uniform": 0} if draws else {},  # the second is in closed form
@@ -208,7 +207,7 @@ def carry_over(
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=(layers - 1) * target.w.shape[1] <= target.w.shape[2],
-        detectable=detectable(nulls["flipped"] if draws else None, tests, count),
+        detectable=detectable(nulls.get("flipped"), tests, count),
     )
 
 

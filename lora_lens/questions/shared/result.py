@@ -11,6 +11,7 @@ import numpy as np
 from ...chance.against_null import NullTest
 from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
+from ..looked_up import looked_up
 from .predicted import Predicted
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
         return f"shared-{self.module}"
 
     def __getitem__(self, matrix: str) -> SharedSubspace:
-        return self.subspaces[matrix]
+        return looked_up(self.subspaces, matrix, "matrix")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.subspaces)

@@ -9,18 +9,22 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...chance.against_null import NullTest
+from ...chance.significance import LEVEL
 from ...show.console import table
+from ...show.findings import Finding
 from ...show.layout import (
     LABELS,
     Table,
     beside,
     called,
     counted,
+    drawn,
     number,
+    p_of_draws,
     p_value,
 )
 from ...show.text import as_csv
-from .predicted import Predicted
+from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
 _SHOWN = ("captured", "left out")
@@ -33,54 +37,63 @@ def tables(result: SharedResult) -> list[Table]:
     return [first.under(what), *rest, *map(layer_table, result.values())]
 
 
-def predicted_tables(result: SharedResult) -> list[Table]:
-    """The predicted share beside its nulls, and by layer; none of one layer."""
+def predicted_tables(
+    result: SharedResult, findings: Sequence[Finding] | None = None
+) -> list[Table]:
+    """The predicted share beside its nulls, and by layer; none of one layer.
+
+    Args:
+        result: Of which.
+        findings: Those that the sentence above is made of, for p is corrected over as many; by default
+            the result's own.
+    """
+    tests = max((one.verdict.family for one in findings or result.findings), default=1)
     asked = [one.predicted for one in result.values() if one.predicted is not None]
     carried = [one.carried for one in result.values() if one.carried is not None]
-    found = [predicted_table(asked), *map(predicted_layers, asked)] if asked else []
+    found = (
+        [predicted_table(asked), *(predicted_layers(one, tests) for one in asked)] if asked else []
+    )
     if carried:
         first = predicted_table(carried)._replace(
             title="Share of the other adapter's factor that this one's θ predicts, mean"
         )
-        layers = [
-            predicted_layers(one)._replace(title=f"{LABELS[one.matrix]}: carried over by layer")
-            for one in carried
-        ]
+        layers = [predicted_layers(one, tests, "carried over") for one in carried]
         found = [first, *layers, *found]
     return found
 
 
 def predicted_table(asked: Sequence[Predicted]) -> Table:
     """Mean predicted share beside each null, a row a matrix and null."""
-    head = ["matrix", "predicted", "null", "mean ± sd", "z", "p", "excess"]
+    head = ["matrix", "predicted", "null", "draws", "mean ± sd", "z", "p", "excess"]
     rows = []
     for one in asked:
         labels = [LABELS[one.matrix], number(one.mean)]
         for name in ("flipped", "uniform", "mismatched"):
             if (test := one.nulls.get(name)) is not None:
                 rows.append([
-                    *labels, name, beside(test.mean, test.sd), number(test.z, 1, plus=True),
-                    p_value(test.p), number(test.excess),
+                    *labels, name, drawn(draws := one.draws[name]), beside(test.mean, test.sd),
+                    number(test.z, 1, plus=True), p_of_draws(test.p, draws), number(test.excess),
                 ])  # fmt: skip
                 labels = [""] * 2
         if not one.nulls:
-            rows.append([*labels, "uniform", number(one.chance), "–", "–", "–"])
+            rows.append([*labels, "uniform", "–", number(one.chance), "–", "–", "–"])
     return Table("Share of a layer's factor that the other layers' θ predicts, mean", head, rows)
 
 
-def predicted_layers(one: Predicted) -> Table:
-    """Predicted share of each layer against flips of that layer alone."""
-    test = one.by_layer
+def predicted_layers(one: Predicted, tests: int = 1, what: str = "predicted") -> Table:
+    """Predicted share of each layer against flips of that layer alone, p corrected over the tests too."""
+    test, named = one.by_layer, one.p_named(tests)
     rows = [
         [
             str(layer), number(float(one.share[k])),
             beside(float(test.mean[k]), float(test.sd[k])), p_value(float(test.p[k])),
-            p_value(float(one.p_holm[k])),
+            p_value(float(named[k])),
         ]
         for k, layer in enumerate(one.layers)
     ]  # fmt: skip
     return Table(
-        f"{LABELS[one.matrix]}: predicted by layer; p (Holm) over these, for where the mean is found",
+        f"{LABELS[one.matrix]}: {what} by layer; p (Holm) over these"
+        f"{f' and {tests} tests' if tests > 1 else ''}, for where the mean is found",
         ["layer", "predicted", "flipped", "p", "p (Holm)"],
         rows,
     )
@@ -97,8 +110,11 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
     """The means beside the nulls, and the layers."""
     return Group(
         Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
-        Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         *map(table, predicted_tables(result)),
+        Text(
+            f"conversions by the convention {result.convention}, {result.convention_why}",
+            style="dim",
+        ),
         table(chance_table(result)),
     )
 
@@ -107,31 +123,33 @@ def title(result: SharedResult) -> str:
     """What is shared, in one line."""
     return (
         f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
-        f"{counted(len(result.layers), 'layer')}, {result.convention}"
+        f"{counted(len(result.layers), 'layer')}"
     )
 
 
 def chance_table(result: SharedResult) -> Table:
     """Mean shares over the layers beside each null, a row a matrix, share and null."""
-    head = ["matrix", "share", "mean", "null", "mean ± sd", "z", "p", "excess"]
+    head = ["matrix", "share", "mean", "null", "draws", "mean ± sd", "z", "p", "excess"]
     rows = [
         [
-            LABELS[matrix], what, number(value), name, beside(test.mean, test.sd),
-            number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
+            LABELS[matrix], what, number(value), name, drawn(draws), beside(test.mean, test.sd),
+            number(test.z, 1, plus=True), p_of_draws(test.p, draws), number(test.excess),
         ]
         for matrix, shared in result.items()
         for what, value, tests in _means(shared)
-        for name, test in tests
+        for name, draws, test in tests
     ]  # fmt: skip
-    return Table("Share of the conversions' subspaces, mean over the layers", head, rows)
+    title = f"Share of the conversions' subspaces ({result.convention}), mean over the layers"
+    return Table(title, head, rows)
 
 
 def _means(
     shared: SharedSubspace,
-) -> Iterator[tuple[str, float, list[tuple[str, NullTest[float]]]]]:
+) -> Iterator[tuple[str, float, list[tuple[str, int, NullTest[float]]]]]:
     nulls = shared.nulls.items()
-    yield _SHOWN[0], shared.share, [(name, null.share) for name, null in nulls]
-    yield _SHOWN[1], shared.mean_left_out, [(name, null.mean_left_out) for name, null in nulls]
+    yield _SHOWN[0], shared.share, [(name, null.draws, null.share) for name, null in nulls]
+    left_out = [(name, null.draws, null.mean_left_out) for name, null in nulls]
+    yield _SHOWN[1], shared.mean_left_out, left_out
 
 
 def layer_table(shared: SharedSubspace) -> Table:
@@ -152,7 +170,7 @@ def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[
             for series in (test.mean, test.sd, test.p, test.excess)
         )
         yield from (
-            number(float(values[position])), beside(mean, sd), p_value(p), number(excess)
+            number(float(values[position])), beside(mean, sd), p_of_draws(p, null.draws), number(excess)
         )  # fmt: skip
 
 
@@ -166,10 +184,11 @@ def legend(result: SharedResult) -> list[str]:
         "the factor turned by random signs on its own W0's singular directions, which keeps where it lies on "
         "them: the verdict comes from it. uniform: unrelated factors; mismatched: factors shuffled over the "
         "layers; both describe, for layers share leading directions",
-        "p (Holm): over the layers of one factor, upper tail; of a factor whose mean is more than chance the "
-        "sentence names a layer where it is at most 0.05 when it is multiplied by the number of tests too",
+        f"p (Holm): over the layers of one factor, times the number of tests, upper tail; of a factor whose mean "
+        f"is more than chance the sentence names the layers where it is at most {LEVEL}",
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
-        "gaussian: unrelated subspaces; propagated: random factors through the same W0; "
-        "p: upper tail, uncorrected",
+        "gaussian: unrelated subspaces; propagated: random factors through the same W0; p: upper tail, "
+        "uncorrected, 1/(draws + 1) at least, which is “≤”. Nulls that only describe (uniform, mismatched, gaussian) "
+        f"have {DESCRIBING} draws at most, whatever is asked for; – is closed form alone",
     ]

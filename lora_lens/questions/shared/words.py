@@ -87,19 +87,15 @@ def _untested(one: Predicted) -> str:
 def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
     """In which layers what is found is found.
 
-    Of factors that are found at all: Holm over the layers, and as many times that as tests were made, for
-    a factor that only some layers share is no licence for the others.
+    Of factors that are found at all, by the p that the table prints: `Predicted.p_named`.
     """
     parts = []
     for one in findings:
         if one.word != "more":
             continue
         predicted = asked[one.label]
-        layers = [
-            str(layer)
-            for layer, p in zip(predicted.layers, predicted.p_holm, strict=True)
-            if p * one.verdict.family <= LEVEL
-        ]
+        alone = zip(predicted.layers, predicted.p_named(one.verdict.family), strict=True)
+        layers = [str(layer) for layer, p in alone if p <= LEVEL]
         if len(layers) == len(predicted.layers):
             where = "in every layer"
         elif layers:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...core.leading import DEGREE, block_of
 from ...core.work import CALLS, Size, Work, of_conversions
-from .prediction import DESCRIBING, FLIPS, VARIANTS
+from .predicted import DESCRIBING
+from .prediction import FLIPS, VARIANTS
 
 # Measured: how many times as long as its operations something takes beside one large product in float64.
 _GATHERED = 3  # Gram matrices of rows that each draw picks, in float32

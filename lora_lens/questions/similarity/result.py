@@ -12,6 +12,7 @@ from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
 from ...labelled import Array, Brief, Row, Tidy, html_table, plain
 from ..answer import Answer
+from ..looked_up import looked_up
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,8 +47,13 @@ class LayerGrid(Tidy, Brief):
         return off_diagonal_mean(self.values)
 
     def baseline_mean(self, name: str) -> float:
-        """A baseline's mean over the same cells as ``mean``."""
-        return off_diagonal_mean(self.baselines[name].grid(len(self.layers)))
+        """A baseline's mean over the same cells as ``mean``.
+
+        Raises:
+            ResultLookupError: There is none of that name, as without draws all but the closed forms.
+        """
+        baseline = looked_up(self.baselines, name, "baseline")
+        return off_diagonal_mean(baseline.grid(len(self.layers)))
 
     @cached_property
     def significance(self) -> dict[str, Significance]:
@@ -164,7 +170,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
         return f"similarity-{self.module}"
 
     def __getitem__(self, matrix: str) -> LayerGrid:
-        return self.grids[matrix]
+        return looked_up(self.grids, matrix, "matrix")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.grids)

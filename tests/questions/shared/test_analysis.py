@@ -343,6 +343,8 @@ def test_one_layer_shares_nothing(tmp_path: Path) -> None:
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     result = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=5)
     assert "one layer" in result.notes[0]
+    condlora = replace(load_adapter(tmp_path / "lora"), convention="stored", method="CondLoRA")
+    assert shared_subspace(condlora, "value", draws=0).notes == result.notes
     for shared in result.values():
         assert shared.share == pytest.approx(1)
         assert np.isnan(shared.left_out).all()

@@ -33,23 +33,29 @@ def test_table_shows_shares_nulls_and_layers(bert: BertLike, tmp_path: Path) -> 
     shared = expected["A"]
     test = shared.nulls["propagated"].share
     lines = [line.split() for line in result.stdout.splitlines()]
-    row = ["A", "captured", f"{shared.share:.3f}", "propagated", f"{test.mean:.3f}", "±",
-           f"{test.sd:.3f}", f"{test.z:+.1f}", f"{test.p:.3f}", f"{test.excess:.3f}"]  # fmt: skip
+    p = ["≤", "0.100"] if test.p < 0.101 else [f"{test.p:.3f}"]
+    row = ["A", "captured", f"{shared.share:.3f}", "propagated", "9", f"{test.mean:.3f}", "±",
+           f"{test.sd:.3f}", f"{test.z:+.1f}", *p, f"{test.excess:.3f}"]  # fmt: skip
     assert row in lines
     one = shared.predicted
     assert one is not None
     flipped = one.nulls["flipped"]
-    assert ["A", f"{one.mean:.3f}", "flipped", f"{flipped.mean:.3f}"] in [
-        line[:4] for line in lines
+    assert ["A", f"{one.mean:.3f}", "flipped", "9", f"{flipped.mean:.3f}"] in [
+        line[:5] for line in lines
     ]
     alone = one.by_layer
     assert [
         "2", f"{one.share[2]:.3f}", f"{alone.mean[2]:.3f}", "±", f"{alone.sd[2]:.3f}",
-        f"{alone.p[2]:.3f}", f"{one.p_holm[2]:.3f}",
+        f"{alone.p[2]:.3f}", f"{one.p_named(2)[2]:.3f}",
     ] in lines  # fmt: skip
     text = " ".join(result.stdout.split())
     assert expected.summary in text
     assert "captured: by the best layer of width 3" not in text
+    # Conversions have a convention; what is predicted of a factor has none.
+    first, second = result.stdout.split("conversions by the convention consistent, ")
+    assert "consistent" not in first
+    assert "predicted by layer" in first
+    assert "Share of the conversions' subspaces (consistent), mean" in second
     told = run(tmp_path / "lora", "--draws", 9, "--shared-width", 3, "--explain")
     assert "captured: by the best layer of width 3" in told.stdout
     assert "nan" not in result.stdout
@@ -65,9 +71,28 @@ def test_without_draws_there_is_no_verdict(bert: BertLike, tmp_path: Path) -> No
 
 
 def test_condlora_is_captured_whole() -> None:
-    result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 39)
+    result = run(demo_adapter("condlora"), "--convention", "consistent", "--draws", 59, "--explain")
     text = " ".join(result.stdout.split())
     assert "one shared layer of width 8 gives A and B in every layer" in text
+    lines = [line.split() for line in result.stdout.splitlines()]
+    # Each null beside its own draws, and p at the least of so many.
+    for null, draws, least in (
+        ("flipped", 59, 0.017),
+        ("uniform", 50, 0.02),
+        ("mismatched", 50, 0.02),
+    ):
+        rows = [line for line in lines if null in line[:3] and str(draws) in line]
+        assert len(rows) == 2
+        assert all(row[-3:-1] == ["≤", f"{least:.3f}"] for row in rows)
+    for null, draws in (("gaussian", 50), ("propagated", 59)):
+        assert (
+            sum(
+                line[3:5] == [null, str(draws)] or line[4:6] == [null, str(draws)] for line in lines
+            )
+            == 4
+        )
+    assert "have 50 draws at most, whatever is asked for" in text
+    assert "50 at most" in " ".join(run("--help").stdout.replace("│", "").split())
 
 
 def test_too_few_draws_leave_a_share_of_one_a_number() -> None:
@@ -110,13 +135,16 @@ def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
     result = run(tmp_path / "lora", "--draws", 5, "--out", tmp_path / "out")
     assert result.exit_code == 0
     assert "nothing can be shared" in result.stdout
-    assert " 1 layer, " in result.stdout
+    assert " 1 layer; " in result.stdout
     assert "nan" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [(["--shared-width", "9"], "expected 1 to 8"), (["--rank", "5"], "at most 4")],
+    [
+        (["--shared-width", "9"], "expected 1 to 8"),
+        (["--rank", "5"], "at most 4 (rank=4, on the command line --rank 4)"),
+    ],
 )
 def test_errors_are_one_line(bert: BertLike, tmp_path: Path, options: list[str], word: str) -> None:
     result = run(tmp_path / "lora", *options)

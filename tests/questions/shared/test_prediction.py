@@ -171,6 +171,25 @@ def test_a_made_of_w0_is_asked_of_w0() -> None:
     assert asked_for["A"].predicted.mean < 0.5
     assert not any("asked forwards of W0," in note for note in asked_for.notes)
 
+    # Its exact export as LoRA has no convention: what A is asked of depends on which is named first, and is told.
+    export = replace(made, convention=None, method="LoRA", source="export")
+    for first, second, convention, said, share in (
+        (made, export, "auto", ["asked forwards of W0, as this"], 1.0),
+        (export, made, "auto", [f"W0ᵀ, as suits export, where A of {made.source}, a CondLoRA"], 0.0),
+        (export, made, "stored", ["'stored' is of the conversions alone", "was made of W0 (A_l"], 0.0),
+        (export, export, "auto", [], 0.0),
+    ):  # fmt: skip
+        asks = {"other": second, "convention": convention, "matrices": ["A"], "base": base}
+        found = ll.shared_subspace(first, "value", draws=0, **asks)  # type: ignore[arg-type]
+        assert found["A"].carried is not None
+        assert found["A"].carried.mean == pytest.approx(share, abs=0.1)
+        notes = [note for note in found.notes if "asked forwards" in note]
+        assert [text in note for text, note in zip(said, notes, strict=True)] == [True] * len(said)
+    only_b = ll.shared_subspace(
+        export, "value", draws=0, other=made, matrices=["B"], convention="stored", base=base
+    )
+    assert not any("asked forwards" in note for note in only_b.notes)
+
     # Any factors: of W0, A is to be what a B that is its transpose is.
     turned = replace(made, modules={"value": replace(factors, b=factors.a.mT)})
     a = ll.shared_subspace(

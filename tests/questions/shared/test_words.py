@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lora_lens import demo_adapter, shared_subspace
 from lora_lens.chance.against_null import NullTest
 from lora_lens.chance.verdict import Trial
+from lora_lens.questions.shared import QUESTION
+from lora_lens.questions.shared.tables import predicted_tables
 from lora_lens.questions.shared.words import _where, summary
 from lora_lens.show.findings import SHARE, Claim, found
 
@@ -16,8 +19,9 @@ from lora_lens.show.findings import SHARE, Claim, found
 def result(share: float, **changes: Any) -> Any:
     """Of B in two layers, as far as the sentence looks at it."""
     one = {"share": np.full(2, share), "mean": share, "nulls": {}, "trivial": False} | changes
+    p = np.full(2, 0.01)
     predicted = SimpleNamespace(
-        layers=(0, 1), p_holm=[0.01, 0.01], askable=not one["trivial"], **one
+        layers=(0, 1), p_named=lambda tests: p * tests, askable=not one["trivial"], **one
     )
     shared = SimpleNamespace(predicted=predicted, carried=None)
     return SimpleNamespace(
@@ -34,7 +38,8 @@ def result(share: float, **changes: Any) -> Any:
     ],
 )
 def test_layers_are_named_by_p_corrected_over_all_that_was_tested(tests: int, said: str) -> None:
-    asked: Any = {"B": SimpleNamespace(layers=(0, 1), p_holm=[0.02, 0.04])}
+    p = np.array([0.02, 0.04])
+    asked: Any = {"B": SimpleNamespace(layers=(0, 1), p_named=lambda tests: p * tests)}
     finding: Any = SimpleNamespace(word="more", label="B", verdict=SimpleNamespace(family=tests))
     assert _where([finding], asked) == said
 
@@ -74,3 +79,18 @@ def test_a_share_of_one_has_the_verdict_of_its_test(p: float, draws: int, said: 
     text = summary(result(1.0), findings)
     assert text.startswith(said)
     assert ("gives" in text) is (findings[0].word == "more")
+
+
+def test_the_sentence_names_the_layers_whose_printed_p_is_small() -> None:
+    """The demo's query, B: by Holm over its layers alone two would be named that are not over both factors."""
+    result = shared_subspace(demo_adapter("lora"), "query", draws=199)
+    one = result["B"].predicted
+    assert one is not None
+    for findings in (None, found([*QUESTION.claims(result)] * 3)):
+        table = predicted_tables(result, findings)[2]
+        assert table.head[-1] == "p (Holm)"
+        assert f"over these and {6 if findings else 2} tests" in table.title
+        named = [row[0] for row in table.rows if float(row[-1].lstrip("< ")) <= 0.05]
+        assert 0 < len(named) < (one.p_holm <= 0.05).sum()
+        text = QUESTION.summary(result, findings)
+        assert f"B in layer{'s' * (len(named) > 1)} {' and '.join(named)}" in text
