@@ -22,6 +22,11 @@ def shared_part(config: Config, found: Found, tables: Mapping[str, Table]) -> It
     yield "\n".join(f"- {text}" for text in _said(config, shares))
     yield shown(tables["shared"])
     yield (
+        "Adapters are counted, and what would have been seen is reckoned, by Holm's correction over all of LoRA's rows; layers by themselves by that over the layers "
+        "of one factor of one run. `lora-lens shared`, asked of one adapter, corrects over its own factors, and layers over both: it sees smaller excesses, "
+        "and names fewer layers."
+    )
+    yield (
         "No W0 is inverted here, so that a shared part is seen where the rest is noise (`benchmarks/power.py` prints from which share on). "
         "A share beyond flips says: not explained by where factors lie on their own W0's singular directions. It does not say that one θ "
         "would do for training."
@@ -59,14 +64,9 @@ def _of_lora(rows: Sequence[Share]) -> str:
         said += f" and below them in {len(below)}"
     if above:
         alone = sorted({layer for one in above for layer in one.layers})
-        said += (
-            f", by themselves (Holm over the layers of this factor of a run; not over the runs, nor over factors, as "
-            f"`shared` has it, which names fewer) in {_layers(alone)}"
-            if alone
-            else ", in no layer by itself"
-        )
+        said += f", by themselves in {_layers(alone)}" if alone else ", in no layer by itself"
     if len(above) < len(rows) and np.isfinite(reach):
-        said += f"; {seen_in_80(f'{reach:.3f}')}, corrected over all of LoRA's rows below, which are more than `shared`'s own tests"
+        said += f"; {seen_in_80(f'{reach:.3f}')}"
     return said
 
 
