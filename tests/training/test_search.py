@@ -240,6 +240,19 @@ def test_other_settings_do_not_go_into_one_study(
     search(settings, tmp_path, trials=1)
     with pytest.raises(SettingsError, match="epochs = 2, now it is 3"):
         search(replace(settings, epochs=3), tmp_path, trials=1)
+    with pytest.raises(SettingsError, match="prune = True, now it is False"):
+        search(settings, tmp_path, trials=1, prune=False)
+
+
+def test_a_study_from_before_pruning_was_written_down_goes_on(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    study = search(settings, tmp_path, trials=1)
+    begun = study.user_attrs["settings"]
+    assert begun["space"].pop("prune") is True
+    study.set_user_attr("settings", begun)
+    assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
 def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) -> None:
