@@ -81,7 +81,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "plots.style": ("show.style",),
     "questions.spectrum.result": (),
     "report.sentences": (),
-    "reproduction.pipeline": ("reproduction.steps",),
+    "reproduction.pipeline": ("reproduction.steps", "reproduction.asked"),
     "results": (
         *(f"questions.{new}.result" for new in _QUESTIONS.values()),
         "questions.spectrum.suggestion_result", "chance.baseline", "chance.against_null",

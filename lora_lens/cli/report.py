@@ -37,7 +37,10 @@ def run(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The HTML file to write; - for standard output."
+        ),
     ] = Path("report.html"),
     module: Annotated[
         list[str] | None,
@@ -96,6 +99,8 @@ def run(
             "--dtype": dtype,
         },
     )  # fmt: skip
+    if str(out) == "-":
+        out = Path(_STANDARD_OUTPUT[0])
     with foretelling(as_json=as_json) as watch:
         from ..report.request import Request
         from ..report.write import make_report

@@ -57,7 +57,7 @@ StopAfter = Annotated[
         metavar="EPOCHS",
         min=0,
         show_default="never",
-        help="End after so many, on the schedule of all --epochs.",
+        help="End after so many, on the schedule of all --epochs; where ranks are allocated, before 0.6 of these they are over the budget.",
     ),
 ]
 BatchSize = Annotated[

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from ..adapter import Adapter
 from ..core.conversion import ConventionChoice
 from ..core.progress import Progress
 from ..errors import LensError
+from ..files.adapter_places import hub_id
+from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
 from ..show.ahead import Ahead
 from ..staging import staged_file
@@ -51,7 +54,8 @@ def report(
 
     Args:
         adapter: From `load_adapter`, or what that takes: a folder, a file, a hub id, a model in memory.
-        others: Others on the same base: each analysed too, and every two compared.
+        others: Others on the same base: each analysed too, and every two compared. Two that were read from one
+            place count as one.
         out: The file to write; its folder is made if it is not there.
         module: Only this target module, or these; by default all.
         rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
@@ -120,11 +124,25 @@ def write_report(
     return report(adapter, *others, out=path, module=modules, **options)
 
 
-def _check_different(adapters: Sequence[Adapter | str | Path | Model]) -> None:
+def _check_different(
+    given: Sequence[Adapter | str | Path | Model], adapters: Sequence[Adapter]
+) -> None:
     """Of one with itself there is nothing to find, and what is found is counted among the tests."""
-    given = Counter(str(Path(one)) for one in adapters if isinstance(one, str | Path))
-    if twice := [one for one, count in given.items() if count > 1]:
+    counted = Counter(map(_origin, given, adapters))
+    if twice := [
+        adapter.source
+        for one, adapter in zip(given, adapters, strict=True)
+        if counted[_origin(one, adapter)] > 1
+    ]:
         raise LensError(f"{twice[0]} is given twice; expected different adapters")
+
+
+def _origin(given: Adapter | str | Path | Model, adapter: Adapter) -> Hashable:
+    """What two that are one adapter have alike: where its files lie, whatever leads there; of one in memory, itself."""
+    source = user_path(adapter.source)
+    if os.path.exists(source):  # noqa: PTH110  (a name that is too long is none, not an error)
+        return source.resolve()
+    return adapter.source if hub_id(source) else id(given)
 
 
 def _counting(progress: Progress | None) -> Watch | None:
@@ -159,10 +177,11 @@ def make_report(
     done, the page is written.
     """
     check_libraries()
-    _check_different((adapter, *others))
+    given = (adapter, *others)
     target = Path(path)
     with staged_file(target) as file:
-        adapters = [adapter_of(one, base) for one in (adapter, *others)]
+        adapters = [adapter_of(one, base) for one in given]
+        _check_different(given, adapters)
         analysed = analyse(adapters, request, watch)
         text = render(analysed, command=command, made=(made or date.today()).isoformat())
         file.write_text(text, encoding="utf-8", newline="\n")

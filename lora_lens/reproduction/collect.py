@@ -13,6 +13,7 @@ from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
 from ..training.record import RECORD_NAME
 from . import analysis, table4
+from .asked import check_asked
 from .config import Config
 from .equivalence import Difference
 from .learnt import least_learnt
@@ -77,7 +78,15 @@ def _bases(config: Config, out: Path) -> Iterator[str]:
 
 
 def collect(config: Config, out: Path) -> Found:
-    """Read every record that is there."""
+    """Read every record that is there.
+
+    Raises:
+        SettingsError: One is of a step that was done otherwise than the configuration says, of which the page would say
+            what the configuration does; or runs that are to be compared are of different files.
+    """
+    for step in plan(config, out):
+        if step.done:
+            check_asked(config, step, out)
     return Found(
         steps=tuple((step, step.done) for step in plan(config, out)),
         scores=task_scores(config, out),
@@ -103,7 +112,6 @@ def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
     for step in plan(config, out):
         if step.kind == "analysis" and step.done:
             record = analysis.read_analysis(step.folder)
-            analysis.check_modules(record, step.folder, config.analysis)
             found.setdefault(step.task, []).append(record)
     return found
 
@@ -113,11 +121,13 @@ class Run:
     """A finished run: what it was scored, and how it was made.
 
     Attributes:
+        folder: Where its records lie.
         method, seed: Which.
         evaluation: As ``evaluation.json`` has it.
         record: As ``run.json`` has it.
     """
 
+    folder: Path
     method: str
     seed: int
     evaluation: dict[str, Any]
@@ -130,24 +140,25 @@ def task_scores(config: Config, out: Path) -> list[TaskScores]:
     for step in plan(config, out):
         if step.kind == "run" and step.done and step.method and step.seed is not None:
             found.setdefault(step.task, []).append(_read(step.folder, step.method, step.seed))
-    for task, runs in found.items():
-        _check_same_rows(task, runs)
+    for runs in found.values():
+        _check_same_rows(runs)
     return [_of_task(task, runs) for task, runs in found.items()]
 
 
-def _check_same_rows(task: str, runs: Sequence[Run]) -> None:
-    """Means over seeds are of one training set; a file is another by its checksum.
+def _check_same_rows(runs: Sequence[Run]) -> None:
+    """Means over seeds, and what more epochs gain, are of one training set; a file is another by its checksum.
 
     Raises:
         SettingsError: Two runs were trained on, or scored by, different files of one name.
     """
-    first, *others = runs
-    for other in others:
-        for name, digest in first.record.get("data_sha256", {}).items():
-            if other.record.get("data_sha256", {}).get(name, digest) != digest:
+    had: dict[str, tuple[str, Run]] = {}
+    for run in runs:
+        for name, digest in run.record.get("data_sha256", {}).items():
+            known, first = had.setdefault(name, (digest, run))
+            if known != digest:
                 raise SettingsError(
-                    f"the runs {task}-{first.method}-{first.seed} and {task}-{other.method}-{other.seed} are of two "
-                    f"different files {name}; their scores have no common mean: make one of them anew in another --out"
+                    f"the runs {first.folder} and {run.folder} are of two different files {name}; their scores cannot "
+                    "be taken together: make one of them anew in another --out"
                 )
 
 
@@ -161,6 +172,7 @@ def longer_runs(config: Config, out: Path) -> list[Longer]:
                 short, longer = (
                     _read(each, step.method, step.seed) for each in (folder, step.folder)
                 )
+                _check_same_rows((short, longer))
                 found.append(_longer(step.task, short, longer))
     return found
 
@@ -192,7 +204,7 @@ def _difference(pair: dict[str, Any], rows: int) -> Difference:
 
 def _read(folder: Path, method: str, seed: int) -> Run:
     evaluation = read_json(folder / EVALUATION_NAME, AdapterError)
-    return Run(method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
+    return Run(folder, method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
 
 
 def _longer(task: str, short: Run, longer: Run) -> Longer:

@@ -16,12 +16,13 @@ from ..moved import moved_name
 from ..staging import staged
 from ..training import trials
 from ..training.evaluate import answer
-from ..training.record import RECORD_NAME, SEARCH_NAME
+from ..training.record import RECORD_NAME
 from ..training.run import train
 from ..training.search import refuse_several_processes, search
-from ..training.settings import Method, RunSettings
+from ..training.settings import Method
 from . import analysis, pairs
-from .config import Config, longer_settings, search_settings
+from .asked import asked_settings, check_asked
+from .config import Config, search_settings
 from .steps import (
     ANSWERS_NAME,
     EVALUATION_NAME,
@@ -83,7 +84,7 @@ def run_steps(
         of = analysed_runs if step.kind == "analysis" else runs_of
         runs = of(config, out, step.task, step.seed)
         if _is_done(config, step, runs):
-            _check_settings(config, step, out)
+            check_asked(config, step, out)
             watcher(f"done already: {step}")
             continue
         of_runs = step.kind in ("pairs", "analysis")
@@ -151,9 +152,9 @@ def _run(
     use_cpu: bool,
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
-    settings = _resolved(config, step, out)
+    settings = asked_settings(config, step, out)
     if (step.folder / "adapter_config.json").exists():
-        _check_settings(config, step, out)
+        check_asked(config, step, out)
     else:
         trial = trials.trial_of(search_folder(out, step.task, step.of_method), settings)
         if trial is None:
@@ -176,74 +177,6 @@ def _run(
         indent=None,
     )
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
-
-
-def best_learning_rate(task: str, method: str, out: Path) -> float:
-    """What the search of a task and method found.
-
-    Raises:
-        SettingsError: The search is not done.
-    """
-    record = search_folder(out, task, method) / SEARCH_NAME
-    best: Any = read_json(record, SettingsError)["best"]
-    return float(best["learning_rate"])
-
-
-def _resolved(config: Config, step: Step, out: Path) -> RunSettings:
-    searched = config.is_searched(step.task, step.of_method)
-    rate = best_learning_rate(step.task, step.of_method, out) if searched else None
-    settings = config.settings(
-        step.task,
-        step.of_method,
-        seed=step.seed or 0,
-        learning_rate=rate,
-    ).resolved()
-    return longer_settings(config, settings) if step.kind == "longer" else settings
-
-
-def _check_settings(config: Config, step: Step, out: Path) -> None:
-    """A step that is done counts only if it was done as the configuration says now."""
-    if step.kind == "pairs":
-        return
-    if step.kind == "analysis":
-        analysis.check(step.folder, config.analysis)
-        return
-    if step.kind == "search":
-        record: Any = read_json(step.folder / SEARCH_NAME, SettingsError)
-        done, asked = (
-            _searched(record),
-            asdict(search_settings(config, step.task, step.of_method)) | _asked(config, step.task),
-        )
-    else:
-        record = read_json(step.folder / RECORD_NAME, SettingsError)
-        done, asked = record["settings"], asdict(_resolved(config, step, out))
-    for key, value in json.loads(json.dumps(asked)).items():
-        # Where the data lie does not decide the result; their checksums are in the record.
-        if key != "data" and done.get(key, value) != value:
-            raise SettingsError(
-                f"{step.folder} was made with {key} = {done[key]!r}, the configuration says "
-                f"{value!r}; choose another --out, or put the setting back"
-            )
-
-
-def _searched(record: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a search that is done: its runs', seeds, number of trials, interval and sampler."""
-    run = record["settings"]["run"]
-    seeds = record["settings"]["space"].get("seeds", [run["seed"]])
-    ended = [trial for trial in record["trials"] if trial["state"] != "interrupted"]
-    space = {f"search.{name}": value for name, value in record["settings"]["space"].items()}
-    return {**run, **space, "seeds": seeds, "trials": len(ended)}
-
-
-def _asked(config: Config, task: str) -> dict[str, Any]:
-    """Of a search that the configuration asks for: seeds, number of trials, interval and sampler."""
-    asked = config.search.of(task)
-    return {
-        "seeds": asked.seeds or (0,),
-        "trials": asked.trials,
-        "search.learning_rate": asked.learning_rate,
-        "search.sampler": asked.sampler,
-    }
 
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:

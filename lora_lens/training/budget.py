@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ _ADAPTER = "default"
 _AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
+class OverBudgetWarning(UserWarning):
+    """An adapter is kept whose ranks are more than AdaLoRA's budget."""
+
+
 class Budget(TrainerCallback):
     """Allocates after every optimizer step, as AdaLoRA says, for PEFT's AdaLoRA and CondLoRA's form of it.
 
@@ -26,7 +32,7 @@ class Budget(TrainerCallback):
     checkpoint too.
 
     Only checkpoints made after the last allocation count, as the best and against a run's patience: one
-    from before holds more than the budget.
+    from before holds more than the budget. A run that ends before that keeps one of those, and says so.
     """
 
     def __init__(self, model: PeftModel) -> None:
@@ -67,18 +73,31 @@ class Budget(TrainerCallback):
             self._allocator.reset_ipt()
             state.best_metric, state.best_global_step, state.best_model_checkpoint = None, 0, None
 
-    def finish(self, best: str | None = None) -> dict[str, int]:
-        """Write what is kept into PEFT's configuration, for saving; path of each layer to its rank.
+    def finish(self) -> dict[str, int]:
+        """Write into PEFT's configuration, for saving, what the weights that are kept have left; path of each layer to its rank.
 
-        Args:
-            best: The checkpoint whose weights are kept: what it kept may not be what the last step did, where a
-                run has ended before the last allocation. None where they are the last step's.
+        It is read off Λ itself, so that the file is the model that was scored: between two allocations the
+        optimizer moves what the one before has taken away, and a checkpoint from there has it again.
         """
-        if best is not None and (Path(best) / _STATE_NAME).is_file():
-            self._pattern = torch.load(Path(best) / _STATE_NAME, weights_only=True)["pattern"]
-        if isinstance(self._config, AdaLoraConfig) and self._pattern:
-            self._config.rank_pattern = self._pattern
-        return {name.split(".lora_E")[0]: sum(kept) for name, kept in self._pattern.items()}
+        kept = {
+            name: (gate != 0).flatten().tolist()
+            for name, gate in self._view.named_parameters()
+            if f".lora_E.{_ADAPTER}" in name
+        }
+        if isinstance(self._config, AdaLoraConfig):
+            self._config.rank_pattern = kept
+        return {name.split(".lora_E")[0]: sum(entries) for name, entries in kept.items()}
+
+    def warn_if_over(self, ranks: Mapping[str, int]) -> None:
+        """Say so where the ranks that are left are more than the budget, as where a run ends before the last allocation."""
+        total, budget = sum(ranks.values()), self._allocator.target_bgt
+        if total > budget:
+            warnings.warn(
+                f"the layers' ranks are {total} together, over the budget of {budget}: what is kept is from before the last "
+                f"allocation, in step {self.last + 1} of {self._config.total_step}",
+                OverBudgetWarning,
+                stacklevel=3,
+            )
 
 
 def has_budget(model: PeftModel) -> bool:

@@ -86,8 +86,11 @@ def original_number(study: optuna.Study, trial: optuna.Trial) -> int:
 
 
 def place(study: optuna.Study, trial: optuna.Trial) -> int:
-    """How many trials stand before this one that take up no other."""
-    before = study.get_trials(deepcopy=False)[: trial.number]
+    """How many trials stand before this one that take up no other; before its original, where it takes up one.
+
+    So what is taken up before its values were drawn draws the original's.
+    """
+    before = study.get_trials(deepcopy=False)[: original_number(study, trial)]
     return sum("failed_trial" not in other.system_attrs for other in before)
 
 

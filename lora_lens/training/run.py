@@ -141,7 +141,9 @@ def train(
     trainer.train_from(resume_from)
     seconds = time.perf_counter() - started
     rows_a_step = len(splits.train) / math.ceil(len(splits.train) / settings.batch_size)
-    ranks = {} if budget is None else {"ranks": budget.finish(trainer.state.best_model_checkpoint)}
+    ranks = {} if budget is None else {"ranks": budget.finish()}
+    if budget is not None and trainer.is_world_process_zero():
+        budget.warn_if_over(ranks["ranks"])
     record = (
         _record(settings, task, splits, model, trainer)
         | ranks

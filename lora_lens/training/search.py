@@ -81,14 +81,16 @@ def search(
 
     def objective(trial: optuna.Trial) -> float:
         ownership.claim(trial)
-        # Another process asked for the last one, or for this one, at the same moment.
-        if _counted(study, before=trial.number) >= trials or ownership.taken_up_twice(study, trial):
-            trial.set_user_attr(SURPLUS, True)
-            raise _SurplusError
-        study.sampler = sampler_of(sampler, settings.seed, ownership.place(study, trial))
-        chosen = space.suggest(trial, settings)
-        number = ownership.original_number(study, trial)
         with _failures_recorded(trial):
+            # Another process asked for the last one, or for this one, at the same moment.
+            if _counted(study, before=trial.number) >= trials or ownership.taken_up_twice(
+                study, trial
+            ):
+                trial.set_user_attr(SURPLUS, True)
+                raise _SurplusError
+            study.sampler = sampler_of(sampler, settings.seed, ownership.place(study, trial))
+            chosen = space.suggest(trial, settings)
+            number = ownership.original_number(study, trial)
             records = [
                 _trained(
                     replace(chosen, seed=seed),
@@ -177,7 +179,7 @@ def _failures_recorded(trial: optuna.Trial) -> Iterator[None]:
     """Write down with the trial why it failed, or that it is to be taken up again."""
     try:
         yield
-    except optuna.TrialPruned:
+    except (optuna.TrialPruned, _SurplusError):
         raise
     except DivergedError as error:
         trial.set_user_attr(ERROR, str(error))

@@ -56,6 +56,7 @@ class RunSettings:
         learning_rate: AdamW's largest; None for the paper's of this task and method.
         epochs: At most; None for the paper's of this task.
         stop_after: Epochs after whose evaluation it ends, on the schedule of all `epochs`; None for none.
+            Before the last allocation of ranks, a little after half of `epochs`, they are more than the budget.
         batch_size: Rows a step, over all devices together.
         max_length: Tokens a row, at most.
         warmup: Share of the steps in which the learning rate rises; then it falls linearly to 0.

@@ -23,6 +23,7 @@ from .settings import RunSettings
 from .space import Sampler, Space
 
 _SETTINGS = "settings"
+_PRUNE = "prune"  # which studies that were begun before it was written down do not have
 _PATIENCE = 60  # seconds to wait for another process's transaction
 _HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over
 # What databases say when another process makes the same tables, or the same study, just then.
@@ -79,7 +80,7 @@ def open_study(
         sampler=sampler_of(sampler, settings.seed, 0),
         pruner=pruner,
     )
-    searched = asdict(space) | {"sampler": sampler}
+    searched = asdict(space) | {"sampler": sampler, _PRUNE: prune}
     if tuple(seeds) != (settings.seed,):  # the run's settings say that one
         searched["seeds"] = tuple(seeds)
     _check_same(study, {"run": asdict(settings), "space": searched})
@@ -147,6 +148,8 @@ def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
         return
     for part, values in asked.items():
         for key in values | begun[part]:
+            if key == _PRUNE and key not in begun[part]:
+                continue
             value = values.get(key)
             if begun[part].get(key) != value:
                 raise SettingsError(

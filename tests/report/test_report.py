@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
@@ -46,6 +48,8 @@ from lora_lens.report.tables import page_table
 from lora_lens.show import draw_plotly
 from lora_lens.show.findings import PHI, Claim, Finding, found
 from lora_lens.show.layout import Table
+
+ROOT = Path(__file__).parents[2]
 
 DAY = date(2024, 2, 29)
 DRAWS = 19  # of the report that the tests share
@@ -497,9 +501,24 @@ def test_adapters_of_one_name_are_told_apart(pair: tuple[Path, Path], tmp_path: 
     assert "Adapter seed-1 compared with seed-2" in read(made).text
 
 
+def ways_to(folder: Path, link: Path) -> dict[str, tuple[Any, Any]]:
+    link.symlink_to(folder)
+    loaded = ll.load_adapter(folder)
+    return {
+        "a slash behind it": (folder, f"{folder}/"),
+        "relative": (folder, os.path.relpath(folder)),
+        "a way round": (folder, folder / ".." / folder.name),
+        "a link": (folder, link),
+        "one object": (loaded, loaded),
+        "read twice": (loaded, ll.load_adapter(folder)),
+        "a folder and an object": (folder, loaded),
+    }
+
+
 def test_one_beside_itself_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(ll.LensError, match="is given twice; expected different adapters"):
-        ll.report(pair[0], pair[1], f"{pair[0]}/", out=tmp_path / "report.html")
+    for one, again in ways_to(pair[0], tmp_path / "link").values():
+        with pytest.raises(ll.LensError, match="is given twice; expected different adapters"):
+            ll.report(one, pair[1], again, out=tmp_path / "report.html")
     assert not list(tmp_path.glob("report*"))
 
 
@@ -615,6 +634,18 @@ def test_the_command_writes_the_file_and_says_itself(
     ) in text
     assert "i = 3, j = 3" in text
     assert "2024-02-29" in text
+
+
+def test_a_dash_is_standard_output(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    given = ["report", str(pair[0]), "-o", "-", "-m", "value", "--draws", "2"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "lora_lens", *given],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout.startswith("<!DOCTYPE html>")
+    assert ran.stdout.rstrip().endswith("</html>")
+    assert "In " in ran.stderr  # the summary, which is no part of the page
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

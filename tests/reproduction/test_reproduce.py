@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -294,25 +295,30 @@ def test_a_task_that_is_not_there(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("more", [["--data", "glue", "--cpu"], ["--print"]])
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('sampler = "qmc"', 'sampler = "tpe"', "was made with search.sampler = 'qmc', the configuration"),
         ("draws = 20", "draws = 30", "was made with draws = 20, the configuration says 30; put"),
         ("shared_draws = 20", "shared_draws = 50", "was made with shared_draws = 20, the"),
+        ("[search]", "[search]\nprune = false", "was made with search.prune = True, the configuration says False"),
+        ("trials = 2", "trials = 50", "was made with trials = 2, the configuration says 50"),
+        ("max_length = 64", "max_length = 32", "was made with max_length = 64, the configuration says 32"),
         ("[analysis]", '[analysis]\nmodules = ["query"]', "has no 'query', which the configuration's"),
     ],
 )  # fmt: skip
 def test_what_was_made_otherwise_is_refused(
-    done: tuple[Path, str], tmp_path: Path, old: str, new: str, said: str
-) -> None:
+    done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str, more: list[str]
+) -> None:  # fmt: skip
     """The page would say of it what the configuration says now."""
     shutil.copytree(done[0] / "out", tmp_path / "out")
     text = files("lora_lens.reproduction").joinpath("configs", "smoke.toml").read_text()
     lines = [new if line == old else line for line in text.splitlines()]
     assert new in lines
     (tmp_path / "changed.toml").write_text("\n".join(lines))
-    asked = ["--data", str(done[0] / "glue"), "--out", str(tmp_path / "out"), "--cpu"]
+    monkeypatch.chdir(done[0])
+    asked = ["--out", str(tmp_path / "out"), *more]
     result = CliRunner().invoke(app, ["reproduce", str(tmp_path / "changed.toml"), *asked])
     assert result.exit_code == 1
     assert said in result.stderr
@@ -321,12 +327,45 @@ def test_what_was_made_otherwise_is_refused(
     ).read_text()
 
 
-def test_runs_of_other_rows_have_no_common_mean(done: tuple[Path, str], tmp_path: Path) -> None:
-    shutil.copytree(done[0] / "out", tmp_path / "out")
-    path = tmp_path / "out" / "runs" / "rte-lora-1" / "run.json"
-    record = json.loads(path.read_text())
-    record["data_sha256"]["train.tsv"] = "0" * 64
-    path.write_text(json.dumps(record))
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("without", "other", "first"),
+    [
+        ((), "runs/rte-lora-1", "runs/rte-lora-0"),
+        (("runs/rte-lora-0",), "runs/rte-condlora-0", "runs/rte-lora-1"),
+        ((), "longer/rte-lora-0", "runs/rte-lora-0"),
+    ],
+)
+def test_runs_of_other_rows_are_not_taken_together(
+    done: tuple[Path, str], tmp_path: Path, without: tuple[str, ...], other: str, first: str
+) -> None:
+    """Some may be from before checksums were kept."""
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    for run in without:
+        edit(out / run / "run.json", data_sha256={})
+    edit(out / other / "run.json", data_sha256={"train.tsv": "0" * 64})
     result = reproduce(tmp_path, "--print")
     assert result.exit_code == 1
-    assert "rte-lora-0 and rte-lora-1 are of two different files train.tsv" in result.stderr
+    assert f"{out / first} and {out / other} are of two different files train.tsv" in result.stderr
+
+
+def test_a_search_from_before_pruning_was_written_down(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    for path in (tmp_path / "out" / "searches").glob("*/search.json"):
+        record = json.loads(path.read_text())
+        assert record["settings"]["space"].pop("prune") is True
+        path.write_text(json.dumps(record))
+    assert reproduce(tmp_path, "--print").exit_code == 0
+
+
+def test_runs_are_printed_without_their_search(done: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "searches")
+    result = reproduce(tmp_path, "--print")
+    assert result.exit_code == 0, result.stderr

@@ -1,18 +1,27 @@
 """Runs of the methods whose ranks are allocated: what they leave behind, and how it scores."""
 
+import itertools
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from glue_folder import write_rte
+from peft import PeftModel
 from safetensors.torch import load_file
 from tiny_base import write_tiny_base
+from transformers import TrainerCallback
 from typer.testing import CliRunner
 
 from lora_lens import export_lora, load_adapter
 from lora_lens.cli import app
 from lora_lens.errors import DataError
+from lora_lens.training import run
+from lora_lens.training.budget import OverBudgetWarning
+from lora_lens.training.condlora.gate import gates
 from lora_lens.training.evaluate import answer
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
@@ -74,7 +83,9 @@ def test_what_is_kept_has_the_ranks_of_its_own_step(
     for seed in range(8):
         cut = replace(settings, method=method, seed=seed, stop_after=2.0, learning_rate=5e-2)
         out = tmp_path / f"{method}-{seed}"
-        record = train(cut, out, use_cpu=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OverBudgetWarning)
+            record = train(cut, out, use_cpu=True)
         if record["best_step"] == record["steps"]:
             continue
         made += 1
@@ -88,6 +99,46 @@ def test_what_is_kept_has_the_ranks_of_its_own_step(
         ]
         assert sorted(kept) == sorted(record["ranks"].values())
     assert made
+
+
+def path_of(name: str) -> str:
+    """Of a layer, by the name of its Λ in a model or a file."""
+    return name.removeprefix("base_model.model.").split(".lora_E")[0].removesuffix(".lambda")
+
+
+class Watched(TrainerCallback):
+    """Keeps Λ of every layer as it was when the development rows were scored last."""
+
+    def on_evaluate(self, *_: Any, model: PeftModel, **__: Any) -> None:
+        found = gates(model, "default") or {
+            name: parameter for name, parameter in model.named_parameters() if ".lora_E." in name
+        }
+        self.gates = {path_of(name): gate.detach().clone() for name, gate in found.items()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("epochs", [2.0, 6.0])  # before the first allocation, and between two
+def test_what_is_saved_before_the_last_allocation_is_what_was_scored(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float, method: str
+) -> None:  # fmt: skip
+    """From 200 steps on allocations are some steps apart, and the optimizer moves what they have taken away."""
+    measures, rising = run._measures, itertools.count()
+    monkeypatch.setattr(run, "_measures", lambda *found: measures(*found) | {"score": next(rising)})
+    cut = replace(settings, method=method, epochs=32, stop_after=epochs)
+    watched = Watched()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", OverBudgetWarning)
+        record = train(cut, tmp_path / "run", use_cpu=True, callbacks=(watched,))
+    assert ["24 together, over the budget of 16" in str(one.message) for one in said] == [True]
+    assert str(said[0].message).endswith("in step 135 of 224")
+    assert record["best_step"] == record["steps"] == epochs * 7
+    assert record["ranks"] == dict.fromkeys(watched.gates, 6)
+    tensors = load_file(tmp_path / "run" / "adapter_model.safetensors")
+    for name, saved in tensors.items():
+        if name.endswith((".lora_E", ".lambda")):
+            gate = watched.gates.pop(path_of(name))
+            torch.testing.assert_close(saved, gate, atol=0, rtol=0)
+    assert not watched.gates
 
 
 def test_the_exported_one_scores_the_same(

@@ -15,7 +15,7 @@ from torch import nn
 
 import lora_lens as ll
 from lora_lens.bases.opening import open_base_of
-from lora_lens.errors import AdapterError, BaseModelError
+from lora_lens.errors import AdapterError, BaseModelError, LensError
 from lora_lens.labelled import Row
 from lora_lens.questions import QUESTIONS
 from lora_lens.report import write_report
@@ -192,6 +192,16 @@ def test_a_report_of_a_model(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     path = write_report(encoder(), tmp_path / "report.html", modules=["value"], draws=2)
     assert "in memory" in path.read_text(encoding="utf-8")
+
+
+def test_a_model_beside_itself_is_refused_and_beside_another_of_its_class_is_not(
+    tmp_path: Path,
+) -> None:
+    one, other = encoder(), encoder()
+    out = tmp_path / "report.html"
+    with pytest.raises(LensError, match=r":default is given twice; expected different adapters"):
+        write_report(one, out, one, modules=["value"], draws=2)
+    assert write_report(one, out, other, modules=["value"], draws=2).exists()
 
 
 def test_the_numbers_are_those_that_the_model_has_now() -> None:

@@ -25,10 +25,11 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import DataError, OutputError, SettingsError
 from lora_lens.files.locate import DEMO_BASE
+from lora_lens.training import ownership
 from lora_lens.training import search as module
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
-from lora_lens.training.space import Space
+from lora_lens.training.space import Sampler, Space
 from lora_lens.training.study import open_study
 from lora_lens.training.trials import trial_rows, write_search
 
@@ -203,6 +204,35 @@ def test_an_interruption_changes_no_rate(
     assert rates(tmp_path / "cut") == whole
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "qmc"])
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt, SystemExit]
+)  # the latter as where it is killed
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_trial_stopped_before_its_rate_is_drawn_draws_that_rate(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, stop: type[BaseException], sampler: Sampler
+) -> None:  # fmt: skip
+    def rates(out: Path, to_come: int = 4) -> list[float]:
+        monkeypatch.setattr(module, "train", fake_train(iter([0.1] * to_come)))
+        study = search(settings, out, trials=4, sampler=sampler)
+        done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+        return [trial.params["learning_rate"] for trial in done]
+
+    whole = rates(tmp_path / "whole")
+    suggest, asked = Space.suggest, iter(range(8))
+
+    def stopped_once(space: Space, trial: optuna.Trial, settings: RunSettings) -> RunSettings:
+        if next(asked) == at:
+            raise stop
+        return suggest(space, trial, settings)
+
+    monkeypatch.setattr(Space, "suggest", stopped_once)
+    with pytest.raises(stop):
+        rates(tmp_path / "cut")
+    monkeypatch.setattr(ownership, "_owner_is_gone", lambda _: True)
+    assert rates(tmp_path / "cut", 4 - at) == whole
+
+
 def test_other_settings_do_not_go_into_one_study(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +240,19 @@ def test_other_settings_do_not_go_into_one_study(
     search(settings, tmp_path, trials=1)
     with pytest.raises(SettingsError, match="epochs = 2, now it is 3"):
         search(replace(settings, epochs=3), tmp_path, trials=1)
+    with pytest.raises(SettingsError, match="prune = True, now it is False"):
+        search(settings, tmp_path, trials=1, prune=False)
+
+
+def test_a_study_from_before_pruning_was_written_down_goes_on(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    study = search(settings, tmp_path, trials=1)
+    begun = study.user_attrs["settings"]
+    assert begun["space"].pop("prune") is True
+    study.set_user_attr("settings", begun)
+    assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
 def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) -> None:
@@ -302,6 +345,7 @@ def test_a_trial_of_a_machine_that_has_gone_silent(
 RACER = """
 import random, sys, time
 from pathlib import Path
+from lora_lens.training import ownership
 from lora_lens.training import search as module
 from lora_lens.training.settings import RunSettings
 

@@ -80,16 +80,19 @@ def space_named(matrix: str, side: Side | None) -> SpaceName:
 
 
 def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter | Path]:
-    """Adapters as they are, folders of adapters one by one; at least two.
+    """Adapters as they are, folders of adapters one by one, each once; at least two.
 
     Raises:
         AdapterError: There are none in a folder, or fewer than two altogether.
     """
     sources: list[Adapter | Path] = []
     folders: set[Path] = set()
+    objects: set[int] = set()
     for one in adapters:
         if isinstance(one, Adapter) or is_live(one):
-            sources.append(adapter_of(one))
+            if id(one) not in objects:
+                sources.append(adapter_of(one))
+            objects.add(id(one))
             continue
         here = find_adapters([one], all_stems(), stands_alone)
         new = [folder for folder in here if folder.resolve() not in folders]

@@ -222,7 +222,8 @@ def test_errors_name_the_adapters(folder: Path, tmp_path: Path) -> None:
         adapter_matrix([folder / f"seed-{k}" for k in range(4)], "value", 4)
     with pytest.raises(RankError, match="at least 1"):
         adapter_matrix([folder / "seed-0", folder / "seed-1"], "value", 0)
-    for given in ([folder / "seed-0"], [folder / "seed-0", folder / "seed-0"], []):
+    one = load_adapter(folder / "seed-0")
+    for given in ([folder / "seed-0"], [folder / "seed-0", folder / "seed-0"], [one, one], []):
         with pytest.raises(AdapterError, match="at least two"):
             adapter_matrix(given, "value")
     two = [folder / "seed-0", folder / "seed-1"]
