@@ -116,7 +116,16 @@ def outliers_sheet(result: OutliersResult) -> Sheet:
         (
             Block(
                 [[crowd_panel(result), held_panel(result), norm_panel(result)]],
-                scales=(Scale(1 - spread, 1 + spread, "norm beside the median", "both", of=(2,)),),
+                scales=(
+                    Scale(
+                        1 - spread,
+                        1 + spread,
+                        "norm beside the median",
+                        "both",
+                        of=(2,),
+                        below=False,
+                    ),
+                ),
                 widths=(4.0, wide, wide),
             ),
         ),
