@@ -107,7 +107,8 @@ def survey(
         paths = [_absolute(path) for path in found]  # other processes start from other folders
         steps = Steps(progress, len(paths))
         folder = Path(out).resolve()
-        _check_no_others(folder, {*paths, *(one.path for one in unread)})
+        gone = [one.path for one in unread]
+        _check_no_others(folder, {*paths, *gone, *(str(user_path(one).absolute()) for one in gone)})
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,

@@ -214,6 +214,35 @@ def test_a_disk_that_is_full_at_the_join_loses_no_place(
     assert everything(out) == serial
 
 
+def test_another_survey_is_not_written_over(dozen: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ll.survey(dozen, out)
+    before = everything(out)
+    with pytest.raises(
+        OutputError, match=r"survey of 12 adapters, of which seed-0 and 10 more would be lost"
+    ):
+        ll.survey(dozen / "seed-3", out)
+    assert everything(out) == before
+    result = ll.survey(dozen, out, questions=["spectrum"])
+    assert any(
+        "removed what an earlier survey of other questions left: pairs" in note
+        for note in result.notes
+    )
+    assert not (out / "pairs.parquet").exists()
+
+
+def test_an_adapter_that_is_gone_since_is_left_out(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(dozen.parent)
+    typed = [f"{dozen.name}/{path.name}" for path in sorted(dozen.iterdir())]
+    ll.survey(typed, tmp_path / "out")
+    shutil.rmtree(dozen / "seed-3")
+    result = ll.survey(typed, tmp_path / "out")
+    assert result.adapters == 11
+    assert len(result.failed) == 1
+
+
 def test_interrupted_it_leaves_whole_files_and_goes_on(
     dozen: Path, tmp_path: Path, serial: dict[str, bytes]
 ) -> None:
