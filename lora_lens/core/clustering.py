@@ -27,12 +27,14 @@ class Clustering(NamedTuple):
     clusters: tuple[int, ...]
 
 
-def cluster(values: Array, mean: Array, sd: Array, count: int | None = None) -> Clustering:
+def cluster(
+    values: Array, mean: Array, sd: Array, count: int | None = None, least: Array | None = None
+) -> Clustering:
     """Average-linkage clustering of a symmetric n×n grid of φ (``scipy.cluster.hierarchy``).
 
     The height of a merge is the mean of 1 − φ over the pairs that it joins. Without `count` the tree is
     cut where chance begins: before the first merge whose mean φ is not above the mean of ``mean + z·sd``
-    of the pairs it joins, z such that all pairs together exceed theirs with probability at most 0.01
+    of the pairs it joins, z such that all pairs together exceed theirs with probability 0.01, or less,
     under the Gaussian null (Bonferroni; see `above_by_chance` for its distribution). Where every merge is above chance, it is cut at the largest gap
     between successive heights instead, after the last of which comes the height that chance gives, so
     that one single cluster is a possible answer.
@@ -41,6 +43,7 @@ def cluster(values: Array, mean: Array, sd: Array, count: int | None = None) -> 
         values: (n, n) φ, n at least 2.
         mean, sd: (n, n) φ's mean and deviation under the null.
         count: How many clusters to cut the tree into instead.
+        least: (n, n) what φ is at least, as in `above_by_chance`; by default nothing.
 
     Returns:
         The tree, the order of its leaves, and each thing's cluster.
@@ -54,13 +57,13 @@ def cluster(values: Array, mean: Array, sd: Array, count: int | None = None) -> 
     n = len(values)
     distance = np.clip(1 - (values + values.T) / 2, 0, None)
     linkage = hierarchy.linkage(squareform(distance, checks=False), method="average")
-    merges = _merges_kept(linkage, mean, sd) if count is None else n - count
+    merges = _merges_kept(linkage, mean, sd, least) if count is None else n - count
     order = hierarchy.leaves_list(linkage)
     return Clustering(linkage, tuple(map(int, order)), _flat(linkage, merges, order))
 
 
-def _merges_kept(linkage: Array, mean: Array, sd: Array) -> int:
-    above = _above_chance(linkage, mean, sd)
+def _merges_kept(linkage: Array, mean: Array, sd: Array, least: Array | None) -> int:
+    above = _above_chance(linkage, mean, sd, least)
     if not above.all():
         return int(above.argmin())
     off = ~np.eye(len(mean), dtype=bool)
@@ -69,10 +72,10 @@ def _merges_kept(linkage: Array, mean: Array, sd: Array) -> int:
     return int(np.diff([*heights, unrelated]).argmax()) + 1
 
 
-def _above_chance(linkage: Array, mean: Array, sd: Array) -> NDArray[np.bool_]:
+def _above_chance(linkage: Array, mean: Array, sd: Array, least: Array | None) -> NDArray[np.bool_]:
     """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins."""
     n = len(mean)
-    threshold = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) / 2))
+    threshold = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) / 2), least)
     members = {k: np.array([k]) for k in range(n)}
     above = []
     for k, (one, other, height, _) in enumerate(linkage):

@@ -10,8 +10,11 @@ from torch import Tensor
 from ..errors import LensError
 from .bases import orthonormal_basis
 from .precision import working
-from .rank import check_rank, resolved
+from .rank import check_rank, resolved, stored_eps
 from .sides import Side
+
+# Times the precision and the largest of them: how near equal singular values come out.
+_ROUNDING = 4
 
 
 class TiedWarning(UserWarning):
@@ -56,8 +59,8 @@ def leading_basis(
 def _warn_of_a_tie(
     x: Float[Tensor, "*batch m n"], s: Float[Tensor, "*batch s"], k: int, name: str
 ) -> None:
-    floor = resolved(x) * s[..., 0]
-    tied = (s[..., k] > floor) & (s[..., k - 1] - s[..., k] <= floor)
+    apart = _ROUNDING * stored_eps(x) * s[..., 0]
+    tied = (s[..., k] > resolved(x) * s[..., 0]) & (s[..., k - 1] - s[..., k] <= apart)
     if bool(tied.any()):
         warnings.warn(
             f"the subspace of {k} singular vectors of {name} is not determined: singular values {k} and {k + 1} are "

@@ -13,17 +13,28 @@ _FARTHEST = 1e4  # deviations
 _NEVER = -700.0  # the logarithm of a probability of nothing
 
 
-def above_by_chance(mean: Array, sd: Array, p: float) -> Array:
-    """What φ exceeds with probability p, at most, under a null of these moments.
+def in_common(d: int, i: Array, j: Array) -> Array:
+    """What φ of an i- and a j-dimensional subspace of R^d is at least: (i + j − d)/min(i, j) of over half the width.
+
+    Example:
+        >>> in_common(16, np.array([15, 4]), np.array([15, 12]))
+        array([0.93333333, 0.        ])
+    """
+    smaller = np.maximum(np.minimum(i, j), 1)
+    return np.maximum(i + j - d, 0) / smaller
+
+
+def above_by_chance(mean: Array, sd: Array, p: float, least: Array | None = None) -> Array:
+    """What φ exceeds with probability p, nearly, and rather less often, under a null of these moments.
 
     φ of unrelated subspaces is nearly a χ² of i·j degrees of freedom, which leans far to the right where
-    those are few: a gamma distribution with its moments has as much above it, or more. Subspaces of over half the
-    width have directions in common of necessity, 2 − 1/mean of all where they are of one rank; the
-    distribution is that of the rest.
+    those are few: the quantile is that of a gamma distribution with its moments. Of subspaces of over half the width, which
+    have directions in common of necessity, it is that of what φ has beyond those.
 
     Args:
-        mean, sd: Of φ; broadcastable arrays, of any shape.
+        mean, sd: Of φ; arrays of one shape.
         p: Of one pair.
+        least: `in_common` of each pair; by default nothing.
 
     Returns:
         φ; the mean itself where nothing varies. One and the same subspace is above it always.
@@ -35,36 +46,39 @@ def above_by_chance(mean: Array, sd: Array, p: float) -> Array:
         >>> above_by_chance(mean, sd, 0.05).round(4)  # 3.84/100
         array([0.0384])
     """
-    both = np.empty(mean.shape, complex)
-    both.real, both.imag = mean, sd
-    pairs, at = np.unique(both.ravel(), return_inverse=True)
-    forced, shape, scale = _gamma(pairs.real, pairs.imag)
+    both = np.empty(mean.size, complex)
+    both.real, both.imag = mean.ravel(), sd.ravel()
+    pairs, first, at = np.unique(both, return_index=True, return_inverse=True)
+    least = np.zeros(len(pairs)) if least is None else least.ravel()[first]
+    shape, scale = _gamma(pairs.real, pairs.imag, least)
     with np.errstate(invalid="ignore"):
-        quantile = forced + scale * gammainccinv(shape, p)
+        quantile = least + scale * gammainccinv(shape, p)
     found = np.where(shape > 0, np.minimum(quantile, _SAME), pairs.real)
     return found[at].reshape(mean.shape)
 
 
-def closest_by_chance(mean: Array, sd: Array, count: Array) -> float:
+def closest_by_chance(mean: Array, sd: Array, count: Array, least: Array) -> float:
     """How many deviations above its mean the farthest of many unrelated pairs lies, in half of all cases.
 
     Args:
         mean, sd: Of φ, of each kind of pair.
         count: How many pairs there are of each.
+        least: `in_common` of each kind.
 
     Example:
-        >>> lines = np.array([0.01]), np.array([0.01 * 2**0.5])
-        >>> round(closest_by_chance(*lines, np.array([1])), 2), round(closest_by_chance(*lines, np.array([1000])), 2)
-        (-0.39, 7.43)
+        >>> lines, none = (np.array([0.01]), np.array([0.01 * 2**0.5])), np.zeros(1)
+        >>> [round(closest_by_chance(*lines, np.array([pairs]), none), 2) for pairs in (1, 1000)]
+        [-0.39, 7.43]
     """
-    forced, shape, scale = _gamma(mean, sd)
+    shape, scale = _gamma(mean, sd, least)
     varies = shape > 0
-    forced, shape, scale, count = (each[varies] for each in (forced, shape, scale, count))
+    shape, scale, count = (each[varies] for each in (shape, scale, count))
+    mean, sd, least = (each[varies] for each in (mean, sd, least))
     if not count.sum():
         return float("nan")
 
     def surplus(z: float) -> float:
-        free = (mean[varies] + z * sd[varies] - forced).clip(min=0)
+        free = (mean + z * sd - least).clip(min=0)
         with np.errstate(divide="ignore"):
             below = np.log1p(-gammaincc(shape, free / scale))
         return float((count * below.clip(min=_NEVER)).sum()) - np.log(0.5)
@@ -72,10 +86,9 @@ def closest_by_chance(mean: Array, sd: Array, count: Array) -> float:
     return float(brentq(surplus, -_FARTHEST, _FARTHEST))
 
 
-def _gamma(mean: Array, sd: Array) -> tuple[Array, Array, Array]:
-    """Where it begins, shape and scale; a shape of 0 where nothing varies."""
+def _gamma(mean: Array, sd: Array, least: Array) -> tuple[Array, Array]:
+    """Shape and scale of what φ has beyond its least; a shape of 0 where nothing varies."""
+    free = mean - least
     with np.errstate(divide="ignore", invalid="ignore"):
-        forced = np.where(mean > 0.5, 2 - 1 / mean, 0.0)
-        free = mean - forced
         known = (sd > 0) & np.isfinite(sd) & (free > 0)
-        return forced, np.where(known, (free / sd) ** 2, 0.0), np.where(known, sd**2 / free, 1.0)
+        return np.where(known, (free / sd) ** 2, 0.0), np.where(known, sd**2 / free, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.clustering import cluster
-from ..core.phi_by_chance import closest_by_chance
+from ..core.phi_by_chance import closest_by_chance, in_common
 from ..labelled import Array
 from .joined import Joined, or_none
 from .place import PlaceTask
@@ -57,6 +57,8 @@ class _Pairs:
         self._of_places = [_OfPlace() for _ in tasks]
         self._closest: list[tuple[float, float, int, int]] = []
         self._kinds: Counter[complex] = Counter()
+        self._least: dict[complex, float] = {}  # of φ, of each kind
+        self._grid_of_least: NDArray[np.float32] | None = None  # where that is not 0 for all
 
     def tiles(self) -> Iterator[Any]:
         """Tables of pairs."""
@@ -66,16 +68,22 @@ class _Pairs:
 
     def _tile(self, one: range, other: range) -> Any:
         shape = (len(one), len(other))
-        count, phi = np.zeros(shape), np.zeros(shape)
+        count, phi, least = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         means = {null: np.zeros(shape) for null in self._nulls}
         variances = {null: np.zeros(shape) for null in self._nulls}
-        names = ["phi", *(f"{null}_{word}" for null in self._nulls for word in ("mean", "sd"))]
+        names = [
+            "phi",
+            "i",
+            "j",
+            *(f"{null}_{word}" for null in self._nulls for word in ("mean", "sd")),
+        ]
         matrix = self._matrix.removeprefix("conversion ")
         for task, of_place in zip(self._tasks, self._of_places, strict=True):
             rows, columns, found = read_tile(task, self._question, names, one, other, matrix=matrix)
             values = found["phi"]
             count[rows, columns] += 1
             phi[rows, columns] += values
+            least[rows, columns] += in_common(self._d(task), found.pop("i"), found.pop("j"))
             for null in self._nulls:
                 means[null][rows, columns] += found[f"{null}_mean"]
                 variances[null][rows, columns] += found[f"{null}_sd"] ** 2
@@ -83,6 +91,7 @@ class _Pairs:
         rows, columns = np.nonzero(count)
         return self._table(rows + one.start, columns + other.start, count[rows, columns], {
             "phi": phi[rows, columns],
+            "least": least[rows, columns],
             **{f"{null}_mean": means[null][rows, columns] for null in self._nulls},
             **{f"{null}_sd": variances[null][rows, columns] for null in self._nulls},
         })  # fmt: skip
@@ -110,7 +119,7 @@ class _Pairs:
                 holes = ~np.isfinite(numbers)
                 found[f"{null}_{word}"] = pa.array(numbers, mask=holes if holes.any() else None)
             if null == self._nulls[0]:
-                self._keep(rows, columns, value, mean, sd, z)
+                self._keep(rows, columns, value, mean, sd, z, sums["least"] / n)
         return pa.table(found)
 
     def _names(self, numbers: Any) -> Any:
@@ -119,8 +128,13 @@ class _Pairs:
         names = [self._plan.names.get(k, "") for k in range(self._plan.count)]
         return pa.DictionaryArray.from_arrays(np.asarray(numbers, np.int32), names)
 
+    def _d(self, task: PlaceTask) -> int:
+        """Of the space that the subspaces lie in: A's are of inputs, and its conversions of outputs; of a square W0 both."""
+        inputs = (self._matrix[-1] == "A") == (self._question == "pairs")
+        return task.place.in_features if inputs else task.place.out_features
+
     def _keep(
-        self, rows: Any, columns: Any, value: Array, mean: Array, sd: Array, z: Array
+        self, rows: Any, columns: Any, value: Array, mean: Array, sd: Array, z: Array, least: Array
     ) -> None:
         best = np.argsort(-z, kind="stable")[:10]
         self._closest += [
@@ -128,12 +142,19 @@ class _Pairs:
         ]
         self._closest = sorted(self._closest, key=lambda one: -one[0])[:10]
         if len(self._kinds) <= _MOST_KINDS:
-            kinds, count = np.unique((mean + 1j * sd).round(9), return_counts=True)
+            kinds, first, count = np.unique(
+                (mean + 1j * sd).round(9), return_index=True, return_counts=True
+            )
             self._kinds.update(dict(zip(kinds.tolist(), count.tolist(), strict=True)))
+            self._least.update(dict(zip(kinds.tolist(), least[first].tolist(), strict=True)))
         if self._tree:
             for grid, numbers in ((self._phi, value), (self._mean, mean), (self._sd, sd)):
                 grid[rows, columns] = numbers
                 grid[columns, rows] = numbers
+            if least.any():
+                if self._grid_of_least is None:
+                    self._grid_of_least = np.zeros_like(self._phi)
+                self._grid_of_least[rows, columns] = self._grid_of_least[columns, rows] = least
 
     def _close(self) -> None:
         names = self._plan.names
@@ -161,7 +182,8 @@ class _Pairs:
             _whole(grid, kept, own) for grid, own in zip(grids, (1.0, None, None), strict=True)
         )
         self._phi = self._mean = self._sd = np.empty((0, 0), np.float32)
-        found = cluster(phi, mean, sd)
+        least = self._grid_of_least
+        found = cluster(phi, mean, sd, least=None if least is None else _whole(least, kept, None))
         self._joined.clustered[self._matrix] = kept
         self._joined.clusters[self._matrix] = found.clusters
 
@@ -170,7 +192,9 @@ class _Pairs:
         moments, count = np.array(list(self._kinds)), np.array(list(self._kinds.values()))
         if not 0 < len(count) <= _MOST_KINDS or np.isnan(moments).any():
             return int(count.sum()), None
-        return int(count.sum()), or_none(closest_by_chance(moments.real, moments.imag, count))
+        least = np.array([self._least[kind] for kind in self._kinds])
+        z = closest_by_chance(moments.real, moments.imag, count, least)
+        return int(count.sum()), or_none(z)
 
 
 def _whole(grid: NDArray[np.float32], kept: Sequence[int], own: float | None) -> Array:

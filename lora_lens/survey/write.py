@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -107,8 +108,7 @@ def survey(
         paths = [_absolute(path) for path in found]  # other processes start from other folders
         steps = Steps(progress, len(paths))
         folder = Path(out).resolve()
-        gone = [one.path for one in unread]
-        _check_no_others(folder, {*paths, *gone, *(str(user_path(one).absolute()) for one in gone)})
+        _check_no_others(folder, [*paths, *(one.path for one in unread)])
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,
@@ -133,8 +133,11 @@ def survey(
     return result
 
 
-def _check_no_others(folder: Path, given: set[str]) -> None:
-    """That nothing is lost: the tables of a survey of other adapters would be written over."""
+def _check_no_others(folder: Path, given: Sequence[str]) -> None:
+    """That nothing is lost: the tables of a survey of other adapters would be written over.
+
+    Those that are on this machine no more are not missed.
+    """
     before = folder / "adapters.parquet"
     if not before.is_file():
         return
@@ -142,7 +145,14 @@ def _check_no_others(folder: Path, given: set[str]) -> None:
         sources = parquet().read_table(before, columns=["adapter", "source"]).to_pylist()
     except (OSError, ValueError, KeyError):  # not ours, or not whole
         return
-    if others := [one["adapter"] for one in sources if one["source"] not in given]:
+    same = {os.path.realpath(user_path(one)) for one in given} | set(given)
+    others = [
+        one["adapter"]
+        for one in sources
+        if not same & {source := one["source"], os.path.realpath(source)}
+        and (Path(source).exists() or not Path(source).is_absolute())  # a hub id is on the hub
+    ]
+    if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise OutputError(
             f"{folder} holds a survey of {counted(len(sources), 'adapter')}, of which {others[0]}{more} would be lost: "

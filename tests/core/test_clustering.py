@@ -120,5 +120,6 @@ def test_unrelated_subspaces_are_rarely_a_family(n: int, d: int, r: int, places:
             overlap = (basis.T @ basis) ** 2
             values += overlap.reshape(n, r, n, r).sum((1, 3)) / r / places
         nulls = null(values, chance.mean, chance.sd / places**0.5)
-        found += len(set(cluster(values, *nulls).clusters)) < n
+        least = np.full((n, n), max(0, 2 * r - d) / r)
+        found += len(set(cluster(values, *nulls, least=least).clusters)) < n
     assert found <= 4  # at a level of 1 %, five or more in 3 of 1,000

@@ -273,3 +273,13 @@ def test_full_rank_and_what_is_above_it_have_no_ties() -> None:
     phi(np.c_[x, x], x, 8)
     with pytest.warns(TiedWarning):
         assert phi(x, x[:, ::-1], 3) < 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "k"), [(np.float16, 8), (np.float32, 24), (np.float32, 40), (np.float64, 40)]
+)
+def test_near_singular_values_that_precision_tells_apart_are_no_tie(dtype: type, k: int) -> None:
+    s = np.arange(1.0, 49.0) ** -1.5
+    u, v = (np.linalg.qr(draw(seed, n, 48))[0] for seed, n in ((5, 1024), (6, 48)))
+    x = (u * s) @ v.T
+    assert phi(x.astype(dtype), x, k) > 1 - 1e-3

@@ -123,6 +123,9 @@ def test_no_rank_is_suggested(folder: Path, tmp_path: Path, *, beside_w0: bool) 
     alone = ll.suggest_ranks(folder / "adapter")
     assert alone.snippet() == ""
     assert alone.summary.startswith("No rank is suggested of DoRA")
+    with pytest.raises(LensError, match="no rank is suggested here"):
+        alone.save(tmp_path / "alone")
+    assert not (tmp_path / "alone").exists()
     layer = SuggestedRank("q", 8, 2, 1.0, 1.0, 16)
     mixed = replace(alone, layers=(layer,)).summary
     assert mixed.startswith("Smallest ranks")

@@ -241,6 +241,10 @@ def test_an_adapter_that_is_gone_since_is_left_out(
     result = ll.survey(typed, tmp_path / "out")
     assert result.adapters == 11
     assert len(result.failed) == 1
+    shutil.rmtree(dozen / "seed-4")
+    (tmp_path / "link").symlink_to(dozen)
+    assert ll.survey(tmp_path / "link" / ".." / dozen.name, tmp_path / "out").adapters == 10
+    assert ll.survey(tmp_path / "link", tmp_path / "out").adapters == 10
 
 
 def test_interrupted_it_leaves_whole_files_and_goes_on(

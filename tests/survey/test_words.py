@@ -46,6 +46,7 @@ def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: P
     ]
     chance = ll.gaussian_baseline(WIDTH, 1, 1)
     sd = chance.sd / np.sqrt([24, 2])
-    expected = closest_by_chance(np.full(2, chance.mean), sd, np.array([10, 425]))
+    expected = closest_by_chance(np.full(2, chance.mean), sd, np.array([10, 425]), np.zeros(2))
     assert told == pytest.approx([expected] * 2, abs=0.06)
-    assert expected > closest_by_chance(np.array([chance.mean]), sd[:1], np.array([435])) + 0.5
+    many = closest_by_chance(np.array([chance.mean]), sd[:1], np.array([435]), np.zeros(1))
+    assert expected > many + 0.5

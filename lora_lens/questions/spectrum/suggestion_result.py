@@ -173,10 +173,13 @@ class RankSuggestion(Tidy):
         from ...show.draw_matplotlib import sheet
         from .suggestion_figures import suggestion_sheet
 
-        if not self.layers:
-            raise LensError("no rank is suggested here, and there is nothing to draw")
+        self._check_drawn()
         with drawn_for.settings():
             return sheet(suggestion_sheet(self), width=drawn_for.width)
+
+    def _check_drawn(self) -> None:
+        if not self.layers:
+            raise LensError("no rank is suggested here, and there is nothing to draw")
 
     def save(
         self,
@@ -205,6 +208,7 @@ class RankSuggestion(Tidy):
             >>> " ".join(name.removeprefix("rank-suggestion") for name in names)
             '.csv .json .md .tex .txt .png .svg .pdf'
         """
+        self._check_drawn()
         texts = {
             "csv": as_csv(self.rows()),
             "json": as_json(self.to_dict()),
