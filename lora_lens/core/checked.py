@@ -70,7 +70,9 @@ def _dense(x: Tensor, name: str) -> Tensor:
 def _to(dtype: torch.dtype, x: Tensor, name: str) -> Tensor:
     try:
         return x.to(dtype)
-    except NotImplementedError:  # int4, float4 and the like, which torch only stores
+    except RuntimeError as error:  # int4, float4 and the like, which torch only stores
+        if not isinstance(error, NotImplementedError) and "not implemented" not in str(error):
+            raise
         raise LensError(
             f"{name} is of {x.dtype}, which torch stores alone; convert it to floats"
         ) from None
