@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,8 +50,9 @@ def one_line_of(text: str) -> str:
 
 
 def as_json(result: Mapping[str, Any]) -> str:
-    """One JSON object, indented; numbers that are not finite are null."""
-    return json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    """One JSON object, indented; numbers that are not finite are null, and NumPy's whole numbers are Python's."""
+    text = json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False, default=operator.index)
+    return text + "\n"
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkpoints import BertLike
 
@@ -177,3 +178,12 @@ def test_no_table_is_wider_than_a_page(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers_of_json() -> None:
+    assert json.loads(as_json({"rank": np.int64(2), "draws": [np.uint8(3)]})) == {
+        "rank": 2,
+        "draws": [3],
+    }
+    with pytest.raises(TypeError):
+        as_json({"what": object()})
