@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -14,9 +13,9 @@ from typing import Literal
 from ..core.progress import Progress, Steps
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
-from ..show.layout import counted
 from ..show.text import as_json, as_markdown
 from ..staging import staged
+from .earlier import check_no_others, sweep
 from .joining import join
 from .place import PlaceTask, one_thread, run_place
 from .planning import PLACES, Failed, Plan, make_plan
@@ -86,7 +85,7 @@ def survey(
     Raises:
         AdapterError: No adapter can be read.
         MissingExtraError: pyarrow, or Dask, is not installed.
-        OutputError: `out` cannot be written.
+        OutputError: `out` cannot be written, or holds a survey of other adapters.
         LensError: Settings that are not known or do not go together; or places failed, the first with its
             reason: what is done is kept, and the same call goes on with the others.
 
@@ -108,7 +107,7 @@ def survey(
         paths = [_absolute(path) for path in found]  # other processes start from other folders
         steps = Steps(progress, len(paths))
         folder = Path(out).resolve()
-        _check_no_others(folder, [*paths, *(one.path for one in unread)])
+        check_no_others(folder, [*paths, *(one.path for one in unread)])
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,
@@ -131,33 +130,6 @@ def survey(
             f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
         )
     return result
-
-
-def _check_no_others(folder: Path, given: Sequence[str]) -> None:
-    """That nothing is lost: the tables of a survey of other adapters would be written over.
-
-    Those that are on this machine no more are not missed.
-    """
-    before = folder / "adapters.parquet"
-    if not before.is_file():
-        return
-    try:
-        sources = parquet().read_table(before, columns=["adapter", "source"]).to_pylist()
-    except (OSError, ValueError, KeyError):  # not ours, or not whole
-        return
-    same = {os.path.realpath(user_path(one)) for one in given} | set(given)
-    others = [
-        one["adapter"]
-        for one in sources
-        if not same & {source := one["source"], os.path.realpath(source)}
-        and (Path(source).exists() or not Path(source).is_absolute())  # a hub id is on the hub
-    ]
-    if others:
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        raise OutputError(
-            f"{folder} holds a survey of {counted(len(sources), 'adapter')}, of which {others[0]}{more} would be lost: "
-            f"choose another folder for this one, or remove that"
-        )
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -265,7 +237,7 @@ def _joined(
         (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")
         (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
     if len(there) == len(plan.tasks):
-        gone = _sweep(folder, set(joined.files), {task.file for task in there})
+        gone = sweep(folder, set(joined.files), {task.file for task in there})
         if gone:
             notes.append(
                 f"removed what an earlier survey of other questions left: {', '.join(gone)}"
@@ -308,28 +280,3 @@ def _notes(plan: Plan) -> Iterator[str]:
             "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
             "unrelated subspaces are too low a bar between two of them"
         )
-
-
-_TABLES = (
-    "adapters", "failed", "spectrum", "pairs", "places", "clusters", "interference", "merges", "subspace",
-    "outlying",
-)  # fmt: skip
-
-
-def _sweep(folder: Path, written: set[str], places: set[str]) -> list[str]:
-    """Remove what an earlier survey of other questions, or fewer adapters, has left here, and nothing else; tables' names."""
-    named = [f"{name}{ending}" for name in _TABLES for ending in (".parquet", ".csv")]
-    gone = [name for name in named if name not in written and (folder / name).is_file()]
-    for name in gone:
-        (folder / name).unlink(missing_ok=True)
-    for path in (folder / PLACES).glob("*.parquet"):
-        if path.name not in places and _is_ours(path):
-            path.unlink(missing_ok=True)
-    return gone
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        return "place" in told_by(path)
-    except OutputError:
-        return False

@@ -38,14 +38,14 @@ def test_known_ranks_and_shares(tmp_path: Path) -> None:
     assert [one.suggested for one in suggest_ranks(adapter, 0.6).layers] == [1, 2, 1]
 
 
+def small_bert(layers: int) -> Any:
+    return transformers.BertConfig(
+        hidden_size=8, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=8, vocab_size=11
+    )  # fmt: skip
+
+
 def test_stock_peft_gives_the_model_those_ranks_and_scalings(tmp_path: Path) -> None:
-    config = transformers.BertConfig(
-        hidden_size=8,
-        num_hidden_layers=12,
-        num_attention_heads=2,
-        intermediate_size=8,
-        vocab_size=11,
-    )
+    config = small_bert(12)
     model = transformers.BertForSequenceClassification(config)
     ranks = [1 + layer % 3 for layer in range(12)]
     planted = [factors(*[1.0] * rank, *[1e-3] * (4 - rank)) for rank in ranks]
@@ -118,13 +118,7 @@ def test_pasted_into_peft_a_zero_layer_trains_nothing_and_all_is_as_promised(
     b, a = factors(1, 1, 1, 1)
     planted = [(b, a), (0 * b, a), (b * [1, 1e-3, 1e-3, 1e-3], a)]
     found = suggest_ranks(plant(tmp_path, [np.eye(8)] * 3, planted))
-    config = transformers.BertConfig(
-        hidden_size=8,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=8,
-        vocab_size=11,
-    )
+    config = small_bert(3)
     tuned = peft.get_peft_model(
         transformers.BertModel(config),
         peft.LoraConfig(r=4, target_modules=["value"], **_below_the_head(pasted(found))),
