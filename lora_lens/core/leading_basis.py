@@ -10,11 +10,8 @@ from torch import Tensor
 from ..errors import LensError
 from .bases import orthonormal_basis
 from .precision import working
-from .rank import check_rank, resolved, stored_eps
+from .rank import check_rank, tied
 from .sides import Side
-
-# Times the precision and the largest of them: how near equal singular values come out.
-_ROUNDING = 4
 
 
 class TiedWarning(UserWarning):
@@ -59,9 +56,7 @@ def leading_basis(
 def _warn_of_a_tie(
     x: Float[Tensor, "*batch m n"], s: Float[Tensor, "*batch s"], k: int, name: str
 ) -> None:
-    apart = _ROUNDING * stored_eps(x) * s[..., 0]
-    tied = (s[..., k] > resolved(x) * s[..., 0]) & (s[..., k - 1] - s[..., k] <= apart)
-    if bool(tied.any()):
+    if bool(tied(s, k, x).any()):
         warnings.warn(
             f"the subspace of {k} singular vectors of {name} is not determined: singular values {k} and {k + 1} are "
             f"equal to rounding{' in some matrix' if s.ndim > 1 else ''}, and which vectors come first is arbitrary; "

@@ -11,6 +11,9 @@ from .decompositions import singular_values
 from .either import FLOAT32_EPS, in_float64, is_torch, namespace, swapped
 from .triangle import triangle
 
+# Times the precision and the largest of them: how near equal singular values come out.
+_ROUNDING = 4
+
 
 def numerical_rank(x: Float[Any, "*batch m n"], eps: float | None = None) -> Any:
     """How many singular values exceed ``min(max(m, n), 8·min(m, n))·eps`` of the largest.
@@ -31,10 +34,17 @@ def numerical_rank(x: Float[Any, "*batch m n"], eps: float | None = None) -> Any
         tensor(2)
     """
     eps = stored_eps(x) if eps is None else eps
-    return rank_of(_values(x), (x.shape[-2], x.shape[-1]), eps)
+    return rank_of(wide_singular_values(x), (x.shape[-2], x.shape[-1]), eps)
 
 
-def _values(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch k"]:
+def wide_singular_values(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch k"]:
+    """Singular values in float64, descending, of a matrix in any dtype; no gradient goes through them.
+
+    Example:
+        >>> import numpy as np
+        >>> wide_singular_values(np.array([[0.0, 2.0, 0.0], [3.0, 0.0, 0.0]], dtype="float16"))
+        array([3., 2.])
+    """
     wide = in_float64(x.detach() if is_torch(x) else x)
     tall = wide if wide.shape[-2] >= wide.shape[-1] else swapped(wide)
     return singular_values(triangle(tall))
@@ -57,17 +67,6 @@ def _cutoff(shape: tuple[int, int], eps: float) -> float:
     return min(long, 8 * short) * eps
 
 
-def resolved(x: Any) -> float:
-    """What singular values of `x` differ by at least, over the largest, if that is more than rounding.
-
-    Example:
-        >>> import numpy as np
-        >>> resolved(np.ones((4096, 2), dtype="float32")) == 16 * FLOAT32_EPS
-        True
-    """
-    return _cutoff((x.shape[-2], x.shape[-1]), stored_eps(x))
-
-
 def stored_eps(x: Any) -> float:
     """The resolution of the dtype that `x` is stored in; of shorter types than float32, float32's.
 
@@ -78,6 +77,27 @@ def stored_eps(x: Any) -> float:
         True
     """
     return min(float(namespace(x).finfo(x.dtype).eps), FLOAT32_EPS)
+
+
+def tied(s: Float[Any, "*batch k"], k: int, x: Any) -> Any:
+    """Whether the top k singular vectors are not determined: values k and k + 1 are equal to rounding, and no rounding themselves.
+
+    Args:
+        s: Singular values of `x`, or of what is made of it, descending.
+        k: At least 1; at all of them nothing is tied.
+        x: Whose stored precision says what rounding is.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.diag([3.0, 2.0, 2.0, 0.0])
+        >>> [bool(tied(wide_singular_values(x), k, x)) for k in (1, 2, 3, 4)]
+        [False, True, False, False]
+    """
+    if k >= s.shape[-1]:
+        return 0 * s[..., 0] > 0
+    eps, largest = stored_eps(x), s[..., 0]
+    real = s[..., k] > _cutoff((x.shape[-2], x.shape[-1]), eps) * largest
+    return real & (s[..., k - 1] - s[..., k] <= _ROUNDING * eps * largest)
 
 
 def check_rank(x: Any, k: int, *, name: str) -> Any:
@@ -99,7 +119,7 @@ def check_rank(x: Any, k: int, *, name: str) -> Any:
     """
     if k < 1:
         raise RankError(f"asked for {k} singular vectors of {name}; expected at least 1")
-    s = _values(x)
+    s = wide_singular_values(x)
     rank = int(rank_of(s, (x.shape[-2], x.shape[-1]), stored_eps(x)).min()) if x.numel() else 0
     if k > rank:
         shape = "x".join(map(str, x.shape[-2:]))

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from ..core.bases import orthonormal_basis
 from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.product_svd import product_svd
-from ..core.rank import numerical_rank
+from ..core.rank import numerical_rank, tied, wide_singular_values
 from ..core.scaled import exponents, of_order_one
 from ..core.sides import Side
 from ..core.triangle import spectral_norm
@@ -42,11 +42,13 @@ class Spaces(NamedTuple):
         bases: Space to (layer, d, k), NumPy's or torch's as the factors are; arbitrary in a layer where
             `ranks` is below k.
         ranks: Space to (layer,): how many singular vectors there are.
+        tied: Space to (layer,): whether singular values k and k + 1 are equal, so that rounding says which vectors lead.
         s: Singular values of B·A without its scaling, descending, in float64; empty unless ΔW was wanted.
     """
 
     bases: Mapping[str, Float[Any, "layer d k"]]
     ranks: Mapping[str, Int[NDArray[Any], " layer"]]
+    tied: Mapping[str, Bool[NDArray[Any], " layer"]]
     s: Float[NDArray[np.float64], "layer r"]
 
 
@@ -78,11 +80,17 @@ def factor_spaces(
         >>> spaces.ranks["delta_left"], spaces.s.round(6)
         (array([1]), array([[10.]]))
     """
-    rank_a, rank_b = (as_numpy(numerical_rank(x)) for x in (a, b))
+    own = {"A": a, "B": b}
+    rank_a, rank_b = (as_numpy(numerical_rank(x)) for x in own.values())
     exponent = as_numpy(exponents(a)) + as_numpy(exponents(b))
     a, b = (_taken(of_order_one(x), where) for x in (a, b))
     bases: dict[str, Any] = {}
     ranks = {"A": rank_a, "B": rank_b}
+    ties = {
+        name: as_numpy(tied(wide_singular_values(x), k, x))
+        for name, x in own.items()
+        if name in wanted
+    }
     s = np.zeros((len(rank_a), 0))
     if "A" in wanted:
         bases["A"] = orthonormal_basis(swapped(a), k, ordered=True)
@@ -99,9 +107,11 @@ def factor_spaces(
         rank = np.minimum(np.minimum(rank_a, rank_b), real)
         rank = rank if scaling is None else np.where(as_numpy(scaling) == 0, 0, rank)
         ranks |= {"delta_left": rank, "delta_right": rank}
+        ties |= dict.fromkeys(("delta_left", "delta_right"), tied(s, k, own["B"]))
     return Spaces(
         {name: bases[name] for name in wanted},
         {name: ranks[name] for name in wanted},
+        {name: ties[name] for name in wanted},
         np.ldexp(s, exponent[:, None]),
     )
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,14 +23,17 @@ from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import check_draws, check_seed
 from ...core.bases import orthonormal_basis
+from ...core.either import as_numpy
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.product_svd import product_svd
 from ...core.progress import Progress, untold
+from ...core.rank import tied
 from ...core.scaled import of_order_one
 from ...core.sides import Side
 from ...core.triangle import spectral_norm
 from ...errors import BaseModelError, RankError
 from ...formats.loading import Model, adapter_of
+from ...labelled import Array
 from ...subspaces.delta import trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
@@ -39,6 +43,7 @@ from ...subspaces.selection import (
     select_device,
     select_dimensions,
 )
+from ...subspaces.ties import tie_notes, tied_factors
 from .result import ComparisonResult, LayerSeries
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
@@ -122,7 +127,8 @@ def compare(
     check_factor_ranks(second, ("A", "B"), j)
     where = select_device(device, dtype)
     weights, unknown = _base(one, other, beside_w0, base)
-    bases = [_bases(factors, k, where, weights) for factors, k in ((first, i), (second, j))]
+    cut = [_cut(factors, k, where, weights) for factors, k in ((first, i), (second, j))]
+    bases = [each.bases for each in cut]
     flipped: dict[str, Baseline] = {}
     if weights is not None and draws:
         try:
@@ -149,7 +155,12 @@ def compare(
             baselines["mismatched"] = _mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
         series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
-    notes = (*notes, *unknown)
+    ties = (
+        note
+        for of, each, k in zip((one, other), cut, (i, j), strict=True)
+        for note in tie_notes(of.source, each.ties, layers, k)
+    )
+    notes = (*notes, *unknown, *dict.fromkeys(ties))
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
@@ -231,20 +242,27 @@ def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
     )
 
 
-def _bases(
-    factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None
-) -> dict[str, Tensor]:
+class _Cut(NamedTuple):
+    """Leading singular vectors by matrix, (layer, d, k), and in which layers it is open which they are."""
+
+    bases: dict[str, Tensor]
+    ties: dict[str, Array]
+
+
+def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> _Cut:
     a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
     found = {
         "A": orthonormal_basis(a.mT, k, ordered=True),
         "B": orthonormal_basis(b, k, ordered=True),
     }
+    ties = tied_factors(factors, ("A", "B"), k)
     if factors.magnitude is not None:
-        return found | {"delta": _rescaled(factors, k, where, weights)}
+        return _Cut(found | {"delta": _rescaled(factors, k, where, weights)}, ties)
     svd = product_svd(b, a)
     scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
-    return found | {"delta": svd.u[..., :k]}
+    ties["ΔW"] = as_numpy(tied(svd.s, k, factors.b))
+    return _Cut(found | {"delta": svd.u[..., :k]}, ties)
 
 
 def _rescaled(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:

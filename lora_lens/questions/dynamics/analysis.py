@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
@@ -22,6 +23,7 @@ from ...formats import load_adapter
 from ...labelled import Array
 from ...subspaces.factors import SPACES
 from ...subspaces.selection import select_device, select_module
+from ...subspaces.ties import tie_note
 from .checkpoint import (
     CheckpointSubspaces,
     checkpoint_subspaces,
@@ -109,6 +111,7 @@ def dynamics(
                 phi_between(here, starts),
                 here.norms,
                 here.ranks,
+                here.tied,
             )
         )
     if progress:
@@ -148,6 +151,7 @@ class _Row(NamedTuple):
     to_start: Mapping[str, Array]
     norms: Mapping[str, Array]
     ranks: Mapping[str, Array]
+    tied: Mapping[str, NDArray[np.bool_]]
 
 
 def _check_same_run(
@@ -195,6 +199,9 @@ def _notes(
             f"at {_some(without)} φ of {' and '.join(matrices)} does not exist: in some layer there are "
             f"fewer than {rank} singular vectors{why}"
         )
+    for matrix, (space, *_) in _MATRICES.items():
+        if ties := tuple(row.name for row in rows if row.tied[space].any()):
+            yield tie_note(rank, matrix, f"in some layer of {_some(ties)}")
     for start, matrices in later.items():
         yield f"the start of {' and '.join(matrices)} is {start}, the first where all layers have {rank} singular vectors"
     if rank < max(factors.ranks):

@@ -22,11 +22,15 @@ from ...subspaces.selection import Where, check_factor_ranks
 
 
 class CheckpointSubspaces(NamedTuple):
-    """One checkpoint's factors, decomposed; `exists` says in which layers a space has `rank` dimensions."""
+    """One checkpoint's factors, decomposed.
+
+    `exists` says in which layers a space has `rank` dimensions, `tied` in which it is open which those are.
+    """
 
     name: str
     bases: Mapping[str, Tensor]
     exists: Mapping[str, NDArray[np.bool_]]
+    tied: Mapping[str, NDArray[np.bool_]]
     norms: Mapping[str, Array]
     ranks: Mapping[str, Array]
 
@@ -48,6 +52,7 @@ def checkpoint_subspaces(
         name,
         spaces.bases,
         {space: found >= rank for space, found in spaces.ranks.items()},
+        spaces.tied,
         {
             "delta": np.sqrt((s * s).sum(-1)),
             "A": torch.linalg.matrix_norm(a).numpy(),

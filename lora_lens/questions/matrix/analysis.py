@@ -27,9 +27,11 @@ from ...formats.loading import Model
 from ...labelled import Array
 from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
+from ...subspaces.ties import tie_note
 from .reading import (
     AdapterBases,
     common_layers,
+    listed,
     read_bases,
     sources_of,
     space_named,
@@ -159,7 +161,11 @@ def adapter_matrix(
         order=tree.order,
         clusters=tree.clusters,
         clusters_given=clusters is not None,
-        notes=(*notes, *_notes(read, ranks, space.side, keep=keep, asked=per_layer)),
+        notes=(
+            *notes,
+            *_ties(read, matrix, rank, layers),
+            *_notes(read, ranks, space.side, keep=keep, asked=per_layer),
+        ),
         seed=seed,
         base=_only({one.base for one in read}),
         base_commit=_only({one.base_commit for one in read} - {None}),
@@ -216,6 +222,16 @@ def _p_values(values: Array, d: int, ranks: NDArray[np.int64], draws: int, seed:
             found[other, row] = found[row, other]
     np.fill_diagonal(found, np.nan)
     return found
+
+
+def _ties(
+    read: Sequence[AdapterBases], matrix: str, rank: int | None, layers: Sequence[int]
+) -> Iterator[str]:
+    """Below an adapter's own rank alone."""
+    names = [one.name for one in read if set(one.tied) & set(layers)]
+    if rank is not None and names:
+        of = "ΔW" if matrix == "delta" else matrix
+        yield tie_note(rank, of, f"in some layer of {listed(names)}")
 
 
 def _notes(

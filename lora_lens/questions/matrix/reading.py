@@ -43,6 +43,7 @@ class AdapterBases:
         shape: Width in and out of W0.
         widths: Layer to i: its basis there, (d, i) in the order of the singular values, is in the layer's spool.
         short: Layer to the numerical rank there, where it is below what was asked for.
+        tied: Layers where it is open which singular vectors those i are.
     """
 
     name: str
@@ -57,6 +58,7 @@ class AdapterBases:
     shape: tuple[int, int]
     widths: dict[int, int]
     short: dict[int, int]
+    tied: tuple[int, ...]
 
 
 def space_named(matrix: str, side: Side | None) -> SpaceName:
@@ -212,12 +214,13 @@ def _bases(
     layers = list(adapter.each_layer([module]))
     widths: dict[int, int] = {}
     short: dict[int, int] = {}
+    tied: list[int] = []
     if layers[0].rescaled and space.matrix == "delta":
         weights = open_base_of(adapter, None if base is None else str(base))
         found = _of_rescaled(adapter.modules[module], layers, space, weights)
     else:
         found = _of_factors(layers, rank, space)
-    for one, basis, real in found:
+    for one, basis, real, is_tied in found:
         assert one.layer is not None  # `select_name` takes numbered modules alone
         k = one.rank if rank is None else rank
         if real < k:
@@ -225,6 +228,7 @@ def _bases(
         else:
             put(one.layer, basis[:, :k])
             widths[one.layer] = k
+            tied += [one.layer] * is_tied
     shape = layers[0].in_features, layers[0].out_features
     return AdapterBases(
         name=name,
@@ -239,11 +243,12 @@ def _bases(
         shape=shape,
         widths=widths,
         short=short,
+        tied=tuple(tied),
     )
 
 
-# A layer, its singular vectors in columns, and how many of them there are.
-_Found = Iterator[tuple[LayerFactors, Either, int]]
+# A layer, its singular vectors in columns, how many of them there are, and whether it is open which lead.
+_Found = Iterator[tuple[LayerFactors, Either, int, bool]]
 
 
 def _of_factors(layers: Sequence[LayerFactors], rank: int | None, space: SpaceName) -> _Found:
@@ -256,7 +261,8 @@ def _of_factors(layers: Sequence[LayerFactors], rank: int | None, space: SpaceNa
             one.release()
         scaling = np.array([one.scaling for one in some])
         found = factor_spaces(a, b, own if rank is None else rank, [wanted], scaling=scaling)
-        yield from zip(some, found.bases[wanted], map(int, found.ranks[wanted]), strict=True)
+        here = (found.bases[wanted], map(int, found.ranks[wanted]), map(bool, found.tied[wanted]))
+        yield from zip(some, *here, strict=True)
 
 
 def _stacked(factors: Sequence[Either]) -> Either:
@@ -278,4 +284,4 @@ def _of_rescaled(
     for position, one in enumerate(layers):
         delta = delta_singular(factors, position, here, weights.w0(factors, position))
         basis = delta.u if space.side == "left" else delta.vh.mT
-        yield one, basis, basis.shape[1]
+        yield one, basis, basis.shape[1], False

@@ -31,6 +31,7 @@ from ...subspaces.selection import (
     select_dimensions,
     select_module,
 )
+from ...subspaces.ties import tie_notes, tied_factors
 from ...updates import Convention
 from . import work
 from .captured import captured, null_shares
@@ -277,6 +278,18 @@ def _all_notes(
     if "A" in subspaces and len(plan.factors.layers) > 1:
         yield from _a_is_asked_of(adapter, other, plan.convention, convention)
     yield from _notes(adapter, plan, subspaces)
+    if len(plan.factors.layers) > 1:
+        yield from _ties(adapter, other, tuple(subspaces), plan)
+
+
+def _ties(
+    adapter: Adapter, other: Adapter | None, matrices: Sequence[str], plan: Plan
+) -> Iterator[str]:
+    """Of the factors themselves, whose leading directions are asked of forwards."""
+    for of in (adapter, *([] if other is None else [other])):
+        factors = select_module(of, plan.factors.module)
+        ties = tied_factors(factors, matrices, plan.i)
+        yield from tie_notes(of.source, ties, factors.layers, plan.i)
 
 
 _MADE_OF = {"stored": "W0 (A_lᵀ = W_l θ)", "consistent": "W0ᵀ (A_lᵀ = W_lᵀ θ)"}

@@ -1,0 +1,58 @@
+"""Where a cut between equal singular values leaves open which subspace is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..adapter import ModuleFactors
+from ..core.either import as_numpy
+from ..core.rank import tied, wide_singular_values
+from ..labelled import Array
+
+
+def tied_factors(factors: ModuleFactors, matrices: Sequence[str], k: int) -> dict[str, Array]:
+    """Of A and B, as `matrices` has them: in which layers singular values k and k + 1 are equal to rounding.
+
+    Example:
+        >>> import torch
+        >>> a, b = torch.eye(2, 5)[None], torch.tensor([[[3.0, 0.0], [0.0, 1.0]]])
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (2,))
+        >>> {name: found.tolist() for name, found in tied_factors(factors, ["A", "B"], 1).items()}
+        {'A': [True], 'B': [False]}
+    """
+    stored = {"A": factors.a, "B": factors.b}
+    return {
+        name: as_numpy(tied(wide_singular_values(x), k, x))
+        for name, x in stored.items()
+        if name in matrices
+    }
+
+
+def tie_notes(
+    source: str, ties: Mapping[str, Array], layers: Sequence[int], k: int
+) -> Iterator[str]:
+    """A sentence for each matrix that has any.
+
+    Example:
+        >>> import numpy as np
+        >>> print(*tie_notes("me/lora", {"A": np.array([True, False]), "B": np.array([False, False])}, (3, 4), 2))
+        singular values 2 and 3 of A of me/lora are equal to rounding in layer 3: which singular vectors lead there is arbitrary, and with it what is said of 2 of them; ask for as many as end where singular values differ, or for all
+    """
+    for matrix, found in ties.items():
+        here = [str(layer) for layer, at in zip(layers, found.tolist(), strict=True) if at]
+        if here:
+            many = "s" if len(here) > 1 else ""
+            yield tie_note(k, f"{matrix} of {source}", f"in layer{many} {', '.join(here)}")
+
+
+def tie_note(k: int, of: str, where: str) -> str:
+    """The sentence, of a matrix and a place.
+
+    Example:
+        >>> tie_note(4, "A", "in some layer of me/lora").partition(":")[0]
+        'singular values 4 and 5 of A are equal to rounding in some layer of me/lora'
+    """
+    return (
+        f"singular values {k} and {k + 1} of {of} are equal to rounding {where}: which singular vectors lead there is "
+        f"arbitrary, and with it what is said of {k} of them; ask for as many as end where singular values differ, or for all"
+    )
