@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 _TO_DEVIATION = 1.482602218505602  # of a Gaussian's median absolute deviation
 _FREEDOM = 0.37  # degrees of freedom a number: the efficiency of that deviation
@@ -26,10 +26,11 @@ class Distances(NamedTuple):
 
 
 class MeanDistances(NamedTuple):
-    """Of each row: the mean over its places, the median that it is compared with, robust z and p."""
+    """Of each row: the mean over its places, the median that it is compared with, of how many, robust z and p."""
 
     mean: Float[np.ndarray, " n"]
     median: Float[np.ndarray, " n"]
+    among: Float[np.ndarray, " n"]
     z: Float[np.ndarray, " n"]
     p: Float[np.ndarray, " n"]
 
@@ -68,6 +69,26 @@ def robust_distances(x: Float[np.ndarray, " n"], rounding: float = 0.0) -> Dista
     return Distances(z, p)
 
 
+def least_far_z(among: int, comparisons: int, level: float) -> float:
+    """Robust z from which on `robust_distances` calls one number far, by Holm's first step: its p is level/comparisons.
+
+    Args:
+        among: How many numbers, it included.
+        comparisons: How many p are corrected together, these among them.
+        level: Of all of them.
+
+    Returns:
+        z; infinite for fewer than 5 numbers.
+
+    Example:
+        >>> [round(least_far_z(n, 4 * n, 0.05), 1) for n in (4, 5, 6, 12, 30, 100)]
+        [inf, 47.0, 26.7, 8.4, 5.0, 4.3]
+    """
+    if among < FEWEST:
+        return float("inf")
+    return -float(stdtrit(_FREEDOM * (among - 1), level / 2 / comparisons))
+
+
 def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
     """How far each row's mean of robust z lies from that of the others over the same places.
 
@@ -75,7 +96,8 @@ def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
     with those that have nearly all of its places, nine tenths at least, by their means over these: then all of them vary alike.
 
     Args:
-        x: Of `robust_distances`, place by place; NaN where a row has none.
+        x: Of `robust_distances`, place by place; NaN where a row has none. Rows whose numbers are of another kind at a place
+            have a column of their own for it.
 
     Returns:
         NaN where fewer than 5 rows, it included, have nearly all of a row's places.
@@ -89,7 +111,7 @@ def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
     """
     there = np.isfinite(x)
     known = np.where(there, x, 0.0)
-    found = MeanDistances(*np.full((4, len(x)), np.nan))
+    found = MeanDistances(*np.full((5, len(x)), np.nan))
     kinds, kind = np.unique(there, axis=0, return_inverse=True)
     for start in range(0, len(kinds), _KINDS):
         some = kinds[start : start + _KINDS].T.astype(x.dtype)
@@ -105,5 +127,6 @@ def robust_mean_distances(x: Float[np.ndarray, "n places"]) -> MeanDistances:
             distances = robust_distances(means, _TIED)
             at = np.flatnonzero(beside)[own]
             found.mean[at], found.median[at] = means[own], np.median(means)
+            found.among[at] = len(means)
             found.z[at], found.p[at] = distances.z[own], distances.p[own]
     return found

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..chance.p_values import holm
 from ..core.merging import cosine_sd
-from ..core.robust import robust_mean_distances
-from ..labelled import Array
-from .joined import Joined, or_none
+from .joined import Joined
+from .joined_outlying import outlying_rows
 from .joined_pairs import pair_tables, read_tile, tiles
 from .place import PlaceTask
 from .planning import Failed, Plan
@@ -52,7 +50,7 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
         joined.subspace = [row for task in tasks for row in _subspace(task)]
         _write(folder, "subspace", [_columns(joined.subspace)], joined)
     if "outlying" in asked:
-        joined.outlying = _outlying(plan, tasks)
+        joined.outlying = outlying_rows(plan, tasks)
         _write(folder, "outlying", [_columns(joined.outlying)], joined)
     return joined
 
@@ -224,34 +222,3 @@ def _merges(task: PlaceTask) -> list[dict[str, Any]]:
         for row in rows
         if row["value"] is not None and np.isfinite(row["value"])  # of one adapter there is none
     ]
-
-
-def _outlying(plan: Plan, tasks: Sequence[PlaceTask]) -> list[dict[str, Any]]:
-    """Adapters by place, and of each the mean over the places; p corrected over all rows."""
-    rows: list[dict[str, Any]] = []
-    of_all: dict[str, Array] = {}
-    for at, task in enumerate(tasks):
-        for row in _rows(task, "outlying", ["one", "quantity", "value", "expected", "z", "p"]):
-            number = task.place.pieces[row.pop("one")].adapter
-            rows.append({"adapter": plan.names[number], **row})
-            if row["z"] is not None:
-                nothing = np.full((plan.count, len(tasks)), np.nan)
-                of_all.setdefault(row["quantity"], nothing)[number, at] = row["z"]
-    if len(tasks) > 1:
-        for quantity, z_by_place in of_all.items():
-            found = robust_mean_distances(z_by_place)
-            rows += [
-                {
-                    "adapter": plan.names[number], "module": None, "layer": None, "quantity": quantity,
-                    "value": float(found.mean[number]), "expected": float(found.median[number]),
-                    "z": or_none(found.z[number]), "p": or_none(found.p[number]),
-                }
-                for number in np.flatnonzero(np.isfinite(found.mean)).tolist()
-            ]  # fmt: skip
-    tested = [k for k, row in enumerate(rows) if row["p"] is not None]
-    corrected = holm(np.array([rows[k]["p"] for k in tested], dtype=np.float64))
-    for row in rows:
-        row["p_holm"] = None
-    for k, p in zip(tested, corrected, strict=True):
-        rows[k]["p_holm"] = float(p)
-    return rows

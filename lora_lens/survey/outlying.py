@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,10 +19,11 @@ _ROUNDING = 1e-6  # of φ, of an effective rank beside the rank, and of a norm's
 
 
 class Outlying(Question):
-    """A row an adapter and quantity: the quantity, its robust z and p.
+    """A row an adapter and quantity: the quantity, its robust z and p, and the rank of those that it is beside.
 
-    Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW, beside adapters of the same rank; of A and of B the mean over
-    the others of φ's z beside unrelated subspaces.
+    Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW; of A and of B the mean over the others of φ's z beside
+    unrelated subspaces. All but the norm grow with the rank for one and the same likeness, and are beside adapters of
+    the same rank alone: these have the same pairs with all the others.
     """
 
     of_pairs = True
@@ -31,6 +32,7 @@ class Outlying(Question):
         super().__init__(facts)
         self._norm = np.full(facts.count, np.nan)
         self._effective, self._rank = np.full((2, facts.count), np.nan)
+        self._ranks = {matrix: np.full(facts.count, np.nan) for matrix in MATRICES}  # of A and B
         self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
         self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
         self._finest = dict.fromkeys(MATRICES, 1.0)  # least deviation of unrelated subspaces' φ
@@ -38,6 +40,8 @@ class Outlying(Question):
     def see(self, block: Sequence[One]) -> Rows:
         """Their norms and ranks."""
         for one in block:
+            self._ranks["A"][one.number] = len(one.delta.own_right)
+            self._ranks["B"][one.number] = len(one.delta.own_left)
             if len(one.delta.s) and (norm := float(torch.linalg.vector_norm(one.delta.s))) > 0:
                 self._norm[one.number] = math.log10(norm)
                 self._effective[one.number] = float(effective_rank(one.delta.s))
@@ -61,18 +65,23 @@ class Outlying(Question):
     def finish(self) -> Rows:
         """How far each is from the median."""
         yield from _told("norm", self._norm, robust_distances(self._norm, _ROUNDING))
-        for rank in np.unique(self._rank[np.isfinite(self._rank)]):
-            values = np.where(self._rank == rank, self._effective, np.nan)
-            yield from _told(
-                "effective rank", values, robust_distances(evened(values, rank), _ROUNDING)
-            )
+        for rank, values in _by_rank(self._effective, self._rank):
+            found = robust_distances(evened(values, rank), _ROUNDING)
+            yield from _told("effective rank", values, found, rank)
         for matrix in MATRICES:
             mean = (self._sums[matrix] / self._counts[matrix]).numpy()
-            found = robust_distances(mean, _ROUNDING / self._finest[matrix])
-            yield from _told(f"phi {matrix}", mean, found)
+            for rank, values in _by_rank(mean, self._ranks[matrix]):
+                found = robust_distances(values, _ROUNDING / self._finest[matrix])
+                yield from _told(f"phi {matrix}", values, found, rank)
 
 
-def _told(quantity: str, values: Array, found: Distances) -> Rows:
+def _by_rank(values: Array, ranks: Array) -> Iterator[tuple[int, Array]]:
+    """Of every rank the numbers of its adapters, NaN for the others."""
+    for rank in np.unique(ranks[np.isfinite(values)]):
+        yield int(rank), np.where(ranks == rank, values, np.nan)
+
+
+def _told(quantity: str, values: Array, found: Distances, rank: int | None = None) -> Rows:
     """How far each is from the median; nothing of those that have no value."""
     there = np.isfinite(values)
     if there.any():
@@ -81,6 +90,7 @@ def _told(quantity: str, values: Array, found: Distances) -> Rows:
             {
                 "quantity": quantity,
                 "one": np.flatnonzero(there).astype(np.int32),
+                "i": rank,
                 "value": values[there],
                 "expected": np.full(int(there.sum()), np.median(values[there])),
                 "z": found.z[there],

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..chance.significance import LEVEL
 from ..show.layout import NONE, Table, beside, counted, layer_number, number
+from . import far
 from .joined import Joined
 from .planning import Failed, Plan
 
@@ -28,11 +28,8 @@ def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -
             given = any(task.start is not None for task in plan.tasks)
             parts.append(_alike(matrix, rows, start_given=given))
     parts += _held(joined.subspace, _usual_rank(plan))
-    if any(row["p_holm"] is not None for row in joined.outlying):
-        far = {row["adapter"] for row in _far(joined.outlying)}
-        parts.append(
-            f"{counted(len(far), 'adapter') if far else 'no adapter'} far from the others (Holm at {LEVEL})"
-        )
+    if (verdict := far.said(joined.outlying)) is not None:
+        parts.append(verdict)
     if (cross := _mean(joined.merges, "cross_energy")) is not None:
         said = number(cross, 2, plus=True).replace("-", "−")
         parts.append(f"in the sum of all, cross terms are {said} of the parts' energy")
@@ -98,11 +95,6 @@ def _held(rows: Sequence[dict[str, Any]], rank: int) -> list[str]:
     ]
 
 
-def _far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    far = [row for row in rows if row["p_holm"] is not None and row["p_holm"] <= LEVEL]
-    return sorted(far, key=lambda row: (row["p_holm"], -abs(row["z"])))
-
-
 def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:
     """For people."""
     return tuple(_tables(joined, failed))
@@ -129,7 +121,7 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
         yield _cluster_table(joined)
     if joined.subspace:
         yield _subspace_table(joined.subspace)
-    if far := _far(joined.outlying):
+    if outlying := far.far(joined.outlying):
         head = ["adapter", "module", "layer", "what", "value", "median", "z", "p (Holm)"]
         rows = [
             [
@@ -137,9 +129,9 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
                 number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
                 number(row["p_holm"], 4),
             ]
-            for row in far[:_MOST]
+            for row in outlying[:_MOST]
         ]  # fmt: skip
-        yield Table(f"Far from the others{_of(len(far))}", head, rows)
+        yield Table(f"Far from the others{_of(len(outlying))}", head, rows)
     if joined.merges:
         rows = [
             [row["module"], layer_number(row["layer"]), beside(row["cross_energy"], row["sd"]), number(row["z"], 1, plus=True)]
@@ -239,7 +231,8 @@ def told(
             for matrix, pairs in joined.closest.items()
         },
         "subspace": joined.subspace,
-        "outlying": _far(joined.outlying),
+        "outlying": far.far(joined.outlying),
+        "outlying_seen": far.seen(joined.outlying) if joined.outlying else None,
         "merges": joined.merges,
         "failed": [
             {"adapter": one.adapter, "module": one.module, "layer": one.layer, "reason": one.reason}

@@ -16,6 +16,7 @@ from ..files.locate import user_path
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from .earlier import check_no_others, sweep
+from .far import HEAVY, far
 from .joining import join
 from .place import PlaceTask, one_thread, run_place
 from .planning import PLACES, Failed, Plan, make_plan
@@ -231,6 +232,8 @@ def _joined(
     with staged(folder, last="survey.json") as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
         notes = [*_notes(plan), *joined.notes]
+        if far(joined.outlying):
+            notes.append(HEAVY)
         said = summary(plan, joined, failed, len(there))
         shown = tables(joined, failed)
         numbers = _plain(told(plan, joined, failed, said, len(there), notes))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lora_lens.core.robust import robust_distances, robust_mean_distances
+from lora_lens.core.robust import least_far_z, robust_distances, robust_mean_distances
 
 
 @pytest.mark.parametrize("n", [5, 8, 20, 100])
@@ -98,3 +98,36 @@ def test_missing_numbers_are_passed_over() -> None:
     found = robust_distances(x)
     assert np.isnan(found.z[1])
     np.testing.assert_allclose(found.z[[0, 2, 3, 4, 5]], robust_distances(x[~np.isnan(x)]).z)
+
+
+@pytest.mark.parametrize("n", [5, 6, 30])
+def test_the_least_far_z_is_where_p_meets_the_level(n: int) -> None:
+    """By Holm's first step, whatever else is corrected with it."""
+    x = np.random.default_rng(n).standard_normal(n - 1)
+    for times, far in ((0.999, False), (1.001, True)):
+        # An even number above all others moves neither median nor deviation much: solve for the one that has this z.
+        least = times * least_far_z(n, 7 * n, 0.05)
+        low, high = 0.0, 1e9
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if robust_distances(np.append(x, middle)).z[-1] < least else (low, middle)  # fmt: skip
+        found = robust_distances(np.append(x, high))
+        assert (found.p[-1] * 7 * n <= 0.05) == far
+    assert least_far_z(4, 16, 0.05) == np.inf
+
+
+def test_means_of_two_kinds_of_numbers_are_compared_each_among_its_own() -> None:
+    """Robust z of six vary more than those of forty, so that beside these they are far; columns of their own part them."""
+    rng, samples = np.random.default_rng(4), 300
+    found = {"together": 0, "apart": 0}
+    for _ in range(samples):
+        z = np.full((46, 8), np.nan)
+        for place in range(4):
+            for rows, column in ((slice(0, 40), place), (slice(40, 46), 4 + place)):
+                own = rng.standard_normal(len(z[rows]))
+                z[rows, column] = robust_distances(own).z
+        together = np.where(np.isnan(z[:, :4]), z[:, 4:], z[:, :4])
+        for name, x in (("together", together), ("apart", z)):
+            found[name] += np.nanmin(robust_mean_distances(x).p) * 46 <= 0.05
+    assert found["apart"] <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
+    assert found["together"] > samples * 0.05 + 3 * np.sqrt(samples * 0.05)

@@ -1,14 +1,17 @@
 """How often the only verdict of a survey errs where adapters have nothing in common."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import RANK, WIDTH, write_adapter
+from made_runs import MODULES, RANK, WIDTH, path_of, write_adapter
 
 import lora_lens as ll
-from lora_lens.core.robust import robust_distances
+from lora_lens.core.robust import least_far_z, robust_distances
 from lora_lens.survey.outlying import evened
+
+Factors = tuple[np.ndarray, np.ndarray]
 
 
 def effective_ranks(rng: np.random.Generator, n: int, r: int, d: int) -> np.ndarray:
@@ -91,3 +94,136 @@ def test_too_small_a_norm_is_no_error(tmp_path: Path) -> None:
     tiny = (np.full((RANK, WIDTH), 1e-30), np.full((WIDTH, RANK), 1e-30))
     write_adapter(tmp_path / "runs" / "tiny", lambda *_: tiny, seed=9)
     assert ll.survey(tmp_path / "runs", tmp_path / "out").adapters == 7
+
+
+def along_one_w0(seed: int, k: int, rank: int, layer: int, module: str, *, own: bool) -> Factors:
+    """A = θ′W0 and B = W0θ of norm 1, or of no W0; every adapter has θ of its own."""
+    of_place = np.random.default_rng([seed, layer, len(module)])
+    u, v = (np.linalg.qr(of_place.standard_normal((48, 48)))[0] for _ in range(2))
+    w0 = np.eye(48) if own else u * np.geomspace(1, 1e-3, 48) @ v
+    rng = np.random.default_rng([seed, layer, len(module), k])
+    a, b = rng.standard_normal((rank, 48)) @ w0, w0 @ rng.standard_normal((48, rank))
+    return a, b / np.linalg.norm(b @ a)
+
+
+def write_ranks(folder: Path, seed: int, ranks: list[tuple[int, int]], own: int | None) -> None:
+    """Adapters with a rank a layer."""
+    for k, by_layer in enumerate(ranks):
+
+        def factors(_: int, layer: int, module: str, k: int = k, by_layer: tuple[int, int] = by_layer) -> Factors:  # fmt: skip
+            return along_one_w0(seed, k, by_layer[layer], layer, module, own=k == own)
+
+        path = write_adapter(folder / f"{k}", factors, rank=by_layer[0], width=48)
+        config = json.loads((path / "adapter_config.json").read_text())
+        config["rank_pattern"] = {path_of(1, module): by_layer[1] for module in MODULES}
+        (path / "adapter_config.json").write_text(json.dumps(config))
+
+
+def test_an_adapter_is_not_far_for_its_rank(tmp_path: Path) -> None:
+    """A likeness that all have is another z at another rank: beside all others those of rank 4 were far, of each seed."""
+    named = {"nothing": 0, "one": 0}
+    for seed in range(3):
+        for own in (None, 3):
+            folder = tmp_path / f"{seed}-{own}"
+            write_ranks(folder / "runs", seed, [(12, 12)] * 24 + [(4, 4)] * 6, own)
+            found = ll.survey(folder / "runs", folder / "out", questions=["outlying"])
+            far = found.table("outlying").query("p_holm <= 0.05")
+            named["nothing"] += own is None and len(far) > 0
+            if own is not None:
+                named["one"] += {"phi A", "phi B"} <= set(far["quantity"])
+                assert set(far["adapter"]) <= {"3"}
+    assert named == {"nothing": 0, "one": 3}
+
+
+def test_a_copy_of_none_is_far_among_its_rank(tmp_path: Path) -> None:
+    """All others have nearly one A, whatever their rank."""
+    shared = np.random.default_rng(0).standard_normal((8, 48))
+
+    def factors(seed: int, layer: int, module: str) -> Factors:
+        rng = np.random.default_rng([seed, layer, len(module)])
+        rank = 8 if seed < 20 else 4
+        a = rng.standard_normal((rank, 48))
+        a = a if seed == 7 else shared[:rank] + 0.3 * a
+        b = rng.standard_normal((48, rank))
+        return a, b / np.linalg.norm(b @ a)
+
+    for k in range(26):
+        write_adapter(
+            tmp_path / "runs" / f"{k}", factors, seed=k, rank=8 if k < 20 else 4, width=48
+        )
+    far = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"]).table("outlying")
+    far = far[far["p_holm"] <= 0.05]
+    assert set(far["adapter"]) == {"7"}
+    assert set(far["quantity"]) == {"phi A"}
+    assert set(far["rank"]) == {8.0}
+
+
+def test_ranks_may_differ_by_place(tmp_path: Path) -> None:
+    """Each number is beside those of its rank there, a mean beside those of its ranks; too few of one are left out."""
+    ranks = [(4, 4)] * 12 + [(4, 8)] * 6 + [(4, 2)] * 2
+    write_ranks(tmp_path / "runs", 0, ranks, None)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
+    table = found.table("outlying")
+    phi = table[table["quantity"] == "phi B"].assign(k=lambda rows: rows["adapter"].astype(int))
+    for layer, expected in ((0, [20] * 20), (1, [12] * 12 + [6] * 6 + [2] * 2)):
+        some = phi[phi["layer"] == layer].groupby("k")["among"]
+        assert some.min().tolist() == some.max().tolist() == expected
+    assert phi[(phi["layer"] == 1) & (phi["k"] >= 18)]["p"].isna().all()
+    assert phi[(phi["layer"] == 1) & (phi["k"] < 18)]["p"].notna().all()
+    means = phi[phi["module"].isna()].sort_values("k")
+    # The last two have layer 0 alone, which all have at one rank.
+    assert means["among"].tolist() == [12] * 12 + [6] * 6 + [20] * 2
+    assert means["p"].notna().all()
+    assert found.to_dict()["outlying_seen"]["by_norm_alone"] == 2
+    assert "2 somewhere by the norm alone for want of their rank" in found.summary
+
+
+def test_of_heavier_tails_more_are_far_and_the_sentence_says_so(tmp_path: Path) -> None:
+    """One column of W0 is 40 times the others, and all adapters are by one law."""
+    rng = np.random.default_rng(0)
+    w0 = rng.standard_normal((WIDTH, WIDTH)) * np.append(40, np.ones(WIDTH - 1))
+    for k in range(30):
+        a, b = rng.standard_normal((1, WIDTH)), w0 @ rng.standard_normal((WIDTH, 1))
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, m=(a, b): m, rank=1)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
+    assert {row["quantity"] for row in found.to_dict()["outlying"]} == {"phi B"}
+    assert "of Gaussian quantities, more are named of heavier tails" in found.summary
+    assert any("heavier tails" in note for note in found.notes)
+    assert found.notes == tuple(found.to_dict()["notes"])
+
+
+@pytest.mark.parametrize(("adapters", "times"), [(6, 1000), (12, 1000), (12, 1)])
+def test_no_adapter_far_stands_with_what_would_have_been(
+    tmp_path: Path, adapters: int, times: float
+) -> None:
+    for k in range(adapters):
+        rng = np.random.default_rng([k, 1])
+        a, b = rng.standard_normal((2, 2, RANK, WIDTH))
+        scale = np.exp(0.3 * rng.standard_normal()) * (times if k == 0 else 1)
+        made = (a[0], scale * b[0].T)
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, made=made: made)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
+    table, seen = found.table("outlying"), found.to_dict()["outlying_seen"]
+    assert seen["level"] == 0.05
+    assert seen["comparisons"] == table["p"].notna().sum() == adapters * 4 * 5
+    (least,) = seen["least_z"]
+    assert least["among"] == adapters
+    assert least["comparisons"] == seen["comparisons"]
+    assert f"robust z of {least['z']:.1f} on among {adapters}" in found.summary
+    farthest = table.loc[table["p"].idxmin()]
+    assert (farthest["p_holm"] <= 0.05) == (abs(farthest["z"]) >= least["z"])
+    assert ("no adapter far" in found.summary) == (adapters == 6 or times == 1)
+    enough = seen["enough"]["adapters"]
+    assert least_far_z(enough, enough * 20, 0.05) <= 10 < least_far_z(enough - 1, enough * 20 - 20, 0.05)  # fmt: skip
+    assert (f"{enough} are enough for z of 10" in found.summary) == (adapters == 6)
+
+
+def test_fewer_than_five_adapters_are_too_few(tmp_path: Path) -> None:
+    for k in range(4):
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
+    seen = found.to_dict()["outlying_seen"]
+    assert seen["least_z"] == []
+    enough = seen["enough"]["adapters"]
+    assert f"too few adapters to call any far, {enough} are enough for z of 10" in found.summary
+    assert least_far_z(enough, enough * 20, 0.05) <= 10 < least_far_z(enough - 1, enough * 20 - 20, 0.05)  # fmt: skip

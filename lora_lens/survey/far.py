@@ -1,0 +1,94 @@
+"""Who is far from the others, in words: with what would have been seen, and by which assumption."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ..chance.significance import LEVEL
+from ..core.robust import FEWEST, least_far_z
+from ..show.layout import counted, number
+from .joined_outlying import alone
+
+_SEEN = 10.0  # robust z that enough adapters are to show
+_MANY = 1_000
+HEAVY = (
+    "adapters far from the others: the level is of quantities that are Gaussian among adapters of one law; where they have "
+    "heavier tails, as where one direction of W0 outweighs the rest, more are named"
+)
+
+
+def far(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those rows whose p is below the level, the farthest first."""
+    found = [row for row in rows if row["p_holm"] is not None and row["p_holm"] <= LEVEL]
+    return sorted(found, key=lambda row: (row["p_holm"], -abs(row["z"])))
+
+
+def seen(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """From which robust z on one alone would be called far, among how many, and how many would do.
+
+    Returns:
+        ``level``; ``comparisons``, how many p are corrected together; ``least_z``, for every number of adapters that one
+        was compared among: ``among``, ``comparisons`` of these and ``z``; ``by_norm_alone``, how many adapters have too
+        few of their rank beside them at a place; ``enough``, the fewest adapters whose ``z`` is at most 10, of as many
+        comparisons each, None where no thousand are.
+    """
+    tested = Counter(row["among"] for row in rows if row["p"] is not None)
+    comparisons = sum(tested.values())
+    return {
+        "level": LEVEL,
+        "comparisons": comparisons,
+        "least_z": [
+            {"among": n, "comparisons": tested[n], "z": least_far_z(n, comparisons, LEVEL)}
+            for n in sorted(tested, reverse=True)
+        ],
+        "by_norm_alone": len(alone(rows)),
+        "enough": {"z": _SEEN, "adapters": _enough(rows)},
+    }
+
+
+def _enough(rows: Sequence[dict[str, Any]]) -> int | None:
+    adapters = len({row["adapter"] for row in rows})
+    each = len(rows) / adapters
+    if all(row["module"] is not None for row in rows):  # too few have no row of all places
+        places = len({(row["module"], row["layer"]) for row in rows})
+        each *= 1 + 1 / places if places > 1 else 1
+    for n in range(FEWEST, _MANY):
+        if least_far_z(n, round(n * each), LEVEL) <= _SEEN:
+            return n
+    return None
+
+
+def said(rows: Sequence[dict[str, Any]]) -> str | None:
+    """A part of a survey's sentence; None where nothing can be said."""
+    adapters = {row["adapter"] for row in rows}
+    if len(adapters) < 2:
+        return None
+    known = seen(rows)
+    if not known["comparisons"]:
+        most = max(row["among"] for row in rows)
+        return f"too few adapters to call any far{_enough_said(known)}" if most < FEWEST else None
+    names = {row["adapter"] for row in far(rows)}
+    first = known["least_z"][0]
+    least = f"{number(first['z'], 1)} on among {first['among']}"
+    if (last := known["least_z"][-1]) is not first:
+        least += f", {number(last['z'], 1)} among {last['among']}"
+    if first["z"] > 2 * _SEEN:
+        least += _enough_said(known)
+    who = counted(len(names), "adapter") if names else "no adapter"
+    few = known["by_norm_alone"]
+    left = f", {few} somewhere by the norm alone for want of their rank" if few else ""
+    return (
+        f"{who} far from the others (Holm at {LEVEL} of Gaussian quantities, more are named of heavier tails; seen from a "
+        f"robust z of {least}{left})"
+    )
+
+
+def _enough_said(known: dict[str, Any]) -> str:
+    enough = known["enough"]
+    return (
+        f", {enough['adapters']} are enough for z of {enough['z']:.0f}"
+        if enough["adapters"]
+        else ""
+    )
