@@ -80,8 +80,8 @@ def said(rows: Sequence[dict[str, Any]]) -> str | None:
     few = known["by_norm_alone"]
     left = f", {few} somewhere by the norm alone for want of their rank" if few else ""
     return (
-        f"{who} far from the others (Holm at {LEVEL} of Gaussian quantities, more are named of heavier tails; seen from a "
-        f"robust z of {least}{left})"
+        f"{who} far from the others (Holm at {LEVEL} if quantities are Gaussian, more where tails are heavier; one alone is "
+        f"seen from a robust z of {least}{left})"
     )
 
 

@@ -187,7 +187,7 @@ def test_of_heavier_tails_more_are_far_and_the_sentence_says_so(tmp_path: Path) 
         write_adapter(tmp_path / "runs" / f"{k}", lambda *_, m=(a, b): m, rank=1)
     found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
     assert {row["quantity"] for row in found.to_dict()["outlying"]} == {"phi B"}
-    assert "of Gaussian quantities, more are named of heavier tails" in found.summary
+    assert "if quantities are Gaussian, more where tails are heavier" in found.summary
     assert any("heavier tails" in note for note in found.notes)
     assert found.notes == tuple(found.to_dict()["notes"])
 
