@@ -43,9 +43,9 @@ def equivalence_table(found: Differences, margin: float) -> Table:
     ]
     return Table(
         f"Whether two methods are equivalent within {margin:g} point{'' if margin == 1 else 's'}: the margin that these rows and seeds can "
-        "decide with 80 % power, were there no difference; the difference with its 95 % intervals, over "
-        "the test rows and over rows and seeds; p of TOST with rows and seeds; what it would take to decide. "
-        "All in points",
+        "decide with 80 % power, were there no difference and the true errors those estimated; the difference with its 95 % intervals, over "
+        "the test rows and over rows and seeds; p of TOST with rows and seeds; what it would take to decide, errors being "
+        "as estimated. All in points",
         [
             "task", "difference of", "rows", "seeds", "decidable margin", "difference", "interval, rows",
             "interval, rows and seeds", "p, TOST", "verdict", "it would take",
@@ -87,9 +87,11 @@ def sentence(task: str, one: Difference, margin: float, paper: float | None = No
     """What could be decided, what was found, and what follows, in this order."""
     both, alone = errors_of(one), rows_only(one)
     takes = it_would_take(one, margin)
+    # From one seed nothing is.
+    estimated = ", if their errors are as estimated" if len(one.each) > 1 else ""
     parts = [
         f"**{TASK_NAMES.get(task, task)}**, {one.rows:,} test rows and {counted(len(one.each), 'seed')}: "
-        f"these can decide a margin of {decidable(one)} points (of "
+        f"these can decide a margin of {decidable(one)} points{estimated} (of "
         f"{100 * smallest_margin(alone):.1f}, were these adapters all there is to know of).",
         f"{NAMES[one.one]} less {NAMES[one.other]} is {points(one.mean)} points, 95 % interval "
         f"{span(one.rows_interval)} over the rows and {span(interval(one.mean, both))} over rows and seeds; "
@@ -99,7 +101,8 @@ def sentence(task: str, one: Difference, margin: float, paper: float | None = No
         f"(equivalence: {p_text(tost(one.mean, alone, margin / 100))}).",
     ]
     if takes != NONE:
-        parts.append(f"To decide about {margin:g} would take {takes}.")
+        by = ", by the same estimates" if estimated else ""
+        parts.append(f"To decide about {margin:g} would take {takes}{by}.")
     if paper is not None:
         parts.append(f"The paper's difference is {points(paper / 100)}.")
     return " ".join(parts)

@@ -22,11 +22,11 @@ def score_table(
 ) -> Table:
     """A row a method and a column a task, in percent: mean ± sd over the seeds.
 
-    Below, for CondLoRA less LoRA: the margin that rows and seeds can decide, the difference ± standard
-    error over the seeds' pairs, p of the paired t-test, both intervals, p of TOST and what it says;
-    then what a constant answer scores, the learning rates found, and the paper's scores. Runs that have
-    not learnt their task are counted and listed, and in no mean; nor are tasks with such runs in the
-    mean of all.
+    Below, for CondLoRA less LoRA: the margin that rows and seeds can decide if the true errors are those
+    estimated, the difference ± standard error over the seeds' pairs, p of the paired t-test, both intervals,
+    p of TOST and what it says; then what a constant answer scores, the learning rates found, and the
+    paper's scores. Runs that have not learnt their task are counted and listed, and in no mean; nor are
+    tasks with such runs in the mean of all.
 
     Args:
         tasks: Scores.
@@ -55,7 +55,10 @@ def score_table(
         ),
     ]
     head = [base, *(_named(task) for task in tasks), "mean"]
-    return Table(_title(tasks, averaged), head, rows)
+    title = _title(tasks, averaged)
+    if any((differences or {}).values()):
+        title += ". Decidable margin: were there no difference and the true errors those estimated"
+    return Table(title, head, rows)
 
 
 def _compared(

@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -56,9 +55,13 @@ def test_the_comparison_by_rows_stands_below_what_it_can_decide() -> None:
     rows = {row[0]: list(row[1:]) for row in table.rows}
     heads = list(rows)
     assert heads.index("decidable margin, 80 % power") < heads.index("CondLoRA − LoRA")
-    # t₀.₉₅ with one degree of freedom 6.31, e_s = .01; z₀.₉₅ = 1.645, e_r = .01.
-    half = math.hypot(1.6449, 6.3138)
-    assert rows["decidable margin, 80 % power"] == [f"{half + 1.2816 * math.sqrt(2):.1f}", "–", "–"]
+    # t₀.₉₅ with one degree of freedom 6.31, e_s = .01; z₀.₉₅ = 1.645, e_r = .01. The m at which, over
+    # e_s·|Z|, Φ has 80 of 100: 9.464 by scipy's adaptive quadrature, where a known e_s would give 8.3.
+    assert rows["decidable margin, 80 % power"] == ["9.5", "–", "–"]
+    assert table.title.endswith(
+        "Decidable margin: were there no difference and the true errors those estimated"
+    )
+    assert "Decidable" not in score_table([MRPC, RTE], "base").title
     assert rows["95 % interval, rows"] == ["−2.0 to +2.0", "–", "–"]
     assert rows["95 % interval, rows and seeds"][0] == "−12.9 to +12.9"  # √(1.96² + 12.71²)
     assert float(rows["p, equivalent within 2"][0]) == pytest.approx(0.198, abs=0.05)
@@ -71,10 +74,15 @@ def test_sentences_say_first_what_can_be_decided() -> None:
     )
     said = sentence("stsb", found, 1.0, 1.0)
     assert said.startswith(
-        "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 1.0 "
+        "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 1.1 points, if their errors "
+        "are as estimated (of "
     )
     assert said.index("can decide") < said.index("CondLoRA less LoRA is +0.0 points")
     assert "**equivalent within 1**" in said
+    assert (
+        "To decide about 1 would take 3 seeds or 2,800 test rows with 2 seeds, by the same estimates."
+        in said
+    )
     assert said.endswith("The paper's difference is +1.0.")
     one = replace(found, seeds=(0,), each=(0.001,), covariance=np.array([[4e-6]]))
     assert "cannot be decided" in sentence("stsb", one, 1.0)
