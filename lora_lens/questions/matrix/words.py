@@ -66,7 +66,7 @@ def _alone(result: MatrixResult) -> float | None:
     least = least_of_mean(result.d, result.ranks)[at]
     kinds = np.unique(np.stack([mean, sd, least]), axis=1)
     kinds = kinds[:, (kinds[1] > 0) & (kinds[0] > kinds[2])]
-    rare, common = (above_by_chance(*kinds[:2], p, kinds[2]) for p in (level, POWER))
+    rare, common = (above_by_chance(kinds[0], kinds[1], p, kinds[2]) for p in (level, POWER))
     mean, sd, least = kinds[:, np.argmax(rare - common)].tolist()
     deviations = reach_of_phi(((mean - least) / sd) ** 2, level, result.draws, tails=1)
     return None if deviations is None else min(deviations * sd, 1 - mean)
