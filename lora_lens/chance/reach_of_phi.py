@@ -6,7 +6,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import bdtr, gammainc, gammaincc, gammaincinv
 
 from .reach import POWER
 
@@ -45,6 +44,9 @@ def reach_of_phi(
         [7.77, 4.15]
         >>> reach_of_phi(0.5, 0.05, 18)
     """
+    # Sentences of `inspect` and of `spectrum` test nothing, and go without SciPy, which loads slowly.
+    from scipy.special import bdtr, gammainc, gammaincc, gammaincinv
+
     most = math.floor(level * (draws + 1) + 1e-9) - 1
     if most < 0:
         return None
