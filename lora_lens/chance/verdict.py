@@ -16,6 +16,7 @@ import numpy as np
 
 from .p_values import holm
 from .reach import reach
+from .reach_of_phi import reach_of_phi
 from .significance import LEVEL
 
 Word = Literal["more", "less", "not seen"]
@@ -32,6 +33,8 @@ class Trial:
         draws: Null values behind p, which is 1/(draws + 1) at least.
         ways: In how many ways chance could have made so small a p: 2 tails, or so many cells of which
             the highest is tested.
+        floor: What φ is at least, where the null is one of φ: nearly a gamma distribution above that. None where
+            it is taken as normal.
     """
 
     value: float
@@ -40,6 +43,7 @@ class Trial:
     p: float
     draws: int
     ways: int = 2
+    floor: float | None = None
 
     @property
     def least(self) -> float:
@@ -55,8 +59,8 @@ class Verdict:
         word: ``more`` or ``less`` where the corrected p is at most `LEVEL`, else ``not seen``.
         p: Corrected over the family.
         detectable: The excess over the null's mean that is found in 80 of 100 cases at the level divided by
-            the family's size, by so many draws: ``lora_lens.chance.reach``. None where no excess could be
-            found, for there are too few draws.
+            the family's size, by so many draws: ``lora_lens.chance.reach``, and of a null that has a floor
+            ``reach_of_phi`` where that is farther. None where no excess could be found, for there are too few draws.
         family: How many tests it was corrected for.
     """
 
@@ -122,6 +126,14 @@ def _verdict(one: Trial, p: float, family: int, level: float) -> Verdict:
     word: Word = "not seen"
     if p <= level:
         word = "more" if one.value > one.mean else "less"
-    deviations = reach(level / family, one.draws, one.ways)
+    deviations = _deviations(one, level / family)
     excess = math.nan if deviations is None else deviations * one.sd
     return Verdict(word, p, excess if math.isfinite(excess) else None, family)
+
+
+def _deviations(one: Trial, level: float) -> float | None:
+    normal = reach(level, one.draws, one.ways)
+    if normal is None or one.floor is None or not (one.sd > 0 and one.mean > one.floor):
+        return normal
+    shape = ((one.mean - one.floor) / one.sd) ** 2
+    return max(normal, reach_of_phi(shape, level, one.draws) or normal)

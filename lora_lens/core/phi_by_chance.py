@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import gammaincc, gammainccinv
 
@@ -22,6 +23,21 @@ def in_common(d: int, i: Array, j: Array) -> Array:
     """
     smaller = np.maximum(np.minimum(i, j), 1)
     return np.maximum(i + j - d, 0) / smaller
+
+
+def least_of_mean(d: int, ranks: NDArray[np.int64]) -> Array:
+    """What the mean φ over the layers is at least, pair by pair of adapters.
+
+    Args:
+        d: Dimension of the space.
+        ranks: (adapter, layer) dimensions.
+
+    Example:
+        >>> least_of_mean(16, np.array([[15, 4], [15, 12]])).round(3)
+        array([[0.467, 0.467],
+               [0.467, 0.8  ]])
+    """
+    return np.asarray(np.mean([in_common(d, at[:, None], at) for at in ranks.T], axis=0))
 
 
 def above_by_chance(mean: Array, sd: Array, p: float, least: Array | None = None) -> Array:

@@ -71,5 +71,5 @@ ASKED = (
     # Its whole subspaces are tested by the comparison; i and j are its axes, not a choice.
     Asked(grid.QUESTION, "other", options={"draws": 0}),
     # Its draws are whole SVDs: one a layer, as by default.
-    Asked(spectrum.QUESTION, "nothing", options={"beside_w0": False, "draws": 1}),
+    Asked(spectrum.QUESTION, "nothing", options={"beside_w0": False, "base": None, "draws": None}),
 )

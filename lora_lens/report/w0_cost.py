@@ -24,7 +24,8 @@ def with_spectra_of_w0(
     rows, columns = factors.out_features, factors.in_features
     cost = len(factors.layers) * rows * columns * min(rows, columns)
     dear = base is not None and cost > _MOST
-    options = asked.options | {"beside_w0": base is not None and not dear}
+    reads = base is not None and not dear
+    options = asked.options | {"beside_w0": reads, "base": base if reads else None}
     why = (
         f"{len(factors.layers)} W0 of {rows}x{columns} would take long; `lora-lens spectrum --w0 --module "
         f"{factors.module}` has them"

@@ -93,6 +93,10 @@ def test_spectrum_takes_it_by_name_and_inspect_counts_it(tmp_path: Path) -> None
     assert found.left_out == {}
     with pytest.raises(LensError, match="intruder dimensions are counted of low-rank updates"):
         ll.spectrum(adapter, "word_embeddings", beside_w0=True)
+    with pytest.raises(
+        LensError, match=r"--k \(ks\) is for .* word_embeddings was trained in full: leave it out$"
+    ):
+        ll.spectrum(adapter, "word_embeddings", ks=[2])
     with pytest.raises(ModuleLookupError, match="was trained in full: its ΔW is dense"):
         ll.conversion_similarity(adapter, "word_embeddings", draws=2)
 

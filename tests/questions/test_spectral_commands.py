@@ -3,15 +3,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import BertLike, write_lora
+import torch
+from checkpoints import BertLike, write_base, write_lora
 from commands import fails, run
 
 from lora_lens import (
     amplification,
+    compare,
+    demo_adapter,
     load_adapter,
+    open_base,
     rank_grids,
     spectrum,
 )
+from lora_lens.errors import LensError
+from lora_lens.formats.base_in_use import check_base_used
+from lora_lens.questions.spectrum.analysis import EPSILONS
 
 
 def pair(tmp_path: Path) -> tuple[Path, Path]:
@@ -148,3 +155,77 @@ def test_usage_of_what_is_not_there_is_one_line(bert: BertLike, tmp_path: Path) 
         ("spectrum", tmp_path / "lora", "--epsilon", 2),
     ):
         fails(run(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (["--k", 3], "--k (ks) is"),
+        (["--epsilon", 0.2], "--epsilon (epsilons) is"),
+        (["--draws", 7], "--draws (draws) is"),
+        (["--k", 3, "--epsilon", 0.2, "--draws", 1], "--k (ks), --epsilon (epsilons) and --draws (draws) are"),
+    ],
+)  # fmt: skip
+def test_spectrum_refuses_what_does_nothing_without_w0(
+    bert: BertLike, tmp_path: Path, options: list[object], what: str
+) -> None:
+    adapter = tmp_path / "lora"
+    fails(
+        run("spectrum", adapter, "--no-w0", *options),
+        f"{what} for intruder dimensions of W0 + ΔW, and W0 is not to be read (--no-w0, beside_w0=False): leave",
+        " out, or that",
+    )
+    run("spectrum", adapter, "--w0", *options)
+    run("spectrum", adapter, "--no-w0", "--draws", 0, "--energy", 0.9)  # no random ΔW was asked for
+
+
+def test_spectrum_refuses_it_in_python_too(bert: BertLike, tmp_path: Path) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    for options in ({"ks": [3]}, {"epsilons": [0.2]}, {"draws": 7}):
+        with pytest.raises(LensError, match="intruder dimensions of W0"):
+            spectrum(adapter, beside_w0=False, **options)  # type: ignore[arg-type]
+        assert spectrum(adapter, **options).draws is not None  # type: ignore[arg-type]
+    assert spectrum(adapter).draws == 1
+    assert spectrum(adapter).epsilons == EPSILONS
+
+
+def test_a_base_that_nothing_is_read_of_is_refused(bert: BertLike, tmp_path: Path) -> None:
+    """A plain LoRA adapter is read without one; one that is made of W0, or rescaled with it, is not."""
+    one, other = pair(tmp_path)
+    base = tmp_path / "base"
+    refused = f"the base {base} is named (--base, base) and no W0 is to be read (--no-w0, beside_w0=False)"
+    fails(run("spectrum", one, "--no-w0", "--base", base), refused)
+    fails(run("compare", one, other, "--no-w0", "--base", base), refused)
+    with pytest.raises(LensError, match="does nothing: leave out one of the two"):
+        spectrum(one, beside_w0=False, base=base)
+    with pytest.raises(LensError, match="does nothing: leave out one of the two"):
+        compare(load_adapter(one), load_adapter(other), beside_w0=False, base=open_base(base))
+    run("spectrum", one, "--base", base)
+    run("compare", one, other, "--base", base, "--draws", 0)
+    loaded = load_adapter(one, base)  # for other questions
+    assert spectrum(loaded, beside_w0=False).base is None
+    made_of_w0, mini = demo_adapter("condlora"), load_adapter(demo_adapter("lora")).base_model
+    assert spectrum(made_of_w0, "value", beside_w0=False, base=mini).base is None
+    assert compare(made_of_w0, demo_adapter("lora"), beside_w0=False, base=mini, draws=0)
+    run("spectrum", made_of_w0, "-m", "value", "--no-w0", "--base", mini)
+
+
+def test_a_base_that_a_magnitude_is_of_is_of_use(tmp_path: Path) -> None:
+    """DoRA's magnitude is of W0's rows."""
+    shape = BertLike()
+    base = write_base(tmp_path / "base", shape)
+    magnitude = {
+        f"base_model.model.bert.{shape.path(k, module)}.lora_magnitude_vector.weight": torch.ones(
+            24
+        )
+        for k in range(3)
+        for module in shape.modules
+    }
+    write_lora(tmp_path / "dora", shape, config={"use_dora": True}, extra=magnitude)
+    check_base_used([tmp_path / "dora"], str(base), beside_w0=False)
+    write_lora(tmp_path / "lora", shape)
+    with pytest.raises(LensError, match="does nothing"):
+        check_base_used([tmp_path / "lora"], str(base), beside_w0=False)
+    check_base_used([tmp_path / "lora", tmp_path / "dora"], str(base), beside_w0=False)
+    check_base_used([tmp_path / "lora"], str(base), beside_w0=None)
+    check_base_used([tmp_path / "lora"], None, beside_w0=False)

@@ -32,6 +32,7 @@ from ...core.scaled import of_order_one
 from ...core.sides import Side
 from ...core.triangle import spectral_norm
 from ...errors import BaseModelError, RankError
+from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...subspaces.delta import trained_singular
@@ -107,7 +108,7 @@ def compare(
         AdapterError: They share no layer, or differ in width.
         BaseModelError: W0 was asked for and is not found, or does not fit.
         RankError: i or j above the numerical rank of a factor.
-        LensError: `draws` is 1 or negative, or `seed` is negative.
+        LensError: `draws` is 1 or negative, `seed` is negative, or a `base` is given that nothing is read of.
 
     Example:
         >>> import lora_lens as ll
@@ -118,6 +119,7 @@ def compare(
     """
     check_draws(draws)
     check_seed(seed)
+    check_base_used((one, other), base, beside_w0)
     one, other = adapter_of(one, base), adapter_of(other, base)
     first, second = select_in_both(one, other, module)
     layers, notes = shared_layers(one, other, first, second)

@@ -69,8 +69,10 @@ def run(
 
     def make() -> ComparisonResult:
         from ...formats import load_adapter
+        from ...formats.base_in_use import check_base_used
         from .analysis import compare
 
+        check_base_used((one, other), base, beside_w0)
         first, second = load_adapter(one, base), load_adapter(other, base)
         with progress("layers", as_json=as_json) as advance:
             return compare(

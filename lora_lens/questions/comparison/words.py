@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...chance.verdict import Trial, draws_needed
+from ...core.phi_by_chance import in_common
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
 from ...show.wording import ALONG_W0, ONE, listed
@@ -50,9 +51,23 @@ def _claims(result: ComparisonResult) -> Iterator[Claim]:
                 continue
             if not np.isfinite([test.z, test.p_two_sided]).all():
                 continue
-            trial = Trial(series.mean, test.mean, test.sd, test.p_two_sided, draws)
+            trial = Trial(
+                series.mean,
+                test.mean,
+                test.sd,
+                test.p_two_sided,
+                draws,
+                floor=_least(result, series),
+            )
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
+
+
+def _least(result: ComparisonResult, series: LayerSeries) -> float:
+    """What φ of i and j directions is at least; d is in what unrelated ones have, max(i, j)/d."""
+    i, j = result.i, result.j
+    d = round(max(i, j) / float(np.mean(series.baseline.mean)))
+    return float(in_common(d, np.array(i), np.array(j)))
 
 
 def _deciding(series: LayerSeries) -> Sequence[str]:

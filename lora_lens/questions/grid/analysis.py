@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
@@ -277,7 +278,7 @@ def _against_w0(
         i = _top(top, len(w0.s), factors.module, layer)
         for kind in chosen:
             u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
-            yield _grid(layer, kind, u[:, :i], v)
+            yield replace(_grid(layer, kind, u[:, :i], v), w0_rank=len(w0.s))
 
 
 def _top(top: int | None, rank: int, module: str, layer: int) -> int:

@@ -27,6 +27,7 @@ class RankGrid(Tidy, Brief):
         gaussian_mean, gaussian_sd: (i, j) mean max(i, j)/d and deviation for independent uniform subspaces.
         angles: (min(r1, r2),) principal angles between the two whole subspaces in degrees, ascending.
         dimension: d, of the space that the singular vectors live in.
+        w0_rank: How many singular directions W0 has, of which i counts the leading ones; None between two adapters.
     """
 
     layer: int
@@ -37,6 +38,7 @@ class RankGrid(Tidy, Brief):
     gaussian_sd: Array
     angles: Array
     dimension: int
+    w0_rank: int | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,6 +74,7 @@ class RankGrid(Tidy, Brief):
             "matrix": self.matrix,
             "side": self.side,
             "dimension": self.dimension,
+            "w0_rank": self.w0_rank,
             "phi": plain(self.values),
             "gaussian_mean": plain(self.gaussian_mean),
             "gaussian_sd": plain(self.gaussian_sd),

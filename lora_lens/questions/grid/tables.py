@@ -89,12 +89,14 @@ def corner_table(result: RankGrids) -> Table:
         for grid, tests in zip(result, result.whole(), strict=True)
     ]  # fmt: skip
     return Table(
-        f"Top directions, whole subspaces, and the angles between those; p: {_P}", head, rows
+        f"Top directions, subspaces of all r1 and r2, and the angles between those; p: {_P}",
+        head,
+        rows,
     )
 
 
 def legend(result: RankGrids) -> list[str]:
-    """What chance is, and in how many layers the whole subspaces are above it."""
+    """What chance is, and in how many layers the largest subspaces are above it."""
     lines = [
         "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
         f"reach φ(r1, r2), {_P}"

@@ -16,7 +16,7 @@ _SAME = 1e-6  # φ in float32's resolution
 
 
 def claims(result: RankGrids) -> list[Claim]:
-    """φ of whole subspaces of W0 and ΔW, mean over the layers, against unrelated ones; each number once.
+    """φ of ΔW's whole subspaces and W0's leading ones, mean over the layers, against unrelated ones; each number once.
 
     Of two adapters there are none: both may lie along the same W0's leading directions. `compare` tests them.
     """
@@ -25,6 +25,8 @@ def claims(result: RankGrids) -> list[Claim]:
 
 def _claims(result: RankGrids) -> Iterator[Claim]:
     seen: list[np.ndarray] = []
+    cut = _taken(result)
+    whole = "" if cut else "whole "
     for kind, baseline in result.baselines.items():
         values = np.array([grid.values[-1, -1] for grid in result.of(*kind)])
         test = result.significance[kind].of_mean
@@ -35,7 +37,7 @@ def _claims(result: RankGrids) -> Iterator[Claim]:
         seen.append(values)
         value, draws = float(values.mean()), baseline.draws or 0
         trial = Trial(value, test.mean, test.sd, test.p_two_sided, draws)
-        about = f"whole subspaces of {name(result, *kind)} alike (mean φ over the layers)"
+        about = f"{whole}subspaces of {name(result, *kind)} alike{cut} (mean φ over the layers)"
         yield Claim(about, name(result, *kind), PHI, "gaussian", trial)
 
 
@@ -45,17 +47,34 @@ def name(result: RankGrids, matrix: str, side: str) -> str:
     return f"{whose} ({side})"
 
 
+def _taken(result: RankGrids) -> str:
+    """Of W0 the leading directions are compared, 64 or as many as were asked for; nothing where that is all of them."""
+    cut = {(grid.shape[0], grid.w0_rank) for grid in result if grid.w0_rank is not None}
+    if all(taken == rank for taken, rank in cut):
+        return ""
+    taken, rank = (_range([one[k] or 0 for one in cut]) for k in (0, 1))
+    return f", W0's leading {taken} of {rank} directions and all of ΔW's"
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
-    """φ of the top directions and of the whole subspaces, beside unrelated ones."""
+    """φ of the top directions and of the largest subspaces, beside unrelated ones."""
     top = [_mean(result, kind, 0) for kind in result.kinds]
     low, high = number(min(top)), number(max(top))
     text = (
         f"{result.module}: φ(1, 1) is {low if low == high else f'{low} to {high}'} (mean of layers)"
     )
+    cut = _taken(result)
     if findings:
-        pattern = "the whole subspaces of {names} are {degree} alike than unrelated ones would be"
+        which = f"the subspaces of {{names}}{cut}," if cut else "the whole subspaces of {names}"
+        pattern = f"{which} are {{degree}} alike than unrelated ones would be"
         return f"{text}; {told((findings, pattern))}."
-    wholes = f"{text}, and of the whole subspaces {_wholes(result)}"
+    which = f"subspaces{cut}," if cut else "whole subspaces"
+    wholes = f"{text}, and of the {which} {_wholes(result)}"
     if result.between == "w0-delta":
         return f"{wholes}; nothing was tested."
     chance = [grid.gaussian_mean[-1, -1] for grid in result.grids]
@@ -74,8 +93,10 @@ def _wholes(result: RankGrids) -> str:
 
 
 def details(result: RankGrids) -> str:
-    """φ of the top directions and of the whole subspaces, means over the layers, beside chance."""
+    """φ of the top directions and of the largest subspaces, means over the layers, beside chance."""
     parts = []
+    cut = _taken(result)
+    which = "largest" if cut else "whole"
     for matrix, side in result.kinds:
         grids = result.of(matrix, side)
         chance_top, chance = (
@@ -86,10 +107,10 @@ def details(result: RankGrids) -> str:
             math.nan if not len(grids[0].angles) else float(np.mean([g.angles[0] for g in grids]))
         )
         parts.append(
-            f"{LABELS[matrix]} ({side}): {share}, over the whole subspaces "
+            f"{LABELS[matrix]} ({side}): {share}, over the {which} subspaces "
             f"{number(_mean(result, (matrix, side), -1))} ({number(chance)}), smallest angle {angle:.0f}°"
         )
-    return f"Mean over the layers. {'; '.join(parts)}."
+    return f"Mean over the layers{cut}. {'; '.join(parts)}."
 
 
 def _mean(result: RankGrids, kind: tuple[str, str], corner: int) -> float:

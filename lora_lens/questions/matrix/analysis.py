@@ -19,7 +19,7 @@ from ...chance.p_values import check_draws, check_seed, monte_carlo_p
 from ...core.clustering import cluster
 from ...core.either import swapped
 from ...core.pairwise import block_pairs, phi_of_every_pair
-from ...core.phi_by_chance import in_common
+from ...core.phi_by_chance import least_of_mean
 from ...core.progress import Progress, Steps
 from ...core.sides import Side
 from ...errors import LensError
@@ -139,7 +139,7 @@ def adapter_matrix(
                 by_layer.append(grid)
     d = read[0].d
     mean, sd = _gaussian(d, ranks)
-    tree = cluster(values, mean, sd, clusters, _in_common(d, ranks))
+    tree = cluster(values, mean, sd, clusters, least_of_mean(d, ranks))
     return MatrixResult(
         names=tuple(one.name for one in read),
         sources=tuple(one.source for one in read),
@@ -190,11 +190,6 @@ def _gaussian(d: int, ranks: NDArray[np.int64]) -> tuple[Array, Array]:
         mean += of_pairs[..., 0] / layers
         variance += of_pairs[..., 1] ** 2
     return mean, np.sqrt(variance) / layers
-
-
-def _in_common(d: int, ranks: NDArray[np.int64]) -> Array:
-    """What the mean φ over the layers is at least, pair by pair."""
-    return np.mean([in_common(d, at[:, None], at) for at in ranks.T], axis=0)
 
 
 def _p_values(values: Array, d: int, ranks: NDArray[np.int64], draws: int, seed: int) -> Array:

@@ -18,9 +18,11 @@ from ...core.progress import Progress
 from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
+from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...show.delta_named import Matrix, product_of
+from ...show.wording import listed
 from ...subspaces.selection import (
     Where,
     asked_device,
@@ -35,6 +37,7 @@ from .suggestion_result import NO_RANK, RankSuggestion
 
 KS = (1, 5, 10, 20)
 EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+DRAWS = 1
 
 
 def spectrum(
@@ -44,8 +47,8 @@ def spectrum(
     beside_w0: bool | None = None,
     energy: float = 0.95,
     ks: Sequence[int] | None = None,
-    epsilons: Sequence[float] = EPSILONS,
-    draws: int = 1,
+    epsilons: Sequence[float] | None = None,
+    draws: int | None = None,
     seed: int = 0,
     base: BaseWeights | str | Path | None = None,
     device: str = "auto",
@@ -79,8 +82,8 @@ def spectrum(
         energy: Share that the suggested ranks keep.
         ks: How many leading vectors of W0 + ΔW to look at; by default 1, 5, 10 and 20 as far as
             there are so many.
-        epsilons: Thresholds, above 0 and at most 1.
-        draws: Random ΔW a layer; 0 leaves them out.
+        epsilons: Thresholds, above 0 and at most 1; by default 0.3 to 0.9.
+        draws: Random ΔW a layer, by default 1; 0 leaves them out.
         seed: Of those draws.
         base: An open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`. Without W0 the spectra are NumPy's, unless a
@@ -91,7 +94,8 @@ def spectrum(
         ModuleLookupError: No such module.
         BaseModelError: The base was asked for and is not found, or does not fit.
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
-        LensError: ε, `energy`, `draws` or `seed` out of range; or W0 asked for beside a module trained in full.
+        LensError: ε, `energy`, `draws` or `seed` out of range; W0 asked for beside a module trained in full; or what
+            does nothing where W0 is not read.
 
     Example:
         >>> import lora_lens as ll
@@ -100,8 +104,13 @@ def spectrum(
         >>> layer.rank, round(layer.stable_rank, 2), layer.rank_95
         (8, 1.05, 1)
     """
+    check_base_used((adapter,), base, beside_w0)
     adapter = adapter_of(adapter, base)
     dense = select_dense(adapter, module) if module else None
+    if dense is not None or beside_w0 is False:
+        _check_idle(dense, ks=ks, epsilons=epsilons, draws=draws)
+    epsilons = EPSILONS if epsilons is None else epsilons
+    draws = DRAWS if draws is None else draws
     if dense is not None:
         if beside_w0:
             raise LensError(
@@ -158,6 +167,27 @@ def spectrum(
         seed=seed,
         draws=draws if weights else None,
     )
+
+
+def _check_idle(
+    dense: str | None,
+    *,
+    ks: Sequence[int] | None,
+    epsilons: Sequence[float] | None,
+    draws: int | None,
+) -> None:
+    """Raise LensError where something is given for intruder dimensions, of which there are none; 0 draws are none."""
+    given = {"--k (ks)": ks, "--epsilon (epsilons)": epsilons, "--draws (draws)": draws or None}
+    idle = [option for option, value in given.items() if value is not None]
+    if not idle:
+        return
+    are, them = ("is", "it") if len(idle) == 1 else ("are", "them")
+    why = (
+        f"W0 is not to be read (--no-w0, beside_w0=False): leave {them} out, or that"
+        if dense is None
+        else f"{dense} was trained in full: leave {them} out"
+    )
+    raise LensError(f"{listed(idle)} {are} for intruder dimensions of W0 + ΔW, and {why}")
 
 
 def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None) -> Spectrum:

@@ -46,11 +46,14 @@ def run(
         ),
     ] = None,
     draws: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--draws", min=0, help="Random ΔW a layer, to count intruder dimensions of; 0: none."
+            "--draws",
+            min=0,
+            show_default="1",
+            help="Random ΔW a layer, to count intruder dimensions of; 0: none.",
         ),
-    ] = 1,
+    ] = None,
     seed: Seed = 0,
     energy: Annotated[
         float, typer.Option("--energy", help="Share of ‖ΔW‖_F² that the suggested ranks keep.")
@@ -75,8 +78,10 @@ def run(
 
     def make() -> Spectrum:
         from ...formats import load_adapter
-        from .analysis import EPSILONS, spectrum
+        from ...formats.base_in_use import check_base_used
+        from .analysis import spectrum
 
+        check_base_used((adapter,), base, beside_w0)
         with progress("layers", as_json=as_json) as advance:
             found = spectrum(
                 load_adapter(adapter, base),
@@ -84,7 +89,7 @@ def run(
                 beside_w0=beside_w0,
                 energy=energy,
                 ks=k or None,
-                epsilons=epsilon or EPSILONS,
+                epsilons=epsilon or None,
                 draws=draws,
                 seed=seed,
                 device=device,

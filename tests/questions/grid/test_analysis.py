@@ -16,6 +16,7 @@ from lora_lens import (
     rank_grids,
 )
 from lora_lens.errors import AdapterError, ModuleLookupError
+from lora_lens.questions.grid.words import details
 
 SIDES = {"A": "right", "B": "left", "delta": None}
 
@@ -196,3 +197,28 @@ def test_whole_subspaces_are_tested_layer_by_layer(tmp_path: Path) -> None:
     assert {row["whole"]["p"] for row in same.to_dict()["grids"]} == {0.01}
     # B's left subspace is ΔW's where both have rank 2: one φ, one p.
     np.testing.assert_array_equal(*left)
+
+
+def test_of_w0_it_is_said_how_many_directions_of_how_many(tmp_path: Path) -> None:
+    """The verdict is on the leading ones, which the sentence called W0's whole subspaces."""
+    rng = np.random.default_rng(1)
+    w0 = weights(rng, 2)
+    w0[1][:, 0] = w0[1][:, 1]  # of rank 8, where the other is of 9
+    adapter = plant(tmp_path / "1", w0, factors(rng, (3, 2)))
+    cut = rank_grids(adapter, None, "value", top=4, draws=99)
+    assert {grid.w0_rank for grid in cut} == {8, 9}
+    taken = "W0's leading 4 of 8 to 9 directions and all of ΔW's"
+    assert cut.findings[0].claim.about.startswith(f"subspaces of W0 and ΔW (left) alike, {taken} (")
+    assert f"the subspaces of W0 and ΔW (left) and W0 and ΔW (right), {taken}, are " in cut.summary
+    assert details(cut).startswith(f"Mean over the layers, {taken}. ")
+    assert "whole subspaces" not in cut.summary + details(cut)
+    bare = rank_grids(adapter, None, "value", top=4, draws=0).summary
+    assert f"of the subspaces, {taken}, " in bare
+    assert [one["w0_rank"] for one in cut.to_dict()["grids"]] == [9, 8, 9, 8]
+    uncut = rank_grids(adapter, None, "value", draws=99)  # W0's 64 or all that it has
+    assert "the whole subspaces of W0 and ΔW (left) and " in uncut.summary
+    wide = plant(tmp_path / "2", weights(rng, 1, 80, 70), factors(rng, (3,), 80, 70))
+    assert "W0's leading 64 of 70 directions" in rank_grids(wide, None, "value").summary
+    two = rank_grids(adapter, adapter, "value", draws=99)
+    assert "over the whole subspaces" in details(two)
+    assert {grid.w0_rank for grid in two} == {None}

@@ -1,0 +1,49 @@
+"""What `compare` says would have been seen is seen, at the fewest layers and directions too."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy.stats import binom
+
+import lora_lens as ll
+from lora_lens.chance.reach import POWER
+
+
+@pytest.mark.parametrize(("layers", "rank"), [(1, 1), (2, 2)])
+def test_an_excess_as_stated_is_found_in_four_of_five_sets(layers: int, rank: int) -> None:
+    """Two adapters whose φ is chance and the excess, exactly: of one line it was found in about half of the sets."""
+    one = ll.load_adapter(ll.demo_adapter("lora"))
+    value, d, sets = one.modules["value"], 64, 40
+    generator = torch.Generator().manual_seed(layers)
+
+    def uniform() -> torch.Tensor:
+        drawn = torch.randn(layers, d, 2 * rank, generator=generator, dtype=torch.float64)
+        return torch.linalg.qr(drawn)[0]
+
+    def adapter(a: torch.Tensor, b: torch.Tensor) -> ll.Adapter:
+        module = replace(
+            value, layers=tuple(range(layers)), names=value.names[:layers], ranks=(rank,) * layers,
+            scaling=value.scaling[:layers], a=a.mT.contiguous(), b=b.contiguous(),
+        )  # fmt: skip
+        return replace(one, modules={"value": module})
+
+    seen = 0
+    excess = {"A": 0.0, "B": 0.0}
+    for seed in range(sets + 1):  # of the first the excess is asked
+        both = {name: uniform() for name in ("A", "B")}
+        first = adapter(*(both[name][..., :rank] for name in ("A", "B")))
+        mixed = (
+            (rank / d + excess[name]) ** 0.5 * both[name][..., :rank]
+            + (1 - rank / d - excess[name]) ** 0.5 * both[name][..., rank:]
+            for name in ("A", "B")
+        )
+        found = ll.compare(
+            first, adapter(*mixed), "value", draws=199, seed=seed, beside_w0=False
+        ).findings
+        assert [one.label for one in found] == ["A", "B"]
+        if not seed:
+            excess = {one.label: one.verdict.detectable or 0.0 for one in found}
+        else:
+            seen += sum(one.word == "more" for one in found)
+    assert seen >= binom.ppf(1e-3, 2 * sets, POWER)
