@@ -15,7 +15,7 @@ from .peft_names import plain, reason_left_out
 
 # Parameters, not layers, so that their names do not end in ``weight``.
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")
-_EPSILON = 1e-5  # PEFT's own, beside the rank
+EPSILON = 1e-5  # PEFT's own, beside the rank
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -70,7 +70,7 @@ def _scaling(files: AdapterFiles, rank: int) -> float:
         raise AdapterError(
             f"{files.source} says lora_alpha {alpha!r} and init_r {begun!r}, expected numbers"
         )
-    return (alpha if alpha > 0 else float(rank)) / (begun + _EPSILON)
+    return (alpha if alpha > 0 else float(rank)) / (begun + EPSILON)
 
 
 FORMAT = Format(
