@@ -11,6 +11,7 @@ from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
+from .peft_known import unknown_said
 from .peft_names import plain, reason_left_out
 
 # Parameters, not layers, so that their names do not end in ``weight``.
@@ -44,6 +45,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         title="AdaLoRA",
         why=lambda name: reason_left_out(name, files.config),
         left_out=left_out,
+        caveats=tuple(filter(None, [unknown_said(files.config)])),
     )
 
 
