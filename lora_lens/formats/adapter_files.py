@@ -44,7 +44,7 @@ class AdapterFiles:
         tensors: The tensors.
         base_given: The base that the caller named.
         live: W0, where the adapter is on a model in memory.
-        scales: Of such an adapter, path to the s that its layer has; None where that is not s.
+        scales: Of such an adapter, path to the s that its layer has.
         find: Its files, by name, and others beside them.
         made: Of a model in memory by one of PEFT's other methods, its updates.
     """
@@ -55,7 +55,7 @@ class AdapterFiles:
     tensors: TensorStore
     base_given: str | None = None
     live: BaseWeights | None = None
-    scales: Mapping[str, float | None] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict)
     find: FindFile = nowhere
     made: Live | None = None
 

@@ -13,10 +13,12 @@ from typing import Any
 from ..errors import AdapterError
 from ..files.locate import json_of
 from .adapter_files import AdapterFiles
+from .dylora import dylora_said
 from .format import Checkpoint, Format
 from .image_parts import by_module
 from .image_places import METADATA, are_dotted, place, root_of_bare
 from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
+from .peft_known import unknown_said
 from .peft_settings import Scaling, check_plain
 
 # What trainers write into a header, for people.
@@ -41,7 +43,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
     found = read_modules(files, modules, scale)
     _check_dora(files, settings, found)
     scales = _scaled(files, found, configured & found.updates.keys())
-    return found.checkpoint(files, *scales, *found.notes)
+    unknown = dict.fromkeys(filter(None, map(unknown_said, settings.values())))
+    return found.checkpoint(
+        files, *scales, *found.notes, caveats=(*unknown, *dylora_said(files.header))
+    )
 
 
 def _settings(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:

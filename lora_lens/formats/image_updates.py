@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -81,7 +81,9 @@ class ImageUpdates:
         axes = {one.by_column for one in self._rescaled}
         return tuple(DORA_BY_COLUMN if by_column else DORA for by_column in sorted(axes))
 
-    def checkpoint(self, files: AdapterFiles, *notes: str) -> Checkpoint:
+    def checkpoint(
+        self, files: AdapterFiles, *notes: str, caveats: Iterable[str] = ()
+    ) -> Checkpoint:
         """All of the file, with what is said of how it was read."""
         return of_factors(
             files,
@@ -91,7 +93,7 @@ class ImageUpdates:
             why=reason_left_out,
             left_out=self.left_out,
             notes=notes,
-            caveats=self.caveats,
+            caveats=(*self.caveats, *caveats),
         )
 
     def restricted(self, paths: Set[str]) -> ImageUpdates:

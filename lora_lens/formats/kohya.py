@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .adapter_files import AdapterFiles
+from .dylora import dylora_said
 from .format import Checkpoint, Format
 from .image_parts import by_module
 from .image_places import are_flattened, place
@@ -29,7 +30,8 @@ _LONGEST = 120
 def _read(files: AdapterFiles) -> Checkpoint:
     found = read_modules(files, by_module(files, place), by_alpha)
     scales = found.scales(_other_scale(files.header))
-    return found.checkpoint(files, *scales, *found.notes, *_said(files.header))
+    said = (*scales, *found.notes, *_said(files.header))
+    return found.checkpoint(files, *said, caveats=dylora_said(files.header))
 
 
 def _other_scale(header: Mapping[str, str]) -> str:

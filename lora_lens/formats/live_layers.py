@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import AdapterError
 from .live_merged import layers_of_methods
+from .peft_adalora import EPSILON
 from .peft_methods import METHODS
 from .peft_names import plain
 from .peft_settings import check_lora
@@ -94,14 +95,16 @@ def is_lora(layer: Any) -> bool:
     return hasattr(layer, "lora_A")
 
 
-def scales_of(path: str, layer: Any, name: str) -> dict[str, float | None]:
-    """Path of each update that an adapter makes in a layer to the s that it has; None of AdaLoRA's.
+def scales_of(path: str, layer: Any, name: str) -> dict[str, float]:
+    """Path of each update that an adapter makes in a layer to the s that it has.
 
-    A stack of experts has one for all, and AdaLoRA divides by its rank besides.
+    A stack of experts has one for all, and AdaLoRA divides by the rank that it began with besides.
     """
     if not is_lora(layer):
         return {}
-    s = None if hasattr(layer, "lora_E") else float(layer.scaling[name])
+    s = float(layer.scaling[name])
+    if hasattr(layer, "ranknum"):
+        s /= float(layer.ranknum[name]) + EPSILON
     module, parameter = path.replace(".base_layer", ""), getattr(layer, "parameter_name", None)
     if parameter is None or parameter == "weight":
         return {module: s}

@@ -96,9 +96,11 @@ def check_scales(files: AdapterFiles, found: Checkpoint) -> None:
         if live is None or not isinstance(update, (LowRank, FromW0)):
             continue
         if abs(live - update.scaling) > 1e-6 * abs(update.scaling):
+            # Without a factor it divides α by the rank, which AdaLoRA's layers do besides.
+            back = f"{live / update.scaling:g}" if live and found.method == "adalora" else ""
             raise AdapterError(
                 f"{path} scales its update by {live:g} now, and its configuration by "
-                f"{update.scaling:g}, which is what would be saved; call unscale_layer(), or set lora_alpha"
+                f"{update.scaling:g}, which is what would be saved; call unscale_layer({back}), or set lora_alpha"
             )
 
 

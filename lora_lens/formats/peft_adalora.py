@@ -11,11 +11,12 @@ from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
+from .peft_known import unknown_said
 from .peft_names import plain, reason_left_out
 
 # Parameters, not layers, so that their names do not end in ``weight``.
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")
-_EPSILON = 1e-5  # PEFT's own, beside the rank
+EPSILON = 1e-5  # PEFT's own, beside the rank
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -44,6 +45,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         title="AdaLoRA",
         why=lambda name: reason_left_out(name, files.config),
         left_out=left_out,
+        caveats=tuple(filter(None, [unknown_said(files.config)])),
     )
 
 
@@ -70,7 +72,7 @@ def _scaling(files: AdapterFiles, rank: int) -> float:
         raise AdapterError(
             f"{files.source} says lora_alpha {alpha!r} and init_r {begun!r}, expected numbers"
         )
-    return (alpha if alpha > 0 else float(rank)) / (begun + _EPSILON)
+    return (alpha if alpha > 0 else float(rank)) / (begun + EPSILON)
 
 
 FORMAT = Format(

@@ -20,9 +20,10 @@ from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
 from .peft_experts import experts, parameters_of, turned_stacks
 from .peft_initial import initial_of
+from .peft_known import unknown_said
 from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
-from .peft_settings import Scaling, check_lora, matched_nowhere, matched_otherwise, matched_twice
+from .peft_settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -127,7 +128,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
         placement=Placement(
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),
-        caveats=(DORA,) if magnitudes else (),
+        caveats=(
+            *([DORA] if magnitudes else []),
+            *filter(None, [unknown_said(files.config)]),
+        ),
     )
 
 
@@ -198,11 +202,8 @@ def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
     if otherwise := matched_otherwise(files.config):
         yield otherwise
-    if twice := matched_twice(files.config, found.updates):
-        yield (
-            f"two entries of alpha_pattern match {modules_said(twice)}, with different α: s is by the first, as PEFT has it; "
-            f"PEFT sorts them when it saves, and in training another may have been the first"
-        )
+    if twice := twice_said(files.config, found.updates):
+        yield twice
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
 

@@ -17,9 +17,10 @@ from ..arrays import Tensor
 from ..errors import AdapterError, LensError
 from .adapter_files import AdapterFiles, Live
 from .factored import Factored, factored
+from .peft_as_trained import rule_of, settings_of
 from .peft_methods import Contents
 from .peft_names import plain
-from .peft_patterns import patterns_of
+from .peft_patterns import Rule
 from .peft_stand_ins import StandIn, stand_ins, tree
 
 _NEEDED = (0, 21)
@@ -53,12 +54,14 @@ class Merged:
         trainable_parameters: How many numbers PEFT trains.
         version: PEFT's.
         notes: What a reader should know, a sentence each.
+        known: The settings that PEFT has of the method.
     """
 
     layers: Mapping[str, Factored]
     trainable_parameters: int
     version: str
     notes: tuple[str, ...]
+    known: frozenset[str]
 
 
 def merged(files: AdapterFiles, found: Contents) -> Merged:
@@ -86,7 +89,7 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
         for path, delta in _deltas(tuned, layers):
             result[path] = factored(delta, path)
             _check_kept(files, found, result, len(layers))
-    return Merged(result, trained, version, tuple(notes))
+    return Merged(result, trained, version, tuple(notes), _known(_kind(peft, files)))
 
 
 def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
@@ -98,7 +101,7 @@ def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
         for path, delta in live.deltas.items():
             result[path] = factored(delta(), path)
             _check_kept(files, found, result, len(live.deltas))
-    return Merged(result, live.trained, str(peft.__version__), ())
+    return Merged(result, live.trained, str(peft.__version__), (), frozenset(files.config))
 
 
 def _check_kept(
@@ -164,41 +167,42 @@ def _count(shape: tuple[int, ...]) -> int:
 
 def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
     """PEFT's configuration, of these modules."""
-    from dataclasses import fields
-
-    named = str(files.config["peft_type"]).upper()
-    kind = peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
-    known = {field.name for field in fields(kind) if field.init}
+    kind = _kind(peft, files)
+    known = _known(kind)
     said = {**files.config, **_CHOICE, "target_modules": paths}
     # PEFT is given no expression of a stranger's: each module has its own entry.
-    patterns = sorted(key for key in known if key.endswith("_pattern"))
-    said |= {key: _by_path(files, key, paths) for key in patterns if files.config.get(key)}
+    patterns = sorted(key for key in known - {"layers_pattern"} if key.endswith("_pattern"))
+    rule = rule_of(files.config)
+    for key, values in settings_of(files, patterns, paths).items():
+        said[key] = _by_path(values, rule)
     return kind(
         **{key: value for key, value in said.items() if key in known and key != "peft_type"}
     )
 
 
-def _by_path(files: AdapterFiles, key: str, paths: list[str]) -> dict[str, Any]:
-    patterns, found = patterns_of(files.config[key]), {}
-    for path in paths:
-        value = patterns.of(path, None)
-        if value is None:
-            continue
-        if (
-            not isinstance(value, (int, float))
-            or isinstance(value, bool)
-            or not 0 < value < 1 << 20
-        ):
-            raise AdapterError(f"{files.source} has {key} {value!r} for {path}, expected a number")
-        found[_exactly(path)] = value
-    return found
+def _kind(peft: Any, files: AdapterFiles) -> Any:
+    """The class of the method's configurations."""
+    named = str(files.config["peft_type"]).upper()
+    return peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
 
 
-def _exactly(path: str) -> str:
+def _known(kind: Any) -> frozenset[str]:
+    from dataclasses import fields
+
+    return frozenset(field.name for field in fields(kind) if field.init)
+
+
+def _by_path(values: Mapping[str, float], rule: Rule) -> dict[str, float]:
+    """Entries that give every module its own value; those of paths without a dot are last."""
+    ordered = sorted(values, key=lambda path: "." not in path)
+    return {_exactly(path, rule): values[path] for path in ordered}
+
+
+def _exactly(path: str, rule: Rule) -> str:
     """An expression of one path alone, for PEFT's two ways: of what follows a dot (FourierFT, C3A), or of the whole."""
     parent, dot, last = path.rpartition(".")
     if not dot:
-        return f"^{re.escape(path)}"
+        return f"^{re.escape(path)}" if rule.at_start else path
     return rf"(?<=^{re.escape(parent)}\.){re.escape(last)}"
 
 

@@ -15,6 +15,8 @@ from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factor_pairs import check_not_empty
 from .format import Checkpoint, Format
+from .peft_as_trained import patterns_said, scale_said
+from .peft_known import unknown_said
 from .peft_names import plain, reason_left_out
 
 if TYPE_CHECKING:
@@ -103,13 +105,19 @@ def _read(files: AdapterFiles) -> Checkpoint:
         for path, one in result.layers.items()
     }
     used = {name for update in updates.values() for name in update.tensors}
+    notes, caveats = _notes(found.method.title, result), list[str]()
+    if files.made is None:
+        notes += patterns_said(files.config, result.layers)
+        unknown = unknown_said(files.config, result.known, result.version)
+        caveats += filter(None, (scale_said(files, result.layers), unknown))
     return Checkpoint(
         method=str(files.config["peft_type"]).lower(),
         title=found.method.title,
         updates=updates,
         left_out={name: reason_left_out(name, files.config) for name in sorted(files.names - used)},
         trainable_parameters=result.trainable_parameters,
-        notes=tuple(_notes(found.method.title, result)),
+        notes=tuple(notes),
+        caveats=tuple(caveats),
     )
 
 

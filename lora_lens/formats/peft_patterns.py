@@ -1,4 +1,7 @@
-"""PEFT's ``rank_pattern`` and ``alpha_pattern``: the first entry that matches the end of a module's path."""
+"""PEFT's ``rank_pattern`` and ``alpha_pattern``: the first entry that matches the end of a module's path.
+
+PEFT has had three rules of what matches: `Rule`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,28 @@ _MOST = 1_000_000  # expressions tried on paths
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What PEFT puts around an entry, for an expression that is to match a path from its start.
+
+    Attributes:
+        before: What stands before the entry.
+        after: What stands after it.
+        at_start: Whether an entry of letters and dots may begin where the path does.
+    """
+
+    before: str
+    after: str
+    at_start: bool = True
+
+
+TODAY = Rule(r"(.*\.)?(", ")$")
+# Without the parentheses ``q|v`` is another expression: it meets no v behind a dot.
+LYCORIS_BEFORE_0_15 = Rule(r"(.*\.)?", "$")
+# FourierFT's and C3A's, to this day; an entry that is the whole path they find by its letters.
+AFTER_A_DOT = Rule(r".*\.", "$", at_start=False)
+
+
+@dataclass(frozen=True)
 class Patterns:
     """Entries in their order, and where to look for those that can match a path.
 
@@ -25,12 +50,14 @@ class Patterns:
         general: Position → expression of the entries that are tried on every path.
         literal: Length of an entry of letters and dots → what follows its last dot → positions.
         budget: Of what is tried.
+        rule: By which they match.
     """
 
     entries: tuple[tuple[str, Any], ...]
     general: Mapping[int, Expression]
     literal: Mapping[int, Mapping[str, list[int]]]
     budget: Budget
+    rule: Rule = TODAY
 
     def of(self, path: str, default: Any) -> Any:
         """The value of the first entry that matches the path from its start or from after a dot.
@@ -38,10 +65,18 @@ class Patterns:
         Raises:
             AdapterError: The entries take too long.
         """
+        first = self.first(path)
+        return default if first is None else self.entries[first][1]
+
+    def first(self, path: str) -> int | None:
+        """The position of that entry; None where there is none. Raises as `of` does."""
         literal = min(self._candidates(path), default=None)
         general = (k for k, one in self.general.items() if one.matches(path))
-        first = min((k for k in (literal, next(general, None)) if k is not None), default=None)
-        return default if first is None else self.entries[first][1]
+        found = [k for k in (literal, next(general, None)) if k is not None]
+        if not found and not self.rule.at_start:
+            self.budget.spend(len(self.entries))
+            return next((k for k, (text, _) in enumerate(self.entries) if text == path), None)
+        return min(found, default=None)
 
     def are_two_of(self, path: str) -> bool:
         """Whether entries with different values match the path. Raises as `of` does."""
@@ -66,7 +101,8 @@ class Patterns:
         """Literal entries as long as what follows some dot of the path, and of the same end."""
         if not self.literal:
             return
-        for start in [0, *(k + 1 for k, letter in enumerate(path) if letter == ".")]:
+        whole = [0] if self.rule.at_start else []
+        for start in [*whole, *(k + 1 for k, letter in enumerate(path) if letter == ".")]:
             ends = self.literal.get(len(path) - start, {})
             self.budget.spend(len(ends))
             for end, positions in ends.items():
@@ -84,8 +120,12 @@ def _matches(text: str, tail: str) -> bool:
     )
 
 
-def patterns_of(said: Any) -> Patterns:
+def patterns_of(said: Any, rule: Rule = TODAY) -> Patterns:
     """The patterns of a setting.
+
+    Args:
+        said: The setting; None has no entries.
+        rule: By which they match.
 
     Raises:
         AdapterError: It is no mapping, or an entry no regular expression, or one that may take for ever.
@@ -101,5 +141,5 @@ def patterns_of(said: Any) -> Patterns:
             ends = literal.setdefault(len(text), {})
             ends.setdefault(text.rpartition(".")[2], []).append(position)
         else:
-            general[position] = expression(text, r"(.*\.)?(", ")$", budget)
-    return Patterns(entries, general, literal, budget)
+            general[position] = expression(text, rule.before, rule.after, budget)
+    return Patterns(entries, general, literal, budget, rule)

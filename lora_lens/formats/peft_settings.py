@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any
 
 from ..errors import AdapterError
+from .image_updates import modules_said
 from .peft_patterns import Patterns, patterns_of
 
 # Settings under which an update is not s·B·A, whoever reads it.
@@ -148,6 +149,17 @@ def matched_twice(config: Mapping[str, Any], paths: Iterable[str]) -> int:
         AdapterError
     ):  # too many to try all of them on every path, where the first is enough for s
         return 0
+
+
+def twice_said(config: Mapping[str, Any], paths: Iterable[str]) -> str | None:
+    """What has to be said of modules that `matched_twice` counts."""
+    twice = matched_twice(config, paths)
+    if not twice:
+        return None
+    return (
+        f"two entries of alpha_pattern match {modules_said(twice)}, with different α: s is by the first, as PEFT has it; "
+        f"PEFT sorts them when it saves, and in training another may have been the first"
+    )
 
 
 def matched_nowhere(config: Mapping[str, Any], paths: Collection[str]) -> str | None:

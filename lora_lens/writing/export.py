@@ -63,7 +63,7 @@ def export_lora(
     if files.live is not None:
         check_scales(files, found)
     if not any(isinstance(update, FromW0) for update in found.updates.values()):
-        if found.caveats:
+        if any(getattr(one, "magnitude", None) is not None for one in found.updates.values()):
             raise AdapterError(
                 f"{files.source} is {found.title}, whose ΔW no two factors make: what it was made by loads it as it is, and merges it"
             )

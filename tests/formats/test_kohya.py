@@ -262,3 +262,38 @@ def test_an_alpha_that_only_the_header_has_is_said(tmp_path: Path) -> None:
     file = saved(tmp_path / "a.safetensors", tensors, {"lora_alpha": "16", "rank": "2"})
     (note,) = load_adapter(file).notes
     assert note.endswith("1 module; the header says lora_alpha 16, which no loader looks at")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "said"),
+    [
+        ("lycoris.kohya", {"algo": "dylora", "block_size": "2"}, "2 times"),
+        ("lycoris.kohya", {"algo": "DyLoRA"}, "4 times"),
+        ("lycoris.kohya", {"algo": "dylora", "block_size": "x"}, "block_size times"),
+        ("lycoris.kohya", {"algo": "lora"}, None),
+        ("lycoris.kohya", ["dylora"], None),
+        ("networks.dylora", {"unit": "2"}, None),
+    ],
+)
+def test_lycoris_dylora_is_read_as_loaders_take_it_and_said(
+    tmp_path: Path, module: str, arguments: object, said: str | None
+) -> None:
+    """LyCORIS 4.1.3, ``modules/dylora.py``: b + 1 blocks with α/(b + 1), which at all rank/size of them is size·α/rank.
+
+    sd-scripts' ``networks/dylora.py`` has α/rank at the full rank.
+    """
+    header = {"ss_network_module": module, "ss_network_args": json.dumps(arguments)}
+    file = saved(tmp_path / "a.safetensors", lora(NAME, rank=4, alpha=2.0), header)
+    adapter = load_adapter(file)
+    assert [float(one.scaling[0]) for one in adapter.modules.values()] == [0.5]
+    notes = [one for one in adapter.caveats if "DyLoRA" in one]
+    assert len(notes) == (said is not None)
+    if said is not None:
+        assert f"of all of them {said} the α/rank" in notes[0]
+        assert notes[0] in spectrum(file, base=None, draws=0).notes
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "null", '{"algo": null}'])
+def test_arguments_in_a_header_that_are_no_json(tmp_path: Path, text: str) -> None:
+    file = saved(tmp_path / "a.safetensors", lora(NAME), {"ss_network_args": text})
+    assert not load_adapter(file).caveats

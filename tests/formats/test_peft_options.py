@@ -88,6 +88,33 @@ def test_a_model_in_memory_is_read_as_its_files(tmp_path: Path, case: str) -> No
         load_adapter(kept[0])
 
 
+def test_an_adalora_in_memory_that_is_scaled_is_refused_as_lora_is() -> None:
+    torch.manual_seed(0)
+    config = peft.AdaLoraConfig(
+        init_r=4, target_r=2, lora_alpha=5, total_step=10, target_modules=["query"]
+    )
+    model = lora.wrapped(lora.bert(), config)
+    layers = [one for one in model.modules() if hasattr(one, "scale_layer")]
+
+    def check() -> None:
+        for path, delta in deltas(load_adapter(model)).items():
+            own = model.get_base_model().get_submodule(path).get_delta_weight("default").detach()
+            torch.testing.assert_close(delta, own.double(), rtol=1e-5, atol=1e-6)
+
+    check()
+    for layer in layers:
+        layer.scale_layer(3.0)
+    with pytest.raises(AdapterError, match=r"scales its update by 3\.74999 .* unscale_layer\(3\)"):
+        load_adapter(model)
+    for layer in layers:
+        layer.unscale_layer(3)
+    check()
+    for layer in layers:  # PEFT's own way back divides α by the rank, which its ΔW does besides
+        layer.unscale_layer()
+    with pytest.raises(AdapterError, match=r"unscale_layer\(0\.25\)"):
+        load_adapter(model)
+
+
 # Case → the model, whether its stacks lie (in, out), and how many experts' matrices there are.
 STACKS = {
     "two stacks": ("mixtral", False, 12),

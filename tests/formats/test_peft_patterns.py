@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lora_lens import load_adapter
 from lora_lens.errors import AdapterError
 from lora_lens.formats.bounded_expressions import Budget, expression
-from lora_lens.formats.peft_patterns import patterns_of
+from lora_lens.formats.peft_patterns import AFTER_A_DOT, LYCORIS_BEFORE_0_15, patterns_of
 
 PART = st.sampled_from(["a", "b", "ab", "q", "0", "10"])
 PATHS = st.lists(PART, min_size=1, max_size=4).map(".".join)
@@ -32,6 +32,16 @@ def slow(said: dict[str, int], path: str) -> int | None:
 def test_equals_the_rule_tried_on_every_entry(entries: list[str], path: str) -> None:
     said = {text: k for k, text in enumerate(entries)}
     assert patterns_of(said).of(path, None) == slow(said, path)
+
+
+@given(st.lists(ENTRIES, unique=True, max_size=8), PATHS)
+def test_the_rules_of_other_methods_and_times_are_theirs(entries: list[str], path: str) -> None:
+    """FourierFT and C3A until 0.21, LoHa and LoKr until 0.14: no parentheses; the first two fall back on the path."""
+    said = {text: k for k, text in enumerate(entries)}
+    after = next((v for text, v in said.items() if re.match(rf".*\.{text}$", path)), said.get(path))
+    assert patterns_of(said, AFTER_A_DOT).of(path, None) == after
+    before = next((v for text, v in said.items() if re.match(rf"(.*\.)?{text}$", path)), None)
+    assert patterns_of(said, LYCORIS_BEFORE_0_15).of(path, None) == before
 
 
 def test_the_first_of_several_counts_and_a_dot_is_any_letter() -> None:

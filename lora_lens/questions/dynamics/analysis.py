@@ -134,7 +134,7 @@ def dynamics(
         notes=(
             *found.notes,
             *adapter.caveats,
-            *(["ΔW is s·B·A here, of every checkpoint"] if adapter.caveats else []),
+            *(["ΔW is s·B·A here, of every checkpoint"] if factors.magnitude is not None else []),
             *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
             *_notes(rows, starts, factors, rank),
         ),

@@ -94,6 +94,12 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "fourierft, of two counts": saved(
         "FourierFTConfig", n_frequency=20, n_frequency_pattern={"query": 9}
     ),
+    "fourierft, of an expression": saved(
+        "FourierFTConfig", n_frequency=20, n_frequency_pattern={r"query|intermediate\.dense": 9}
+    ),
+    "c3a, of an expression": saved(
+        "C3AConfig", block_size=8, block_size_pattern={r"query|intermediate\.dense": 4}
+    ),
     "waveft": saved("WaveFTConfig", n_frequency=20),
     "waveft, of two counts": saved(
         "WaveFTConfig", n_frequency=20, n_frequency_pattern={"query": 9}
