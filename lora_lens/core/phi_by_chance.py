@@ -25,6 +25,17 @@ def in_common(d: int, i: Array, j: Array) -> Array:
     return np.maximum(i + j - d, 0) / smaller
 
 
+def least_beside(mean: float, i: int, j: int) -> float:
+    """`in_common` of one pair, from the mean φ of unrelated ones, max(i, j)/d.
+
+    Example:
+        >>> round(least_beside(12 / 16, 12, 8), 6)  # 4 of 8 directions
+        0.5
+    """
+    d = round(max(i, j) / mean)
+    return float(in_common(d, np.array(i), np.array(j)))
+
+
 def least_of_mean(d: int, ranks: NDArray[np.int64]) -> Array:
     """What the mean φ over the layers is at least, pair by pair of adapters.
 

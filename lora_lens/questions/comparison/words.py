@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...chance.verdict import Trial, draws_needed
-from ...core.phi_by_chance import in_common
+from ...core.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
 from ...show.wording import ALONG_W0, ONE, listed
@@ -57,17 +57,10 @@ def _claims(result: ComparisonResult) -> Iterator[Claim]:
                 test.sd,
                 test.p_two_sided,
                 draws,
-                floor=_least(result, series),
+                floor=least_beside(float(np.mean(series.baseline.mean)), result.i, result.j),
             )
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
-
-
-def _least(result: ComparisonResult, series: LayerSeries) -> float:
-    """What φ of i and j directions is at least; d is in what unrelated ones have, max(i, j)/d."""
-    i, j = result.i, result.j
-    d = round(max(i, j) / float(np.mean(series.baseline.mean)))
-    return float(in_common(d, np.array(i), np.array(j)))
 
 
 def _deciding(series: LayerSeries) -> Sequence[str]:

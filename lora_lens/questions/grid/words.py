@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...chance.verdict import Trial
+from ...core.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS, number
 from .result import RankGrids
@@ -36,7 +37,11 @@ def _claims(result: RankGrids) -> Iterator[Claim]:
             continue  # ΔW's left subspace is B's, its right one A's
         seen.append(values)
         value, draws = float(values.mean()), baseline.draws or 0
-        trial = Trial(value, test.mean, test.sd, test.p_two_sided, draws)
+        floors = [
+            least_beside(float(of.gaussian_mean[-1, -1]), *of.shape) for of in result.of(*kind)
+        ]
+        floor = float(np.mean(floors))
+        trial = Trial(value, test.mean, test.sd, test.p_two_sided, draws, floor=floor)
         about = f"{whole}subspaces of {name(result, *kind)} alike{cut} (mean φ over the layers)"
         yield Claim(about, name(result, *kind), PHI, "gaussian", trial)
 

@@ -15,8 +15,10 @@ from lora_lens import (
     load_adapter,
     rank_grids,
 )
+from lora_lens.chance.reach import reach
 from lora_lens.errors import AdapterError, ModuleLookupError
-from lora_lens.questions.grid.words import details
+from lora_lens.questions.grid.words import claims, details
+from lora_lens.show.findings import found as judged
 
 SIDES = {"A": "right", "B": "left", "delta": None}
 
@@ -222,3 +224,21 @@ def test_of_w0_it_is_said_how_many_directions_of_how_many(tmp_path: Path) -> Non
     two = rank_grids(adapter, adapter, "value", draws=99)
     assert "over the whole subspaces" in details(two)
     assert {grid.w0_rank for grid in two} == {None}
+
+
+def test_what_would_have_been_seen_is_of_a_skewed_null_above_what_phi_is_at_least(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(9)
+    adapter = plant(tmp_path / "1", weights(rng, 2, 12, 12), factors(rng, (3, 3), 12, 12))
+    (one,) = {claim.trial.floor for claim in claims(rank_grids(adapter, None, "value", top=11))}
+    assert one == pytest.approx(2 / 3)  # 11 and 3 of 12 directions have 2 of 3 in common
+    line = plant(tmp_path / "2", weights(rng, 1), factors(rng, (1,)))
+    single = rank_grids(line, None, "value", top=1)
+    for found in judged(claims(single)):
+        trial = found.claim.trial
+        assert trial.floor == 0
+        normal = reach(0.05 / 2, trial.draws)
+        assert normal is not None
+        assert found.verdict.detectable is not None
+        assert found.verdict.detectable > 1.05 * normal * trial.sd
