@@ -21,6 +21,7 @@ from ..files.tensors import TensorStore
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import format_of
 from ..formats.opening import open_adapter
+from .answers import logits_of, taken_by
 from .condlora import load_condlora_model
 from .data import (
     Example,
@@ -203,7 +204,8 @@ def _predict(
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collate([rows[row] for row in chosen]).to(device)
-            batch.pop("labels")
-            logits = model(**batch).logits.double().cpu().numpy()
+            labels = batch.pop("labels")
+            given = model(**taken_by(model.get_base_model(), batch)).logits
+            logits = logits_of(given, labels).double().cpu().numpy()
             found.update(zip(chosen, logits, strict=True))
     return np.stack([found[row] for row in range(len(rows))])

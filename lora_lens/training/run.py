@@ -24,6 +24,7 @@ from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from . import resuming
+from .answers import logits_of
 from .arguments import optimiser_steps, training_arguments
 from .budget import Budget, has_budget
 from .callbacks import (
@@ -117,6 +118,7 @@ def train(
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
         compute_metrics=partial(_measures, task),
+        preprocess_logits_for_metrics=logits_of,
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
