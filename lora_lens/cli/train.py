@@ -11,7 +11,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json, Private, PushToHub
-from ..terminal.printing import print_json, say
+from ..terminal.printing import print_json, say, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
@@ -73,15 +73,16 @@ def run(
     from ..training.run import train
     from ..training.settings import RunSettings
 
-    record = train(
-        RunSettings(**data, **fields, learning_rate=learning_rate),
-        out,
-        resume=resume,
-        use_cpu=cpu,
-        keep_checkpoints=keep_checkpoints,
-        command=shlex.join(["lora-lens", *sys.argv[1:]]),
-        callbacks=(ConsoleProgress(),),
-    )
+    with warnings_as_lines():
+        record = train(
+            RunSettings(**data, **fields, learning_rate=learning_rate),
+            out,
+            resume=resume,
+            use_cpu=cpu,
+            keep_checkpoints=keep_checkpoints,
+            command=shlex.join(["lora-lens", *sys.argv[1:]]),
+            callbacks=(ConsoleProgress(),),
+        )
     if not record.pop("writes"):
         return
     if as_json:

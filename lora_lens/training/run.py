@@ -45,7 +45,7 @@ from .data import (
 from .encoding import encode
 from .frozen import round_frozen
 from .head import centre_head
-from .models import Classifier, open_classifier, put_adapter
+from .models import Classifier, open_classifier, put_adapter, warn_if_replaced
 from .precision import warn_if_emulated
 from .record import (
     TENSORBOARD,
@@ -103,7 +103,8 @@ def train(
     splits = splits._replace(train=splits.train[: settings.train_rows])
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
-    classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
+    outputs = len(task.labels) if task.labels else 1
+    classifier = open_classifier(settings.base, outputs)
     model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
     tokenizer = classifier.tokenizer
     _make_folder(out)
@@ -130,8 +131,10 @@ def train(
             *callbacks,
         ],
     )
-    if settings.precision == "bfloat16" and trainer.is_world_process_zero():
-        warn_if_emulated(trainer.args.device)
+    if trainer.is_world_process_zero():
+        warn_if_replaced(classifier, settings.base, outputs)
+        if settings.precision == "bfloat16":
+            warn_if_emulated(trainer.args.device)
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
         resuming.begin(out, settings, splits.checksums)
@@ -149,7 +152,9 @@ def train(
     record = (
         _record(settings, task, splits, model, trainer)
         | ranks
+        | ({} if classifier.replaced is None else {"replaced_head": classifier.replaced})
         | {
+            "outputs": outputs,
             "base_commit": classifier.commit,
             "seconds": round(seconds, 1),
             "timed_steps": meter.steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,20 @@ def test_what_cannot_be_pushed_is_said_before_the_run(
     assert result.exit_code == 1
     assert said in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_warned_of_is_a_line(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the run goes on, and without Python's file and line before it."""
+    run = pytest.importorskip("lora_lens.training.run")
+    models = pytest.importorskip("lora_lens.training.models")
+    trained = run.train
+
+    def train(*given: Any, **named: Any) -> Any:
+        warnings.warn("the head is new", models.NewHeadWarning, stacklevel=1)
+        return trained(*given, **named)
+
+    monkeypatch.setattr(run, "train", train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = CliRunner().invoke(app, command)
+    assert result.stderr.startswith("warning: the head is new\nwrote ")

@@ -12,6 +12,8 @@ from tiny_base import SMALL, write_base
 from transformers import (
     BartConfig,
     BartModel,
+    BertConfig,
+    BertForSequenceClassification,
     DebertaV2Config,
     DebertaV2Model,
     DistilBertConfig,
@@ -21,8 +23,10 @@ from transformers import (
     T5Model,
 )
 
+from lora_lens.errors import BaseModelError
 from lora_lens.training.answers import logits_of
 from lora_lens.training.evaluate import answer
+from lora_lens.training.models import NewHeadWarning, open_classifier, warn_if_replaced
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 
@@ -93,3 +97,39 @@ def test_states_beside_the_logits_are_not_gathered() -> None:
     assert torch.equal(logits_of((logits, torch.rand(4, 9, 16)), labels), logits)
     assert torch.equal(logits_of(logits[:, 0], labels), logits[:, :1])
     assert logits_of(logits[:1, 0], labels[:1]).shape == (1, 1)
+
+
+@pytest.mark.filterwarnings("ignore:the head of:UserWarning")
+@pytest.mark.parametrize(("method", "classes"), [("lora", None), ("condlora", 2), ("adalora", 2)])
+def test_a_base_with_another_tasks_head(method: str, classes: int | None, tmp_path: Path) -> None:
+    """As an MNLI checkpoint taken to RTE: the head that is trained and saved is a new one, which is said."""
+    torch.manual_seed(0)
+    base = write_base(
+        tmp_path / "base", BertForSequenceClassification(BertConfig(**SMALL, num_labels=3))
+    )
+    own = write_own(tmp_path, classes=classes)
+    settings = RunSettings(
+        task="own", method=method, base=base, own=own, epochs=2, learning_rate=1e-2, max_length=32
+    )
+    with pytest.warns(NewHeadWarning, match=r"base has 3 outputs, the task needs 2: a new one"):
+        warn_if_replaced(open_classifier(base, 2), base, 2)
+    record = train(settings, tmp_path / "out", use_cpu=True)
+    assert record["head_parameters"] == 17 * (classes or 1)
+    assert (record["replaced_head"], record["outputs"]) == (3, classes or 1)
+    found = answer(tmp_path / "out", "own", own=own, use_cpu=True).evaluation
+    assert found.score == pytest.approx(record["test_score"], abs=1e-6)
+
+
+def test_a_head_that_fits_is_kept(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(BertConfig(**SMALL, num_labels=3))
+    found = open_classifier(write_base(tmp_path / "base", model), 3)
+    assert (found.new, found.replaced) == ((), None)
+    assert torch.equal(found.model.classifier.weight, model.classifier.weight)
+
+
+def test_a_base_that_is_not_as_its_configuration_says(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base", BertForSequenceClassification(BertConfig(**SMALL)))
+    BertConfig(**(SMALL | {"intermediate_size": 24})).save_pretrained(base)
+    with pytest.raises(BaseModelError, match=r"intermediate.* has the shape \(16.* says \(24"):
+        open_classifier(base, 2)
