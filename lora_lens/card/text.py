@@ -124,10 +124,9 @@ def _sentence(record: Mapping[str, Any], title: str) -> str:
 
 
 def _article(title: str) -> str:
-    """
-    Example:
-        >>> _article("AdaLoRA"), _article("LoRA")
-        ('An', 'A')
+    """Example:
+    >>> _article("AdaLoRA"), _article("LoRA")
+    ('An', 'A')
     """
     return "An" if title[0] in "AEIOaeio" else "A"
 
@@ -159,7 +158,7 @@ def _training(record: Mapping[str, Any]) -> Table:
         "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
         "learning rate": f"{settings['learning_rate']:.4g}, linear, {100 * settings['warmup']:g} % of the steps to rise",
         "batch, epochs": f"{settings['batch_size']}, {settings['epochs']:g}",
-        "precision, tokens": f"{settings['precision']}, at most {settings['max_length']} a row",
+        "precision, tokens": f"{settings['precision']}, at most {record.get('cut_at', settings['max_length'])} a row",
         "steps, best": f"{record['steps']}, {record['best_step']}",
         "seed": str(settings["seed"]),
         "rows": f"{rows['train']} to train on, {rows['development']} to choose by, {rows['test']} to test",

@@ -30,8 +30,10 @@ from .data import (
     open_data,
 )
 from .encoding import encode
+from .lengths import checked_length
 from .models import Classifier, open_classifier
 from .record import RECORD_NAME, device_name
+from .settings import LONGEST
 
 _BATCH = 64
 Part = Literal["test", "development"]
@@ -109,7 +111,8 @@ def answer(
         task, data, own: As in `RunSettings`.
         base: Base model; by default the one that the adapter names.
         part: ``test``, GLUE's development set; or ``development``, the tenth of train held out.
-        max_length: Tokens a row; by default the run's own, or 512.
+        max_length: Tokens a row; by default the run's own, or 512, and no more of them than the base
+            model has positions for.
         use_cpu: Stay on the CPU though there is a GPU.
 
     Raises:
@@ -117,6 +120,7 @@ def answer(
         FileFormatError: Its tensors are truncated or corrupt.
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
+        SettingsError: Rows cannot be cut to `max_length`.
     """
     known, splits = open_data(task, data, own)
     files = open_adapter(adapter, base)
@@ -128,7 +132,8 @@ def answer(
     adapted = _load(files, adapter, classifier.model)
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
-    length = max_length or _trained_length(adapter)
+    pairs = examples[0].second is not None
+    length = checked_length(max_length or _trained_length(adapter), classifier, named, pairs=pairs)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
     evaluation = Evaluation(
@@ -186,9 +191,9 @@ def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
 def _trained_length(adapter: Path) -> int:
     """The run's own `max_length`, where the adapter comes with its ``run.json``."""
     if not (adapter / RECORD_NAME).exists():
-        return 512
+        return LONGEST
     settings = read_json(adapter / RECORD_NAME, AdapterError).get("settings")
-    return int(settings.get("max_length", 512)) if isinstance(settings, dict) else 512
+    return int(settings.get("max_length", LONGEST)) if isinstance(settings, dict) else LONGEST
 
 
 def _predict(
