@@ -17,6 +17,7 @@ from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
 
 NAME = "train"
+_UNTIL = ", and the same command with --resume writes its model card"
 
 
 @with_options(data=data_fields, fields=run_fields)
@@ -36,7 +37,11 @@ def run(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last checkpoint in --out; of a run that has ended, write the card.",
+        ),
     ] = False,
     keep_checkpoints: Annotated[
         bool,
@@ -94,7 +99,10 @@ def run(
             f"{record['majority_score']:.4f} by always giving the commonest answer"
         )
     say(f"wrote {out}")
-    if not write_card(out, record):
-        typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
-    if push_to_hub is not None:
-        say(f"pushed to {push(out, push_to_hub, private=private)}")
+    try:
+        if not write_card(out, record):
+            typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
+        if push_to_hub is not None:
+            say(f"pushed to {push(out, push_to_hub, private=private)}")
+    except KeyboardInterrupt as error:
+        raise type(error)(f": {out} holds the whole adapter{_UNTIL}") from None

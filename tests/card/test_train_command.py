@@ -99,3 +99,24 @@ def test_what_is_warned_of_is_a_line(command: list[str], monkeypatch: pytest.Mon
         warnings.simplefilter("always")
         result = CliRunner().invoke(app, command)
     assert result.stderr.startswith("warning: the head is new\nwrote ")
+
+
+def test_ctrl_c_while_the_card_is_drawn(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The adapter is whole, and the last checkpoint is gone."""
+    with monkeypatch.context() as patched:
+
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr("lora_lens.card.write.write_card", interrupt)
+        result = CliRunner().invoke(app, command)
+    assert result.exit_code == 130
+    said = " ".join(result.stderr.split())
+    assert (
+        "out holds the whole adapter, and the same command with --resume writes its model" in said
+    )
+    assert "checkpoint" not in said
+    assert CliRunner().invoke(app, [*command, "--resume"]).exit_code == 0
+    assert (tmp_path / "out" / "README.md").is_file()

@@ -20,7 +20,9 @@ def code_of(text: str) -> str:
     return str(found)
 
 
-@pytest.mark.filterwarnings("ignore:the head of:UserWarning", "ignore:The following rank_pattern:RuntimeWarning")
+@pytest.mark.filterwarnings(
+    "ignore:the head of:UserWarning", "ignore:The following rank_pattern:RuntimeWarning"
+)
 @pytest.mark.parametrize("method", ["lora", "condlora", "adalora", "condadalora"])
 @pytest.mark.parametrize(("classes", "head_of_base"), [(None, None), (3, None), (None, 4), (2, 4)])
 def test_its_model_answers_as_the_run_did(
@@ -55,7 +57,7 @@ def test_its_model_answers_as_the_run_did(
     assert f"{'An' if method == 'adalora' else 'A'} " in text.split("# own: ")[1]
     monkeypatch.chdir(tmp_path)  # a base in a folder is told by its last name
     made: dict[str, Any] = {}
-    exec(code_of(text).replace("THIS_ADAPTER", str(out)), made)  # noqa: S102
+    exec(code_of(text).replace("THIS_ADAPTER", str(out)), made)
     _, splits = open_data("own", None, own)
     tokenizer = transformers.AutoTokenizer.from_pretrained(settings.base)
     batch = tokenizer(
