@@ -124,9 +124,11 @@ def _sentence(record: Mapping[str, Any], title: str) -> str:
 
 
 def _article(title: str) -> str:
-    """Example:
-    >>> _article("AdaLoRA"), _article("LoRA")
-    ('An', 'A')
+    """Of a name that is said as a word.
+
+    Example:
+        >>> _article("AdaLoRA"), _article("LoRA")
+        ('An', 'A')
     """
     return "An" if title[0] in "AEIOaeio" else "A"
 

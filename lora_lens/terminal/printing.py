@@ -107,13 +107,13 @@ def warnings_as_lines() -> Iterator[None]:
     with warnings.catch_warnings():
         theirs = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
             if category.__module__.startswith("lora_lens."):
                 echo(f"warning: {message}", err=True)
             else:
-                theirs(message, category, *rest)
+                theirs(message, category, *rest, **more)
 
-        warnings.showwarning = show
+        setattr(warnings, "showwarning", show)  # noqa: B010
         yield
 
 

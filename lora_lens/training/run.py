@@ -140,9 +140,7 @@ def train(
         ],
     )
     if trainer.is_world_process_zero():
-        warn_if_replaced(classifier, settings.base, outputs)
-        if settings.precision == "bfloat16":
-            warn_if_emulated(trainer.args.device)
+        _warn(settings, classifier, outputs, trainer)
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
         resuming.begin(out, settings, splits.checksums)
@@ -181,6 +179,12 @@ def train(
         resuming.end(out)
     trainer.accelerator.wait_for_everyone()
     return record | {"writes": trainer.is_world_process_zero()}
+
+
+def _warn(settings: RunSettings, classifier: Classifier, outputs: int, trainer: Trainer) -> None:
+    warn_if_replaced(classifier, settings.base, outputs)
+    if settings.precision == "bfloat16":
+        warn_if_emulated(trainer.args.device)
 
 
 def _with_adapter(
