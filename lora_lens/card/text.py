@@ -12,6 +12,7 @@ from ..files.revisions import split_revision, with_revision
 from ..questions.spectrum.result import LayerSpectrum, Spectrum
 from ..show.layout import Table, number, significant
 from ..show.text import as_markdown
+from ..training.data.tasks import TASKS
 
 # By this a card is known as one that may be replaced.
 MARK = "<!-- A model card by lora-lens. Without this line it is yours, and is not written over. -->"
@@ -48,7 +49,7 @@ def card_text(
         f"## Training\n\n{_tables(_training(record))}\n"
         f"`run.json` holds every setting, the scores over time, the checksums of the data and the versions.",
         f"## Spectra\n\n{_spectra(spectrum, why, figure)}",
-        f"## Use\n\n{_use(settings)}",
+        f"## Use\n\n{_use(record)}",
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -115,11 +116,21 @@ def _sentence(record: Mapping[str, Any], title: str) -> str:
     settings = record["settings"]
     data = "GLUE's" if settings.get("own") is None else "own data,"
     return (
-        f"A {title} adapter of {_listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
+        f"{_article(title)} {title} adapter of {_listed(settings['target_modules'])} at rank {settings['rank']}, trained on "
         f"{data} {settings['task']} by lora-lens: "
         f"{record['trainable_parameters']:,} trained numbers in the low-rank part, and "
         f"{record['head_parameters']:,} in the head."
     )
+
+
+def _article(title: str) -> str:
+    """Of a name that is said as a word.
+
+    Example:
+        >>> _article("AdaLoRA"), _article("LoRA")
+        ('An', 'A')
+    """
+    return "An" if title[0] in "AEIOaeio" else "A"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -149,7 +160,7 @@ def _training(record: Mapping[str, Any]) -> Table:
         "r, α, dropout": f"{settings['rank']}, {settings['alpha']:g}, {settings['dropout']:g}",
         "learning rate": f"{settings['learning_rate']:.4g}, linear, {100 * settings['warmup']:g} % of the steps to rise",
         "batch, epochs": f"{settings['batch_size']}, {settings['epochs']:g}",
-        "precision, tokens": f"{settings['precision']}, at most {settings['max_length']} a row",
+        "precision, tokens": f"{settings['precision']}, at most {record.get('cut_at', settings['max_length'])} a row",
         "steps, best": f"{record['steps']}, {record['best_step']}",
         "seed": str(settings["seed"]),
         "rows": f"{rows['train']} to train on, {rows['development']} to choose by, {rows['test']} to test",
@@ -188,13 +199,19 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _use(settings: Mapping[str, Any]) -> str:
-    base = _named(settings["base"])
+def _use(record: Mapping[str, Any]) -> str:
+    settings = record["settings"]
+    given = f"num_labels={_outputs(record)}"
+    if "replaced_head" in record:
+        # The base's own head has another shape, and transformers would refuse it.
+        given += ", ignore_mismatched_sizes=True"
     if settings["method"] in _PEFTS:
         code = [
             "from peft import AutoPeftModelForSequenceClassification",
             "",
-            'model = AutoPeftModelForSequenceClassification.from_pretrained("THIS_ADAPTER")',
+            "model = AutoPeftModelForSequenceClassification.from_pretrained(",
+            f'    "THIS_ADAPTER", {given}',
+            ")",
         ]
         more = ""
     else:
@@ -202,11 +219,23 @@ def _use(settings: Mapping[str, Any]) -> str:
             "from lora_lens.training.condlora import load_condlora_model",
             "from transformers import AutoModelForSequenceClassification",
             "",
-            f'base = AutoModelForSequenceClassification.from_pretrained("{base}", num_labels=LABELS)',
+            "base = AutoModelForSequenceClassification.from_pretrained(",
+            f'    "{_named(settings["base"])}", {given}',
+            ")",
             'model = load_condlora_model(base, "THIS_ADAPTER")',
         ]
         more = "\n\nFor PEFT alone `lora-lens export THIS_ADAPTER --out PLAIN` turns it into plain LoRA."
     return "\n".join(["```python", *code, "```"]) + more
+
+
+def _outputs(record: Mapping[str, Any]) -> str:
+    """How many outputs the head has: classes, or 1 of a regression; older records of own data do not say how many classes."""
+    if "outputs" in record:
+        return str(record["outputs"])
+    settings = record["settings"]
+    if settings.get("own") is None and settings["task"] in TASKS:
+        return str(len(TASKS[settings["task"]].labels or (settings["task"],)))
+    return {"pearson": "1", "f1": "2"}.get(record["metric"], "HOW_MANY_CLASSES")
 
 
 def _tables(*tables: Table) -> str:

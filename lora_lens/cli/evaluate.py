@@ -9,7 +9,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import AdapterFolder, Json
-from ..terminal.printing import print_json
+from ..terminal.printing import print_json, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu
@@ -57,14 +57,15 @@ def run(
     training_libraries()
     from ..training.evaluate import evaluate
 
-    found = evaluate(
-        adapter,
-        **data,
-        base=base,
-        part=part.value,
-        max_length=max_length,
-        use_cpu=cpu,
-    )
+    with warnings_as_lines():
+        found = evaluate(
+            adapter,
+            **data,
+            base=base,
+            part=part.value,
+            max_length=max_length,
+            use_cpu=cpu,
+        )
     if as_json:
         from dataclasses import asdict
 

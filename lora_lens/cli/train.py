@@ -11,12 +11,13 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json, Private, PushToHub
-from ..terminal.printing import print_json, say
+from ..terminal.printing import print_json, say, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, run_fields
 
 NAME = "train"
+_UNTIL = ", and the same command with --resume writes its model card"
 
 
 @with_options(data=data_fields, fields=run_fields)
@@ -36,7 +37,11 @@ def run(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last checkpoint in --out; of a run that has ended, write the card.",
+        ),
     ] = False,
     keep_checkpoints: Annotated[
         bool,
@@ -73,15 +78,16 @@ def run(
     from ..training.run import train
     from ..training.settings import RunSettings
 
-    record = train(
-        RunSettings(**data, **fields, learning_rate=learning_rate),
-        out,
-        resume=resume,
-        use_cpu=cpu,
-        keep_checkpoints=keep_checkpoints,
-        command=shlex.join(["lora-lens", *sys.argv[1:]]),
-        callbacks=(ConsoleProgress(),),
-    )
+    with warnings_as_lines():
+        record = train(
+            RunSettings(**data, **fields, learning_rate=learning_rate),
+            out,
+            resume=resume,
+            use_cpu=cpu,
+            keep_checkpoints=keep_checkpoints,
+            command=shlex.join(["lora-lens", *sys.argv[1:]]),
+            callbacks=(ConsoleProgress(),),
+        )
     if not record.pop("writes"):
         return
     if as_json:
@@ -93,7 +99,10 @@ def run(
             f"{record['majority_score']:.4f} by always giving the commonest answer"
         )
     say(f"wrote {out}")
-    if not write_card(out, record):
-        typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
-    if push_to_hub is not None:
-        say(f"pushed to {push(out, push_to_hub, private=private)}")
+    try:
+        if not write_card(out, record):
+            typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
+        if push_to_hub is not None:
+            say(f"pushed to {push(out, push_to_hub, private=private)}")
+    except KeyboardInterrupt as error:
+        raise type(error)(f": {out} holds the whole adapter{_UNTIL}") from None

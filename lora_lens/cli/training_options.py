@@ -63,7 +63,15 @@ StopAfter = Annotated[
 BatchSize = Annotated[
     int, typer.Option("--batch-size", min=1, help="Rows a step, over all devices together.")
 ]
-MaxLength = Annotated[int, typer.Option("--max-length", min=2, help="Tokens a row, at most.")]
+MaxLength = Annotated[
+    int,
+    typer.Option(
+        "--max-length",
+        min=2,
+        show_default="512, or as many as the base has positions for",
+        help="Tokens a row, at most.",
+    ),
+]
 Warmup = Annotated[float, typer.Option("--warmup", min=0, max=1, help="Share of the steps.")]
 WeightDecay = Annotated[float, typer.Option("--weight-decay", min=0, help="AdamW's.")]
 Patience = Annotated[

@@ -87,6 +87,9 @@ def collect(config: Config, out: Path) -> Found:
     for step in plan(config, out):
         if step.done:
             check_asked(config, step, out)
+    measured = (out / table4.RECORD_NAME).exists()
+    if measured:
+        table4.check(out, config.analysis)
     return Found(
         steps=tuple((step, step.done) for step in plan(config, out)),
         scores=task_scores(config, out),
@@ -94,7 +97,7 @@ def collect(config: Config, out: Path) -> Found:
         unpaired=_unpaired(config, out),
         longer=longer_runs(config, out),
         analyses=_analyses(config, out),
-        speed=table4.read_speed(out) if (out / table4.RECORD_NAME).exists() else None,
+        speed=table4.read_speed(out) if measured else None,
     )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import AdapterError
+from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
 from ..show.layout import NONE, Table
+from .config import Analysis
 from .paper import NAMES, TABLE_4
 
 RECORD_NAME = "speed.json"
@@ -17,6 +18,24 @@ RECORD_NAME = "speed.json"
 def read_speed(out: Path) -> dict[str, Any]:
     """What `lora_lens.reproduction.speed.measure_speed` wrote."""
     return read_json(out / RECORD_NAME, AdapterError)
+
+
+def check(out: Path, wanted: Analysis) -> None:
+    """Nothing, where what was measured is what is wanted.
+
+    Raises:
+        SettingsError: It was over another number of steps, or of tokens a row.
+    """
+    record = read_speed(out)
+    for name, done, asked in (
+        ("speed_steps", record.get("steps"), wanted.speed_steps),
+        ("speed_length", record.get("tokens"), wanted.speed_length),
+    ):
+        if done not in (None, asked):
+            raise SettingsError(
+                f"{out / RECORD_NAME} was made with {name} = {done}, the configuration says {asked}; put that back, or "
+                f"remove the file and run `reproduce` again, which makes it anew"
+            )
 
 
 def speed_table(record: Mapping[str, Any], base: str) -> Table:

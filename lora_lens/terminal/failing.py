@@ -35,6 +35,7 @@ _GOES_ON = {
     "reproduce": ", and the same command goes on",
     "survey": ", and the same command goes on",
 }
+_FULL = "No space left on device"
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -75,7 +76,7 @@ class LensGroup(TyperGroup):
         except LensError as error:
             _fail(str(error))
         except KeyboardInterrupt as error:
-            on = _GOES_ON.get(str(ctx.invoked_subcommand), "")
+            on = str(error) or _GOES_ON.get(str(ctx.invoked_subcommand), "")
             by, code = ("ended", 143) if isinstance(error, Terminated) else ("interrupted", 130)
             _fail(f"{by}; nothing is half-written{on}", code=code)
         except BrokenPipeError:
@@ -101,6 +102,8 @@ def _unexpected(error: Exception) -> str:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
         return "out of memory; try fewer --draws, or --device cpu"
+    if _FULL in text and not isinstance(error, OSError):  # as safetensors and tokenizers raise it
+        return f"cannot write: {_FULL}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
     return f"unexpected {text[:300]} (a traceback: {_TRACEBACK}=1 in the environment; please report it)"

@@ -101,6 +101,22 @@ def report(
     return result
 
 
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Within it a warning for the user is a line on standard error when it comes, without Python's file and line."""
+    with warnings.catch_warnings():
+        theirs = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if category.__module__.startswith("lora_lens."):
+                echo(f"warning: {message}", err=True)
+            else:
+                theirs(message, category, *rest, **more)
+
+        setattr(warnings, "showwarning", show)  # noqa: B010
+        yield
+
+
 def _heeding_warnings(make: Callable[[], T]) -> T:
     """Warnings as lines on standard error, without Python's file and line before them."""
     with warnings.catch_warnings(record=True) as caught:

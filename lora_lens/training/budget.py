@@ -11,11 +11,13 @@ import torch
 from peft import AdaLoraConfig, PeftModel
 from transformers import TrainerCallback
 
+from ..errors import SettingsError
 from .condlora import CondAdaLoraConfig
 from .condlora.triplets import allocation
 
 _STATE_NAME = "budget.pt"  # in a checkpoint
 _ADAPTER = "default"
+_FEWEST_STEPS = 2
 _AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
@@ -111,7 +113,20 @@ def budget_of(steps: int, rank: int, alpha: float) -> dict[str, Any]:
     Half as much again at the beginning, as its authors have it; a tenth of the steps before anything is
     taken away, two fifths after; at least one of each. α grows with the initial rank, so that ΔW is
     scaled by α/r whatever the method.
+
+    Raises:
+        SettingsError: There is one step, and none of them to take anything away in.
+
+    Example:
+        >>> schedule = budget_of(100, rank=8, alpha=8)
+        >>> [schedule[name] for name in ("init_r", "tinit", "tfinal", "total_step")]
+        [12, 10, 40, 100]
     """
+    if steps < _FEWEST_STEPS:
+        raise SettingsError(
+            f"the run has {steps} optimizer step, and AdaLoRA's ranks are allocated over at least "
+            f"{_FEWEST_STEPS}; choose more --epochs, or a smaller --batch-size"
+        )
     first = max(rank + 1, round(1.5 * rank))
     after = max(1, round(0.4 * steps))
     return {

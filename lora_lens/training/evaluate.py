@@ -21,6 +21,7 @@ from ..files.tensors import TensorStore
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import format_of
 from ..formats.opening import open_adapter
+from .answers import logits_of, taken_by
 from .condlora import load_condlora_model
 from .data import (
     Example,
@@ -29,8 +30,10 @@ from .data import (
     open_data,
 )
 from .encoding import encode
+from .lengths import checked_length
 from .models import Classifier, open_classifier
 from .record import RECORD_NAME, device_name
+from .settings import LONGEST
 
 _BATCH = 64
 Part = Literal["test", "development"]
@@ -108,7 +111,8 @@ def answer(
         task, data, own: As in `RunSettings`.
         base: Base model; by default the one that the adapter names.
         part: ``test``, GLUE's development set; or ``development``, the tenth of train held out.
-        max_length: Tokens a row; by default the run's own, or 512.
+        max_length: Tokens a row; by default the run's own, or 512, and no more of them than the base
+            model has positions for.
         use_cpu: Stay on the CPU though there is a GPU.
 
     Raises:
@@ -116,6 +120,7 @@ def answer(
         FileFormatError: Its tensors are truncated or corrupt.
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
+        SettingsError: Rows cannot be cut to `max_length`.
     """
     known, splits = open_data(task, data, own)
     files = open_adapter(adapter, base)
@@ -127,7 +132,8 @@ def answer(
     adapted = _load(files, adapter, classifier.model)
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
-    length = max_length or _trained_length(adapter)
+    pairs = examples[0].second is not None
+    length = checked_length(max_length or _trained_length(adapter), classifier, named, pairs=pairs)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
     evaluation = Evaluation(
@@ -185,9 +191,9 @@ def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
 def _trained_length(adapter: Path) -> int:
     """The run's own `max_length`, where the adapter comes with its ``run.json``."""
     if not (adapter / RECORD_NAME).exists():
-        return 512
+        return LONGEST
     settings = read_json(adapter / RECORD_NAME, AdapterError).get("settings")
-    return int(settings.get("max_length", 512)) if isinstance(settings, dict) else 512
+    return int(settings.get("max_length", LONGEST)) if isinstance(settings, dict) else LONGEST
 
 
 def _predict(
@@ -203,7 +209,8 @@ def _predict(
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             batch = collate([rows[row] for row in chosen]).to(device)
-            batch.pop("labels")
-            logits = model(**batch).logits.double().cpu().numpy()
+            labels = batch.pop("labels")
+            given = model(**taken_by(model.get_base_model(), batch)).logits
+            logits = logits_of(given, labels).double().cpu().numpy()
             found.update(zip(chosen, logits, strict=True))
     return np.stack([found[row] for row in range(len(rows))])

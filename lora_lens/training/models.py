@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
@@ -27,12 +29,19 @@ class Classifier(NamedTuple):
         new: Names of the parameters that the base model's file does not have, and that are random
             therefore: its head's, and in some models a pooler's.
         commit: Of the hub's repository that it was loaded from; None for a folder.
+        replaced: How many outputs the file's own head has, where they are others than were asked for:
+            its last layer is new then.
     """
 
     tokenizer: Any
     model: Any
     new: tuple[str, ...]
     commit: str | None = None
+    replaced: int | None = None
+
+
+class NewHeadWarning(UserWarning):
+    """A base model's own head does not fit the task, and another is begun."""
 
 
 def open_classifier(base: str, labels: int, revision: str | None = None) -> Classifier:
@@ -42,7 +51,8 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
     ``owner/name@revision``; `revision` is of an id that has none after an ``@``.
 
     Raises:
-        BaseModelError: There is no such model or revision, or it has no such head.
+        BaseModelError: There is no such model or revision, it cannot have such a head, or its file does
+            not fit its configuration.
     """
     base, typed = split_revision(base)
     revision = typed or revision
@@ -56,7 +66,11 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **at)
         model, found = AutoModelForSequenceClassification.from_pretrained(
-            source, num_labels=labels, output_loading_info=True, **at
+            source,
+            num_labels=labels,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **at,
         )
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -64,8 +78,31 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
         raise BaseModelError(f"base model {base!r}{of} cannot be loaded: {reason}") from error
     _give_padding(tokenizer, model)
     files = folder or hub_file(base, "config.json", download=False, revision=at.get("revision"))
-    new = tuple(sorted(found["missing_keys"]))
-    return Classifier(tokenizer, model, new, commit_in(files) if files else None)
+    others = {name: shape for name, shape, _ in found["mismatched_keys"]}
+    _check_only_heads(base, model, others)
+    new = tuple(sorted({*found["missing_keys"], *others}))
+    replaced = next((int(shape[0]) for shape in others.values()), None)
+    return Classifier(tokenizer, model, new, commit_in(files) if files else None, replaced)
+
+
+def _check_only_heads(base: str, model: Any, others: Mapping[str, Sequence[int]]) -> None:
+    """A head may have another shape than the task's; a layer below it that has another is a broken model."""
+    for name, shape in others.items():
+        if name.startswith(f"{model.base_model_prefix}."):
+            raise BaseModelError(
+                f"base model {base!r} cannot be loaded: {name} has the shape {tuple(shape)}, its "
+                f"config.json says {tuple(model.get_parameter(name).shape)}"
+            )
+
+
+def warn_if_replaced(classifier: Classifier, base: str, labels: int) -> None:
+    """Say so where a base model's own head is not the one that is trained."""
+    if classifier.replaced is not None:
+        warnings.warn(
+            f"the head of {base} has {classifier.replaced} outputs, the task needs {labels}: a new one is begun",
+            NewHeadWarning,
+            stacklevel=3,
+        )
 
 
 def _give_padding(tokenizer: Any, model: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +16,11 @@ from transformers.trainer import TRAINER_STATE_NAME
 from ..errors import OutputError, SettingsError
 from ..files.locate import read_json
 from ..staging import staged
+from .record import RECORD_NAME
 from .settings import RunSettings
 
 CHECKPOINTS = "checkpoints"
+_ADAPTER = "adapter_config.json"  # written last, so that the rest is there where it is
 _UNFINISHED = "unfinished.json"  # beside them until the run has ended: how it was begun
 # Where the data lie does not decide the result; what is in them does, and is compared.
 _ELSEWHERE = "data"
@@ -34,7 +38,7 @@ def last_checkpoint(
         OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for.
         SettingsError: The run there was begun with other settings or other data.
     """
-    if (out / "adapter_config.json").exists():
+    if (out / _ADAPTER).exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
     whole = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_whole(folder)]
     if not whole:
@@ -47,6 +51,42 @@ def last_checkpoint(
     return max(whole, key=lambda folder: int(folder.name.split("-")[1]))
 
 
+def ended(
+    out: Path, settings: RunSettings, checksums: Mapping[str, str], *, test: bool, keep: bool
+) -> dict[str, Any] | None:
+    """The record of a run that has ended in `out` and was made so, tidied up after; None where there is none.
+
+    It may have been killed when its adapter was whole, and before its checkpoints were removed.
+
+    Args:
+        out: Folder of the run.
+        settings: That are asked for.
+        checksums: Of the data.
+        test: Whether the test rows are to have been scored.
+        keep: Whether to keep the checkpoints.
+    """
+    if not (out / _ADAPTER).exists() or not (out / RECORD_NAME).exists():
+        return None
+    record: dict[str, Any] = read_json(out / RECORD_NAME, OutputError)
+    made = {"stop_after": None} | record.get("settings", {})  # which older records do not have
+    made["data_sha256"] = record.get("data_sha256")
+    asked = json.loads(json.dumps(_begun(settings, checksums)))
+    if made | {_ELSEWHERE: None} != asked | {_ELSEWHERE: None}:
+        return None
+    if test and "test_score" not in record:
+        return None
+    if (out / _UNFINISHED).exists() and is_first_process():
+        if not keep:
+            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        end(out)
+    return record
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of torchrun's or accelerate's that writes, before they have met."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
@@ -55,7 +95,7 @@ def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> Non
 
 
 def end(out: Path) -> None:
-    """Remove what only a resumed run would have needed, but for the checkpoints."""
+    """Remove what only a resumed run would have needed, but for the checkpoints, and after them."""
     (out / _UNFINISHED).unlink(missing_ok=True)
 
 

@@ -24,6 +24,7 @@ from transformers.integrations import TensorBoardCallback
 
 from ..errors import OutputError
 from . import resuming
+from .answers import logits_of
 from .arguments import optimiser_steps, training_arguments
 from .budget import Budget, has_budget
 from .callbacks import (
@@ -44,7 +45,8 @@ from .data import (
 from .encoding import encode
 from .frozen import round_frozen
 from .head import centre_head
-from .models import Classifier, open_classifier, put_adapter
+from .lengths import checked_length
+from .models import Classifier, open_classifier, put_adapter, warn_if_replaced
 from .precision import warn_if_emulated
 from .record import (
     TENSORBOARD,
@@ -78,7 +80,8 @@ def train(
     Args:
         settings: Task, method, base, hyperparameters, seed.
         out: Folder for the adapter. Checkpoints are kept in it until the run has ended.
-        resume: Go on from the last checkpoint in `out`, if there is one.
+        resume: Go on from the last checkpoint in `out`, if there is one; of a run that has ended there and
+            was made so, its record is returned.
         use_cpu: Stay on the CPU though there is a GPU.
         test: Also score the test rows; a search does not look at them.
         keep_checkpoints: Keep ``checkpoints/checkpoint-STEP`` of every evaluation, and of step 0, for
@@ -92,17 +95,24 @@ def train(
     Raises:
         DataError: The data do not fit the task.
         BaseModelError: The base model is not found.
-        SettingsError: The batch cannot be shared out over the processes, or the run to go on with
-            was begun with other settings.
+        SettingsError: The batch cannot be shared out over the processes, rows cannot be cut to that
+            length, or the run to go on with was begun with other settings.
         DivergedError: The loss is not finite.
         OutputError: `out` holds a finished run, or cannot be written.
     """
     task, splits = open_data(settings.task, settings.data, settings.own)
     settings = settings.resolved()
     splits = splits._replace(train=splits.train[: settings.train_rows])
+    if resume:
+        made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
+        if made is not None:
+            return made | {"writes": resuming.is_first_process()}
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
-    classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
+    outputs = len(task.labels) if task.labels else 1
+    classifier = open_classifier(settings.base, outputs)
+    pairs = splits.train[0].second is not None
+    length = checked_length(settings.max_length, classifier, settings.base, pairs=pairs)
     model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
     tokenizer = classifier.tokenizer
     _make_folder(out)
@@ -112,11 +122,12 @@ def train(
         budget=budget,
         model=model,
         args=training_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints),
-        train_dataset=cast(Any, encode(splits.train, tokenizer, settings.max_length)),
-        eval_dataset=cast(Any, encode(splits.development, tokenizer, settings.max_length)),
+        train_dataset=cast(Any, encode(splits.train, tokenizer, length)),
+        eval_dataset=cast(Any, encode(splits.development, tokenizer, length)),
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
         compute_metrics=partial(_measures, task),
+        preprocess_logits_for_metrics=logits_of,
         callbacks=[
             StopIfDiverged(),
             EvaluateLast(),
@@ -128,8 +139,8 @@ def train(
             *callbacks,
         ],
     )
-    if settings.precision == "bfloat16" and trainer.is_world_process_zero():
-        warn_if_emulated(trainer.args.device)
+    if trainer.is_world_process_zero():
+        _warn(settings, classifier, outputs, trainer)
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
         resuming.begin(out, settings, splits.checksums)
@@ -147,7 +158,10 @@ def train(
     record = (
         _record(settings, task, splits, model, trainer)
         | ranks
+        | ({} if classifier.replaced is None else {"replaced_head": classifier.replaced})
+        | ({} if length == settings.max_length else {"cut_at": length})
         | {
+            "outputs": outputs,
             "base_commit": classifier.commit,
             "seconds": round(seconds, 1),
             "timed_steps": meter.steps,
@@ -156,15 +170,21 @@ def train(
         }
     )
     if test:
-        encoded = encode(splits.test, tokenizer, settings.max_length)
+        encoded = encode(splits.test, tokenizer, length)
         record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]
     if trainer.is_world_process_zero():
         write_adapter(model, settings.base, out, record)
-        resuming.end(out)
         if not keep_checkpoints:
             shutil.rmtree(out / CHECKPOINTS)
+        resuming.end(out)
     trainer.accelerator.wait_for_everyone()
     return record | {"writes": trainer.is_world_process_zero()}
+
+
+def _warn(settings: RunSettings, classifier: Classifier, outputs: int, trainer: Trainer) -> None:
+    warn_if_replaced(classifier, settings.base, outputs)
+    if settings.precision == "bfloat16":
+        warn_if_emulated(trainer.args.device)
 
 
 def _with_adapter(

@@ -15,6 +15,7 @@ from .data import (
     paper_learning_rate,
 )
 
+LONGEST = 512  # tokens a row, where nothing else is asked for
 Method = Literal["lora", "condlora", "adalora", "condadalora"]
 Precision = Literal["float32", "bfloat16"]
 HeadStart = Literal["mean", "zero"]
@@ -58,7 +59,7 @@ class RunSettings:
         stop_after: Epochs after whose evaluation it ends, on the schedule of all `epochs`; None for none.
             Before the last allocation of ranks, a little after half of `epochs`, they are more than the budget.
         batch_size: Rows a step, over all devices together.
-        max_length: Tokens a row, at most.
+        max_length: Tokens a row, at most; of 512, as many as the base model has positions for.
         warmup: Share of the steps in which the learning rate rises; then it falls linearly to 0.
         weight_decay: AdamW's.
         patience: Evaluations without a better one after which a run stops.
@@ -86,7 +87,7 @@ class RunSettings:
     epochs: float | None = None
     stop_after: float | None = None
     batch_size: int = 16
-    max_length: int = 512
+    max_length: int = LONGEST
     warmup: float = 0.1
     weight_decay: float = 0.1
     patience: int = 30

@@ -8,11 +8,21 @@ from typing import Any, cast
 from torch.utils.data import Sampler
 from transformers import Trainer
 
+from ..errors import OutputError
 from . import resuming
 from .budget import Budget
 from .callbacks import has_stopped, out_of_patience
 from .sampling import LengthGrouped
 from .settings import RunSettings
+
+_FULL = "No space left on device"
+_TORCHS = "PytorchStreamWriter failed writing"  # of the same
+
+
+def _full(error: Exception) -> str | None:
+    """What a library says of a disk that is full or fails, in its own words; None of another error."""
+    said = str(error)
+    return _FULL if _FULL in said else said.splitlines()[0] if _TORCHS in said else None
 
 
 class LensTrainer(Trainer):
@@ -40,6 +50,22 @@ class LensTrainer(Trainer):
                 self._load_best_model()
                 return
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _save_checkpoint(self, *given: Any, **named: Any) -> None:
+        """As the Trainer, but a disk that is full is an error of ours: three libraries write, each with its own.
+
+        Raises:
+            OutputError: The checkpoint cannot be written.
+        """
+        try:
+            super()._save_checkpoint(*given, **named)
+        except Exception as error:  # tokenizers raises no class below it
+            reason = error.strerror if isinstance(error, OSError) else _full(error)
+            if reason is None:
+                raise
+            raise OutputError(
+                f"cannot write to {self.args.output_dir}: {reason}; make room and go on with --resume, or choose another --out"
+            ) from error
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Beside them the budget's state: before ``trainer_state.json``, which makes a checkpoint whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,41 @@ def test_what_cannot_be_pushed_is_said_before_the_run(
     assert result.exit_code == 1
     assert said in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_warned_of_is_a_line(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the run goes on, and without Python's file and line before it."""
+    run = pytest.importorskip("lora_lens.training.run")
+    models = pytest.importorskip("lora_lens.training.models")
+    trained = run.train
+
+    def train(*given: Any, **named: Any) -> Any:
+        warnings.warn("the head is new", models.NewHeadWarning, stacklevel=1)
+        return trained(*given, **named)
+
+    monkeypatch.setattr(run, "train", train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = CliRunner().invoke(app, command)
+    assert result.stderr.startswith("warning: the head is new\nwrote ")
+
+
+def test_ctrl_c_while_the_card_is_drawn(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The adapter is whole, and the last checkpoint is gone."""
+    with monkeypatch.context() as patched:
+
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr("lora_lens.card.write.write_card", interrupt)
+        result = CliRunner().invoke(app, command)
+    assert result.exit_code == 130
+    said = " ".join(result.stderr.split())
+    assert (
+        "out holds the whole adapter, and the same command with --resume writes its model" in said
+    )
+    assert "checkpoint" not in said
+    assert CliRunner().invoke(app, [*command, "--resume"]).exit_code == 0
+    assert (tmp_path / "out" / "README.md").is_file()

@@ -302,6 +302,8 @@ def test_a_task_that_is_not_there(tmp_path: Path) -> None:
         ('sampler = "qmc"', 'sampler = "tpe"', "was made with search.sampler = 'qmc', the configuration"),
         ("draws = 20", "draws = 30", "was made with draws = 20, the configuration says 30; put"),
         ("shared_draws = 20", "shared_draws = 50", "was made with shared_draws = 20, the"),
+        ("speed_steps = 5", "speed_steps = 6", "was made with speed_steps = 5, the configuration says 6; put"),
+        ("speed_length = 32", "speed_length = 64", "was made with speed_length = 32, the configuration says 64"),
         ("[search]", "[search]\nprune = false", "was made with search.prune = True, the configuration says False"),
         ("trials = 2", "trials = 50", "was made with trials = 2, the configuration says 50"),
         ("max_length = 64", "max_length = 32", "was made with max_length = 64, the configuration says 32"),

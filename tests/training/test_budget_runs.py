@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from lora_lens import export_lora, load_adapter
 from lora_lens.cli import app
-from lora_lens.errors import DataError
+from lora_lens.errors import DataError, SettingsError
 from lora_lens.training import run
 from lora_lens.training.budget import OverBudgetWarning
 from lora_lens.training.condlora.gate import gates
@@ -146,7 +146,8 @@ def test_the_exported_one_scores_the_same(
 ) -> None:
     out = export_lora(runs / "condadalora", tmp_path / "plain")
     one, other = (
-        answer(folder, "rte", settings.data, use_cpu=True) for folder in (runs / "condadalora", out)
+        answer(folder, "rte", settings.data, max_length=settings.max_length, use_cpu=True)
+        for folder in (runs / "condadalora", out)
     )
     assert one.answers == other.answers
     ranks = json.loads((runs / "condadalora" / "run.json").read_text())["ranks"]
@@ -169,6 +170,18 @@ def test_the_paper_has_no_rate_for_it(settings: RunSettings, tmp_path: Path) -> 
     with pytest.raises(DataError, match="no learning rate of adalora; pass one with --lr"):
         train(replace(settings, learning_rate=None), tmp_path / "none", use_cpu=True)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_step_is_none_to_allocate_in(
+    settings: RunSettings, tmp_path: Path, method: str
+) -> None:
+    one = replace(settings, method=method, epochs=1, train_rows=8)
+    with pytest.raises(SettingsError, match=r"has 1 optimizer step, .* choose more --epochs, or"):
+        train(one, tmp_path / "none", use_cpu=True)
+    assert not (tmp_path / "none").exists()
+    two = train(replace(one, epochs=2), tmp_path / "two", use_cpu=True)
+    assert two["steps"] == 2
 
 
 def test_the_command(settings: RunSettings, tmp_path: Path) -> None:

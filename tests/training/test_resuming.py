@@ -11,10 +11,10 @@ import torch
 from glue_folder import write_rte
 from safetensors.torch import load_file
 from tiny_base import write_tiny_base
-from transformers import TrainerCallback
+from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from lora_lens.errors import OutputError, SettingsError
-from lora_lens.training import arguments
+from lora_lens.training import arguments, resuming
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 
@@ -164,3 +164,83 @@ def test_only_with_the_same_settings_and_data(settings: RunSettings, tmp_path: P
         train(elsewhere, out, use_cpu=True, resume=True)
     (copy / "RTE" / "train.tsv").write_text(rows)
     assert train(elsewhere, out, use_cpu=True, resume=True)["test_score"] >= 0
+
+
+@pytest.mark.parametrize("late", ["rmtree", "end"])
+def test_killed_when_its_adapter_was_whole(
+    settings: RunSettings, tmp_path: Path, late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has ended: what it left is tidied up, and its record is what is returned."""
+    settings = replace(settings, epochs=1)
+    whole = train(settings, tmp_path / "whole", use_cpu=True)
+
+    removed = shutil.rmtree
+
+    def kill(folder: Path, *given: Any, **named: Any) -> None:
+        if late == "rmtree" and Path(folder).name != "checkpoints":
+            return removed(folder, *given, **named)
+        raise KilledError
+
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil if late == "rmtree" else resuming, late, kill)
+        with pytest.raises(KilledError):
+            train(settings, out, use_cpu=True)
+    assert (out / "adapter_config.json").exists()
+    assert (out / "unfinished.json").exists()
+    for changed, tested in ((replace(settings, seed=3), True), (settings, False)):
+        with pytest.raises(OutputError, match="already holds an adapter"):
+            train(changed, out, use_cpu=True, resume=tested)
+    again = train(settings, out, use_cpu=True, resume=True)
+    assert again["test_score"] == whole["test_score"]
+    assert_same(tmp_path / "whole", out)
+    assert again == train(settings, out, use_cpu=True, resume=True)
+
+
+def test_checkpoints_that_were_kept_stay(settings: RunSettings, tmp_path: Path) -> None:
+    settings = replace(settings, epochs=1)
+    train(settings, tmp_path, use_cpu=True, keep_checkpoints=True)
+    train(settings, tmp_path, use_cpu=True, resume=True)
+    assert (tmp_path / "checkpoints" / "checkpoint-0").is_dir()
+
+
+def test_a_run_without_a_test_score_is_not_one_with_it(
+    settings: RunSettings, tmp_path: Path
+) -> None:
+    settings = replace(settings, epochs=1)
+    train(settings, tmp_path, use_cpu=True, test=False)
+    with pytest.raises(OutputError, match="already holds an adapter"):
+        train(settings, tmp_path, use_cpu=True, resume=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Exception("No space left on device (os error 28)"),  # the library tokenizers'
+        OSError(28, "No space left on device"),
+        RuntimeError(
+            "[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed writing"
+        ),
+    ],
+)
+def test_a_full_disk(
+    settings: RunSettings, tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PreTrainedTokenizerBase, "save_pretrained", full)
+        with pytest.raises(
+            OutputError, match=r"cannot write to .*checkpoints: .*; make room and go"
+        ):
+            train(settings, tmp_path / "out", use_cpu=True)
+    other = RuntimeError("another")
+    with monkeypatch.context() as patched:
+        patched.setattr(PreTrainedTokenizerBase, "save_pretrained", lambda *_, **__: _raise(other))
+        with pytest.raises(RuntimeError, match="another"):
+            train(settings, tmp_path / "other", use_cpu=True)
+
+
+def _raise(error: Exception) -> None:
+    raise error
