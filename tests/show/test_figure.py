@@ -268,7 +268,9 @@ def test_no_title_is_cut_or_runs_into_another(panels: int) -> None:
     titles = [ax.title for ax in [ax for one in made.subfigs for ax in one.axes] if ax.get_title()]
     assert len(titles) == 2 * panels
     for box in [text.get_window_extent() for text in [*texts, *titles]]:
-        assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and box.y1 <= whole.y1
+        assert whole.x0 <= box.x0
+        assert box.x1 <= whole.x1
+        assert box.y1 <= whole.y1
     for row in (titles[:panels], titles[panels:]):
         ends = sorted((one.get_window_extent().x0, one.get_window_extent().x1) for one in row)
         assert all(a[1] < b[0] for a, b in pairwise(ends))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...show.figure import Axis, Block, Colour, HeatMap, Panel, Scale, Sheet, Strokes, View
-from ...show.layout import LABELS
+from ...show.layout import LABELS, counted
 from .result import MatrixResult
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would be read
@@ -107,7 +107,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
         (side + 2.9 + label, side + 1.1 + label),
         title=(
             f"φ of {LABELS[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
-            f"mean of {len(result.layers)} layers"
+            f"mean of {counted(len(result.layers), 'layer')}"
         ),
         note="Names and branches have their cluster's colour. Red on the scale: unrelated subspaces.",
     )
