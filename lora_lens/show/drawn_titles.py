@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -25,15 +26,11 @@ def break_titles(figure: Figure, drawn: Sequence[Drawn]) -> float:
     whole = figure.bbox.width
     side = _SIDE * figure.dpi
     headings = [figure, *figure.subfigs]
-    added = sum(
-        _broken(
-            text,
-            whole - text.get_window_extent().x0 - side
-            if text.get_ha() == "left"
-            else whole - 2 * side,
-        )
-        for text in (text for one in headings for text in one.texts)
-    )
+    added = 0.0
+    for text in (text for one in headings for text in one.texts):
+        left = text.get_horizontalalignment() == "left"
+        start = text.get_window_extent().x0 if left else side
+        added += _broken(text, whole - start - side)
     if any(_width(one) > _LONG * _share(one) * whole for one in drawn):
         figure.draw_without_rendering()
         rows: dict[tuple[int, int], float] = {}
@@ -56,8 +53,8 @@ def _share(one: Drawn) -> float:
     place = one.ax.get_subplotspec()
     assert place is not None
     grid = place.get_gridspec()
-    shares = grid.get_width_ratios()
-    return float(shares[place.colspan.start] / sum(shares))
+    shares = np.asarray(grid.get_width_ratios(), dtype=np.float64)
+    return float(shares[place.colspan.start] / shares.sum())
 
 
 def _place(one: Drawn, drawn: Sequence[Drawn], whole: float) -> tuple[float, float]:
@@ -81,4 +78,9 @@ def _broken(text: Text, room: float) -> float:
         if text.get_window_extent().width <= room:
             break
         text.set_text(in_lines(said, letters))
-    return (text.get_text().count("\n") - before) * _LINE * text.get_fontsize() / 72
+    return (
+        (text.get_text().count("\n") - before)
+        * _LINE
+        * text.get_fontproperties().get_size_in_points()
+        / 72
+    )
