@@ -28,8 +28,8 @@ def break_titles(figure: Figure, drawn: Sequence[Drawn]) -> float:
     headings = [figure, *figure.subfigs]
     added = 0.0
     for text in (text for one in headings for text in one.texts):
-        left = text.get_horizontalalignment() == "left"
-        start = text.get_window_extent().x0 if left else side
+        at_left = text.get_horizontalalignment() == "left"
+        start = text.get_window_extent().x0 if at_left else side
         added += _broken(text, whole - start - side)
     if any(_width(one) > _LONG * _share(one) * whole for one in drawn):
         figure.draw_without_rendering()
