@@ -12,7 +12,12 @@ from rich.text import Text
 from .layout import Table
 
 _GAPS = (2, 1)  # cells between columns; the narrower where all columns then fit
-_NAMES = ("module", "layer", "matrix", "share", "null", "coordinate", "top k", "adapter", "of")
+# What names a row at its beginning; a null does wherever it stands, as a row is of one of several.
+_NAMES = (
+    "module", "layer", "matrix", "side", "share", "null", "coordinate", "top k", "adapter", "of", "one", "other",
+)  # fmt: skip
+_ANYWHERE = ("null",)
+_LEAST_NAME = 8  # cells of a name that is folded for its row's numbers to have room
 _WORDS = ("null", "why")  # columns of them stand at the left, as a first one does
 
 
@@ -49,17 +54,28 @@ def blocks(content: Table, width: int, gap: int = _GAPS[0]) -> list[list[int]]:
         >>> wide = Table("", ["layer", "norm of ΔW", "rank"], [["0", "4.710", "8"]])
         >>> blocks(wide, 80), blocks(wide, 12)
         ([[0, 1, 2]], [[0, 1], [0, 2]])
+        >>> pairs = Table("", ["one", "other", "φ", "p"], [["lora-a", "lora-b", "0.1", "0.020"]])
+        >>> blocks(pairs, 20)
+        [[0, 1, 2], [0, 1, 3]]
     """
     least = [_least(content, k) for k in range(len(content.head))]
-    named = next((k for k, head in enumerate(content.head) if head not in _NAMES), 0) or 1
-    names = list(range(named))
+    names = _naming(content)
     found, current = [], list(names)
-    for column in range(named, len(content.head)):
-        if len(current) > named and _total(least, [*current, column], gap) > width:
+    for column in (k for k in range(len(content.head)) if k not in names):
+        if len(current) > len(names) and _total(least, [*current, column], gap) > width:
             found.append(current)
             current = list(names)
         current.append(column)
-    return [*found, current]
+    return [sorted(columns) for columns in [*found, current]]
+
+
+def _naming(content: Table) -> list[int]:
+    """Positions of the columns that say which row it is."""
+    leading = next((k for k, head in enumerate(content.head) if head not in _NAMES), 0) or 1
+    return [
+        k for k, head in enumerate(content.head)
+        if k < leading or (head in _ANYWHERE and content.head[0] in _NAMES)
+    ]  # fmt: skip
 
 
 def _block(content: Table, columns: Sequence[int], width: int, gap: int) -> RichTable:
@@ -80,7 +96,18 @@ def _widths(content: Table, columns: Sequence[int], width: int, gap: int) -> Ite
     widths = {k: _least(content, k) for k in columns}
     spare = width - _total(widths, columns, gap)
     if spare < 0:
-        yield from (0 for _ in columns)
+        named = [k for k in columns if k in _naming(content)]
+        room = spare + sum(widths[k] for k in named)
+        if room < _LEAST_NAME * len(named):
+            yield from (0 for _ in columns)
+            return
+        # The longest names are folded, and no number.
+        for left, k in zip(
+            range(len(named), 0, -1), sorted(named, key=widths.__getitem__), strict=True
+        ):
+            widths[k] = min(widths[k], room // left)
+            room -= widths[k]
+        yield from widths.values()
         return
     missing = {k: max(cell_len(content.head[k]) - widths[k], 0) for k in columns}
     for k in sorted(columns, key=missing.__getitem__):

@@ -7,6 +7,7 @@ or fills one, or a part of one, that it is given.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import matplotlib.pyplot as plt
@@ -20,7 +21,9 @@ from .drawn_axes import lay
 from .drawn_cells import cells, write
 from .drawn_marks import MARKS
 from .drawn_sheet import Drawn, fill
+from .drawn_titles import break_titles
 from .figure import Panel, Sheet
+from .paper import letter_size
 from .shown_figure import ShownFigure
 from .style import words
 
@@ -32,6 +35,7 @@ _LEGENDS: dict[str, dict[str, Any]] = {
 _BELOW = 3.4  # from an axis to the legend below its numbers and label, in the size of the letters
 _FEWEST_LETTERS = 8
 _MORE = 1.5
+_USUAL_LETTERS = 10.0  # points, of matplotlib's own settings
 _PAD = 0.04  # inches around texts
 _TOO_NARROW = 0.85  # of the described width: a part of a figure that has less is filled otherwise
 
@@ -95,7 +99,8 @@ def sheet(
         described: From a question's ``figures``.
         figure: A figure or a part of one; by default a new one of the described size. In one that is
             much narrower fewer panels stand beside each other.
-        width: Of a new figure, in inches: its panels are arranged so that all can be read.
+        width: Of a new figure, in inches: its panels are arranged so that all can be read. Without it a
+            figure is higher by the lines that its long titles take, and larger in a style of larger letters.
 
     Example:
         >>> from lora_lens.show.figure import Block, Panel, Sheet
@@ -112,10 +117,21 @@ def sheet(
         return figure
     if width is not None:
         return _at_width(arranged(described, width, _font()))
-    figure = ShownFigure(figsize=described.size, layout="constrained")
     with rc_context({} if described.font is None else {"font.size": described.font}):
-        fill(figure, described, draw)
+        grown = _grown(described)
+        figure = ShownFigure(figsize=grown.size, layout="constrained")
+        drawn = fill(figure, grown, draw)
+        if added := break_titles(figure, drawn):
+            figure.set_figheight(grown.size[1] + added)
     return figure
+
+
+def _grown(described: Sheet) -> Sheet:
+    """As much larger as a style's letters are than the usual ones: its size is described for those."""
+    usual = _USUAL_LETTERS if described.font is None else described.font
+    times = max(letter_size("font.size"), letter_size("axes.labelsize")) / usual
+    width, height = described.size
+    return replace(described, size=(width * times, height * times)) if times > 1 else described
 
 
 def _at_width(described: Sheet) -> Figure:

@@ -59,6 +59,12 @@ def layer_scale(last: int, label: str = "layer") -> Scale:
     return Scale(0, last, label, lines=True)
 
 
+def layer_scales(layers: Sequence[Layer]) -> tuple[Scale, ...]:
+    """`layer_scale` of several layers; of one, or of what is in no numbered layer, there is none."""
+    numbers = {layer.layer for layer in layers} - {None}
+    return (layer_scale(max(one or 0 for one in numbers)),) if len(numbers) > 1 else ()
+
+
 def singular_value_plot(
     layers: Sequence[Layer], ax: Axes | None = None, *, last: int | None = None
 ) -> Axes:

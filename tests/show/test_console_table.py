@@ -60,3 +60,38 @@ def test_what_fits_closer_together_stays_in_one_piece() -> None:
 def test_a_name_longer_than_the_line_is_folded_and_not_lost() -> None:
     found = lines(Table("", ["module", "norm"], [["q" * 50, "1.0"]]), 40)
     assert "".join(found).count("q") == 50
+
+
+def test_a_pair_is_named_by_both_of_its_adapters_in_every_part() -> None:
+    """Later parts had `one` and not `other`: of six pairs the numbers were nobody's."""
+    names = [letter * 34 for letter in "abcd"]
+    pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    head = ["one", "other", "i", "j", "φ", "gaussian ± sd", "z", "p", "excess"]
+    cells = ["8", "8", "0.021", "0.021 ± 0.003", "+0.1", "0.456", "+0.000"]
+    found = lines(Table("All 6 pairs", head, [[*pair, *cells] for pair in pairs]), 80)
+    rows = [line for line in found if any(name in line for name in names)]
+    assert max(map(len, found)) <= 80
+    assert len(rows) > 6
+    assert all(sum(name in line for name in names) == 2 for line in rows)
+    assert "".join(found).count("0.021 ± 0.003") == 6
+
+
+@pytest.mark.parametrize("head", ["mean φ", "predicted"])
+def test_a_null_is_named_in_every_part_wherever_it_stands(head: str) -> None:
+    heads = ["matrix", head, "null", "null mean", "z", "p", "excess", "pairs"]
+    rows = [
+        ["A" * first, "0.151" * first, null, "0.125 ± 0.038", "+0.7", "0.194", "+0.030", "0 of 15"]
+        for first, null in ((1, "gaussian"), (0, "propagated"))
+    ]
+    found = lines(Table("", heads, rows), 40)
+    parts = sum("matrix" in line for line in found)
+    assert parts > 1
+    for null in ("gaussian", "propagated"):
+        assert sum(null in line for line in found) == parts
+
+
+def test_names_are_folded_before_numbers_are() -> None:
+    found = lines(Table("", ["one", "other", "φ"], [["a" * 34, "b" * 34, "0.021"]]), 40)
+    assert max(map(len, found)) <= 40
+    assert any("0.021" in line for line in found)
+    assert ("".join(found).count("a"), "".join(found).count("b")) == (34, 34)

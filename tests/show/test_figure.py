@@ -249,3 +249,43 @@ def test_layers_are_thinned_alike_down_and_across(layers: int, width: float | No
         down, across = ax.get_yticks(), ax.get_xticks()
         assert list(down) == list(across)
         assert 3 <= len(down) <= layers
+
+
+@pytest.mark.parametrize("panels", [1, 2, 3])
+def test_no_title_is_cut_or_runs_into_another(panels: int) -> None:
+    """The title of a grid of one layer began with “ue: i over the first adapter's singular vectors”."""
+    panel = Panel("Excess over the propagated null, A", Axis("layer"), Axis("layer"), heat=heat())
+    block = Block(
+        [[panel] * panels], "Of the first of two adapters and of its own W0", (Scale(0, 1, "φ"),)
+    )
+    title = "φ(i, j) of value: i over the first adapter's singular vectors, j over the second's"
+    made = sheet(
+        Sheet((block, block), (2.1 * panels, 5), title, note="Red on the scale: " + "said " * 12)
+    )
+    made.draw_without_rendering()
+    whole = made.bbox
+    texts = [text for one in (made, *made.subfigs) for text in one.texts]
+    titles = [ax.title for ax in [ax for one in made.subfigs for ax in one.axes] if ax.get_title()]
+    assert len(titles) == 2 * panels
+    for box in [text.get_window_extent() for text in [*texts, *titles]]:
+        assert whole.x0 <= box.x0
+        assert box.x1 <= whole.x1
+        assert box.y1 <= whole.y1
+    for row in (titles[:panels], titles[panels:]):
+        ends = sorted((one.get_window_extent().x0, one.get_window_extent().x1) for one in row)
+        assert all(a[1] < b[0] for a, b in pairwise(ends))
+    assert {" ".join(one.get_text().split()) for one in titles} == {panel.title}
+    assert made.get_figheight() > 5
+
+
+def test_a_figure_grows_with_the_letters_of_its_style() -> None:
+    described = Sheet((Block([[PANEL]]),), (4.0, 3.0))
+    assert sheet(described).get_size_inches().tolist() == [4.0, 3.0]
+    for setting, size, times in (
+        ("font.size", 20, 2),
+        ("font.size", 8, 1),
+        ("axes.labelsize", 15, 1.5),
+    ):
+        with plt.rc_context({setting: size}):
+            assert sheet(described).get_size_inches().tolist() == [4 * times, 3 * times]
+            assert sheet(described, width=3.25).get_figwidth() == 3.25

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...labelled import Array
 from ...show.figure import Axis, Band, Block, HeatMap, Level, Line, Mark, Panel, Scale, Sheet, View
+from ...show.layout import counted
 from .result import DynamicsResult, over_layers
 from .tables import whereto
 
@@ -88,7 +89,8 @@ def dynamics_sheet(result: DynamicsResult) -> Sheet:
         (Block(rows, scales=(Scale(0, 1, "φ", of=(2,)),), narrow="wrap"),),
         (13, 7.2),
         title=(
-            f"{result.module} over training, i = j = {result.rank}, {len(result.layers)} layers"
+            f"{result.module} over training, i = j = {result.rank}, "
+            f"{counted(len(result.layers), 'layer')}"
         ),
         note=(
             "Lines: mean over the layers. Bands: lowest to highest layer. Grey or no mark: φ does not "

@@ -70,9 +70,8 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     """φ of the top directions and of the largest subspaces, beside unrelated ones."""
     top = [_mean(result, kind, 0) for kind in result.kinds]
     low, high = number(min(top)), number(max(top))
-    text = (
-        f"{result.module}: φ(1, 1) is {low if low == high else f'{low} to {high}'} (mean of layers)"
-    )
+    of = " (mean of layers)" if len(result.layers) > 1 else ""
+    text = f"{result.module}: φ(1, 1) is {low if low == high else f'{low} to {high}'}{of}"
     cut = _taken(result)
     if findings:
         which = f"the subspaces of {{names}}{cut}," if cut else "the whole subspaces of {names}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...show.figure import Block, Panel, Sheet
-from ...show.singular_values import layer_scale, singular_panel
+from ...show.singular_values import layer_scales, singular_panel
 from .result import Inventory
 
 _MOST_COLUMNS = 4
@@ -27,6 +27,6 @@ def inventory_sheet(result: Inventory) -> Sheet:
     panels += [None] * (rows * columns - len(panels))
     lines = [panels[k : k + columns] for k in range(0, len(panels), columns)]
     return Sheet(
-        (Block(lines, scales=(layer_scale(last),), joined=True),),
+        (Block(lines, scales=layer_scales(result.modules), joined=True),),
         (3.2 * columns + 1, 2.8 * rows),
     )

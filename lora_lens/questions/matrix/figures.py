@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from ...show.elided import elided
 from ...show.figure import Axis, Block, Colour, HeatMap, Panel, Scale, Sheet, Strokes, View
-from ...show.layout import LABELS
+from ...show.layout import LABELS, counted
 from .result import MatrixResult
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would be read
@@ -60,7 +61,8 @@ def heat_panel(result: MatrixResult) -> Panel:
     n = len(order)
     known = cluster_colours(result)
     labelled = n <= _MOST_LABELLED
-    names = tuple(result.names[k] if labelled else "" for k in order)
+    shown = elided(result.names)
+    names = tuple(shown[k] if labelled else "" for k in order)
     shades: tuple[Colour, ...] = tuple(known.get(result.clusters[k], "black") for k in order)
     plain = HeatMap(
         rows=names,
@@ -91,7 +93,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
     side = (
         min(12.0, max(3.0, (0.42 if n <= 20 else 0.17 if n <= 60 else 0.125) * n)) if shown else 8.0
     )
-    label = 0.085 * max(map(len, result.names)) * (1 if n <= 20 else 0.7) if shown else 0.2
+    label = 0.085 * max(map(len, elided(result.names))) * (1 if n <= 20 else 0.7) if shown else 0.2
     off = ~np.eye(n, dtype=bool)
     chance = {float(result.gaussian_mean[off].min()), float(result.gaussian_mean[off].max())}
     ranks = f"{result.ranks.min()}" if result.ranks.min() == result.ranks.max() else "own rank"
@@ -107,7 +109,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
         (side + 2.9 + label, side + 1.1 + label),
         title=(
             f"φ of {LABELS[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
-            f"mean of {len(result.layers)} layers"
+            f"mean of {counted(len(result.layers), 'layer')}"
         ),
         note="Names and branches have their cluster's colour. Red on the scale: unrelated subspaces.",
     )

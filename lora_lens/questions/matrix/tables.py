@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -9,6 +11,7 @@ from rich.text import Text
 from ...chance.p_values import fewest_discoveries
 from ...chance.significance import LEVEL
 from ...show.console import table
+from ...show.elided import elided
 from ...show.layout import (
     LABELS,
     NONE,
@@ -73,17 +76,18 @@ def grid_table(result: MatrixResult) -> Table:
     """φ of every two adapters; a column is the adapter of that row's number."""
     rows = [
         [f"{k + 1} {name}", *(number(float(value)) for value in row)]
-        for k, (name, row) in enumerate(zip(result.names, result.values, strict=True))
+        for k, (name, row) in enumerate(zip(elided(result.names), result.values, strict=True))
     ]
     return Table(title(result), ["adapter", *(str(k + 1) for k in range(len(result)))], rows)
 
 
 def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
     """The closest pairs beside what chance gives them."""
+    names = elided(result.names)
     rows = [
         [
-            result.names[one],
-            result.names[other],
+            names[one],
+            names[other],
             result.dimension(one),
             result.dimension(other),
             number(float(result.values[one, other])),
@@ -107,14 +111,15 @@ def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
 
 def cluster_table(result: MatrixResult) -> Table:
     """The clusters, their members and the mean φ inside each, and between all."""
+    names = elided(result.names)
     rows = [
-        [str(cluster), str(len(members)), number(result.within(cluster)), _members(result, members)]
+        [str(cluster), str(len(members)), number(result.within(cluster)), _members(names, members)]
         for cluster, members in result.members().items()
         if len(members) > 1
     ]
     alone = [members[0] for members in result.members().values() if len(members) == 1]
     if alone:
-        rows.append(["alone", str(len(alone)), NONE, _members(result, alone)])
+        rows.append(["alone", str(len(alone)), NONE, _members(names, alone)])
     what = (
         f"{counted(len(result.members()), 'cluster')} by average linkage of 1 − φ: mean φ "
         f"{number(result.within())} within, {number(result.between())} between"
@@ -150,6 +155,6 @@ def legend(result: MatrixResult) -> list[str]:
     ]
 
 
-def _members(result: MatrixResult, members: list[int]) -> str:
+def _members(names: Sequence[str], members: list[int]) -> str:
     more = f" and {len(members) - _MEMBERS} more" if len(members) > _MEMBERS else ""
-    return ", ".join(result.names[k] for k in members[:_MEMBERS]) + more
+    return ", ".join(names[k] for k in members[:_MEMBERS]) + more

@@ -53,8 +53,8 @@ def phi_table(result: OutliersResult) -> Table:
     """Mean φ between layers with W0 as it is, and with columns at the median norm."""
     what = words.columns(result)
     head = ["W0", "random factors", "deep half", "unrelated", "adapter", "z", "p"]
-    mean, sd = result.gaussian
-    rows = [["as it is", *_means(result.before), beside(mean, sd, 4), *_own(result.before)]]
+    unrelated = _beside(*result.gaussian)
+    rows = [["as it is", *_means(result.before), unrelated, *_own(result.before)]]
     if result.coordinates:
         rows.append([f"named {what} rescaled", *_means(result.after), "", *_own(result.after)])
     if math.isfinite(result.every[0]):
@@ -64,7 +64,12 @@ def phi_table(result: OutliersResult) -> Table:
 
 
 def _means(alike: Alike) -> list[str]:
-    return [beside(alike.mean, alike.sd, 4), number(alike.deep, 4)]
+    return [_beside(alike.mean, alike.sd), number(alike.deep, 4)]
+
+
+def _beside(mean: float, sd: float) -> str:
+    """Of one layer there is no mean over pairs that could deviate."""
+    return beside(mean, sd, 4) if math.isfinite(sd) else number(mean, 4)
 
 
 def _own(alike: Alike) -> list[str]:

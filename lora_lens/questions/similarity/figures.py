@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from ...show.figure import (
     Block,
@@ -148,7 +149,7 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
     size = min(4.6, 1.7 + 0.26 * len(result.layers))
     columns = len(rows[0])
     return Sheet(
-        (Block(rows, scales=tuple(scales), narrow="turn"),),
+        (Block(rows, scales=_if_pairs(result, scales), narrow="turn"),),
         (size * columns + 0.6, size * len(rows) + 1.5),
         title=(
             f"Subspace similarity between layers, {result.module}\n{result.side} singular vectors, "
@@ -170,11 +171,16 @@ def figure_1(result: SimilarityResult) -> Sheet:
     if null:
         rows.append([_named(panel(grid, null, high), "random, same W0") for grid in grids])
     return Sheet(
-        (Block(rows, scales=(Scale(0, high, "φ", marks=chance),)),),
+        (Block(rows, scales=_if_pairs(result, [Scale(0, high, "φ", marks=chance)])),),
         (1.4 * len(grids) + 0.6, 1.45 * len(rows) + (0.5 if chance else 0.4)),
         note=_note(chance),
         font=8,
     )
+
+
+def _if_pairs(result: SimilarityResult, scales: Sequence[Scale]) -> tuple[Scale, ...]:
+    """Of one layer no cell has a colour."""
+    return tuple(scales) if len(result.layers) > 1 else ()
 
 
 def _named(one: Panel, title: str) -> Panel:
@@ -183,7 +189,7 @@ def _named(one: Panel, title: str) -> Panel:
 
 def _gaussian(result: SimilarityResult) -> tuple[float, ...]:
     means = [g.baseline_mean("gaussian") for g in result.values() if "gaussian" in g.baselines]
-    return tuple(dict.fromkeys(round(mean, 6) for mean in means))
+    return tuple(dict.fromkeys(round(mean, 6) for mean in means if math.isfinite(mean)))
 
 
 def _note(chance: tuple[float, ...]) -> str:

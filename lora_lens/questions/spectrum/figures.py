@@ -23,7 +23,7 @@ from ...show.figure import (
     positions,
 )
 from ...show.layout import layer_number
-from ...show.singular_values import layer_scale, singular_panel
+from ...show.singular_values import layer_scales, singular_panel
 from .result import LayerSpectrum, Spectrum
 
 _MOST = 256  # columns of a heat map
@@ -122,7 +122,10 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
         (
             Block(
                 rows,
-                scales=(replace(layer_scale(last), at=tuple((0, c) for c in range(columns))),),
+                scales=tuple(
+                    replace(one, at=tuple((0, c) for c in range(columns)))
+                    for one in layer_scales(result.layers)
+                ),
                 joined=True,
                 narrow="wrap",
             ),

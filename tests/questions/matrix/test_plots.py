@@ -8,9 +8,10 @@ from checkpoints import BertLike, write_lora
 from matplotlib.colors import to_hex
 
 from lora_lens import adapter_matrix
-from lora_lens.questions.matrix.figures import cluster_colours
+from lora_lens.questions.matrix.figures import cluster_colours, matrix_sheet
 from lora_lens.questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
 from lora_lens.questions.matrix.result import MatrixResult
+from lora_lens.questions.matrix.tables import cluster_table, grid_table, pair_table
 from lora_lens.show.style import colour
 
 
@@ -96,3 +97,14 @@ def test_many_adapters_are_not_written_over(matrix: MatrixResult) -> None:
         figure = matrix_figure(result)
         assert max(figure.get_size_inches()) < 20
         figure.draw_without_rendering()
+
+
+def test_a_very_long_name_takes_no_more_room_than_a_long_one(matrix: MatrixResult) -> None:
+    """A name of 230 letters made a figure of which nine tenths were white, and a table of ten parts."""
+    long = replace(matrix, names=("x" * 115 + "y" * 115, *matrix.names[1:]))
+    usual = replace(matrix, names=("x" * 40, *matrix.names[1:]))
+    assert matrix_sheet(long).size == matrix_sheet(usual).size
+    for made in (grid_table(long), pair_table(long), cluster_table(long)):
+        cells = [cell for row in made.rows for cell in row]
+        assert max(map(len, cells)) <= len("1 ") + 40 + 2 * len(", s1")
+    assert "x" * 115 + "y" * 115 in long.to_frame().to_csv()
