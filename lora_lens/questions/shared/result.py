@@ -198,7 +198,8 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     @property
     def stem(self) -> str:
         """Name of its files, but for their endings."""
-        return f"shared-{self.module}"
+        other = "" if self.other is None else "other-"
+        return f"shared-{other}{self.module}"
 
     def __getitem__(self, matrix: str) -> SharedSubspace:
         return looked_up(self.subspaces, matrix, "matrix")
