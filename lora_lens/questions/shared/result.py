@@ -113,7 +113,12 @@ class SharedSubspace(Brief):
         return float(self.eigenvalues[self.width - 1] - following)
 
     def rows(self) -> list[Row]:
-        """One row a layer: the tidy form."""
+        """One row a layer: the tidy form. Columns of `predicted` and `carried` are there where those are."""
+        forwards = [
+            one.rows(name)
+            for name, one in (("predicted", self.predicted), ("carried", self.carried))
+            if one is not None
+        ]
         return [
             {
                 "matrix": self.matrix, "rank": self.rank, "width": self.width, "layer": layer,
@@ -125,6 +130,7 @@ class SharedSubspace(Brief):
                 for name, null in self.nulls.items()
                 for statistic, values in vars(getattr(null, what)).items()
             }
+            | {key: value for rows in forwards for key, value in rows[x].items()}
             for x, layer in enumerate(self.layers)
         ]  # fmt: skip
 
