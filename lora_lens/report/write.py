@@ -16,6 +16,7 @@ from ..errors import LensError
 from ..files.adapter_places import hub_id
 from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
+from ..several import several
 from ..show.ahead import Ahead
 from ..staging import staged_file
 from .analysis import Watch, analyse
@@ -89,7 +90,7 @@ def report(
         ...     ll.report(ll.demo_adapter("lora"), out=out, module="value", draws=2).name
         'report.html'
     """
-    modules = (module,) if isinstance(module, str) else tuple(module or ()) or None
+    modules = several(module or ()) or None
     return make_report(
         adapter, out, others, base=base, made=made, command=command,
         watch=_counting(progress), request=Request(modules, rank, convention, draws, seed, device, dtype, ridge, memory),

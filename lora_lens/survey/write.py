@@ -13,6 +13,7 @@ from typing import Literal
 from ..core.progress import Progress, Steps
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
+from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from .earlier import check_no_others, sweep
@@ -33,7 +34,7 @@ def survey(
     out: str | Path = "survey",
     *,
     base: str | Path | None = None,
-    questions: Sequence[str] | None = None,
+    questions: str | Sequence[str] | None = None,
     rank: int | None = None,
     start: str | Path | None = None,
     convention: Literal["auto", "stored", "consistent"] = "auto",
@@ -63,7 +64,7 @@ def survey(
             name this base, with ``?author=…&search=…&limit=…`` some of them.
         out: Folder for the tables and the places' files.
         base: As in `load_adapter`. With one, conversions are asked about too, which need its W0.
-        questions: Some of ``spectrum``, ``pairs``, ``subspace``, ``outlying``, ``interference`` and
+        questions: One or some of ``spectrum``, ``pairs``, ``subspace``, ``outlying``, ``interference`` and
             ``conversions``; by default all that can be answered.
         rank: i and j of φ; by default each adapter's own rank.
         start: An adapter that was saved before any training, with the A that all began with. By default the span of
@@ -102,7 +103,7 @@ def survey(
     settings = Settings(asked, rank, convention, k, draws, seed, dtype)
     check_settings(settings)
     part, parts = _shard(shard)
-    typed = [adapters] if isinstance(adapters, (str, Path)) else list(adapters)
+    typed = several(adapters)
     with _runner(processes, executor, scheduler) as runner:
         found, unread = adapters_meant(typed)
         paths = [_absolute(path) for path in found]  # other processes start from other folders

@@ -27,6 +27,7 @@ from ...core.rank import numerical_rank
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...several import several
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import Where, select_device, select_module
@@ -48,7 +49,7 @@ def rank_grids(
     module: str = "value",
     *,
     layers: Sequence[int] | None = None,
-    matrices: Sequence[Kind] | None = None,
+    matrices: Kind | Sequence[Kind] | None = None,
     top: int | None = None,
     draws: int = 1000,
     seed: int = 0,
@@ -73,7 +74,7 @@ def rank_grids(
         other: Another on the same base; None compares W0 with ΔW.
         module: As in `conversion_similarity`.
         layers: Only these; by default all that both have.
-        matrices: Some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
+        matrices: One or some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
             the last two.
         top: Largest i over W0's singular vectors; by default 64 or W0's rank.
         draws: Draws of the Gaussian null, for the p-values of φ(r1, r2); 0 for none.
@@ -186,9 +187,9 @@ def _notes(chosen: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _matrices(matrices: Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
+def _matrices(matrices: str | Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
     known = tuple(KINDS) if other is not None else ("delta-left", "delta-right")
-    chosen = known if matrices is None else tuple(dict.fromkeys(matrices))
+    chosen = known if matrices is None else tuple(dict.fromkeys(several(matrices)))
     if not chosen or set(chosen) - set(known):
         what = "two adapters" if other is not None else "W0 and ΔW"
         raise LensError(

@@ -43,7 +43,7 @@ _MOST_KEPT = 2**22  # φ by layer: 32 MiB
 
 
 def adapter_matrix(
-    adapters: Sequence[Adapter | str | Path | Model],
+    adapters: Adapter | str | Path | Model | Sequence[Adapter | str | Path | Model],
     module: str = "value",
     rank: int | None = None,
     *,
@@ -70,7 +70,7 @@ def adapter_matrix(
     Pairs are multiplied block by block.
 
     Args:
-        adapters: At least two: adapters, models in memory, folders or files of adapters, or folders of these at any depth
+        adapters: At least two, or a folder of them: adapters, models in memory, folders or files of adapters, or folders of these at any depth
             (`find_adapters`).
         module: As in `conversion_similarity`.
         rank: i and j of every pair; by default each adapter's own rank.
