@@ -166,6 +166,7 @@ def spectrum(
         notes=tuple(notes),
         seed=seed,
         draws=draws if weights else None,
+        module=names[0] if module else None,
     )
 
 
@@ -210,6 +211,7 @@ def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None)
             f"its singular values are beside the Marchenko-Pastur edge, and no rank is suggested",
             *weights.notes,
         ),
+        module=module,
     )
 
 
