@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..adapter import Adapter
+from ..chance.p_values import check_seed
 from ..core.conversion import ConventionChoice
 from ..core.progress import Progress
+from ..core.whole import whole_or_none
 from ..errors import LensError
 from ..files.adapter_places import hub_id
 from ..files.locate import user_path
@@ -93,7 +95,7 @@ def report(
     modules = several(module or ()) or None
     return make_report(
         adapter, out, others, base=base, made=made, command=command,
-        watch=_counting(progress), request=Request(modules, rank, convention, draws, seed, device, dtype, ridge, memory),
+        watch=_counting(progress), request=Request(modules, whole_or_none(rank, "rank"), convention, whole_or_none(draws, "draws"), check_seed(seed), device, dtype, ridge, memory),
     )[0]  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from ..chance.p_values import check_seed
 from ..core.progress import Progress, Steps
+from ..core.whole import whole, whole_or_none
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..several import several
@@ -100,7 +102,9 @@ def survey(
     """
     parquet()  # before anything is read
     asked = questions_named(questions, with_w0=base is not None)
-    settings = Settings(asked, rank, convention, k, draws, seed, dtype)
+    settings = Settings(
+        asked, whole_or_none(rank, "rank"), convention, whole(k, "k"), whole(draws, "draws"), check_seed(seed), dtype,
+    )  # fmt: skip
     check_settings(settings)
     part, parts = _shard(shard)
     typed = several(adapters)

@@ -24,6 +24,7 @@ from ...core.angles import principal_angles
 from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_grid_of_bases
 from ...core.rank import numerical_rank
+from ...core.whole import whole
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
@@ -101,8 +102,7 @@ def rank_grids(
         >>> result.grids[0].values.shape  # φ(i, j), i and j from 1
         (8, 8)
     """
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
     one = adapter_of(one, base)
     other = None if other is None else adapter_of(other, base)
     chosen = _matrices(matrices, other)
@@ -201,6 +201,7 @@ def _matrices(matrices: str | Sequence[str] | None, other: Adapter | None) -> tu
 def _layers(wanted: Sequence[int] | None, known: Sequence[int], module: str) -> list[int]:
     if wanted is None:
         return list(known)
+    wanted = [whole(layer, "a layer") for layer in wanted]
     absent = sorted(set(wanted) - set(known))
     if absent or not wanted:
         have = ", ".join(map(str, known))
@@ -285,7 +286,7 @@ def _against_w0(
 def _top(top: int | None, rank: int, module: str, layer: int) -> int:
     if top is None:
         return min(TOP, rank)
-    if not 1 <= top <= rank:
+    if not 1 <= (top := whole(top, "top")) <= rank:
         raise RankError(
             f"asked for {top} singular vectors of W0 of {module}, which has rank {rank} in layer "
             f"{layer}; expected 1 to {rank}"

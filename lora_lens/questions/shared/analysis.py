@@ -15,7 +15,7 @@ from ...chance.p_values import check_draws, check_seed
 from ...core.conversion import ConventionChoice
 from ...core.progress import Progress, passes
 from ...core.spill import Spill
-from ...core.whole import check_whole
+from ...core.whole import whole_or_none
 from ...core.work import beside
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
@@ -129,14 +129,13 @@ def shared_subspace(
     adapter = adapter_of(adapter, base)
     other = None if other is None else adapter_of(other, base)
     factors = select_module(adapter, module)
-    check_whole(width=width)
+    width = whole_or_none(width, "width")
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
     matrices = several(matrices)
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
     settled = settle_convention(convention, factors, adapter)
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
     check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)
