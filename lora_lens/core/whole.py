@@ -30,7 +30,12 @@ def whole(value: SupportsIndex, name: str) -> int:
 
 
 def whole_or_none(value: SupportsIndex | None, name: str) -> int | None:
-    """`whole`, but of None, which is None."""
+    """`whole`, but of None, which is None.
+
+    Example:
+        >>> whole_or_none(4, "rank"), whole_or_none(None, "rank")
+        (4, None)
+    """
     return None if value is None else whole(value, name)
 
 
