@@ -6,10 +6,11 @@ All but `two_sided_p` are of the upper tail: is it higher than chance?
 from __future__ import annotations
 
 import math
+from typing import SupportsIndex
 
 import numpy as np
 
-from ..core.whole import check_whole
+from ..core.whole import whole
 from ..errors import LensError
 from ..labelled import Array
 
@@ -17,34 +18,38 @@ _RESOLUTION = 1e-6  # of φ in float32, which nulls are drawn in: what differs b
 _NO_TIE = 1e-2  # deviations of a null: values that far apart differ, however small they are
 
 
-def check_draws(draws: int) -> None:
-    """Raise LensError unless there are none, or enough for a deviation.
+def check_draws(draws: SupportsIndex) -> int:
+    """How many, as Python's own; LensError unless there are none, or enough for a deviation.
 
     Example:
-        >>> check_draws(0)
+        >>> check_draws(np.int64(20))
+        20
         >>> check_draws(1)
         Traceback (most recent call last):
         ...
         lora_lens.errors.LensError: draws is 1; expected 0 for no sampled nulls, or at least 2
     """
-    check_whole(draws=draws)
-    if draws < 0 or draws == 1:
-        raise LensError(f"draws is {draws}; expected 0 for no sampled nulls, or at least 2")
+    number = whole(draws, "draws")
+    if number < 0 or number == 1:
+        raise LensError(f"draws is {number}; expected 0 for no sampled nulls, or at least 2")
+    return number
 
 
-def check_seed(seed: int) -> None:
-    """Raise LensError where no generator takes it.
+def check_seed(seed: SupportsIndex) -> int:
+    """It, as Python's own; LensError where no generator takes it.
 
     Example:
-        >>> check_seed(0)
+        >>> check_seed(np.int64(3))
+        3
         >>> check_seed(-1)
         Traceback (most recent call last):
         ...
         lora_lens.errors.LensError: seed is -1; expected a whole number from 0 to 2⁶³ − 1
     """
-    check_whole(seed=seed)
-    if not 0 <= seed < 2**63:
-        raise LensError(f"seed is {seed}; expected a whole number from 0 to 2⁶³ − 1")
+    number = whole(seed, "seed")
+    if not 0 <= number < 2**63:
+        raise LensError(f"seed is {number}; expected a whole number from 0 to 2⁶³ − 1")
+    return number
 
 
 def standardised(values: Array, mean: Array, sd: Array, *, cells: int = 1) -> Array:

@@ -3,8 +3,40 @@
 from __future__ import annotations
 
 import operator
+from typing import SupportsIndex
 
 from ..errors import LensError
+
+
+def whole(value: SupportsIndex, name: str) -> int:
+    """`value` as Python's own, which JSON takes where it takes none of NumPy's; a message calls it `name`.
+
+    Raises:
+        LensError: It is no whole number: 2.5, 4.0, '4'.
+
+    Example:
+        >>> import numpy as np
+        >>> whole(np.int64(4), "rank")
+        4
+        >>> whole(4.0, "rank")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: rank is 4.0; expected a whole number
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise LensError(f"{name} is {value!r:.60}; expected a whole number") from None
+
+
+def whole_or_none(value: SupportsIndex | None, name: str) -> int | None:
+    """`whole`, but of None, which is None.
+
+    Example:
+        >>> whole_or_none(4, "rank"), whole_or_none(None, "rank")
+        (4, None)
+    """
+    return None if value is None else whole(value, name)
 
 
 def check_whole(**named: object) -> None:
@@ -21,7 +53,4 @@ def check_whole(**named: object) -> None:
         lora_lens.errors.LensError: rank is '4'; expected a whole number
     """
     for name, value in named.items():
-        try:
-            None if value is None else operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            raise LensError(f"{name} is {value!r:.60}; expected a whole number") from None
+        whole_or_none(value, name)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import AdapterError
+from ..several import several
 from .adapter_places import CONFIG, hub_id, is_adapter, lone_files, natural
 from .locate import user_path
 
@@ -18,7 +19,7 @@ def _no_file(_: Path) -> bool:
 
 
 def find_adapters(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     stems: Sequence[str] = (),
     stands_alone: Callable[[Path], bool] = _no_file,
 ) -> list[Path]:
@@ -38,7 +39,7 @@ def find_adapters(
         AdapterError: A path is no folder, or there is no adapter in or under it.
     """
     found: dict[Path, Path] = {}
-    for path in map(user_path, paths):
+    for path in map(user_path, several(paths)):
         is_folder = os.path.isdir(path)  # noqa: PTH112  (a name that is too long is none, not an error)
         if os.path.isfile(path) or (not is_folder and hub_id(path)):  # noqa: PTH113
             found.setdefault(path.resolve(), path)

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..adapter import Adapter
+from ..chance.p_values import check_seed
 from ..core.conversion import ConventionChoice
 from ..core.progress import Progress
+from ..core.whole import whole_or_none
 from ..errors import LensError
 from ..files.adapter_places import hub_id
 from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
+from ..several import several
 from ..show.ahead import Ahead
 from ..staging import staged_file
 from .analysis import Watch, analyse
@@ -89,10 +92,10 @@ def report(
         ...     ll.report(ll.demo_adapter("lora"), out=out, module="value", draws=2).name
         'report.html'
     """
-    modules = (module,) if isinstance(module, str) else tuple(module or ()) or None
+    modules = several(module or ()) or None
     return make_report(
         adapter, out, others, base=base, made=made, command=command,
-        watch=_counting(progress), request=Request(modules, rank, convention, draws, seed, device, dtype, ridge, memory),
+        watch=_counting(progress), request=Request(modules, whole_or_none(rank, "rank"), convention, whole_or_none(draws, "draws"), check_seed(seed), device, dtype, ridge, memory),
     )[0]  # fmt: skip
 
 

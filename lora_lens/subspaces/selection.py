@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 from jaxtyping import Float
 
@@ -12,7 +12,7 @@ from ..arrays import Tensor
 from ..bases.fused import NAMES
 from ..core.either import namespace
 from ..core.rank import numerical_rank
-from ..core.whole import check_whole
+from ..core.whole import whole_or_none
 from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
 
@@ -141,7 +141,9 @@ def _fused(adapter: Adapter) -> str:
     )
 
 
-def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: int) -> Dimensions:
+def select_dimensions(
+    rank: SupportsIndex | None, i: SupportsIndex | None, j: SupportsIndex | None, smallest: int
+) -> Dimensions:
     """i and j as given, else `rank`, else the smallest rank at hand.
 
     Raises:
@@ -151,9 +153,11 @@ def select_dimensions(rank: int | None, i: int | None, j: int | None, smallest: 
         >>> select_dimensions(None, 4, None, smallest=8)
         Dimensions(i=4, j=8)
     """
-    check_whole(rank=rank, i=i, j=j)
-    chosen = smallest if rank is None else rank
-    return Dimensions(chosen if i is None else i, chosen if j is None else j)
+    both, first, second = (
+        whole_or_none(value, name) for value, name in ((rank, "rank"), (i, "i"), (j, "j"))
+    )
+    chosen = smallest if both is None else both
+    return Dimensions(chosen if first is None else first, chosen if second is None else second)
 
 
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:

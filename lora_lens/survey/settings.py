@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from .. import __version__
 from ..chance.p_values import check_seed
 from ..errors import LensError, RankError
+from ..several import several
 from ..subspaces.selection import check_dtype
 from .table import COLUMNS
 
@@ -80,7 +81,7 @@ def check_settings(settings: Settings) -> None:
     check_dtype(settings.dtype)
 
 
-def questions_named(asked: Sequence[str] | None, *, with_w0: bool) -> tuple[str, ...]:
+def questions_named(asked: str | Sequence[str] | None, *, with_w0: bool) -> tuple[str, ...]:
     """The questions asked for, in their own order; by default all that can be answered.
 
     Raises:
@@ -88,6 +89,7 @@ def questions_named(asked: Sequence[str] | None, *, with_w0: bool) -> tuple[str,
     """
     if asked is None:
         return tuple(QUESTIONS) if with_w0 else WITHOUT_W0
+    asked = several(asked)
     unknown = [name for name in asked if name not in QUESTIONS]
     if unknown or not asked:
         raise LensError(

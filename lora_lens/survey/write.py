@@ -10,9 +10,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from ..chance.p_values import check_seed
 from ..core.progress import Progress, Steps
+from ..core.whole import whole, whole_or_none
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
+from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from .earlier import check_no_others, sweep
@@ -33,7 +36,7 @@ def survey(
     out: str | Path = "survey",
     *,
     base: str | Path | None = None,
-    questions: Sequence[str] | None = None,
+    questions: str | Sequence[str] | None = None,
     rank: int | None = None,
     start: str | Path | None = None,
     convention: Literal["auto", "stored", "consistent"] = "auto",
@@ -63,7 +66,7 @@ def survey(
             name this base, with ``?author=…&search=…&limit=…`` some of them.
         out: Folder for the tables and the places' files.
         base: As in `load_adapter`. With one, conversions are asked about too, which need its W0.
-        questions: Some of ``spectrum``, ``pairs``, ``subspace``, ``outlying``, ``interference`` and
+        questions: One or some of ``spectrum``, ``pairs``, ``subspace``, ``outlying``, ``interference`` and
             ``conversions``; by default all that can be answered.
         rank: i and j of φ; by default each adapter's own rank.
         start: An adapter that was saved before any training, with the A that all began with. By default the span of
@@ -99,10 +102,12 @@ def survey(
     """
     parquet()  # before anything is read
     asked = questions_named(questions, with_w0=base is not None)
-    settings = Settings(asked, rank, convention, k, draws, seed, dtype)
+    settings = Settings(
+        asked, whole_or_none(rank, "rank"), convention, whole(k, "k"), whole(draws, "draws"), check_seed(seed), dtype,
+    )  # fmt: skip
     check_settings(settings)
     part, parts = _shard(shard)
-    typed = [adapters] if isinstance(adapters, (str, Path)) else list(adapters)
+    typed = several(adapters)
     with _runner(processes, executor, scheduler) as runner:
         found, unread = adapters_meant(typed)
         paths = [_absolute(path) for path in found]  # other processes start from other folders

@@ -147,6 +147,22 @@ def test_out_writes_every_form_whole(
     assert json.loads((out / f"{stem}.json").read_text())
 
 
+def test_spectra_of_one_module_leave_those_of_another(bert: BertLike, tmp_path: Path) -> None:
+    asked = {"spectrum": (), "spectrum-value": ("-m", "value"), "spectrum-query": ("-m", "q_proj")}
+    for module in asked.values():
+        made = run("spectrum", tmp_path / "lora", "--no-w0", *module, "--out", tmp_path / "out")
+        assert made.exit_code == 0, made.stderr
+    modules = {
+        stem: {one["module"] for one in json.loads(text)["layers"]}
+        for stem in asked
+        if (text := (tmp_path / "out" / f"{stem}.json").read_text())
+    }
+    assert modules == {
+        "spectrum": {"query", "value"}, "spectrum-value": {"value"}, "spectrum-query": {"query"}
+    }  # fmt: skip
+    assert (tmp_path / "out" / "spectrum-value-singular-values.csv").exists()
+
+
 def test_usage_of_what_is_not_there_is_one_line(bert: BertLike, tmp_path: Path) -> None:
     for arguments in (
         ("grid", tmp_path / "lora", "--layer", 9),

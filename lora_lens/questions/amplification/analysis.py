@@ -12,6 +12,7 @@ from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.limits import check_range
 from ...core.random_matrix import projected_square_moments
+from ...core.whole import whole_or_none
 from ...errors import RankError
 from ...formats.loading import Model, adapter_of
 from ...subspaces.delta import trained_singular
@@ -60,6 +61,7 @@ def amplification(
     """
     adapter = adapter_of(adapter, base)
     factors = select_module(adapter, module)
+    rank = whole_or_none(rank, "rank")
     weights = open_base_of(adapter, base)
     where = select_device(device, dtype)
     layers = tuple(

@@ -117,8 +117,7 @@ def compare(
         >>> result["A"].side, result["B"].side, result["B"].values.shape
         ('right', 'left', (6,))
     """
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
     check_base_used((one, other), base, beside_w0)
     one, other = adapter_of(one, base), adapter_of(other, base)
     first, second = select_in_both(one, other, module)

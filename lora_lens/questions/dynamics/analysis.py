@@ -15,6 +15,7 @@ from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.gaussian_moments import gaussian_baseline
 from ...core.progress import Progress
+from ...core.whole import whole
 from ...errors import AdapterError
 from ...files.checkpoints import RunPoint, run_points
 from ...files.locate import user_path
@@ -83,7 +84,7 @@ def dynamics(
     last = found.points[-1]
     adapter = load_adapter(last.folder, base)
     factors = select_module(adapter, module)
-    rank = min(factors.ranks) if rank is None else rank
+    rank = min(factors.ranks) if rank is None else whole(rank, "rank")
     end = end_point_subspaces(last.name, last.folder, factors, rank, where)
     ends = dict.fromkeys(SPACES, end)
     starts: dict[str, CheckpointSubspaces] = {}

@@ -24,9 +24,11 @@ from ...core.angles import principal_angles
 from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_grid_of_bases
 from ...core.rank import numerical_rank
+from ...core.whole import whole
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...several import several
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import Where, select_device, select_module
@@ -48,7 +50,7 @@ def rank_grids(
     module: str = "value",
     *,
     layers: Sequence[int] | None = None,
-    matrices: Sequence[Kind] | None = None,
+    matrices: Kind | Sequence[Kind] | None = None,
     top: int | None = None,
     draws: int = 1000,
     seed: int = 0,
@@ -73,7 +75,7 @@ def rank_grids(
         other: Another on the same base; None compares W0 with ΔW.
         module: As in `conversion_similarity`.
         layers: Only these; by default all that both have.
-        matrices: Some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
+        matrices: One or some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
             the last two.
         top: Largest i over W0's singular vectors; by default 64 or W0's rank.
         draws: Draws of the Gaussian null, for the p-values of φ(r1, r2); 0 for none.
@@ -100,8 +102,7 @@ def rank_grids(
         >>> result.grids[0].values.shape  # φ(i, j), i and j from 1
         (8, 8)
     """
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
     one = adapter_of(one, base)
     other = None if other is None else adapter_of(other, base)
     chosen = _matrices(matrices, other)
@@ -186,9 +187,9 @@ def _notes(chosen: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _matrices(matrices: Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
+def _matrices(matrices: str | Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
     known = tuple(KINDS) if other is not None else ("delta-left", "delta-right")
-    chosen = known if matrices is None else tuple(dict.fromkeys(matrices))
+    chosen = known if matrices is None else tuple(dict.fromkeys(several(matrices)))
     if not chosen or set(chosen) - set(known):
         what = "two adapters" if other is not None else "W0 and ΔW"
         raise LensError(
@@ -200,6 +201,7 @@ def _matrices(matrices: Sequence[str] | None, other: Adapter | None) -> tuple[st
 def _layers(wanted: Sequence[int] | None, known: Sequence[int], module: str) -> list[int]:
     if wanted is None:
         return list(known)
+    wanted = [whole(layer, "a layer") for layer in wanted]
     absent = sorted(set(wanted) - set(known))
     if absent or not wanted:
         have = ", ".join(map(str, known))
@@ -284,7 +286,7 @@ def _against_w0(
 def _top(top: int | None, rank: int, module: str, layer: int) -> int:
     if top is None:
         return min(TOP, rank)
-    if not 1 <= top <= rank:
+    if not 1 <= (top := whole(top, "top")) <= rank:
         raise RankError(
             f"asked for {top} singular vectors of W0 of {module}, which has rank {rank} in layer "
             f"{layer}; expected 1 to {rank}"

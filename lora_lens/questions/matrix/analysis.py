@@ -22,6 +22,7 @@ from ...core.pairwise import block_pairs, phi_of_every_pair
 from ...core.phi_by_chance import least_of_mean
 from ...core.progress import Progress, Steps
 from ...core.sides import Side
+from ...core.whole import whole_or_none
 from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
@@ -43,7 +44,7 @@ _MOST_KEPT = 2**22  # φ by layer: 32 MiB
 
 
 def adapter_matrix(
-    adapters: Sequence[Adapter | str | Path | Model],
+    adapters: Adapter | str | Path | Model | Sequence[Adapter | str | Path | Model],
     module: str = "value",
     rank: int | None = None,
     *,
@@ -70,7 +71,7 @@ def adapter_matrix(
     Pairs are multiplied block by block.
 
     Args:
-        adapters: At least two: adapters, models in memory, folders or files of adapters, or folders of these at any depth
+        adapters: At least two, or a folder of them: adapters, models in memory, folders or files of adapters, or folders of these at any depth
             (`find_adapters`).
         module: As in `conversion_similarity`.
         rank: i and j of every pair; by default each adapter's own rank.
@@ -99,11 +100,11 @@ def adapter_matrix(
         >>> result.names, result.values.shape
         (('lora', 'condlora'), (2, 2))
     """
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
     space = space_named(matrix, side)
     where = asked_device(device, dtype)
     sources = sources_of(adapters)
+    rank, clusters = whole_or_none(rank, "rank"), whole_or_none(clusters, "clusters")
     if clusters is not None and not 1 <= clusters <= len(sources):
         raise LensError(f"{clusters} clusters of {len(sources)} adapters; expected 1 to that many")
     if columns < 1:

@@ -25,6 +25,7 @@ from ...files.revisions import with_revision
 from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...formats.opening import all_stems, stands_alone
+from ...several import several
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import Where, select_name
 
@@ -81,7 +82,9 @@ def space_named(matrix: str, side: Side | None) -> SpaceName:
     return chosen
 
 
-def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter | Path]:
+def sources_of(
+    adapters: Adapter | str | Path | Model | Sequence[Adapter | str | Path | Model],
+) -> list[Adapter | Path]:
     """Adapters as they are, folders of adapters one by one, each once; at least two.
 
     Raises:
@@ -90,7 +93,7 @@ def sources_of(adapters: Sequence[Adapter | str | Path | Model]) -> list[Adapter
     sources: list[Adapter | Path] = []
     folders: set[Path] = set()
     objects: set[int] = set()
-    for one in adapters:
+    for one in (adapters,) if is_live(adapters) else several(adapters):
         if isinstance(one, Adapter) or is_live(one):
             if id(one) not in objects:
                 sources.append(adapter_of(one))

@@ -21,6 +21,7 @@ from ...core.conversion import ConventionChoice
 from ...core.factoring import Factored
 from ...core.outliers import magnification, unit_shares
 from ...core.progress import Progress, Steps, passes
+from ...core.whole import whole, whole_or_none
 from ...core.work import beside, of_bases, of_grids
 from ...errors import LensError
 from ...formats.loading import Model, adapter_of
@@ -107,9 +108,10 @@ def outliers(
     """
     if matrix not in ("A", "B"):
         raise LensError(f"matrix is {matrix!r}, expected 'A' or 'B': BA's left subspace is B's")
+    draws, untrained = whole(draws, "draws"), whole_or_none(untrained, "untrained")
     if draws < 2:
         raise LensError(f"draws is {draws}; expected at least 2, for this is about random factors")
-    check_seed(seed)
+    seed = check_seed(seed)
     source = adapter if isinstance(adapter, BaseWeights) else adapter_of(adapter, base)
     asked = asked_of(source, module, untrained, convention, base, seed)
     factors, rank = asked.factors, min(asked.factors.ranks)

@@ -15,10 +15,11 @@ from ...chance.p_values import check_draws, check_seed
 from ...core.conversion import ConventionChoice
 from ...core.progress import Progress, passes
 from ...core.spill import Spill
-from ...core.whole import check_whole
+from ...core.whole import whole_or_none
 from ...core.work import beside
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
+from ...several import several
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
@@ -53,7 +54,7 @@ def shared_subspace(
     other: Adapter | str | Path | Model | None = None,
     width: int | None = None,
     convention: ConventionChoice = "auto",
-    matrices: Sequence[Matrix] = MATRICES,
+    matrices: Matrix | Sequence[Matrix] = MATRICES,
     draws: int = 200,
     seed: int = 0,
     device: str = "auto",
@@ -95,7 +96,7 @@ def shared_subspace(
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
         convention: As in `conversion_similarity`: which equation makes a conversion matrix. What A is asked of
             forwards is ``consistent``'s W_lᵀ under ``stored`` too, but for such a CondLoRA `adapter`.
-        matrices: Which of A and B.
+        matrices: Which of A and B; one, or several.
         draws: Draws of the nulls that something is concluded from, flips and ``propagated``, which give
             p-values down to 1/(draws + 1), and 50 of the others at most; 0 leaves the closed form of the
             Gaussian null for the left-out share alone. Each costs the leading eigenvectors of a matrix of
@@ -128,13 +129,13 @@ def shared_subspace(
     adapter = adapter_of(adapter, base)
     other = None if other is None else adapter_of(other, base)
     factors = select_module(adapter, module)
-    check_whole(width=width)
+    width = whole_or_none(width, "width")
     r, _ = select_dimensions(rank, None, None, min(factors.ranks))
+    matrices = several(matrices)
     if wrong := [matrix for matrix in matrices if matrix not in MATRICES]:
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
     settled = settle_convention(convention, factors, adapter)
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
     check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)

@@ -89,7 +89,7 @@ def run(
     holds is 1 for CondLoRA, and by chance little. The verdict is against the same factors turned by random signs
     on their own W0's singular directions, corrected over what is tested. Shares of the conversions W0⁻¹A and
     W0⁻¹B stand beside it and describe: W0⁻¹ blows up what is not shared. With OTHER, θ of the one adapter
-    predicts the layers of the other. --convention is of the conversions; forwards A is asked of W0ᵀ, but of W0 where
+    predicts the layers of the other, and files are of a stem of their own (shared-other-value). --convention is of the conversions; forwards A is asked of W0ᵀ, but of W0 where
     ADAPTER is a CondLoRA one that was trained under 'stored'.
 
     Example: lora-lens shared ckpt/ --module value --rank 8 --out figures/

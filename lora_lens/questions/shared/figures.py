@@ -26,6 +26,8 @@ from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
 _NULLS = {"gaussian": "unrelated subspaces", "propagated": "random factors, same W0"}
+_ASKED = "Does one shared layer yield every layer's factor?"
+_ASKED_OF_OTHER = "Does one adapter's shared layer yield the other's factors?"
 _ASIDE = 0.2  # of a layer's place: captured to the left, left out to the right
 
 
@@ -34,18 +36,25 @@ def figures(result: SharedResult) -> dict[str, Sheet]:
     return {"": shared_sheet(result)}
 
 
-def predicted_panel(one: Predicted) -> Panel:
-    """Share of each layer's factor that the other layers' θ predicts, and what flips of that layer give."""
+def predicted_panel(one: Predicted, *, carried: bool = False) -> Panel:
+    """Share of each layer's factor that the other layers' θ predicts, and what flips of that layer give.
+
+    Args:
+        one: Of which matrix.
+        carried: Whether θ is of one adapter and the factors of another.
+    """
     x = positions(one.layers)
     high = float(np.nanmax(np.append(one.share, one.by_layer.mean + 2 * one.by_layer.sd)))
     return Panel(
-        title=f"{one.matrix}: predicted by the other layers",
+        title=f"{one.matrix} of the other adapter: carried over"
+        if carried
+        else f"{one.matrix}: predicted by the other layers",
         x=named("layer", one.layers, low=-0.6, high=len(x) - 0.4),
         y=Axis("share of the factor", low=0, high=1.05 if high > 0.7 else round_top(1.1 * high)),
         marks=(
             *_bars(x, one.by_layer, "flipped, ± 2 sd", 2),
             Level(one.chance, "uniform: k/d", "grey", "dash"),
-            Line(x, one.share, "predicted", 2, "none", "diamond"),
+            Line(x, one.share, "carried over" if carried else "predicted", 2, "none", "diamond"),
         ),
         legend="below",
     )
@@ -132,14 +141,18 @@ def _width(shared: SharedSubspace) -> Level:
 
 
 def shared_sheet(result: SharedResult) -> Sheet:
-    """A row a matrix: predicted by layer, captured by layer, by eigenvalue, by width."""
+    """A row a matrix: predicted by layer, captured by layer, by eigenvalue, by width.
+
+    With another adapter what is carried over to it stands in place of what is predicted: it is what was asked.
+    """
     rows = []
     for shared in result.values():
         first = layer_panel(shared)
         plain = Panel(first.title, first.x, first.y, first.marks)
         rows.append([plain, eigenvalue_panel(shared), width_panel(shared)])
-        if shared.predicted is not None:
-            forward = predicted_panel(shared.predicted)
+        forwards = shared.predicted if shared.carried is None else shared.carried
+        if forwards is not None:
+            forward = predicted_panel(forwards, carried=shared.carried is not None)
             rows[-1].insert(0, Panel(forward.title, forward.x, forward.y, forward.marks))
     size = min(6.0, 3.0 + 0.16 * len(result.layers))
     widths = (size, 3.7, 3.7) if len(rows[0]) == 3 else (size, size, 3.7, 3.7)
@@ -147,7 +160,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
         (Block(rows, widths=widths, narrow="turn"),),
         (sum(widths) + 0.6, 3.2 * len(result) + 1.1),
         title=(
-            f"Does one shared layer yield every layer's factor? {result.module}, rank "
+            f"{_ASKED if result.other is None else _ASKED_OF_OTHER} {result.module}, rank "
             f"{result.rank}, conversions {result.convention}"
         ),
         legend="below",

@@ -11,14 +11,17 @@ from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
 
-def shared_predicted_plot(predicted: Predicted, ax: Axes | None = None) -> Axes:
+def shared_predicted_plot(
+    predicted: Predicted, ax: Axes | None = None, *, carried: bool = False
+) -> Axes:
     """Share of each layer's factor that the other layers' θ predicts; bars are flips' mean ± 2 deviations.
 
     Args:
-        predicted: One matrix's, ``result["B"].predicted``.
+        predicted: One matrix's, ``result["B"].predicted``, or ``result["B"].carried``.
         ax: Where to draw; the current axes by default.
+        carried: Whether it is the latter: θ of one adapter, and factors of another.
     """
-    return draw(figures.predicted_panel(predicted), ax)
+    return draw(figures.predicted_panel(predicted, carried=carried), ax)
 
 
 def shared_layer_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
@@ -54,5 +57,5 @@ def shared_width_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
 def shared_figure(
     result: SharedResult, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
-    """A row a matrix: by layer, by eigenvalue, by width; a new figure, or filling a part of one."""
+    """A row a matrix: predicted or carried over, captured, by eigenvalue, by width; a new figure, or filling a part of one."""
     return sheet(figures.shared_sheet(result), figure)

@@ -105,17 +105,21 @@ class Predicted(Brief):
         ]  # fmt: skip
         return html_rows(self._said, rows)
 
-    def rows(self) -> list[Row]:
-        """One row a layer."""
+    def rows(self, name: str = "predicted") -> list[Row]:
+        """One row a layer.
+
+        Args:
+            name: What columns are called by: ``carried`` where θ is of another adapter.
+        """
         return [
             {
                 "matrix": self.matrix, "rank": self.rank, "width": self.width, "layer": layer,
-                "predicted": float(self.share[k]), "predicted_chance": self.chance,
-                "predicted_p_holm": plain(float(self.p_holm[k])),
+                name: float(self.share[k]), f"{name}_chance": self.chance,
+                f"{name}_p_holm": plain(float(self.p_holm[k])),
             }
             | {
-                f"predicted_flipped_{name}": plain(float(np.asarray(values)[k]))
-                for name, values in vars(self.by_layer).items()
+                f"{name}_flipped_{statistic}": plain(float(np.asarray(values)[k]))
+                for statistic, values in vars(self.by_layer).items()
             }
             for k, layer in enumerate(self.layers)
         ]  # fmt: skip

@@ -113,7 +113,12 @@ class SharedSubspace(Brief):
         return float(self.eigenvalues[self.width - 1] - following)
 
     def rows(self) -> list[Row]:
-        """One row a layer: the tidy form."""
+        """One row a layer: the tidy form. Columns of `predicted` and `carried` are there where those are."""
+        forwards = [
+            one.rows(name)
+            for name, one in (("predicted", self.predicted), ("carried", self.carried))
+            if one is not None
+        ]
         return [
             {
                 "matrix": self.matrix, "rank": self.rank, "width": self.width, "layer": layer,
@@ -125,6 +130,7 @@ class SharedSubspace(Brief):
                 for name, null in self.nulls.items()
                 for statistic, values in vars(getattr(null, what)).items()
             }
+            | {key: value for rows in forwards for key, value in rows[x].items()}
             for x, layer in enumerate(self.layers)
         ]  # fmt: skip
 
@@ -198,7 +204,8 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     @property
     def stem(self) -> str:
         """Name of its files, but for their endings."""
-        return f"shared-{self.module}"
+        other = "" if self.other is None else "other-"
+        return f"shared-{other}{self.module}"
 
     def __getitem__(self, matrix: str) -> SharedSubspace:
         return looked_up(self.subspaces, matrix, "matrix")

@@ -101,9 +101,16 @@ def predicted_layers(one: Predicted, tests: int = 1, what: str = "predicted") ->
 
 def texts(result: SharedResult) -> dict[str, str]:
     """Tidy numbers as CSV, by what follows the files' stem."""
-    asked = [one.predicted for one in result.values() if one.predicted is not None]
-    rows = [{"module": result.module} | row for one in asked for row in one.rows()]
-    return {".csv": as_csv(result.rows())} | ({"-predicted.csv": as_csv(rows)} if rows else {})
+    label = {"module": result.module}
+    forwards = {
+        name: [label | row for one in asked if one is not None for row in one.rows(name)]
+        for name, asked in (
+            ("predicted", [one.predicted for one in result.values()]),
+            ("carried", [one.carried for one in result.values()]),
+        )
+    }
+    files = {f"-{name}.csv": as_csv(rows) for name, rows in forwards.items() if rows}
+    return {".csv": as_csv(result.rows())} | files
 
 
 def terminal(result: SharedResult, _: Console) -> RenderableType:

@@ -24,6 +24,7 @@ from ...core.progress import Progress, passes
 from ...core.sides import Side
 from ...core.work import beside
 from ...formats.loading import Model, adapter_of
+from ...several import several
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import (
     MATRICES,
@@ -48,8 +49,8 @@ def conversion_similarity(
     side: Side = "left",
     convention: ConventionChoice = "auto",
     ridge: float = 0.0,
-    matrices: Sequence[Matrix] = MATRICES,
-    nulls: Sequence[NullName] = ("gaussian", "propagated"),
+    matrices: Matrix | Sequence[Matrix] = MATRICES,
+    nulls: NullName | Sequence[NullName] = ("gaussian", "propagated"),
     draws: int = 200,
     seed: int = 0,
     device: str = "auto",
@@ -79,8 +80,8 @@ def conversion_similarity(
             which magnifies W0's weak directions until they hide what layers share; with a ridge none is
             magnified beyond 1/(2λ). All nulls go through the same ridge; condition numbers stay W0's.
             Costs an SVD of each W0.
-        matrices: Which of A, B and BA.
-        nulls: Which of ``gaussian``, ``propagated``, ``mismatched``, ``initialisation`` and ``equivalent``.
+        matrices: Which of A, B and BA; one, or several.
+        nulls: Which of ``gaussian``, ``propagated``, ``mismatched``, ``initialisation`` and ``equivalent``; one, or several.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); with 0 there are the closed
             forms of ``gaussian`` and ``equivalent`` alone.
         seed: Of those draws. Each null has its own: asking for one changes no other's numbers.
@@ -141,8 +142,8 @@ def conversion_similarity(
     factors = select_module(adapter, module)
     i, j = select_dimensions(rank, i, j, min(factors.ranks))
     settled = settle_convention(convention, factors, adapter)
-    check_draws(draws)
-    check_seed(seed)
+    draws, seed = check_draws(draws), check_seed(seed)
+    matrices, nulls = several(matrices), several(nulls)
     check_request(factors, matrices, i, j, side, settled.name)
     check_nulls(nulls)
     check_ridge(ridge := float(ridge))

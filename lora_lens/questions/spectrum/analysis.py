@@ -17,6 +17,7 @@ from ...core.energy import rank_for_energy
 from ...core.progress import Progress
 from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
+from ...core.whole import whole
 from ...errors import BaseModelError, LensError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
@@ -110,7 +111,7 @@ def spectrum(
     if dense is not None or beside_w0 is False:
         _check_idle(dense, ks=ks, epsilons=epsilons, draws=draws)
     epsilons = EPSILONS if epsilons is None else epsilons
-    draws = DRAWS if draws is None else draws
+    draws = DRAWS if draws is None else whole(draws, "draws")
     if dense is not None:
         if beside_w0:
             raise LensError(
@@ -123,7 +124,7 @@ def spectrum(
         raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 for no random ΔW, or more")
-    check_seed(seed)
+    seed = check_seed(seed)
     where = asked_device(device, dtype)
     weights, notes = open_if_here(
         adapter, beside_w0, base, without="W0 is left out, and with it intruder dimensions"
@@ -161,11 +162,12 @@ def spectrum(
         base_commit=weights.commit if weights else adapter.base_commit,
         layers=tuple(layers),
         ks=chosen,
-        epsilons=tuple(epsilons) if weights else (),
+        epsilons=tuple(map(float, epsilons)) if weights else (),
         suggestion=suggestion,
         notes=tuple(notes),
         seed=seed,
         draws=draws if weights else None,
+        module=names[0] if module else None,
     )
 
 
@@ -210,12 +212,14 @@ def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None)
             f"its singular values are beside the Marchenko-Pastur edge, and no rank is suggested",
             *weights.notes,
         ),
+        module=module,
     )
 
 
 def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:
     if ks is None:
         return tuple(k for k in KS if k <= width)
+    ks = [whole(k, "k") for k in ks]
     if not ks or min(ks) < 1 or max(ks) > width:
         raise RankError(f"k is {list(ks)}; expected numbers from 1 to {width}, the width of W0")
     return tuple(ks)

@@ -131,6 +131,7 @@ class Spectrum(Answer):
         seed: Of the draws.
         draws: Of a random ΔW beside W0; None without W0.
         base_commit: Of the base in its hub repository, asked for or not; None for other folders.
+        module: The one that was asked for; None where all were.
     """
 
     adapter: str
@@ -143,11 +144,12 @@ class Spectrum(Answer):
     seed: int | None = None
     base_commit: str | None = None
     draws: int | None = None
+    module: str | None = None
 
     @property
     def stem(self) -> str:
         """Name of its files, but for their endings."""
-        return "spectrum"
+        return "spectrum" if self.module is None else f"spectrum-{self.module}"
 
     @property
     def modules(self) -> tuple[str, ...]:

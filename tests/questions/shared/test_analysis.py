@@ -371,6 +371,23 @@ def test_forms_carry_their_labels(bert: BertLike, tmp_path: Path) -> None:
     assert "<td>left out</td>" in result._repr_html_()
 
 
+def test_rows_have_what_is_predicted_and_carried_over(bert: BertLike, tmp_path: Path) -> None:
+    alone = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=4).to_frame()
+    write_lora(tmp_path / "other", bert, base=str(tmp_path / "base"), seed=5)
+    over = shared_subspace(tmp_path / "lora", "value", other=tmp_path / "other", draws=4)
+    frame = over.to_frame()
+    assert {"captured", "left_out", "predicted", "predicted_flipped_mean"} <= {*alone.columns}
+    assert {*alone.columns} < {*frame.columns}
+    assert "carried" not in alone
+    for matrix, shared in over.items():
+        of = frame[frame["matrix"] == matrix]
+        assert shared.predicted is not None
+        assert shared.carried is not None
+        assert of["predicted"].tolist() == shared.predicted.share.tolist()
+        assert of["carried"].tolist() == shared.carried.share.tolist()
+        assert of["carried_p_holm"].tolist() == shared.carried.p_holm.tolist()
+
+
 def test_ranks_below_the_adapters_are_said_to_depend_on_the_gauge(
     bert: BertLike, tmp_path: Path
 ) -> None:

@@ -128,6 +128,29 @@ def test_out_writes_every_form(bert: BertLike, tmp_path: Path) -> None:
     assert r"$\pm$" in latex
 
 
+def test_what_is_carried_over_has_files_of_its_own(bert: BertLike, tmp_path: Path) -> None:
+    write_lora(tmp_path / "other", bert, base=str(tmp_path / "base"), seed=5)
+    out = tmp_path / "out"
+    for other in ((), (tmp_path / "other",)):
+        made = run(tmp_path / "lora", *other, "--draws", 5, "--out", out)
+        assert made.exit_code == 0, made.output
+    stem = "shared-other-value"
+    assert (out / "shared-value.json").exists()  # of the adapter alone, and as it was
+    assert "carried" not in json.loads((out / "shared-value.json").read_text())["matrices"]["A"]
+    found = json.loads((out / f"{stem}.json").read_text())["matrices"]
+    rows = list(csv.DictReader((out / f"{stem}-carried.csv").read_text().splitlines()))
+    assert [(row["matrix"], row["layer"]) for row in rows] == [(m, k) for m in "AB" for k in "012"]
+    for matrix in "AB":
+        of = [row for row in rows if row["matrix"] == matrix]
+        one = found[matrix]["carried"]
+        np.testing.assert_allclose([float(row["carried"]) for row in of], one["share"])
+        np.testing.assert_allclose(
+            [float(row["carried_flipped_mean"]) for row in of], one["layers"]["mean"]
+        )
+    assert (out / f"{stem}-predicted.csv").exists()
+    assert not (out / "shared-value-carried.csv").exists()
+
+
 def test_a_single_layer_is_said_and_drawn(tmp_path: Path) -> None:
     shape = BertLike(layers=1, modules=("value",))
     write_base(tmp_path / "base", shape)

@@ -3,7 +3,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from checkpoints import BertLike
+from checkpoints import BertLike, write_lora
 
 from lora_lens import load_adapter, plots, shared_subspace
 from lora_lens.questions.shared.result import SharedResult
@@ -59,3 +59,24 @@ def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
     assert len(plots.shared_figure(undrawn).axes) == 4
     assert not plt.get_fignums()
     assert dict(plt.rcParams) == before
+
+
+def test_what_is_carried_over_is_drawn_beside_its_null(bert: BertLike, tmp_path: Path) -> None:
+    write_lora(tmp_path / "other", bert, base=str(tmp_path / "base"), seed=5)
+    over = shared_subspace(tmp_path / "lora", "value", other=tmp_path / "other", draws=5)
+    figure = plots.shared_figure(over)
+    assert "the other's factors" in figure.get_suptitle()
+    for ax, shared in zip(figure.axes[::4], over.values(), strict=True):
+        carried = shared.carried
+        assert carried is not None
+        assert ax.get_title() == f"{shared.matrix} of the other adapter: carried over"
+        lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+        np.testing.assert_allclose(lines["carried over"], carried.share)
+        (bar,) = ax.containers
+        mean, sd = carried.by_layer.mean, carried.by_layer.sd
+        np.testing.assert_allclose([patch.get_y() for patch in bar], mean - 2 * sd)
+        np.testing.assert_allclose([patch.get_height() for patch in bar], 4 * sd)
+    _, alone = plt.subplots()
+    plots.shared_predicted_plot(over["B"].carried, alone, carried=True)
+    assert "carried over" in alone.get_title()
+    plt.close("all")
