@@ -197,10 +197,3 @@ def test_there_is_no_other_convention() -> None:
         [sys.executable, "-c", asked], capture_output=True, text=True, check=False
     )
     assert "LensError: convention is 'Consistent', expected 'auto'" in done.stderr
-
-
-def test_lists_of_tensors_are_taken_as_one() -> None:
-    rng = np.random.default_rng(3)
-    w0, a, b = (torch.from_numpy(rng.standard_normal((2, *s))) for s in ((4, 4), (1, 4), (4, 1)))
-    found = conversion_matrices(list(w0), list(a.requires_grad_()), list(b))  # type: ignore[arg-type]
-    torch.testing.assert_close(found.a, conversion_matrices(w0, a, b).a, rtol=0, atol=0)
