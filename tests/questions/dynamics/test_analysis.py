@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
+from safetensors.torch import load_file, save_file
 from slow_routes import slow_phi
 
 from lora_lens import (
