@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from lora_lens import compare, conversion_similarity, demo_adapter, load_adapter, shared_subspace
+from lora_lens import (
+    compare,
+    conversion_similarity,
+    demo_adapter,
+    load_adapter,
+    plots,
+    rank_grids,
+    shared_subspace,
+)
 from lora_lens.errors import LensError, ResultLookupError
 
 _WRONG = """
@@ -106,3 +114,22 @@ def test_wrong_arguments_are_a_line_and_one_value_is_a_list_of_one() -> None:
         [sys.executable, "-c", _LINES], capture_output=True, text=True, check=False
     )
     assert done.stdout == "all refused\n", done.stderr
+
+
+def test_a_plot_of_a_part_says_where_the_part_is() -> None:
+    lora = load_adapter(demo_adapter("lora"))
+    alike = conversion_similarity(lora, "value", draws=0)
+    for plot in (plots.heatmap, plots.excess_heatmap):
+        with pytest.raises(LensError, match=r'LayerGrid, result\["A"\]; .* a SimilarityResult'):
+            plot(alike)  # type: ignore[arg-type]
+    shared = shared_subspace(lora, "value", draws=0)
+    for draw in (
+        plots.shared_layer_plot, plots.shared_eigenvalue_plot, plots.shared_width_plot,
+    ):  # fmt: skip
+        with pytest.raises(LensError, match=r'SharedSubspace, result\["A"\]; .* a SharedResult'):
+            draw(shared)  # type: ignore[arg-type]
+    with pytest.raises(LensError, match=r'Predicted, result\["B"\]\.predicted; .* SharedResult'):
+        plots.shared_predicted_plot(shared)  # type: ignore[arg-type]
+    grids = rank_grids(lora, load_adapter(demo_adapter("condlora")), "value", draws=0)
+    with pytest.raises(LensError, match=r"RankGrid, result\.grids\[0\]; .* a RankGrids"):
+        plots.ij_heatmap(grids)  # type: ignore[arg-type]

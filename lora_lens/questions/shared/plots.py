@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ...show.to_draw import check_part
 from . import figures
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
@@ -18,6 +19,7 @@ def shared_predicted_plot(predicted: Predicted, ax: Axes | None = None) -> Axes:
         predicted: One matrix's, ``result["B"].predicted``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(predicted, Predicted, 'result["B"].predicted')
     return draw(figures.predicted_panel(predicted), ax)
 
 
@@ -28,6 +30,7 @@ def shared_layer_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
         shared: One matrix's, ``result["A"]``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(shared, SharedSubspace, 'result["A"]')
     return draw(figures.layer_panel(shared), ax)
 
 
@@ -38,6 +41,7 @@ def shared_eigenvalue_plot(shared: SharedSubspace, ax: Axes | None = None) -> Ax
         shared: One matrix's, ``result["A"]``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(shared, SharedSubspace, 'result["A"]')
     return draw(figures.eigenvalue_panel(shared), ax)
 
 
@@ -48,6 +52,7 @@ def shared_width_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
         shared: One matrix's, ``result["A"]``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(shared, SharedSubspace, 'result["A"]')
     return draw(figures.width_panel(shared), ax)
 
 
