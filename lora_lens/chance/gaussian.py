@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.phi_of_bases import phi_of_bases
+from ..core.whole import check_whole
+from ..errors import LensError
 from ..moved import moved_name
 from .draws import null_grids
 from .gaussian_moments import gaussian_baseline
@@ -31,6 +33,10 @@ def gaussian_samples(
     Returns:
         (draws,), float64, on the CPU.
 
+    Raises:
+        RankError: i or j is below 1 or above d.
+        LensError: `draws` is no whole number or negative, or `generator` is none.
+
     Example:
         >>> drawn = gaussian_samples(384, 8, draws=500, generator=torch.Generator().manual_seed(0))
         >>> bool(abs(drawn.mean() - gaussian_baseline(384, 8).mean) < 0.001)
@@ -38,6 +44,13 @@ def gaussian_samples(
     """
     j = i if j is None else j
     gaussian_baseline(d, i, j)  # checks the dimensions
+    check_whole(draws=draws)
+    if draws < 0:
+        raise LensError(f"draws is {draws}; expected 0 or more")
+    if not isinstance(generator, torch.Generator):
+        raise LensError(
+            f"generator is {generator!r:.60}; expected one of torch's: torch.Generator().manual_seed(0)"
+        )
     bases = uniform_bases(d, 2, max(i, j), draws=draws, generator=generator)
     return phi_of_bases(bases[:, 0, :, :i], bases[:, 1, :, :j])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ..core.whole import check_whole
 from ..errors import RankError
 
 
@@ -32,12 +33,14 @@ def gaussian_baseline(d: int, i: int, j: int | None = None) -> Moments:
 
     Raises:
         RankError: i or j is below 1 or above d.
+        LensError: One is no whole number.
 
     Example:
         >>> mean, sd = gaussian_baseline(384, 8)
         >>> round(mean, 4), round(sd, 4)
         (0.0208, 0.0036)
     """
+    check_whole(d=d, i=i, j=j)
     j = i if j is None else j
     if not (1 <= i <= d and 1 <= j <= d):
         raise RankError(f"no subspaces of dimensions {i} and {j} in R^{d}; expected 1 to {d}")

@@ -11,6 +11,7 @@ import typer
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json
 
 NAME = "survey"
+_FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
 
 
 class QuestionName(StrEnum):
@@ -150,6 +151,7 @@ def run(
     for name, reason in result.failed[:3]:
         typer.echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:
-        typer.echo(f"left out: {len(result.failed) - 3} more, in failed.csv", err=True)
+        where = next((f", in {one}" for one in _FAILED if one in result.files), "")
+        typer.echo(f"left out: {len(result.failed) - 3} more{where}", err=True)
     if result.files:
         say(f"wrote {len(result.files) + 2} files to {result.out}")

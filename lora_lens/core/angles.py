@@ -7,8 +7,9 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from .checked import Array, as_tensors
+from .checked import Array, as_tensors, stacked
 from .leading_basis import leading_basis
+from .one_space import check_one_space
 from .sides import Side
 from .whole import check_whole
 
@@ -46,11 +47,13 @@ def principal_angles(
         >>> np.rad2deg(principal_angles(x, y, 2)).round(6)
         array([ 0., 45.])
     """
+    x, y = stacked(x=x, y=y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
     check_whole(i=i, j=j)
     j = i if j is None else j
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, j, side=side, name="y")
+    check_one_space(u, v, side)
     if i < j:
         u, v = v, u
     product = u.mT @ v

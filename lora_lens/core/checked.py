@@ -39,6 +39,33 @@ def as_tensors(**named: object) -> tuple[Tensor, ...]:
     return tuple(_as_tensor(x, name) for name, x in named.items())
 
 
+def stacked(**named: Any) -> tuple[Any, ...]:
+    """What was passed in, in order; a list of torch tensors, or of such lists, as one tensor, which keeps its gradient.
+
+    Raises:
+        LensError: Tensors in a list are not of one shape, dtype and device.
+
+    Example:
+        >>> (x,) = stacked(x=[torch.eye(2), torch.ones(2, 2)])
+        >>> x.shape
+        torch.Size([2, 2, 2])
+    """
+    return tuple(_stacked(x, name) for name, x in named.items())
+
+
+def _stacked(x: Any, name: str) -> Any:
+    if not isinstance(x, (list, tuple)):
+        return x
+    parts = [_stacked(part, name) for part in x]
+    if not parts or not all(isinstance(part, Tensor) for part in parts):
+        return x
+    kinds = {(tuple(part.shape), part.dtype, str(part.device)) for part in parts}
+    if len(kinds) > 1:
+        told = sorted(f"{shape} {dtype} on {device}" for shape, dtype, device in kinds)
+        raise LensError(f"{name} is a list of tensors that are not alike: {', '.join(told)}")
+    return torch.stack(parts)
+
+
 def _as_tensor(x: object, name: str) -> Tensor:
     tensor = _dense(x, name) if isinstance(x, Tensor) else torch.from_numpy(_for_torch(x, name))
     if tensor.ndim < 2:

@@ -24,7 +24,7 @@ from ..errors import LensError, SingularError
 from ..moved import moved_name
 from ..updates import Convention
 from .beside import Beside
-from .checked import Array, as_tensors
+from .checked import Array, as_tensors, stacked
 from .condition import condition_number
 from .factoring import factor, factoring_dtype
 from .precision import singular_cutoff, working
@@ -91,6 +91,7 @@ def conversion_matrices(
         >>> conversion_matrices(w0, torch.ones(4, 1, 3), torch.ones(4, 3, 1)).b.shape  # of four adapters
         torch.Size([4, 3, 1])
     """
+    w0, a, b = stacked(W0=w0, A=a, B=b)
     weight, of_a, of_b = as_tensors(W0=w0, A=a, B=b)
     shape = (weight.shape[-2], weight.shape[-1])
     if convention not in get_args(ConventionChoice):

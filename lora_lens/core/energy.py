@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -10,6 +11,23 @@ from ..errors import LensError
 from .either import in_float64
 
 _ROUNDING = 1e-12  # of the total: what a sum of squares may lack without a further value being owed
+
+
+def check_share(share: Any) -> None:
+    """Nothing, where it is a share of a matrix's energy.
+
+    Raises:
+        LensError: It is not above 0 and at most 1.
+
+    Example:
+        >>> check_share(0.9)
+        >>> check_share("0.9")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: the share of energy is '0.9'; expected above 0 and at most 1
+    """
+    if not (isinstance(share, Real) and 0 < float(share) <= 1):
+        raise LensError(f"the share of energy is {share!r:.60}; expected above 0 and at most 1")
 
 
 def rank_for_energy(s: Float[Any, "*batch r"], share: float) -> Int[Any, "*batch"]:
@@ -30,8 +48,7 @@ def rank_for_energy(s: Float[Any, "*batch r"], share: float) -> Int[Any, "*batch
         >>> int(rank_for_energy(np.array([3.0, 1.0, 0.0]), 0.9)), int(rank_for_energy(np.ones(4), 0.9))
         (1, 4)
     """
-    if not 0 < share <= 1:
-        raise LensError(f"the share of energy is {share}; expected above 0 and at most 1")
+    check_share(share)
     squares = in_float64(s) ** 2
     total = squares.sum(-1)
     short = squares.cumsum(-1) < (share - _ROUNDING) * total[..., None]

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from ..errors import LensError, RankError
-from .checked import Array, as_tensors
+from .checked import Array, as_tensors, stacked
 from .leading_basis import leading_basis
+from .one_space import check_one_space
 from .phi_of_bases import phi_grid_of_bases, phi_of_all_pairs, phi_of_bases
 from .rank import numerical_rank
 from .sides import Side
@@ -52,7 +53,7 @@ def phi(
 
     Raises:
         RankError: `i` or `j` exceeds the numerical rank, which the message names.
-        LensError: The inputs are not real matrices of one ambient dimension, or not finite; `i` or `j` is no
+        LensError: The inputs are not real matrices of one ambient dimension, or not finite, or leading axes do not broadcast; `i` or `j` is no
             whole number.
 
     Warns:
@@ -64,17 +65,14 @@ def phi(
         >>> float(phi(x, np.eye(4)[:, 1:3], 2))
         0.5
     """
+    x, y = stacked(x=x, y=y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
     check_whole(i=i, j=j)
     j = i if j is None else j
     dtype = torch.promote_types(x_tensor.dtype, y_tensor.dtype)
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, j, side=side, name="y")
-    if u.shape[-2] != v.shape[-2]:
-        raise LensError(
-            f"x and y live in spaces of {u.shape[-2]} and {v.shape[-2]} dimensions on the {side} "
-            f"side; expected the same"
-        )
+    check_one_space(u, v, side)
     result = phi_of_bases(u, v).to(dtype)
     return result if isinstance(x, Tensor) else result.numpy()[()]
 
@@ -121,12 +119,14 @@ def phi_matrix(
                [0.5, 1. , 0.5],
                [0. , 0.5, 1. ]])
     """
-    x_tensor, y_tensor = as_tensors(x=x, y=x if y is None else y)
+    x, y = stacked(x=x, y=x if y is None else y)
+    x_tensor, y_tensor = as_tensors(x=x, y=y)
     check_whole(i=i, j=j)
     if min(x_tensor.ndim, y_tensor.ndim) < 3:
         raise LensError(f"x has shape {tuple(x_tensor.shape)}, expected (..., layer, m, n)")
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, i if j is None else j, side=side, name="y")
+    check_one_space(u, v, side, axes=3)
     values = phi_of_all_pairs(u, v).to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
     return values if isinstance(x, Tensor) else values.numpy()
 
@@ -158,12 +158,14 @@ def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Te
         array([[0. , 0. ],
                [0. , 0.5]])
     """
+    x, y = stacked(x=x, y=y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
     ranks = [int(numerical_rank(tensor).min()) for tensor in (x_tensor, y_tensor)]
     if min(ranks) == 0:
         raise RankError("a matrix of rank 0 (all zero) has no singular subspace")
     u = leading_basis(x_tensor, ranks[0], side=side, name="x", ordered=True)
     v = leading_basis(y_tensor, ranks[1], side=side, name="y", ordered=True)
+    check_one_space(u, v, side)
     grid = phi_grid_of_bases(u, v)
     grid = grid.to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
     return grid if isinstance(x, Tensor) else grid.numpy()

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from ..errors import LensError
 from .decompositions import singular_values
-from .either import namespace, swapped
+from .either import is_torch, namespace, swapped
 from .triangle import triangle
 
 
@@ -34,7 +34,7 @@ def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> 
         `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in).
 
     Raises:
-        LensError: b and a have no product.
+        LensError: b and a have no product, are not of one kind and dtype, or it is not finite.
 
     Example:
         >>> import torch
@@ -42,6 +42,10 @@ def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> 
         >>> svd.s
         tensor([3., 2.])
     """
+    if is_torch(b) != is_torch(a) or (is_torch(b) and b.dtype != a.dtype):
+        raise LensError(
+            f"b is {_kind(b)} and a {_kind(a)}; expected both NumPy's or both torch's, of one dtype"
+        )
     if b.ndim < 2 or a.ndim < 2 or b.shape[-1] != a.shape[-2] or b.shape[:-2] != a.shape[:-2]:
         raise LensError(
             f"b has shape {tuple(b.shape)} and a {tuple(a.shape)}; expected (..., out, r) and (..., r, in)"
@@ -49,8 +53,15 @@ def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> 
     linalg = namespace(b).linalg
     q_b, r_b = linalg.qr(b)
     q_a, r_a = linalg.qr(swapped(a))
-    u, s, vh = linalg.svd(r_b @ swapped(r_a))
+    core = r_b @ swapped(r_a)
+    if not bool(namespace(b).isfinite(core).all()):
+        raise LensError("b or a holds NaN or infinite values, or their product is beyond the dtype")
+    u, s, vh = linalg.svd(core)
     return ProductSVD(q_b @ u, s, vh @ swapped(q_a))
+
+
+def _kind(x: Any) -> str:
+    return f"a torch tensor of {x.dtype}" if is_torch(x) else "a NumPy array"
 
 
 def product_singular_values(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import SupportsIndex
+from collections.abc import Iterable
+from typing import Any, SupportsIndex
 
 from ..errors import LensError
 
@@ -54,3 +55,28 @@ def check_whole(**named: object) -> None:
     """
     for name, value in named.items():
         whole_or_none(value, name)  # type: ignore[arg-type]
+
+
+def whole_numbers(value: Any, name: str) -> tuple[int, ...]:
+    """Whole numbers, Python's; one by itself is a list of one.
+
+    Args:
+        value: One, or several.
+        name: For messages.
+
+    Raises:
+        LensError: It is something else.
+
+    Example:
+        >>> whole_numbers(5, "ks"), whole_numbers([1, 5], "ks")
+        ((5,), (1, 5))
+        >>> whole_numbers([1.5], "ks")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.LensError: ks is [1.5]; expected whole numbers
+    """
+    several = value if isinstance(value, Iterable) else (value,)
+    try:
+        return tuple(operator.index(one) for one in several)
+    except TypeError:
+        raise LensError(f"{name} is {value!r:.60}; expected whole numbers") from None

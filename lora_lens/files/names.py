@@ -195,12 +195,16 @@ def find_module(requested: str, patterns: Mapping[str, str]) -> str:
 
     Raises:
         ModuleLookupError: No module, or more than one, answers to the name: of self- and
-            cross-attention, of two towers, of parts of several widths.
+            cross-attention, of two towers, of parts of several widths; or it is no name.
 
     Example:
         >>> find_module("value", {"to_v": "transformer_blocks.*.attn1.to_v"})
         'to_v'
     """
+    if not isinstance(requested, str):
+        raise ModuleLookupError(
+            f"module is {requested!r:.60}; expected one of this adapter's names: {', '.join(patterns)}"
+        )
     if requested in patterns:
         return requested
     tails = same_job(requested)

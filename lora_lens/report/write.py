@@ -82,7 +82,7 @@ def report(
     Raises:
         MissingExtraError: The extra ``report`` is not installed.
         OutputError: It cannot be written there.
-        LensError: One adapter is given twice, nothing of what was asked for can be analysed, or some part takes more than `memory`.
+        LensError: `made` is no date, one adapter is given twice, nothing of what was asked for can be analysed, or some part takes more than `memory`.
 
     Example:
         >>> import tempfile
@@ -179,6 +179,8 @@ def make_report(
     `watch` is told how long it will take before it begins, and what is left as each part goes on; when all are
     done, the page is written.
     """
+    if not (made is None or isinstance(made, date)):
+        raise LensError(f"made is {made!r:.60}; expected a datetime.date, as date(2026, 1, 31)")
     check_libraries()
     given = (adapter, *others)
     target = Path(path)

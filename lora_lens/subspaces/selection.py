@@ -113,6 +113,8 @@ def select_dense(adapter: Adapter, module: str) -> str | None:
         ('head', None)
     """
     full = adapter.dense_patterns
+    if not isinstance(module, str):
+        return None
     if module in full:
         return module
     for patterns, meant in ((adapter.patterns, False), (full, True)):

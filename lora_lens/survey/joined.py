@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .planning import Failed
+
 
 @dataclass
 class Joined:
@@ -23,6 +25,7 @@ class Joined:
         closest: Matrix to the closest pairs: two names, φ and z.
         closest_by_chance: Matrix to the number of pairs, and the z that the closest of so many unrelated ones has in half
             of all surveys; None where too many of them differ to say.
+        without: Adapters that have no subspace at a place, and why.
         notes: Sentences.
     """
 
@@ -35,6 +38,7 @@ class Joined:
     merges: list[dict[str, Any]] = field(default_factory=list)
     closest: dict[str, list[tuple[str, str, float, float]]] = field(default_factory=dict)
     closest_by_chance: dict[str, tuple[int, float | None]] = field(default_factory=dict)
+    without: list[Failed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 

@@ -88,6 +88,7 @@ class _Pairs:
                 means[null][rows, columns] += found[f"{null}_mean"]
                 variances[null][rows, columns] += found[f"{null}_sd"] ** 2
             of_place.add(found)
+            of_place.adapters |= {*(rows + one.start).tolist(), *(columns + other.start).tolist()}
         rows, columns = np.nonzero(count)
         return self._table(rows + one.start, columns + other.start, count[rows, columns], {
             "phi": phi[rows, columns],
@@ -167,7 +168,7 @@ class _Pairs:
                 place = task.place
                 self._joined.places.append(
                     {"module": place.module, "layer": place.layer, "matrix": self._matrix}
-                    | {"adapters": len(place.pieces)} | of_place.row()
+                    | of_place.row()
                 )  # fmt: skip
         if not self._tree:
             self._joined.notes.append(
@@ -259,6 +260,7 @@ class _OfPlace:
 
     def __init__(self) -> None:
         self.count = 0
+        self.adapters: set[int] = set()  # that are in a pair
         self._sums: dict[str, float] = {}
 
     def add(self, found: dict[str, Array]) -> None:
@@ -270,7 +272,9 @@ class _OfPlace:
 
     def row(self) -> dict[str, Any]:
         """Means; unrelated pairs' φ are uncorrelated, so the deviation of their mean is known."""
-        found: dict[str, Any] = {"pairs": self.count, "phi": self._sums["phi"] / self.count}
+        found: dict[str, Any] = {
+            "adapters": len(self.adapters), "pairs": self.count, "phi": self._sums["phi"] / self.count
+        }  # fmt: skip
         for null in _NULLS:
             found[f"{null}_mean"] = or_none(self._sums.get(f"{null}_mean", np.nan) / self.count)
         sd = self._sums.get("gaussian_sd", np.nan) ** 0.5 / self.count

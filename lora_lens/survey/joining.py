@@ -35,7 +35,8 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
     joined = Joined()
     asked = tasks[0].settings.questions if tasks else ()
     _write(folder, "adapters", [_adapters(plan, tasks)], joined)
-    _write(folder, "failed", [_failed(plan, tasks, failed)], joined)
+    joined.without = [one for task in tasks for one in _without(plan, task)]
+    _write(folder, "failed", [_failed([*failed, *joined.without])], joined)
     if "spectrum" in asked:
         _write(folder, "spectrum", (_spectrum(plan, task) for task in tasks), joined)
     if "pairs" in asked or "conversions" in asked:
@@ -121,15 +122,18 @@ def _adapters(plan: Plan, tasks: Sequence[PlaceTask]) -> Any:
     ])  # fmt: skip
 
 
-def _failed(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed]) -> Any:
+def _without(plan: Plan, task: PlaceTask) -> Iterator[Failed]:
+    """Adapters that have no subspace at a place."""
+    place = task.place
+    for row in read_rows(task.folder / task.file, "failed", ["one", "reason"]).to_pylist():
+        name = plan.names[place.pieces[row["one"]].adapter]
+        yield Failed(name, place.module, place.layer, row["reason"])
+
+
+def _failed(failed: Sequence[Failed]) -> Any:
     import pyarrow as pa
 
     rows = [(one.adapter, one.module, one.layer, one.reason) for one in failed]
-    for task in tasks:
-        place = task.place
-        for row in read_rows(task.folder / task.file, "failed", ["one", "reason"]).to_pylist():
-            name = plan.names[place.pieces[row["one"]].adapter]
-            rows.append((name, place.module, place.layer, row["reason"]))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
     kinds = (pa.string(), pa.string(), pa.int32(), pa.string())
     names = ["adapter", "module", "layer", "reason"]

@@ -45,8 +45,8 @@ class Plan:
     """A survey before any of its work.
 
     Attributes:
-        adapters: Those that were read, by number.
-        names: Number to what tells it from the others.
+        adapters: Those that are at a place, by number.
+        names: Number to what tells it from the others, of all that were read.
         tasks: One a place, in the order of module and layer.
         failed: What was left out on the way.
         base, base_commit: Where W0 is, where one was named.
@@ -146,6 +146,8 @@ def make_plan(
         Failed(names[one.piece.adapter], one.piece.module, one.piece.layer, one.reason)
         for one in misfits
     ]
+    here = {piece.adapter for place in places for piece in place.pieces}
+    adapters = {number: known for number, known in adapters.items() if number in here}
     settings = _settled(settings, adapters.values())
     _check_shapes(settings, places)
     made = _tasks(places, adapters, settings, out, base, start)

@@ -36,6 +36,8 @@ def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -
     left = len({one.adapter for one in failed if one.module is None})
     if left:
         parts.append(f"{left} not read")
+    if nowhere := len(plan.names) - len(plan.adapters):
+        parts.append(f"{nowhere} of another shape everywhere")
     return "; ".join(parts) + "."
 
 
@@ -147,9 +149,19 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
                 layer_number(one.layer),
                 one.reason,
             ]
-            for one in failed[:_MOST]
+            for one in _each_first(failed)[:_MOST]
         ]
         yield Table(f"Left out{_of(len(failed))}", ["adapter", "module", "layer", "why"], rows)
+
+
+def _each_first(failed: Sequence[Failed]) -> list[Failed]:
+    """Every adapter's first line before any one's second: one of many places would hide the others."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for one in failed:
+        turns.append(seen[one.adapter])
+        seen[one.adapter] += 1
+    return [failed[k] for k in sorted(range(len(failed)), key=turns.__getitem__)]
 
 
 def _of(count: int) -> str:

@@ -236,6 +236,7 @@ def _joined(
 ) -> SurveyResult:
     with staged(folder, last="survey.json") as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
+        failed = [*failed, *joined.without]
         notes = [*_notes(plan), *joined.notes]
         if far(joined.outlying):
             notes.append(HEAVY)

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 from ..errors import DivergedError, LensError, SettingsError
 from ..files.locate import read_json
 from . import ownership
+from .data import open_data
 from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME
 from .run import train
@@ -71,11 +72,13 @@ def search(
     Raises:
         SettingsError: The storage holds a study of that name with other settings, or torchrun or
             accelerate has started several processes.
+        DataError: The data do not fit the task.
         OutputError: The storage cannot be opened.
     """
     refuse_several_processes()
     space = space or Space()
     seeds = checked_seeds(seeds) or (settings.seed,)
+    open_data(settings.task, settings.data, settings.own)  # before a study is left behind
     study = open_study(settings, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 

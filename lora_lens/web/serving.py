@@ -13,6 +13,7 @@ from ..errors import LensError, MissingExtraError
 from ..report.page import check_libraries
 from .guard import Guard
 from .kept import Uploads
+from .listening import check_listening, not_listening
 from .places import Places
 
 MEGABYTE = 1_000_000
@@ -37,11 +38,12 @@ def serving(
 
     Raises:
         MissingExtraError: The extra ``web`` is not installed.
-        LensError: The port is taken, or there is no such folder.
+        LensError: The port is taken, this machine has no such address, or there is no such folder.
     """
     if folders is not None and not folders.is_dir():
         raise LensError(f"--folders {folders} is no folder")
     check_libraries()
+    check_listening(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     with tempfile.TemporaryDirectory(prefix="lora-lens-web-") as folder:
@@ -81,7 +83,7 @@ def _launched(
             },
         )  # fmt: skip
     except OSError as error:
-        raise LensError(f"cannot listen on {host}:{port}: {error}; try another --port") from None
+        raise not_listening(host, port, error) from None
     try:
         yield str(address)
     finally:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..adapter import Adapter
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..files.names import PEFT_PREFIX
+from ..files.saving import save_tensors
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import Checkpoint, format_of
 from ..formats.live_layers import is_live
@@ -71,7 +71,7 @@ def export_lora(
     updates = low_rank(files, found)
     with staged(target, last=FILES[0]) as folder:
         tensors = _tensors(files, found, updates)
-        save_file(tensors, folder / FILES[1], metadata={"format": "pt"})
+        save_tensors(tensors, folder / FILES[1], {"format": "pt"})
         text = json.dumps(_config(found), indent=2, sort_keys=True)
         (folder / FILES[0]).write_text(text + "\n", encoding="utf-8")
     return target

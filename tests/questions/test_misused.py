@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from lora_lens import compare, conversion_similarity, demo_adapter, load_adapter, shared_subspace
+from lora_lens import (
+    compare,
+    conversion_similarity,
+    demo_adapter,
+    load_adapter,
+    plots,
+    rank_grids,
+    shared_subspace,
+)
 from lora_lens.errors import LensError, ResultLookupError
 
 _WRONG = """
@@ -53,3 +61,75 @@ def test_a_baseline_that_was_not_drawn_is_named() -> None:
     grid = conversion_similarity(demo_adapter("lora"), "value", draws=0)["A"]
     with pytest.raises(ResultLookupError, match="no baseline 'propagated'; it has: gaussian"):
         grid.baseline_mean("propagated")
+
+
+_LINES = """
+import numpy as np
+import torch
+import lora_lens as ll
+lora = ll.load_adapter(ll.demo_adapter("lora"))
+other = ll.load_adapter(ll.demo_adapter("condlora"))
+generator = torch.Generator().manual_seed(0)
+nan = np.full((4, 2), np.nan)
+for asked, said in (
+    (lambda: ll.conversion_similarity(lora, module=["value"]), "module is ['value']; expected one of this adapter's names: "),
+    (lambda: ll.conversion_similarity(lora, module=None), "module is None; expected one of this adapter's names: "),
+    (lambda: ll.spectrum(lora, ["value"], beside_w0=False), "module is ['value']; expected one of this"),
+    (lambda: ll.spectrum(lora, ks=[1.5]), "ks is [1.5]; expected whole numbers"),
+    (lambda: ll.spectrum(lora, ks="5"), "ks is '5'; expected whole numbers"),
+    (lambda: ll.spectrum(lora, epsilons="0.5"), "ε is '0.5'; expected thresholds above 0 and at most 1"),
+    (lambda: ll.spectrum(lora, epsilons=[2]), "ε is [2]; expected thresholds above 0 and at most 1"),
+    (lambda: ll.spectrum(lora, draws=1.5), "draws is 1.5; expected a whole number"),
+    (lambda: ll.spectrum(lora, energy=".9"), "the share of energy is '.9'; expected above 0"),
+    (lambda: ll.rank_grids(lora, other, layers="x"), "layers is 'x'; expected whole numbers"),
+    (lambda: ll.gaussian_samples(384, 8, draws=-1, generator=generator), "draws is -1; expected 0 or more"),
+    (lambda: ll.gaussian_samples(384, 8, draws=5, generator=0), "generator is 0; expected one of torch's"),
+    (lambda: ll.gaussian_baseline("384", 8), "d is '384'; expected a whole number"),
+    (lambda: ll.gaussian_baseline(384.5, 8), "d is 384.5; expected a whole number"),
+    (lambda: ll.report(lora, made="2020", progress=lambda *_: exit("it began")), "made is '2020'; expected a datetime.date"),
+    (lambda: ll.product_svd(nan, nan.T), "b or a holds NaN or infinite values"),
+    (lambda: ll.product_svd(torch.from_numpy(nan), torch.from_numpy(nan.T)), "b or a holds NaN or infinite"),
+    (lambda: ll.product_svd(np.ones((4, 2)), torch.ones(2, 4)), "b is a NumPy array and a a torch tensor of torch.float32"),
+    (lambda: ll.product_svd(torch.ones(4, 2).double(), torch.ones(2, 4)), "b is a torch tensor of torch.float64"),
+):
+    try:
+        asked()
+    except ll.LensError as error:
+        assert str(error).startswith(said) and "\\n" not in str(error), error
+    else:
+        raise SystemExit(f"passed: {said}")
+same = [ll.rank_grids(lora, other, layers=one, matrices=["A"], draws=0) for one in (3, [3])]
+assert [[g.layer for g in one.grids] for one in same] == [[3], [3]]
+one = ll.spectrum(lora, "value", ks=5, epsilons=0.5, draws=0)
+assert (one.ks, one.epsilons) in (((5,), (0.5,)), ((), ())), one
+w0, a, b = torch.eye(3).expand(2, 3, 3) * 2, torch.ones(2, 1, 3), torch.ones(2, 3, 1)
+found = ll.conversion_matrices(list(w0), list(a.requires_grad_()), list(b))
+assert torch.equal(found.b, ll.conversion_matrices(w0, a, b).b)
+print("all refused")
+"""
+
+
+def test_wrong_arguments_are_a_line_and_one_value_is_a_list_of_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LINES], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "all refused\n", done.stderr
+
+
+def test_a_plot_of_a_part_says_where_the_part_is() -> None:
+    lora = load_adapter(demo_adapter("lora"))
+    alike = conversion_similarity(lora, "value", draws=0)
+    for plot in (plots.heatmap, plots.excess_heatmap):
+        with pytest.raises(LensError, match=r'LayerGrid, result\["A"\]; .* a SimilarityResult'):
+            plot(alike)  # type: ignore[arg-type]
+    shared = shared_subspace(lora, "value", draws=0)
+    for draw in (
+        plots.shared_layer_plot, plots.shared_eigenvalue_plot, plots.shared_width_plot,
+    ):  # fmt: skip
+        with pytest.raises(LensError, match=r'SharedSubspace, result\["A"\]; .* a SharedResult'):
+            draw(shared)  # type: ignore[arg-type]
+    with pytest.raises(LensError, match=r'Predicted, result\["B"\]\.predicted; .* SharedResult'):
+        plots.shared_predicted_plot(shared)  # type: ignore[arg-type]
+    grids = rank_grids(lora, load_adapter(demo_adapter("condlora")), "value", draws=0)
+    with pytest.raises(LensError, match=r"RankGrid, result\.grids\[0\]; .* a RankGrids"):
+        plots.ij_heatmap(grids)  # type: ignore[arg-type]

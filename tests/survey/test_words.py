@@ -1,15 +1,19 @@
 """What is said of a survey."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run as run_command
 from made_runs import WIDTH, write_adapter
 
 import lora_lens as ll
 from lora_lens.core.phi_by_chance import closest_by_chance
-from lora_lens.survey.words import _alike
+from lora_lens.survey.joined import Joined
+from lora_lens.survey.planning import Failed
+from lora_lens.survey.words import _alike, tables
 
 
 def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
@@ -30,6 +34,36 @@ def test_one_adapter_has_no_cross_terms(dozen: Path, tmp_path: Path) -> None:
     assert "–" not in result.summary
     assert not [table for table in result.tables if table.title.startswith("Sum of all")]
     assert "cross terms" in ll.survey(dozen, tmp_path / "all").summary
+
+
+def test_counts_are_of_what_is_in_the_tables(dozen: Path, tmp_path: Path) -> None:
+    """An adapter of no B has no subspace at four places, one of another width has no place at all."""
+    rng = np.random.default_rng(0)
+    write_adapter(
+        dozen / "zero", lambda *_: (rng.standard_normal((3, WIDTH)), np.zeros((WIDTH, 3)))
+    )
+    write_adapter(dozen / "wide", seed=7, width=32)
+    done = run_command("survey", str(dozen), "-o", str(tmp_path / "out"), "--questions", "pairs")
+    told = json.loads((tmp_path / "out" / "survey.json").read_text())
+    assert told["adapters"] == 13
+    assert told["summary"].startswith("13 adapters at 4 places; ")
+    assert told["summary"].endswith("; 1 of another shape everywhere.")
+    for row in told["by_place"]:
+        assert row["adapters"] == (13 if row["matrix"] == "A" else 12)
+        assert row["pairs"] == row["adapters"] * (row["adapters"] - 1) // 2
+    assert len(told["failed"]) == 8
+    assert len((tmp_path / "out" / "failed.csv").read_text().splitlines()) == 1 + 8
+    assert len((tmp_path / "out" / "adapters.csv").read_text().splitlines()) == 1 + 13
+    assert "left out: 5 more, in failed.csv" in done.stderr
+    assert "zero" in (tmp_path / "out" / "survey.md").read_text()
+
+
+def test_one_of_many_places_does_not_hide_who_else_is_left_out() -> None:
+    failed = [Failed("wide", "query", k, "of another base") for k in range(20)]
+    failed += [Failed("zero", "query", k, "B is all zero here") for k in range(2)]
+    (table,) = tables(Joined(), failed)
+    assert [row[0] for row in table.rows[:4]] == ["wide", "zero", "wide", "zero"]
+    assert table.title == "Left out, 12 of 22"
 
 
 def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_saving_is_whole_or_not_at_all(tmp_path: Path) -> None:
     saved(tmp_path)
     before = (tmp_path / "cond" / "adapter_model.safetensors").read_bytes()
     model = BERT.wrapped(r=2)
-    with mock.patch("lora_lens.training.condlora.saving.save_file", side_effect=OSError("full")):
+    with mock.patch("lora_lens.training.condlora.saving.save_tensors", side_effect=OSError("full")):
         with pytest.raises(OutputError, match="full"):
             model.save_pretrained(str(tmp_path / "cond"))
         with pytest.raises(OutputError):

@@ -141,6 +141,7 @@ def dynamics(
         ),
         base=with_revision(adapter.base_model, adapter.revision),
         base_commit=adapter.base_commit,
+        twins=tuple(twins),
     )
 
 

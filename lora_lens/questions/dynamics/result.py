@@ -42,6 +42,7 @@ class DynamicsResult(Answer):
         notes: What a reader should know beside the numbers, a sentence each.
         base: Of the last checkpoint, as its adapter names it.
         base_commit: Of the W0 that A and B were made of, where they were.
+        twins: Checkpoints that hold the end point's own factors.
     """
 
     run: str
@@ -61,6 +62,7 @@ class DynamicsResult(Answer):
     notes: tuple[str, ...] = ()
     base: str | None = None
     base_commit: str | None = None
+    twins: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:

@@ -24,7 +24,7 @@ from ...core.angles import principal_angles
 from ...core.bases import orthonormal_basis
 from ...core.phi_of_bases import phi_grid_of_bases
 from ...core.rank import numerical_rank
-from ...core.whole import whole
+from ...core.whole import whole, whole_numbers
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
@@ -201,7 +201,7 @@ def _matrices(matrices: str | Sequence[str] | None, other: Adapter | None) -> tu
 def _layers(wanted: Sequence[int] | None, known: Sequence[int], module: str) -> list[int]:
     if wanted is None:
         return list(known)
-    wanted = [whole(layer, "a layer") for layer in wanted]
+    wanted = whole_numbers(wanted, "layers")
     absent = sorted(set(wanted) - set(known))
     if absent or not wanted:
         have = ", ".join(map(str, known))

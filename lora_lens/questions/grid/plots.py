@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ...show.to_draw import check_part
 from . import figures
 from .result import RankGrid, RankGrids
 
@@ -21,6 +22,7 @@ def ij_heatmap(
         baseline: Draw the mean for unrelated subspaces instead.
         vmax: Upper end of the colour scale, which starts at 0.
     """
+    check_part(grid, RankGrid, "result.grids[0]")
     return draw(figures.panel(grid, baseline=baseline, high=vmax), ax)
 
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ...show.to_draw import check_part
 from . import figures
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
@@ -21,6 +22,7 @@ def shared_predicted_plot(
         ax: Where to draw; the current axes by default.
         carried: Whether it is the latter: θ of one adapter, and factors of another.
     """
+    check_part(predicted, Predicted, 'result["B"].predicted')
     return draw(figures.predicted_panel(predicted, carried=carried), ax)
 
 
@@ -31,6 +33,7 @@ def shared_layer_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
         shared: One matrix's, ``result["A"]``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(shared, SharedSubspace, 'result["A"]')
     return draw(figures.layer_panel(shared), ax)
 
 
@@ -41,6 +44,7 @@ def shared_eigenvalue_plot(shared: SharedSubspace, ax: Axes | None = None) -> Ax
         shared: One matrix's, ``result["A"]``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(shared, SharedSubspace, 'result["A"]')
     return draw(figures.eigenvalue_panel(shared), ax)
 
 
@@ -51,6 +55,7 @@ def shared_width_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
         shared: One matrix's, ``result["A"]``.
         ax: Where to draw; the current axes by default.
     """
+    check_part(shared, SharedSubspace, 'result["A"]')
     return draw(figures.width_panel(shared), ax)
 
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ...show.to_draw import check_part
 from . import figures
 from .result import LayerGrid, SimilarityResult
 
@@ -37,6 +38,7 @@ def heatmap(
         >>> ll.plots.heatmap(result["A"]).get_title()
         'A: W0⁻¹Aᵀ, value'
     """
+    check_part(grid, LayerGrid, 'result["A"]')
     return draw(figures.panel(grid, baseline, vmax), ax, annotate=annotate)
 
 
@@ -55,6 +57,7 @@ def excess_heatmap(
         null: Which of the nulls that were drawn.
         annotate: Write the values; by default where they can be read.
     """
+    check_part(grid, LayerGrid, 'result["A"]')
     return draw(figures.excess_panel(grid, null), ax, annotate=annotate)
 
 

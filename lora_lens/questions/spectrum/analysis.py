@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from ...adapter import Adapter, LayerFactors
 from ...bases.opening import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
-from ...core.energy import rank_for_energy
+from ...core.energy import check_share, rank_for_energy
 from ...core.progress import Progress
 from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
-from ...core.whole import whole
+from ...core.whole import whole, whole_numbers
 from ...errors import BaseModelError, LensError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
@@ -106,11 +107,13 @@ def spectrum(
         (8, 1.05, 1)
     """
     check_base_used((adapter,), base, beside_w0)
+    check_share(energy)
     adapter = adapter_of(adapter, base)
     dense = select_dense(adapter, module) if module else None
     if dense is not None or beside_w0 is False:
         _check_idle(dense, ks=ks, epsilons=epsilons, draws=draws)
-    epsilons = EPSILONS if epsilons is None else epsilons
+    epsilons = EPSILONS if epsilons is None else _thresholds(epsilons)
+    ks = None if ks is None else whole_numbers(ks, "ks")
     draws = DRAWS if draws is None else whole(draws, "draws")
     if dense is not None:
         if beside_w0:
@@ -120,8 +123,6 @@ def spectrum(
             )
         return _of_dense(adapter, dense, energy, asked_device(device, dtype))
     names = [select_name(adapter, module, in_layers=False)] if module else list(adapter.modules)
-    if not epsilons or not all(0 < epsilon <= 1 for epsilon in epsilons):
-        raise LensError(f"ε is {list(epsilons)}; expected thresholds above 0 and at most 1")
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 for no random ΔW, or more")
     seed = check_seed(seed)
@@ -162,7 +163,7 @@ def spectrum(
         base_commit=weights.commit if weights else adapter.base_commit,
         layers=tuple(layers),
         ks=chosen,
-        epsilons=tuple(map(float, epsilons)) if weights else (),
+        epsilons=epsilons if weights else (),
         suggestion=suggestion,
         notes=tuple(notes),
         seed=seed,
@@ -223,6 +224,14 @@ def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:
     if not ks or min(ks) < 1 or max(ks) > width:
         raise RankError(f"k is {list(ks)}; expected numbers from 1 to {width}, the width of W0")
     return tuple(ks)
+
+
+def _thresholds(epsilons: Any) -> tuple[float, ...]:
+    """One by itself is a list of one."""
+    several = tuple(epsilons) if isinstance(epsilons, Iterable) else (epsilons,)
+    if not several or not all(isinstance(one, Real) and 0 < float(one) <= 1 for one in several):
+        raise LensError(f"ε is {epsilons!r:.60}; expected thresholds above 0 and at most 1")
+    return tuple(map(float, several))
 
 
 def _of_ranks(suggestion: RankSuggestion) -> Iterator[str]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
+from ...files.saving import save_tensors
 from ...formats.condadalora import GATE
 from ...staging import staged
 from .config import CondLoraConfig
@@ -44,7 +44,7 @@ def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "def
         copies = {
             name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
         }
-        save_file(copies, whole / WEIGHTS_NAME, metadata={"format": "pt"})
+        save_tensors(copies, whole / WEIGHTS_NAME, {"format": "pt"})
         (whole / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
 
 

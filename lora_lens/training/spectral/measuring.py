@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...core.grams import Columns, columns_of, product_values
 from ...core.precision import working
 from ...core.spectrum import effective_rank, stable_rank
+from ...files.saving import save_tensors
 from ...staging import staged
 from .references import NEVER, Reference, nothing_yet, restore, saved
 from .stacks import Stack
@@ -175,7 +175,7 @@ class Measuring:
             for key, tensor, step in saved(stack, name, reference):
                 tensors[key], steps[key] = tensor, step
         with staged(folder) as whole:
-            save_file(tensors, whole / STATE_NAME, metadata={"steps": json.dumps(steps)})
+            save_tensors(tensors, whole / STATE_NAME, {"steps": json.dumps(steps)})
 
     def restore(self, folder: Path) -> bool:
         """Go on with what `save` kept; whether there was something that fits."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
+from safetensors.torch import load_file, save_file
 from slow_routes import slow_phi
 
 from lora_lens import (
@@ -116,6 +117,20 @@ def test_the_runs_own_adapter_is_the_end_point_though_it_is_an_earlier_step(run:
         np.testing.assert_allclose(grid[[1, 3]], 1, atol=1e-12)
         assert (grid[[0, 2]] < 0.9).all()
     assert "end holds the factors of checkpoint-10" in result.notes
+
+
+def test_the_end_point_itself_is_no_step_from_which_it_is_near(run: Path) -> None:
+    """Of unrelated checkpoints none is near, whichever is the end point, by its name or by its factors."""
+    said = " for A (right), B (left), ΔW (left) and ΔW (right) at no checkpoint but the end point itself."
+    assert dynamics(run, "value", 2).summary.endswith(said)
+    write_lora(run, SHAPE, seed=10, config={"lora_alpha": 3})
+    result = dynamics(run, "value", 2)
+    assert result.twins == ("checkpoint-10",)
+    assert result.summary.endswith(said)
+    write_lora(run / "checkpoint-20", SHAPE, seed=10)
+    file = run / "checkpoint-20" / "adapter_model.safetensors"
+    save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
+    assert "A (right) from step 20" in dynamics(run, "value", 2).summary
 
 
 def test_b_that_is_zero_at_the_start_is_absent_and_not_0(run: Path) -> None:

@@ -1,0 +1,31 @@
+"""Where the page cannot listen: our own words, one line of them."""
+
+import socket
+
+import pytest
+from commands import fails, run
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    pytest.importorskip("plotly")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = run("serve", "--port", port)
+    fails(done, f"cannot listen on 127.0.0.1:{port}: Address already in use; try another --port")
+    assert "GRADIO" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("nope.invalid", "no address of that name"),
+        ("x" * 70 + ".invalid", "no address of that name"),
+        ("192.0.2.1", "it is no address of this machine"),
+    ],
+)
+def test_a_host_that_is_not_here_is_one_line(host: str, why: str) -> None:
+    pytest.importorskip("plotly")
+    done = run("serve", "--host", host)
+    fails(done, f"cannot listen on {host}: {why}; try another --host")
