@@ -8,6 +8,7 @@ import numpy as np
 
 from ...chance.against_null import NullTest
 from ...labelled import Array
+from ...show.elided import elided
 from ...show.figure import (
     Axis,
     Band,
@@ -22,6 +23,7 @@ from ...show.figure import (
     positions,
     round_top,
 )
+from ...show.layout import called_apart
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
@@ -163,5 +165,14 @@ def shared_sheet(result: SharedResult) -> Sheet:
             f"{_ASKED if result.other is None else _ASKED_OF_OTHER} {result.module}, rank "
             f"{result.rank}, conversions {result.convention}"
         ),
+        note=_whose(result),
         legend="below",
     )
+
+
+def _whose(result: SharedResult) -> str:
+    """Which adapter is which; nothing where there is one."""
+    if result.other is None:
+        return ""
+    this, other = elided(called_apart(result.adapter, result.other))
+    return f"this adapter: {this}; the other: {other}"
