@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..terminal.options import Json, Style, Width
-from ..terminal.printing import print_json, say
+from ..terminal.printing import print_json, say, warnings_as_lines
 from .training_extra import training_libraries
 from .training_options import Cpu
 
@@ -132,10 +132,11 @@ def run(
         from ..reproduction.pipeline import run_steps
         from ..reproduction.speed import measure_speed
 
-        run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
-        if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
-            watcher("training speed, side by side")
-            measure_speed(found, folder, use_cpu=cpu)
+        with warnings_as_lines():
+            run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)
+            if not any(chosen.values()) and not (folder / RECORD_NAME).exists():
+                watcher("training speed, side by side")
+                measure_speed(found, folder, use_cpu=cpu)
     tables = write_report(found, folder, drawn_for, from_records=print_only)
     if as_json:
         print_json({"name": found.name, "out": str(folder), "tables": tables})

@@ -10,7 +10,7 @@ import typer
 
 from ..terminal.option_groups import with_options
 from ..terminal.options import Json
-from ..terminal.printing import print_json, say
+from ..terminal.printing import print_json, say, warnings_as_lines
 from .data_options import data_fields
 from .training_extra import training_libraries
 from .training_options import Cpu, SamplerName, run_fields
@@ -108,20 +108,21 @@ def run(
     def callbacks() -> tuple[TrainerCallback, ...]:
         return (ConsoleProgress(),)
 
-    study = search(
-        RunSettings(**data, **fields),
-        out,
-        trials=trials,
-        seeds=_numbers(seeds, int, "--seeds"),
-        space=space,
-        storage=storage,
-        name=name,
-        sampler=sampler.value,
-        prune=prune,
-        use_cpu=cpu,
-        callbacks=callbacks,
-        report=_say,
-    )
+    with warnings_as_lines():
+        study = search(
+            RunSettings(**data, **fields),
+            out,
+            trials=trials,
+            seeds=_numbers(seeds, int, "--seeds"),
+            space=space,
+            storage=storage,
+            name=name,
+            sampler=sampler.value,
+            prune=prune,
+            use_cpu=cpu,
+            callbacks=callbacks,
+            report=_say,
+        )
     record = write_search(study, out)
     if as_json:
         print_json(record)

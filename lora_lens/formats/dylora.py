@@ -27,6 +27,8 @@ def dylora_said(header: Mapping[str, str]) -> Iterator[str]:
     if not isinstance(said, dict) or str(said.get("algo")).lower() != "dylora":
         return
     size = str(said.get("block_size") or _BLOCK)
+    if size == "1":  # of all rank blocks α/rank
+        return
     times = f"{size} times" if size.isdecimal() and len(size) < 6 else "block_size times"
     yield (
         f"the header says LyCORIS's DyLoRA, which trained with s = α/(number of blocks), of all of them {times} the α/rank that "

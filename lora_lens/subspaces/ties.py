@@ -36,7 +36,7 @@ def tie_notes(
     Example:
         >>> import numpy as np
         >>> print(*tie_notes("me/lora", {"A": np.array([True, False]), "B": np.array([False, False])}, (3, 4), 2))
-        singular values 2 and 3 of A of me/lora are equal to rounding in layer 3: which singular vectors lead there is arbitrary, and with it what is said of 2 of them; ask for as many as end where singular values differ, or for all
+        singular values 2 and 3 of A of me/lora are equal to rounding in layer 3: which singular vectors lead there is arbitrary, and so is what is said of 2 of them; choose a rank at which singular values differ, or the whole rank
     """
     for matrix, found in ties.items():
         here = [str(layer) for layer, at in zip(layers, found.tolist(), strict=True) if at]
@@ -54,5 +54,5 @@ def tie_note(k: int, of: str, where: str) -> str:
     """
     return (
         f"singular values {k} and {k + 1} of {of} are equal to rounding {where}: which singular vectors lead there is "
-        f"arbitrary, and with it what is said of {k} of them; ask for as many as end where singular values differ, or for all"
+        f"arbitrary, and so is what is said of {k} of them; choose a rank at which singular values differ, or the whole rank"
     )

@@ -78,10 +78,14 @@ def said(rows: Sequence[dict[str, Any]]) -> str | None:
         least += _enough_said(known)
     who = counted(len(names), "adapter") if names else "no adapter"
     few = known["by_norm_alone"]
-    left = f", {few} somewhere by the norm alone for want of their rank" if few else ""
+    left = (
+        f", of whom {few} are compared by the norm alone somewhere, for too few have their rank"
+        if few
+        else ""
+    )
     return (
-        f"{who} far from the others (Holm at {LEVEL} if quantities are Gaussian, more where tails are heavier; one alone is "
-        f"seen from a robust z of {least}{left})"
+        f"{who} far from the others (Holm at {LEVEL} if quantities are Gaussian, which errs more often where tails are heavier; "
+        f"one alone is seen from a robust z of {least}){left}"
     )
 
 

@@ -54,7 +54,7 @@ class _Pairs:
         self._phi, self._mean, self._sd = (
             np.full((size, size), np.nan, np.float32) for _ in range(3)
         )
-        self._of_places = [_OfPlace() for _ in tasks]
+        self._of_places = [_OfPlace(plan.count) for _ in tasks]
         self._closest: list[tuple[float, float, int, int]] = []
         self._kinds: Counter[complex] = Counter()
         self._least: dict[complex, float] = {}  # of φ, of each kind
@@ -88,7 +88,7 @@ class _Pairs:
                 means[null][rows, columns] += found[f"{null}_mean"]
                 variances[null][rows, columns] += found[f"{null}_sd"] ** 2
             of_place.add(found)
-            of_place.adapters |= {*(rows + one.start).tolist(), *(columns + other.start).tolist()}
+            of_place.paired[rows + one.start] = of_place.paired[columns + other.start] = True
         rows, columns = np.nonzero(count)
         return self._table(rows + one.start, columns + other.start, count[rows, columns], {
             "phi": phi[rows, columns],
@@ -258,9 +258,9 @@ def read_tile(
 class _OfPlace:
     """Sums over the pairs of one place."""
 
-    def __init__(self) -> None:
+    def __init__(self, adapters: int) -> None:
         self.count = 0
-        self.adapters: set[int] = set()  # that are in a pair
+        self.paired = np.zeros(adapters, dtype=bool)  # adapters that are in a pair
         self._sums: dict[str, float] = {}
 
     def add(self, found: dict[str, Array]) -> None:
@@ -273,7 +273,7 @@ class _OfPlace:
     def row(self) -> dict[str, Any]:
         """Means; unrelated pairs' φ are uncorrelated, so the deviation of their mean is known."""
         found: dict[str, Any] = {
-            "adapters": len(self.adapters), "pairs": self.count, "phi": self._sums["phi"] / self.count
+            "adapters": int(self.paired.sum()), "pairs": self.count, "phi": self._sums["phi"] / self.count
         }  # fmt: skip
         for null in _NULLS:
             found[f"{null}_mean"] = or_none(self._sums.get(f"{null}_mean", np.nan) / self.count)

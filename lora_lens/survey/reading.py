@@ -55,6 +55,7 @@ class Known:
         method, base, base_commit: As in `lora_lens.Adapter`.
         from_w0: Whether A and B are made of W0.
         caveats: As in `lora_lens.Adapter`.
+        rescaled: Whether its ΔW is DoRA's, of which s·B·A alone is looked at.
         fan_in_fan_out: As its configuration says.
         placement: Where its base has W0 that is not where its path says.
         convention: How a CondLoRA adapter makes A from W0; None for others.
@@ -66,6 +67,7 @@ class Known:
     base_commit: str | None
     from_w0: bool
     caveats: tuple[str, ...]
+    rescaled: bool
     fan_in_fan_out: bool
     placement: Placement
     convention: Convention | None
@@ -94,7 +96,8 @@ def read_adapter(
         adapter = load_adapter(path, base)
         if of_w0:
             _check_kin(adapter, base)
-        pieces = [_piece(path, number, one) for one in adapter.each_layer()]
+        layers = list(adapter.each_layer())
+        pieces = [_piece(path, number, one) for one in layers]
     except MemoryError:
         raise
     except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
@@ -102,7 +105,7 @@ def read_adapter(
         return Unread(path, _without(path, one_line(told)))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
-        adapter.from_w0, adapter.caveats, adapter.fan_in_fan_out, adapter.origin.placement,
+        adapter.from_w0, adapter.caveats, any(one.rescaled for one in layers), adapter.fan_in_fan_out, adapter.origin.placement,
         adapter.convention,
     )  # fmt: skip
     return known, pieces

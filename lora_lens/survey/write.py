@@ -275,9 +275,13 @@ def _notes(plan: Plan) -> Iterator[str]:
         asked = plan.settings.convention
         told = "stored where W0 is square, else consistent" if asked == "auto" else asked
         yield f"convention of the conversions: {told}"
+    dora = {
+        caveat for known in plan.adapters.values() if known.rescaled for caveat in known.caveats
+    }
     caveats = Counter(caveat for known in plan.adapters.values() for caveat in known.caveats)
     for caveat, count in caveats.items():
-        yield f"{caveat} ({count} of {len(plan.adapters)} adapters); ΔW is s·B·A here"
+        here = "; ΔW is s·B·A here" if caveat in dora else ""
+        yield f"{caveat} ({count} of {len(plan.adapters)} adapters){here}"
     bases = sorted({known.base for known in plan.adapters.values() if known.base})
     if len(bases) > 1 and plan.base is None:
         yield (

@@ -133,7 +133,8 @@ def answer(
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
     pairs = examples[0].second is not None
-    length = checked_length(max_length or _trained_length(adapter), classifier, named, pairs=pairs)
+    asked, given = max_length or _trained_length(adapter), bool(max_length)
+    length = checked_length(asked, classifier, named, pairs=pairs, given=given)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
     evaluation = Evaluation(

@@ -41,7 +41,11 @@ def own_length(model: nn.Module) -> int | None:
         for name, module in model.named_modules()
         if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in _TABLES
     ]
-    return min(lengths, default=None)
+    if not lengths:
+        return None
+    return min(
+        *lengths, _configured(model) or lengths[0]
+    )  # Nystromformer's table has two lines more
 
 
 def _unused(table: nn.Embedding) -> int:
@@ -49,14 +53,22 @@ def _unused(table: nn.Embedding) -> int:
     return offset if table.padding_idx is None else max(offset, table.padding_idx + 1)
 
 
-def checked_length(asked: int, classifier: Classifier, base: str, *, pairs: bool) -> int:
-    """`asked`, or the model's own length where it is shorter than the default, which is said.
+def _configured(model: Any) -> int | None:
+    found = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    return None if found is None else int(found)
+
+
+def checked_length(
+    asked: int, classifier: Classifier, base: str, *, pairs: bool, given: bool = True
+) -> int:
+    """`asked`, or the model's own length where it is shorter than what nobody gave, which is said.
 
     Args:
         asked: Tokens a row, its special ones among them.
         classifier: Of the base model.
         base: Its name.
         pairs: Whether a row is two texts.
+        given: Whether a person asked for it, but by the default; not where a run's record says it.
 
     Raises:
         SettingsError: No token of a text is left beside the special ones, or more are asked for than
@@ -72,7 +84,7 @@ def checked_length(asked: int, classifier: Classifier, base: str, *, pairs: bool
     if own is None or asked <= own:
         return asked
     said = _said(classifier.model, own)
-    if asked != LONGEST:
+    if given and asked != LONGEST:
         raise SettingsError(
             f"--max-length is {asked}, and {base} has positions for {own} tokens{said}; "
             f"expected at most {own}"
@@ -86,8 +98,8 @@ def checked_length(asked: int, classifier: Classifier, base: str, *, pairs: bool
 
 
 def _said(model: Any, own: int) -> str:
-    configured = getattr(model.config, "max_position_embeddings", None)
+    configured = _configured(model)
     if configured is None:
         return ""
-    but = "" if configured == own else f", {configured - own} of them for no token"
+    but = f", {configured - own} of them for no token" if configured > own else ""
     return f" (max_position_embeddings is {configured}{but})"

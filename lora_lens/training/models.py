@@ -68,6 +68,8 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
         model, found = AutoModelForSequenceClassification.from_pretrained(
             source,
             num_labels=labels,
+            # A checkpoint of another task says that task's, and its loss would be taken.
+            problem_type="regression" if labels == 1 else "single_label_classification",
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             **at,
@@ -87,7 +89,7 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
 
 def _check_only_heads(base: str, model: Any, others: Mapping[str, Sequence[int]]) -> None:
     """A head may have another shape than the task's; a layer below it that has another is a broken model."""
-    for name, shape in others.items():
+    for name, shape in sorted(others.items()):
         if name.startswith(f"{model.base_model_prefix}."):
             raise BaseModelError(
                 f"base model {base!r} cannot be loaded: {name} has the shape {tuple(shape)}, its "

@@ -75,11 +75,16 @@ def ended(
         return None
     if test and "test_score" not in record:
         return None
+    tidy(out, keep=keep)
+    return record
+
+
+def tidy(out: Path, *, keep: bool) -> None:
+    """End what a finished run has left because it was killed: its checkpoints, unless they are kept, and its state."""
     if (out / _UNFINISHED).exists() and is_first_process():
         if not keep:
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
         end(out)
-    return record
 
 
 def is_first_process() -> bool:

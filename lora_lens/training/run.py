@@ -112,7 +112,8 @@ def train(
     outputs = len(task.labels) if task.labels else 1
     classifier = open_classifier(settings.base, outputs)
     pairs = splits.train[0].second is not None
-    length = checked_length(settings.max_length, classifier, settings.base, pairs=pairs)
+    asked, fresh = settings.max_length, resume_from is None
+    length = checked_length(asked, classifier, settings.base, pairs=pairs, given=fresh)
     model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
     tokenizer = classifier.tokenizer
     _make_folder(out)

@@ -17,9 +17,9 @@ from transformers import TrainerCallback
 from ..errors import DivergedError, LensError, SettingsError
 from ..files.locate import read_json
 from . import ownership
-from .data import open_data
 from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME
+from .resuming import tidy
 from .run import train
 from .settings import RunSettings
 from .space import Sampler, Space, checked_seeds
@@ -72,13 +72,11 @@ def search(
     Raises:
         SettingsError: The storage holds a study of that name with other settings, or torchrun or
             accelerate has started several processes.
-        DataError: The data do not fit the task.
         OutputError: The storage cannot be opened.
     """
     refuse_several_processes()
     space = space or Space()
     seeds = checked_seeds(seeds) or (settings.seed,)
-    open_data(settings.task, settings.data, settings.own)  # before a study is left behind
     study = open_study(settings, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 
@@ -129,6 +127,7 @@ def _trained(
     `told` is told of every evaluation, and may be pruned by it.
     """
     if same_run(folder, settings):  # killed between its end and the study's being told
+        tidy(folder, keep=False)
         record: dict[str, Any] = read_json(folder / RECORD_NAME, SettingsError)
         if told is not None:
             _report(told, record)

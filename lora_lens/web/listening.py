@@ -51,4 +51,5 @@ def not_listening(host: str, port: int | None, error: OSError) -> LensError:
         cannot listen on 127.0.0.1:80: Permission denied; try another --port
     """
     why = f": {error.strerror}" if error.strerror else ""
-    return LensError(f"cannot listen on {host}:{port}{why}; try another --port")
+    at = host if port is None else f"{host}:{port}"
+    return LensError(f"cannot listen on {at}{why}; try another --port")

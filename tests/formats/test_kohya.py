@@ -271,6 +271,7 @@ def test_an_alpha_that_only_the_header_has_is_said(tmp_path: Path) -> None:
         ("lycoris.kohya", {"algo": "DyLoRA"}, "4 times"),
         ("lycoris.kohya", {"algo": "dylora", "block_size": "x"}, "block_size times"),
         ("lycoris.kohya", {"algo": "lora"}, None),
+        ("lycoris.kohya", {"algo": "dylora", "block_size": "1"}, None),  # as loaders have it
         ("lycoris.kohya", ["dylora"], None),
         ("networks.dylora", {"unit": "2"}, None),
     ],

@@ -191,8 +191,10 @@ def test_spectrum_refuses_what_does_nothing_without_w0(
         f"{what} for intruder dimensions of W0 + ΔW, and W0 is not to be read (--no-w0, beside_w0=False): leave",
         " out, or that",
     )
-    run("spectrum", adapter, "--w0", *options)
-    run("spectrum", adapter, "--no-w0", "--draws", 0, "--energy", 0.9)  # no random ΔW was asked for
+    assert run("spectrum", adapter, "--w0", *options).exit_code == 0
+    assert (
+        run("spectrum", adapter, "--no-w0", "--draws", 0, "--energy", 0.9).exit_code == 0
+    )  # no random ΔW was asked for
 
 
 def test_spectrum_refuses_it_in_python_too(bert: BertLike, tmp_path: Path) -> None:
@@ -216,14 +218,14 @@ def test_a_base_that_nothing_is_read_of_is_refused(bert: BertLike, tmp_path: Pat
         spectrum(one, beside_w0=False, base=base)
     with pytest.raises(LensError, match="does nothing: leave out one of the two"):
         compare(load_adapter(one), load_adapter(other), beside_w0=False, base=open_base(base))
-    run("spectrum", one, "--base", base)
-    run("compare", one, other, "--base", base, "--draws", 0)
+    assert run("spectrum", one, "--base", base).exit_code == 0
+    assert run("compare", one, other, "--base", base, "--draws", 0).exit_code == 0
     loaded = load_adapter(one, base)  # for other questions
     assert spectrum(loaded, beside_w0=False).base is None
     made_of_w0, mini = demo_adapter("condlora"), load_adapter(demo_adapter("lora")).base_model
     assert spectrum(made_of_w0, "value", beside_w0=False, base=mini).base is None
     assert compare(made_of_w0, demo_adapter("lora"), beside_w0=False, base=mini, draws=0)
-    run("spectrum", made_of_w0, "-m", "value", "--no-w0", "--base", mini)
+    assert run("spectrum", made_of_w0, "-m", "value", "--no-w0", "--base", mini).exit_code == 0
 
 
 def test_a_base_that_a_magnitude_is_of_is_of_use(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_ranks_may_differ_by_place(tmp_path: Path) -> None:
     assert means["among"].tolist() == [12] * 12 + [6] * 6 + [20] * 2
     assert means["p"].notna().all()
     assert found.to_dict()["outlying_seen"]["by_norm_alone"] == 2
-    assert "2 somewhere by the norm alone for want of their rank" in found.summary
+    assert "of whom 2 are compared by the norm alone somewhere" in found.summary
 
 
 def test_of_heavier_tails_more_are_far_and_the_sentence_says_so(tmp_path: Path) -> None:
@@ -187,7 +187,9 @@ def test_of_heavier_tails_more_are_far_and_the_sentence_says_so(tmp_path: Path) 
         write_adapter(tmp_path / "runs" / f"{k}", lambda *_, m=(a, b): m, rank=1)
     found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"])
     assert {row["quantity"] for row in found.to_dict()["outlying"]} == {"phi B"}
-    assert "if quantities are Gaussian, more where tails are heavier" in found.summary
+    assert (
+        "if quantities are Gaussian, which errs more often where tails are heavier" in found.summary
+    )
     assert any("heavier tails" in note for note in found.notes)
     assert found.notes == tuple(found.to_dict()["notes"])
 

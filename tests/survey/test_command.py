@@ -105,6 +105,15 @@ def test_dora_is_said_to_be_taken_by_its_factors(dozen: Path, tmp_path: Path) ->
     assert len(pd.read_csv(tmp_path / "out" / "spectrum.csv")) == 13 * 4
 
 
+def test_another_caveat_than_doras_says_nothing_of_its_delta(dozen: Path, tmp_path: Path) -> None:
+    config = write_adapter(dozen / "new", seed=83) / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_newlora": True}))
+    done = run(dozen, "-o", tmp_path / "out", "--questions", "spectrum")
+    assert "the configuration sets use_newlora, unknown to PEFT" in done.stderr
+    assert "(1 of 13 adapters)\n" in done.stderr
+    assert "s·B·A here" not in done.stderr
+
+
 def test_a_bases_own_names_reach_whoever_does_the_work(dozen: Path, tmp_path: Path) -> None:
     """With --rename a base of other names gives the same bytes, one after another, in processes and in threads."""
     plain, own = tmp_path / "plain", tmp_path / "own"

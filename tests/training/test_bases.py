@@ -100,12 +100,23 @@ def test_states_beside_the_logits_are_not_gathered() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the head of:UserWarning")
-@pytest.mark.parametrize(("method", "classes"), [("lora", None), ("condlora", 2), ("adalora", 2)])
-def test_a_base_with_another_tasks_head(method: str, classes: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "classes", "problem"),
+    [
+        ("lora", None, "single_label_classification"),
+        ("condlora", 2, "regression"),
+        ("lora", 2, "multi_label_classification"),
+        ("adalora", 2, None),
+    ],
+)
+def test_a_base_with_another_tasks_head(
+    method: str, classes: int | None, problem: str | None, tmp_path: Path
+) -> None:
     """As an MNLI checkpoint taken to RTE: the head that is trained and saved is a new one, which is said."""
     torch.manual_seed(0)
     base = write_base(
-        tmp_path / "base", BertForSequenceClassification(BertConfig(**SMALL, num_labels=3))
+        tmp_path / "base",
+        BertForSequenceClassification(BertConfig(**SMALL, num_labels=3, problem_type=problem)),
     )
     own = write_own(tmp_path, classes=classes)
     settings = RunSettings(

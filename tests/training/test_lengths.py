@@ -22,6 +22,8 @@ from transformers import (
     LlamaModel,
     MPNetConfig,
     MPNetModel,
+    NystromformerConfig,
+    NystromformerModel,
     OPTConfig,
     OPTModel,
     RobertaConfig,
@@ -55,6 +57,7 @@ OPT = TINY | {"ffn_dim": 16, "word_embed_proj_dim": 16}
     [
         (lambda: BertModel(BertConfig(**TINY)), 64),
         (lambda: RobertaModel(RobertaConfig(**TINY, pad_token_id=1)), 62),
+        (lambda: NystromformerModel(NystromformerConfig(**TINY)), 64),  # its table has 66 lines
         (lambda: RobertaModel(RobertaConfig(**TINY, pad_token_id=0)), 63),
         (lambda: MPNetModel(MPNetConfig(**TINY, pad_token_id=1)), 62),
         (lambda: BartModel(BartConfig(**BART)), 64),

@@ -255,15 +255,6 @@ def test_a_study_from_before_pruning_was_written_down_goes_on(
     assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
-def test_data_that_are_not_there_leave_nothing_behind(
-    settings: RunSettings, tmp_path: Path
-) -> None:
-    for storage in (None, f"sqlite:///{tmp_path / 'other.db'}"):
-        with pytest.raises(DataError, match="nope has no folder RTE"):
-            search(replace(settings, data="nope"), tmp_path / "out", storage=storage)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be opened"):
         search(settings, tmp_path, storage="sqlite:////nowhere/at/all/study.db")
