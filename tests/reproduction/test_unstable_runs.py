@@ -118,6 +118,20 @@ def test_the_run_of_twice_as_many_again() -> None:
     assert once["test_score"] - longer["test_score"] == pytest.approx(7 / 408)
 
 
+def test_the_other_seeds_run_so_far() -> None:
+    """Its checkpoint has its course, and settings that differ in the epochs alone."""
+    folder = DOCS / "results" / "unfinished" / "mrpc-condlora-1"
+    once = json.loads((DOCS / "results/mpnet/runs/mrpc-condlora-1/run.json").read_text())
+    longer = json.loads((folder / "unfinished.json").read_text())
+    assert longer.pop("data_sha256") == once["data_sha256"]
+    assert longer | {"data": "glue"} == once["settings"] | {"epochs": 32.0}
+    (path,) = folder.glob("checkpoints/*/trainer_state.json")
+    state = json.loads(path.read_text())
+    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
+    assert (len(scores), state["epoch"]) == (12, 12)
+    assert f"stand at their twelfth: {' '.join(map(short, scores))} (" in " ".join(PAGE.split())
+
+
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
 def test_the_whole_course_of_a_seed(seed: int, test: str) -> None:
     record = json.loads((DOCS / "results" / "slow" / f"seed-{seed}.json").read_text())
