@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
 from ..errors import LensError
+from ..several import several
 
 
 def whole(value: SupportsIndex, name: str) -> int:
@@ -75,8 +75,7 @@ def whole_numbers(value: Any, name: str) -> tuple[int, ...]:
         ...
         lora_lens.errors.LensError: ks is [1.5]; expected whole numbers
     """
-    several = value if isinstance(value, Iterable) else (value,)
     try:
-        return tuple(operator.index(one) for one in several)
+        return tuple(operator.index(one) for one in several(value))
     except TypeError:
         raise LensError(f"{name} is {value!r:.60}; expected whole numbers") from None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.bases import orthonormal_basis
 from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.product_svd import product_svd
-from ..core.rank import numerical_rank, tied, wide_singular_values
+from ..core.rank import rank_of, stored_eps, tied, wide_singular_values
 from ..core.scaled import exponents, of_order_one
 from ..core.sides import Side
 from ..core.triangle import spectral_norm
@@ -81,16 +81,15 @@ def factor_spaces(
         (array([1]), array([[10.]]))
     """
     own = {"A": a, "B": b}
-    rank_a, rank_b = (as_numpy(numerical_rank(x)) for x in own.values())
+    of_own = {name: wide_singular_values(x) for name, x in own.items()}
+    rank_a, rank_b = (
+        as_numpy(rank_of(of_own[name], x.shape[-2:], stored_eps(x))) for name, x in own.items()
+    )
     exponent = as_numpy(exponents(a)) + as_numpy(exponents(b))
     a, b = (_taken(of_order_one(x), where) for x in (a, b))
     bases: dict[str, Any] = {}
     ranks = {"A": rank_a, "B": rank_b}
-    ties = {
-        name: as_numpy(tied(wide_singular_values(x), k, x))
-        for name, x in own.items()
-        if name in wanted
-    }
+    ties = {name: as_numpy(tied(of_own[name], k, x)) for name, x in own.items() if name in wanted}
     s = np.zeros((len(rank_a), 0))
     if "A" in wanted:
         bases["A"] = orthonormal_basis(swapped(a), k, ordered=True)

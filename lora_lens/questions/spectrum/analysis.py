@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -23,6 +23,7 @@ from ...errors import BaseModelError, LensError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...several import several
 from ...show.delta_named import Matrix, product_of
 from ...show.wording import listed
 from ...subspaces.selection import (
@@ -220,7 +221,6 @@ def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None)
 def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:
     if ks is None:
         return tuple(k for k in KS if k <= width)
-    ks = [whole(k, "k") for k in ks]
     if not ks or min(ks) < 1 or max(ks) > width:
         raise RankError(f"k is {list(ks)}; expected numbers from 1 to {width}, the width of W0")
     return tuple(ks)
@@ -228,10 +228,10 @@ def _ks(ks: Sequence[int] | None, width: int) -> tuple[int, ...]:
 
 def _thresholds(epsilons: Any) -> tuple[float, ...]:
     """One by itself is a list of one."""
-    several = tuple(epsilons) if isinstance(epsilons, Iterable) else (epsilons,)
-    if not several or not all(isinstance(one, Real) and 0 < float(one) <= 1 for one in several):
+    found = several(epsilons)
+    if not found or not all(isinstance(one, Real) and 0 < float(one) <= 1 for one in found):
         raise LensError(f"ε is {epsilons!r:.60}; expected thresholds above 0 and at most 1")
-    return tuple(map(float, several))
+    return tuple(map(float, found))
 
 
 def _of_ranks(suggestion: RankSuggestion) -> Iterator[str]:
