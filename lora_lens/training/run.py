@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import shutil
 import time
@@ -179,6 +180,8 @@ def train(
             shutil.rmtree(out / CHECKPOINTS)
         resuming.end(out)
     trainer.accelerator.wait_for_everyone()
+    # A process that ends in a group of gloo's may abort, and then torchrun ends the one that still writes.
+    atexit.register(trainer.accelerator.state.destroy_process_group)
     return record | {"writes": trainer.is_world_process_zero()}
 
 

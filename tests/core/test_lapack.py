@@ -102,7 +102,9 @@ def test_other_threads_go_on(what: str) -> None:
             beside = rate(lambda: solve_rows(triangle, rows, upper=False, unit=False))
         ended.set()
         counting.result()
-    assert beside > 0.25 * alone
+    assert (
+        beside > 0.05 * alone
+    )  # held up it is none at all; another process may have the other core
 
 
 _THREADS = """
