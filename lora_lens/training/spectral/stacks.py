@@ -19,9 +19,8 @@ from ...formats.live_layers import (
     lora_layers,
     unwrapped,
 )
+from ...formats.peft_adalora import EPSILON
 from ...formats.peft_settings import check_plain
-
-_EPSILON = 1e-5  # PEFT's own, beside AdaLoRA's rank
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def _of_triplets(
         number,
         rows=lambda: (layer.lora_E[name] * layer.lora_A[name]).T,
         columns=lambda: layer.lora_B[name] * (layer.lora_E[name] != 0).T,
-        scaling=lambda: float(layer.scaling[name]) / (float(layer.ranknum[name]) + _EPSILON),
+        scaling=lambda: float(layer.scaling[name]) / (float(layer.ranknum[name]) + EPSILON),
     )
 
 
