@@ -241,6 +241,11 @@ def hedge(findings: Sequence[Finding]) -> str:
         return "Nothing was tested against chance."
     draws = sorted({one.claim.trial.draws for one in findings})
     some = str(draws[0]) if len(draws) == 1 else f"{draws[0]} to {draws[-1]}"
+    if all(one.hopeless for one in findings):
+        return (
+            f"“More” and “less” are said where p, corrected by Holm's method for all {tests} tests made here, is at "
+            f"most {LEVEL}, which p of {some} draws of chance cannot be, whatever the adapters are."
+        )
     return (
         f"“More” and “less” are said where p, corrected by Holm's method for all {tests} tests made "
         f"here, is at most {LEVEL}: if all were chance, anything at all would be said in one case of "

@@ -22,12 +22,12 @@ _DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "ran
 def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -> str:
     """What is seen, in one sentence."""
     parts = [f"{counted(len(plan.adapters), 'adapter')} at {counted(places, 'place')}"]
+    given = any(task.start is not None for task in plan.tasks)
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]
         if rows:
-            given = any(task.start is not None for task in plan.tasks)
             parts.append(_alike(matrix, rows, start_given=given))
-    parts += _held(joined.subspace, _usual_rank(plan))
+    parts += _held(joined.subspace, _usual_rank(plan), start_given=given)
     if (verdict := far.said(joined.outlying)) is not None:
         parts.append(verdict)
     if (cross := _mean(joined.merges, "cross_energy")) is not None:
@@ -49,19 +49,20 @@ def _usual_rank(plan: Plan) -> int:
 def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) -> str:
     """φ beside its nulls; those that only some places have stand beside φ of these."""
     phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
-    # The span of a mean A is near the start, and holds less of each.
-    least = "" if start_given else "at least "
+    # The span of a mean A is near a common start, if there was one, and holds what all have learnt as well.
+    start = (
+        "their start alone"
+        if start_given
+        else "the span of their mean A, of a common start or learnt"
+    )
     at: dict[tuple[int, ...], list[str]] = {
         tuple(range(len(rows))): [f"unrelated ones {number(unrelated)}"]
     }
-    for null, before, what in (
-        ("start", least, "their start"),
-        ("mean_adapter", "", "the mean adapter"),
-    ):
+    for null, what in (("start", start), ("mean_adapter", "the mean adapter alone")):
         known = tuple(k for k, row in enumerate(rows) if row.get(f"{null}_mean") is not None)
         if known:
             mean = _mean([rows[k] for k in known], f"{null}_mean")
-            at.setdefault(known, []).append(f"{before}{number(mean)} by {what} alone")
+            at.setdefault(known, []).append(f"{number(mean)} by {what}")
     whole, *some = at.items()
     said = f"φ of {matrix} between two is {number(phi)} ({', '.join(whole[1])})"
     for known, nulls in some:
@@ -77,24 +78,33 @@ def _mean(rows: Sequence[dict[str, Any]], name: str) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _held(rows: Sequence[dict[str, Any]], rank: int) -> list[str]:
-    right = [row for row in rows if row["side"] == "right"]
-    places = Counter(row["k"] for row in right if row["directions"] == "shared")
+def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> list[str]:
+    """What as many directions as the usual rank hold, found by the others, of their mean and of their start."""
+    at: dict[str, dict[int, list[dict[str, Any]]]] = {name: {} for name in _DIRECTIONS}
+    for row in rows:
+        if row["side"] == "right":
+            at[row["directions"]].setdefault(row["k"], []).append(row)
+    places = {k: len(some) for k, some in at["shared"].items()}
     if not places:
         return []
-    ks = [k for k in sorted(places) if places[k] == max(places.values())]  # at every place
-    k = min(ks, key=lambda k: abs(k - rank))
-    at = {
-        name: [r for r in right if r["k"] == k and r["directions"] == name] for name in _DIRECTIONS
+    # At every place; a mean adapter has fewer directions than all of them together.
+    of_both = {
+        k: count for k, count in places.items() if len(at["mean adapter"].get(k, ())) == count
     }
-    held, mean = (_mean(at[name], "left_out") for name in ("shared", "mean adapter"))
+    among = of_both or places
+    k = min((k for k in among if among[k] == max(among.values())), key=lambda k: (abs(k - rank), k))
+    held = _mean(at["shared"][k], "left_out")
     if held is None:
         return []
-    chance = _mean(at["shared"], "chance")
-    return [
-        f"{counted(k, 'input direction')} shared by the others hold {number(held)} of an adapter's ΔW, the mean "
-        f"adapter's {number(mean)}, any {number(chance)}"
+    said = [
+        f"{counted(k, 'input direction')} shared by the others hold {number(held)} of an adapter's ΔW"
     ]
+    start = "their start's" if start_given else "their mean A's"
+    for name, whose in (("mean adapter", "the mean adapter's"), ("start", start)):
+        some = at[name].get(k, [])
+        if len(some) == places[k] and (share := _mean(some, "left_out")) is not None:
+            said.append(f"{whose} {number(share)}")
+    return [", ".join([*said, f"any {number(_mean(at['shared'][k], 'chance'))}"])]
 
 
 def tables(joined: Joined, failed: Sequence[Failed]) -> tuple[Table, ...]:

@@ -94,6 +94,10 @@ def test_the_hedge_says_how_verdicts_are_made() -> None:
     assert "Holm's method for all 2 tests" in said
     assert "from 199 to 999 draws" in said
     assert "no proof of chance" in said
+    none = hedge(found([claim(label, draws=9, p=0.1) for label in "AABB"]))
+    assert none.endswith(
+        "for all 4 tests made here, is at most 0.05, which p of 9 draws of chance cannot be, whatever the adapters are."
+    )
 
 
 def test_numbers_are_short() -> None:

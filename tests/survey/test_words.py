@@ -13,7 +13,7 @@ import lora_lens as ll
 from lora_lens.core.phi_by_chance import closest_by_chance
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
-from lora_lens.survey.words import _alike, tables
+from lora_lens.survey.words import _alike, _held, tables
 
 
 def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
@@ -25,7 +25,57 @@ def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
         "0.100 (0.100 by the mean adapter alone)"
     )
     estimated = _alike("A", [some, some, other], start_given=False)
-    assert "at least 0.133 by their start alone" in estimated
+    assert "0.133 by the span of their mean A, of a common start or learnt" in estimated
+
+
+def held(k: int, directions: str, left_out: float, count: int = 1) -> list[dict[str, object]]:
+    row = {
+        "side": "right",
+        "k": k,
+        "directions": directions,
+        "left_out": left_out,
+        "chance": k / 64,
+    }
+    return [row] * count
+
+
+def test_what_the_others_hold_stands_beside_their_mean_and_start() -> None:
+    rows = [*held(4, "shared", 0.9), *held(4, "mean adapter", 0.8), *held(4, "start", 0.7)]
+    assert _held(rows, 4, start_given=True) == [
+        "4 input directions shared by the others hold 0.900 of an adapter's ΔW, the mean adapter's 0.800, "
+        "their start's 0.700, any 0.062"
+    ]
+    assert "their mean A's 0.700" in _held(rows, 4, start_given=False)[0]
+
+
+def test_the_mean_adapter_of_fewer_directions_is_compared_at_as_many() -> None:
+    """One of 30 directions holds no 32, and a dash says nothing."""
+    wide = held(32, "shared", 0.5)
+    rows = [*wide, *held(16, "shared", 0.3), *held(16, "mean adapter", 0.2)]
+    assert (
+        "16 input directions shared by the others hold 0.300"
+        in _held(rows, 30, start_given=False)[0]
+    )
+    assert _held(wide, 30, start_given=False) == [
+        "32 input directions shared by the others hold 0.500 of an adapter's ΔW, any 0.500"
+    ]
+
+
+def test_a_direction_that_all_have_learnt_is_not_called_their_start(tmp_path: Path) -> None:
+    """A of each begins by itself; one input direction is added to all of them."""
+    rng = np.random.default_rng(0)
+    learnt = rng.standard_normal(WIDTH)
+
+    def factors(*_: object) -> tuple[np.ndarray, np.ndarray]:
+        a = rng.standard_normal((3, WIDTH)) + 3 * rng.standard_normal((3, 1)) * learnt
+        return a, rng.standard_normal((WIDTH, 3))
+
+    for k in range(8):
+        write_adapter(tmp_path / "runs" / f"{k}", factors)
+    said = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"]).summary
+    assert "start alone" not in said
+    assert "at least" not in said
+    assert "by the span of their mean A, of a common start or learnt" in said
 
 
 def test_one_adapter_has_no_cross_terms(dozen: Path, tmp_path: Path) -> None:

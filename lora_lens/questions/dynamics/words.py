@@ -8,8 +8,8 @@ import numpy as np
 
 from ...show.findings import Claim, Finding
 from ...show.layout import LABELS
-from ...show.wording import listed
-from .result import MATRIX_AND_SIDE, DynamicsResult
+from ...show.wording import ONE, listed
+from .result import MATRIX_AND_SIDE, DynamicsResult, over_layers
 
 
 def claims(_: DynamicsResult) -> list[Claim]:
@@ -18,24 +18,35 @@ def claims(_: DynamicsResult) -> list[Claim]:
 
 
 def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
-    """From where each subspace is near its end, φ above one half. A description: nothing is tested.
+    """From where on each subspace is nearer its end than unrelated ones. A description: nothing is tested.
 
-    The end point itself is as near as can be, and tells nothing.
+    The end point itself is as near as can be, and tells nothing. A checkpoint at which φ does not exist in every
+    layer is not near.
     """
-    others = [name not in (result.end, *result.twins) for name in result.names]
-    parts, never = [], []
+    of_its_own = np.isin(result.names, [result.end, *result.twins])
+    parts, never, whole = [], [], []
     for space, grid in result.to_end.items():
         matrix, side = MATRIX_AND_SIDE[space]
-        means = np.array([np.nan if np.isnan(row).all() else np.nanmean(row) for row in grid])
-        near = np.flatnonzero((means > 0.5) & others)
-        what = f"{LABELS[matrix]} ({side})"
-        if len(near):
-            parts.append(f"{what} from step {result.label(int(near[0]))}")
+        what, chance = f"{LABELS[matrix]} ({side})", result.baselines[space].mean
+        if chance > ONE:
+            whole.append(what)
+            continue
+        near = over_layers(grid) > (1 + chance) / 2
+        on = np.logical_and.accumulate((near | of_its_own)[::-1])[::-1] & ~of_its_own
+        if on.any():
+            parts.append(f"{what} from step {result.label(int(np.argmax(on)))} on")
         else:
             never.append(what)
     if never:
-        parts.append(f"{listed(never)} at no checkpoint but the end point itself")
-    return (
-        f"{result.module}: φ to the end point, mean over the layers, is above one half for "
-        f"{'; '.join(parts)}."
+        parts.append(f"{listed(never)} from no checkpoint on before the end point itself")
+    if not parts:
+        return f"{result.module}: {_all_of(whole)}, so that φ is 1 throughout."
+    said = (
+        f"{result.module}: φ to the end point, mean over the layers, is more than half way from chance to 1 for "
+        f"{'; '.join(parts)}"
     )
+    return f"{said} ({_all_of(whole)})." if whole else f"{said}."
+
+
+def _all_of(spaces: Sequence[str]) -> str:
+    return f"{listed(spaces)} {'has' if len(spaces) == 1 else 'have'} all directions"

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,16 +122,50 @@ def test_the_runs_own_adapter_is_the_end_point_though_it_is_an_earlier_step(run:
 
 def test_the_end_point_itself_is_no_step_from_which_it_is_near(run: Path) -> None:
     """Of unrelated checkpoints none is near, whichever is the end point, by its name or by its factors."""
-    said = " for A (right), B (left), ΔW (left) and ΔW (right) at no checkpoint but the end point itself."
+    said = " for A (right), B (left), ΔW (left) and ΔW (right) from no checkpoint on before the end point itself."
     assert dynamics(run, "value", 2).summary.endswith(said)
     write_lora(run, SHAPE, seed=10, config={"lora_alpha": 3})
     result = dynamics(run, "value", 2)
     assert result.twins == ("checkpoint-10",)
     assert result.summary.endswith(said)
-    write_lora(run / "checkpoint-20", SHAPE, seed=10)
-    file = run / "checkpoint-20" / "adapter_model.safetensors"
+    twice(run / "checkpoint-40", seed=10)
+    assert "A (right) from step 40 on" in dynamics(run, "value", 2).summary
+
+
+def twice(folder: Path, *, seed: int) -> None:
+    """An adapter of the same subspaces as `write_lora`'s, and not its twin."""
+    write_lora(folder, SHAPE, seed=seed)
+    file = folder / "adapter_model.safetensors"
     save_file({name: 2 * tensor for name, tensor in load_file(file).items()}, file)
-    assert "A (right) from step 20" in dynamics(run, "value", 2).summary
+
+
+def test_near_is_what_stays_near(run: Path) -> None:
+    """Step 2 is near the end, and so is step 20; between them they are not."""
+    twice(run / "checkpoint-2", seed=30)
+    twice(run / "checkpoint-20", seed=30)
+    result = dynamics(run, "value", 2)
+    assert result.steps == (2, 10, 20, 30)
+    assert over_layers(result.to_end["A"])[[0, 2]] == pytest.approx(1)
+    assert over_layers(result.to_end["A"])[1] < 0.7
+    said = "for A (right) from step 20 on; B (left) from step 20 on; ΔW (left) from step 20 on; "
+    assert said in result.summary
+
+
+def test_near_is_of_every_layer_and_beside_chance(run: Path) -> None:
+    """Of one layer there is no mean over all; unrelated subspaces of most directions have φ above one half."""
+    twice(run / "checkpoint-10", seed=30)
+    result = dynamics(run, "value", 2)
+    assert "B (left) from step 10 on" in result.summary
+    grids = {space: grid.copy() for space, grid in result.to_end.items()}
+    grids["B"][1, 0] = np.nan
+    assert "B (left) from no checkpoint on" in replace(result, to_end=grids).summary
+    most = {space: replace(one, mean=0.7) for space, one in result.baselines.items()}
+    grids["B"][1] = 0.8
+    assert "B (left) from no checkpoint on" in replace(result, to_end=grids, baselines=most).summary
+    whole = result.baselines | {"A": replace(most["A"], mean=1.0)}
+    assert "(A (right) has all directions)" in replace(result, baselines=whole).summary
+    every = dict.fromkeys(most, whole["A"])
+    assert replace(result, baselines=every).summary.endswith("so that φ is 1 throughout.")
 
 
 def test_b_that_is_zero_at_the_start_is_absent_and_not_0(run: Path) -> None:
