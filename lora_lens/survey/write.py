@@ -28,6 +28,7 @@ from .running import Runner, dask_executor
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
+from .wider import wider
 from .words import summary, tables, told
 
 
@@ -240,6 +241,8 @@ def _joined(
         notes = [*_notes(plan), *joined.notes]
         if far(joined.outlying):
             notes.append(HEAVY)
+        if joined.merges:
+            notes += wider(joined.places)
         said = summary(plan, joined, failed, len(there))
         shown = tables(joined, failed)
         numbers = _plain(told(plan, joined, failed, said, len(there), notes))

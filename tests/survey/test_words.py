@@ -134,3 +134,27 @@ def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: P
     assert told == pytest.approx([expected] * 2, abs=0.06)
     many = closest_by_chance(np.array([chance.mean]), sd[:1], np.array([435]), np.zeros(1))
     assert expected > many + 0.5
+
+
+def test_z_of_merges_scatter_as_widely_as_the_note_says(tmp_path: Path) -> None:
+    """Runs of one start: A nearly alike, B unrelated."""
+    rng = np.random.default_rng(5)
+    modules = [f"m{k}" for k in range(30)]
+    start = {
+        (layer, name): rng.standard_normal((3, WIDTH)) for layer in range(2) for name in modules
+    }
+
+    def factors(_: int, layer: int, module: str) -> tuple[np.ndarray, np.ndarray]:
+        a = start[layer, module] + 0.1 * rng.standard_normal((3, WIDTH))
+        return a, rng.standard_normal((WIDTH, 3))
+
+    for k in range(6):
+        write_adapter(tmp_path / "runs" / f"{k}", factors, modules=modules)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs", "interference"])
+    (note,) = [one for one in result.notes if "as widely" in one]
+    times = float(re.findall(r"about ([\d.]+) times as widely", note)[0])
+    assert times == pytest.approx(np.sqrt(WIDTH / 3), rel=0.1)
+    told = json.loads((tmp_path / "out" / "survey.json").read_text())
+    z = [row["z"] for row in told["merges"]]
+    assert len(z) == 60
+    assert np.std(z) == pytest.approx(times, rel=0.3)  # of 60: a relative error of .09
