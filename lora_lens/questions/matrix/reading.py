@@ -186,22 +186,23 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | None) -> str:
-    lowest = {
-        one.name: min(found for layer, found in one.short.items() if layer in layers)
-        for one in read
-        if any(layer in layers for layer in one.short)
-    }
-    if 0 in lowest.values():
-        zero = [name for name, found in lowest.items() if found == 0]
+    lowest: dict[str, tuple[int, int]] = {}  # rank, and a layer that has it
+    for one in read:
+        if found := [(found, layer) for layer, found in one.short.items() if layer in layers]:
+            lowest[one.name] = min(found)
+    zero = [f"{name} (layer {layer})" for name, (found, layer) in lowest.items() if found == 0]
+    if zero:
         return (
-            f"{listed(zero)}: a factor or its scaling is zero in some layer, so there is no singular subspace: the "
+            f"{listed(zero)}: a factor or its scaling is zero there, so there is no singular subspace: the "
             f"adapter is untrained there; leave it out"
         )
-    ranks = listed(f"{name} has rank {found}" for name, found in lowest.items())
+    ranks = listed(
+        f"{name} has rank {found} in layer {layer}" for name, (found, layer) in lowest.items()
+    )
     wanted = "each adapter's own rank of" if rank is None else str(rank)
     return (
-        f"asked for {wanted} singular vectors, but in some layer {ranks}; vectors above the rank are "
-        f"arbitrary, so ask for a rank of at most {min(lowest.values())}, or leave the adapter out"
+        f"asked for {wanted} singular vectors, but {ranks}; vectors above the rank are "
+        f"arbitrary, so ask for a rank of at most {min(lowest.values())[0]}, or leave the adapter out"
     )
 
 

@@ -199,7 +199,9 @@ def test_a_matrix_of_untrained_adapters_exists_for_a_alone(tmp_path: Path) -> No
         )
     assert np.isfinite(adapter_matrix([tmp_path], "value", matrix="A").values).all()
     for matrix in ("B", "delta"):
-        with pytest.raises(RankError, match="s0, s1: a factor or its scaling is zero"):
+        with pytest.raises(
+            RankError, match=r"s0 \(layer 0\), s1 \(layer 0\): a factor or its scaling is zero"
+        ):
             adapter_matrix([tmp_path], "value", matrix=matrix)
 
 
@@ -207,7 +209,7 @@ def test_a_scaling_of_zero_leaves_no_delta(tmp_path: Path) -> None:
     for k in range(2):
         write_lora(tmp_path / f"s{k}", BertLike(), seed=k, config={"lora_alpha": 0 if k else 8})
     assert np.isfinite(adapter_matrix([tmp_path], "value", matrix="B").values).all()
-    with pytest.raises(RankError, match="s1: a factor or its scaling is zero"):
+    with pytest.raises(RankError, match=r"s1 \(layer 0\): a factor or its scaling is zero"):
         adapter_matrix([tmp_path], "value")
 
 
