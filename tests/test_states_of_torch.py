@@ -1,4 +1,4 @@
-"""Numbers are the seed's alone, whatever torch's default dtype."""
+"""Numbers are the seed's alone, whatever torch's default dtype, default device and autocast."""
 
 import ast
 import os
@@ -24,6 +24,8 @@ STATES = {
     "plain": contextlib.nullcontext,
     "float64": lambda: far(torch.float64),
     "bfloat16": lambda: far(torch.bfloat16),
+    "meta": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
 }
 generator = torch.Generator().manual_seed(0)
 x, y = (torch.randn(30, 6, generator=generator, dtype=torch.float32) for _ in range(2))
@@ -76,7 +78,7 @@ def plain() -> str:
     return said_in("plain")
 
 
-@pytest.mark.parametrize("state", ["float64", "bfloat16"])
+@pytest.mark.parametrize("state", ["float64", "bfloat16", "meta", "autocast"])
 def test_every_number_is_the_same(state: str, plain: str) -> None:
     assert said_in(state) == plain
 
