@@ -25,6 +25,7 @@ from ..files.revisions import (
     with_revision,
 )
 from ..files.tensors import FindFile, LocalFiles, open_tensors
+from ..plain_torch import in_plain_torch
 from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
@@ -40,6 +41,7 @@ _STEMS = (
 _MOST_NAMED = 6
 
 
+@in_plain_torch
 def open_base(
     base: str | Path,
     *,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..labelled import Array, Brief, Row, plain
+from ..plain_torch import plain_torch
 
 Samples = NDArray[np.floating]
 
@@ -42,7 +43,10 @@ class Baseline(Brief):
     @cached_property
     def drawn(self) -> Samples | None:
         """The samples, once they are drawn."""
-        return self.samples() if callable(self.samples) else self.samples
+        if not callable(self.samples):
+            return self.samples
+        with plain_torch():  # it is asked for when the question has long been answered
+            return self.samples()
 
     def grid(self, layers: int) -> Array:
         """The mean as a layer×layer grid."""

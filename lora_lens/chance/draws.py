@@ -78,7 +78,7 @@ def gaussian_factors(
         >>> drawn.shape, bool(abs(drawn.mean()) < 0.04), bool(abs(drawn.std() - 1) < 0.03)
         (torch.Size([100, 4, 25]), True, True)
     """
-    return torch.randn(draws, rank, size, generator=generator)
+    return torch.randn(draws, rank, size, generator=generator, dtype=torch.float32)
 
 
 def initial_factors(
@@ -94,7 +94,8 @@ def initial_factors(
         ([-0.2, 0.2], True)
     """
     bound = 1 / math.sqrt(size)
-    return (2 * torch.rand(draws, rank, size, generator=generator) - 1) * bound
+    drawn = torch.rand(draws, rank, size, generator=generator, dtype=torch.float32)
+    return (2 * drawn - 1) * bound
 
 
 def shuffles(layers: int, *, draws: int, generator: torch.Generator) -> Int[Tensor, "draws layer"]:
@@ -111,7 +112,7 @@ def shuffles(layers: int, *, draws: int, generator: torch.Generator) -> Int[Tens
         [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
     """
     if layers <= _MOST_ENUMERATED:
-        every = torch.tensor(list(itertools.permutations(range(layers))))[
+        every = torch.tensor(list(itertools.permutations(range(layers))), dtype=torch.int64)[
             1:
         ]  # the first is in place
         if len(every) <= draws:

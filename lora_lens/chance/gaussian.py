@@ -13,10 +13,12 @@ from ..core.phi_of_bases import phi_of_bases
 from ..core.whole import check_whole
 from ..errors import LensError
 from ..moved import moved_name
+from ..plain_torch import in_plain_torch
 from .draws import null_grids
 from .gaussian_moments import gaussian_baseline
 
 
+@in_plain_torch
 def gaussian_samples(
     d: int, i: int, j: int | None = None, *, draws: int, generator: torch.Generator
 ) -> Float[Tensor, " draws"]:

@@ -7,6 +7,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from ..plain_torch import in_plain_torch
 from .checked import Array, as_tensors, stacked
 from .leading_basis import leading_basis
 from .one_space import check_one_space
@@ -22,6 +23,7 @@ def principal_angles(
 def principal_angles(
     x: Array, y: Array, i: int, j: int | None = None, *, side: Side = "left"
 ) -> Array: ...
+@in_plain_torch
 def principal_angles(
     x: Tensor | Array, y: Tensor | Array, i: int, j: int | None = None, *, side: Side = "left"
 ) -> Tensor | Array:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..errors import LensError, SingularError
 from ..moved import moved_name
+from ..plain_torch import in_plain_torch
 from ..updates import Convention
 from .beside import Beside
 from .checked import Array, as_tensors, stacked
@@ -55,6 +56,7 @@ def conversion_matrices(
 def conversion_matrices(
     w0: Array, a: Array, b: Array, *, convention: ConventionChoice = "auto"
 ) -> ConversionMatrices: ...
+@in_plain_torch
 def conversion_matrices(
     w0: Tensor | Array,
     a: Tensor | Array,

@@ -83,4 +83,4 @@ def as_torch(x: Shaped[Any, "*dims"], device: Any) -> Shaped[Any, "*dims"]:
     """
     import torch
 
-    return torch.as_tensor(x).to(device)
+    return torch.as_tensor(x, device=device)

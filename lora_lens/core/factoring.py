@@ -112,7 +112,7 @@ def factor(
         dearer("float64")
         w0 = w0.to(computing)
     solver, core, core_solver = _full_rank_solver(w0)
-    rank = torch.full((len(w0),), min(w0.shape[-2:]), device=w0.device)
+    rank = torch.full((len(w0),), min(w0.shape[-2:]), dtype=torch.int64, device=w0.device)
     inverse_norm = _screen(core, core_solver)
     longest_row = core.norm(dim=-1).amax(-1)  # at most ‖W0‖₂
     condition = inverse_norm * longest_row
@@ -141,7 +141,7 @@ def _refinable(
         return None
     inverse_norm = torch.cat([one.norm for one in found]).double()
     condition = inverse_norm * w0.norm(dim=-1).amax(-1)
-    rank = torch.full((len(w0),), w0.shape[-1], device=w0.device)
+    rank = torch.full((len(w0),), w0.shape[-1], dtype=torch.int64, device=w0.device)
     return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
 
 

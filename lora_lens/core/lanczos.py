@@ -78,7 +78,7 @@ def leading(
     basis = v = _block(like)
     steps = -(-n // v.shape[-2])
     projected = _Projected.like(v)
-    largest, before, looked = torch.zeros(layers).to(like), torch.zeros(layers).to(like), 0
+    largest, before, looked = like.new_zeros(layers), like.new_zeros(layers), 0
     found, done = before, torch.zeros(layers, dtype=torch.bool, device=like.device)
     broken = done.clone()
     for step in range(1, steps + 1):

@@ -69,7 +69,7 @@ def leading_eigenvectors(
     if start is None:
         generator = torch.Generator().manual_seed(0)
         start = (
-            torch.randn(min(block_of(k), n), n, generator=generator)
+            torch.randn(min(block_of(k), n), n, generator=generator, dtype=torch.float32)
             .to(gram)
             .expand(len(gram), -1, -1)
         )

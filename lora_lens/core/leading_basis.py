@@ -62,5 +62,5 @@ def _warn_of_a_tie(
             f"equal to rounding{' in some matrix' if s.ndim > 1 else ''}, and which vectors come first is arbitrary; "
             f"ask for as many as end where singular values differ, or for all",
             TiedWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -120,7 +120,7 @@ def left_out(
         predicted=predicted,
         values=torch.stack([fit.values for fit in fits]),
         sqrt_kappa=torch.tensor(kappas, dtype=torch.float64),
-        seen=torch.tensor(seen),
+        seen=torch.tensor(seen, dtype=torch.int64),
         together=together,
         drawn={
             name: refit.shares(each)

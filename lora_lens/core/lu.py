@@ -147,4 +147,4 @@ def row_order(pivots: Int[Tensor, " k"], rows: int) -> Int[Tensor, " rows"]:
     order = list(range(rows))
     for row, pivot in enumerate(pivots.tolist()):
         order[row], order[pivot - 1] = order[pivot - 1], order[row]
-    return torch.tensor(order, device=pivots.device)
+    return torch.tensor(order, dtype=torch.int64, device=pivots.device)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import LensError, RankError
+from ..plain_torch import in_plain_torch
 from .checked import Array, as_tensors, stacked
 from .leading_basis import leading_basis
 from .one_space import check_one_space
@@ -25,6 +26,7 @@ from .whole import check_whole
 def phi(x: Tensor, y: Tensor, i: int, j: int | None = None, *, side: Side = "left") -> Tensor: ...
 @overload
 def phi(x: Array, y: Array, i: int, j: int | None = None, *, side: Side = "left") -> Any: ...
+@in_plain_torch
 def phi(
     x: Tensor | Array, y: Tensor | Array, i: int, j: int | None = None, *, side: Side = "left"
 ) -> Any:
@@ -85,6 +87,7 @@ def phi_matrix(
 def phi_matrix(
     x: Array, y: Array | None = None, *, i: int, j: int | None = None, side: Side = "left"
 ) -> Array: ...
+@in_plain_torch
 def phi_matrix(
     x: Tensor | Array,
     y: Tensor | Array | None = None,
@@ -135,6 +138,7 @@ def phi_matrix(
 def phi_grid(x: Tensor, y: Tensor, *, side: Side = "left") -> Tensor: ...
 @overload
 def phi_grid(x: Array, y: Array, *, side: Side = "left") -> Array: ...
+@in_plain_torch
 def phi_grid(x: Tensor | Array, y: Tensor | Array, *, side: Side = "left") -> Tensor | Array:
     """φ(x, y, i, j) for all i and j up to the ranks: (..., rank of x, rank of y), i and j from 1.
 

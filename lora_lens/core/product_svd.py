@@ -7,9 +7,13 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 
 from ..errors import LensError
+from ..plain_torch import in_plain_torch
 from .decompositions import singular_values
 from .either import is_torch, namespace, swapped
+from .scaled import exponents, of_order_one
 from .triangle import triangle
+
+_MEND = "pass them in float64, or scaled"
 
 
 class ProductSVD(NamedTuple):
@@ -20,21 +24,24 @@ class ProductSVD(NamedTuple):
     vh: Float[Any, "*batch r in"]
 
 
-def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> ProductSVD:
+@in_plain_torch
+def product_svd(b: Any, a: Any) -> ProductSVD:
     """Thin SVD of ``b @ a`` for r at most out and in: QR of both factors, SVD of the r×r core.
 
     O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both
     NumPy arrays or both torch tensors, for which it is differentiable.
 
     Args:
-        b: (..., out, r), in the dtype to compute in.
-        a: (..., r, in), of the same dtype.
+        b: (..., out, r).
+        a: (..., r, in), where they are torch's of the same dtype.
 
     Returns:
-        `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in).
+        `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in), of the same kind, device and dtype as
+        the input, computed in float64.
 
     Raises:
-        LensError: b and a have no product, are not of one kind and dtype, or it is not finite.
+        LensError: b and a have no product, are not of one kind and dtype, not real or not finite, or the dtype cannot
+            hold their product's largest singular value.
 
     Example:
         >>> import torch
@@ -42,14 +49,47 @@ def product_svd(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> 
         >>> svd.s
         tensor([3., 2.])
     """
+    import torch
+
+    from .checked import as_tensors, stacked
+    from .precision import working
+
+    b, a = stacked(b=b, a=a)
     if is_torch(b) != is_torch(a) or (is_torch(b) and b.dtype != a.dtype):
         raise LensError(
             f"b is {_kind(b)} and a {_kind(a)}; expected both NumPy's or both torch's, of one dtype"
         )
-    if b.ndim < 2 or a.ndim < 2 or b.shape[-1] != a.shape[-2] or b.shape[:-2] != a.shape[:-2]:
+    of_b, of_a = as_tensors(b=b, a=a)
+    if of_b.shape[-1] != of_a.shape[-2] or of_b.shape[:-2] != of_a.shape[:-2]:
         raise LensError(
-            f"b has shape {tuple(b.shape)} and a {tuple(a.shape)}; expected (..., out, r) and (..., r, in)"
+            f"b has shape {tuple(of_b.shape)} and a {tuple(of_a.shape)}; expected (..., out, r) and (..., r, in)"
         )
+    dtype = torch.promote_types(of_b.dtype, of_a.dtype)
+    wide_b, wide_a = working(of_b), working(of_a)
+    power = exponents(wide_b.detach()) + exponents(wide_a.detach())
+    u, s, vh = svd_of_product(of_order_one(wide_b), of_order_one(wide_a))
+    half = power // 2  # 2^power alone may be out of range
+    sized = torch.ldexp(torch.ldexp(s, half[..., None]), (power - half)[..., None])
+    found = ProductSVD(*(x.to(dtype) for x in (u, sized, vh)))
+    largest = found.s.detach()[..., 0]
+    if bool(((s.detach()[..., 0] > 0) & (largest < torch.finfo(dtype).tiny)).any()):
+        raise LensError(f"the product of b and a is too small for {dtype}; {_MEND}")
+    if not bool(torch.isfinite(largest).all()):
+        raise LensError(f"the product of b and a is beyond {dtype}; {_MEND}")
+    return found if is_torch(b) else ProductSVD(*(x.numpy() for x in found))
+
+
+def svd_of_product(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) -> ProductSVD:
+    """`product_svd` in the dtype of both, by the library whose arrays they are, without its checks.
+
+    Raises:
+        LensError: The product is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> svd_of_product(np.array([[3.0], [4.0]]), np.array([[0.0, 2.0]])).s.round(6)
+        array([10.])
+    """
     linalg = namespace(b).linalg
     q_b, r_b = linalg.qr(b)
     q_a, r_a = linalg.qr(swapped(a))

@@ -61,7 +61,7 @@ class WithoutEach(NamedTuple):
         return self._replace(own=self.own[which], draw=self.draw[which], layer=self.layer[which])
 
     def decomposed(self, k: int) -> Tensor:
-        eye = torch.eye(self.m.shape[-1]).to(self.m)
+        eye = torch.eye(self.m.shape[-1], dtype=self.m.dtype, device=self.m.device)
         found = [
             generalised(self.m[draw] - own.mT @ own, eye - self.e[layer])[1][:, -k:].mT
             for draw, layer, own in zip(self.draw, self.layer, self.own, strict=True)

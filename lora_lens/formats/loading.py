@@ -14,6 +14,7 @@ from ..bases.fused import NAMES
 from ..bases.opening import configuration_here
 from ..errors import AdapterError
 from ..files.locate import user_path
+from ..plain_torch import in_plain_torch
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles
 from .conv1d import conv1d_of
@@ -30,6 +31,7 @@ from .trained_in_full import trained_in_full
 Model = Any
 
 
+@in_plain_torch
 def load_adapter(
     path: str | Path | Model, base: str | Path | None = None, *, name: str | None = None
 ) -> Adapter:

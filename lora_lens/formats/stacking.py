@@ -12,6 +12,7 @@ from ..adapter import LayerFactors, ModuleFactors, Part, is_numbered
 from ..arrays import Either, Stored, Tensor
 from ..core.either import namespace
 from ..errors import AdapterError
+from ..plain_torch import in_plain_torch
 from ..updates import Factor, LowRank
 from .grouping import Group, Member
 
@@ -39,6 +40,7 @@ class StackedModules(Mapping[str, ModuleFactors]):
         group = self._groups[name]
         return (_layer(group, member) for member in group.members)
 
+    @in_plain_torch
     def __getitem__(self, name: str) -> ModuleFactors:
         """The factors of a module."""
         found = self._held.get(name)

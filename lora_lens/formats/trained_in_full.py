@@ -105,7 +105,7 @@ def _update(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> Low
     def identity() -> Tensor:
         import torch
 
-        return torch.eye(rank)
+        return torch.eye(rank, dtype=torch.float32)
 
     def release() -> None:
         files.tensors.release(name)

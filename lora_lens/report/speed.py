@@ -19,7 +19,7 @@ def measured_speed(device: torch.device) -> Work:
     generator = torch.Generator().manual_seed(0)
 
     def made(*shape: int) -> torch.Tensor:
-        return working(torch.randn(*shape, generator=generator).to(device))
+        return working(torch.randn(*shape, generator=generator, dtype=torch.float32).to(device))
 
     wide, narrow, small = made(_WIDE, _WIDE), made(_NARROW, _NARROW), made(_MANY, _SMALL, _SMALL)
     symmetric = small @ small.mT

@@ -18,6 +18,7 @@ from ..errors import LensError
 from ..files.adapter_places import hub_id
 from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
+from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.ahead import Ahead
 from ..staging import staged_file
@@ -27,6 +28,7 @@ from .request import Request
 from .summary import told
 
 
+@in_plain_torch
 def report(
     adapter: Adapter | str | Path | Model,
     *others: Adapter | str | Path | Model,

@@ -14,7 +14,7 @@ from ..adapter import ModuleFactors
 from ..core.bases import orthonormal_basis
 from ..core.conversion import convert
 from ..core.factoring import Factored
-from ..core.product_svd import product_svd
+from ..core.product_svd import svd_of_product
 from ..core.sides import Side
 from ..core.triangle import spectral_norm
 from ..core.work import Size
@@ -194,7 +194,7 @@ def product_basis(plan: Plan, b: Tensor, a: Tensor, *, checked: bool = False) ->
     """
     if not plan.ordered:  # all singular vectors: the span is the outer factor's own
         return orthonormal_basis(b if plan.side == "left" else a.mT, plan.width)
-    svd = product_svd(b, a)
+    svd = svd_of_product(b, a)
     if checked:
         scale = spectral_norm(b) * spectral_norm(a)
         label = f"W0⁻¹BA of {plan.factors.module}"

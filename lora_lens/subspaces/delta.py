@@ -15,7 +15,7 @@ from ..adapter import ModuleFactors
 from ..core.decompositions import singular_values
 from ..core.limits import check_range
 from ..core.precision import singular_cutoff, working
-from ..core.product_svd import product_svd
+from ..core.product_svd import svd_of_product
 from ..core.triangle import triangle
 from ..errors import AdapterError, RankError
 from .selection import Where
@@ -67,7 +67,7 @@ def delta_singular(
     a, b = (working(stored.to(where.device)) for stored in (stored_a, stored_b))
     for factor, name in ((a, "A"), (b, "B")):
         check_range(factor, factor.dtype, f"{name} of {factors.names[position]}")
-    u, s, vh = product_svd(b, a)
+    u, s, vh = svd_of_product(b, a)
     s_a, s_b = (singular_values(triangle(tall)) for tall in (a.mT, b))
     scaling = float(factors.scaling[position])
     rank = real_rank(stored_a, stored_b, s, s_a, s_b, scaling)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.bases import orthonormal_basis
 from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
-from ..core.product_svd import product_svd
+from ..core.product_svd import svd_of_product
 from ..core.rank import rank_of, stored_eps, tied, wide_singular_values
 from ..core.scaled import exponents, of_order_one
 from ..core.sides import Side
@@ -96,7 +96,7 @@ def factor_spaces(
     if "B" in wanted:
         bases["B"] = orthonormal_basis(b, k, ordered=True)
     if any(SPACES[name].matrix == "delta" for name in wanted):
-        u, values, vh = product_svd(b, a)
+        u, values, vh = svd_of_product(b, a)
         bases |= {"delta_left": u[..., :k], "delta_right": swapped(vh)[..., :k]}
         s = as_numpy(values).astype(np.float64)
         scale = as_numpy(spectral_norm(b) * spectral_norm(a))

@@ -41,7 +41,7 @@ def stacked_w0(
         (torch.Size([6, 384, 384]), True)
     """
     spill, shape = spill or Spill(), (factors.out_features, factors.in_features)
-    like = torch.empty(0, device=where.device)
+    like = torch.empty(0, dtype=where.dtype, device=where.device)
     stacked = spill.empty((len(factors.layers), *shape), like, where.dtype)
     for k, path in enumerate(factors.names):
         stacked[k].copy_(weights.w0(factors, k))

@@ -108,7 +108,7 @@ def collect_bases(
     finally:
         for _, doubt in sorted(doubts.items()):
             if doubt:
-                warnings.warn(doubt, RankDeficientWarning, stacklevel=3)
+                warnings.warn(doubt, RankDeficientWarning, stacklevel=4)
     return {matrix: torch.cat(parts) for matrix, parts in bases.items()}, seen
 
 

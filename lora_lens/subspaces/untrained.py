@@ -50,7 +50,7 @@ def untrained_factors(
         )
     ((rows, columns),) = shapes
     rows = part.rows if part else rows
-    empty = torch.zeros(len(paths), 0, 0)
+    empty = torch.zeros(len(paths), 0, 0, dtype=torch.float32)
     bare = ModuleFactors(
         module=found[0],
         pattern=found[1],
@@ -86,8 +86,8 @@ def as_untrained(factors: ModuleFactors, rank: int, *, generator: torch.Generato
         )
     return replace(
         factors,
-        a=torch.randn(layers, rank, columns, generator=generator),
-        b=torch.randn(layers, rows, rank, generator=generator),
+        a=torch.randn(layers, rank, columns, generator=generator, dtype=torch.float32),
+        b=torch.randn(layers, rows, rank, generator=generator, dtype=torch.float32),
         scaling=torch.ones(layers, dtype=torch.float64),
         ranks=(rank,) * layers,
     )

@@ -34,7 +34,7 @@ class Interfering(Question):
     def pair(self, block: PairBlock) -> Rows:
         """Their cosines."""
         one, other = (self._values[side.start : side.stop] for side in (block.one, block.other))
-        k, m = (torch.tensor([len(s) for s in side]) for side in (one, other))
+        k, m = (torch.tensor([len(s) for s in side], dtype=torch.int64) for side in (one, other))
         left, right = (
             _leading(block.product(side), block.widths(side), (k, m)) for side in ("left", "right")
         )

@@ -47,7 +47,8 @@ class PairBlock:
         """Dimensions of both sides' subspaces."""
         widths = self.spools[matrix].widths
         return tuple(
-            torch.tensor(widths[side.start : side.stop]) for side in (self.one, self.other)
+            torch.tensor(widths[side.start : side.stop], dtype=torch.int64)
+            for side in (self.one, self.other)
         )  # type: ignore[return-value]
 
     def product(self, matrix: str) -> Float[Tensor, "rows columns"]:

@@ -94,7 +94,7 @@ class Given:
         }
         self._k = next(iter(self._thetas.values())).shape[-1]
         self._held = facts.open_spool(folds * self._k**2, torch.float64)
-        self._ranks: Tensor = torch.empty(0)
+        self._ranks: Tensor = torch.empty(0, dtype=torch.float64)
         self._first: _Side | None = None  # of the last block, whose rows the next one often has too
 
     def fill(self, rows: Callable[[range], Tensor], widths: list[int]) -> None:
@@ -134,7 +134,7 @@ class Given:
 
     def _of(self, which: range) -> _Side:
         held = self._held.rows(which).reshape(len(which), self._folds, self._k, self._k)
-        own = torch.tensor([self._own[number] for number in which])
+        own = torch.tensor([self._own[number] for number in which], dtype=torch.int64)
         folds, order = own.sort(stable=True)
         held = held[order]
         leaning = held - held @ held

@@ -93,7 +93,7 @@ def _rows(
     side: str, directions: str, held: Held, chance: Tensor, sd: Tensor | None, most: int
 ) -> Rows:
     ks = [k for k in _steps(most) if k <= len(held.fitted)]
-    at = torch.tensor(ks) - 1
+    at = torch.tensor(ks, dtype=torch.int64) - 1
     tested = sd is not None and directions in ("shared", "mean adapter")
     found = {
         "matrix": "delta",

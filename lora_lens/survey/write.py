@@ -15,6 +15,7 @@ from ..core.progress import Progress, Steps
 from ..core.whole import whole, whole_or_none
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
+from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
@@ -32,6 +33,7 @@ from .wider import wider
 from .words import summary, tables, told
 
 
+@in_plain_torch
 def survey(
     adapters: str | Path | Sequence[str | Path],
     out: str | Path = "survey",

@@ -19,7 +19,7 @@ class LengthGrouped(Sampler[int]):
     """
 
     def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
-        self.lengths = torch.tensor(lengths)
+        self.lengths = torch.tensor(lengths, dtype=torch.int64)
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0

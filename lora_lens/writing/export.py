@@ -21,12 +21,14 @@ from ..formats.live_layers import is_live
 from ..formats.live_model import check_scales, live_files
 from ..formats.loading import Model, low_rank
 from ..formats.opening import open_adapter
+from ..plain_torch import in_plain_torch
 from ..staging import staged
 from ..updates import FromW0, LowRank
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
+@in_plain_torch
 def export_lora(
     path: Adapter | str | Path | Model, out: str | Path, base: str | Path | None = None
 ) -> Path:

@@ -87,8 +87,8 @@ for asked, said in (
     (lambda: ll.gaussian_baseline("384", 8), "d is '384'; expected a whole number"),
     (lambda: ll.gaussian_baseline(384.5, 8), "d is 384.5; expected a whole number"),
     (lambda: ll.report(lora, made="2020", progress=lambda *_: exit("it began")), "made is '2020'; expected a datetime.date"),
-    (lambda: ll.product_svd(nan, nan.T), "b or a holds NaN or infinite values"),
-    (lambda: ll.product_svd(torch.from_numpy(nan), torch.from_numpy(nan.T)), "b or a holds NaN or infinite"),
+    (lambda: ll.product_svd(nan, nan.T), "b holds NaN or infinite values"),
+    (lambda: ll.product_svd(torch.from_numpy(nan), torch.from_numpy(nan.T)), "b holds NaN or infinite"),
     (lambda: ll.product_svd(np.ones((4, 2)), torch.ones(2, 4)), "b is a NumPy array and a a torch tensor of torch.float32"),
     (lambda: ll.product_svd(torch.ones(4, 2).double(), torch.ones(2, 4)), "b is a torch tensor of torch.float64"),
 ):

@@ -15,11 +15,13 @@ from ...core.random_matrix import projected_square_moments
 from ...core.whole import whole_or_none
 from ...errors import RankError
 from ...formats.loading import Model, adapter_of
+from ...plain_torch import in_plain_torch
 from ...subspaces.delta import trained_singular
 from ...subspaces.selection import Where, select_device, select_module
 from .result import Amplification, LayerAmplification
 
 
+@in_plain_torch
 def amplification(
     adapter: Adapter | str | Path | Model,
     module: str = "value",

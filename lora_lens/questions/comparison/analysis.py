@@ -25,7 +25,7 @@ from ...chance.p_values import check_draws, check_seed
 from ...core.bases import orthonormal_basis
 from ...core.either import as_numpy
 from ...core.phi_of_bases import phi_of_all_pairs
-from ...core.product_svd import product_svd
+from ...core.product_svd import svd_of_product
 from ...core.progress import Progress, untold
 from ...core.rank import tied
 from ...core.scaled import of_order_one
@@ -35,6 +35,7 @@ from ...errors import BaseModelError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...subspaces.delta import trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
@@ -55,6 +56,7 @@ _SEEDS = (
 _NO_W0 = "W0 is left out, and with it what of φ lies in its own singular directions"
 
 
+@in_plain_torch
 def compare(
     one: Adapter | str | Path | Model,
     other: Adapter | str | Path | Model,
@@ -259,7 +261,7 @@ def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | No
     ties = tied_factors(factors, ("A", "B"), k)
     if factors.magnitude is not None:
         return _Cut(found | {"delta": _rescaled(factors, k, where, weights)}, ties)
-    svd = product_svd(b, a)
+    svd = svd_of_product(b, a)
     scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
     ties["ΔW"] = as_numpy(tied(svd.s, k, factors.b))

@@ -22,6 +22,7 @@ from ...files.locate import user_path
 from ...files.revisions import with_revision
 from ...formats import load_adapter
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...subspaces.factors import SPACES
 from ...subspaces.selection import select_device, select_module
 from ...subspaces.ties import tie_note
@@ -36,6 +37,7 @@ from .result import DynamicsResult
 _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
 
 
+@in_plain_torch
 def dynamics(
     folder: str | Path,
     module: str = "value",

@@ -28,6 +28,7 @@ from ...core.whole import whole, whole_numbers
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
@@ -44,6 +45,7 @@ KINDS: dict[str, tuple[str, str]] = {
 TOP = 64
 
 
+@in_plain_torch
 def rank_grids(
     one: Adapter | str | Path | Model,
     other: Adapter | str | Path | Model | None = None,

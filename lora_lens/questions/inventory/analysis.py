@@ -16,10 +16,12 @@ from ...core.spectrum import effective_rank, stable_rank
 from ...errors import LensError
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
+from ...plain_torch import in_plain_torch
 from ...show.delta_named import product_of
 from .result import DenseSummary, Inventory, LayerSummary
 
 
+@in_plain_torch
 def inspect(adapter: Adapter | str | Path | Model) -> Inventory:
     """Every module of every layer: shape, scaling, and the norm and spectrum of ΔW = s·B·A.
 

@@ -26,6 +26,7 @@ from ...core.whole import whole_or_none
 from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
 from ...subspaces.ties import tie_note
@@ -43,6 +44,7 @@ Matrix = Literal["A", "B", "delta"]
 _MOST_KEPT = 2**22  # φ by layer: 32 MiB
 
 
+@in_plain_torch
 def adapter_matrix(
     adapters: Adapter | str | Path | Model | Sequence[Adapter | str | Path | Model],
     module: str = "value",

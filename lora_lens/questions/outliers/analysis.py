@@ -26,6 +26,7 @@ from ...core.work import beside, of_bases, of_grids
 from ...errors import LensError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
@@ -46,6 +47,7 @@ from .result import LEVEL, Coordinate, OutliersResult
 _LISTED = 10  # candidates that are shown, named or not
 
 
+@in_plain_torch
 def outliers(
     adapter: Adapter | str | Path | Model | BaseWeights,
     module: str = "value",

@@ -19,6 +19,7 @@ from ...core.whole import whole_or_none
 from ...core.work import beside
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
+from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Matrix, Plan, check_request
@@ -46,6 +47,7 @@ _FACTORS: dict[str, Factor] = {"A": "A", "B": "B"}
 _GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
 
 
+@in_plain_torch
 def shared_subspace(
     adapter: Adapter | str | Path | Model,
     module: str = "value",

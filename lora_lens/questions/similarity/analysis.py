@@ -24,6 +24,7 @@ from ...core.progress import Progress, passes
 from ...core.sides import Side
 from ...core.work import beside
 from ...formats.loading import Model, adapter_of
+from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import (
@@ -39,6 +40,7 @@ from . import work
 from .result import LayerGrid, SimilarityResult
 
 
+@in_plain_torch
 def conversion_similarity(
     adapter: Adapter | str | Path | Model,
     module: str = "value",

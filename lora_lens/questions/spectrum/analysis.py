@@ -23,6 +23,7 @@ from ...errors import BaseModelError, LensError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...several import several
 from ...show.delta_named import Matrix, product_of
 from ...show.wording import listed
@@ -43,6 +44,7 @@ EPSILONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 DRAWS = 1
 
 
+@in_plain_torch
 def spectrum(
     adapter: Adapter | str | Path | Model,
     module: str | None = None,

@@ -9,11 +9,13 @@ from ...adapter import Adapter, LayerFactors
 from ...core.energy import rank_for_energy
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
+from ...plain_torch import in_plain_torch
 from ...subspaces.selection import Where, asked_device
 from ...subspaces.spectra import layer_values
 from .suggestion_result import RankSuggestion, SuggestedRank
 
 
+@in_plain_torch
 def suggest_ranks(
     adapter: Adapter | str | Path | Model,
     energy: float = 0.95,

@@ -64,7 +64,7 @@ def with_orthogonality(model: PeftModel, output: Any) -> Any:
 
 def departure(model: PeftModel, adapter_name: str) -> Tensor:
     """Mean of ‖PᵀP − I‖ and ‖QQᵀ − I‖ (Frobenius) over the layers, differentiable in θ."""
-    return torch.stack([(gram - torch.eye(len(gram)).to(gram)).norm() for gram in _grams(model, adapter_name)]).mean()  # fmt: skip
+    return torch.stack([(gram - torch.eye(len(gram), dtype=gram.dtype, device=gram.device)).norm() for gram in _grams(model, adapter_name)]).mean()  # fmt: skip
 
 
 def _grams(model: PeftModel, adapter_name: str) -> Iterator[Tensor]:

@@ -22,6 +22,7 @@ from ...core.grams import Columns, columns_of, product_values
 from ...core.precision import working
 from ...core.spectrum import effective_rank, stable_rank
 from ...files.saving import save_tensors
+from ...plain_torch import in_plain_torch
 from ...staging import staged
 from .references import NEVER, Reference, nothing_yet, restore, saved
 from .stacks import Stack
@@ -64,6 +65,7 @@ class Measuring:
         step: That the run begins, or goes on, with.
     """
 
+    @in_plain_torch
     def __init__(self, stacks: Sequence[Stack], step: int) -> None:
         self.stacks = tuple(stacks)
         talls = [{factor: stack.tall(factor) for factor in FACTORS} for stack in self.stacks]
@@ -73,6 +75,7 @@ class Measuring:
         )
         self.look(step)
 
+    @in_plain_torch
     @torch.no_grad()
     def look(self, step: int) -> Numbers:
         """Module, or ``all``, to the names of numbers and their means over layers, as they are at `step`.

@@ -60,7 +60,11 @@ def nothing_yet(tall: Float[Tensor, "layer d r"]) -> Reference:
     """A reference of no layer."""
     layers, rows, rank = tall.shape
     none = torch.zeros(layers, rank, rank, dtype=torch.float64)
-    return Reference(torch.zeros_like(tall), torch.full((layers,), NEVER), columns_of(none, rows))
+    return Reference(
+        torch.zeros_like(tall),
+        torch.full((layers,), NEVER, dtype=torch.int64),
+        columns_of(none, rows),
+    )
 
 
 def saved(stack: Stack, name: str, reference: Reference) -> Iterator[tuple[str, Tensor, int]]:

@@ -1,0 +1,96 @@
+"""Numbers are the seed's alone, whatever torch's default dtype, default device and autocast."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lora_lens
+
+# Each in a process of its own, as means are kept within one.
+ASKED = """
+import contextlib, json, os, sys
+import numpy as np, torch
+import lora_lens as ll
+
+def far(dtype):
+    torch.set_default_dtype(dtype)
+    return contextlib.nullcontext()
+
+STATES = {
+    "plain": contextlib.nullcontext,
+    "float64": lambda: far(torch.float64),
+    "bfloat16": lambda: far(torch.bfloat16),
+    "meta": lambda: torch.device("meta"),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+}
+generator = torch.Generator().manual_seed(0)
+x, y = (torch.randn(30, 6, generator=generator, dtype=torch.float32) for _ in range(2))
+w0 = torch.randn(30, 30, generator=generator, dtype=torch.float32)
+every = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent")
+run = {"draws": 6, "device": "cpu"}
+with STATES[sys.argv[1]]():
+    before = torch.empty(0).device, torch.is_autocast_enabled("cpu"), torch.get_default_dtype()
+    a, b = (ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora"))
+    said = {
+        "similarity": ll.conversion_similarity(a, nulls=every, **run).to_dict(),
+        "compare": ll.compare(a, b, **run).to_dict(),
+        "shared": ll.shared_subspace(a, **run).to_dict(),
+        "outliers": ll.outliers(a, **run).to_dict(),
+        "matrix": ll.adapter_matrix([a, b], **run).to_dict(),
+        "amplification": ll.amplification(a, device="cpu").to_dict(),
+        "spectrum": ll.spectrum(a, draws=4, device="cpu").to_dict(),
+        "ranks": ll.suggest_ranks(a).to_dict(),
+        "inspect": ll.inspect(a).to_dict(),
+        "grids": ll.rank_grids(a, b, device="cpu", draws=6).to_dict(),
+        "baseline": ll.gaussian_baseline(30, 4),
+        "samples": ll.gaussian_samples(30, 4, draws=5, generator=generator).tolist(),
+        "phi": ll.phi(x, y, 3).item(),
+        "phi of arrays": ll.phi(x.numpy(), y.numpy(), 3).item(),
+        "phi_matrix": ll.phi_matrix([x, y], i=3).tolist(),
+        "phi_grid": ll.phi_grid(x, y).tolist(),
+        "angles": ll.principal_angles(x, y, 3).tolist(),
+        "conversion": [each.tolist() for each in ll.conversion_matrices(w0, x.mT, y)],
+        "product": [each.tolist() for each in ll.product_svd(x, y.mT)],
+        "factors": a.modules["query"].a.tolist(),
+    }
+    assert before == (
+        torch.empty(0).device, torch.is_autocast_enabled("cpu"), torch.get_default_dtype()
+    )
+print(json.dumps(said))
+"""
+
+
+def said_in(state: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, state], capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def plain() -> str:
+    return said_in("plain")
+
+
+@pytest.mark.parametrize("state", ["float64", "bfloat16", "meta", "autocast"])
+def test_every_number_is_the_same(state: str, plain: str) -> None:
+    assert said_in(state) == plain
+
+
+def test_every_tensor_that_is_made_of_nothing_has_a_dtype_of_its_own() -> None:
+    makers = {"empty", "eye", "full", "linspace", "ones", "rand", "randn", "tensor", "zeros"}
+    bare = [
+        f"{file.name}:{node.lineno}: {ast.unparse(node)}"
+        for file in Path(lora_lens.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {f"torch.{maker}" for maker in makers}
+        and "dtype" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert not bare
