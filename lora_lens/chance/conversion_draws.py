@@ -215,7 +215,7 @@ def _bases(plan: Plan, solver: LayerSolver, factors: DrawnFactors) -> dict[Matri
         if factors.a is not factors.b or b is None:
             a = _solved(solver, factors.a, transposed=consistent)
             found["A"] = basis(plan, factors.shaped("A", a))
-        elif "B" in found and "A" not in factors.reshaped:
+        elif "B" in found and "A" not in factors.profiles:
             found["A"] = found["B"]
         else:
             found["A"] = basis(plan, factors.shaped("A", b))
@@ -224,7 +224,7 @@ def _bases(plan: Plan, solver: LayerSolver, factors: DrawnFactors) -> dict[Matri
             found["BA"] = found["B"] if "B" in found else basis(plan, b)
         elif factors.outer_a is not None:
             shaped = factors.shaped("BA", b)
-            found["BA"] = product_basis(plan, shaped, factors.outer_a.to(shaped.dtype))
+            found["BA"] = product_basis(plan, shaped, factors.outer(factors.outer_a).to(shaped))
     return found
 
 

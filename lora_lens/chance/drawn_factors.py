@@ -18,26 +18,41 @@ from .profiles import own_profile, reshaping
 class DrawnFactors:
     """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
 
-    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way. What a solution is to
-    be multiplied by, where it needs the singular values of the layer's own A, B or BA, is in `reshaped`.
+    Under the convention ``stored`` A and B may be one tensor: W0 X = G either way. A solution is given the
+    singular values of the layer's own A, B or BA, where they are in `profiles`, when it is made: that takes
+    copies in float64, and those of all draws would be larger than the draws.
+
+    Attributes:
+        own: The layer's rank; rows below are zero.
     """
 
     a: Float[Tensor, "draw r columns"] | None
     b: Float[Tensor, "draw r out"] | None
     outer_a: Float[Tensor, "draw r in"] | None
-    reshaped: Mapping[Matrix, Float[Tensor, "draw r r"]] = field(default_factory=dict)
+    profiles: Mapping[Matrix, Float[Tensor, " r"]] = field(default_factory=dict)
+    own: int = 0
 
     def part(self, some: slice) -> DrawnFactors:
         """Those of some draws."""
         b = None if self.b is None else self.b[some]
         a = b if self.a is self.b else None if self.a is None else self.a[some]
         outer_a = None if self.outer_a is None else self.outer_a[some]
-        return DrawnFactors(a, b, outer_a, {name: m[some] for name, m in self.reshaped.items()})
+        return DrawnFactors(a, b, outer_a, self.profiles, self.own)
 
     def shaped(self, matrix: Matrix, x: Float[Tensor, "draw d r"]) -> Float[Tensor, "draw d r"]:
         """A solution with the singular values that this matrix's factor has before it."""
-        m = self.reshaped.get(matrix)
-        return x if m is None else x.to(m) @ m
+        rows = self.a if matrix == "A" else self.b
+        if matrix not in self.profiles or rows is None:
+            return x
+        m = reshaping(rows, self.profiles[matrix], self.own)
+        return x.to(m) @ m
+
+    def outer(self, rows: Float[Tensor, "draw r in"]) -> Float[Tensor, "draw r in"]:
+        """`outer_a`, orthonormal where BA has a profile: the product has then the one that `shaped` gives to B."""
+        if "BA" not in self.profiles:
+            return rows
+        m = reshaping(rows, torch.ones_like(self.profiles["BA"]), self.own)
+        return (rows.mT.to(m) @ m).mT
 
 
 def drawn_factors(
@@ -84,14 +99,8 @@ def _propagated(
     outer_a = gaussians(plan.factors.in_features) if product else None
     if not plan.ordered:  # whole spans: singular values do not matter to them
         return DrawnFactors(a, b, outer_a)
-    reshaped = {
-        matrix: reshaping(a if matrix == "A" else b, own_profile(plan, layer, matrix), own)
-        for matrix in plan.matrices
-    }
-    if outer_a is not None:  # orthonormal, so that the product has the profile that b is given
-        ones = outer_a.new_ones(rank)
-        outer_a = (outer_a.mT.to(reshaped["BA"]) @ reshaping(outer_a, ones, own)).mT
-    return DrawnFactors(a, b, outer_a, reshaped)
+    profiles = {matrix: own_profile(plan, layer, matrix) for matrix in plan.matrices}
+    return DrawnFactors(a, b, outer_a, profiles, own)
 
 
 def _initialisation(

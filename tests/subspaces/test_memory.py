@@ -164,12 +164,13 @@ def least(ask):
         return re.search(r"at least (\\d+)MB", str(error))[0].split()[-1]
     return "64MiB"
 
-name, adapter, draws = sys.argv[1:]
+name, adapter, draws, options = sys.argv[1:]
+options = json.loads(options)
 question = getattr(ll, name)
 loaded = ll.load_adapter(adapter)
 small = ll.load_adapter(ll.demo_adapter("lora"))
 question(small, "value", draws=2, device="cpu")  # what the libraries take
-ask = lambda memory: question(loaded, "value", draws=int(draws), device="cpu", memory=memory)
+ask = lambda memory: question(loaded, "value", draws=int(draws), device="cpu", memory=memory, **options)
 memory = least(ask)
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the peak begins anew
@@ -179,7 +180,25 @@ print(json.dumps([memory, status("VmHWM") - before]))
 """
 
 
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="no peak to begin anew")
+def measured(
+    name: str, adapter: Path, draws: int, options: dict[str, Any] | None = None
+) -> tuple[str, int]:
+    """The least memory that a question asks for, and the bytes that it grows by when it is given that."""
+    command = [sys.executable, "-c", MEASURED, name, str(adapter), str(draws)]
+    done = subprocess.run(
+        [*command, json.dumps(options or {})], check=True, capture_output=True, text=True
+    )
+    asked, taken = json.loads(done.stdout)
+    return asked, taken
+
+
+ALONE = {"matrices": ["B"], "nulls": ["propagated"]}
+needs_a_peak = pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="no peak to begin anew"
+)
+
+
+@needs_a_peak
 @pytest.mark.parametrize(
     ("name", "width", "draws"),
     [("conversion_similarity", 2048, 300), ("outliers", 1024, 100), ("shared_subspace", 512, 20)],
@@ -189,7 +208,31 @@ def test_the_least_is_kept(name: str, width: int, draws: int, tmp_path: Path) ->
     shape = BertLike(layers=4, width=width, modules=("value",), rank=16)
     write_base(tmp_path / "base", shape)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
-    command = [sys.executable, "-c", MEASURED, name, str(tmp_path / "lora"), str(draws)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    asked, taken = json.loads(done.stdout)
+    asked, taken = measured(name, tmp_path / "lora", draws)
+    assert taken <= memory_budget(asked).size
+
+
+@needs_a_peak
+@pytest.mark.parametrize(
+    ("options", "ranks"),
+    [
+        ({"rank": 4, **ALONE}, {}),
+        (ALONE, {"1.value": 4}),
+    ],
+)
+def test_the_least_is_kept_where_order_matters(
+    options: dict[str, Any], ranks: dict[str, int], tmp_path: Path
+) -> None:
+    """Rank below the adapter's, or ranks that differ: copies of all of a layer's draws would not be within it."""
+    shape = BertLike(layers=2, width=768, modules=("value",), rank=16)
+    pattern = {shape.path(int(key[0]), "value"): rank for key, rank in ranks.items()}
+    write_base(tmp_path / "base", shape)
+    write_lora(
+        tmp_path / "lora",
+        shape,
+        base=str(tmp_path / "base"),
+        ranks=ranks,
+        config={"rank_pattern": pattern},
+    )
+    asked, taken = measured("conversion_similarity", tmp_path / "lora", 1000, options)
     assert taken <= memory_budget(asked).size

@@ -89,7 +89,7 @@ def spectrum(
             there are so many.
         epsilons: Thresholds, above 0 and at most 1; by default 0.3 to 0.9.
         draws: Random ΔW a layer, by default 1; 0 leaves them out.
-        seed: Of those draws.
+        seed: Of those draws; each layer has its own.
         base: An open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`. Without W0 the spectra are NumPy's, unless a
             device is named; those of s·B·A are computed in float64 whatever the dtype.
@@ -259,9 +259,9 @@ def _look(
 
     With the singular values of a ΔW that W0 is needed for, DoRA's.
     """
-    from .w0 import compared_with_w0, sweep_of  # loads torch
+    from .w0 import Sweep, compared_with_w0  # loads torch
 
-    where, sweep = select_device(device, dtype), sweep_of(k, draws, seed)
+    where, sweep = select_device(device, dtype), Sweep(k, draws, seed)
 
     def look(one: LayerFactors) -> tuple[W0Comparison | None, Array | None, list[str]]:
         factors = adapter.modules[one.module]

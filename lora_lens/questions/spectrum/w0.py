@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...adapter import ModuleFactors
 from ...bases.weights import BaseWeights
+from ...chance.conversion_draws import null_generator
 from ...core.intruders import largest_cosines, random_directions
 from ...core.random_matrix import marchenko_pastur_edge
 from ...core.spectrum import effective_rank, stable_rank
@@ -24,12 +25,12 @@ class Sweep(NamedTuple):
 
     k: int
     draws: int
-    generator: torch.Generator
+    seed: int
 
-
-def sweep_of(k: int, draws: int, seed: int) -> Sweep:
-    """With a generator of that seed."""
-    return Sweep(k, draws, torch.Generator().manual_seed(seed))
+    def generator(self, factors: ModuleFactors, position: int) -> torch.Generator:
+        """One layer's own, by its name, so that no number depends on which others are there."""
+        start = factors.part.start if factors.part else 0
+        return null_generator(self.seed, "gaussian", *factors.names[position].encode(), start)
 
 
 def compared_with_w0(
@@ -50,6 +51,7 @@ def compared_with_w0(
     tuned = where.take(w0) + (delta.u * delta.s) @ delta.vh
     changed = weight_singular(tuned, where, name=f"W0 + ΔW {here}", stored=w0.dtype)
     after = changed.s.double().cpu()
+    generator = sweep.generator(factors, position)
     rows, columns = w0.shape
     edge, tuned_edge = (
         float(marchenko_pastur_edge(values.square().sum().sqrt(), rows, columns))
@@ -69,7 +71,7 @@ def compared_with_w0(
         tuned_edge=tuned_edge,
         tuned_above_edge=int((after > tuned_edge).sum()),
         cosines=_cosines(base, changed, sweep),
-        random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, where)),
+        random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, generator, where)),
     )
     return found, s.numpy()
 
@@ -79,11 +81,16 @@ def _cosines(base: Singular, changed: Singular, sweep: Sweep) -> tuple[float, ..
 
 
 def _random_cosines(
-    w0: Tensor, base: Singular, s: Tensor, sweep: Sweep, where: Where
+    w0: Tensor,
+    base: Singular,
+    s: Tensor,
+    sweep: Sweep,
+    generator: torch.Generator,
+    where: Where,
 ) -> Iterator[tuple[float, ...]]:
     """`_cosines` of W0 plus a random ΔW with the singular values `s`, draw by draw."""
     for _ in range(sweep.draws):
-        x, y = (where.take(random_directions(d, len(s), 1, sweep.generator)[0]) for d in w0.shape)
+        x, y = (where.take(random_directions(d, len(s), 1, generator)[0]) for d in w0.shape)
         tuned = where.take(w0) + (x * s) @ y.mT
         changed = weight_singular(tuned, where, name="W0 + a random ΔW", stored=w0.dtype)
         yield _cosines(base, changed, sweep)

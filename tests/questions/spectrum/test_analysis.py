@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from checkpoints import BertLike, write_base, write_lora
 from planted import Array, orthogonal, plant, regauged, unit
 
 from lora_lens import (
@@ -147,6 +149,30 @@ def test_random_directions_of_one_size_are_intruders_as_often_as_random_ones(
     other = spectrum(adapter, ks=[1], draws=4, seed=1).layers[0].beside_w0
     assert other is not None
     assert other.random_cosines != result.layers[0].beside_w0.random_cosines  # type: ignore[union-attr]
+
+
+def random_cosines(folder: Path, module: str | None = None) -> dict[str, object]:
+    """By name, what random ΔW give."""
+    layers = spectrum(load_adapter(folder), module, draws=2).layers
+    return {one.name: one.beside_w0.random_cosines for one in layers if one.beside_w0}
+
+
+def test_a_layers_random_draws_do_not_depend_on_the_others(tmp_path: Path) -> None:
+    """One whose B is zero draws nothing, and a module by itself passes over all others."""
+    shape = BertLike(layers=3, width=12, modules=("query", "value"), rank=2)
+    base = write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "all", shape, base=str(base))
+    every = random_cosines(tmp_path / "all")
+    assert len({str(found) for found in every.values()}) == 6
+    for module in shape.modules:
+        alone = random_cosines(tmp_path / "all", module)
+        assert alone == {name: every[name] for name in alone}
+    zeroed = f"base_model.model.bert.{shape.path(1, 'query')}.lora_B.weight"
+    write_lora(tmp_path / "one", shape, base=str(base), extra={zeroed: torch.zeros(12, 2)})
+    one = random_cosines(tmp_path / "one")
+    assert [name for name in every if one[name] != every[name]] == [
+        name for name in every if name.endswith(shape.path(1, "query"))
+    ]
 
 
 def test_no_draws_no_comparison(tmp_path: Path) -> None:
