@@ -39,6 +39,8 @@ def alone(out: Path) -> Iterator[None]:
         with ExitStack() as stack:
             try:
                 _enter(out, stack)
+            except OutputError:
+                raise
             except OSError as error:
                 raise OutputError(
                     f"cannot write to {out}: {error.strerror}; choose another --out"

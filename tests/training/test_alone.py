@@ -78,7 +78,7 @@ SCRIPT = textwrap.dedent("""
     from lora_lens.training.alone import alone
     with alone(Path(sys.argv[1])):
         print("in", flush=True)
-        time.sleep(600)
+        time.sleep(60)
 """)
 
 
