@@ -46,13 +46,11 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """The block in which a folder is this process's; see `is_left`."""
+def held(folder: Path) -> Iterator[bool]:
+    """The block in which a folder is this process's; see `is_left`. Whether it is: not where another one holds it."""
     opened = _open(folder)
-    if opened is not None:
-        _lock(opened)
     try:
-        yield
+        yield opened is None or _lock(opened)
     finally:
         if opened is not None:
             os.close(opened)

@@ -60,7 +60,7 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
     finally:
         stack.close()  # again: a signal may have come before the first
         if not done:
-            _remove_empty(created)
+            remove_empty(created)
 
 
 def _begun(out: Path, stack: ExitStack) -> Path:
@@ -213,7 +213,7 @@ def _undisturbed() -> Iterator[None]:
             signal.raise_signal(one)
 
 
-def _remove_empty(folders: list[Path]) -> None:
+def remove_empty(folders: list[Path]) -> None:
     """Remove those of the folders, innermost first, that are empty."""
     for folder in folders:
         try:

@@ -15,7 +15,7 @@ from ..errors import SettingsError
 from .condlora import CondAdaLoraConfig
 from .condlora.triplets import allocation
 
-_STATE_NAME = "budget.pt"  # in a checkpoint
+STATE_NAME = "budget.pt"  # in a checkpoint
 _ADAPTER = "default"
 _FEWEST_STEPS = 2
 _AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
@@ -53,11 +53,11 @@ class Budget(TrainerCallback):
     def save(self, checkpoint: Path) -> None:
         """Write what a resumed run needs."""
         averages = {name: getattr(self._allocator, name) for name in _AVERAGES}
-        torch.save({"pattern": self._pattern, **averages}, checkpoint / _STATE_NAME)
+        torch.save({"pattern": self._pattern, **averages}, checkpoint / STATE_NAME)
 
     def load(self, checkpoint: Path) -> None:
         """Go on from a checkpoint."""
-        kept = torch.load(checkpoint / _STATE_NAME, weights_only=True)
+        kept = torch.load(checkpoint / STATE_NAME, weights_only=True)
         self._pattern = kept["pattern"]
         for name in _AVERAGES:
             setattr(self._allocator, name, kept[name])

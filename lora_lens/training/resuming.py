@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 from ..errors import OutputError, SettingsError
 from ..files.locate import read_json
 from ..staging import staged
+from .alone import alone, is_first_process
+from .damage import DamagedCheckpointWarning, why_damaged, why_no_weights, why_unfinished
 from .record import RECORD_NAME
 from .settings import RunSettings
 
@@ -24,6 +26,7 @@ _ADAPTER = "adapter_config.json"  # written last, so that the rest is there wher
 _UNFINISHED = "unfinished.json"  # beside them until the run has ended: how it was begun
 # Where the data lie does not decide the result; what is in them does, and is compared.
 _ELSEWHERE = "data"
+_WITH_BUDGET = ("adalora", "condadalora")
 
 
 def last_checkpoint(
@@ -32,23 +35,54 @@ def last_checkpoint(
     """The last whole checkpoint in `out`, or None where there is none.
 
     The Trainer writes ``trainer_state.json`` last, so a folder in which it is missing or cut short was
-    being written when the run was killed; the checkpoint before it is still there.
+    being written when the run was killed; the checkpoint before it is still there. Others may have lost
+    what was written into them. A checkpoint that is passed over is warned of.
 
     Raises:
-        OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for.
+        OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for, or
+            one whose checkpoints are all damaged.
         SettingsError: The run there was begun with other settings or other data.
     """
     if (out / _ADAPTER).exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
-    whole = [folder for folder in (out / CHECKPOINTS).glob("checkpoint-*") if _is_whole(folder)]
-    if not whole:
-        return None
-    if not resume:
+    unfinished = {folder: why_unfinished(folder) for folder in _from_last(out / CHECKPOINTS)}
+    if None in unfinished.values():
+        if not resume:
+            raise OutputError(
+                f"{out} holds an unfinished run; go on with --resume or choose another --out"
+            )
+        _check_same(out, settings, checksums)
+    passed: dict[str, str] = {}
+    for folder, cut in unfinished.items():
+        reason = cut or why_damaged(folder, budget=settings.method in _WITH_BUDGET)
+        if reason is None:
+            _warn_of(passed, out, f"goes on from {folder.name}")
+            return folder
+        passed[folder.name] = reason
+    if None in unfinished.values():
         raise OutputError(
-            f"{out} holds an unfinished run; go on with --resume or choose another --out"
+            f"the unfinished run in {out} has no whole checkpoint ({_listed(passed)}); "
+            f"remove {out / CHECKPOINTS} to begin again"
         )
-    _check_same(out, settings, checksums)
-    return max(whole, key=lambda folder: int(folder.name.split("-")[1]))
+    _warn_of(passed, out, "begins anew")
+    return None
+
+
+def _from_last(checkpoints: Path) -> list[Path]:
+    """Folders by falling step; without that of step 0, which `dynamics` alone reads."""
+    steps = {folder: folder.name.split("-")[1] for folder in checkpoints.glob("checkpoint-*")}
+    numbered = {folder: int(step) for folder, step in steps.items() if step.isdecimal()}
+    return sorted(filter(numbered.get, numbered), key=lambda one: numbered[one], reverse=True)
+
+
+def _warn_of(passed: Mapping[str, str], out: Path, instead: str) -> None:
+    if passed and is_first_process():
+        message = f"the run in {out} {instead}: {_listed(passed)}"
+        warnings.warn(message, DamagedCheckpointWarning, stacklevel=4)
+
+
+def _listed(passed: Mapping[str, str]) -> str:
+    return ", ".join(f"in {name} {reason}" for name, reason in passed.items())
 
 
 def ended(
@@ -82,14 +116,10 @@ def ended(
 def tidy(out: Path, *, keep: bool) -> None:
     """End what a finished run has left because it was killed: its checkpoints, unless they are kept, and its state."""
     if (out / _UNFINISHED).exists() and is_first_process():
-        if not keep:
-            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-        end(out)
-
-
-def is_first_process() -> bool:
-    """Whether this is the one of torchrun's or accelerate's that writes, before they have met."""
-    return os.environ.get("RANK", "0") == "0"
+        with alone(out):
+            if not keep:
+                shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+            end(out)
 
 
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
@@ -116,7 +146,7 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
     where the run's folder was moved or is named from another working directory.
 
     Raises:
-        OutputError: It is not there.
+        OutputError: It is not there, or damaged.
     """
     if not state.best_global_step:
         return
@@ -125,15 +155,12 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
         raise OutputError(
             f"the unfinished run's best checkpoint, {best}, is gone; choose another --out"
         )
+    damaged = why_no_weights(best)
+    if damaged is not None:
+        raise OutputError(
+            f"the unfinished run's best checkpoint, {best}, is damaged: {damaged}; choose another --out"
+        )
     state.best_model_checkpoint = str(best)
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        state_of(folder)
-    except (OSError, ValueError, TypeError):
-        return False
-    return True
 
 
 def _begun(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:

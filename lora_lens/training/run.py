@@ -23,8 +23,8 @@ from transformers import (
 )
 from transformers.integrations import TensorBoardCallback
 
-from ..errors import OutputError
 from . import resuming
+from .alone import alone, is_first_process
 from .answers import logits_of
 from .arguments import optimiser_steps, training_arguments
 from .budget import Budget, has_budget
@@ -99,7 +99,7 @@ def train(
         SettingsError: The batch cannot be shared out over the processes, rows cannot be cut to that
             length, or the run to go on with was begun with other settings.
         DivergedError: The loss is not finite.
-        OutputError: `out` holds a finished run, or cannot be written.
+        OutputError: `out` holds a finished run, or another process trains in it, or it cannot be written.
     """
     task, splits = open_data(settings.task, settings.data, settings.own)
     settings = settings.resolved()
@@ -107,7 +107,36 @@ def train(
     if resume:
         made = resuming.ended(out, settings, splits.checksums, test=test, keep=keep_checkpoints)
         if made is not None:
-            return made | {"writes": resuming.is_first_process()}
+            return made | {"writes": is_first_process()}
+    with alone(out):
+        return _train(
+            settings,
+            task,
+            splits,
+            out,
+            resume=resume,
+            use_cpu=use_cpu,
+            test=test,
+            keep_checkpoints=keep_checkpoints,
+            command=command,
+            callbacks=callbacks,
+        )
+
+
+def _train(
+    settings: RunSettings,
+    task: Task,
+    splits: Splits,
+    out: Path,
+    *,
+    resume: bool,
+    use_cpu: bool,
+    test: bool,
+    keep_checkpoints: bool,
+    command: str | None,
+    callbacks: tuple[TrainerCallback, ...],
+) -> dict[str, Any]:
+    """As `train`, in a folder that no other run is in."""
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
     outputs = len(task.labels) if task.labels else 1
@@ -117,7 +146,6 @@ def train(
     length = checked_length(asked, classifier, settings.base, pairs=pairs, given=fresh)
     model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
     tokenizer = classifier.tokenizer
-    _make_folder(out)
     meter = SpeedMeter()
     trainer = LensTrainer(
         settings=settings,
@@ -223,15 +251,6 @@ def _measures(task: Task, output: Any) -> dict[str, float]:
         "score": task.metric(predicted, labels),
         "mean_loss": mean_loss(predicted, labels, regression=task.labels is None),
     }
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to {out}: {error.strerror}; choose another --out"
-        ) from None
 
 
 def _record(

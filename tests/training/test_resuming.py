@@ -1,7 +1,9 @@
 """What a run that was stopped at any moment goes on to, and from what it refuses to go on."""
 
 import json
+import re
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from lora_lens.errors import OutputError, SettingsError
 from lora_lens.training import arguments, resuming
+from lora_lens.training.damage import DamagedCheckpointWarning
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 
@@ -54,6 +57,15 @@ def killed(settings: RunSettings, out: Path, step: int) -> Path:
     assert (out / "checkpoints" / f"checkpoint-{step}").is_dir()
     assert not (out / "run.json").exists()
     return out
+
+
+def went_on(settings: RunSettings, out: Path) -> str:
+    """What a resumed run warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DamagedCheckpointWarning)
+        train(settings, out, use_cpu=True, resume=True)
+    (warning,) = (one for one in caught if one.category is DamagedCheckpointWarning)
+    return str(warning.message)
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -100,8 +112,109 @@ def test_a_checkpoint_that_was_being_written(
     (half / "adapter_model.safetensors").write_bytes(b"half")
     if state:
         (half / "trainer_state.json").write_text(state)
-    train(settings, out, use_cpu=True, resume=True)
+    found = r"empty, cut short or broken" if state else "missing"
+    words = rf"goes on from checkpoint-12: in checkpoint-15 trainer_state\.json is {found}$"
+    assert re.search(words, went_on(settings, out))
     assert_same(tmp_path / "whole", out)
+
+
+def test_the_first_checkpoint_was_being_written(settings: RunSettings, tmp_path: Path) -> None:
+    """A killed run begins anew by itself, and says so."""
+    settings = replace(settings, epochs=1)
+    train(settings, tmp_path / "whole", use_cpu=True)
+    out = killed(settings, tmp_path / "killed", 3)
+    (out / "checkpoints" / "checkpoint-3" / "trainer_state.json").write_text("")
+    words = r"begins anew: in checkpoint-3 trainer_state\.json is empty"
+    assert re.search(words, went_on(settings, out))
+    assert_same(tmp_path / "whole", out)
+
+
+FILES = (
+    "adapter_model.safetensors", "adapter_config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth",
+    "budget.pt",
+)  # fmt: skip
+
+
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def overwritten(file: Path) -> None:
+    """Blocks that were never written are zeros; an archive's directory stands at its end."""
+    octets = file.read_bytes()
+    part = len(octets) // 4
+    file.write_bytes(bytes(2 * part) + octets[2 * part :])
+
+
+@pytest.fixture(scope="module")
+def kept(settings: RunSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of AdaLoRA that was killed at its sixth evaluation of seven, with all of its checkpoints."""
+    out = tmp_path_factory.mktemp("kept") / "out"
+    settings = replace(settings, method="adalora")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(arguments, "_LONGEST_INTERVAL", 3)
+        with pytest.raises(KilledError):
+            train(settings, out, use_cpu=True, keep_checkpoints=True, callbacks=(KillAt(18),))
+    return out
+
+
+@pytest.mark.parametrize("damage", [cut_short, overwritten, lambda file: file.write_bytes(b""), Path.unlink])  # fmt: skip
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_checkpoint_is_passed_over(
+    settings: RunSettings, kept: Path, tmp_path: Path, name: str, damage: Any
+) -> None:
+    out, settings = tmp_path / "out", replace(settings, method="adalora")
+    shutil.copytree(kept, out)
+    begun = json.loads((out / "unfinished.json").read_text())["data_sha256"]
+    assert resuming.last_checkpoint(out, settings.resolved(), begun, resume=True) == (
+        out / "checkpoints" / "checkpoint-18"
+    )
+    damage(out / "checkpoints" / "checkpoint-18" / name)
+    words = rf"^the run in .*out goes on from checkpoint-15: in checkpoint-18 {name} is [a-z, ]*$"
+    with pytest.warns(DamagedCheckpointWarning, match=words):
+        found = resuming.last_checkpoint(out, settings.resolved(), begun, resume=True)
+    assert found == out / "checkpoints" / "checkpoint-15"
+    with pytest.MonkeyPatch.context() as patched:  # the second process of torchrun's says nothing
+        patched.setenv("RANK", "1")
+        assert resuming.last_checkpoint(out, settings.resolved(), begun, resume=True) == found
+    with pytest.raises(OutputError, match="unfinished run; go on with --resume"):
+        resuming.last_checkpoint(out, settings.resolved(), begun, resume=False)
+
+
+def test_what_went_on_from_before_a_damaged_checkpoint(
+    settings: RunSettings, kept: Path, tmp_path: Path
+) -> None:
+    """It is the run that was never stopped."""
+    settings = replace(settings, method="adalora")
+    train(settings, tmp_path / "whole", use_cpu=True)
+    out = tmp_path / "out"
+    shutil.copytree(kept, out)
+    cut_short(out / "checkpoints" / "checkpoint-18" / "optimizer.pt")
+    assert re.search("from checkpoint-15", went_on(settings, out))
+    assert_same(tmp_path / "whole", out)
+
+
+def test_no_checkpoint_is_whole(settings: RunSettings, tmp_path: Path) -> None:
+    out = killed(settings, tmp_path / "out", 3)
+    cut_short(out / "checkpoints" / "checkpoint-3" / "optimizer.pt")
+    words = (
+        r"no whole checkpoint \(in checkpoint-3 optimizer\.pt is empty, cut short or broken\); "
+        r"remove .*checkpoints to begin again$"
+    )
+    with pytest.raises(OutputError, match=words):
+        train(settings, out, use_cpu=True, resume=True)
+    shutil.rmtree(out / "checkpoints")
+    assert train(replace(settings, epochs=1), out, use_cpu=True, resume=True)["steps"] == 7
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_best_checkpoint_is_damaged(settings: RunSettings, tmp_path: Path, ended: bool) -> None:
+    still = replace(settings, learning_rate=1e-9, patience=2 if ended else 30)
+    out = killed(still, tmp_path / "out", 9)
+    cut_short(out / "checkpoints" / "checkpoint-3" / "adapter_model.safetensors")
+    words = r"best checkpoint, .*checkpoint-3, is damaged: adapter_model\.safetensors .*; choose"
+    with pytest.raises(OutputError, match=words):
+        train(still, out, use_cpu=True, resume=True)
 
 
 @pytest.mark.parametrize("step", [6, 9])

@@ -1,0 +1,67 @@
+"""A run's folder is one process's for as long as the run goes; a second one is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from ..errors import OutputError
+from ..locked import alone_in, held
+from ..staging import PREFIX, remove_empty
+
+# Not the folder itself, which everything that is written into it locks for a moment. Of a run that was
+# killed it is left, and removed as what is staged is, by whoever writes there next.
+_MARK = f"{PREFIX}run"
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of torchrun's or accelerate's that writes, before they have met."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """The block in which no other run is in `out`; of several processes of one run the first sees to it.
+
+    Args:
+        out: Made if it is not there, and removed again where nothing is written into it.
+
+    Raises:
+        OutputError: Another run is there, or `out` cannot be written.
+    """
+    if not is_first_process():
+        yield
+        return
+    created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
+    try:
+        with ExitStack() as stack:
+            try:
+                _enter(out, stack)
+            except OutputError:
+                raise
+            except OSError as error:
+                raise OutputError(
+                    f"cannot write to {out}: {error.strerror}; choose another --out"
+                ) from None
+            yield
+    finally:
+        remove_empty(created)
+
+
+def _enter(out: Path, stack: ExitStack) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out):
+        mark = out / _MARK
+        mark.mkdir(exist_ok=True)
+        if not stack.enter_context(held(mark)):
+            raise OutputError(
+                f"another process is training in {out}; wait for it or choose another --out"
+            )
+        stack.callback(_leave, out, mark)
+
+
+def _leave(out: Path, mark: Path) -> None:
+    with suppress(OutputError, OSError), alone_in(out):
+        mark.rmdir()
