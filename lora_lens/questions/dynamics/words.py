@@ -42,7 +42,7 @@ def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
     if not parts:
         return f"{result.module}: {_all_of(whole)}, so that φ is 1 throughout."
     said = (
-        f"{result.module}: φ to the end point, mean over the layers, is more than half way from chance to 1 for "
+        f"{result.module}: φ to the end point, mean over the layers, is over half of the way from chance to 1 for "
         f"{'; '.join(parts)}"
     )
     return f"{said} ({_all_of(whole)})." if whole else f"{said}."
