@@ -37,7 +37,7 @@ def in_plain_torch(function: Callable[_Given, _Found]) -> Callable[_Given, _Foun
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """The block in which autocast is off and tensors are made on the CPU, in this thread; nothing where torch is not loaded.
+    """The block in which autocast is off, of processors and of CUDA's, Apple's and Intel's cards, and tensors are made on the CPU, in this thread; nothing where torch is not loaded.
 
     Tensors stay on their devices, and keep their gradients.
 

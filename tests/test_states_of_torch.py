@@ -84,7 +84,20 @@ def test_every_number_is_the_same(state: str, plain: str) -> None:
 
 
 def test_every_tensor_that_is_made_of_nothing_has_a_dtype_of_its_own() -> None:
-    makers = {"empty", "eye", "full", "linspace", "ones", "rand", "randn", "tensor", "zeros"}
+    makers = {
+        "empty",
+        "eye",
+        "full",
+        "linspace",
+        "logspace",
+        "normal",
+        "ones",
+        "rand",
+        "randn",
+        "scalar_tensor",
+        "tensor",
+        "zeros",
+    }
     bare = [
         f"{file.name}:{node.lineno}: {ast.unparse(node)}"
         for file in Path(lora_lens.__file__).parent.rglob("*.py")

@@ -13,8 +13,6 @@ from .either import is_torch, namespace, swapped
 from .scaled import exponents, of_order_one
 from .triangle import triangle
 
-_MEND = "pass them in float64, or scaled"
-
 
 class ProductSVD(NamedTuple):
     """``b @ a = u @ diag(s) @ vh`` of a product of inner dimension r, never formed."""
@@ -41,7 +39,7 @@ def product_svd(b: Any, a: Any) -> ProductSVD:
 
     Raises:
         LensError: b and a have no product, are not of one kind and dtype, not real or not finite, or the dtype cannot
-            hold their product's largest singular value.
+            hold their product's largest singular value in full precision.
 
     Example:
         >>> import torch
@@ -72,10 +70,11 @@ def product_svd(b: Any, a: Any) -> ProductSVD:
     sized = torch.ldexp(torch.ldexp(s, half[..., None]), (power - half)[..., None])
     found = ProductSVD(*(x.to(dtype) for x in (u, sized, vh)))
     largest = found.s.detach()[..., 0]
+    mend = "pass them scaled" if dtype == torch.float64 else "pass them in float64, or scaled"
     if bool(((s.detach()[..., 0] > 0) & (largest < torch.finfo(dtype).tiny)).any()):
-        raise LensError(f"the product of b and a is too small for {dtype}; {_MEND}")
+        raise LensError(f"the product of b and a is too small for {dtype}; {mend}")
     if not bool(torch.isfinite(largest).all()):
-        raise LensError(f"the product of b and a is beyond {dtype}; {_MEND}")
+        raise LensError(f"the product of b and a is beyond {dtype}; {mend}")
     return found if is_torch(b) else ProductSVD(*(x.numpy() for x in found))
 
 

@@ -21,15 +21,22 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+class BusyError(OutputError):
+    """Another run is in that folder."""
+
+
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
     """The block in which no other run is in `out`; of several processes of one run the first sees to it.
+
+    It alone is refused; torchrun and accelerate end the others with it.
 
     Args:
         out: Made if it is not there, and removed again where nothing is written into it.
 
     Raises:
-        OutputError: Another run is there, or `out` cannot be written.
+        BusyError: Another run is there.
+        OutputError: `out` cannot be written.
     """
     if not is_first_process():
         yield
@@ -56,7 +63,7 @@ def _enter(out: Path, stack: ExitStack) -> None:
         mark = out / _MARK
         mark.mkdir(exist_ok=True)
         if not stack.enter_context(held(mark)):
-            raise OutputError(
+            raise BusyError(
                 f"another process is training in {out}; wait for it or choose another --out"
             )
         stack.callback(_leave, out, mark)

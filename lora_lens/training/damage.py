@@ -12,12 +12,17 @@ from safetensors import SafetensorError, safe_open
 from transformers import TrainerState
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
+from ..errors import OutputError
 from ..files.locate import read_json
 from .budget import STATE_NAME as BUDGET_NAME
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _RANDOM = "rng_state.pth"  # rng_state_N.pth where there are several processes
 _BROKEN = (OSError, ValueError, TypeError, EOFError, RuntimeError, SafetensorError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+class DamagedRunError(OutputError):
+    """A run cannot be gone on with: none of its checkpoints is whole, or its best one is not."""
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -33,6 +38,8 @@ def why_unfinished(checkpoint: Path) -> str | None:
 
 def why_damaged(checkpoint: Path, *, budget: bool) -> str | None:
     """What is broken or missing of the other files; the Trainer would do without some, and fail at others.
+
+    Of several processes' random states those that are there; of the weights the header, and the length that it says.
 
     Args:
         checkpoint: Its folder.

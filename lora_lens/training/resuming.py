@@ -17,7 +17,13 @@ from ..errors import OutputError, SettingsError
 from ..files.locate import read_json
 from ..staging import staged
 from .alone import alone, is_first_process
-from .damage import DamagedCheckpointWarning, why_damaged, why_no_weights, why_unfinished
+from .damage import (
+    DamagedCheckpointWarning,
+    DamagedRunError,
+    why_damaged,
+    why_no_weights,
+    why_unfinished,
+)
 from .record import RECORD_NAME
 from .settings import RunSettings
 
@@ -39,8 +45,8 @@ def last_checkpoint(
     what was written into them. A checkpoint that is passed over is warned of.
 
     Raises:
-        OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for, or
-            one whose checkpoints are all damaged.
+        OutputError: `out` holds a finished run, or an unfinished one and `resume` was not asked for.
+        DamagedRunError: All its checkpoints are damaged.
         SettingsError: The run there was begun with other settings or other data.
     """
     if (out / _ADAPTER).exists():
@@ -60,7 +66,7 @@ def last_checkpoint(
             return folder
         passed[folder.name] = reason
     if None in unfinished.values():
-        raise OutputError(
+        raise DamagedRunError(
             f"the unfinished run in {out} has no whole checkpoint ({_listed(passed)}); "
             f"remove {out / CHECKPOINTS} to begin again"
         )
@@ -73,6 +79,14 @@ def _from_last(checkpoints: Path) -> list[Path]:
     steps = {folder: folder.name.split("-")[1] for folder in checkpoints.glob("checkpoint-*")}
     numbered = {folder: int(step) for folder, step in steps.items() if step.isdecimal()}
     return sorted(filter(numbered.get, numbered), key=lambda one: numbered[one], reverse=True)
+
+
+def drop_later(out: Path, checkpoint: Path | None) -> None:
+    """Remove the checkpoints that were passed over: what is written there anew must not lie beside what was there."""
+    for folder in _from_last(out / CHECKPOINTS):
+        if folder == checkpoint:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _warn_of(passed: Mapping[str, str], out: Path, instead: str) -> None:
@@ -146,18 +160,18 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
     where the run's folder was moved or is named from another working directory.
 
     Raises:
-        OutputError: It is not there, or damaged.
+        DamagedRunError: It is not there, or damaged.
     """
     if not state.best_global_step:
         return
     best = checkpoints / f"checkpoint-{state.best_global_step}"
     if not best.is_dir():
-        raise OutputError(
+        raise DamagedRunError(
             f"the unfinished run's best checkpoint, {best}, is gone; choose another --out"
         )
     damaged = why_no_weights(best)
     if damaged is not None:
-        raise OutputError(
+        raise DamagedRunError(
             f"the unfinished run's best checkpoint, {best}, is damaged: {damaged}; choose another --out"
         )
     state.best_model_checkpoint = str(best)

@@ -174,6 +174,7 @@ def _train(
     trainer.remove_callback(transformers.PrinterCallback)
     if trainer.is_world_process_zero():
         resuming.begin(out, settings, splits.checksums)
+        resuming.drop_later(out, resume_from)
         trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
     if keep_checkpoints and resume_from is None and trainer.is_world_process_zero():
         start = out / CHECKPOINTS / "checkpoint-0"

@@ -17,6 +17,8 @@ from transformers import TrainerCallback
 from ..errors import DivergedError, LensError, SettingsError
 from ..files.locate import read_json
 from . import ownership
+from .alone import BusyError
+from .damage import DamagedRunError
 from .ownership import ERROR, SURPLUS
 from .record import RECORD_NAME
 from .resuming import tidy
@@ -173,7 +175,12 @@ class _CrashedError(Exception):
     """A trial met an error that another one need not meet."""
 
 
-_ONE_TRIALS_OWN = (_SurplusError, _CrashedError, DivergedError)  # none of which ends the study
+_ONE_TRIALS_OWN = (
+    _SurplusError,
+    _CrashedError,
+    DamagedRunError,
+    DivergedError,
+)  # none of which ends the study
 
 
 @contextmanager
@@ -183,7 +190,11 @@ def _failures_recorded(trial: optuna.Trial) -> Iterator[None]:
         yield
     except (optuna.TrialPruned, _SurplusError):
         raise
-    except DivergedError as error:
+    except BusyError as error:  # who seemed gone trains it still
+        ownership.leave(trial)
+        trial.set_user_attr(SURPLUS, True)
+        raise _SurplusError from error
+    except (DamagedRunError, DivergedError) as error:
         trial.set_user_attr(ERROR, str(error))
         raise
     except (KeyboardInterrupt, LensError):  # data, base model, output: every trial would meet it

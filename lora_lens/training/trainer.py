@@ -73,6 +73,11 @@ class LensTrainer(Trainer):
         if self._budget is not None and self.is_world_process_zero():
             self._budget.save(Path(output_dir))
 
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Every process its own, all of them before ``trainer_state.json``."""
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
         if not self._settings.group_by_length:
             return super()._get_train_sampler(train_dataset)

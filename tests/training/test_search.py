@@ -27,6 +27,8 @@ from lora_lens.errors import DataError, OutputError, SettingsError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training import ownership
 from lora_lens.training import search as module
+from lora_lens.training.alone import BusyError
+from lora_lens.training.damage import DamagedRunError
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
 from lora_lens.training.space import Sampler, Space
@@ -121,6 +123,23 @@ def test_a_crashed_trial_is_recorded_and_the_study_goes_on(
     assert [row["state"] for row in trial_rows(study)] == ["complete", "fail", "complete"]
     assert trial_rows(study)[1]["error"] == f"RuntimeError: {crash}"
     assert write_search(study, tmp_path)["best"]["trial"] == 2
+
+
+def test_a_trial_whose_folder_is_damaged_or_in_use_does_not_end_the_study(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every restart would end by it again; one that is in use is not counted."""
+    damaged = DamagedRunError("the unfinished run in 1 has no whole checkpoint")
+    scores = iter([0.1, damaged, BusyError("another process is training in 2"), 0.3])
+    monkeypatch.setattr(module, "train", fake_train(scores))
+    study = search(settings, tmp_path / "out", trials=3)
+    rows = trial_rows(study)
+    assert [row["error"] for row in rows if row["error"]] == [str(damaged)]
+    assert sorted(row["development_score"] for row in rows if row["development_score"]) == [
+        0.1,
+        0.3,
+    ]
+    assert next(scores, None) is None
 
 
 def test_a_trial_of_several_seeds_scores_their_mean(

@@ -18,9 +18,9 @@ def claims(_: DynamicsResult) -> list[Claim]:
 
 
 def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
-    """From where on each subspace is nearer its end than unrelated ones. A description: nothing is tested.
+    """From where on each subspace is over half of the way from chance to its end. A description: nothing is tested.
 
-    The end point itself is as near as can be, and tells nothing. A checkpoint at which φ does not exist in every
+    To the last checkpoint, though the end point, which is as near as can be and tells nothing, may be one before. A checkpoint at which φ does not exist in every
     layer is not near.
     """
     of_its_own = np.isin(result.names, [result.end, *result.twins])
@@ -38,7 +38,7 @@ def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
         else:
             never.append(what)
     if never:
-        parts.append(f"{listed(never)} from no checkpoint on before the end point itself")
+        parts.append(f"{listed(never)} from no other checkpoint on")
     if not parts:
         return f"{result.module}: {_all_of(whole)}, so that φ is 1 throughout."
     said = (

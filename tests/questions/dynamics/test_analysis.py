@@ -122,7 +122,7 @@ def test_the_runs_own_adapter_is_the_end_point_though_it_is_an_earlier_step(run:
 
 def test_the_end_point_itself_is_no_step_from_which_it_is_near(run: Path) -> None:
     """Of unrelated checkpoints none is near, whichever is the end point, by its name or by its factors."""
-    said = " for A (right), B (left), ΔW (left) and ΔW (right) from no checkpoint on before the end point itself."
+    said = " for A (right), B (left), ΔW (left) and ΔW (right) from no other checkpoint on."
     assert dynamics(run, "value", 2).summary.endswith(said)
     write_lora(run, SHAPE, seed=10, config={"lora_alpha": 3})
     result = dynamics(run, "value", 2)
@@ -158,10 +158,13 @@ def test_near_is_of_every_layer_and_beside_chance(run: Path) -> None:
     assert "B (left) from step 10 on" in result.summary
     grids = {space: grid.copy() for space, grid in result.to_end.items()}
     grids["B"][1, 0] = np.nan
-    assert "B (left) from no checkpoint on" in replace(result, to_end=grids).summary
+    assert "B (left) from no other checkpoint on" in replace(result, to_end=grids).summary
     most = {space: replace(one, mean=0.7) for space, one in result.baselines.items()}
     grids["B"][1] = 0.8
-    assert "B (left) from no checkpoint on" in replace(result, to_end=grids, baselines=most).summary
+    assert (
+        "B (left) from no other checkpoint on"
+        in replace(result, to_end=grids, baselines=most).summary
+    )
     whole = result.baselines | {"A": replace(most["A"], mean=1.0)}
     assert "(A (right) has all directions)" in replace(result, baselines=whole).summary
     every = dict.fromkeys(most, whole["A"])
