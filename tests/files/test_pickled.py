@@ -2,6 +2,7 @@
 
 import collections
 import io
+import os
 import pickle
 import tracemalloc
 import zipfile
@@ -171,7 +172,8 @@ def test_changed_bytes_give_tensors_or_an_error(data: st.DataObject, new: bool) 
     content = bytearray(stream.getvalue())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path = Path("/dev/shm" if Path("/dev/shm").is_dir() else "/tmp") / "lora-lens-test-pickled.bin"
+    memory = Path("/dev/shm" if Path("/dev/shm").is_dir() else "/tmp")
+    path = memory / f"lora-lens-test-pickled-{os.getpid()}.bin"
     path.write_bytes(
         content[: data.draw(st.integers(1, len(content)))] if data.draw(st.booleans()) else content
     )
