@@ -24,7 +24,7 @@ def wider(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     Example:
         >>> row = {"matrix": "A", "phi": 0.96, "gaussian_mean": 0.02}
         >>> print(*wider([row]))
-        φ of A between two is 0.960, of unrelated ones 0.020: z of interference and merges are of unrelated A and B, may scatter far more widely by that alone, and are no test here
+        φ of A between two is 0.960, of unrelated ones 0.020: z of interference and merges are of unrelated A and B, may scatter more widely by that alone, and are no test here
         >>> list(wider([row | {"phi": 0.03}]))
         []
     """
@@ -38,5 +38,5 @@ def wider(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         if phi > _ALIKE * chance:
             yield (
                 f"φ of {matrix} between two is {number(phi)}, of unrelated ones {number(chance)}: z of interference and "
-                f"merges are of unrelated A and B, may scatter far more widely by that alone, and are no test here"
+                f"merges are of unrelated A and B, may scatter more widely by that alone, and are no test here"
             )

@@ -129,7 +129,9 @@ def test_the_other_seeds_run_so_far() -> None:
     state = json.loads(path.read_text())
     scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
     assert (len(scores), state["epoch"]) == (28, 28)
-    assert f"stand at their twenty-eighth: {' '.join(map(short, scores))} (" in " ".join(PAGE.split())
+    assert f"stand at their twenty-eighth: {' '.join(map(short, scores))} (" in " ".join(
+        PAGE.split()
+    )
 
 
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
