@@ -24,7 +24,8 @@ class Guard:
 
     A browser is told to fetch nothing from elsewhere. Where the page is for this machine alone, a request
     under another host's name is refused, which keeps other pages from reading it by a name that leads
-    here. What says that it is larger than may be uploaded is refused before it is read.
+    here, and so is one that another host's page makes, which could upload without reading the answer.
+    What says that it is larger than may be uploaded is refused before it is read.
     """
 
     def __init__(
@@ -38,14 +39,21 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
-        named = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]")
+        named = [_host(headers.get(b"host", b""))]
+        if b"origin" in headers:  # a browser's word for the page that asks
+            named.append(_host(headers[b"origin"].rpartition(b"://")[2]))
         length = headers.get(b"content-length", b"0")
-        if is_local(self._host) and not is_local(named):
+        if is_local(self._host) and not all(map(is_local, named)):
             await _refuse(send, 403, b"this page is for this machine alone")
         elif length.isdigit() and int(length) > self._limit + _SLACK:
             await _refuse(send, 413, b"larger than may be uploaded here")
         else:
             await self._app(scope, receive, _with_policy(send))
+
+
+def _host(header: bytes) -> str:
+    """Of a host and its port, such as ``[::1]:7860``."""
+    return header.decode("latin-1").rsplit(":", 1)[0].strip("[]")
 
 
 def _with_policy(send: Send) -> Send:

@@ -38,6 +38,19 @@ def test_this_machine_is_asked_by_its_own_name_alone(host: str, named: str, stat
     assert asked(host, {"host": named})["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:7860", 200), ("127.0.0.1", "http://localhost:7860", 200),
+        ("127.0.0.1", "http://[::1]:7860", 200), ("127.0.0.1", "https://evil.example", 403),
+        ("127.0.0.1", "https://localhost.evil.example:7860", 403), ("127.0.0.1", "null", 403),
+        ("0.0.0.0", "https://here.example", 200),
+    ],
+)  # fmt: skip
+def test_another_hosts_page_cannot_ask(host: str, origin: str, status: int) -> None:
+    assert asked(host, {"host": "127.0.0.1:7860", "origin": origin})["status"] == status
+
+
 def test_a_gigabyte_is_refused_before_it_is_read() -> None:
     headers = {"host": "localhost", "content-length": "1000000000"}
     assert asked("127.0.0.1", headers)["status"] == 413
