@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .survey.write import survey
     from .training.spectral.callback import SpectralCallback
     from .writing.export import export_lora
+    from .writing.resizing import resize
 
 __version__ = "0.1.0"
 moved.install()
@@ -80,6 +81,7 @@ _HOMES = {
     "product_svd": ".core.product_svd",
     "renaming": ".bases.renaming",
     "report": ".report.write",
+    "resize": ".writing.resizing",
     "shared_subspace": ".questions.shared.analysis",
     "rank_grids": ".questions.grid.analysis",
     "spectrum": ".questions.spectrum.analysis",
@@ -118,6 +120,7 @@ __all__ = [
     "rank_grids",
     "renaming",
     "report",
+    "resize",
     "shared_subspace",
     "spectrum",
     "suggest_ranks",

@@ -14,7 +14,7 @@ from ..questions import QUESTIONS
 from ..terminal.failing import QUIET, LensGroup, heed_termination
 from ..terminal.quiet import be_quiet
 from ..terminal.with_rename import with_rename
-from . import demo, evaluate, export, report, reproduce, search, serve, survey, train
+from . import demo, evaluate, export, report, reproduce, resize, search, serve, survey, train
 
 app = typer.Typer(
     name="lora-lens",
@@ -62,7 +62,7 @@ for question in QUESTIONS:
     app.command(name=question.command)(with_rename(question.run))
 for command in (report, export, survey):
     app.command(name=command.NAME)(with_rename(command.run))
-for command in (serve, demo, train, search, evaluate, reproduce):
+for command in (resize, serve, demo, train, search, evaluate, reproduce):
     app.command(name=command.NAME)(command.run)
 
 

@@ -26,7 +26,7 @@ _ALPHAS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    settings = _settings(files)
+    settings = settings_by_root(files)
     for config in settings.values():
         check_plain({**config, "use_dora": False}, files.source)
     scalings = {root: Scaling(config) for root, config in settings.items()}
@@ -49,8 +49,12 @@ def _read(files: AdapterFiles) -> Checkpoint:
     )
 
 
-def _settings(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:
-    """What a path begins with → PEFT's settings of that part of the pipeline, from the file's header."""
+def settings_by_root(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:
+    """What a path begins with → PEFT's settings of that part of the pipeline, from the file's header.
+
+    Raises:
+        AdapterError: It is no JSON object.
+    """
     text = files.header.get(METADATA)
     if text is None:
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lora_lens
-from lora_lens.cli import export, report, survey
+from lora_lens.cli import export, report, resize, survey
 from lora_lens.questions import QUESTIONS
 
 PAIRS: dict[str, tuple[Callable[..., Any], str, Callable[..., Any]]] = {
@@ -19,6 +19,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], str, Callable[..., Any]]] = {
     "report": (report.run, "lora_lens.report", lora_lens.report),
     "survey": (survey.run, "lora_lens.survey", lora_lens.survey),
     "export": (export.run, "lora_lens.export_lora", lora_lens.export_lora),
+    "resize": (resize.run, "lora_lens.resize", lora_lens.resize),
 }
 # An option that may be repeated is named in the singular; without it the function's default stands.
 PLURALS = {
@@ -26,7 +27,7 @@ PLURALS = {
     "epsilon": "epsilons",
     "k": "ks",
     "layer": "layers",
-    "adapter": "path",  # of `export`, as `load_adapter` has it
+    "adapter": "path",  # of `export` and `resize`, as `load_adapter` has it
     "shared_width": "width",  # --width is of figures, with every command
 }
 PRINTING = {"as_json", "out", "explain", "strict", "width", "style", "push_to_hub", "private"}

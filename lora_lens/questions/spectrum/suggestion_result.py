@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import LensError
+from ...formats.peft_keys import as_saved, exclusion, pattern_keys
 from ...labelled import Brief, Row, Tidy, html_rows
 from ...show.layout import NONE, Table, number, significant
 from ...show.paper import PLAIN, Paper, paper
 from ...show.text import as_csv, as_json, as_latex, as_markdown
 from ...staging import staged
-from .peft_keys import exclusion, pattern_keys
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,9 @@ class RankSuggestion(Tidy):
     @property
     def alpha_pattern(self) -> dict[str, float]:
         """PEFT's ``alpha_pattern``: s·r, so that α/r stays s. For ``use_rslora=False``."""
-        return {self._keys[one.name]: _short(one.scaling * one.suggested) for one in self._trained}
+        return {
+            self._keys[one.name]: as_saved(one.scaling * one.suggested) for one in self._trained
+        }
 
     @property
     def exclude_modules(self) -> list[str] | str:
@@ -246,11 +248,6 @@ def suggestion_table(result: RankSuggestion) -> Table:
 def suggestion_line(result: RankSuggestion) -> str:
     """`RankSuggestion.summary`, under the name that it had first."""
     return result.summary
-
-
-def _short(alpha: float) -> float:
-    """An integer where it is one but for rounding, as PEFT's own files have it."""
-    return round(alpha) if abs(alpha - round(alpha)) < 1e-9 * max(1.0, abs(alpha)) else alpha
 
 
 def _python(pattern: Mapping[str, float]) -> str:

@@ -45,6 +45,16 @@ def exclusion(excluded: Sequence[str], kept: Sequence[str]) -> list[str] | str:
     return f"({'|'.join(map(re.escape, excluded))})"
 
 
+def as_saved(alpha: float) -> float:
+    """An integer where it is one but for rounding, as PEFT's own files have it.
+
+    Example:
+        >>> as_saved(2.0000000000000004), as_saved(0.5)
+        (2, 0.5)
+    """
+    return round(alpha) if abs(alpha - round(alpha)) < 1e-9 * max(1.0, abs(alpha)) else alpha
+
+
 def _alone(
     path: str, tails: dict[int, list[str]], found: dict[tuple[int, ...], Counter[str]]
 ) -> bool:

@@ -1,0 +1,54 @@
+"""`lora-lens resize`: a lower rank after training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..terminal.options import AdapterFolder, Json
+from ..terminal.printing import say
+
+NAME = "resize"
+
+
+def run(
+    adapter: AdapterFolder,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
+    ],
+    rank: Annotated[
+        int | None,
+        typer.Option("--rank", "-r", min=1, show_default="any", help="Of every module, at most."),
+    ] = None,
+    energy: Annotated[
+        float | None,
+        typer.Option(
+            "--energy",
+            show_default="whatever the rank leaves",
+            help="Share of each module's ‖ΔW‖² to keep, such as 0.95: the least rank that does.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Lower an adapter's rank after training, each ΔW by the nearest of that rank (Eckart and Young).
+
+    PEFT's LoRA, and kohya's, diffusers' and ComfyUI's files, in the format that they are in. It takes
+    seconds, and neither a GPU nor the base model. `lora-lens spectrum ADAPTER` says before what ranks would keep.
+
+    Example: lora-lens resize adapter/ --rank 8 --out adapter-of-8/
+    """
+    from ..writing.resizing import resize
+
+    found = resize(adapter, out, rank, energy)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(found.to_dict()))
+    else:
+        typer.echo(found.sentence)
+    for note in found.notes:
+        say(f"note: {note}")
+    say(f"wrote {out}")

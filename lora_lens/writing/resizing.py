@@ -1,0 +1,251 @@
+"""An adapter → the nearest one of lower ranks, in the format that it was in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..adapter import Adapter
+from ..core.energy import check_share, rank_for_energy
+from ..core.truncation import distance, ordered
+from ..errors import AdapterError, LensError
+from ..files.locate import user_path
+from ..files.saving import save_tensors
+from ..formats.adapter_files import AdapterFiles
+from ..formats.diffusers_lora import settings_by_root
+from ..formats.format import Checkpoint, format_of
+from ..formats.image_places import METADATA
+from ..formats.image_updates import modules_said
+from ..formats.loading import low_rank
+from ..formats.opening import open_adapter
+from ..plain_torch import in_plain_torch
+from ..staging import staged
+from ..updates import LowRank
+from .resized import Resized, ResizedModule
+from .scales import NewRank, header_settings, parts_settings, peft_settings
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
+
+
+class _Module(NamedTuple):
+    """What a module becomes: its new tensors, its new rank and scale, and what that costs."""
+
+    tensors: dict[str, Tensor]
+    rank: NewRank
+    told: ResizedModule
+
+
+@in_plain_torch
+def resize(
+    path: Adapter | str | Path,
+    out: str | Path,
+    rank: int | None = None,
+    energy: float | None = None,
+) -> Resized:
+    """Lower an adapter's rank after training: every module's ΔW by its nearest matrix of the new rank, in the adapter's own format.
+
+    By Eckart and Young no other adapter of these ranks is nearer, module by module, in the Frobenius norm. It is found from A and B,
+    and ΔW is never formed. The scale s stays what it is, and the numbers' dtype too; all other tensors are copied as
+    they are. What scores the cut adapter has is not known from this: near in ΔW is not near in what a model says.
+
+    Args:
+        path: The adapter, PEFT's LoRA, or an image model's file as kohya's sd-scripts, LyCORIS (LoRA and LoCon without
+            core), diffusers or ComfyUI write it: from `load_adapter`, or its folder, file or hub id.
+        out: Folder to write to: ``adapter_config.json`` and ``adapter_model.safetensors``, or one file of the name it had.
+        rank: Of every module, at most.
+        energy: Share of each module's ‖ΔW‖_F² to keep, above 0 and at most 1: the least rank that does. With `rank`
+            too, no more than that. Its relative error is √(1 − energy) at most, but for rounding.
+
+    Returns:
+        `Resized`: ranks, errors of what was written, numbers before and after.
+
+    Raises:
+        LensError: Neither `rank` nor `energy` is given, or one is out of range.
+        AdapterError: The adapter is of another format, or has updates that are not two tensors of it (DoRA, PEFT's experts
+            and PiSSA; of an image model's file these modules stay as they are, as LoHa, and a note says so); no rank of it
+            would be lower; or `out` holds an adapter.
+        OutputError: `out` cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import lora_lens as ll
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = ll.resize(ll.demo_adapter("lora"), folder, rank=4)
+        ...     ll.load_adapter(folder).modules["value"].ranks, found.parameters
+        ((4, 4, 4, 4, 4, 4), (73728, 36864))
+    """
+    _check_asked(rank, energy)
+    files = _opened(path)
+    found = format_of(files)
+    if found.name not in _FORMATS:
+        raise AdapterError(
+            f"{files.source} is {found.title}; resize takes {', '.join(_FORMATS.values())} and ComfyUI's: turn it into "
+            f"one of these first (CondLoRA by lora-lens export)"
+        )
+    checkpoint = found.read(files)
+    updates, notes = _cut(files, checkpoint, low_rank(files, checkpoint))
+    target = user_path(out)
+    name = WEIGHTS if files.config else _file_name(files)
+    for there in (target / name, target / CONFIG):
+        if there.exists():
+            raise AdapterError(f"{target} already holds an adapter; choose another folder")
+    with staged(target, last=CONFIG if files.config else name) as folder:
+        modules = {p: _module(files, p, one, rank, energy) for p, one in updates.items()}
+        if all(one.told.kept_rank == one.told.rank for one in modules.values()):
+            raise AdapterError(_nothing_lower(files.source, modules, rank, energy))
+        ranks = {p: one.rank for p, one in modules.items()}
+        new = {key: tensor for one in modules.values() for key, tensor in one.tensors.items()}
+        rest = {
+            key: files.tensors.get(key).clone().contiguous() for key in files.names - new.keys()
+        }
+        header = header_settings(files.tensors.metadata, ranks)
+        if METADATA in header:
+            header[METADATA] = json.dumps(
+                parts_settings(settings_by_root(files), ranks), sort_keys=True
+            )
+        save_tensors(rest | new, folder / name, {"format": "pt"} | header)
+        if files.config:
+            text = json.dumps(peft_settings(files.config, ranks), indent=2, sort_keys=True)
+            (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    return Resized(
+        files.source,
+        target,
+        tuple(one.told for one in modules.values()),
+        (*checkpoint.caveats, *notes),
+    )
+
+
+def _check_asked(rank: Any, energy: Any) -> None:
+    if rank is None and energy is None:
+        raise LensError(
+            "neither rank nor energy is given; expected a rank, a share of energy, or both"
+        )
+    whole = isinstance(rank, Integral) and not isinstance(rank, bool)
+    if rank is not None and not (whole and int(rank) > 0):
+        raise LensError(f"rank is {rank!r:.60}, expected a whole number above 0")
+    if energy is not None:
+        check_share(energy)
+
+
+def _opened(given: Adapter | str | Path) -> AdapterFiles:
+    if isinstance(given, Adapter):
+        if given.live is not None:
+            raise AdapterError(
+                f"{given.source} was read from a model in memory; save that model first"
+            )
+        return open_adapter(given.source)
+    if not isinstance(given, str | Path):
+        raise AdapterError(
+            f"the adapter is a {type(given).__name__}, expected its folder, its file or a hub id; save a model in memory first"
+        )
+    return open_adapter(given)
+
+
+def _cut(
+    files: AdapterFiles, checkpoint: Checkpoint, updates: Mapping[str, LowRank]
+) -> tuple[dict[str, LowRank], tuple[str, ...]]:
+    """The updates that are s·B·A of two tensors of the file, and what is said of the others, which stay as they are.
+
+    Raises:
+        AdapterError: There is none; or some would keep their rank where a configuration says another.
+    """
+    found = {
+        path: one
+        for path, one in updates.items()
+        if one.magnitude is None and _is_stored(files, one)
+    }
+    others = [path for path in updates if path not in found]
+    if others and (files.config or not found):
+        if updates[others[0]].magnitude is not None:
+            raise AdapterError(
+                f"{files.source} is {checkpoint.title}, whose ΔW is of full rank: the nearest of a lower rank is no {checkpoint.title}"
+            )
+        raise AdapterError(
+            f"{files.source}: the ΔW of {others[0]} is not made of two matrices of the file alone, and no two of a lower rank "
+            f"can take their places"
+        )
+    for name, why in checkpoint.left_out.items() if files.config else ():
+        if "lora_A" in name or "lora_embedding_A" in name:
+            raise AdapterError(
+                f"{files.source}: {name} is left out ({why}), and would keep its rank where the configuration says another"
+            )
+    if not others:
+        return found, ()
+    return found, (
+        f"{modules_said(len(others))} stay as they were, for their ΔW is not made of two matrices of the file alone: "
+        f"{others[0]}{' and others' * (len(others) > 1)}",
+    )
+
+
+def _is_stored(files: AdapterFiles, update: LowRank) -> bool:
+    """Whether both factors are tensors of the file as they lie there."""
+    for factor in (update.a, update.b):
+        shape = files.shape(factor.name) if factor.name in files.names else ()
+        if not shape or (shape[0], math.prod(shape[1:])) != factor.shape:
+            return False
+    return True
+
+
+def _file_name(files: AdapterFiles) -> str:
+    """Of the one file that it is in, as a safetensors file."""
+    return f"{Path(min(files.tensors.files.values())).stem}.safetensors"
+
+
+def _module(
+    files: AdapterFiles,
+    path: str,
+    update: LowRank,
+    rank: int | None,
+    energy: float | None,
+) -> _Module:
+    stored_b, stored_a = update.b.read(), update.a.read()
+    whole_b, whole_a = stored_b.double(), stored_a.double()
+    b, a, s = ordered(whole_b, whole_a)
+    trained = len(stored_a)
+    wanted = trained if rank is None else min(rank, trained)
+    if energy is not None:
+        wanted = min(wanted, max(1, int(rank_for_energy(s, float(energy)))))
+    if wanted == trained:
+        b, a = stored_b, stored_a
+    else:
+        b, a = b[:, :wanted].to(stored_b.dtype), a[:wanted].to(stored_a.dtype)
+    if not all(bool(torch.isfinite(x).all()) for x in (b, a)):
+        raise AdapterError(f"ΔW of {path} is beyond {stored_b.dtype} once it is balanced")
+    error = distance(whole_b, whole_a, b.double(), a.double()).item()
+    new = NewRank(wanted, update.scaling)
+    tensors = {
+        update.a.name: a.reshape(wanted, *files.shape(update.a.name)[1:]).contiguous(),
+        update.b.name: b.reshape(len(b), wanted, *files.shape(update.b.name)[2:]).contiguous(),
+    }
+    for alpha in set(update.tensors) - tensors.keys():
+        old = files.tensors.get(alpha)
+        tensors[alpha] = torch.full_like(old, new.alpha)
+        if not math.isclose(tensors[alpha].double().mean().item(), new.alpha, rel_tol=1e-3):
+            raise AdapterError(f"{alpha} is {old.dtype}, which cannot hold the new α {new.alpha:g}")
+    norm, size = torch.linalg.vector_norm(s).item(), abs(update.scaling)
+    told = ResizedModule(path, trained, wanted, size * norm, size * error, len(b) + a.shape[1])
+    for factor in (update.a, update.b):
+        factor.release()
+    return _Module(tensors, new, told)
+
+
+def _nothing_lower(
+    source: str, modules: Mapping[str, _Module], rank: int | None, energy: float | None
+) -> str:
+    has = max(one.told.rank for one in modules.values())
+    asked = " and ".join(
+        word
+        for word, given in ((f"rank {rank}", rank), (f"{energy} of the energy", energy))
+        if given is not None
+    )
+    return (
+        f"{source} has ranks up to {has}, and none would be lower with {asked}; ask for a lower one"
+    )
