@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..terminal.options import AdapterFolder, Json
-from ..terminal.printing import say
+from ..terminal.printing import print_json, say, show_text
 
 NAME = "resize"
 
@@ -44,11 +44,11 @@ def run(
 
     found = resize(adapter, out, rank, energy)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found.to_dict()))
+        print_json(found.to_dict())
     else:
-        typer.echo(found.sentence)
+        from rich.text import Text
+
+        show_text(lambda _: Text(found.sentence))
     for note in found.notes:
         say(f"note: {note}")
     say(f"wrote {out}")
