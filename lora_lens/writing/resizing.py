@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +34,12 @@ from .resized import Resized, ResizedModule
 from .scales import NewRank, header_settings, parts_settings, peft_settings
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_MOST_DIGITS = (
+    140  # of a product before or after its point, so that sums of its squares are in float64
+)
+_PART = re.compile(r"-\d{5}-of-\d{5}$")
+_WITHIN_ATTENTION = ".base_layer.out_proj."
+_SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
 
 
@@ -60,9 +68,11 @@ def resize(
         path: The adapter, PEFT's LoRA, or an image model's file as kohya's sd-scripts, LyCORIS (LoRA and LoCon without
             core), diffusers or ComfyUI write it: from `load_adapter`, or its folder, file or hub id.
         out: Folder to write to: ``adapter_config.json`` and ``adapter_model.safetensors``, or one file of the name it had.
+            What else lies beside the adapter, a tokenizer or a card, is not copied.
         rank: Of every module, at most.
         energy: Share of each module's ‖ΔW‖_F² to keep, above 0 and at most 1: the least rank that does. With `rank`
-            too, no more than that. Its relative error is √(1 − energy) at most, but for rounding.
+            too, no more than that. Its relative error is √(1 − energy) at most, but for rounding. The two pairs of torch's
+            MultiheadAttention have one rank in PEFT, the greater of theirs.
 
     Returns:
         `Resized`: ranks, errors of what was written, numbers before and after.
@@ -71,7 +81,7 @@ def resize(
         LensError: Neither `rank` nor `energy` is given, or one is out of range.
         AdapterError: The adapter is of another format, or has updates that are not two tensors of it (DoRA, PEFT's experts
             and PiSSA; of an image model's file these modules stay as they are, as LoHa, and a note says so); no rank of it
-            would be lower; or `out` holds an adapter.
+            would be lower; numbers are beyond what can be squared in float64; or `out` holds an adapter.
         OutputError: `out` cannot be written.
 
     Example:
@@ -83,6 +93,7 @@ def resize(
         ((4, 4, 4, 4, 4, 4), (73728, 36864))
     """
     _check_asked(rank, energy)
+    rank = None if rank is None else int(rank)  # NumPy's are none of JSON
     files = _opened(path)
     found = format_of(files)
     if found.name not in _FORMATS:
@@ -99,6 +110,8 @@ def resize(
             raise AdapterError(f"{target} already holds an adapter; choose another folder")
     with staged(target, last=CONFIG if files.config else name) as folder:
         modules = {p: _module(files, p, one, rank, energy) for p, one in updates.items()}
+        for p, k in _raised(updates, modules).items():
+            modules[p] = _module(files, p, updates[p], k, None)
         if all(one.told.kept_rank == one.told.rank for one in modules.values()):
             raise AdapterError(_nothing_lower(files.source, modules, rank, energy))
         ranks = {p: one.rank for p, one in modules.items()}
@@ -108,9 +121,8 @@ def resize(
         }
         header = header_settings(files.tensors.metadata, ranks)
         if METADATA in header:
-            header[METADATA] = json.dumps(
-                parts_settings(settings_by_root(files), ranks), sort_keys=True
-            )
+            said = json.loads(header[METADATA]) | parts_settings(settings_by_root(files), ranks)
+            header[METADATA] = json.dumps(said, sort_keys=True)
         save_tensors(rest | new, folder / name, {"format": "pt"} | header)
         if files.config:
             text = json.dumps(peft_settings(files.config, ranks), indent=2, sort_keys=True)
@@ -119,7 +131,7 @@ def resize(
         files.source,
         target,
         tuple(one.told for one in modules.values()),
-        (*checkpoint.caveats, *notes),
+        (*checkpoint.caveats, *notes, *_mixed_said(files, updates, ranks)),
     )
 
 
@@ -195,8 +207,37 @@ def _is_stored(files: AdapterFiles, update: LowRank) -> bool:
 
 
 def _file_name(files: AdapterFiles) -> str:
-    """Of the one file that it is in, as a safetensors file."""
-    return f"{Path(min(files.tensors.files.values())).stem}.safetensors"
+    """Of the one file that it is in, or of the first of several parts without its number, as a safetensors file."""
+    return f"{_PART.sub('', Path(min(files.tensors.files.values())).stem)}.safetensors"
+
+
+def _raised(updates: Mapping[str, LowRank], modules: Mapping[str, _Module]) -> dict[str, int]:
+    """Module path → the rank that it takes from another one: PEFT has one for the two pairs of torch's MultiheadAttention."""
+    found: dict[str, int] = {}
+    for path, update in updates.items():
+        around = path.rpartition(".")[0]
+        if _WITHIN_ATTENTION not in update.a.name or around not in modules:
+            continue
+        pair = {one: modules[one].told.kept_rank for one in (path, around)}
+        found |= {one: max(pair.values()) for one, k in pair.items() if k < max(pair.values())}
+    return found
+
+
+def _mixed_said(
+    files: AdapterFiles, updates: Mapping[str, LowRank], ranks: Mapping[str, NewRank]
+) -> Iterator[str]:
+    """What has to be said of parts of a pipeline in which modules differ in rank and nothing in the file says α."""
+    roots = () if files.config else tuple(settings_by_root(files))
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for path, one in ranks.items():
+        if not files.config and len(updates[path].tensors) == 2 and not path.startswith(roots):
+            found[path.partition(".")[0]].add(one.rank)
+    if mixed := [part for part, of in found.items() if len(of) > 1]:
+        yield (
+            f"the file says no α, and modules of {' and '.join(mixed)} differ in rank: s is 1, as ComfyUI and diffusers from "
+            f"{_SINCE} on take it; older diffusers take the first module's rank for the α of all, and so another s for some. "
+            f"For these, give the rank alone, one that every module has"
+        )
 
 
 def _module(
@@ -208,6 +249,7 @@ def _module(
 ) -> _Module:
     stored_b, stored_a = update.b.read(), update.a.read()
     whole_b, whole_a = stored_b.double(), stored_a.double()
+    _check_size(path, whole_b.abs().max().item(), whole_a.abs().max().item())
     b, a, s = ordered(whole_b, whole_a)
     trained = len(stored_a)
     wanted = trained if rank is None else min(rank, trained)
@@ -226,15 +268,29 @@ def _module(
         update.b.name: b.reshape(len(b), wanted, *files.shape(update.b.name)[2:]).contiguous(),
     }
     for alpha in set(update.tensors) - tensors.keys():
-        old = files.tensors.get(alpha)
-        tensors[alpha] = torch.full_like(old, new.alpha)
-        if not math.isclose(tensors[alpha].double().mean().item(), new.alpha, rel_tol=1e-3):
-            raise AdapterError(f"{alpha} is {old.dtype}, which cannot hold the new α {new.alpha:g}")
+        tensors[alpha] = _with_alpha(files.tensors.get(alpha), new.alpha)
     norm, size = torch.linalg.vector_norm(s).item(), abs(update.scaling)
     told = ResizedModule(path, trained, wanted, size * norm, size * error, len(b) + a.shape[1])
     for factor in (update.a, update.b):
         factor.release()
     return _Module(tensors, new, told)
+
+
+def _check_size(path: str, b: float, a: float) -> None:
+    """Refuse factors, by their largest numbers, whose product has a square that float64 has no room for."""
+    if b and a and not abs(math.log10(b) + math.log10(a)) < _MOST_DIGITS:
+        raise AdapterError(
+            f"the largest numbers of B and A of {path} are {b:.0e} and {a:.0e}, expected a product whose square float64 has room "
+            f"for; no training gives such factors: is the file damaged?"
+        )
+
+
+def _with_alpha(old: Tensor, alpha: float) -> Tensor:
+    """A tensor of α for another one: of its dtype where that holds α, else in float32, which loaders read as well."""
+    found = torch.full_like(old, alpha)
+    if math.isclose(found.flatten()[0].item(), alpha, rel_tol=1e-6):
+        return found
+    return torch.full_like(old, alpha, dtype=torch.float32)
 
 
 def _nothing_lower(
