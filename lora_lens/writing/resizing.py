@@ -9,14 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from ..adapter import Adapter
-from ..core.energy import check_share, rank_for_energy
-from ..core.truncation import distance, ordered
+from ..core.energy import check_share
 from ..errors import AdapterError, LensError
 from ..files.locate import user_path
 from ..files.saving import save_tensors
@@ -30,25 +26,14 @@ from ..formats.opening import open_adapter
 from ..plain_torch import in_plain_torch
 from ..staging import staged
 from ..updates import LowRank
-from .resized import Resized, ResizedModule
+from .narrowed import Narrowed, narrowed, raised
+from .resized import Resized
 from .scales import NewRank, header_settings, parts_settings, peft_settings
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_MOST_DIGITS = (
-    140  # of a product before or after its point, so that sums of its squares are in float64
-)
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
-_WITHIN_ATTENTION = ".base_layer.out_proj."
 _SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
-
-
-class _Module(NamedTuple):
-    """What a module becomes: its new tensors, its new rank and scale, and what that costs."""
-
-    tensors: dict[str, Tensor]
-    rank: NewRank
-    told: ResizedModule
 
 
 @in_plain_torch
@@ -61,8 +46,8 @@ def resize(
     """Lower an adapter's rank after training: every module's ΔW by its nearest matrix of the new rank, in the adapter's own format.
 
     By Eckart and Young no other adapter of these ranks is nearer, module by module, in the Frobenius norm. It is found from A and B,
-    and ΔW is never formed. The scale s stays what it is, and the numbers' dtype too; all other tensors are copied as
-    they are. What scores the cut adapter has is not known from this: near in ΔW is not near in what a model says.
+    and ΔW is never formed. The scale s stays what it is, or, where an image model's file has a tensor of α for it, α; the
+    numbers' dtype too. All other tensors are copied as they are. What scores the cut adapter has is not known from this: near in ΔW is not near in what a model says.
 
     Args:
         path: The adapter, PEFT's LoRA, or an image model's file as kohya's sd-scripts, LyCORIS (LoRA and LoCon without
@@ -109,9 +94,9 @@ def resize(
         if there.exists():
             raise AdapterError(f"{target} already holds an adapter; choose another folder")
     with staged(target, last=CONFIG if files.config else name) as folder:
-        modules = {p: _module(files, p, one, rank, energy) for p, one in updates.items()}
-        for p, k in _raised(updates, modules).items():
-            modules[p] = _module(files, p, updates[p], k, None)
+        modules = {p: narrowed(files, p, one, rank, energy) for p, one in updates.items()}
+        for p, k in raised(updates, modules).items():
+            modules[p] = narrowed(files, p, updates[p], k, None)
         if all(one.told.kept_rank == one.told.rank for one in modules.values()):
             raise AdapterError(_nothing_lower(files.source, modules, rank, energy))
         ranks = {p: one.rank for p, one in modules.items()}
@@ -211,18 +196,6 @@ def _file_name(files: AdapterFiles) -> str:
     return f"{_PART.sub('', Path(min(files.tensors.files.values())).stem)}.safetensors"
 
 
-def _raised(updates: Mapping[str, LowRank], modules: Mapping[str, _Module]) -> dict[str, int]:
-    """Module path → the rank that it takes from another one: PEFT has one for the two pairs of torch's MultiheadAttention."""
-    found: dict[str, int] = {}
-    for path, update in updates.items():
-        around = path.rpartition(".")[0]
-        if _WITHIN_ATTENTION not in update.a.name or around not in modules:
-            continue
-        pair = {one: modules[one].told.kept_rank for one in (path, around)}
-        found |= {one: max(pair.values()) for one, k in pair.items() if k < max(pair.values())}
-    return found
-
-
 def _mixed_said(
     files: AdapterFiles, updates: Mapping[str, LowRank], ranks: Mapping[str, NewRank]
 ) -> Iterator[str]:
@@ -240,61 +213,8 @@ def _mixed_said(
         )
 
 
-def _module(
-    files: AdapterFiles,
-    path: str,
-    update: LowRank,
-    rank: int | None,
-    energy: float | None,
-) -> _Module:
-    stored_b, stored_a = update.b.read(), update.a.read()
-    whole_b, whole_a = stored_b.double(), stored_a.double()
-    _check_size(path, whole_b.abs().max().item(), whole_a.abs().max().item())
-    b, a, s = ordered(whole_b, whole_a)
-    trained = len(stored_a)
-    wanted = trained if rank is None else min(rank, trained)
-    if energy is not None:
-        wanted = min(wanted, max(1, int(rank_for_energy(s, float(energy)))))
-    if wanted == trained:
-        b, a = stored_b, stored_a
-    else:
-        b, a = b[:, :wanted].to(stored_b.dtype), a[:wanted].to(stored_a.dtype)
-    if not all(bool(torch.isfinite(x).all()) for x in (b, a)):
-        raise AdapterError(f"ΔW of {path} is beyond {stored_b.dtype} once it is balanced")
-    error = distance(whole_b, whole_a, b.double(), a.double()).item()
-    new = NewRank(wanted, update.scaling)
-    tensors = {
-        update.a.name: a.reshape(wanted, *files.shape(update.a.name)[1:]).contiguous(),
-        update.b.name: b.reshape(len(b), wanted, *files.shape(update.b.name)[2:]).contiguous(),
-    }
-    for alpha in set(update.tensors) - tensors.keys():
-        tensors[alpha] = _with_alpha(files.tensors.get(alpha), new.alpha)
-    norm, size = torch.linalg.vector_norm(s).item(), abs(update.scaling)
-    told = ResizedModule(path, trained, wanted, size * norm, size * error, len(b) + a.shape[1])
-    for factor in (update.a, update.b):
-        factor.release()
-    return _Module(tensors, new, told)
-
-
-def _check_size(path: str, b: float, a: float) -> None:
-    """Refuse factors, by their largest numbers, whose product has a square that float64 has no room for."""
-    if b and a and not abs(math.log10(b) + math.log10(a)) < _MOST_DIGITS:
-        raise AdapterError(
-            f"the largest numbers of B and A of {path} are {b:.0e} and {a:.0e}, expected a product whose square float64 has room "
-            f"for; no training gives such factors: is the file damaged?"
-        )
-
-
-def _with_alpha(old: Tensor, alpha: float) -> Tensor:
-    """A tensor of α for another one: of its dtype where that holds α, else in float32, which loaders read as well."""
-    found = torch.full_like(old, alpha)
-    if math.isclose(found.flatten()[0].item(), alpha, rel_tol=1e-6):
-        return found
-    return torch.full_like(old, alpha, dtype=torch.float32)
-
-
 def _nothing_lower(
-    source: str, modules: Mapping[str, _Module], rank: int | None, energy: float | None
+    source: str, modules: Mapping[str, Narrowed], rank: int | None, energy: float | None
 ) -> str:
     has = max(one.told.rank for one in modules.values())
     asked = " and ".join(

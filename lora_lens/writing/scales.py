@@ -30,7 +30,7 @@ class NewRank:
 
     Attributes:
         rank: k.
-        scaling: s, which stays what it was.
+        scaling: s.
     """
 
     rank: int

@@ -183,7 +183,8 @@ def test_a_module_that_is_zero_can_be_trained_on(tmp_path: Path) -> None:
     assert not written["base_model.model.first.lora_B.weight"].any()
 
 
-def test_kohyas_alpha_and_header_follow_the_rank(tmp_path: Path) -> None:
+def test_kohyas_header_follows_the_rank_and_alpha_stays(tmp_path: Path) -> None:
+    """B and A take what α/rank has not: diffusers finds no α of an attention layer that differs from the others'."""
     cases_of("kohya")["locon"](tmp_path)
     told = ll.resize(tmp_path / "adapter", tmp_path / "out", rank=1)
     file = tmp_path / "out" / "style-v1.safetensors"
@@ -199,11 +200,8 @@ def test_kohyas_alpha_and_header_follow_the_rank(tmp_path: Path) -> None:
         for name in before
         if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])
     ]
-    alphas = [name for name in changed if name.endswith(".alpha")]
-    assert 1 < len(alphas) <= len(told.modules)
-    for name in alphas:
-        assert after[name].item() == pytest.approx(before[name].item() / 2)
-        assert after[name].shape == before[name].shape
+    assert len(changed) == 2 * len(told.modules)
+    assert not [name for name in changed if name.endswith(".alpha")]
     (note,) = [one for one in told.notes if "stay as they were" in one]
     assert "mid_block.resnets.0.conv2" in note
     down = [n for n in before if n.endswith("resnets_0_conv1.lora_down.weight")]
@@ -281,21 +279,47 @@ def test_an_alpha_that_its_dtype_cannot_hold_is_written_in_float32(
     tmp_path: Path, dtype: torch.dtype
 ) -> None:
     """4/6 · 2 is 4/3, which float16 rounds by 2e-4 and int64 to 1; where it is whole the dtype stays."""
-    torch.manual_seed(0)
-    tensors = {
-        "lora_te_text_model_encoder_layers_0_self_attn_q_proj.alpha": torch.tensor(4).to(dtype)
-    }
-    (alpha,) = tensors
-    tensors[alpha.replace("alpha", "lora_down.weight")] = torch.randn(6, 10)
-    tensors[alpha.replace("alpha", "lora_up.weight")] = torch.randn(9, 6)
-    save_file(tensors, tmp_path / "style.safetensors")
-    (delta,) = deltas(ll.load_adapter(tmp_path / "style.safetensors")).values()
+    trained(tmp_path / "adapter", r=6, lora_alpha=4)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    alpha = "base_model.model.first.alpha"
+    save_file(load_file(file) | {alpha: torch.tensor(4).to(dtype)}, file)
+    delta = deltas(ll.load_adapter(tmp_path / "adapter"))["first"]
     for k, kind in ((2, torch.float32), (3, dtype)):
-        told = ll.resize(tmp_path / "style.safetensors", tmp_path / f"{k}", rank=k)
-        (after,) = deltas(ll.load_adapter(tmp_path / f"{k}")).values()
+        told = ll.resize(tmp_path / "adapter", tmp_path / f"{k}", rank=k)
+        after = deltas(ll.load_adapter(tmp_path / f"{k}"))["first"]
         assert is_close(after, nearest(delta, k), delta)
-        assert told.modules[0].error == pytest.approx((after - delta).norm().item(), rel=1e-5)
-        assert load_file(tmp_path / f"{k}" / "style.safetensors")[alpha].dtype == kind
+        (one,) = [one for one in told.modules if one.name == "first"]
+        assert one.error == pytest.approx((after - delta).norm().item(), rel=1e-5)
+        assert load_file(tmp_path / f"{k}" / file.name)[alpha].dtype == kind
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
+def test_alphas_of_an_image_model_that_are_alike_stay_alike(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    """Whatever ranks the modules get, and whatever α is written as."""
+    torch.manual_seed(0)
+    tensors = {}
+    for name, size in (("q", 1.0), ("k", 0.1)):
+        start = f"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_{name}"
+        tensors[f"{start}.alpha"] = torch.tensor(5).to(dtype)
+        tensors[f"{start}.lora_down.weight"] = torch.eye(4, 12) + 0.01 * torch.randn(4, 12)
+        tensors[f"{start}.lora_up.weight"] = torch.eye(9, 4) * torch.tensor([1.0, size, size, size])
+    save_file(tensors, tmp_path / "style.safetensors")
+    told = ll.resize(tmp_path / "style.safetensors", tmp_path / "out", energy=0.9)
+    assert sorted(one.kept_rank for one in told.modules) == [1, 4]
+    written = load_file(tmp_path / "out" / "style.safetensors")
+    alphas = [written[name] for name in tensors if name.endswith(".alpha")]
+    assert [(alpha.dtype, alpha.item()) for alpha in alphas] == [(dtype, 5)] * 2
+    before, after = (
+        deltas(ll.load_adapter(path)) for path in (tmp_path / "style.safetensors", tmp_path / "out")
+    )
+    for one in told.modules:
+        was = before[one.name]
+        assert is_close(after[one.name], nearest(was, one.kept_rank), was)
+        assert one.error == pytest.approx(
+            (after[one.name] - was).norm().item(), rel=1e-5, abs=1e-9 * one.norm
+        )
 
 
 def test_numpys_numbers_are_numbers(tmp_path: Path) -> None:
