@@ -77,13 +77,15 @@ def _new_rank(files: AdapterFiles, update: LowRank, rank: int) -> NewRank:
     """Its rank and scale: s as it is; or α as it is, of an image model's file that has a tensor of it.
 
     Diffusers (0.42) finds no α of a U-Net's attention layer in kohya's file where it differs from most others', and takes
-    theirs: α that are alike stay alike.
+    theirs: α that are alike stay alike. Beside a bias of B, which s scales too and which stays, s stays.
     """
     trained = update.a.shape[0]
     whole = update.scaling * trained
     alphas = set(update.tensors) - {update.a.name, update.b.name}
+    has_bias = f"{update.b.name.removesuffix('weight')}bias" in files.names
     # With rsLoRA's √r the header would have to go on saying it.
-    if not files.config and any(math.isclose(files.number(one), whole) for one in alphas):
+    alike = not has_bias and any(math.isclose(files.number(one), whole) for one in alphas)
+    if alike and not files.config:
         return NewRank(rank, whole / rank)
     return NewRank(rank, update.scaling)
 

@@ -322,6 +322,30 @@ def test_alphas_of_an_image_model_that_are_alike_stay_alike(
         )
 
 
+def test_what_scales_a_bias_of_b_stays(tmp_path: Path) -> None:
+    """The bias is copied, and a loader multiplies it by α/rank."""
+    torch.manual_seed(0)
+    tensors = {
+        f"unet.mid_block.to_q.{name}": tensor
+        for name, tensor in (
+            ("lora_A.weight", torch.randn(4, 12)), ("lora_B.weight", torch.randn(9, 4)),
+            ("lora_B.bias", torch.randn(9)), ("alpha", torch.tensor(2.0)),
+        )
+    }  # fmt: skip
+    save_file(tensors, tmp_path / "x.safetensors")
+    ll.resize(tmp_path / "x.safetensors", tmp_path / "out", rank=2)
+    written = load_file(tmp_path / "out" / "x.safetensors")
+    assert torch.equal(
+        written["unet.mid_block.to_q.lora_B.bias"], tensors["unet.mid_block.to_q.lora_B.bias"]
+    )
+    assert written["unet.mid_block.to_q.alpha"].item() == 1
+    before, after = (
+        deltas(ll.load_adapter(path))["unet.mid_block.to_q"]
+        for path in (tmp_path / "x.safetensors", tmp_path / "out")
+    )
+    assert is_close(after, nearest(before, 2), before)
+
+
 def test_numpys_numbers_are_numbers(tmp_path: Path) -> None:
     trained(tmp_path / "adapter", r=6, lora_alpha=6)
     told = ll.resize(tmp_path / "adapter", tmp_path / "out", np.int64(2), np.float64(0.9))  # type: ignore[arg-type]
