@@ -116,7 +116,7 @@ def resize(
         files.source,
         target,
         tuple(one.told for one in modules.values()),
-        (*checkpoint.caveats, *notes, *_mixed_said(files, updates, ranks)),
+        (*checkpoint.caveats, *notes, *_mixed_said(files, updates, ranks), *_lost_said(files)),
     )
 
 
@@ -194,6 +194,13 @@ def _is_stored(files: AdapterFiles, update: LowRank) -> bool:
 def _file_name(files: AdapterFiles) -> str:
     """Of the one file that it is in, or of the first of several parts without its number, as a safetensors file."""
     return f"{_PART.sub('', Path(min(files.tensors.files.values())).stem)}.safetensors"
+
+
+def _lost_said(files: AdapterFiles) -> Iterator[str]:
+    """What of a ``.bin`` is not written: tensors in dictionaries of their own, as of an optimizer."""
+    if beside := files.tensors.beside:
+        more = f" and {len(beside) - 1} more" if len(beside) > 1 else ""
+        yield f"not copied, for they lie beside the weights in dictionaries of their own: {beside[0]}{more}"
 
 
 def _mixed_said(

@@ -346,6 +346,17 @@ def test_what_scales_a_bias_of_b_stays(tmp_path: Path) -> None:
     assert is_close(after, nearest(before, 2), before)
 
 
+def test_what_lies_beside_the_weights_of_a_bin_is_told(tmp_path: Path) -> None:
+    trained(tmp_path / "adapter", r=6, lora_alpha=6)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    torch.save({**load_file(file), "optimizer": {"m": torch.ones(2)}}, file.with_suffix(".bin"))
+    file.unlink()
+    told = ll.resize(tmp_path / "adapter", tmp_path / "out", rank=2)
+    (note,) = told.notes
+    assert note.startswith("not copied")
+    assert "optimizer" in note
+
+
 def test_numpys_numbers_are_numbers(tmp_path: Path) -> None:
     trained(tmp_path / "adapter", r=6, lora_alpha=6)
     told = ll.resize(tmp_path / "adapter", tmp_path / "out", np.int64(2), np.float64(0.9))  # type: ignore[arg-type]
