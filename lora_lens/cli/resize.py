@@ -37,6 +37,8 @@ def run(
 
     PEFT's LoRA, and kohya's, diffusers' and ComfyUI's files, in the format that they are in. It takes
     seconds, and neither a GPU nor the base model. `lora-lens spectrum ADAPTER` says before what ranks would keep.
+    Of --rank and --energy, one is needed; with both, no rank is above --rank. DoRA is refused. What lies beside the
+    adapter, a tokenizer or a card, is not copied.
 
     Example: lora-lens resize adapter/ --rank 8 --out adapter-of-8/
     """

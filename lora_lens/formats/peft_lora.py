@@ -101,9 +101,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
             continue
         a, b = whole(files.config, paths[path], a, b)
         name, alpha = alphas.get(path, (None, None))
-        update = LowRank(
-            a, b, scaling.of(paths[path], a.shape[0], alpha), (*tensors, *([name] if name else []))
-        )
+        # PEFT gives the projection within an attention the settings of the attention.
+        around = path.removesuffix(_WITHIN_ATTENTION)
+        s = scaling.of(paths.get(around, around), a.shape[0], alpha)
+        update = LowRank(a, b, s, (*tensors, *([name] if name else [])))
         if magnitude := magnitudes.get(path):
             update = with_magnitude(files, update, magnitude)
         found.updates[paths[path]] = initial.subtracted(update) if initial else update

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from ..adapter import Adapter
-from ..core.energy import check_share, rank_for_energy
-from ..core.truncation import distance, ordered
+from ..core.energy import check_share
 from ..errors import AdapterError, LensError
 from ..files.locate import user_path
 from ..files.saving import save_tensors
@@ -28,19 +26,14 @@ from ..formats.opening import open_adapter
 from ..plain_torch import in_plain_torch
 from ..staging import staged
 from ..updates import LowRank
-from .resized import Resized, ResizedModule
+from .narrowed import Narrowed, narrowed, raised
+from .resized import Resized
 from .scales import NewRank, header_settings, parts_settings, peft_settings
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_PART = re.compile(r"-\d{5}-of-\d{5}$")
+_SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}
-
-
-class _Module(NamedTuple):
-    """What a module becomes: its new tensors, its new rank and scale, and what that costs."""
-
-    tensors: dict[str, Tensor]
-    rank: NewRank
-    told: ResizedModule
 
 
 @in_plain_torch
@@ -53,16 +46,18 @@ def resize(
     """Lower an adapter's rank after training: every module's ΔW by its nearest matrix of the new rank, in the adapter's own format.
 
     By Eckart and Young no other adapter of these ranks is nearer, module by module, in the Frobenius norm. It is found from A and B,
-    and ΔW is never formed. The scale s stays what it is, and the numbers' dtype too; all other tensors are copied as
-    they are. What scores the cut adapter has is not known from this: near in ΔW is not near in what a model says.
+    and ΔW is never formed. The scale s stays what it is, or, where an image model's file has a tensor of α for it, α; the
+    numbers' dtype too. All other tensors are copied as they are. What scores the cut adapter has is not known from this: near in ΔW is not near in what a model says.
 
     Args:
         path: The adapter, PEFT's LoRA, or an image model's file as kohya's sd-scripts, LyCORIS (LoRA and LoCon without
             core), diffusers or ComfyUI write it: from `load_adapter`, or its folder, file or hub id.
         out: Folder to write to: ``adapter_config.json`` and ``adapter_model.safetensors``, or one file of the name it had.
+            What else lies beside the adapter, a tokenizer or a card, is not copied.
         rank: Of every module, at most.
         energy: Share of each module's ‖ΔW‖_F² to keep, above 0 and at most 1: the least rank that does. With `rank`
-            too, no more than that. Its relative error is √(1 − energy) at most, but for rounding.
+            too, no more than that. Its relative error is √(1 − energy) at most, but for rounding. The two pairs of torch's
+            MultiheadAttention have one rank in PEFT, the greater of theirs.
 
     Returns:
         `Resized`: ranks, errors of what was written, numbers before and after.
@@ -71,7 +66,7 @@ def resize(
         LensError: Neither `rank` nor `energy` is given, or one is out of range.
         AdapterError: The adapter is of another format, or has updates that are not two tensors of it (DoRA, PEFT's experts
             and PiSSA; of an image model's file these modules stay as they are, as LoHa, and a note says so); no rank of it
-            would be lower; or `out` holds an adapter.
+            would be lower; numbers are beyond what can be squared in float64; or `out` holds an adapter.
         OutputError: `out` cannot be written.
 
     Example:
@@ -83,6 +78,7 @@ def resize(
         ((4, 4, 4, 4, 4, 4), (73728, 36864))
     """
     _check_asked(rank, energy)
+    rank = None if rank is None else int(rank)  # NumPy's are none of JSON
     files = _opened(path)
     found = format_of(files)
     if found.name not in _FORMATS:
@@ -98,7 +94,9 @@ def resize(
         if there.exists():
             raise AdapterError(f"{target} already holds an adapter; choose another folder")
     with staged(target, last=CONFIG if files.config else name) as folder:
-        modules = {p: _module(files, p, one, rank, energy) for p, one in updates.items()}
+        modules = {p: narrowed(files, p, one, rank, energy) for p, one in updates.items()}
+        for p, k in raised(updates, modules).items():
+            modules[p] = narrowed(files, p, updates[p], k, None)
         if all(one.told.kept_rank == one.told.rank for one in modules.values()):
             raise AdapterError(_nothing_lower(files.source, modules, rank, energy))
         ranks = {p: one.rank for p, one in modules.items()}
@@ -108,9 +106,8 @@ def resize(
         }
         header = header_settings(files.tensors.metadata, ranks)
         if METADATA in header:
-            header[METADATA] = json.dumps(
-                parts_settings(settings_by_root(files), ranks), sort_keys=True
-            )
+            said = json.loads(header[METADATA]) | parts_settings(settings_by_root(files), ranks)
+            header[METADATA] = json.dumps(said, sort_keys=True)
         save_tensors(rest | new, folder / name, {"format": "pt"} | header)
         if files.config:
             text = json.dumps(peft_settings(files.config, ranks), indent=2, sort_keys=True)
@@ -119,7 +116,7 @@ def resize(
         files.source,
         target,
         tuple(one.told for one in modules.values()),
-        (*checkpoint.caveats, *notes),
+        (*checkpoint.caveats, *notes, *_mixed_said(files, updates, ranks), *_lost_said(files)),
     )
 
 
@@ -195,50 +192,36 @@ def _is_stored(files: AdapterFiles, update: LowRank) -> bool:
 
 
 def _file_name(files: AdapterFiles) -> str:
-    """Of the one file that it is in, as a safetensors file."""
-    return f"{Path(min(files.tensors.files.values())).stem}.safetensors"
+    """Of the one file that it is in, or of the first of several parts without its number, as a safetensors file."""
+    return f"{_PART.sub('', Path(min(files.tensors.files.values())).stem)}.safetensors"
 
 
-def _module(
-    files: AdapterFiles,
-    path: str,
-    update: LowRank,
-    rank: int | None,
-    energy: float | None,
-) -> _Module:
-    stored_b, stored_a = update.b.read(), update.a.read()
-    whole_b, whole_a = stored_b.double(), stored_a.double()
-    b, a, s = ordered(whole_b, whole_a)
-    trained = len(stored_a)
-    wanted = trained if rank is None else min(rank, trained)
-    if energy is not None:
-        wanted = min(wanted, max(1, int(rank_for_energy(s, float(energy)))))
-    if wanted == trained:
-        b, a = stored_b, stored_a
-    else:
-        b, a = b[:, :wanted].to(stored_b.dtype), a[:wanted].to(stored_a.dtype)
-    if not all(bool(torch.isfinite(x).all()) for x in (b, a)):
-        raise AdapterError(f"ΔW of {path} is beyond {stored_b.dtype} once it is balanced")
-    error = distance(whole_b, whole_a, b.double(), a.double()).item()
-    new = NewRank(wanted, update.scaling)
-    tensors = {
-        update.a.name: a.reshape(wanted, *files.shape(update.a.name)[1:]).contiguous(),
-        update.b.name: b.reshape(len(b), wanted, *files.shape(update.b.name)[2:]).contiguous(),
-    }
-    for alpha in set(update.tensors) - tensors.keys():
-        old = files.tensors.get(alpha)
-        tensors[alpha] = torch.full_like(old, new.alpha)
-        if not math.isclose(tensors[alpha].double().mean().item(), new.alpha, rel_tol=1e-3):
-            raise AdapterError(f"{alpha} is {old.dtype}, which cannot hold the new α {new.alpha:g}")
-    norm, size = torch.linalg.vector_norm(s).item(), abs(update.scaling)
-    told = ResizedModule(path, trained, wanted, size * norm, size * error, len(b) + a.shape[1])
-    for factor in (update.a, update.b):
-        factor.release()
-    return _Module(tensors, new, told)
+def _lost_said(files: AdapterFiles) -> Iterator[str]:
+    """What of a ``.bin`` is not written: tensors in dictionaries of their own, as of an optimizer."""
+    if beside := files.tensors.beside:
+        more = f" and {len(beside) - 1} more" if len(beside) > 1 else ""
+        yield f"not copied, for they lie beside the weights in dictionaries of their own: {beside[0]}{more}"
+
+
+def _mixed_said(
+    files: AdapterFiles, updates: Mapping[str, LowRank], ranks: Mapping[str, NewRank]
+) -> Iterator[str]:
+    """What has to be said of parts of a pipeline in which modules differ in rank and nothing in the file says α."""
+    roots = () if files.config else tuple(settings_by_root(files))
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for path, one in ranks.items():
+        if not files.config and len(updates[path].tensors) == 2 and not path.startswith(roots):
+            found[path.partition(".")[0]].add(one.rank)
+    if mixed := [part for part, of in found.items() if len(of) > 1]:
+        yield (
+            f"the file says no α, and modules of {' and '.join(mixed)} differ in rank: s is 1, as ComfyUI and diffusers from "
+            f"{_SINCE} on take it; older diffusers take the first module's rank for the α of all, and so another s for some. "
+            f"For these, give the rank alone, one that every module has"
+        )
 
 
 def _nothing_lower(
-    source: str, modules: Mapping[str, _Module], rank: int | None, energy: float | None
+    source: str, modules: Mapping[str, Narrowed], rank: int | None, energy: float | None
 ) -> str:
     has = max(one.told.rank for one in modules.values())
     asked = " and ".join(

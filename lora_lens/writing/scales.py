@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..formats.peft_keys import as_saved, pattern_keys
+
+# Settings of what the weights began with, which PEFT warns of beside another start; and what each is without them.
+_OF_THE_START: Mapping[str, Any] = {
+    "eva_config": None, "corda_config": None, "lora_ga_config": None, "loftq_config": {},
+}  # fmt: skip
+_SUMS = ("sshs_", "modelspec.hash_")
+_ARGUMENTS = "ss_network_args"
+# What LyCORIS's and kohya's arguments say of ranks and α, of which some other one is now.
+_OF_RANKS = frozenset(
+    f"{of}{what}"
+    for of in ("conv_", "block_", "conv_block_")
+    for what in ("dim", "alpha", "dims", "alphas")
+)
 
 
 @dataclass(frozen=True)
@@ -16,7 +30,7 @@ class NewRank:
 
     Attributes:
         rank: k.
-        scaling: s, which stays what it was.
+        scaling: s.
     """
 
     rank: int
@@ -48,6 +62,7 @@ def peft_settings(settings: Mapping[str, Any], ranks: Mapping[str, NewRank]) -> 
         "lora_alpha": alpha,
         "use_rslora": False,  # α/r is s as it is
         "init_lora_weights": True,  # what the weights began with is not asked again
+        **{key: empty for key, empty in _OF_THE_START.items() if key in settings},
         "rank_pattern": {keys[p]: one.rank for p, one in ranks.items() if one.rank != rank},
         "alpha_pattern": {keys[p]: one.alpha for p, one in ranks.items() if one.alpha != alpha},
     }
@@ -82,7 +97,7 @@ def header_settings(header: Mapping[str, str], ranks: Mapping[str, NewRank]) -> 
         >>> header_settings({"ss_network_dim": "16", "sshs_model_hash": "ab", "ss_seed": "1"}, {"q": NewRank(4, 0.5)})
         {'ss_network_dim': '4', 'ss_seed': '1'}
     """
-    found = {key: text for key, text in header.items() if not key.startswith("sshs_")}
+    found = {key: text for key, text in header.items() if not key.startswith(_SUMS)}
     said = {
         "ss_network_dim": {float(one.rank) for one in ranks.values()},
         "ss_network_alpha": {one.alpha for one in ranks.values()},
@@ -90,4 +105,17 @@ def header_settings(header: Mapping[str, str], ranks: Mapping[str, NewRank]) -> 
     for key, values in said.items():
         if key in found:
             found[key] = f"{values.pop():g}" if len(values) == 1 else "Dynamic"
+    if _ARGUMENTS in found:
+        found[_ARGUMENTS] = _without_ranks(found[_ARGUMENTS])
     return found
+
+
+def _without_ranks(text: str) -> str:
+    """A trainer's arguments, a JSON object, without those of ranks; the text as it is where it has none."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(said, dict) or _OF_RANKS.isdisjoint(said):
+        return text
+    return json.dumps({key: value for key, value in said.items() if key not in _OF_RANKS})

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError
+from lora_lens.writing.scales import NewRank, header_settings
 
 FORMATS = ("peft_lora", "kohya", "diffusers_lora")
 CASES = [(name, case) for name in FORMATS for case in cases_of(name)]
@@ -182,7 +183,8 @@ def test_a_module_that_is_zero_can_be_trained_on(tmp_path: Path) -> None:
     assert not written["base_model.model.first.lora_B.weight"].any()
 
 
-def test_kohyas_alpha_and_header_follow_the_rank(tmp_path: Path) -> None:
+def test_kohyas_header_follows_the_rank_and_alpha_stays(tmp_path: Path) -> None:
+    """B and A take what α/rank has not: diffusers finds no α of an attention layer that differs from the others'."""
     cases_of("kohya")["locon"](tmp_path)
     told = ll.resize(tmp_path / "adapter", tmp_path / "out", rank=1)
     file = tmp_path / "out" / "style-v1.safetensors"
@@ -198,11 +200,8 @@ def test_kohyas_alpha_and_header_follow_the_rank(tmp_path: Path) -> None:
         for name in before
         if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])
     ]
-    alphas = [name for name in changed if name.endswith(".alpha")]
-    assert 1 < len(alphas) <= len(told.modules)
-    for name in alphas:
-        assert after[name].item() == pytest.approx(before[name].item() / 2)
-        assert after[name].shape == before[name].shape
+    assert len(changed) == 2 * len(told.modules)
+    assert not [name for name in changed if name.endswith(".alpha")]
     (note,) = [one for one in told.notes if "stay as they were" in one]
     assert "mid_block.resnets.0.conv2" in note
     down = [n for n in before if n.endswith("resnets_0_conv1.lora_down.weight")]
@@ -217,6 +216,240 @@ def test_settings_in_a_header_follow_the_rank(tmp_path: Path) -> None:
     path = "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q"
     assert (said["unet.r"], said["unet.lora_alpha"]) == (3, 6)
     assert (said["unet.rank_pattern"], said["unet.alpha_pattern"]) == ({path: 2}, {path: 3})
+
+
+class Attention(nn.Module):
+    """Torch's, which PEFT wraps whole, and a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn, self.o = nn.MultiheadAttention(12, 3), nn.Linear(12, 8)
+
+
+def attention(folder: Path, **settings: Any) -> dict[str, Tensor]:
+    """PEFT's adapter on it; ΔW of each by its own factors and scales."""
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=6, lora_alpha=5, target_modules=["attn", "o"], **settings)
+    model = peft.get_peft_model(Attention(), config)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            nn.init.normal_(parameter.data)
+    model.save_pretrained(folder)
+    return of_attention(model)
+
+
+def of_attention(model: Any) -> dict[str, Tensor]:
+    attn, o = (getattr(model.base_model.model, name) for name in ("attn", "o"))
+    layers = {"attn": attn, "attn.out_proj": attn.base_layer.out_proj, "o": o}
+    return {
+        name: (one.lora_B["default"].weight @ one.lora_A["default"].weight).detach().double()
+        * one.scaling["default"]
+        for name, one in layers.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "asked", [{"rank": 2}, {"energy": 0.8}, {"energy": 0.95}, {"energy": 0.6, "rank": 3}]
+)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"rank_pattern": {"attn": 5}, "alpha_pattern": {"attn": 9}}],
+    ids=["plain", "patterns"],
+)
+def test_the_two_pairs_of_an_attention_have_one_rank(
+    tmp_path: Path, asked: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """PEFT builds both by the attention's own entry, and loads no file in which they differ."""
+    peft = pytest.importorskip("peft")
+    before = attention(tmp_path / "adapter", **settings)
+    told = ll.resize(tmp_path / "adapter", tmp_path / "out", **asked)
+    after = of_attention(peft.PeftModel.from_pretrained(Attention(), tmp_path / "out"))
+    ranks = {one.name: one.kept_rank for one in told.modules}
+    assert ranks["attn"] == ranks["attn.out_proj"]
+    for one in told.modules:
+        was = before[one.name]
+        assert one.norm == pytest.approx(was.norm().item(), rel=1e-6)
+        assert is_close(after[one.name], nearest(was, one.kept_rank), was), one.name
+        assert one.kept >= asked.get("energy", 0) - 1e-6 or one.kept_rank == asked.get("rank")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
+def test_an_alpha_that_its_dtype_cannot_hold_is_written_in_float32(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    """4/6 · 2 is 4/3, which float16 rounds by 2e-4 and int64 to 1; where it is whole the dtype stays."""
+    trained(tmp_path / "adapter", r=6, lora_alpha=4)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    alpha = "base_model.model.first.alpha"
+    save_file(load_file(file) | {alpha: torch.tensor(4).to(dtype)}, file)
+    delta = deltas(ll.load_adapter(tmp_path / "adapter"))["first"]
+    for k, kind in ((2, torch.float32), (3, dtype)):
+        told = ll.resize(tmp_path / "adapter", tmp_path / f"{k}", rank=k)
+        after = deltas(ll.load_adapter(tmp_path / f"{k}"))["first"]
+        assert is_close(after, nearest(delta, k), delta)
+        (one,) = [one for one in told.modules if one.name == "first"]
+        assert one.error == pytest.approx((after - delta).norm().item(), rel=1e-5)
+        assert load_file(tmp_path / f"{k}" / file.name)[alpha].dtype == kind
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
+def test_alphas_of_an_image_model_that_are_alike_stay_alike(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    """Whatever ranks the modules get, and whatever α is written as."""
+    torch.manual_seed(0)
+    tensors = {}
+    for name, size in (("q", 1.0), ("k", 0.1)):
+        start = f"lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_{name}"
+        tensors[f"{start}.alpha"] = torch.tensor(5).to(dtype)
+        tensors[f"{start}.lora_down.weight"] = torch.eye(4, 12) + 0.01 * torch.randn(4, 12)
+        tensors[f"{start}.lora_up.weight"] = torch.eye(9, 4) * torch.tensor([1.0, size, size, size])
+    save_file(tensors, tmp_path / "style.safetensors")
+    told = ll.resize(tmp_path / "style.safetensors", tmp_path / "out", energy=0.9)
+    assert sorted(one.kept_rank for one in told.modules) == [1, 4]
+    written = load_file(tmp_path / "out" / "style.safetensors")
+    alphas = [written[name] for name in tensors if name.endswith(".alpha")]
+    assert [(alpha.dtype, alpha.item()) for alpha in alphas] == [(dtype, 5)] * 2
+    before, after = (
+        deltas(ll.load_adapter(path)) for path in (tmp_path / "style.safetensors", tmp_path / "out")
+    )
+    for one in told.modules:
+        was = before[one.name]
+        assert is_close(after[one.name], nearest(was, one.kept_rank), was)
+        assert one.error == pytest.approx(
+            (after[one.name] - was).norm().item(), rel=1e-5, abs=1e-9 * one.norm
+        )
+
+
+def test_what_scales_a_bias_of_b_stays(tmp_path: Path) -> None:
+    """The bias is copied, and a loader multiplies it by α/rank."""
+    torch.manual_seed(0)
+    tensors = {
+        f"unet.mid_block.to_q.{name}": tensor
+        for name, tensor in (
+            ("lora_A.weight", torch.randn(4, 12)), ("lora_B.weight", torch.randn(9, 4)),
+            ("lora_B.bias", torch.randn(9)), ("alpha", torch.tensor(2.0)),
+        )
+    }  # fmt: skip
+    save_file(tensors, tmp_path / "x.safetensors")
+    ll.resize(tmp_path / "x.safetensors", tmp_path / "out", rank=2)
+    written = load_file(tmp_path / "out" / "x.safetensors")
+    assert torch.equal(
+        written["unet.mid_block.to_q.lora_B.bias"], tensors["unet.mid_block.to_q.lora_B.bias"]
+    )
+    assert written["unet.mid_block.to_q.alpha"].item() == 1
+    before, after = (
+        deltas(ll.load_adapter(path))["unet.mid_block.to_q"]
+        for path in (tmp_path / "x.safetensors", tmp_path / "out")
+    )
+    assert is_close(after, nearest(before, 2), before)
+
+
+def test_what_lies_beside_the_weights_of_a_bin_is_told(tmp_path: Path) -> None:
+    trained(tmp_path / "adapter", r=6, lora_alpha=6)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    torch.save({**load_file(file), "optimizer": {"m": torch.ones(2)}}, file.with_suffix(".bin"))
+    file.unlink()
+    told = ll.resize(tmp_path / "adapter", tmp_path / "out", rank=2)
+    (note,) = told.notes
+    assert note.startswith("not copied")
+    assert "optimizer" in note
+
+
+def test_numpys_numbers_are_numbers(tmp_path: Path) -> None:
+    trained(tmp_path / "adapter", r=6, lora_alpha=6)
+    told = ll.resize(tmp_path / "adapter", tmp_path / "out", np.int64(2), np.float64(0.9))  # type: ignore[arg-type]
+    assert json.loads((tmp_path / "out" / "adapter_config.json").read_text())["r"] == 2
+    json.dumps(told.to_dict())
+
+
+def test_what_the_weights_began_with_is_not_said_any_more(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """PEFT warns of ``eva_config`` and others beside another start."""
+    peft = pytest.importorskip("peft")
+    trained(tmp_path / "adapter", r=6, lora_alpha=6)
+    file = tmp_path / "adapter" / "adapter_config.json"
+    more = {
+        "init_lora_weights": "eva",
+        "eva_config": {"rho": 2.0},
+        "loftq_config": {"loftq_bits": 4},
+    }
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
+    ll.resize(tmp_path / "adapter", tmp_path / "out", rank=2)
+    recwarn.clear()
+    peft.LoraConfig.from_pretrained(tmp_path / "out")
+    assert not [str(one.message) for one in recwarn if "_config" in str(one.message)]
+
+
+def test_what_a_header_says_besides(tmp_path: Path) -> None:
+    """Arguments of ranks and sums of the old bytes go, others stay; so do parts of a pipeline without ranks."""
+    said = {
+        "ss_network_args": json.dumps({"conv_dim": "8", "conv_alpha": "4", "dropout": "0.1"}),
+        "modelspec.hash_sha256": "0xab", "modelspec.title": "it",
+    }  # fmt: skip
+    found = header_settings(said, {"q": NewRank(2, 0.5)})
+    assert found == {"ss_network_args": '{"dropout": "0.1"}', "modelspec.title": "it"}
+    assert header_settings({"ss_network_args": "no JSON"}, {}) == {"ss_network_args": "no JSON"}
+    cases_of("diffusers_lora")["header"](tmp_path)
+    (file,) = (tmp_path / "adapter").glob("*.safetensors")
+    with safe_open(file, "pt") as opened:
+        header = opened.metadata()
+    more = json.loads(header["lora_adapter_metadata"]) | {"vae.note": "mine"}
+    save_file(load_file(file), file, {"lora_adapter_metadata": json.dumps(more)})
+    ll.resize(tmp_path / "adapter", tmp_path / "out", rank=1)
+    with safe_open(tmp_path / "out" / file.name, "pt") as opened:
+        assert json.loads(opened.metadata()["lora_adapter_metadata"])["vae.note"] == "mine"
+
+
+def test_ranks_that_differ_and_no_alpha_are_told(tmp_path: Path) -> None:
+    """Diffusers before 0.40 takes another s for some of them then."""
+    torch.manual_seed(0)
+    tensors = {}
+    for path, size in (
+        ("unet.mid_block.to_q", 1.0),
+        ("unet.mid_block.to_k", 0.0),
+        ("text_encoder.q", 0.0),
+    ):
+        tensors[f"{path}.lora_A.weight"] = torch.eye(4, 12) + 0.1 * torch.randn(4, 12)
+        tensors[f"{path}.lora_B.weight"] = torch.eye(9, 4) * torch.tensor([1.0, size, size, size])
+    file = tmp_path / "x.safetensors"
+    for header, noted in ((None, True), ({"unet.r": 4, "unet.lora_alpha": 4}, False)):
+        save_file(tensors, file, header and {"lora_adapter_metadata": json.dumps(header)})
+        told = ll.resize(file, tmp_path / f"{noted}", energy=0.9)
+        assert len({one.kept_rank for one in told.modules}) > 1
+        notes = [one for one in told.notes if "says no α" in one]
+        assert [("modules of unet differ" in one) for one in notes] == [True] * noted
+    assert not ll.resize(file, tmp_path / "alike", rank=1).notes
+
+
+def test_a_file_in_parts_is_one_that_is_read_again(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    names = [f"unet.mid_block.to_q.lora_{letter}.weight" for letter in "AB"]
+    files = [f"pytorch_lora_weights-0000{k}-of-00002.safetensors" for k in (1, 2)]
+    for name, file, tensor in zip(
+        names, files, (torch.randn(4, 12), torch.randn(9, 4)), strict=True
+    ):
+        save_file({name: tensor}, tmp_path / file)
+    index = {"weight_map": dict(zip(names, files, strict=True))}
+    (tmp_path / "pytorch_lora_weights.safetensors.index.json").write_text(json.dumps(index))
+    ll.resize(tmp_path, tmp_path / "out", rank=2)
+    assert [one.name for one in (tmp_path / "out").iterdir()] == [
+        "pytorch_lora_weights.safetensors"
+    ]
+    assert set(deltas(ll.load_adapter(tmp_path / "out"))) == set(deltas(ll.load_adapter(tmp_path)))
+
+
+@pytest.mark.parametrize("by", [1e100, 1e-100])
+def test_numbers_without_a_square_are_refused(tmp_path: Path, by: float) -> None:
+    """Float64's own, which no SVD takes."""
+    trained(tmp_path / "adapter", r=6, lora_alpha=6)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    save_file({name: by * tensor.double() for name, tensor in load_file(file).items()}, file)
+    with pytest.raises(AdapterError, match="whose square float64 has room for"):
+        ll.resize(tmp_path / "adapter", tmp_path / "out", rank=2)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_asked(tmp_path: Path) -> None:
