@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from ..terminal.options import AdapterFolder, Base, Json, Private, PushToHub
+from ..terminal.options import AdapterFolder, Base, Json, OutFolder, Private, PushToHub
 from ..terminal.printing import say
 
 NAME = "export"
@@ -15,10 +12,7 @@ NAME = "export"
 
 def run(
     adapter: AdapterFolder,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
-    ],
+    out: OutFolder,
     base: Base = None,
     push_to_hub: PushToHub = None,
     private: Private = False,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..terminal.options import AdapterFolder, Json
+from ..terminal.options import AdapterFolder, Json, OutFolder
 from ..terminal.printing import print_json, say, show_text
 
 NAME = "resize"
@@ -15,10 +14,7 @@ NAME = "resize"
 
 def run(
     adapter: AdapterFolder,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
-    ],
+    out: OutFolder,
     rank: Annotated[
         int | None,
         typer.Option("--rank", "-r", min=1, show_default="any", help="Of every module, at most."),

@@ -49,6 +49,10 @@ AdapterFolder = Annotated[
         "file, or a hub id, owner/name or owner/name@revision.",
     ),
 ]
+OutFolder = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="DIR", show_default=False, help="Folder to write to."),
+]
 One = Annotated[
     Path,
     typer.Argument(metavar="ONE", show_default=False, help="An adapter: folder, file or hub id."),

@@ -123,10 +123,10 @@ def test_what_thirty_two_gained_over_sixteen() -> None:
     best = [short(fmean(max(curve(one)) for one in both)) for both in (after, before)]
     assert f"both seeds' best is {best[0]}, where the sixteens' is {best[1]}" in text
     last = [
-        short(fmean(fmean(curve(one)[-len(curve(one)) // 4 :]) for one in both))
+        " and ".join(short(fmean(curve(one)[-len(curve(one)) // 4 :])) for one in both)
         for both in (after, before)
     ]
-    assert f"both last quarters {last[0]}, where it is {last[1]}" in text
+    assert f"the mean of the last quarter is {last[0]}, where it was {last[1]}" in text
     tests = [f"{100 * one['test_score']:.1f}" for one in after]
     assert f"Their test rows score {tests[0]} and {tests[1]}, seven of 408 fewer for either" in text
     for one, other in zip(before, after, strict=True):

@@ -91,17 +91,23 @@ class Net(nn.Module):
 TARGETS = ["table", "first", "second", "conv"]
 
 
-def trained(folder: Path, **settings: Any) -> dict[str, Tensor]:
-    """PEFT's adapter on it with random factors; its own ΔW of each."""
+def saved(net: nn.Module, folder: Path, **settings: Any) -> Any:
+    """PEFT's adapter on a model, its factors random, and in the folder."""
     peft = pytest.importorskip("peft")
     torch.manual_seed(0)
-    config = peft.LoraConfig(target_modules=TARGETS, modules_to_save=["head"], **settings)
-    model = peft.get_peft_model(Net(), config)
+    model = peft.get_peft_model(net, peft.LoraConfig(**settings))
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             nn.init.normal_(parameter.data)
     model.save_pretrained(folder)
-    return of_peft(model)
+    return model
+
+
+def trained(folder: Path, **settings: Any) -> dict[str, Tensor]:
+    """PEFT's adapter on it with random factors; its own ΔW of each."""
+    return of_peft(
+        saved(Net(), folder, target_modules=TARGETS, modules_to_save=["head"], **settings)
+    )
 
 
 def of_peft(model: Any) -> dict[str, Tensor]:
@@ -228,15 +234,8 @@ class Attention(nn.Module):
 
 def attention(folder: Path, **settings: Any) -> dict[str, Tensor]:
     """PEFT's adapter on it; ΔW of each by its own factors and scales."""
-    peft = pytest.importorskip("peft")
-    torch.manual_seed(0)
-    config = peft.LoraConfig(r=6, lora_alpha=5, target_modules=["attn", "o"], **settings)
-    model = peft.get_peft_model(Attention(), config)
-    for name, parameter in model.named_parameters():
-        if "lora_" in name:
-            nn.init.normal_(parameter.data)
-    model.save_pretrained(folder)
-    return of_attention(model)
+    settings = {"r": 6, "lora_alpha": 5, "target_modules": ["attn", "o"], **settings}
+    return of_attention(saved(Attention(), folder, **settings))
 
 
 def of_attention(model: Any) -> dict[str, Tensor]:
