@@ -26,7 +26,8 @@ def check_share(share: Any) -> None:
         ...
         lora_lens.errors.LensError: the share of energy is '0.9'; expected above 0 and at most 1
     """
-    if not (isinstance(share, Real) and 0 < float(share) <= 1):
+    number = isinstance(share, Real) and not isinstance(share, bool)
+    if not (number and 0 < float(share) <= 1):
         raise LensError(f"the share of energy is {share!r:.60}; expected above 0 and at most 1")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from .. import __version__
 from ..show.layout import NONE, Table, beside, counted, layer_number, number
 from . import far
+from .copies import copies
 from .joined import Joined
 from .planning import Failed, Plan
 
@@ -21,7 +22,11 @@ _DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "ran
 
 def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -> str:
     """What is seen, in one sentence."""
-    parts = [f"{counted(len(plan.adapters), 'adapter')} at {counted(places, 'place')}"]
+    twice = sum(len(names) - 1 for names in copies(plan))
+    of_these = (
+        f", {twice} of them {'copies' if twice > 1 else 'a copy'} of others," if twice else ""
+    )
+    parts = [f"{counted(len(plan.adapters), 'adapter')}{of_these} at {counted(places, 'place')}"]
     given = any(task.start is not None for task in plan.tasks)
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]

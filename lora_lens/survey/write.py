@@ -19,6 +19,7 @@ from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
+from .copies import copies, copies_said
 from .earlier import check_no_others, sweep
 from .far import HEAVY, far
 from .joining import join
@@ -240,7 +241,7 @@ def _joined(
     with staged(folder, last="survey.json") as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
-        notes = [*_notes(plan), *joined.notes]
+        notes = [*copies_said(copies(plan)), *_notes(plan), *joined.notes]
         if far(joined.outlying):
             notes.append(HEAVY)
         if joined.merges:

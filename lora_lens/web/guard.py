@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from .places import is_local
 
@@ -52,8 +53,11 @@ class Guard:
 
 
 def _host(header: bytes) -> str:
-    """Of a host and its port, such as ``[::1]:7860``."""
-    return header.decode("latin-1").rsplit(":", 1)[0].strip("[]")
+    """Of a host and its port, such as ``[::1]:7860``, or of a host alone."""
+    try:
+        return urlsplit(f"//{header.decode('latin-1')}").hostname or ""
+    except ValueError:  # brackets that do not close, or that hold no address
+        return ""
 
 
 def _with_policy(send: Send) -> Send:

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import run as run_command
 from made_runs import WIDTH, write_adapter
+from safetensors.numpy import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.core.phi_by_chance import closest_by_chance
@@ -160,3 +162,28 @@ def test_z_of_merges_are_no_test_where_a_are_alike(tmp_path: Path, alike: bool) 
     z = [row["z"] for row in told["merges"]]
     assert len(z) == 60
     assert np.std(z) == pytest.approx(np.sqrt(WIDTH / 3) if alike else 1, rel=0.3)
+
+
+def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
+    """Once under another name, once by its file; one that differs in a single place is none."""
+    runs = tmp_path / "runs"
+    for k in range(3):
+        write_adapter(runs / f"seed-{k}", seed=k)
+    once = ll.survey(runs, tmp_path / "once", questions=["pairs"])
+    assert once.summary.startswith("3 adapters at 4 places; ")
+    assert not any("same numbers" in note for note in once.notes)
+
+    shutil.copytree(runs / "seed-1", tmp_path / "again" / "renamed")
+    (other := runs / "seed-1" / "other").mkdir()
+    changed = load_file(runs / "seed-1" / "adapter_model.safetensors")
+    changed[min(changed)] = changed[min(changed)] * 2
+    save_file(changed, other / "adapter_model.safetensors")
+    shutil.copy(runs / "seed-1" / "adapter_config.json", other)
+    given = [runs, runs / "seed-1" / "adapter_model.safetensors", tmp_path / "again", other]
+    found = ll.survey(given, tmp_path / "out", questions=["pairs"])
+    assert found.summary.startswith("6 adapters, 2 of them copies of others, at 4 places; ")
+    (said,) = [note for note in found.notes if "same numbers" in note]
+    assert said == found.notes[0]
+    assert said.startswith("2 adapters have the same numbers as another at every place (seed-1, ")
+    assert "renamed" in said
+    assert "other" not in said.partition("(")[2].partition(")")[0]

@@ -456,7 +456,7 @@ def test_what_cannot_be_asked(tmp_path: Path) -> None:
     for asked, words in (
         ({}, "neither rank nor energy"), ({"rank": 0}, "rank is 0"), ({"rank": True}, "rank is True"),
         ({"rank": 2.5}, "rank is 2.5"), ({"energy": 1.5}, "share of energy is 1.5"),
-        ({"energy": math.nan}, "share of energy"), ({"rank": 8}, "ranks up to 8.*none would be lower with rank 8"),
+        ({"energy": math.nan}, "share of energy"), ({"energy": True}, "share of energy is True"), ({"rank": 8}, "ranks up to 8.*none would be lower with rank 8"),
         ({"energy": 1, "rank": 9}, "rank 9 and 1 of the energy"),
     ):  # fmt: skip
         with pytest.raises(LensError, match=words):
