@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import BaseModelError, LensError
-from ..files.locate import user_path
+from ..files.locate import base_path
 from ..files.of_others import told_base
 from ..files.tensors import LocalFiles, open_file
 from .configuration import BaseConfiguration, read_configuration
@@ -18,14 +18,14 @@ _READ = (".safetensors", ".bin", ".ckpt", ".pt", ".pth")
 def is_single_file(base: str) -> bool:
     """Whether a base as typed is a file."""
     try:
-        return user_path(base).is_file()
+        return base_path(base).is_file()
     except OSError:  # a name that is too long
         return False
 
 
 def configuration_of_gguf(base: str) -> BaseConfiguration | None:
     """What a GGUF file says of its architecture; None of a base that is none, or none that can be read."""
-    path = user_path(base)
+    path = base_path(base)
     if path.suffix.lower() != ".gguf" or not is_single_file(base):
         return None
     try:
@@ -41,7 +41,7 @@ def open_single_file(base: str, *, fan_in_fan_out: bool = False) -> BaseWeights:
         BaseModelError: It is of another kind.
         FileFormatError: It is truncated, corrupt or unsafe.
     """
-    path = user_path(base)
+    path = base_path(base)
     if path.suffix.lower() == ".gguf":
         weights, of, image = open_gguf(path)
         note = "W0 is what GGUF's types have left of it"

@@ -7,6 +7,9 @@ import importlib.util
 import json
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +26,7 @@ _MOST_DIGITS = 300
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 OF_LFS = "Git LFS's pointer to a file, not the file; run git lfs pull, or download it"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_CHECK: ContextVar[Callable[[Path], None] | None] = ContextVar("check", default=None)
 
 
 def local_folder(base: str) -> Path | None:
@@ -34,7 +38,7 @@ def local_folder(base: str) -> Path | None:
     Raises:
         BaseModelError: The package of the extra ``demo`` holds other weights than upstream's.
     """
-    folder = user_path(base)
+    folder = base_path(base)
     if os.path.isdir(folder):  # noqa: PTH112  (a name that is too long is no folder, not an error)
         return snapshot_in(folder)
     return _demo_folder() if base == DEMO_BASE else None
@@ -43,6 +47,37 @@ def local_folder(base: str) -> Path | None:
 def user_path(path: str | Path) -> Path:
     """A path as typed, ``~`` expanded where there is such a user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib raises for an unknown user)
+
+
+@contextmanager
+def checking(check: Callable[[Path], None]) -> Iterator[None]:
+    """While it is open, what a base's name leads to on this machine is passed to `check` before it is looked into.
+
+    For names that are a stranger's: whichever reader takes a base from an upload's files, it comes by here.
+
+    Example:
+        >>> def refuse(path: Path) -> None:
+        ...     raise BaseModelError(f"{path} is closed")
+        >>> with checking(refuse):
+        ...     local_folder("/")
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.BaseModelError: / is closed
+    """
+    token = _CHECK.set(check)
+    try:
+        yield
+    finally:
+        _CHECK.reset(token)
+
+
+def base_path(base: str) -> Path:
+    """Where a base is if it is a folder or a file of this machine; `checking` may refuse it."""
+    path = user_path(base)
+    check = _CHECK.get()
+    if check is not None and os.path.exists(path):  # noqa: PTH110  (a name that is too long is none, not an error)
+        check(path)
+    return path
 
 
 def is_hub_id(base: str) -> bool:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AdapterError, LensError
-from ..files.locate import user_path
+from ..files.locate import checking
 from ..report.request import Request
 from ..report.write import make_report
 from .places import Places
-from .uploads import adapter_folder, forget, named_base
+from .uploads import adapter_folder, forget
 
 _ONE_AT_A_TIME = (
     threading.Lock()
@@ -66,16 +66,14 @@ def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Told:
         raise AdapterError("an adapter was uploaded and another one named; expected one of the two")
     if asked.uploaded:
         adapter = str(adapter_folder(asked.uploaded, folder, limit))
-        named = named_base(Path(adapter))
-        if base is None and named is not None:
-            _check_named(named, places)
     elif asked.adapter:
         adapter = places.adapter(asked.adapter)
     else:
         raise AdapterError("no adapter: upload one, or name its folder or hub id")
     modules = tuple(asked.module.replace(",", " ").split()) or None
     out = folder / "report.html"
-    with _ONE_AT_A_TIME:
+    # Whatever in an upload names a base: it is no way into folders that a visitor may not name.
+    with _ONE_AT_A_TIME, checking(places.check):
         _, told = make_report(
             adapter, out, base=base, command="lora-lens serve", request=Request(modules)
         )
@@ -83,15 +81,6 @@ def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Told:
     for name in (f"{folder}/", f"{folder}/".replace("_", r"\_")):  # the second in LaTeX
         page = page.replace(name, "")
     return Told(page=page, summary=told["summary"])
-
-
-def _check_named(named: str, places: Places) -> None:
-    """What an upload names as its base is no way into folders that a visitor may not name."""
-    try:
-        places.base(named)
-    except AdapterError:
-        if user_path(named).exists():
-            raise
 
 
 def _line(text: str, folder: Path) -> str:

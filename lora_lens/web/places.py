@@ -48,16 +48,24 @@ class Places:
         """The same of a base model."""
         return self._checked(typed, is_hub=is_hub_id(split_revision(typed)[0]))
 
+    def check(self, path: Path) -> None:
+        """Nothing, where a folder or file of this machine may be opened.
+
+        Raises:
+            AdapterError: It may not.
+        """
+        if self.root is None or not path.resolve().is_relative_to(self.root):
+            raise AdapterError(
+                f"{path} is a folder of the machine that this page runs on, and is not open to it; upload "
+                f"the adapter, or name a hub id"
+            )
+
     def _checked(self, typed: str, *, is_hub: bool) -> str:
         path = user_path(typed)
         if "\0" in typed:
             raise AdapterError("that is neither a folder nor a hub id")
         if os.path.exists(path):  # noqa: PTH110  (a name that is too long is none, not an error)
-            if self.root is None or not path.resolve().is_relative_to(self.root):
-                raise AdapterError(
-                    f"{typed} is a folder of the machine that this page runs on, and is not open to it; upload "
-                    f"the adapter, or name a hub id"
-                )
+            self.check(path)
             return str(path)
         if not is_hub:
             raise AdapterError(f"{typed} is neither a folder here nor a hub id, as owner/name")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -48,23 +47,6 @@ def adapter_folder(files: Sequence[Path], into: Path, limit: int) -> Path:
     if not any(name.endswith(".safetensors") for name in names):
         raise AdapterError(f"there is no .safetensors file in what was uploaded; {_EXPECTED}")
     return folder
-
-
-def named_base(folder: Path) -> str | None:
-    """The base model that an uploaded configuration names.
-
-    Raises:
-        AdapterError: Its configuration is none.
-    """
-    path = folder / "adapter_config.json"
-    if not path.exists():
-        return None
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise AdapterError("adapter_config.json is not JSON") from None
-    named = config.get("base_model_name_or_path") if isinstance(config, dict) else None
-    return named if isinstance(named, str) and named else None
 
 
 def _checked(name: str) -> str:

@@ -13,6 +13,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
+from real_adapters import kept
+from safetensors.torch import save_file
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError
@@ -20,7 +23,7 @@ from lora_lens.web import answering
 from lora_lens.web.answering import Asked, answer
 from lora_lens.web.kept import Uploads
 from lora_lens.web.places import Places
-from lora_lens.web.uploads import adapter_folder, named_base
+from lora_lens.web.uploads import adapter_folder
 
 LIMIT = 10_000_000
 DEMO = ll.demo_adapter("lora")
@@ -53,7 +56,6 @@ def test_files_and_a_zip_are_the_adapter(into: Path, tmp_path: Path) -> None:
     folder = adapter_folder([zipped(tmp_path / "mine.zip", members)], into, LIMIT)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole()
     assert folder.name == "mine"
-    assert named_base(folder) == "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @pytest.mark.parametrize("prefix", ["../../", "/tmp/", "a/../../b/", "..\\..\\", "C:\\"])
@@ -158,19 +160,42 @@ def test_folders_are_open_where_they_may_be(tmp_path: Path) -> None:
                 places.adapter(typed)
 
 
-@pytest.mark.parametrize("named", ["{here}", "~/base"])
+CLOSED = Places.of("0.0.0.0", None)
+
+
+def uploaded(folder: Path, config: dict[str, object], weights: Path = FILES[1]) -> list[Path]:
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return [folder / "adapter_config.json", weights]
+
+
+@pytest.mark.parametrize("named", ["{here}/base", "~/base", "base", "base@main"])
 def test_an_upload_names_no_folder_that_a_visitor_may_not(
     named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "base").mkdir()
     config = json.loads(FILES[0].read_text("utf-8"))
-    config["base_model_name_or_path"] = named.format(here=tmp_path)
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    asked = Asked([tmp_path / "adapter_config.json", FILES[1]], "", "", "value")
-    told = answer(asked, Places.of("0.0.0.0", None), LIMIT)
-    assert "not open to it" in told.error
-    assert not told.page
+    base = named.format(here=tmp_path)
+    files = uploaded(tmp_path, config | {"base_model_name_or_path": base})
+    for asked in (Asked(files, "", "", "value"), Asked(FILES, "", base, "value")):
+        told = answer(asked, CLOSED, LIMIT)
+        assert "not open to it" in told.error
+        assert not told.page
+
+
+def test_nor_by_another_formats_word_for_its_base(tmp_path: Path) -> None:
+    """AdapterHub's ``model_name``: what opens a base asks, not what reads a configuration."""
+    kept("adapterhub", tmp_path)
+    own = tmp_path / "adapter"
+    config = json.loads((own / "adapter_config.json").read_text("utf-8"))
+    weights = own / "adapter.safetensors"
+    if not weights.exists():
+        save_file(torch.load(own / "pytorch_adapter.bin", weights_only=True), weights)
+    files = uploaded(tmp_path, config | {"model_name": str(tmp_path / "base")}, weights)
+    assert "not open to it" in answer(Asked(files, "", "", "query"), CLOSED, LIMIT).error
+    files = uploaded(tmp_path, config | {"model_name": "no/such"}, weights)
+    assert "not open to it" not in answer(Asked(files, "", "", "query"), CLOSED, LIMIT).error
 
 
 def test_nothing_is_left_of_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +318,7 @@ def test_a_zip_of_changed_bytes_is_read_or_refused(method: int, tmp_path: Path) 
         path.write_bytes(changed)
         into.mkdir()
         try:
-            named_base(adapter_folder([path], into, LIMIT))
+            adapter_folder([path], into, LIMIT)
         except AdapterError:
             refused += 1
         shutil.rmtree(into)
