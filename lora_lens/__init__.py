@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .chance.gaussian import gaussian_samples
     from .chance.gaussian_moments import gaussian_baseline
     from .core.angles import principal_angles
-    from .core.conversion import conversion_matrices
+    from .core.conversion import RankDeficientWarning, conversion_matrices
     from .core.leading_basis import TiedWarning
     from .core.phi import phi, phi_grid, phi_matrix
     from .core.product_svd import product_svd
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from .questions.spectrum.analysis import spectrum
     from .questions.spectrum.suggestion import suggest_ranks
     from .report.write import report
-    from .subspaces.layers import RankDeficientWarning
     from .survey.write import survey
     from .training.spectral.callback import SpectralCallback
     from .writing.export import export_lora
@@ -56,7 +55,7 @@ _HOMES = {
     "Adapter": ".adapter",
     "LensError": ".errors",
     "ModuleFactors": ".adapter",
-    "RankDeficientWarning": ".subspaces.layers",
+    "RankDeficientWarning": ".core.conversion",
     "RankError": ".errors",
     "SpectralCallback": ".training.spectral.callback",
     "TiedWarning": ".core.leading_basis",

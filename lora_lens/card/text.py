@@ -215,12 +215,15 @@ def _use(record: Mapping[str, Any]) -> str:
         ]
         more = ""
     else:
+        # A and B are made of W0: of another commit's they would be others.
+        commit = record.get("base_commit")
+        at = f'revision="{commit}", ' if commit and _hub_base(settings["base"]) else ""
         code = [
             "from lora_lens.training.condlora import load_condlora_model",
             "from transformers import AutoModelForSequenceClassification",
             "",
             "base = AutoModelForSequenceClassification.from_pretrained(",
-            f'    "{_named(settings["base"])}", {given}',
+            f'    "{_named(settings["base"])}", {at}{given}',
             ")",
             'model = load_condlora_model(base, "THIS_ADAPTER")',
         ]

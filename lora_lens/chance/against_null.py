@@ -64,7 +64,7 @@ def null_test(
         centre, spread = drawn.mean(0), drawn.std(0, ddof=1)
         p, both = (
             np.where(np.isfinite(value), found, np.nan)
-            for found in (monte_carlo_p(value, drawn, sd=spread), two_sided_p(value, drawn))
+            for found in (test(value, drawn, sd=spread) for test in (monte_carlo_p, two_sided_p))
         )
     centre = centre if mean is None else np.full(value.shape, mean)
     spread = spread if sd is None else np.full(value.shape, sd)

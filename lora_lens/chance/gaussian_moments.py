@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..core.whole import check_whole
 from ..errors import RankError
+from ..labelled import Array
 
 
 class Moments(NamedTuple):
@@ -48,6 +51,30 @@ def gaussian_baseline(d: int, i: int, j: int | None = None) -> Moments:
         return Moments(1.0, 0.0)
     variance = 2 * i * j * (d - i) * (d - j) / (d**2 * (d - 1) * (d + 2) * min(i, j) ** 2)
     return Moments(max(i, j) / d, math.sqrt(variance))
+
+
+def gaussian_grid(d: int, r1: int, r2: int) -> tuple[Array, Array]:
+    """Mean and deviation of `gaussian_baseline` for every i up to r1 and j up to r2, at once.
+
+    Args:
+        d: At least r1 and r2.
+        r1, r2: At least 1.
+
+    Returns:
+        (r1, r2) each.
+
+    Example:
+        >>> mean, sd = gaussian_grid(384, 2, 8)
+        >>> one = gaussian_baseline(384, 2, 8)
+        >>> bool(mean[1, 7] == one.mean), round(sd[1, 7] / one.sd, 12)
+        (True, 1.0)
+    """
+    i, j = np.arange(1.0, r1 + 1)[:, None], np.arange(1.0, r2 + 1)
+    mean = np.maximum(i, j) / d
+    if d == 1:
+        return mean, np.zeros((r1, r2))
+    spread = np.sqrt(i * (d - i)) * np.sqrt(j * (d - j)) / np.minimum(i, j)
+    return mean, spread * math.sqrt(2 / ((d - 1) * (d + 2))) / d
 
 
 def mean_off_diagonal_sd(d: int, layers: int, i: int, j: int | None = None) -> float:

@@ -108,13 +108,17 @@ def monte_carlo_p(
         >>> monte_carlo_p(np.array([0.9, 0.35, 0.3]), null)  # 0 of 4, 1, and 2 with a tie
         array([0.2, 0.4, 0.6])
     """
-    varies = np.asarray(sd) > _resolution(cells)
-    tie = np.where(varies, np.minimum(_RESOLUTION, _NO_TIE * np.asarray(sd)), _RESOLUTION)
-    at_least = (null >= observed - tie).sum(0)
+    at_least = (null >= observed - _tie(sd, cells)).sum(0)
     return np.asarray((at_least + 1) / (len(null) + 1))
 
 
-def two_sided_p(observed: Array, null: Array) -> Array:
+def _tie(sd: Array | float, cells: int) -> Array:
+    """What observed and null may differ by and count as equal."""
+    varies = np.asarray(sd) > _resolution(cells)
+    return np.where(varies, np.minimum(_RESOLUTION, _NO_TIE * np.asarray(sd)), _RESOLUTION)
+
+
+def two_sided_p(observed: Array, null: Array, *, sd: Array | float = 0.0, cells: int = 1) -> Array:
     """(b+1)/(n+1): b of the n null values are as far from the middle as the observed one, on either side.
 
     The middle is the mean of null values and observed one together: then each of the n + 1 is as good
@@ -124,6 +128,7 @@ def two_sided_p(observed: Array, null: Array) -> Array:
     Args:
         observed: φ, or means of it.
         null: (draw, …) the same under the null.
+        sd, cells: As in `monte_carlo_p`, which has the same ties.
 
     Example:
         >>> null = np.array([[1.0], [2.0], [3.0]])
@@ -131,7 +136,7 @@ def two_sided_p(observed: Array, null: Array) -> Array:
         array([0.25, 1.  ])
     """
     middle = (null.sum(0) + observed) / (len(null) + 1)
-    as_far = np.abs(null - middle) >= np.abs(observed - middle) - _RESOLUTION
+    as_far = np.abs(null - middle) >= np.abs(observed - middle) - _tie(sd, cells)
     return np.asarray((as_far.sum(0) + 1) / (len(null) + 1))
 
 

@@ -151,7 +151,7 @@ def _of_mean(phi: Array, mean: Array, baseline: Baseline, drawn: Array | None) -
     null = float(mean.mean() if baseline.mean_mean is None else baseline.mean_mean)
     sd, cells = baseline.mean_sd, len(phi)
     p = np.nan if means is None else monte_carlo_p(observed, means, sd=sd, cells=cells)
-    both = np.nan if means is None else two_sided_p(observed, means)
+    both = np.nan if means is None else two_sided_p(observed, means, sd=sd, cells=cells)
     z = standardised(np.asarray(observed), np.asarray(null), np.asarray(sd), cells=cells)
     beyond = excess(observed, np.asarray(null))
     return NullTest(null, sd, float(z), float(p), float(beyond), float(both))

@@ -14,6 +14,7 @@ convention     A                      B              for
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, NamedTuple, get_args, overload
 
 import torch
@@ -27,12 +28,16 @@ from ..updates import Convention
 from .beside import Beside
 from .checked import Array, as_tensors, stacked
 from .condition import condition_number
-from .factoring import factor, factoring_dtype
+from .factoring import Factored, factor, factoring_dtype
 from .precision import singular_cutoff, working
 from .scaled import exponents, of_order_one
 from .solvers import Solver
 
 ConventionChoice = Literal["auto", "stored", "consistent"]
+
+
+class RankDeficientWarning(UserWarning):
+    """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
 
 
 class ConversionMatrices(NamedTuple):
@@ -78,11 +83,14 @@ def conversion_matrices(
 
     Returns:
         Of the same kind (torch's or NumPy's) and device, in float64, without gradients; by the Moore-Penrose solution
-        where W0 is rectangular or, under the cut-off of `singular_cutoff`, rank-deficient (its condition number is then
-        infinite).
+        where W0 is rectangular or, under ``consistent``, rank-deficient by the cut-off of `singular_cutoff` (its condition
+        number is then infinite).
+
+    Warns:
+        RankDeficientWarning: W0 is rank-deficient, under ``consistent``.
 
     Raises:
-        SingularError: W0 is not square under ``stored``.
+        SingularError: Under ``stored`` W0 is not square, or is rank-deficient by that cut-off.
         LensError: The shapes do not go together, there is no such convention, or W0, A or B is not real or holds NaN
             or infinite values.
 
@@ -111,10 +119,25 @@ def conversion_matrices(
     power = exponents(layers)[:, None, None]
     layers = of_order_one(layers)
     factored = factor(layers, singular_cutoff(stored, computing, shape), computing)
+    _check_full_rank(factored, convention)
     found = convert(factored.solver, of_a.mT, of_b, convention)
     found_a, found_b = (beside.apart(torch.ldexp(x, -power)) for x in found)
     every = found_a, found_b, condition_number(factored).reshape(weight.shape[:-2])
     return ConversionMatrices(*(x if isinstance(w0, Tensor) else x.numpy() for x in every))
+
+
+def _check_full_rank(factored: Factored, convention: Convention) -> None:
+    full, count = min(factored.w0.shape[-2:]), len(factored.rank)
+    deficient = factored.rank[factored.rank < full]
+    if not len(deficient):
+        return
+    which = "W0 is singular" if count == 1 else f"{len(deficient)} of {count} W0 are singular"
+    what = f"{which} (rank {int(deficient.min())} of {full}) under the cut-off {factored.cutoff:.1e}·σ_max"
+    if convention == "stored":
+        raise SingularError(
+            f"{what}, and has no inverse; use the convention 'consistent', which takes the pseudo-inverse"
+        )
+    warnings.warn(f"{what}; using the Moore-Penrose solution", RankDeficientWarning, stacklevel=4)
 
 
 def convert(

@@ -15,16 +15,16 @@ from .triangle import triangle
 
 
 class ProductSVD(NamedTuple):
-    """``b @ a = u @ diag(s) @ vh`` of a product of inner dimension r, never formed."""
+    """``b @ a = u @ diag(s) @ vh`` of a product of inner dimension r, never formed; k = min(out, r, in)."""
 
-    u: Float[Any, "*batch out r"]
-    s: Float[Any, "*batch r"]
-    vh: Float[Any, "*batch r in"]
+    u: Float[Any, "*batch out k"]
+    s: Float[Any, "*batch k"]
+    vh: Float[Any, "*batch k in"]
 
 
 @in_plain_torch
 def product_svd(b: Any, a: Any) -> ProductSVD:
-    """Thin SVD of ``b @ a`` for r at most out and in: QR of both factors, SVD of the r×r core.
+    """Thin SVD of ``b @ a``: QR of both factors, SVD of the core, which is r×r where r is at most out and in.
 
     O((out + in)·r²) instead of O(out·in·min(out, in)). Singular values descend. b and a are both
     NumPy arrays or both torch tensors, for which it is differentiable.
@@ -34,8 +34,8 @@ def product_svd(b: Any, a: Any) -> ProductSVD:
         a: (..., r, in), where they are torch's of the same dtype.
 
     Returns:
-        `ProductSVD`: u (..., out, r), s (..., r) descending, vh (..., r, in), of the same kind, device and dtype as
-        the input, computed in float64.
+        `ProductSVD`: u (..., out, k), s (..., k) descending, vh (..., k, in) with k = min(out, r, in), of the same
+        kind, device and dtype as the input, computed in float64.
 
     Raises:
         LensError: b and a have no product, are not of one kind and dtype, not real or not finite, or the dtype cannot
@@ -95,7 +95,7 @@ def svd_of_product(b: Float[Any, "*batch out r"], a: Float[Any, "*batch r in"]) 
     core = r_b @ swapped(r_a)
     if not bool(namespace(b).isfinite(core).all()):
         raise LensError("b or a holds NaN or infinite values, or their product is beyond the dtype")
-    u, s, vh = linalg.svd(core)
+    u, s, vh = linalg.svd(core, full_matrices=False)
     return ProductSVD(q_b @ u, s, vh @ swapped(q_a))
 
 

@@ -79,6 +79,17 @@ def stored_eps(x: Any) -> float:
     return min(float(namespace(x).finfo(x.dtype).eps), FLOAT32_EPS)
 
 
+def coarser(one: Any, other: Any) -> Any:
+    """Of two factors the one whose stored precision is less: it says what rounding is in their product.
+
+    Example:
+        >>> import torch
+        >>> coarser(torch.ones(1, dtype=torch.float64), torch.ones(2)).dtype
+        torch.float32
+    """
+    return max((other, one), key=stored_eps)
+
+
 def tied(s: Float[Any, "*batch k"], k: int, x: Any) -> Any:
     """Whether the top k singular vectors are not determined: values k and k + 1 are equal to rounding, and no rounding themselves.
 

@@ -15,6 +15,7 @@ from ..files.locate import read_json
 from ..moved import moved_name
 from ..staging import staged
 from ..training import trials
+from ..training.data import open_data
 from ..training.evaluate import answer
 from ..training.record import RECORD_NAME
 from ..training.run import train
@@ -156,7 +157,8 @@ def _run(
     if (step.folder / "adapter_config.json").exists():
         check_asked(config, step, out)
     else:
-        trial = trials.trial_of(search_folder(out, step.task, step.of_method), settings)
+        checksums = open_data(settings.task, settings.data, settings.own)[1].checksums
+        trial = trials.trial_of(search_folder(out, step.task, step.of_method), settings, checksums)
         if trial is None:
             train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
         else:

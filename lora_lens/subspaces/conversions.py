@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -124,8 +125,9 @@ def check_ridge(ridge: float) -> None:
         ...
         lora_lens.errors.LensError: ridge is -1.0; expected 0, or a finite number above it
     """
-    if not 0 <= ridge < math.inf:  # NaN is not
-        raise LensError(f"ridge is {ridge}; expected 0, or a finite number above it")
+    number = isinstance(ridge, Real) and not isinstance(ridge, bool)
+    if not (number and 0 <= ridge < math.inf):  # NaN is not
+        raise LensError(f"ridge is {ridge!r:.60}; expected 0, or a finite number above it")
 
 
 def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> dict[str, Tensor]:

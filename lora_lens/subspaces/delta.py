@@ -88,12 +88,29 @@ def _rescaled_singular(
     delta = rescaled_delta(factors, position, w0)
     check_range(delta, where.dtype, f"ΔW of {factors.names[position]}")
     u, s, vh = torch.linalg.svd(where.take(delta), full_matrices=False)
-    assert factors.magnitude is not None
-    # m is as exact as its file, and so is m/‖V‖·V − W0, however small that is beside W0.
-    eps = max(torch.finfo(dtype).eps for dtype in (factors.magnitude.dtype, where.dtype))
     scale = torch.linalg.matrix_norm(w0.to(delta.dtype)) / min(w0.shape) ** 0.5
-    rank = int((s > 10 * eps * float(scale)).sum())
+    rank = int((s > 10 * torch.finfo(where.dtype).eps * float(scale)).sum())
+    if _is_at_its_start(factors, position, delta, w0):
+        rank = 0
     return Singular(u[:, :rank], s[:rank], vh[:rank])
+
+
+def _is_at_its_start(
+    factors: ModuleFactors,
+    position: int,
+    delta: Float[Tensor, "out in"],
+    w0: Float[Tensor, "out in"],
+) -> bool:
+    """Whether B·A is zero and m the norms of W0 but for rounding, as before any training.
+
+    Else ΔW counts as it is, the rounding of a half-precision m in it: that is what was trained with, and is merged.
+    """
+    own = factors.ranks[position]
+    if bool(factors.a[position, :own].any()) and bool(factors.b[position, :, :own].any()):
+        return False
+    assert factors.magnitude is not None
+    eps = max(torch.finfo(one.dtype).eps for one in (factors.magnitude, w0))
+    return bool((delta.abs() <= eps * w0.to(delta.dtype).abs()).all())
 
 
 def rescaled_delta(
@@ -170,11 +187,27 @@ def trained_singular(
     """
     found = delta_singular(factors, position, where, w0)
     if not len(found.s):
-        raise RankError(
-            f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: {_why_zero(factors, position)}, and "
-            f"a zero matrix has no singular subspace"
-        )
+        raise _zero(factors, position)
     return found
+
+
+def check_scaling(factors: ModuleFactors) -> None:
+    """Nothing, where s is not 0 anywhere, or DoRA's magnitudes make a ΔW all the same.
+
+    Raises:
+        RankError: ΔW is s·B·A, and zero.
+    """
+    if factors.magnitude is None:
+        for position, scaling in enumerate(factors.scaling.tolist()):
+            if not scaling:
+                raise _zero(factors, position)
+
+
+def _zero(factors: ModuleFactors, position: int) -> RankError:
+    return RankError(
+        f"ΔW of {factors.module} is zero in layer {factors.layers[position]}: {_why_zero(factors, position)}, and "
+        f"a zero matrix has no singular subspace"
+    )
 
 
 def _why_zero(factors: ModuleFactors, position: int) -> str:

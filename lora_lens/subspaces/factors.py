@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.bases import orthonormal_basis
 from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.product_svd import svd_of_product
-from ..core.rank import rank_of, stored_eps, tied, wide_singular_values
+from ..core.rank import coarser, rank_of, stored_eps, tied, wide_singular_values
 from ..core.scaled import exponents, of_order_one
 from ..core.sides import Side
 from ..core.triangle import spectral_norm
@@ -106,7 +106,9 @@ def factor_spaces(
         rank = np.minimum(np.minimum(rank_a, rank_b), real)
         rank = rank if scaling is None else np.where(as_numpy(scaling) == 0, 0, rank)
         ranks |= {"delta_left": rank, "delta_right": rank}
-        ties |= dict.fromkeys(("delta_left", "delta_right"), tied(s, k, own["B"]))
+        ties |= dict.fromkeys(
+            ("delta_left", "delta_right"), tied(s, k, coarser(own["A"], own["B"]))
+        )
     return Spaces(
         {name: bases[name] for name in wanted},
         {name: ranks[name] for name in wanted},

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
+from ..core.conversion import RankDeficientWarning
 from ..core.cores import on_cores, while_waited_for
 from ..core.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.precision import singular_cutoff
@@ -39,10 +40,6 @@ _DEARER: dict[Dearer, tuple[int, str]] = {
         "is decomposed",
     ),  # its singular vectors, too, and what LAPACK takes for them
 }
-
-
-class RankDeficientWarning(UserWarning):
-    """W0 is rank-deficient, and the Moore-Penrose solution stands in for its inverse."""
 
 
 def collect_bases(

@@ -79,6 +79,7 @@ def _on_hub(asked: str) -> list[str]:
             author=words.get("author"),
             search=words.get("search"),
             limit=int(words["limit"]) if "limit" in words else None,
+            expand=["sha"],
         )
         found = [f"{model.id}@{model.sha}" if model.sha else model.id for model in models]
     except Exception as error:  # huggingface_hub raises many kinds; each ends the question alike

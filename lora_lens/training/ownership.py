@@ -19,6 +19,7 @@ _OWNER = "owner"
 _INTERRUPTED = "interrupted"
 _HISTORY = "retry_history"  # Optuna's name for the trials that one takes up
 ERROR = "error"  # why a trial crashed; such a trial is done
+_CLOCK = 60  # seconds by which a process's start may seem to move where the clock is set right
 SURPLUS = "surplus"  # begun by two processes at one moment, and left to the other
 
 
@@ -99,7 +100,8 @@ def _owner_is_gone(trial: FrozenTrial) -> bool:
     if owner is None or owner[0] != socket.gethostname():
         return False
     try:
-        return bool(psutil.Process(owner[1]).create_time() != owner[2])
+        apart = abs(psutil.Process(owner[1]).create_time() - owner[2])
+        return bool(apart > _CLOCK)
     except psutil.NoSuchProcess:
         return True
 

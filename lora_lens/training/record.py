@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OutputError
+from ..files.locate import read_json
 from ..files.revisions import split_revision
 from ..staging import staged
 
@@ -16,10 +19,43 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftModel
 
+    from .settings import RunSettings
+
 RECORD_NAME = "run.json"
 SEARCH_NAME = "search.json"
 TENSORBOARD = "tensorboard"  # folder of its logs
+ADAPTER = "adapter_config.json"  # of a run written last, so that the rest is there where it is
+_ELSEWHERE = (
+    "data"  # where the data lie does not decide a result; what is in them does, and is compared
+)
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
+
+
+def asked_of_run(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
+    """What decides a run's numbers, as JSON has it: its settings, and the data's checksums."""
+    found = asdict(settings) | {"data_sha256": dict(checksums)}
+    del found[_ELSEWHERE]
+    decides: dict[str, Any] = json.loads(json.dumps(found))
+    return decides
+
+
+def record_of_run(
+    folder: Path, settings: RunSettings, checksums: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The record of a finished run in a folder that was made with just these settings of just these data, if one is there.
+
+    Args:
+        folder: Of the run.
+        settings: Resolved.
+        checksums: Of the data, by file.
+    """
+    if not (folder / ADAPTER).exists() or not (folder / RECORD_NAME).exists():
+        return None
+    record: dict[str, Any] = read_json(folder / RECORD_NAME, OutputError)
+    made = {"stop_after": None} | (record.get("settings") or {})  # which older records do not have
+    made["data_sha256"] = record.get("data_sha256")
+    made.pop(_ELSEWHERE, None)
+    return record if made == asked_of_run(settings, checksums) else None
 
 
 def versions() -> dict[str, str]:

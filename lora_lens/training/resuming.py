@@ -6,7 +6,6 @@ import json
 import shutil
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,11 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
-from .record import RECORD_NAME
+from .record import ADAPTER, asked_of_run, record_of_run
 from .settings import RunSettings
 
 CHECKPOINTS = "checkpoints"
-_ADAPTER = "adapter_config.json"  # written last, so that the rest is there where it is
 _UNFINISHED = "unfinished.json"  # beside them until the run has ended: how it was begun
-# Where the data lie does not decide the result; what is in them does, and is compared.
-_ELSEWHERE = "data"
 _WITH_BUDGET = ("adalora", "condadalora")
 
 
@@ -49,7 +45,7 @@ def last_checkpoint(
         DamagedRunError: All its checkpoints are damaged.
         SettingsError: The run there was begun with other settings or other data.
     """
-    if (out / _ADAPTER).exists():
+    if (out / ADAPTER).exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
     unfinished = {folder: why_unfinished(folder) for folder in _from_last(out / CHECKPOINTS)}
     if None in unfinished.values():
@@ -113,15 +109,8 @@ def ended(
         test: Whether the test rows are to have been scored.
         keep: Whether to keep the checkpoints.
     """
-    if not (out / _ADAPTER).exists() or not (out / RECORD_NAME).exists():
-        return None
-    record: dict[str, Any] = read_json(out / RECORD_NAME, OutputError)
-    made = {"stop_after": None} | record.get("settings", {})  # which older records do not have
-    made["data_sha256"] = record.get("data_sha256")
-    asked = json.loads(json.dumps(_begun(settings, checksums)))
-    if made | {_ELSEWHERE: None} != asked | {_ELSEWHERE: None}:
-        return None
-    if test and "test_score" not in record:
+    record = record_of_run(out, settings, checksums)
+    if record is None or (test and "test_score" not in record):
         return None
     tidy(out, keep=keep)
     return record
@@ -139,7 +128,7 @@ def tidy(out: Path, *, keep: bool) -> None:
 def begin(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     """Write down how the run is begun, for the day when it is resumed."""
     with staged(out) as folder:
-        text = json.dumps(_begun(settings, checksums), indent=2, ensure_ascii=False)
+        text = json.dumps(asked_of_run(settings, checksums), indent=2, ensure_ascii=False)
         (folder / _UNFINISHED).write_text(text + "\n", encoding="utf-8")
 
 
@@ -177,16 +166,11 @@ def find_best(state: TrainerState, checkpoints: Path) -> None:
     state.best_model_checkpoint = str(best)
 
 
-def _begun(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
-    found = asdict(settings) | {"data_sha256": dict(checksums)}
-    return {key: value for key, value in found.items() if key != _ELSEWHERE}
-
-
 def _check_same(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> None:
     if not (out / _UNFINISHED).exists():
         return
     begun = read_json(out / _UNFINISHED, OutputError)
-    for key, value in json.loads(json.dumps(_begun(settings, checksums))).items():
+    for key, value in asked_of_run(settings, checksums).items():
         if begun.get(key) != value:
             raise SettingsError(
                 f"the run in {out} was begun with {key} = {begun.get(key)!r}, now it is {value!r}; "

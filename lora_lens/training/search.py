@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +15,17 @@ from optuna.trial import FrozenTrial, TrialState
 from transformers import TrainerCallback
 
 from ..errors import DivergedError, LensError, SettingsError
-from ..files.locate import read_json
 from . import ownership
 from .alone import BusyError
 from .damage import DamagedRunError
+from .data import open_data
 from .ownership import ERROR, SURPLUS
-from .record import RECORD_NAME
+from .record import record_of_run
 from .resuming import tidy
 from .run import train
 from .settings import RunSettings
 from .space import Sampler, Space, checked_seeds
 from .study import open_study, sampler_of
-from .trials import same_run
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -72,14 +71,16 @@ def search(
         The study; ``study.best_trial`` is the best trial that finished.
 
     Raises:
-        SettingsError: The storage holds a study of that name with other settings, or torchrun or
+        SettingsError: The storage holds a study of that name with other settings or other data, or torchrun or
             accelerate has started several processes.
+        DataError: The data are not there, or do not fit the task.
         OutputError: The storage cannot be opened.
     """
     refuse_several_processes()
     space = space or Space()
     seeds = checked_seeds(seeds) or (settings.seed,)
-    study = open_study(settings, seeds, space, out, storage, name, sampler, prune)
+    checksums = open_data(settings.task, settings.data, settings.own)[1].checksums
+    study = open_study(settings, checksums, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 
     def objective(trial: optuna.Trial) -> float:
@@ -97,6 +98,7 @@ def search(
             records = [
                 _trained(
                     replace(chosen, seed=seed),
+                    checksums,
                     out / "trials" / (f"{number}-seed-{seed}" if k else str(number)),
                     None if k else trial,
                     use_cpu=use_cpu,
@@ -118,6 +120,7 @@ def search(
 
 def _trained(
     settings: RunSettings,
+    checksums: Mapping[str, str],
     folder: Path,
     told: optuna.Trial | None,
     *,
@@ -128,9 +131,9 @@ def _trained(
 
     `told` is told of every evaluation, and may be pruned by it.
     """
-    if same_run(folder, settings):  # killed between its end and the study's being told
+    record = record_of_run(folder, settings.resolved(), checksums)
+    if record is not None:  # killed between its end and the study's being told
         tidy(folder, keep=False)
-        record: dict[str, Any] = read_json(folder / RECORD_NAME, SettingsError)
         if told is not None:
             _report(told, record)
         return record

@@ -23,7 +23,9 @@ from .settings import RunSettings
 from .space import Sampler, Space
 
 _SETTINGS = "settings"
-_PRUNE = "prune"  # which studies that were begun before it was written down do not have
+# Which studies that were begun before they were written down do not have:
+_PRUNE = "prune"
+_DATA = "data"
 _PATIENCE = 60  # seconds to wait for another process's transaction
 _HEARTBEAT = 30  # seconds; a trial of another machine that is silent for four of them is taken over
 # What databases say when another process makes the same tables, or the same study, just then.
@@ -53,6 +55,7 @@ def sampler_of(kind: Sampler, seed: int, number: int) -> optuna.samplers.BaseSam
 
 def open_study(
     settings: RunSettings,
+    checksums: Mapping[str, str],
     seeds: Sequence[int],
     space: Space,
     out: Path,
@@ -83,7 +86,7 @@ def open_study(
     searched = asdict(space) | {"sampler": sampler, _PRUNE: prune}
     if tuple(seeds) != (settings.seed,):  # the run's settings say that one
         searched["seeds"] = tuple(seeds)
-    _check_same(study, {"run": asdict(settings), "space": searched})
+    _check_same(study, {"run": asdict(settings), "space": searched, _DATA: dict(checksums)})
     return study
 
 
@@ -140,20 +143,22 @@ def _opened(url: str) -> RDBStorage:
 
 
 def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
-    """A study goes on only under the settings that it was begun with."""
+    """A study goes on only under the settings, and with the data, that it was begun with."""
     asked = _as_json(asked)
     begun = study.user_attrs.get(_SETTINGS)
     if begun is None:
         study.set_user_attr(_SETTINGS, asked)
         return
     for part, values in asked.items():
-        for key in values | begun[part]:
-            if key == _PRUNE and key not in begun[part]:
+        was = begun.get(part, {})
+        for key in values | was:
+            if key not in was and (key == _PRUNE or part not in begun):
                 continue
             value = values.get(key)
-            if begun[part].get(key) != value:
+            if was.get(key) != value:
+                of = f"sha256 of {key}" if part == _DATA else key
                 raise SettingsError(
-                    f"the study {study.study_name!r} was begun with {key} = {begun[part].get(key)!r}, "
+                    f"the study {study.study_name!r} was begun with {of} = {was.get(key)!r}, "
                     f"now it is {value!r}; use the same, or another --out or --name"
                 )
 

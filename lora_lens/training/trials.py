@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,11 @@ import optuna
 from optuna.trial import TrialState
 
 from ..errors import SettingsError
-from ..files.locate import read_json
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS
-from .record import RECORD_NAME, SEARCH_NAME, TENSORBOARD
+from .record import ADAPTER, SEARCH_NAME, TENSORBOARD, record_of_run
 from .settings import RunSettings
-
-_ADAPTER = "adapter_config.json"  # written last, so that the rest is there where it is
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
@@ -88,24 +85,17 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
     return record
 
 
-def same_run(folder: Path, settings: RunSettings) -> bool:
-    """Whether a finished run lies in the folder that was made with just these settings."""
-    if not (folder / _ADAPTER).exists():
-        return False
-    asked = json.loads(json.dumps(asdict(settings.resolved())))
-    made: Any = read_json(folder / RECORD_NAME, SettingsError).get("settings") or {}
-    return bool({"stop_after": None} | made == asked)  # a setting that older records do not have
-
-
-def trial_of(out: Path, settings: RunSettings) -> Path | None:
-    """The folder of a finished trial in `out` that was made with just these settings, if one was."""
-    folders = sorted(path.parent for path in out.glob(f"trials/*/{_ADAPTER}"))
-    return next((folder for folder in folders if same_run(folder, settings)), None)
+def trial_of(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> Path | None:
+    """The folder of a finished trial in `out` that was made with just these settings of just these data, if one was."""
+    for path in sorted(out.glob(f"trials/*/{ADAPTER}")):
+        if record_of_run(path.parent, settings.resolved(), checksums):
+            return path.parent
+    return None
 
 
 def take_adapter(trial: Path, out: Path) -> None:
     """Copy a trial's adapter, its record and TensorBoard's logs to the folder of a run."""
-    with staged(out, last=_ADAPTER) as folder:
+    with staged(out, last=ADAPTER) as folder:
         if (trial / TENSORBOARD).is_dir():
             shutil.copytree(trial / TENSORBOARD, out / TENSORBOARD, dirs_exist_ok=True)
         for file in trial.iterdir():

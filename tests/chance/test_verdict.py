@@ -23,6 +23,15 @@ def trial(value: float, drawn: np.ndarray, **changes: object) -> Trial:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def test_two_sided_p_has_the_ties_of_the_upper_tail() -> None:
+    """Of a null whose deviation is float32's resolution: what is three deviations off is no tie of all draws."""
+    sd = 9.7e-7
+    drawn = 0.01 + sd * np.random.default_rng(0).standard_normal(999)
+    value, cells = np.asarray(0.01 + 3 * sd), 126 * 125 // 2
+    assert two_sided_p(value, drawn, sd=sd, cells=cells) == pytest.approx(0.0027, abs=0.003)
+    assert two_sided_p(value, drawn) > 0.03
+
+
 def test_two_sided_p_by_hand() -> None:
     drawn = np.array([1.0, 2.0, 3.0, 4.0])
     # The middle of all five is 4; 1 is 3 away, 10 is 6: only 10 itself is so far.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from slow_routes import slow_conversions
 
-from lora_lens import conversion_matrices
+from lora_lens import RankDeficientWarning, conversion_matrices
 from lora_lens.core.checked import as_tensors
 from lora_lens.core.factoring import factor
 from lora_lens.errors import LensError, SingularError
@@ -29,10 +29,26 @@ def test_public_function_takes_batches_of_float32(convention: str) -> None:
 
 
 def test_public_function_refuses_a_rectangle_under_stored() -> None:
-    w0, a, b = torch.ones(3, 4), torch.ones(1, 4), torch.ones(3, 1)
+    w0, a, b = torch.eye(3, 4), torch.ones(1, 4), torch.ones(3, 1)
     with pytest.raises(SingularError, match="consistent"):
         conversion_matrices(w0, a, b, convention="stored")
     assert conversion_matrices(w0, a, b).a.shape == (3, 1)  # auto: 'consistent'
+
+
+def test_a_singular_w0_is_refused_under_stored_and_warned_of_under_consistent() -> None:
+    rng = np.random.default_rng(3)
+    w0 = rng.standard_normal((2, 5, 5))
+    w0[1, :, 0] = w0[1, :, 1]
+    a, b = rng.standard_normal((2, 2, 5)), rng.standard_normal((2, 5, 2))
+    for convention in ("stored", "auto"):
+        with pytest.raises(
+            SingularError, match=r"1 of 2 W0 are singular \(rank 4 of 5\).*consistent"
+        ):
+            conversion_matrices(w0, a, b, convention=convention)
+    with pytest.warns(RankDeficientWarning, match="1 of 2 W0 are singular"):
+        found = conversion_matrices(w0, a, b, convention="consistent")
+    np.testing.assert_allclose(found.b, np.linalg.pinv(w0) @ b, atol=1e-10)
+    assert np.isinf(found.condition_number).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("convention", ["stored", "consistent"])

@@ -24,6 +24,17 @@ def test_factored_svd_equals_the_dense_one(seed: int, rank: int) -> None:
     np.testing.assert_allclose(u.mT @ u, np.broadcast_to(np.eye(rank), (3, rank, rank)), atol=1e-12)
 
 
+@pytest.mark.parametrize(("out", "r", "width"), [(3, 5, 4), (9, 5, 4), (3, 5, 9)])
+def test_an_inner_dimension_above_a_side_gives_the_thin_svd(out: int, r: int, width: int) -> None:
+    rng = np.random.default_rng(r)
+    b, a = rng.standard_normal((2, out, r)), rng.standard_normal((2, r, width))
+    u, s, vh = product_svd(b, a)
+    least = min(out, r, width)
+    assert (u.shape, s.shape, vh.shape) == ((2, out, least), (2, least), (2, least, width))
+    np.testing.assert_allclose((u * s[:, None]) @ vh, b @ a, atol=1e-12)
+    np.testing.assert_allclose(vh @ vh.swapaxes(1, 2), np.stack([np.eye(least)] * 2), atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("b", "a"), [((8, 3), (2, 8)), ((3, 8, 2), (2, 2, 8)), ((8, 2), (3, 2, 8))]
 )

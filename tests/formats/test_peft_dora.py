@@ -17,6 +17,7 @@ from lora_lens.questions.inventory.tables import module_table
 from lora_lens.questions.spectrum.suggestion_result import SuggestedRank
 from lora_lens.questions.spectrum.tables import legend, spectrum_table
 from lora_lens.questions.spectrum.words import details
+from lora_lens.subspaces.delta import rescaled_delta
 
 pytest.importorskip("peft", minversion="0.21")
 SAID = "before every row"
@@ -238,6 +239,31 @@ def test_a_trained_nothing_has_no_subspace(folder: Path, tmp_path: Path) -> None
     save_file(tensors, file)
     with pytest.raises(LensError, match="untrained"):
         ll.amplification(tmp_path / "adapter", "value", base=str(folder / "base"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_small_delta_beside_a_magnitude_in_half_precision_is_not_rounded_away(
+    folder: Path, tmp_path: Path, dtype: torch.dtype, *, trained: bool
+) -> None:
+    """ΔW is a hundredth of W0, and what rounding m does to it is in it: it is merged so. Untrained it is nothing."""
+    shutil.copytree(folder / "adapter", tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    weights, tensors = ll.open_base(str(folder / "base")), load_file(file)
+    for name, tensor in tensors.items():
+        path = name.removeprefix("base_model.model.").partition(".lora_")[0]
+        if "magnitude" in name:
+            tensors[name] = (weights.weight(path).norm(dim=1) * (1.01 if trained else 1)).to(dtype)
+        elif "lora_B" in name:
+            tensors[name] = tensor * (1e-3 if trained else 0)
+    save_file(tensors, file)
+    adapter = ll.load_adapter(tmp_path / "adapter", base=str(folder / "base"))
+    found = ll.spectrum(adapter, "value", beside_w0=True)
+    factors, base = adapter.modules["value"], ll.open_base(str(folder / "base"))
+    for position, one in enumerate(found.layers):
+        dense = rescaled_delta(factors, position, base.w0(factors, position))
+        norm = float(torch.linalg.matrix_norm(dense)) if trained else 0.0
+        assert one.frobenius_norm == pytest.approx(norm, rel=1e-6)
 
 
 @pytest.mark.parametrize(

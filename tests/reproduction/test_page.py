@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_up_analysis import record
 
-from lora_lens.reproduction.agreement import claims
+from lora_lens.reproduction.agreement import _table4, claims
 from lora_lens.reproduction.collect import Found
 from lora_lens.reproduction.config_file import read_config
 from lora_lens.reproduction.equivalence import Difference
@@ -92,14 +92,33 @@ def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:
     scores = verdicts["CondLoRA scores as LoRA does (Table 2)"]
     assert scores.verdict == "does not agree"
     assert scores.here == "STS-B −0.1, equivalent within 1; MRPC −4.0, different; not learnt: RTE"
-    assert (
-        verdicts["CondLoRA has 1/12 of LoRA's parameters, one θ for twelve layers"].here
-        == "1/12: 24,576 of 294,912"
-    )
+    fewer = verdicts["CondLoRA has 1/12 of LoRA's parameters, one θ for twelve layers"]
+    assert fewer.here == "1/12: 24,576 of 294,912, 12 layers"
+    assert fewer.verdict == "agrees"
     assert verdicts["CondLoRA trains 1.016 times as fast (Table 4)"].verdict == "cannot be told"
     relation = verdicts["… and that is a relation of W0 and the trained factors, v"]
     assert relation.verdict == "agrees"
     assert "predicts 0.050 of A where chance gives 0.020, beyond it in 2 of 2" in relation.here
+
+
+@pytest.mark.parametrize(
+    ("theirs", "layers", "ratio", "fewer", "faster"),
+    [
+        (24_576, 12, 1.03, "agrees", "agrees"),
+        (49_152, 12, 1.007, "does not agree", "cannot be told"),
+        (294_912, 12, 0.97, "does not agree", "does not agree"),
+        (24_576, None, 0.99, "cannot be told", "cannot be told"),
+    ],
+)
+def test_parameters_are_held_against_the_layers_and_speed_against_its_noise(
+    theirs: int, layers: int | None, ratio: float, fewer: str, faster: str
+) -> None:
+    methods = {
+        "lora": {"trainable_parameters": 294_912},
+        "condlora": {"trainable_parameters": theirs},
+    }
+    found = _table4({"methods": methods, "condlora_over_lora": ratio}, layers)
+    assert [one.verdict for one in found] == [fewer, faster]
 
 
 def before_shares(module: str, **made) -> dict:

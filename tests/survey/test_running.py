@@ -357,8 +357,11 @@ def test_the_hub_is_asked_for_a_bases_adapters(monkeypatch: pytest.MonkeyPatch) 
     found, _ = sources.adapters_meant(["hub:owner/base?author=someone&limit=5"])
     assert found == [f"someone/one@{'a' * 40}"]
     assert asked == [
-        {"filter": "base_model:adapter:owner/base", "author": "someone", "search": None, "limit": 5}
-    ]
+        {
+            "filter": "base_model:adapter:owner/base", "author": "someone", "search": None, "limit": 5,
+            "expand": ["sha"],  # without which the hub tells no commits
+        }
+    ]  # fmt: skip
     with pytest.raises(LensError, match="no adapter of owner/base"):
         sources.adapters_meant(["hub:owner/base"])
     with pytest.raises(LensError, match="no question to the hub"):

@@ -21,9 +21,9 @@ from lora_lens.cli import app
 from lora_lens.errors import BaseModelError, DivergedError, OutputError
 from lora_lens.files.locate import DEMO_BASE, local_folder
 from lora_lens.training.data.glue import load_task
+from lora_lens.training.record import record_of_run
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
-from lora_lens.training.trials import same_run
 
 BASE = str(local_folder(DEMO_BASE))
 
@@ -181,9 +181,11 @@ def test_a_run_that_is_cut_is_the_beginning_of_the_whole_one(runs: Path, tmp_pat
     assert written == whole["settings"] | {"stop_after": 1}
     short = train(settings(runs / "glue", "lora", epochs=1), tmp_path / "short", use_cpu=True)
     assert short["history"] != record["history"]  # the rate falls to 0 within it
-    assert same_run(tmp_path / "cut", cut)
-    assert not same_run(tmp_path / "cut", settings(runs / "glue", "lora"))
-    assert same_run(runs / "lora", settings(runs / "glue", "lora"))
+    data, uncut = record["data_sha256"], settings(runs / "glue", "lora").resolved()
+    assert record_of_run(tmp_path / "cut", cut.resolved(), data)
+    assert not record_of_run(tmp_path / "cut", uncut, data)
+    assert record_of_run(runs / "lora", uncut, data) == whole
+    assert not record_of_run(runs / "lora", uncut, data | {"train.tsv": "0" * 64})
 
 
 def test_a_record_of_before_runs_could_be_cut_is_that_of_a_whole_one(
@@ -193,8 +195,10 @@ def test_a_record_of_before_runs_could_be_cut_is_that_of_a_whole_one(
     del record["settings"]["stop_after"]
     (tmp_path / "adapter_config.json").write_text("{}")
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert same_run(tmp_path, settings(runs / "glue", "lora"))
-    assert not same_run(tmp_path, settings(runs / "glue", "lora", stop_after=1))
+    data = record["data_sha256"]
+    assert record_of_run(tmp_path, settings(runs / "glue", "lora").resolved(), data)
+    cut = settings(runs / "glue", "lora", stop_after=1).resolved()
+    assert not record_of_run(tmp_path, cut, data)
 
 
 def test_checkpoints_are_kept_where_asked(runs: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import signal
 import socket
 import sqlite3
@@ -274,6 +275,31 @@ def test_a_study_from_before_pruning_was_written_down_goes_on(
     assert len(search(settings, tmp_path, trials=2, prune=False).trials) == 2
 
 
+def test_a_study_does_not_go_on_with_other_data(
+    data: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    moved = tmp_path / "moved"
+    shutil.copytree(data, moved)
+    study = search(replace(settings, data=str(moved)), tmp_path / "out", trials=1)
+    train = moved / "RTE" / "train.tsv"
+    train.write_text(train.read_text().replace("not_entailment", "entailment"))
+    with pytest.raises(
+        SettingsError, match=r"begun with sha256 of train\.tsv = '[0-9a-f]{64}', now"
+    ):
+        search(replace(settings, data=str(moved)), tmp_path / "out", trials=2)
+    before = study.user_attrs["settings"]  # of a study from before the data were written down
+    del before["data"]
+    study.set_user_attr("settings", before)
+    assert len(search(replace(settings, data=str(moved)), tmp_path / "out", trials=2).trials) == 2
+
+
+def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        search(replace(settings, data=str(tmp_path / "none")), tmp_path / "out", trials=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be opened"):
         search(settings, tmp_path, storage="sqlite:////nowhere/at/all/study.db")
@@ -310,7 +336,7 @@ def test_nothing_to_try(changes: dict[str, Any], words: str) -> None:
 
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
     """As a process leaves it that was killed in the middle of trial 0."""
-    study = open_study(settings, (settings.seed,), Space(), out, None, None, "tpe", True)
+    study = open_study(settings, {}, (settings.seed,), Space(), out, None, None, "tpe", True)
     trial = optuna.trial.create_trial(
         state=TrialState.RUNNING,
         params={"learning_rate": 1e-3},
@@ -377,20 +403,20 @@ out, go = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not go.exists():
     time.sleep(0.001)
-settings = RunSettings(task="rte", method="condlora", base="b", data="d", epochs=2)
+settings = RunSettings(task="rte", method="condlora", base="b", data=sys.argv[4], epochs=2)
 module.search(settings, out, trials=8, storage=sys.argv[3])
 """
 
 
-def test_processes_that_start_at_one_moment(tmp_path: Path) -> None:
+def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path) -> None:
     """All of them find the same lost trials; each is taken up once, and none is lost or made twice."""
-    settings = RunSettings(task="rte", method="condlora", base="b", data="d", epochs=2)
+    settings = RunSettings(task="rte", method="condlora", base="b", data=str(data), epochs=2)
     for _ in range(2):
         study = lose_a_trial(settings, tmp_path, socket.gethostname())
     storage, go = f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "go"
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tmp_path / str(number)), str(go), storage],
+            [sys.executable, "-c", RACER, str(tmp_path / str(number)), str(go), storage, str(data)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -413,7 +439,7 @@ def test_processes_that_start_at_one_moment(tmp_path: Path) -> None:
 
 def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
     good = {1: 0.5, 2: 0.6}
-    study = open_study(settings, (settings.seed,), Space(), tmp_path, None, None, "tpe", True)
+    study = open_study(settings, {}, (settings.seed,), Space(), tmp_path, None, None, "tpe", True)
     for _ in range(2):
         study.add_trial(
             optuna.trial.create_trial(

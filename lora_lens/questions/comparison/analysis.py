@@ -27,7 +27,7 @@ from ...core.either import as_numpy
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.product_svd import svd_of_product
 from ...core.progress import Progress, untold
-from ...core.rank import tied
+from ...core.rank import coarser, tied
 from ...core.scaled import of_order_one
 from ...core.sides import Side
 from ...core.triangle import spectral_norm
@@ -36,7 +36,7 @@ from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
-from ...subspaces.delta import trained_singular
+from ...subspaces.delta import check_scaling, trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
@@ -253,6 +253,7 @@ class _Cut(NamedTuple):
 
 
 def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> _Cut:
+    check_scaling(factors)
     a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
     found = {
         "A": orthonormal_basis(a.mT, k, ordered=True),
@@ -264,7 +265,7 @@ def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | No
     svd = svd_of_product(b, a)
     scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
-    ties["ΔW"] = as_numpy(tied(svd.s, k, factors.b))
+    ties["ΔW"] = as_numpy(tied(svd.s, k, coarser(factors.a, factors.b)))
     return _Cut(found | {"delta": svd.u[..., :k]}, ties)
 
 

@@ -18,7 +18,7 @@ from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
 from ...chance.conversion_draws import null_generator
 from ...chance.gaussian import gaussian_samples
-from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.gaussian_moments import gaussian_grid
 from ...chance.p_values import check_draws, check_seed
 from ...core.angles import principal_angles
 from ...core.bases import orthonormal_basis
@@ -320,7 +320,7 @@ def _grid(layer: int, kind: str, u: Tensor, v: Tensor) -> RankGrid:
 
 @lru_cache(maxsize=64)
 def _gaussian(d: int, r1: int, r2: int) -> tuple[Array, Array]:
-    cells = [[gaussian_baseline(d, i, j) for j in range(1, r2 + 1)] for i in range(1, r1 + 1)]
-    both = np.array(cells)
-    both.flags.writeable = False  # shared by the grids of all layers
-    return both[..., 0], both[..., 1]
+    found = gaussian_grid(d, r1, r2)
+    for numbers in found:
+        numbers.flags.writeable = False  # shared by the grids of all layers
+    return found

@@ -64,7 +64,7 @@ def adapter_matrix(
 ) -> MatrixResult:
     """φ of A, B or ΔW between every two of any number of adapters, mean over the layers, with a tree.
 
-    For two adapters it equals `compare`. Adapters may differ in rank: each is then compared at its
+    For two adapters it equals `compare` at the same `rank`, or where all layers of both have one. Adapters may differ in rank: each is then compared at its
     own, layer by layer, and φ divides by the smaller of the two. Chance differs with the ranks, max(i, j)/d,
     and stands beside each pair.
 

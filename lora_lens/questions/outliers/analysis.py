@@ -94,6 +94,9 @@ def outliers(
         and together; φ and its nulls before and after. All singular vectors are taken, so no number
         depends on the gauge.
 
+    Warns:
+        RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
+
     Raises:
         LensError: No such matrix or convention; fewer than 2 draws; a negative seed; W0 mostly empty.
         ModuleLookupError: No such module.

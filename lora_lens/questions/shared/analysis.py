@@ -101,7 +101,7 @@ def shared_subspace(
         matrices: Which of A and B; one, or several.
         draws: Draws of the nulls that something is concluded from, flips and ``propagated``, which give
             p-values down to 1/(draws + 1), and 50 of the others at most; 0 leaves the closed form of the
-            Gaussian null for the left-out share alone. Each costs the leading eigenvectors of a matrix of
+            Gaussian null for the left-out share, and the 4,999 flips of each layer with θ fixed, which are cheap and always drawn. Each costs the leading eigenvectors of a matrix of
             order (L−1)·r a layer, or of as many as W0 has inputs where those are fewer.
         seed: Of those draws.
         device, dtype, base, progress: As in `conversion_similarity`.
@@ -112,6 +112,9 @@ def shared_subspace(
         By matrix, with two nulls: ``propagated`` (W_l⁻¹G for Gaussian G, below full rank with the
         singular values of the layer's own factor; the right one: what W0 alone makes of unrelated
         factors) and ``gaussian`` (independent uniform subspaces).
+
+    Warns:
+        RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
 
     Raises:
         LensError: No such matrix or convention; draws of 1 or below 0; a negative seed; too little memory.

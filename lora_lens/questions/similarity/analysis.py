@@ -121,6 +121,9 @@ def conversion_similarity(
           left side alone (i = j = r). In no pair of layers of MiniLM's query and value is it off by more than 3 % of
           what 400 draws give at r = 8, or 17 % of the exact mean at r = 1; higher ranks are nearer (docs/theory.md).
 
+    Warns:
+        RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
+
     Raises:
         LensError: No such null, matrix, side or convention; a negative or infinite ridge; a negative seed; too little memory.
         ModuleLookupError: No such module.
@@ -148,7 +151,8 @@ def conversion_similarity(
     matrices, nulls = several(matrices), several(nulls)
     check_request(factors, matrices, i, j, side, settled.name)
     check_nulls(nulls)
-    check_ridge(ridge := float(ridge))
+    check_ridge(ridge)
+    ridge = float(ridge)
     weights = open_base_of(adapter, base)
     plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     plan = within(plan, nulls, memory)

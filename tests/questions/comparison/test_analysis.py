@@ -1,8 +1,10 @@
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import BertLike, write_lora
 from planted import plant
 from slow_routes import slow_phi
@@ -15,6 +17,7 @@ from lora_lens import (
     load_adapter,
 )
 from lora_lens.errors import AdapterError, ModuleLookupError
+from lora_lens.subspaces.factors import factor_spaces
 
 
 @pytest.fixture
@@ -84,6 +87,26 @@ def test_errors(pair: tuple[BertLike, BertLike], tmp_path: Path) -> None:
         compare(one, load_adapter(tmp_path / "query"), "value")
     with pytest.raises(RankError, match="rank 4"):
         compare(one, load_adapter(tmp_path / "other"), "value", 5)
+
+
+def test_a_scaling_of_zero_leaves_no_delta(tmp_path: Path) -> None:
+    for name, alpha in (("one", 8), ("other", 0)):
+        write_lora(tmp_path / name, BertLike())
+        config = tmp_path / name / "adapter_config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": alpha}))
+    with pytest.raises(RankError, match="ΔW of value is zero in layer 0: its scaling is 0"):
+        compare(load_adapter(tmp_path / "one"), load_adapter(tmp_path / "other"), "value")
+
+
+@pytest.mark.parametrize("half", ["A", "B"])
+def test_ties_of_delta_are_by_the_coarser_factor(half: str, tmp_path: Path) -> None:
+    """σ₂ = σ₃ but for float32's rounding: tied, whichever factor was stored in float32."""
+    rng = np.random.default_rng(0)
+    u, v = (np.linalg.qr(rng.standard_normal((24, 4)))[0] for _ in range(2))
+    b = torch.from_numpy(u * np.array([2, 1, 1 + 1e-8, 0.5]))[None]
+    a = torch.from_numpy(v.T.copy())[None]
+    a, b = (a.float(), b) if half == "A" else (a, b.float())
+    assert factor_spaces(a, b, 2).tied["delta_left"].tolist() == [True]
 
 
 @pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 3)])

@@ -15,12 +15,24 @@ from lora_lens import (
     load_adapter,
     rank_grids,
 )
+from lora_lens.chance.gaussian_moments import gaussian_grid
 from lora_lens.chance.reach import reach
 from lora_lens.errors import AdapterError, ModuleLookupError
 from lora_lens.questions.grid.words import claims, details
 from lora_lens.show.findings import found as judged
 
 SIDES = {"A": "right", "B": "left", "delta": None}
+
+
+@pytest.mark.parametrize(("d", "r1", "r2"), [(1, 1, 1), (12, 3, 9), (9, 9, 9), (4096, 16, 70)])
+def test_the_gaussian_null_of_all_cells_is_that_of_each(d: int, r1: int, r2: int) -> None:
+    mean, sd = gaussian_grid(d, r1, r2)
+    assert mean.shape == sd.shape == (r1, r2)
+    for i, j in ((1, 1), (r1, r2), (1, r2), (r1, 1)):
+        expected = gaussian_baseline(d, i, j)
+        assert (mean[i - 1, j - 1], sd[i - 1, j - 1]) == pytest.approx(
+            expected, rel=1e-12, abs=1e-18
+        )
 
 
 def factors(
