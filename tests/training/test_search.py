@@ -30,6 +30,7 @@ from lora_lens.training import ownership
 from lora_lens.training import search as module
 from lora_lens.training.alone import BusyError
 from lora_lens.training.damage import DamagedRunError
+from lora_lens.training.data import open_data
 from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
 from lora_lens.training.space import Sampler, Space
@@ -334,9 +335,14 @@ def test_nothing_to_try(changes: dict[str, Any], words: str) -> None:
         Space(**changes)
 
 
+def checksums(settings: RunSettings) -> dict[str, str]:
+    """Of its data."""
+    return open_data(settings.task, settings.data, settings.own)[1].checksums
+
+
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
     """As a process leaves it that was killed in the middle of trial 0."""
-    study = open_study(settings, {}, (settings.seed,), Space(), out, None, None, "tpe", True)
+    study = open_study(settings, checksums(settings), (settings.seed,), Space(), out, None, None, "tpe", True)
     trial = optuna.trial.create_trial(
         state=TrialState.RUNNING,
         params={"learning_rate": 1e-3},
@@ -356,6 +362,7 @@ def test_a_trial_that_was_killed_between_its_end_and_its_report(
     (folder / "adapter_config.json").write_text("{}")
     record = {
         "settings": asdict(replace(settings, learning_rate=1e-3)),
+        "data_sha256": checksums(settings),
         "development_score": 0.7,
         "seconds": 9.0,
         "history": [{"development_score": 0.6}, {"development_score": 0.7}],
@@ -439,7 +446,7 @@ def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path) -> None:
 
 def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
     good = {1: 0.5, 2: 0.6}
-    study = open_study(settings, {}, (settings.seed,), Space(), tmp_path, None, None, "tpe", True)
+    study = open_study(settings, checksums(settings), (settings.seed,), Space(), tmp_path, None, None, "tpe", True)
     for _ in range(2):
         study.add_trial(
             optuna.trial.create_trial(

@@ -15,13 +15,13 @@ from .predicted import Predicted
 from .result import SharedResult
 
 _PATTERN = (
-    "the shared layer of the others predicts {degree} of a layer's {names} than where {names} {are} on "
-    "W0's own singular directions would"
+    "the shared layer of the others predicts {degree} of a layer's {names} than the place of {names} on "
+    "W0's own singular directions alone explains"
 )
 
 _CARRIED = (
-    "the shared layer of the one adapter predicts {degree} of the other's {names} than where {names} {are} "
-    "on W0's own singular directions would"
+    "the shared layer of the one adapter predicts {degree} of the other's {names} than the place of {names} "
+    "on W0's own singular directions alone explains"
 )
 
 
