@@ -38,8 +38,9 @@ def _trained(record: dict[str, Any]) -> Iterator[str]:
     yield "# A hundred adapters of one base\n"
     yield (
         f"What `survey` says of {len(trained)} adapters that were trained for it: LoRA on query and value of all-MiniLM-L6-v2, "
-        f"{ROWS['train']} rows of each of {len(TASKS)} tasks of GLUE, two epochs, ranks {', '.join(map(str, RANKS))}, "
+        f"{ROWS['train']} rows of each of {len(TASKS)} tasks made of GLUE's data, two epochs, ranks {', '.join(map(str, RANKS))}, "
         f"{len({one['seed'] for one in trained})} seeds. A seed is of A's start, so that runs of one seed and rank begin with one A. "
+        f"`genre` asks from which corpus a pair of STS-B is, so that it has STS-B's texts: for these two, another task is not other texts. "
         f"Small runs on a small base: what is seen here is seen of these.\n"
     )
     yield (
@@ -76,11 +77,11 @@ def _claims(record: dict[str, Any]) -> Iterator[str]:
     yield (
         f"- **A universal subspace** (arXiv 2512.05117). {k} of 384 input directions hold {every['shared']:.2f} of the ΔW that did not help to find them, where "
         f"chance is {k / 384:.2f}; among those that began apart {apart['shared']:.2f}. Found from all other tasks instead, they hold {others['every']:.2f} of a task's, and {others['apart']:.2f} "
-        f"of those that began apart: {100 * others['every'] / every['shared']:.0f} and {100 * others['apart'] / apart['shared']:.0f} % of that. So there is one beyond that chance, which knows nothing of W0, and {100 - 100 * others['every']:.0f} % of a task that it has not seen lies outside it."
+        f"of those that began apart: {100 * others['every'] / every['shared']:.0f} % of the {every['shared']:.2f} and {100 * others['apart'] / apart['shared']:.0f} % of the {apart['shared']:.2f}. So there is one beyond that chance, which knows nothing of W0, and {100 - 100 * others['every']:.0f} % of a task that it has not seen lies outside it."
     )
     yield (
         f"- **The mean adapter explains it** (its critics). The mean ΔW's own {k} directions hold as much, {every['mean adapter']:.2f}, so nothing better is found by looking for "
-        f"shared ones. But with the mean taken from each, {every['shared beside the mean']:.2f} is still held: it is several families' directions that the mean has in it, no one adapter that all have in common."
+        f"shared ones. But with the mean taken from each, {every['shared beside the mean']:.2f} is still held: the mean contains the directions of several families, not one adapter that all have in common."
     )
     found = by_what_is_common(record)
     same, learnt, neither = (
@@ -103,7 +104,7 @@ def _claims(record: dict[str, Any]) -> Iterator[str]:
     )
     cosines = {kind: _cosines(found, PAIRED[kind]) for kind in PAIRED}
     yield (
-        f"- **Recycled adapters merge like random ones** (arXiv 2602.12323). Of two tasks nearly: the mean cosine of two ΔW is {cosines['other task, other seed']}, where random ones have 0. Of one task not: "
+        f"- **Recycled adapters merge like random ones** (arXiv 2602.12323). Of two tasks nearly, though beyond chance: the mean cosine of two ΔW is {cosines['other task, other seed']}, where random ones have 0 ± 0.003 at one place. Of one task not: "
         f"{cosines['same task, other seed']}. Weights alone were looked at; nothing was merged and scored.\n"
     )
 
@@ -154,7 +155,7 @@ def _universal(record: dict[str, Any]) -> Iterator[str]:
     yield (
         "The share of ΔW, each scaled to norm 1, that k directions hold, mean over the places; on the right of ΔW, its input, and on the left. `shared` are the "
         "best k of one half of the adapters, asked about the other half; both halves have adapters of every task. `other tasks` are the best k of all other "
-        "tasks, asked about one: no adapter of that task has helped to find them. `random` is what the best k hold of adapters that share nothing, where "
+        "tasks, asked about one: no adapter of that task has helped to find them (of `stsb` and `genre` one of the same texts has). `random` is what the best k hold of adapters that share nothing, where "
         "they were fitted. A begins anew with every seed and rank, so that no start is there whose directions could be asked of all; the next table says what a common start does.\n"
     )
     heads = {

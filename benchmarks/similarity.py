@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 
 from lora_lens import conversion_similarity, load_adapter, open_base
 from lora_lens.chance.conversion_draws import SAMPLED, NullName
+from lora_lens.show.layout import counted
 
 MODULES = ("query", "value")
 
@@ -162,7 +163,7 @@ def report(
 ) -> None:
     median = {name: statistics.median(values) for name, values in times.items()}
     shape = f"{options.layers} layers of {options.width}x{options.width}, r = {options.rank}"
-    print(f"{shape}, query and value, A, B and BA; {torch.get_num_threads()} threads")
+    print(f"{shape}, query and value, A, B and BA; {counted(torch.get_num_threads(), 'thread')}")
     print(
         f"released algorithm, plainly   {median['plain']:9.2f} s  ({timed} of {pairs} pairs timed)"
     )

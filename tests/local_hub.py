@@ -12,6 +12,11 @@ from typing import NamedTuple
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+def commit_of(revision: str) -> str:
+    """What a branch is at."""
+    return COMMIT[: -len(revision)] + revision.encode().hex()[: len(revision)]
+
+
 class LocalHub(NamedTuple):
     """How to reach it, and the paths asked for."""
 
@@ -34,7 +39,9 @@ def serving(files: Path) -> Iterator[LocalHub]:
         def answer(self, body: bool) -> None:
             asked.append(self.path)
             repo, _, rest = self.path.strip("/").partition("/resolve/")
-            revision, _, name = rest.partition("/")
+            asked_for, _, name = rest.partition("/")
+            there = [one.name for one in (files / repo).glob("*")]
+            revision = next((one for one in there if commit_of(one) == asked_for), asked_for)
             file = files / repo / revision / name
             if not file.is_file():
                 missing = "Entry" if file.parents[name.count("/")].is_dir() else "Revision"
@@ -47,9 +54,7 @@ def serving(files: Path) -> Iterator[LocalHub]:
             content = file.read_bytes()
             self.send_response(200)
             self.send_header("ETag", f'"{revision}-{name}"')
-            self.send_header(
-                "X-Repo-Commit", COMMIT[: -len(revision)] + revision.encode().hex()[: len(revision)]
-            )
+            self.send_header("X-Repo-Commit", commit_of(revision))
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if body:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import AdapterError, BaseModelError
@@ -13,6 +14,7 @@ from ..printable import is_printable
 from .hub_cache import snapshot_in
 from .locate import HubFiles, user_path
 from .of_others import told, told_of
+from .revisions import full_commit
 from .tensors import FindFile, LocalFiles
 
 CONFIG = "adapter_config.json"
@@ -103,11 +105,21 @@ class HubAdapter:
     within: str
     revision: str | None
 
+    @cached_property
+    def _files(self) -> HubFiles:
+        commit = full_commit(self.repository, self.revision)
+        return HubFiles(self.repository, True, commit, "adapter")
+
+    @property
+    def unreached(self) -> list[str]:
+        """As of `HubFiles`."""
+        return self._files.unreached
+
     def __call__(self, name: str) -> Path | None:
         """Path of the file, or None where there is none."""
         name = f"{self.within}/{name}" if self.within else name
         try:
-            return HubFiles(self.repository, True, self.revision, "adapter")(name)
+            return self._files(name)
         except BaseModelError as error:
             raise AdapterError(str(error)) from None
 

@@ -40,6 +40,19 @@ def is_in_cache(base: str, revision: str | None) -> bool:
     return refs_of(base).get(named, named) in commits_of(base)
 
 
+def commit_of(path: Path) -> str | None:
+    """The commit that a file or folder in the cache is of; None of one that lies elsewhere.
+
+    Example:
+        >>> commit_of(Path(f"models--owner--name/snapshots/{'ab' * 20}/part/config.json")) == "ab" * 20
+        True
+    """
+    for one in (path, *path.parents):
+        if one.parent.name == "snapshots" and _COMMIT.fullmatch(one.name):
+            return one.name
+    return None
+
+
 def snapshot_in(folder: Path) -> Path:
     """Of the cache's own folder of a repository, ``models--OWNER--NAME``, the files of its branch ``main``.
 

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import BaseModelError
 from ..printable import printable
-from .hub_cache import is_in_cache, snapshot_in
+from .hub_cache import commit_of, is_in_cache, snapshot_in
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -87,18 +87,35 @@ def is_hub_id(base: str) -> bool:
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Files of a hub repository, by name: from the cache or, only if `download`, from the network."""
+    """Files of a hub repository, by name: from the cache or, only if `download`, from the network.
+
+    All of one commit: that of the first file that is found. The branch may move on from one look-up to the next, and
+    the cache may hold some files of where it was.
+
+    Attributes:
+        unreached: Names that are not in the cache, where other files are, and that the hub could not be asked for.
+    """
 
     base: str
     download: bool
     revision: str | None = None
     what: str = "base model"
+    unreached: list[str] = field(default_factory=list, init=False, compare=False)
+    _commit: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __call__(self, name: str) -> Path | None:
         """Path of the file, or None where there is none."""
-        return hub_file(
-            self.base, name, download=self.download, revision=self.revision, what=self.what
+        found = hub_file(
+            self.base,
+            name,
+            download=self.download,
+            revision=self._commit[0] if self._commit else self.revision,
+            what=self.what,
+            unreached=self.unreached.append,
         )
+        if found is not None and not self._commit and (commit := commit_of(found)):
+            self._commit.append(commit)
+        return found
 
 
 def hub_file(
@@ -108,29 +125,41 @@ def hub_file(
     download: bool,
     revision: str | None = None,
     what: str = "base model",
+    unreached: Callable[[str], None] = lambda _: None,
 ) -> Path | None:
     """One file of a hub repository, from the cache or, only if `download`, from the network.
 
-    `what` it is of, for messages.
+    `what` it is of, for messages. `unreached` is told of a name that the hub could not be asked for, though the cache
+    has other files of the repository.
 
     Returns None where the repository has no such file (or, without `download` or a network, the cache has not).
 
     Raises:
         BaseModelError: The hub could not be asked, or refused.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
 
     try:
         cached = try_to_load_from_cache(base, name, revision=revision)
     except ValueError as error:  # its own check of what may be an id
         raise BaseModelError(f"{what} {base!r} is neither a folder nor a hub id: {error}") from None
+    if cached is _CACHED_NO_EXIST:  # the hub has said so of this commit
+        return None
     if isinstance(cached, str) and Path(cached).is_file():  # not a folder of the file's name
         return Path(cached)
-    if not download:
-        return None
+    return _downloaded(base, name, revision, what, unreached) if download else None
+
+
+def _downloaded(
+    base: str, name: str, revision: str | None, what: str, unreached: Callable[[str], None]
+) -> Path | None:
+    """One file from the network; see `hub_file`."""
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
+        GatedRepoError,
         LocalEntryNotFoundError,
+        RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
@@ -139,6 +168,7 @@ def hub_file(
         return found if found.is_file() else None
     except LocalEntryNotFoundError as error:
         if is_in_cache(base, revision):  # others of its files are, as shards or a .bin
+            unreached(name)
             return None
         raise BaseModelError(
             f"{what} {base!r} is not a folder, not in the hub's cache, and the hub could not be "
@@ -149,6 +179,15 @@ def hub_file(
         return None
     except RevisionNotFoundError as error:
         raise BaseModelError(f"{what} {base!r} has no revision {revision!r} on the hub") from error
+    except GatedRepoError as error:
+        raise BaseModelError(
+            f"{what} {base!r} is gated on the hub: ask for access on its page there, and log in by `hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise BaseModelError(
+            f"{what} {base!r} is not a folder, and the hub has no repository of that name, or a private one: check the "
+            f"name, or log in by `hf auth login`"
+        ) from error
     except Exception as error:  # huggingface_hub raises many kinds; each ends the look-up alike
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BaseModelError(

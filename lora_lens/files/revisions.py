@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .hub_cache import commits_of, refs_of
+from .hub_cache import commit_of, commits_of, refs_of
 from .locate import DEMO_BASE, DEMO_PACKAGE, is_hub_id, local_folder
 
 DEMO_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"  # upstream's, of the extra `demo`
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT = 12
 _MOST_NAMED = 6
 
@@ -60,9 +59,8 @@ def commit_in(path: Path) -> str | None:
         >>> commit_in(Path(f"models--owner--name/snapshots/{DEMO_REVISION}/config.json")) == DEMO_REVISION
         True
     """
-    snapshots = [one for one in (path, *path.parents) if one.parent.name == "snapshots"]
-    if snapshots and _COMMIT.fullmatch(snapshots[0].name):
-        return snapshots[0].name
+    if commit := commit_of(path):
+        return commit
     return DEMO_REVISION if DEMO_PACKAGE in path.parts and local_folder(DEMO_BASE) else None
 
 

@@ -22,6 +22,7 @@ from ..files.tensors import TensorStore, open_file, open_tensors
 from .adapter_files import AdapterFiles
 
 _MOST_NAMED = 6
+_PEFTS = "adapter_model.safetensors"  # which has a configuration beside it
 
 
 def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:
@@ -36,6 +37,10 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     config_file = place.find(CONFIG)
     config = read_json(config_file, AdapterError) if config_file else {}
     tensors = _tensors(place, stems)
+    if tensors is None or (
+        not config_file and _PEFTS in {Path(one).name for one in tensors.files.values()}
+    ):
+        _check_reached(place)
     if tensors is None:
         raise AdapterError(
             f"{place.source} holds no {' or '.join(f'{stem}.safetensors' for stem in stems)} (nor .bin){_others(config_file)}"
@@ -45,6 +50,15 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     return AdapterFiles(
         place.source, config, config_file, tensors, str(base) if base else None, find=place.find
     )
+
+
+def _check_reached(place: Place) -> None:
+    """What the cache has not is missing only where the hub could be asked for it."""
+    if isinstance(place.find, HubAdapter) and place.find.unreached:
+        raise AdapterError(
+            f"of {place.source} the hub's cache has a part, without {place.find.unreached[0]}, and the hub could not be "
+            f"reached; download it where there is a network"
+        )
 
 
 def _on_the_hub(place: Place) -> str:

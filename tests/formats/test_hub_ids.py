@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoints import BertLike, write_lora
-from local_hub import LocalHub, serving
+from local_hub import LocalHub, commit_of, serving
 from safetensors.torch import save_file
 
 
@@ -74,6 +74,46 @@ def test_other_names_are_sought_in_the_cache_where_the_hub_is_out_of_reach(
     assert not hub.asked
 
 
+def test_files_are_of_one_commit_wherever_the_branch_has_gone_meanwhile(
+    tmp_path: Path, hub: LocalHub
+) -> None:
+    """The cache has the configuration of one commit, and main is at another, of another α: all is of the first."""
+    repo = "some/moved"
+    for branch, alpha in (("old", 8), ("main", 800)):
+        write_lora(tmp_path / "served" / repo / branch, BertLike(layers=1), base="some/bert")
+        config = tmp_path / "served" / repo / branch / "adapter_config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"lora_alpha": alpha}))
+    inspect(tmp_path, f"{repo}@old", **hub.environment)
+    cache = tmp_path / "cache" / "models--some--moved"
+    (cache / "snapshots" / commit_of("old") / "adapter_model.safetensors").unlink()
+    (cache / "refs" / "main").write_text(commit_of("old"))  # where main was then
+    found = [
+        json.loads(inspect(tmp_path, repo, **hub.environment).stdout)["modules"][0]["scaling"]
+        for _ in "ab"
+    ]
+    assert found == [2.0, 2.0]
+    assert [path.name for path in (cache / "snapshots").iterdir()] == [commit_of("old")]
+
+
+@pytest.mark.parametrize("gone", ["adapter_config.json", "adapter_model.safetensors"])
+def test_a_part_of_it_in_the_cache_and_no_hub(gone: str, tmp_path: Path, hub: LocalHub) -> None:
+    inspect(tmp_path, "some/adapter", **hub.environment)
+    (file,) = (tmp_path / "cache").glob(f"models--some--adapter/snapshots/*/{gone}")
+    file.unlink()
+    done = inspect(tmp_path, "some/adapter", HF_HUB_OFFLINE="1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        f"the hub's cache has a part, without {gone}, and the hub could not be reached"
+        in done.stderr
+    )
+
+
+def test_a_short_commit_that_is_in_the_cache(tmp_path: Path, hub: LocalHub) -> None:
+    inspect(tmp_path, "some/adapter@old", **hub.environment)
+    done = inspect(tmp_path, f"some/adapter@{commit_of('old')[:8]}", HF_HUB_OFFLINE="1")
+    assert len(json.loads(done.stdout or "{}").get("modules", ())) == 4, done.stderr
+
+
 def test_one_file_of_a_repository(tmp_path: Path, hub: LocalHub) -> None:
     done = inspect(tmp_path, "some/image/files/style.v2.safetensors@main", **hub.environment)
     (module,) = json.loads(done.stdout or "{}").get("modules", ((),))
@@ -89,7 +129,10 @@ def test_one_file_of_a_repository(tmp_path: Path, hub: LocalHub) -> None:
         ),
         ("some/adapter/other.safetensors", "other.safetensors: there is no such file in the hub's"),
         ("some/bert", "some/bert is no adapter: it holds no adapter_config.json"),
-        ("nobody/nothing", "'nobody/nothing' is not a folder, and cannot be had from the hub"),
+        (
+            "nobody/nothing",
+            "'nobody/nothing' is not a folder, and the hub has no repository of that name",
+        ),
         ("some/adapter@never", "'some/adapter' has no revision 'never' on the hub"),
         ("served/nothing", "served/nothing is not a folder"),
         ("./nowhere", "nowhere is not a folder"),

@@ -342,7 +342,9 @@ def checksums(settings: RunSettings) -> dict[str, str]:
 
 def lose_a_trial(settings: RunSettings, out: Path, host: str) -> optuna.Study:
     """As a process leaves it that was killed in the middle of trial 0."""
-    study = open_study(settings, checksums(settings), (settings.seed,), Space(), out, None, None, "tpe", True)
+    study = open_study(
+        settings, checksums(settings), (settings.seed,), Space(), out, None, None, "tpe", True
+    )
     trial = optuna.trial.create_trial(
         state=TrialState.RUNNING,
         params={"learning_rate": 1e-3},
@@ -446,7 +448,9 @@ def test_processes_that_start_at_one_moment(data: Path, tmp_path: Path) -> None:
 
 def test_a_bad_trial_is_pruned(settings: RunSettings, tmp_path: Path) -> None:
     good = {1: 0.5, 2: 0.6}
-    study = open_study(settings, checksums(settings), (settings.seed,), Space(), tmp_path, None, None, "tpe", True)
+    study = open_study(
+        settings, checksums(settings), (settings.seed,), Space(), tmp_path, None, None, "tpe", True
+    )
     for _ in range(2):
         study.add_trial(
             optuna.trial.create_trial(

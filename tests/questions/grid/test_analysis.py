@@ -64,7 +64,9 @@ def test_two_adapters_of_different_ranks_equal_full_svds_cell_by_cell(tmp_path: 
                 expected = slow_phi(x, y, i, j, grid.side)
                 assert grid.values[i - 1, j - 1] == pytest.approx(expected, abs=1e-10)
                 null = (grid.gaussian_mean[i - 1, j - 1], grid.gaussian_sd[i - 1, j - 1])
-                assert null == pytest.approx(tuple(gaussian_baseline(space, i, j)), rel=1e-12, abs=1e-15)
+                assert null == pytest.approx(
+                    tuple(gaussian_baseline(space, i, j)), rel=1e-12, abs=1e-15
+                )
         spans = (a.T, c.T) if grid.side == "right" else (b, d)
         angles = np.rad2deg(subspace_angles(*spans))[::-1]
         np.testing.assert_allclose(grid.angles, angles, atol=1e-6)
