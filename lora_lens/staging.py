@@ -65,6 +65,8 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
 
 def _begun(out: Path, stack: ExitStack) -> Path:
     """A hidden folder in `out` that is this process's until `stack` is closed, and is gone then."""
+    if out.is_file():
+        raise OutputError(f"cannot write to {out}: it is a file; name a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with alone_in(out):

@@ -347,3 +347,10 @@ def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path
     assert ended.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number], said
     assert "nothing is half-written" in said
     assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(OutputError, match="it is a file; name a folder"), staged(tmp_path / "file"):
+        pass
+    assert (tmp_path / "file").read_text() == "kept"

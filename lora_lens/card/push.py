@@ -19,9 +19,17 @@ def check_repository(name: str) -> None:
     Raises:
         SettingsError: It is no ``owner/name`` or ``name``.
     """
-    if not is_hub_id(name):
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(name)
+        known = is_hub_id(name)
+    except HFValidationError:
+        known = False
+    if not known:
         raise SettingsError(
-            f"--push-to-hub {name!r} is no repository; expected owner/name, as my-name/my-adapter"
+            f"--push-to-hub {name!r} is no repository; expected owner/name, as my-name/my-adapter, without .. and --"
         )
 
 

@@ -11,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..questions import QUESTIONS
-from ..terminal.failing import QUIET, LensGroup, heed_termination
+from ..terminal.failing import QUIET, LensGroup, heed_signals
 from ..terminal.quiet import be_quiet
 from ..terminal.with_rename import with_rename
 from . import demo, evaluate, export, report, reproduce, resize, search, serve, survey, train
@@ -75,7 +75,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    heed_termination()
+    heed_signals()
     try:
         app()
     finally:

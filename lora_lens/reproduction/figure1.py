@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..chance.baseline import Baseline
+from ..questions.similarity.result import LayerGrid, SimilarityResult
 from ..show.layout import Table
 from .profile import Profile, likeness
 
@@ -40,6 +42,29 @@ def layer_table(analyses: _Analyses, module: str) -> Table:
         ["task", "matrix", *map(str, first["layers"]), "mean", "r, propagated", "p"],
         rows,
     )
+
+
+def recorded(found: Mapping[str, Any]) -> SimilarityResult:
+    """What was written down of `conversion_similarity`, as far as its figure shows it: grids and nulls' means, without draws."""
+    about: dict[str, Any] = {
+        name: found[name] for name in ("module", "side", "i", "j", "convention")
+    }
+    layers = tuple(found["layers"])
+    grids = {
+        matrix: LayerGrid(
+            matrix=matrix, layers=layers, values=np.array(one["phi"]),
+            baselines={
+                null: Baseline(np.array(told["mean"]), np.array(told["sd"]), told["mean_sd"])
+                for null, told in one["baselines"].items()
+            },
+            **about,
+        )
+        for matrix, one in found["matrices"].items()
+    }  # fmt: skip
+    return SimilarityResult(
+        **about, **{name: found[name] for name in ("adapter", "base", "method")}, convention_why="",
+        layers=layers, grids=grids, condition_number=tuple(found["condition_number"]),
+    )  # fmt: skip
 
 
 def layer_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..questions.similarity.figures import similarity_sheet
 from ..show.draw_matplotlib import sheet
 from ..show.figure import Sheet
 from ..show.files import write_figures
@@ -24,7 +25,7 @@ from .conversions import (
     together_table,
 )
 from .equivalence_words import equivalence_rows, equivalence_table
-from .figure1 import layer_rows, layer_table
+from .figure1 import layer_rows, layer_table, recorded
 from .figures import curves_sheet, scores_sheet
 from .longer import longer_table
 from .page import results_page
@@ -44,8 +45,8 @@ def write_report(
 ) -> dict[str, _Rows]:
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
-    `paper` says how wide the figures are, and in which style. Figure 1 itself needs the adapters and their base
-    model; `from_records` leaves it as it is.
+    `paper` says how wide the figures are, and in which style. Figure 1 and Table 3 are drawn of the adapters, with their
+    base model; `from_records` draws Figure 1 of what is written down of it, and leaves Table 3 as it is.
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
     found = collect(config, out)
@@ -59,7 +60,9 @@ def write_report(
             ):
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
     _draw(config, found, out, paper)
-    if not from_records:
+    if from_records:
+        _draw_figure1_again(config, found, out, paper)
+    else:
         _draw_figure1(config, found, out, paper)
     figures = [path.name for path in (out / "figures").glob("*.png")]
     page = results_page(
@@ -135,6 +138,18 @@ def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
             drawn = {name: sheet(one, width=paper.width) for name, one in figures.items()}
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png", ".svg"), paper)
+
+
+def _draw_figure1_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
+    task = config.analysis.figure_task or next(iter(config.tasks))
+    records = found.analyses.get(task, ())
+    if records:
+        drawn = {
+            f"figure1-{result.stem}": sheet(similarity_sheet(result))
+            for result in (recorded(one["similarity"]) for one in records[0].values())
+        }
+        with staged(out / "figures") as folder:
+            write_figures(drawn, folder, (".png",), paper)
 
 
 def _draw_figure1(config: Config, found: Found, out: Path, paper: Paper) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..adapter import ModuleFactors
 from ..bases.weights import BaseWeights
 from ..core.bases import orthonormal_basis
+from ..core.limits import check_range
 from ..core.spill import Spill
 from ..updates import Convention
 from .selection import Where
@@ -30,6 +31,9 @@ def stacked_w0(
 ) -> Float[Tensor, "layer out in"]:
     """W0 of every layer, in float64 where the device has it; where `spill` puts it.
 
+    Raises:
+        LensError: Squares of it would leave the range of the dtype to compute in.
+
     Example:
         >>> import lora_lens as ll
         >>> from lora_lens.subspaces.selection import select_device
@@ -44,7 +48,9 @@ def stacked_w0(
     like = torch.empty(0, dtype=where.dtype, device=where.device)
     stacked = spill.empty((len(factors.layers), *shape), like, where.dtype)
     for k, path in enumerate(factors.names):
-        stacked[k].copy_(weights.w0(factors, k))
+        w0 = weights.w0(factors, k)
+        check_range(w0, where.dtype, f"W0 of {path}")
+        stacked[k].copy_(w0)
         weights.release(path)
         spill.release()
     return stacked

@@ -57,6 +57,7 @@ class Where(NamedTuple):
 
 
 _DTYPES = ("float64", "float32")
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "npu", "privateuseone")  # torch's, that compute
 
 
 def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> ModuleFactors:
@@ -257,12 +258,19 @@ def select_device(device: str, dtype: str) -> Where:
     check_dtype(dtype)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = str(device).partition(":")[0]
+    if kind not in _DEVICES:
+        raise LensError(f"device is {device!r}, expected auto, cpu, cuda, cuda:1 or mps")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise LensError(f"device {device!r} is not there; use auto or cpu")
     try:
         where = Where(torch.device(device), getattr(torch, dtype))
         torch.zeros(1, device=where.device, dtype=where.dtype).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise LensError(f"device {device!r} cannot be used with {dtype}: {reason}") from None
+        raise LensError(
+            f"device {device!r} cannot be used with {dtype}: {reason}; auto takes what can"
+        ) from None
     return where
 
 

@@ -66,10 +66,11 @@ def _on_hub(asked: str) -> list[str]:
     base, _, query = asked.partition("?")
     words = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [word for word in words if word not in _ASKED]
-    if not base or unknown or not words.get("limit", "1").isdigit():
+    limit = words.get("limit", "1")
+    if not base or unknown or not limit.isdigit() or not int(limit):
         raise LensError(
             f"{HUB}{asked} is no question to the hub; expected {HUB}OWNER/BASE, and after a question mark "
-            f"some of author=NAME, search=WORDS and limit=NUMBER, with & between them"
+            f"some of author=NAME, search=WORDS and limit=NUMBER (at least 1), with & between them"
         )
     from huggingface_hub import HfApi
 

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import sys
+from threading import Timer
+from types import FrameType
 from typing import Any
 
 import typer
@@ -35,6 +37,8 @@ _GOES_ON = {
     "reproduce": ", and the same command goes on",
     "survey": ", and the same command goes on",
 }
+_IMPORTS = "<frozen importlib._bootstrap>"  # where Python's own import is
+_SOON = 0.05  # seconds
 _FULL = "No space left on device"
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -43,17 +47,38 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does: nothing is left half-written."""
 
 
-def heed_termination() -> None:
-    """From here on, in this process and not in those that it begins."""
+def heed_signals() -> None:
+    """From here on, in this process and not in those that it begins, SIGTERM and Ctrl-C end a command in one line.
+
+    Not in the middle of an import: some libraries catch whatever is raised there, and go on or are left half loaded.
+    Ctrl-C is left alone where it was ignored, as in a shell's background.
+    """
     own = os.getpid()
 
-    def end(number: int, _: object) -> None:
-        if os.getpid() != own:
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != own and number == signal.SIGTERM:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        raise Terminated
+        elif _is_importing(frame):
+            again = Timer(_SOON, signal.raise_signal, [number])
+            again.daemon = True
+            again.start()
+        elif number == signal.SIGTERM:
+            raise Terminated
+        else:
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class LensGroup(TyperGroup):

@@ -209,7 +209,9 @@ def test_what_cannot_be_pushed_is_said_before_the_export(
     assert not (tmp_path / "plain").exists()
 
 
-@pytest.mark.parametrize("name", ["", "a/b/c", "me/my adapter", "../up", "./here"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b/c", "me/my adapter", "../up", "./here", "me/x..y", "me/x--y", "me/x.git"]
+)
 def test_what_is_no_repository_is_refused_before_a_run(name: str) -> None:
     with pytest.raises(SettingsError, match="expected owner/name"):
         check_repository(name)

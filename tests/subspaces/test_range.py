@@ -14,6 +14,7 @@ from checkpoints import BertLike, write_base, write_lora, write_tensors
 from safetensors.torch import save_file
 
 import lora_lens as ll
+from lora_lens.subspaces.selection import select_device
 
 LIMIT = 3.4e38
 ASKED: dict[str, Callable[..., Any]] = {
@@ -25,7 +26,7 @@ ASKED: dict[str, Callable[..., Any]] = {
     "amplification": partial(ll.amplification, module="value"),
     "rank_grids": partial(ll.rank_grids, draws=5),
 }
-SCALE_FREE = {"conversion_similarity", "compare", "shared_subspace"}
+SCALE_FREE = {"conversion_similarity", "compare"}  # and `shared_subspace` of A and B
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_right_or_refused_by_name(
         return
     assert dtype == "float32"
     assert asked not in SCALE_FREE
+    assert (asked, which) != ("shared_subspace", "A")
     assert re.search(
         r"(W0|ΔW) of .*(query|value).* range of float32; use the dtype float64", refused
     )
@@ -88,3 +90,20 @@ def test_right_or_refused_by_name(
 @pytest.mark.parametrize("largest", [LIMIT, 1e-30])
 def test_inspect_takes_them(at_limit: Callable[[str, float], ll.Adapter], largest: float) -> None:
     json.dumps(ll.inspect(at_limit("AB", largest)).to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("gpu", "device is 'gpu', expected auto, cpu, cuda"),
+        ("mkldnn", "device is 'mkldnn', expected auto, cpu, cuda"),
+        pytest.param(
+            "mps",
+            "device 'mps' is not there; use auto or cpu",
+            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="it is there"),
+        ),
+    ],
+)
+def test_a_device_that_is_none_is_said_in_few_words(device: str, said: str) -> None:
+    with pytest.raises(ll.LensError, match=re.escape(said)):
+        select_device(device, "float64")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import DataError, MissingExtraError
+from ...terminal.quiet import is_quiet
 
 
 class HubRows(NamedTuple):
@@ -32,11 +33,13 @@ def load_hub(*arguments: str | None, advice: str, **options: str) -> Any:
         DataError: The data set cannot be had; the message gives the first reason and `advice`.
     """
     try:
-        from datasets import load_dataset
+        from datasets import disable_progress_bars, load_dataset
     except ImportError as error:
         raise MissingExtraError(
             'data from the hub needs the extra: pip install "lora-lens[train]"'
         ) from error
+    if is_quiet():
+        disable_progress_bars()
     try:
         return load_dataset(*arguments, **options)
     except Exception as error:  # datasets raises many kinds; each ends the look-up alike
