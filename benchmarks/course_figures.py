@@ -122,34 +122,43 @@ def course(record: dict[str, Any]) -> Figure:
     )
     factors = [(module, matrix) for module in NAMES for matrix in "AB"]
     for panel, (module, matrix) in zip(axes, factors, strict=True):
-        for (run, epochs), marker in zip(RUNS.items(), "so", strict=True):
+        for epochs, marker in zip(RUNS.values(), "so", strict=True):
             told = [record["shares"][name][module][matrix] for name in epochs]
             share, flips, sd = (
                 np.array([one[key] for one in told]) * 100 for key in ("share", "flips", "sd")
             )
             at = list(epochs.values())
             panel.fill_between(at, flips - 2 * sd, flips + 2 * sd, color="0.82", lw=0)
-            panel.plot(
-                at, share, marker=marker, ms=4, color=colour(3), mfc=_face(marker), label=run
-            )
+            panel.plot(at, share, color=colour(3), lw=1)
+            for x, y, name in zip(at, share, epochs, strict=True):
+                seen = found(record["shares"][name][module], matrix)
+                panel.plot(x, y, marker=marker, ms=4.5, mec=colour(3), mfc=_face(seen))
         panel.set_title(f"{matrix} of {NAMES[module]}", loc="left", fontsize=9)
         panel.set_xlabel("epoch", fontsize=8)
         panel.set(ylim=(0, 3.5), xlim=(-0.6, 12.5), xticks=(0, 4, 8, 12))
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("% predicted", fontsize=8)
-    _legend(figure, *axes[0].get_lines())
+    runs = (
+        Line2D([], [], marker=marker, ms=4.5, color=colour(3), lw=1, label=run)
+        for run, marker in zip(RUNS, "so", strict=True)
+    )
+    _legend(figure, *runs, _dot(filled=False, label="no more than chance"))
     return figure
 
 
-def _face(marker: str) -> Any:
-    return "white" if marker == "s" else colour(3)
+def _face(seen: bool) -> Any:
+    return colour(3) if seen else "white"
 
 
 def carried(record: dict[str, Any]) -> Figure:
     """A panel a factor: θ of the row's adapter asked of the column's, in % above flips; a dot where it is no more than chance."""
-    figure = _by_factor(record, (7.2, 6.6), _carried)
-    figure.supxlabel("asked of the layers of", fontsize=8.5)
+    figure = _by_factor(record, (7.2, 6.7), _carried)
+    figure.supxlabel(
+        "asked of the layers of\n\n% beyond flips, coloured by its square root; a dot: no more than flips (p > .05, Holm over "
+        "A and B); 100: by construction",
+        fontsize=7.5,
+    )
     figure.supylabel("θ of", fontsize=8.5)
     return figure
 
@@ -159,12 +168,13 @@ def _carried(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> N
     for row, one in enumerate(TRAINED):
         for column, other in enumerate(TRAINED):
             if one == other and "Cond" in one:
+                panel.text(column, row, "100", ha="center", va="center", fontsize=6.5, color="0.5")
                 continue  # all of it, as it is built
             rows = record["shares"][one] if one == other else record["carried"][f"{one}:{other}"]
             told = rows[module][matrix]
             above = 100 * (told["share"] - told["flips"])
-            excess[row, column] = above
             seen = found(rows[module], matrix)
+            excess[row, column] = above if seen else np.nan
             dark = above > 4
             text = f"{above:.1f}" if abs(above) < 9.95 else f"{above:.0f}"
             panel.text(
@@ -176,6 +186,7 @@ def _carried(panel: Axes, record: dict[str, Any], module: str, matrix: str) -> N
                 fontsize=6.5,
                 color="white" if dark else "0.1",
             )
+    panel.set_facecolor("0.95")  # where nothing was seen
     panel.imshow(np.sqrt(np.clip(excess, 0, 25) / 25), cmap=colours(), vmin=0, vmax=1.15)
     names = [name.replace(" 0", ", 0").replace(" 1", ", 1") for name in TRAINED]
     panel.set_xticks(range(len(TRAINED)), names, rotation=90, fontsize=7)

@@ -67,8 +67,8 @@ def page(out: Path, **parts) -> str:
 
 def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
     text = page(tmp_path)
-    assert "32 of 43 steps are done; this page says what they show, and no more" in text
-    assert "Next is: search cola lora." in text
+    assert "32 of 41 steps are done; this page says what they show, and no more" in text
+    assert "Next is: run cola lora, seed 0." in text
     assert "![Test scores by task, a mark a seed; hollow: not learnt](figures/scores.png)" in text
     assert "figures/curves.png" not in text
     assert "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 0.6 points" in text
@@ -78,7 +78,7 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
         "Not known yet, for there is no run of more epochs: STS-B by CondLoRA, MRPC by LoRA, RTE by LoRA, RTE by CondLoRA."
         in text
     )
-    assert "(but CondLoRA's on MRPC, given)" in text
+    assert "(but CondLoRA's on MRPC, LoRA's on CoLA, CondLoRA's on CoLA, given)" in text
     assert "**RTE**: Not learnt, at 58.7 or below: LoRA with seed 0 (53.0)" in text
     assert "SNLI and MultiNLI among them" in text
     assert "| target modules" in text

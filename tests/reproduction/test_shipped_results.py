@@ -149,5 +149,5 @@ def test_an_empty_folder_says_that_nothing_is_there(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert result.stderr == f"wrote {tmp_path / 'results.md'} and {tmp_path / 'tables'}\n"
     page = (tmp_path / "results.md").read_text()
-    assert "0 of 43 steps are done" in page
+    assert "0 of 41 steps are done" in page
     assert page.count("Nothing of this is there yet.") == 7
