@@ -71,7 +71,7 @@ def run(
             "--date",
             formats=["%Y-%m-%d"],
             show_default="today",
-            help="The date in the report; with one given, the same adapter makes the same file.",
+            help="The date in the report; with one given, the same command makes the same file.",
         ),
     ] = None,
     base: Base = None,

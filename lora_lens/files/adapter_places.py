@@ -14,10 +14,10 @@ from ..printable import is_printable
 from .hub_cache import snapshot_in
 from .locate import HubFiles, user_path
 from .of_others import told, told_of
+from .peft_names import CONFIG
 from .revisions import full_commit
 from .tensors import FindFile, LocalFiles
 
-CONFIG = "adapter_config.json"
 # The last are torchtune's, loralib's and LitGPT's.
 ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
 GGUF = ".gguf"  # llama.cpp's

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from ..errors import AdapterError, FileFormatError
 from .locate import read_json
+from .peft_names import CONFIG
 from .tensors import LocalFiles, open_tensors
 
 _NUMBERED = re.compile(r"checkpoint-(\d+)")
-_CONFIG = "adapter_config.json"
 END = "end"
 
 
@@ -66,7 +66,7 @@ def run_points(run: Path) -> RunPoints:
     reason = why_not_whole(run)
     if reason is None:
         points.append(RunPoint(END, None, run))
-    elif (run / _CONFIG).exists():
+    elif (run / CONFIG).exists():
         notes.append(f"the last checkpoint is the end point, for of the run itself {reason}")
     return RunPoints(tuple(points), tuple(notes))
 
@@ -75,9 +75,9 @@ def why_not_whole(folder: Path) -> str | None:
     """What an adapter's folder lacks, as half-written ones do; None where it is whole."""
     find = LocalFiles(folder, within=True)
     try:
-        config = find(_CONFIG)
+        config = find(CONFIG)
         if config is None:
-            return f"{_CONFIG} is missing"
+            return f"{CONFIG} is missing"
         read_json(config, AdapterError)
         tensors = open_tensors(str(folder), find, ("adapter_model",))
         if tensors is None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from ..bases.quantised.gguf_file import open_gguf_adapter
 from ..errors import AdapterError, LensError
 from ..files.adapter_places import (
-    CONFIG,
     ENDINGS,
     GGUF,
     HubAdapter,
@@ -18,11 +17,11 @@ from ..files.adapter_places import (
 )
 from ..files.locate import read_json
 from ..files.of_others import told_of
+from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.tensors import TensorStore, open_file, open_tensors
 from .adapter_files import AdapterFiles
 
 _MOST_NAMED = 6
-_PEFTS = "adapter_model.safetensors"  # which has a configuration beside it
 
 
 def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFiles:
@@ -38,7 +37,7 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
     config = read_json(config_file, AdapterError) if config_file else {}
     tensors = _tensors(place, stems)
     if tensors is None or (
-        not config_file and _PEFTS in {Path(one).name for one in tensors.files.values()}
+        not config_file and WEIGHTS in {Path(one).name for one in tensors.files.values()}
     ):
         _check_reached(place)
     if tensors is None:

@@ -69,7 +69,7 @@ def report(
         draws: Draws of each null, 2 or more; by default as many as the report's tests need together, at
             least 200.
         seed: Of those draws.
-        made: The date in the report, by default today's: with one given, the same adapter makes
+        made: The date in the report, by default today's: with one given, the same call makes
             the same file.
         base: Folder or hub id of the base model, where an adapter is given by its folder.
         device, dtype: As in `conversion_similarity`.

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from ..errors import AdapterError, SettingsError
 from ..files.locate import read_json
+from ..files.peft_names import CONFIG
 from ..moved import moved_name
 from ..staging import staged
 from ..training import trials
@@ -154,7 +155,7 @@ def _run(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     settings = asked_settings(config, step, out)
-    if (step.folder / "adapter_config.json").exists():
+    if (step.folder / CONFIG).exists():
         check_asked(config, step, out)
     else:
         checksums = open_data(settings.task, settings.data, settings.own)[1].checksums

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files.peft_names import CONFIG
 from ..questions.similarity.figures import similarity_sheet
 from ..show.draw_matplotlib import sheet
 from ..show.figure import Sheet
@@ -158,7 +159,5 @@ def _draw_figure1(config: Config, found: Found, out: Path, paper: Paper) -> None
     folders: dict[str, Path] = {
         run.of_method: run.folder for run in analysed_runs(config, out, task, config.seeds[0])
     }
-    if task in found.analyses and all(
-        (folder / "adapter_config.json").exists() for folder in folders.values()
-    ):
+    if task in found.analyses and all((folder / CONFIG).exists() for folder in folders.values()):
         analysis.write_figures(folders, config.base, config.analysis, out / "figures", paper)

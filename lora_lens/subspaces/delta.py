@@ -196,6 +196,14 @@ def check_scaling(factors: ModuleFactors) -> None:
 
     Raises:
         RankError: ΔW is s·B·A, and zero.
+
+    Example:
+        >>> a, b = torch.ones(1, 1, 2), torch.ones(1, 2, 1)
+        >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.zeros(1), (1,))
+        >>> check_scaling(factors)
+        Traceback (most recent call last):
+        ...
+        lora_lens.errors.RankError: ΔW of value is zero in layer 0: its scaling is 0, and a zero matrix has no singular subspace
     """
     if factors.magnitude is None:
         for position, scaling in enumerate(factors.scaling.tolist()):

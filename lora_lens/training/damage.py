@@ -14,9 +14,9 @@ from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_N
 
 from ..errors import OutputError
 from ..files.locate import read_json
+from ..files.peft_names import CONFIG, WEIGHTS
 from .budget import STATE_NAME as BUDGET_NAME
 
-_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _RANDOM = "rng_state.pth"  # rng_state_N.pth where there are several processes
 _BROKEN = (OSError, ValueError, TypeError, EOFError, RuntimeError, SafetensorError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
@@ -49,7 +49,7 @@ def why_damaged(checkpoint: Path, *, budget: bool) -> str | None:
     random = sorted(path.name for path in checkpoint.glob("rng_state*.pth")) or [_RANDOM]
     found = (
         why_no_weights(checkpoint),
-        _why_unread(checkpoint / _CONFIG, lambda file: read_json(file, ValueError)),
+        _why_unread(checkpoint / CONFIG, lambda file: read_json(file, ValueError)),
         *(_why_unread(checkpoint / name, _check_archive) for name in (*states, *random)),
     )
     return next((reason for reason in found if reason), None)
@@ -57,7 +57,7 @@ def why_damaged(checkpoint: Path, *, budget: bool) -> str | None:
 
 def why_no_weights(checkpoint: Path) -> str | None:
     """Why the adapter's weights cannot be read: their header says how long the file is."""
-    return _why_unread(checkpoint / _WEIGHTS, _check_header)
+    return _why_unread(checkpoint / WEIGHTS, _check_header)
 
 
 def _why_unread(file: Path, read: Callable[[Path], Any]) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError
 from ..files.locate import read_json
+from ..files.peft_names import CONFIG
 from ..files.revisions import split_revision
 from ..staging import staged
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 RECORD_NAME = "run.json"
 SEARCH_NAME = "search.json"
 TENSORBOARD = "tensorboard"  # folder of its logs
-ADAPTER = "adapter_config.json"  # of a run written last, so that the rest is there where it is
 _ELSEWHERE = (
     "data"  # where the data lie does not decide a result; what is in them does, and is compared
 )
@@ -49,7 +49,7 @@ def record_of_run(
         settings: Resolved.
         checksums: Of the data, by file.
     """
-    if not (folder / ADAPTER).exists() or not (folder / RECORD_NAME).exists():
+    if not (folder / CONFIG).exists() or not (folder / RECORD_NAME).exists():
         return None
     record: dict[str, Any] = read_json(folder / RECORD_NAME, OutputError)
     made = {"stop_after": None} | (record.get("settings") or {})  # which older records do not have
@@ -110,7 +110,7 @@ def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]
     """Write the adapter and its record, whole or not at all."""
     for config in model.peft_config.values():
         config.base_model_name_or_path, config.revision = split_revision(base)
-    with staged(out, last="adapter_config.json") as folder:
+    with staged(out, last=CONFIG) as folder:
         model.save_pretrained(str(folder))
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from ..errors import OutputError, SettingsError
 from ..files.locate import read_json
+from ..files.peft_names import CONFIG
 from ..staging import staged
 from .alone import alone, is_first_process
 from .damage import (
@@ -23,7 +24,7 @@ from .damage import (
     why_no_weights,
     why_unfinished,
 )
-from .record import ADAPTER, asked_of_run, record_of_run
+from .record import asked_of_run, record_of_run
 from .settings import RunSettings
 
 CHECKPOINTS = "checkpoints"
@@ -45,7 +46,7 @@ def last_checkpoint(
         DamagedRunError: All its checkpoints are damaged.
         SettingsError: The run there was begun with other settings or other data.
     """
-    if (out / ADAPTER).exists():
+    if (out / CONFIG).exists():
         raise OutputError(f"{out} already holds an adapter; choose another --out")
     unfinished = {folder: why_unfinished(folder) for folder in _from_last(out / CHECKPOINTS)}
     if None in unfinished.values():

@@ -6,10 +6,11 @@ import atexit
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import transformers
@@ -19,6 +20,7 @@ from transformers import (
     DataCollatorWithPadding,
     Trainer,
     TrainerCallback,
+    TrainingArguments,
     set_seed,
 )
 from transformers.integrations import TensorBoardCallback
@@ -139,21 +141,80 @@ def _train(
     """As `train`, in a folder that no other run is in."""
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
+    ready = _made_ready(settings, task, splits, resume_from)
+    meter = SpeedMeter()
+    arguments = training_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints)
+    trainer = _trainer(settings, task, splits, ready, arguments, meter, callbacks)
+    first = trainer.is_world_process_zero()
+    if first:
+        _warn(settings, ready, trainer)
+        resuming.begin(out, settings, splits.checksums)
+        resuming.drop_later(out, resume_from)
+        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
+        if keep_checkpoints and resume_from is None:
+            ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
+    started = time.perf_counter()
+    trainer.train_from(resume_from)
+    seconds = time.perf_counter() - started
+    record = _record(settings, task, splits, ready, trainer) | {
+        "seconds": round(seconds, 1),
+        **_speed(settings, splits, meter),
+        "command": command,
+    }
+    if test:
+        encoded = encode(splits.test, ready.classifier.tokenizer, ready.length)
+        record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]
+    if first:
+        write_adapter(ready.model, settings.base, out, record)
+        if not keep_checkpoints:
+            shutil.rmtree(out / CHECKPOINTS)
+        resuming.end(out)
+    trainer.accelerator.wait_for_everyone()
+    # A process that ends in a group of gloo's may abort, and then torchrun ends the one that still writes.
+    atexit.register(trainer.accelerator.state.destroy_process_group)
+    return record | {"writes": first}
+
+
+class _Ready(NamedTuple):
+    """What is trained: a base with its head and adapter, AdaLoRA's budget where it has one, and how long rows may be."""
+
+    classifier: Classifier
+    outputs: int
+    length: int
+    model: PeftModel
+    budget: Budget | None
+
+
+def _made_ready(
+    settings: RunSettings, task: Task, splits: Splits, resume_from: Path | None
+) -> _Ready:
     outputs = len(task.labels) if task.labels else 1
     classifier = open_classifier(settings.base, outputs)
-    pairs = splits.train[0].second is not None
-    asked, fresh = settings.max_length, resume_from is None
-    length = checked_length(asked, classifier, settings.base, pairs=pairs, given=fresh)
+    pairs, fresh = splits.train[0].second is not None, resume_from is None
+    length = checked_length(
+        settings.max_length, classifier, settings.base, pairs=pairs, given=fresh
+    )
     model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
-    tokenizer = classifier.tokenizer
-    meter = SpeedMeter()
+    return _Ready(classifier, outputs, length, model, budget)
+
+
+def _trainer(
+    settings: RunSettings,
+    task: Task,
+    splits: Splits,
+    ready: _Ready,
+    arguments: TrainingArguments,
+    meter: SpeedMeter,
+    callbacks: Sequence[TrainerCallback],
+) -> LensTrainer:
+    tokenizer, budget = ready.classifier.tokenizer, ready.budget
     trainer = LensTrainer(
         settings=settings,
         budget=budget,
-        model=model,
-        args=training_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints),
-        train_dataset=cast(Any, encode(splits.train, tokenizer, length)),
-        eval_dataset=cast(Any, encode(splits.development, tokenizer, length)),
+        model=ready.model,
+        args=arguments,
+        train_dataset=cast(Any, encode(splits.train, tokenizer, ready.length)),
+        eval_dataset=cast(Any, encode(splits.development, tokenizer, ready.length)),
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
         compute_metrics=partial(_measures, task),
@@ -169,53 +230,12 @@ def _train(
             *callbacks,
         ],
     )
-    if trainer.is_world_process_zero():
-        _warn(settings, classifier, outputs, trainer)
     trainer.remove_callback(transformers.PrinterCallback)
-    if trainer.is_world_process_zero():
-        resuming.begin(out, settings, splits.checksums)
-        resuming.drop_later(out, resume_from)
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
-    if keep_checkpoints and resume_from is None and trainer.is_world_process_zero():
-        start = out / CHECKPOINTS / "checkpoint-0"
-        model.save_pretrained(str(start))
-    started = time.perf_counter()
-    trainer.train_from(resume_from)
-    seconds = time.perf_counter() - started
-    rows_a_step = len(splits.train) / math.ceil(len(splits.train) / settings.batch_size)
-    ranks = {} if budget is None else {"ranks": budget.finish()}
-    if budget is not None and trainer.is_world_process_zero():
-        budget.warn_if_over(ranks["ranks"])
-    record = (
-        _record(settings, task, splits, model, trainer)
-        | ranks
-        | ({} if classifier.replaced is None else {"replaced_head": classifier.replaced})
-        | ({} if length == settings.max_length else {"cut_at": length})
-        | {
-            "outputs": outputs,
-            "base_commit": classifier.commit,
-            "seconds": round(seconds, 1),
-            "timed_steps": meter.steps,
-            "train_examples_per_second": meter.examples_per_second(rows_a_step),
-            "command": command,
-        }
-    )
-    if test:
-        encoded = encode(splits.test, tokenizer, length)
-        record["test_score"] = trainer.predict(cast(Any, encoded)).metrics["test_score"]
-    if trainer.is_world_process_zero():
-        write_adapter(model, settings.base, out, record)
-        if not keep_checkpoints:
-            shutil.rmtree(out / CHECKPOINTS)
-        resuming.end(out)
-    trainer.accelerator.wait_for_everyone()
-    # A process that ends in a group of gloo's may abort, and then torchrun ends the one that still writes.
-    atexit.register(trainer.accelerator.state.destroy_process_group)
-    return record | {"writes": trainer.is_world_process_zero()}
+    return trainer
 
 
-def _warn(settings: RunSettings, classifier: Classifier, outputs: int, trainer: Trainer) -> None:
-    warn_if_replaced(classifier, settings.base, outputs)
+def _warn(settings: RunSettings, ready: _Ready, trainer: Trainer) -> None:
+    warn_if_replaced(ready.classifier, settings.base, ready.outputs)
     if settings.precision == "bfloat16":
         warn_if_emulated(trainer.args.device)
 
@@ -255,9 +275,10 @@ def _measures(task: Task, output: Any) -> dict[str, float]:
 
 
 def _record(
-    settings: RunSettings, task: Task, splits: Splits, model: PeftModel, trainer: Trainer
+    settings: RunSettings, task: Task, splits: Splits, ready: _Ready, trainer: Trainer
 ) -> dict[str, Any]:
-    return {
+    """All that the run's record has but how long it took."""
+    made: dict[str, Any] = {
         "settings": asdict(settings),
         "metric": task.metric.__name__,
         "rows": {
@@ -271,9 +292,26 @@ def _record(
         "majority_score": majority_score(task, splits),
         "best_step": trainer.state.best_global_step,
         "steps": trainer.state.global_step,
-        **parameter_counts(model),
+        **parameter_counts(ready.model),
         "history": score_history(trainer.state.log_history),
         "device": device_name(trainer.args.device),
         "processes": trainer.args.world_size,
         "versions": versions(),
+    }
+    if ready.budget is not None:
+        made["ranks"] = ready.budget.finish()
+        if trainer.is_world_process_zero():
+            ready.budget.warn_if_over(made["ranks"])
+    if ready.classifier.replaced is not None:
+        made["replaced_head"] = ready.classifier.replaced
+    if ready.length != settings.max_length:
+        made["cut_at"] = ready.length
+    return made | {"outputs": ready.outputs, "base_commit": ready.classifier.commit}
+
+
+def _speed(settings: RunSettings, splits: Splits, meter: SpeedMeter) -> dict[str, Any]:
+    rows_a_step = len(splits.train) / math.ceil(len(splits.train) / settings.batch_size)
+    return {
+        "timed_steps": meter.steps,
+        "train_examples_per_second": meter.examples_per_second(rows_a_step),
     }

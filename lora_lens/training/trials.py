@@ -13,10 +13,11 @@ import optuna
 from optuna.trial import TrialState
 
 from ..errors import SettingsError
+from ..files.peft_names import CONFIG
 from ..staging import staged
 from .history import history_sheet
 from .ownership import ERROR, SURPLUS
-from .record import ADAPTER, SEARCH_NAME, TENSORBOARD, record_of_run
+from .record import SEARCH_NAME, TENSORBOARD, record_of_run
 from .settings import RunSettings
 
 
@@ -87,7 +88,7 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
 
 def trial_of(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> Path | None:
     """The folder of a finished trial in `out` that was made with just these settings of just these data, if one was."""
-    for path in sorted(out.glob(f"trials/*/{ADAPTER}")):
+    for path in sorted(out.glob(f"trials/*/{CONFIG}")):
         if record_of_run(path.parent, settings.resolved(), checksums):
             return path.parent
     return None
@@ -95,7 +96,7 @@ def trial_of(out: Path, settings: RunSettings, checksums: Mapping[str, str]) -> 
 
 def take_adapter(trial: Path, out: Path) -> None:
     """Copy a trial's adapter, its record and TensorBoard's logs to the folder of a run."""
-    with staged(out, last=ADAPTER) as folder:
+    with staged(out, last=CONFIG) as folder:
         if (trial / TENSORBOARD).is_dir():
             shutil.copytree(trial / TENSORBOARD, out / TENSORBOARD, dirs_exist_ok=True)
         for file in trial.iterdir():

@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ..errors import AdapterError, LensError, OutputError
+from ..files.peft_names import CONFIG
 
 _EXPECTED = "expected adapter_model.safetensors with adapter_config.json, or a zip of them"
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-_WORDS = ("adapter_config.json", "run.json", "README.md")
+_WORDS = (CONFIG, "run.json", "README.md")
 _BLOCK = 1 << 20
 
 

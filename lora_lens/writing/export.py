@@ -14,6 +14,7 @@ from ..adapter import Adapter
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..files.names import PEFT_PREFIX
+from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.saving import save_tensors
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import Checkpoint, format_of
@@ -25,7 +26,7 @@ from ..plain_torch import in_plain_torch
 from ..staging import staged
 from ..updates import FromW0, LowRank
 
-FILES = ("adapter_config.json", "adapter_model.safetensors")
+FILES = (CONFIG, WEIGHTS)
 
 
 @in_plain_torch

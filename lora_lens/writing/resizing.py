@@ -15,6 +15,7 @@ from ..adapter import Adapter
 from ..core.energy import check_share
 from ..errors import AdapterError, LensError
 from ..files.locate import user_path
+from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.saving import save_tensors
 from ..formats.adapter_files import AdapterFiles
 from ..formats.diffusers_lora import settings_by_root
@@ -30,7 +31,6 @@ from .narrowed import Narrowed, narrowed, raised
 from .resized import Resized
 from .scales import NewRank, header_settings, parts_settings, peft_settings
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 _SINCE = "0.40"  # diffusers, whose get_peft_kwargs mirrors ranks into α
 _FORMATS = {"peft_lora": "PEFT's LoRA", "kohya": "kohya's", "diffusers_lora": "diffusers'"}

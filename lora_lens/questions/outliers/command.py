@@ -107,10 +107,11 @@ def _opened(path: Path, base: str | None) -> Adapter | BaseWeights:
     from ...bases.opening import open_base
     from ...errors import AdapterError, BaseModelError
     from ...files.locate import is_hub_id
+    from ...files.peft_names import CONFIG
     from ...files.revisions import split_revision
     from ...formats import load_adapter
 
-    if not (path / "adapter_config.json").exists():
+    if not (path / CONFIG).exists():
         try:
             return open_base(str(path))  # on this machine: asks no hub what it is
         except BaseModelError:

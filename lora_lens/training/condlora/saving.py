@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import AdapterError
 from ...files.locate import user_path
+from ...files.peft_names import CONFIG, WEIGHTS
 from ...files.saving import save_tensors
 from ...formats.condadalora import GATE
 from ...staging import staged
@@ -22,8 +23,6 @@ from .gate import gates
 from .groups import target_groups
 from .reading import SavedAdapter, read_saved
 
-CONFIG_NAME = "adapter_config.json"
-WEIGHTS_NAME = "adapter_model.safetensors"
 _OURS = (
     ".theta",
     ".gate",
@@ -39,13 +38,13 @@ def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "def
     """
     tensors = tensors_as_saved(model, adapter_name)
     text = json.dumps(settings_as_saved(model, adapter_name), indent=2, sort_keys=True, default=str)
-    with staged(user_path(folder), last=CONFIG_NAME) as whole:
+    with staged(user_path(folder), last=CONFIG) as whole:
         # Copies, for under bias="all" a head's bias has two names, and one memory cannot be saved twice.
         copies = {
             name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
         }
-        save_tensors(copies, whole / WEIGHTS_NAME, {"format": "pt"})
-        (whole / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+        save_tensors(copies, whole / WEIGHTS, {"format": "pt"})
+        (whole / CONFIG).write_text(text + "\n", encoding="utf-8")
 
 
 def tensors_as_saved(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
