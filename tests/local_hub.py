@@ -48,6 +48,8 @@ def serving(files: Path) -> Iterator[LocalHub]:
                 missing = missing if (files / repo).is_dir() else "Repo"
                 self.send_response(404)
                 self.send_header("X-Error-Code", f"{missing}NotFound")
+                if missing == "Entry":
+                    self.send_header("X-Repo-Commit", commit_of(revision))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

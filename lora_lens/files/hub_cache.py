@@ -40,6 +40,16 @@ def is_in_cache(base: str, revision: str | None) -> bool:
     return refs_of(base).get(named, named) in commits_of(base)
 
 
+def is_commit(revision: str | None) -> bool:
+    """Whether it is the whole of a commit's hash, which no later push moves.
+
+    Example:
+        >>> is_commit("ab" * 20), is_commit("main"), is_commit(None)
+        (True, False, False)
+    """
+    return revision is not None and bool(_COMMIT.fullmatch(revision))
+
+
 def commit_of(path: Path) -> str | None:
     """The commit that a file or folder in the cache is of; None of one that lies elsewhere.
 
@@ -48,7 +58,7 @@ def commit_of(path: Path) -> str | None:
         True
     """
     for one in (path, *path.parents):
-        if one.parent.name == "snapshots" and _COMMIT.fullmatch(one.name):
+        if one.parent.name == "snapshots" and is_commit(one.name):
             return one.name
     return None
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import BaseModelError
 from ..printable import printable
-from .hub_cache import commit_of, is_in_cache, snapshot_in
+from .hub_cache import cache_of, commit_of, is_commit, is_in_cache, snapshot_in
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 DEMO_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -105,14 +105,22 @@ class HubFiles:
 
     def __call__(self, name: str) -> Path | None:
         """Path of the file, or None where there is none."""
-        found = hub_file(
-            self.base,
-            name,
-            download=self.download,
-            revision=self._commit[0] if self._commit else self.revision,
-            what=self.what,
-            unreached=self.unreached.append,
-        )
+        try:
+            found = hub_file(
+                self.base,
+                name,
+                download=self.download,
+                revision=self._commit[0] if self._commit else self.revision,
+                what=self.what,
+                unreached=self.unreached.append,
+            )
+        except BaseModelError as error:
+            if not (self._commit and type(error.__cause__).__name__ == "RevisionNotFoundError"):
+                raise
+            raise BaseModelError(
+                f"of {self.what} {self.base!r} the hub's cache has a part, of the commit {self._commit[0][:12]}, which the hub "
+                f"has no more; remove {cache_of(self.base)} and ask again"
+            ) from error
         if found is not None and not self._commit and (commit := commit_of(found)):
             self._commit.append(commit)
         return found
@@ -143,8 +151,8 @@ def hub_file(
         cached = try_to_load_from_cache(base, name, revision=revision)
     except ValueError as error:  # its own check of what may be an id
         raise BaseModelError(f"{what} {base!r} is neither a folder nor a hub id: {error}") from None
-    if cached is _CACHED_NO_EXIST:  # the hub has said so of this commit
-        return None
+    if cached is _CACHED_NO_EXIST and (not download or is_commit(revision)):
+        return None  # the hub has said so of that commit; where a branch is now it may have it
     if isinstance(cached, str) and Path(cached).is_file():  # not a folder of the file's name
         return Path(cached)
     return _downloaded(base, name, revision, what, unreached) if download else None

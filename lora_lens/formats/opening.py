@@ -55,8 +55,8 @@ def _check_reached(place: Place) -> None:
     """What the cache has not is missing only where the hub could be asked for it."""
     if isinstance(place.find, HubAdapter) and place.find.unreached:
         raise AdapterError(
-            f"of {place.source} the hub's cache has a part, without {place.find.unreached[0]}, and the hub could not be "
-            f"reached; download it where there is a network"
+            f"{place.source}: {place.find.unreached[0]} is not in the hub's cache, where other files of it are, and the hub could "
+            f"not be reached; download it where there is a network{_on_the_hub(place)}"
         )
 
 

@@ -145,10 +145,12 @@ def _draw_figure1_again(config: Config, found: Found, out: Path, paper: Paper) -
     task = config.analysis.figure_task or next(iter(config.tasks))
     records = found.analyses.get(task, ())
     if records:
-        drawn = {
-            f"figure1-{result.stem}": sheet(similarity_sheet(result))
-            for result in (recorded(one["similarity"]) for one in records[0].values())
-        }
+        results = [recorded(one["similarity"]) for one in records[0].values()]
+        with paper.settings():
+            drawn = {
+                f"figure1-{one.stem}": sheet(similarity_sheet(one), width=paper.width)
+                for one in results
+            }
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png",), paper)
 

@@ -21,6 +21,8 @@ from ..errors import AdapterError, RankError
 from .selection import Where
 from .spectra import real_rank
 
+_NORMS = 8  # roundings that a norm of thousands of numbers is off by at most
+
 
 class Singular(NamedTuple):
     """Singular values above rounding, descending, and their vectors."""
@@ -101,16 +103,16 @@ def _is_at_its_start(
     delta: Float[Tensor, "out in"],
     w0: Float[Tensor, "out in"],
 ) -> bool:
-    """Whether B·A is zero and m the norms of W0 but for rounding, as before any training.
+    """Whether s·B·A is zero and m the norms of W0 but for their rounding, as before any training.
 
     Else ΔW counts as it is, the rounding of a half-precision m in it: that is what was trained with, and is merged.
     """
-    own = factors.ranks[position]
-    if bool(factors.a[position, :own].any()) and bool(factors.b[position, :, :own].any()):
+    own, scaling = factors.ranks[position], float(factors.scaling[position])
+    if scaling and factors.a[position, :own].any() and factors.b[position, :, :own].any():
         return False
     assert factors.magnitude is not None
     eps = max(torch.finfo(one.dtype).eps for one in (factors.magnitude, w0))
-    return bool((delta.abs() <= eps * w0.to(delta.dtype).abs()).all())
+    return bool((delta.abs() <= _NORMS * eps * w0.to(delta.dtype).abs()).all())
 
 
 def rescaled_delta(

@@ -67,7 +67,7 @@ def _on_hub(asked: str) -> list[str]:
     words = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [word for word in words if word not in _ASKED]
     limit = words.get("limit", "1")
-    if not base or unknown or not limit.isdigit() or not int(limit):
+    if not base or unknown or not limit.isdecimal() or not int(limit):
         raise LensError(
             f"{HUB}{asked} is no question to the hub; expected {HUB}OWNER/BASE, and after a question mark "
             f"some of author=NAME, search=WORDS and limit=NUMBER (at least 1), with & between them"

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from threading import Timer
+from threading import Timer, main_thread
 from types import FrameType
 from typing import Any
 
@@ -60,7 +60,7 @@ def heed_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         elif _is_importing(frame):
-            again = Timer(_SOON, signal.raise_signal, [number])
+            again = Timer(_SOON, _signal_main, [number])
             again.daemon = True
             again.start()
         elif number == signal.SIGTERM:
@@ -71,6 +71,15 @@ def heed_signals() -> None:
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end)
+
+
+def _signal_main(number: int) -> None:
+    """Of another thread: what the main one waits for is interrupted, where the system can."""
+    kill, main = getattr(signal, "pthread_kill", None), main_thread().ident
+    if kill is None or main is None:
+        signal.raise_signal(number)
+    else:
+        kill(main, number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

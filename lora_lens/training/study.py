@@ -145,22 +145,21 @@ def _opened(url: str) -> RDBStorage:
 def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
     """A study goes on only under the settings, and with the data, that it was begun with."""
     asked = _as_json(asked)
-    begun = study.user_attrs.get(_SETTINGS)
-    if begun is None:
-        study.set_user_attr(_SETTINGS, asked)
-        return
+    begun = study.user_attrs.get(_SETTINGS, {})
     for part, values in asked.items():
-        was = begun.get(part, {})
+        was = begun.get(part, values)
         for key in values | was:
-            if key not in was and (key == _PRUNE or part not in begun):
+            if key == _PRUNE and key not in was:
                 continue
             value = values.get(key)
             if was.get(key) != value:
-                of = f"sha256 of {key}" if part == _DATA else key
+                of = f"the checksum of {key}" if part == _DATA else key
                 raise SettingsError(
                     f"the study {study.study_name!r} was begun with {of} = {was.get(key)!r}, "
                     f"now it is {value!r}; use the same, or another --out or --name"
                 )
+    if asked.keys() - begun.keys():
+        study.set_user_attr(_SETTINGS, asked | begun)
 
 
 def _as_json(value: Any) -> Any:

@@ -45,8 +45,11 @@ class Places:
         return self._checked(typed, is_hub=hub_id(typed) is not None)
 
     def base(self, typed: str) -> str:
-        """The same of a base model."""
-        return self._checked(typed, is_hub=is_hub_id(split_revision(typed)[0]))
+        """The same of a base model; a folder's name with a revision behind it is a folder's."""
+        name, revision = split_revision(typed)
+        if revision is not None and os.path.exists(user_path(name)):  # noqa: PTH110
+            self.check(user_path(name))
+        return self._checked(typed, is_hub=is_hub_id(name))
 
     def check(self, path: Path) -> None:
         """Nothing, where a folder or file of this machine may be opened.

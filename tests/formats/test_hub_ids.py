@@ -95,6 +95,33 @@ def test_files_are_of_one_commit_wherever_the_branch_has_gone_meanwhile(
     assert [path.name for path in (cache / "snapshots").iterdir()] == [commit_of("old")]
 
 
+def test_what_a_branch_had_not_yesterday_is_asked_for_again(tmp_path: Path, hub: LocalHub) -> None:
+    """The cache knows that a commit had no adapter; the branch has moved on, and has one."""
+    first = inspect(tmp_path, "some/bert", **hub.environment)
+    assert "some/bert is no adapter" in first.stderr
+    cache = tmp_path / "cache" / "models--some--bert"
+    (cache / ".no_exist" / commit_of("main")).rename(cache / ".no_exist" / ("e" * 40))
+    (cache / "refs" / "main").write_text("e" * 40)  # where main was then
+    write_lora(tmp_path / "served/some/bert/main", BertLike(layers=1), base="some/bert")
+    done = inspect(tmp_path, "some/bert", **hub.environment)
+    assert len(json.loads(done.stdout or "{}").get("modules", ())) == 2, done.stderr
+
+
+def test_a_part_of_a_commit_that_the_hub_has_no_more(tmp_path: Path, hub: LocalHub) -> None:
+    inspect(tmp_path, "some/adapter", **hub.environment)
+    cache = tmp_path / "cache" / "models--some--adapter"
+    gone = "f" * 40
+    (cache / "snapshots" / commit_of("main")).rename(cache / "snapshots" / gone)
+    (cache / "refs" / "main").write_text(gone)
+    (cache / "snapshots" / gone / "adapter_model.safetensors").unlink()
+    done = inspect(tmp_path, "some/adapter", **hub.environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        f"of the commit {gone[:12]}, which the hub has no more; remove {cache} and ask"
+        in done.stderr
+    )
+
+
 @pytest.mark.parametrize("gone", ["adapter_config.json", "adapter_model.safetensors"])
 def test_a_part_of_it_in_the_cache_and_no_hub(gone: str, tmp_path: Path, hub: LocalHub) -> None:
     inspect(tmp_path, "some/adapter", **hub.environment)
@@ -102,10 +129,7 @@ def test_a_part_of_it_in_the_cache_and_no_hub(gone: str, tmp_path: Path, hub: Lo
     file.unlink()
     done = inspect(tmp_path, "some/adapter", HF_HUB_OFFLINE="1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        f"the hub's cache has a part, without {gone}, and the hub could not be reached"
-        in done.stderr
-    )
+    assert f"{gone} is not in the hub's cache, where other files of it are" in done.stderr
 
 
 def test_a_short_commit_that_is_in_the_cache(tmp_path: Path, hub: LocalHub) -> None:

@@ -12,12 +12,14 @@ from made_formats import cases_of, deltas, made_by
 from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
+from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 from lora_lens.questions.inventory.tables import module_table
 from lora_lens.questions.spectrum.suggestion_result import SuggestedRank
 from lora_lens.questions.spectrum.tables import legend, spectrum_table
 from lora_lens.questions.spectrum.words import details
-from lora_lens.subspaces.delta import rescaled_delta
+from lora_lens.subspaces.delta import delta_singular, rescaled_delta
+from lora_lens.subspaces.selection import select_device
 
 pytest.importorskip("peft", minversion="0.21")
 SAID = "before every row"
@@ -239,6 +241,31 @@ def test_a_trained_nothing_has_no_subspace(folder: Path, tmp_path: Path) -> None
     save_file(tensors, file)
     with pytest.raises(LensError, match="untrained"):
         ll.amplification(tmp_path / "adapter", "value", base=str(folder / "base"))
+
+
+@pytest.mark.parametrize("out", [256, 768])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scaled_away", [False, True])
+def test_norms_of_long_rows_are_rounded_more_than_once(
+    out: int, dtype: torch.dtype, *, scaled_away: bool
+) -> None:
+    w0 = torch.randn(out, 3072, generator=torch.Generator().manual_seed(0)).to(dtype)
+    a, b = torch.ones(1, 4, 3072), torch.ones(1, out, 4) * scaled_away
+    norms = torch.linalg.norm(w0, dim=1).to(dtype)[None]
+    factors = ModuleFactors(
+        "value",
+        "*.value",
+        (0,),
+        ("0.value",),
+        a,
+        b,
+        torch.tensor([0.0 if scaled_away else 2.0]),
+        (4,),
+    )
+    found = delta_singular(
+        replace(factors, magnitude=norms), 0, select_device("cpu", "float64"), w0
+    )
+    assert len(found.s) == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

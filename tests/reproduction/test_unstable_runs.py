@@ -169,3 +169,70 @@ def test_the_search_with_both_seeds_and_the_longer_run(method: str) -> None:
     longer = (mpnet if method == "lora" else mpnet.parent) / "longer" / f"mrpc-{method}-0"
     longer = json.loads((longer / "run.json").read_text())
     assert short(longer["development_score"]) in PAGE
+
+
+METHODS = {"lora": "LoRA", "condlora": "CondLoRA"}
+
+
+def of_cola(rate: str, method: str, seed: int) -> dict[str, Any]:
+    """The record of CoLA's run at a rate; the first of them was ended after two epochs where it had not got away."""
+    at = {
+        "1.17e-3": RESULTS / "slow" / f"cola-{method}-{seed}.json",
+        "5e-4": RESULTS / "mpnet" / "runs" / f"cola-{method}-{seed}" / "run.json",
+    }
+    found = dict(json.loads(at[rate].read_text()))
+    assert found["settings"]["learning_rate"] == pytest.approx(float(rate), rel=1e-3)
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("method", METHODS)
+def test_colas_runs_at_two_rates(method: str, seed: int) -> None:
+    for rate in ("1.17e-3", "5e-4"):
+        record = of_cola(rate, method, seed)
+        test = f"{100 * record['test_score']:.1f}" if "test_score" in record else "ended"
+        course = " ".join(map(short, curve(record)))
+        assert f"| {METHODS[method]}, {seed} | {rate} | {course} | {test} |" in PAGE
+    slow, half = (of_cola(rate, method, seed) for rate in ("1.17e-3", "5e-4"))
+    assert half["data_sha256"] == slow["data_sha256"]
+    rates = {"learning_rate": 5e-4}
+    assert half["settings"] | {"data": None} == slow["settings"] | rates | {"data": None}
+
+
+def test_colas_rate_is_that_of_both_seeds_beginnings() -> None:
+    """After two of six epochs; and what each search had found in two."""
+    means = {
+        (rate, method): fmean(curve(of_cola(rate, method, seed))[1] for seed in (0, 1))
+        for rate in ("1.17e-3", "5e-4")
+        for method in METHODS
+    }
+    assert all(means["5e-4", method] > means["1.17e-3", method] for method in METHODS)
+    text = " ".join(PAGE.split())
+    for rate in ("1.17e-3", "5e-4"):
+        told = " and ".join(short(means[rate, method]) for method in METHODS)
+        assert f"{told} at {rate}" in text
+    for method in METHODS:
+        record = RESULTS / "mpnet" / "searches" / f"cola-{method}" / "search.json"
+        found = json.loads(record.read_text())
+        assert f"{found['best']['learning_rate']:.2e}" == "1.17e-03"
+        assert all(short(trial["development_score"]) in PAGE for trial in found["trials"])
+
+
+@pytest.mark.parametrize("task", ["STS-B", "MRPC", "CoLA"])
+def test_the_scores_so_far(task: str) -> None:
+    name = task.lower().replace("-", "")
+    scores = {
+        method: [
+            100
+            * json.loads(
+                (
+                    RESULTS / "mpnet" / "runs" / f"{name}-{method}-{seed}" / "evaluation.json"
+                ).read_text()
+            )["score"]
+            for seed in (0, 1)
+        ]
+        for method in METHODS
+    }
+    both = [" ".join(f"{one:.1f}" for one in scores[method]) for method in METHODS]
+    apart = f"{fmean(scores['condlora']) - fmean(scores['lora']):+.1f}".replace("-", "−")
+    assert f"| {task} | {both[0]} | {both[1]} | {apart} |" in PAGE

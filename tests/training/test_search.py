@@ -286,13 +286,15 @@ def test_a_study_does_not_go_on_with_other_data(
     train = moved / "RTE" / "train.tsv"
     train.write_text(train.read_text().replace("not_entailment", "entailment"))
     with pytest.raises(
-        SettingsError, match=r"begun with sha256 of train\.tsv = '[0-9a-f]{64}', now"
+        SettingsError, match=r"begun with the checksum of train\.tsv = '[0-9a-f]{64}', now"
     ):
         search(replace(settings, data=str(moved)), tmp_path / "out", trials=2)
     before = study.user_attrs["settings"]  # of a study from before the data were written down
     del before["data"]
     study.set_user_attr("settings", before)
-    assert len(search(replace(settings, data=str(moved)), tmp_path / "out", trials=2).trials) == 2
+    study = search(replace(settings, data=str(moved)), tmp_path / "out", trials=2)
+    assert len(study.trials) == 2
+    assert study.user_attrs["settings"]["data"] == checksums(replace(settings, data=str(moved)))
 
 
 def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Path) -> None:

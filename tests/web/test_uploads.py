@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError
+from lora_lens.files.locate import local_folder
 from lora_lens.web import answering
 from lora_lens.web.answering import Asked, answer
 from lora_lens.web.kept import Uploads
@@ -195,7 +196,24 @@ def test_nor_by_another_formats_word_for_its_base(tmp_path: Path) -> None:
     files = uploaded(tmp_path, config | {"model_name": str(tmp_path / "base")}, weights)
     assert "not open to it" in answer(Asked(files, "", "", "query"), CLOSED, LIMIT).error
     files = uploaded(tmp_path, config | {"model_name": "no/such"}, weights)
-    assert "not open to it" not in answer(Asked(files, "", "", "query"), CLOSED, LIMIT).error
+    told = answer(Asked(files, "", "", "query"), CLOSED, LIMIT)
+    assert "no/such" in told.error + told.page
+    assert "not open to it" not in told.error + told.page
+
+
+def test_what_the_machines_own_adapter_names_is_its_owners_affair(tmp_path: Path) -> None:
+    """An adapter in the folder that is open may have its base outside of it."""
+    pytest.importorskip("plotly")
+    base = tmp_path / "outside"
+    shutil.copytree(local_folder("sentence-transformers/all-MiniLM-L6-v2"), base)
+    inside = tmp_path / "open" / "adapter"
+    inside.mkdir(parents=True)
+    config = json.loads(FILES[0].read_text("utf-8")) | {"base_model_name_or_path": str(base)}
+    uploaded(inside, config)
+    shutil.copy(FILES[1], inside)
+    told = answer(Asked([], str(inside), "", "value"), Places.of("0.0.0.0", inside.parent), LIMIT)
+    assert not told.error
+    assert str(base) in told.page
 
 
 def test_nothing_is_left_of_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

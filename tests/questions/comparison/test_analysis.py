@@ -16,8 +16,11 @@ from lora_lens import (
     gaussian_baseline,
     load_adapter,
 )
+from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, ModuleLookupError
+from lora_lens.questions.comparison.analysis import _cut
 from lora_lens.subspaces.factors import factor_spaces
+from lora_lens.subspaces.selection import select_device
 
 
 @pytest.fixture
@@ -107,6 +110,8 @@ def test_ties_of_delta_are_by_the_coarser_factor(half: str, tmp_path: Path) -> N
     a = torch.from_numpy(v.T.copy())[None]
     a, b = (a.float(), b) if half == "A" else (a, b.float())
     assert factor_spaces(a, b, 2).tied["delta_left"].tolist() == [True]
+    factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (4,))
+    assert _cut(factors, 2, select_device("cpu", "float64"), None).ties["ΔW"].tolist() == [True]
 
 
 @pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 3)])
