@@ -1,5 +1,6 @@
 """What docs/results.md says of the plateau and of a slow seed is what their records hold."""
 
+import csv
 import json
 from pathlib import Path
 from statistics import fmean
@@ -236,3 +237,28 @@ def test_the_scores_so_far(task: str) -> None:
     both = [" ".join(f"{one:.1f}" for one in scores[method]) for method in METHODS]
     apart = f"{fmean(scores['condlora']) - fmean(scores['lora']):+.1f}".replace("-", "−")
     assert f"| {task} | {both[0]} | {both[1]} | {apart} |" in PAGE
+
+
+def test_what_the_readme_says_of_cola() -> None:
+    """Least and most of two seeds, share and flips, in percent; and in how many of them there is more than chance."""
+    with (RESULTS / "mpnet" / "tables" / "shared.csv").open(encoding="utf-8") as stream:
+        rows = [
+            row
+            for row in csv.DictReader(stream)
+            if (row["task"], row["method"]) == ("cola", "lora")
+        ]
+    told = {}
+    for module in ("q", "v"):
+        for matrix in ("A", "B"):
+            own = [row for row in rows if (row["module"], row["matrix"]) == (module, matrix)]
+            assert len(own) == 2
+            assert all((float(row["p_holm"]) <= 0.05) == (matrix == "B") for row in own)
+            for what in ("share", "flipped"):
+                percent = sorted({f"{100 * float(row[what]):.1f}" for row in own})
+                told[module, matrix, what] = " to ".join(percent)
+    readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    of = {module: (told[module, "B", "share"], told[module, "B", "flipped"]) for module in "qv"}
+    assert (
+        f"{of['q'][0]} % for {of['q'][1]} in query, {of['v'][0]} % for {of['v'][1]} in value"
+        in readme
+    )
