@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,16 +163,16 @@ def test_random_factors_go_through_the_same_ridge(
     assert ks_2samp(null, started).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("ridge", [-1, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("ridge", [-1, -0.5, math.nan, math.inf, -math.inf])
 def test_only_a_finite_ridge_from_0_up(
     tmp_path: Path, rng: np.random.Generator, ridge: float
 ) -> None:
     adapter = planted(tmp_path, layers(14, 14, rng))
     with pytest.raises(
-        LensError, match=f"ridge is {float(ridge)}; expected 0, or a finite number above"
+        LensError, match=f"ridge is {ridge!r}; expected 0, or a finite number above"
     ):
         conversion_similarity(adapter, "value", ridge=ridge)
-    with pytest.raises(LensError, match=f"ridge is {float(ridge)}; expected 0"):
+    with pytest.raises(LensError, match=f"ridge is {ridge!r}; expected 0"):
         Request(ridge=ridge)
     for command in ("similarity", "report"):
         done = CliRunner().invoke(
@@ -288,3 +289,10 @@ def test_a_ridge_finds_a_shared_layer_that_w0s_inverse_hides() -> None:
     assert found(0.5, ridge=1) >= 9
     assert found(0.5, ridge=0) <= 3
     assert found(0, ridge=1, of=6) <= 2  # at .05, exceeded twice in 1000 times
+
+
+@pytest.mark.parametrize("ridge", ["x", True, None])
+def test_what_is_no_number_is_said(tmp_path: Path, rng: np.random.Generator, ridge: Any) -> None:
+    adapter = planted(tmp_path, layers(14, 14, rng))
+    with pytest.raises(LensError, match=f"ridge is {ridge!r}; expected 0"):
+        conversion_similarity(adapter, "value", ridge=ridge)
