@@ -49,7 +49,7 @@ class Request:
             raise LensError(
                 f"draws is {self.draws}; a report tests against nulls, so expected 2 or more"
             )
-        check_ridge(float(self.ridge))
+        check_ridge(self.ridge)
 
 
 def enough_draws(adapters: Sequence[Adapter], rows: Sequence[Row]) -> int:
