@@ -43,6 +43,17 @@ def is_printable(text: str) -> bool:
     return text.isprintable() or (printable(text) == text and not set("\n\t") & set(text))
 
 
+def first_line(error: BaseException) -> str:
+    r"""What another library's error says first; its kind where it says nothing.
+
+    Example:
+        >>> first_line(OSError("no such file\n\ntry another")), first_line(KeyboardInterrupt())
+        ('no such file', 'KeyboardInterrupt')
+    """
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
 def one_line(text: str) -> str:
     r"""The text in one line that a terminal holds: words and lines of any length are cut in their middle.
 

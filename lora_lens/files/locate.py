@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BaseModelError
-from ..printable import printable
+from ..printable import first_line, printable
 from .hub_cache import cache_of, commit_of, is_commit, is_in_cache, snapshot_in
 
 DEMO_BASE = "sentence-transformers/all-MiniLM-L6-v2"
@@ -115,7 +115,9 @@ class HubFiles:
                 unreached=self.unreached.append,
             )
         except BaseModelError as error:
-            if not (self._commit and type(error.__cause__).__name__ == "RevisionNotFoundError"):
+            from huggingface_hub.errors import RevisionNotFoundError
+
+            if not (self._commit and isinstance(error.__cause__, RevisionNotFoundError)):
                 raise
             raise BaseModelError(
                 f"of {self.what} {self.base!r} the hub's cache has a part, of the commit {self._commit[0][:12]}, which the hub "
@@ -197,9 +199,8 @@ def _downloaded(
             f"name, or log in by `hf auth login`"
         ) from error
     except Exception as error:  # huggingface_hub raises many kinds; each ends the look-up alike
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BaseModelError(
-            f"{what} {base!r} is not a folder, and cannot be had from the hub: {reason}"
+            f"{what} {base!r} is not a folder, and cannot be had from the hub: {first_line(error)}"
         ) from error
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Tensor
 from ..errors import FileFormatError
+from ..printable import first_line
 from .mapped import Version, give_back, version_of, written_to
 from .pickle_steps import (
     SIZES,
@@ -169,7 +170,7 @@ def load_bin(path: Path) -> BinFile:
             f"save them so, as safetensors"
         ) from None
     except Exception as error:  # whatever the broken bytes lead zipfile and pickletools to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise FileFormatError(f"{path} is not a whole PyTorch file ({reason})") from None
     return BinFile(path, tensors, content.places, version, pages, beside)
 

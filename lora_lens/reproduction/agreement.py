@@ -23,7 +23,7 @@ Verdict = Literal["agrees", "does not agree", "cannot be told"]
 _PAPERS_LEVEL = 0.01
 _CORRECTED = 0.05
 _FAR = 0.2  # φ up to which two subspaces count as largely different
-_TIMING = 0.02  # of a ratio of two medians, what it may move by from one measurement to the next
+_TIMING = 0.02  # of a ratio of two medians: what is taken for its noise
 
 
 class Claim(NamedTuple):

@@ -141,9 +141,13 @@ def _draw(config: Config, found: Found, out: Path, paper: Paper) -> None:
             write_figures(drawn, folder, (".png", ".svg"), paper)
 
 
+def _figure_task(config: Config) -> str:
+    """The task that the configuration names, else its first."""
+    return config.analysis.figure_task or next(iter(config.tasks))
+
+
 def _draw_figure1_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
-    task = config.analysis.figure_task or next(iter(config.tasks))
-    records = found.analyses.get(task, ())
+    records = found.analyses.get(_figure_task(config), ())
     if records:
         results = [recorded(one["similarity"]) for one in records[0].values()]
         with paper.settings():
@@ -156,8 +160,8 @@ def _draw_figure1_again(config: Config, found: Found, out: Path, paper: Paper) -
 
 
 def _draw_figure1(config: Config, found: Found, out: Path, paper: Paper) -> None:
-    # Of the task that the configuration names, else the first, if its adapters are there.
-    task = config.analysis.figure_task or next(iter(config.tasks))
+    # If its adapters are there.
+    task = _figure_task(config)
     folders: dict[str, Path] = {
         run.of_method: run.folder for run in analysed_runs(config, out, task, config.seeds[0])
     }

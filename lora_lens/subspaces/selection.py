@@ -15,6 +15,7 @@ from ..core.rank import numerical_rank
 from ..core.whole import whole_or_none
 from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
+from ..printable import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -267,9 +268,8 @@ def select_device(device: str, dtype: str) -> Where:
         where = Where(torch.device(device), getattr(torch, dtype))
         torch.zeros(1, device=where.device, dtype=where.dtype).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise LensError(
-            f"device {device!r} cannot be used with {dtype}: {reason}; auto takes what can"
+            f"device {device!r} cannot be used with {dtype}: {first_line(error)}; auto takes what can"
         ) from None
     return where
 

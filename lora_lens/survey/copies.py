@@ -12,7 +12,10 @@ from .planning import Plan
 _SHOWN = 3  # groups of copies, and names of a group
 
 
-def copies(plan: Plan) -> tuple[tuple[str, ...], ...]:
+Copies = tuple[tuple[str, ...], ...]  # groups of names
+
+
+def copies_in(plan: Plan) -> Copies:
     """Names of adapters that have the same numbers at the same places, in the order given; of each such group one is no copy."""
     numbers: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     for position, task in enumerate(plan.tasks):
@@ -24,7 +27,7 @@ def copies(plan: Plan) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names) for names in alike.values() if len(names) > 1)
 
 
-def copies_said(found: tuple[tuple[str, ...], ...]) -> Iterator[str]:
+def copies_said(found: Copies) -> Iterator[str]:
     """A note, where there are some."""
     if not found:
         return

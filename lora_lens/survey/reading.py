@@ -28,7 +28,7 @@ class Piece:
         adapter: Its number in the survey.
         path: Of the adapter, as it was found.
         module, layer, name, part, rank, out_features, in_features, scaling: As in `lora_lens.adapter.LayerFactors`.
-        digest: Of the numbers, their types and s.
+        digest: Of the numbers and s; not of the type that they were stored in.
         stored: A and B in their file; None where they are made of what lies there.
     """
 

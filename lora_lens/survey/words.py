@@ -12,7 +12,7 @@ import numpy as np
 from .. import __version__
 from ..show.layout import NONE, Table, beside, counted, layer_number, number
 from . import far
-from .copies import copies
+from .copies import Copies
 from .joined import Joined
 from .planning import Failed, Plan
 
@@ -20,9 +20,11 @@ _MOST = 12  # rows of a table for people
 _DIRECTIONS = ("shared", "mean adapter", "shared beside the mean", "start", "random adapters")
 
 
-def summary(plan: Plan, joined: Joined, failed: Sequence[Failed], places: int) -> str:
+def summary(
+    plan: Plan, joined: Joined, failed: Sequence[Failed], places: int, copies: Copies
+) -> str:
     """What is seen, in one sentence."""
-    twice = sum(len(names) - 1 for names in copies(plan))
+    twice = sum(len(names) - 1 for names in copies)
     of_these = (
         f", {twice} of them {'copies' if twice > 1 else 'a copy'} of others," if twice else ""
     )

@@ -19,7 +19,7 @@ from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
-from .copies import copies, copies_said
+from .copies import copies_in, copies_said
 from .earlier import check_no_others, sweep
 from .far import HEAVY, far
 from .joining import join
@@ -241,12 +241,13 @@ def _joined(
     with staged(folder, last="survey.json") as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
-        notes = [*copies_said(copies(plan)), *_notes(plan), *joined.notes]
+        copies = copies_in(plan)
+        notes = [*copies_said(copies), *_notes(plan), *joined.notes]
         if far(joined.outlying):
             notes.append(HEAVY)
         if joined.merges:
             notes += wider(joined.places)
-        said = summary(plan, joined, failed, len(there))
+        said = summary(plan, joined, failed, len(there), copies)
         shown = tables(joined, failed)
         numbers = _plain(told(plan, joined, failed, said, len(there), notes))
         (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")

@@ -14,6 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from ..errors import AdapterError, BaseModelError
 from ..files.locate import hub_file, is_hub_id
 from ..files.revisions import commit_in, folder_of, full_commit, split_revision
+from ..printable import first_line
 from .budget import budget_of
 from .condlora import CondAdaLoraConfig, CondLoraConfig, get_condlora_model
 from .settings import RunSettings
@@ -74,8 +75,8 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
             ignore_mismatched_sizes=True,
             **at,
         )
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = first_line(error)
         of = f", revision {revision!r}," if at else ""
         raise BaseModelError(f"base model {base!r}{of} cannot be loaded: {reason}") from error
     _give_padding(tokenizer, model)

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
 from ..errors import OutputError, SettingsError
+from ..printable import first_line
 from .ownership import put_back
 from .settings import RunSettings
 from .space import Sampler, Space
@@ -109,8 +110,9 @@ def _created(storage: str, **study: Any) -> optuna.Study:
             ) from error
         except Exception as error:  # SQLAlchemy and the drivers raise many kinds
             if attempt == _ATTEMPTS or not any(sign in str(error) for sign in _MADE_MEANWHILE):
-                reason = str(error).strip().splitlines()[0]
-                raise OutputError(f"the storage {shown} cannot be opened: {reason}") from error
+                raise OutputError(
+                    f"the storage {shown} cannot be opened: {first_line(error)}"
+                ) from error
         time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
         attempt += 1
 

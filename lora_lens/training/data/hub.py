@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import DataError, MissingExtraError
+from ...printable import first_line
 from ...terminal.quiet import is_quiet
 
 
@@ -43,9 +44,8 @@ def load_hub(*arguments: str | None, advice: str, **options: str) -> Any:
     try:
         return load_dataset(*arguments, **options)
     except Exception as error:  # datasets raises many kinds; each ends the look-up alike
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"{arguments[0]} cannot be had from the hub ({reason}); {advice}"
+            f"{arguments[0]} cannot be had from the hub ({first_line(error)}); {advice}"
         ) from error
 
 
