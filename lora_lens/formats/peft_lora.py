@@ -19,7 +19,7 @@ from .image_updates import modules_said
 from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
 from .peft_experts import experts, parameters_of, turned_stacks
-from .peft_initial import initial_of
+from .peft_initial import Initial, initial_of
 from .peft_known import unknown_said
 from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
 from .peft_replicas import copies
@@ -62,15 +62,84 @@ class _Reading:
     experts: int = 0
 
 
+@dataclass(frozen=True)
+class _Beside:
+    """What stands beside the factors, and how to read them by it.
+
+    Attributes:
+        alphas: Module path → the tensor that says its α, and α.
+        magnitudes: Module path → the tensor of DoRA's magnitude.
+        parameters: Path of a wrapped module → that of the stacked parameter that it adapts.
+        turned: Of those stacks, whether A has the output's side.
+        paths: Every other path → that of the module itself.
+        initial: The adapter that it began from, where ΔW is made of it.
+    """
+
+    scaling: Scaling
+    alphas: Mapping[str, tuple[str, float]]
+    magnitudes: Mapping[str, str]
+    parameters: Mapping[str, str]
+    turned: Mapping[str, bool]
+    paths: Mapping[str, str]
+    initial: Initial | None
+
+
 def _read(files: AdapterFiles) -> Checkpoint:
     check_lora(files.config, files.source)
     factors, others = factors_by_path(files, _FACTOR)
-    check_partners(files.source, factors, "AB")
-    bare = {path: why for path, pair in factors.items() if (why := _without_sides(files, pair))}
-    check_not_empty(
+    found = _without_numbers(files, factors)
+    beside = _beside(files, factors, others)
+    for path, pair in factors.items():
+        if not found.left_out.keys() & pair.values():
+            _read_pair(files, path, pair, beside, found)
+    paths, dora = beside.paths, bool(beside.magnitudes)
+    matched = {*factors, *paths.values(), *beside.parameters.values(), *found.updates}
+    return of_factors(
         files,
-        (name for path, pair in factors.items() if path not in bare for name in pair.values()),
+        found.updates,
+        method="dora" if dora else "lora",
+        title="DoRA" if dora else "LoRA",
+        why=partial(_reason, files),
+        left_out=found.left_out,
+        settings=files.config,
+        notes=(
+            *_notes(files, found),
+            *_of_patterns(files, matched),
+            *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
+            *([beside.initial.note] if beside.initial else []),
+            *([UNSAID] if dora and not files.config.get("use_dora") else []),
+        ),
+        placement=Placement(
+            frozenset(found.tables), copies(files.config, files.source, found.updates)
+        ),
+        caveats=(*([DORA] if dora else []), *filter(None, [unknown_said(files.config)])),
     )
+
+
+def _without_numbers(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> _Reading:
+    """A reading that leaves out layers without a side.
+
+    Raises:
+        AdapterError: A factor is without its other, or empty.
+    """
+    check_partners(files.source, factors, "AB")
+    found = _Reading()
+    for pair in factors.values():
+        if why := _without_sides(files, pair):
+            found.left_out |= dict.fromkeys((pair["A"], pair["B"]), why)
+    names = (name for pair in factors.values() for name in pair.values())
+    check_not_empty(files, (name for name in names if name not in found.left_out))
+    return found
+
+
+def _beside(
+    files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], others: Collection[str]
+) -> _Beside:
+    """From the configuration, and the tensors that are no factors.
+
+    Raises:
+        AdapterError: Neither says α; or they contradict each other.
+    """
     alphas = _alphas(files, others, factors)
     if not files.config and len(alphas) < len(factors):
         raise AdapterError(
@@ -80,60 +149,45 @@ def _read(files: AdapterFiles) -> Checkpoint:
         )
     initial = initial_of(files)
     parameters = parameters_of(files, factors)
-    turned = turned_stacks(files, factors, parameters)
-    paths = unwrapped_paths(path for path in factors if path not in parameters)
-    magnitudes = magnitudes_of(files, others, factors)
-    scaling, found = Scaling(files.config), _Reading()
-    for path, pair in factors.items():
-        tensors = (pair["A"], pair["B"])
-        if path in bare:
-            found.left_out |= dict.fromkeys(tensors, bare[path])
-            continue
-        a, b = (files.factor(name, unfolded=True) for name in tensors)
-        if path in parameters:
-            parameter = parameters[path]
-            found.updates |= experts(files, parameter, a, b, tensors, turned=turned.get(parameter))
-            found.experts += 1
-            continue
-        why = _why_not(files, *tensors)
-        if why:
-            found.left_out |= dict.fromkeys(tensors, why)
-            continue
-        a, b = whole(files.config, paths[path], a, b)
-        name, alpha = alphas.get(path, (None, None))
-        # PEFT gives the projection within an attention the settings of the attention.
-        around = path.removesuffix(_WITHIN_ATTENTION)
-        s = scaling.of(paths.get(around, around), a.shape[0], alpha)
-        update = LowRank(a, b, s, (*tensors, *([name] if name else [])))
-        if magnitude := magnitudes.get(path):
-            update = with_magnitude(files, update, magnitude)
-        found.updates[paths[path]] = initial.subtracted(update) if initial else update
-        found.convolutions += len(files.shape(pair["A"])) > 2
-        if ".lora_embedding_" in plain(pair["A"]):
-            found.tables.add(paths[path])
-    return of_factors(
-        files,
-        found.updates,
-        method="dora" if magnitudes else "lora",
-        title="DoRA" if magnitudes else "LoRA",
-        why=partial(_reason, files),
-        left_out=found.left_out,
-        settings=files.config,
-        notes=(
-            *_notes(files, found),
-            *_of_patterns(files, {*factors, *paths.values(), *parameters.values(), *found.updates}),
-            *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
-            *([initial.note] if initial else []),
-            *([UNSAID] if magnitudes and not files.config.get("use_dora") else []),
-        ),
-        placement=Placement(
-            frozenset(found.tables), copies(files.config, files.source, found.updates)
-        ),
-        caveats=(
-            *([DORA] if magnitudes else []),
-            *filter(None, [unknown_said(files.config)]),
-        ),
+    return _Beside(
+        scaling=Scaling(files.config),
+        alphas=alphas,
+        magnitudes=magnitudes_of(files, others, factors),
+        parameters=parameters,
+        turned=turned_stacks(files, factors, parameters),
+        paths=unwrapped_paths(path for path in factors if path not in parameters),
+        initial=initial,
     )
+
+
+def _read_pair(
+    files: AdapterFiles, path: str, pair: Mapping[str, str], beside: _Beside, found: _Reading
+) -> None:
+    """One module's factors: its update, or a stack's, or why there is none."""
+    tensors = (pair["A"], pair["B"])
+    if path in beside.parameters:
+        parameter = beside.parameters[path]
+        a, b = (files.factor(name, unfolded=True) for name in tensors)
+        turned = beside.turned.get(parameter)
+        found.updates |= experts(files, parameter, a, b, tensors, turned=turned)
+        found.experts += 1
+        return
+    if why := _why_not(files, *tensors):
+        found.left_out |= dict.fromkeys(tensors, why)
+        return
+    own = beside.paths[path]
+    a, b = whole(files.config, own, *(files.factor(name, unfolded=True) for name in tensors))
+    name, alpha = beside.alphas.get(path, (None, None))
+    # PEFT gives the projection within an attention the settings of the attention.
+    around = path.removesuffix(_WITHIN_ATTENTION)
+    s = beside.scaling.of(beside.paths.get(around, around), a.shape[0], alpha)
+    update = LowRank(a, b, s, (*tensors, *([name] if name else [])))
+    if magnitude := beside.magnitudes.get(path):
+        update = with_magnitude(files, update, magnitude)
+    found.updates[own] = beside.initial.subtracted(update) if beside.initial else update
+    found.convolutions += len(files.shape(pair["A"])) > 2
+    if ".lora_embedding_" in plain(pair["A"]):
+        found.tables.add(own)
 
 
 def _reason(files: AdapterFiles, name: str) -> str:
