@@ -6,23 +6,22 @@ files have in their header, or by ``.alpha`` tensors; else 1, which is what load
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Set
 from functools import partial
 from typing import Any
 
 from ..errors import AdapterError
 from ..files.locate import json_of
 from .adapter_files import AdapterFiles
-from .dylora import dylora_said
 from .format import Checkpoint, Format
 from .image_parts import by_module
 from .image_places import METADATA, are_dotted, place, root_of_bare
 from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
 from .peft_known import unknown_said
 from .peft_settings import Scaling, check_plain
-
-# What trainers write into a header, for people.
-_ALPHAS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
+from .trained_otherwise import trained_otherwise
+from .unread_alpha import unread_alpha
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
@@ -37,16 +36,22 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if found is None or rank is None:
             return by_alpha(path, rank, alpha)
         configured.add(path)
-        return scalings[found].of(path.removeprefix(found), rank, alpha)
+        s = scalings[found].of(path.removeprefix(found), rank)
+        if alpha is not None and not math.isclose(s, by_alpha(path, rank, alpha), rel_tol=1e-3):
+            raise AdapterError(
+                f"{files.source}: s of {path} is {s:g} by {METADATA} in its header, as diffusers takes it, and "
+                f"{alpha / rank:g} by its tensor .alpha, as ComfyUI does: leave the one by which it was trained"
+            )
+        return s
 
     modules = by_module(files, partial(place, bare=root_of_bare(files)))
     found = read_modules(files, modules, scale)
     _check_dora(files, settings, found)
-    scales = _scaled(files, found, configured & found.updates.keys())
+    scales = _scaled(found, settings, configured & found.updates.keys())
     unknown = dict.fromkeys(filter(None, map(unknown_said, settings.values())))
-    return found.checkpoint(
-        files, *scales, *found.notes, caveats=(*unknown, *dylora_said(files.header))
-    )
+    alone = found.restricted(found.updates.keys() - configured)
+    said = (*unknown, *unread_alpha(files, alone), *trained_otherwise(files.header))
+    return found.checkpoint(files, *scales, *found.notes, caveats=said)
 
 
 def settings_by_root(files: AdapterFiles) -> dict[str, Mapping[str, Any]]:
@@ -87,14 +92,15 @@ def _check_dora(
                 )
 
 
-def _scaled(files: AdapterFiles, found: ImageUpdates, configured: set[str]) -> Iterator[str]:
+def _scaled(
+    found: ImageUpdates, settings: Mapping[str, Mapping[str, Any]], configured: Set[str]
+) -> Iterator[str]:
     """Which scale was applied, and why."""
     if configured:
-        yield f"s = α/rank by {METADATA} in the file's header: {modules_said(len(configured))}"
-    rest = found.restricted(found.updates.keys() - configured)
-    said = next(((key, files.header[key]) for key in _ALPHAS if key in files.header), None)
-    more = f"; the header says {said[0]} {said[1][:20]}, which no loader looks at" if said else ""
-    yield from rest.scales(more)
+        stabilised = {bool(config.get("use_rslora")) for config in settings.values()}
+        by = " or ".join({False: "α/rank", True: "α/√rank"}[one] for one in sorted(stabilised))
+        yield f"s = {by} by {METADATA} in the file's header: {modules_said(len(configured))}"
+    yield from found.restricted(found.updates.keys() - configured).scales()
 
 
 FORMAT = Format(

@@ -10,6 +10,7 @@ from typing import Any
 from ..adapter import Placement
 from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
+from .beside_factors import check_nothing_beside
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,15 @@ def of_factors(
         method, title, settings, notes, placement, caveats: As in `Checkpoint`.
         why: The reason for a tensor that no update is made of; one for all of them, or by its name.
         left_out: Tensors whose reason is known already.
+
+    Raises:
+        AdapterError: A tensor beside a layer's factors may be a part of its ΔW.
     """
     known = left_out or {}
     used = {name for update in updates.values() for name in update.tensors}
     names = sorted(files.names - used - known.keys())
     rest = {name: why if isinstance(why, str) else why(name) for name in names}
+    check_nothing_beside(files, updates.values(), names)
     norms = {update.magnitude.name for update in updates.values() if update.magnitude}
     shapes = [files.shape(name) for name in used - norms]
     # What is no matrix, a tensor of α, was not trained.

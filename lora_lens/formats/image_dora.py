@@ -1,7 +1,7 @@
 """DoRA's magnitudes in image adapters: LyCORIS's ``dora_scale``, of rows or of input channels, and PEFT's.
 
 Which axis a ``dora_scale`` is of stands in its shape, as LyCORIS, ComfyUI and OneTrainer read it: (out, 1, …) is a norm
-for every row of W0 + s·B·A (``wd_on_output``), (1, in, …) one for every input channel.
+for every row of W0 + s·B·A (``wd_on_output``), (1, in, …) one for every input channel. ai-toolkit's ``magnitude`` is of rows.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _SPELLED = {
     "up": r"lora_(?:up|B)(?:\.default)?\.weight|lora(?:_linear_layer)?\.up\.weight",
     "mid": r"lora_mid\.weight|lora\.mid\.weight",
     "alpha": r"(?:lora(?:_linear_layer)?\.)?alpha",
-    "dora": r"dora_scale|lora_magnitude_vector(?:\.default)?(?:\.weight)?",
+    "dora": r"dora_scale|magnitude|lora_magnitude_vector(?:\.default)?(?:\.weight)?",
 }
 _PARTS = [(part, re.compile(rf"(.+?)\.(?:{spelled})")) for part, spelled in _SPELLED.items()]
 _LYCORIS = re.compile(

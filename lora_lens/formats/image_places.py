@@ -43,6 +43,7 @@ _BLOCKS = re.compile(
     r"|blocks\.\d+\.(self_attn|cross_attn|ffn)|layers\.\d+\.attention\.(to_[qkv]|to_out|qkv|out))\..+"
 )
 _DENOISER = "diffusion_model."
+_OF_IMAGE = ".dora_scale"  # LyCORIS's name, which language models' trainers have another for
 # Attention processors of before PEFT: `attn1.processor.to_q_lora.down.weight`.
 _PROCESSOR = re.compile(
     r"(module\.)?(?P<before>.+?)(\.processor)?\.(to_(?P<role>q|k|v|out)|(?P<added>add_[kv]_proj))_lora"
@@ -93,7 +94,8 @@ def root_of_bare(files: AdapterFiles) -> str | None:
     if METADATA in files.header:
         return ""
     paths = (found[0] for name in files.names if (found := split_part(name)))
-    return _DENOISER if any(map(_BLOCKS.match, paths)) else None
+    of_image = any(name.endswith(_OF_IMAGE) for name in files.names)
+    return _DENOISER if of_image or any(map(_BLOCKS.match, paths)) else None
 
 
 def _of_processor(old: re.Match[str]) -> tuple[str, str] | None:

@@ -26,9 +26,8 @@ from .lycoris import hada, lokr, tucker
 Scaled = Literal["alpha", "whole", "none"]
 ScaleOf = Callable[[str, int | None, float | None], float]
 
-_OF_SCALE = frozenset(
-    {"lora_alpha", "network_alpha", "lora_scale", "lora_scaling", "scale", "scaling"}
-)
+_FACTORS_OF_S = frozenset({"lora_scale", "lora_scaling", "scale", "scaling", "scalar"})
+_OF_SCALE = _FACTORS_OF_S | {"lora_alpha", "network_alpha"}
 _KINDS = {"lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr"}
 
 
@@ -100,8 +99,8 @@ class ImageUpdates:
         """Of these modules alone."""
         return replace(self, modules={p: one for p, one in self.modules.items() if p in paths})
 
-    def scales(self, more: str = "") -> Iterator[str]:
-        """Which scale was applied, and why; `more` is said of modules without an α."""
+    def scales(self) -> Iterator[str]:
+        """Which scale was applied, and why."""
         count = Counter(one.scaled for one in self.modules.values())
         if count["alpha"]:
             said = modules_said(count["alpha"])
@@ -111,7 +110,7 @@ class ImageUpdates:
             yield f"s = 1 where both matrices of a LoKr are whole, as LyCORIS trains it: {said}"
         if count["none"]:
             said = modules_said(count["none"])
-            yield f"s = 1 where there is no .alpha, as loaders take it: {said}{more}"
+            yield f"s = 1 where there is no .alpha, as loaders take it: {said}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -182,8 +181,8 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
         if one is not None:
             found[path] = one
     _check_not_turned(files.source, found)
-    _check_scales(files, {name for parts in modules.values() for name in parts.values()})
-    return ImageUpdates(found, left_out)
+    known = {name for parts in modules.values() for name in parts.values()}
+    return ImageUpdates(found, left_out | _scales_of_one(files, known))
 
 
 def _check_not_turned(source: str, found: Mapping[str, Read]) -> None:
@@ -198,14 +197,24 @@ def _check_not_turned(source: str, found: Mapping[str, Read]) -> None:
         )
 
 
-def _check_scales(files: AdapterFiles, known: Set[str]) -> None:
-    """Refuse numbers that by their names are of s and are read by some loaders and not by others."""
+def _scales_of_one(files: AdapterFiles, known: Set[str]) -> dict[str, str]:
+    """Numbers that scale ΔW by 1, with the reason why they are left out; others by such names are refused.
+
+    Raises:
+        AdapterError: By its name a number is of s, and some loaders read it and others do not.
+    """
+    found = {}
     for name in sorted(files.names - known):
-        if name.rpartition(".")[2] in _OF_SCALE and math.prod(files.shape(name)) == 1:
+        last = name.rpartition(".")[2]
+        if last not in _OF_SCALE or math.prod(files.shape(name)) != 1:
+            continue
+        if last not in _FACTORS_OF_S or files.number(name) != 1:
             raise AdapterError(
-                f"{files.source} holds {name}, a single number that by its name scales ΔW, and no loader but its own trainer's "
-                f"is known to read it: where it is α, call it PATH.alpha, of each module; else multiply B by it, and take it out"
+                f"{files.source} holds {name}, a single number that by its name scales ΔW, and that some loaders read and others "
+                f"pass over: where it is α, call it PATH.alpha, of each module; else multiply B by it, and take it out"
             )
+        found[name] = "a factor of ΔW that is 1"
+    return found
 
 
 def _check_axes(files: AdapterFiles, parts: Mapping[str, str]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .adapter_files import AdapterFiles
-from .dylora import dylora_said
 from .format import Checkpoint, Format
 from .image_parts import by_module
 from .image_places import are_flattened, place
 from .image_updates import by_alpha, read_modules
+from .trained_otherwise import trained_otherwise
+from .unread_alpha import unread_alpha
 
 # From a trainer's header, what tells which model and which method.
 _SAID = {
@@ -29,17 +30,9 @@ _LONGEST = 120
 
 def _read(files: AdapterFiles) -> Checkpoint:
     found = read_modules(files, by_module(files, place), by_alpha)
-    scales = found.scales(_other_scale(files.header))
-    said = (*scales, *found.notes, *_said(files.header))
-    return found.checkpoint(files, *said, caveats=dylora_said(files.header))
-
-
-def _other_scale(header: Mapping[str, str]) -> str:
-    """Where the header says another scale than the 1 of modules without α."""
-    alpha, dim = header.get("ss_network_alpha"), header.get("ss_network_dim")
-    if alpha in (None, "None") or alpha == dim:
-        return ""
-    return f"; the header says alpha {alpha} and dim {dim}, which no loader looks at"
+    said = (*found.scales(), *found.notes, *_said(files.header))
+    caveats = (*unread_alpha(files, found), *trained_otherwise(files.header))
+    return found.checkpoint(files, *said, caveats=caveats)
 
 
 def _said(header: Mapping[str, str]) -> Iterator[str]:

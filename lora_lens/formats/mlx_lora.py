@@ -15,6 +15,7 @@ from .format import Checkpoint, Format, of_factors
 
 # llama.cpp's end with `.weight.lora_a`.
 _FACTOR = re.compile(r"(?P<path>.+)(?<!\.weight)\.lora_(?P<factor>[ab])")
+_OF_A_PART = re.compile(r"\.lora_[ab]\.\d+$")  # of LoRAFusedLinear
 _ALPHA_TOO = (
     "lora_parameters says alpha {alpha:g} beside scale {scale:g}: MLX-LM of before 0.14 (June 2024) trained with "
     "scale·alpha/rank, {then:g}; later ones, whose loading is followed here, take the scale alone, and wrote alpha too: where "
@@ -62,7 +63,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates,
         method="dora" if dora else "lora",
         title="DoRA" if dora else "LoRA",
-        why="trained in full, no low-rank factor",
+        why=_rest,
         left_out=left_out,
         notes=tuple(_alpha_too(files, scaling, rank)),
         caveats=(DORA,) if dora else (),
@@ -118,9 +119,16 @@ def _alpha_too(files: AdapterFiles, scale: float, rank: int | None) -> Iterator[
 def _why_not(files: AdapterFiles, path: str, found: Mapping[str, str]) -> str | None:
     if path.rpartition(".")[2] in _EMBEDDINGS:
         return OF_A_TABLE
-    if len(files.shape(found["a"])) > 2:
+    # Of MLX-LM before October 2025 A of all experts is one matrix, and B a stack.
+    if any(len(files.shape(found[letter])) > 2 for letter in "ab"):
         return "factor of stacked experts, not of a linear layer"
     return None
+
+
+def _rest(name: str) -> str:
+    if _OF_A_PART.search(name):
+        return "factor of one part of a fused projection"
+    return "trained in full, no low-rank factor"
 
 
 FORMAT = Format(
@@ -128,6 +136,6 @@ FORMAT = Format(
     title="MLX-LM's LoRA",
     matches=_matches,
     read=_read,
-    cannot="embeddings and stacked experts are left out",
+    cannot="embeddings, stacked experts and fused projections of a pair a part are left out",
     stems=("adapters",),
 )

@@ -104,6 +104,33 @@ def test_blocks_that_stand_alone_may_be_beside_biases_and_norms(tmp_path: Path) 
     assert any("s = 1 where there is no .alpha" in note for note in adapter.notes)
 
 
+@pytest.mark.parametrize(
+    ("path", "parts", "magnitude"),
+    [
+        (
+            "transformer.blocks.0.attn.to_q",
+            A_B,
+            ("magnitude", (6,)),
+        ),  # ai-toolkit, of its network type dora
+        ("lora_unet_mid_block_attentions_0_proj_in", DOWN_UP, ("magnitude", (6,))),
+        ("blocks.0.attn.wq", A_B, ("dora_scale", (1, 5))),  # OneTrainer's own of Krea 2
+        ("blocks.0.attn.wq", A_B, ("dora_scale", (6, 1))),
+    ],
+)
+def test_a_magnitude_is_doras_whoever_names_it(
+    tmp_path: Path, path: str, parts: tuple[str, str], magnitude: tuple[str, tuple[int, ...]]
+) -> None:
+    name, shape = magnitude
+    tensors = {
+        f"{path}.{parts[0]}": random(2, 5, seed=1), f"{path}.{parts[1]}": random(6, 2, seed=2),
+        f"{path}.{name}": random(*shape, seed=3).abs(),
+    }  # fmt: skip
+    save_file(tensors, tmp_path / "a.safetensors")
+    adapter = ll.load_adapter(tmp_path / "a.safetensors")
+    assert adapter.method == "dora"
+    assert adapter.caveats[0].startswith("DoRA over input" if shape == (1, 5) else "DoRA: numbers")
+
+
 def test_a_language_models_layers_that_stand_alone_say_no_scale(tmp_path: Path) -> None:
     """No image model's words are in them: PEFT's names, without the configuration that has α."""
     for path in ("model.layers.0.self_attn.q_proj", "layers.0.attention.wq", "blocks.0.attn.qkv"):

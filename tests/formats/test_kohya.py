@@ -94,15 +94,19 @@ def test_questions_need_no_base(tmp_path: Path) -> None:
 def test_the_scale_is_said_and_why(tmp_path: Path) -> None:
     tensors = lora("lora_unet_conv_in", alpha=4.0) | lora("lora_unet_conv_out", alpha=None)
     header = {"ss_network_dim": "2", "ss_network_alpha": "1.0"}
-    found = inspect(load_adapter(saved(tmp_path / "a.safetensors", tensors, header)))
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", tensors, header))
+    found = inspect(adapter)
     assert {one.name: one.scaling for one in found.modules} == {
         "unet.conv_in": 2,
         "unet.conv_out": 1,
     }
-    assert found.notes[:2] == (
+    assert found.notes[1:3] == (
         "s = α/rank, α of each module's own tensor .alpha: 1 module",
-        "s = 1 where there is no .alpha, as loaders take it: 1 module; the header says alpha 1.0 and dim "
-        "2, which no loader looks at",
+        "s = 1 where there is no .alpha, as loaders take it: 1 module",
+    )
+    assert adapter.caveats == (
+        "the file's header says α 1 at rank 2, which loaders pass over, and so is s 1 here (1 module); where it was "
+        "trained with s = α/rank, ΔW is 0.5 times what is shown",
     )
     assert found.to_dict()["notes"] == list(found.notes)
 
@@ -253,15 +257,83 @@ def test_factors_that_are_turned_over_are_refused(tmp_path: Path) -> None:
     ).modules
 
 
-def test_an_alpha_that_only_the_header_has_is_said(tmp_path: Path) -> None:
+SAID = "says α 16 at rank 2, which loaders pass over, and so is s 1 here (1 module); where it was trained with s = α/rank, ΔW is 8"
+CONFIG = json.dumps({"r": 2, "lora_alpha": 16})
+
+
+@pytest.mark.parametrize(
+    ("header", "beside", "where"),
+    [
+        ({"lora_alpha": "16", "rank": "2"}, None, "the file's header"),
+        ({"lora_config": CONFIG}, None, "lora_config in the file's header"),  # finetrainers
+        ({}, json.dumps({"lora_params": {"lora_rank": 2, "lora_alpha": 16}}), "lora_config.json"),  # FastVideo
+        ({"lora_alpha": "2", "rank": "2"}, "[", None),
+        ({"lora_alpha": "None"}, "{}", None),
+    ],
+)  # fmt: skip
+def test_an_alpha_where_no_loader_looks_is_said(
+    tmp_path: Path, header: dict[str, str], beside: str | None, where: str | None
+) -> None:
     path = "transformer.transformer_blocks.0.attn.to_q"
     tensors = {
         f"{path}.lora_A.weight": random(2, 6, seed=1),
         f"{path}.lora_B.weight": random(6, 2, seed=2),
     }
-    file = saved(tmp_path / "a.safetensors", tensors, {"lora_alpha": "16", "rank": "2"})
-    (note,) = load_adapter(file).notes
-    assert note.endswith("1 module; the header says lora_alpha 16, which no loader looks at")
+    saved(tmp_path / "pytorch_lora_weights.safetensors", tensors, header)
+    if beside is not None:
+        (tmp_path / "lora_config.json").write_text(beside)
+    caveats = load_adapter(tmp_path).caveats
+    assert [one.split(" says")[0] for one in caveats] == ([where] if where else [])
+    assert all(SAID in one for one in caveats)
+    with_alpha = tensors | {f"{path}.alpha": torch.tensor(4.0)}
+    saved(tmp_path / "pytorch_lora_weights.safetensors", with_alpha, header)
+    assert not load_adapter(tmp_path).caveats
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+def test_two_scales_that_differ_are_refused(tmp_path: Path, rslora: bool) -> None:
+    path = "transformer.transformer_blocks.0.attn.to_q"
+    tensors = {
+        f"{path}.lora_A.weight": random(4, 6, seed=1), f"{path}.lora_B.weight": random(6, 4, seed=2),
+    }  # fmt: skip
+    said = {"transformer.r": 4, "transformer.lora_alpha": 2, "transformer.use_rslora": rslora}
+    header = {"lora_adapter_metadata": json.dumps(said)}
+    alone = load_adapter(saved(tmp_path / "alone.safetensors", tensors, header))
+    s = 1.0 if rslora else 0.5
+    assert [float(one.scaling[0]) for one in alone.modules.values()] == [s]
+    assert alone.notes[0].startswith(
+        f"s = {'α/√rank' if rslora else 'α/rank'} by lora_adapter_metadata"
+    )
+    same = tensors | {f"{path}.alpha": torch.tensor(4 * s)}
+    assert load_adapter(saved(tmp_path / "same.safetensors", same, header)).modules
+    other = tensors | {f"{path}.alpha": torch.tensor(8.0)}
+    with pytest.raises(
+        AdapterError, match=rf"is {s:g} by lora_adapter_metadata .* and 2 by its tensor .alpha"
+    ):
+        load_adapter(saved(tmp_path / "other.safetensors", other, header))
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["dora_scale_of_mine", "lambda_layer", "lora_ups.0.weight", "lora_magnitude.weight", "m"],
+)
+def test_a_part_that_is_not_known_is_not_left_out(tmp_path: Path, part: str) -> None:
+    tensors = lora(NAME) | {f"{NAME}.{part}": random(6, 1, seed=3)}
+    with pytest.raises(
+        AdapterError,
+        match=rf"holds {NAME}.{part} beside the factors of {NAME}, a part of its update",
+    ):
+        load_adapter(saved(tmp_path / "a.safetensors", tensors))
+
+
+def test_a_factor_of_one_scales_nothing(tmp_path: Path) -> None:
+    plain = saved(tmp_path / "a.safetensors", lora(NAME))
+    scaled = saved(tmp_path / "b.safetensors", lora(NAME) | {f"{NAME}.scalar": torch.tensor(1.0)})
+    assert load_adapter(scaled).left_out == {f"{NAME}.scalar": "a factor of ΔW that is 1"}
+    assert spectrum(scaled, base=None, draws=0).layers == spectrum(plain, base=None, draws=0).layers
+    other = saved(tmp_path / "c.safetensors", lora(NAME) | {f"{NAME}.scalar": torch.tensor(0.3)})
+    with pytest.raises(AdapterError, match="scalar, a single number that by its name scales ΔW"):
+        load_adapter(other)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +346,7 @@ def test_an_alpha_that_only_the_header_has_is_said(tmp_path: Path) -> None:
         ("lycoris.kohya", {"algo": "dylora", "block_size": "1"}, None),  # as loaders have it
         ("lycoris.kohya", ["dylora"], None),
         ("networks.dylora", {"unit": "2"}, None),
+        ("networks.lora_flux", {"split_qkv": "True"}, None),
     ],
 )
 def test_lycoris_dylora_is_read_as_loaders_take_it_and_said(
@@ -292,6 +365,25 @@ def test_lycoris_dylora_is_read_as_loaders_take_it_and_said(
     if said is not None:
         assert f"of all of them {said} the α/rank" in notes[0]
         assert notes[0] in spectrum(file, base=None, draws=0).notes
+
+
+@pytest.mark.parametrize(("split", "said"), [("True", True), ("False", False)])
+def test_projections_that_were_trained_in_parts_are_said(
+    tmp_path: Path, split: str, said: bool
+) -> None:
+    """sd-scripts' ``networks/lora_flux.py``: a pair for each part with s = α/r, saved as one of 3r with the same α."""
+    header = {
+        "ss_network_module": "networks.lora_flux",
+        "ss_network_args": json.dumps({"split_qkv": split}),
+    }
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", lora(NAME), header))
+    assert (
+        any(
+            "split_qkv" in one and "a third (a quarter) of what was trained" in one
+            for one in adapter.caveats
+        )
+        == said
+    )
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "null", '{"algo": null}'])

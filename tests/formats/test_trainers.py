@@ -260,3 +260,25 @@ def test_a_file_of_another_kind_says_whose_it_may_be(
     write_tensors(tmp_path, {name: random(4, 4, seed=1) for name in names})
     with pytest.raises(AdapterError, match=said):
         load_adapter(tmp_path / "adapter_model.safetensors")
+
+
+def test_what_mlx_stacks_or_fuses_is_left_out_by_its_name(tmp_path: Path) -> None:
+    """Experts as MLX-LM had them before October 2025, A of all in one matrix; a pair a part, of its LoRAFusedLinear."""
+    path = "model.layers.0"
+    tensors = {
+        f"{path}.self_attn.q_proj.lora_a": random(8, 2, seed=1), f"{path}.self_attn.q_proj.lora_b": random(2, 6, seed=2),
+        f"{path}.mlp.up_proj.lora_a": random(6, 8, seed=3), f"{path}.mlp.up_proj.lora_b": random(3, 5, 2, seed=4),
+        f"{path}.attn.qkv_proj.lora_a.0": random(8, 2, seed=5), f"{path}.attn.qkv_proj.lora_b.0": random(2, 6, seed=6),
+    }  # fmt: skip
+    said = {"fine_tune_type": "lora", "lora_parameters": {"rank": 2, "scale": 20.0}}
+    adapter = load_adapter(mlx(tmp_path, tensors, said))
+    assert list(adapter.modules) == ["q_proj"]
+    whys = {name.removeprefix(path): why for name, why in adapter.left_out.items()}
+    stacked, part = (
+        "factor of stacked experts, not of a linear layer",
+        "factor of one part of a fused projection",
+    )
+    assert whys == {
+        ".mlp.up_proj.lora_a": stacked, ".mlp.up_proj.lora_b": stacked,
+        ".attn.qkv_proj.lora_a.0": part, ".attn.qkv_proj.lora_b.0": part,
+    }  # fmt: skip
