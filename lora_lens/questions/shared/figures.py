@@ -46,11 +46,13 @@ def predicted_panel(one: Predicted, *, carried: bool = False) -> Panel:
         carried: Whether θ is of one adapter and the factors of another.
     """
     x = positions(one.layers)
-    high = float(np.nanmax(np.append(one.share, one.by_layer.mean + 2 * one.by_layer.sd)))
+    shown = np.append(one.share, one.by_layer.mean + 2 * one.by_layer.sd)
+    high = float(max(shown[np.isfinite(shown)], default=1.0))
+    what = f"{one.matrix} of the other adapter: carried over"
+    if not carried:
+        what = f"{one.matrix}: predicted by the other layers"
     return Panel(
-        title=f"{one.matrix} of the other adapter: carried over"
-        if carried
-        else f"{one.matrix}: predicted by the other layers",
+        title=f"{one.matrix}: not determined" if one.trivial else what,
         x=named("layer", one.layers, low=-0.6, high=len(x) - 0.4),
         y=Axis("share of the factor", low=0, high=1.05 if high > 0.7 else round_top(1.1 * high)),
         marks=(

@@ -52,7 +52,8 @@ def part(result: SharedResult, findings: Sequence[Finding], name: str) -> Part:
 
 
 def _forwards(result: SharedResult, name: str) -> list[PageFigure]:
-    asked = [one.predicted for one in result.values() if one.predicted is not None]
+    every = [one.predicted for one in result.values() if one.predicted is not None]
+    asked = [one for one in every if not one.trivial]
     return [
         PageFigure(
             f"{name}-{one.matrix}-predicted",

@@ -19,10 +19,11 @@ DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
 
 @dataclass(frozen=True, repr=False)
 class Predicted(Brief):
-    """The predicted share: φ(B_l, W_lθ₋ₗ), θ₋ₗ fitted to the factors of all layers but l.
+    """The predicted share of B_l's r directions, ‖P(W_lθ₋ₗ)·Q_l‖²/r, θ₋ₗ fitted to the factors of all layers but l.
 
-    Nothing is inverted, W may have any shape, and no number depends on the gauge at full rank. 1 in every
-    layer for a CondLoRA adapter; k/out (k/in for A) on average where B_l has nothing to do with the others.
+    At k ≥ r it is φ(B_l, W_lθ₋ₗ); at k < r it is k/r at most. Nothing is inverted, W may have any shape, and no number
+    depends on the gauge at full rank. 1 in every layer for a CondLoRA adapter (of width r, unless it is `trivial`); k/out
+    (k/in for A) on average where B_l has nothing to do with the others.
 
     Attributes:
         matrix: ``A`` or ``B``; for A all is of W_lᵀ and A_lᵀ (of W_l and A_lᵀ for a CondLoRA adapter trained under ``stored``).
@@ -46,8 +47,8 @@ class Predicted(Brief):
         seen: (layer,) dimensions of θ that the other layers see; below `in`, the rest counts as not
             predicted.
         theta: (in, k) θ fitted to all layers.
-        trivial: Whether the other layers' W have no more rows than θ has dimensions: any factors can then
-            be fitted, and there is nothing to predict from.
+        trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few rows beside
+            θ's dimensions: which of them θ₋ₗ is made of is nobody's finding, and shares, their p and nulls are NaN or missing.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
     """
@@ -69,11 +70,6 @@ class Predicted(Brief):
     trivial: bool = False
     detectable: float | None = None
 
-    @property
-    def askable(self) -> bool:
-        """Whether the other layers leave anything to predict: not where any factors can be fitted to them."""
-        return not self.trivial
-
     def p_named(self, tests: int) -> Array:
         """(layer,) what a layer is named by where the mean is found, and what tables print: `p_holm` times the tests.
 
@@ -93,7 +89,10 @@ class Predicted(Brief):
     def _said(self) -> str:
         nulls = [f"{name} {one.mean:.3f} ± {one.sd:.3f}" for name, one in self.nulls.items()]
         by_chance = ", ".join(nulls) or f"uniform {self.chance:.3f}"
-        return f"{self.matrix}, {len(self.layers)} layers; mean {self.mean:.3f}, by chance: {by_chance}"
+        found = (
+            "not determined" if self.trivial else f"mean {self.mean:.3f}, by chance: {by_chance}"
+        )
+        return f"{self.matrix}, {len(self.layers)} layers; {found}"
 
     def _repr_html_(self) -> str:
         rows = [

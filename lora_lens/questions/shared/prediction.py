@@ -129,9 +129,11 @@ def predict(
     fits, flips = passes(progress, 9, 1)
     given = of.forward(matrix, rank)
     own = of.own(given.q, matrix)
-    nulls = _variants(given, own, draws, seed, matrix, of.spill.release) if draws else {}
+    trivial = _trivial(given, width)
+    drawn = draws and not trivial
+    nulls = _variants(given, own, draws, seed, matrix, of.spill.release) if drawn else {}
     fit = left_out(given.w, given.q, width, nulls, fits, of.spill.beside())
-    share = fit.share.cpu().numpy()
+    share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
     after_layer = _after_layer(of.spill.release, flips, len(share))
     by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix, after_layer)
     tested = {
@@ -153,7 +155,7 @@ def predict(
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
-        trivial=(len(share) - 1) * given.w.shape[1] <= given.w.shape[2],
+        trivial=trivial,
         detectable=detectable(tested.get("flipped"), tests, draws),
     )
 
@@ -180,7 +182,10 @@ def carry_over(
     fit = left_out(*given, width, progress=fits, spill=own.spill.beside())
     target = other.forward(matrix, rank)
     predicted = carried_over(fit, target.w)
+    trivial = _trivial(given, width)
     share = predicted_share(predicted, target.q).cpu().numpy()
+    if trivial:
+        share[:] = np.nan
     turned = other.own(target.q, matrix)
     after_layer = _after_layer(other.spill.release, flips, len(share))
     by_layer, drawn = _flips(turned, predicted, share, rank, seed, matrix, after_layer)
@@ -190,7 +195,7 @@ def carry_over(
     nulls = {
         "flipped": null_test(np.asarray(share.mean()), drawn[:, :count].mean(0)),
         "uniform": null_test(np.asarray(share.mean()), None, mean=width / out, sd=deviation),
-    } if draws else {}  # fmt: skip
+    } if draws and not trivial else {}  # fmt: skip
     return Predicted(
         matrix=matrix,
         rank=rank,
@@ -201,14 +206,26 @@ def carry_over(
         nulls=nulls,
         by_layer=by_layer,
         p_holm=holm(np.asarray(by_layer.p)),
-        draws={"flipped": count, "uniform": 0} if draws else {},  # the second is in closed form
+        draws={"flipped": count, "uniform": 0} if nulls else {},  # the second is in closed form
         flips=FLIPS,
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
-        trivial=(layers - 1) * target.w.shape[1] <= target.w.shape[2],
+        trivial=trivial,
         detectable=detectable(nulls.get("flipped"), tests, count),
     )
+
+
+def _trivial(given: Forward, width: int) -> bool:
+    """Whether the factors of all layers but one are fitted exactly by more directions of θ than it has columns.
+
+    The others see min(in, (layers − 1)·out) dimensions of θ, of which each layer m leaves those with W_mθ in B_m: out − r_m
+    conditions. Which of what is left θ₋ₗ is made of, rounding would decide, and the gauge.
+    """
+    layers, rows, dims = given.w.shape
+    own = ranks(given.q)
+    conditions = (layers - 1) * rows - int((own.sum() - own).max())
+    return min(dims, (layers - 1) * rows) - conditions > width
 
 
 def detectable(test: NullTest[float] | None, tests: int, draws: int) -> float | None:
@@ -279,7 +296,11 @@ def _flips(
     matrix: Factor,
     after_layer: Callable[[], None],
 ) -> tuple[NullTest[Array], Array]:
-    """Each layer against flips of that layer alone, and those flips: (layer, draw)."""
+    """Each layer against flips of that layer alone, and those flips: (layer, draw); of shares that are none, nothing."""
+    if np.isnan(share).all():
+        for _ in own:
+            after_layer()
+        return NullTest(*[share] * 6), np.full((len(share), FLIPS), np.nan)
     means, deviations, p, both, every = [], [], [], [], []
     for layer, (one, basis) in enumerate(zip(own, predicted, strict=True)):
         stream = generator(seed, "single", matrix, layer)

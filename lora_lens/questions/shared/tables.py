@@ -51,15 +51,21 @@ def predicted_tables(
     asked = [one.predicted for one in result.values() if one.predicted is not None]
     carried = [one.carried for one in result.values() if one.carried is not None]
     found = (
-        [predicted_table(asked), *(predicted_layers(one, tests) for one in asked)] if asked else []
+        [predicted_table(asked), *(predicted_layers(one, tests) for one in _determined(asked))]
+        if asked
+        else []
     )
     if carried:
         first = predicted_table(carried)._replace(
             title="Share of the other adapter's factor that this one's θ predicts, mean"
         )
-        layers = [predicted_layers(one, tests, "carried over") for one in carried]
+        layers = [predicted_layers(one, tests, "carried over") for one in _determined(carried)]
         found = [first, *layers, *found]
     return found
+
+
+def _determined(asked: Sequence[Predicted]) -> list[Predicted]:
+    return [one for one in asked if not one.trivial]
 
 
 def predicted_table(asked: Sequence[Predicted]) -> Table:

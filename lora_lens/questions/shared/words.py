@@ -38,7 +38,7 @@ def _claims(result: SharedResult) -> Iterator[Claim]:
     for matrix, shared in result.items():
         one = shared.predicted if shared.carried is None else shared.carried
         test = None if one is None else one.nulls.get("flipped")
-        if one is None or test is None or not np.isfinite(test.z) or not one.askable:
+        if one is None or test is None or not np.isfinite(test.z):
             continue
         trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, one.draws["flipped"])
         of = "a layer's" if shared.carried is None else "the other adapter's"
@@ -69,7 +69,10 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
         parts.append(told((tested, pattern)) + _where(tested, asked))
     said = [one.label for one in findings]
     for why in dict.fromkeys(map(_untested, asked.values())):
-        if rest := [name for name in asked if name not in said and _untested(asked[name]) == why]:
+        rest = [name for name in asked if name not in said and _untested(asked[name]) == why]
+        if rest and asked[rest[0]].trivial:
+            parts.append(f"what the shared layer of the others predicts of {listed(rest)} {why}")
+        elif rest:
             shares = listed([f"{percent(asked[name].mean)} of {name}" for name in rest])
             parts.append(f"the shared layer of the others predicts {shares}, {why}")
     return f"{result.module}: {'; '.join(parts)}."
@@ -77,8 +80,8 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
 
 def _untested(one: Predicted) -> str:
     """Why nothing is said of a share that was not tested."""
-    if not one.askable:
-        return "which was not tested, for W0 of the others have too few rows to contradict any θ"
+    if one.trivial:
+        return "is not determined: W0 of these have too few rows, and more than one θ fits their factors exactly"
     if one.nulls:
         return "which nothing can be said of, for the draws of chance do not vary"
     return "which nothing can be said of without draws of chance"

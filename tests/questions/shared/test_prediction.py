@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
-from lora_lens.questions.shared.prediction import asked, predict
+from lora_lens.questions.shared.prediction import asked, carry_over, predict
 
 
 def normal(*shape: int, generator: torch.Generator) -> Tensor:
@@ -79,6 +79,44 @@ def test_one_theta_in_all_layers_is_predicted_whole(out: int, wide: int) -> None
     found = predicted(w, w @ theta, 3, draws=40)
     np.testing.assert_allclose(found.share, 1, atol=1e-9)
     assert found.nulls["flipped"].p == pytest.approx(1 / 41)
+
+
+# Three layers of 13×24 leave θ 24 dimensions less two layers' 9 conditions each, and it has 4 columns; of 17 rows 0, of 18 none.
+@pytest.mark.parametrize(
+    ("layers", "out", "wide", "r", "width", "determined"),
+    [
+        (3, 13, 24, 4, 4, False),
+        (5, 32, 128, 4, 4, False),
+        (3, 16, 32, 4, 4, False),
+        (2, 12, 12, 3, 2, False),
+        (2, 12, 12, 3, 3, True),
+        (3, 24, 32, 4, 4, True),
+        (3, 17, 32, 2, 2, True),
+        (3, 14, 24, 4, 4, True),
+    ],
+)
+def test_theta_is_determined_or_nothing_is_said(
+    layers: int, out: int, wide: int, r: int, width: int, determined: bool
+) -> None:
+    """One θ made every factor: what is predicted is all of them, or no number."""
+    generator = torch.Generator().manual_seed(out)
+    w, theta = normal(layers, out, wide, generator=generator), normal(wide, r, generator=generator)
+    found = predicted(w, w @ theta, width, draws=20)
+    assert found.trivial is not determined
+    if determined:
+        np.testing.assert_allclose(found.share, 1, atol=1e-7)
+        return
+    said = found.to_dict()
+    assert said["share"] == [None] * layers
+    assert said["mean"] is said["detectable"] is None
+    assert said["nulls"] == {}
+    assert said["layers"]["p_holm"] == said["layers"]["p"] == [None] * layers
+    carried = carry_over(
+        asked(factors_of(w @ theta, wide), w), asked(factors_of(w @ theta, wide), w), "B", r, width,
+        draws=20, seed=0, tests=1,
+    )  # fmt: skip
+    assert carried.trivial
+    assert np.isnan([*carried.share, *carried.p_holm]).all()
 
 
 def test_a_layer_apart_is_not_found_though_the_others_share_a_theta() -> None:

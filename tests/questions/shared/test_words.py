@@ -20,9 +20,7 @@ def result(share: float, **changes: Any) -> Any:
     """Of B in two layers, as far as the sentence looks at it."""
     one = {"share": np.full(2, share), "mean": share, "nulls": {}, "trivial": False} | changes
     p = np.full(2, 0.01)
-    predicted = SimpleNamespace(
-        layers=(0, 1), p_named=lambda tests: p * tests, askable=not one["trivial"], **one
-    )
+    predicted = SimpleNamespace(layers=(0, 1), p_named=lambda tests: p * tests, **one)
     shared = SimpleNamespace(predicted=predicted, carried=None)
     return SimpleNamespace(
         module="value", layers=(0, 1), width=2, other=None, items=lambda: [("B", shared)]
@@ -47,7 +45,6 @@ def test_layers_are_named_by_p_corrected_over_all_that_was_tested(tests: int, sa
 @pytest.mark.parametrize(
     ("share", "changes", "said"),
     [
-        (1.0, {"trivial": True}, "which was not tested, for W0 of the others have too few rows"),
         (
             1.0,
             {"nulls": {"flipped": NullTest(1, 0, nan, 1, 1, 0)}},
@@ -63,6 +60,12 @@ def test_a_share_that_was_not_tested_is_a_number_with_its_reason(
     assert said in text
     assert "100.0 % of B" in text
     assert "gives" not in text
+
+
+def test_a_share_that_is_not_determined_is_no_number() -> None:
+    text = summary(result(nan, trivial=True), [])
+    assert "of B is not determined: W0 of these have too few rows" in text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize(
