@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import LensError
 from .lu import packed_lu
+from .ridge import median
 from .solvers import SquareSolver
 
 _COLUMNS = 512
@@ -23,12 +24,12 @@ def relative_norms(w: Float[Tensor, "rows d"]) -> Float[Tensor, " d"]:
     """Norm of each column beside the median of them all; NaN where over half of the columns are empty.
 
     Example:
-        >>> relative_norms(torch.tensor([[3.0, 1.0, 0.0], [4.0, 0.0, 2.0]]))
-        tensor([2.5000, 0.5000, 1.0000], dtype=torch.float64)
+        >>> relative_norms(torch.tensor([[3.0, 1.0, 0.0, 3.0], [4.0, 0.0, 2.0, 0.0]]))  # the median is 2.5
+        tensor([2.0000, 0.4000, 0.8000, 1.2000], dtype=torch.float64)
     """
     # Some columns at a time: all of them in float64 would be the largest of all arrays.
     norms = torch.cat([some.double().norm(dim=0) for some in w.split(_COLUMNS, dim=1)])
-    middle = norms.median()
+    middle = median(norms.sort(descending=True).values)
     return norms / torch.where(middle > 0, middle, torch.nan)
 
 

@@ -215,13 +215,20 @@ def would_be_seen(some: Sequence[Finding], most: int = 3) -> str:
         some: Findings that are no more than chance, in the order in which they are named.
         most: Of more than so many the least and the largest are said.
     """
-    known = sorted(some, key=lambda one: one.verdict.detectable or 0.0)
-    ends = [_detectable(one) for one in (known[0], known[-1])]
+    able = [one for one in some if _possible(one)]
+    hidden = [one.label for one in some if not _possible(one)]
+    if not able:
+        return (
+            "not even the largest excess that there can be would have been seen in 80 of 100 cases"
+        )
+    said = [short(one.verdict.detectable or 0.0) for one in able]
     if len(some) > most:
-        said = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    else:
-        said = each([_detectable(one) for one in some])
-    return seen_in_80(said)
+        ends = sorted(one.verdict.detectable or 0.0 for one in able)
+        said = list(dict.fromkeys([short(ends[0]), short(ends[-1])]))
+    of_hidden = (
+        f", and not even the largest that there can be of {listed(hidden)}" if hidden else ""
+    )
+    return seen_in_80(each(said) if len(some) <= most else " to ".join(said)) + of_hidden
 
 
 def seen_in_80(excess: str) -> str:
@@ -229,9 +236,9 @@ def seen_in_80(excess: str) -> str:
     return f"an excess of {excess} would have been seen in 80 of 100 cases"
 
 
-def _detectable(one: Finding) -> str:
-    excess = one.verdict.detectable or 0.0
-    return short(excess) if one.claim.trial.mean + excess <= 1 else "more than there can be"
+def _possible(one: Finding) -> bool:
+    """Whether there can be an excess that the test would have found."""
+    return one.claim.trial.mean + (one.verdict.detectable or 0.0) <= 1
 
 
 def hedge(findings: Sequence[Finding]) -> str:

@@ -147,6 +147,17 @@ def test_of_many_tests_the_least_and_the_largest_excess_are_said() -> None:
     )
 
 
+def test_an_excess_that_there_cannot_be_is_none_that_would_have_been_seen() -> None:
+    seen, unseen = found([claim(p=0.4), claim("B", p=0.4, value=0.9, sd=0.5)])
+    assert would_be_seen([unseen]) == (
+        "not even the largest excess that there can be would have been seen in 80 of 100 cases"
+    )
+    assert would_be_seen([seen, unseen]) == (
+        f"an excess of {short(seen.verdict.detectable or 0)} would have been seen in 80 of 100 cases, and not even the "
+        f"largest that there can be of B"
+    )
+
+
 def test_the_demos_line_says_less_beside_more() -> None:
     both = found([claim(), claim("B", value=0.01)])
     assert _verdict(both) == "A more, B less, p = 0.010"

@@ -53,7 +53,7 @@ def layer_table(result: Amplification) -> Table:
         [
             str(one.layer), str(one.rank), significant(one.delta_norm), significant(one.w0_norm),
             significant(one.w0_in_delta), significant(one.w0_in_w0), significant(one.w0_in_random),
-            number(one.z, 1), number(one.factor, 2) if np.isfinite(one.factor) else "∞",
+            number(one.z, 1), significant(one.factor) if np.isfinite(one.factor) else "∞",
         ]
         for one in result.layers
     ]  # fmt: skip

@@ -175,7 +175,8 @@ def common_layers(
         raise RankError(_too_low(read, layers, rank))
     more = [one.name for one, own in zip(read, each, strict=True) if own != set(layers)]
     span = ", ".join(map(str, layers))
-    return layers, [f"only layers {span} are compared; {listed(more)} have more"] if more else []
+    have = "has" if len(more) == 1 else "have"
+    return layers, [f"only layers {span} are compared; {listed(more)} {have} more"] if more else []
 
 
 def listed(names: Iterable[str]) -> str:

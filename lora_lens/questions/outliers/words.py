@@ -10,6 +10,10 @@ from ...show.layout import counted
 from ...show.wording import listed
 from .result import LEVEL, OutliersResult
 
+_EMPTY = (
+    0.5  # of the median norm: above it a column that stands apart is short, and not nearly empty
+)
+
 
 def claims(_: OutliersResult) -> list[Claim]:
     """None: φ of conversions describes, as in `lora_lens.conversion_similarity`."""
@@ -52,8 +56,8 @@ def _named(result: OutliersResult) -> str:
     norms = [value for one in result.coordinates for value in one.column_norm]
     times = [one.propagated_share.mean() / result.by_chance for one in result.coordinates]
     one = len(few) == 1
-    size = "nearly empty" if result.inverse else "large"
     reached = min(norms) if result.inverse else max(norms)
+    size = "large" if not result.inverse else "nearly empty" if reached < _EMPTY else "short"
     many = f"{min(times):.1f} to {max(times):.1f}" if len(times) > 1 else f"{times[0]:.1f}"
     return (
         f"{start} {kind} coordinate{'' if one else 's'} {listed([str(k) for k in few])} "

@@ -99,7 +99,7 @@ def beside_table(result: Spectrum) -> Table:
     rows = [
         [
             one.module, layer_number(one.layer), significant(w0.w0_frobenius_norm), significant(w0.w0_spectral_norm),
-            number(w0.relative_frobenius_norm), number(w0.relative_spectral_norm),
+            significant(w0.relative_frobenius_norm), significant(w0.relative_spectral_norm),
             significant(w0.w0_edge), str(w0.w0_above_edge), str(w0.delta_above_w0_edge),
             str(w0.tuned_above_edge),
         ]
