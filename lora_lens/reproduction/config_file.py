@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -118,6 +120,7 @@ def _check_whole(config: Config, source: str) -> None:
             f"{source}: [analysis] figure_task {wanted.figure_task!r} is none of its tasks: "
             f"{', '.join(config.tasks)}"
         )
+    _check_each_once(config, source)
     foreign = set(config.longer.seeds) - set(config.seeds)
     if foreign:
         raise SettingsError(
@@ -138,9 +141,24 @@ def _check_whole(config: Config, source: str) -> None:
             raise SettingsError(f"{source}: [{place}] {name} is {value}, expected {least} at least")
 
 
+def _check_each_once(config: Config, source: str) -> None:
+    """Of lists of which each entry is a step, or an analysis."""
+    modules = config.analysis.modules
+    for name, named in (("[longer] seeds", config.longer.seeds), ("[analysis] modules", modules)):
+        twice = [one for one, count in Counter(map(str, named)).items() if count > 1]
+        if twice:
+            raise SettingsError(f"{source}: {name} names {twice[0]} twice, expected each once")
+    if not modules:
+        raise SettingsError(
+            f"{source}: [analysis] modules names none, expected some of those trained"
+        )
+
+
 def _check_runs(config: Config, task: str, method: Method) -> None:
     """Those of one task and method, and its search's."""
-    search_settings(config, task, method)
+    searched = search_settings(config, task, method)
+    for seed in config.search.of(task).seeds:
+        replace(searched, seed=seed)
     for seed in config.seeds:
         settings = config.settings(task, method, seed=seed)
     absent = set(config.analysis.modules) - set(settings.target_modules)

@@ -124,6 +124,8 @@ def answer(
     """
     known, splits = open_data(task, data, own)
     files = open_adapter(adapter, base)
+    record = _record_beside(adapter)
+    _check_classes(adapter, record, known.labels)
     named = files.base_model
     if named is None:
         raise AdapterError(f"{adapter} names no base model; pass --base")
@@ -133,7 +135,7 @@ def answer(
     device = torch.device("cuda" if torch.cuda.is_available() and not use_cpu else "cpu")
     examples = splits.test if part == "test" else splits.development
     pairs = examples[0].second is not None
-    asked, given = max_length or _trained_length(adapter), bool(max_length)
+    asked, given = max_length or _trained_length(record), bool(max_length)
     length = checked_length(asked, classifier, named, pairs=pairs, given=given)
     predicted = _predict(adapted.to(device).eval(), examples, classifier.tokenizer, length)
     labels = np.array([example.label for example in examples], dtype=np.float64)
@@ -144,7 +146,7 @@ def answer(
         part=part,
         metric=known.metric.__name__,
         score=known.metric(predicted, labels),
-        majority_score=majority_score(known, splits),
+        majority_score=majority_score(known, splits.train, examples),
         rows=len(examples),
         device=device_name(device),
     )
@@ -189,11 +191,25 @@ def _load(files: AdapterFiles, folder: Path, model: Any) -> PeftModel:
         ) from error
 
 
-def _trained_length(adapter: Path) -> int:
-    """The run's own `max_length`, where the adapter comes with its ``run.json``."""
-    if not (adapter / RECORD_NAME).exists():
-        return LONGEST
-    settings = read_json(adapter / RECORD_NAME, AdapterError).get("settings")
+def _record_beside(adapter: Path) -> dict[str, Any]:
+    """Its ``run.json``; empty where it comes without."""
+    there = (adapter / RECORD_NAME).exists()
+    return read_json(adapter / RECORD_NAME, AdapterError) if there else {}
+
+
+def _check_classes(adapter: Path, record: dict[str, Any], labels: tuple[str, ...] | None) -> None:
+    """The head's outputs are of the classes that it was trained on, in their order."""
+    trained = record.get("labels")
+    if isinstance(trained, list) and labels is not None and trained != list(labels):
+        raise AdapterError(
+            f"{adapter} was trained on the classes {', '.join(map(str, trained))}, these data have {', '.join(labels)}; "
+            f"expected the same in the same order"
+        )
+
+
+def _trained_length(record: dict[str, Any]) -> int:
+    """The run's own `max_length`, where its record says it."""
+    settings = record.get("settings")
     return int(settings.get("max_length", LONGEST)) if isinstance(settings, dict) else LONGEST
 
 

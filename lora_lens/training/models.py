@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+import torch
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
 from torch.nn import Linear
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -73,6 +74,8 @@ def open_classifier(base: str, labels: int, revision: str | None = None) -> Clas
             problem_type="regression" if labels == 1 else "single_label_classification",
             output_loading_info=True,
             ignore_mismatched_sizes=True,
+            # In a file's half precision the head would be trained in it, and small steps be lost.
+            dtype=torch.float32,
             **at,
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
@@ -109,11 +112,14 @@ def warn_if_replaced(classifier: Classifier, base: str, labels: int) -> None:
 
 
 def _give_padding(tokenizer: Any, model: Any) -> None:
-    """Decoders of one text have no sign for padding; batches of rows need one."""
+    """Decoders of one text have no sign for padding; batches of rows need one.
+
+    A decoder's score is read at the last token that is not the one that its configuration says pads, so that the two have to be one.
+    """
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    if tokenizer.pad_token_id is not None:
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
 
 
 def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1000) -> PeftModel:
@@ -129,7 +135,7 @@ def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1
         BaseModelError: The base model's file does not hold a target module's weights.
     """
     model = classifier.model
-    _check_targets(settings, classifier)
+    check_targets(settings, classifier)
     shared = {
         "task_type": "SEQ_CLS",
         "r": settings.rank,
@@ -182,7 +188,13 @@ def _is_conv1d(settings: RunSettings, model: Any) -> bool:
     )
 
 
-def _check_targets(settings: RunSettings, classifier: Classifier) -> None:
+def check_targets(settings: RunSettings, classifier: Classifier) -> None:
+    """Refuse target modules that the base model has not.
+
+    Raises:
+        AdapterError: It has no such linear layer.
+        BaseModelError: Its file does not hold the layer's weights.
+    """
     model = classifier.model
     for target in settings.target_modules:
         random = [name for name in classifier.new if f".{target}." in f".{name}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import math
 import shutil
-import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -49,7 +49,13 @@ from .encoding import encode
 from .frozen import round_frozen
 from .head import centre_head
 from .lengths import checked_length
-from .models import Classifier, open_classifier, put_adapter, warn_if_replaced
+from .models import (
+    Classifier,
+    NewHeadWarning,
+    open_classifier,
+    put_adapter,
+    warn_if_replaced,
+)
 from .precision import warn_if_emulated
 from .record import (
     TENSORBOARD,
@@ -153,9 +159,8 @@ def _train(
         trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
         if keep_checkpoints and resume_from is None:
             ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
-    started = time.perf_counter()
     trainer.train_from(resume_from)
-    seconds = time.perf_counter() - started
+    seconds = trainer.seconds
     record = _record(settings, task, splits, ready, trainer) | {
         "seconds": round(seconds, 1),
         **_speed(settings, splits, meter),
@@ -176,13 +181,17 @@ def _train(
 
 
 class _Ready(NamedTuple):
-    """What is trained: a base with its head and adapter, AdaLoRA's budget where it has one, and how long rows may be."""
+    """What is trained: a base with its head and adapter, AdaLoRA's budget where it has one, and how long rows may be.
+
+    `centred` says whether the head began at the mean label; None where it was not to.
+    """
 
     classifier: Classifier
     outputs: int
     length: int
     model: PeftModel
     budget: Budget | None
+    centred: bool | None
 
 
 def _made_ready(
@@ -194,8 +203,12 @@ def _made_ready(
     length = checked_length(
         settings.max_length, classifier, settings.base, pairs=pairs, given=fresh
     )
-    model, budget = _with_adapter(settings, task, splits, classifier, resume_from)
-    return _Ready(classifier, outputs, length, model, budget)
+    model, budget = _with_adapter(settings, splits, classifier, resume_from)
+    wanted = task.labels is None and settings.head == "mean"
+    centred = centre_head(model, splits.train) if wanted else None
+    if settings.precision == "bfloat16":
+        round_frozen(model)
+    return _Ready(classifier, outputs, length, model, budget, centred)
 
 
 def _trainer(
@@ -236,16 +249,18 @@ def _trainer(
 
 def _warn(settings: RunSettings, ready: _Ready, trainer: Trainer) -> None:
     warn_if_replaced(ready.classifier, settings.base, ready.outputs)
+    if ready.centred is False:
+        warnings.warn(
+            f"the head of {settings.base} has no bias to begin at the mean label, and begins at 0",
+            NewHeadWarning,
+            stacklevel=3,
+        )
     if settings.precision == "bfloat16":
         warn_if_emulated(trainer.args.device)
 
 
 def _with_adapter(
-    settings: RunSettings,
-    task: Task,
-    splits: Splits,
-    classifier: Classifier,
-    resume_from: Path | None,
+    settings: RunSettings, splits: Splits, classifier: Classifier, resume_from: Path | None
 ) -> tuple[PeftModel, Budget | None]:
     """The model that is trained, and AdaLoRA's budget where it has one."""
     model = put_adapter(settings, classifier, steps=optimiser_steps(settings, len(splits.train)))
@@ -254,10 +269,6 @@ def _with_adapter(
     budget = Budget(model) if has_budget(model) else None
     if budget is not None and resume_from is not None:
         budget.load(resume_from)
-    if task.labels is None and settings.head == "mean":
-        centre_head(model, splits.train)
-    if settings.precision == "bfloat16":
-        round_frozen(model)
     return model, budget
 
 
@@ -289,7 +300,8 @@ def _record(
         "data_sha256": splits.checksums,
         "rows_left_out": list(splits.left_out),
         "development_score": trainer.state.best_metric,
-        "majority_score": majority_score(task, splits),
+        "labels": None if task.labels is None else list(task.labels),
+        "majority_score": majority_score(task, splits.train, splits.test),
         "best_step": trainer.state.best_global_step,
         "steps": trainer.state.global_step,
         **parameter_counts(ready.model),
@@ -304,6 +316,8 @@ def _record(
             ready.budget.warn_if_over(made["ranks"])
     if ready.classifier.replaced is not None:
         made["replaced_head"] = ready.classifier.replaced
+    if ready.centred is False:
+        made["head_began"] = "zero"
     if ready.length != settings.max_length:
         made["cut_at"] = ready.length
     return made | {"outputs": ready.outputs, "base_commit": ready.classifier.commit}

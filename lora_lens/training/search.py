@@ -19,6 +19,7 @@ from . import ownership
 from .alone import BusyError
 from .damage import DamagedRunError
 from .data import open_data
+from .models import check_targets, open_classifier
 from .ownership import ERROR, SURPLUS
 from .record import record_of_run
 from .resuming import tidy
@@ -71,7 +72,9 @@ def search(
         The study; ``study.best_trial`` is the best trial that finished.
 
     Raises:
-        SettingsError: The storage holds a study of that name with other settings or other data, or torchrun or
+        BaseModelError: The base is not there.
+        AdapterError: It has no such target modules.
+        SettingsError: A seed is none. The storage holds a study of that name with other settings or other data, or torchrun or
             accelerate has started several processes.
         DataError: The data are not there, or do not fit the task.
         OutputError: The storage cannot be opened.
@@ -79,7 +82,11 @@ def search(
     refuse_several_processes()
     space = space or Space()
     seeds = checked_seeds(seeds) or (settings.seed,)
-    checksums = open_data(settings.task, settings.data, settings.own)[1].checksums
+    task, splits = open_data(settings.task, settings.data, settings.own)
+    checksums = splits.checksums
+    # What no trial could begin with is no study's: the corrected command would find it begun otherwise.
+    each = [replace(settings, seed=seed) for seed in seeds]
+    check_targets(each[0], open_classifier(settings.base, len(task.labels) if task.labels else 1))
     study = open_study(settings, checksums, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 

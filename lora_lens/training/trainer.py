@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from .callbacks import has_stopped, out_of_patience
 from .sampling import LengthGrouped
 from .settings import RunSettings
 
+_SECONDS = "seconds"  # in the Trainer's log
 _FULL = "No space left on device"
 _TORCHS = "PytorchStreamWriter failed writing"  # of the same
 
@@ -37,11 +39,26 @@ class LensTrainer(Trainer):
     def __init__(self, *, settings: RunSettings, budget: Budget | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._settings, self._budget = settings, budget
+        self._before, self._began = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How long training has taken, with what of the run came before the checkpoint that it goes on from."""
+        return self._before + time.perf_counter() - self._began
+
+    def log(self, *given: Any, **named: Any) -> None:
+        """As the Trainer, and when that was, for whoever goes on from the next checkpoint."""
+        super().log(*given, **named)
+        self.state.log_history[-1][_SECONDS] = self.seconds
 
     def train_from(self, checkpoint: Path | None) -> None:
         """Train, or go on from a checkpoint: not a step more where that run had ended, by its patience or where it was to stop."""
+        self._began = time.perf_counter()
         if checkpoint is not None:
             state = resuming.state_of(checkpoint)
+            self._before = next(
+                (row[_SECONDS] for row in reversed(state.log_history) if _SECONDS in row), 0.0
+            )
             after = -1 if self._budget is None else self._budget.last
             log, stop_after = state.log_history, self._settings.stop_after
             if out_of_patience(log, self._settings.patience, after) or has_stopped(log, stop_after):

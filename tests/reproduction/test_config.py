@@ -195,6 +195,22 @@ def test_a_tasks_own_settings_come_last(tmp_path: Path) -> None:
             r"\[equivalence\] draws is 10, expected 100 at least",
         ),
         ('name = "x"\nbase = "b"\n[tasks.rte]\nepoch = 1', r"\[tasks.rte\] says 'epoch'"),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[longer]\nseeds = [0, 0]',
+            r"\[longer\] seeds names 0 twice",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\nmodules = []',
+            r"\[analysis\] modules names none",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[analysis]\nmodules = ["value", "value"]',
+            r"\[analysis\] modules names value twice",
+        ),
+        (
+            'name = "x"\nbase = "b"\n[tasks.rte]\n[search]\nseeds = [-1]',
+            "seed is -1, expected at least 0",
+        ),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[training]\nseed = 1', "may not say 'seed'"),
         ('name = "x"\nbase = "b"\n[tasks.rte]\n[search]\ntrial = 1', r"\[search\] says 'trial'"),
     ],

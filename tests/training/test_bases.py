@@ -10,14 +10,20 @@ import torch
 from own_rows import write_own
 from tiny_base import SMALL, write_base
 from transformers import (
+    AutoTokenizer,
     BartConfig,
     BartModel,
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
     DebertaV2Config,
     DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
+    GPT2Config,
+    GPT2Model,
+    LlamaConfig,
+    LlamaModel,
     PreTrainedModel,
     T5Config,
     T5Model,
@@ -26,7 +32,12 @@ from transformers import (
 from lora_lens.errors import BaseModelError
 from lora_lens.training.answers import logits_of
 from lora_lens.training.evaluate import answer
-from lora_lens.training.models import NewHeadWarning, open_classifier, warn_if_replaced
+from lora_lens.training.models import (
+    NewHeadWarning,
+    open_classifier,
+    put_adapter,
+    warn_if_replaced,
+)
 from lora_lens.training.run import train
 from lora_lens.training.settings import RunSettings
 
@@ -129,6 +140,72 @@ def test_a_base_with_another_tasks_head(
     assert (record["replaced_head"], record["outputs"]) == (3, classes or 1)
     found = answer(tmp_path / "out", "own", own=own, use_cpu=True).evaluation
     assert found.score == pytest.approx(record["test_score"], abs=1e-6)
+
+
+@pytest.mark.parametrize("pads", [0, None, 102])
+def test_a_decoders_score_is_read_at_its_rows_end(tmp_path: Path, pads: int | None) -> None:
+    """Whatever the configuration says of padding, as Llama's 0 beside a tokenizer that has no sign for it."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=64, pad_token_id=pads, bos_token_id=101, eos_token_id=102,
+    )  # fmt: skip
+    base = write_base(tmp_path / "base", LlamaModel(config))
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.pad_token, tokenizer.eos_token = None, "[SEP]"
+    tokenizer.save_pretrained(base)
+    found = open_classifier(base, 2)
+    texts = ["A cat sleeps.", "A cat and two dogs sleep on the mat of the house."]
+    with torch.no_grad():
+        alone, beside = (
+            found.model.eval()(**found.tokenizer(some, padding=True, return_tensors="pt")).logits[0]
+            for some in (texts[:1], texts)
+        )
+    torch.testing.assert_close(alone, beside)
+
+
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["lora", "condlora"])
+def test_what_is_trained_on_a_half_precision_base_is_float32(
+    tmp_path: Path, stored: torch.dtype, method: str
+) -> None:
+    torch.manual_seed(0)
+    base = write_base(tmp_path / "base", BertModel(BertConfig(**SMALL)).to(stored))
+    settings = RunSettings(task="rte", method=method, base=base, target_modules=("query",))
+    model = put_adapter(settings, open_classifier(base, 2))
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+
+
+def test_a_head_that_is_kept_says_its_classes(tmp_path: Path) -> None:
+    own = write_own(tmp_path, classes=3)
+    base = write_base(tmp_path / "base", BertModel(BertConfig(**SMALL)))
+    settings = RunSettings(
+        task="own", method="lora", base=base, own=own, epochs=1, learning_rate=1e-2, max_length=32
+    )
+    assert train(settings, tmp_path / "out", use_cpu=True)["labels"] == [
+        "kind 0",
+        "kind 1",
+        "kind 2",
+    ]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*gradient_checkpointing:FutureWarning"
+)  # PEFT asks an old name
+def test_a_head_without_a_bias_begins_at_zero_and_says_so(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCABULARY, n_embd=16, n_layer=1, n_head=2, n_positions=64, bos_token_id=101, eos_token_id=102,
+    )  # fmt: skip
+    base = write_base(tmp_path / "base", GPT2Model(config))
+    own = write_own(tmp_path, classes=None)
+    settings = RunSettings(
+        task="own", method="lora", base=base, own=own, epochs=1, learning_rate=1e-2, max_length=32,
+        target_modules=("c_attn",), head="mean",
+    )  # fmt: skip
+    with pytest.warns(NewHeadWarning, match="has no bias to begin at the mean label"):
+        record = train(settings, tmp_path / "out", use_cpu=True)
+    assert record["head_began"] == "zero"
 
 
 def test_a_head_that_fits_is_kept(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 from lora_lens.files.locate import DEMO_BASE
+from lora_lens.training.data import open_data
 from lora_lens.training.evaluate import evaluate
 from lora_lens.training.models import open_classifier
 from lora_lens.training.run import train
@@ -40,7 +41,7 @@ def test_a_saved_adapter_scores_as_it_did(runs: Path, method: str) -> None:
         assert found.score == pytest.approx(record[score], abs=1e-9)
         assert found.rows == record["rows"][part]
         assert (found.metric, found.base) == ("accuracy", DEMO_BASE)
-    assert found.majority_score == record["majority_score"]
+        assert (found.majority_score == record["majority_score"]) == (part == "test")
 
 
 def test_an_adapter_of_pefts_own(runs: Path, tmp_path: Path) -> None:
@@ -69,9 +70,9 @@ def test_the_command(runs: Path) -> None:
 
 def test_own_rows(runs: Path, tmp_path: Path) -> None:
     csv = tmp_path / "own.csv"
-    csv.write_text(
-        "a,b,kind\n" + "".join(f"A cat sleeps.,The {x} sleeps.,{x}\n" for x in ("cat", "dog") * 8)
-    )
+    names = ("entailment", "not_entailment")
+    rows = [f"A cat sleeps.,The {kind} sleeps.,{kind}\n" for kind in names * 8]
+    csv.write_text("a,b,kind\n" + "".join(rows))
     arguments = [
         "evaluate", str(runs / "lora"), "--task", "own", "--train", str(csv), "--test", str(csv),
         "--text", "a,b", "--label", "kind", "--cpu", "--json",
@@ -83,6 +84,23 @@ def test_own_rows(runs: Path, tmp_path: Path) -> None:
     missing = CliRunner().invoke(app, [*arguments[:-6], "--label", "kind"])
     assert missing.exit_code == 2
     assert "--text is missing" in missing.stderr
+    csv.write_text("a,b,kind\n" + "".join(rows).replace("not_entailment", "contradiction"))
+    other = CliRunner().invoke(app, arguments)  # whose first class was the second
+    assert other.exit_code == 1
+    assert (
+        "trained on the classes entailment, not_entailment, these data have contradiction, ent"
+        in other.stderr
+    )
+
+
+def test_the_constants_score_is_that_of_the_rows_that_were_scored(runs: Path) -> None:
+    splits = open_data("rte", str(runs / "glue"), None)[1]
+    votes = [row.label for row in splits.train]
+    common = max(set(votes), key=votes.count)
+    for part, rows in (("test", splits.test), ("development", splits.development)):
+        found = evaluate(runs / "lora", "rte", str(runs / "glue"), part=part, use_cpu=True)
+        share = sum(row.label == common for row in rows) / len(rows)
+        assert found.majority_score == pytest.approx(share)
 
 
 def test_what_cannot_be_scored(runs: Path, tmp_path: Path) -> None:

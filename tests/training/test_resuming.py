@@ -83,7 +83,11 @@ def test_the_middle_of_an_epoch(settings: RunSettings, tmp_path: Path, grouped: 
     settings = replace(settings, group_by_length=grouped)
     train(settings, tmp_path / "whole", use_cpu=True)
     out = killed(settings, tmp_path / "killed", 12)
-    train(settings, out, use_cpu=True, resume=True)
+    state = out / "checkpoints" / "checkpoint-12" / "trainer_state.json"
+    kept = json.loads(state.read_text())
+    kept["log_history"][-1]["seconds"] += 100.0  # that the run had taken longer until then
+    state.write_text(json.dumps(kept))
+    assert train(settings, out, use_cpu=True, resume=True)["seconds"] > 100
     assert_same(tmp_path / "whole", out)
 
 

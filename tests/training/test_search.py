@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
-from lora_lens.errors import DataError, OutputError, SettingsError
+from lora_lens.errors import AdapterError, BaseModelError, DataError, OutputError, SettingsError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.training import ownership
 from lora_lens.training import search as module
@@ -303,6 +303,27 @@ def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "seeds", "error"),
+    [
+        ({"base": "no-such-folder"}, (), BaseModelError),
+        ({"target_modules": ("quer",)}, (), AdapterError),
+        ({}, (-1,), SettingsError),
+    ],
+)
+def test_what_no_trial_could_begin_with_begins_no_study(
+    settings: RunSettings,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    seeds: tuple[int, ...],
+    error: type,
+) -> None:
+    """The corrected command would find a study that was begun otherwise."""
+    with pytest.raises(error):
+        search(replace(settings, **changes), tmp_path / "out", trials=1, seeds=seeds)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_storage_that_cannot_be_opened(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be opened"):
         search(settings, tmp_path, storage="sqlite:////nowhere/at/all/study.db")
@@ -410,6 +431,7 @@ def train(*_, **__):
     return {"development_score": random.random(), "seconds": 0.1}
 
 module.train = train
+module.open_classifier = module.check_targets = lambda *_: None  # there is no base "b"
 out, go = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not go.exists():

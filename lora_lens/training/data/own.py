@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ from .tasks import Task
 
 _FEWEST_TO_SPLIT = 10
 _INTEGER = re.compile(r"-?\d+")
+_NUMBER = re.compile(r"\s*-?\d+(\.\d*)?([eE][-+]?\d+)?\s*")
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,27 @@ def _labels(source: Source) -> tuple[str, ...]:
         raise DataError(f"{source.name}: every label is {only!r}, expected two classes or more")
     if source.class_names is not None:
         return source.class_names
+    _check_names(found, source)
     if all(_INTEGER.fullmatch(label) for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))
     return tuple(sorted(found))
+
+
+def _check_names(found: Iterable[str], source: Source) -> None:
+    """Refuse scores that are taken for classes, and classes that only spaces tell apart."""
+    names = sorted(found)
+    if all(map(_NUMBER.fullmatch, names)):
+        score = next((name for name in names if not float(name).is_integer()), None)
+        if score is not None:
+            raise DataError(
+                f"{source.name}: labels are numbers, and {score} is no integer; for scores pass --regression"
+            )
+    stripped: dict[str, str] = {}
+    for name in names:
+        if (other := stripped.setdefault(name.strip(), name)) != name:
+            raise DataError(
+                f"{source.name}: the labels {other!r} and {name!r} differ by spaces alone"
+            )
 
 
 def _examples(source: Source, labels: Sequence[str] | None) -> list[Example]:

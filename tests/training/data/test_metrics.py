@@ -15,7 +15,7 @@ from lora_lens.training.data.metrics import (
     mean_loss,
     pearson,
 )
-from lora_lens.training.data.rows import Example, Splits
+from lora_lens.training.data.rows import Example
 from lora_lens.training.data.tasks import Task
 
 
@@ -124,9 +124,9 @@ def test_majority_is_learned_on_train_and_scored_on_test() -> None:
     train = [Example("a", None, label) for label in (2, 2, 0, 1)]
     test = [Example("a", None, label) for label in (2, 0, 1, 0)]
     task = Task("own", ("text",), "label", ("x", "y", "z"), accuracy)
-    assert majority_score(task, Splits(train, [], test, {})) == 0.25
+    assert majority_score(task, train, test) == 0.25
     regression = Task("own", ("text",), "score", None, pearson)
-    assert majority_score(regression, Splits(train, [], test, {})) == 0
+    assert majority_score(regression, train, test) == 0
 
 
 def test_mean_loss_is_what_torch_minimises() -> None:

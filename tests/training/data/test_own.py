@@ -216,6 +216,22 @@ def test_many_labels_are_not_all_listed(folder: Path) -> None:
         load(train, test)
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            ("0.0", "2.5"),
+            "t.csv: labels are numbers, and 2.5 is no integer; for scores pass --regression",
+        ),
+        (("1", " 1"), "t.csv: the labels ' 1' and '1' differ by spaces alone"),
+    ],
+)
+def test_labels_that_are_no_classes(folder: Path, labels: tuple[str, ...], said: str) -> None:
+    rows = [("a", label) for label in labels * 12]
+    with pytest.raises(DataError, match=said):
+        load(write_csv("t.csv", rows, ("text", "label")))
+
+
 @pytest.mark.parametrize("score", ["high", "nan", "inf"])
 def test_scores_that_are_no_numbers(folder: Path, score: str) -> None:
     rows = [("a", "1.5")] * 12 + [("b", score)]
