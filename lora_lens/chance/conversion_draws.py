@@ -56,7 +56,9 @@ def check_nulls(nulls: Sequence[str]) -> None:
         lora_lens.errors.LensError: no such null: gausian; expected some of gaussian, propagated, mismatched, initialisation, equivalent
     """
     if unknown := [null for null in nulls if null not in NULLS]:
-        raise LensError(f"no such null: {', '.join(unknown)}; expected some of {', '.join(NULLS)}")
+        raise LensError(
+            f"no such null: {', '.join(map(str, unknown))}; expected some of {', '.join(NULLS)}"
+        )
 
 
 def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:

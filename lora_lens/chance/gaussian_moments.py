@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core.whole import check_whole
+from ..core.whole import whole
 from ..errors import RankError
 from ..labelled import Array
 
@@ -43,8 +43,8 @@ def gaussian_baseline(d: int, i: int, j: int | None = None) -> Moments:
         >>> round(mean, 4), round(sd, 4)
         (0.0208, 0.0036)
     """
-    check_whole(d=d, i=i, j=j)
-    j = i if j is None else j
+    d, i = whole(d, "d"), whole(i, "i")  # Python's, for NumPy's overflow
+    j = i if j is None else whole(j, "j")
     if not (1 <= i <= d and 1 <= j <= d):
         raise RankError(f"no subspaces of dimensions {i} and {j} in R^{d}; expected 1 to {d}")
     if d == 1:

@@ -23,7 +23,7 @@ Task = Annotated[
     str,
     typer.Option(
         "--task",
-        help="mnli, sst2, mrpc, cola, qnli, qqp, rte, stsb or wnli (which needs --lr); with --train, "
+        help="mnli, sst2, mrpc, cola, qnli, qqp, rte, stsb or wnli; with --train, "
         "any name for data of your own.",
     ),
 ]

@@ -17,7 +17,7 @@ def run(
             "--host", help="Address to listen on; others than this machine may then come."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 7860,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where to listen.")] = 7860,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="MB", help="Megabytes that may be uploaded.")
     ] = 200,

@@ -31,7 +31,7 @@ def principal_angles(
 
     Accurate for small angles too: the sine is used where the cosine is near 1 (Knyazev and
     Argentati 2002). Equivalent to ``scipy.linalg.subspace_angles`` of the two bases, reversed.
-    ``phi = mean(cos(angles)**2)`` for i = j. Arguments, errors and warnings as in `phi`.
+    ``phi = mean(cos(angles)**2)`` for i = j. Differentiable but at angles of 0 and π/2. Arguments, errors and warnings as in `phi`.
 
     Args:
         x, y, i, j, side: As in `phi`.
@@ -61,6 +61,10 @@ def principal_angles(
     product = u.mT @ v
     cosine = torch.linalg.svdvals(product).clamp(max=1)
     sine = torch.linalg.svdvals(v - u @ product).clamp(max=1).flip(-1)
-    angles = torch.where(cosine.square() < 0.5, cosine.arccos(), sine.arcsin())
+    far = cosine.square() < 0.5
+    # Of what is not taken no gradient comes either: both have an infinite one at 1.
+    angles = torch.where(
+        far, torch.where(far, cosine, 0.5).arccos(), torch.where(far, 0.5, sine).arcsin()
+    )
     angles = angles.to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
     return angles if isinstance(x, Tensor) else angles.numpy()

@@ -76,6 +76,14 @@ def load_adapter(
         raise AdapterError(
             f"the adapter is a {type(path).__name__}, expected a folder, a file, a hub id, or a model in memory with one{several}"
         )
+    if path == "":
+        raise AdapterError(
+            "the adapter is an empty text, expected a folder, a file or a hub id; the current folder is '.'"
+        )
+    if base == "":
+        raise AdapterError(
+            "base is an empty text, expected a folder, a file or a hub id; None is the adapter's own"
+        )
     path = path if isinstance(path, str) else Path(path)
     if name is not None:
         raise AdapterError(

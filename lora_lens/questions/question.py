@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -73,8 +74,15 @@ class Question:
         return for_paper(self.part("command").run)
 
     def part(self, module: str) -> ModuleType:
-        """One of the folder's modules."""
-        return import_module(f"{self.package}.{module}")
+        """One of the folder's modules.
+
+        Those of tables bring rich, which draws from Python's own random numbers as it is imported.
+        """
+        state = random.getstate()
+        try:
+            return import_module(f"{self.package}.{module}")
+        finally:
+            random.setstate(state)
 
     def claims(self, result: Any) -> Sequence[Claim]:
         """What of a result is tested against chance."""

@@ -7,11 +7,25 @@ from typing import Literal
 
 import numpy as np
 
-from ..show.figure import Axis, Block, Line, Mark, Marker, Panel, Sheet, named, numbers, positions
+from ..show.figure import (
+    Axis,
+    Block,
+    Dash,
+    Line,
+    Mark,
+    Marker,
+    Panel,
+    Sheet,
+    named,
+    numbers,
+    positions,
+)
 from .paper import NAMES
 from .scores import TaskScores
 
 _MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
+_DASHES: tuple[Dash, ...] = ("solid", "dash", "dashdot", "dot")
+_MOST_MARKED = 12  # evaluations of a run; above it marks would cover the lines
 _APART = 0.3  # of a task's place, between two methods
 _MOST_COLUMNS = 4
 _WIDTH = 2.6  # inches, of a task's panel
@@ -95,7 +109,8 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
             np.array([100 * score for _, score in curve], dtype=np.float64),
             label="" if number else NAMES[method],
             colour=k,
-            marker=_MARKERS[k % len(_MARKERS)],
+            dash=_DASHES[k % len(_DASHES)],
+            marker=_MARKERS[k % len(_MARKERS)] if len(curve) <= _MOST_MARKED else "",
             width=1.2,
         )
         for k, method in enumerate(methods or _methods([task]))

@@ -109,7 +109,7 @@ def _line(mark: Line, axis: Axis) -> Iterator[Spec]:
     yield {
         "type": "scatter",
         "mode": "+".join(["lines"] * lines + ["markers"] * marks),
-        "name": mark.label,
+        "name": _below(mark.label),
         "showlegend": bool(mark.label),
         "x": _places(mark.x, axis),
         "y": rounded(mark.y),
@@ -120,6 +120,11 @@ def _line(mark: Line, axis: Axis) -> Iterator[Spec]:
         },
         "hovertemplate": f"{axis.label} %{{x}}, {mark.label}: %{{y:.4g}}<extra></extra>",
     }  # fmt: skip
+
+
+def _below(text: str) -> str:
+    """Norms with their index below, as plotly writes it."""
+    return text.replace("‖_F", "‖<sub>F</sub>").replace("‖_2", "‖<sub>2</sub>")
 
 
 def _symbol(mark: Line) -> str:
@@ -174,6 +179,7 @@ def _level(mark: Level) -> Spec:
         "type": "line", f"{across}ref": "paper", f"{across}0": 0, f"{across}1": 1,
         f"{along}0": rounded(mark.at), f"{along}1": rounded(mark.at), "layer": "below",
         "line": {"color": _shade(mark.colour), "dash": mark.dash, "width": 1},
+        "name": mark.label, "showlegend": bool(mark.label),
     }  # fmt: skip
 
 

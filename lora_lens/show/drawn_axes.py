@@ -29,6 +29,7 @@ def lay(ax: Axes, described: Axis, which: Literal["x", "y"]) -> None:
     axis = ax.xaxis if which == "x" else ax.yaxis
     if described.label:
         axis.set_label_text(words(described.label))
+        upright(axis, described.label)
     if described.log:
         log_axis(ax, which)
     if described.low is not None or described.high is not None:
@@ -48,6 +49,12 @@ def lay(ax: Axes, described: Axis, which: Literal["x", "y"]) -> None:
         axis.set_major_locator(
             Numbers(letter_size(f"{which}tick.labelsize"), whole=described.whole)
         )
+
+
+def upright(axis: Any, label: str) -> None:
+    """One letter beside an axis stands as it is read: turned, i is a dot and a dash."""
+    if len(label) == 1 and axis.axis_name == "y":
+        axis.label.set(rotation=0, ha="right", va="center")
 
 
 def name(

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
-from .drawn_axes import ROOM, name, points
+from .drawn_axes import ROOM, name, points, upright
 from .figure import Panel, View
 from .paper import LEAST_POINTS
-from .style import MOST_ANNOTATED, cell, colours, words
+from .style import MOST_ANNOTATED, cell, colours, percent, words
 
 _NOTHING = "0.88"  # where there is no number, or where it says nothing: pale in every style
 _LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their colours out
@@ -60,6 +60,7 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
     ax.grid(visible=False)
     ax.set_xlabel(words(panel.x.label))
     ax.set_ylabel(words(panel.y.label))
+    upright(ax.yaxis, panel.y.label)
     which: Literal["x", "y"]
     alike = heat.square and heat.rows == heat.columns
     for which, names, axis in (("x", heat.columns, panel.x), ("y", heat.rows, panel.y)):
@@ -84,7 +85,7 @@ def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float 
     across, down = (points(ax, "x", share) / columns, points(ax, "y", share) / rows)
     small = FontProperties(size="small").get_size_in_points()
     texts = {
-        place: cell(float(value), heat.decimals)
+        place: percent(float(value)) if heat.percent else cell(float(value), heat.decimals)
         for place, value in np.ndenumerate(values)
         if math.isfinite(value)
     }

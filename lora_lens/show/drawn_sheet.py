@@ -128,6 +128,8 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
     place = {"location": "bottom", "shrink": 0.9} if described.lies else {"shrink": 0.7}
     bar = figure.colorbar(made, ax=shown, pad=0.02, aspect=25, **place)
     bar.set_label(words(described.label), fontsize="small")
+    if len(described.label) == 1 and not described.lies:
+        bar.ax.yaxis.label.set(rotation=0, ha="left", va="center")
     bar.ax.tick_params(labelsize="small")
     if described.lines:
         bar.ax.set_ylim(described.low, max(described.high, described.low + 1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..errors import LensError
 from .delta_named import Matrix, symbol
 from .figure import Axis, Line, Mark, Panel, Scale
 
@@ -30,10 +31,12 @@ def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str 
     """Singular values of one module's ΔW, or s·B·A; ringed where what is random has none so large.
 
     Args:
-        layers: Of ``spectrum(…).of(module)``, or of ``inspect(…).modules``, which have no rings.
+        layers: Of ``spectrum(…).of(module)``, or those of one module of ``inspect(…).modules``, which have no rings.
         last: Number of the layer with the darkest line; by default the last one here.
         title: Above it.
     """
+    if not layers:
+        raise LensError("there is no layer to draw the singular values of")
     matrices: list[Matrix] = [getattr(layer, "matrix", "ΔW") for layer in layers]
     last = max(layer.layer or 0 for layer in layers) if last is None else last
     marks: list[Mark] = []

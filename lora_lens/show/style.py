@@ -82,6 +82,12 @@ def cell(value: float, decimals: int | None = 2) -> str:
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
+def percent(value: float) -> str:
+    """A share in percent, as short as two decimals of it are."""
+    text = f"{100 * value:.1f}"
+    return text.replace("-", "−") if float(text) else "0.0"
+
+
 def words(text: str) -> str:
     """A text as matplotlib takes it: its dollars are dollars, and norms have their index below."""
     plain = printable(text).replace("$", r"\$")

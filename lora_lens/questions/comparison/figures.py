@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...show.figure import Axis, Bars, Block, Line, Mark, Panel, Sheet, named, positions
+from ...chance.baseline import Baseline
+from ...labelled import Array
+from ...show.figure import (
+    Axis,
+    Bars,
+    Block,
+    Colour,
+    Level,
+    Line,
+    Mark,
+    Panel,
+    Sheet,
+    named,
+    positions,
+)
 from ...show.layout import LABELS
 from .result import ComparisonResult
 from .words import distinct
@@ -18,34 +32,55 @@ def figures(result: ComparisonResult) -> dict[str, Sheet]:
     return {"": comparison_sheet(result)}
 
 
-def layer_panel(result: ComparisonResult) -> Panel:
-    """φ of A, B and ΔW by layer (ΔW's once where it is B's), and what unrelated subspaces give."""
-    x, shown = positions(result.layers), distinct(result)
-    baseline = next(iter(result.values())).baseline
-    mean, spread = (
-        np.broadcast_to(np.asarray(number, dtype=np.float64), x.shape)
-        for number in (baseline.mean, 2 * baseline.sd)
-    )
-    marks: list[Mark] = [
-        Bars(
-            x, mean - spread, mean + spread, mean, "unrelated subspaces, ± 2 sd", "grey", width=0.7
-        )
-    ]
-    for k, (matrix, series) in enumerate(shown.items()):
-        name = LABELS[matrix]
-        if matrix == "B" and "delta" not in shown and "delta" in result:
-            name = f"{name} and {LABELS['delta']}"
-        label = f"{name} ({series.side})"
-        marks.append(
-            Line(x, series.values, label, k, _DASHES[k % 3], _MARKERS[k % 3])  # type: ignore[arg-type]
-        )
+def layer_panel(result: ComparisonResult, matrix: str | None = None) -> Panel:
+    """φ of A, B and ΔW by layer (ΔW's once where it is B's), beside the null that the verdict comes from.
+
+    That is the flipped one of each matrix where W0 was read, with the mean of unrelated subspaces as a line;
+    else these alone.
+
+    Args:
+        result: Of both adapters.
+        matrix: The one to show; by default all.
+    """
+    every = list(distinct(result))
+    shown = every if matrix is None else [matrix]
+    x, unrelated = positions(result.layers), next(iter(result.values())).baseline
+    flipped = all("flipped" in result[name].baselines for name in shown)
+    width = 0.8 / len(shown) if flipped else 0.0
+    bars: list[Mark] = []
+    lines: list[Mark] = []
+    if flipped:
+        bars.append(Level(float(np.mean(unrelated.mean)), "unrelated subspaces", "grey", "dash"))
+    else:
+        bars.append(_bars(x, unrelated, "unrelated subspaces, ± 2 sd", "grey", 0.7))
+    for place, name in enumerate(shown):
+        k, at = every.index(name), x + width * (place - (len(shown) - 1) / 2)
+        if flipped:
+            null, label = result[name].baselines["flipped"], f"{LABELS[name]} flipped, ± 2 sd"
+            bars.append(_bars(at, null, label, k, 0.9 * width))
+        label = f"{labelled(name, result)} ({result[name].side})"
+        lines.append(Line(at, result[name].values, label, k, _DASHES[k % 3], _MARKERS[k % 3]))  # type: ignore[arg-type]
     return Panel(
         title=f"Two adapters, {result.module}, i = {result.i}, j = {result.j}",
         x=named("layer", result.layers),
         y=Axis("φ", low=0),
-        marks=tuple(marks),
+        marks=(*bars, *lines),
         legend="below",
     )
+
+
+def labelled(matrix: str, result: ComparisonResult) -> str:
+    """What a matrix's φ are called; B's are those of ΔW too where both are the same."""
+    both = matrix == "B" and "delta" not in distinct(result) and "delta" in result
+    return f"{LABELS[matrix]} and {LABELS['delta']}" if both else LABELS[matrix]
+
+
+def _bars(x: Array, null: Baseline, label: str, colour: Colour, width: float) -> Bars:
+    mean, spread = (
+        np.broadcast_to(np.asarray(one, dtype=np.float64), x.shape)
+        for one in (null.mean, 2 * null.sd)
+    )
+    return Bars(x, mean - spread, mean + spread, mean, label, colour, width)
 
 
 def comparison_sheet(result: ComparisonResult) -> Sheet:

@@ -10,6 +10,7 @@ from ...show.layout import LABELS, Table, number, p_value
 from ...show.part import PageFigure, Part
 from . import QUESTION, figures, tables
 from .result import ComparisonResult
+from .words import distinct
 
 _CHANCE = (
     "Mean φ over the layers; by chance: both adapters as they lie on W0's own singular directions, with random "
@@ -19,19 +20,23 @@ _CHANCE = (
 
 
 def part(result: ComparisonResult, findings: Sequence[Finding], name: str) -> Part:
-    """φ by layer beside unrelated subspaces, and the tables behind it."""
-    means = ", ".join(f"{LABELS[matrix]} {one.mean:.3f}" for matrix, one in result.items())
-    figure = PageFigure(
-        name,
-        f"φ between the two adapters by layer, i = {result.i}, j = {result.j}",
-        f"φ between the two adapters by layer; means: {means}. The numbers are in the tables below.",
-        figures.layer_panel(result),
-    )
+    """φ by layer beside the null that the verdict comes from, and the tables behind it."""
+    # A panel each: on a page bars of two nulls would lie on each other.
+    shown = [
+        PageFigure(
+            f"{name}-{matrix}",
+            f"φ of {figures.labelled(matrix, result)} between the two adapters by layer, i = {result.i}, j = {result.j}",
+            f"φ of {figures.labelled(matrix, result)} between the two adapters by layer: {one.mean:.3f} on average. The "
+            f"numbers are in the tables below.",
+            figures.layer_panel(result, matrix),
+        )
+        for matrix, one in distinct(result).items()
+    ]
     return Part(
         name=name,
         title=QUESTION.asks,
         sentences=[QUESTION.summary(result, findings)],
-        figures=[figure],
+        figures=shown,
         tables=[tables.chance_table(result), series_table(result)],
         details=[tables.layer_table(result)],
         legend=[columns_legend("layers")],
@@ -44,7 +49,8 @@ def series_table(result: ComparisonResult) -> Table:
     """φ between two adapters, a row a layer, with each one's p: as long as there are layers, never wide."""
     labels = {matrix: f"{LABELS[matrix]} ({one.side})" for matrix, one in result.items()}
     head = ["layer", *(head for label in labels.values() for head in (label, "p", "p (BH)"))]
-    tests = {matrix: one.significance for matrix, one in result.items()}
+    null = "flipped" if all("flipped" in one.tests for one in result.values()) else "gaussian"
+    tests = {matrix: one.tests[null] for matrix, one in result.items()}
     rows = [
         [
             str(layer),
@@ -60,4 +66,4 @@ def series_table(result: ComparisonResult) -> Table:
         ]
         for k, layer in enumerate(result.layers)
     ]
-    return Table("φ between the two adapters by layer, against unrelated subspaces", head, rows)
+    return Table(f"φ between the two adapters by layer, against {tables.NULLS[null]}", head, rows)

@@ -17,7 +17,7 @@ from ...show.layout import (
 from ...show.text import as_csv
 from .result import ComparisonResult
 
-_NULLS = {
+NULLS = {
     "gaussian": "unrelated subspaces",
     "flipped": "both as they lie on W0's own singular directions, with random signs there",
     "mismatched": "one's layers against other's, shuffled",
@@ -77,5 +77,5 @@ def chance_table(result: ComparisonResult) -> Table:
 def legend(result: ComparisonResult) -> list[str]:
     """What the nulls and the columns of the summary mean."""
     series = next(iter(result.values()))
-    names = "; ".join(f"{name}: {_NULLS[name]}" for name in series.baselines)
+    names = "; ".join(f"{name}: {NULLS[name]}" for name in series.baselines)
     return [f"{names}.", columns_legend("layers"), *resolution(series.tests, "layers")]

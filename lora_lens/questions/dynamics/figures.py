@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...errors import LensError
 from ...labelled import Array
 from ...show.figure import Axis, Band, Block, HeatMap, Level, Line, Mark, Panel, Scale, Sheet, View
 from ...show.layout import counted
@@ -42,6 +43,8 @@ def trajectory_panel(
     result: DynamicsResult, to: Literal["end", "start"] = "end", *, bands: bool = True
 ) -> Panel:
     """φ to the end point or to the start by step: mean over the layers, a band from lowest to highest."""
+    if to not in ("end", "start"):
+        raise LensError(f"to is {to!r}, expected 'end' or 'start'")
     grids = result.to_end if to == "end" else result.to_start
     chance = dict.fromkeys(round(float(one.mean), 6) for one in result.baselines.values())
     levels = [Level(mean, "unrelated subspaces" if k == 0 else "") for k, mean in enumerate(chance)]

@@ -195,7 +195,7 @@ def _matrices(matrices: str | Sequence[str] | None, other: Adapter | None) -> tu
     if not chosen or set(chosen) - set(known):
         what = "two adapters" if other is not None else "W0 and ΔW"
         raise LensError(
-            f"matrices are {', '.join(chosen) or 'none'}; of {what}, expected some of {', '.join(known)}"
+            f"matrices are {', '.join(map(str, chosen)) or 'none'}; of {what}, expected some of {', '.join(known)}"
         )
     return chosen
 

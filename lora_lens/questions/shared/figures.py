@@ -38,18 +38,13 @@ def figures(result: SharedResult) -> dict[str, Sheet]:
     return {"": shared_sheet(result)}
 
 
-def predicted_panel(one: Predicted, *, carried: bool = False) -> Panel:
-    """Share of each layer's factor that the other layers' θ predicts, and what flips of that layer give.
-
-    Args:
-        one: Of which matrix.
-        carried: Whether θ is of one adapter and the factors of another.
-    """
+def predicted_panel(one: Predicted) -> Panel:
+    """Share of each layer's factor that the other layers' θ predicts, and what flips of that layer give."""
     x = positions(one.layers)
     shown = np.append(one.share, one.by_layer.mean + 2 * one.by_layer.sd)
     high = float(max(shown[np.isfinite(shown)], default=1.0))
     what = f"{one.matrix} of the other adapter: carried over"
-    if not carried:
+    if not one.carried:
         what = f"{one.matrix}: predicted by the other layers"
     return Panel(
         title=f"{one.matrix}: not determined" if one.trivial else what,
@@ -58,7 +53,9 @@ def predicted_panel(one: Predicted, *, carried: bool = False) -> Panel:
         marks=(
             *_bars(x, one.by_layer, "flipped, ± 2 sd", 2),
             Level(one.chance, "uniform: k/d", "grey", "dash"),
-            Line(x, one.share, "carried over" if carried else "predicted", 2, "none", "diamond"),
+            Line(
+                x, one.share, "carried over" if one.carried else "predicted", 2, "none", "diamond"
+            ),
         ),
         legend="below",
     )
@@ -156,7 +153,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
         rows.append([plain, eigenvalue_panel(shared), width_panel(shared)])
         forwards = shared.predicted if shared.carried is None else shared.carried
         if forwards is not None:
-            forward = predicted_panel(forwards, carried=shared.carried is not None)
+            forward = predicted_panel(forwards)
             rows[-1].insert(0, Panel(forward.title, forward.x, forward.y, forward.marks))
     size = min(6.0, 3.0 + 0.16 * len(result.layers))
     widths = (size, 3.7, 3.7) if len(rows[0]) == 3 else (size, size, 3.7, 3.7)

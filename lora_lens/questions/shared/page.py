@@ -44,7 +44,8 @@ def part(result: SharedResult, findings: Sequence[Finding], name: str) -> Part:
         details=[*by_layer, *map(tables.layer_table, result.values())],
         legend=[
             *map(sentence, tables.legend(result)),
-            f"Bars in the figures: the {null} null's mean ± 2 sd, layer by layer.",
+            f"Bars in the figures, layer by layer: the flipped null's ± 2 sd where shares are predicted, the {null} null's "
+            "where they are captured or left out; a null's mean is said where the pointer is.",
         ],
         chance=_CHANCE,
         notes=result.notes,

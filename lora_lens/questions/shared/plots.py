@@ -12,18 +12,15 @@ from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
 
-def shared_predicted_plot(
-    predicted: Predicted, ax: Axes | None = None, *, carried: bool = False
-) -> Axes:
+def shared_predicted_plot(predicted: Predicted, ax: Axes | None = None) -> Axes:
     """Share of each layer's factor that the other layers' θ predicts; bars are flips' mean ± 2 deviations.
 
     Args:
         predicted: One matrix's, ``result["B"].predicted``, or ``result["B"].carried``.
         ax: Where to draw; the current axes by default.
-        carried: Whether it is the latter: θ of one adapter, and factors of another.
     """
     check_part(predicted, Predicted, 'result["B"].predicted')
-    return draw(figures.predicted_panel(predicted, carried=carried), ax)
+    return draw(figures.predicted_panel(predicted), ax)
 
 
 def shared_layer_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:

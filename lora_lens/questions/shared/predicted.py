@@ -49,6 +49,7 @@ class Predicted(Brief):
         theta: (in, k) θ fitted to all layers.
         trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few rows beside
             θ's dimensions: which of them θ₋ₗ is made of is nobody's finding, and shares, their p and nulls are NaN or missing.
+        carried: Whether θ is of one adapter and the factors of another.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
     """
@@ -68,6 +69,7 @@ class Predicted(Brief):
     seen: tuple[int, ...]
     theta: Tensor = field(repr=False)
     trivial: bool = False
+    carried: bool = False
     detectable: float | None = None
 
     def p_named(self, tests: int) -> Array:

@@ -212,6 +212,7 @@ def carry_over(
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=trivial,
+        carried=True,
         detectable=detectable(nulls.get("flipped"), tests, count),
     )
 

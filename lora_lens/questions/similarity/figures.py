@@ -16,11 +16,13 @@ from ...show.figure import (
     round_top,
 )
 from ...show.layout import LABELS
+from ..looked_up import looked_up
 from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct, is_b
 
 _STORED = {"A": "W0⁻¹Aᵀ", "B": "W0⁻¹B", "BA": "W0⁻¹BA"}
 _CONSISTENT = _STORED | {"A": "W0⁻ᵀAᵀ"}
+_IN_PERCENT = 0.1  # excesses up to it: most of them would be ".00"
 _STATISTICS = ("p", "p_bh", "p_max")
 
 
@@ -94,6 +96,8 @@ def conversion(grid: LayerGrid, result: SimilarityResult | None = None) -> str:
 
 def panel(grid: LayerGrid, baseline: str | None = None, high: float | None = None) -> Panel:
     """φ, or the mean of a null; the scale ends at `high`, by default above all that is off the diagonal."""
+    if baseline is not None:
+        looked_up(grid.baselines, baseline, "baseline")
     shows = "phi" if baseline is None else f"{baseline}.mean"
     title = (
         f"{conversion(grid)}, {grid.module}"
@@ -105,16 +109,20 @@ def panel(grid: LayerGrid, baseline: str | None = None, high: float | None = Non
 
 def excess_panel(grid: LayerGrid, null: str, high: float | None = None) -> Panel:
     """How far φ exceeds a null: 0 is chance, 1 the most there can be."""
+    looked_up(grid.baselines, null, "baseline")
     if high is None:
         high = _beyond(grid, null)
     view = View(("phi", f"{null}.mean"), -high, high, "both")
-    return _panel(grid, view, f"Excess over the {null} null, {LABELS[grid.matrix]}")
+    percent = high <= _IN_PERCENT
+    title = f"Excess over the {null} null, {LABELS[grid.matrix]}{', %' if percent else ''}"
+    return _panel(grid, view, title, percent=percent)
 
 
-def _panel(grid: LayerGrid, view: View, title: str) -> Panel:
+def _panel(grid: LayerGrid, view: View, title: str, *, percent: bool = False) -> Panel:
     made = heat(grid)
     shown = HeatMap(
-        made.rows, made.columns, made.quantities, (view,), diagonal=True, square=True
+        made.rows, made.columns, made.quantities, (view,), diagonal=True, square=True,
+        percent=percent,
     )  # fmt: skip
     return Panel(title, named("layer", ()), named("layer", ()), heat=shown)
 
@@ -134,7 +142,8 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
     """A row a matrix: φ, what the propagated null gives on the same colours, and the excess over it."""
     grids = distinct(result)
     null = "propagated" if "propagated" in next(iter(result.values())).baselines else None
-    high = max(map(top, grids.values()))
+    chance = _gaussian(result)
+    high = max(*map(top, grids.values()), *map(round_top, chance))
     most = max(_beyond(grid, null) for grid in grids.values()) if null else 1.0
     rows = []
     for grid in grids.values():
@@ -142,10 +151,10 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
         if null:
             row += [panel(grid, null, high), excess_panel(grid, null, most)]
         rows.append(row)
-    chance = _gaussian(result)
     scales = [Scale(0, high, "φ", of=(0, 1) if null else (0,), marks=chance)]
     if null:
-        scales.append(Scale(-most, most, "excess", "both", of=(2,)))
+        times, label = (100, "excess, %") if most <= _IN_PERCENT else (1, "excess")
+        scales.append(Scale(-times * most, times * most, label, "both", of=(2,)))
     size = min(4.6, 1.7 + 0.26 * len(result.layers))
     columns = len(rows[0])
     return Sheet(
@@ -165,8 +174,8 @@ def figure_1(result: SimilarityResult) -> Sheet:
         result.values()
     )
     null = "propagated" if "propagated" in grids[0].baselines else None
-    high = max(map(top, grids))
     chance = _gaussian(result)
+    high = max(*map(top, grids), *map(round_top, chance))
     rows = [[_named(panel(grid, high=high), conversion(grid)) for grid in grids]]
     if null:
         rows.append([_named(panel(grid, null, high), "random, same W0") for grid in grids])

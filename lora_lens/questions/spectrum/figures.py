@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...errors import LensError
 from ...show.delta_named import symbol
 from ...show.figure import (
     Axis,
@@ -143,6 +144,10 @@ def _explained(panel: Panel) -> Panel:
 def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = None) -> Panel:
     """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells."""
     layers = [layer_number(one.layer) for one in result.of(module) if one.beside_w0]
+    if not layers:
+        raise LensError(
+            f"no layer of {module} was put beside W0, so that it has no intruder dimensions to draw"
+        )
     rows = [row for row in result.intruders([k]) if row["module"] == module]
     counts = np.array([row["count"] for row in rows], dtype=np.float64)
     made = HeatMap(
@@ -157,10 +162,14 @@ def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = N
 
 def intruder_sheet(result: Spectrum) -> Sheet:
     """`intruder_panel`, a row a module and a column a k, each shaded from none to all of its k."""
-    longest = max(len(result.of(module)) for module in result.modules)
     modules = [
         module for module in result.modules if any(one.beside_w0 for one in result.of(module))
     ]
+    if not modules:
+        raise LensError(
+            "no module was put beside W0, so that there are no intruder dimensions to draw"
+        )
+    longest = max(len(result.of(module)) for module in modules)
     rows = [[intruder_panel(result, module, k) for k in result.ks] for module in modules]
     height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.5
     return Sheet(

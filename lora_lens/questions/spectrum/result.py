@@ -11,6 +11,7 @@ from ...labelled import Brief, Row, html_table
 from ...moved import moved_name
 from ...show.delta_named import Matrix, symbol
 from ..answer import Answer
+from ..looked_up import looked_up
 from .suggestion_result import RankSuggestion
 
 _SHOWN = 16  # singular values in a notebook
@@ -157,7 +158,12 @@ class Spectrum(Answer):
         return tuple(dict.fromkeys(layer.module for layer in self.layers))
 
     def of(self, module: str) -> tuple[LayerSpectrum, ...]:
-        """The layers of one module."""
+        """The layers of one module.
+
+        Raises:
+            ResultLookupError: There is none of that name.
+        """
+        looked_up(dict.fromkeys(self.modules), module, "module")
         return tuple(layer for layer in self.layers if layer.module == module)
 
     def intruders(

@@ -50,6 +50,42 @@ function cellText(value, free) {
   return value.toFixed(2).replace(/^(-?)0\./, "$1.").replace("-", "−");
 }
 
+function inPercent(value) {
+  const text = (100 * value).toFixed(1);
+  return Number(text) === 0 ? "0.0" : text.replace("-", "−");
+}
+
+/* Relative luminance of #rrggbb. */
+function luminance(hex) {
+  const [r, g, b] = [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16) / 255)
+    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/* Black or white on a place of the ramp, whichever is read better: plotly's own grey on teal is 3.1 : 1. */
+function inkOn(stops, place) {
+  const at = Math.min(Math.max(place, 0), 1);
+  const k = Math.max(1, stops.findIndex(([end]) => end >= at));
+  const [[from, one], [to, other]] = [stops[k - 1], stops[k]];
+  const share = (at - from) / (to - from);
+  const mixed = `#${[1, 3, 5].map((j) => {
+    const [a, b] = [one, other].map((hex) => parseInt(hex.slice(j, j + 2), 16));
+    return Math.round(a + share * (b - a)).toString(16).padStart(2, "0");
+  }).join("")}`;
+  return luminance(mixed) > 0.179 ? "#000" : "#fff";
+}
+
+function cellTexts(grid, view, columns, rows, written, size) {
+  const stops = ramp(view.colours);
+  const cells = grid.flatMap((row, r) => row.map((value, c) => ({ value, x: columns[c], y: rows[r] })))
+    .filter((one) => one.value !== null);
+  return {
+    type: "scatter", mode: "text", x: cells.map((one) => one.x), y: cells.map((one) => one.y),
+    text: cells.map((one) => written(one.value)), hoverinfo: "skip", showlegend: false,
+    textfont: { size, color: cells.map((one) => inkOn(stops, (one.value - view.low) / (view.high - view.low))) },
+  };
+}
+
 /* The heat maps of a part. */
 function mapsOf(part) {
   return [...document.querySelectorAll(`[data-part="${part}"]`)]
@@ -76,6 +112,7 @@ function heatmap(spec, canvas, state) {
   const room = canvas.clientWidth / columns.length;
   const labelled = rows.length <= MOST_LABELLED && room > 24;
   const gap = room > 10 ? 1 : 0; // lines between small cells would wash their colours out
+  const texts = [];
   const trace = {
     type: "heatmap", x: columns, y: rows, z: besides(view), zmin: view.low, zmax: view.high,
     colorscale: ramp(view.colours), showscale: false, xgap: gap, ygap: gap, hoverongaps: false,
@@ -83,9 +120,9 @@ function heatmap(spec, canvas, state) {
   };
   if (labelled) {
     const free = view.frame.free && view.high !== 1;
-    trace.text = besides(view).map((row) => row.map((value) => cellText(value, free)));
-    trace.texttemplate = "%{text}";
-    trace.textfont = { size: room > 34 ? 12 : 10 };
+    const percent = view.colours === "both" && view.high <= 0.1; // two decimals would leave ".00"
+    const written = (value) => (value === null ? "" : percent ? inPercent(value) : cellText(value, free));
+    texts.push(cellTexts(besides(view), view, columns, rows, written, room > 34 ? 12 : 10));
   }
   const labels = { type: "category", showgrid: false, ticks: "", showline: false };
   const layout = layoutOf(canvas, {
@@ -93,7 +130,7 @@ function heatmap(spec, canvas, state) {
     xaxis: axis({ ...labels, title: title(spec.x), nticks: ticks(canvas.clientWidth) }),
     yaxis: axis({ ...labels, title: title(spec.y), autorange: "reversed", nticks: ticks(canvas.clientHeight) }),
   });
-  return { data: [trace], layout, view };
+  return { data: [trace, ...texts], layout, view };
 }
 
 function lines(spec, canvas) {
@@ -133,10 +170,11 @@ function say(canvas, spec, view, state) {
   const ends = mapsOf(canvas.dataset.part).map((one) => viewInPart(one, canvas, state));
   const same = ends.every((one) => one.high === ends[0].high);
   const digits = view.high >= 1 ? 0 : 2;
-  const written = (value) => (view.frame.free && view.high !== 1 ? value.toPrecision(3) : value.toFixed(digits));
+  const percent = view.colours === "both" && view.high <= 0.1;
+  const written = (value) => (percent ? `${inPercent(value)} %` : view.frame.free && view.high !== 1 ? value.toPrecision(3) : value.toFixed(digits));
   shown.querySelector(".low").textContent = same ? (view.low === 0 ? "0" : written(view.low)) : "low";
   shown.querySelector(".high").textContent = same ? written(view.high) : "high";
-  shown.querySelector(".what").textContent = view.words;
+  shown.querySelector(".what").textContent = percent ? `${view.words} In the cells: percent.` : view.words;
   if (!canvas.dataset.alt) canvas.dataset.alt = canvas.getAttribute("aria-label");
   canvas.setAttribute("aria-label", `${canvas.dataset.alt} Shown now: ${view.words}`);
 }

@@ -48,6 +48,7 @@ class HeatMap:
         diagonal: Whether a row and the column of its number are one thing, so that the diagonal says nothing.
         square: Whether its cells are.
         decimals: Of the numbers in the cells; None for numbers of any size.
+        percent: Whether the numbers in the cells are in percent, where two decimals would leave ".00".
         shades: Colour of each row's and column's name, where they have one.
     """
 
@@ -58,6 +59,7 @@ class HeatMap:
     diagonal: bool = False
     square: bool = False
     decimals: int | None = 2
+    percent: bool = False
     shades: tuple[Colour, ...] = ()
 
     def shown(self, view: View) -> Array:

@@ -78,6 +78,6 @@ def test_what_is_carried_over_is_drawn_beside_its_null(bert: BertLike, tmp_path:
         np.testing.assert_allclose([patch.get_y() for patch in bar], mean - 2 * sd)
         np.testing.assert_allclose([patch.get_height() for patch in bar], 4 * sd)
     _, alone = plt.subplots()
-    plots.shared_predicted_plot(over["B"].carried, alone, carried=True)
+    plots.shared_predicted_plot(over["B"].carried, alone)
     assert "carried over" in alone.get_title()
     plt.close("all")
