@@ -55,6 +55,33 @@ def reach(level: float, draws: int, ways: int = 2, power: float = POWER) -> floa
     return missed
 
 
+def reach_of_draws(drawn: Array, level: float, power: float = POWER) -> float | None:
+    """The excess over the mean of a null's draws that their test finds with that power, whatever the null's shape.
+
+    The threshold is the distance of the k-th farthest draw from the mean, k = ⌊level·(n + 1)⌋; an excess is found where a draw
+    with it added is beyond that, as ``power`` of them are.
+
+    Args:
+        drawn: (n,), the numbers that the test compares with.
+        level: Of this test, of both tails, corrected over its family.
+        power: How often it is to be found.
+
+    Returns:
+        None where so many draws can find nothing at that level.
+
+    Example:
+        >>> drawn = np.arange(1.0, 20.0)  # 19 draws about 10: the farthest is 9 away, and 16 of 19 are above 3.6 - 10
+        >>> round(reach_of_draws(drawn, 0.05), 6), reach_of_draws(drawn, 0.04)
+        (14.4, None)
+    """
+    k = math.floor(level * (len(drawn) + 1) + 1e-9)
+    if k < 1:
+        return None
+    mean = drawn.mean()
+    farthest = np.sort(np.abs(drawn - mean))[-k]
+    return float(farthest + mean - np.quantile(drawn, 1 - power))
+
+
 def _mean_of(below: Array, shift: float) -> float:
     """Of a distribution function at a normal number of mean `shift`."""
     width = _GRID[1] - _GRID[0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...chance.against_null import NullTest
+from ...chance.verdict import draws_needed
 from ...labelled import Array, Brief, Row, html_rows, plain
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Predicted(Brief):
         carried: Whether θ is of one adapter and the factors of another.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
+        drawn: (draw,) means of the flipped null's draws.
     """
 
     matrix: str
@@ -71,6 +73,7 @@ class Predicted(Brief):
     trivial: bool = False
     carried: bool = False
     detectable: float | None = None
+    drawn: Array | None = field(default=None, repr=False)
 
     def p_named(self, tests: int) -> Array:
         """(layer,) what a layer is named by where the mean is found, and what tables print: `p_holm` times the tests.
@@ -81,6 +84,10 @@ class Predicted(Brief):
             tests: How many means were tested with this one: `Verdict.family`.
         """
         return np.minimum(1.0, self.p_holm * tests)
+
+    def flips_needed(self, tests: int) -> int:
+        """Flips of a layer from which the smallest p that they can give could name a layer, among all layers and tests."""
+        return draws_needed(len(self.layers) * tests)
 
     @property
     def mean(self) -> float:

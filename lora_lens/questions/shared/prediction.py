@@ -25,7 +25,7 @@ from ...chance.flips import (
 )
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
-from ...chance.reach import reach
+from ...chance.reach import reach_of_draws
 from ...chance.significance import LEVEL
 from ...core.cores import on_cores
 from ...core.forwards import predicted_share, ranks
@@ -136,6 +136,7 @@ def predict(
     share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
     after_layer = _after_layer(of.spill.release, flips, len(share))
     by_layer, _ = _flips(own, fit.predicted, share, rank, seed, matrix, after_layer)
+    flips_of_mean = fit.drawn["flipped"].mean(1).cpu().numpy() if nulls else None
     tested = {
         name: null_test(np.asarray(share.mean()), drawn.mean(1).cpu().numpy())
         for name, drawn in fit.drawn.items()
@@ -156,7 +157,8 @@ def predict(
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=trivial,
-        detectable=detectable(tested.get("flipped"), tests, draws),
+        detectable=detectable(flips_of_mean, tests),
+        drawn=flips_of_mean,
     )
 
 
@@ -192,8 +194,9 @@ def carry_over(
     out, layers = target.q.shape[-2], len(share)
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
     count = min(draws, FLIPS)
+    flips_of_mean = drawn[:, :count].mean(0) if draws and not trivial else None
     nulls = {
-        "flipped": null_test(np.asarray(share.mean()), drawn[:, :count].mean(0)),
+        "flipped": null_test(np.asarray(share.mean()), flips_of_mean),
         "uniform": null_test(np.asarray(share.mean()), None, mean=width / out, sd=deviation),
     } if draws and not trivial else {}  # fmt: skip
     return Predicted(
@@ -213,7 +216,8 @@ def carry_over(
         theta=fit.together.theta.cpu(),
         trivial=trivial,
         carried=True,
-        detectable=detectable(nulls.get("flipped"), tests, count),
+        detectable=detectable(flips_of_mean, tests),
+        drawn=flips_of_mean,
     )
 
 
@@ -229,11 +233,10 @@ def _trivial(given: Forward, width: int) -> bool:
     return min(dims, (layers - 1) * rows) - conditions > width
 
 
-def detectable(test: NullTest[float] | None, tests: int, draws: int) -> float | None:
-    """The excess over the null's mean that is found in 80 of 100 cases at the corrected level."""
-    if test is None or not np.isfinite(test.sd) or (far := reach(LEVEL / tests, draws)) is None:
-        return None
-    return far * float(test.sd)
+def detectable(flipped: Array | None, tests: int) -> float | None:
+    """The excess over the null's mean that is found in 80 of 100 cases at the corrected level, by its draws."""
+    varies = flipped is not None and len(flipped) > 1 and bool(flipped.std() > 0)
+    return reach_of_draws(flipped, LEVEL / tests) if varies and flipped is not None else None
 
 
 def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Generator:

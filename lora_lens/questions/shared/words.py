@@ -40,7 +40,8 @@ def _claims(result: SharedResult) -> Iterator[Claim]:
         test = None if one is None else one.nulls.get("flipped")
         if one is None or test is None or not np.isfinite(test.z):
             continue
-        trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, one.draws["flipped"])
+        flipped = one.draws["flipped"]
+        trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, flipped, drawn=one.drawn)
         of = "a layer's" if shared.carried is None else "the other adapter's"
         about = f"share of {of} {LABELS[matrix]} that the other layers' θ predicts (mean)"
         yield Claim(about, LABELS[matrix], SHARE, "flipped", trial)
@@ -92,7 +93,8 @@ def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
 
     Of factors that are found at all, by the p that the table prints: `Predicted.p_named`.
     """
-    parts = []
+    parts: list[str] = []
+    few: list[tuple[str, int, int]] = []
     for one in findings:
         if one.word != "more":
             continue
@@ -103,9 +105,16 @@ def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
             where = "in every layer"
         elif layers:
             where = f"in layer{'' if len(layers) == 1 else 's'} {listed(layers)}{'' if len(layers) == 1 else ', each'}"
+        elif (needed := predicted.flips_needed(one.verdict.family)) > predicted.flips:
+            few.append((one.label, predicted.flips, needed))
+            continue
         else:
             where = "in no single layer"
         parts.append(f"{one.label} {where} by itself")
+    if few:
+        flips, needed = few[0][1:]
+        names = listed([label for label, *_ in few])
+        parts.append(f"of {names} {flips} flips a layer are too few to name any ({needed} are needed)")
     return f", {listed(parts)}" if parts else ""
 
 
