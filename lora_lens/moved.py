@@ -129,6 +129,7 @@ NAMES: Mapping[str, str] = {
         for name in ("suggestion_line", "suggestion_table")
     },
     "plots.style.METHODS": "reproduction.paper.NAMES",
+    "results.dynamics.MATRIX_AND_SIDE": "subspaces.factors.SPACES",
     "questions.spectrum.result.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.BesideW0": "questions.spectrum.result.W0Comparison",
     "results.spectrum.BesideW0": "questions.spectrum.result.W0Comparison",
@@ -158,6 +159,7 @@ GONE: Mapping[str, str] = {
         f"tables.sentences.wording.{name}": "lora_lens.chance.verdict.judge"
         for name in ("AS_TOLD", "BELOW", "TOO_FEW", "too_few")
     },
+    "analyses.adapter_bases.listed": "lora_lens.show.wording.few",
     "analyses.layer_bases.condition_numbers": "SimilarityResult.condition_number",
     "outputs.write": "the method `write` of the questions in lora_lens.questions.QUESTIONS",
     "outputs.write_scores": "lora_lens.plots.scores_figure and curves_figure",

@@ -220,16 +220,3 @@ def fewest_draws(level: float, *, tests: int = 1) -> int:
         (19, 239)
     """
     return math.ceil(tests / level - 1 - 1e-9)
-
-
-def can_tell(draws: int | None, level: float, *, tests: int = 1) -> bool:
-    """Whether so many draws allow any claim at `level`, that a number is above chance or below it.
-
-    Below `fewest_draws` a high number cannot be told from chance whatever it is, and the deviation that
-    would call a low one low is itself not known. False without draws.
-
-    Example:
-        >>> can_tell(2, 0.05), can_tell(200, 0.05), can_tell(None, 0.05)
-        (False, True, False)
-    """
-    return draws is not None and draws >= fewest_draws(level, tests=tests)

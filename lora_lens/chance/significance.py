@@ -15,7 +15,6 @@ from .against_null import NullTest
 from .baseline import Baseline
 from .p_values import (
     benjamini_hochberg,
-    can_tell,
     excess,
     fewest_discoveries,
     max_statistic_p,
@@ -45,7 +44,6 @@ class Significance(Brief):
         discoveries: How many of them have p_bh at most `LEVEL`.
         fewest: How many of them at once can have it at all, for p is no less than 1/(n+1): fewer are
             not found however high they are; None without draws.
-        draws: Of the mean over all cells; None without draws.
     """
 
     z: Array
@@ -57,12 +55,6 @@ class Significance(Brief):
     tests: int
     discoveries: int
     fewest: int | None
-    draws: int | None = None
-
-    @property
-    def mean_can_tell(self) -> bool:
-        """Whether there are draws enough for any claim about the mean at `LEVEL`."""
-        return can_tell(self.draws, LEVEL)
 
     @property
     def findable(self) -> bool:
@@ -140,7 +132,6 @@ def significance(
         tests=len(phi),
         discoveries=int((p_bh <= LEVEL).sum()),
         fewest=fewest,
-        draws=None if drawn is None else len(drawn),
     )
 
 

@@ -32,8 +32,6 @@ class Trial:
         mean, sd: Of the null; sd is NaN where one excess alone is not found however large it is.
         p: Uncorrected, over both tails or over all places where it could have been found.
         draws: Null values behind p, which is 1/(draws + 1) at least.
-        ways: In how many ways chance could have made so small a p: 2 tails, or so many cells of which
-            the highest is tested.
         floor: What φ is at least, where the null is one of φ: nearly a gamma distribution above that. None where
             it is taken as normal.
         drawn: The null's own draws, where they tell what would have been found.
@@ -44,7 +42,6 @@ class Trial:
     sd: float
     p: float
     draws: int
-    ways: int = 2
     floor: float | None = None
     drawn: Array | None = field(default=None, repr=False, compare=False)
 
@@ -102,16 +99,6 @@ def judge(trials: Sequence[Trial], level: float = LEVEL) -> list[Verdict]:
     ]
 
 
-def draws_needed(tests: int, level: float = LEVEL) -> int:
-    """Draws from which the smallest of so many p can be found at all.
-
-    Example:
-        >>> draws_needed(4)
-        79
-    """
-    return math.ceil(tests / level - 1e-9) - 1
-
-
 def _able(trials: Sequence[Trial], level: float) -> list[bool]:
     """Which tests can be found in the family of those that can: the largest such family.
 
@@ -143,7 +130,7 @@ def _excess(one: Trial, level: float) -> float:
 
 
 def _deviations(one: Trial, level: float) -> float | None:
-    normal = reach(level, one.draws, one.ways)
+    normal = reach(level, one.draws)
     if normal is None or one.floor is None or not (one.sd > 0 and one.mean > one.floor):
         return normal
     shape = ((one.mean - one.floor) / one.sd) ** 2

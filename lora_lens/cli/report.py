@@ -106,8 +106,8 @@ def run(
         from ..report.write import make_report
 
         request = Request(
-            tuple(module) if module else None, rank, convention.value,
-            draws, seed, device, dtype.value, ridge, memory,
+            modules=tuple(module) if module else None, rank=rank, convention=convention.value, draws=draws,
+            seed=seed, device=device, dtype=dtype.value, ridge=ridge, memory=memory,
         )  # fmt: skip
         _, told = make_report(
             adapter,

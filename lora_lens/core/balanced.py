@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .precision import working
-from .rank import rank_of, stored_eps
+from .rank import rank_of, rank_of_product, stored_eps
 from .scaled import exponents, of_order_one
 
 
@@ -67,15 +67,14 @@ def balanced(
     core = (left.s[..., None] * left.vh) @ (right.s[..., None] * right.vh).mT
     ranks_a = rank_of(right.s, (a.shape[-1], a.shape[-2]), eps_a).tolist()
     ranks_b = rank_of(left.s, (b.shape[-2], b.shape[-1]), eps_b).tolist()
-    size = max(b.shape[-2], a.shape[-1])
-    floors = 10 * size * torch.finfo(core.dtype).eps * left.s[:, 0] * right.s[:, 0]
+    size, scale = max(b.shape[-2], a.shape[-1]), left.s[:, 0] * right.s[:, 0]
     whole = _Core(*torch.linalg.svd(core))
     found = []
     for k, (rank_a, rank_b) in enumerate(zip(ranks_a, ranks_b, strict=True)):
         full = rank_a == right.s.shape[-1] and rank_b == left.s.shape[-1]
         turn = whole.of(k) if full else _turn(core[k, :rank_b, :rank_a])
         own_left, own_right = left.u[k, :, :rank_b].mT, right.u[k, :, :rank_a].mT
-        real = int((turn.s > floors[k]).sum()) if float(scaling[k]) else 0
+        real = int(rank_of_product(turn.s, scale[k], size)) if float(scaling[k]) else 0
         s = torch.ldexp(turn.s[:real] * abs(scaling[k]).to(turn.s), exponent[k])
         sign = -1.0 if float(scaling[k]) < 0 else 1.0
         found.append(

@@ -129,9 +129,7 @@ def left_out(
     )
 
 
-def carried_over(
-    fit: LeftOut, w: Float[Tensor, "layer out in"], k: int | None = None
-) -> Float[Tensor, "layer out k"]:
+def carried_over(fit: LeftOut, w: Float[Tensor, "layer out in"]) -> Float[Tensor, "layer out k"]:
     """Bases of ``W_lθ₋ₗ`` for the W of another adapter's base: what the one adapter predicts of the other.
 
     `predicted_share` of them and of the other's factors says how much; θ₋ₗ has not seen layer l of either.
@@ -139,7 +137,6 @@ def carried_over(
     Args:
         fit: Of the one adapter.
         w: Of the other, layer by layer the same.
-        k: Leading columns of θ; by default all.
 
     Example:
         >>> w = torch.diag_embed(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]]))
@@ -150,7 +147,7 @@ def carried_over(
                 [0.8000, 0.6000],
                 [1.0000, 0.0000]], dtype=torch.float64)
     """
-    each = zip(w, fit.theta[..., :k], fit.sqrt_kappa.tolist(), strict=True)
+    each = zip(w, fit.theta, fit.sqrt_kappa.tolist(), strict=True)
     return torch.stack([predicted_basis(unit_norm(one), *of_layer) for one, *of_layer in each])
 
 

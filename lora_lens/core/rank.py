@@ -13,6 +13,9 @@ from .triangle import triangle
 
 # Times the precision and the largest of them: how near equal singular values come out.
 _ROUNDING = 4
+_PRODUCT = (
+    10  # times size, precision and the norms of its factors: what a product is off by at most
+)
 
 
 def numerical_rank(x: Float[Any, "*batch m n"], eps: float | None = None) -> Any:
@@ -65,6 +68,24 @@ def rank_of(s: Float[Any, "*batch k"], shape: tuple[int, int], eps: float) -> An
 def _cutoff(shape: tuple[int, int], eps: float) -> float:
     long, short = max(shape), min(shape)
     return min(long, 8 * short) * eps
+
+
+def rank_of_product(s: Float[Any, "*batch k"], scale: Float[Any, "*batch"], size: int) -> Any:
+    """How many singular values of a computed product are more than its rounding: below it the factors have cancelled.
+
+    Args:
+        s: Of the product, descending, in the dtype that it was computed in.
+        scale: What they would be of, were the factors not to cancel: the product of the factors' norms.
+        size: The product's larger dimension.
+
+    Example:
+        >>> import numpy as np
+        >>> s, scale = np.array([[1.0, 1e-20]]), np.array([1.0])
+        >>> rank_of_product(s, scale, 8), rank_of_product(s, 1e20 * scale, 8)
+        (array([1]), array([0]))
+    """
+    floor = _PRODUCT * size * float(namespace(s).finfo(s.dtype).eps) * scale
+    return (s > floor[..., None]).sum(-1)
 
 
 def stored_eps(x: Any) -> float:

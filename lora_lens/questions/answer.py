@@ -40,7 +40,7 @@ class Answer(Tidy):
         raise NotImplementedError
 
     def numbers(self) -> Row:
-        """What was computed, for JSON."""
+        """What was computed, for JSON; `to_dict` adds what every result has."""
         raise NotImplementedError
 
     @property
@@ -66,6 +66,7 @@ class Answer(Tidy):
             "summary": self.question.summary(self, found),
             **{name: getattr(self, name, None) for name in _MADE_WITH},
             **self.numbers(),
+            "notes": list(self.notes),
             "findings": [one.to_dict() for one in found],
             "seed": self.seed,
             "version": __version__,

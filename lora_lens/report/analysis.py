@@ -115,6 +115,10 @@ class Analysed:
         last = [Path(source).name or source for source in sources]
         return tuple(last) if len(set(last)) == len(last) else distinguishing_names(sources)
 
+    def modules_of(self, k: int) -> list[str]:
+        """The modules of one adapter by itself."""
+        return [one.module for one in self.modules if one.of == (k,)]
+
     def label(self, of: Sequence[int]) -> str:
         """What adapters are called where there are several; nothing where there is one."""
         return listed([self.names[k] for k in of]) if len(self.adapters) > 1 else ""

@@ -49,7 +49,7 @@ def _told(analysed: Analysed, name: str) -> list[str]:
         if len(analysed.adapters) == 1:
             found += modules
         elif modules:
-            whole = len(modules) == len(_modules(analysed, k))
+            whole = len(modules) == len(analysed.modules_of(k))
             found.append(analysed.names[k] + ("" if whole else f" {' and '.join(modules)}"))
     return found
 
@@ -61,7 +61,3 @@ def convention_lines(analysed: Analysed) -> Iterator[str]:
         whys = dict.fromkeys(one.convention.why for one in some if one.convention)
         of = "" if len(by_name) == 1 else f"{', '.join(_told(analysed, name))}, "
         yield f"{_CONVENTIONS[name]}; {of}{'; '.join(whys)}"
-
-
-def _modules(analysed: Analysed, k: int) -> list[str]:
-    return [one.module for one in analysed.modules if one.of == (k,)]

@@ -131,7 +131,7 @@ def _unread(analysed: Analysed) -> Table:
         for name in adapter.dense
     ]
     for k, adapter in enumerate(analysed.adapters):
-        asked = {one.module for one in analysed.modules if one.of == (k,)}
+        asked = analysed.modules_of(k)
         rows += [
             [
                 adapter.source,

@@ -15,8 +15,8 @@ from ..bases.weights import BaseWeights
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.opening import open_adapter
-from ..show.layout import Table, counted
-from ..show.wording import listed
+from ..show.layout import NONE, Table, counted
+from ..show.wording import listed, span
 from ..subspaces.selection import select_device
 from .analysis import Analysed
 from .conventions import convention_lines, convention_of, conventions
@@ -99,17 +99,17 @@ def adapters_table(analysed: Analysed) -> Table:
     head = ["adapter", "method", "base", "rank", "parameters", "convention", "task and score"]
     rows = []
     for k, adapter in _each(analysed):
-        ranks = sorted({r for name in _names(analysed, k) for r in adapter.modules[name].ranks})
+        ranks = sorted({r for name in analysed.modules_of(k) for r in adapter.modules[name].ranks})
         told = training_told(adapter)
         rows.append(
             [
                 analysed.names[k],
                 adapter.title,
                 str(base_named(analysed, k)),
-                "–" if not ranks else f"{ranks[0]}" + (f" to {ranks[-1]}" if ranks[1:] else ""),
+                span(str(ranks[0]), str(ranks[-1])) if ranks else NONE,
                 f"{adapter.trainable_parameters:,}",
                 ", ".join(convention_of(analysed, k)),
-                "–" if told is None else told.words,
+                NONE if told is None else told.words,
             ]
         )
     return Table("The adapters", head, rows)
@@ -142,7 +142,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         if told := training_told(adapter):
             rows.append(("Trained on", f"{told.words}, says its {told.file}"))
         base = f"{base_named(analysed, k)}{'' if analysed.bases[k] else ' (not on this machine)'}"
-        modules = "; ".join(_module_line(adapter, name) for name in _names(analysed, k))
+        modules = "; ".join(_module_line(adapter, name) for name in analysed.modules_of(k))
         rows += [
             ("Base model", base),
             ("Modules", modules),
@@ -188,10 +188,6 @@ def method(adapter: Adapter) -> str:
     return adapter.title + convention
 
 
-def _names(analysed: Analysed, k: int) -> list[str]:
-    return [one.module for one in analysed.modules if one.of == (k,)]
-
-
 def _module_line(adapter: Adapter, name: str) -> str:
     factors = adapter.modules[name]
     ranks = sorted(set(factors.ranks))
@@ -207,7 +203,7 @@ def _subspaces(analysed: Analysed) -> str:
         {
             min(adapter.modules[name].ranks)
             for k, adapter in _each(analysed)
-            for name in _names(analysed, k)
+            for name in analysed.modules_of(k)
         }
     )
     rank = analysed.request.rank

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..adapter import Adapter
-from ..chance.p_values import check_seed
-from ..chance.verdict import draws_needed
+from ..chance.p_values import check_seed, fewest_draws
+from ..chance.significance import LEVEL
 from ..core.conversion import ConventionChoice
 from ..errors import LensError
 from ..subspaces.conversions import check_ridge
@@ -18,7 +18,7 @@ _USUAL = 200
 _MOST_NUMBERS = 1 << 28  # of a null's bases in float32: 1 GiB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """The choices of a report.
 
@@ -61,7 +61,7 @@ def enough_draws(adapters: Sequence[Adapter], rows: Sequence[Row]) -> int:
     alone = sum(one.tests for one in ASKED if one.needs != "other")
     between = sum(one.tests for one in ASKED if one.needs == "other")
     have = [sum(name is not None for name in row) for row in rows]
-    wanted = draws_needed(sum(n * alone + n * (n - 1) // 2 * between for n in have))
+    wanted = fewest_draws(LEVEL, tests=sum(n * alone + n * (n - 1) // 2 * between for n in have))
     largest = max(
         _numbers(adapter, name)
         for row in rows

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
-from ..chance.verdict import draws_needed
+from ..chance.p_values import fewest_draws
+from ..chance.significance import LEVEL
 from ..show.findings import TRACE, Finding, hedge, short, too_few, would_be_seen
 from ..show.layout import NONE, Table, beside, counted, number, p_text, p_value
 from ..show.wording import listed
@@ -71,7 +72,7 @@ class Strip:
         if self.finding.word != "not seen":
             return f"{p_text(verdict.p)}; {self.finding.size.partition(': ')[2]}"
         if self.finding.hopeless:
-            return f"{draws_needed(verdict.family)} are needed"
+            return f"{fewest_draws(LEVEL, tests=verdict.family)} are needed"
         return would_be_seen([self.finding])
 
 
@@ -211,7 +212,7 @@ def glance_table(analysed: Analysed) -> Table:
             beside(finding.claim.trial.mean, finding.claim.trial.sd),
             p_value(finding.verdict.p),
             NONE if finding.verdict.detectable is None else short(finding.verdict.detectable),
-            Strip(module.module, finding).words,
+            finding.words,
         ]
         for module, _, finding in analysed.findings
     ]

@@ -94,11 +94,28 @@ def report(
         ...     ll.report(ll.demo_adapter("lora"), out=out, module="value", draws=2).name
         'report.html'
     """
-    modules = several(module or ()) or None
-    return make_report(
-        adapter, out, others, base=base, made=made, command=command,
-        watch=_counting(progress), request=Request(modules, whole_or_none(rank, "rank"), convention, whole_or_none(draws, "draws"), check_seed(seed), device, dtype, ridge, memory),
-    )[0]  # fmt: skip
+    request = Request(
+        modules=several(module or ()) or None,
+        rank=whole_or_none(rank, "rank"),
+        convention=convention,
+        draws=whole_or_none(draws, "draws"),
+        seed=check_seed(seed),
+        device=device,
+        dtype=dtype,
+        ridge=ridge,
+        memory=memory,
+    )
+    path, _ = make_report(
+        adapter,
+        out,
+        others,
+        request=request,
+        base=base,
+        made=made,
+        command=command,
+        watch=_counting(progress),
+    )
+    return path
 
 
 def write_report(

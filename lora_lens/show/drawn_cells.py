@@ -29,7 +29,7 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
     """
     heat = panel.heat
     assert heat is not None
-    view = heat.views[panel.view]
+    view = heat.views[0]
     values = heat.shown(view)
     hidden = ~np.isfinite(values)
     if heat.diagonal:
@@ -79,7 +79,7 @@ def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float 
     """
     heat = panel.heat
     assert heat is not None
-    view = heat.views[panel.view]
+    view = heat.views[0]
     values = heat.shown(view)
     rows, columns = values.shape
     across, down = (points(ax, "x", share) / columns, points(ax, "y", share) / rows)

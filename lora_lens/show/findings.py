@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..chance.p_values import fewest_draws
 from ..chance.significance import LEVEL
-from ..chance.verdict import Trial, Verdict, Word, draws_needed, judge
+from ..chance.verdict import Trial, Verdict, Word, judge
 from ..labelled import Row, plain
 from .layout import p_text
-from .wording import ONE, each, listed
+from .wording import ONE, each, listed, span
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def too_few(some: Sequence[Finding], what: str = "") -> str:
     """
     names = what or listed(list(dict.fromkeys(one.label for one in some)))
     draws = min(one.claim.trial.draws for one in some)
-    needed = draws_needed(max(one.verdict.family for one in some))
+    needed = fewest_draws(LEVEL, tests=max(one.verdict.family for one in some))
     return (
         f"{draws} draws are too few to tell {names} from chance ({needed} are needed), so nothing could "
         f"be found"
@@ -247,7 +248,7 @@ def hedge(findings: Sequence[Finding]) -> str:
     if not tests:
         return "Nothing was tested against chance."
     draws = sorted({one.claim.trial.draws for one in findings})
-    some = str(draws[0]) if len(draws) == 1 else f"{draws[0]} to {draws[-1]}"
+    some = span(str(draws[0]), str(draws[-1]))
     if all(one.hopeless for one in findings):
         return (
             f"“More” and “less” are said where p, corrected by Holm's method for all {tests} tests made here, is at "

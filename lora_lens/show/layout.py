@@ -162,6 +162,11 @@ def layer_number(layer: int | None) -> str:
     return NONE if layer is None else str(layer)
 
 
+def sided(matrix: str, side: str) -> str:
+    """A matrix and whose singular vectors: ``ΔW (left)``."""
+    return f"{LABELS[matrix]} ({side})"
+
+
 def counted(count: int, what: str) -> str:
     """``1 layer``, ``2 layers``."""
     return f"{count} {what}{'' if count == 1 else 's'}"

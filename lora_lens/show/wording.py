@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 ONE = 1 - 1e-5  # what is above it is 1 but for rounding
 # Measured on MiniLM's value, W0·θ against W0·θ' with independent Gaussian θ: φ is .058 where unrelated
@@ -14,6 +14,28 @@ ALONG_W0 = f"for this {ENOUGH}"
 def listed(names: Sequence[str]) -> str:
     """``A, B and BA``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def few(names: Iterable[str], most: int) -> str:
+    """``a, b and 7 more``.
+
+    Example:
+        >>> few("abc", 3), few("abcd", 2)
+        ('a, b, c', 'a, b and 2 more')
+    """
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
+def span(low: str, high: str) -> str:
+    """``3 to 8``: two ends as they are written, once where they read alike.
+
+    Example:
+        >>> span("3", "8"), span("0.50", "0.50")
+        ('3 to 8', '0.50')
+    """
+    return low if low == high else f"{low} to {high}"
 
 
 def each(said: Sequence[str]) -> str:

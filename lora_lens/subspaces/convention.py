@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from ..adapter import Adapter, ModuleFactors
@@ -19,10 +18,7 @@ class SettledConvention(NamedTuple):
 
 
 def settle_convention(
-    asked: ConventionChoice,
-    factors: ModuleFactors,
-    adapter: Adapter,
-    others: Sequence[Adapter] = (),
+    asked: ConventionChoice, factors: ModuleFactors, adapter: Adapter
 ) -> SettledConvention:
     """The convention asked for; under ``auto`` a CondLoRA adapter's own, else by the shape of W0.
 
@@ -30,8 +26,6 @@ def settle_convention(
         asked: ``auto``, ``stored`` or ``consistent``.
         factors: Of the module.
         adapter: Whose module it is.
-        others: Adapters that it is compared with: one comparison has one convention, and where only
-            one of them is CondLoRA's, its own.
 
     Raises:
         LensError: No such convention.
@@ -42,16 +36,9 @@ def settle_convention(
         >>> [settle_convention("auto", each.modules["value"], each).why for each in (one, other)]
         ['as the released code has it, for W0 is square', 'as this CondLoRA adapter was trained']
     """
-    _check(asked)
     settled = convention_of_shape(asked, factors)
-    if asked != "auto":
-        return settled
-    if adapter.convention:
+    if asked == "auto" and adapter.convention:
         return SettledConvention(adapter.convention, "as this CondLoRA adapter was trained")
-    for other in others:
-        if other.convention:
-            why = f"as the CondLoRA adapter {other.source} that it is compared with was trained"
-            return SettledConvention(other.convention, why)
     return settled
 
 
@@ -69,15 +56,11 @@ def convention_of_shape(asked: ConventionChoice, factors: ModuleFactors) -> Sett
         >>> convention_of_shape("consistent", adapter.modules["value"])
         SettledConvention(name='consistent', why='as asked for')
     """
-    _check(asked)
+    if asked not in get_args(ConventionChoice):
+        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")
     if asked != "auto":
         return SettledConvention(asked, "as asked for")
     rows, columns = factors.out_features, factors.in_features
     if rows == columns:
         return SettledConvention("stored", "as the released code has it, for W0 is square")
     return SettledConvention("consistent", f"for W0 is {rows}x{columns}, not square")
-
-
-def _check(asked: str) -> None:
-    if asked not in get_args(ConventionChoice):
-        raise LensError(f"convention is {asked!r}, expected 'auto', 'stored' or 'consistent'")

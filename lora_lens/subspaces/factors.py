@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from ..core.bases import orthonormal_basis
-from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
+from ..core.either import as_numpy, as_torch, in_float64, swapped
 from ..core.product_svd import svd_of_product
-from ..core.rank import coarser, rank_of, stored_eps, tied, wide_singular_values
+from ..core.rank import coarser, rank_of, rank_of_product, stored_eps, tied, wide_singular_values
 from ..core.scaled import exponents, of_order_one
 from ..core.sides import Side
 from ..core.triangle import spectral_norm
@@ -99,10 +99,8 @@ def factor_spaces(
         u, values, vh = svd_of_product(b, a)
         bases |= {"delta_left": u[..., :k], "delta_right": swapped(vh)[..., :k]}
         s = as_numpy(values).astype(np.float64)
-        scale = as_numpy(spectral_norm(b) * spectral_norm(a))
-        eps = float(namespace(b).finfo(b.dtype).eps)
-        floor = 10 * max(b.shape[-2], a.shape[-1]) * eps * scale
-        real = (s > floor[..., None]).sum(-1)
+        scale = spectral_norm(b) * spectral_norm(a)
+        real = as_numpy(rank_of_product(values, scale, max(b.shape[-2], a.shape[-1])))
         rank = np.minimum(np.minimum(rank_a, rank_b), real)
         rank = rank if scaling is None else np.where(as_numpy(scaling) == 0, 0, rank)
         ranks |= {"delta_left": rank, "delta_right": rank}

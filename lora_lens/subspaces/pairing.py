@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..adapter import Adapter, ModuleFactors
 from ..errors import AdapterError, ModuleLookupError
@@ -123,6 +123,33 @@ def different_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:
             f"between them means something only if those are the same weights",
         )
     return ()
+
+
+def notes_of_many(
+    bases: Iterable[str | None], from_w0: int, *, named: bool = False
+) -> Iterator[str]:
+    """What makes φ between any of several adapters mean little: several base models, or two made of W0.
+
+    Args:
+        bases: What each names.
+        from_w0: How many make A and B of W0.
+        named: Whether one base was given for all, whatever they name.
+
+    Example:
+        >>> [note.partition(";")[0] for note in notes_of_many(["a", None, "b"], 1)]
+        ['the adapters name 2 base models (a, b)']
+    """
+    different = sorted({base for base in bases if base})
+    if len(different) > 1 and not named:
+        yield (
+            f"the adapters name {len(different)} base models ({', '.join(different[:3])}"
+            f"{', …' if len(different) > 3 else ''}); φ between adapters of different models means little"
+        )
+    if from_w0 > 1:
+        yield (
+            "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
+            "unrelated subspaces are too low a bar between two of them"
+        )
 
 
 def _of_bases(one: Adapter, other: Adapter) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ from jaxtyping import Float
 from ..adapter import Adapter, ModuleFactors
 from ..arrays import Tensor
 from ..bases.fused import NAMES
-from ..core.either import namespace
-from ..core.rank import numerical_rank
+from ..core.rank import numerical_rank, rank_of_product
 from ..core.whole import whole_or_none
 from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
@@ -61,11 +60,11 @@ _DTYPES = ("float64", "float32")
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "npu", "privateuseone")  # torch's, that compute
 
 
-def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> ModuleFactors:
+def select_module(adapter: Adapter, module: str) -> ModuleFactors:
     """The factors of the module that `module` names (see `find_module`).
 
     Raises:
-        ModuleLookupError: There is none; or it is in no numbered layer, and is to be (`in_layers`).
+        ModuleLookupError: There is none; or it is in no numbered layer.
 
     Example:
         >>> import lora_lens as ll
@@ -73,11 +72,14 @@ def select_module(adapter: Adapter, module: str, *, in_layers: bool = True) -> M
         >>> select_module(adapter, "attention.self.value").b.shape
         torch.Size([6, 384, 8])
     """
-    return adapter.modules[select_name(adapter, module, in_layers=in_layers)]
+    return adapter.modules[select_name(adapter, module)]
 
 
 def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str:
-    """The name of the module that `module` names; nothing is read for it. Raises as `select_module` does.
+    """The name of the module that `module` names; nothing is read for it.
+
+    Raises:
+        ModuleLookupError: There is none; or it is in no numbered layer, and is to be (`in_layers`).
 
     Example:
         >>> import lora_lens as ll
@@ -167,8 +169,8 @@ def select_dimensions(
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:
     """Raise RankError unless A and B, as `matrices` need them, have numerical rank `needed` in every layer.
 
-    The rank is the factor's own (`numerical_rank`) at float32's resolution: neither padding nor a
-    solve with W0 can then pass for more.
+    The rank is the factor's own (`numerical_rank`), at the resolution of the file's dtype, but for shorter ones than
+    float32 at float32's: neither padding nor a solve with W0 can then pass for more.
 
     Example:
         >>> import lora_lens as ll
@@ -214,8 +216,7 @@ def check_not_rounding(
         ...
         lora_lens.errors.RankError: B·A is zero but for rounding in one layer: its factors cancel
     """
-    floor = 10 * size * float(namespace(s).finfo(s.dtype).eps) * scale
-    rank = int((s > floor[..., None]).sum(-1).min())
+    rank = int(rank_of_product(s, scale, size).min())
     if rank < k:
         raise RankError(
             f"asked for {k} singular vectors of {name}, but in one layer all but {rank} of its singular "

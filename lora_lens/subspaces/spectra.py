@@ -12,7 +12,7 @@ from ..adapter import LayerFactors
 from ..core.decompositions import singular_values
 from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.limits import check_range
-from ..core.rank import rank_of, stored_eps
+from ..core.rank import rank_of, rank_of_product, stored_eps
 from ..core.triangle import triangle
 from ..labelled import Array
 from .selection import Where
@@ -95,10 +95,9 @@ def real_rank(
         >>> [real_rank(eye, eye, s, ones, ones, scaling) for scaling in (2.0, 0.0)]
         [2, 0]
     """
-    eps = float(namespace(s).finfo(s.dtype).eps)
-    floor = 10 * max(b.shape[0], a.shape[1]) * eps * s_a[0] * s_b[0]
+    real = rank_of_product(s, s_a[0] * s_b[0], max(b.shape[0], a.shape[1]))
     ranks = [
         int(rank_of(values, (factor.shape[0], factor.shape[1]), stored_eps(factor)))
         for values, factor in ((s_a, a), (s_b, b))
     ]
-    return min(*ranks, int((s > floor).sum()) if scaling else 0)
+    return min(*ranks, int(real) if scaling else 0)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from ..show.layout import Table
 
-# As the places' files have them, adapter by number; `SurveyResult.at` gives names.
-_PAIRWISE = ("pairs", "conversions", "interference")
-
 
 @dataclass(frozen=True)
 class SurveyResult:

@@ -19,6 +19,7 @@ from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
+from ..subspaces.pairing import notes_of_many
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, sweep
 from .far import HEAVY, far
@@ -289,14 +290,9 @@ def _notes(plan: Plan) -> Iterator[str]:
     for caveat, count in caveats.items():
         here = "; ΔW is s·B·A here" if caveat in dora else ""
         yield f"{caveat} ({count} of {len(plan.adapters)} adapters){here}"
-    bases = sorted({known.base for known in plan.adapters.values() if known.base})
-    if len(bases) > 1 and plan.base is None:
-        yield (
-            f"the adapters name {len(bases)} base models ({', '.join(bases[:3])}{', …' if len(bases) > 3 else ''}); "
-            f"φ between adapters of different models means little"
-        )
-    if sum(known.from_w0 for known in plan.adapters.values()) > 1:
-        yield (
-            "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
-            "unrelated subspaces are too low a bar between two of them"
-        )
+    known = plan.adapters.values()
+    yield from notes_of_many(
+        (one.base for one in known),
+        sum(one.from_w0 for one in known),
+        named=plan.base is not None,
+    )

@@ -76,7 +76,7 @@ def _answer(asked: Asked, places: Places, limit: int, folder: Path) -> Told:
     # Whatever in an upload names a base: it is no way into folders that a visitor may not name.
     with _ONE_AT_A_TIME, checking(places.check) if asked.uploaded else nullcontext():
         _, told = make_report(
-            adapter, out, base=base, command="lora-lens serve", request=Request(modules)
+            adapter, out, base=base, command="lora-lens serve", request=Request(modules=modules)
         )
     page = out.read_text(encoding="utf-8")
     for name in (f"{folder}/", f"{folder}/".replace("_", r"\_")):  # the second in LaTeX

@@ -10,6 +10,7 @@ from scipy.stats import kstest
 from lora_lens import RankError, gaussian_baseline, gaussian_samples
 from lora_lens.chance.gaussian import gaussian_grids
 from lora_lens.chance.gaussian_moments import mean_off_diagonal_sd
+from lora_lens.errors import LensError
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -80,3 +81,15 @@ def test_the_generator_decides() -> None:
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.int32, np.uint32, np.int64])
+@pytest.mark.parametrize("d", [768, 30000])
+def test_whole_numbers_of_numpy_do_not_overflow(kind: type, d: int) -> None:
+    assert gaussian_baseline(kind(d), kind(8), kind(4)) == gaussian_baseline(d, 8, 4)
+    assert type(gaussian_baseline(kind(d), 8).mean) is float
+
+
+def test_none_is_no_dimension() -> None:
+    with pytest.raises(LensError, match="d is None; expected a whole number"):
+        gaussian_baseline(None, 8)  # type: ignore[arg-type]

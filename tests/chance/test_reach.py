@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lora_lens.chance.p_values import two_sided_p
-from lora_lens.chance.reach import POWER, reach
+from lora_lens.chance.reach import POWER, reach, reach_of_draws
 
 
 @pytest.mark.parametrize(("level", "draws"), [(0.05, 19), (0.05, 99), (0.025, 45), (0.0125, 200)])
@@ -29,3 +29,17 @@ def test_many_draws_are_the_textbooks_formula() -> None:
 def test_too_few_draws_reach_nothing() -> None:
     assert reach(0.01, 98) is None
     assert reach(0.01, 99) is not None
+
+
+@pytest.mark.parametrize("draws", [79, 200, 999])
+@pytest.mark.parametrize("shape", [0.5, 2.0, 8.0, 400.0])
+def test_by_the_draws_it_is_right_whatever_the_nulls_shape(shape: float, draws: int) -> None:
+    """Skewed ones, as of few directions in few layers, had it found in 12 to 66 of 100 cases by a normal's."""
+    random = np.random.default_rng(int(shape * 100) + draws)
+    found, sets = 0, 600
+    for _ in range(sets):
+        drawn = random.gamma(shape, size=draws)
+        far = reach_of_draws(drawn, 0.025)
+        assert far is not None
+        found += two_sided_p(np.asarray(random.gamma(shape) + far), drawn) <= 0.025
+    assert 0.72 < found / sets < 0.88

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_lens.chance.against_null import null_test
-from lora_lens.chance.p_values import holm, two_sided_p
+from lora_lens.chance.p_values import fewest_draws, holm, two_sided_p
 from lora_lens.chance.reach import POWER
 from lora_lens.chance.significance import LEVEL
-from lora_lens.chance.verdict import Trial, draws_needed, judge
+from lora_lens.chance.verdict import Trial, judge
 
 TRIAL = Trial(value=0.4, mean=0.1, sd=0.05, p=0.01, draws=999)
 
@@ -66,7 +66,7 @@ def test_a_verdict_is_of_the_corrected_p() -> None:
 def test_too_few_draws_find_nothing_and_say_so() -> None:
     few = [replace(TRIAL, p=1 / 41, draws=40)] * 4
     assert {(one.word, one.detectable) for one in judge(few)} == {("not seen", None)}
-    needed = draws_needed(4)
+    needed = fewest_draws(LEVEL, tests=4)
     enough = [replace(TRIAL, p=1 / (needed + 1), draws=needed)] * 4
     assert {one.word for one in judge(enough)} == {"more"}
     less = [replace(one, p=1 / needed, draws=needed - 1) for one in enough]
@@ -89,7 +89,7 @@ def test_equally_many_draws_are_in_the_family_together() -> None:
 
 def test_pure_noise_is_called_something_in_one_case_of_twenty() -> None:
     """Families of four with a skewed null, of the fewest draws that can find anything."""
-    rng, draws, families = np.random.default_rng(0), draws_needed(4), 1500
+    rng, draws, families = np.random.default_rng(0), fewest_draws(LEVEL, tests=4), 1500
     called = 0
     for _ in range(families):
         drawn = rng.gamma(4, size=(draws, 4))

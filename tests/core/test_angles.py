@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+import torch
 
 from lora_lens import phi, principal_angles
 
@@ -33,3 +34,14 @@ def test_angles_of_unequal_dimensions_equal_scipy() -> None:
     x, y = draw(6, 30, 2), draw(7, 30, 5)
     expected = scipy.linalg.subspace_angles(x, y)[::-1]
     np.testing.assert_allclose(principal_angles(x, y, 2, 5), expected, atol=1e-10)
+
+
+def test_an_angle_has_its_gradient_beside_one_of_zero() -> None:
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.5]], dtype=torch.float64, requires_grad=True)
+    y = torch.eye(3, dtype=torch.float64)[:, :2]
+    angles = principal_angles(x, y, 2)
+    angles[1].backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    # The angle of (0, 1, t) to the plane is arctan t, of slope 1/(1 + t²) = .8.
+    assert x.grad[2, 1].item() == pytest.approx(0.8)

@@ -1,5 +1,6 @@
 """What is asked of a result or of a function in a wrong way is an error of one line, as users have it: without type checks."""
 
+import random
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from lora_lens import (
     plots,
     rank_grids,
     shared_subspace,
+    spectrum,
 )
 from lora_lens.errors import LensError, ResultLookupError
 
@@ -133,3 +135,38 @@ def test_a_plot_of_a_part_says_where_the_part_is() -> None:
     grids = rank_grids(lora, load_adapter(demo_adapter("condlora")), "value", draws=0)
     with pytest.raises(LensError, match=r"RankGrid, result\.grids\[0\]; .* a RankGrids"):
         plots.ij_heatmap(grids)  # type: ignore[arg-type]
+
+
+def test_what_there_is_not_is_not_drawn() -> None:
+    adapter = load_adapter(demo_adapter("lora"))
+    grid = conversion_similarity(adapter, "value", draws=0)["A"]
+    spectra = spectrum(adapter, beside_w0=False, draws=0)
+    for draw, said in (
+        (lambda: plots.excess_heatmap(grid), "no baseline 'propagated'; it has: gaussian"),
+        (
+            lambda: plots.heatmap(grid, baseline="propgated"),
+            "no baseline 'propgated'; it has: gaussian",
+        ),
+        (lambda: plots.intruder_figure(spectra), "no module was put beside W0"),
+        (
+            lambda: plots.intruder_heatmap(spectra, "value", 10),
+            "no layer of value was put beside W0",
+        ),
+        (lambda: plots.singular_value_plot(()), "there is no layer to draw"),
+        (lambda: spectra.of("vale"), "no module 'vale'; it has: query, value"),
+        (lambda: load_adapter(""), "the adapter is an empty text"),
+        (lambda: load_adapter(demo_adapter("lora"), base=""), "base is an empty text"),
+    ):
+        with pytest.raises(LensError, match=said):
+            draw()
+
+
+def test_showing_a_result_leaves_pythons_random_numbers() -> None:
+    """rich draws some as it is imported."""
+    shown = (
+        "import random, lora_lens as ll\\n"
+        "result = ll.inspect(ll.demo_adapter('lora'))\\n"
+        "random.seed(0); result._repr_html_(); print(random.random())"
+    ).replace("\\n", "\n")
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{random.Random(0).random()}\n"

@@ -48,7 +48,7 @@ def test_every_figure_is_drawn_and_nothing_is_asked_of_a_network(page: Any) -> N
     from pages import requests
 
     canvases = page.find_elements(By.CSS_SELECTOR, ".canvas")
-    assert len(canvases) == 2 * (2 * (2 + 4 + 3) + 1 + 1)  # BA's φ are B's here, and drawn once
+    assert len(canvases) == 2 * (2 * (2 + 4 + 3) + 1 + 2)  # BA's φ are B's here, and drawn once
     assert all(one.find_elements(By.CSS_SELECTOR, "svg.main-svg") for one in canvases)
     asked = requests(page)
     assert asked

@@ -140,7 +140,7 @@ def test_it_is_told_before_and_after_every_question(
 ) -> None:
     monkeypatch.setattr(units, "measured_speed", lambda _: SPEED)
     told: list[Ahead] = []
-    analyse([lora], Request(("value",), draws=2), told.append)
+    analyse([lora], Request(modules=("value",), draws=2), told.append)
     alone = [one.question.name for one in ASKED if one.needs != "other"]
     done = [one.done for one in told]
     assert done == sorted(done)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import lora_lens as ll
 from lora_lens.report import write_report
+from lora_lens.report.asked import ASKED
+from lora_lens.report.options import options_of
+from lora_lens.report.request import Request
+from lora_lens.report.units import Unit
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,13 @@ def test_it_makes_what_write_report_makes(pair: tuple[Path, Path], tmp_path: Pat
 
 def test_its_file_is_in_the_working_folder_by_default() -> None:
     assert inspect.signature(ll.report).parameters["out"].default == "report.html"
+
+
+def test_every_choice_is_one_that_some_question_takes() -> None:
+    """A question is given the options that it has: one that none has would be dropped without a word."""
+    adapter = ll.load_adapter(ll.demo_adapter("lora"))
+    given, _ = options_of([adapter], Unit("value", (0,), None, ASKED), Request())
+    taken = {name for one in ASKED for name in inspect.signature(one.question.ask).parameters}
+    assert {*given} <= taken
+    assert {name for one in ASKED for name in one.options} <= taken
+    assert {one.name for one in fields(Request)} - {"modules"} <= {*given}

@@ -157,7 +157,7 @@ def test_figures_hold_the_results_numbers_and_plotly_knows_their_traces(
     data = json.loads(words.data)
     adapter, other = map(ll.load_adapter, pair)
     compared = ll.compare(adapter, other, "query", draws=19)
-    lines = {trace["name"]: trace["y"] for trace in data["module-2-comparison"]["data"]}
+    lines = {trace["name"]: trace["y"] for trace in data["module-2-comparison-A"]["data"]}
     np.testing.assert_allclose(lines["A (right)"], compared["A"].values, rtol=1e-5)
     shared = ll.shared_subspace(adapter, "query", draws=19)["B"]
     traces = {trace["name"]: trace for trace in data["module-0-shared-B"]["data"]}
@@ -444,7 +444,7 @@ def test_an_other_with_other_modules_and_ranks(tmp_path: Path) -> None:
     assert "Not analysed: other, query: no module 'query'" in text
     assert "one, key: no module 'key'" in text
     assert "Module key of other" in text
-    assert "φ between the two adapters by layer, i = 2, j = 2" in text
+    assert "φ of A between the two adapters by layer, i = 2, j = 2" in text
 
 
 def test_an_other_with_nothing_in_common_is_found_out_at_once(
@@ -543,7 +543,8 @@ def test_adapters_by_layer_are_as_long_as_there_are_layers(pair: tuple[Path, Pat
     ]  # fmt: skip
     b = compared["B"]
     assert table.rows[2][4:7] == [
-        f"{value:.3f}" for value in (b.values[2], b.significance.p[2], b.significance.p_bh[2])
+        f"{value:.3f}"
+        for value in (b.values[2], b.tests["flipped"].p[2], b.tests["flipped"].p_bh[2])
     ]
     assert not page_table(table).wide
     assert page_table(Table("t", [*"abcdefghijklmnopq"], [])).wide

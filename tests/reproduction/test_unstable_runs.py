@@ -186,6 +186,24 @@ def of_cola(rate: str, method: str, seed: int) -> dict[str, Any]:
     return found
 
 
+def test_six_epochs_of_cola_are_not_enough() -> None:
+    text = " ".join(PAGE.split())
+    pairs = {}
+    for method in METHODS:
+        folder = RESULTS / "mpnet" / "longer" / f"cola-{method}-0"
+        longer = json.loads((folder / "run.json").read_text())
+        six = of_cola("5e-4", method, 0)
+        assert longer["settings"] == six["settings"] | {"epochs": 12.0}
+        test = json.loads((folder / "evaluation.json").read_text())["score"]
+        pairs[method] = (longer["development_score"], six["development_score"], f"{100 * test:.1f}")
+    (lora, before, test), (other, others_before, others_test) = pairs["lora"], pairs["condlora"]
+    assert f"test score is {test} by LoRA and {others_test} by CondLoRA" in text
+    assert (
+        f"correlation is {short(lora)} for {short(before)} (LoRA) and {short(other)} for {short(others_before)} (CondLoRA), "
+        f"{100 * (lora - before):.1f} and {100 * (other - others_before):.1f} points more" in text
+    )
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("method", METHODS)
 def test_colas_runs_at_two_rates(method: str, seed: int) -> None:

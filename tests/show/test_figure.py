@@ -1,5 +1,6 @@
 """One description, drawn by matplotlib and made into plotly's numbers: both have the same."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -93,7 +94,7 @@ def test_a_heat_map_is_grey_where_it_says_nothing() -> None:
         cell(float(value))
         for value in made.quantities["phi"].ravel()  # type: ignore[union-attr]
     ]
-    beyond = draw(Panel(heat=made, view=1), Figure().subplots())
+    beyond = draw(Panel(heat=replace(made, views=made.views[1:])), Figure().subplots())
     phi = made.quantities["phi"]
     expected = (phi - 0.1) / 0.9  # type: ignore[operator]
     off = ~np.eye(3, dtype=bool)

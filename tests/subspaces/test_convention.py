@@ -98,7 +98,9 @@ def test_each_adapter_in_a_report_has_its_own_convention_whatever_the_order() ->
         of_condlora = found[pair.index(condlora)]
         assert of_condlora.answers[0].result.convention == "consistent"
         assert of_condlora.answers[0].result["A"].values.min() > 1 - 1e-6
-    chosen = analyse([lora, condlora], Request(("value",), convention="stored", draws=2)).modules
+    chosen = analyse(
+        [lora, condlora], Request(modules=("value",), convention="stored", draws=2)
+    ).modules
     assert [one.convention for one in chosen] == [("stored", "as asked for")] * 2 + [None]
 
 

@@ -89,5 +89,4 @@ class Amplification(Answer):
             "base": self.base,
             "module": self.module,
             "layers": [layer.to_dict() for layer in self.layers],
-            "notes": list(self.notes),
         }

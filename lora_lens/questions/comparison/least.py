@@ -8,9 +8,8 @@ from ...subspaces.memory import Least
 from ...subspaces.pairing import select_in_both
 
 _DIRECTIONS = 8 * 8  # bytes an entry of W0: itself, its singular vectors, and what LAPACK takes
-_COPIES = (
-    8 * 6
-)  # bytes a number of both adapters' factors: as stored, bases, and what these are made of
+# Bytes a number of both adapters' factors: as stored, bases, and what these are made of.
+_COPIES = 8 * 6
 _OTHER = 1 << 27  # flips of some draws
 
 

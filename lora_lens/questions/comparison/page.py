@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...show.against_chance import columns_legend
 from ...show.findings import Finding
-from ...show.layout import LABELS, Table, number, p_value
+from ...show.layout import Table, number, p_value, sided
 from ...show.part import PageFigure, Part
 from . import QUESTION, figures, tables
 from .result import ComparisonResult
@@ -47,7 +47,7 @@ def part(result: ComparisonResult, findings: Sequence[Finding], name: str) -> Pa
 
 def series_table(result: ComparisonResult) -> Table:
     """φ between two adapters, a row a layer, with each one's p: as long as there are layers, never wide."""
-    labels = {matrix: f"{LABELS[matrix]} ({one.side})" for matrix, one in result.items()}
+    labels = {matrix: sided(matrix, one.side) for matrix, one in result.items()}
     head = ["layer", *(head for label in labels.values() for head in (label, "p", "p (BH)"))]
     null = "flipped" if all("flipped" in one.tests for one in result.values()) else "gaussian"
     tests = {matrix: one.tests[null] for matrix, one in result.items()}

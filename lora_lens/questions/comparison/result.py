@@ -24,7 +24,8 @@ class LayerSeries(Brief):
         side: Right for A, left for B and ΔW (Table 3).
         values: (layer,) φ.
         baselines: By null: ``gaussian`` (mean and deviation in closed form, draws for its p-values)
-            and, where it was drawn, ``mismatched``; their `mean_sd` is that of the mean over the layers.
+            and, where they were drawn, ``flipped`` and ``mismatched``; their `mean_sd` is that of the mean over
+            the layers.
     """
 
     matrix: str
@@ -148,5 +149,4 @@ class ComparisonResult(Answer, Mapping[str, LayerSeries]):
             "j": self.j,
             "layers": list(self.layers),
             "matrices": {matrix: series.to_dict() for matrix, series in self.series.items()},
-            "notes": list(self.notes),
         }

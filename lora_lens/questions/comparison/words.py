@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ...chance.verdict import Trial, draws_needed
+from ...chance.p_values import fewest_draws
+from ...chance.significance import LEVEL
+from ...chance.verdict import Trial
 from ...core.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
@@ -47,7 +49,7 @@ def _claims(result: ComparisonResult) -> Iterator[Claim]:
             test = series.tests[null].of_mean
             draws = series.baselines[null].draws or 0
             # Few layers have few orders: more draws would find no more.
-            if draws < min(draws_needed(2 * len(shown)), series.baseline.draws or 0):
+            if draws < min(fewest_draws(LEVEL, tests=2 * len(shown)), series.baseline.draws or 0):
                 continue
             if not np.isfinite([test.z, test.p_two_sided]).all():
                 continue

@@ -23,6 +23,7 @@ from ...files.revisions import with_revision
 from ...formats import load_adapter
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...show.wording import few
 from ...subspaces.factors import SPACES
 from ...subspaces.selection import select_device, select_module
 from ...subspaces.ties import tie_note
@@ -35,6 +36,7 @@ from .checkpoint import (
 from .result import DynamicsResult
 
 _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
+_MOST_NAMED = 3
 
 
 @in_plain_torch
@@ -200,12 +202,12 @@ def _notes(
     for without, matrices in lacking.items():
         why = " (B is zero there)" if zero.issuperset(without) else ""
         yield (
-            f"at {_some(without)} φ of {' and '.join(matrices)} does not exist: in some layer there are "
+            f"at {few(without, _MOST_NAMED)} φ of {' and '.join(matrices)} does not exist: in some layer there are "
             f"fewer than {rank} singular vectors{why}"
         )
     for matrix, (space, *_) in _MATRICES.items():
         if ties := tuple(row.name for row in rows if row.tied[space].any()):
-            yield tie_note(rank, matrix, f"in some layer of {_some(ties)}")
+            yield tie_note(rank, matrix, f"in some layer of {few(ties, _MOST_NAMED)}")
     for start, matrices in later.items():
         yield f"the start of {' and '.join(matrices)} is {start}, the first where all layers have {rank} singular vectors"
     if rank < max(factors.ranks):
@@ -215,8 +217,3 @@ def _notes(
         )
     if len(rows) == 1:
         yield f"{rows[0].name} is the only checkpoint, so there is no change to follow"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

@@ -9,14 +9,8 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...labelled import Array, Row, plain
+from ...subspaces.factors import SPACES
 from ..answer import Answer
-
-MATRIX_AND_SIDE = {
-    "A": ("A", "right"),
-    "B": ("B", "left"),
-    "delta_left": ("delta", "left"),
-    "delta_right": ("delta", "right"),
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,7 +106,7 @@ class DynamicsResult(Answer):
 
         def similarities(grids: Mapping[str, Array]) -> Row:
             return {
-                space: {"matrix": MATRIX_AND_SIDE[space][0], "side": MATRIX_AND_SIDE[space][1]}
+                space: SPACES[space]._asdict()
                 | {"phi": plain(grid), "mean": plain(over_layers(grid))}
                 | {"baseline": self.baselines[space].to_dict()}
                 for space, grid in grids.items()
@@ -138,7 +132,6 @@ class DynamicsResult(Answer):
             },
             "norms": {matrix: both(grid) for matrix, grid in self.norms.items()},
             "ranks": {kind: both(grid) for kind, grid in self.ranks.items()},
-            "notes": list(self.notes),
         }
 
 

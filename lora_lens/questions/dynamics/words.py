@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...show.findings import Claim, Finding
-from ...show.layout import LABELS
+from ...show.layout import sided
 from ...show.wording import ONE, listed
-from .result import MATRIX_AND_SIDE, DynamicsResult, over_layers
+from ...subspaces.factors import SPACES
+from .result import DynamicsResult, over_layers
 
 
 def claims(_: DynamicsResult) -> list[Claim]:
@@ -26,8 +27,7 @@ def summary(result: DynamicsResult, _: Sequence[Finding]) -> str:
     of_its_own = np.isin(result.names, [result.end, *result.twins])
     parts, never, whole = [], [], []
     for space, grid in result.to_end.items():
-        matrix, side = MATRIX_AND_SIDE[space]
-        what, chance = f"{LABELS[matrix]} ({side})", result.baselines[space].mean
+        what, chance = sided(*SPACES[space]), result.baselines[space].mean
         if chance > ONE:
             whole.append(what)
             continue

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...labelled import Array
 from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View
-from ...show.layout import LABELS, called_apart
+from ...show.layout import called_apart, sided
 from .result import RankGrid, RankGrids
 from .tables import kind_title, names, title
 
@@ -28,7 +28,7 @@ def heat(grid: RankGrid, i: Sequence[int] | None = None, j: Sequence[int] | None
     """φ(i, j) of one matrix, side and layer, at some i and j, beside max(i, j)/d."""
     i, j = i or range(1, grid.shape[0] + 1), j or range(1, grid.shape[1] + 1)
     cells = np.ix_([k - 1 for k in i], [k - 1 for k in j])
-    kind = f"{LABELS[grid.matrix]} ({grid.side})"
+    kind = sided(grid.matrix, grid.side)
     hover = (
         f"{kind}, layer {grid.layer}, i = {{row}}, j = {{column}}",
         "φ = {phi}",

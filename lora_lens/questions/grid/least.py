@@ -6,9 +6,8 @@ from ...adapter import Adapter
 from ...subspaces.memory import Least
 from ...subspaces.pairing import select_in_both
 
-_DORAS = (
-    8 * 16
-)  # bytes an entry of W0: itself, V and ΔW, its singular vectors, and what LAPACK takes
+# Bytes an entry of W0: itself, V and ΔW, its singular vectors, and what LAPACK takes.
+_DORAS = 8 * 16
 _OTHER = 1 << 25
 
 

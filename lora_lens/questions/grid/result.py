@@ -203,5 +203,4 @@ class RankGrids(Answer, Sequence[RankGrid]):
                 grid.to_dict() | {"whole": tests}
                 for grid, tests in zip(self.grids, self.whole(), strict=True)
             ],
-            "notes": list(self.notes),
         }

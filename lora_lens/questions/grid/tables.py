@@ -17,6 +17,7 @@ from ...show.layout import (
     called_apart,
     number,
     p_value,
+    sided,
 )
 from ...show.text import as_csv
 from .result import RankGrid, RankGrids
@@ -101,9 +102,7 @@ def legend(result: RankGrids) -> list[str]:
         "by chance: unrelated subspaces, max(i, j)/d; z: deviations above it; p: share of draws that "
         f"reach φ(r1, r2), {_P}"
     ]
-    tests = {
-        f"{LABELS[matrix]} ({side})": one for (matrix, side), one in result.significance.items()
-    }
+    tests = {sided(*kind): one for kind, one in result.significance.items()}
     found = [
         f"{name} {one.discoveries} of {one.tests}" for name, one in tests.items() if one.findable
     ]
@@ -131,7 +130,7 @@ def ticks(count: int) -> list[int]:
 
 
 def _kind(grid: RankGrid) -> str:
-    return f"{LABELS[grid.matrix]} ({grid.side})"
+    return sided(grid.matrix, grid.side)
 
 
 def _shaded(grid: RankGrid, console: Console) -> RenderableType:

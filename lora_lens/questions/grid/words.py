@@ -10,7 +10,8 @@ import numpy as np
 from ...chance.verdict import Trial
 from ...core.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
-from ...show.layout import LABELS, number
+from ...show.layout import number, sided
+from ...show.wording import span
 from .result import RankGrids
 
 _SAME = 1e-6  # φ in float32's resolution
@@ -48,8 +49,7 @@ def _claims(result: RankGrids) -> Iterator[Claim]:
 
 def name(result: RankGrids, matrix: str, side: str) -> str:
     """Whose subspaces: ``A (right)``."""
-    whose = "W0 and ΔW" if result.between == "w0-delta" else LABELS[matrix]
-    return f"{whose} ({side})"
+    return f"W0 and ΔW ({side})" if result.between == "w0-delta" else sided(matrix, side)
 
 
 def _taken(result: RankGrids) -> str:
@@ -57,21 +57,16 @@ def _taken(result: RankGrids) -> str:
     cut = {(grid.shape[0], grid.w0_rank) for grid in result if grid.w0_rank is not None}
     if all(taken == rank for taken, rank in cut):
         return ""
-    taken, rank = (_range([one[k] or 0 for one in cut]) for k in (0, 1))
+    counts = ([one[k] or 0 for one in cut] for k in (0, 1))
+    taken, rank = (span(str(min(some)), str(max(some))) for some in counts)
     return f", W0's leading {taken} of {rank} directions and all of ΔW's"
-
-
-def _range(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     """φ of the top directions and of the largest subspaces, beside unrelated ones."""
     top = [_mean(result, kind, 0) for kind in result.kinds]
-    low, high = number(min(top)), number(max(top))
     of = " (mean of layers)" if len(result.layers) > 1 else ""
-    text = f"{result.module}: φ(1, 1) is {low if low == high else f'{low} to {high}'}{of}"
+    text = f"{result.module}: φ(1, 1) is {span(number(min(top)), number(max(top)))}{of}"
     cut = _taken(result)
     if findings:
         which = f"the subspaces of {{names}}{cut}," if cut else "the whole subspaces of {names}"
@@ -82,9 +77,9 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     if result.between == "w0-delta":
         return f"{wholes}; nothing was tested."
     chance = [grid.gaussian_mean[-1, -1] for grid in result.grids]
-    low, high = number(min(chance)), number(max(chance))
+    unrelated = span(number(min(chance)), number(max(chance)))
     return (
-        f"{wholes}, where unrelated ones have {low if low == high else f'{low} to {high}'}; this tests "
+        f"{wholes}, where unrelated ones have {unrelated}; this tests "
         f"nothing, for along the same W0's leading singular directions two adapters are above that anyway: "
         f"`compare` does."
     )
@@ -111,7 +106,7 @@ def details(result: RankGrids) -> str:
             math.nan if not len(grids[0].angles) else float(np.mean([g.angles[0] for g in grids]))
         )
         parts.append(
-            f"{LABELS[matrix]} ({side}): {share}, over the {which} subspaces "
+            f"{sided(matrix, side)}: {share}, over the {which} subspaces "
             f"{number(_mean(result, (matrix, side), -1))} ({number(chance)}), smallest angle {angle:.0f}°"
         )
     return f"Mean over the layers{cut}. {'; '.join(parts)}."

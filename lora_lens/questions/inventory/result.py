@@ -102,5 +102,4 @@ class Inventory(Answer):
             "dense": [dict(vars(summary)) for summary in self.dense],
             "left_out": dict(self.left_out),
             "tensors": self.tensors,
-            "notes": list(self.notes),
         }

@@ -27,13 +27,15 @@ from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...show.wording import few
+from ...subspaces.pairing import notes_of_many
 from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
 from ...subspaces.ties import tie_note
 from .reading import (
+    MOST_NAMED,
     AdapterBases,
     common_layers,
-    listed,
     read_bases,
     sources_of,
     space_named,
@@ -229,7 +231,7 @@ def _ties(
     names = [one.name for one in read if set(one.tied) & set(layers)]
     if rank is not None and names:
         of = "ΔW" if matrix == "delta" else matrix
-        yield tie_note(rank, of, f"in some layer of {listed(names)}")
+        yield tie_note(rank, of, f"in some layer of {few(names, MOST_NAMED)}")
 
 
 def _notes(
@@ -241,17 +243,7 @@ def _notes(
     asked: bool | None,
 ) -> Iterator[str]:
     yield from dict.fromkeys(caveat for one in read for caveat in one.caveats)
-    bases = sorted({one.base for one in read if one.base})
-    if len(bases) > 1:
-        yield (
-            f"the adapters name {len(bases)} base models of equal width ({', '.join(bases[:3])}"
-            f"{', …' if len(bases) > 3 else ''}); φ between adapters of different models means little"
-        )
-    if sum(one.from_w0 for one in read) > 1:
-        yield (
-            "CondLoRA adapters of one base make A and B of the same W0, which alone makes them alike: "
-            "unrelated subspaces are too low a bar between two of them"
-        )
+    yield from notes_of_many((one.base for one in read), sum(one.from_w0 for one in read))
     if ranks.min() < ranks.max():
         yield (
             f"ranks {ranks.min()} to {ranks.max()}, each adapter at its own: φ divides by the smaller of "

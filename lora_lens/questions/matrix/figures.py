@@ -64,18 +64,14 @@ def heat_panel(result: MatrixResult) -> Panel:
     shown = elided(result.names)
     names = tuple(shown[k] if labelled else "" for k in order)
     shades: tuple[Colour, ...] = tuple(known.get(result.clusters[k], "black") for k in order)
-    plain = HeatMap(
+    made = HeatMap(
         rows=names,
         columns=names,
         quantities={"phi": result.values[np.ix_(order, order)]},
-        views=(View("phi", 0, 1),),
+        views=(View("phi", 0, top(result)),),
         diagonal=True,
         shades=shades if labelled else (),
     )
-    made = HeatMap(
-        names, names, plain.quantities, (View("phi", 0, top(result)),), diagonal=True,
-        shades=plain.shades,
-    )  # fmt: skip
     below = "" if labelled else _UNNAMED.format(n)
     return Panel(x=Axis(below, unnamed=_UNNAMED.format(n)), y=Axis(far=True), heat=made)
 

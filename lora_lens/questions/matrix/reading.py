@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,11 @@ from ...formats.live_layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...formats.opening import all_stems, stands_alone
 from ...several import several
+from ...show.wording import few
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
 from ...subspaces.selection import Where, select_name
 
-_MOST_NAMED = 4
+MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -142,13 +143,14 @@ def read_bases(
             read.append(_bases(name, adapter, found, rank, space, put, base))
         advance()
     for why, names in without.items():
-        raise ModuleLookupError(f"{listed(names)}: {why}")
+        raise ModuleLookupError(f"{few(names, MOST_NAMED)}: {why}")
     shapes: dict[tuple[int, int], list[str]] = {}
     for one in read:
         shapes.setdefault(one.shape, []).append(one.name)
     if len(shapes) > 1:
         widths = "; ".join(
-            f"{wide} in and {out} out in {listed(names)}" for (wide, out), names in shapes.items()
+            f"{wide} in and {out} out in {few(names, MOST_NAMED)}"
+            for (wide, out), names in shapes.items()
         )
         raise AdapterError(f"{module} has different widths: {widths}; they have different bases")
     return read
@@ -169,21 +171,15 @@ def common_layers(
         spans = {
             ", ".join(map(str, sorted(own))): one.name for one, own in zip(read, each, strict=True)
         }
-        shown = "; ".join(f"{span} in {name}" for span, name in list(spans.items())[:_MOST_NAMED])
+        shown = "; ".join(f"{span} in {name}" for span, name in list(spans.items())[:MOST_NAMED])
         raise AdapterError(f"no layer has {module} in all {len(read)} adapters: layers {shown}")
     if any(layer in layers for one in read for layer in one.short):
         raise RankError(_too_low(read, layers, rank))
     more = [one.name for one, own in zip(read, each, strict=True) if own != set(layers)]
     span = ", ".join(map(str, layers))
     have = "has" if len(more) == 1 else "have"
-    return layers, [f"only layers {span} are compared; {listed(more)} {have} more"] if more else []
-
-
-def listed(names: Iterable[str]) -> str:
-    """``a, b, c, d and 7 more``."""
-    every = list(names)
-    more = f" and {len(every) - _MOST_NAMED} more" if len(every) > _MOST_NAMED else ""
-    return ", ".join(every[:_MOST_NAMED]) + more
+    said = f"only layers {span} are compared; {few(more, MOST_NAMED)} {have} more"
+    return layers, [said] if more else []
 
 
 def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | None) -> str:
@@ -194,12 +190,11 @@ def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | 
     zero = [f"{name} (layer {layer})" for name, (found, layer) in lowest.items() if found == 0]
     if zero:
         return (
-            f"{listed(zero)}: a factor or its scaling is zero there, so there is no singular subspace: the "
+            f"{few(zero, MOST_NAMED)}: a factor or its scaling is zero there, so there is no singular subspace: the "
             f"adapter is untrained there; leave it out"
         )
-    ranks = listed(
-        f"{name} has rank {found} in layer {layer}" for name, (found, layer) in lowest.items()
-    )
+    each = (f"{name} has rank {found} in layer {layer}" for name, (found, layer) in lowest.items())
+    ranks = few(each, MOST_NAMED)
     wanted = "each adapter's own rank of" if rank is None else str(rank)
     return (
         f"asked for {wanted} singular vectors, but {ranks}; vectors above the rank are "

@@ -215,7 +215,6 @@ class MatrixResult(Answer):
             ],
             "mean_within": plain(self.within()),
             "mean_between": plain(self.between()),
-            "notes": list(self.notes),
         }  # fmt: skip
 
 

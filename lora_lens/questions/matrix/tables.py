@@ -22,6 +22,7 @@ from ...show.layout import (
     p_value,
     signed,
 )
+from ...show.wording import few
 from .result import MatrixResult
 
 _MOST_IN_GRID = 12
@@ -156,5 +157,4 @@ def legend(result: MatrixResult) -> list[str]:
 
 
 def _members(names: Sequence[str], members: list[int]) -> str:
-    more = f" and {len(members) - _MEMBERS} more" if len(members) > _MEMBERS else ""
-    return ", ".join(names[k] for k in members[:_MEMBERS]) + more
+    return few((names[k] for k in members), _MEMBERS)

@@ -225,6 +225,4 @@ class OutliersResult(Answer):
             "after": self.after.to_dict(),
             "every_column": {"mean": plain(self.every[0]), "deep": plain(self.every[1])},
             "beyond_w0": [dict(vars(one)) for one in self.beyond],
-            "draws": self.draws,
-            "notes": list(self.notes),
         }

@@ -13,7 +13,7 @@ from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
 from ...chance.p_values import check_draws, check_seed
 from ...core.conversion import ConventionChoice
-from ...core.progress import Progress, passes
+from ...core.progress import Progress, passes, untold
 from ...core.spill import Spill
 from ...core.whole import whole_or_none
 from ...core.work import beside
@@ -150,6 +150,7 @@ def shared_subspace(
     where = select_device(device, dtype)
     steps = beside(*work.passes(plan.size, len(matrices), carried=other is not None))
     conversions, shares, directions, *fits = passes(progress, *steps)
+    carrying = fits.pop() if other is not None else untold
     null_bases = NullBases(plan, ("propagated",), seed)
     bases, _ = collect_bases(plan, weights, where, null_bases.add, conversions)
     nulls = null_shares(plan, bases, null_bases, k, shares)
@@ -160,7 +161,7 @@ def shared_subspace(
     carried: dict[str, Predicted] = {}
     if other is not None:
         its_base = open_base_of(other, base)
-        carried = _carried(plan, own, where, k, seed, adapter, other, its_base, fits[-1])
+        carried = _carried(plan, own, where, k, seed, adapter, other, its_base, carrying)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -217,7 +218,7 @@ def _forwards(
             own, _FACTORS[matrix], plan.i, k,
             draws=plan.draws, seed=seed, tests=tests, progress=each,
         )
-        for matrix, each in zip(plan.matrices, progress, strict=False)
+        for matrix, each in zip(plan.matrices, progress, strict=True)
     }  # fmt: skip
 
 

@@ -15,12 +15,10 @@ from ...subspaces.selection import select_dimensions, select_module
 from .predicted import DESCRIBING
 from .prediction import VARIANTS
 
-_DECOMPOSED = (
-    8 * 8
-)  # an entry of W0: itself, its singular vectors, what LAPACK takes, and a layer being put away
-_SUMS = (
-    8 * 8
-)  # an entry of a sum over layers: itself, a layer's, Cholesky's factor, its inverse, and copies
+# An entry of W0: itself, its singular vectors, what LAPACK takes, and a layer being put away.
+_DECOMPOSED = 8 * 8
+# An entry of a sum over layers: itself, a layer's, Cholesky's factor, its inverse, and copies.
+_SUMS = 8 * 8
 _BESIDE = 8 + 3 * 4 + 8  # an entry of W0 of *every* layer, where θ itself is iterated
 _OTHER = 1 << 27  # flips of one layer, fits of some draws
 

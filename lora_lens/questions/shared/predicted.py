@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...chance.against_null import NullTest
-from ...chance.verdict import draws_needed
+from ...chance.p_values import fewest_draws
+from ...chance.significance import LEVEL
 from ...labelled import Array, Brief, Row, html_rows, plain
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Predicted(Brief):
 
     def flips_needed(self, tests: int) -> int:
         """Flips of a layer from which the smallest p that they can give could name a layer, among all layers and tests."""
-        return draws_needed(len(self.layers) * tests)
+        return fewest_draws(LEVEL, tests=len(self.layers) * tests)
 
     @property
     def mean(self) -> float:

@@ -82,6 +82,11 @@ class SharedSubspace(Brief):
     carried: Predicted | None = None
 
     @property
+    def asked(self) -> Predicted | None:
+        """What a verdict is of: of what is carried over where there is another adapter, else of what is predicted."""
+        return self.predicted if self.carried is None else self.carried
+
+    @property
     def share(self) -> float:
         """Mean share that the best shared θ captures: Σ_{j≤k} λ_j / r, from `least` to `most`."""
         return float(self.curve[self.width - 1])
@@ -235,5 +240,4 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
             "layers": list(self.layers),
             **({} if self.other is None else {"other": self.other}),
             "matrices": {matrix: shared.to_dict() for matrix, shared in self.items()},
-            "notes": list(self.notes),
         }

@@ -36,7 +36,7 @@ def claims(result: SharedResult) -> list[Claim]:
 
 def _claims(result: SharedResult) -> Iterator[Claim]:
     for matrix, shared in result.items():
-        one = shared.predicted if shared.carried is None else shared.carried
+        one = shared.asked
         test = None if one is None else one.nulls.get("flipped")
         if one is None or test is None or not np.isfinite(test.z):
             continue
@@ -51,11 +51,7 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
     """Whether the other layers' shared layer predicts a layer's factor, and how much of it."""
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so nothing can be shared."
-    asked = {
-        LABELS[matrix]: one
-        for matrix, shared in result.items()
-        if (one := shared.predicted if shared.carried is None else shared.carried) is not None
-    }
+    asked = {LABELS[m]: one for m, shared in result.items() if (one := shared.asked) is not None}
     pattern = _PATTERN if result.other is None else _CARRIED
     exact = [name for name, one in asked.items() if one.share.min() > ONE]
     whole = [one.label for one in findings if one.label in exact and one.word == "more"]
@@ -114,7 +110,9 @@ def _where(findings: Sequence[Finding], asked: dict[str, Predicted]) -> str:
     if few:
         flips, needed = few[0][1:]
         names = listed([label for label, *_ in few])
-        parts.append(f"of {names} {flips} flips a layer are too few to name any ({needed} are needed)")
+        parts.append(
+            f"of {names} {flips} flips a layer are too few to name any ({needed} are needed)"
+        )
     return f", {listed(parts)}" if parts else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ...show.figure import (
     Block,
@@ -80,10 +81,7 @@ def _views(grid: LayerGrid) -> Iterator[View]:
             ),
         }  # fmt: skip
         for name, view in shown.items():
-            yield View(
-                view.shows, view.low, view.high, view.ramp, view.words,
-                {"view": name, "null": null}, hover,
-            )  # fmt: skip
+            yield replace(view, chosen={"view": name, "null": null}, hover=hover)
 
 
 def conversion(grid: LayerGrid, result: SimilarityResult | None = None) -> str:
@@ -119,11 +117,7 @@ def excess_panel(grid: LayerGrid, null: str, high: float | None = None) -> Panel
 
 
 def _panel(grid: LayerGrid, view: View, title: str, *, percent: bool = False) -> Panel:
-    made = heat(grid)
-    shown = HeatMap(
-        made.rows, made.columns, made.quantities, (view,), diagonal=True, square=True,
-        percent=percent,
-    )  # fmt: skip
+    shown = replace(heat(grid), views=(view,), percent=percent)
     return Panel(title, named("layer", ()), named("layer", ()), heat=shown)
 
 
@@ -193,7 +187,7 @@ def _if_pairs(result: SimilarityResult, scales: Sequence[Scale]) -> tuple[Scale,
 
 
 def _named(one: Panel, title: str) -> Panel:
-    return Panel(title, one.x, one.y, heat=one.heat)
+    return replace(one, title=title)
 
 
 def _gaussian(result: SimilarityResult) -> tuple[float, ...]:

@@ -198,7 +198,6 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
             "layers": list(self.layers),
             "condition_number": [plain(number) for number in self.condition_number],
             "matrices": {matrix: grid.to_dict() for matrix, grid in self.grids.items()},
-            "notes": list(self.notes),
         }
 
     def _more_html(self) -> str:

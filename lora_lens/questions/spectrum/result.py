@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from ...errors import RankError
@@ -202,11 +203,12 @@ class Spectrum(Answer):
         return [
             {
                 "module": layer.module, "layer": layer.layer, "matrix": layer.matrix, "index": k + 1, "singular_value": s,
-                "energy": _energy(layer.singular_values, k + 1),
-                "above_product_edge": k < layer.above_product_edge,
+                "energy": energy, "above_product_edge": k < layer.above_product_edge,
             }
             for layer in self.layers
-            for k, s in enumerate(layer.singular_values)
+            for k, (s, energy) in enumerate(
+                zip(layer.singular_values, _energies(layer.singular_values), strict=True)
+            )
         ]  # fmt: skip
 
     def rows(self) -> list[Row]:
@@ -221,7 +223,6 @@ class Spectrum(Answer):
             "layers": [layer.to_dict() for layer in self.layers],
             "intruders": self.intruders(),
             "suggestion": self.suggestion.to_dict(),
-            "notes": list(self.notes),
         }
 
 
@@ -233,9 +234,12 @@ def _mean(counts: Sequence[int]) -> float | None:
     return sum(counts) / len(counts) if counts else None
 
 
-def _energy(s: Sequence[float], k: int) -> float | None:
-    squares = [(value / s[0]) ** 2 for value in s] if s[0] else []
-    return sum(squares[:k]) / sum(squares) if squares else None
+def _energies(s: Sequence[float]) -> Sequence[float | None]:
+    """The share of Σs² that each and the larger ones hold."""
+    if not s or not s[0]:
+        return [None] * len(s)
+    held = list(accumulate((value / s[0]) ** 2 for value in s))
+    return [one / held[-1] for one in held]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from ...files.names import short_names, split_layer
 from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View
 from ...show.layout import layer_number
+from ...show.wording import span
 from .suggestion_result import RankSuggestion
 
 
@@ -52,4 +53,4 @@ def _most(result: RankSuggestion) -> int:
 
 def _trained(result: RankSuggestion) -> str:
     ranks = sorted({one.rank for one in result.layers})
-    return " to ".join(map(str, dict.fromkeys((ranks[0], ranks[-1]))))
+    return span(str(ranks[0]), str(ranks[-1]))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...show.delta_named import symbol
 from ...show.findings import Claim, Finding
 from ...show.layout import counted, significant
+from ...show.wording import span
 from .result import LayerSpectrum, Spectrum
 
 
@@ -87,5 +88,4 @@ def _trained(result: Spectrum) -> list[LayerSpectrum]:
 
 
 def _range(values: list[float], digits: int = 1) -> str:
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    return low if low == high else f"{low} to {high}"
+    return span(f"{min(values):.{digits}f}", f"{max(values):.{digits}f}")

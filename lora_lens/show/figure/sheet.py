@@ -19,8 +19,7 @@ class Panel:
         title: Above it.
         x, y: Its axes.
         marks: In the order in which they are drawn.
-        heat: A heat map in their place.
-        view: Which of its views.
+        heat: A heat map in their place, in the first of its views.
         legend: Where the labels are explained: inside, below, to the right, below the whole row with the
             other panels' (each label once), or not here.
         bare: Without the frame on the left.
@@ -31,7 +30,6 @@ class Panel:
     y: Axis = field(default_factory=Axis)
     marks: tuple[Mark, ...] = ()
     heat: HeatMap | None = None
-    view: int = 0
     legend: Literal["inside", "below", "right", "row", "none"] = "none"
     bare: bool = False
 

@@ -6,22 +6,32 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lora_lens import demo_adapter, shared_subspace
 from lora_lens.chance.against_null import NullTest
 from lora_lens.chance.verdict import Trial
+from lora_lens.labelled import Array
 from lora_lens.questions.shared import QUESTION
+from lora_lens.questions.shared.predicted import Predicted
 from lora_lens.questions.shared.tables import predicted_tables
 from lora_lens.questions.shared.words import _where, summary
 from lora_lens.show.findings import SHARE, Claim, found
 
 
+def predicted(share: Array, p: Array, **changes: Any) -> Predicted:
+    """Of B in two layers."""
+    by_layer = NullTest(*[np.full(2, nan)] * 6)
+    own = {"nulls": {}} | changes
+    return Predicted(
+        matrix="B", rank=2, width=2, layers=(0, 1), share=share, chance=0.1, by_layer=by_layer, p_holm=p,
+        draws={}, flips=own.pop("flips", 4999), sqrt_kappa=np.ones(2), seen=(2, 2), theta=torch.zeros(2, 2), **own,
+    )  # fmt: skip
+
+
 def result(share: float, **changes: Any) -> Any:
     """Of B in two layers, as far as the sentence looks at it."""
-    one = {"share": np.full(2, share), "mean": share, "nulls": {}, "trivial": False} | changes
-    p = np.full(2, 0.01)
-    predicted = SimpleNamespace(layers=(0, 1), p_named=lambda tests: p * tests, **one)
-    shared = SimpleNamespace(predicted=predicted, carried=None)
+    shared = SimpleNamespace(asked=predicted(np.full(2, share), np.full(2, 0.01), **changes))
     return SimpleNamespace(
         module="value", layers=(0, 1), width=2, other=None, items=lambda: [("B", shared)]
     )
@@ -33,11 +43,11 @@ def result(share: float, **changes: Any) -> Any:
         (1, ", B in every layer by itself"),
         (2, ", B in layer 0 by itself"),
         (9, ", B in no single layer by itself"),
+        (125, ", B in no single layer by itself"),
     ],
 )
 def test_layers_are_named_by_p_corrected_over_all_that_was_tested(tests: int, said: str) -> None:
-    p = np.array([0.02, 0.04])
-    asked: Any = {"B": SimpleNamespace(layers=(0, 1), p_named=lambda tests: p * tests)}
+    asked = {"B": predicted(np.ones(2), np.array([0.02, 0.04]))}
     finding: Any = SimpleNamespace(word="more", label="B", verdict=SimpleNamespace(family=tests))
     assert _where([finding], asked) == said
 
@@ -97,3 +107,12 @@ def test_the_sentence_names_the_layers_whose_printed_p_is_small() -> None:
         assert 0 < len(named) < (one.p_holm <= 0.05).sum()
         text = QUESTION.summary(result, findings)
         assert f"B in layer{'s' * (len(named) > 1)} {' and '.join(named)}" in text
+
+
+def test_layers_that_so_few_flips_cannot_name_are_not_denied() -> None:
+    least = np.array([2 / 5000, 2 / 5000])
+    asked = {"B": predicted(np.ones(2), least)}
+    finding: Any = SimpleNamespace(word="more", label="B", verdict=SimpleNamespace(family=126))
+    assert _where([finding], asked) == (
+        ", of B 4999 flips a layer are too few to name any (5039 are needed)"
+    )
