@@ -145,6 +145,20 @@ def tost(mean: float, errors: Errors, margin: float) -> float:
     return _alpha_of(errors, room) if room > 0 else 1 - _alpha_of(errors, -room)
 
 
+def p_of_none(mean: float, errors: Errors) -> float:
+    """Two-sided p that there is no difference: the smallest level at which the interval does not hold 0; NaN for one seed.
+
+    Example:
+        >>> round(p_of_none(1.96, Errors(rows=1.0, seeds=0.0, count=2)), 3)
+        0.05
+    """
+    if errors.count < 2:
+        return math.nan
+    if errors.rows == errors.seeds == 0:
+        return 1.0 if mean == 0 else 0.0
+    return 2 * _alpha_of(errors, abs(mean))
+
+
 def _alpha_of(errors: Errors, width: float) -> float:
     """The α at which the interval has that half-width."""
     if width == 0:

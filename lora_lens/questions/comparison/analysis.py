@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import check_draws, check_seed
 from ...core.bases import orthonormal_basis
 from ...core.either import as_numpy
+from ...core.layers_together import scatter_of_mean
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.product_svd import svd_of_product
 from ...core.progress import Progress, untold
@@ -157,13 +158,15 @@ def compare(
         if draws and len(layers) >= FEWEST_LAYERS:
             baselines["mismatched"] = _mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
-        series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines)
+        series[matrix] = LayerSeries(
+            matrix, side, tuple(layers), values, baselines, scatter_of_mean(u, v)
+        )
     ties = (
         note
         for of, each, k in zip((one, other), cut, (i, j), strict=True)
         for note in tie_notes(of.source, each.ties, layers, k)
     )
-    notes = (*notes, *unknown, *dict.fromkeys(ties))
+    notes = (*notes, *unknown, *dict.fromkeys(ties), *_together(series))
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(
@@ -184,6 +187,18 @@ def _base(
             )
         return None, []
     return open_if_here(one, wanted, base, without=_NO_W0)
+
+
+def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
+    """Which matrices no claim is made of, for their layers go together."""
+    for matrix, one in series.items():
+        if one.together:
+            name = "ΔW" if matrix == "delta" else matrix
+            yield (
+                f"{name} of either adapter lies alike in its layers, as where one layer is shared or drawn once: the mean φ "
+                f"of unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which the nulls "
+                f"are of, so that nothing is claimed of it"
+            )
 
 
 def _places(

@@ -22,6 +22,10 @@ NULLS = {
     "flipped": "both as they lie on W0's own singular directions, with random signs there",
     "mismatched": "one's layers against other's, shuffled",
 }
+_INDEPENDENT = (
+    "Nulls take the layers of an adapter as independent of each other, but for W0: of two adapters that each have a shared layer of "
+    "their own, as CondLoRA's exported to plain LoRA, up to a fifth of null pairs were called more (measured on MiniLM's value)."
+)
 
 
 def tables(result: ComparisonResult) -> list[Table]:
@@ -78,4 +82,9 @@ def legend(result: ComparisonResult) -> list[str]:
     """What the nulls and the columns of the summary mean."""
     series = next(iter(result.values()))
     names = "; ".join(f"{name}: {NULLS[name]}" for name in series.baselines)
-    return [f"{names}.", columns_legend("layers"), *resolution(series.tests, "layers")]
+    return [
+        f"{names}.",
+        _INDEPENDENT,
+        columns_legend("layers"),
+        *resolution(series.tests, "layers"),
+    ]

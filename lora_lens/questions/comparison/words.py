@@ -45,6 +45,8 @@ def claims(result: ComparisonResult) -> list[Claim]:
 def _claims(result: ComparisonResult) -> Iterator[Claim]:
     shown = distinct(result)
     for matrix, series in shown.items():
+        if series.together:
+            continue
         for null in (name for name in _deciding(series) if name in series.baselines):
             test = series.tests[null].of_mean
             draws = series.baselines[null].draws or 0
