@@ -58,11 +58,12 @@ def reach(level: float, draws: int, ways: int = 2, power: float = POWER) -> floa
 def reach_of_draws(drawn: Array, level: float, power: float = POWER) -> float | None:
     """The excess over the mean of a null's draws that their test finds with that power, whatever the null's shape.
 
-    The threshold is the distance of the k-th farthest draw from the mean, k = ⌊level·(n + 1)⌋; an excess is found where a draw
-    with it added is beyond that, as ``power`` of them are.
+    The threshold is the distance of the k-th farthest draw from the mean, k = ⌊level·(n + 1)⌋, those below it as far as they are
+    from a mean that holds the number itself; an excess is found where a draw with it added is beyond that, as ``power`` of
+    new ones are.
 
     Args:
-        drawn: (n,), the numbers that the test compares with.
+        drawn: (n,), the numbers that the test compares with, two at least.
         level: Of this test, of both tails, corrected over its family.
         power: How often it is to be found.
 
@@ -70,16 +71,17 @@ def reach_of_draws(drawn: Array, level: float, power: float = POWER) -> float | 
         None where so many draws can find nothing at that level.
 
     Example:
-        >>> drawn = np.arange(1.0, 20.0)  # 19 draws about 10: the farthest is 9 away, and 16 of 19 are above 3.6 - 10
-        >>> round(reach_of_draws(drawn, 0.05), 6), reach_of_draws(drawn, 0.04)
-        (14.4, None)
+        >>> drawn = np.arange(1.0, 20.0)  # 19 draws about 10: the farthest is 9 below, and 10 below a mean with the number in it
+        >>> round(reach_of_draws(drawn, 0.05), 6), reach_of_draws(drawn, 0.04)  # four of five new ones are above 4
+        (16.0, None)
     """
-    k = math.floor(level * (len(drawn) + 1) + 1e-9)
+    n = len(drawn)
+    k = math.floor(level * (n + 1) + 1e-9)
     if k < 1:
         return None
-    mean = drawn.mean()
-    farthest = np.sort(np.abs(drawn - mean))[-k]
-    return float(farthest + mean - np.quantile(drawn, 1 - power))
+    off = drawn - drawn.mean()
+    farthest = np.sort(np.where(off > 0, off, -off * (n + 1) / (n - 1)))[-k]
+    return float(farthest - np.quantile(off, 1 - power, method="weibull"))
 
 
 def _mean_of(below: Array, shift: float) -> float:

@@ -27,9 +27,10 @@ def scatter_of_mean(u: Float[Tensor, "layer d i"], v: Float[Tensor, "layer d j"]
         >>> scatter_of_mean(same, same)
         2.0
     """
+    if u.shape[-2] in (u.shape[-1], v.shape[-1]):  # φ is 1, whatever they are
+        return 1.0
     both = _centred(u) * _centred(v)
-    alone = float(both.diagonal().sum())
-    return math.sqrt(max(0.0, float(both.sum())) / alone) if alone > 0 else 1.0
+    return math.sqrt(max(0.0, float(both.sum())) / float(both.diagonal().sum()))
 
 
 def _centred(u: Float[Tensor, "layer d i"]) -> Float[Tensor, "layer layer"]:

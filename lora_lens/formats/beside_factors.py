@@ -13,7 +13,7 @@ from .adapter_files import AdapterFiles
 _HARMLESS = re.compile(
     r"weight(_\w+)?|qweight|qzeros|scales|g_idx|SCB|(.*[._])?bias"
     r"|alpha|diff|diff_b|w_norm|b_norm|set_weight|reshape_weight"
-    r"|lora_([ABab]|down|up)\.([^.]+(\.weight)?|weight\..+)|lora_velora_.*"
+    r"|lora_([ABab]|down|up)\.([^.]+(\.weight)?|weight\..+)|lora_velora_.*|lora_dropout_mask|_extra_state"
 )
 _OF_AN_UPDATE = ("lora", "dora")
 _WRAPS = re.compile(r"\.(lora|lora_linear_layer)$")  # what holds both factors, within the layer

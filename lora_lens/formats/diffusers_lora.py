@@ -37,7 +37,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             return by_alpha(path, rank, alpha)
         configured.add(path)
         s = scalings[found].of(path.removeprefix(found), rank)
-        if alpha is not None and not math.isclose(s, by_alpha(path, rank, alpha), rel_tol=1e-3):
+        if alpha is not None and not math.isclose(s, by_alpha(path, rank, alpha), rel_tol=2**-7):
             raise AdapterError(
                 f"{files.source}: s of {path} is {s:g} by {METADATA} in its header, as diffusers takes it, and "
                 f"{alpha / rank:g} by its tensor .alpha, as ComfyUI does: leave the one by which it was trained"

@@ -22,9 +22,12 @@ def unread_alpha(files: AdapterFiles, found: ImageUpdates) -> Iterator[str]:
         files: Of the adapter.
         found: The modules whose s no settings give.
     """
+    own = {one.update.a.shape[0] for one in found.modules.values() if one.scaled == "none"}
     count = sum(one.scaled == "none" for one in found.modules.values())
     for where, said in _written(files) if count else ():
         alpha, rank = (_first(said, keys) for keys in (_ALPHAS, _RANKS))
+        if rank is None and len(own) == 1:
+            rank = float(*own)
         if alpha is not None and alpha != rank:
             of = "its rank" if rank is None else f"rank {rank:g}"
             times = "α/rank" if rank is None else f"{alpha / rank:g}"

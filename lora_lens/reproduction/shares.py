@@ -95,6 +95,8 @@ def _shares(analyses: _Analyses, modules: Sequence[str]) -> Iterator[Share]:
                 seed = int(record[module]["similarity"]["adapter"].rsplit("-", 1)[-1])
                 for method, one in record[module].get("shared", {}).items():
                     for matrix in ("A", "B"):
+                        if one[matrix]["predicted"].get("trivial"):  # no θ is determined
+                            continue
                         yield _share(task, seed, method, module, matrix, one)
 
 
@@ -102,6 +104,7 @@ def _share(
     task: str, seed: int, method: str, module: str, matrix: str, record: Mapping[str, Any]
 ) -> Share:
     one, carried = record[matrix]["predicted"], record[matrix].get("carried")
+    carried = None if carried is None or carried.get("trivial") else carried
     flipped = one["nulls"]["flipped"]
     alone = zip(record["layers"], one["layers"]["p_holm"], one["share"], strict=True)
     return Share(

@@ -135,7 +135,7 @@ def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1
         BaseModelError: The base model's file does not hold a target module's weights.
     """
     model = classifier.model
-    check_targets(settings, classifier)
+    _check_targets(settings, classifier)
     shared = {
         "task_type": "SEQ_CLS",
         "r": settings.rank,
@@ -188,7 +188,7 @@ def _is_conv1d(settings: RunSettings, model: Any) -> bool:
     )
 
 
-def check_targets(settings: RunSettings, classifier: Classifier) -> None:
+def _check_targets(settings: RunSettings, classifier: Classifier) -> None:
     """Refuse target modules that the base model has not.
 
     Raises:

@@ -19,7 +19,8 @@ from . import ownership
 from .alone import BusyError
 from .damage import DamagedRunError
 from .data import open_data
-from .models import check_targets, open_classifier
+from .lengths import checked_length
+from .models import open_classifier, put_adapter
 from .ownership import ERROR, SURPLUS
 from .record import record_of_run
 from .resuming import tidy
@@ -86,7 +87,10 @@ def search(
     checksums = splits.checksums
     # What no trial could begin with is no study's: the corrected command would find it begun otherwise.
     each = [replace(settings, seed=seed) for seed in seeds]
-    check_targets(each[0], open_classifier(settings.base, len(task.labels) if task.labels else 1))
+    classifier = open_classifier(settings.base, len(task.labels) if task.labels else 1)
+    pairs = splits.train[0].second is not None
+    checked_length(settings.max_length, classifier, settings.base, pairs=pairs, given=True)
+    put_adapter(each[0], classifier)
     study = open_study(settings, checksums, seeds, space, out, storage, name, sampler, prune)
     ownership.take_back(study)
 

@@ -1,5 +1,6 @@
 """The page of results: what it says of finished, partial and bad experiments."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from made_up_analysis import record
 
-from lora_lens.reproduction.agreement import _table4, claims
+from lora_lens.reproduction.agreement import _table4, _together, claims
 from lora_lens.reproduction.collect import Found
 from lora_lens.reproduction.config_file import read_config
 from lora_lens.reproduction.equivalence import Difference
@@ -171,3 +172,22 @@ def test_answers_that_were_not_kept_are_said(tmp_path: Path) -> None:
     assert "A comparison by rows cannot be made of STS-B, MRPC, RTE" in text
     assert "No comparison by rows: the answers were not kept." in text
     assert "The comparison by rows is not there yet." in page(tmp_path, differences={})
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "p", "said"),
+    [
+        (["equivalent, not equal", "equivalent"], [0.001, 0.5], "agrees"),
+        (["different", "equivalent"], [0.02, 0.5], "does not agree"),
+        (
+            ["different", "cannot be decided", "equivalent"],
+            [0.02, 0.3, 0.5],
+            "cannot be told",
+        ),  # .06 of three
+        (["cannot be decided", "equivalent"], [math.nan, 0.5], "cannot be told"),
+    ],
+)
+def test_one_of_many_tasks_is_no_disagreement(
+    verdicts: list[str], p: list[float], said: str
+) -> None:
+    assert _together(verdicts, p) == said

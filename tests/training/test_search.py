@@ -309,6 +309,8 @@ def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Pat
         ({"base": "no-such-folder"}, (), BaseModelError),
         ({"target_modules": ("quer",)}, (), AdapterError),
         ({}, (-1,), SettingsError),
+        ({"max_length": 100_000}, (), SettingsError),
+        ({"target_modules": ("intermediate.dense",), "convention": "stored"}, (), AdapterError),
     ],
 )
 def test_what_no_trial_could_begin_with_begins_no_study(
@@ -431,7 +433,8 @@ def train(*_, **__):
     return {"development_score": random.random(), "seconds": 0.1}
 
 module.train = train
-module.open_classifier = module.check_targets = lambda *_: None  # there is no base "b"
+module.open_classifier = module.put_adapter = lambda *_: None  # there is no base "b"
+module.checked_length = lambda *_, **__: None
 out, go = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not go.exists():

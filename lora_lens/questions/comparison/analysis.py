@@ -195,7 +195,7 @@ def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
         if one.together:
             name = "ΔW" if matrix == "delta" else matrix
             yield (
-                f"{name} of either adapter lies alike in its layers, as where one layer is shared or drawn once: the mean φ "
+                f"{name} of either adapter lies alike in its layers, as where one matrix serves all or W0's layers have much in common: the mean φ "
                 f"of unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which the nulls "
                 f"are of, so that nothing is claimed of it"
             )

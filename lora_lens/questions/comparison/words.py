@@ -114,6 +114,8 @@ def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:
         )
     elif not parts:
         parts.append(f"{_means(rest)}, and nothing was tested")
+    elif untested := [one for one in rest if one.together]:
+        parts.append(f"{_means(untested)}, which was not tested, for layers go together")
     return f"{result.module}: {'; '.join(parts)}."
 
 

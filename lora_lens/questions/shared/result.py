@@ -142,7 +142,8 @@ class SharedSubspace(Brief):
     @property
     def _said(self) -> str:
         nulls = [f"{name} {one.share.mean:.3f}" for name, one in self.nulls.items()]
-        asked = "" if self.predicted is None else f", predicted {self.predicted.mean:.3f}"
+        told = self.predicted is not None and not self.predicted.trivial
+        asked = f", predicted {self.predicted.mean:.3f}" if self.predicted and told else ""
         return (
             f"{self.matrix}, {len(self.layers)} layers{asked}; share {self.share:.3f}, "
             f"by chance: {', '.join(nulls)}"

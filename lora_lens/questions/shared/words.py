@@ -78,7 +78,10 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
 def _untested(one: Predicted) -> str:
     """Why nothing is said of a share that was not tested."""
     if one.trivial:
-        return "is not determined: W0 of these have too few rows, and more than one θ fits their factors exactly"
+        return (
+            "is not determined: more directions than a layer of that width has fit these exactly, by few rows of W0 or a width below "
+            "the rank"
+        )
     if one.nulls:
         return "which nothing can be said of, for the draws of chance do not vary"
     return "which nothing can be said of without draws of chance"

@@ -111,6 +111,7 @@ function heatmap(spec, canvas, state) {
   const { rows, columns } = view.frame;
   const room = canvas.clientWidth / columns.length;
   const labelled = rows.length <= MOST_LABELLED && room > 24;
+  canvas.dataset.labelled = labelled ? "yes" : "";
   const gap = room > 10 ? 1 : 0; // lines between small cells would wash their colours out
   const texts = [];
   const trace = {
@@ -174,7 +175,7 @@ function say(canvas, spec, view, state) {
   const written = (value) => (percent ? `${inPercent(value)} %` : view.frame.free && view.high !== 1 ? value.toPrecision(3) : value.toFixed(digits));
   shown.querySelector(".low").textContent = same ? (view.low === 0 ? "0" : written(view.low)) : "low";
   shown.querySelector(".high").textContent = same ? written(view.high) : "high";
-  shown.querySelector(".what").textContent = percent ? `${view.words} In the cells: percent.` : view.words;
+  shown.querySelector(".what").textContent = percent && canvas.dataset.labelled ? `${view.words} In the cells: percent.` : view.words;
   if (!canvas.dataset.alt) canvas.dataset.alt = canvas.getAttribute("aria-label");
   canvas.setAttribute("aria-label", `${canvas.dataset.alt} Shown now: ${view.words}`);
 }

@@ -121,7 +121,7 @@ def _check_names(found: Iterable[str], source: Source) -> None:
         score = next((name for name in names if not float(name).is_integer()), None)
         if score is not None:
             raise DataError(
-                f"{source.name}: labels are numbers, and {score} is no integer; for scores pass --regression"
+                f"{source.name}: labels are numbers, and {score} is no integer; for scores pass --regression, for classes give them names that are no numbers"
             )
     stripped: dict[str, str] = {}
     for name in names:

@@ -32,6 +32,12 @@ def test_the_scatter_is_that_of_adapters_turned_as_a_whole(common: float) -> Non
     assert np.std(drawn) == pytest.approx(scatter_of_mean(u, v) * independent, rel=0.06)
 
 
+def test_whole_spaces_do_not_scatter() -> None:
+    generator = torch.Generator().manual_seed(0)
+    u, v = (bases(12, 8, 8, 0.0, generator) for _ in range(2))
+    assert scatter_of_mean(u, v) == scatter_of_mean(u, v[..., :2]) == 1
+
+
 def one_a(folder: Path, seed: int) -> ll.Adapter:
     """Random B, and one random A in all layers, as VeRA has it."""
     shape = BertLike(layers=6, modules=("value",))

@@ -74,7 +74,7 @@ def test_a_share_that_was_not_tested_is_a_number_with_its_reason(
 
 def test_a_share_that_is_not_determined_is_no_number() -> None:
     text = summary(result(nan, trivial=True), [])
-    assert "of B is not determined: W0 of these have too few rows" in text
+    assert "of B is not determined: more directions than a layer of that width has fit" in text
     assert "nan" not in text
 
 
