@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_lora(root / name, shape, base=base, seed=k + 1)
     w0 = [shape.base[f"{shape.path(k, 'value')}.weight"] for k in range(5)]
     theta, theta_a = (random(32, 4, seed=k) for k in (5, 6))
-    frame = torch.linalg.qr(random(32, 32, seed=9))[0]
+    frames = [torch.linalg.qr(random(32, 32, seed=9 + k))[0] for k in range(5)]
 
     def write(name: str, a: Callable[[int], Any], b: Callable[[int], Any], layers: Any) -> None:
         tensors = {}
@@ -47,8 +47,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         range(5),
     )
     for at in (0, 4):
-        columns = frame[:, at : at + 4]
-        write(f"frame-{at}", lambda _, c=columns: c.T, lambda _, c=columns: c, range(5))
+        columns = [frame[:, at : at + 4] for frame in frames]
+        write(f"frame-{at}", lambda k, c=columns: c[k].T, lambda k, c=columns: c[k], range(5))
     write("single", lambda k: random(4, 32, seed=k), lambda k: random(32, 4, seed=k + 9), [3])
     return root
 
