@@ -190,14 +190,17 @@ def _base(
 
 
 def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
-    """Which matrices no claim is made of, for their layers go together."""
+    """Of which matrices no claim is made, or one too many may be, for their layers go together."""
     for matrix, one in series.items():
-        if one.together:
+        if one.alike:
             name = "ΔW" if matrix == "delta" else matrix
+            what = (
+                "nothing is claimed of it" if one.together else "a claim may be W0's, or too many"
+            )
             yield (
-                f"{name} of either adapter lies alike in its layers, as where one matrix serves all or W0's layers have much in common: the mean φ "
-                f"of unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which the nulls "
-                f"are of, so that nothing is claimed of it"
+                f"{name} of either adapter lies alike in its layers, as where one matrix serves all or W0's layers have much in common: "
+                f"the mean φ of unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which the "
+                f"nulls are of, so that {what}"
             )
 
 

@@ -14,7 +14,8 @@ from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
 from ..looked_up import looked_up
 
-_TOGETHER = 0.1  # of 12 layers: 1.45 times the scatter of independent ones, by whose test at 5 % one of six unrelated pairs is found
+_TOGETHER = 1.1  # times the scatter of independent layers: a test at 5 % then errs in 7 %
+_CORRELATED = 0.1  # between two layers: of 12 it makes 1.45 times the scatter
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,11 +49,17 @@ class LayerSeries(Brief):
     def together(self) -> bool:
         """Whether layers go together so far that a test by independent ones would claim too much.
 
-        By the correlation of φ in two layers that makes that scatter: directions that W0's layers have in common make
-        some too, which a null that keeps W0's directions knows of.
+        Against flips by the correlation of φ in two layers that makes that scatter: directions that W0's layers have in
+        common make some too, which a null that keeps W0's directions knows of.
         """
         layers = len(self.layers)
-        return layers > 1 and (self.scatter**2 - 1) / (layers - 1) > _TOGETHER
+        correlated = layers > 1 and (self.scatter**2 - 1) / (layers - 1) > _CORRELATED
+        return correlated or (self.alike and "flipped" not in self.baselines)
+
+    @property
+    def alike(self) -> bool:
+        """Whether they go together at all, by W0's doing or by the adapters'."""
+        return self.scatter > _TOGETHER
 
     @property
     def mean(self) -> float:

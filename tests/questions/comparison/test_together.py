@@ -1,6 +1,7 @@
 """Layers that go together: what the nulls, whose layers are independent, cannot tell is not claimed."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.core.layers_together import scatter_of_mean
+from lora_lens.questions.comparison.result import LayerSeries
 
 
 def bases(layers: int, d: int, r: int, common: float, generator: torch.Generator) -> Tensor:
@@ -69,3 +71,21 @@ def test_trained_adapters_are_far_from_that() -> None:
     pair = [ll.demo_adapter(method) for method in ("lora", "condlora")]
     result = ll.compare(*pair, "value", draws=19)
     assert all(one.scatter == pytest.approx(1, abs=0.01) for one in result.values())
+
+
+@pytest.mark.parametrize(
+    ("scatter", "null", "together"),
+    [
+        (1.05, "gaussian", False),
+        (1.2, "gaussian", True),
+        (1.2, "flipped", False),
+        (1.5, "flipped", True),
+    ],
+)
+def test_flips_know_what_w0s_layers_have_in_common(
+    scatter: float, null: str, together: bool
+) -> None:
+    """Twelve layers: 1.2 is a correlation of .04 between two, which a direction of W0 makes; 1.5 is .11."""
+    given: Any = {"gaussian": None, null: None}
+    one = LayerSeries("A", "right", tuple(range(12)), np.zeros(12), given, scatter)
+    assert one.together is together
