@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...chance.baseline import Baseline
-from ...labelled import Array
 from ...show.figure import (
     Axis,
     Bars,
     Block,
-    Colour,
     Level,
     Line,
     Mark,
@@ -52,12 +49,13 @@ def layer_panel(result: ComparisonResult, matrix: str | None = None) -> Panel:
     if flipped:
         bars.append(Level(float(np.mean(unrelated.mean)), "unrelated subspaces", "grey", "dash"))
     else:
-        bars.append(_bars(x, unrelated, "unrelated subspaces, ± 2 sd", "grey", 0.7))
+        label = "unrelated subspaces, ± 2 sd"
+        bars.append(Bars.around(x, unrelated.mean, unrelated.sd, label, "grey", 0.7))
     for place, name in enumerate(shown):
         k, at = every.index(name), x + width * (place - (len(shown) - 1) / 2)
         if flipped:
             null, label = result[name].baselines["flipped"], f"{LABELS[name]} flipped, ± 2 sd"
-            bars.append(_bars(at, null, label, k, 0.9 * width))
+            bars.append(Bars.around(at, null.mean, null.sd, label, k, 0.9 * width))
         label = f"{labelled(name, result)} ({result[name].side})"
         lines.append(Line(at, result[name].values, label, k, _DASHES[k % 3], _MARKERS[k % 3]))  # type: ignore[arg-type]
     return Panel(
@@ -73,14 +71,6 @@ def labelled(matrix: str, result: ComparisonResult) -> str:
     """What a matrix's φ are called; B's are those of ΔW too where both are the same."""
     both = matrix == "B" and "delta" not in distinct(result) and "delta" in result
     return f"{LABELS[matrix]} and {LABELS['delta']}" if both else LABELS[matrix]
-
-
-def _bars(x: Array, null: Baseline, label: str, colour: Colour, width: float) -> Bars:
-    mean, spread = (
-        np.broadcast_to(np.asarray(one, dtype=np.float64), x.shape)
-        for one in (null.mean, 2 * null.sd)
-    )
-    return Bars(x, mean - spread, mean + spread, mean, label, colour, width)
 
 
 def comparison_sheet(result: ComparisonResult) -> Sheet:

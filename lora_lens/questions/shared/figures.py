@@ -84,10 +84,8 @@ def layer_panel(shared: SharedSubspace) -> Panel:
 
 
 def _bars(x: Array, test: NullTest[Array], label: str, colour: int) -> Iterator[Bars]:
-    mean, sd = (np.broadcast_to(values, x.shape) for values in (test.mean, test.sd))
-    if np.isfinite(mean).any():
-        spread = np.where(np.isfinite(sd), 2 * sd, 0.0)
-        yield Bars(x, mean - spread, mean + spread, mean, label, colour)
+    if np.isfinite(test.mean).any():
+        yield Bars.around(x, test.mean, test.sd, label, colour)
 
 
 def eigenvalue_panel(shared: SharedSubspace) -> Panel:

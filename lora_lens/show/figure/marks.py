@@ -58,6 +58,23 @@ class Bars:
     colour: Colour = 0
     width: float = 0.36
 
+    @classmethod
+    def around(
+        cls,
+        x: Array,
+        mean: Array | float,
+        sd: Array | float,
+        label: str,
+        colour: Colour = 0,
+        width: float = 0.36,
+    ) -> Bars:
+        """From two deviations below a mean to two above it; the mean alone where a deviation is none."""
+        centre, spread = (
+            np.broadcast_to(np.asarray(one, dtype=np.float64), x.shape) for one in (mean, sd)
+        )
+        far = np.where(np.isfinite(spread), 2 * spread, 0.0)
+        return cls(x, centre - far, centre + far, centre, label, colour, width)
+
 
 @dataclass(frozen=True)
 class Level:
