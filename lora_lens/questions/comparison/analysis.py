@@ -24,7 +24,7 @@ from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import check_draws, check_seed
 from ...core.bases import orthonormal_basis
 from ...core.either import as_numpy
-from ...core.layers_together import scatter_of_mean
+from ...core.layers_together import LayersTogether, scatter_of_mean
 from ...core.phi_of_bases import phi_of_all_pairs
 from ...core.product_svd import svd_of_product
 from ...core.progress import Progress, untold
@@ -158,9 +158,9 @@ def compare(
         if draws and len(layers) >= FEWEST_LAYERS:
             baselines["mismatched"] = _mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
-        series[matrix] = LayerSeries(
-            matrix, side, tuple(layers), values, baselines, scatter_of_mean(u, v)
-        )
+        together = [LayersTogether.of(tuple(each)) for each in (u, v)]
+        scatter = float(scatter_of_mean(together[0], together[1:])[0])
+        series[matrix] = LayerSeries(matrix, side, tuple(layers), values, baselines, scatter)
     ties = (
         note
         for of, each, k in zip((one, other), cut, (i, j), strict=True)

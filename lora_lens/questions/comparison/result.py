@@ -10,11 +10,11 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
+from ...core.layers_together import AS_INDEPENDENT
 from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
 from ..looked_up import looked_up
 
-_TOGETHER = 1.1  # times the scatter of independent layers: a test at 5 % then errs in 7 %
 _CORRELATED = 0.1  # between two layers: of 12 it makes 1.45 times the scatter
 
 
@@ -59,7 +59,7 @@ class LayerSeries(Brief):
     @property
     def alike(self) -> bool:
         """Whether they go together at all, by W0's doing or by the adapters'."""
-        return self.scatter > _TOGETHER
+        return self.scatter > AS_INDEPENDENT
 
     @property
     def mean(self) -> float:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from functools import cache
-from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +12,7 @@ from numpy.typing import NDArray
 
 from ...adapter import Adapter
 from ...arrays import Either
-from ...chance.gaussian_moments import Moments, gaussian_baseline
-from ...chance.p_values import check_draws, check_seed, monte_carlo_p
+from ...chance.p_values import check_draws, check_seed
 from ...core.clustering import cluster
 from ...core.either import swapped
 from ...core.pairwise import block_pairs, phi_of_every_pair
@@ -32,6 +29,7 @@ from ...subspaces.pairing import notes_of_many
 from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
 from ...subspaces.ties import tie_note
+from .chance import p_values, scatter_of_pairs, unrelated
 from .reading import (
     MOST_NAMED,
     AdapterBases,
@@ -143,7 +141,9 @@ def adapter_matrix(
             if keep:
                 by_layer.append(grid)
     d = read[0].d
-    mean, sd = _gaussian(d, ranks)
+    scatter = scatter_of_pairs([one.together_in(layers) for one in read])
+    mean, sd = unrelated(d, ranks)
+    sd = sd * scatter
     tree = cluster(values, mean, sd, clusters, least_of_mean(d, ranks))
     return MatrixResult(
         names=tuple(one.name for one in read),
@@ -160,8 +160,9 @@ def adapter_matrix(
         by_layer=np.stack(by_layer) if keep else None,
         gaussian_mean=mean,
         gaussian_sd=sd,
+        scatter=scatter,
         draws=draws,
-        p=_p_values(values.clip(0, 1), d, ranks, draws, seed),
+        p=p_values(values.clip(0, 1), d, ranks, scatter, draws=draws, seed=seed),
         linkage=tree.linkage,
         order=tree.order,
         clusters=tree.clusters,
@@ -169,6 +170,7 @@ def adapter_matrix(
         notes=(
             *notes,
             *_ties(read, matrix, rank, layers),
+            *_together(scatter, [one.name for one in read]),
             *_notes(read, ranks, space.side, keep=keep, asked=per_layer),
         ),
         seed=seed,
@@ -181,49 +183,6 @@ def _only(found: Collection[str | None]) -> str | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _gaussian(d: int, ranks: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Mean and deviation of the mean φ over the layers for unrelated subspaces, pair by pair."""
-    known, position = np.unique(ranks, return_inverse=True)
-    moments = [[gaussian_baseline(d, int(i), int(j)) for j in known] for i in known]
-    table = np.array(moments, dtype=np.float64).reshape(
-        len(known), len(known), len(Moments._fields)
-    )
-    n, layers = ranks.shape
-    mean, variance = np.zeros((n, n)), np.zeros((n, n))
-    for at in position.reshape(ranks.shape).T:
-        of_pairs = table[at[:, None], at]
-        mean += of_pairs[..., 0] / layers
-        variance += of_pairs[..., 1] ** 2
-    return mean, np.sqrt(variance) / layers
-
-
-def _p_values(values: Array, d: int, ranks: NDArray[np.int64], draws: int, seed: int) -> Array:
-    """Of every pair's mean φ among means of as many draws a layer; pairs of the same ranks share them."""
-    found = np.full(values.shape, np.nan)
-    if not draws:
-        return found
-
-    # Nothing else here needs torch, which takes longer to load than a hundred adapters.
-    from ...chance.conversion_draws import null_generator
-    from ...chance.gaussian import gaussian_samples
-
-    @cache
-    def drawn(layer: int, i: int, j: int) -> Array:
-        generator = null_generator(seed, "gaussian", layer, i, j)
-        return gaussian_samples(d, i, j, draws=draws, generator=generator).numpy()
-
-    known, position = np.unique(ranks, axis=0, return_inverse=True)
-    groups = [np.flatnonzero(position.ravel() == k) for k in range(len(known))]
-    for (k, one), (m, other) in combinations_with_replacement(enumerate(groups), 2):
-        layers = zip(known[k].tolist(), known[m].tolist(), strict=True)
-        null = np.mean([drawn(layer, min(ij), max(ij)) for layer, ij in enumerate(layers)], axis=0)
-        for row in one:
-            found[row, other] = monte_carlo_p(values[row, other], null[:, None])
-            found[other, row] = found[row, other]
-    np.fill_diagonal(found, np.nan)
-    return found
-
-
 def _ties(
     read: Sequence[AdapterBases], matrix: str, rank: int | None, layers: Sequence[int]
 ) -> Iterator[str]:
@@ -232,6 +191,19 @@ def _ties(
     if rank is not None and names:
         of = "ΔW" if matrix == "delta" else matrix
         yield tie_note(rank, of, f"in some layer of {few(names, MOST_NAMED)}")
+
+
+def _together(scatter: Array, names: Sequence[str]) -> Iterator[str]:
+    """Of which adapters the layers count as fewer than they are."""
+    fewer = scatter > 1
+    if fewer.any():
+        which = [names[k] for k in np.flatnonzero(fewer.any(axis=0))]
+        pairs = int(fewer.sum()) // 2
+        yield (
+            f"layers lie alike in {few(which, MOST_NAMED)}, as where one matrix serves all: the mean φ of "
+            f"{pairs} pair{'' if pairs == 1 else 's'} would scatter up to {scatter.max():.1f} times as far as that of independent layers if "
+            f"they were unrelated, which sd, z, p and clusters allow for"
+        )
 
 
 def _notes(

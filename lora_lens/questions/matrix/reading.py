@@ -13,6 +13,7 @@ from ...arrays import Either
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.either import as_torch, is_torch, namespace
+from ...core.layers_together import LayersTogether
 from ...core.sides import Side
 from ...errors import (
     AdapterError,
@@ -46,6 +47,7 @@ class AdapterBases:
         widths: Layer to i: its basis there, (d, i) in the order of the singular values, is in the layer's spool.
         short: Layer to the numerical rank there, where it is below what was asked for.
         tied: Layers where it is open which singular vectors those i are.
+        together: How those of the layers in `widths` lie to each other, in that order.
     """
 
     name: str
@@ -61,6 +63,13 @@ class AdapterBases:
     widths: dict[int, int]
     short: dict[int, int]
     tied: tuple[int, ...]
+    together: LayersTogether | None
+
+    def together_in(self, layers: Sequence[int]) -> LayersTogether:
+        """How the subspaces of some layers, all of which are in `widths`, lie to each other."""
+        assert self.together is not None
+        kept = list(self.widths)
+        return self.together.among([kept.index(layer) for layer in layers])
 
 
 def space_named(matrix: str, side: Side | None) -> SpaceName:
@@ -215,6 +224,7 @@ def _bases(
     widths: dict[int, int] = {}
     short: dict[int, int] = {}
     tied: list[int] = []
+    kept: list[Either] = []
     if layers[0].rescaled and space.matrix == "delta":
         weights = open_base_of(adapter, None if base is None else str(base))
         found = _of_rescaled(adapter.modules[module], layers, space, weights)
@@ -226,7 +236,8 @@ def _bases(
         if real < k:
             short[one.layer] = real
         else:
-            put(one.layer, basis[:, :k])
+            kept.append(basis[:, :k])
+            put(one.layer, kept[-1])
             widths[one.layer] = k
             tied += [one.layer] * is_tied
     shape = layers[0].in_features, layers[0].out_features
@@ -244,6 +255,7 @@ def _bases(
         widths=widths,
         short=short,
         tied=tuple(tied),
+        together=LayersTogether.of(kept) if kept else None,
     )
 
 

@@ -35,10 +35,12 @@ class MatrixResult(Answer):
         values: (adapter, adapter) mean φ over the layers.
         by_layer: (layer, adapter, adapter) φ; None where it was not kept.
         gaussian_mean, gaussian_sd: (adapter, adapter) mean and deviation of that mean for unrelated
-            subspaces, in closed form, the layers taken as independent.
+            subspaces, in closed form, with `scatter`.
+        scatter: (adapter, adapter) how many times as far that mean scatters as that of independent layers, for those of both
+            adapters lie alike: up to √layers, where one matrix serves all; 1 where it is 1.1 or less.
         draws: Of unrelated subspaces, for p.
         p: (adapter, adapter) Monte-Carlo p-value (b+1)/(n+1) of that mean among n draws of unrelated
-            subspaces; NaN on the diagonal, and everywhere without draws.
+            subspaces, of as many independent layers as scatter so far, or fewer; NaN on the diagonal, and everywhere without draws.
         linkage: scipy's, of 1 − φ by average linkage: (adapter − 1, 4).
         order: The adapters from one end of the tree to the other.
         clusters: Each adapter's cluster, from 1 in that order.
@@ -63,6 +65,7 @@ class MatrixResult(Answer):
     by_layer: Array | None
     gaussian_mean: Array
     gaussian_sd: Array
+    scatter: Array
     draws: int
     p: Array
     linkage: Array
@@ -199,6 +202,7 @@ class MatrixResult(Answer):
             "gaussian": {
                 "mean": plain(_one_or_all(self.gaussian_mean)),
                 "sd": plain(_one_or_all(self.gaussian_sd)),
+                "scatter": plain(_one_or_all(self.scatter)),
             },
             "z": plain(self.z),
             "draws": self.draws,

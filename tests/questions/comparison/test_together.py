@@ -5,51 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from checkpoints import BertLike, random, write_lora
-from torch import Tensor
+from layers_alike import one_a
 
 import lora_lens as ll
-from lora_lens.core.layers_together import scatter_of_mean
 from lora_lens.questions.comparison.result import LayerSeries
-
-
-def bases(layers: int, d: int, r: int, common: float, generator: torch.Generator) -> Tensor:
-    """Subspaces with as much of one common part, of which each layer has noise of its own."""
-    part = torch.randn(d, r, generator=generator, dtype=torch.float64)
-    own = torch.randn(layers, d, r, generator=generator, dtype=torch.float64)
-    return torch.linalg.qr(common**0.5 * part + (1 - common) ** 0.5 * own).Q
-
-
-@pytest.mark.parametrize("common", [0.0, 0.3, 0.7, 1.0])
-def test_the_scatter_is_that_of_adapters_turned_as_a_whole(common: float) -> None:
-    generator = torch.Generator().manual_seed(int(10 * common))
-    layers, d, r = 12, 32, 4
-    u, v = (bases(layers, d, r, common, generator) for _ in range(2))
-    drawn = []
-    for _ in range(2000):
-        turn = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64)).Q
-        drawn.append(float(((u.mT @ (turn @ v)).square().sum((-2, -1)) / r).mean()))
-    independent = ll.gaussian_baseline(d, r).sd / layers**0.5
-    assert np.std(drawn) == pytest.approx(scatter_of_mean(u, v) * independent, rel=0.06)
-
-
-def test_whole_spaces_do_not_scatter() -> None:
-    generator = torch.Generator().manual_seed(0)
-    u, v = (bases(12, 8, 8, 0.0, generator) for _ in range(2))
-    assert scatter_of_mean(u, v) == scatter_of_mean(u, v[..., :2]) == 1
-
-
-def one_a(folder: Path, seed: int) -> ll.Adapter:
-    """Random B, and one random A in all layers, as VeRA has it."""
-    shape = BertLike(layers=6, modules=("value",))
-    a = {
-        f"base_model.model.bert.{shape.path(layer, 'value')}.lora_A.weight": random(
-            4, 24, seed=seed
-        )
-        for layer in range(shape.layers)
-    }
-    return ll.load_adapter(write_lora(folder, shape, seed=seed, extra=a))
 
 
 def test_nothing_is_claimed_of_one_a_in_all_layers(tmp_path: Path) -> None:
