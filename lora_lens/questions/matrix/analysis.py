@@ -197,7 +197,7 @@ def _together(scatter: Array, names: Sequence[str]) -> Iterator[str]:
     """Of which adapters the layers count as fewer than they are."""
     fewer = scatter > 1
     if fewer.any():
-        which = [names[k] for k in np.flatnonzero(fewer.any(axis=0))]
+        which = [names[k] for k in np.flatnonzero(fewer.any(axis=0)).tolist()]
         pairs = int(fewer.sum()) // 2
         yield (
             f"layers lie alike in {few(which, MOST_NAMED)}, as where one matrix serves all: the mean φ of "
