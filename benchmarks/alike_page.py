@@ -88,7 +88,12 @@ def _found(places: Records) -> Iterator[str]:
     yield (
         f"Shares of the excess, of {names} in this order.\n\n"
         "- **It is the residual stream's.** Only the side of W0 that reads or writes the residual stream has an excess: inputs of query, key and value, outputs of the output projection. The heads' "
-        "side has none. The output projection's is as large as value's, though no coordinate of it stands apart; query's and key's are small.\n"
+        "side has none. The output projection's is "
+        + " and ".join(
+            f"{one['excess'] / other['excess']:.1f}"
+            for one, other in zip(output, value, strict=True)
+        )
+        + " times value's, though no coordinate of it stands apart; query's and key's are small.\n"
         f"- **Output: what the LayerNorm takes away.** With all rows of W0 at the median norm {both(output, of_state('all columns'))} is gone. One direction alone holds {alone('named columns', 'excess')} as W0 is and "
         f"{alone('all columns', 'excess')} after that (its flips {alone('all columns', 'flips')}), so that both together hold {both(output, lambda one: float(one['all columns']['directions'][ONES]['excess']))}: the vector of ones. The LayerNorm after it subtracts the "
         "mean, so that nothing that is written along that vector changes the function. W0 has "
@@ -242,7 +247,7 @@ def _depth(places: Records) -> Iterator[str]:
     yield "## Over how many directions\n"
     yield (
         "The k directions that conversions of the even layers have most in common, asked of pairs of odd layers, and the reverse: the share of the excess that hangs on them (of their flips), after the named columns. Of "
-        "the output projection the first of them holds what the vector of ones does, in MPNet almost all of that; the others' are spread over more than a hundred. And each layer's own k smallest singular directions at the median norm: the share that is left.\n"
+        "the output projection in MPNet the first of them holds nearly what the vector of ones does, in MiniLM a quarter of that; the others' are spread over more than a hundred. And each layer's own k smallest singular directions at the median norm: the share that is left.\n"
     )
     ks = of(places[0], *RESIDUAL[0])["named columns"]["halves"]["k"]
     smallest = list(of(places[0], *RESIDUAL[0])["named columns"]["smallest"])

@@ -24,7 +24,7 @@ Verdict = Literal["agrees", "does not agree", "cannot be told"]
 _PAPERS_LEVEL = 0.01
 _CORRECTED = 0.05
 _FAR = 0.2  # φ up to which two subspaces count as largely different
-_TIMING = 0.02  # of a ratio of two medians: what is taken for its noise
+_TIMING = 0.02  # of a median of the rounds' ratios: what is taken for its noise
 
 
 class Claim(NamedTuple):

@@ -104,6 +104,21 @@ def _named(task: str, method: str) -> str:
     return f"{TASK_NAMES.get(task, task)} by {NAMES.get(method, method)}"
 
 
+def _of_both(found: Sequence[Longer]) -> Iterator[str]:
+    """What the further epochs make of the difference of the two methods' test scores."""
+    by_method = {(one.task, one.seed, one.method): one for one in found if one.learnt}
+    for (task, seed, method), ours in by_method.items():
+        lora = by_method.get((task, seed, "lora"))
+        # Epochs are each method's own.
+        if method != "condlora" or lora is None:
+            continue
+        yield (
+            f"On {TASK_NAMES.get(task, task)}'s test rows CondLoRA less LoRA with seed {seed} is "
+            f"{points(ours.longer_test - lora.longer_test)} points with more epochs, where it was "
+            f"{points(ours.test - lora.test)}."
+        )
+
+
 def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[str]:
     for words, verdict in (
         ("More epochs no longer help", "finished"),
@@ -115,6 +130,7 @@ def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[st
             yield f"{words}: {', '.join(named)}."
     if not_yet:
         yield f"Not known yet, for there is no run of more epochs: {', '.join(not_yet)}."
+    yield from _of_both(found)
     yield (
         "Of twice as many evaluations the best is a little higher by chance alone, so a small gain is "
         "rather too large than too small."

@@ -22,7 +22,7 @@ def shared_part(config: Config, found: Found, tables: Mapping[str, Table]) -> It
     yield "\n".join(f"- {text}" for text in _said(config, shares))
     yield shown(tables["shared"])
     yield (
-        "Adapters are counted, and what would have been seen is reckoned, by Holm's correction over all of LoRA's rows; layers by themselves by that over the layers "
+        "Adapters are counted, and what would have been seen is reckoned, by Holm's correction over all of LoRA's rows; layers by themselves, by p of the upper tail, by that over the layers "
         "of one factor of one run. `lora-lens shared`, asked of one adapter, corrects over its own factors, and layers over both: it sees smaller excesses, "
         "and names fewer layers."
     )

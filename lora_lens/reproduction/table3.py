@@ -94,7 +94,8 @@ def _against(by_layer: Profile, found: Sequence[Mapping[str, Any]]) -> list[str]
     deviation = found[0]["baseline"]["of_mean"]["sd"]
     z = (mean - gaussian) / (deviation / math.sqrt(len(found))) if deviation else math.nan
     nulls = [one["baselines"]["mismatched"] for one in found if "mismatched" in one["baselines"]]
-    shuffled = [null["of_mean"]["mean"] for null in nulls]  # none where there are too few layers
+    # By layer, for of older records the mean's own has layers in their places too; none where there are too few layers.
+    shuffled = [np.mean([one for one in null["mean"] if one is not None]) for null in nulls]
     return [
         f"{mean:.3f}",
         f"{gaussian:.3f}",

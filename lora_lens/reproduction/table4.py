@@ -59,7 +59,7 @@ def speed_table(record: Mapping[str, Any], base: str) -> Table:
     return Table(
         f"{base}: trainable parameters (without the head) and training examples a second on "
         f"{record['device']}, {threads}, {record['batch_size']} rows of "
-        f"{record['tokens']} tokens, {record['steps']} steps of each in turn, medians; MiB {memory}",
+        f"{record['tokens']} tokens, {record['steps']} steps of each in turn, medians, of the ratio that over the turns; MiB {memory}",
         ["method", "parameters", "examples/s", "MiB", "parameters, paper", "examples/s, paper"],
         rows,
     )

@@ -15,7 +15,7 @@ def record(module: str, layers: int = 12, seed: int = 0, profiles=None, excess: 
         matrix: {
             "phi": list((profiles or {}).get(matrix, rng.random(layers) / 10)),
             "baseline": baseline,
-            "baselines": {"mismatched": {"of_mean": {"mean": 0.0123}}},
+            "baselines": {"mismatched": {"mean": [0.0113, 0.0133], "of_mean": {"mean": 0.5}}},
         }
         for matrix in ("A", "B", "delta")
     }

@@ -66,6 +66,17 @@ def page(out: Path, **parts) -> str:
     return results_page(CONFIG, these, tables, ["scores.png"])
 
 
+def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
+    lora = Longer("stsb", "pearson", "lora", 0, 6, 12, 0.89, 0.892, 0.885, 0.886, learnt=True)
+    condlora = replace(lora, method="condlora", test=0.86, longer_test=0.881)
+    other = replace(condlora, seed=1)  # whose LoRA is not there
+    text = page(tmp_path, longer=[lora, condlora, other])
+    said = "On STS-B's test rows CondLoRA less LoRA with seed 0 is −0.5 points with more epochs, where it was −2.5."
+    assert text.count("with more epochs, where") == text.count(said) == 1
+    unlearnt = replace(condlora, learnt=False)
+    assert "with more epochs, where" not in page(tmp_path, longer=[lora, unlearnt])
+
+
 def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert "32 of 41 steps are done; this page says what they show, and no more" in text
