@@ -85,7 +85,7 @@ def above_by_chance(mean: Array, sd: Array, p: float, least: Array | None = None
 
 
 def closest_by_chance(mean: Array, sd: Array, count: Array, least: Array) -> float:
-    """How many deviations above its mean the farthest of many unrelated pairs lies, in half of all cases.
+    """How many deviations above its mean the farthest of many unrelated pairs lies, in half of all cases; never beyond φ = 1.
 
     Args:
         mean, sd: Of φ, of each kind of pair.
@@ -110,7 +110,7 @@ def closest_by_chance(mean: Array, sd: Array, count: Array, least: Array) -> flo
             below = np.log1p(-gammaincc(shape, free / scale))
         return float((count * below.clip(min=_NEVER)).sum()) - np.log(0.5)
 
-    return float(brentq(surplus, -_FARTHEST, _FARTHEST))
+    return min(float(brentq(surplus, -_FARTHEST, _FARTHEST)), float(((1 - mean) / sd).max()))
 
 
 def _gamma(mean: Array, sd: Array, least: Array) -> tuple[Array, Array]:

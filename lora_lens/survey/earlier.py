@@ -21,7 +21,7 @@ _TABLES = (
 def check_no_others(folder: Path, given: Sequence[str]) -> None:
     """That nothing is lost: the tables of a survey of other adapters would be written over.
 
-    Those that are on this machine no more are not missed.
+    Those that are on this machine no more are not missed, and those of the hub are the same at another commit.
     """
     before = folder / "adapters.parquet"
     if not before.is_file():
@@ -30,11 +30,11 @@ def check_no_others(folder: Path, given: Sequence[str]) -> None:
         sources = parquet().read_table(before, columns=["adapter", "source"]).to_pylist()
     except (OSError, ValueError, KeyError):  # not ours, or not whole
         return
-    same = {os.path.realpath(user_path(one)) for one in given} | set(given)
+    same = {os.path.realpath(user_path(one)) for one in given} | set(map(_any_commit, given))
     others = [
         one["adapter"]
         for one in sources
-        if not same & {source := one["source"], os.path.realpath(source)}
+        if not same & {_any_commit(source := one["source"]), os.path.realpath(source)}
         and (Path(source).exists() or not Path(source).is_absolute())  # a hub id is on the hub
     ]
     if others:
@@ -43,6 +43,11 @@ def check_no_others(folder: Path, given: Sequence[str]) -> None:
             f"{folder} holds a survey of {counted(len(sources), 'adapter')}, of which {others[0]}{more} would be lost: "
             f"choose another folder for this one, or remove that"
         )
+
+
+def _any_commit(source: str) -> str:
+    """A hub id without its commit; a path as it is."""
+    return source if Path(source).is_absolute() else source.partition("@")[0]
 
 
 def sweep(folder: Path, written: set[str], places: set[str]) -> list[str]:

@@ -176,6 +176,11 @@ class _Pairs:
             )
             return
         kept = _complete(self._phi)
+        known = int(np.isfinite(self._phi).any(1).sum())
+        if len(kept) < known:
+            self._joined.notes.append(
+                f"clusters of {self._matrix} are of {len(kept)} of {known} adapters: the others share no place with some of these"
+            )
         if len(kept) < 2:
             return
         grids = (self._phi, self._mean, self._sd)

@@ -15,6 +15,7 @@ from .joined_pairs import pair_tables, read_tile, tiles
 from .place import PlaceTask
 from .planning import Failed, Plan
 from .spectrum import QUANTITIES
+from .sums import FEWEST, FOLDS
 from .table import REPEATED, parquet, read_rows
 
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too
@@ -48,7 +49,9 @@ def join(plan: Plan, tasks: Sequence[PlaceTask], failed: Sequence[Failed], folde
         joined.merges = [row for task in tasks for row in _merges(task)]
         _write(folder, "merges", [_columns(joined.merges)], joined)
     if "subspace" in asked:
-        joined.subspace = [row for task in tasks for row in _subspace(task)]
+        found = [_subspace(task) for task in tasks]
+        joined.subspace = [row for rows in found for row in rows]
+        joined.notes += _without_shared(found)
         _write(folder, "subspace", [_columns(joined.subspace)], joined)
     if "outlying" in asked:
         joined.outlying = outlying_rows(plan, tasks)
@@ -185,6 +188,16 @@ def _subspace(task: PlaceTask) -> list[dict[str, Any]]:
     names = ["side", "quantity", "k", "fitted", "value", "expected", "sd", "z"]
     rows = _rows(task, "subspace", names)
     return [{_CALLED.get(name, name): value for name, value in row.items()} for row in rows]
+
+
+def _without_shared(found: Sequence[Sequence[object]]) -> Iterator[str]:
+    without = sum(not rows for rows in found)
+    if without:
+        which = "all places" if without == len(found) else f"{without} of {len(found)} places"
+        yield (
+            f"subspace is left out at {which}: it takes two trained adapters in each of {FOLDS} folds, {FEWEST} or more, as the "
+            f"null of the mean adapter does"
+        )
 
 
 def _clusters(plan: Plan, joined: Joined) -> Any:

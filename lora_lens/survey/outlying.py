@@ -22,7 +22,8 @@ class Outlying(Question):
     """A row an adapter and quantity: the quantity, its robust z and p, and the rank of those that it is beside.
 
     Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW; of A and of B the mean over the others of φ's z beside
-    unrelated subspaces. All but the norm grow with the rank for one and the same likeness, and are beside adapters of
+    unrelated subspaces, held against the others by the cube root of their mean φ over chance: of few directions φ is nearly
+    a χ², which leans to the right, and its cube root is nearly Gaussian (Wilson and Hilferty 1931). All but the norm grow with the rank for one and the same likeness, and are beside adapters of
     the same rank alone: these have the same pairs with all the others.
     """
 
@@ -35,7 +36,8 @@ class Outlying(Question):
         self._ranks = {matrix: np.full(facts.count, np.nan) for matrix in MATRICES}  # of A and B
         self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
         self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
-        self._finest = dict.fromkeys(MATRICES, 1.0)  # least deviation of unrelated subspaces' φ
+        self._phi = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
+        self._chance = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
 
     def see(self, block: Sequence[One]) -> Rows:
         """Their norms and ranks."""
@@ -55,11 +57,16 @@ class Outlying(Question):
             chance = gaussian_moments(self.facts.width(matrix), *block.widths(matrix))
             z = ((block.phi(matrix) - chance.mean) / chance.sd)[rows, columns]
             there = z.isfinite()
-            least = float(chance.sd[rows, columns][there].min()) if there.any() else 1.0
-            self._finest[matrix] = min(self._finest[matrix], least)
-            for number in (rows[there] + block.one.start, columns[there] + block.other.start):
-                self._sums[matrix].index_add_(0, number, z[there])
-                self._counts[matrix].index_add_(0, number, torch.ones_like(z[there]))
+            rows, columns = rows[there], columns[there]
+            phi, mean = block.phi(matrix)[rows, columns], chance.mean[rows, columns]
+            for number in (rows + block.one.start, columns + block.other.start):
+                for sums, own in (
+                    (self._sums, z[there]),
+                    (self._phi, phi),
+                    (self._chance, mean),
+                    (self._counts, torch.ones_like(phi)),
+                ):
+                    sums[matrix].index_add_(0, number, own.to(torch.float64))
         yield from ()
 
     def finish(self) -> Rows:
@@ -70,8 +77,11 @@ class Outlying(Question):
             yield from _told("effective rank", values, found, rank)
         for matrix in MATRICES:
             mean = (self._sums[matrix] / self._counts[matrix]).numpy()
+            beside = np.cbrt((self._phi[matrix] / self._chance[matrix]).numpy())
+            least = float((self._chance[matrix] / self._counts[matrix]).nan_to_num(1.0).min())
             for rank, values in _by_rank(mean, self._ranks[matrix]):
-                found = robust_distances(values, _ROUNDING / self._finest[matrix])
+                own = np.where(np.isfinite(values), beside, np.nan)
+                found = robust_distances(own, _ROUNDING / least)
                 yield from _told(f"phi {matrix}", values, found, rank)
 
 

@@ -52,7 +52,8 @@ class Place:
         """
         found = hashlib.sha256(settings.told().encode())
         shape = f"{self.module} {self.layer} {self.out_features} {self.in_features}"
-        for word in (shape, of_w0, start, *(piece.digest for piece in self.pieces)):
+        # The path seeds the place's draws.
+        for word in (shape, self.path, of_w0, start, *(piece.digest for piece in self.pieces)):
             found.update(f"\n{word}".encode())
         safe = re.sub(r"[^\w.-]+", "_", self.label)[:80]
         return f"{safe}.{found.hexdigest()[:_HASH]}.parquet"

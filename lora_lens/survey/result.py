@@ -63,8 +63,8 @@ class SurveyResult:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return self.numbers
+        """For JSON: what is in ``survey.json``, with the notes of this call."""
+        return self.numbers | {"notes": list(self.notes)}
 
     def to_markdown(self) -> str:
         """The sentence and the tables, as GitHub's Markdown."""

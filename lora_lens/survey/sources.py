@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -14,6 +15,7 @@ from .reading import Unread, one_line
 
 HUB = "hub:"
 _LIST = ".txt"
+_COMMENT = re.compile(r"(?:^|\s)#.*")  # a name may have a # in it
 _ASKED = ("author", "search", "limit")
 
 
@@ -22,7 +24,8 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
 
     Args:
         typed: Adapters as `lora_lens.load_adapter` takes them; folders that hold adapters at any depth; a ``.txt``
-            file with one of these a line, blank lines and what follows ``#`` passed over; or
+            file with one of these a line, blank lines passed over, and what follows a ``#`` at the line's start or after a space;
+            or
             ``hub:BASE``, all adapters on the hub whose card names that base, of which ``?author=…``,
             ``search=…`` and ``limit=…`` take some: ``hub:owner/base?author=someone&limit=100``.
 
@@ -47,17 +50,17 @@ def _named(typed: str) -> list[str]:
     if typed.startswith(HUB):
         return _on_hub(typed.removeprefix(HUB))
     path = user_path(typed)
-    if path.suffix == _LIST:
+    if path.suffix == _LIST and not path.is_dir():
         return _listed(path)
     return [typed]
 
 
 def _listed(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AdapterError(f"{path} is no list of adapters that can be read: {error}") from None
-    found = [line.partition("#")[0].strip() for line in lines]
+    found = [_COMMENT.sub("", line).strip() for line in lines]
     return [line for line in found if line]
 
 

@@ -34,6 +34,8 @@ from .table import parquet, told_by
 from .wider import wider
 from .words import summary, tables, told
 
+_ONE_A = {"vera", "miss"}  # methods of which every layer has nearly one A
+
 
 @in_plain_torch
 def survey(
@@ -243,7 +245,7 @@ def _joined(
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
-        notes = [*copies_said(copies), *_notes(plan), *joined.notes]
+        notes = [*copies_said(copies), *_notes(plan), *_alike_in_layers(plan), *joined.notes]
         if far(joined.outlying):
             notes.append(HEAVY)
         if joined.merges:
@@ -255,7 +257,7 @@ def _joined(
         (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
     if len(there) == len(plan.tasks):
         gone = sweep(folder, set(joined.files), {task.file for task in there})
-        if gone:
+        if gone:  # of this call alone: the files are the same without it
             notes.append(
                 f"removed what an earlier survey of other questions left: {', '.join(gone)}"
             )
@@ -276,6 +278,20 @@ def _plain(found: object) -> dict[str, object]:
         return None if isinstance(one, float) and not math.isfinite(one) else one
 
     return {name: plain(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _alike_in_layers(plan: Plan) -> Iterator[str]:
+    """Of which adapters one place tells of the others; all places' numbers of one are in no one task."""
+    alike = [known for known in plan.adapters.values() if known.method in _ONE_A]
+    if (
+        len(alike) > 1
+        and len(plan.tasks) > 1
+        and {"pairs", "outlying"} & {*plan.settings.questions}
+    ):
+        yield (
+            f"{len(alike)} adapters have nearly one A in all layers ({', '.join(sorted({one.method for one in alike}))}): means over the "
+            f"places count it as many, so that z of A between two of them claims too much; `lora-lens matrix` allows for it"
+        )
 
 
 def _notes(plan: Plan) -> Iterator[str]:

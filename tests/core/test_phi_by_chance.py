@@ -14,6 +14,12 @@ def unrelated(n: int, d: int, r: int, seed: list[int]) -> np.ndarray:
     return ((basis.T @ basis) ** 2).reshape(n, r, n, r).sum((1, 3)) / r
 
 
+def test_no_pair_is_closer_than_equal_ones() -> None:
+    """Where chance is half of 1, φ of 1 is some 1.6 deviations above it."""
+    mean, sd = np.array([0.5]), np.array([0.32])
+    assert closest_by_chance(mean, sd, np.array([1000]), np.zeros(1)) == pytest.approx(0.5 / 0.32)
+
+
 @pytest.mark.parametrize(
     ("d", "i", "j"),
     [

@@ -10,6 +10,7 @@ from made_runs import MODULES, RANK, WIDTH, path_of, write_adapter
 import lora_lens as ll
 from lora_lens.core.robust import least_far_z, robust_distances
 from lora_lens.survey.outlying import evened
+from lora_lens.survey.table import read_rows
 
 Factors = tuple[np.ndarray, np.ndarray]
 
@@ -33,6 +34,42 @@ def test_effective_ranks_of_unrelated_adapters_are_rarely_called_far(r: int) -> 
         found["evened"] += robust_distances(evened(ranks, r)).p.min() * n <= 0.05
     assert found["evened"] <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
     assert found["as they are"] > samples * 0.05 + 2 * np.sqrt(samples * 0.05)
+
+
+@pytest.mark.parametrize("r", [1, 2])
+def test_unrelated_adapters_are_rarely_called_far_for_their_phi(r: int) -> None:
+    """Of rank 1 their φ leans to the right: as it is, one of six samples has one that is far."""
+    rng, samples, n, d, places = np.random.default_rng(r), 60, 60, 64, 24
+    tests = n * places
+    found = {"as it is": 0, "its root": 0}
+    for _ in range(samples):
+        least = dict.fromkeys(found, 1.0)
+        for _ in range(places):
+            basis = (
+                np.linalg.qr(rng.standard_normal((n, d, r)))[0].transpose(0, 2, 1).reshape(-1, d)
+            )
+            phi = np.square(basis @ basis.T).reshape(n, r, n, r).sum((1, 3)) / r
+            mean = (phi.sum(1) - 1) / (n - 1)
+            for name, values in (("as it is", mean), ("its root", np.cbrt(mean))):
+                least[name] = min(least[name], float(robust_distances(values).p.min()))
+        for name, p in least.items():
+            found[name] += p * tests <= 0.05
+    assert found["its root"] <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
+    assert r > 1 or found["as it is"] > found["its root"]
+
+
+def test_phi_is_held_against_others_by_its_root(tmp_path: Path) -> None:
+    for k in range(9):
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, rank=1, width=64)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying", "pairs"])
+    far = result.table("outlying")
+    own = far[(far["quantity"] == "phi B") & (far["module"] == "query") & (far["layer"] == 0)]
+    file = tmp_path / "out" / result.place_files["query", 0]
+    pairs = read_rows(file, "pairs", ["one", "other", "phi"], matrix="B").to_pandas()
+    mean = [pairs[(pairs[["one", "other"]] == k).any(axis=1)]["phi"].mean() for k in range(9)]
+    expected = robust_distances(np.cbrt(np.array(mean)))
+    np.testing.assert_allclose(own["z"], expected.z, atol=1e-4)  # of φ in float32
+    assert own["value"].mean() == pytest.approx(0, abs=0.5)
 
 
 def test_an_adapter_with_few_places_is_not_far_for_that(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from made_runs import everything, places, write_adapter
 from safetensors.numpy import load_file, save_file
@@ -20,6 +22,7 @@ from survey_tasks import always_dies, dies_once, doubled, in_a_pools_hands
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
 from lora_lens.survey import place, planning, running, sources, write
+from lora_lens.survey.earlier import check_no_others
 from lora_lens.survey.running import Runner
 
 
@@ -339,6 +342,58 @@ def test_lists_folders_and_single_adapters_are_taken_once(dozen: Path, tmp_path:
     assert unread == []
     with pytest.raises(AdapterError, match="no list of adapters"):
         sources.adapters_meant([tmp_path / "none.txt"])
+
+
+def test_a_name_in_a_list_may_have_a_hash_in_it(dozen: Path, tmp_path: Path) -> None:
+    """It was cut there, and another adapter was surveyed in its place."""
+    (dozen / "seed-3").rename(dozen / "seed-4#2")
+    listed = tmp_path / "some.txt"
+    listed.write_text(f"\ufeff{dozen / 'seed-4#2'}\n\t# and no other\n", encoding="utf-8")
+    paths, unread = sources.adapters_meant([listed])
+    assert ([Path(path).name for path in paths], unread) == (["seed-4#2"], [])
+    (dozen / "seed-4#2").rename(tmp_path / "x.txt")
+    paths, unread = sources.adapters_meant([tmp_path / "x.txt"])
+    assert ([Path(path).name for path in paths], unread) == (["x.txt"], [])
+
+
+def test_an_adapter_of_the_hub_is_the_same_at_another_commit(tmp_path: Path) -> None:
+    rows = [
+        {"adapter": one, "source": source}
+        for one, source in (("a", "o/a@111"), ("b", "o/b@222"), ("c", "o/c"))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "adapters.parquet")
+    check_no_others(tmp_path, ["o/a@333", "o/b", "o/c@444", "o/d"])
+    with pytest.raises(OutputError, match="of which b would be lost"):
+        check_no_others(tmp_path, ["o/a@111", "o/c"])
+
+
+def test_the_same_numbers_by_other_paths_are_done_again(dozen: Path, tmp_path: Path) -> None:
+    """A place's path seeds its draws, and old files stood for new ones."""
+    out, asked = tmp_path / "out", ["subspace"]
+    ll.survey(dozen, out, questions=asked)
+    for k in range(12):
+        (dozen / f"seed-{k}").rename(tmp_path / f"old-{k}")
+        write_adapter(dozen / f"seed-{k}", seed=k, prefix="bert.")
+    ll.survey(dozen, out, questions=asked)
+    ll.survey(dozen, tmp_path / "fresh", questions=asked)
+    assert everything(out) == everything(tmp_path / "fresh")
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """Too few adapters for shared directions, and some that share no place with others."""
+    for k in range(6):
+        own = ("key",) if k < 2 else ("query", "value")
+        write_adapter(tmp_path / "runs" / f"{k}", seed=k, modules=own)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs", "subspace"])
+    assert {
+        "subspace is left out at all places: it takes two trained adapters in each of 4 folds, 8 or more, as the null of "
+        "the mean adapter does",
+        "clusters of A are of 4 of 6 adapters: the others share no place with some of these",
+    } <= set(found.notes)
+    assert found.to_dict()["notes"] == list(found.notes)
+    again = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["spectrum"])
+    assert any("pairs.parquet" in note for note in again.notes)
+    assert again.to_dict()["notes"] == list(again.notes)
 
 
 def test_the_hub_is_asked_for_a_bases_adapters(monkeypatch: pytest.MonkeyPatch) -> None:
