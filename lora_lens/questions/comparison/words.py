@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,6 +64,8 @@ def _claims(result: ComparisonResult) -> Iterator[Claim]:
                 draws,
                 floor=least_beside(float(np.mean(series.baseline.mean)), result.i, result.j),
             )
+            if null == "flipped" and (drawn := series.baselines[null].drawn) is not None:
+                trial = replace(trial, drawn=drawn.mean(1))  # W0's own make what shape it has
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
 

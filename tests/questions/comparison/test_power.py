@@ -7,7 +7,8 @@ import torch
 from scipy.stats import binom
 
 import lora_lens as ll
-from lora_lens.chance.reach import POWER
+from lora_lens.chance.reach import POWER, reach_of_draws
+from lora_lens.chance.significance import LEVEL
 
 
 @pytest.mark.parametrize(("layers", "rank"), [(1, 1), (2, 2)])
@@ -47,3 +48,13 @@ def test_an_excess_as_stated_is_found_in_four_of_five_sets(layers: int, rank: in
         else:
             seen += sum(one.word == "more" for one in found)
     assert seen >= binom.ppf(1e-3, 2 * sets, POWER)
+
+
+def test_of_flips_it_is_told_by_their_own_draws() -> None:
+    """One large singular value of W0 makes their φ one of few values, of which no gamma distribution knows."""
+    pair = [ll.demo_adapter(method) for method in ("lora", "condlora")]
+    result = ll.compare(*pair, "value", draws=99)
+    for one in result.findings:
+        matrix = "delta" if one.label == "ΔW" else one.label
+        drawn = result[matrix].baselines["flipped"].drawn.mean(1)
+        assert one.verdict.detectable == reach_of_draws(drawn, LEVEL / one.verdict.family)
