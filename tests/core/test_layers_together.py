@@ -33,6 +33,20 @@ def test_the_scatter_is_that_of_adapters_turned_as_a_whole(
     assert np.std(drawn) == pytest.approx(scatter(mine, list(v)) * independent, rel=0.08)
 
 
+@pytest.mark.parametrize("common", [0.0, 0.7, 1.0])
+def test_many_wide_layers_are_told_by_some_of_their_directions(common: float) -> None:
+    generator = torch.Generator().manual_seed(int(10 * common))
+    u, v = (list(alike_layers(32, 256, 32, common, generator)) for _ in range(2))
+    exact = []
+    for one in (u, v):
+        projectors = torch.stack([basis @ basis.mT for basis in one]).flatten(1)
+        exact.append((projectors @ projectors.mT - 32**2 / 256).numpy())
+    both = exact[0] * exact[1]
+    expected = np.sqrt(both.sum() / both.trace())
+    assert scatter(u, v) == pytest.approx(expected, rel=0.05)
+    assert scatter([one.numpy() for one in u], v) == pytest.approx(scatter(u, v), abs=1e-9)
+
+
 def test_whole_spaces_do_not_scatter() -> None:
     generator = torch.Generator().manual_seed(0)
     u, v = (list(alike_layers(12, 8, 8, 0.0, generator)) for _ in range(2))
