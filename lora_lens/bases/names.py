@@ -10,6 +10,7 @@ from typing import Any
 from ..files.names import WRAPPERS, match_in_base, split_layer
 from ..files.roles import ROLES
 from .experts import Slice, slice_of
+from .families import PREFIX_WORDS
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
@@ -87,10 +88,12 @@ class BaseNames:
 
     def __init__(self, names: Collection[str], config: Mapping[str, Any]) -> None:
         self._names = names
+        types = model_types(config)
+        self._prefixes = PREFIX_WORDS | {one.replace("-", "_") for one in types}
         wrapped = ((_WRAPPED, ""),) * any(map(_WRAPPED.search, names))
-        self._rules = (*wrapped, *rules_of(model_types(config)))
+        self._rules = (*wrapped, *rules_of(types))
         self._takes = _takes(config)
-        self._doubtful = set() if model_types(config) else {"image"}
+        self._doubtful = set() if types else {"image"}
 
     def find(self, path: str) -> list[str]:
         """Every tensor that the module at `path` can mean; it is right where this is one.
@@ -130,11 +133,12 @@ class BaseNames:
     def _find(self, path: str) -> list[str]:
         wanted = path + _WEIGHT
         if not self._rules or wanted in self._names:
-            return match_in_base(path, self._names)
+            return match_in_base(path, self._names, self._prefixes)
         renamed = newest(wanted, self._rules)
         if renamed in self._by_newest:
             return self._by_newest[renamed]
-        found = match_in_base(renamed.removesuffix(_WEIGHT), self._by_newest)
+        path = renamed.removesuffix(_WEIGHT)
+        found = match_in_base(path, self._by_newest, self._prefixes)
         return sorted(name for one in found for name in self._by_newest[one])
 
     def slice_of(self, path: str) -> Slice | None:
