@@ -122,19 +122,20 @@ def turned_stacks(
     return found
 
 
-def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: str) -> str | None:
+def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> str | None:
     """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
 
     Args:
         files: Of the adapter.
         path: Of the wrapped module, with what is around it.
         parameter: Its path.
-        a: The tensor A.
+        a: Of all that PEFT takes for experts.
     """
     is_weight = path.replace(_INNER, "") == parameter
     if not is_weight or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
         return None
-    if files.shape(a)[0] <= Scaling(files.config).rank(parameter):
+    count, rest = divmod(a.shape[0], Scaling(files.config).rank(parameter))
+    if count < 2 or rest:
         return None
     return (
         "factor of a convolution's weight in target_parameters, of which PEFT adapts each output channel as an expert "

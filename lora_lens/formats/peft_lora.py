@@ -191,10 +191,10 @@ def _read_parameter(
 ) -> None:
     """The factors of one of ``target_parameters``: each expert's update, or the one of a matrix."""
     parameter = beside.parameters[path]
-    if why := why_no_stack(files, path, parameter, tensors[0]):
+    a, b = (files.factor(name, unfolded=True) for name in tensors)
+    if why := why_no_stack(files, path, parameter, a):
         found.left_out |= dict.fromkeys(tensors, why)
         return
-    a, b = (files.factor(name, unfolded=True) for name in tensors)
     updates = experts(files, parameter, a, b, tensors, turned=beside.turned.get(parameter))
     found.updates |= updates
     found.experts += len(updates) > 1
