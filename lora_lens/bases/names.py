@@ -132,6 +132,8 @@ class BaseNames:
 
     def _find(self, path: str) -> list[str]:
         wanted = path + _WEIGHT
+        if wanted not in self._names and path in self._names:  # a parameter, as DBRX's experts are
+            return [path]
         if not self._rules or wanted in self._names:
             return match_in_base(path, self._names, self._prefixes)
         renamed = newest(wanted, self._rules)

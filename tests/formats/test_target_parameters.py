@@ -79,3 +79,21 @@ def test_the_output_channels_of_a_convolution_are_no_layers(tmp_path: Path) -> N
         assert all("q_proj" in name for name in adapter.modules)
         assert len(adapter.left_out) == 2
         assert all("each output channel" in why for why in adapter.left_out.values())
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_matrix_that_is_no_modules_weight_has_its_w0(tmp_path: Path, live: bool) -> None:
+    """DBRX's, of all experts below each other."""
+    config = transformers.DbrxConfig(
+        d_model=16, n_heads=4, n_layers=2, max_seq_len=32, vocab_size=40, pad_token_id=0,
+        attn_config={"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
+        ffn_config={"ffn_hidden_size": 24, "moe_num_experts": 2, "moe_top_k": 1},
+    )  # fmt: skip
+    model = tuned(tmp_path, transformers.DbrxForCausalLM(config), "mlp.w1", modules=("out_proj",))
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    factors = adapter.modules["w1"]
+    layer = model.get_base_model().get_submodule(factors.names[1].removesuffix(".w1"))
+    torch.testing.assert_close(
+        deltas(adapter)[factors.names[1]], layer.get_delta_weight("default").detach().double()
+    )
+    assert torch.equal(open_base_of(adapter).w0(factors, 1), layer.get_param().detach())
