@@ -17,7 +17,8 @@ _WEIGHT = ".weight"
 _DENOISER = "unet."  # kohya's trainers' word for whatever denoises
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
 _WRAPPED = re.compile(rf"(?<![^.])({'|'.join(sorted(WRAPPERS))})\.")
-# What a tower's name begins with, by what it takes.
+_PREDICTORS = "mtp."  # of several tokens at once, with layers that are numbered from 0 again
+# What a tower's name begins with, by what it takes or makes.
 _TOWERS = {
     "text": "text",
     "language": "text",
@@ -25,6 +26,15 @@ _TOWERS = {
     "vision": "image",
     "visual": "image",
     "image": "image",
+    "audio": "sound",
+    "speech": "sound",
+    "talker": "sound",
+}
+# What a configuration of a model of one tower says only where it takes that.
+_SETTINGS = {
+    "text": ("vocab_size",),
+    "image": ("image_size", "patch_size"),
+    "sound": ("num_mel_bins", "feat_extract_norm"),
 }
 _FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
 
@@ -70,17 +80,17 @@ def newest(name: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
     return name
 
 
-def _takes(config: Mapping[str, Any]) -> str | None:
-    """Whether a model of one tower takes text or an image; None where that is not known, or it is of several."""
+def _takes(config: Mapping[str, Any]) -> frozenset[str]:
+    """What a model of one tower can take; nothing where that is not known, or it is of several."""
     if len(model_types(config)) != 1:
-        return None
-    text, image = "vocab_size" in config, "image_size" in config or "patch_size" in config
-    return None if text == image else "text" if text else "image"
+        return frozenset()
+    return frozenset(kind for kind, keys in _SETTINGS.items() if any(key in config for key in keys))
 
 
 def _towers(name: str) -> set[str]:
     """What the towers in a name take."""
-    return {_TOWERS[first] for word in name.split(".") if (first := word.split("_")[0]) in _TOWERS}
+    words = (word for word in name.split(".") if word not in PREFIX_WORDS)
+    return {_TOWERS[first] for word in words if (first := word.split("_")[0]) in _TOWERS}
 
 
 class BaseNames:
@@ -93,7 +103,7 @@ class BaseNames:
         wrapped = ((_WRAPPED, ""),) * any(map(_WRAPPED.search, names))
         self._rules = (*wrapped, *rules_of(types))
         self._takes = _takes(config)
-        self._doubtful = set() if types else {"image"}
+        self._doubtful = set() if types else {"image", "sound"}
 
     def find(self, path: str) -> list[str]:
         """Every tensor that the module at `path` can mean; it is right where this is one.
@@ -102,7 +112,8 @@ class BaseNames:
         side's newest name when prefixes are taken away (`match_in_base`), of which all are given.
         Names of old are not shortened: a tower's path without its tower may be one of the text model.
         Nor is the module of an image tower sought in a text model, or the other way round; without a
-        configuration that would tell, an image tower's keeps its tower's name.
+        configuration that would tell, an image tower's keeps its tower's name. So does a predictor's of several
+        tokens at once, whose layers are no others'.
 
         Example:
             >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
@@ -112,9 +123,10 @@ class BaseNames:
         Last comes a path whose dots kohya's trainers have written as ``_`` and of which not all were put back.
         """
         towers = _towers(path)
-        others = towers - {self._takes} if self._takes else towers & self._doubtful
+        others = towers - self._takes if self._takes else towers & self._doubtful
         found = self._find(path) or self._flattened(path)
-        return [name for name in found if others <= _towers(name)]
+        found = [name for name in found if others <= _towers(name)]
+        return [name for name in found if not name.startswith(_PREDICTORS)] or found
 
     def _flattened(self, path: str) -> list[str]:
         rest = path.removeprefix(_DENOISER)

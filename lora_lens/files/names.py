@@ -30,7 +30,7 @@ _PIPELINE = frozenset({
 _WHOLE = frozenset({"text_model", "language_model", "model", "transformer", "module", "encoder"})
 # What stands before all of a model's names, whichever model it is; its own architecture's name may as well.
 _MODELS = frozenset({
-    "model", "transformer", "backbone", "language_model", "text_model", "module", "base_model",
+    "model", "transformer", "backbone", "language_model", "text_model", "llm", "module", "base_model",
 })  # fmt: skip
 _LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
 
