@@ -36,6 +36,7 @@ _SETTINGS = {
     "image": ("image_size", "patch_size"),
     "sound": ("num_mel_bins", "feat_extract_norm"),
 }
+_CAPITALISED = re.compile("[A-Z][a-z]+")
 _FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
 
 
@@ -91,6 +92,19 @@ def _towers(name: str) -> set[str]:
     """What the towers in a name take."""
     words = (word for word in name.split(".") if word not in PREFIX_WORDS)
     return {_TOWERS[first] for word in words if (first := word.split("_")[0]) in _TOWERS}
+
+
+def of_tower(names: list[str], model_class: str | None) -> list[str]:
+    """Of several tensors those of the tower whose class this is; all where that tells nothing.
+
+    Example:
+        >>> of_tower(["text_model.q.weight", "vision_model.q.weight"], "CLIPTextModelWithProjection")
+        ['text_model.q.weight']
+    """
+    words = _CAPITALISED.findall((model_class or "").partition("For")[0])  # not of what it is for
+    takes = {_TOWERS[word.lower()] for word in words if word.lower() in _TOWERS}
+    own = [name for name in names if _towers(name) == takes]
+    return own if len(takes) == 1 and own else names
 
 
 class BaseNames:

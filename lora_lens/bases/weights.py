@@ -18,7 +18,7 @@ from .configuration import BaseConfiguration
 from .experts import halves_of, is_input_first
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
-from .names import BaseNames
+from .names import BaseNames, of_tower
 from .not_found import why_no_weight
 from .orientation import is_conv1d
 from .quantised.float8 import scales_of
@@ -43,6 +43,7 @@ class BaseWeights:
         image: Whether it is an image model, diffusers' or a single file of its own code: W0 is (out, in) in
             all of them, and names are diffusers' or the code's own, whichever the adapter has.
         placement: Which modules' W0 is not where their paths say, or lies otherwise.
+        model_class: Of the model that the adapter was trained on, where it says it.
         renaming: What modules' paths become before they are sought: what is said where it is opened.
     """
 
@@ -54,6 +55,7 @@ class BaseWeights:
     commit: str | None = None
     image: bool = False
     placement: Placement = field(default_factory=Placement)
+    model_class: str | None = None
     renaming: Said = field(default_factory=said)
 
     def __repr__(self) -> str:
@@ -243,6 +245,7 @@ class BaseWeights:
         """Every tensor that can be meant."""
         fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
         found = [fused] if fused in self.tensors.files else self._names.find(path)
+        found = of_tower(found, self.model_class)
         return found or tied_to(path, self.tensors.files, self.configuration.settings)
 
     def _of_shape(self, names: list[str], expected: tuple[int, int] | None) -> list[str]:

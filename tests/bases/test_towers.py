@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lora_lens import Adapter, load_adapter
+from lora_lens import Adapter, load_adapter, renaming
 from lora_lens.bases.names import BaseNames
 from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import BaseModelError
@@ -43,10 +43,7 @@ def of_a_tower(folder: Path, name: str, *, width: int, tower: str) -> tuple[Adap
     return adapter_of(folder, model), model
 
 
-@pytest.mark.parametrize("tower", ["Text", "Vision"])
-@pytest.mark.parametrize("name", ["CLIP", "Siglip"])
-def test_a_tower_by_itself_is_told_by_its_width(tmp_path: Path, name: str, tower: str) -> None:
-    adapter, model = of_a_tower(tmp_path, name, width=24, tower=tower)
+def check_w0(adapter: Adapter, model: Any) -> None:
     factors, base = adapter.modules["q_proj"], open_base_of(adapter)
     for k, path in enumerate(factors.names):
         layer = model.get_submodule(path)
@@ -54,11 +51,43 @@ def test_a_tower_by_itself_is_told_by_its_width(tmp_path: Path, name: str, tower
         base.release(path)
 
 
-def test_one_that_is_as_wide_as_the_other_has_to_be_named(tmp_path: Path) -> None:
-    adapter, _ = of_a_tower(tmp_path, "CLIP", width=16, tower="Text")
+def without_its_class(folder: Path) -> Adapter:
+    """As where PEFT was told a task."""
+    file = folder / "lora" / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"auto_mapping": None}))
+    return load_adapter(folder / "lora", folder / "base")
+
+
+@pytest.mark.parametrize("tower", ["Text", "Vision"])
+@pytest.mark.parametrize("name", ["CLIP", "Siglip"])
+def test_a_tower_by_itself_is_told_by_its_class_or_its_width(
+    tmp_path: Path, name: str, tower: str
+) -> None:
+    for width in (16, 24):
+        adapter, model = of_a_tower(tmp_path, name, width=width, tower=tower)
+        check_w0(adapter, model)
+    check_w0(without_its_class(tmp_path), model)
+
+
+def test_one_of_which_neither_tells_has_to_be_named(tmp_path: Path) -> None:
+    _, model = of_a_tower(tmp_path, "CLIP", width=16, tower="Text")
+    adapter = without_its_class(tmp_path)
     if adapter.modules["q_proj"].names[0].startswith("text_model"):  # before transformers 5
         return
     with pytest.raises(BaseModelError, match=r"could be any of text_model.*by --rename OLD=NEW"):
+        check_w0(adapter, model)
+    with renaming({"^": "text_model."}):
+        check_w0(adapter, model)
+
+
+def test_a_tower_of_another_width_is_not_replaced_by_the_other(tmp_path: Path) -> None:
+    """Which is as wide as it was, in another base."""
+    of_a_tower(tmp_path, "CLIP", width=24, tower="Text")
+    save = load_file(tmp_path / "lora" / "adapter_model.safetensors")
+    wider = {name: torch.ones(24, 2) if "lora_B" in name else torch.ones(2, 24) for name in save}
+    save_file(wider, tmp_path / "lora" / "adapter_model.safetensors")
+    adapter = load_adapter(tmp_path / "lora", tmp_path / "base")
+    with pytest.raises(BaseModelError, match="this is not its base model"):
         open_base_of(adapter).w0(adapter.modules["q_proj"], 0)
 
 
