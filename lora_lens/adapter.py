@@ -189,12 +189,14 @@ class Origin:
         base: Folder or hub id that its configuration names.
         library: Where the code of the model's class was (PEFT's ``auto_mapping``), as
             ``transformers.models.bert.modeling_bert``.
+        model_class: Its name (the same), as ``CLIPTextModel``.
         words: What its tensors' names begin with.
         placement: Where its base has W0 of modules that are not where their paths say.
     """
 
     base: str | None = None
     library: str | None = None
+    model_class: str | None = None
     words: frozenset[str] = frozenset()
     placement: Placement = field(default_factory=Placement)
 

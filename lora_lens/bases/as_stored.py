@@ -24,6 +24,16 @@ def is_convolution(shape: tuple[int, ...], expected: tuple[int, int] | None) -> 
     return len(shape) > 3 or (shape[0], shape[1] * shape[2]) == expected
 
 
+def can_be(shape: tuple[int, ...], expected: tuple[int, int]) -> bool:
+    """Whether a tensor can be a W0 of (out, in), stored so or turned, or a convolution's.
+
+    Example:
+        >>> can_be((6, 4), (4, 6)), can_be((8, 3, 5), (8, 15)), can_be((6, 6), (4, 6))
+        (True, True, False)
+    """
+    return is_convolution(shape, expected) or shape in (expected, expected[::-1])
+
+
 def joined_rows(
     names: Sequence[str], parts: Sequence[Float[Tensor, "_ in"]], source: str
 ) -> Float[Tensor, "out in"]:

@@ -56,6 +56,8 @@ PREFIXES: Mapping[str, str | None] = {
     **dict.fromkeys(_OF_NO_NAME),
     **dict.fromkeys(_OF_TWO),
 }
+# Every word among them.
+PREFIX_WORDS = frozenset(filter(None, PREFIXES.values()))
 _FOLDERS = {
     "openai-gpt": "openai",
     "gemma3_text": "gemma3",

@@ -35,9 +35,12 @@ class LiveWeights(BaseWeights):
             BaseModelError: There is no such layer; an adapter has been merged into it; or W0 is no matrix
                 of finite floats.
         """
-        expert = self._expert(path, expected)
-        if expert is not None:
-            return checked(expert, path, self.source)
+        own = self._expert(path, expected)
+        if own is None and path not in self.layers:
+            module, _, name = path.rpartition(".")
+            own = self._parameter(path, module, name, axes=2)
+        if own is not None:
+            return checked(own.detach().cpu(), path, self.source)
         layer = self._layer(path)
         _check_not_merged(path, layer)
         inner = _inner(layer)
@@ -58,16 +61,23 @@ class LiveWeights(BaseWeights):
         """W0 of ``….experts.3.down_proj``, a slice of the stack that the experts' module holds; None of other paths."""
         module, _, name = path.rpartition(".")
         parent, _, number = module.rpartition(".")
-        layer = None if path in self.layers else self.layers.get(parent)
-        stack: Any = getattr(_inner(layer), name, None)
-        if getattr(stack, "ndim", 0) != 3 or not number.isdecimal() or int(number) >= len(stack):
+        stack = None if path in self.layers else self._parameter(path, parent, name, axes=3)
+        if stack is None or not number.isdecimal() or int(number) >= len(stack):
+            return None
+        w0 = stack[int(number)]
+        said = getattr(_inner(self.layers[parent]), "is_transposed", False)
+        return w0.T if said or is_input_first(tuple(w0.shape), expected, self.configuration) else w0
+
+    def _parameter(self, path: str, module: str, name: str, *, axes: int) -> Any:
+        """A parameter that a module holds itself; None where it has none of that name and so many axes."""
+        layer = self.layers.get(module)
+        found = getattr(_inner(layer), name, None)
+        if getattr(found, "ndim", 0) != axes:
             return None
         while layer is not None:  # one around another, a parameter each
             _check_not_merged(path, layer)
             layer = getattr(layer, "base_layer", None)
-        w0 = stack[int(number)].detach().cpu()
-        said = getattr(_inner(self.layers[parent]), "is_transposed", False)
-        return w0.T if said or is_input_first(tuple(w0.shape), expected, self.configuration) else w0
+        return found
 
     def _layer(self, path: str) -> Any:
         if path not in self.layers:

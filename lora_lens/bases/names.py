@@ -10,13 +10,15 @@ from typing import Any
 from ..files.names import WRAPPERS, match_in_base, split_layer
 from ..files.roles import ROLES
 from .experts import Slice, slice_of
+from .families import PREFIX_WORDS
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
 _DENOISER = "unet."  # kohya's trainers' word for whatever denoises
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
 _WRAPPED = re.compile(rf"(?<![^.])({'|'.join(sorted(WRAPPERS))})\.")
-# What a tower's name begins with, by what it takes.
+_PREDICTORS = "mtp."  # of several tokens at once, with layers that are numbered from 0 again
+# What a tower's name begins with, by what it takes or makes.
 _TOWERS = {
     "text": "text",
     "language": "text",
@@ -24,7 +26,17 @@ _TOWERS = {
     "vision": "image",
     "visual": "image",
     "image": "image",
+    "audio": "sound",
+    "speech": "sound",
+    "talker": "sound",
 }
+# What a configuration of a model of one tower says only where it takes that.
+_SETTINGS = {
+    "text": ("vocab_size",),
+    "image": ("image_size", "patch_size"),
+    "sound": ("num_mel_bins", "feat_extract_norm"),
+}
+_CAPITALISED = re.compile("[A-Z][a-z]+")
 _FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
 
 
@@ -69,17 +81,30 @@ def newest(name: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
     return name
 
 
-def _takes(config: Mapping[str, Any]) -> str | None:
-    """Whether a model of one tower takes text or an image; None where that is not known, or it is of several."""
+def _takes(config: Mapping[str, Any]) -> frozenset[str]:
+    """What a model of one tower can take; nothing where that is not known, or it is of several."""
     if len(model_types(config)) != 1:
-        return None
-    text, image = "vocab_size" in config, "image_size" in config or "patch_size" in config
-    return None if text == image else "text" if text else "image"
+        return frozenset()
+    return frozenset(kind for kind, keys in _SETTINGS.items() if any(key in config for key in keys))
 
 
 def _towers(name: str) -> set[str]:
     """What the towers in a name take."""
-    return {_TOWERS[first] for word in name.split(".") if (first := word.split("_")[0]) in _TOWERS}
+    words = (word for word in name.split(".") if word not in PREFIX_WORDS)
+    return {_TOWERS[first] for word in words if (first := word.split("_")[0]) in _TOWERS}
+
+
+def of_tower(names: list[str], model_class: str | None) -> list[str]:
+    """Of several tensors those of the tower whose class this is; all where that tells nothing.
+
+    Example:
+        >>> of_tower(["text_model.q.weight", "vision_model.q.weight"], "CLIPTextModelWithProjection")
+        ['text_model.q.weight']
+    """
+    words = _CAPITALISED.findall((model_class or "").partition("For")[0])  # not of what it is for
+    takes = {_TOWERS[word.lower()] for word in words if word.lower() in _TOWERS}
+    own = [name for name in names if _towers(name) == takes]
+    return own if len(takes) == 1 and own else names
 
 
 class BaseNames:
@@ -87,10 +112,12 @@ class BaseNames:
 
     def __init__(self, names: Collection[str], config: Mapping[str, Any]) -> None:
         self._names = names
+        types = model_types(config)
+        self._prefixes = PREFIX_WORDS | {one.replace("-", "_") for one in types}
         wrapped = ((_WRAPPED, ""),) * any(map(_WRAPPED.search, names))
-        self._rules = (*wrapped, *rules_of(model_types(config)))
+        self._rules = (*wrapped, *rules_of(types))
         self._takes = _takes(config)
-        self._doubtful = set() if model_types(config) else {"image"}
+        self._doubtful = set() if types else {"image", "sound"}
 
     def find(self, path: str) -> list[str]:
         """Every tensor that the module at `path` can mean; it is right where this is one.
@@ -99,7 +126,8 @@ class BaseNames:
         side's newest name when prefixes are taken away (`match_in_base`), of which all are given.
         Names of old are not shortened: a tower's path without its tower may be one of the text model.
         Nor is the module of an image tower sought in a text model, or the other way round; without a
-        configuration that would tell, an image tower's keeps its tower's name.
+        configuration that would tell, an image tower's keeps its tower's name. So does a predictor's of several
+        tokens at once, whose layers are no others'.
 
         Example:
             >>> names = BaseNames(["encoder.layer.0.output.dense.weight"], {"model_type": "vit"})
@@ -109,9 +137,10 @@ class BaseNames:
         Last comes a path whose dots kohya's trainers have written as ``_`` and of which not all were put back.
         """
         towers = _towers(path)
-        others = towers - {self._takes} if self._takes else towers & self._doubtful
+        others = towers - self._takes if self._takes else towers & self._doubtful
         found = self._find(path) or self._flattened(path)
-        return [name for name in found if others <= _towers(name)]
+        found = [name for name in found if others <= _towers(name)]
+        return [name for name in found if not name.startswith(_PREDICTORS)] or found
 
     def _flattened(self, path: str) -> list[str]:
         rest = path.removeprefix(_DENOISER)
@@ -129,12 +158,15 @@ class BaseNames:
 
     def _find(self, path: str) -> list[str]:
         wanted = path + _WEIGHT
+        if wanted not in self._names and path in self._names:  # a parameter, as DBRX's experts are
+            return [path]
         if not self._rules or wanted in self._names:
-            return match_in_base(path, self._names)
+            return match_in_base(path, self._names, self._prefixes)
         renamed = newest(wanted, self._rules)
         if renamed in self._by_newest:
             return self._by_newest[renamed]
-        found = match_in_base(renamed.removesuffix(_WEIGHT), self._by_newest)
+        path = renamed.removesuffix(_WEIGHT)
+        found = match_in_base(path, self._by_newest, self._prefixes)
         return sorted(name for one in found for name in self._by_newest[one])
 
     def slice_of(self, path: str) -> Slice | None:

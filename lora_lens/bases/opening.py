@@ -24,7 +24,7 @@ from ..files.revisions import (
     split_revision,
     with_revision,
 )
-from ..files.tensors import FindFile, LocalFiles, open_tensors
+from ..files.tensors import FindFile, LocalFiles, TensorStore, open_named, open_tensors
 from ..plain_torch import in_plain_torch
 from ..printable import is_printable
 from .configuration import BaseConfiguration, read_configuration
@@ -34,10 +34,9 @@ from .quantised import without_quantisation
 from .single_file import is_single_file, open_single_file
 from .weights import BaseWeights
 
-_STEMS = (
-    "model", "pytorch_model", "model.fp16", "pytorch_model.fp16", "diffusion_pytorch_model",
-    "diffusion_pytorch_model.fp16",
-)  # fmt: skip
+_STEMS = ("model", "pytorch_model", "diffusion_pytorch_model")
+# Read where there is no other, whatever its ending: so the libraries do that are not asked for a variant.
+_VARIANTS = ("model.fp16", "pytorch_model.fp16", "diffusion_pytorch_model.fp16")
 _MOST_NAMED = 6
 
 
@@ -78,7 +77,8 @@ def open_base(
     find = _finder(base, revision, download)
     source = str(with_revision(base, revision))
     try:
-        tensors = open_tensors(source, find, _STEMS) or open_pipeline(source, find)
+        configuration = read_configuration(find)
+        tensors = _tensors(source, find, configuration)
     except BaseModelError as error:
         here = revisions_here(base) if revision else ""
         raise BaseModelError(
@@ -90,12 +90,23 @@ def open_base(
         raise BaseModelError(f"{source} holds no tensors; pass --base with the whole model")
     weights = find(next(iter(tensors.files.values())))
     commit = commit_in(weights) if weights else None
-    configuration = read_configuration(find)
     whole, said = without_quantisation(tensors, configuration.settings)
     return BaseWeights(
         source, whole, configuration, fan_in_fan_out, (said,) if said else (), commit,
         image=bool(tensors.prefixes) or "_diffusers_version" in configuration.settings,
     )  # fmt: skip
+
+
+def _tensors(source: str, find: FindFile, configuration: BaseConfiguration) -> TensorStore | None:
+    """Of the file that the configuration names, or of the first of the usual names; None where there is none."""
+    named = configuration.settings.get("transformers_weights")
+    if named is not None:
+        return open_named(source, find, str(named))
+    return (
+        open_tensors(source, find, _STEMS)
+        or open_tensors(source, find, _VARIANTS)
+        or open_pipeline(source, find)
+    )
 
 
 def name_of(base: object) -> str:
@@ -192,7 +203,7 @@ def open_base_for(
 
 def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeights:
     """The base, checked to be of the adapter's architecture, with a note where that cannot be known."""
-    opened = replace(opened, placement=origin.placement)
+    opened = replace(opened, placement=origin.placement, model_class=origin.model_class)
     own = split_revision(origin.base)[0] if origin.base else None
     itself = split_revision(opened.source)[0] == own
     named = None if own is None or itself else configuration_here(own)
@@ -240,7 +251,7 @@ def _below(folder: Path) -> str:
     """The folders just within one that have weights, as ``0_Transformer`` of sentence-transformers' older models."""
     found = {
         file.parent.name
-        for stem in _STEMS
+        for stem in (*_STEMS, *_VARIANTS)
         for ending in (".safetensors", ".bin")
         for file in folder.glob(f"*/{stem}{ending}")
     }

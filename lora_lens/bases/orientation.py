@@ -56,13 +56,13 @@ def is_conv1d(
     if found is not None:
         return found
     shape, typed = tensors.shape(name), by_architecture(name, configuration)
-    if not typed and (claimed or _in_gpt2(name)) and _is_of_unknown(name, configuration):
+    if not typed and (claimed or in_gpt2(name)) and _is_of_unknown(name, configuration):
         typed = None
     if expected is not None and shape[0] != shape[1] and shape in (expected, expected[::-1]):
         # A Linear of the other shape is of another model.
         return shape != expected and typed is not False
     found = (
-        _by_its_layer(name, tensors, claimed=claimed) if typed is None or _in_gpt2(name) else None
+        _by_its_layer(name, tensors, claimed=claimed) if typed is None or in_gpt2(name) else None
     )
     if None not in (typed, found) and typed != found:
         raise BaseModelError(
@@ -124,8 +124,13 @@ def _module(name: str) -> str:
     return name.removesuffix(_WEIGHT).rpartition(".")[2]
 
 
-def _in_gpt2(name: str) -> bool:
-    """Whether GPT-2 has such a module as Conv1D."""
+def in_gpt2(name: str) -> bool:
+    """Whether GPT-2 has such a module as Conv1D.
+
+    Example:
+        >>> in_gpt2("h.0.attn.c_proj.weight"), in_gpt2("lm_head")
+        (True, False)
+    """
     return _module(name) in _GPT2
 
 
@@ -141,12 +146,12 @@ def _by_its_bias(name: str, tensors: TensorStore) -> bool | None:
 
 def _by_its_layer(name: str, tensors: TensorStore, *, claimed: bool) -> bool | None:
     """By the weights of its layer that GPT-2 has as Conv1D: they are all alike."""
-    if _in_gpt2(name):
+    if in_gpt2(name):
         layer = _layer(name)
         beside = [one for one in tensors.files if one.endswith(_WEIGHT) and _layer(one) == layer]
-        found = {_by_its_shape(one, tensors) for one in beside if _in_gpt2(one)} - {None}
+        found = {_by_its_shape(one, tensors) for one in beside if in_gpt2(one)} - {None}
         return found.pop() if len(found) == 1 else None
-    explained = not claimed or any(_in_gpt2(one) for one in tensors.files)
+    explained = not claimed or any(in_gpt2(one) for one in tensors.files)
     return False if explained else None
 
 

@@ -11,9 +11,9 @@ _PARTS = (
     "unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "prior",
     "controlnet",
 )  # fmt: skip
-_STEMS = (
-    "diffusion_pytorch_model", "model", "pytorch_model", "diffusion_pytorch_model.fp16", "model.fp16",
-    "diffusion_pytorch_model.bf16", "pytorch_model.fp16",
+_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
+_VARIANTS = (
+    "diffusion_pytorch_model.fp16", "model.fp16", "diffusion_pytorch_model.bf16", "pytorch_model.fp16",
 )  # fmt: skip
 
 
@@ -32,7 +32,8 @@ def open_pipeline(source: str, find: FindFile) -> TensorStore | None:
         def inside(name: str, part: str = part) -> Path | None:
             return find(f"{part}/{name}")
 
-        store = open_tensors(f"{source}/{part}", inside, _STEMS)
+        of_part = f"{source}/{part}"
+        store = open_tensors(of_part, inside, _STEMS) or open_tensors(of_part, inside, _VARIANTS)
         if store is None:
             continue
         files |= {f"{part}.{name}": f"{part}/{file}" for name, file in store.files.items()}

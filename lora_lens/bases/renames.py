@@ -72,6 +72,8 @@ FAMILIES: tuple[Family, ...] = (
         "segformer",
         (
             (r"\bencoder\.block\.(\d+)\.(\d+)\.", r"stages.\1.blocks.\2."),
+            (r"\bencoder\.patch_embeddings\.(\d+)\.", r"stages.\1.patch_embeddings."),
+            (r"\battention\.self\.sr\b", "attention.sequence_reduction.sequence_reduction"),
             *_SELF,
             *_OUTPUT,
             (r"\bmlp\.dense([12])\b", r"mlp.fc\1"),
@@ -105,7 +107,7 @@ FAMILIES: tuple[Family, ...] = (
             (r"\blanguage_model\.model\.", "language_model."),
             (r"\blanguage_model\.lm_head\b", "lm_head"),
             # An adapter of the language model alone.
-            (r"^model\.layers\.", "language_model.layers."),
+            (r"^model\.(layers|embed_tokens)\.", r"language_model.\1."),
             (r"^model\.(?=(?:multi_modal_projector|vision_embed_tokens)\.)", ""),
         ),
     ),
@@ -116,7 +118,7 @@ FAMILIES: tuple[Family, ...] = (
         (
             (r"^thinker\.", ""),
             (
-                r"(?:^|\bmodel\.)(layers|per_layer_model_projection|altup_\w+)\.",
+                r"(?:^|\bmodel\.)(layers|embed_tokens|per_layer_model_projection|altup_\w+)\.",
                 r"language_model.\1.",
             ),
         ),

@@ -23,7 +23,10 @@ _OF_BOTH = re.compile(
     r"(?P<model>.+\.)?(?:encoder|decoder)\.(?P<table>embed_tokens|word_embeddings)"
 )
 # Of models with a head; a file of a model without one has the same table, and no W0 of any head.
-_HEADED = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForSeq2SeqLM")
+_HEADED = (
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ForSeq2SeqLM", "DoubleHeadsModel",
+    "EncoderDecoderModel",
+)  # fmt: skip
 
 
 def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> list[str]:
@@ -45,22 +48,35 @@ def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> l
         []
         >>> tied_to("decoder.embed_tokens", ["shared.weight"], {})
         ['shared.weight']
+        >>> names = ["encoder.embed_tokens.weight", "decoder.transformer.wte.weight"]
+        >>> tied_to("decoder.lm_head", names, {"architectures": ["VisionEncoderDecoderModel"]})
+        ['decoder.transformer.wte.weight']
     """
     if found := _OF_BOTH.fullmatch(path):
         of_both = "shared" if found["table"] == "embed_tokens" else found["table"]
         return [name] if (name := f"{found['model'] or ''}{of_both}.weight") in names else []
-    parts = [settings, *(part for part in settings.values() if isinstance(part, Mapping))]
-    untied = any(part.get("tie_word_embeddings") is False for part in parts)
+    part = path.partition(".")[0]
     head = path in _ALONE or any(f".{path}".endswith(f".{ending}") for ending in _HEADS)
-    if not head or untied:
+    if not head or _is_untied(part, settings):
         return []
     kinds = settings.get("architectures")
     listed = kinds if isinstance(kinds, list) else []
     if not any(isinstance(kind, str) and kind.endswith(_HEADED) for kind in listed):
         return []
     endings = tuple(f"{table}.weight" for table in _TABLES)
-    return sorted(
+    tables = sorted(
         name
         for name in names
         if any(name == ending or name.endswith(f".{ending}") for ending in endings)
     )
+    # An encoder's table beside a decoder is not tied to its head.
+    return [name for name in tables if name.startswith(f"{part}.")] or tables
+
+
+def _is_untied(part: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a configuration says that a head is not tied: the part's own, where it says anything, or any."""
+    own = settings.get(part)
+    if isinstance(own, Mapping) and "tie_word_embeddings" in own:
+        return own["tie_word_embeddings"] is False
+    parts = [settings, *(one for one in settings.values() if isinstance(one, Mapping))]
+    return any(one.get("tie_word_embeddings") is False for one in parts)

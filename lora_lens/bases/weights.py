@@ -13,12 +13,12 @@ from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
-from .as_stored import checked, is_convolution, joined_rows
+from .as_stored import can_be, checked, is_convolution, joined_rows
 from .configuration import BaseConfiguration
 from .experts import halves_of, is_input_first
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
-from .names import BaseNames
+from .names import BaseNames, of_tower
 from .not_found import why_no_weight
 from .orientation import is_conv1d
 from .quantised.float8 import scales_of
@@ -43,6 +43,7 @@ class BaseWeights:
         image: Whether it is an image model, diffusers' or a single file of its own code: W0 is (out, in) in
             all of them, and names are diffusers' or the code's own, whichever the adapter has.
         placement: Which modules' W0 is not where their paths say, or lies otherwise.
+        model_class: Of the model that the adapter was trained on, where it says it.
         renaming: What modules' paths become before they are sought: what is said where it is opened.
     """
 
@@ -54,6 +55,7 @@ class BaseWeights:
     commit: str | None = None
     image: bool = False
     placement: Placement = field(default_factory=Placement)
+    model_class: str | None = None
     renaming: Said = field(default_factory=said)
 
     def __repr__(self) -> str:
@@ -101,7 +103,7 @@ class BaseWeights:
             return self._of_image(path)
         if self._is_of_experts(path):
             return self._of_expert(path, expected)
-        name = self._name(path)
+        name = self._name(path, expected)
         w0 = self.tensors.get(name)
         convolution = is_convolution(tuple(w0.shape), expected)
         if convolution:
@@ -120,7 +122,8 @@ class BaseWeights:
             for piece in chain.from_iterable(self._image_names.find(path)):
                 self.tensors.release(piece.name)
         elif not self._is_of_experts(path):
-            self.tensors.release(self._name(path))
+            for name in self._all_names(path):
+                self.tensors.release(name)
         elif found := self._names.slice_of(path):
             self.tensors.release(found.stack)
         else:
@@ -228,15 +231,29 @@ class BaseWeights:
             claimed=self.fan_in_fan_out,
         )
 
-    def _name(self, path: str) -> str:
-        fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
-        found = [fused] if fused in self.tensors.files else self._names.find(path)
-        found = found or tied_to(path, self.tensors.files, self.configuration.settings)
+    def _name(self, path: str, expected: tuple[int, int] | None = None) -> str:
+        found = self._of_shape(self._all_names(path), expected)
         if not found:
             raise BaseModelError(self._why_none(path))
         if not self._all_equal(found):
-            raise BaseModelError(f"{path} could be any of {', '.join(found)} in {self.source}")
+            raise BaseModelError(
+                f"{path} could be any of {', '.join(found)} in {self.source}, expected one: say which by --rename OLD=NEW"
+            )
         return found[0]
+
+    def _all_names(self, path: str) -> list[str]:
+        """Every tensor that can be meant."""
+        fused = f"{path}.in_proj_weight"  # torch's own attention, which is one module
+        found = [fused] if fused in self.tensors.files else self._names.find(path)
+        found = of_tower(found, self.model_class)
+        return found or tied_to(path, self.tensors.files, self.configuration.settings)
+
+    def _of_shape(self, names: list[str], expected: tuple[int, int] | None) -> list[str]:
+        """Those of several that can be `expected`, whichever way round; all where none can."""
+        if expected is None or len(names) < 2:
+            return names
+        fitting = [name for name in names if can_be(self.tensors.shape(name), expected)]
+        return fitting or names
 
     def _why_none(self, path: str) -> str:
         joined, names = self._names.joined(path), self.tensors.files

@@ -28,6 +28,10 @@ _PIPELINE = frozenset({
     "text_encoder_3", "text_encoders", "prior_text_encoder",
 })  # fmt: skip
 _WHOLE = frozenset({"text_model", "language_model", "model", "transformer", "module", "encoder"})
+# What stands before all of a model's names, whichever model it is; its own architecture's name may as well.
+_MODELS = frozenset({
+    "model", "transformer", "backbone", "language_model", "text_model", "llm", "module", "base_model",
+})  # fmt: skip
 _LAYER_WORDS = frozenset({"layer", "layers", "h", "block", "blocks", "resblocks"})
 
 
@@ -232,17 +236,27 @@ def _where(found: Sequence[str], patterns: Mapping[str, str]) -> str:
     return f" ({'; '.join(told)})" if told else ""
 
 
-def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
+def match_in_base(
+    path: str, base_names: Collection[str], prefixes: Collection[str] = ()
+) -> list[str]:
     """The base model's parameter names that `path` can mean, whatever prefix either side carries.
 
     An exact ``path + ".weight"`` wins. Otherwise a name matches when one of the two is a dotted tail
     of the other and both still hold the layer number: the adapter of a
     ``BertForSequenceClassification`` says ``bert.encoder…``, a bare ``BertModel`` file ``encoder…``.
-    A path without a layer needs two components in common. A prefix that one side lacks holds no layer
+    A path without a layer needs two components in common, or one where the prefix is a whole model's: a
+    ``classifier`` is not the ``sop_classifier.classifier``. A prefix that one side lacks holds no layer
     or stage, and the path's is not the ``decoder`` that its layers are in. Of a path in an image model's
     pipeline it is the part, and what holds a whole model: another net's blocks have the same names.
 
+    Args:
+        path: Of a module.
+        base_names: Of the base's tensors.
+        prefixes: What models' names begin with, beside ``model`` and the like.
+
     Example:
+        >>> match_in_base("transformer.wte", ["wte.weight"])
+        ['wte.weight']
         >>> match_in_base("layers.2.blocks.0.attn.qkv", ["blocks.0.attn.qkv.weight"])
         []
         >>> match_in_base("unet.motion.blocks.0.attn.qkv", ["blocks.0.attn.qkv.weight"])
@@ -251,11 +265,12 @@ def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
     wanted = path + ".weight"
     if wanted in base_names:
         return [wanted]
-    layered = split_layer(path) is not None
+    layered, models = split_layer(path) is not None, _MODELS.union(prefixes)
     shorter = [
         tail
         for tail in _tails(wanted)
-        if tail in base_names and (split_layer(tail) or (not layered and tail.count(".") > 1))
+        if tail in base_names
+        and (split_layer(tail) or (not layered and _says_enough(tail, wanted, models)))
     ]
     if shorter:
         longest = max(shorter, key=len)
@@ -264,7 +279,18 @@ def match_in_base(path: str, base_names: Collection[str]) -> list[str]:
         of_another = prefix[0] in _PIPELINE and not _WHOLE.issuperset(prefix[1:])
         return [] if of_decoder or of_another or _holds_layer(prefix) else [longest]
     longer = (name for name in base_names if name.endswith("." + wanted))
-    return sorted(name for name in longer if not _holds_layer(_before(name, wanted)))
+    return sorted(
+        name
+        for name in longer
+        if not _holds_layer(_before(name, wanted))
+        and (layered or _says_enough(wanted, name, models))
+    )
+
+
+def _says_enough(tail: str, whole: str, models: Collection[str]) -> bool:
+    """Whether a tail without a layer is the same tensor's name as the whole that ends in it."""
+    components = tail.count(".")  # without the last, ``weight``
+    return components > 1 or (components == 1 and set(_before(whole, tail)) <= set(models))
 
 
 def _before(whole: str, tail: str) -> list[str]:

@@ -216,6 +216,32 @@ def open_file(source: str, path: Path, name: str, find: FindFile) -> TensorStore
     return TensorStore(source, dict.fromkeys(opened.names, name), find, {name: opened})
 
 
+def open_named(source: str, find: FindFile, name: str) -> TensorStore:
+    """The store of a file that a configuration names: one safetensors file, or an index of several.
+
+    Args:
+        source, find: As in `open_tensors`.
+        name: Of the file.
+
+    Raises:
+        FileFormatError: It is neither, is not there, or is outside the folder; or it is truncated or corrupt.
+    """
+    path = None if _is_outside(name) else find(name)
+    if path is None or not name.endswith((".safetensors", ".safetensors.index.json")):
+        raise FileFormatError(
+            f"{source} names {name!r} for its weights, expected a .safetensors file or index in its folder: copy that there"
+        )
+    if name.endswith(".json"):
+        return TensorStore(source, _weight_map(path), find)
+    return open_file(source, path, name, find)
+
+
+def _is_outside(file: str) -> bool:
+    """Whether a name that somebody wrote leads out of the folder that it is sought in, on any system."""
+    paths = (PurePosixPath(file), PureWindowsPath(file))
+    return any(path.is_absolute() or bool(path.drive) or ".." in path.parts for path in paths)
+
+
 def _index_of(stem: str, ending: str) -> str:
     """``model.safetensors.index.json``; of a variant, ``model.safetensors.index.fp16.json``."""
     name, _, variant = stem.partition(".")
@@ -228,11 +254,10 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise FileFormatError(f"{index} has no weight_map from tensor names to file names")
     check_names(index, [*found, *found.values()])
     for file in set(found.values()):
-        for path in (PurePosixPath(file), PureWindowsPath(file)):
-            if path.is_absolute() or path.drive or ".." in path.parts:
-                raise FileFormatError(
-                    f"{index} names {file!r}, which is outside its folder; refusing to read it"
-                )
+        if _is_outside(file):
+            raise FileFormatError(
+                f"{index} names {file!r}, which is outside its folder; refusing to read it"
+            )
     return found
 
 

@@ -91,11 +91,13 @@ class AdapterFiles:
     def origin(self) -> Origin:
         """What the files say of the model that the adapter was trained on."""
         mapping = self.config.get("auto_mapping")
-        library = mapping.get("parent_library") if isinstance(mapping, Mapping) else None
+        said = mapping if isinstance(mapping, Mapping) else {}
+        library, model_class = (said.get(key) for key in ("parent_library", "base_model_class"))
         words = (name.removeprefix(PEFT_PREFIX).partition(".")[0] for name in self.names)
         return Origin(
             base=self.text("base_model_name_or_path"),
             library=library if isinstance(library, str) else None,
+            model_class=model_class if isinstance(model_class, str) else None,
             words=frozenset(words),
         )
 

@@ -18,26 +18,37 @@ def conv1d_of(files: AdapterFiles) -> Callable[[str], bool]:
 
     @cache
     def found(path: str) -> bool:
-        if files.live is not None:
-            return files.live.is_conv1d(path)
-        told = _by_configuration(files, path)
-        if told is None:
-            told = _by_weights(files, path)
+        told = told_conv1d(files, path)
         return told if told is not None else files.config.get("fan_in_fan_out") is not False
 
     return found
 
 
-def _by_configuration(files: AdapterFiles, path: str) -> bool | None:
+def told_conv1d(files: AdapterFiles, path: str, *, download: bool = False) -> bool | None:
+    """Whether the module at a path is Conv1D, as its base tells; None where that is not here, or does not.
+
+    Args:
+        files: Of the adapter.
+        path: Of the module.
+        download: Whether the base's configuration may be.
+    """
+    told = None if files.live is not None else _by_configuration(files, path, download)
+    return _by_weights(files, path) if told is None else told
+
+
+def _by_configuration(files: AdapterFiles, path: str, download: bool) -> bool | None:
     from ..bases.opening import configuration_here
     from ..bases.orientation import by_architecture
 
-    here = files.base_model and configuration_here(files.base_model, files.revision)
+    here = files.base_model and configuration_here(
+        files.base_model, files.revision, download=download
+    )
     return by_architecture(f"{path}.weight", here) if here else None
 
 
 def _by_weights(files: AdapterFiles, path: str) -> bool | None:
     try:
-        return files.open_base(download=False).is_conv1d(path)
+        base = files.live if files.live is not None else files.open_base(download=False)
+        return base.is_conv1d(path)
     except LensError:
         return None

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..bases.configuration import BaseConfiguration
 from ..bases.experts import INPUT_FIRST, UNSAID
+from ..bases.orientation import in_gpt2
 from ..errors import AdapterError
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
+from .conv1d import told_conv1d
 from .derived import columns_of, rows_of, transposed
 from .peft_settings import Scaling
 
@@ -24,6 +26,8 @@ _AXES_KNOWN = (0, 19)
 _AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
 _INNER = ".base_layer"
 _STACKS = "experts"
+# Modules whose ``weight`` is a stack, JetMoE's; those of all others that have three axes are convolutions'.
+_WHOLE_STACKS = ("input_linear", "output_linear")
 
 
 def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -118,6 +122,27 @@ def turned_stacks(
     return found
 
 
+def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> str | None:
+    """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
+
+    Args:
+        files: Of the adapter.
+        path: Of the wrapped module, with what is around it.
+        parameter: Its path.
+        a: Of all that PEFT takes for experts.
+    """
+    is_weight = path.replace(_INNER, "") == parameter
+    if not is_weight or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
+        return None
+    count, rest = divmod(a.shape[0], Scaling(files.config).rank(parameter))
+    if count < 2 or rest:
+        return None
+    return (
+        "factor of a convolution's weight in target_parameters, of which PEFT adapts each output channel as an expert "
+        "of its own: all of them together are no update of W0 of that rank"
+    )
+
+
 def experts(
     files: AdapterFiles,
     parameter: str,
@@ -130,7 +155,7 @@ def experts(
     """Each expert's update by its path, ``….experts.3.down_proj``; of a parameter that is one matrix, its own.
 
     A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank. Where A has the output's side,
-    ΔW is the transpose of their product.
+    ΔW is the transpose of their product; as of GPT-2's Conv1D, for PEFT takes a matrix for (out, in).
 
     Args:
         files: Of the adapter.
@@ -151,17 +176,37 @@ def experts(
         )
     s = scaling.of(parameter, rank)
     if count == 1:
-        return {parameter: LowRank(a, b, s, tensors)}
+        return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
         turned = _is_turned(files, parameter)
     module, _, name = parameter.rpartition(".")
     found = {}
     for k in range(count):
         below, above = rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count)
-        if turned:
-            below, above = transposed(above), transposed(below)
-        found[f"{module}.{k}.{name}"] = LowRank(below, above, s, tensors)
+        found[f"{module}.{k}.{name}"] = _update(below, above, s, tensors, turned=turned)
     return found
+
+
+def _update(a: Factor, b: Factor, s: float, tensors: tuple[str, str], *, turned: bool) -> LowRank:
+    """s·B·A; its transpose where A has the output's side."""
+    return (
+        LowRank(transposed(b), transposed(a), s, tensors) if turned else LowRank(a, b, s, tensors)
+    )
+
+
+def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
+    """Whether a parameter that is one matrix is stored (in, out).
+
+    Raises:
+        AdapterError: GPT-2 has such a Conv1D, and no base is here to tell.
+    """
+    told = told_conv1d(files, parameter, download=files.base_given is not None)
+    if told is None and in_gpt2(parameter):
+        raise AdapterError(
+            f"{files.source} has factors for {parameter}.weight by target_parameters, and whether A is on its input's side "
+            f"depends on its base, which is not here or does not tell: pass --base with one that has its config.json"
+        )
+    return bool(told)
 
 
 def _is_turned(files: AdapterFiles, parameter: str) -> bool:

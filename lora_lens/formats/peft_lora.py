@@ -18,7 +18,7 @@ from .image_places import are_dotted, are_flattened
 from .image_updates import modules_said
 from .peft_blocks import whole
 from .peft_dora import UNSAID, magnitudes_of
-from .peft_experts import experts, parameters_of, turned_stacks
+from .peft_experts import experts, parameters_of, turned_stacks, why_no_stack
 from .peft_initial import Initial, initial_of
 from .peft_known import unknown_said
 from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
@@ -166,11 +166,7 @@ def _read_pair(
     """One module's factors: its update, or a stack's, or why there is none."""
     tensors = (pair["A"], pair["B"])
     if path in beside.parameters:
-        parameter = beside.parameters[path]
-        a, b = (files.factor(name, unfolded=True) for name in tensors)
-        turned = beside.turned.get(parameter)
-        found.updates |= experts(files, parameter, a, b, tensors, turned=turned)
-        found.experts += 1
+        _read_parameter(files, path, tensors, beside, found)
         return
     if why := _why_not(files, *tensors):
         found.left_out |= dict.fromkeys(tensors, why)
@@ -188,6 +184,20 @@ def _read_pair(
     found.convolutions += len(files.shape(pair["A"])) > 2
     if ".lora_embedding_" in plain(pair["A"]):
         found.tables.add(own)
+
+
+def _read_parameter(
+    files: AdapterFiles, path: str, tensors: tuple[str, str], beside: _Beside, found: _Reading
+) -> None:
+    """The factors of one of ``target_parameters``: each expert's update, or the one of a matrix."""
+    parameter = beside.parameters[path]
+    a, b = (files.factor(name, unfolded=True) for name in tensors)
+    if why := why_no_stack(files, path, parameter, a):
+        found.left_out |= dict.fromkeys(tensors, why)
+        return
+    updates = experts(files, parameter, a, b, tensors, turned=beside.turned.get(parameter))
+    found.updates |= updates
+    found.experts += len(updates) > 1
 
 
 def _reason(files: AdapterFiles, name: str) -> str:

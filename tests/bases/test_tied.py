@@ -116,6 +116,39 @@ def test_an_encoders_and_a_decoders_table_is_that_of_both(tmp_path: Path, name: 
         assert torch.equal(base.weight(path.format(of)), own)
 
 
+GPT2 = {"n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 19, "n_positions": 8}
+VIT = {
+    "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8,
+    "patch_size": 4,
+}  # fmt: skip
+
+
+def of_two(encoder: Any, decoder: Any) -> Any:
+    kind = "EncoderDecoder" if encoder.model_type == "bert" else "VisionEncoderDecoder"
+    decoder.is_decoder = decoder.add_cross_attention = True
+    config = getattr(transformers, f"{kind}Config").from_encoder_decoder_configs(encoder, decoder)
+    return getattr(transformers, f"{kind}Model")(config)
+
+
+HEADED = {
+    "two heads": lambda: transformers.GPT2DoubleHeadsModel(transformers.GPT2Config(**GPT2)),
+    "an image and GPT-2": lambda: of_two(
+        transformers.ViTConfig(**VIT), transformers.GPT2Config(**GPT2)
+    ),
+    "BERT twice": lambda: of_two(transformers.BertConfig(**BERT), transformers.BertConfig(**BERT)),
+}
+
+
+@pytest.mark.parametrize("case", HEADED)
+def test_a_head_in_a_model_of_two_is_tied_to_its_own_parts_table(tmp_path: Path, case: str) -> None:
+    torch.manual_seed(0)
+    model = HEADED[case]()
+    model.save_pretrained(tmp_path)
+    head = model.get_output_embeddings()
+    (path,) = (name for name, module in model.named_modules() if module is head)
+    assert torch.equal(open_base(str(tmp_path)).weight(path, (19, 16)), head.weight)
+
+
 def test_a_decoder_within_a_model_is_no_head(tmp_path: Path) -> None:
     settings = transformers.DistilBertConfig(**OTHERS["DistilBertForMaskedLM"][1])
     transformers.DistilBertForMaskedLM(settings).save_pretrained(tmp_path)

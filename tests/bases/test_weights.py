@@ -51,6 +51,46 @@ def test_single_file_shards_and_bin_give_the_same(tmp_path: Path) -> None:
         assert torch.equal(open_base(str(tmp_path / kind)).weight(PATH), one)
 
 
+@pytest.mark.parametrize("plain", ["model.safetensors", "pytorch_model.bin"])
+def test_a_variant_is_read_where_there_is_nothing_else(tmp_path: Path, plain: str) -> None:
+    """As transformers does, which no variant was asked of."""
+    write_base(tmp_path, BertLike(), {NAME: random(4, 4, seed=1)})
+    (tmp_path / "model.safetensors").rename(tmp_path / "model.fp16.safetensors")
+    assert torch.equal(open_base(str(tmp_path)).weight(PATH), random(4, 4, seed=1))
+    save = save_file if plain.endswith(".safetensors") else torch.save
+    save({NAME: random(4, 4, seed=2)}, tmp_path / plain)
+    assert torch.equal(open_base(str(tmp_path)).weight(PATH), random(4, 4, seed=2))
+
+
+def test_the_file_that_the_configuration_names_is_the_one_that_is_read(tmp_path: Path) -> None:
+    """Transformers' `transformers_weights`, beside a file of the usual name."""
+    write_base(tmp_path, BertLike(), {NAME: random(4, 4, seed=1)})
+    save_file({NAME: random(4, 4, seed=2)}, tmp_path / "other.safetensors")
+    index = {"weight_map": {NAME: "other.safetensors"}}
+    (tmp_path / "other.safetensors.index.json").write_text(json.dumps(index))
+    for name in ("other.safetensors", "other.safetensors.index.json"):
+        names_its_weights(tmp_path, name)
+        assert torch.equal(open_base(str(tmp_path)).weight(PATH), random(4, 4, seed=2))
+
+
+@pytest.mark.parametrize("name", ["../other.safetensors", "none.safetensors", "other.bin", 3])
+def test_one_that_is_not_in_the_folder_or_of_another_kind_is_refused(
+    tmp_path: Path, name: object
+) -> None:
+    write_base(tmp_path / "base", BertLike(), {NAME: random(4, 4, seed=1)})
+    for folder in (tmp_path, tmp_path / "base"):
+        save_file({NAME: random(4, 4, seed=2)}, folder / "other.safetensors")
+        (folder / "other.bin").write_bytes(b"")
+    names_its_weights(tmp_path / "base", name)
+    with pytest.raises(FileFormatError, match="for its weights, expected a .safetensors file"):
+        open_base(str(tmp_path / "base"))
+
+
+def names_its_weights(folder: Path, name: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"transformers_weights": name}))
+
+
 def test_only_the_shard_that_is_needed_is_read(tmp_path: Path) -> None:
     shards(
         tmp_path / "shards",

@@ -134,6 +134,36 @@ def test_a_wrappers_prefix_is(path: str, name: str) -> None:
     assert match_in_base(path, {name}) == [name]
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("classifier", "sop_classifier.classifier.weight"),
+        ("classifier", "decode_head.classifier.weight"),
+        ("sop_classifier.classifier", "classifier.weight"),
+        ("decoder", "cls.predictions.decoder.weight"),
+        ("pooler", "encoder.pooler.weight"),
+    ],
+)
+def test_one_word_is_not_enough_where_what_is_before_it_is_no_whole_models(
+    path: str, name: str
+) -> None:
+    assert match_in_base(path, {name}, {"albert"}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("transformer.wte", "wte.weight"),
+        ("wte", "transformer.wte.weight"),
+        ("albert.pooler", "pooler.weight"),
+        ("embed_tokens", "model.language_model.embed_tokens.weight"),
+        ("dropout.classifier", "albert.dropout.classifier.weight"),
+    ],
+)
+def test_one_word_is_where_it_is(path: str, name: str) -> None:
+    assert match_in_base(path, {name, "sop_classifier.classifier.weight"}, {"albert"}) == [name]
+
+
 def test_two_stacks_that_could_both_be_meant_are_both_reported() -> None:
     names = {"text.layers.0.q_proj.weight", "vision.layers.0.q_proj.weight"}
     assert match_in_base("layers.0.q_proj", names) == sorted(names)

@@ -1,0 +1,99 @@
+"""PEFT's ``target_parameters`` of single layers: ΔW lies as W0 does, as PEFT adds it, or is none."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_formats import deltas, made_by
+
+from lora_lens import load_adapter
+from lora_lens.bases.opening import open_base_of
+from lora_lens.errors import AdapterError
+
+peft = pytest.importorskip("peft", minversion="0.19")
+transformers = pytest.importorskip("transformers")
+
+
+def tuned(folder: Path, model: Any, *parameters: str, modules: tuple[str, ...] = ()) -> Any:
+    """A model in memory with an adapter of these parameters, and the files of both."""
+    model.save_pretrained(folder / "base")
+    config = peft.LoraConfig(
+        r=2, lora_alpha=6, target_modules=list(modules), target_parameters=list(parameters),
+        init_lora_weights=False,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT's, where no module is named
+        adapted = peft.get_peft_model(model, config)
+    adapted.save_pretrained(folder / "lora")
+    return adapted
+
+
+CONV1D = ["attn.c_proj.weight", "c_attn.weight", "c_fc.weight"]
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("parameter", CONV1D)
+def test_a_conv1ds_update_lies_as_its_w0_does(tmp_path: Path, parameter: str, live: bool) -> None:
+    torch.manual_seed(0)
+    model = tuned(tmp_path, made_by("peft_lora").gpt2(), parameter)
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    found = deltas(adapter)
+    assert len(found) == 2
+    for path, delta in found.items():
+        layer = model.get_base_model().get_submodule(path)
+        expected = layer.get_delta_weight("default").detach().double().T
+        torch.testing.assert_close(delta, expected, rtol=1e-5, atol=1e-6)
+    for factors in adapter.modules.values():
+        layer = model.get_base_model().get_submodule(factors.names[0])
+        w0 = layer.get_param().detach().T
+        w0 = factors.part.take(w0) if factors.part else w0
+        assert torch.equal(open_base_of(adapter).w0(factors, 0), w0)
+
+
+def test_of_a_conv1d_whose_base_is_not_here_it_is_asked_for(tmp_path: Path) -> None:
+    tuned(tmp_path, made_by("peft_lora").gpt2(), CONV1D[0])
+    (tmp_path / "base").rename(tmp_path / "elsewhere")
+    with pytest.raises(AdapterError, match=r"c_proj\.weight by target_parameters.*pass --base"):
+        load_adapter(tmp_path / "lora")
+    assert load_adapter(tmp_path / "lora", tmp_path / "elsewhere").modules
+
+
+def test_a_matrix_is_no_stack_of_experts(tmp_path: Path) -> None:
+    tuned(tmp_path, made_by("peft_lora").llama(), "q_proj.weight", modules=("v_proj",))
+    adapter = load_adapter(tmp_path / "lora", tmp_path / "base")
+    assert sorted(adapter.modules) == ["q_proj", "v_proj"]
+    assert not any("expert" in note for note in adapter.notes)
+
+
+def test_the_output_channels_of_a_convolution_are_no_layers(tmp_path: Path) -> None:
+    config = transformers.WhisperConfig(
+        d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=24, decoder_ffn_dim=24, vocab_size=40, num_mel_bins=8, max_source_positions=20,
+        max_target_positions=20, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    model = transformers.WhisperForConditionalGeneration(config)
+    adapted = tuned(tmp_path, model, "conv1.weight", modules=("q_proj",))
+    for adapter in (load_adapter(tmp_path / "lora", tmp_path / "base"), load_adapter(adapted)):
+        assert all("q_proj" in name for name in adapter.modules)
+        assert len(adapter.left_out) == 2
+        assert all("each output channel" in why for why in adapter.left_out.values())
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_matrix_that_is_no_modules_weight_has_its_w0(tmp_path: Path, live: bool) -> None:
+    """DBRX's, of all experts below each other."""
+    config = transformers.DbrxConfig(
+        d_model=16, n_heads=4, n_layers=2, max_seq_len=32, vocab_size=40, pad_token_id=0,
+        attn_config={"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
+        ffn_config={"ffn_hidden_size": 24, "moe_num_experts": 2, "moe_top_k": 1},
+    )  # fmt: skip
+    model = tuned(tmp_path, transformers.DbrxForCausalLM(config), "mlp.w1", modules=("out_proj",))
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    factors = adapter.modules["w1"]
+    layer = model.get_base_model().get_submodule(factors.names[1].removesuffix(".w1"))
+    torch.testing.assert_close(
+        deltas(adapter)[factors.names[1]], layer.get_delta_weight("default").detach().double()
+    )
+    assert torch.equal(open_base_of(adapter).w0(factors, 1), layer.get_param().detach())
