@@ -138,8 +138,8 @@ def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> s
     if count < 2 or rest:
         return None
     return (
-        "factor of a convolution's weight in target_parameters, of which PEFT adapts each output channel as an expert "
-        "of its own: all of them together are no update of W0 of that rank"
+        "factor of a weight of three axes in target_parameters, as a convolution has, of which PEFT adapts each slice (there, "
+        "each output channel) as an expert of its own: all of them together are no update of W0 of that rank"
     )
 
 
