@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from ...labelled import Array
-from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View
+from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View, in_rows
 from ...show.layout import called_apart, sided
 from .result import RankGrid, RankGrids
 from .tables import kind_title, names, title
 
-_MOST_COLUMNS = 6
+_MOST_COLUMNS = 7
 _MOST_LETTERS = 60
 _MOST_CELLS = 24  # rows or columns on a page up to which all are drawn
 
@@ -81,22 +81,17 @@ def panel(grid: RankGrid, *, baseline: bool = False, high: float = 1.0) -> Panel
 def rank_grids_sheet(result: RankGrids) -> Sheet:
     """A block of rows a matrix, a panel a layer, the mean by chance last; one colour scale from 0."""
     groups = [result.of(*kind) for kind in result.kinds]
-    panels = len(groups[0]) + 1
-    columns = min(_MOST_COLUMNS + 1, panels)
-    rows = -(-panels // columns)
     top = max(float(max(_most(grid.values), _most(grid.gaussian_mean))) for grid in result)
     high = min(1.0, math.ceil(20 * top) / 20)
     blocks = []
     for group in groups:
-        shown: list[Panel | None] = [panel(grid, high=high) for grid in group]
+        shown = [panel(grid, high=high) for grid in group]
         shown.append(panel(group[-1], baseline=True, high=high))
-        shown += [None] * (rows * columns - panels)
-        lines = [shown[k : k + columns] for k in range(0, rows * columns, columns)]
-        heading = kind_title(result, group[0])
-        blocks.append(Block(lines, heading, (Scale(0, high, "φ"),)))
+        rows = in_rows(shown, _MOST_COLUMNS)
+        blocks.append(Block(rows, kind_title(result, group[0]), (Scale(0, high, "φ"),)))
     return Sheet(
         tuple(blocks),
-        (1.65 * columns + 1.2, (1.75 * rows + 0.35) * len(groups) + 0.6),
+        (1.65 * len(rows[0]) + 1.2, (1.75 * len(rows) + 0.35) * len(groups) + 0.6),
         title=title(result),
         note=_whose(result),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...show.figure import Block, Panel, Sheet
+from ...show.figure import Block, Sheet, in_rows, on_one_axis
 from ...show.singular_values import layer_scales, singular_panel
 from .result import Inventory
 
@@ -17,16 +17,13 @@ def figures(result: Inventory) -> dict[str, Sheet]:
 def inventory_sheet(result: Inventory) -> Sheet:
     """`singular_panel`, a panel a module."""
     modules = list(dict.fromkeys(summary.module for summary in result.modules))
-    columns = min(_MOST_COLUMNS, len(modules))
-    rows = -(-len(modules) // columns)
     last = max(summary.layer or 0 for summary in result.modules)
-    panels: list[Panel | None] = [
+    panels = [
         singular_panel([one for one in result.modules if one.module == module], last, module)
         for module in modules
     ]
-    panels += [None] * (rows * columns - len(panels))
-    lines = [panels[k : k + columns] for k in range(0, len(panels), columns)]
+    rows = in_rows(on_one_axis(panels), _MOST_COLUMNS)
     return Sheet(
-        (Block(lines, scales=layer_scales(result.modules), joined=True),),
-        (3.2 * columns + 1, 2.8 * rows),
+        (Block(rows, scales=layer_scales(result.modules), joined=True),),
+        (3.2 * len(rows[0]) + 1, 2.8 * len(rows)),
     )

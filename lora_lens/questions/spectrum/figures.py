@@ -19,8 +19,10 @@ from ...show.figure import (
     Scale,
     Sheet,
     View,
+    in_rows,
     named,
     numbers,
+    on_one_axis,
     positions,
 )
 from ...show.layout import layer_number
@@ -28,6 +30,7 @@ from ...show.singular_values import layer_scales, singular_panel
 from .result import LayerSpectrum, Spectrum
 
 _MOST = 256  # columns of a heat map
+_MOST_COLUMNS = 4  # modules beside each other
 _RANKS = {
     "rank": ("rank r", "grey", "dot", ""),
     "effective_rank_s": ("effective rank (s)", 0, "solid", "circle"),
@@ -108,30 +111,32 @@ def singular_heat(layers: Sequence[LayerSpectrum]) -> HeatMap:
 
 
 def spectrum_sheet(result: Spectrum) -> Sheet:
-    """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
-    columns = len(result.modules)
-    longest = max(len(result.of(module)) for module in result.modules)
+    """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms.
+
+    Of more than four modules the others stand below, in blocks of four.
+    """
+    of = [result.of(module) for module in result.modules]
     last = max(layer.layer or 0 for layer in result.layers)
-    width = min(4.5, max(3.0, 0.12 * longest + 1.5))
-    rows: list[list[Panel | None]] = [
-        [_explained(singular_panel(result.of(m), last, m)) for m in result.modules],
-        [rank_panel(result.of(module)) for module in result.modules],
+    width = min(4.5, max(3.0, 0.12 * max(map(len, of)) + 1.5))
+    kinds = [
+        [_explained(singular_panel(layers, last, layers[0].module)) for layers in of],
+        [rank_panel(layers) for layers in of],
     ]
     if any(one.beside_w0 for one in result.layers):
-        rows.append([norm_panel(result.of(module)) for module in result.modules])
-    return Sheet(
-        (
-            Block(
-                rows,
-                scales=tuple(
-                    replace(one, at=tuple((0, c) for c in range(columns)))
-                    for one in layer_scales(result.layers)
-                ),
-                joined=True,
-                narrow="wrap",
-            ),
-        ),
-        (width * columns + 2.6, 2.7 * len(rows) + 0.3),
+        kinds.append([norm_panel(layers) for layers in of])
+    rows = [in_rows(on_one_axis(panels), _MOST_COLUMNS) for panels in kinds]
+    blocks = tuple(_block(some, layer_scales(result.layers)) for some in zip(*rows, strict=True))
+    return Sheet(blocks, (width * blocks[0].columns + 2.6, (2.7 * len(kinds) + 0.3) * len(blocks)))
+
+
+def _block(rows: Sequence[Sequence[Panel | None]], scales: Sequence[Scale]) -> Block:
+    """Panels of the same modules below each other; the scales are of the first row."""
+    first = tuple((0, c) for c, one in enumerate(rows[0]) if one is not None)
+    return Block(
+        rows,
+        scales=tuple(replace(one, at=first) for one in scales),
+        joined=True,
+        narrow="wrap",
     )
 
 

@@ -7,6 +7,7 @@ file or a notebook shows them. Nothing here draws, and nothing here knows a ques
 from .axis import Axis, in_order, named, positions, round_top
 from .heat_map import HeatMap, Ramp, View
 from .marks import Band, Bars, Colour, Dash, Level, Line, Mark, Marker, Strokes, numbers
+from .rows import in_rows, on_one_axis
 from .sheet import Block, Panel, Scale, Sheet
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "Strokes",
     "View",
     "in_order",
+    "in_rows",
     "named",
     "numbers",
+    "on_one_axis",
     "positions",
     "round_top",
 ]

@@ -31,25 +31,45 @@ def test_every_rank_and_norm_lies_inside_its_panel(found: Spectrum) -> None:
         assert all(max(line.get_ydata()) <= high for line in ax.lines)
 
 
-@pytest.mark.parametrize(("width", "times"), [(None, 1), ("3.25in", 1), ("3.25in", 3)])
+def of_modules(found: Spectrum, times: int) -> Spectrum:
+    """The same layers under more names: of twice as many modules, or three times."""
+    layers = tuple(
+        replace(one, module=f"{k}.{one.module}") for k in range(times) for one in found.layers
+    )
+    return replace(found, layers=layers)
+
+
+@pytest.mark.parametrize(("width", "times"), [(None, 1), (None, 10), ("3.25in", 1), ("3.25in", 3)])
 def test_the_scale_of_layers_stands_beside_the_lines_that_it_is_of(
     found: Spectrum, width: str | None, times: int
 ) -> None:
-    found = replace(
-        found,
-        layers=tuple(
-            replace(one, module=f"{k}.{one.module}") for k in range(times) for one in found.layers
-        ),
-    )
-    figure = found.plot(width=width)
+    figure = of_modules(found, times).plot(width=width)
     figure.draw_without_rendering()
-    (bar,) = [ax for ax in figure.axes if ax.get_ylabel() == "layer"]
-    of = [ax.get_position() for ax in figure.axes if ax.get_title()]
-    if len(found.modules) > 2:  # in rows apart: beside the first of them
-        of = [one for one in of if one.y0 == max(each.y0 for each in of)]
-    ends = min(one.y0 for one in of), max(one.y1 for one in of)
-    assert len(of) == 2  # of a row
-    assert ends[0] <= bar.get_position().y0 < bar.get_position().y1 <= ends[1]
+    blocks = figure.subfigs or [figure]
+    assert len(blocks) == -(-2 * times // 4)
+    for block in blocks:
+        (bar,) = [ax for ax in block.axes if ax.get_ylabel() == "layer"]
+        of = [ax.get_position() for ax in block.axes if ax.get_title()]
+        of = [one for one in of if one.y0 == max(each.y0 for each in of)]  # of rows apart the first
+        ends = min(one.y0 for one in of), max(one.y1 for one in of)
+        assert ends[0] <= bar.get_position().y0 < bar.get_position().y1 <= ends[1]
+
+
+def test_many_modules_stand_in_blocks_that_can_be_compared(found: Spectrum) -> None:
+    """Twenty were one row of 10,000 pixels."""
+    many = of_modules(found, 10)
+    loud = many.layers[-1]
+    many = replace(many, layers=(*many.layers[:-1], replace(loud, singular_values=(90.0, 9.0))))
+    figure = many.plot()
+    width, height = figure.get_size_inches()
+    assert width < 16 < height
+    shown = [[ax for ax in one.axes if ax.axison] for one in figure.subfigs]
+    titles = [ax.get_title() for axes in shown for ax in axes if ax.get_title()]
+    assert titles == list(many.modules)
+    for row in range(3):
+        limits = {ax.get_ylim() for axes in shown for ax in axes[4 * row : 4 * row + 4]}
+        assert len(limits) == 1
+    assert shown[0][0].get_ylim()[1] > 90
 
 
 def test_singular_values_are_ringed_above_what_a_random_product_has(tmp_path: Path) -> None:
