@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _TABLES = (
     "adapters", "failed", "spectrum", "pairs", "places", "clusters", "interference", "merges", "subspace",
     "outlying",
 )  # fmt: skip
+_COMMIT = re.compile("@[0-9a-f]{40}$")
 
 
 def check_no_others(folder: Path, given: Sequence[str]) -> None:
@@ -46,8 +48,8 @@ def check_no_others(folder: Path, given: Sequence[str]) -> None:
 
 
 def _any_commit(source: str) -> str:
-    """A hub id without its commit; a path as it is."""
-    return source if Path(source).is_absolute() else source.partition("@")[0]
+    """A hub id without its commit; a branch, a tag and a path as they are."""
+    return source if Path(source).is_absolute() else _COMMIT.sub("", source)
 
 
 def sweep(folder: Path, written: set[str], places: set[str]) -> list[str]:

@@ -22,8 +22,9 @@ class Outlying(Question):
     """A row an adapter and quantity: the quantity, its robust z and p, and the rank of those that it is beside.
 
     Quantities: log10 of ‖ΔW‖_F; the effective rank of ΔW; of A and of B the mean over the others of φ's z beside
-    unrelated subspaces, held against the others by the cube root of their mean φ over chance: of few directions φ is nearly
-    a χ², which leans to the right, and its cube root is nearly Gaussian (Wilson and Hilferty 1931). All but the norm grow with the rank for one and the same likeness, and are beside adapters of
+    unrelated subspaces, with the p of these or of the cube roots of mean φ over chance, whichever is larger: of few directions φ of
+    unrelated adapters is nearly a χ², which leans to the right, and its cube root nearly Gaussian (Wilson and Hilferty 1931), while that
+    of adapters which have something in common leans to the left. All but the norm grow with the rank for one and the same likeness, and are beside adapters of
     the same rank alone: these have the same pairs with all the others.
     """
 
@@ -36,6 +37,7 @@ class Outlying(Question):
         self._ranks = {matrix: np.full(facts.count, np.nan) for matrix in MATRICES}  # of A and B
         self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
         self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
+        self._finest = dict.fromkeys(MATRICES, 1.0)  # least deviation of unrelated subspaces' φ
         self._phi = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
         self._chance = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
 
@@ -57,9 +59,11 @@ class Outlying(Question):
             chance = gaussian_moments(self.facts.width(matrix), *block.widths(matrix))
             z = ((block.phi(matrix) - chance.mean) / chance.sd)[rows, columns]
             there = z.isfinite()
-            rows, columns = rows[there], columns[there]
-            phi, mean = block.phi(matrix)[rows, columns], chance.mean[rows, columns]
-            for number in (rows + block.one.start, columns + block.other.start):
+            least = float(chance.sd[rows, columns][there].min()) if there.any() else 1.0
+            self._finest[matrix] = min(self._finest[matrix], least)
+            ones, others = rows[there], columns[there]
+            phi, mean = block.phi(matrix)[ones, others], chance.mean[ones, others]
+            for number in (ones + block.one.start, others + block.other.start):
                 for sums, own in (
                     (self._sums, z[there]),
                     (self._phi, phi),
@@ -80,8 +84,11 @@ class Outlying(Question):
             beside = np.cbrt((self._phi[matrix] / self._chance[matrix]).numpy())
             least = float((self._chance[matrix] / self._counts[matrix]).nan_to_num(1.0).min())
             for rank, values in _by_rank(mean, self._ranks[matrix]):
-                own = np.where(np.isfinite(values), beside, np.nan)
-                found = robust_distances(own, _ROUNDING / least)
+                root = np.where(np.isfinite(values), beside, np.nan)
+                found = nearer(
+                    robust_distances(values, _ROUNDING / self._finest[matrix]),
+                    robust_distances(root, _ROUNDING / least),
+                )
                 yield from _told(f"phi {matrix}", values, found, rank)
 
 
@@ -107,6 +114,20 @@ def _told(quantity: str, values: Array, found: Distances, rank: int | None = Non
                 "p": found.p[there],
             },
         )
+
+
+def nearer(one: Distances, other: Distances) -> Distances:
+    """Of each number the distance of the larger p; none where either has none.
+
+    Example:
+        >>> one, other = Distances(np.array([3.0]), np.array([0.01])), Distances(np.array([2.5]), np.array([0.03]))
+        >>> float(nearer(one, other).z[0])
+        2.5
+    """
+    first = one.p > other.p
+    z, p = (np.where(first, *pair) for pair in zip(one, other, strict=True))
+    neither = np.isnan(one.p) | np.isnan(other.p)
+    return Distances(np.where(neither, np.nan, z), np.where(neither, np.nan, p))
 
 
 def evened(effective: Array, rank: float) -> Array:

@@ -71,7 +71,7 @@ def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
     condlora = replace(lora, method="condlora", test=0.86, longer_test=0.881)
     other = replace(condlora, seed=1)  # whose LoRA is not there
     text = page(tmp_path, longer=[lora, condlora, other])
-    said = "On STS-B's test rows CondLoRA less LoRA with seed 0 is −0.5 points with more epochs, where it was −2.5."
+    said = "On STS-B's test rows CondLoRA less LoRA with seed 0 is −0.5 points with more epochs, where it was −2.5 (one seed, whose error is not reckoned here)."
     assert text.count("with more epochs, where") == text.count(said) == 1
     unlearnt = replace(condlora, learnt=False)
     assert "with more epochs, where" not in page(tmp_path, longer=[lora, unlearnt])
@@ -84,7 +84,7 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
     assert "![Test scores by task, a mark a seed; hollow: not learnt](figures/scores.png)" in text
     assert "figures/curves.png" not in text
     assert "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 0.6 points" in text
-    assert "More epochs no longer help: STS-B by LoRA." in text
+    assert "More epochs no longer help on the development rows: STS-B by LoRA." in text
     assert "so that these runs are not finished: MRPC by CondLoRA." in text
     assert (
         "Not known yet, for there is no run of more epochs: STS-B by CondLoRA, MRPC by LoRA, RTE by LoRA, RTE by CondLoRA."

@@ -9,7 +9,7 @@ from made_runs import MODULES, RANK, WIDTH, path_of, write_adapter
 
 import lora_lens as ll
 from lora_lens.core.robust import least_far_z, robust_distances
-from lora_lens.survey.outlying import evened
+from lora_lens.survey.outlying import evened, nearer
 from lora_lens.survey.table import read_rows
 
 Factors = tuple[np.ndarray, np.ndarray]
@@ -36,29 +36,45 @@ def test_effective_ranks_of_unrelated_adapters_are_rarely_called_far(r: int) -> 
     assert found["as they are"] > samples * 0.05 + 2 * np.sqrt(samples * 0.05)
 
 
-@pytest.mark.parametrize("r", [1, 2])
-def test_unrelated_adapters_are_rarely_called_far_for_their_phi(r: int) -> None:
-    """Of rank 1 their φ leans to the right: as it is, one of six samples has one that is far."""
-    rng, samples, n, d, places = np.random.default_rng(r), 60, 60, 64, 24
-    tests = n * places
-    found = {"as it is": 0, "its root": 0}
+@pytest.mark.parametrize(("r", "common"), [(1, 0.0), (1, 0.3), (2, 0.5)])
+def test_adapters_of_one_law_are_rarely_called_far_for_their_phi(r: int, common: float) -> None:
+    """Of rank 1 φ leans to the right, and its root to the left where all have as much of one start: neither alone does."""
+    rng, samples, n, d, places = np.random.default_rng(r), 40, 60, 64, 24
+    found = dict.fromkeys(("as it is", "its root", "nearer"), 0)
     for _ in range(samples):
         least = dict.fromkeys(found, 1.0)
         for _ in range(places):
-            basis = (
-                np.linalg.qr(rng.standard_normal((n, d, r)))[0].transpose(0, 2, 1).reshape(-1, d)
-            )
+            start, own = rng.standard_normal((d, r)), rng.standard_normal((n, d, r))
+            drawn = np.linalg.qr(common**0.5 * start + (1 - common) ** 0.5 * own)[0]
+            basis = drawn.transpose(0, 2, 1).reshape(-1, d)
             phi = np.square(basis @ basis.T).reshape(n, r, n, r).sum((1, 3)) / r
             mean = (phi.sum(1) - 1) / (n - 1)
-            for name, values in (("as it is", mean), ("its root", np.cbrt(mean))):
-                least[name] = min(least[name], float(robust_distances(values).p.min()))
+            both = robust_distances(mean), robust_distances(np.cbrt(mean))
+            for name, distances in zip(found, (*both, nearer(*both)), strict=True):
+                least[name] = min(least[name], float(distances.p.min()))
         for name, p in least.items():
-            found[name] += p * tests <= 0.05
-    assert found["its root"] <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
-    assert r > 1 or found["as it is"] > found["its root"]
+            found[name] += p * n * places <= 0.05
+    assert found["nearer"] <= samples * 0.05 + 3 * np.sqrt(samples * 0.05)
+    assert common or r > 1 or found["as it is"] > found["nearer"]
+    assert not common or found["its root"] > found["nearer"]
 
 
-def test_phi_is_held_against_others_by_its_root(tmp_path: Path) -> None:
+def test_a_factor_that_is_the_whole_space_hides_nothing_of_the_other(tmp_path: Path) -> None:
+    """φ of A is 1 for all where its rank is W0's width, and tells nothing; B's was lost with it."""
+
+    def factors(seed: int, layer: int, _: str) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([seed, layer])
+        return rng.standard_normal((4, 4)), rng.standard_normal((48, 4))
+
+    for k in range(9):
+        write_adapter(tmp_path / "runs" / f"{k}", factors, seed=k, rank=4)
+    far = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying"]).table("outlying")
+    assert (far["quantity"] == "phi B").sum() == 9 * 5  # four places, and all of them
+    assert far[far["quantity"] == "phi B"]["z"].notna().all()
+    assert not (far["quantity"] == "phi A").any()
+
+
+def test_phi_is_held_against_others_by_itself_and_its_root(tmp_path: Path) -> None:
     for k in range(9):
         write_adapter(tmp_path / "runs" / f"{k}", seed=k, rank=1, width=64)
     result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["outlying", "pairs"])
@@ -67,7 +83,8 @@ def test_phi_is_held_against_others_by_its_root(tmp_path: Path) -> None:
     file = tmp_path / "out" / result.place_files["query", 0]
     pairs = read_rows(file, "pairs", ["one", "other", "phi"], matrix="B").to_pandas()
     mean = [pairs[(pairs[["one", "other"]] == k).any(axis=1)]["phi"].mean() for k in range(9)]
-    expected = robust_distances(np.cbrt(np.array(mean)))
+    root = robust_distances(np.cbrt(np.array(mean)))
+    expected = nearer(robust_distances(np.array(mean)), root)
     np.testing.assert_allclose(own["z"], expected.z, atol=1e-4)  # of φ in float32
     assert own["value"].mean() == pytest.approx(0, abs=0.5)
 

@@ -359,12 +359,19 @@ def test_a_name_in_a_list_may_have_a_hash_in_it(dozen: Path, tmp_path: Path) -> 
 def test_an_adapter_of_the_hub_is_the_same_at_another_commit(tmp_path: Path) -> None:
     rows = [
         {"adapter": one, "source": source}
-        for one, source in (("a", "o/a@111"), ("b", "o/b@222"), ("c", "o/c"))
+        for one, source in (
+            ("a", f"o/a@{'1' * 40}"),
+            ("b", f"o/b@{'2' * 40}"),
+            ("c", "o/c"),
+            ("r", "o/r@step-1"),
+        )
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "adapters.parquet")
-    check_no_others(tmp_path, ["o/a@333", "o/b", "o/c@444", "o/d"])
+    check_no_others(tmp_path, [f"o/a@{'3' * 40}", "o/b", f"o/c@{'4' * 40}", "o/d", "o/r@step-1"])
     with pytest.raises(OutputError, match="of which b would be lost"):
-        check_no_others(tmp_path, ["o/a@111", "o/c"])
+        check_no_others(tmp_path, [f"o/a@{'1' * 40}", "o/c", "o/r@step-1"])
+    with pytest.raises(OutputError, match="of which r would be lost"):  # a branch is another
+        check_no_others(tmp_path, ["o/a", "o/b", "o/c", "o/r@step-2"])
 
 
 def test_the_same_numbers_by_other_paths_are_done_again(dozen: Path, tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def p_values(
 ) -> Float[Array, "n n"]:
     """Of every pair's mean φ among means of as many draws a layer; pairs of the same ranks share them.
 
-    Where the layers of both adapters lie alike, they are drawn as layers/scatter² independent ones, or fewer, each of which
-    several are: what lies beyond a draw's means is then no less likely than it is.
+    Where the layers of both adapters lie alike, they are drawn as so few independent groups, layers of one high together, that their
+    means scatter as far: layers/scatter² of them where all have one rank.
 
     Args:
         values: Mean φ.
@@ -106,20 +106,46 @@ def p_values(
         shuffled = np.random.default_rng([seed, layer]).permutation(draws)
         return np.asarray(np.sort(drawn(layer, i, j))[shuffled])
 
-    def means(one: NDArray[np.int64], other: NDArray[np.int64], free: int) -> Array:
+    def means(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> Array:
         pairs = [(min(ij), max(ij)) for ij in zip(one.tolist(), other.tolist(), strict=True)]
-        if free == len(pairs):
+        if count == len(pairs):
             return np.mean([drawn(layer, *ij) for layer, ij in enumerate(pairs)], axis=0)
-        return np.mean([in_order(layer % free, *ij) for layer, ij in enumerate(pairs)], axis=0)
+        return np.mean([in_order(layer % count, *ij) for layer, ij in enumerate(pairs)], axis=0)
 
-    independent = np.maximum(1, np.floor(ranks.shape[1] / scatter**2 + 1e-9)).astype(int)
     known, position = np.unique(ranks, axis=0, return_inverse=True)
     groups = [np.flatnonzero(position.ravel() == k) for k in range(len(known))]
     for (k, one), (m, other) in combinations_with_replacement(enumerate(groups), 2):
-        for free in np.unique(independent[np.ix_(one, other)]).tolist():
-            null = means(known[k], known[m], free)[:, None]
-            for row in one:
-                some = other[independent[row, other] == free]
+        sd = [
+            gaussian_baseline(d, *ij).sd
+            for ij in zip(known[k].tolist(), known[m].tolist(), strict=True)
+        ]
+        counts = most_groups(np.array(sd), scatter[np.ix_(one, other)])
+        for count in np.unique(counts).tolist():
+            null = means(known[k], known[m], count)[:, None]
+            for row, own in zip(one, counts, strict=True):
+                some = other[own == count]
                 found[row, some] = found[some, row] = monte_carlo_p(values[row, some], null)
     np.fill_diagonal(found, np.nan)
     return found
+
+
+def most_groups(
+    sd: Float[Array, " layer"], scatter: Float[Array, "..."]
+) -> Int[NDArray[np.int64], "..."]:
+    """Of how many independent groups, layers of one high together, the mean over layers scatters so far, or farther.
+
+    Args:
+        sd: Of φ in each layer; a layer's group is its position modulo their number.
+        scatter: How many times as far as of independent layers.
+
+    Example:
+        >>> most_groups(np.ones(12), np.array([1.0, 2.0, 12**0.5])).tolist()
+        [12, 3, 1]
+    """
+    layers, total = len(sd), max(float((sd**2).sum()), 1e-300)
+    reached = [
+        sum(sd[group::count].sum() ** 2 for group in range(count)) / total
+        for count in range(layers, 0, -1)
+    ]
+    first = np.searchsorted(np.maximum.accumulate(reached), scatter**2 - 1e-9)
+    return np.maximum(1, layers - first)

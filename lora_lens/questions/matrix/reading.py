@@ -236,7 +236,8 @@ def _bases(
         if real < k:
             short[one.layer] = real
         else:
-            kept.append(basis[:, :k])
+            own = basis[:, :k]  # of all singular vectors, where ΔW is DoRA's
+            kept.append(own.clone() if is_torch(own) else own.copy())
             put(one.layer, kept[-1])
             widths[one.layer] = k
             tied += [one.layer] * is_tied

@@ -34,17 +34,16 @@ def beside_unrelated(result: MatrixResult) -> Finding | None:
     Holm's correction over a thousand pairs would ask for twenty thousand draws. The smallest corrected p
     is at most .05 in one case of twenty where all are unrelated, so the one test holds its level too.
     """
-    one, other = result.closest(1)[0]
+    one, other = told_pair(result)
     pairs = len(result.pairs()[0])
-    p = result.p_bh[result.pairs()]
-    sd = float(result.gaussian_sd[one, other])
-    if np.isnan(p).any() or not sd > 0:
+    p, sd = float(result.p_bh[one, other]), float(result.gaussian_sd[one, other])
+    if np.isnan(p) or not sd > 0:
         return None
     trial = Trial(
         value=float(result.values[one, other]),
         mean=float(result.gaussian_mean[one, other]),
         sd=sd,
-        p=float(p.min()),
+        p=p,
         draws=result.draws,
     )
     names = f"{result.names[one]} and {result.names[other]}"
@@ -53,6 +52,21 @@ def beside_unrelated(result: MatrixResult) -> Finding | None:
     )
     tested = found([Claim(about, names, PHI, "gaussian", trial)])[0]
     return replace(tested, verdict=replace(tested.verdict, detectable=_alone(result)))
+
+
+def told_pair(result: MatrixResult) -> tuple[int, int]:
+    """The closest of the pairs that are beyond chance; where none is, that of the smallest p, or the closest without draws.
+
+    The closest of all need not be it: where ranks differ, or layers lie alike, a higher φ can be less beyond chance.
+    """
+    at = result.pairs()
+    p, p_bh = result.p[at], result.p_bh[at]
+    if np.isnan(p).any():
+        return result.closest(1)[0]
+    z = np.nan_to_num(result.z[at], nan=-np.inf)
+    found = p_bh <= LEVEL
+    order = np.lexsort((-result.values[at], ~found) if found.any() else (-z, p))
+    return int(at[0][order[0]]), int(at[1][order[0]])
 
 
 def _alone(result: MatrixResult) -> float | None:
@@ -74,13 +88,14 @@ def _alone(result: MatrixResult) -> float | None:
 
 def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
     """How many pairs are beyond unrelated subspaces, the closest of them, and the clusters."""
-    one, other = result.closest(1)[0]
+    tested = beside_unrelated(result)
+    seen = tested is not None and tested.word == "more"
+    one, other = told_pair(result) if seen else result.closest(1)[0]
     pairs = len(result.pairs()[0])
     closest = f"{result.names[one]} and {result.names[other]}"
     value = result.values[one, other]
     text = f"{LABELS[result.matrix]} of {result.module}: "
-    tested = beside_unrelated(result)
-    if tested is not None and tested.word == "more":
+    if tested is not None and seen:
         above = result.p_bh[result.pairs()] <= LEVEL
         count = int(above.sum())
         have = (

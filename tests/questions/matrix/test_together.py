@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from layers_alike import alike_layers, one_a
+from made_runs import write_adapter
 
 import lora_lens as ll
 from lora_lens.core.layers_together import LayersTogether
 from lora_lens.core.pairwise import phi_of_every_pair
-from lora_lens.questions.matrix.chance import p_values, scatter_of_pairs, unrelated
+from lora_lens.questions.matrix.chance import most_groups, p_values, scatter_of_pairs, unrelated
+from lora_lens.questions.matrix.words import told_pair
 
 LAYERS, D, PAIRS = 12, 32, 100
 
@@ -54,6 +56,43 @@ def test_one_a_in_all_layers(tmp_path: Path) -> None:
     b = ll.adapter_matrix(runs, "value", matrix="B", draws=20)
     assert (b.scatter == 1).all()
     assert not any("lie alike" in one for one in b.notes)
+
+
+def test_few_layers_that_go_together_among_many_that_hardly_vary() -> None:
+    """As many groups as layers over the scatter's square would have these few in groups of their own."""
+    sd = np.array([1.0] * 4 + [0.1] * 8)
+    alike = np.eye(12)
+    alike[:4, :4] = 1
+    scatter = (sd @ alike @ sd / (sd @ sd)) ** 0.5
+    assert int(12 / scatter**2) == 3
+    (count,) = most_groups(sd, np.array([scatter])).tolist()
+    groups = np.equal.outer(np.arange(12) % count, np.arange(12) % count)
+    assert sd @ groups @ sd >= sd @ alike @ sd
+    assert most_groups(np.zeros(5), np.ones((2, 2))).tolist() == [[1, 1], [1, 1]]  # of whole spaces
+
+
+def test_the_pair_that_is_told_is_the_one_that_was_found(tmp_path: Path) -> None:
+    """Of high ranks, or with layers alike, a higher φ may be less beyond chance than a lower one."""
+    generator = np.random.default_rng(0)
+    line = generator.standard_normal((2, 2, 24))
+    for k, rank in enumerate((12, 12, 2, 2)):
+
+        def factors(seed: int, layer: int, _: str, rank: int = rank) -> tuple[np.ndarray, ...]:
+            own = np.random.default_rng([seed, layer]).standard_normal((2, rank, 24))
+            if rank == 2:
+                own[1] += 1.2 * line[layer]
+            return own[0], own[1].T
+
+        write_adapter(tmp_path / f"{'big' if rank > 2 else 'small'}{k}", factors, seed=k, rank=rank)
+    result = ll.adapter_matrix([tmp_path], "value", matrix="B", draws=999)
+    names = [result.names[k] for k in told_pair(result)]
+    assert names == ["small2", "small3"]
+    assert [result.names[k] for k in result.closest(1)[0]] != names
+    assert "the closest small2 and small3" in result.summary
+    told = result.to_dict()["beside_unrelated"]
+    one, other = told_pair(result)
+    assert told["value"] == result.values[one, other]
+    assert told["p"] == result.p_bh[one, other]
 
 
 def test_layers_of_other_ranks_go_together_too() -> None:
