@@ -41,6 +41,11 @@ def notes(lines: Iterable[str]) -> Iterator[RenderableType]:
     return (Text(f"note: {line}", style="yellow") for line in lines)
 
 
+def numbers_in(width: int) -> int:
+    """How many columns of numbers a `shaded_grid` has room for on a line of so many cells; one at least."""
+    return max(1, width // _NUMBER - 1)
+
+
 def shaded_grid(
     title: str,
     rows: Sequence[int],
@@ -90,10 +95,10 @@ def _off_diagonal(values: Array) -> tuple[Array, float]:
 
 
 def _cell(value: float, width: int, console: Console) -> str:
+    if np.isnan(value):
+        return "·".rjust(width) if width == _NUMBER else "·".ljust(width)
     if width == _NUMBER:
         return " 1.0" if value >= 0.995 else f" {value:.2f}".replace("0.", ".", 1).rjust(_NUMBER)
-    if np.isnan(value):
-        return "·".ljust(width)
     if console.color_system:
         return " " * width
     return _BLOCKS[min(4, int(value * 5))] * width

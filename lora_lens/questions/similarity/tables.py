@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ...show.against_chance import columns_legend, resolution, tested
-from ...show.console import shaded_grid, table
+from ...show.console import numbers_in, shaded_grid, table
 from ...show.layout import (
     LABELS,
     Table,
@@ -18,6 +18,7 @@ from ...show.layout import (
     significant,
 )
 from ...show.text import as_csv
+from .neighbours import Neighbours, neighbours
 from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct
 
@@ -34,7 +35,9 @@ _DESCRIBES = (
     "have a small p or be far below the null, and a shared layer can leave p as it is; `shared` tests "
     "whether layers share anything."
 )
-_NARROWER = (2, 1)  # cells of shades alone, where many layers must fit
+_NARROWER = (2, 1)  # cells of shades alone, where their numbers do not fit
+_MOST_LAYERS = 32  # a row each; of more the terminal shows blocks of neighbours
+_MOST_BLOCKS = 10  # two grids of them stand beside each other on a line of 100 cells
 
 
 def tables(result: SimilarityResult) -> list[Table]:
@@ -58,6 +61,7 @@ def terminal(result: SimilarityResult, console: Console) -> RenderableType:
         table(chance_table(result)),
         Padding(grids, (1, 0, 0, 0)),
         Text(f"\n{highest_pairs(result)}"),
+        *(Text(line, style="dim") for line in _left_out(result)),
     )
 
 
@@ -151,5 +155,24 @@ def _condition_numbers(result: SimilarityResult) -> list[str]:
 
 
 def _shaded(grid: LayerGrid, console: Console) -> RenderableType:
-    name, layers = LABELS[grid.matrix], grid.layers
-    return shaded_grid(name, layers, layers, grid.values, console, narrower=_NARROWER)
+    name = LABELS[grid.matrix]
+    if len(grid.layers) <= _MOST_LAYERS:
+        return shaded_grid(name, grid.layers, grid.layers, grid.values, console, narrower=_NARROWER)
+    size, first, means = _neighbours(grid, console)
+    title = f"{name}, means of {size} × {size} layers"
+    return shaded_grid(title, first, first, means, console)
+
+
+def _neighbours(grid: LayerGrid, console: Console) -> Neighbours:
+    return neighbours(grid.layers, grid.values, min(_MOST_BLOCKS, numbers_in(console.width)))
+
+
+def _left_out(result: SimilarityResult) -> list[str]:
+    """That pairs of layers are not shown one by one, and where they are; a line or none."""
+    layers = len(result.layers)
+    if layers <= _MOST_LAYERS:
+        return []
+    return [
+        f"{layers} layers are too many for a row each: these are means over neighbours, named by the first of them; "
+        "every pair is in --json, and in the figure and files of --out"
+    ]

@@ -2,7 +2,8 @@ import io
 from pathlib import Path
 
 import numpy as np
-from checkpoints import BertLike
+import pytest
+from checkpoints import BertLike, write_base, write_lora
 from rich.console import Console
 
 from lora_lens import conversion_similarity, load_adapter
@@ -86,3 +87,48 @@ def test_grid_is_shaded_where_the_terminal_has_colours(result: SimilarityResult)
     console.print(terminal(result, console))
     assert "48;2;8;48;107" in stream.getvalue()  # the darkest shade, on the diagonal
     assert "1.0" in stream.getvalue()
+
+
+def printed(result: SimilarityResult, width: int) -> list[str]:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width)
+    console.print(terminal(result, console))
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+def of_layers(folder: Path, layers: int) -> SimilarityResult:
+    shape = BertLike(layers=layers)
+    write_lora(folder / "deep", shape, base=str(write_base(folder / "deep-base", shape)))
+    return conversion_similarity(load_adapter(folder / "deep"), "value", draws=0)
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 45), (100, 30), (120, 30)])
+def test_many_layers_are_means_of_neighbours(tmp_path: Path, width: int, lines: int) -> None:
+    """Eighty were 160 lines of shades. Of 33, nine blocks of four, the last of one layer alone."""
+    result = of_layers(tmp_path, 33)
+    found = printed(result, width)
+    assert len(found) <= lines
+    assert max(map(len, found)) <= width
+    start = next(k for k, line in enumerate(found) if line.startswith("A, means of 4 × 4 layers"))
+    rows = [line[:40].split() for line in found[start + 2 : start + 11]]
+    values = result["A"].values
+    for row, first in zip(rows, range(0, 33, 4), strict=True):
+        means = []
+        for other in range(0, 33, 4):
+            pairs = [
+                values[k, m]
+                for k in range(first, min(first + 4, 33))
+                for m in range(other, min(other + 4, 33))
+                if k != m
+            ]
+            means.append(f"{np.mean(pairs):.2f}".removeprefix("0") if pairs else "·")
+        assert row == [str(first), *means]
+    said = " ".join(" ".join(found).split())
+    assert "33 layers are too many for a row each" in said
+    assert "every pair is in --json, and in the figure and files of --out" in said
+
+
+def test_every_layer_has_a_row_while_there_are_not_many(tmp_path: Path) -> None:
+    found = printed(of_layers(tmp_path, 32), 80)
+    assert sum(line.lstrip().startswith("31 ") for line in found) == 2  # of A and of B
+    assert not any("means" in line for line in found)
