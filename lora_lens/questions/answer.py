@@ -46,8 +46,7 @@ class Answer(Tidy):
     @property
     def question(self) -> Question:
         """What it is an answer to."""
-        found: Question = import_module(type(self).__module__.rpartition(".")[0]).QUESTION
-        return found
+        return question_of(type(self))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -145,6 +144,12 @@ class Answer(Tidy):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.summary}>"
+
+
+def question_of(kind: type[Answer]) -> Question:
+    """What results of a kind are answers to."""
+    found: Question = import_module(kind.__module__.rpartition(".")[0]).QUESTION
+    return found
 
 
 def _html(table: Table) -> str:

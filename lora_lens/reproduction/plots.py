@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ..show.draw_matplotlib import draw, sheet
+from ..show.to_draw import check_part, check_parts
 from . import figures
 from .scores import TaskScores
+
+_HOW = "which reproduction.collect.task_scores(…) gives"
 
 
 def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
@@ -17,6 +20,7 @@ def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
 
     A run that has not learnt its task has a hollow mark, and no part in the mean.
     """
+    check_parts(tasks, TaskScores, _HOW)
     return draw(figures.scores_panel(tasks), ax)
 
 
@@ -24,11 +28,13 @@ def scores_figure(
     tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """`scores_plot` as a figure of its own, or filling a part of one."""
+    check_parts(tasks, TaskScores, _HOW)
     return sheet(figures.scores_sheet(tasks), figure)
 
 
 def curves_plot(task: TaskScores, ax: Axes | None = None) -> Axes:
     """Development score of every run over its epochs: a line a seed, of its method's colour."""
+    check_part(task, TaskScores, _HOW)
     return draw(figures.curves_panel(task), ax)
 
 
@@ -36,4 +42,5 @@ def curves_figure(
     tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """`curves_plot` of every task, side by side: a figure of its own, or filling a part of one."""
+    check_parts(tasks, TaskScores, _HOW)
     return sheet(figures.curves_sheet(tasks), figure)

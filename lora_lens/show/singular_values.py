@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..errors import LensError
 from .delta_named import Matrix, symbol
 from .figure import Axis, Line, Mark, Panel, Scale
+from .to_draw import check_parts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@runtime_checkable
 class Layer(Protocol):
     """One layer's singular values of ΔW; how many are above a random product's, where it says so."""
 
@@ -80,4 +82,5 @@ def singular_value_plot(
     """
     from .draw_matplotlib import draw
 
+    check_parts(layers, Layer, 'spectrum(…).of("value")')
     return draw(singular_panel(layers, last), ax)

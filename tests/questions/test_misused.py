@@ -1,6 +1,7 @@
 """What is asked of a result or of a function in a wrong way is an error of one line, as users have it: without type checks."""
 
 import random
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from lora_lens import (
     compare,
     conversion_similarity,
     demo_adapter,
+    inspect,
     load_adapter,
     plots,
     rank_grids,
@@ -137,6 +139,30 @@ def test_a_plot_of_a_part_says_where_the_part_is() -> None:
         plots.ij_heatmap(grids)  # type: ignore[arg-type]
 
 
+_SAID = r"this plot draws an? (list of )?\w+, .+; it was given an? \w+"
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_what_a_plot_does_not_draw_is_a_line(name: str) -> None:
+    """Three of ten ended in AttributeError."""
+    plot = getattr(plots, name)
+    more = ("value", 5) if name == "intruder_heatmap" else ()
+    summary = inspect(demo_adapter("lora")).modules[0]
+    for given in (summary, "result", {"A": 1}, 0.5, None):
+        with pytest.raises(LensError) as error:
+            plot(given, *more)
+        assert re.fullmatch(_SAID, str(error.value))
+
+
+def test_a_whole_is_asked_for_by_the_function_that_gives_it() -> None:
+    alike = conversion_similarity(load_adapter(demo_adapter("lora")), "value", draws=0)
+    with pytest.raises(LensError) as error:
+        plots.similarity_figure(alike["A"])  # type: ignore[arg-type]
+    assert str(error.value) == (
+        "this plot draws a SimilarityResult, which conversion_similarity(…) gives; it was given a LayerGrid"
+    )
+
+
 def test_what_there_is_not_is_not_drawn() -> None:
     adapter = load_adapter(demo_adapter("lora"))
     grid = conversion_similarity(adapter, "value", draws=0)["A"]
@@ -152,7 +178,7 @@ def test_what_there_is_not_is_not_drawn() -> None:
             lambda: plots.intruder_heatmap(spectra, "value", 10),
             "no layer of value was put beside W0",
         ),
-        (lambda: plots.singular_value_plot(()), "there is no layer to draw"),
+        (lambda: plots.singular_value_plot(()), "a list of Layer, .*; it was given none"),
         (lambda: spectra.of("vale"), "no module 'vale'; it has: query, value"),
         (lambda: load_adapter(""), "the adapter is an empty text"),
         (lambda: load_adapter(demo_adapter("lora"), base=""), "base is an empty text"),

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ..to_draw import check_result
 from . import figures
 from .result import Amplification
 
@@ -17,6 +18,7 @@ def amplification_plot(result: Amplification, ax: Axes | None = None) -> Axes:
         result: From `amplification`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, Amplification)
     return draw(figures.norm_panel(result), ax)
 
 
@@ -27,6 +29,7 @@ def factor_plot(result: Amplification, ax: Axes | None = None) -> Axes:
         result: From `amplification`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, Amplification)
     return draw(figures.factor_panel(result), ax)
 
 
@@ -34,4 +37,5 @@ def amplification_figure(
     result: Amplification, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """`amplification_plot` beside `factor_plot`."""
+    check_result(result, Amplification)
     return sheet(figures.amplification_sheet(result), figure)

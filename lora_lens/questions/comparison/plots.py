@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ..to_draw import check_result
 from . import figures
 from .result import ComparisonResult
 
@@ -17,6 +18,7 @@ def layer_plot(result: ComparisonResult, ax: Axes | None = None) -> Axes:
         result: From `compare`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, ComparisonResult)
     return draw(figures.layer_panel(result), ax)
 
 
@@ -24,4 +26,5 @@ def comparison_figure(
     result: ComparisonResult, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """`layer_plot` as a figure of its own, or filling a part of one."""
+    check_result(result, ComparisonResult)
     return sheet(figures.comparison_sheet(result), figure)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ..to_draw import check_result
 from . import figures
 from .result import DynamicsResult
 
@@ -27,21 +28,25 @@ def trajectory(
         to: ``end`` or ``start``.
         bands: Shade from the lowest to the highest layer.
     """
+    check_result(result, DynamicsResult)
     return draw(figures.trajectory_panel(result, to, bands=bands), ax)
 
 
 def size_plot(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     """Frobenius norms of ΔW, A and B by step, on a logarithmic scale."""
+    check_result(result, DynamicsResult)
     return draw(figures.size_panel(result), ax)
 
 
 def rank_plot(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     """Stable and effective rank of ΔW by step."""
+    check_result(result, DynamicsResult)
     return draw(figures.rank_panel(result), ax)
 
 
 def layer_heatmap(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     """φ of ΔW (left) to the end point, a row a layer, a column a checkpoint; grey where there is none."""
+    check_result(result, DynamicsResult)
     return draw(figures.layer_panel(result), ax)
 
 
@@ -49,4 +54,5 @@ def dynamics_figure(
     result: DynamicsResult, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """φ to the end point, to the start and by layer above; norms and ranks below."""
+    check_result(result, DynamicsResult)
     return sheet(figures.dynamics_sheet(result), figure)

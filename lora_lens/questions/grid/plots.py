@@ -7,6 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
 from ...show.to_draw import check_part
+from ..to_draw import check_result
 from . import figures
 from .result import RankGrid, RankGrids
 
@@ -30,4 +31,5 @@ def rank_grids_figure(
     result: RankGrids, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """A block of rows a matrix, a panel a layer, the mean by chance last; one colour scale from 0."""
+    check_result(result, RankGrids)
     return sheet(figures.rank_grids_sheet(result), figure)

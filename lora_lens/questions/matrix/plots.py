@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ..to_draw import check_result
 from . import figures
 from .result import MatrixResult
 
@@ -19,6 +20,7 @@ def dendrogram(result: MatrixResult, ax: Axes | None = None) -> Axes:
         result: From `adapter_matrix`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, MatrixResult)
     return draw(figures.tree_panel(result), ax)
 
 
@@ -32,6 +34,7 @@ def adapter_heatmap(result: MatrixResult, ax: Axes | None = None) -> Axes:
         result: From `adapter_matrix`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, MatrixResult)
     return draw(figures.heat_panel(result), ax)
 
 
@@ -39,4 +42,5 @@ def matrix_figure(
     result: MatrixResult, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """The tree, the heat map in its order, and the colour scale with what chance gives marked on it."""
+    check_result(result, MatrixResult)
     return sheet(figures.matrix_sheet(result), figure)

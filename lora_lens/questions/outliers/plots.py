@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ..to_draw import check_result
 from . import figures
 from .result import OutliersResult
 
@@ -17,6 +18,7 @@ def outlier_crowd_plot(result: OutliersResult, ax: Axes | None = None) -> Axes:
         result: From `outliers`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, OutliersResult)
     return draw(figures.crowd_panel(result), ax)
 
 
@@ -27,6 +29,7 @@ def outlier_layer_plot(result: OutliersResult, ax: Axes | None = None) -> Axes:
         result: From `outliers`.
         ax: Where to draw; the current axes by default.
     """
+    check_result(result, OutliersResult)
     return draw(figures.held_panel(result), ax)
 
 
@@ -34,4 +37,5 @@ def outliers_figure(
     result: OutliersResult, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """Where the coordinates stand, what is held of them by layer, and their columns of W0."""
+    check_result(result, OutliersResult)
     return sheet(figures.outliers_sheet(result), figure)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
 from ...show.to_draw import check_part
+from ..to_draw import check_result
 from . import figures
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
@@ -60,4 +61,5 @@ def shared_figure(
     result: SharedResult, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """A row a matrix: predicted or carried over, captured, by eigenvalue, by width; a new figure, or filling a part of one."""
+    check_result(result, SharedResult)
     return sheet(figures.shared_sheet(result), figure)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
 from ...show.to_draw import check_part
+from ..to_draw import check_result
 from . import figures
 from .result import LayerGrid, SimilarityResult
 
@@ -70,4 +71,5 @@ def similarity_figure(
         result: From `conversion_similarity`.
         figure: A figure, or a part of one, to fill; by default a new one.
     """
+    check_result(result, SimilarityResult)
     return sheet(figures.similarity_sheet(result), figure)

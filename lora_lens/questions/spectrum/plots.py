@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from ...show.draw_matplotlib import draw, sheet
+from ..to_draw import check_result
 from . import figures
 from .result import Spectrum
 
@@ -14,6 +15,7 @@ def spectrum_figure(
     result: Spectrum, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
+    check_result(result, Spectrum)
     return sheet(figures.spectrum_sheet(result), figure)
 
 
@@ -29,6 +31,7 @@ def intruder_heatmap(
         ax: Where to draw; the current axes by default.
         vmax: Where the colour scale ends; by default at k.
     """
+    check_result(result, Spectrum)
     return draw(figures.intruder_panel(result, module, k, vmax), ax)
 
 
@@ -36,4 +39,5 @@ def intruder_figure(
     result: Spectrum, figure: Figure | SubFigure | None = None
 ) -> Figure | SubFigure:
     """`intruder_heatmap`, a row a module and a column a k, each shaded from none to all of its k."""
+    check_result(result, Spectrum)
     return sheet(figures.intruder_sheet(result), figure)
