@@ -63,7 +63,8 @@ nitpicky = True
 suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!lora_lens\.).*"),
-    (r"py:class", r"lora_lens\.chance\.against_null\.Number"),  # a type variable
+    # Type variables.
+    (r"py:class", r"lora_lens\.(chance\.against_null\.Number|show\.draw_matplotlib\.Filled)"),
     # Kept inside: what opens a file, and how sizes of a number are called.
     (
         r"py:class",

@@ -1,6 +1,7 @@
 """Results → matplotlib; one file a result. Computes nothing.
 
-Functions that take ``ax`` draw on it (the current one by default), return it, and save nothing.
+Functions that take ``ax`` draw on it (the current one by default), return it, and save nothing. Those that
+take ``figure`` fill it, a figure or a part of one, and return it; by default they return a figure of their own.
 Figures are made without pyplot, so that no global state is touched.
 """
 

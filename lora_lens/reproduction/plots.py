@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ..show.draw_matplotlib import draw, sheet
+from ..show.draw_matplotlib import Filled, draw, sheet
 from ..show.to_draw import check_part, check_parts
 from . import figures
 from .scores import TaskScores
@@ -24,9 +23,7 @@ def scores_plot(tasks: Sequence[TaskScores], ax: Axes | None = None) -> Axes:
     return draw(figures.scores_panel(tasks), ax)
 
 
-def scores_figure(
-    tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def scores_figure(tasks: Sequence[TaskScores], figure: Filled | None = None) -> Filled:
     """`scores_plot` as a figure of its own, or filling a part of one."""
     check_parts(tasks, TaskScores, _HOW)
     return sheet(figures.scores_sheet(tasks), figure)
@@ -38,9 +35,7 @@ def curves_plot(task: TaskScores, ax: Axes | None = None) -> Axes:
     return draw(figures.curves_panel(task), ax)
 
 
-def curves_figure(
-    tasks: Sequence[TaskScores], figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def curves_figure(tasks: Sequence[TaskScores], figure: Filled | None = None) -> Filled:
     """`curves_plot` of every task, side by side: a figure of its own, or filling a part of one."""
     check_parts(tasks, TaskScores, _HOW)
     return sheet(figures.curves_sheet(tasks), figure)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import Bbox, ScaledTranslation
+from typing_extensions import TypeVar
 
 from .arranged import arranged, in_lines, shape, square
 from .drawn_axes import lay
@@ -26,6 +27,9 @@ from .figure import Panel, Sheet
 from .paper import letter_size
 from .shown_figure import ShownFigure
 from .style import words
+
+# Of a function that makes a figure: what it is given to fill, or a figure of its own.
+Filled = TypeVar("Filled", bound=Figure | SubFigure, default=Figure)
 
 _LEGENDS: dict[str, dict[str, Any]] = {
     "inside": {"loc": "best"},
@@ -86,13 +90,7 @@ def _frame(ax: Axes, panel: Panel) -> None:
         ax.legend(frameon=False, fontsize="small", borderaxespad=0.4, **placed)
 
 
-@overload
-def sheet(described: Sheet, figure: None = None, *, width: float | None = None) -> Figure: ...
-@overload
-def sheet(described: Sheet, figure: Figure | SubFigure | None) -> Figure | SubFigure: ...
-def sheet(
-    described: Sheet, figure: Figure | SubFigure | None = None, *, width: float | None = None
-) -> Figure | SubFigure:
+def sheet(described: Sheet, figure: Filled | None = None, *, width: float | None = None) -> Filled:
     """A whole figure, or what fills `figure`, which it returns.
 
     Args:
@@ -110,11 +108,15 @@ def sheet(
         >>> float(sheet(wide, width=3.25).get_figwidth())
         3.25
     """
-    if figure is not None:
-        room = figure.bbox.width / figure.get_figure(root=True).dpi
-        narrow = room < _TOO_NARROW * described.size[0]
-        fill(figure, arranged(described, room, _font()) if narrow else described, draw)
-        return figure
+    if figure is None:
+        return cast("Filled", _new(described, width))
+    room = figure.bbox.width / figure.get_figure(root=True).dpi
+    narrow = room < _TOO_NARROW * described.size[0]
+    fill(figure, arranged(described, room, _font()) if narrow else described, draw)
+    return figure
+
+
+def _new(described: Sheet, width: float | None) -> Figure:
     if width is not None:
         return _at_width(arranged(described, width, _font()))
     with rc_context({} if described.font is None else {"font.size": described.font}):

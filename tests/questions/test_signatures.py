@@ -4,13 +4,16 @@ import inspect
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from matplotlib.figure import Figure
 
 import lora_lens
+from lora_lens import plots
 from lora_lens.cli import export, report, resize, survey
 from lora_lens.questions import QUESTIONS
+from lora_lens.show.draw_matplotlib import Filled
 
 PAIRS: dict[str, tuple[Callable[..., Any], str, Callable[..., Any]]] = {
     question.command: (question.run, f"lora_lens.{question.function}", question.ask)
@@ -102,3 +105,13 @@ def test_what_is_the_same_everywhere_is() -> None:
         for name, value in EVERYWHERE.items():
             for function in (run, ask):
                 assert defaults(function).get(name, value) == value
+
+
+@pytest.mark.parametrize("name", [one for one in plots.__all__ if one.endswith("_figure")])
+def test_a_figure_is_typed_as_what_comes_back(name: str) -> None:
+    """They said that a part of a figure may come back, where none was given: it cannot be saved."""
+    function = getattr(plots, name)
+    hints = get_type_hints(function)
+    assert hints["return"] is Filled
+    assert hints["figure"] == Filled | None
+    assert Filled.__default__ is Figure

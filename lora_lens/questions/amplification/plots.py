@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import Amplification
@@ -33,9 +32,7 @@ def factor_plot(result: Amplification, ax: Axes | None = None) -> Axes:
     return draw(figures.factor_panel(result), ax)
 
 
-def amplification_figure(
-    result: Amplification, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def amplification_figure(result: Amplification, figure: Filled | None = None) -> Filled:
     """`amplification_plot` beside `factor_plot`."""
     check_result(result, Amplification)
     return sheet(figures.amplification_sheet(result), figure)

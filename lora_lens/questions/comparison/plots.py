@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import ComparisonResult
@@ -22,9 +21,7 @@ def layer_plot(result: ComparisonResult, ax: Axes | None = None) -> Axes:
     return draw(figures.layer_panel(result), ax)
 
 
-def comparison_figure(
-    result: ComparisonResult, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def comparison_figure(result: ComparisonResult, figure: Filled | None = None) -> Filled:
     """`layer_plot` as a figure of its own, or filling a part of one."""
     check_result(result, ComparisonResult)
     return sheet(figures.comparison_sheet(result), figure)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import DynamicsResult
@@ -50,9 +49,7 @@ def layer_heatmap(result: DynamicsResult, ax: Axes | None = None) -> Axes:
     return draw(figures.layer_panel(result), ax)
 
 
-def dynamics_figure(
-    result: DynamicsResult, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def dynamics_figure(result: DynamicsResult, figure: Filled | None = None) -> Filled:
     """φ to the end point, to the start and by layer above; norms and ranks below."""
     check_result(result, DynamicsResult)
     return sheet(figures.dynamics_sheet(result), figure)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ...show.to_draw import check_part
 from ..to_draw import check_result
 from . import figures
@@ -27,9 +26,7 @@ def ij_heatmap(
     return draw(figures.panel(grid, baseline=baseline, high=vmax), ax)
 
 
-def rank_grids_figure(
-    result: RankGrids, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def rank_grids_figure(result: RankGrids, figure: Filled | None = None) -> Filled:
     """A block of rows a matrix, a panel a layer, the mean by chance last; one colour scale from 0."""
     check_result(result, RankGrids)
     return sheet(figures.rank_grids_sheet(result), figure)

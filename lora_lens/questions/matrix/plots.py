@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import MatrixResult
@@ -38,9 +37,7 @@ def adapter_heatmap(result: MatrixResult, ax: Axes | None = None) -> Axes:
     return draw(figures.heat_panel(result), ax)
 
 
-def matrix_figure(
-    result: MatrixResult, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def matrix_figure(result: MatrixResult, figure: Filled | None = None) -> Filled:
     """The tree, the heat map in its order, and the colour scale with what chance gives marked on it."""
     check_result(result, MatrixResult)
     return sheet(figures.matrix_sheet(result), figure)

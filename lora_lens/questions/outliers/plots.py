@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import OutliersResult
@@ -33,9 +32,7 @@ def outlier_layer_plot(result: OutliersResult, ax: Axes | None = None) -> Axes:
     return draw(figures.held_panel(result), ax)
 
 
-def outliers_figure(
-    result: OutliersResult, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def outliers_figure(result: OutliersResult, figure: Filled | None = None) -> Filled:
     """Where the coordinates stand, what is held of them by layer, and their columns of W0."""
     check_result(result, OutliersResult)
     return sheet(figures.outliers_sheet(result), figure)

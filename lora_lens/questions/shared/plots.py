@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ...show.to_draw import check_part
 from ..to_draw import check_result
 from . import figures
@@ -57,9 +56,7 @@ def shared_width_plot(shared: SharedSubspace, ax: Axes | None = None) -> Axes:
     return draw(figures.width_panel(shared), ax)
 
 
-def shared_figure(
-    result: SharedResult, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def shared_figure(result: SharedResult, figure: Filled | None = None) -> Filled:
     """A row a matrix: predicted or carried over, captured, by eigenvalue, by width; a new figure, or filling a part of one."""
     check_result(result, SharedResult)
     return sheet(figures.shared_sheet(result), figure)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ...show.to_draw import check_part
 from ..to_draw import check_result
 from . import figures
@@ -62,9 +61,7 @@ def excess_heatmap(
     return draw(figures.excess_panel(grid, null), ax, annotate=annotate)
 
 
-def similarity_figure(
-    result: SimilarityResult, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def similarity_figure(result: SimilarityResult, figure: Filled | None = None) -> Filled:
     """A row a matrix: φ, what the propagated null gives on the same colours, and the excess over it.
 
     Args:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 
-from ...show.draw_matplotlib import draw, sheet
+from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import Spectrum
 
 
-def spectrum_figure(
-    result: Spectrum, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def spectrum_figure(result: Spectrum, figure: Filled | None = None) -> Filled:
     """A column a module: ΔW's singular values; its ranks by layer; where W0 is at hand, relative norms."""
     check_result(result, Spectrum)
     return sheet(figures.spectrum_sheet(result), figure)
@@ -35,9 +32,7 @@ def intruder_heatmap(
     return draw(figures.intruder_panel(result, module, k, vmax), ax)
 
 
-def intruder_figure(
-    result: Spectrum, figure: Figure | SubFigure | None = None
-) -> Figure | SubFigure:
+def intruder_figure(result: Spectrum, figure: Filled | None = None) -> Filled:
     """`intruder_heatmap`, a row a module and a column a k, each shaded from none to all of its k."""
     check_result(result, Spectrum)
     return sheet(figures.intruder_sheet(result), figure)
