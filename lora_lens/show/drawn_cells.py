@@ -9,13 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 
+from ..labelled import Array
 from .drawn_axes import ROOM, name, points, upright
-from .figure import Panel, View
+from .figure import HeatMap, Panel, View
 from .paper import LEAST_POINTS
 from .style import MOST_ANNOTATED, cell, colours, percent, words
 
 _NOTHING = "0.88"  # where there is no number, or where it says nothing: pale in every style
 _LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their colours out
+_APART = 3.0  # points between rows of two kinds
+_LEAST_APART = 1.1  # height of such a row, in that of the others
+_MOST_TO_ONE = 24  # others are as high together as one apart, at most
 _MOST_VECTOR = 10_000  # cells that an SVG draws one by one
 _MOST_POINTS = 9.0  # of a number in a cell
 # What a number takes of its cell, in the size of its letters: each sign, beside them, and down.
@@ -36,9 +40,10 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
         hidden = hidden | np.eye(len(heat.rows), dtype=bool)
     rows, columns = values.shape
     lined = min(points(ax, "x") / columns, points(ax, "y") / rows) >= _LEAST_LINED
+    down = _edges(heat)
     ax.pcolormesh(
         np.arange(columns + 1) - 0.5,
-        np.arange(rows + 1) - 0.5,
+        down,
         np.ma.masked_array(values, mask=hidden),
         vmin=view.low,
         vmax=view.high,
@@ -47,9 +52,11 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
         linewidth=0.5 if lined else 0,
         rasterized=rows * columns > _MOST_VECTOR,
     )
+    if heat.apart:
+        ax.axhline(down[-1 - heat.apart], color="white", lw=_APART)
     ax.set_facecolor(_NOTHING)
     ax.set_xlim(-0.5, columns - 0.5)
-    ax.set_ylim(rows - 0.5, -0.5)
+    ax.set_ylim(down[-1], down[0])
     if heat.square:
         ax.set_aspect("equal", adjustable="box")
     if panel.y.far:
@@ -63,9 +70,23 @@ def cells(ax: Axes, panel: Panel, *, annotate: bool | None = None) -> None:
     upright(ax.yaxis, panel.y.label)
     which: Literal["x", "y"]
     alike = heat.square and heat.rows == heat.columns
-    for which, names, axis in (("x", heat.columns, panel.x), ("y", heat.rows, panel.y)):
-        name(ax, which, range(len(names)), names, heat.shades, axis.unnamed, alike=alike)
+    for which, places, names, axis in (
+        ("x", range(columns), heat.columns, panel.x), ("y", _middles(down), heat.rows, panel.y)
+    ):  # fmt: skip
+        name(ax, which, places, names, heat.shades, axis.unnamed, alike=alike)
     write(ax, panel, annotate=annotate, share=ROOM)
+
+
+def _edges(heat: HeatMap) -> Array:
+    """Where rows begin and end: one a unit, but for those apart, which must be seen beside many."""
+    rows = len(heat.rows)
+    heights = np.ones(rows)
+    heights[rows - heat.apart :] = max(_LEAST_APART, rows / _MOST_TO_ONE)
+    return np.cumsum([-0.5, *heights])
+
+
+def _middles(edges: Array) -> list[float]:
+    return ((edges[:-1] + edges[1:]) / 2).tolist()
 
 
 def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float = 1.0) -> None:
@@ -94,11 +115,12 @@ def write(ax: Axes, panel: Panel, *, annotate: bool | None = None, share: float 
     readable = max(rows, columns) <= MOST_ANNOTATED and size >= LEAST_POINTS
     if not (readable if annotate is None else annotate):
         return
+    middles = _middles(_edges(heat))
     for (row, column), text in texts.items():
         own = heat.diagonal and row == column
         ax.text(
             column,
-            row,
+            middles[row],
             text,
             ha="center",
             va="center",

@@ -1,4 +1,4 @@
-"""Singular values, ranks and relative norms of ΔW by layer, and intruder dimensions, described."""
+"""Singular values, ranks and relative norms of ΔW by layer, described."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...errors import LensError
 from ...show.delta_named import symbol
 from ...show.figure import (
     Axis,
@@ -27,6 +26,7 @@ from ...show.figure import (
 )
 from ...show.layout import layer_number
 from ...show.singular_values import layer_scales, singular_panel
+from .intruder_figures import intruder_sheet
 from .result import LayerSpectrum, Spectrum
 
 _MOST = 256  # columns of a heat map
@@ -144,44 +144,6 @@ def _explained(panel: Panel) -> Panel:
     """With a legend for its rings, if it has any."""
     ringed = any(getattr(mark, "label", "") for mark in panel.marks)
     return replace(panel, legend="inside") if ringed else panel
-
-
-def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = None) -> Panel:
-    """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells."""
-    layers = [layer_number(one.layer) for one in result.of(module) if one.beside_w0]
-    if not layers:
-        raise LensError(
-            f"no layer of {module} was put beside W0, so that it has no intruder dimensions to draw"
-        )
-    rows = [row for row in result.intruders([k]) if row["module"] == module]
-    counts = np.array([row["count"] for row in rows], dtype=np.float64)
-    made = HeatMap(
-        rows=tuple(layers),
-        columns=tuple(f"{epsilon:g}" for epsilon in result.epsilons),
-        quantities={"count": counts.reshape(len(layers), len(result.epsilons))},
-        views=(View("count", 0, k if high is None else high),),
-        decimals=0,
-    )
-    return Panel(f"{module}, top {k}", Axis("ε"), Axis("layer"), heat=made)
-
-
-def intruder_sheet(result: Spectrum) -> Sheet:
-    """`intruder_panel`, a row a module and a column a k, each shaded from none to all of its k."""
-    modules = [
-        module for module in result.modules if any(one.beside_w0 for one in result.of(module))
-    ]
-    if not modules:
-        raise LensError(
-            "no module was put beside W0, so that there are no intruder dimensions to draw"
-        )
-    longest = max(len(result.of(module)) for module in modules)
-    rows = [[intruder_panel(result, module, k) for k in result.ks] for module in modules]
-    height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.5
-    return Sheet(
-        (Block(rows, scales=(Scale(0, 1, "share of the top k"),)),),
-        (2.7 * max(1, len(result.ks)) + 1.0, height),
-        title="Intruder dimensions: left singular vectors of W0+ΔW unlike all of W0's (|cos| < ε)",
-    )
 
 
 def largest(layers: Sequence[LayerSpectrum]) -> float:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from ...show.draw_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
-from . import figures
+from . import figures, intruder_figures
 from .result import Spectrum
 
 
@@ -21,6 +21,9 @@ def intruder_heatmap(
 ) -> Axes:
     """Intruder dimensions among the top k, a row a layer and a column an ε; counts in the cells.
 
+    The last row is chance, where it was drawn: the mean over the layers of what random ΔW with the same
+    singular values have.
+
     Args:
         result: From `spectrum`, with W0.
         module: Which of its modules.
@@ -29,10 +32,10 @@ def intruder_heatmap(
         vmax: Where the colour scale ends; by default at k.
     """
     check_result(result, Spectrum)
-    return draw(figures.intruder_panel(result, module, k, vmax), ax)
+    return draw(intruder_figures.intruder_panel(result, module, k, vmax), ax)
 
 
 def intruder_figure(result: Spectrum, figure: Filled | None = None) -> Filled:
     """`intruder_heatmap`, a row a module and a column a k, each shaded from none to all of its k."""
     check_result(result, Spectrum)
-    return sheet(figures.intruder_sheet(result), figure)
+    return sheet(intruder_figures.intruder_sheet(result), figure)

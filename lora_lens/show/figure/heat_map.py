@@ -50,6 +50,7 @@ class HeatMap:
         decimals: Of the numbers in the cells; None for numbers of any size.
         percent: Whether the numbers in the cells are in percent, where two decimals would leave ".00".
         shades: Colour of each row's and column's name, where they have one.
+        apart: How many of the last rows stand apart from the others, as they are something else.
     """
 
     rows: tuple[str, ...]
@@ -61,6 +62,7 @@ class HeatMap:
     decimals: int | None = 2
     percent: bool = False
     shades: tuple[Colour, ...] = ()
+    apart: int = 0
 
     def shown(self, view: View) -> Array:
         """The numbers that a view shows, (row, column); NaN where there are none."""

@@ -83,13 +83,41 @@ def test_singular_values_are_ringed_above_what_a_random_product_has(tmp_path: Pa
     assert ring.get_label() == "above a random product"
 
 
-def test_intruder_counts_stand_in_the_cells(found: Spectrum) -> None:
+def test_intruder_counts_stand_in_the_cells_above_what_chance_gives(found: Spectrum) -> None:
     ax = plots.intruder_heatmap(found, "value", 5)
-    counts = [row["count"] for row in found.intruders([5]) if row["module"] == "value"]
-    assert [text.get_text() for text in ax.texts] == list(map(str, counts))
+    rows = [row for row in found.intruders([5]) if row["module"] == "value"]
+    chance = [
+        np.mean([row["random_mean"] for row in rows if row["epsilon"] == one])
+        for one in found.epsilons
+    ]
+    said = [f"{row['count']}" for row in rows] + [f"{round(one, 1):g}" for one in chance]
+    assert [text.get_text() for text in ax.texts] == said
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.3", "0.6", "0.9"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2", "chance"]
+    assert [line.get_ydata()[0] for line in ax.lines] == [2.5]  # chance stands apart
     assert ax.collections[0].get_clim() == (0, 5)
-    assert len(plots.intruder_figure(found).axes) == 2 * 2 + 1
+    figure = plots.intruder_figure(found)
+    assert len(figure.axes) == 2 * 2 + 1
+    assert figure.get_supxlabel().startswith("chance: mean count")
+
+
+def test_chance_is_seen_beside_many_layers(found: Spectrum) -> None:
+    """Of 80 layers it was a row of a pixel or two, without its name."""
+    layers = [replace(one, layer=k) for k in range(80) for one in found.of("value")[:1]]
+    figure = plots.intruder_figure(replace(found, layers=tuple(layers)))
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert ax.get_yticklabels()[-1].get_text() == "chance"
+    top, *_, upper, lower = ax.collections[0].get_coordinates()[:, 0, 1]
+    assert (lower - upper) / (lower - top) > 0.035
+
+
+def test_without_draws_there_is_no_chance_to_draw(bert: BertLike, tmp_path: Path) -> None:
+    bare = spectrum(load_adapter(tmp_path / "lora"), "value", draws=0)
+    ax = plots.intruder_heatmap(bare, "value", 5)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2"]
+    assert not ax.lines
+    assert not plots.intruder_figure(bare).get_supxlabel()
 
 
 def test_an_untrained_adapter_has_a_figure_without_lines(tmp_path: Path) -> None:
