@@ -11,6 +11,7 @@ import typer
 
 from .. import __version__
 from ..questions import QUESTIONS
+from ..show.plain_names import HANDLER
 from ..terminal.failing import QUIET, LensGroup, heed_signals
 from ..terminal.quiet import be_quiet
 from ..terminal.with_rename import with_rename
@@ -70,11 +71,11 @@ _SELDOM = 10_000  # objects more before the new ones are looked through; of all,
 
 
 def main() -> None:
-    """Run the command line; signs that the terminal's encoding lacks are replaced, not an error."""
+    """Run the command line; signs that the terminal's encoding lacks are named, not an error."""
     gc.set_threshold(_SELDOM)  # imports make a million objects, and hardly any of them is garbage
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=HANDLER)
     heed_signals()
     try:
         app()

@@ -144,12 +144,16 @@ def headline(analysed: Analysed) -> str:
 
 
 def _counted(findings: Sequence[tuple[str, Finding]]) -> str:
-    """How many are more and less, and of what the farthest from chance is, with its size.
+    """In how many tests there is more and less, and of what the farthest from chance is, with its size.
 
     It need not be the largest number: where chance gives more, a larger one is nearer to it.
     """
     words = [finding.word for _, finding in findings]
-    counts = [f"{words.count(word)} {word}" for word in ("more", "less") if word in words]
+    counts = [
+        f"{word} in {counted(words.count(word), 'test')}"
+        for word in ("more", "less")
+        if word in words
+    ]
     of, farthest = max(findings, key=lambda one: abs(one[1].excess))
     at = "" if len(findings) == 1 else "farthest from chance "
     return f"{listed(counts)}, {at}{farthest.claim.label} of {of} at {farthest.size}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..files.peft_names import CONFIG
+from ..questions.comparison.figures import comparison_sheet
 from ..questions.similarity.figures import similarity_sheet
 from ..show.draw_matplotlib import sheet
 from ..show.figure import Sheet
@@ -34,7 +35,7 @@ from .profile_figures import profile_sheet
 from .shares import predicted_shares, shared_table
 from .steps import PAGE_NAME, analysed_runs
 from .table2 import score_table
-from .table3 import comparison_rows, comparison_table
+from .table3 import comparison_rows, comparison_table, recorded_comparison
 from .table4 import speed_table
 
 _Rows = Sequence[Mapping[str, Any]]
@@ -47,7 +48,7 @@ def write_report(
     """Write ``results.md``, ``tables/`` (Markdown, LaTeX, CSV) and ``figures/``; every table's rows.
 
     `paper` says how wide the figures are, and in which style. Figure 1 and Table 3 are drawn of the adapters, with their
-    base model; `from_records` draws Figure 1 of what is written down of it, and leaves Table 3 as it is.
+    base model; `from_records` draws them of what is written down.
     Tasks that are not finished are left out, and so are tables for which nothing is there yet.
     """
     found = collect(config, out)
@@ -62,9 +63,9 @@ def write_report(
                 (folder / (name + ending)).write_text(text, encoding="utf-8")
     _draw(config, found, out, paper)
     if from_records:
-        _draw_figure1_again(config, found, out, paper)
+        _draw_analyses_again(config, found, out, paper)
     else:
-        _draw_figure1(config, found, out, paper)
+        _draw_analyses(config, found, out, paper)
     figures = [path.name for path in (out / "figures").glob("*.png")]
     page = results_page(
         config, found, {name: table for name, (table, _) in tables.items()}, figures
@@ -146,20 +147,27 @@ def _figure_task(config: Config) -> str:
     return config.analysis.figure_task or next(iter(config.tasks))
 
 
-def _draw_figure1_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
+def _draw_analyses_again(config: Config, found: Found, out: Path, paper: Paper) -> None:
     records = found.analyses.get(_figure_task(config), ())
     if records:
-        results = [recorded(one["similarity"]) for one in records[0].values()]
+        sheets = dict(_sheets_of(records[0]))
         with paper.settings():
-            drawn = {
-                f"figure1-{one.stem}": sheet(similarity_sheet(one), width=paper.width)
-                for one in results
-            }
+            drawn = {name: sheet(one, width=paper.width) for name, one in sheets.items()}
         with staged(out / "figures") as folder:
             write_figures(drawn, folder, (".png",), paper)
 
 
-def _draw_figure1(config: Config, found: Found, out: Path, paper: Paper) -> None:
+def _sheets_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Sheet]]:
+    """Figure 1 and Table 3 of every module of one seed."""
+    for one in record.values():
+        alike = recorded(one["similarity"])
+        yield f"figure1-{alike.stem}", similarity_sheet(alike)
+        if "comparison" in one:
+            compared = recorded_comparison(one["comparison"])
+            yield f"table3-{compared.stem}", comparison_sheet(compared)
+
+
+def _draw_analyses(config: Config, found: Found, out: Path, paper: Paper) -> None:
     # If its adapters are there.
     task = _figure_task(config)
     folders: dict[str, Path] = {

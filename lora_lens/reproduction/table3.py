@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..chance.baseline import Baseline
+from ..questions.comparison.result import ComparisonResult, LayerSeries
 from ..show.layout import LABELS, NONE, Table
 from .paper import TABLE_3, TABLE_3_GAUSSIAN, VALUE_MODULES
 from .profile import Profile, likeness
@@ -61,6 +63,23 @@ def comparison_table(analyses: _Analyses, module: str) -> Table:
         ],
         rows,
     )  # fmt: skip
+
+
+def recorded_comparison(found: Mapping[str, Any]) -> ComparisonResult:
+    """What was written down of `compare`, as far as its figure shows it: φ and nulls' means, without draws."""
+    layers = tuple(found["layers"])
+    series = {
+        matrix: LayerSeries(
+            matrix=matrix, side=one["side"], layers=layers, values=np.array(one["phi"]),
+            baselines={
+                null: Baseline(np.array(told["mean"]), np.array(told["sd"]), told["mean_sd"])
+                for null, told in {"gaussian": one["baseline"], **one["baselines"]}.items()
+            },
+        )
+        for matrix, one in found["matrices"].items()
+    }  # fmt: skip
+    about = {name: found[name] for name in ("one", "other", "module", "i", "j")}
+    return ComparisonResult(**about, layers=layers, series=series)
 
 
 def comparison_rows(analyses: _Analyses, module: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from .layout import Table
+from .plain_names import plainly
 
 _GAPS = (2, 1)  # cells between columns; the narrower where all columns then fit
 # What names a row at its beginning; a null does wherever it stands, as a row is of one of several.
@@ -34,12 +35,20 @@ class FittedTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Blocks of columns, an empty line between them."""
-        width = options.max_width
-        gap = next((gap for gap in _GAPS if len(blocks(self.content, width, gap)) == 1), _GAPS[0])
-        for position, columns in enumerate(blocks(self.content, width, gap)):
+        content, width = _plainly(self.content, console.encoding), options.max_width
+        gap = next((gap for gap in _GAPS if len(blocks(content, width, gap)) == 1), _GAPS[0])
+        for position, columns in enumerate(blocks(content, width, gap)):
             if position:
                 yield Text()
-            yield _block(self.content, columns, width, gap)
+            yield _block(content, columns, width, gap)
+
+
+def _plainly(content: Table, encoding: str) -> Table:
+    """With signs that the encoding has, before columns are as wide as what is in them."""
+    head, *rows = (
+        [plainly(cell, encoding) for cell in row] for row in (content.head, *content.rows)
+    )
+    return content._replace(head=head, rows=rows)
 
 
 def blocks(content: Table, width: int, gap: int = _GAPS[0]) -> list[list[int]]:

@@ -133,12 +133,18 @@ def show(question: Shown, result: Result, *, explain: bool = False) -> None:
 
 
 def show_text(render: Callable[[Console], RenderableType]) -> None:
-    """Print a rich renderable on standard output."""
+    """Print a rich renderable on standard output; to a file or a pipe without blanks at the ends of its lines."""
     from .printable_console import PrintableConsole
 
-    tty = sys.stdout.isatty()
-    console = PrintableConsole() if tty else PrintableConsole(width=_width())
-    console.print(render(console))
+    if sys.stdout.isatty():
+        console = PrintableConsole()
+        console.print(render(console))
+        return
+    console = PrintableConsole(width=_width())
+    with console.capture() as held:
+        console.print(render(console))
+    lines = (line.rstrip(" ") for line in held.get().split("\n"))
+    typer.echo("\n".join(lines), nl=False, color=True)
 
 
 def _width() -> int:

@@ -132,15 +132,16 @@ def test_inspect_table_says_what_is_left_out(tmp_path: Path) -> None:
     assert "effective rank (s)" in result.stdout
 
 
-def test_many_layers_still_fit_the_width(tmp_path: Path) -> None:
+def test_eighty_layers_fit_one_screen(tmp_path: Path) -> None:
     shape = BertLike(layers=80, width=8, rank=2, modules=("value",))
     write_base(tmp_path / "base", shape)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     result = run("similarity", tmp_path / "lora", "--draws", 0, "--matrix", "A")
     assert result.exit_code == 0
-    grid = [line for line in result.stdout.splitlines() if "·" in line]
-    assert len(grid) == 80
-    assert max(map(len, grid)) <= 100
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert "A, means of 8 × 8 layers" in result.stdout
 
 
 @pytest.mark.parametrize("command", ["similarity", "compare", "inspect"])
@@ -271,11 +272,25 @@ def test_what_nobody_foresaw_is_one_line_too(
 
 
 def test_a_terminal_without_greek_letters(bert: BertLike, tmp_path: Path) -> None:
+    """φ is phi there; it was ?, and a name that is longer than its sign would have moved the columns."""
     done = subprocess.run(
-        [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity", str(tmp_path / "lora")],
+        [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity", str(tmp_path / "lora"), "--draws", "20"],
         capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
-    assert b"gaussian" in done.stdout
+    lines = done.stdout.decode("ascii").split("\n")
+    assert not any("?" in line for line in lines)
+    start = next(k for k, line in enumerate(lines) if line.startswith("matrix  mean phi  null"))
+    assert {len(line) for line in lines[start : start + 7]} == {len(lines[start])}
+    assert " +- " in lines[start + 1]
+
+
+def test_what_goes_to_a_file_has_no_blanks_at_the_ends_of_its_lines(
+    bert: BertLike, tmp_path: Path
+) -> None:
+    for command in ("similarity", "spectrum", "inspect"):
+        lines = run(command, tmp_path / "lora").stdout.split("\n")
+        assert len(lines) > 5
+        assert not [line for line in lines if line != line.rstrip()]
 
 
 def test_a_failure_leaves_an_existing_folder_as_it_was(bert: BertLike, tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ def test_the_summary_says_how_many_how_much_and_p(pair: tuple[Path, Path]) -> No
         "4 of 12 tests find more than chance: “Do two adapters span alike, layer by layer?”" in said
     )
     assert re.search(
-        r"4 more, farthest from chance [AB] of (query|value) of .+ at φ = 1 of 1: the same subspace, "
+        r"more in 4 tests, farthest from chance [AB] of (query|value) of .+ at φ = 1 of 1: the same subspace, "
         "far above chance.",
         said,
     )
@@ -314,11 +314,11 @@ def test_the_farthest_from_chance_is_named_and_is_not_called_the_most() -> None:
 
     said = _counted([("query", alike(0.044, 0.031)), ("value of one", alike(0.039, 0.020))])
     assert said == (
-        "2 more, farthest from chance B of value of one at φ = 0.039 of 1: nearly orthogonal, a trace "
+        "more in 2 tests, farthest from chance B of value of one at φ = 0.039 of 1: nearly orthogonal, a trace "
         "above chance"
     )
     alone = _counted([("query", alike(0.044, 0.031))])
-    assert alone.startswith("1 more, B of query at φ = 0.044 of 1")
+    assert alone.startswith("more in 1 test, B of query at φ = 0.044 of 1")
 
 
 def test_what_is_described_stands_behind_what_is_tested(pair: tuple[Path, Path]) -> None:

@@ -130,7 +130,7 @@ def test_one_verdict_has_one_wording_everywhere() -> None:
     assert _verdict(none) == "no more; +0.0063 would show"
     assert _verdict(none, percent=True) == "no more; +0.6 would show"
     assert headline(of(found([more, unseen]))).startswith(
-        "1 of 2 tests finds more than chance: “Alike?” 1 more, A of value at φ = "
+        "1 of 2 tests finds more than chance: “Alike?” more in 1 test, A of value at φ = "
     )
     hopeless = found([few])
     assert _verdict(hopeless) == hopeless[0].words == "too few draws to tell"

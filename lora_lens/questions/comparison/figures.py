@@ -17,10 +17,12 @@ from ...show.figure import (
     positions,
 )
 from ...show.layout import LABELS
+from ...show.wording import ENOUGH
 from .result import ComparisonResult
 from .words import distinct
 
 _DASHES = ("solid", "dash", "dot")
+_ALONE = f"Beside unrelated subspaces alone: to be above them {ENOUGH}."
 _MARKERS = ("circle", "square", "up")
 
 
@@ -74,6 +76,7 @@ def labelled(matrix: str, result: ComparisonResult) -> str:
 
 
 def comparison_sheet(result: ComparisonResult) -> Sheet:
-    """`layer_panel` as a figure of its own."""
-    size = (min(10.0, max(5.0, 0.3 * len(result.layers) + 2)), 3.6)
-    return Sheet((Block([[layer_panel(result)]]),), size)
+    """`layer_panel` as a figure of its own, which says so where it has unrelated subspaces alone."""
+    flipped = all("flipped" in one.baselines for one in distinct(result).values())
+    size = (min(10.0, max(5.0, 0.3 * len(result.layers) + 2)), 3.6 if flipped else 3.9)
+    return Sheet((Block([[layer_panel(result)]]),), size, note="" if flipped else _ALONE)

@@ -57,7 +57,7 @@ def module_table(result: Inventory) -> Table:
     rows = [
         [
             layer_number(s.layer), s.module, *[s.matrix][:several], str(s.rank), str(s.in_features),
-            str(s.out_features), significant(s.scaling, zeros=False), significant(s.frobenius_norm, zeros=False),
+            str(s.out_features), significant(s.scaling, zeros=False), significant(s.frobenius_norm),
             number(s.stable_rank, 2), number(s.effective_rank, 2),
         ]
         for s in result.modules

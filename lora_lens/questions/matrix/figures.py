@@ -12,6 +12,7 @@ from ...show.layout import LABELS, counted
 from .result import MatrixResult
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would be read
+_COLOURED = "Names and branches have their cluster's colour. "
 _UNNAMED = "{} adapters, in the order of the tree"
 # Of the palette, without grey, which is of none, and two too pale to read as text.
 _TOLD_APART = (0, 1, 2, 3, 4, 5, 9)
@@ -83,8 +84,9 @@ def top(result: MatrixResult) -> float:
 
 
 def matrix_sheet(result: MatrixResult) -> Sheet:
-    """The tree, the heat map in its order, and the colour scale with what chance gives marked on it."""
+    """The tree of three adapters or more, the heat map in its order, and the colour scale with chance marked on it."""
     n = len(result)
+    tree = n > 2  # of one pair it says no more than the one number does
     shown = n <= _MOST_LABELLED
     side = (
         min(12.0, max(3.0, (0.42 if n <= 20 else 0.17 if n <= 60 else 0.125) * n)) if shown else 8.0
@@ -96,18 +98,18 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
     return Sheet(
         (
             Block(
-                [[tree_panel(result), heat_panel(result)]],
+                [[*[tree_panel(result)][:tree], heat_panel(result)]],
                 scales=(Scale(0, top(result), "φ", marks=tuple(sorted(chance))),),
-                widths=(1.5, side),
+                widths=(1.5, side)[not tree :],
                 narrow="keep",
             ),
         ),
-        (side + 2.9 + label, side + 1.1 + label),
+        (side + 1.4 + 1.5 * tree + label, side + 1.1 + label),
         title=(
             f"φ of {LABELS[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
             f"mean of {counted(len(result.layers), 'layer')}"
         ),
-        note="Names and branches have their cluster's colour. Red on the scale: unrelated subspaces.",
+        note=(_COLOURED if tree else "") + "Red on the scale: unrelated subspaces.",
     )
 
 

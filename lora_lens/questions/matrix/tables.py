@@ -31,10 +31,11 @@ _MEMBERS = 6
 
 
 def tables(result: MatrixResult) -> list[Table]:
-    """The closest pairs beside chance, the grid of few adapters, and the clusters."""
+    """The closest pairs beside chance, the grid of few adapters, and the clusters, where there is more than a pair."""
+    clusters = [cluster_table(result)] if len(result) > 2 else []
     if len(result) <= _MOST_IN_GRID:
-        return [pair_table(result), grid_table(result), cluster_table(result)]
-    return [pair_table(result).under(title(result)), cluster_table(result)]
+        return [pair_table(result), grid_table(result), *clusters]
+    return [pair_table(result).under(title(result)), *clusters]
 
 
 def texts(result: MatrixResult) -> dict[str, str]:

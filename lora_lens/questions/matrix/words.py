@@ -14,7 +14,7 @@ from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...core.phi_by_chance import above_by_chance, least_of_mean
 from ...show.findings import PHI, Claim, Finding, found, short, would_be_seen
-from ...show.layout import LABELS
+from ...show.layout import LABELS, counted
 from ...show.wording import ALONG_W0, ENOUGH, ONE
 from .result import MatrixResult
 
@@ -115,8 +115,8 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
         text += f"the closest of {len(result)} adapters are {closest} at φ = {short(value)} of 1"
         text += f", where unrelated subspaces have {short(float(result.gaussian_mean[one, other]))}"
         text += _unseen(result, tested)
-    clusters = len(set(result.clusters))
-    return f"{text}; {clusters} cluster{'' if clusters == 1 else 's'}."
+    clusters = counted(len(set(result.clusters)), "cluster")
+    return f"{text}." if pairs == 1 else f"{text}; {clusters}."
 
 
 def _unseen(result: MatrixResult, tested: Finding | None) -> str:

@@ -28,7 +28,7 @@ def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = N
         )
     rows = [row for row in result.intruders([k]) if row["module"] == module]
     counts = np.reshape([row["count"] for row in rows], (len(layers), -1))
-    chance = _chance(rows, len(layers))
+    chance = _chance(rows, len(result.epsilons))
     made = HeatMap(
         rows=(*layers, *[_CHANCE] * len(chance)),
         columns=tuple(f"{epsilon:g}" for epsilon in result.epsilons),
@@ -40,12 +40,12 @@ def intruder_panel(result: Spectrum, module: str, k: int, high: float | None = N
     return Panel(f"{module}, top {k}", Axis("ε"), Axis("layer"), heat=made)
 
 
-def _chance(rows: Sequence[Row], layers: int) -> list[list[float]]:
+def _chance(rows: Sequence[Row], columns: int) -> list[list[float]]:
     """A row of means, of one decimal where they have one digit, as cells are narrow; none without draws."""
     random = [row["random_mean"] for row in rows if row["random_mean"] is not None]
     if not random:
         return []
-    means = np.reshape(random, (layers, -1)).mean(axis=0)
+    means = np.reshape(random, (-1, columns)).mean(axis=0)
     return [[round(mean, 1 if mean < 10 else 0) for mean in means]]
 
 

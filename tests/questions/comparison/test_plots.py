@@ -17,4 +17,9 @@ def test_series_of_two_adapters(bert: BertLike, tmp_path: Path) -> None:
     assert labels == ["A (right)", "B and ΔW (left)", "unrelated subspaces, ± 2 sd"]
     below = compare(load_adapter(tmp_path / "lora"), load_adapter(tmp_path / "other"), "value", 2)
     assert len(plots.layer_plot(below, Figure().subplots()).lines) == 3
-    assert len(plots.comparison_figure(result).axes) == 1
+    figure = plots.comparison_figure(result)
+    assert len(figure.axes) == 1
+    assert figure.get_supxlabel().startswith("Beside unrelated subspaces alone: ")
+    figure.draw_without_rendering()
+    (note,), legend = figure.texts, figure.axes[0].get_legend()
+    assert note.get_window_extent().y1 <= legend.get_window_extent().y0

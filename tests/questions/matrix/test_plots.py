@@ -78,6 +78,19 @@ def test_matrix_figure_marks_chance_on_the_scale(matrix: MatrixResult) -> None:
     assert "i = j = 4" in figure.get_suptitle()
 
 
+def test_of_one_pair_there_is_no_tree(tmp_path: Path) -> None:
+    """It said no more than the one number does."""
+    for k in (1, 2):
+        write_lora(tmp_path / f"s{k}", BertLike(modules=("value",)), seed=k)
+    pair = adapter_matrix([tmp_path], "value")
+    figure = matrix_figure(pair)
+    heat, bar = figure.axes
+    assert len(heat.texts) == 4
+    assert bar.get_ylabel() == "φ"
+    assert figure.get_supxlabel() == "Red on the scale: unrelated subspaces."
+    assert "cluster" not in pair.to_markdown()
+
+
 def test_many_adapters_are_not_written_over(matrix: MatrixResult) -> None:
     for n, labelled, annotated in ((16, True, True), (17, True, False), (130, False, False)):
         values = np.full((n, n), 0.2) + 0.8 * np.eye(n)
