@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lora_lens.chance.spacings import standing_apart
-from lora_lens.core.outliers import magnification, relative_norms
+from lora_lens.core.conversions.outliers import magnification, relative_norms
 from lora_lens.questions.outliers.result import LEVEL
 
 RANK = 8

@@ -36,7 +36,7 @@ from processes import Cost, cost, processor
 from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
-from lora_lens.core.conversion import conversion_matrices
+from lora_lens.core.conversions.conversion import conversion_matrices
 
 PATH = "model.layers.{}.self_attn.v_proj"
 BIG, RANK = 4096, 16

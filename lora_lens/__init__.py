@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from .bases.renaming import renaming
     from .chance.gaussian import gaussian_samples
     from .chance.gaussian_moments import gaussian_baseline
-    from .core.angles import principal_angles
-    from .core.conversion import RankDeficientWarning, conversion_matrices
-    from .core.leading_basis import TiedWarning
-    from .core.phi import phi, phi_grid, phi_matrix
-    from .core.product_svd import product_svd
+    from .core.conversions.conversion import RankDeficientWarning, conversion_matrices
+    from .core.factors.leading_basis import TiedWarning
+    from .core.factors.product_svd import product_svd
+    from .core.similarity.angles import principal_angles
+    from .core.similarity.phi import phi, phi_grid, phi_matrix
     from .demo import demo_adapter
     from .errors import LensError, RankError
     from .formats import load_adapter
@@ -55,14 +55,14 @@ _HOMES = {
     "Adapter": ".adapter",
     "LensError": ".errors",
     "ModuleFactors": ".adapter",
-    "RankDeficientWarning": ".core.conversion",
+    "RankDeficientWarning": ".core.conversions.conversion",
     "RankError": ".errors",
     "SpectralCallback": ".training.spectral.callback",
-    "TiedWarning": ".core.leading_basis",
+    "TiedWarning": ".core.factors.leading_basis",
     "adapter_matrix": ".questions.matrix.analysis",
     "amplification": ".questions.amplification.analysis",
     "compare": ".questions.comparison.analysis",
-    "conversion_matrices": ".core.conversion",
+    "conversion_matrices": ".core.conversions.conversion",
     "conversion_similarity": ".questions.similarity.analysis",
     "demo_adapter": ".demo",
     "dynamics": ".questions.dynamics.analysis",
@@ -73,11 +73,11 @@ _HOMES = {
     "load_adapter": ".formats",
     "open_base": ".bases.opening",
     "outliers": ".questions.outliers.analysis",
-    "phi": ".core.phi",
-    "phi_grid": ".core.phi",
-    "phi_matrix": ".core.phi",
-    "principal_angles": ".core.angles",
-    "product_svd": ".core.product_svd",
+    "phi": ".core.similarity.phi",
+    "phi_grid": ".core.similarity.phi",
+    "phi_matrix": ".core.similarity.phi",
+    "principal_angles": ".core.similarity.angles",
+    "product_svd": ".core.factors.product_svd",
     "renaming": ".bases.renaming",
     "report": ".report.write",
     "resize": ".writing.resizing",

@@ -2,7 +2,7 @@
 
 Loading torch takes a second or two. What needs neither W0 nor a GPU (`lora_lens.inspect`, spectra of
 ΔW) does without, so modules on its way take `Tensor` from here, for annotations alone. Kernels of
-`lora_lens.core.either` take both kinds.
+`lora_lens.core.numbers.either` take both kinds.
 """
 
 from __future__ import annotations

@@ -49,27 +49,40 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.selection": ("subspaces.selection",),
     "analyses.shared_subspace": ("questions.shared.analysis",),
     "analyses.spectrum": ("questions.spectrum.analysis",),
-    # Still there, without the closed form; so is core's conversion, without the solvers, and what follows below like it.
+    # Still there, without the closed form; so is what follows below like it.
     "chance.gaussian": ("chance.gaussian_moments",),
     "core.baseline": ("chance.gaussian_moments", "chance.gaussian"),
     "core.conversion": (
-        "core.factoring", "core.rounded", "core.solvers", "core.condition", "core.precision"
+        "core.conversions.conversion", "core.solving.factoring", "core.solving.rounded",
+        "core.solving.solvers", "core.solving.condition", "core.numbers.precision",
     ),
-    "core.ij_grid": ("core.phi_of_bases",),
+    "core.ij_grid": ("core.similarity.phi_of_bases",),
     "core.nulls": ("chance.draws",),
-    "core.spectrum": ("core.product_svd",),
+    "core.spectrum": ("core.spectra.spectrum", "core.factors.product_svd"),
     "core.subspace": (
-        "core.phi", "core.angles", "core.leading_basis", "core.checked", "core.rank", "core.bases",
-        "core.phi_of_bases", "core.precision",
+        "core.similarity.phi", "core.similarity.angles", "core.factors.leading_basis",
+        "core.numbers.checked", "core.factors.rank", "core.factors.bases",
+        "core.similarity.phi_of_bases", "core.numbers.precision",
     ),
+    # Beside one another in core, before it had rooms.
+    **{
+        f"core.{name}": (f"core.{room}.{name}",)
+        for room, names in {
+            "factors": ("product_svd",),
+            "spectra": ("energy", "intruders", "random_matrix"),
+            "similarity": ("angles", "phi"),
+            "families": ("clustering", "merging", "robust"),
+        }.items()
+        for name in names
+    },
     "export": ("writing.export",),
     "loaders": ("formats", "bases.opening"),
     "loaders.base": ("bases.opening", "bases.weights"),
     "loaders.checkpoint": ("formats.format",),
-    "loaders.condlora": ("core.conversion", "formats.shared_theta"),
-    "loaders.grouping": ("formats.grouping",),
+    "loaders.condlora": ("core.conversions.conversion", "formats.factors.shared_theta"),
+    "loaders.grouping": ("formats.factors.grouping",),
     "loaders.locate": ("files.locate",),
-    "loaders.lora": ("formats.peft_settings", "formats.peft_names", "formats.factor_pairs"),
+    "loaders.lora": ("formats.peft.settings", "formats.peft.names", "formats.factors.factor_pairs"),
     "loaders.many": ("files.adapter_folders",),
     "loaders.names": ("files.names", "files.roles"),
     "loaders.runs": ("files.checkpoints",),

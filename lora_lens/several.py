@@ -1,4 +1,4 @@
-"""One thing where several are taken."""
+"""One thing where several are taken; how many there are, in words."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def several(given: object) -> tuple[Any, ...]:
     if isinstance(given, (str, os.PathLike)) or not isinstance(given, Iterable):
         return (given,)
     return tuple(given)
+
+
+def modules_said(count: int) -> str:
+    """A number of modules.
+
+    Example:
+        >>> modules_said(1), modules_said(2)
+        ('1 module', '2 modules')
+    """
+    return f"{count} module{'' if count == 1 else 's'}"

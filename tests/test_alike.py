@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_pages_of_benchmarks import benchmark
 
-from lora_lens.core.phi import phi
+from lora_lens.core.similarity.phi import phi
 
 places = benchmark("alike_places")
 LAYERS, D, RANK = 4, 48, 8

@@ -19,9 +19,7 @@ OLD = [
     for module, _, names in [line.partition(":")]
     for name in names.split()
 ]
-TYPE_CHECKED = {
-    f"lora_lens.{name}" for name in ("chance.gaussian", "core.conversion", "core.spectrum")
-}
+TYPE_CHECKED = {"lora_lens.chance.gaussian"}
 GONE = {f"lora_lens.{name}" for name in moved.GONE}
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.progress import Progress, passes, untold
+from ..core.computing.progress import Progress, passes, untold
 from ..subspaces.conversions import Matrix, Plan
 from .baseline import Baseline, Samples
 from .conversion_draws import (

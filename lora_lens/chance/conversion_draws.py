@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.factoring import Factored
-from ..core.progress import Progress, passes, untold
-from ..core.rounded import LayerSolver, gaussian_solver, own_solver, rounded_solver
-from ..core.spill import Spill
+from ..core.computing.progress import Progress, passes, untold
+from ..core.computing.spill import Spill
+from ..core.solving.factoring import Factored
+from ..core.solving.rounded import LayerSolver, gaussian_solver, own_solver, rounded_solver
 from ..errors import LensError
 from ..subspaces.conversions import (
     Matrix,

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..core.phi_of_bases import phi_of_all_pairs, phi_of_bases
-from ..core.progress import Progress, untold
+from ..core.computing.progress import Progress, untold
+from ..core.similarity.phi_of_bases import phi_of_all_pairs, phi_of_bases
 
 ENTRIES = 1 << 22  # numbers at once in a product of bases
 _MOST_ENUMERATED = 7  # layers: 5040 orders

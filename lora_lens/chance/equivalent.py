@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.factoring import Factored
-from ..core.mean_projector import direction_shares
-from ..core.solvers import PseudoInverseSolver, RidgeSolver
-from ..core.spill import Spill
+from ..core.computing.spill import Spill
+from ..core.conversions.mean_projector import direction_shares
+from ..core.solving.factoring import Factored
+from ..core.solving.solvers import PseudoInverseSolver, RidgeSolver
 from ..subspaces.conversions import Matrix, Plan
 from .baseline import Baseline
 
@@ -26,7 +26,7 @@ class Equivalents:
     """Mean projectors of random conversion matrices, filled layer by layer; two of them give a mean φ.
 
     ``E φ = tr(E P_l · E P_m)/r`` is exact for independent factors, and each ``E P`` is approximated
-    (`lora_lens.core.mean_projector`). They are kept in float32: 32 layers of width 4096 are 2.1 GB.
+    (`lora_lens.core.conversions.mean_projector`). They are kept in float32: 32 layers of width 4096 are 2.1 GB.
 
     Attributes:
         wanted: Whether anything is asked of it.

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.phi_of_bases import phi_of_bases
-from ..core.whole import check_whole
+from ..core.numbers.whole import check_whole
+from ..core.similarity.phi_of_bases import phi_of_bases
 from ..errors import LensError
 from ..moved import moved_name
 from ..plain_torch import in_plain_torch

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core.whole import whole
+from ..core.numbers.whole import whole
 from ..errors import RankError
 from ..labelled import Array
 

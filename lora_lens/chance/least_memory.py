@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..core.refined import FROM
+from ..core.solving.refined import FROM
 from ..subspaces.conversions import Plan
 from ..subspaces.memory import Least, memory_budget
 from .conversion_draws import NullName, rows_at_once

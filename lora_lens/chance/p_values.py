@@ -10,7 +10,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from ..core.whole import whole
+from ..core.numbers.whole import whole
 from ..errors import LensError
 from ..labelled import Array
 

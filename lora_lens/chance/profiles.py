@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.decompositions import singular_values
-from ..core.precision import working
-from ..core.product_svd import product_singular_values
-from ..core.scaled import of_order_one
-from ..core.triangle import triangle
+from ..core.factors.decompositions import singular_values
+from ..core.factors.product_svd import product_singular_values
+from ..core.factors.triangle import triangle
+from ..core.numbers.precision import working
+from ..core.numbers.scaled import of_order_one
 from ..subspaces.conversions import Matrix, Plan
 
 

@@ -17,7 +17,7 @@ from ..files.revisions import split_revision
 from ..files.tensors import FindFile, TensorStore
 from ..printable import printable
 from ..updates import Factor
-from .file_factors import column_of, factor_of, number_of
+from .factors.file_factors import column_of, factor_of, number_of
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .derived import below, beside
-from .dora import DORA, with_magnitude
-from .factor_pairs import pairs_by_path
+from .factors.derived import below, beside
+from .factors.dora import DORA, with_magnitude
+from .factors.factor_pairs import pairs_by_path
+from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
-from .merged import by_role, in_fused
-from .peft_settings import Scaling
+from .peft.settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.loras\.(?P<adapter>[^.]+)\.lora_(?P<factor>[AB])")
 _MAGNITUDE = re.compile(r"(?P<path>.+)\.loras\.[^.]+\.m\.weight")

@@ -14,10 +14,10 @@ from ..errors import AdapterError
 from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
 from .condlora import listed_layers, thetas_of
+from .factors.shared_theta import numbers_in
 from .format import Checkpoint, Format, Thetas
-from .peft_names import reason_left_out
-from .peft_settings import Scaling, check_plain
-from .shared_theta import numbers_in
+from .peft.names import reason_left_out
+from .peft.settings import Scaling, check_plain
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from ..errors import AdapterError
 from ..updates import Convention, FromW0
 from .adapter_files import AdapterFiles
+from .factors.shared_theta import numbers_in, thetas_named
 from .format import Checkpoint, Format, Thetas
-from .peft_names import reason_left_out
-from .peft_settings import Scaling, check_plain
-from .shared_theta import numbers_in, thetas_named
+from .peft.names import reason_left_out
+from .peft.settings import Scaling, check_plain
 
 # Another CondLoRA writes the same word: the tensors tell them apart, and the version ours of later.
 PEFT_TYPE = "CONDLORA"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 from ..errors import AdapterError
+from ..files.peft_names import plain
 from ..updates import Factor, FromW0
 from .adapter_files import AdapterFiles
 from .condlora import PEFT_TYPE
-from .factor_pairs import pairs_by_path
+from .factors.factor_pairs import pairs_by_path
+from .factors.shared_theta import check_no_use_x, numbers_in
 from .format import Checkpoint, Format, Thetas
-from .peft_names import plain, reason_left_out
-from .peft_settings import Scaling
-from .shared_theta import check_no_use_x, numbers_in
+from .peft.names import reason_left_out
+from .peft.settings import Scaling
 
 _IN_LAYER = re.compile(r"(?P<path>.+)\.cond_lora_(?P<factor>[AB])(?:\.(?P<adapter>[^.]+))?\.weight")
 _SHARED = re.compile(r"base_model\.cond_lora_shared\.(?:.+\.)?(?P<module>[^.]+)\.[AB]\.weight")

@@ -9,10 +9,10 @@ from ..errors import AdapterError
 from ..files.names import PEFT_PREFIX, split_layer
 from ..updates import FromW0
 from .adapter_files import AdapterFiles
+from .factors.shared_theta import check_no_use_x, numbers_in, thetas_named
 from .format import Checkpoint, Format, Thetas
-from .peft_names import reason_left_out
-from .peft_settings import Scaling, check_plain
-from .shared_theta import check_no_use_x, numbers_in, thetas_named
+from .peft.names import reason_left_out
+from .peft.settings import Scaling, check_plain
 
 _PEFT_TYPE = "ConditionalLORA"
 _OWN_KEYS = ("use_x", "lora_x_scaling")

@@ -13,15 +13,16 @@ from typing import Any
 
 from ..errors import AdapterError
 from ..files.locate import json_of
+from ..several import modules_said
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format
-from .image_parts import by_module
-from .image_places import METADATA, are_dotted, place, root_of_bare
-from .image_updates import ImageUpdates, by_alpha, modules_said, read_modules
-from .peft_known import unknown_said
-from .peft_settings import Scaling, check_plain
-from .trained_otherwise import trained_otherwise
-from .unread_alpha import unread_alpha
+from .image.parts import by_module
+from .image.places import METADATA, are_dotted, place, root_of_bare
+from .image.trained_otherwise import trained_otherwise
+from .image.unread_alpha import unread_alpha
+from .image.updates import ImageUpdates, by_alpha, read_modules
+from .peft.known import unknown_said
+from .peft.settings import Scaling, check_plain
 
 
 def _read(files: AdapterFiles) -> Checkpoint:

@@ -10,7 +10,7 @@ from typing import Any
 from ..adapter import Placement
 from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
-from .beside_factors import check_nothing_beside
+from .factors.beside_factors import check_nothing_beside
 
 
 @dataclass(frozen=True)

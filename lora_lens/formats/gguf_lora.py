@@ -15,10 +15,10 @@ from ..bases.quantised.gguf_names import ARCHITECTURES, Architecture, transforme
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .derived import reordered
-from .factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.derived import reordered
+from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.gguf_rows import HEADS, halves, heads_of, repository
 from .format import Checkpoint, Format, of_factors
-from .gguf_rows import HEADS, halves, heads_of, repository
 
 _FACTOR = re.compile(r"(?P<path>.+)\.weight\.lora_(?P<factor>[ab])")
 _ALPHA = "adapter.lora.alpha"

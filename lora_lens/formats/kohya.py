@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format
-from .image_parts import by_module
-from .image_places import are_flattened, place
-from .image_updates import by_alpha, read_modules
-from .trained_otherwise import trained_otherwise
-from .unread_alpha import unread_alpha
+from .image.parts import by_module
+from .image.places import are_flattened, place
+from .image.trained_otherwise import trained_otherwise
+from .image.unread_alpha import unread_alpha
+from .image.updates import by_alpha, read_modules
 
 # From a trainer's header, what tells which model and which method.
 _SAID = {

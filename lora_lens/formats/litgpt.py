@@ -20,9 +20,9 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .factor_pairs import pairs_by_path
+from .factors.factor_pairs import pairs_by_path
+from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
-from .merged import by_role, in_fused
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
 _MODULE = re.compile(

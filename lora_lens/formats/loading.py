@@ -18,13 +18,13 @@ from ..plain_torch import in_plain_torch
 from ..updates import FromW0, LowRank
 from .adapter_files import AdapterFiles
 from .conv1d import conv1d_of
-from .factor_pairs import check_not_scaled
+from .factors.factor_pairs import check_not_scaled
+from .factors.grouping import Group, group_by_module
+from .factors.stacking import StackedModules, check, check_group
 from .format import Checkpoint, format_of
-from .grouping import Group, group_by_module
-from .live_layers import is_live
-from .live_model import check_scales, live_files
+from .live.layers import is_live
+from .live.model import check_scales, live_files
 from .opening import open_adapter
-from .stacking import StackedModules, check, check_group
 from .trained_in_full import trained_in_full
 
 # A model in memory; which libraries it is made by is not known here.

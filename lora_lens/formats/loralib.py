@@ -14,14 +14,14 @@ from typing import Any
 
 from ..bases.fused import Layout
 from ..errors import AdapterError
+from ..several import modules_said
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
-from .factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
-from .image_updates import modules_said
 from .litgpt import is_litgpts
-from .merged import by_role, in_fused
-from .peft_settings import Scaling
+from .peft.settings import Scaling
 
 # OpenDelta puts loralib's layers beside the module, as its `lora`.
 _FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+?)(?:\.lora)?\.lora_(?P<factor>[AB])")

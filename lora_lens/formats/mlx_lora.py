@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .dora import DORA, with_magnitude
-from .factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.dora import DORA, with_magnitude
+from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 
 # llama.cpp's end with `.weight.lora_a`.

@@ -7,16 +7,17 @@ import re
 
 from ..arrays import Tensor
 from ..errors import AdapterError
+from ..files.peft_names import plain
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
-from .factor_pairs import check_not_empty, check_partners, factors_by_path
+from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
-from .peft_known import unknown_said
-from .peft_names import plain, reason_left_out
+from .peft.known import unknown_said
+from .peft.names import reason_left_out
+from .peft.settings import ADALORA_EPSILON
 
 # Parameters, not layers, so that their names do not end in ``weight``.
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")
-EPSILON = 1e-5  # PEFT's own, beside the rank
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -72,7 +73,7 @@ def _scaling(files: AdapterFiles, rank: int) -> float:
         raise AdapterError(
             f"{files.source} says lora_alpha {alpha!r} and init_r {begun!r}, expected numbers"
         )
-    return (alpha if alpha > 0 else float(rank)) / (begun + EPSILON)
+    return (alpha if alpha > 0 else float(rank)) / (begun + ADALORA_EPSILON)
 
 
 FORMAT = Format(

@@ -9,21 +9,22 @@ from functools import partial
 
 from ..adapter import Placement
 from ..errors import AdapterError
+from ..files.peft_names import plain
+from ..several import modules_said
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .dora import DORA, with_magnitude
-from .factor_pairs import check_not_empty, check_partners, factors_by_path
+from .factors.dora import DORA, with_magnitude
+from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
-from .image_places import are_dotted, are_flattened
-from .image_updates import modules_said
-from .peft_blocks import whole
-from .peft_dora import UNSAID, magnitudes_of
-from .peft_experts import experts, parameters_of, turned_stacks, why_no_stack
-from .peft_initial import Initial, initial_of
-from .peft_known import unknown_said
-from .peft_names import IN_FULL, UNKNOWN, plain, reason_left_out, unwrapped_paths
-from .peft_replicas import copies
-from .peft_settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
+from .image.places import are_dotted, are_flattened
+from .peft.blocks import whole
+from .peft.dora import UNSAID, magnitudes_of
+from .peft.experts import experts, parameters_of, turned_stacks, why_no_stack
+from .peft.initial import Initial, initial_of
+from .peft.known import unknown_said
+from .peft.names import IN_FULL, UNKNOWN, reason_left_out, unwrapped_paths
+from .peft.replicas import copies
+from .peft.settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"

@@ -12,10 +12,10 @@ import re
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .dora import DORA, with_magnitude
-from .factor_pairs import pairs_by_path
+from .factors.dora import DORA, with_magnitude
+from .factors.factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
-from .peft_settings import Scaling
+from .peft.settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
 _MAGNITUDE = ".magnitude"

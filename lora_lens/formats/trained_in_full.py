@@ -15,11 +15,12 @@ from typing import NamedTuple
 from ..arrays import Tensor
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, BaseModelError, LensError
+from ..files.peft_names import plain
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
+from .factors.stacking import check_factor
 from .format import Checkpoint
-from .peft_names import FULL, IN_FULL, UNKNOWN, plain
-from .stacking import check_factor
+from .peft.names import FULL, IN_FULL, UNKNOWN
 
 _MOST = 1 << 28  # numbers of one module
 _WEIGHT = ".weight"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..bases.quantised.gguf_file import ARCHITECTURE
 from ..errors import AdapterError
 from .adapter_files import AdapterFiles
-from .image_places import PREFIXES
+from .image.places import PREFIXES
 
 # What PEFT 0.21's convert_to_lora and save_as_lora turn into LoRA.
 _CONVERTED = frozenset({

@@ -11,8 +11,8 @@ import re
 
 from .adapter_files import AdapterFiles
 from .format import Checkpoint, Format
-from .image_parts import by_module
-from .image_updates import by_alpha, read_modules
+from .image.parts import by_module
+from .image.updates import by_alpha, read_modules
 
 _FACTOR = re.compile(
     r"(?P<block>(?:double|single)_blocks\.\d+)\.processor\.(?P<which>(?:qkv|proj)_lora[12]?)\.(?P<part>down|up)\.weight"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..adapter import Adapter
 from ..bases.opening import open_base_of
 from ..bases.weights import BaseWeights
-from ..core.progress import Progress
+from ..core.computing.progress import Progress
 from ..errors import BaseModelError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..show.ahead import Ahead

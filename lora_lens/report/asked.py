@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..adapter import Adapter
 from ..chance.conversion_draws import SAMPLED
-from ..core.work import Size, Work
+from ..core.computing.work import Size, Work
 from ..questions import comparison, grid, shared, similarity, spectrum
 from ..questions.question import Question
 from ..subspaces.memory import Least

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..adapter import Adapter
 from ..chance.p_values import check_seed, fewest_draws
 from ..chance.significance import LEVEL
-from ..core.conversion import ConventionChoice
+from ..core.conversions.conversion import ConventionChoice
 from ..errors import LensError
 from ..subspaces.conversions import check_ridge
 from .asked import ASKED

@@ -1,4 +1,4 @@
-"""How fast this machine is now, by a few small computations: what turns `lora_lens.core.work.Work` into seconds."""
+"""How fast this machine is now, by a few small computations: what turns `lora_lens.core.computing.work.Work` into seconds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-from ..core.precision import working
-from ..core.work import Work
+from ..core.computing.work import Work
+from ..core.numbers.precision import working
 
 _WIDE, _NARROW, _SMALL, _MANY = 512, 192, 16, 64
 _TIMES = 3

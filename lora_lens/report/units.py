@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
-from ..core.work import Size, seconds_of
+from ..core.computing.work import Size, seconds_of
 from ..errors import BaseModelError, LensError
 from ..subspaces.pairing import base_of_both
 from ..subspaces.selection import select_device

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..chance.p_values import check_seed
-from ..core.conversion import ConventionChoice
-from ..core.progress import Progress
-from ..core.whole import whole_or_none
+from ..core.computing.progress import Progress
+from ..core.conversions.conversion import ConventionChoice
+from ..core.numbers.whole import whole_or_none
 from ..errors import LensError
 from ..files.adapter_places import hub_id
 from ..files.locate import user_path

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.factoring import factoring_dtype
-from ..core.scaled import of_order_one
+from ..core.numbers.scaled import of_order_one
+from ..core.solving.factoring import factoring_dtype
 from .conversions import Plan
 
 _CHUNK_BYTES = 1 << 29

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, get_args
 
 from ..adapter import Adapter, ModuleFactors
-from ..core.conversion import ConventionChoice
+from ..core.conversions.conversion import ConventionChoice
 from ..errors import LensError
 from ..updates import Convention
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.bases import orthonormal_basis
-from ..core.conversion import convert
-from ..core.factoring import Factored
-from ..core.product_svd import svd_of_product
-from ..core.sides import Side
-from ..core.triangle import spectral_norm
-from ..core.work import Size
+from ..core.computing.work import Size
+from ..core.conversions.conversion import convert
+from ..core.factors.bases import orthonormal_basis
+from ..core.factors.product_svd import svd_of_product
+from ..core.factors.triangle import spectral_norm
+from ..core.numbers.sides import Side
+from ..core.solving.factoring import Factored
 from ..errors import LensError, RankError, SingularError
 from ..updates import Convention
 from .memory import UNBOUNDED, Budget
@@ -134,7 +134,7 @@ def conversion_bases(plan: Plan, factored: Factored, a: Tensor, b: Tensor) -> di
     """(layer, d, width) bases of the conversion matrices of A, B and BA.
 
     Example:
-        >>> from lora_lens.core.factoring import factor
+        >>> from lora_lens.core.solving.factoring import factor
         >>> a, b = torch.ones(1, 1, 2), torch.tensor([[[9.0], [4.0]]])
         >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
         >>> plan = Plan(factors, ["B"], 1, 1, "left", "stored", draws=0)

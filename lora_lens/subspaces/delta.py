@@ -12,11 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..adapter import ModuleFactors
-from ..core.decompositions import singular_values
-from ..core.limits import check_range
-from ..core.precision import singular_cutoff, working
-from ..core.product_svd import svd_of_product
-from ..core.triangle import triangle
+from ..core.factors.decompositions import singular_values
+from ..core.factors.product_svd import svd_of_product
+from ..core.factors.triangle import triangle
+from ..core.numbers.limits import check_range
+from ..core.numbers.precision import singular_cutoff, working
 from ..errors import AdapterError, RankError
 from .selection import Where
 from .spectra import real_rank

@@ -9,13 +9,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from ..core.bases import orthonormal_basis
-from ..core.either import as_numpy, as_torch, in_float64, swapped
-from ..core.product_svd import svd_of_product
-from ..core.rank import coarser, rank_of, rank_of_product, stored_eps, tied, wide_singular_values
-from ..core.scaled import exponents, of_order_one
-from ..core.sides import Side
-from ..core.triangle import spectral_norm
+from ..core.factors.bases import orthonormal_basis
+from ..core.factors.product_svd import svd_of_product
+from ..core.factors.rank import (
+    coarser,
+    rank_of,
+    rank_of_product,
+    stored_eps,
+    tied,
+    wide_singular_values,
+)
+from ..core.factors.triangle import spectral_norm
+from ..core.numbers.either import as_numpy, as_torch, in_float64, swapped
+from ..core.numbers.scaled import exponents, of_order_one
+from ..core.numbers.sides import Side
 from .selection import Where
 
 

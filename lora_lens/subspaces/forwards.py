@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..bases.weights import BaseWeights
-from ..core.bases import orthonormal_basis
-from ..core.limits import check_range
-from ..core.spill import Spill
+from ..core.computing.spill import Spill
+from ..core.factors.bases import orthonormal_basis
+from ..core.numbers.limits import check_range
 from ..updates import Convention
 from .selection import Where
 

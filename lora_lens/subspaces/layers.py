@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from ..bases.weights import BaseWeights
-from ..core.conversion import RankDeficientWarning
-from ..core.cores import on_cores, while_waited_for
-from ..core.factoring import Dearer, Factored, factor, factoring_dtype
-from ..core.precision import singular_cutoff
-from ..core.progress import Progress
-from ..core.refined import RefinedSolver
-from ..core.ridge import ridged
-from ..core.scaled import of_order_one
+from ..core.computing.cores import on_cores, while_waited_for
+from ..core.computing.progress import Progress
+from ..core.conversions.conversion import RankDeficientWarning
+from ..core.numbers.precision import singular_cutoff
+from ..core.numbers.scaled import of_order_one
+from ..core.solving.factoring import Dearer, Factored, factor, factoring_dtype
+from ..core.solving.refined import RefinedSolver
+from ..core.solving.ridge import ridged
 from ..errors import RankError, SingularError
 from .ahead import read_ahead
 from .chunks import Chunk, at_a_time, chunks_of, to_share_out

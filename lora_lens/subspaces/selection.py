@@ -10,8 +10,8 @@ from jaxtyping import Float
 from ..adapter import Adapter, ModuleFactors
 from ..arrays import Tensor
 from ..bases.fused import NAMES
-from ..core.rank import numerical_rank, rank_of_product
-from ..core.whole import whole_or_none
+from ..core.factors.rank import numerical_rank, rank_of_product
+from ..core.numbers.whole import whole_or_none
 from ..errors import LensError, ModuleLookupError, RankError
 from ..files.names import find_module
 from ..printable import first_line

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ..adapter import LayerFactors
-from ..core.decompositions import singular_values
-from ..core.either import as_numpy, as_torch, in_float64, namespace, swapped
-from ..core.limits import check_range
-from ..core.rank import rank_of, rank_of_product, stored_eps
-from ..core.triangle import triangle
+from ..core.factors.decompositions import singular_values
+from ..core.factors.rank import rank_of, rank_of_product, stored_eps
+from ..core.factors.triangle import triangle
+from ..core.numbers.either import as_numpy, as_torch, in_float64, namespace, swapped
+from ..core.numbers.limits import check_range
 from ..labelled import Array
 from .selection import Where
 

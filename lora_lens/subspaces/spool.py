@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike, NDArray
 
-from ..core.either import as_numpy
+from ..core.numbers.either import as_numpy
 from ..errors import LensError
 
 _IN_MEMORY = 1 << 24  # bytes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..adapter import ModuleFactors
-from ..core.either import as_numpy
-from ..core.rank import tied, wide_singular_values
+from ..core.factors.rank import tied, wide_singular_values
+from ..core.numbers.either import as_numpy
 from ..labelled import Array
 
 

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..chance.given_subspace import PairMoments
-from ..core.bases import orthonormal_basis
-from ..core.conversion import convert
-from ..core.factoring import factor
-from ..core.phi_of_bases import phi_of_bases
-from ..core.precision import singular_cutoff, working
-from ..core.rank import numerical_rank
-from ..core.scaled import of_order_one
+from ..core.conversions.conversion import convert
+from ..core.factors.bases import orthonormal_basis
+from ..core.factors.rank import numerical_rank
+from ..core.numbers.precision import singular_cutoff, working
+from ..core.numbers.scaled import of_order_one
+from ..core.similarity.phi_of_bases import phi_of_bases
+from ..core.solving.factoring import factor
 from .pair_block import PairBlock
 from .question import Facts, One, Question, Rows
 from .spool import TensorSpool

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.clustering import cluster
-from ..core.phi_by_chance import closest_by_chance, in_common
+from ..core.families.clustering import cluster
+from ..core.similarity.phi_by_chance import closest_by_chance, in_common
 from ..labelled import Array
 from .joined import Joined, or_none
 from .place import PlaceTask

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.merging import cosine_sd
+from ..core.families.merging import cosine_sd
 from .joined import Joined
 from .joined_outlying import outlying_rows
 from .joined_pairs import pair_tables, read_tile, tiles

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from ..core.robust import Distances, robust_distances
-from ..core.spectrum import effective_rank
+from ..core.families.robust import Distances, robust_distances
+from ..core.spectra.spectrum import effective_rank
 from ..labelled import Array
 from .pair_block import PairBlock
 from .pairs import MATRICES, gaussian_moments

@@ -17,8 +17,8 @@ from torch import Tensor
 from ..adapter import Placement
 from ..bases.opening import open_base
 from ..bases.weights import BaseWeights
-from ..core.balanced import balanced
-from ..core.pairwise import block_pairs, blocks
+from ..core.factors.balanced import balanced
+from ..core.similarity.pairwise import block_pairs, blocks
 from ..errors import BaseModelError
 from ..staging import staged
 from .conversions import Conversions

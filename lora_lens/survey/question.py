@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.balanced import Balanced
+from ..core.factors.balanced import Balanced
 from .pair_block import PairBlock
 from .settings import Settings
 from .table import Columns

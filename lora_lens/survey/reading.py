@@ -12,7 +12,7 @@ from typing import Any
 
 from ..adapter import Adapter, LayerFactors, Part, Placement
 from ..arrays import Stored, Tensor
-from ..core.either import is_torch
+from ..core.numbers.either import is_torch
 from ..errors import AdapterError, LensError
 from ..formats.loading import load_adapter
 from ..updates import Convention

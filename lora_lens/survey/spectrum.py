@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..core.spectrum import effective_rank, stable_rank
+from ..core.spectra.spectrum import effective_rank, stable_rank
 from .question import One, Question, Rows
 
 QUANTITIES = (

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ..core.captured import Held, centred, crossed, held_by_shared, shares_of
-from ..core.captured_by_chance import chance_of_left_out, uniform_scatter
-from ..core.subspace_iteration import shared_directions
+from ..core.factors.subspace_iteration import shared_directions
+from ..core.families.captured import Held, centred, crossed, held_by_shared, shares_of
+from ..core.families.captured_by_chance import chance_of_left_out, uniform_scatter
 from .question import Facts, Question, Rows
 from .spool import TensorSpool
 from .sums import FOLDS, Sums

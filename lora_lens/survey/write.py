@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..chance.p_values import check_seed
-from ..core.progress import Progress, Steps
-from ..core.whole import whole, whole_or_none
+from ..core.computing.progress import Progress, Steps
+from ..core.numbers.whole import whole, whole_or_none
 from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
-from ..core.progress import Progress
+from ..core.computing.progress import Progress
 from ..printable import printable
 from ..show.paper import PLAIN, Paper
 from .output import Output

@@ -18,8 +18,8 @@ from ..files.peft_names import CONFIG, WEIGHTS
 from ..files.saving import save_tensors
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import Checkpoint, format_of
-from ..formats.live_layers import is_live
-from ..formats.live_model import check_scales, live_files
+from ..formats.live.layers import is_live
+from ..formats.live.model import check_scales, live_files
 from ..formats.loading import Model, low_rank
 from ..formats.opening import open_adapter
 from ..plain_torch import in_plain_torch

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.energy import rank_for_energy
-from ..core.truncation import distance, ordered
+from ..core.factors.truncation import distance, ordered
+from ..core.spectra.energy import rank_for_energy
 from ..errors import AdapterError
 from ..formats.adapter_files import AdapterFiles
 from ..updates import LowRank

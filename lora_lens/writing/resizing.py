@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..adapter import Adapter
-from ..core.energy import check_share
+from ..core.spectra.energy import check_share
 from ..errors import AdapterError, LensError
 from ..files.locate import user_path
 from ..files.peft_names import CONFIG, WEIGHTS
@@ -20,11 +20,11 @@ from ..files.saving import save_tensors
 from ..formats.adapter_files import AdapterFiles
 from ..formats.diffusers_lora import settings_by_root
 from ..formats.format import Checkpoint, format_of
-from ..formats.image_places import METADATA
-from ..formats.image_updates import modules_said
+from ..formats.image.places import METADATA
 from ..formats.loading import low_rank
 from ..formats.opening import open_adapter
 from ..plain_torch import in_plain_torch
+from ..several import modules_said
 from ..staging import staged
 from ..updates import LowRank
 from .narrowed import Narrowed, narrowed, raised

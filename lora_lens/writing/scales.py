@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..formats.peft_keys import as_saved, pattern_keys
+from ..formats.peft.keys import as_saved, pattern_keys
 
 # Settings of what the weights began with, which PEFT warns of beside another start; and what each is without them.
 _OF_THE_START: Mapping[str, Any] = {

@@ -15,7 +15,7 @@ from lora_lens.chance.draws import (
     null_grids,
     shuffles,
 )
-from lora_lens.core.bases import orthonormal_basis
+from lora_lens.core.factors.bases import orthonormal_basis
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -12,7 +12,7 @@ from slow_routes import conditioned
 
 from lora_lens import conversion_similarity
 from lora_lens.adapter import Adapter
-from lora_lens.core.mean_projector import direction_shares
+from lora_lens.core.conversions.mean_projector import direction_shares
 from lora_lens.subspaces.layers import RankDeficientWarning
 
 SINGLE = 1e-6  # projectors are kept in float32

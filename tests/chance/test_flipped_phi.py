@@ -8,7 +8,7 @@ from scipy import stats
 from lora_lens.chance.flipped_phi import Pair, flipped_nulls, flipped_phi
 from lora_lens.chance.flips import directions
 from lora_lens.chance.gaussian_moments import gaussian_baseline
-from lora_lens.core.phi_of_bases import phi_of_bases
+from lora_lens.core.similarity.phi_of_bases import phi_of_bases
 
 SHAPES = {"square": (24, 24), "up": (30, 12), "down": (12, 30), "nearly": (13, 12)}
 

@@ -7,7 +7,7 @@ from planted import orthogonal
 
 from lora_lens import gaussian_baseline
 from lora_lens.chance.given_subspace import inside, moments_given
-from lora_lens.core.phi_of_bases import phi_of_bases
+from lora_lens.core.similarity.phi_of_bases import phi_of_bases
 
 D, K = 14, 3
 

@@ -5,8 +5,8 @@ from scipy import stats
 
 from lora_lens import gaussian_baseline
 from lora_lens.chance.gaussian import uniform_bases
-from lora_lens.core.phi_of_bases import phi_of_all_pairs
-from lora_lens.core.shared_subspace import shared_shares
+from lora_lens.core.shared.shared_subspace import shared_shares
+from lora_lens.core.similarity.phi_of_bases import phi_of_all_pairs
 
 
 @pytest.mark.parametrize(("d", "layers", "k"), [(20, 3, 2), (12, 4, 3), (7, 4, 3)])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_lens.formats.flattened import unflattened
+from lora_lens.formats.image.flattened import unflattened
 
 # Modules as the models themselves name them.
 PATHS = [

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from lora_lens import conversion_similarity, inspect, load_adapter, spectrum
 from lora_lens.cli import app
 from lora_lens.errors import ModuleLookupError
-from lora_lens.formats.grouping import group_by_module
+from lora_lens.formats.factors.grouping import group_by_module
 from lora_lens.updates import LowRank, made
 
 SWIN = "swin.encoder.layers.{}.blocks.{}.attention.self.query"

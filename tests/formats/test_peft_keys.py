@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_lens.formats.peft_keys import pattern_keys
+from lora_lens.formats.peft.keys import pattern_keys
 
 PARTS = st.sampled_from(["a", "b", "aXb", "h", "1", "11", "q"])
 PATHS = st.lists(st.lists(PARTS, min_size=1, max_size=4).map(".".join), unique=True, max_size=12)

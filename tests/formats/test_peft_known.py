@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 import lora_lens as ll
 from lora_lens import load_adapter
 from lora_lens.errors import AdapterError
-from lora_lens.formats.peft_known import KNOWN, LATEST, unknown_said
+from lora_lens.formats.peft.known import KNOWN, LATEST, unknown_said
 
 NEW: dict[str, Any] = {
     "peft_version": "0.25.0", "use_newlora": True, "newlora_config": {"gamma": 3}, "a_zero": 0,

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from lora_lens import inspect, load_adapter, spectrum
 from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
-from lora_lens.formats.factored import thin_svd
+from lora_lens.formats.factors.factored import thin_svd
 from lora_lens.formats.opening import open_adapter
-from lora_lens.formats.peft_names import UNKNOWN
-from lora_lens.formats.peft_order import _Targeted
+from lora_lens.formats.peft.names import UNKNOWN
+from lora_lens.formats.peft.order import _Targeted
 
 transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft", minversion="0.21")

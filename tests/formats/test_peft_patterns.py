@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lora_lens import load_adapter
 from lora_lens.errors import AdapterError
-from lora_lens.formats.bounded_expressions import Budget, expression
-from lora_lens.formats.peft_patterns import AFTER_A_DOT, LYCORIS_BEFORE_0_15, patterns_of
+from lora_lens.formats.peft.bounded_expressions import Budget, expression
+from lora_lens.formats.peft.patterns import AFTER_A_DOT, LYCORIS_BEFORE_0_15, patterns_of
 
 PART = st.sampled_from(["a", "b", "ab", "q", "0", "10"])
 PATHS = st.lists(PART, min_size=1, max_size=4).map(".".join)

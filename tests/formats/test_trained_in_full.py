@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, ModuleLookupError
-from lora_lens.formats.peft_names import FULL, UNKNOWN
+from lora_lens.formats.peft.names import FULL, UNKNOWN
 from lora_lens.questions.spectrum.tables import spectrum_table
 
 EMBEDDINGS = "bert.embeddings.word_embeddings"

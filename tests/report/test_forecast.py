@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
-from lora_lens.core.work import Size, Work, of_conversions, seconds_of
+from lora_lens.core.computing.work import Size, Work, of_conversions, seconds_of
 from lora_lens.questions import comparison, grid, shared, similarity, spectrum
 from lora_lens.questions.question import Question
 from lora_lens.report import units

@@ -14,7 +14,7 @@ from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import conversion_similarity, load_adapter, open_base, outliers, shared_subspace
 from lora_lens.chance.conversion_draws import SAMPLED
-from lora_lens.core.progress import untold
+from lora_lens.core.computing.progress import untold
 from lora_lens.subspaces import chunks, layers
 from lora_lens.subspaces.conversions import Plan
 from lora_lens.subspaces.layers import RankDeficientWarning, collect_bases

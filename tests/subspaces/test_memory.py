@@ -15,7 +15,7 @@ import torch
 from checkpoints import BertLike, random, write_base, write_lora
 
 import lora_lens as ll
-from lora_lens.core.spill import Spill
+from lora_lens.core.computing.spill import Spill
 from lora_lens.errors import LensError
 from lora_lens.subspaces import memory
 from lora_lens.subspaces.memory import Budget, Least, memory_budget

@@ -12,7 +12,7 @@ from made_runs import WIDTH, write_adapter
 from safetensors.numpy import load_file, save_file
 
 import lora_lens as ll
-from lora_lens.core.phi_by_chance import closest_by_chance
+from lora_lens.core.similarity.phi_by_chance import closest_by_chance
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
 from lora_lens.survey.words import _alike, _held, tables

@@ -10,9 +10,9 @@ from torch import Tensor
 from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...core.limits import check_range
-from ...core.random_matrix import projected_square_moments
-from ...core.whole import whole_or_none
+from ...core.numbers.limits import check_range
+from ...core.numbers.whole import whole_or_none
+from ...core.spectra.random_matrix import projected_square_moments
 from ...errors import RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch

@@ -22,16 +22,16 @@ from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import check_draws, check_seed
-from ...core.bases import orthonormal_basis
-from ...core.either import as_numpy
-from ...core.layers_together import LayersTogether, scatter_of_mean
-from ...core.phi_of_bases import phi_of_all_pairs
-from ...core.product_svd import svd_of_product
-from ...core.progress import Progress, untold
-from ...core.rank import coarser, tied
-from ...core.scaled import of_order_one
-from ...core.sides import Side
-from ...core.triangle import spectral_norm
+from ...core.computing.progress import Progress, untold
+from ...core.factors.bases import orthonormal_basis
+from ...core.factors.product_svd import svd_of_product
+from ...core.factors.rank import coarser, tied
+from ...core.factors.triangle import spectral_norm
+from ...core.numbers.either import as_numpy
+from ...core.numbers.scaled import of_order_one
+from ...core.numbers.sides import Side
+from ...core.similarity.layers_together import LayersTogether, scatter_of_mean
+from ...core.similarity.phi_of_bases import phi_of_all_pairs
 from ...errors import BaseModelError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of

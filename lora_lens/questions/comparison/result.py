@@ -10,7 +10,7 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
-from ...core.layers_together import AS_INDEPENDENT
+from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...labelled import Array, Brief, Row, html_rows, plain
 from ..answer import Answer
 from ..looked_up import looked_up

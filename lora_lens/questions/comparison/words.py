@@ -10,7 +10,7 @@ import numpy as np
 from ...chance.p_values import fewest_draws
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
-from ...core.phi_by_chance import least_beside
+from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
 from ...show.wording import ALONG_W0, ONE, listed

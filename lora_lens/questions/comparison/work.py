@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.work import Size, Work
+from ...core.computing.work import Size, Work
 
 
 def work(of: Size) -> Work:

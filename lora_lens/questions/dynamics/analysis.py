@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.gaussian_moments import gaussian_baseline
-from ...core.progress import Progress
-from ...core.whole import whole
+from ...core.computing.progress import Progress
+from ...core.numbers.whole import whole
 from ...errors import AdapterError
 from ...files.checkpoints import RunPoint, run_points
 from ...files.locate import user_path

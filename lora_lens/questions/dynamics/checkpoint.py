@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...adapter import ModuleFactors
-from ...core.phi_of_bases import phi_of_bases
-from ...core.precision import working
-from ...core.spectrum import effective_rank, stable_rank
+from ...core.numbers.precision import working
+from ...core.similarity.phi_of_bases import phi_of_bases
+from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import RankError
 from ...labelled import Array
 from ...subspaces.factors import factor_spaces

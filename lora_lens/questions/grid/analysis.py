@@ -20,11 +20,11 @@ from ...chance.conversion_draws import null_generator
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_grid
 from ...chance.p_values import check_draws, check_seed
-from ...core.angles import principal_angles
-from ...core.bases import orthonormal_basis
-from ...core.phi_of_bases import phi_grid_of_bases
-from ...core.rank import numerical_rank
-from ...core.whole import whole, whole_numbers
+from ...core.factors.bases import orthonormal_basis
+from ...core.factors.rank import numerical_rank
+from ...core.numbers.whole import whole, whole_numbers
+from ...core.similarity.angles import principal_angles
+from ...core.similarity.phi_of_bases import phi_grid_of_bases
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...chance.verdict import Trial
-from ...core.phi_by_chance import least_beside
+from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import number, sided
 from ...show.wording import span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.work import Size, Work, of_factors
+from ...core.computing.work import Size, Work, of_factors
 
 
 def work(of: Size) -> Work:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ...adapter import Adapter, LayerFactors
-from ...core.either import as_numpy, in_float64
-from ...core.product_svd import product_singular_values
-from ...core.spectrum import effective_rank, stable_rank
+from ...core.factors.product_svd import product_singular_values
+from ...core.numbers.either import as_numpy, in_float64
+from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import LensError
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of

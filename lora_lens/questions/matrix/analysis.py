@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ...adapter import Adapter
 from ...arrays import Either
 from ...chance.p_values import check_draws, check_seed
-from ...core.clustering import cluster
-from ...core.either import swapped
-from ...core.pairwise import block_pairs, phi_of_every_pair
-from ...core.phi_by_chance import least_of_mean
-from ...core.progress import Progress, Steps
-from ...core.sides import Side
-from ...core.whole import whole_or_none
+from ...core.computing.progress import Progress, Steps
+from ...core.families.clustering import cluster
+from ...core.numbers.either import swapped
+from ...core.numbers.sides import Side
+from ...core.numbers.whole import whole_or_none
+from ...core.similarity.pairwise import block_pairs, phi_of_every_pair
+from ...core.similarity.phi_by_chance import least_of_mean
 from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array

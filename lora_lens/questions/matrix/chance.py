@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...chance.gaussian_moments import Moments, gaussian_baseline
 from ...chance.p_values import monte_carlo_p
-from ...core.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
+from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
 from ...labelled import Array
 
 

@@ -12,9 +12,9 @@ from ...adapter import Adapter, LayerFactors, ModuleFactors
 from ...arrays import Either
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...core.either import as_torch, is_torch, namespace
-from ...core.layers_together import LayersTogether
-from ...core.sides import Side
+from ...core.numbers.either import as_torch, is_torch, namespace
+from ...core.numbers.sides import Side
+from ...core.similarity.layers_together import LayersTogether
 from ...errors import (
     AdapterError,
     LensError,
@@ -23,7 +23,7 @@ from ...errors import (
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
 from ...files.revisions import with_revision
-from ...formats.live_layers import is_live
+from ...formats.live.layers import is_live
 from ...formats.loading import Model, adapter_of
 from ...formats.opening import all_stems, stands_alone
 from ...several import several

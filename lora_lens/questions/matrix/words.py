@@ -12,7 +12,7 @@ from ...chance.reach import POWER
 from ...chance.reach_of_phi import reach_of_phi
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
-from ...core.phi_by_chance import above_by_chance, least_of_mean
+from ...core.similarity.phi_by_chance import above_by_chance, least_of_mean
 from ...show.findings import PHI, Claim, Finding, found, short, would_be_seen
 from ...show.layout import LABELS, counted
 from ...show.wording import ALONG_W0, ENOUGH, ONE

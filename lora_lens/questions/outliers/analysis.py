@@ -17,12 +17,12 @@ from ...chance.gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from ...chance.least_memory import within
 from ...chance.p_values import check_seed
 from ...chance.spacings import most_outliers, standing_apart
-from ...core.conversion import ConventionChoice
-from ...core.factoring import Factored
-from ...core.outliers import magnification, unit_shares
-from ...core.progress import Progress, Steps, passes
-from ...core.whole import whole, whole_or_none
-from ...core.work import beside, of_bases, of_grids
+from ...core.computing.progress import Progress, Steps, passes
+from ...core.computing.work import beside, of_bases, of_grids
+from ...core.conversions.conversion import ConventionChoice
+from ...core.conversions.outliers import magnification, unit_shares
+from ...core.numbers.whole import whole, whole_or_none
+from ...core.solving.factoring import Factored
 from ...errors import LensError
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array

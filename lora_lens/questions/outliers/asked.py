@@ -12,8 +12,8 @@ from torch import Tensor
 from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
-from ...core.conversion import ConventionChoice
-from ...core.outliers import relative_norms
+from ...core.conversions.conversion import ConventionChoice
+from ...core.conversions.outliers import relative_norms
 from ...errors import LensError
 from ...subspaces.convention import SettledConvention, convention_of_shape, settle_convention
 from ...subspaces.selection import select_module

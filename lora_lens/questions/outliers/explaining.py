@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ...chance.against_null import null_test
 from ...chance.p_values import max_statistic_p, monte_carlo_p, standardised
-from ...core.factoring import Factored
-from ...core.outliers import every_column_rescaled, rescaled_bases, unit_shares
-from ...core.phi_of_bases import phi_of_all_pairs
+from ...core.conversions.outliers import every_column_rescaled, rescaled_bases, unit_shares
+from ...core.similarity.phi_of_bases import phi_of_all_pairs
+from ...core.solving.factoring import Factored
 from ...labelled import Array
 from .result import Alike, Beyond
 

@@ -12,11 +12,11 @@ from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
 from ...chance.p_values import check_draws, check_seed
-from ...core.conversion import ConventionChoice
-from ...core.progress import Progress, passes, untold
-from ...core.spill import Spill
-from ...core.whole import whole_or_none
-from ...core.work import beside
+from ...core.computing.progress import Progress, passes, untold
+from ...core.computing.spill import Spill
+from ...core.computing.work import beside
+from ...core.conversions.conversion import ConventionChoice
+from ...core.numbers.whole import whole_or_none
 from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch

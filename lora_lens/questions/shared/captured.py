@@ -11,8 +11,8 @@ from ...chance.against_null import null_test
 from ...chance.conversion_draws import NullBases, null_generator
 from ...chance.gaussian import uniform_bases
 from ...chance.gaussian_moments import gaussian_baseline
-from ...core.progress import Progress, passes, untold
-from ...core.shared_subspace import SharedShares, shared_basis, shared_shares
+from ...core.computing.progress import Progress, passes, untold
+from ...core.shared.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...labelled import Array
 from ...subspaces.conversions import Plan
 from .predicted import DESCRIBING

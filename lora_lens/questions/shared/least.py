@@ -6,8 +6,8 @@ import math
 
 from ...adapter import Adapter
 from ...chance.least_memory import leasts
-from ...core.conversion import ConventionChoice
-from ...core.refits import theta_costs_less
+from ...core.conversions.conversion import ConventionChoice
+from ...core.shared.refits import theta_costs_less
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan
 from ...subspaces.memory import Least

@@ -27,12 +27,12 @@ from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import excess, holm, monte_carlo_p, standardised, two_sided_p
 from ...chance.reach import reach_of_draws
 from ...chance.significance import LEVEL
-from ...core.cores import on_cores
-from ...core.forwards import predicted_share, ranks
-from ...core.leave_one_out import carried_over, left_out
-from ...core.progress import Progress, Steps, passes, untold
-from ...core.spill import Spill
-from ...core.variants import Variants, variants_of
+from ...core.computing.cores import on_cores
+from ...core.computing.progress import Progress, Steps, passes, untold
+from ...core.computing.spill import Spill
+from ...core.shared.forwards import predicted_share, ranks
+from ...core.shared.leave_one_out import carried_over, left_out
+from ...core.shared.variants import Variants, variants_of
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward, asks_transposed, forward
 from ...updates import Convention

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.leading import DEGREE, block_of
-from ...core.work import CALLS, Size, Work, of_conversions
+from ...core.computing.work import CALLS, Size, Work, of_conversions
+from ...core.shared.leading import DEGREE, block_of
 from .predicted import DESCRIBING
 from .prediction import FLIPS, VARIANTS
 

@@ -16,13 +16,13 @@ from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import THROUGH_W0, NullBases, NullName, check_nulls
 from ...chance.least_memory import within
 from ...chance.p_values import check_draws, check_seed
-from ...core.condition import condition_number
-from ...core.conversion import ConventionChoice
-from ...core.factoring import Factored
-from ...core.phi_of_bases import phi_of_all_pairs
-from ...core.progress import Progress, passes
-from ...core.sides import Side
-from ...core.work import beside
+from ...core.computing.progress import Progress, passes
+from ...core.computing.work import beside
+from ...core.conversions.conversion import ConventionChoice
+from ...core.numbers.sides import Side
+from ...core.similarity.phi_of_bases import phi_of_all_pairs
+from ...core.solving.condition import condition_number
+from ...core.solving.factoring import Factored
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...adapter import Adapter
 from ...chance.conversion_draws import NullName
 from ...chance.least_memory import leasts
-from ...core.conversion import ConventionChoice
+from ...core.conversions.conversion import ConventionChoice
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import MATRICES, Plan
 from ...subspaces.memory import Least

@@ -137,7 +137,7 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
         layers: Layer numbers.
         grids: Matrix to grid.
         condition_number: σ_max/σ_min of each layer's W0, inf where it is rank-deficient; to two digits
-            where W0 is wider than 512, see ``lora_lens.core.condition.condition_number``.
+            where W0 is wider than 512, see ``lora_lens.core.solving.condition.condition_number``.
         notes: What a reader should know beside the numbers, a sentence each.
         from_w0: As `lora_lens.Adapter` says.
         seed, draws: Of the nulls.

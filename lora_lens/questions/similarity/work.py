@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.work import Size, Work, of_bases, of_grids
+from ...core.computing.work import Size, Work, of_bases, of_grids
 
 _NULLS = 2  # whose draws have bases of their own: random factors, and A as it begins
 

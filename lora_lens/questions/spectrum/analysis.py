@@ -14,11 +14,11 @@ from ...adapter import Adapter, LayerFactors
 from ...bases.opening import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
-from ...core.energy import check_share, rank_for_energy
-from ...core.progress import Progress
-from ...core.random_matrix import gaussian_product_edge, marchenko_pastur_edge
-from ...core.spectrum import effective_rank, stable_rank
-from ...core.whole import whole, whole_numbers
+from ...core.computing.progress import Progress
+from ...core.numbers.whole import whole, whole_numbers
+from ...core.spectra.energy import check_share, rank_for_energy
+from ...core.spectra.random_matrix import gaussian_product_edge, marchenko_pastur_edge
+from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import BaseModelError, LensError, RankError
 from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of

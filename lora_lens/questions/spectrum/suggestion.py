@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...adapter import Adapter, LayerFactors
-from ...core.energy import rank_for_energy
+from ...core.spectra.energy import rank_for_energy
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import LensError
-from ...formats.peft_keys import as_saved, exclusion, pattern_keys
+from ...formats.peft.keys import as_saved, exclusion, pattern_keys
 from ...labelled import Brief, Row, Tidy, html_rows
 from ...show.layout import NONE, Table, number, significant
 from ...show.paper import PLAIN, Paper, paper

@@ -11,9 +11,9 @@ from torch import Tensor
 from ...adapter import ModuleFactors
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import null_generator
-from ...core.intruders import largest_cosines, random_directions
-from ...core.random_matrix import marchenko_pastur_edge
-from ...core.spectrum import effective_rank, stable_rank
+from ...core.spectra.intruders import largest_cosines, random_directions
+from ...core.spectra.random_matrix import marchenko_pastur_edge
+from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...labelled import Array
 from ...subspaces.delta import Singular, delta_singular, weight_singular
 from ...subspaces.selection import Where

@@ -18,9 +18,9 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ...core.grams import Columns, columns_of, product_values
-from ...core.precision import working
-from ...core.spectrum import effective_rank, stable_rank
+from ...core.numbers.precision import working
+from ...core.similarity.grams import Columns, columns_of, product_values
+from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...files.saving import save_tensors
 from ...plain_torch import in_plain_torch
 from ...staging import staged

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ...core.pairwise import phi_of_every_pair
+from ...core.similarity.pairwise import phi_of_every_pair
 from ...labelled import Array
 from ...show.draw_matplotlib import sheet
 from ...show.figure import Block, HeatMap, Panel, Scale, Sheet, View, named, round_top

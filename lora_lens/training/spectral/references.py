@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...core.grams import Columns, columns_of, phi_of_columns
+from ...core.similarity.grams import Columns, columns_of, phi_of_columns
 from .stacks import Stack
 
 NEVER = -1

@@ -12,15 +12,14 @@ from torch import Tensor
 
 from ...errors import AdapterError
 from ...files.names import names_apart, split_layer
-from ...formats.live_layers import (
+from ...formats.live.layers import (
     check_live,
     chosen_adapter,
     configurations,
     lora_layers,
     unwrapped,
 )
-from ...formats.peft_adalora import EPSILON
-from ...formats.peft_settings import check_plain
+from ...formats.peft.settings import ADALORA_EPSILON, check_plain
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _of_triplets(
         number,
         rows=lambda: (layer.lora_E[name] * layer.lora_A[name]).T,
         columns=lambda: layer.lora_B[name] * (layer.lora_E[name] != 0).T,
-        scaling=lambda: float(layer.scaling[name]) / (float(layer.ranknum[name]) + EPSILON),
+        scaling=lambda: float(layer.scaling[name]) / (float(layer.ranknum[name]) + ADALORA_EPSILON),
     )
 
 

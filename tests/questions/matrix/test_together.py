@@ -10,8 +10,8 @@ from layers_alike import alike_layers, one_a
 from made_runs import write_adapter
 
 import lora_lens as ll
-from lora_lens.core.layers_together import LayersTogether
-from lora_lens.core.pairwise import phi_of_every_pair
+from lora_lens.core.similarity.layers_together import LayersTogether
+from lora_lens.core.similarity.pairwise import phi_of_every_pair
 from lora_lens.questions.matrix.chance import most_groups, p_values, scatter_of_pairs, unrelated
 from lora_lens.questions.matrix.words import told_pair
 

@@ -1,0 +1,82 @@
+"""Arrays that need not be in memory."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ...errors import LensError
+
+
+@dataclass
+class Spill:
+    """Makes arrays in memory up to a limit, and beyond it in temporary files that are gone with the process.
+
+    Attributes:
+        most: Bytes in memory, of all arrays together.
+    """
+
+    most: int | float = math.inf
+    _used: int = 0
+    _maps: list[mmap.mmap] = field(default_factory=list)
+
+    def empty(self, shape: Sequence[int], like: Tensor, dtype: torch.dtype) -> Tensor:
+        """An array of this shape, where `like` is if it is in memory.
+
+        Raises:
+            LensError: There is not room enough for it on the disk.
+        """
+        size = math.prod(shape) * dtype.itemsize
+        if self.fits(size, like):
+            self._used += size
+            return like.new_empty(tuple(shape), dtype=dtype)
+        with tempfile.TemporaryFile(prefix="lora-lens-") as file:
+            try:
+                # All of it now: a mapped file that finds the disk full later ends the process.
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise LensError(
+                    f"{size / 1e9:.1f} GB are more than memory may take, and there is no room for them in "
+                    f"{tempfile.gettempdir()} ({error.strerror}); ask for fewer --draws, more --memory, or set TMPDIR"
+                ) from None
+            mapped = mmap.mmap(file.fileno(), size)
+        self._maps.append(mapped)
+        return torch.frombuffer(mapped, dtype=dtype).view(tuple(shape))
+
+    def keep(self, made: Tensor) -> Tensor:
+        """A tensor, as it is or put away.
+
+        Raises:
+            LensError: As `empty`.
+        """
+        if not self.fits(made.nbytes, made):
+            if made.mT.is_contiguous() and not made.is_contiguous():
+                return self.keep(
+                    made.mT
+                ).mT  # as it lies: products in another order round otherwise
+            kept = self.empty(made.shape, made, made.dtype)
+            kept.copy_(made)
+            self.release()
+            return kept
+        self._used += made.nbytes
+        return made
+
+    def fits(self, size: int, like: Tensor) -> bool:
+        """Whether so many bytes more are in memory."""
+        return like.device.type != "cpu" or self._used + size <= self.most
+
+    def beside(self) -> Spill:
+        """Another, of what this one has left: its files go when it does."""
+        return Spill(self.most - self._used)
+
+    def release(self) -> None:
+        """What is in files need not be in memory until it is used again."""
+        for mapped in self._maps:
+            mapped.madvise(mmap.MADV_DONTNEED)

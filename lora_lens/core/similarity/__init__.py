@@ -1,0 +1,1 @@
+"""φ: of one pair, of many, by chance; and the angles that it is made of."""

@@ -1,0 +1,1 @@
+"""What singular values say, beside what random matrices do."""

@@ -1,0 +1,80 @@
+"""Factors made of other factors: some rows or columns of one, two below or beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...arrays import Either, Tensor
+from ...core.numbers.either import namespace
+from ...updates import Factor
+
+
+def rows_of(factor: Factor, start: int, stop: int) -> Factor:
+    """The rows from `start` to before `stop`."""
+    shape = (stop - start, factor.shape[1])
+    return _changed(factor, f"rows of {factor.name}", shape, lambda found: found[start:stop])
+
+
+def reordered(factor: Factor, rows: Sequence[int]) -> Factor:
+    """All rows, in another order: the first is that of the first number."""
+    order = list(rows)
+    return _changed(factor, factor.name, factor.shape, lambda found: found[order])
+
+
+def columns_of(factor: Factor, first: int, step: int) -> Factor:
+    """Every `step`-th column from `first` on."""
+    shape = (factor.shape[0], len(range(first, factor.shape[1], step)))
+    return _changed(factor, f"columns of {factor.name}", shape, lambda found: found[:, first::step])
+
+
+def transposed(factor: Factor) -> Factor:
+    """The factor with its axes changed."""
+    return _changed(factor, factor.name, factor.shape[::-1], lambda found: found.T)
+
+
+def _changed(
+    factor: Factor, name: str, shape: tuple[int, ...], change: Callable[[Any], Any]
+) -> Factor:
+    def array() -> Either | None:
+        found = factor.array()
+        return None if found is None else change(found)
+
+    return Factor(name, shape, lambda: change(factor.read()), factor.release, array)
+
+
+def below(one: Factor, other: Factor) -> Factor:
+    """One factor with another of as many columns below it."""
+    shape = (one.shape[0] + other.shape[0], one.shape[1])
+    return _joined(one, other, shape, 0, 1.0)
+
+
+def beside(one: Factor, other: Factor) -> Factor:
+    """One factor with another of as many rows beside it."""
+    shape = (one.shape[0], one.shape[1] + other.shape[1])
+    return _joined(one, other, shape, 1, 1.0)
+
+
+def beside_minus(one: Factor, other: Factor) -> Factor:
+    """One factor with another of as many rows beside it, that one with its sign turned."""
+    shape = (one.shape[0], one.shape[1] + other.shape[1])
+    return _joined(one, other, shape, 1, -1.0)
+
+
+def _joined(one: Factor, other: Factor, shape: tuple[int, ...], axis: int, sign: float) -> Factor:
+    def read() -> Tensor:
+        import torch
+
+        return torch.cat([one.read(), sign * other.read()], axis)
+
+    def array() -> Either | None:
+        first, second = one.array(), other.array()
+        if first is None or second is None:
+            return None
+        return namespace(first).concatenate([first, sign * second], axis)
+
+    def release() -> None:
+        one.release()
+        other.release()
+
+    return Factor(f"{one.name} and {other.name}", shape, read, release, array)

@@ -1,0 +1,1 @@
+"""What adapters of image models have in common, whichever trainer wrote them."""

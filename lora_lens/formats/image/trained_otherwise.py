@@ -1,0 +1,56 @@
+"""Trainers whose files loaders take at another s than they trained with, by what a header says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ...files.locate import json_of
+
+_BLOCK = 4  # LyCORIS's block_size
+_SPLIT = re.compile(r"networks\.lora_\w+")
+
+
+def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
+    """What has to be said of s, by the arguments of the network that a file's header says.
+
+    LyCORIS's DyLoRA trains some of its blocks of rows at a time, b of them with s = α/b; all of them are rank/block_size. A
+    file has the factors and α alone, so that loaders take α/rank. sd-scripts' own ``networks.dylora`` has α/rank at the full
+    rank.
+
+    sd-scripts' ``split_qkv`` trains query, key and value (and the MLP of Flux's ``linear1``) of a fused projection each with
+    s = α/r, and saves them as one pair of factors of 3r (4r) with the same α.
+
+    Example:
+        >>> args = '{"algo": "dylora", "block_size": "2"}'
+        >>> next(trained_otherwise({"ss_network_module": "lycoris.kohya", "ss_network_args": args}))[:33]
+        "the header says LyCORIS's DyLoRA,"
+        >>> args = '{"split_qkv": "True"}'
+        >>> next(trained_otherwise({"ss_network_module": "networks.lora_flux", "ss_network_args": args}))[:26]
+        'the header says split_qkv,'
+    """
+    try:
+        said = json_of(header.get("ss_network_args", "{}"))
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(said, dict):
+        return
+    if str(said.get("algo")).lower() == "dylora":
+        yield from _dylora(str(said.get("block_size") or _BLOCK))
+    module = header.get("ss_network_module", "")
+    if str(said.get("split_qkv")) == "True" and _SPLIT.fullmatch(module):
+        yield (
+            "the header says split_qkv, which trained the parts of a fused projection (qkv; linear1 of Flux) each with s = "
+            "α/r; the file has them at rank 3r (4r) with the same α, of which loaders take α/(3r): ΔW of these modules is with "
+            "that here, a third (a quarter) of what was trained"
+        )
+
+
+def _dylora(size: str) -> Iterator[str]:
+    if size == "1":  # of all rank blocks α/rank
+        return
+    times = f"{size} times" if size.isdecimal() and len(size) < 6 else "block_size times"
+    yield (
+        f"the header says LyCORIS's DyLoRA, which trained with s = α/(number of blocks), of all of them {times} the α/rank that "
+        f"loaders take of its file: ΔW here is with α/rank"
+    )

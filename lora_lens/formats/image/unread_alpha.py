@@ -1,0 +1,73 @@
+"""An α that a trainer wrote where loaders do not look for it: into a file's header, or beside the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...files.locate import json_of
+from ...several import modules_said
+from ..adapter_files import AdapterFiles
+from .updates import ImageUpdates
+
+_ALPHAS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
+_RANKS = ("r", "rank", "lora_rank", "ss_network_dim")
+_CONFIG = "lora_config"  # finetrainers' key in a header; FastVideo's file, whose settings are in its `lora_params`
+
+
+def unread_alpha(files: AdapterFiles, found: ImageUpdates) -> Iterator[str]:
+    """What has to be said of modules with s = 1 for want of an α, where another is written down.
+
+    Args:
+        files: Of the adapter.
+        found: The modules whose s no settings give.
+    """
+    own = {one.update.a.shape[0] for one in found.modules.values() if one.scaled == "none"}
+    count = sum(one.scaled == "none" for one in found.modules.values())
+    for where, said in _written(files) if count else ():
+        alpha, rank = (_first(said, keys) for keys in (_ALPHAS, _RANKS))
+        if rank is None and len(own) == 1:
+            rank = float(*own)
+        if alpha is not None and alpha != rank:
+            of = "its rank" if rank is None else f"rank {rank:g}"
+            times = "α/rank" if rank is None else f"{alpha / rank:g}"
+            yield (
+                f"{where} says α {alpha:g} at {of}, which loaders pass over, and so is s 1 here ({modules_said(count)}); "
+                f"where it was trained with s = α/rank, ΔW is {times} times what is shown"
+            )
+            return
+
+
+def _written(files: AdapterFiles) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where settings stand, and what they are."""
+    yield "the file's header", files.header
+    yield f"{_CONFIG} in the file's header", _settings(files.header.get(_CONFIG))
+    path = files.find(f"{_CONFIG}.json")
+    if path is not None:
+        said = _settings(path.read_text(encoding="utf-8", errors="replace"))
+        yield path.name, _settings_of(said.get("lora_params")) or said
+
+
+def _settings(text: str | None) -> Mapping[str, Any]:
+    """A JSON object; empty where it is none."""
+    try:
+        return _settings_of(json_of(text or "{}"))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _settings_of(said: object) -> Mapping[str, Any]:
+    return said if isinstance(said, dict) else {}
+
+
+def _first(said: Mapping[str, Any], keys: tuple[str, ...]) -> float | None:
+    """The first of these keys that has a finite number other than 0."""
+    for key in keys:
+        try:
+            number = float(said[key])
+        except (KeyError, TypeError, ValueError):
+            continue
+        if number and math.isfinite(number):
+            return number
+    return None

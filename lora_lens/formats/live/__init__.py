@@ -1,0 +1,1 @@
+"""A model in memory, read as the files that it would be saved as."""

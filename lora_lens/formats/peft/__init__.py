@@ -1,0 +1,1 @@
+"""What PEFT's files and settings say, whichever of its methods wrote them."""

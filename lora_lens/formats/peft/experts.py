@@ -1,0 +1,252 @@
+"""PEFT's ``target_parameters``: factors of a stack of experts, one matrix each.
+
+PEFT wraps the module that holds the stack, so that a tensor's name does not say which parameter it is for,
+and once more for a second parameter of it: ``experts.lora_A`` around ``experts.base_layer.lora_A``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ...bases.configuration import BaseConfiguration
+from ...bases.experts import INPUT_FIRST, UNSAID
+from ...bases.orientation import in_gpt2
+from ...errors import AdapterError
+from ...updates import Factor, LowRank
+from ..adapter_files import AdapterFiles
+from ..conv1d import told_conv1d
+from ..factors.derived import columns_of, rows_of, transposed
+from .settings import Scaling
+
+# The order in which the models' experts hold them, in which PEFT wraps them, from within.
+_ORDER = ("gate_up_proj", "gate_up_proj_bias", "up_proj", "down_proj", "down_proj_bias")
+# PEFT's version since which A has the input's side, where the model's class says which that is.
+_AXES_KNOWN = (0, 19)
+# Where the models have them that do not say it; others have them under ``mlp.experts``.
+_AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
+_INNER = ".base_layer"
+_STACKS = "experts"
+# Modules whose ``weight`` is a stack, JetMoE's; those of all others that have three axes are convolutions'.
+_WHOLE_STACKS = ("input_linear", "output_linear")
+
+
+def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Path of each wrapped module, with what is around it, to the path of the parameter that it adapts.
+
+    Args:
+        files: Of the adapter.
+        factors: All its paths, with their tensors A and B.
+
+    Raises:
+        AdapterError: Nothing tells which of a module's parameters it is.
+    """
+    targets = files.config.get("target_parameters")
+    if not targets:
+        return {}
+    if not isinstance(targets, list) or not all(isinstance(one, str) for one in targets):
+        raise AdapterError(f"{files.source} has target_parameters {targets!r}, expected names")
+    wrapped: dict[str, list[str]] = {}
+    for path in sorted(factors, key=lambda one: -one.count(_INNER)):  # from within
+        wrapped.setdefault(path.replace(_INNER, ""), []).append(path)
+    found: dict[str, str] = {}
+    for module, around in wrapped.items():
+        held = {target: name for target in targets if (name := _held(module, target))}
+        if len(around) == 1 and not module.endswith(_STACKS):
+            # ``down_proj`` alone may be of any module, and is of none that is named.
+            held = {target: name for target, name in held.items() if "." in target} or held
+        if len(around) == 1 and not any("." in target for target in held):
+            rank = next(iter(files.shape(factors[around[0]]["A"])), 0)
+            if _is_layer(Scaling(files.config), module, held.values(), rank):
+                continue
+        if held:
+            names = _in_order(files, module, around, sorted(set(held.values())))
+            found |= dict(zip(around, names, strict=True))
+    return found
+
+
+def _is_layer(scaling: Scaling, module: str, held: Iterable[str], rank: int) -> bool:
+    """Whether a pair of factors has the rank of a layer as any other, where a stack has that of each of its experts.
+
+    PEFT itself names ``gate_up_proj`` and ``down_proj`` where layers of these names are asked for, with twice the
+    rank for the first.
+    """
+    own = not module.endswith(_STACKS) and scaling.rank(module) == rank
+    return own or all(scaling.rank(f"{module}.{one}") == rank for one in held)
+
+
+def _held(module: str, target: str) -> str | None:
+    """The parameter's own name, where the target can be one of this module."""
+    parent, _, last = target.rpartition(".")
+    fits = not parent or module == parent or module.endswith(f".{parent}")
+    return last if fits else None
+
+
+def _in_order(
+    files: AdapterFiles, module: str, around: Sequence[str], held: Sequence[str]
+) -> list[str]:
+    if len(around) != len(held) or (len(held) > 1 and not set(held) <= set(_ORDER)):
+        raise AdapterError(
+            f"{files.source} has {len(around)} pairs of factors for parameters of {module}, and target_parameters "
+            f"names {', '.join(held)}: which is whose, its files do not say; merge it in PEFT"
+        )
+    ordered = sorted(held, key=_ORDER.index) if len(held) > 1 else held
+    return [module if name == "weight" else f"{module}.{name}" for name in ordered]
+
+
+def turned_stacks(
+    files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]
+) -> dict[str, bool]:
+    """Of the stacks whose module has both, whether A has the output's side: by their shapes, whoever wrote them.
+
+    Args:
+        files: Of the adapter.
+        factors: All its paths, with their tensors A and B.
+        parameters: From `parameters_of`.
+    """
+    sides: dict[str, tuple[int, int]] = {}
+    for path, parameter in parameters.items():
+        a, b = (files.shape(factors[path][letter]) for letter in "AB")
+        if len(a) == len(b) == 2:
+            sides[parameter] = (a[1], b[0])
+    found: dict[str, bool] = {}
+    for parameter, (columns, rows) in sides.items():
+        module, _, name = parameter.rpartition(".")
+        other = f"{module}.down_proj"
+        if name != "gate_up_proj" or other not in sides:
+            continue
+        down_columns, down_rows = sides[other]
+        # The gate and the up projection are twice as high as the other is wide, and as wide as it is high.
+        straight = (columns, rows) == (down_rows, 2 * down_columns)
+        if straight or (rows, columns) == (down_columns, 2 * down_rows):
+            found |= {parameter: not straight, other: not straight}
+    return found
+
+
+def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> str | None:
+    """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
+
+    Args:
+        files: Of the adapter.
+        path: Of the wrapped module, with what is around it.
+        parameter: Its path.
+        a: Of all that PEFT takes for experts.
+    """
+    is_weight = path.replace(_INNER, "") == parameter
+    if not is_weight or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
+        return None
+    count, rest = divmod(a.shape[0], Scaling(files.config).rank(parameter))
+    if count < 2 or rest:
+        return None
+    return (
+        "factor of a weight of three axes in target_parameters, as a convolution has, of which PEFT adapts each slice (there, "
+        "each output channel) as an expert of its own: all of them together are no update of W0 of that rank"
+    )
+
+
+def experts(
+    files: AdapterFiles,
+    parameter: str,
+    a: Factor,
+    b: Factor,
+    tensors: tuple[str, str],
+    *,
+    turned: bool | None = None,
+) -> dict[str, LowRank]:
+    """Each expert's update by its path, ``….experts.3.down_proj``; of a parameter that is one matrix, its own.
+
+    A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank. Where A has the output's side,
+    ΔW is the transpose of their product; as of GPT-2's Conv1D, for PEFT takes a matrix for (out, in).
+
+    Args:
+        files: Of the adapter.
+        parameter: Its path.
+        a, b: Of all its experts.
+        tensors: Their names.
+        turned: Whether A has the output's side, where shapes tell.
+
+    Raises:
+        AdapterError: The rank is not what the configuration says, or nothing tells which side is the input's.
+    """
+    scaling = Scaling(files.config)
+    rank = scaling.rank(parameter)
+    count = a.shape[0] // rank
+    if count * rank != a.shape[0] or not count or b.shape[1] != a.shape[0]:
+        raise AdapterError(
+            f"{parameter} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
+        )
+    s = scaling.of(parameter, rank)
+    if count == 1:
+        return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
+    if turned is None:
+        turned = _is_turned(files, parameter)
+    module, _, name = parameter.rpartition(".")
+    found = {}
+    for k in range(count):
+        below, above = rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count)
+        found[f"{module}.{k}.{name}"] = _update(below, above, s, tensors, turned=turned)
+    return found
+
+
+def _update(a: Factor, b: Factor, s: float, tensors: tuple[str, str], *, turned: bool) -> LowRank:
+    """s·B·A; its transpose where A has the output's side."""
+    return (
+        LowRank(transposed(b), transposed(a), s, tensors) if turned else LowRank(a, b, s, tensors)
+    )
+
+
+def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
+    """Whether a parameter that is one matrix is stored (in, out).
+
+    Raises:
+        AdapterError: GPT-2 has such a Conv1D, and no base is here to tell.
+    """
+    told = told_conv1d(files, parameter, download=files.base_given is not None)
+    if told is None and in_gpt2(parameter):
+        raise AdapterError(
+            f"{files.source} has factors for {parameter}.weight by target_parameters, and whether A is on its input's side "
+            f"depends on its base, which is not here or does not tell: pass --base with one that has its config.json"
+        )
+    return bool(told)
+
+
+def _is_turned(files: AdapterFiles, parameter: str) -> bool:
+    """Whether A has the output's side, by PEFT's version and what the base is."""
+    version = files.config.get("peft_version")
+    types = set(_model_types(files))
+    known = isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN
+    if known and not types and f".{parameter}".endswith(_AS_IN_LLAMA_4):
+        raise AdapterError(
+            f"{files.source} has factors for {parameter} alone, and which of them is on the input's side depends on its "
+            f"base, which is not here: pass --base"
+        )
+    if known:
+        return bool(types & UNSAID)
+    if not types:
+        raise AdapterError(
+            f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "
+            f"whichever side that is, and its base is not here to tell: pass --base, or merge it with that PEFT"
+        )
+    return not types & INPUT_FIRST
+
+
+def _numbers(version: str) -> Iterator[int]:
+    """The first two."""
+    for word in version.split(".")[:2]:
+        if not word.isdecimal():
+            return
+        yield int(word)
+
+
+def _model_types(files: AdapterFiles) -> Iterator[str]:
+    from ...bases.opening import configuration_here
+
+    here: BaseConfiguration | None = None
+    if files.live is not None:
+        here = files.live.configuration
+    elif files.base_model:
+        here = configuration_here(
+            files.base_model, files.revision, download=files.base_given is not None
+        )
+    for one in here.all() if here else ():
+        if one.model_type:
+            yield one.model_type

@@ -1,0 +1,85 @@
+"""PiSSA, OLoRA, CorDA and LoRA-GA as they are trained: ΔW = s·(B·A − B₀·A₀), of an initial adapter kept beside.
+
+These take a part of W0 into B₀·A₀ before training, and what is left of W0 is what B·A is added to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import AdapterError
+from ...files.peft_names import plain
+from ...updates import LowRank
+from ..adapter_files import AdapterFiles
+from ..factors.derived import below, beside_minus
+from ..opening import open_within
+from .settings import changed_base, minus_the_initial
+
+_SAME = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The adapter before training.
+
+    Attributes:
+        files: Of it.
+        names: A tensor's plain name to its own.
+        scheme: How it was initialised: ``pissa``.
+    """
+
+    files: AdapterFiles
+    names: dict[str, str]
+    scheme: str
+
+    def subtracted(self, update: LowRank) -> LowRank:
+        """The update without B₀·A₀, of twice its rank.
+
+        Raises:
+            AdapterError: The initial adapter has not the same factors.
+        """
+        a0, b0 = (self.files.factor(self._own(one.name)) for one in (update.a, update.b))
+        for own, initial in ((update.a, a0), (update.b, b0)):
+            if own.shape != initial.shape:
+                raise AdapterError(
+                    f"{own.name} is {own.shape[0]}x{own.shape[1]}, but in {self.files.source} it is "
+                    f"{initial.shape[0]}x{initial.shape[1]}: that is not the adapter it was trained from"
+                )
+        a, b = below(update.a, a0), beside_minus(update.b, b0)
+        return LowRank(a, b, update.scaling, update.tensors)
+
+    @property
+    def note(self) -> str:
+        """What was done."""
+        return (
+            f"ΔW = s·(B·A − B₀·A₀), as the adapter was initialised by {self.scheme!r}; B₀ and A₀ are those of "
+            f"{self.files.source}, and ranks are those of both together"
+        )
+
+    def _own(self, name: str) -> str:
+        found = self.names.get(plain(name))
+        if found is None:
+            raise AdapterError(f"{self.files.source} has no {name}, which the trained adapter has")
+        return found
+
+
+def initial_of(files: AdapterFiles) -> Initial | None:
+    """The initial adapter, where ΔW is made of it; None of adapters that began at ΔW = 0.
+
+    Raises:
+        AdapterError: It is needed and not there, or of other settings.
+    """
+    scheme = changed_base(files.config)
+    if scheme is None:
+        return None
+    initial = None if scheme == "loftq" else open_within(files, f"{scheme}_init")
+    if initial is None:
+        raise AdapterError(f"{files.source} {minus_the_initial(scheme)}")
+    for key in _SAME:
+        own, its = files.config.get(key), initial.config.get(key)
+        if (own or None) != (its or None):
+            raise AdapterError(
+                f"{initial.source} has {key} {its!r} and the adapter {own!r}; expected the adapter that it was "
+                f"trained from"
+            )
+    return Initial(initial, {plain(name): name for name in initial.names}, scheme)

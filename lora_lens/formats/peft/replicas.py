@@ -1,0 +1,59 @@
+"""PEFT's ``layer_replication``: a model made of copies of its base's layers, each with factors of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...errors import AdapterError
+from ...files.names import split_layer
+
+_MOST_LAYERS = 100_000
+
+
+def copies(config: Mapping[str, Any], source: str, paths: Iterable[str]) -> dict[str, str]:
+    """Path of each module in a replicated layer to that of the base's layer that it is a copy of.
+
+    Args:
+        config: The adapter's.
+        source: Of the adapter, for messages.
+        paths: Of all its modules.
+
+    Raises:
+        AdapterError: The setting is no list of ranges, or a path has a layer that it does not make.
+
+    Example:
+        >>> copies({"layer_replication": [[0, 2], [1, 3]]}, "it", ["layers.2.q", "layers.3.q", "lm_head"])
+        {'layers.2.q': 'layers.1.q', 'layers.3.q': 'layers.2.q'}
+    """
+    if not config.get("layer_replication"):
+        return {}
+    layers = _layers(config["layer_replication"], source)
+    found = {}
+    for path in paths:
+        split = split_layer(path)
+        if split is None:
+            continue
+        pattern, layer = split
+        if layer >= len(layers):
+            raise AdapterError(
+                f"{source} has factors of {path}, and its layer_replication makes {len(layers)} layers"
+            )
+        if layers[layer] != layer:
+            found[path] = pattern.replace("*", str(layers[layer]))
+    return found
+
+
+def _layers(ranges: Any, source: str) -> list[int]:
+    """Of which layer of the base each layer is a copy."""
+    found: list[int] = []
+    for pair in ranges if isinstance(ranges, list) else [None]:
+        start, stop = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        if type(start) is not int or type(stop) is not int or not 0 <= start <= stop:
+            raise AdapterError(
+                f"{source} has layer_replication {ranges!r}, expected ranges of layers"
+            )
+        if len(found) + stop - start > _MOST_LAYERS:
+            raise AdapterError(f"{source} has a layer_replication of over {_MOST_LAYERS:,} layers")
+        found += range(start, stop)
+    return found

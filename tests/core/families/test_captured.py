@@ -1,0 +1,136 @@
+"""What shared directions hold: known answers by construction, and chance by drawing adapters."""
+
+import numpy as np
+import pytest
+import torch
+from planted import orthogonal
+from torch import Tensor
+
+from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
+from lora_lens.core.families.captured import Scatter, centred, crossed, held_by_shared, shares_of
+from lora_lens.core.families.captured_by_chance import chance_of_left_out, uniform_scatter
+
+D, OUT, RANK = 24, 10, 3
+
+
+def scatter(deltas: list[np.ndarray]) -> tuple[Scatter, Tensor]:
+    """Sums of the right side, and the sum of ΔW, by dense matrices."""
+    unit = [delta / np.linalg.norm(delta) for delta in deltas]
+    gram = torch.from_numpy(sum(delta.T @ delta for delta in unit))
+    peaked = sum(float(np.sum(np.linalg.svd(delta, compute_uv=False) ** 4)) for delta in unit)
+    return Scatter(gram, len(unit), peaked), torch.from_numpy(sum(unit))
+
+
+def test_directions_that_all_adapters_live_in_hold_all_also_of_those_left_out() -> None:
+    rng = np.random.default_rng(0)
+    shared = orthogonal(D, rng)[:, :4]
+    halves = [
+        scatter([rng.standard_normal((OUT, 4)) @ shared.T for _ in range(6)])[0] for _ in range(2)
+    ]
+    found = held_by_shared(*halves, 8)
+    np.testing.assert_allclose(found.fitted[3:], 1, atol=1e-12)
+    np.testing.assert_allclose(found.left_out[3:], 1, atol=1e-12)
+    assert float(found.left_out[2]) < 1 - 1e-3
+
+
+def test_adapters_that_are_plus_and_minus_one_have_shared_directions_and_no_mean() -> None:
+    rng = np.random.default_rng(1)
+    one = rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D))
+    halves, totals = zip(*(scatter([one, -one, one, -one]) for _ in range(2)), strict=True)
+    assert float(held_by_shared(*halves, RANK).left_out[-1]) == pytest.approx(1)
+    beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
+    assert float(held_by_shared(*beside, RANK).left_out[-1]) == pytest.approx(1)
+
+
+def test_what_the_mean_explains_is_gone_beside_it() -> None:
+    rng = np.random.default_rng(2)
+    mean = rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D))
+    mean /= np.linalg.norm(mean)
+
+    def near(count: int) -> list[np.ndarray]:
+        own = [
+            rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D)) for _ in range(count)
+        ]
+        return [mean + one / np.linalg.norm(one) for one in own]
+
+    halves, totals = zip(*(scatter(near(300)) for _ in range(2)), strict=True)
+    held = held_by_shared(*halves, RANK).left_out[-1]
+    by_mean = crossed([leading_pair(total, RANK)[1] for total in totals], *halves)[-1]
+    beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
+    left = held_by_shared(*beside, RANK).left_out[-1]
+    assert float(held) > 0.45
+    assert float(by_mean) == pytest.approx(float(held), abs=0.02)
+    assert float(left) == pytest.approx(RANK / D, abs=0.02)
+
+
+def test_centring_is_the_dense_one() -> None:
+    rng = np.random.default_rng(3)
+    deltas = [rng.standard_normal((OUT, D)) for _ in range(5)]
+    unit = [delta / np.linalg.norm(delta) for delta in deltas]
+    half, total = scatter(deltas)
+    mean = sum(unit) / 5
+    expected = sum((one - mean).T @ (one - mean) for one in unit)
+    np.testing.assert_allclose(centred(half, total).gram, expected, atol=1e-12)
+
+
+def test_left_out_shares_of_unrelated_adapters_have_the_mean_that_is_said_and_no_larger_deviation() -> (
+    None
+):
+    rng = np.random.default_rng(4)
+    s = np.array([2.0, 1.0, 0.5])
+    z = []
+    for _ in range(400):
+        halves = [
+            scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T for _ in range(5)])[0]
+            for _ in range(2)
+        ]
+        chance = chance_of_left_out(*halves, 4)
+        np.testing.assert_allclose(chance.mean, np.arange(1, 5) / D)
+        z.append(((held_by_shared(*halves, 4).left_out - chance.mean) / chance.sd).numpy())
+    found = np.array(z)
+    assert np.all(np.abs(found.mean(0)) < 4 / np.sqrt(400))
+    assert np.all(found.std(0) < 1.08)
+    assert np.all(found.std(0) > 0.5)
+
+
+def test_the_deviation_of_one_half_is_exact() -> None:
+    rng = np.random.default_rng(5)
+    s = np.array([2.0, 1.0, 0.5])
+    directions = torch.eye(D, dtype=torch.float64)[:, :4]
+    drawn = []
+    for _ in range(4000):
+        half = scatter([np.diag(s) @ orthogonal(D, rng)[:, :RANK].T])[0]
+        drawn.append(float(shares_of(directions, half.gram)[-1]))
+    alone = chance_of_left_out(half, Scatter(half.gram * 0, 0, 0.0), 4)
+    assert np.mean(drawn) == pytest.approx(4 / D, abs=4 * np.std(drawn) / np.sqrt(4000))
+    assert np.std(drawn) == pytest.approx(float(alone.sd[-1]), rel=0.05)
+
+
+def test_drawn_adapters_keep_their_singular_values_and_nothing_else() -> None:
+    weights = torch.tensor([[0.7, 0.3], [1.0, 0.0]], dtype=torch.float64)
+    gram = uniform_scatter(D, weights, torch.Generator().manual_seed(0))
+    assert float(gram.trace()) == pytest.approx(2)
+    again = uniform_scatter(D, weights, torch.Generator().manual_seed(0))
+    assert torch.equal(gram, again)
+    one = uniform_scatter(D, weights[:1], torch.Generator().manual_seed(3))
+    np.testing.assert_allclose(np.linalg.eigvalsh(one.numpy())[-2:], [0.3, 0.7], rtol=1e-10)
+
+
+def falling(d: int, decay: float) -> np.ndarray:
+    return decay ** np.arange(d)
+
+
+@pytest.mark.parametrize("d", [40, 600])
+def test_leading_directions_are_those_of_a_whole_decomposition(d: int) -> None:
+    rng = np.random.default_rng(6)
+    u, v = orthogonal(d, rng), orthogonal(d, rng)
+    matrix = torch.from_numpy(u * falling(d, 0.7) @ v.T)
+    left, right = leading_pair(matrix, 3)
+    for found, expected in ((left, u), (right, v)):
+        cosines = np.linalg.svd(found.numpy().T @ expected[:, :3], compute_uv=False)
+        np.testing.assert_allclose(cosines, 1, atol=1e-8)
+        np.testing.assert_allclose(
+            np.abs(np.sum(found.numpy() * expected[:, :3], axis=0)), 1, atol=1e-6
+        )
+    shared = shared_directions(torch.from_numpy(u * falling(d, 0.7) @ u.T), 3)
+    np.testing.assert_allclose(np.abs(np.sum(shared.numpy() * u[:, :3], axis=0)), 1, atol=1e-8)

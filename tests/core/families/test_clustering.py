@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from lora_lens import gaussian_baseline
+from lora_lens.core.families.clustering import cluster
+
+
+def families(
+    sizes: list[int], within: list[float], between: float, jitter: float = 0.0
+) -> np.ndarray:
+    """φ of families side by side."""
+    label = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.where(label[:, None] == label, np.array(within)[label][:, None], between)
+    noise = np.random.default_rng(0).uniform(-jitter, jitter, values.shape)
+    values = values + (noise + noise.T) / 2
+    np.fill_diagonal(values, 1)
+    return values
+
+
+def null(
+    values: np.ndarray, mean: float = 0.02, sd: float = 0.001
+) -> tuple[np.ndarray, np.ndarray]:
+    return np.full_like(values, mean), np.full_like(values, sd)
+
+
+def partition(labels: tuple[int, ...]) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(np.array(labels) == label).tolist()) for label in labels}
+
+
+THREE = {frozenset({0, 1, 2}), frozenset({3, 4, 5, 6}), frozenset({7, 8})}
+
+
+@pytest.mark.parametrize("between", [0.02, 0.3])  # at chance, and far above it
+def test_three_planted_families_are_told_apart(between: float) -> None:
+    values = families([3, 4, 2], [0.8, 0.8, 0.8], between, 0.02)
+    found = cluster(values, *null(values, sd=0.004 + 0.02 * (between < 0.1)))
+    assert partition(found.clusters) == THREE
+    assert [k for k, _ in groups(found.order, found.clusters)] == [1, 2, 3]
+
+
+def groups(order: tuple[int, ...], clusters: tuple[int, ...]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for leaf in order:
+        if not runs or runs[-1][0] != clusters[leaf]:
+            runs.append((clusters[leaf], leaf))
+    return runs
+
+
+def test_families_of_very_different_tightness_against_chance() -> None:
+    values = families([3, 4, 2], [0.9, 0.2, 0.5], 0.02, 0.005)
+    assert partition(cluster(values, *null(values, sd=0.005)).clusters) == THREE
+
+
+def test_what_is_at_chance_is_no_family() -> None:
+    values = families([6], [0.02], 0.02, 0.002)
+    assert cluster(values, *null(values)).clusters == tuple(
+        np.argsort(cluster(values, *null(values)).order) + 1
+    )
+
+
+def test_one_family_is_one_cluster() -> None:
+    values = families([6], [0.9], 0.02, 0.02)
+    assert set(cluster(values, *null(values)).clusters) == {1}
+
+
+def test_tree_is_average_linkage_of_1_minus_phi() -> None:
+    values = families([3, 4, 2], [0.8, 0.6, 0.7], 0.1, 0.05)
+    found = cluster(values, *null(values))
+    expected = hierarchy.linkage(squareform(1 - values), "average")
+    np.testing.assert_allclose(found.linkage, expected, atol=1e-12)
+    assert list(found.order) == hierarchy.leaves_list(expected).tolist()
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_as_many_as_asked_for_as_scipy_cuts(count: int) -> None:
+    values = families([3, 4, 2], [0.8, 0.6, 0.7], 0.1, 0.05)
+    found = cluster(values, *null(values), count)
+    expected = hierarchy.cut_tree(found.linkage, count)[
+        :, 0
+    ]  # fcluster gave fewer before SciPy 1.14
+    assert partition(found.clusters) == partition(tuple(expected))
+
+
+def test_a_chain_of_thousands_does_not_recurse() -> None:
+    n = 1500
+    position = np.cumsum(0.5 ** np.minimum(np.arange(n), 40) + 1e-9 * np.arange(n))
+    values = 1 - np.abs(position[:, None] - position) / 4
+    assert len(cluster(values, *null(values)).order) == n
+
+
+def test_two() -> None:
+    for phi, clusters in ((0.5, {1}), (0.02, {1, 2})):
+        values = np.array([[1, phi], [phi, 1]])
+        assert set(cluster(values, *null(values)).clusters) == clusters
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "r", "places"),
+    [
+        (30, 96, 2, 1),
+        (8, 96, 1, 12),
+        (30, 96, 4, 1),
+        (12, 16, 15, 1),
+        (12, 16, 14, 1),
+        (12, 36, 34, 1),
+    ],
+)
+def test_unrelated_subspaces_are_rarely_a_family(n: int, d: int, r: int, places: int) -> None:
+    """φ of few dimensions leans to the right, and that of all but a few, too."""
+    sets = 100
+    chance = gaussian_baseline(d, r, r)
+    found = 0
+    for seed in range(sets):
+        rng = np.random.default_rng([seed, n, r])
+        values = np.zeros((n, n))
+        for _ in range(places):
+            basis = np.linalg.qr(rng.standard_normal((n, d, r)))[0].swapaxes(0, 1).reshape(d, n * r)
+            overlap = (basis.T @ basis) ** 2
+            values += overlap.reshape(n, r, n, r).sum((1, 3)) / r / places
+        nulls = null(values, chance.mean, chance.sd / places**0.5)
+        least = np.full((n, n), max(0, 2 * r - d) / r)
+        found += len(set(cluster(values, *nulls, least=least).clusters)) < n
+    assert found <= 4  # at a level of 1 %, five or more in 3 of 1,000

@@ -1,0 +1,59 @@
+"""Cross terms of a merge: known answers, and unrelated directions by drawing them."""
+
+import numpy as np
+import pytest
+from planted import orthogonal
+
+from lora_lens.core.families.merging import cosine_sd, interference
+
+
+def gram(deltas: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    flat = np.stack([delta.ravel() for delta in deltas])
+    norms = np.linalg.norm(flat, axis=1)
+    return flat @ flat.T / np.outer(norms, norms), norms
+
+
+def test_equal_ones_add_up_and_opposite_ones_cancel() -> None:
+    rng = np.random.default_rng(0)
+    delta = rng.standard_normal((6, 5))
+    assert interference(*gram([delta] * 4), (6, 5)).cross == pytest.approx(3)
+    assert interference(*gram([delta, -delta]), (6, 5)).cross == pytest.approx(-1)
+    left, right = np.zeros((6, 5)), np.zeros((6, 5))
+    left[:3], right[3:] = delta[:3], delta[3:]
+    assert interference(*gram([left, right]), (6, 5)).cross == pytest.approx(0, abs=1e-12)
+
+
+def test_it_is_the_energy_of_the_dense_sum() -> None:
+    rng = np.random.default_rng(1)
+    deltas = [rng.standard_normal((6, 5)) * k for k in (1, 2, 3)]
+    weights = np.array([0.5, 1.0, -0.25])
+    parts = [w * d for w, d in zip(weights, deltas, strict=True)]
+    energy = sum(np.square(part).sum() for part in parts)
+    expected = (np.square(sum(parts)).sum() - energy) / energy
+    assert interference(*gram(deltas), (6, 5), weights).cross == pytest.approx(expected)
+
+
+def unrelated(rng: np.random.Generator, out: int, into: int, s: np.ndarray) -> np.ndarray:
+    u, v = orthogonal(out, rng)[:, : len(s)], orthogonal(into, rng)[:, : len(s)]
+    return u * s @ v.T
+
+
+def test_deviations_are_those_of_unrelated_directions_whatever_the_spectrum() -> None:
+    rng = np.random.default_rng(2)
+    out, into, draws = 9, 7, 3000
+    s, t, q = np.array([3.0, 1.0]), np.array([1.0, 0.9, 0.1]), np.array([2.0])
+    cosines, crosses = [], []
+    for _ in range(draws):
+        deltas = [unrelated(rng, out, into, values) for values in (s, t, q)]
+        found, norms = gram(deltas)
+        cosines.append(found[0, 1])
+        result = interference(found, norms, (out, into))
+        crosses.append(result.z)
+    for values, sd in ((np.array(cosines), cosine_sd(out, into)), (np.array(crosses), 1.0)):
+        assert abs(values.mean()) < 4 * sd / np.sqrt(draws)
+        assert values.std() == pytest.approx(sd, rel=0.05)
+
+
+def test_one_adapter_meets_nobody() -> None:
+    found = interference(np.ones((1, 1)), np.ones(1), (4, 4))
+    assert np.isnan([found.cross, found.z]).all()
