@@ -27,7 +27,7 @@ from .questions.shared.plots import (
 )
 from .questions.similarity.plots import excess_heatmap, heatmap, similarity_figure
 from .questions.spectrum.plots import intruder_figure, intruder_heatmap, spectrum_figure
-from .reproduction.plots import (
+from .reproduction.page.plots import (
     curves_figure,
     curves_plot,
     scores_figure,

@@ -109,11 +109,11 @@ def run(
         training_libraries()
     from dataclasses import replace
 
-    from ..reproduction.collect import check_there
-    from ..reproduction.config_file import read_config
-    from ..reproduction.report import write_report
-    from ..reproduction.steps import PAGE_NAME
-    from ..reproduction.table4 import RECORD_NAME
+    from ..reproduction.experiment.config_file import read_config
+    from ..reproduction.numbers.table4 import RECORD_NAME
+    from ..reproduction.page.report import write_report
+    from ..reproduction.runs.collect import check_there
+    from ..reproduction.runs.steps import PAGE_NAME
     from ..show.paper import paper
     from ..show.wording import listed
 
@@ -129,8 +129,8 @@ def run(
     if print_only:
         check_there(found, folder)
     else:
-        from ..reproduction.pipeline import run_steps
-        from ..reproduction.speed import measure_speed
+        from ..reproduction.runs.pipeline import run_steps
+        from ..reproduction.runs.speed import measure_speed
 
         with warnings_as_lines():
             run_steps(found, folder, watcher, **chosen, storage=storage, use_cpu=cpu)

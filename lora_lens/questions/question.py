@@ -123,7 +123,7 @@ class Question:
 
     def figures(self, result: Any, paper: Paper = PLAIN) -> dict[str, Figure]:
         """Every figure, by what follows the files' stem, drawn by matplotlib for a paper."""
-        from ..show.draw_matplotlib import sheet
+        from ..show.drawing.with_matplotlib import sheet
 
         described = self.part("figures").figures(result)
         with paper.settings():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..show import draw_plotly
-from ..show.draw_plotly import Spec
+from ..show.drawing import with_plotly
+from ..show.drawing.with_plotly import Spec
 from ..show.figure import Panel
 from ..show.part import PageFigure, Part, sentence
 from .analysis import ModuleAnalysis
@@ -74,5 +74,5 @@ def _parts(one: ModuleAnalysis, name: str) -> Iterator[Shown]:
 
 def _spec(figure: PageFigure) -> Spec:
     if isinstance(figure.drawn, Panel):
-        return draw_plotly.panel(figure.drawn)
-    return draw_plotly.heat_maps(figure.drawn, figure.x, figure.y)
+        return with_plotly.panel(figure.drawn)
+    return with_plotly.heat_maps(figure.drawn, figure.x, figure.y)

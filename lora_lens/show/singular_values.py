@@ -80,7 +80,7 @@ def singular_value_plot(
         ax: Where to draw; the current axes by default.
         last: Number of the layer with the darkest line; by default the last one here.
     """
-    from .draw_matplotlib import draw
+    from .drawing.with_matplotlib import draw
 
     check_parts(layers, Layer, 'spectrum(…).of("value")')
     return draw(singular_panel(layers, last), ax)

@@ -14,8 +14,8 @@ from .joined_outlying import outlying_rows
 from .joined_pairs import pair_tables, read_tile, tiles
 from .place import PlaceTask
 from .planning import Failed, Plan
-from .spectrum import QUANTITIES
-from .sums import FEWEST, FOLDS
+from .questions.spectrum import QUANTITIES
+from .questions.sums import FEWEST, FOLDS
 from .table import REPEATED, parquet, read_rows
 
 _MOST_CSV = 200_000  # rows of a table that is written as CSV too

@@ -21,19 +21,19 @@ from ..core.factors.balanced import balanced
 from ..core.similarity.pairwise import block_pairs, blocks
 from ..errors import BaseModelError
 from ..staging import staged
-from .conversions import Conversions
-from .interference import Interfering
-from .outlying import Outlying
-from .pair_block import PairBlock
-from .pairs import Pairs
 from .places import Place
-from .question import Facts, One, Question, Rows
+from .questions.conversions import Conversions
+from .questions.interference import Interfering
+from .questions.outlying import Outlying
+from .questions.pair_block import PairBlock
+from .questions.pairs import Pairs
+from .questions.question import Facts, One, Question, Rows
+from .questions.spectrum import Spectrum
+from .questions.spool import TensorSpool
+from .questions.subspace import Subspace
+from .questions.sums import Sums, folds_of
 from .reading import Piece, read_factors
 from .settings import Settings
-from .spectrum import Spectrum
-from .spool import TensorSpool
-from .subspace import Subspace
-from .sums import Sums, folds_of
 from .table import PlaceTable
 
 OpenSpool = Callable[[int, torch.dtype], TensorSpool]

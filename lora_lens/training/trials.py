@@ -76,7 +76,9 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
             writer = csv.DictWriter(stream, fieldnames=heads, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        from ..show.draw_matplotlib import sheet  # a second to load, once the search has ended
+        from ..show.drawing.with_matplotlib import (
+            sheet,  # a second to load, once the search has ended
+        )
         from ..show.files import write_figures
 
         figure = sheet(history_sheet(study.study_name, rows))

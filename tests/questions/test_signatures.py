@@ -13,7 +13,7 @@ import lora_lens
 from lora_lens import plots
 from lora_lens.cli import export, report, resize, survey
 from lora_lens.questions import QUESTIONS
-from lora_lens.show.draw_matplotlib import Filled
+from lora_lens.show.drawing.with_matplotlib import Filled
 
 PAIRS: dict[str, tuple[Callable[..., Any], str, Callable[..., Any]]] = {
     question.command: (question.run, f"lora_lens.{question.function}", question.ask)

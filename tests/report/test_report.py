@@ -45,7 +45,7 @@ from lora_lens.report.request import Request, enough_draws
 from lora_lens.report.sections import section
 from lora_lens.report.summary import _counted, glance_table, groups, headline, hedged
 from lora_lens.report.tables import page_table
-from lora_lens.show import draw_plotly
+from lora_lens.show.drawing import with_plotly
 from lora_lens.show.findings import PHI, Claim, Finding, found
 from lora_lens.show.layout import Table
 
@@ -196,7 +196,7 @@ def test_data_cannot_end_its_element() -> None:
 
 def test_numbers_are_of_six_digits_or_none() -> None:
     values = np.array([[1.23456789, np.nan], [np.inf, 1234567.0]])
-    assert draw_plotly.rounded(values) == [[1.23457, None], [None, 1234570.0]]
+    assert with_plotly.rounded(values) == [[1.23457, None], [None, 1234570.0]]
 
 
 def test_large_grids_are_drawn_on_a_logarithmic_scale(tmp_path: Path) -> None:
@@ -590,7 +590,7 @@ def test_text_and_marks_stand_out_in_both_themes() -> None:
         for ground in ("ground", "panel"):
             for text in ("ink", "muted", "accent", "more", "less"):
                 assert contrast(colour[text], colour[ground]) >= 4.5  # WCAG AA
-            for mark in (*draw_plotly._PALETTE, draw_plotly.GREY):
+            for mark in (*with_plotly._PALETTE, with_plotly.GREY):
                 assert contrast(mark, colour[ground]) >= 3  # WCAG AA for graphics
 
 

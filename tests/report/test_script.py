@@ -16,7 +16,7 @@ import lora_lens as ll
 from lora_lens.chance.conversion_draws import SAMPLED
 from lora_lens.questions.grid.figures import thinned
 from lora_lens.questions.similarity.figures import heat
-from lora_lens.show.draw_plotly import heat_maps
+from lora_lens.show.drawing.with_plotly import heat_maps
 
 NODE = shutil.which("node")
 

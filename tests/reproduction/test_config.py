@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lora_lens.errors import SettingsError
-from lora_lens.reproduction.config import (
+from lora_lens.reproduction.experiment.config import (
     Analysis,
     Config,
     Equivalence,
@@ -14,9 +14,9 @@ from lora_lens.reproduction.config import (
     longer_settings,
     search_settings,
 )
-from lora_lens.reproduction.config_file import SHIPPED, read_config
-from lora_lens.reproduction.setup import setup_table
-from lora_lens.reproduction.steps import plan
+from lora_lens.reproduction.experiment.config_file import SHIPPED, read_config
+from lora_lens.reproduction.experiment.setup import setup_table
+from lora_lens.reproduction.runs.steps import plan
 from lora_lens.training.settings import RunSettings
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lora_lens.reproduction.equivalence import (
+from lora_lens.reproduction.numbers.equivalence import (
     Difference,
     Errors,
     errors_of,
@@ -19,7 +19,7 @@ from lora_lens.reproduction.equivalence import (
     tost,
     verdict,
 )
-from lora_lens.reproduction.needed import needed
+from lora_lens.reproduction.numbers.needed import needed
 
 ROWS_ALONE = Errors(rows=0.004, seeds=0.0, count=2)
 SEEDS_ALONE = Errors(rows=0.0, seeds=0.004, count=3)

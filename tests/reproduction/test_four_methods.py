@@ -10,9 +10,9 @@ from tiny_base import write_tiny_base
 from typer.testing import CliRunner
 
 from lora_lens.cli import app
-from lora_lens.reproduction.paper import NAMES
-from lora_lens.reproduction.scores import TaskScores
-from lora_lens.reproduction.table2 import score_table
+from lora_lens.reproduction.experiment.paper import NAMES
+from lora_lens.reproduction.numbers.scores import TaskScores
+from lora_lens.reproduction.page.table2 import score_table
 
 METHODS = ("lora", "condlora", "adalora", "condadalora")
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from lora_lens.reproduction.longer import Longer, longer_table
+from lora_lens.reproduction.numbers.longer import Longer, longer_table
 
 FOUND = Longer(
     "stsb", "pearson", "condlora", 0, 6, 12, 0.8950, 0.8990, test=0.880, longer_test=0.884, learnt=True

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from made_up_analysis import record
 
-from lora_lens.reproduction.agreement import _table4, _together, claims
-from lora_lens.reproduction.collect import Found
-from lora_lens.reproduction.config_file import read_config
-from lora_lens.reproduction.equivalence import Difference
-from lora_lens.reproduction.longer import Longer
-from lora_lens.reproduction.page import results_page
-from lora_lens.reproduction.report import tables_of
-from lora_lens.reproduction.scores import TaskScores
-from lora_lens.reproduction.steps import plan
+from lora_lens.reproduction.experiment.config_file import read_config
+from lora_lens.reproduction.numbers.equivalence import Difference
+from lora_lens.reproduction.numbers.longer import Longer
+from lora_lens.reproduction.numbers.scores import TaskScores
+from lora_lens.reproduction.page.agreement import _table4, _together, claims
+from lora_lens.reproduction.page.page import results_page
+from lora_lens.reproduction.page.report import tables_of
+from lora_lens.reproduction.runs.collect import Found
+from lora_lens.reproduction.runs.steps import plan
 
 CONFIG = read_config("mpnet")
 RATES = {"lora": 1e-3, "condlora": 2e-3}

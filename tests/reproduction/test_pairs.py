@@ -9,11 +9,11 @@ import pytest
 from glue_folder import write_rte
 
 from lora_lens.errors import AdapterError, DataError
-from lora_lens.reproduction import pairs
-from lora_lens.reproduction.collect import row_differences
-from lora_lens.reproduction.config import Equivalence
-from lora_lens.reproduction.config_file import read_config
-from lora_lens.reproduction.steps import runs_of
+from lora_lens.reproduction.experiment.config import Equivalence
+from lora_lens.reproduction.experiment.config_file import read_config
+from lora_lens.reproduction.runs import pairs
+from lora_lens.reproduction.runs.collect import row_differences
+from lora_lens.reproduction.runs.steps import runs_of
 from lora_lens.training.data import open_data
 from lora_lens.training.data.metrics import accuracy, matthews, pearson
 

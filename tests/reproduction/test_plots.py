@@ -9,11 +9,11 @@ from made_up_analysis import record
 from measured import collisions, cut, words_of
 
 from lora_lens.plots import curves_figure, curves_plot, scores_plot
-from lora_lens.reproduction.figures import curves_sheet, scores_panel, scores_sheet
-from lora_lens.reproduction.profile_figures import profile_sheet
-from lora_lens.reproduction.scores import TaskScores
-from lora_lens.show import draw_plotly
-from lora_lens.show.draw_matplotlib import sheet
+from lora_lens.reproduction.numbers.scores import TaskScores
+from lora_lens.reproduction.page.figures import curves_sheet, scores_panel, scores_sheet
+from lora_lens.reproduction.page.profile_figures import profile_sheet
+from lora_lens.show.drawing import with_plotly
+from lora_lens.show.drawing.with_matplotlib import sheet
 from lora_lens.show.paper import LEAST_POINTS, paper
 
 CURVES = {
@@ -93,7 +93,7 @@ def test_a_panel_a_task_on_a_scale_of_its_own() -> None:
 
 
 def test_the_same_description_is_drawn_by_plotly() -> None:
-    spec = draw_plotly.panel(scores_panel([TASK]))
+    spec = with_plotly.panel(scores_panel([TASK]))
     found = {(one["marker"]["symbol"], tuple(one["y"])) for one in spec["data"] if one["y"]}
     assert ("circle", (80.0, 90.0)) in found
     assert ("square-open", (55.0,)) in found

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from lora_lens.reproduction.equivalence import (
+from lora_lens.reproduction.numbers.equivalence import (
     LEVEL,
     Difference,
     Errors,
@@ -15,8 +15,8 @@ from lora_lens.reproduction.equivalence import (
     smallest_margin,
     tost,
 )
-from lora_lens.reproduction.needed import needed
-from lora_lens.reproduction.power import power_when_equal
+from lora_lens.reproduction.numbers.needed import needed
+from lora_lens.reproduction.numbers.power import power_when_equal
 
 DRAWS = 20_000
 each_count = pytest.mark.parametrize("count", [2, 3, 5])

@@ -7,12 +7,12 @@ import pytest
 from made_up_analysis import record
 from scipy import stats
 
-from lora_lens.reproduction.figure1 import layer_rows, layer_table
-from lora_lens.reproduction.paper import TABLE_3
-from lora_lens.reproduction.profile import likeness
-from lora_lens.reproduction.profile_figures import profile_sheet
-from lora_lens.reproduction.table3 import comparison_table
-from lora_lens.show.draw_matplotlib import sheet
+from lora_lens.reproduction.experiment.paper import TABLE_3
+from lora_lens.reproduction.numbers.figure1 import layer_rows, layer_table
+from lora_lens.reproduction.numbers.profile import likeness
+from lora_lens.reproduction.numbers.table3 import comparison_table
+from lora_lens.reproduction.page.profile_figures import profile_sheet
+from lora_lens.show.drawing.with_matplotlib import sheet
 
 rng = np.random.default_rng(0)
 

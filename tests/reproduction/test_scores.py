@@ -5,7 +5,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_lens.reproduction.scores import TaskScores, averages, paired
+from lora_lens.reproduction.numbers.scores import TaskScores, averages, paired
 
 ONE = {0: 0.62, 1: 0.60, 2: 0.67}
 OTHER = {0: 0.60, 1: 0.61, 2: 0.61}

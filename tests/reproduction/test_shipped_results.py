@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from lora_lens.cli import app
 from lora_lens.questions.comparison.figures import comparison_sheet
-from lora_lens.reproduction import analysis
-from lora_lens.reproduction.config_file import read_config
-from lora_lens.reproduction.steps import plan
-from lora_lens.reproduction.table3 import recorded_comparison
-from lora_lens.show.draw_matplotlib import sheet
+from lora_lens.reproduction.experiment import analysis
+from lora_lens.reproduction.experiment.config_file import read_config
+from lora_lens.reproduction.numbers.table3 import recorded_comparison
+from lora_lens.reproduction.runs.steps import plan
+from lora_lens.show.drawing.with_matplotlib import sheet
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 _MADE = ("results.md", "tables")

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lora_lens.reproduction.equivalence import Difference
-from lora_lens.reproduction.equivalence_words import sentence
-from lora_lens.reproduction.scores import TaskScores
-from lora_lens.reproduction.table2 import score_table
+from lora_lens.reproduction.numbers.equivalence import Difference
+from lora_lens.reproduction.numbers.scores import TaskScores
+from lora_lens.reproduction.page.equivalence_words import sentence
+from lora_lens.reproduction.page.table2 import score_table
 
 MRPC = TaskScores(
     "mrpc", "accuracy", 0.684,

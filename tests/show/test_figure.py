@@ -10,8 +10,8 @@ from IPython.core.formatters import PNGFormatter
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from lora_lens.show import draw_plotly
-from lora_lens.show.draw_matplotlib import draw, sheet
+from lora_lens.show.drawing import with_plotly
+from lora_lens.show.drawing.with_matplotlib import draw, sheet
 from lora_lens.show.figure import (
     Axis,
     Band,
@@ -61,7 +61,7 @@ def test_a_notebook_shows_a_figure_before_pyplot_has_made_one(width: float | Non
 
 def test_both_draw_the_same_numbers() -> None:
     ax = draw(PANEL, Figure().subplots())
-    traces = {trace["name"]: trace for trace in draw_plotly.panel(PANEL)["data"]}
+    traces = {trace["name"]: trace for trace in with_plotly.panel(PANEL)["data"]}
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines["found"].get_ydata(), [1, np.nan, 3])
     assert traces["found"]["y"] == [1.0, None, 3.0]
@@ -72,7 +72,7 @@ def test_both_draw_the_same_numbers() -> None:
         [patch.get_height() for patch in ax.containers[0]], traces["chance, ± 2 sd"]["y"]
     )
     assert traces["between"]["y"] == [1, 2, 3]
-    assert lines["bar"].get_ydata()[0] == draw_plotly.panel(PANEL)["shapes"][0]["y0"] == 2
+    assert lines["bar"].get_ydata()[0] == with_plotly.panel(PANEL)["shapes"][0]["y0"] == 2
     assert [label.get_text() for label in ax.get_xticklabels()] == ["4", "7", "9"]
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("layer", "φ", "Marks")
     assert ax.get_ylim()[0] == 0
@@ -80,7 +80,7 @@ def test_both_draw_the_same_numbers() -> None:
 
 def test_plotly_knows_every_trace_and_shape() -> None:
     go = pytest.importorskip("plotly.graph_objects")
-    spec = draw_plotly.panel(PANEL)
+    spec = with_plotly.panel(PANEL)
     go.Figure(spec["data"], {"shapes": spec["shapes"]})  # raises where it has no such property
 
 
@@ -113,7 +113,7 @@ def test_a_views_top_is_what_is_off_the_diagonal() -> None:
 
 def test_heat_maps_share_what_they_have_in_common() -> None:
     one, other = heat(), heat(diagonal=False)
-    spec = draw_plotly.heat_maps([one, other], "x", "y")
+    spec = with_plotly.heat_maps([one, other], "x", "y")
     assert len(spec["arrays"]) == 2
     assert spec["frames"][0]["quantities"] == spec["frames"][1]["quantities"]
     assert spec["frames"][0]["views"][1]["shows"] == ["phi", "chance"]
@@ -153,8 +153,8 @@ def test_an_axis_that_is_described_as_logarithmic_is_drawn_so() -> None:
     panel = Panel("", Axis("1/n²", log=True), Axis("share", log=True), (line,))
     ax = draw(panel, Figure(figsize=(2, 2), layout="constrained").subplots())
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert draw_plotly.panel(panel)["logAlong"]
-    assert not draw_plotly.panel(PANEL)["logAlong"]
+    assert with_plotly.panel(panel)["logAlong"]
+    assert not with_plotly.panel(PANEL)["logAlong"]
     ax.figure.draw_without_rendering()
     low, high = ax.get_xlim()
     shown = [float(text.get_text()) for text in ax.get_xticklabels() if text.get_text()]

@@ -11,8 +11,8 @@ from matplotlib.font_manager import FontProperties
 from measured import collisions, cut, words_of
 
 from lora_lens.errors import SettingsError
-from lora_lens.show.arranged import arranged
-from lora_lens.show.draw_matplotlib import draw, sheet
+from lora_lens.show.drawing.arranged import arranged
+from lora_lens.show.drawing.with_matplotlib import draw, sheet
 from lora_lens.show.figure import Axis, Block, HeatMap, Line, Panel, Scale, Sheet, View, named
 from lora_lens.show.paper import LEAST_POINTS, PLAIN, letter_size, paper
 from lora_lens.show.style import colour

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from lora_lens.show.drawn_log import log_axis
-from lora_lens.show.drawn_marks import line_shade
+from lora_lens.show.drawing.log import log_axis
+from lora_lens.show.drawing.marks import line_shade
 from lora_lens.show.paper import paper
 from lora_lens.show.style import COLOURS, line_ramp, line_scale
 

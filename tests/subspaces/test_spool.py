@@ -8,7 +8,7 @@ import lora_lens as ll
 from lora_lens.errors import LensError
 from lora_lens.subspaces import spool as spools
 from lora_lens.subspaces.spool import Spool
-from lora_lens.survey.spool import TensorSpool
+from lora_lens.survey.questions.spool import TensorSpool
 
 
 @pytest.mark.parametrize("most", [1 << 24, 100])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lora_lens.show import draw_plotly
-from lora_lens.show.draw_matplotlib import sheet
+from lora_lens.show.drawing import with_plotly
+from lora_lens.show.drawing.with_matplotlib import sheet
 from lora_lens.show.figure import Line, Panel
 from lora_lens.training.history import history_sheet
 
@@ -83,6 +83,6 @@ def test_both_drawing_rooms_have_it() -> None:
     assert figure.axes[1].get_xscale() == "log"
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(words) == ["best so far", "finished", "stopped early"]
-    spec = draw_plotly.panel(panels(ROWS)[1])
+    spec = with_plotly.panel(panels(ROWS)[1])
     assert spec["logAlong"]
     assert [trace["marker"]["symbol"] for trace in spec["data"]] == ["circle", "circle-open"]

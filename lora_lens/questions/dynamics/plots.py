@@ -6,7 +6,7 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 
-from ...show.draw_matplotlib import Filled, draw, sheet
+from ...show.drawing.with_matplotlib import Filled, draw, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import DynamicsResult

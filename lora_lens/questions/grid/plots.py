@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from ...show.draw_matplotlib import Filled, draw, sheet
+from ...show.drawing.with_matplotlib import Filled, draw, sheet
 from ...show.to_draw import check_part
 from ..to_draw import check_result
 from . import figures

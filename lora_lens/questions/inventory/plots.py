@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...show.draw_matplotlib import Filled, sheet
+from ...show.drawing.with_matplotlib import Filled, sheet
 from ..to_draw import check_result
 from . import figures
 from .result import Inventory

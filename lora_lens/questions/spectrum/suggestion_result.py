@@ -172,7 +172,7 @@ class RankSuggestion(Tidy):
         return self._drawn(paper(width, style))
 
     def _drawn(self, drawn_for: Paper = PLAIN) -> Figure:
-        from ...show.draw_matplotlib import sheet
+        from ...show.drawing.with_matplotlib import sheet
         from .suggestion_figures import suggestion_sheet
 
         self._check_drawn()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...core.similarity.pairwise import phi_of_every_pair
 from ...labelled import Array
-from ...show.draw_matplotlib import sheet
+from ...show.drawing.with_matplotlib import sheet
 from ...show.figure import Block, HeatMap, Panel, Scale, Sheet, View, named, round_top
 from .measuring import LayerBases
 

@@ -136,7 +136,7 @@ def test_it_takes_as_many_threads_as_torch_and_leaves_the_setting(before: int) -
 _FIRST_CALL = """
 import numpy as np, torch
 from threadpoolctl import threadpool_info
-from lora_lens.core import lapack
+from lora_lens.core.computing import lapack
 
 def scipys():
     return [pool["num_threads"] for pool in threadpool_info() if "scipy.libs" in pool["filepath"]]

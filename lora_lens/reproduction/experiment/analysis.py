@@ -1,0 +1,137 @@
+"""What of one seed's adapters is looked at: LoRA's conversions over the layers, and LoRA by CondLoRA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ... import questions
+from ...adapter import Adapter
+from ...errors import AdapterError, SettingsError
+from ...files.locate import read_json
+from ...formats import load_adapter
+from ...questions.comparison.analysis import compare
+from ...questions.comparison.result import ComparisonResult
+from ...questions.shared.analysis import shared_subspace
+from ...questions.similarity.analysis import conversion_similarity
+from ...questions.similarity.result import SimilarityResult
+from ...show.paper import PLAIN, Paper
+from ...show.text import as_json
+from ...staging import staged
+from .config import Analysis
+
+RECORD_NAME = "analysis.json"
+_ANEW = "put that back, or remove the folder and run `reproduce` again, which makes it anew"
+
+
+def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path) -> None:
+    """Write ``analysis.json``: of every module, Figure 1's numbers, Table 3's, and what the layers share.
+
+    Args:
+        folders: Method to the folder of its adapter.
+        base: Base model of both.
+        wanted: Modules, and draws of the propagated null.
+        out: Folder to write to.
+    """
+    adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
+    record: dict[str, Any] = {}
+    for module in wanted.modules:
+        record[module] = {
+            "similarity": _named(similarity(adapters["lora"], module, wanted).to_dict(), folders)
+        }
+        if "condlora" in adapters:
+            found = comparison(adapters, module)
+            record[module]["comparison"] = _named(found.to_dict(), folders)
+        record[module]["shared"] = {
+            method: shared(adapters, method, module, wanted)
+            for method in ("lora", "condlora")
+            if method in adapters
+        }
+    with staged(out) as folder:
+        (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
+
+
+def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult:
+    """Figure 1's numbers: φ between the layers' conversions, as the paper makes them, and its nulls."""
+    return conversion_similarity(lora, module, convention="stored", draws=wanted.draws)
+
+
+def comparison(adapters: Mapping[str, Adapter], module: str) -> ComparisonResult:
+    """Table 3's numbers: φ between LoRA and CondLoRA, layer by layer."""
+    return compare(adapters["lora"], adapters["condlora"], module)
+
+
+def shared(
+    adapters: Mapping[str, Adapter], method: str, module: str, wanted: Analysis
+) -> dict[str, Any]:
+    """What the other layers' θ predicts of a method's factors, and of the other method's: by matrix."""
+    other = adapters.get({"lora": "condlora", "condlora": "lora"}[method])
+    found = shared_subspace(
+        adapters[method], module, other=other, draws=wanted.shared_draws
+    ).to_dict()
+    return {
+        matrix: {key: one[key] for key in ("predicted", "carried") if key in one}
+        for matrix, one in found["matrices"].items()
+    } | {"layers": found["layers"]}
+
+
+def write_figures(
+    folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path, paper: Paper = PLAIN
+) -> None:
+    """Write Figure 1 and Table 3 of one seed's adapters as figures, of every module."""
+    adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
+    with staged(out) as folder:
+        for module in wanted.modules:
+            found = similarity(adapters["lora"], module, wanted)
+            questions.similarity.QUESTION.write(found, folder, "figure1-", paper)
+            if "condlora" in adapters:
+                compared = comparison(adapters, module)
+                questions.comparison.QUESTION.write(compared, folder, "table3-", paper)
+
+
+def read_analysis(folder: Path) -> dict[str, Any]:
+    """What `analyse` wrote."""
+    return read_json(folder / RECORD_NAME, AdapterError)
+
+
+def check(folder: Path, wanted: Analysis) -> None:
+    """Nothing, where what was analysed is what is wanted.
+
+    Raises:
+        SettingsError: It is of other modules, or of another number of draws.
+    """
+    record = read_analysis(folder)
+    check_modules(record, folder, wanted)
+    for module in wanted.modules:
+        shares = record[module].get("shared", {}).get("lora", {})  # older records have none
+        nulls = [one["predicted"]["nulls"] for one in shares.values() if "predicted" in one]
+        for name, done, asked in (
+            ("draws", record[module]["similarity"].get("draws"), wanted.draws),
+            *(("shared_draws", one["flipped"]["draws"], wanted.shared_draws) for one in nulls),
+        ):
+            if done not in (None, asked):
+                raise SettingsError(
+                    f"{folder} was made with {name} = {done}, the configuration says {asked}; {_ANEW}"
+                )
+
+
+def check_modules(record: Mapping[str, Any], folder: Path, wanted: Analysis) -> None:
+    """Nothing, where every module that is wanted was analysed.
+
+    Raises:
+        SettingsError: One was not.
+    """
+    if missing := [module for module in wanted.modules if module not in record]:
+        raise SettingsError(
+            f"{folder} has no {missing[0]!r}, which the configuration's [analysis] names, but {', '.join(record)}; {_ANEW}"
+        )
+
+
+def _named(found: dict[str, Any], folders: Mapping[str, Path]) -> dict[str, Any]:
+    """Adapters by the names of their folders, so that the record does not depend on where it lies."""
+    names = {str(folder): folder.name for folder in folders.values()}
+    return {
+        key: names.get(value, value) if isinstance(value, str) else value
+        for key, value in found.items()
+    }

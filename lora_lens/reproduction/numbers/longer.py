@@ -1,0 +1,95 @@
+"""Whether the runs are long enough: the development score with more epochs, all else equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...labelled import Row, plain
+from ...show.layout import Table, signed
+from ..experiment.paper import NAMES, TASK_NAMES
+
+ENOUGH = 0.005  # half a point: what more epochs may gain of a run that counts as finished
+Verdict = Literal["finished", "not finished", "not learnt"]
+
+
+@dataclass(frozen=True)
+class Longer:
+    """A run, and one that differs in its number of epochs alone.
+
+    Attributes:
+        task, metric, method, seed: Of both.
+        epochs, longer_epochs: At most.
+        development, longer_development: The best development score of each, by which its checkpoint is
+            kept; of more evaluations the best is a little higher by chance alone.
+        test, longer_test: Of those checkpoints.
+        learnt: Whether the longer run has learnt its task (see `least_learnt`).
+    """
+
+    task: str
+    metric: str
+    method: str
+    seed: int
+    epochs: float
+    longer_epochs: float
+    development: float
+    longer_development: float
+    test: float
+    longer_test: float
+    learnt: bool
+
+    @property
+    def gain(self) -> float:
+        """Development score that the further epochs bring."""
+        return self.longer_development - self.development
+
+    @property
+    def verdict(self) -> Verdict:
+        """``finished`` where the gain is below half a point; nothing is said of what was not learnt."""
+        if not self.learnt:
+            return "not learnt"
+        return "finished" if self.gain < ENOUGH else "not finished"
+
+    def row(self) -> Row:
+        """As one row of a CSV file."""
+        return {
+            "task": self.task, "metric": self.metric, "method": self.method, "seed": self.seed,
+            "epochs": plain(self.epochs), "longer_epochs": plain(self.longer_epochs),
+            "development_score": plain(self.development),
+            "longer_development_score": plain(self.longer_development),
+            "gain": plain(self.gain), "test_score": plain(self.test),
+            "longer_test_score": plain(self.longer_test), "verdict": self.verdict,
+        }  # fmt: skip
+
+
+def longer_table(found: Sequence[Longer]) -> Table:
+    """A row a pair of runs, in percent."""
+    rows = [
+        [
+            TASK_NAMES.get(one.task, one.task),
+            NAMES.get(one.method, one.method),
+            str(one.seed),
+            f"{one.epochs:g}",
+            _percent(one.development),
+            _percent(one.test),
+            f"{one.longer_epochs:g}",
+            _percent(one.longer_development),
+            _percent(one.longer_test),
+            signed(100 * one.gain, 1).replace("-", "−"),
+            one.verdict,
+        ]
+        for one in found
+    ]
+    once, longer = ["epochs", "development", "test"], ["epochs, longer", "development", "test"]
+    return Table(
+        "Whether more epochs still help: a run beside one of more epochs, all else equal; scores in "
+        "percent, the gain in points of the development score. A run is finished if that is below "
+        f"{100 * ENOUGH:g}",
+        ["task", "method", "seed", *once, *longer, "gain", "verdict"],
+        rows,
+    )
+
+
+def _percent(score: float) -> str:
+    return f"{100 * score:.1f}"

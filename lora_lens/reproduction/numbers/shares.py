@@ -1,0 +1,162 @@
+"""What the layers of the trained adapters share, asked forwards: every adapter's predicted shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...chance.p_values import holm
+from ...chance.reach import reach
+from ...chance.significance import LEVEL
+from ...labelled import Row, plain
+from ...show.layout import Table, beside
+from ...show.wording import ONE
+from ..experiment.paper import NAMES, TASK_NAMES
+
+_Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """One factor of one adapter's module.
+
+    Attributes:
+        task, seed, method, module, matrix: Which.
+        share: The mean predicted share over the layers.
+        flipped, flipped_sd: Mean and deviation of it where each factor is flipped on its own W0's singular
+            directions, in so many draws; p is two-sided against them, `p_holm` corrected over all of
+            LoRA's rows.
+        detectable: The excess over flips that is found in 80 of 100 cases at the level of as many rows; NaN
+            where so many draws can find nothing.
+        chance: Of a uniform factor: k/out, k/in.
+        layers: Those that are found by themselves (Holm over the layers of this factor; `lora-lens shared` corrects
+            over its factors too).
+        of: How many layers there are.
+        carried, carried_p: What θ of this adapter predicts of the other method's, its layers left out in
+            turn, and p against flips of those; NaN without one.
+    """
+
+    task: str
+    seed: int
+    method: str
+    module: str
+    matrix: str
+    share: float
+    flipped: float
+    flipped_sd: float
+    draws: int
+    p: float
+    p_holm: float
+    detectable: float
+    chance: float
+    layers: tuple[int, ...]
+    of: int
+    carried: float
+    carried_p: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether one layer gives all of it, as in CondLoRA, of which nothing is left to test."""
+        return self.share > ONE
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it is above flips, corrected over all rows."""
+        return self.p_holm <= LEVEL and self.share > self.flipped
+
+    def row(self) -> Row:
+        """For CSV and JSON."""
+        numbers = {
+            key: plain(one) if isinstance(one, float) else one for key, one in vars(self).items()
+        }
+        return numbers | {"layers": " ".join(map(str, self.layers))}
+
+
+def predicted_shares(analyses: _Analyses, modules: Sequence[str]) -> list[Share]:
+    """A row a task, seed, method, module and matrix; none of records from before they were asked so."""
+    found = list(_shares(analyses, modules))
+    tested = [k for k, one in enumerate(found) if one.method == "lora"]
+    corrected = holm(np.array([found[k].p for k in tested]))
+    for k, p in zip(tested, corrected.tolist(), strict=True):
+        far = reach(LEVEL / len(tested), found[k].draws)
+        excess = math.nan if far is None else far * found[k].flipped_sd
+        found[k] = replace(found[k], p_holm=p, detectable=excess)
+    return found
+
+
+def _shares(analyses: _Analyses, modules: Sequence[str]) -> Iterator[Share]:
+    for task, records in analyses.items():
+        for record in records:
+            for module in modules:
+                seed = int(record[module]["similarity"]["adapter"].rsplit("-", 1)[-1])
+                for method, one in record[module].get("shared", {}).items():
+                    for matrix in ("A", "B"):
+                        if one[matrix]["predicted"].get("trivial"):  # no θ is determined
+                            continue
+                        yield _share(task, seed, method, module, matrix, one)
+
+
+def _share(
+    task: str, seed: int, method: str, module: str, matrix: str, record: Mapping[str, Any]
+) -> Share:
+    one, carried = record[matrix]["predicted"], record[matrix].get("carried")
+    carried = None if carried is None or carried.get("trivial") else carried
+    flipped = one["nulls"]["flipped"]
+    alone = zip(record["layers"], one["layers"]["p_holm"], one["share"], strict=True)
+    return Share(
+        task=task,
+        seed=seed,
+        method=method,
+        module=module,
+        matrix=matrix,
+        share=one["mean"],
+        flipped=flipped["mean"],
+        flipped_sd=flipped["sd"],
+        draws=flipped["draws"],
+        p=flipped["p_two_sided"],
+        p_holm=math.nan,
+        detectable=math.nan,
+        chance=one["chance"],
+        layers=tuple(layer for layer, p, _ in alone if p <= LEVEL),
+        of=len(record["layers"]),
+        carried=_number(None if carried is None else carried["mean"]),
+        carried_p=_number(None if carried is None else carried["nulls"]["flipped"]["p_two_sided"]),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def shared_table(shares: Sequence[Share]) -> Table:
+    """A row each."""
+    rows = [
+        [
+            TASK_NAMES.get(one.task, one.task),
+            str(one.seed),
+            NAMES.get(one.method, one.method),
+            one.module,
+            one.matrix,
+            f"{one.share:.4f}",
+            beside(one.flipped, one.flipped_sd, 4),
+            "–" if math.isnan(one.p_holm) else f"{one.p_holm:.3f}",
+            f"{len(one.layers)} of {one.of}",
+            "–" if math.isnan(one.carried) else f"{one.carried:.4f}",
+            "–" if math.isnan(one.carried) else f"{one.carried_p:.3f}",
+        ]
+        for one in shares
+    ]
+    return Table(
+        "Share of a layer's factor that one θ fitted to the other layers predicts, mean over the layers; what flips of "
+        "each factor on its own W0's singular directions give; p of the difference, Holm over LoRA's rows; layers "
+        "found by themselves, Holm over the layers of one factor; and what the same θ predicts of the other method's layers, with its p, "
+        "not corrected",
+        [
+            "task", "seed", "method", "module", "matrix", "share", "flips", "p (Holm)", "layers", "of the other", "p",
+        ],
+        rows,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is written and drawn of an experiment: tables, figures, sentences, the page."""

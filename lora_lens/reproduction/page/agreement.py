@@ -1,0 +1,199 @@
+"""The paper's claims beside what was found: what agrees, what does not, what cannot be told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ...chance.p_values import holm
+from ...show.layout import Table, p_text
+from ..experiment.config import Config
+from ..experiment.paper import TABLE_4, TASK_NAMES
+from ..numbers.conversions import taken_together
+from ..numbers.equivalence import Difference, errors_of, p_of_none, verdict
+from ..numbers.scores import TaskScores
+from ..numbers.shares import Share, predicted_shares
+from ..numbers.table3 import profile
+from ..runs.collect import Found
+from .equivalence_words import in_words, points
+
+Verdict = Literal["agrees", "does not agree", "cannot be told"]
+_PAPERS_LEVEL = 0.01
+_CORRECTED = 0.05
+_FAR = 0.2  # φ up to which two subspaces count as largely different
+_TIMING = 0.02  # of a median of the rounds' ratios: what is taken for its noise
+
+
+class Claim(NamedTuple):
+    """One of the paper's claims, what is found here, and whether they agree."""
+
+    claim: str
+    here: str
+    verdict: Verdict
+
+
+def agreement_table(claims: Sequence[Claim]) -> Table:
+    """A row a claim."""
+    return Table(
+        "The paper's claims beside what is found here",
+        ["the paper", "here", ""],
+        [[one.claim, one.here, one.verdict] for one in claims],
+    )
+
+
+def claims(config: Config, found: Found) -> list[Claim]:
+    """Those of the paper's claims of which something is found yet."""
+    listed = [*_scores(config, found)]
+    if found.speed:
+        listed += _table4(found.speed, _layers(found.analyses))
+    for module in config.analysis.modules if found.analyses else ():
+        listed += _conversions(found.analyses, module, config.analysis.modules)
+        if "condlora" in config.methods:
+            listed.append(_subspaces(found.analyses, module))
+    return listed
+
+
+def _scores(config: Config, found: Found) -> Iterator[Claim]:
+    learnt = [task for task in found.scores if task.paired("condlora", "lora") is not None]
+    if not learnt:
+        return
+    said, verdicts, apart = [], [], []
+    for task in learnt:
+        pairs = found.differences.get(task.task, ())
+        pair = next((one for one in pairs if (one.one, one.other) == ("condlora", "lora")), None)
+        if pair is None:
+            words, its = _by_the_papers_test(task)
+        else:
+            words = f"{points(pair.mean)}, {in_words(pair, config.equivalence.margin)}"
+            its = verdict(pair, errors_of(pair), config.equivalence.margin / 100)
+        said.append(f"{TASK_NAMES.get(task.task, task.task)} {words}")
+        verdicts.append(its)
+        apart.append(_apart(task, pair))
+    not_learnt = [
+        TASK_NAMES.get(task.task, task.task) for task in found.scores if task not in learnt
+    ]
+    if not_learnt:
+        said.append(f"not learnt: {', '.join(not_learnt)}")
+    yield Claim(
+        "CondLoRA scores as LoRA does (Table 2)", "; ".join(said), _together(verdicts, apart)
+    )
+
+
+def _apart(task: TaskScores, pair: Difference | None) -> float:
+    """p that the two methods are one, by rows and seeds; where there are no answers the paper's, as far below its own level."""
+    if pair is not None:
+        return p_of_none(pair.mean, errors_of(pair))
+    difference = task.paired("condlora", "lora")
+    return math.nan if difference is None else difference.p * _CORRECTED / _PAPERS_LEVEL
+
+
+def _by_the_papers_test(task: TaskScores) -> tuple[str, str]:
+    """Without answers to every row: a small p tells the methods apart, and a large one nothing."""
+    difference = task.paired("condlora", "lora")
+    mean, p = (math.nan, math.nan) if difference is None else (difference.mean, difference.p)
+    apart = p <= _PAPERS_LEVEL
+    shown = "no test" if math.isnan(p) else p_text(p)
+    return f"{points(mean)}, {shown}, not tested for equivalence", "different" if apart else "open"
+
+
+def _together(verdicts: Sequence[str], apart: Sequence[float]) -> Verdict:
+    """Of all tasks: does not agree where some task's difference stands at 5 % after Holm's correction over them."""
+    p = holm(np.array([one if math.isfinite(one) else 1.0 for one in apart]))
+    # What is within the margin agrees, though it be told from 0.
+    beyond = [not one.startswith("equivalent") for one in verdicts]
+    if (p[beyond] <= _CORRECTED).any():
+        return "does not agree"
+    return "agrees" if all(one.startswith("equivalent") for one in verdicts) else "cannot be told"
+
+
+def _layers(analyses: Mapping[str, Sequence[Mapping[str, Any]]]) -> int | None:
+    """How many layers an adapter has of each module; None where nothing is analysed yet."""
+    records = [one for of_task in analyses.values() for one in of_task]
+    return len(next(iter(records[0].values()))["similarity"]["layers"]) if records else None
+
+
+def _table4(speed: Mapping[str, Any], layers: int | None) -> Iterator[Claim]:
+    methods = speed["methods"]
+    if not {"lora", "condlora"} <= set(methods):
+        return
+    mine, theirs = (methods[name]["trainable_parameters"] for name in ("lora", "condlora"))
+    times = mine / theirs
+    fewer: Verdict = "agrees" if times == layers else "does not agree"
+    yield Claim(
+        "CondLoRA has 1/12 of LoRA's parameters, one θ for twelve layers",
+        f"1/{times:g}: {theirs:,} of {mine:,}" + (f", {layers} layers" if layers else ""),
+        fewer if layers else "cannot be told",
+    )
+    faster = speed["condlora_over_lora"]
+    paper = TABLE_4["condlora"][1] / TABLE_4["lora"][1]
+    slower: Verdict = "does not agree" if faster < 1 - _TIMING else "cannot be told"
+    yield Claim(
+        f"CondLoRA trains {paper:.3f} times as fast (Table 4)",
+        f"{faster:.3f} times, steps in turn",
+        "agrees" if faster > 1 + _TIMING else slower,
+    )
+
+
+def _conversions(
+    analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str, modules: Sequence[str]
+) -> Iterator[Claim]:
+    """`modules`: all of which the same is asked, for the correction."""
+    taken = taken_together(analyses, module)
+    found, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
+    beside: Verdict = "agrees" if found == count else "cannot be told"
+    yield Claim(
+        f"LoRA's conversions are alike across layers beside unrelated subspaces (Figure 1), {module}",
+        f"so are {found} of {count} factors",
+        beside if found else "does not agree",
+    )
+    if shares := [one for one in predicted_shares(analyses, modules) if one.method == "lora"]:
+        yield _shared([one for one in shares if one.module == module], module)
+        return
+    tests = 2 * len(modules)
+    corrected = {one.matrix: min(1.0, tests * one.p) for one in taken}
+    beyond = [one for one in taken if corrected[one.matrix] <= _CORRECTED and one.excess > 0]
+    said = "; ".join(
+        f"{one.matrix} {one.excess:+.3f} beyond random factors through the same W0 "
+        f"({p_text(corrected[one.matrix])} of all, corrected for {tests} rows)".replace("-", "−")
+        for one in taken
+    )
+    yield Claim(
+        f"… and that is a relation of W0 and the trained factors, {module}",
+        said + ("" if beyond else "; this test misses most of what there may be, see below"),
+        "agrees" if beyond else "cannot be told",
+    )
+
+
+def _shared(shares: Sequence[Share], module: str) -> Claim:
+    """Asked forwards, in the factors' own space, which can see it."""
+    parts, everywhere = [], True
+    for matrix in ("A", "B"):
+        rows = [one for one in shares if one.matrix == matrix]
+        beyond = [one for one in rows if one.beyond]
+        everywhere = everywhere and len(beyond) == len(rows)
+        share, flipped = np.mean([(one.share, one.flipped) for one in rows], axis=0)
+        parts.append(
+            f"one layer fitted to the others predicts {share:.3f} of {matrix} where chance gives {flipped:.3f}, beyond it in "
+            f"{len(beyond)} of {len(rows)} adapters"
+        )
+    return Claim(
+        f"… and that is a relation of W0 and the trained factors, {module}",
+        "; ".join(parts),
+        "agrees" if everywhere else "cannot be told",
+    )
+
+
+def _subspaces(analyses: Mapping[str, Sequence[Mapping[str, Any]]], module: str) -> Claim:
+    means = [
+        float(np.mean(profile(records, module, matrix)))
+        for records in analyses.values()
+        for matrix in ("A", "B", "delta")
+    ]
+    return Claim(
+        f"LoRA's and CondLoRA's own subspaces differ (Table 3), {module}",
+        f"mean φ of {min(means):.3f} to {max(means):.3f}, of at most 1",
+        "agrees" if max(means) <= _FAR else "does not agree",
+    )

@@ -1,0 +1,98 @@
+"""The results as a page: plain Markdown that is whole when it is read as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from ...show.layout import Table
+from ..experiment.config import Config
+from ..experiment.paper import NAMES, TASK_NAMES
+from ..experiment.setup import setup_table
+from ..runs.collect import Found
+from ..runs.finished import finished_sentence, finished_table
+from .agreement import agreement_table, claims
+from .layers import figure1_part, table3_part
+from .scores import longer_part, scores_part
+from .shared import shared_part
+from .sheet import NOTHING, pictures, shown
+
+
+def results_page(
+    config: Config, found: Found, tables: Mapping[str, Table], figures: Sequence[str]
+) -> str:
+    """The page: what is finished, every table with what it says, and what agrees with the paper.
+
+    Args:
+        config: The experiment.
+        found: What is done of it.
+        tables: By name, as in ``tables/``.
+        figures: Names of the files in ``figures/``.
+    """
+    parts = [
+        f"# The paper's experiment on {config.base}: {config.name}",
+        _opening(config),
+        *([config.remarks.strip()] if config.remarks.strip() else []),
+        finished_sentence(found.steps, found.unpaired),
+        shown(finished_table(found.steps)),
+        "## What agrees with the paper, what does not, what cannot be told",
+        *_agreement(config, found),
+        "## Scores: Table 2",
+        *(scores_part(config, found, tables) if found.scores else [NOTHING]),
+        *pictures(figures, {"scores": "Test scores by task, a mark a seed; hollow: not learnt"}),
+        "## Whether the runs are long enough",
+        *longer_part(config, found, tables),
+        *pictures(figures, {"curves": "Development score over the epochs, a line a seed"}),
+        "## What one shared layer predicts of every layer's factors",
+        *(shared_part(config, found, tables) if "shared" in tables else [NOTHING]),
+        "## Are the layers' conversions alike: Figure 1",
+        *(figure1_part(config, found, tables, figures) if found.analyses else [NOTHING]),
+        "## LoRA against CondLoRA, layer by layer: Table 3",
+        *(table3_part(config, found, tables, figures) if found.analyses else [NOTHING]),
+        "## Parameters and speed: Table 4",
+        *([shown(tables["table4"]), _SPEED] if "table4" in tables else [NOTHING]),
+        "## How it was made",
+        shown(setup_table(config)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_SPEED = (
+    "Both methods took their steps in turn in one process, so the ratio is of like with like; examples a "
+    "second are that machine's."
+)
+
+
+def _opening(config: Config) -> str:
+    methods = ", ".join(NAMES.get(method, method) for method in config.methods)
+    tasks = ", ".join(TASK_NAMES.get(task, task) for task in config.tasks)
+    return (
+        f"{methods} on {tasks}; a learning rate {_how_found(config)}, then a run with each of "
+        f"{len(config.seeds)} seed{'s' if len(config.seeds) != 1 else ''}. Every table and sentence of this page is made from the "
+        "records beside it (settings, checksums, scores over time, answers, grids), without data or base model, by\n\n"
+        f"    lora-lens reproduce {config.name} --out FOLDER --print\n\n"
+        "where FOLDER is the one that holds this page. With GLUE's files, `--data glue/` and an empty folder "
+        "the same command without `--print` makes the experiment anew."
+    )
+
+
+def _how_found(config: Config) -> str:
+    """Where learning rates are from."""
+    pairs = list(product(config.tasks, config.methods))
+    given = [
+        f"{NAMES.get(method, method)}'s on {TASK_NAMES.get(task, task)}"
+        for task, method in pairs
+        if not config.is_searched(task, method)
+    ]
+    if len(given) == len(pairs):
+        return "given for each task and method"
+    but = f" (but {', '.join(given)}, given)" if given else ""
+    return f"searched for each task and method{but}"
+
+
+def _agreement(config: Config, found: Found) -> Iterator[str]:
+    listed = claims(config, found)
+    if not listed:
+        yield NOTHING
+        return
+    yield shown(agreement_table(listed))

@@ -1,0 +1,157 @@
+"""Table 2: each method's score on each task, the difference, and the tests of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from ...show.layout import NONE, Table, p_value
+from ...training.data import TASKS
+from ..experiment.paper import COMPARED, NAMES, TASK_NAMES
+from ..numbers.equivalence import Difference, errors_of, interval, tost
+from ..numbers.scores import Paired, TaskScores, all_learnt, averages, paired
+from .equivalence_words import Differences, decidable, in_words, span
+
+_PAPERS = ("lora", "condlora")
+
+
+def score_table(
+    tasks: list[TaskScores], base: str, differences: Differences | None = None, margin: float = 1.0
+) -> Table:
+    """A row a method and a column a task, in percent: mean ± sd over the seeds.
+
+    Below, for CondLoRA less LoRA: the margin that rows and seeds can decide if the true errors are those
+    estimated, the difference ± standard error over the seeds' pairs, p of the paired t-test, both intervals,
+    p of TOST and what it says; then what a constant answer scores, the learning rates found, and the
+    paper's scores. Runs that have not learnt their task are counted and listed, and in no mean; nor are
+    tasks with such runs in the mean of all.
+
+    Args:
+        tasks: Scores.
+        base: The base model.
+        differences: Task to what the comparison by rows found.
+        margin: Of equivalence, in points.
+    """
+    averaged = all_learnt(tasks)
+    methods = [m for m in NAMES if m in _PAPERS or any(m in task.scores for task in tasks)]
+    pairs = [pair for pair in COMPARED if set(pair) <= set(methods)]
+    rows = [
+        *([NAMES[m], *(_score(task, m) for task in tasks), _average(averaged, m)] for m in methods),
+        *(
+            row
+            for pair in pairs
+            for row in _compared(tasks, averaged, pair, differences or {}, margin)
+        ),
+        ["constant answer", *(_percent(task.majority) for task in tasks), "–"],
+        *(
+            [f"learning rate, {NAMES[m]}", *(_rate(task, m) for task in tasks), "–"]
+            for m in methods
+        ),
+        *(
+            [f"{NAMES[m]}, paper", *_of_paper(tasks, averaged, index)]
+            for index, m in enumerate(_PAPERS)
+        ),
+    ]
+    head = [base, *(_named(task) for task in tasks), "mean"]
+    title = _title(tasks, averaged)
+    if any((differences or {}).values()):
+        title += ". Decidable margin: were there no difference and the true errors those estimated"
+    return Table(title, head, rows)
+
+
+def _compared(
+    tasks: list[TaskScores],
+    averaged: list[TaskScores],
+    pair: tuple[str, str],
+    differences: Differences,
+    margin: float,
+) -> list[list[str]]:
+    one, other = pair
+    paired_tasks = [task.paired(one, other) for task in tasks]
+    overall = paired(averages(averaged, one), averages(averaged, other))
+    found = [
+        next((d for d in differences.get(task.task, ()) if (d.one, d.other) == pair), None)
+        for task in tasks
+    ]
+    # More pairs than one need their names, for the lines are alike.
+    of = "" if pair == COMPARED[0] else f", {NAMES[one]}"
+
+    def line(head: str, cell: Callable[[Difference], str]) -> list[str]:
+        return [head + of, *(NONE if d is None else cell(d) for d in found), NONE]
+
+    return [
+        line("decidable margin, 80 % power", decidable),
+        [f"{NAMES[one]} − {NAMES[other]}", *map(_difference, paired_tasks), _difference(overall)],
+        ["p, paired t-test" + of, *map(_p, paired_tasks), _p(overall)],
+        line("95 % interval, rows", lambda d: span(d.rows_interval)),
+        line("95 % interval, rows and seeds", lambda d: span(interval(d.mean, errors_of(d)))),
+        line(
+            f"p, equivalent within {margin:g}",
+            lambda d: p_value(tost(d.mean, errors_of(d), margin / 100)),
+        ),
+        line("verdict", lambda d: in_words(d, margin)),
+    ]
+
+
+def _title(tasks: list[TaskScores], averaged: list[TaskScores]) -> str:
+    seeds = max((len(found) for task in tasks for found in task.scores.values()), default=0)
+    title = (
+        f"Test scores in percent, mean ± sd over {seeds} seed{'s' if seeds != 1 else ''} "
+        "(Matthews correlation for CoLA, Pearson for STS-B, else accuracy); differences ± standard "
+        "error. The paper's are RoBERTa-base's"
+    )
+    if len(averaged) < len(tasks):
+        out = ", ".join(_named(task) for task in tasks if task not in averaged)
+        title += f". Not in the mean, for not every run has learnt it: {out}"
+    return title
+
+
+def _named(task: TaskScores) -> str:
+    return TASK_NAMES.get(task.task, task.task)
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _score(task: TaskScores, method: str) -> str:
+    mean, sd, failed = task.mean(method), task.sd(method), task.not_learnt(method)
+    scored = _percent(mean) if math.isnan(sd) else f"{_percent(mean)} ± {_percent(sd)}"
+    listed = ", ".join(map(_percent, failed.values()))
+    if not failed:
+        return scored
+    if math.isnan(mean):
+        return f"not learnt ({listed})"
+    return f"{scored}; {len(failed)} of {len(task.scores[method])} not learnt ({listed})"
+
+
+def _average(tasks: list[TaskScores], method: str) -> str:
+    found = list(averages(tasks, method).values())
+    if not found:
+        return "–"
+    sd = f" ± {_percent(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
+    return _percent(float(np.mean(found))) + sd
+
+
+def _difference(found: Paired | None) -> str:
+    if found is None:
+        return "–"
+    error = "" if math.isnan(found.standard_error) else f" ± {100 * found.standard_error:.1f}"
+    return f"{100 * found.mean:+.1f}{error}".replace("-", "−")
+
+
+def _p(found: Paired | None) -> str:
+    return p_value(None if found is None else found.p)
+
+
+def _rate(task: TaskScores, method: str) -> str:
+    return f"{task.learning_rates[method]:.1e}" if method in task.learning_rates else "–"
+
+
+def _of_paper(tasks: list[TaskScores], averaged: list[TaskScores], index: int) -> list[str]:
+    found = {task.task: TASKS[task.task].paper_scores for task in tasks}
+    known = [scores[index] for task in averaged if (scores := found[task.task])]
+    mean = f"{np.mean(known):.1f}" if known and len(known) == len(averaged) else "–"
+    return [*(f"{scores[index]:.1f}" if scores else "–" for scores in found.values()), mean]

@@ -1,0 +1,244 @@
+"""What an experiment's folder holds so far, as results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import AdapterError, SettingsError
+from ...files.locate import read_json
+from ...training.record import RECORD_NAME
+from ..experiment import analysis
+from ..experiment.config import Config
+from ..numbers import table4
+from ..numbers.equivalence import Difference
+from ..numbers.learnt import least_learnt
+from ..numbers.longer import Longer
+from ..numbers.scores import TaskScores
+from .asked import check_asked
+from .pairs import can_be_paired, given_scores
+from .steps import EVALUATION_NAME, PAGE_NAME, Step, plan, run_folder, runs_of
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is done of an experiment.
+
+    Attributes:
+        steps: Every step of the configuration, and whether it is done.
+        scores: Of every task that has a finished run.
+        differences: Task to what its comparison by rows found.
+        unpaired: Tasks whose runs are all there, but without their answers to every row.
+        longer: Runs of more epochs beside the runs themselves.
+        analyses: Task to the records of its seeds' analyses.
+        speed: Table 4's record, if it is there.
+    """
+
+    steps: tuple[tuple[Step, bool], ...]
+    scores: list[TaskScores]
+    differences: dict[str, list[Difference]]
+    unpaired: tuple[str, ...]
+    longer: list[Longer]
+    analyses: dict[str, list[dict[str, Any]]]
+    speed: dict[str, Any] | None
+
+
+def check_there(config: Config, out: Path) -> None:
+    """Make sure that a folder is one of this experiment, before it is printed again.
+
+    One that was printed before counts, and an empty one, of which the page says that nothing is there.
+
+    Raises:
+        SettingsError: No such folder, or one with other things in it, or with runs of another base model.
+    """
+    if not out.is_dir():
+        raise SettingsError(f"{out} is not there; give the folder of {config.name} by --out")
+    begun = (out / PAGE_NAME).exists() or any(step.done for step in plan(config, out))
+    if not begun and any(out.iterdir()):
+        raise SettingsError(
+            f"{out} holds no finished step of {config.name}; give its folder by --out"
+        )
+    for base in _bases(config, out):
+        if base != config.base:
+            raise SettingsError(
+                f"{out} holds runs of {base}, and {config.name} is of {config.base}; give its folder by --out"
+            )
+
+
+def _bases(config: Config, out: Path) -> Iterator[str]:
+    for step in plan(config, out):
+        record = step.folder / RECORD_NAME
+        if step.kind in ("run", "longer") and record.exists():
+            said: Any = read_json(record, AdapterError).get("settings")
+            if isinstance(said, dict) and "base" in said:
+                yield said["base"]
+
+
+def collect(config: Config, out: Path) -> Found:
+    """Read every record that is there.
+
+    Raises:
+        SettingsError: One is of a step that was done otherwise than the configuration says, of which the page would say
+            what the configuration does; or runs that are to be compared are of different files.
+    """
+    for step in plan(config, out):
+        if step.done:
+            check_asked(config, step, out)
+    measured = (out / table4.RECORD_NAME).exists()
+    if measured:
+        table4.check(out, config.analysis)
+    return Found(
+        steps=tuple((step, step.done) for step in plan(config, out)),
+        scores=task_scores(config, out),
+        differences=row_differences(config, out),
+        unpaired=_unpaired(config, out),
+        longer=longer_runs(config, out),
+        analyses=_analyses(config, out),
+        speed=table4.read_speed(out) if measured else None,
+    )
+
+
+def _unpaired(config: Config, out: Path) -> tuple[str, ...]:
+    found = {task: runs_of(config, out, task) for task in config.tasks}
+    return tuple(
+        task
+        for task, runs in found.items()
+        if all(run.done for run in runs) and not can_be_paired(runs)
+    )
+
+
+def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for step in plan(config, out):
+        if step.kind == "analysis" and step.done:
+            record = analysis.read_analysis(step.folder)
+            found.setdefault(step.task, []).append(record)
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: what it was scored, and how it was made.
+
+    Attributes:
+        folder: Where its records lie.
+        method, seed: Which.
+        evaluation: As ``evaluation.json`` has it.
+        record: As ``run.json`` has it.
+    """
+
+    folder: Path
+    method: str
+    seed: int
+    evaluation: dict[str, Any]
+    record: dict[str, Any]
+
+
+def task_scores(config: Config, out: Path) -> list[TaskScores]:
+    """The scores of every task that has a finished run, in the configuration's order."""
+    found: dict[str, list[Run]] = {}
+    for step in plan(config, out):
+        if step.kind == "run" and step.done and step.method and step.seed is not None:
+            found.setdefault(step.task, []).append(_read(step.folder, step.method, step.seed))
+    for runs in found.values():
+        _check_same_rows(runs)
+    return [_of_task(task, runs) for task, runs in found.items()]
+
+
+def _check_same_rows(runs: Sequence[Run]) -> None:
+    """Means over seeds, and what more epochs gain, are of one training set; a file is another by its checksum.
+
+    Raises:
+        SettingsError: Two runs were trained on, or scored by, different files of one name.
+    """
+    had: dict[str, tuple[str, Run]] = {}
+    for run in runs:
+        for name, digest in run.record.get("data_sha256", {}).items():
+            known, first = had.setdefault(name, (digest, run))
+            if known != digest:
+                raise SettingsError(
+                    f"the runs {first.folder} and {run.folder} are of two different files {name}; their scores cannot "
+                    "be taken together: make one of them anew in another --out"
+                )
+
+
+def longer_runs(config: Config, out: Path) -> list[Longer]:
+    """Every finished run of more epochs beside the run that it is to be compared with."""
+    found = []
+    for step in plan(config, out):
+        if step.kind == "longer" and step.done and step.method and step.seed is not None:
+            folder = run_folder(out, step.task, step.method, step.seed)
+            if (folder / EVALUATION_NAME).exists():
+                short, longer = (
+                    _read(each, step.method, step.seed) for each in (folder, step.folder)
+                )
+                _check_same_rows((short, longer))
+                found.append(_longer(step.task, short, longer))
+    return found
+
+
+def row_differences(config: Config, out: Path) -> dict[str, list[Difference]]:
+    """Task to what its comparison by rows found, as far as it is of the runs that are there."""
+    found = {}
+    for step in plan(config, out):
+        if step.kind == "pairs" and step.done:
+            runs = [run for run in runs_of(config, out, step.task) if run.done]
+            record: Any = read_json(step.record, AdapterError)
+            if record["scores"] == given_scores(runs):
+                found[step.task] = [_difference(pair, record["rows"]) for pair in record["pairs"]]
+    return found
+
+
+def _difference(pair: dict[str, Any], rows: int) -> Difference:
+    low, high = pair["interval"]
+    return Difference(
+        pair["one"],
+        pair["other"],
+        tuple(pair["seeds"]),
+        tuple(pair["differences"]),
+        rows,
+        np.array(pair["covariance"]),
+        (low, high),
+    )
+
+
+def _read(folder: Path, method: str, seed: int) -> Run:
+    evaluation = read_json(folder / EVALUATION_NAME, AdapterError)
+    return Run(folder, method, seed, evaluation, read_json(folder / RECORD_NAME, AdapterError))
+
+
+def _longer(task: str, short: Run, longer: Run) -> Longer:
+    found = longer.evaluation
+    least = least_learnt(task, found["metric"], float(found["majority_score"]), int(found["rows"]))
+    return Longer(
+        task=task,
+        metric=found["metric"],
+        method=short.method,
+        seed=short.seed,
+        epochs=float(short.record["settings"]["epochs"]),
+        longer_epochs=float(longer.record["settings"]["epochs"]),
+        development=float(short.record["development_score"]),
+        longer_development=float(longer.record["development_score"]),
+        test=float(short.evaluation["score"]),
+        longer_test=float(found["score"]),
+        learnt=float(found["score"]) > least,
+    )
+
+
+def _of_task(task: str, runs: list[Run]) -> TaskScores:
+    scores: dict[str, dict[int, float]] = {}
+    rates: dict[str, float] = {}
+    curves: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    for run in runs:
+        scores.setdefault(run.method, {})[run.seed] = float(run.evaluation["score"])
+        rates[run.method] = float(run.record["settings"]["learning_rate"])
+        curves.setdefault(run.method, {})[run.seed] = [
+            (float(at["epoch"]), float(at["development_score"])) for at in run.record["history"]
+        ]
+    first = runs[0].evaluation
+    majority, rows = float(first["majority_score"]), int(first["rows"])
+    return TaskScores(task, first["metric"], majority, scores, rates, curves, rows)

@@ -1,0 +1,125 @@
+"""What an experiment consists of: its steps in order, and where each leaves its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...errors import SettingsError
+from ...training.record import SEARCH_NAME
+from ...training.settings import Method
+from ..experiment import analysis
+from ..experiment.config import Config
+from ..experiment.paper import COMPARED
+
+PAGE_NAME = "results.md"
+EVALUATION_NAME = "evaluation.json"
+ANSWERS_NAME = "answers.json"  # to every test row, in the order of the data
+ANALYSED = ("lora", "condlora")
+_LAST = {
+    "search": SEARCH_NAME,
+    "run": EVALUATION_NAME,
+    "longer": EVALUATION_NAME,
+    "analysis": analysis.RECORD_NAME,
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A search, a run or an analysis of one task; `folder` holds what it leaves behind.
+
+    A `longer` run is a run of more epochs, made only to see whether they help. `pairs` compares the
+    methods' answers row by row, over all seeds; an analysis is of the runs of all methods with one
+    seed; a search has no seed.
+    """
+
+    kind: Literal["search", "run", "pairs", "longer", "analysis"]
+    task: str
+    method: Method | None
+    seed: int | None
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """The file that it writes last."""
+        return self.folder / (f"{self.task}.json" if self.kind == "pairs" else _LAST[self.kind])
+
+    @property
+    def done(self) -> bool:
+        """Whether its record is there."""
+        return self.record.exists()
+
+    @property
+    def of_method(self) -> Method:
+        """Its method.
+
+        Raises:
+            SettingsError: It is of several.
+        """
+        if self.method is None:
+            raise SettingsError(f"{self} is of no single method")
+        return self.method
+
+    def __str__(self) -> str:
+        method = f" {self.method}" if self.method else ""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        kind = {"longer": "run of more epochs,", "pairs": "comparison by rows,"}.get(
+            self.kind, self.kind
+        )
+        return f"{kind} {self.task}{method}{seed}"
+
+
+def plan(
+    config: Config, out: Path, tasks: Sequence[str] = (), methods: Sequence[Method] = ()
+) -> Iterator[Step]:
+    """The steps in order, task by task: of every method a search and a run a seed; then what is made of them.
+
+    A learning rate that is given is not searched. What a table needs comes first: whether more epochs would help, which costs the most, is asked when
+    all of a task's runs are there and compared. `tasks` and `methods` narrow it; by default it is all of the
+    configuration's.
+    """
+    for task in tasks or config.tasks:
+        for method in methods or config.methods:
+            if config.is_searched(task, method):
+                yield Step("search", task, method, None, search_folder(out, task, method))
+            for seed in config.seeds:
+                yield Step("run", task, method, seed, run_folder(out, task, method, seed))
+        if any({one, other} <= set(config.methods) for one, other in COMPARED):
+            yield Step("pairs", task, None, None, out / "pairs")
+        for method in methods or config.methods:
+            for seed in config.longer.seeds:
+                yield Step("longer", task, method, seed, longer_folder(out, task, method, seed))
+        # What is analysed is LoRA, and CondLoRA beside it.
+        for seed in config.seeds if "lora" in config.methods else ():
+            yield Step("analysis", task, None, seed, out / "analyses" / f"{task}-{seed}")
+
+
+def runs_of(config: Config, out: Path, task: str, seed: int | None = None) -> list[Step]:
+    """The runs of one task by every method, of one seed or of all."""
+    return [
+        step
+        for step in plan(config, out, (task,))
+        if step.kind == "run" and seed in (None, step.seed)
+    ]
+
+
+def analysed_runs(config: Config, out: Path, task: str, seed: int | None) -> list[Step]:
+    """Those that an analysis is of: LoRA's and CondLoRA's with its seed."""
+    return [run for run in runs_of(config, out, task, seed) if run.method in ANALYSED]
+
+
+def search_folder(out: Path, task: str, method: str) -> Path:
+    """Where a search's study and trials lie."""
+    return out / "searches" / f"{task}-{method}"
+
+
+def run_folder(out: Path, task: str, method: str, seed: int) -> Path:
+    """Where a run's adapter lies."""
+    return out / "runs" / f"{task}-{method}-{seed}"
+
+
+def longer_folder(out: Path, task: str, method: str, seed: int) -> Path:
+    """Where the adapter of a run of more epochs lies."""
+    return out / "longer" / f"{task}-{method}-{seed}"

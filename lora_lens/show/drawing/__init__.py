@@ -1,0 +1,1 @@
+"""Described figures, drawn: by matplotlib for files and notebooks, by plotly for the report's page."""

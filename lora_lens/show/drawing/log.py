@@ -1,0 +1,88 @@
+"""Numbers on a logarithmic axis: norms of one model span a decade or two, or less than one."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import Bbox
+
+from ..paper import letter_size
+
+
+def log_axis(ax: Axes, which: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis numbered 0.5, 1, 2, …, or by powers of ten, as its span and its length ask for."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    if axis.get_scale() != "log":  # setting it again would take the numbers of axes that share it
+        (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    axis.set_major_locator(Decades(letter_size(f"{which}tick.labelsize")))
+    axis.set_major_formatter(FuncFormatter(_power))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+class Decades(Locator):
+    """Numbers on a logarithmic axis: as many as fit at the size that the axis has when it is drawn."""
+
+    def __init__(self, size: float) -> None:
+        self._size = size
+
+    def __call__(self) -> list[float]:
+        """The numbers."""
+        assert self.axis is not None
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """Usual numbers that do not run into each other, closer ones where there would be hardly any."""
+        low, high = sorted((max(vmin, 1e-300), max(vmax, 1e-300)))
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        found: list[float] = []
+        if high < _NARROW * low:
+            for count in (5, 4, 3, 2):
+                linear = MaxNLocator(count, steps=[1, 2, 5, 10]).tick_values(low, high)
+                found = [float(one) for one in linear if low <= one <= high]
+                if len(found) > 1 and self._apart(found, low, high):
+                    return found
+        for k, (every, subs) in enumerate(_LOG_STEPS):
+            powers = range(first - first % every, last + 1, every)
+            found = [10.0**power * sub for power in powers for sub in subs]
+            found = [one for one in found if low * (1 - 1e-9) <= one <= high * (1 + 1e-9)]
+            few = k == 0 and len(found) < _FEW
+            if not few and len(found) <= _MOST_NUMBERS and self._apart(found, low, high):
+                return found
+        return found[:1]
+
+    def _apart(self, numbers: list[float], low: float, high: float) -> bool:
+        ax = self.axis.axes  # type: ignore[union-attr]
+        across = self.axis is ax.xaxis
+        box = ax.transAxes.transform_bbox(Bbox.unit())
+        dots = ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+        room = 72 * (box.width if across else box.height) / dots
+        span = math.log(high / low) or 1.0
+        for one, other in pairwise(numbers):
+            longest = max(len(_power(one)), len(_power(other)))
+            takes = self._size * (0.62 * longest + 0.6 if across else 1.4)
+            if math.log(other / one) / span * room < takes:
+                return False
+        return True
+
+
+_MOST_NUMBERS, _FEW = 7, 3
+_NARROW = 4.0  # from the lowest to the highest; below it numbers are a step apart
+_LOG_STEPS = (
+    (1, (1, 2, 5)), (1, (1, 1.5, 2, 3, 5, 7)), (1, (1, 2, 5)), (1, (1, 3)), (1, (1,)), (2, (1,)), (3, (1,)),
+    (4, (1,)), (8, (1,)),
+)  # fmt: skip
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _power(value: float, _: int | None = None) -> str:
+    """A number of a logarithmic axis: plain where it is short, else a power of ten."""
+    if not 1e-3 <= value < 1e4 and value > 0:
+        power = math.floor(math.log10(value) + 1e-9)
+        times = value / 10.0**power
+        return f"{'' if abs(times - 1) < 1e-6 else f'{times:g}·'}10{str(power).translate(_RAISED)}"
+    return f"{value:g}"

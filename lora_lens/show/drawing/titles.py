@@ -1,0 +1,86 @@
+"""Titles that are whole: broken into lines where they are wider than their place on the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from .arranged import in_lines
+from .sheet import Drawn
+
+_FEWEST_LETTERS = 8  # of a line
+_SIDE = 0.05  # inches left and right of a title
+_LINE = 1.3  # height of a line, in the size of its letters
+_LONG = 0.75  # of a panel's share of the figure: what is longer may be too long once panels have their places
+
+
+def break_titles(figure: Figure, drawn: Sequence[Drawn]) -> float:
+    """Break what is too wide, of the figure, its blocks and its panels; inches that the new lines take.
+
+    A layout makes room for the height of a title, not for its width. Where panels lie is found only if one
+    of their titles may be too long, as that takes half of a figure's time.
+    """
+    whole = figure.bbox.width
+    side = _SIDE * figure.dpi
+    headings = [figure, *figure.subfigs]
+    added = 0.0
+    for text in (text for one in headings for text in one.texts):
+        at_left = text.get_horizontalalignment() == "left"
+        start = text.get_window_extent().x0 if at_left else side
+        added += _broken(text, whole - start - side)
+    if any(_width(one) > _LONG * _share(one) * whole for one in drawn):
+        figure.draw_without_rendering()
+        rows: dict[tuple[int, int], float] = {}
+        for one in drawn:
+            left, right = _place(one, drawn, whole)
+            box = one.ax.get_window_extent()
+            centre = (box.x0 + box.x1) / 2
+            lines = _broken(one.ax.title, 2 * (min(centre - left, right - centre) - side))
+            rows[one.block, one.row] = max(rows.get((one.block, one.row), 0.0), lines)
+        added += sum(rows.values())
+    return added
+
+
+def _width(one: Drawn) -> float:
+    return one.ax.title.get_window_extent().width if one.panel.title else 0.0
+
+
+def _share(one: Drawn) -> float:
+    """Of the figure's width, before panels have their places."""
+    place = one.ax.get_subplotspec()
+    assert place is not None
+    grid = place.get_gridspec()
+    shares = np.asarray(grid.get_width_ratios(), dtype=np.float64)
+    return float(shares[place.colspan.start] / shares.sum())
+
+
+def _place(one: Drawn, drawn: Sequence[Drawn], whole: float) -> tuple[float, float]:
+    """Where a panel's place begins and ends: halfway to those beside it, or where the figure does."""
+    box = one.ax.get_window_extent()
+    beside = [
+        other.ax.get_window_extent()
+        for other in drawn
+        if other is not one and (other.block, other.row) == (one.block, one.row)
+    ]
+    left = [(other.x1 + box.x0) / 2 for other in beside if other.x1 <= box.x0]
+    right = [(other.x0 + box.x1) / 2 for other in beside if other.x0 >= box.x1]
+    return max(left, default=0.0), min(right, default=whole)
+
+
+def _broken(text: Text, room: float) -> float:
+    """Break a text into lines no longer than `room`, in dots; inches that it is higher then."""
+    said = text.get_text()
+    before = said.count("\n")
+    for letters in range(max(map(len, said.split("\n"))) - 1, _FEWEST_LETTERS, -1):
+        if text.get_window_extent().width <= room:
+            break
+        text.set_text(in_lines(said, letters))
+    return (
+        (text.get_text().count("\n") - before)
+        * _LINE
+        * text.get_fontproperties().get_size_in_points()
+        / 72
+    )

@@ -1,0 +1,143 @@
+"""φ of the conversion matrices between every two adapters: W0 is read and factored once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...chance.given_subspace import PairMoments
+from ...core.conversions.conversion import convert
+from ...core.factors.bases import orthonormal_basis
+from ...core.factors.rank import numerical_rank
+from ...core.numbers.precision import singular_cutoff, working
+from ...core.numbers.scaled import of_order_one
+from ...core.similarity.phi_of_bases import phi_of_bases
+from ...core.solving.factoring import factor
+from .pair_block import PairBlock
+from .question import Facts, One, Question, Rows
+from .spool import TensorSpool
+
+_DRAWN = 48  # random factors, whose every pair is a draw of the null
+_NAMES = ("conversion A", "conversion B")
+
+
+class Conversions(Question):
+    """A row a pair and matrix, φ of the left singular vectors; beside random factors through the same W0.
+
+    With one W0 for all, φ of whole subspaces is not 1 for W0's sake alone, but W0⁻¹ turns all of them towards
+    its small singular directions: what it makes of random factors is the null.
+    """
+
+    of_pairs = True
+
+    def __init__(self, facts: Facts, w0: Float[Tensor, "out in"], seed: int) -> None:
+        super().__init__(facts)
+        layers = working(of_order_one(w0)[None])
+        cutoff = singular_cutoff(w0.dtype, layers.dtype, (w0.shape[0], w0.shape[1]))
+        self._factored = factor(layers, cutoff)
+        self._full = int(self._factored.rank[0]) == min(w0.shape)
+        self._convention: Literal["stored", "consistent"] = _convention(
+            facts.settings.convention, w0
+        )
+        out, into = w0.shape
+        dtype = getattr(torch, facts.settings.dtype)
+        self._d = {
+            "conversion A": into if self._convention == "stored" else out,
+            "conversion B": into,
+        }
+        self.spools = {name: facts.open_spool(self._d[name], dtype) for name in _NAMES}
+        self._seed = seed
+        self._null: dict[str, Tensor] = {}
+
+    def see(self, block: Sequence[One]) -> Rows:
+        """Solve with all their factors at once, and keep the bases."""
+        a, b = (
+            [of_order_one(x).double() for x in side]
+            for side in zip(*((o.a, o.b) for o in block), strict=True)
+        )
+        found = self._solved(torch.cat(a), torch.cat(b, dim=-1))
+        own = [one.rank for one in block]
+        ranks = {
+            "conversion A": [len(one.delta.own_right) for one in block],
+            "conversion B": [len(one.delta.own_left) for one in block],
+        }
+        for name, columns in zip(_NAMES, found, strict=True):
+            for solved, rank in zip(columns.split(own, dim=-1), ranks[name], strict=True):
+                self.spools[name].add(self._basis(solved, rank).mT)
+        yield from ()
+
+    def _solved(
+        self, a: Float[Tensor, "rows in"], b: Float[Tensor, "out columns"]
+    ) -> tuple[Tensor, Tensor]:
+        x, y = convert(self._factored.solver, a[None], b[None], self._convention)
+        return x[0], y[0]
+
+    def _basis(self, solved: Float[Tensor, "d r"], rank: int) -> Float[Tensor, "d i"]:
+        asked = self.facts.settings.rank
+        if not self._full:  # W0⁺ may leave less of a factor
+            rank = min(rank, int(numerical_rank(solved, eps=self._factored.cutoff)))
+        if not rank or (asked is not None and asked > rank):
+            return solved[:, :0]
+        return orthonormal_basis(solved, asked or rank, ordered=True)
+
+    def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
+        """Draw the null: random factors in the place of the adapters'."""
+        del spools
+        most = max((max(spool.widths, default=0) for spool in self.spools.values()), default=0)
+        if most:
+            generator = torch.Generator().manual_seed(self._seed)
+            shape = (_DRAWN, most)
+            a = torch.randn(
+                *shape, self.facts.in_features, generator=generator, dtype=torch.float64
+            )
+            b = torch.randn(
+                *shape, self.facts.out_features, generator=generator, dtype=torch.float64
+            )
+            found = self._solved(a.flatten(0, 1), b.flatten(0, 1).mT)
+            for name, columns in zip(_NAMES, found, strict=True):
+                self._null[name] = columns.unflatten(-1, shape).movedim(-2, 0)
+        yield from ()
+
+    def pair(self, block: PairBlock) -> Rows:
+        """Their φ, and its moments for random factors."""
+        for name in _NAMES:
+            r, c, told = block.found(name)
+            null = self._moments(name, *block.widths(name))
+            yield (
+                "conversions",
+                {
+                    "matrix": name.removeprefix("conversion "),
+                    **told,
+                    "propagated_mean": null.mean[r, c].float().numpy(),
+                    "propagated_sd": null.sd[r, c].float().numpy(),
+                },
+            )
+
+    def _moments(self, name: str, i: Tensor, j: Tensor) -> PairMoments:
+        mean, sd = (torch.full((len(i), len(j)), torch.nan, dtype=torch.float64) for _ in range(2))
+        for m in sorted({*i.tolist()} - {0}):
+            for n in sorted({*j.tolist()} - {0}):
+                drawn = self._drawn(name, min(m, n), max(m, n))
+                at = (i == m)[:, None] & (j == n)
+                mean[at], sd[at] = drawn.mean(), drawn.std()
+        return PairMoments(mean, sd)
+
+    def _drawn(self, name: str, i: int, j: int) -> Tensor:
+        """φ of every two random factors of i and j columns."""
+        key = f"{name} {i} {j}"
+        if key not in self._null:
+            # The first columns of a Gaussian factor are a Gaussian factor.
+            one, other = (torch.linalg.qr(self._null[name][:, :, :k]).Q for k in (i, j))
+            rows, columns = torch.triu_indices(_DRAWN, _DRAWN, 1)
+            self._null[key] = phi_of_bases(one[rows], other[columns])
+        return self._null[key]
+
+
+def _convention(asked: str, w0: Tensor) -> Literal["stored", "consistent"]:
+    if asked == "auto":
+        return "stored" if w0.shape[0] == w0.shape[1] else "consistent"
+    return "stored" if asked == "stored" else "consistent"

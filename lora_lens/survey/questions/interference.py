@@ -1,0 +1,86 @@
+"""What adapters would do to each other in a merge: the energy of ΔW's cross terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...core.families.merging import of_sums
+from .pair_block import PairBlock, summed
+from .question import Facts, One, Question, Rows
+
+
+class Interfering(Question):
+    """A row a pair, ⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖); and one of the sum of all.
+
+    How much their subspaces overlap, and what chance makes of that, `pairs` says.
+    """
+
+    of_pairs = True
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._values: list[Tensor] = []
+        self._cross = 0.0
+        self._squares = 0.0
+
+    def see(self, block: Sequence[One]) -> Rows:
+        """Keep their singular values."""
+        self._values += [one.delta.s for one in block]
+        yield from ()
+
+    def pair(self, block: PairBlock) -> Rows:
+        """Their cosines."""
+        one, other = (self._values[side.start : side.stop] for side in (block.one, block.other))
+        k, m = (torch.tensor([len(s) for s in side], dtype=torch.int64) for side in (one, other))
+        left, right = (
+            _leading(block.product(side), block.widths(side), (k, m)) for side in ("left", "right")
+        )
+        s, t = (torch.cat(side).to(left.dtype) for side in (one, other))
+        inner = summed((left * right).mul_(t), k, m, s)
+        norms = [torch.stack([torch.linalg.vector_norm(s) for s in side]) for side in (one, other)]
+        product = norms[0][:, None] * norms[1]
+        rows, columns = block.places
+        there = product[rows, columns] > 0
+        r, c = rows[there], columns[there]
+        self._cross += 2 * float(inner[r, c].sum())
+        self._squares += 2 * float(product[r, c].square().sum())
+        yield (
+            "interference",
+            {
+                "matrix": "delta",
+                "one": (r + block.one.start).int().numpy(),
+                "other": (c + block.other.start).int().numpy(),
+                "cosine": (inner / product)[r, c].clamp(-1, 1).float().numpy(),
+            },
+        )
+
+    def finish(self) -> Rows:
+        """The energy of the sum of all, beside that of its parts."""
+        energy = sum(float(s.square().sum()) for s in self._values)
+        shape = (self.facts.out_features, self.facts.in_features)
+        found = of_sums(self._cross, self._squares, energy, shape)
+        yield (
+            "merge",
+            {
+                "matrix": "delta",
+                "value": found.cross,
+                "expected": 0.0,
+                "sd": found.sd,
+                "z": found.z,
+            },
+        )
+
+
+def _leading(
+    product: Tensor, widths: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Of each adapter's rows and columns, those of ΔW's own singular vectors."""
+    for axis, (have, want) in enumerate(zip(widths, wanted, strict=True)):
+        if not torch.equal(have, want):
+            starts = have.cumsum(0) - have
+            kept = [torch.arange(int(n)) + first for first, n in zip(starts, want, strict=True)]
+            product = product.index_select(axis, torch.cat(kept))
+    return product

@@ -1,0 +1,117 @@
+"""How much of all adapters' ΔW k shared directions hold, fitted and left out, beside what else would hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from ...core.factors.subspace_iteration import shared_directions
+from ...core.families.captured import Held, centred, crossed, held_by_shared, shares_of
+from ...core.families.captured_by_chance import chance_of_left_out, uniform_scatter
+from .question import Facts, Question, Rows
+from .spool import TensorSpool
+from .sums import FOLDS, Sums
+
+_BLOCK = 128  # adapters drawn at once
+
+
+class Subspace(Question):
+    """A row a side, kind of directions and k.
+
+    Directions are ``shared`` (the best of all adapters), ``mean adapter`` (its leading singular vectors),
+    ``start`` (of the common initial A, given or the mean of A; on the right side), ``shared beside the mean`` (the best of
+    what is left when the mean ΔW is taken from each; shares of that energy), and ``random adapters``: the
+    best of adapters of the same singular values with directions of no relation.
+    """
+
+    def __init__(self, facts: Facts, sums: Sums, seed: int) -> None:
+        super().__init__(facts)
+        self._sums = sums
+        self._seed = seed
+
+    def seen(self, spools: Mapping[str, TensorSpool]) -> Rows:
+        """All of it: the sums hold what it takes."""
+        del spools
+        if not self._sums.enough:
+            return
+        drawn: dict[int, Tensor] = {}
+        for side in ("right", "left"):
+            d = self.facts.in_features if side == "right" else self.facts.out_features
+            most = min(self.facts.settings.k, d)
+            halves = [self._sums.half(side, half) for half in (0, 1)]
+            chance = chance_of_left_out(halves[0], halves[1], most)
+            if d not in drawn:
+                drawn[d] = self._random(d, most)
+            for name, held in self._held(side, most):
+                yield from _rows(side, name, held, chance.mean, chance.sd, most)
+            held = Held(drawn[d], chance.mean)
+            yield from _rows(side, "random adapters", held, chance.mean, None, most)
+
+    def _held(self, side: str, most: int) -> Iterator[tuple[str, Held]]:
+        one, other = (self._sums.half(side, half) for half in (0, 1))
+        folds = [list(range(half, FOLDS, 2)) for half in (0, 1)]
+        every, both = list(range(FOLDS)), one.gram + other.gram
+        yield "shared", held_by_shared(one, other, most)
+        means = [self._sums.mean(which, side, most) for which in (every, *folds)]
+        yield "mean adapter", Held(shares_of(means[0], both), crossed(means[1:], one, other))
+        totals = [self._total(side, which) for which in folds]
+        yield (
+            "shared beside the mean",
+            held_by_shared(centred(one, totals[0]), centred(other, totals[1]), most),
+        )
+        if side == "right" and self.facts.start is not None:
+            share = shares_of(self.facts.start[:, :most], both)
+            yield "start", Held(share, share)
+        elif side == "right" and self._sums.has_starts:
+            starts = [self._sums.start(which)[:, :most] for which in (every, *folds)]
+            yield "start", Held(shares_of(starts[0], both), crossed(starts[1:], one, other))
+
+    def _total(self, side: str, folds: list[int]) -> Tensor:
+        total = self._sums.delta[folds].sum(0)
+        return total if side == "right" else total.mT
+
+    def _random(self, d: int, most: int) -> Tensor:
+        """What the best directions hold of adapters with the same singular values and no relation."""
+        generator = torch.Generator().manual_seed(self._seed)
+        found = []
+        weights = self._sums.weights
+        for _ in range(self.facts.settings.draws):
+            gram = torch.zeros(d, d, dtype=torch.float64)
+            for start in range(0, len(weights), _BLOCK):
+                some = weights[start : start + _BLOCK]
+                shares = torch.zeros(len(some), max(map(len, some)), dtype=torch.float64)
+                for row, share in zip(shares, some, strict=True):
+                    row[: len(share)] = share
+                gram += uniform_scatter(d, shares, generator)
+            found.append(shares_of(shared_directions(gram, most), gram))
+        return torch.stack(found).mean(0)
+
+
+def _rows(
+    side: str, directions: str, held: Held, chance: Tensor, sd: Tensor | None, most: int
+) -> Rows:
+    ks = [k for k in _steps(most) if k <= len(held.fitted)]
+    at = torch.tensor(ks, dtype=torch.int64) - 1
+    tested = sd is not None and directions in ("shared", "mean adapter")
+    found = {
+        "matrix": "delta",
+        "side": side,
+        "quantity": directions,
+        "k": ks,
+        "fitted": held.fitted[at].numpy(),
+        "value": held.left_out[at].numpy(),
+        "expected": chance[at].numpy(),
+    }
+    if tested and sd is not None:
+        found["sd"] = sd[at].numpy()
+        z = (held.left_out[at] - chance[at]) / sd[at]
+        found["z"] = z.where(sd[at] > 0, torch.nan).numpy()
+    yield "subspace", found
+
+
+def _steps(most: int) -> list[int]:
+    """1, 2, 4, … and the largest itself."""
+    powers = [1 << n for n in range(most.bit_length()) if 1 << n < most]
+    return [*powers, most]

@@ -1,0 +1,109 @@
+"""Sums over all adapters of a place, of which several questions make use: means, and energies by direction.
+
+Every adapter counts alike: ΔW and A are scaled to norm 1. The sums are kept by fold, so that what is asked about an
+adapter can leave its own fold out; the halves of `lora_lens.core.families.captured` are the even and the odd folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...core.factors.subspace_iteration import leading_pair
+from ...core.families.captured import Scatter
+from .question import One
+
+FOLDS = 4
+FEWEST = 8  # adapters of which a mean says anything
+
+
+def folds_of(count: int) -> list[int]:
+    """Each adapter's fold, drawn once and for all: names go by task and seed, and so would every fourth adapter."""
+    order = np.random.default_rng(0).permutation(count)
+    return (order % FOLDS).tolist()
+
+
+class Sums:
+    """Of the adapters seen so far; d² numbers a side, whatever their number."""
+
+    def __init__(
+        self, folds: Sequence[int], out: int, into: int, rank: int, *, most: int, energies: bool
+    ) -> None:
+        """Nothing seen yet.
+
+        Args:
+            folds: Each adapter's, by number.
+            out, into: Of W0.
+            rank: Of most adapters: a mean of A is one of adapters of that rank.
+            most: Singular vectors of a mean that are wanted.
+            energies: Whether energies by direction are wanted too.
+        """
+        self.folds = folds
+        self.rank = rank
+        self._most = min(most, out, into)
+        self._leading: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self.energies = energies
+        self.delta = torch.zeros(FOLDS, out, into, dtype=torch.float64)
+        self.a = torch.zeros(FOLDS, rank, into, dtype=torch.float64)
+        self.count = torch.zeros(FOLDS, dtype=torch.int64)
+        self.weights: list[Tensor] = []
+        sizes = {"left": out, "right": into} if energies else {}
+        self._grams = {side: torch.zeros(2, d, d, dtype=torch.float64) for side, d in sizes.items()}
+        self._peaked = [0.0, 0.0]
+
+    def see(self, block: Sequence[One]) -> None:
+        """Add some adapters."""
+        for fold in range(FOLDS):
+            some = [one for one in block if self.folds[one.number] == fold]
+            starts = [one.a.double() for one in some if one.rank == self.rank]
+            for a in starts:
+                self.a[fold] += a / torch.linalg.matrix_norm(a).clamp(min=torch.finfo(a.dtype).tiny)
+            trained = [one.delta for one in some if len(one.delta.s)]
+            if not trained:
+                continue
+            self.count[fold] += len(trained)
+            shares = [delta.s / torch.linalg.vector_norm(delta.s) for delta in trained]
+            left, right = (
+                torch.cat([rows[: len(s)] for rows, s in zip(side, shares, strict=True)])
+                for side in ([d.left for d in trained], [d.right for d in trained])
+            )
+            scale = torch.cat(shares)[:, None]
+            weighted = scale * right
+            self.delta[fold] += left.mT @ weighted
+            if self.energies:
+                half = fold % 2
+                self.weights += [share.square() for share in shares]
+                self._peaked[half] += sum(float(share.pow(4).sum()) for share in shares)
+                self._grams["right"][half] += weighted.mT @ weighted
+                weighted = scale * left
+                self._grams["left"][half] += weighted.mT @ weighted
+
+    @property
+    def enough(self) -> bool:
+        """Whether every fold has two adapters, so that a mean of the others is one."""
+        return int(self.count.min()) >= FEWEST // FOLDS
+
+    @property
+    def has_starts(self) -> bool:
+        """Whether every fold has an A of the usual rank."""
+        return bool((self.a.abs().amax((1, 2)) > 0).all())
+
+    def half(self, side: str, half: int) -> Scatter:
+        """The energies of the even or the odd folds."""
+        count = int(self.count[half::2].sum())
+        return Scatter(self._grams[side][half], count, self._peaked[half])
+
+    def mean(self, folds: Sequence[int], side: str, k: int) -> Float[Tensor, "d k"]:
+        """The leading singular vectors of the mean ΔW of some folds, orthonormal columns."""
+        key = tuple(folds)
+        if key not in self._leading:
+            self._leading[key] = leading_pair(self.delta[list(folds)].sum(0), self._most)
+        return self._leading[key][side == "right"][:, :k]
+
+    def start(self, folds: Sequence[int]) -> Float[Tensor, "in k"]:
+        """The span of the mean A of some folds: of adapters of one start, nearly that start."""
+        return torch.linalg.svd(self.a[list(folds)].sum(0), full_matrices=False).Vh.mT
