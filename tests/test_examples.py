@@ -24,7 +24,7 @@ def without_an_example(source: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("room", ["core", "subspaces", "chance"])
 def test_every_public_function_has_an_example(room: str) -> None:
-    files = sorted((Path(lora_lens.__file__).parent / room).glob("*.py"))
+    files = sorted((Path(lora_lens.__file__).parent / room).rglob("*.py"))
     missing = {
         file.name: names
         for file in files

@@ -42,11 +42,16 @@ def untyped_phi(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
         spec.loader.exec_module(module)
         return module
 
-    checked = loaded("lora_lens.core.untyped_checked", lora_lens.core.numbers.checked.__file__)
-    basis = loaded("lora_lens.core.untyped_basis", lora_lens.core.factors.leading_basis.__file__)
-    whole = loaded("lora_lens.core.untyped_whole", lora_lens.core.numbers.whole.__file__)
+    checked = loaded(
+        "lora_lens.core.numbers.untyped_checked", lora_lens.core.numbers.checked.__file__
+    )
+    basis = loaded(
+        "lora_lens.core.factors.untyped_basis", lora_lens.core.factors.leading_basis.__file__
+    )
+    whole = loaded("lora_lens.core.numbers.untyped_whole", lora_lens.core.numbers.whole.__file__)
     module = loaded(
-        "lora_lens.core.untyped_phi", sys.modules["lora_lens.core.similarity.phi"].__file__
+        "lora_lens.core.similarity.untyped_phi",
+        sys.modules["lora_lens.core.similarity.phi"].__file__,
     )
     monkeypatch.setattr(module, "as_tensors", checked.as_tensors)
     monkeypatch.setattr(module, "leading_basis", basis.leading_basis)
