@@ -217,6 +217,28 @@ def test_six_epochs_of_cola_are_not_enough() -> None:
     assert f"with six, CondLoRA was {apart:.1f} points below LoRA" in text
 
 
+def test_twenty_four_epochs_of_cola() -> None:
+    text = " ".join(PAGE.split())
+    for row in rows_of_longer("cola"):
+        assert (row["epochs"], row["longer_epochs"]) == ("12.0", "24.0")
+        after, before = (short(float(row[f"{of}development_score"])) for of in ("longer_", ""))
+        on_test, once = (f"{100 * float(row[f'{of}test_score']):.1f}" for of in ("longer_", ""))
+        name = METHODS[row["method"]]
+        assert (
+            f"{name}'s development correlation is {after} for {before}, and {on_test} for {once} on the test rows"
+            in text
+        )
+        assert (
+            f"{name}'s first seed again ({100 * float(row['gain']):+.1f} points of development score)"
+            in text
+        )
+
+
+def rows_of_longer(task: str) -> list[dict[str, str]]:
+    with (RESULTS / "mpnet" / "tables" / "longer.csv").open(encoding="utf-8") as stream:
+        return [row for row in csv.DictReader(stream) if row["task"] == task]
+
+
 def scores(method: str, task: str) -> list[float]:
     """Of the adapters as saved, in percent."""
     runs = [RESULTS / "mpnet" / "runs" / f"{task}-{method}-{seed}" for seed in (0, 1)]
@@ -234,8 +256,7 @@ def test_what_the_readme_says_of_scores() -> None:
 
 
 def test_twelve_epochs_of_sts_b() -> None:
-    with (RESULTS / "mpnet" / "tables" / "longer.csv").open(encoding="utf-8") as stream:
-        rows = {row["method"]: row for row in csv.DictReader(stream) if row["task"] == "stsb"}
+    rows = {row["method"]: row for row in rows_of_longer("stsb")}
     gains = [f"{100 * float(rows[method]['gain']):+.1f}" for method in METHODS]
     longer, once = (
         f"{100 * (float(rows['condlora'][column]) - float(rows['lora'][column])):+.1f}"
