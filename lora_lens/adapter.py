@@ -56,7 +56,7 @@ class Part(NamedTuple):
         return blocks[:, self.start : self.stop].reshape(self.rows, columns)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModuleFactors:
     """The factors of one target module over its layers: ``ΔW_l = scaling_l · b_l @ a_l``, unless it has a magnitude.
 
@@ -201,7 +201,7 @@ class Origin:
     placement: Placement = field(default_factory=Placement)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Adapter:
     """An adapter as read from its folder; one line and, in Jupyter, a small table of its modules.
 

@@ -30,6 +30,27 @@ def plain(value: float | Array) -> Any:
     return float(value) if np.isfinite(value) else None
 
 
+class Comparable:
+    """A dataclass, equal to another of its class that holds the same: arrays number by number, and NaN is NaN.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True, eq=False)
+        ... class Found(Comparable):
+        ...     phi: Array
+        >>> Found(np.array([1, np.nan])) == Found(np.array([1, np.nan])), Found(np.ones(2)) == Found(np.ones(3))
+        (True, False)
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = [one.name for one in fields(self) if one.compare]  # type: ignore[arg-type]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]  # of arrays there is none
+
+
 class Tidy:
     """A result of rows, one observation each."""
 
@@ -44,12 +65,12 @@ class Tidy:
         return pandas.DataFrame(self.rows())
 
 
-class Brief:
+class Brief(Comparable):
     """A dataclass that shows itself in one line: what its own `_said` has, or its fields, arrays by their shape.
 
     Example:
         >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True, repr=False)
+        >>> @dataclass(frozen=True, repr=False, eq=False)
         ... class Found(Brief):
         ...     layer: int
         ...     mean: float
@@ -85,6 +106,16 @@ def _short(value: Any) -> str:
     if isinstance(value, tuple) and len(value) > 2:
         return f"of {len(value)}"
     return str(value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return list(one) == list(other) and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) or hasattr(one, "__array__"):
+        return np.array_equal(one, other, equal_nan=True)
+    return bool(one == other)
 
 
 def html_rows(title: str, rows: list[Row]) -> str:

@@ -1,6 +1,10 @@
 import json
+import pickle
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkpoints import BertLike
 
@@ -16,6 +20,7 @@ from lora_lens import (
     shared_subspace,
     spectrum,
 )
+from lora_lens.questions.answer import Answer
 
 
 def test_results_go_to_pandas_json_and_jupyter(bert: BertLike, tmp_path: Path) -> None:
@@ -76,3 +81,38 @@ def test_what_results_are_made_of_is_one_line_and_where_it_has_layers_a_small_ta
     assert f"share {shared.share:.3f}, by chance: gaussian 0." in repr(shared)
     assert f"mean φ {series.mean:.3f}, by chance: gaussian 0." in repr(series)
     assert repr(layer).startswith(f"<LayerSpectrum: {layer.module}, layer {layer.layer}, ")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        conversion_similarity,
+        shared_subspace,
+        outliers,
+        amplification,
+        lambda adapter, module, **drawn: compare(adapter, adapter, module, **drawn),
+        lambda adapter, module, **drawn: rank_grids(adapter, adapter, module, **drawn),
+        lambda adapter, _module, **_drawn: spectrum(adapter),
+        lambda adapter, _module, **_drawn: inspect(adapter),
+    ],
+)
+def test_results_of_the_same_numbers_are_equal(
+    bert: BertLike, tmp_path: Path, ask: Callable[..., Answer]
+) -> None:
+    adapter = load_adapter(tmp_path / "lora")
+    drawn = {} if ask is amplification else {"draws": 5}
+    one, again = (ask(adapter, "value", **drawn) for _ in range(2))
+    assert one == again
+    assert pickle.loads(pickle.dumps(one)) == one
+    (name,) = [each.name for each in fields(one) if each.type in ("str", "tuple[str, ...]")][:1]
+    assert replace(one, **{name: ("another",)}) != one
+    assert one != 3
+
+
+def test_one_number_tells_results_apart_and_nan_does_not(bert: BertLike, tmp_path: Path) -> None:
+    grid = conversion_similarity(load_adapter(tmp_path / "lora"), "value", draws=3)["A"]
+    phi = grid.values.copy()
+    phi[0, 1] += 1e-15
+    assert replace(grid, values=phi) != grid
+    phi[0, 1] = np.nan
+    assert replace(grid, values=phi) == replace(grid, values=phi.copy())

@@ -13,7 +13,7 @@ from .p_values import excess, monte_carlo_p, standardised, two_sided_p
 Number = TypeVar("Number", float, Array)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class NullTest(Generic[Number], Brief):
     """A number (or a series of them) against a null; NaN where there is nothing to say it from.
 

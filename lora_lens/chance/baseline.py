@@ -15,7 +15,7 @@ from ..plain_torch import plain_torch
 Samples = NDArray[np.floating]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Baseline(Brief):
     """φ under a null: one mean and deviation for all cells, or a grid of them.
 

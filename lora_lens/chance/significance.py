@@ -27,7 +27,7 @@ STATISTICS = ("z", "p", "p_bh", "p_max", "excess")
 LEVEL = 0.05  # of the false discovery rate, where discoveries are counted
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Significance(Brief):
     """Each cell's φ against one null. NaN where nothing is tested: on the diagonal, or without draws.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..labelled import Row, Tidy
+from ..labelled import Comparable, Row, Tidy
 from ..show.layout import true_minus
 from ..show.paper import paper
 
@@ -24,7 +24,7 @@ _MOST_ROWS = 24  # of a table in a notebook; `to_frame` has all
 _MADE_WITH = ("draws", "base", "base_commit")  # in every result's JSON; null where there is none
 
 
-class Answer(Tidy):
+class Answer(Tidy, Comparable):
     """A result, whose sentence comes first wherever it is shown: JSON, notebook, Markdown, terminal.
 
     A question's result has `notes`, `stem` and `numbers` of its own; the rest is found in the

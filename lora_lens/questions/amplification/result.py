@@ -9,7 +9,7 @@ from ...labelled import Brief, Row, plain
 from ..answer import Answer
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerAmplification(Brief):
     """One layer of Hu et al. 2022, Table 7.
 
@@ -53,7 +53,7 @@ class LayerAmplification(Brief):
         return {**vars(self), **numbers}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Amplification(Answer):
     """Does ΔW strengthen directions that W0 already has, and which W0 does not stress?
 

@@ -18,7 +18,7 @@ from ..looked_up import looked_up
 _CORRELATED = 0.1  # between two layers: of 12 it makes 1.45 times the scatter
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerSeries(Brief):
     """φ between two adapters' matrices, layer by layer.
 
@@ -114,7 +114,7 @@ class LayerSeries(Brief):
         }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ComparisonResult(Answer, Mapping[str, LayerSeries]):
     """Do two adapters span alike? Table 3's form; ``result["delta"]`` is ΔW's row."""
 

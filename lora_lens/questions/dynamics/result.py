@@ -13,7 +13,7 @@ from ...subspaces.factors import SPACES
 from ..answer import Answer
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class DynamicsResult(Answer):
     """How one module's adapter came to be what it is.
 

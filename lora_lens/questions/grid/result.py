@@ -15,7 +15,7 @@ from ...labelled import Array, Brief, Row, Tidy, html_table, plain
 from ..answer import Answer
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RankGrid(Tidy, Brief):
     """φ(i, j) of one layer, for 1 ≤ i ≤ r1 and 1 ≤ j ≤ r2, beside unrelated subspaces.
 
@@ -95,7 +95,7 @@ class RankGrid(Tidy, Brief):
         return html_table(title, ["i", *range(1, self.shape[1] + 1)], body, shaded=True)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RankGrids(Answer, Sequence[RankGrid]):
     """φ(i, j) grids between two adapters, or between W0 and ΔW of one, layer by layer.
 

@@ -10,7 +10,7 @@ from ...show.delta_named import Matrix
 from ..answer import Answer
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerSummary(Brief):
     """One module of one layer: shape, scale and spectrum of its s·B·A, which is its ΔW unless it is DoRA.
 
@@ -38,7 +38,7 @@ class LayerSummary(Brief):
     matrix: Matrix = "ΔW = s·B·A"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class DenseSummary(Brief):
     """A module trained in full, whose ΔW is what was saved less W0; no number of it is read for this.
 
@@ -54,7 +54,7 @@ class DenseSummary(Brief):
     out_features: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Inventory(Answer):
     """What is in an adapter: its modules layer by layer, and what was left out, with why.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class MatrixResult(Answer):
     """Which adapters span alike? φ of one matrix between every two, mean over the layers.
 

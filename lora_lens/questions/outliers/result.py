@@ -14,7 +14,7 @@ LEVEL = 0.01  # chance of naming any coordinate where none stands apart
 _OF_OBSERVED = ("z", "p", "excess", "p_two_sided")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Coordinate(Brief):
     """One coordinate of the space that conversions live in.
 
@@ -55,7 +55,7 @@ class Coordinate(Brief):
         }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Alike(Brief):
     """Mean φ between layers for random factors through W0, and for the adapter's own.
 
@@ -105,7 +105,7 @@ class Beyond:
     p: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class OutliersResult(Answer):
     """Which coordinates make conversions alike across layers, whatever was trained?
 

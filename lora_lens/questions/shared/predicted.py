@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DESCRIBING = 50  # draws, at most, of the nulls that no verdict comes from
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Predicted(Brief):
     """The predicted share of B_l's r directions, ‖P(W_lθ₋ₗ)·Q_l‖²/r, θ₋ₗ fitted to the factors of all layers but l.
 

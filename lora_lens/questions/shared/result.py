@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SharedNull(Brief):
     """The numbers of a `SharedSubspace` against one null.
 
@@ -48,7 +48,7 @@ class SharedNull(Brief):
         return {"draws": self.draws} | tests
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SharedSubspace(Brief):
     """How much of each layer's conversion subspace one shared θ captures.
 
@@ -177,7 +177,7 @@ class SharedSubspace(Brief):
         }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SharedResult(Answer, Mapping[str, SharedSubspace]):
     """Does one linear layer yield every layer's factor? ``result["A"]`` says it of A.
 

@@ -15,7 +15,7 @@ from ..answer import Answer
 from ..looked_up import looked_up
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerGrid(Tidy, Brief):
     """φ between the conversion matrices of every two layers, with its baselines.
 
@@ -127,7 +127,7 @@ class LayerGrid(Tidy, Brief):
         return html_table(title, head, body, shaded=True)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SimilarityResult(Answer, Mapping[str, LayerGrid]):
     """Are the conversion matrices alike across layers? ``result["A"]`` is A's grid.
 

@@ -19,7 +19,7 @@ _SHOWN = 16  # singular values in a notebook
 _LISTS = ("singular_values", "cosines", "random_cosines")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class W0Comparison(Brief):
     """What W0 is where ΔW is added, and what W0 + ΔW becomes.
 
@@ -53,7 +53,7 @@ class W0Comparison(Brief):
     random_cosines: tuple[tuple[float, ...], ...] = ()
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerSpectrum(Brief):
     """ΔW of one module of one layer; of DoRA without W0, s·B·A. Ranks are None where that is zero.
 
@@ -120,7 +120,7 @@ class LayerSpectrum(Brief):
         return {k: v for k, v in self.to_dict().items() if k not in _LISTS}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Spectrum(Answer):
     """Spectra, ranks and norms of an adapter, layer by layer, with what they do to W0.
 

@@ -24,7 +24,7 @@ _STEM = "rank-suggestion"
 NO_RANK = "no rank is suggested of DoRA: its ΔW is of full rank, and the share of s·B·A's energy that a cut keeps is not that of ΔW's"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SuggestedRank(Brief):
     """One module path's rank.
 
