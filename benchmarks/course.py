@@ -24,8 +24,9 @@ from torch import Tensor
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
 from lora_lens.chance.draws import initial_factors
+from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.predicted import Predicted
-from lora_lens.questions.shared.prediction import asked, carry_over, predict
+from lora_lens.questions.shared.prediction import carry_over, predict
 from lora_lens.subspaces.forwards import stacked_w0
 from lora_lens.subspaces.selection import select_device
 from lora_lens.subspaces.untrained import untrained_factors

@@ -10,14 +10,14 @@ from typing import Any
 from ..files.names import WRAPPERS, match_in_base, split_layer
 from ..files.roles import ROLES
 from .experts import Slice, slice_of
-from .families import PREFIX_WORDS
+from .families import PREFIX_WORDS, PREFIXES
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
 _DENOISER = "unet."  # kohya's trainers' word for whatever denoises
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
 _WRAPPED = re.compile(rf"(?<![^.])({'|'.join(sorted(WRAPPERS))})\.")
-_PREDICTORS = "mtp."  # of several tokens at once, with layers that are numbered from 0 again
+_PREDICTORS = "mtp"  # of several tokens at once, with layers that are numbered from 0 again
 # What a tower's name begins with, by what it takes or makes.
 _TOWERS = {
     "text": "text",
@@ -88,8 +88,13 @@ def _takes(config: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(kind for kind, keys in _SETTINGS.items() if any(key in config for key in keys))
 
 
-def _towers(name: str) -> set[str]:
-    """What the towers in a name take."""
+def towers_in(name: str) -> set[str]:
+    """What the towers in a name take.
+
+    Example:
+        >>> towers_in("vision_model.encoder.layers.0.mlp.fc1.weight")
+        {'image'}
+    """
     words = (word for word in name.split(".") if word not in PREFIX_WORDS)
     return {_TOWERS[first] for word in words if (first := word.split("_")[0]) in _TOWERS}
 
@@ -103,7 +108,7 @@ def of_tower(names: list[str], model_class: str | None) -> list[str]:
     """
     words = _CAPITALISED.findall((model_class or "").partition("For")[0])  # not of what it is for
     takes = {_TOWERS[word.lower()] for word in words if word.lower() in _TOWERS}
-    own = [name for name in names if _towers(name) == takes]
+    own = [name for name in names if towers_in(name) == takes]
     return own if len(takes) == 1 and own else names
 
 
@@ -113,7 +118,8 @@ class BaseNames:
     def __init__(self, names: Collection[str], config: Mapping[str, Any]) -> None:
         self._names = names
         types = model_types(config)
-        self._prefixes = PREFIX_WORDS | {one.replace("-", "_") for one in types}
+        own = {PREFIXES.get(one) or one.replace("-", "_") for one in types}
+        self._prefixes = own or PREFIX_WORDS
         wrapped = ((_WRAPPED, ""),) * any(map(_WRAPPED.search, names))
         self._rules = (*wrapped, *rules_of(types))
         self._takes = _takes(config)
@@ -136,11 +142,13 @@ class BaseNames:
 
         Last comes a path whose dots kohya's trainers have written as ``_`` and of which not all were put back.
         """
-        towers = _towers(path)
+        towers = towers_in(path)
         others = towers - self._takes if self._takes else towers & self._doubtful
         found = self._find(path) or self._flattened(path)
-        found = [name for name in found if others <= _towers(name)]
-        return [name for name in found if not name.startswith(_PREDICTORS)] or found
+        found = [name for name in found if others <= towers_in(name)]
+        if _PREDICTORS in path.split("."):
+            return [name for name in found if _PREDICTORS in name.split(".")]
+        return [name for name in found if not name.startswith(f"{_PREDICTORS}.")] or found
 
     def _flattened(self, path: str) -> list[str]:
         rest = path.removeprefix(_DENOISER)

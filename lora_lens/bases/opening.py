@@ -203,9 +203,11 @@ def open_base_for(
 
 def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeights:
     """The base, checked to be of the adapter's architecture, with a note where that cannot be known."""
-    opened = replace(opened, placement=origin.placement, model_class=origin.model_class)
     own = split_revision(origin.base)[0] if origin.base else None
     itself = split_revision(opened.source)[0] == own
+    opened = replace(
+        opened, placement=origin.placement, model_class=origin.model_class, named=itself
+    )
     named = None if own is None or itself else configuration_here(own)
     known, doubt = check_kinship(
         origin,

@@ -18,7 +18,7 @@ from .configuration import BaseConfiguration
 from .experts import halves_of, is_input_first
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
-from .names import BaseNames, of_tower
+from .names import BaseNames, of_tower, towers_in
 from .not_found import why_no_weight
 from .orientation import is_conv1d
 from .quantised.float8 import scales_of
@@ -45,6 +45,7 @@ class BaseWeights:
         placement: Which modules' W0 is not where their paths say, or lies otherwise.
         model_class: Of the model that the adapter was trained on, where it says it.
         renaming: What modules' paths become before they are sought: what is said where it is opened.
+        named: Whether it is the one that the adapter names.
     """
 
     source: str
@@ -57,6 +58,7 @@ class BaseWeights:
     placement: Placement = field(default_factory=Placement)
     model_class: str | None = None
     renaming: Said = field(default_factory=said)
+    named: bool = False
 
     def __repr__(self) -> str:
         return f"<BaseWeights: {self.source}, {len(self.tensors.files):,} tensors>"
@@ -249,8 +251,12 @@ class BaseWeights:
         return found or tied_to(path, self.tensors.files, self.configuration.settings)
 
     def _of_shape(self, names: list[str], expected: tuple[int, int] | None) -> list[str]:
-        """Those of several that can be `expected`, whichever way round; all where none can."""
-        if expected is None or len(names) < 2:
+        """Those of several that can be `expected`, whichever way round; all where none can.
+
+        In another base than the adapter's own, a tower as wide as the adapter may well be the other one.
+        """
+        towers = {frozenset(towers_in(name)) for name in names}
+        if expected is None or len(names) < 2 or (len(towers) > 1 and not self.named):
             return names
         fitting = [name for name in names if can_be(self.tensors.shape(name), expected)]
         return fitting or names

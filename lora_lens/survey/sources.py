@@ -24,8 +24,8 @@ def adapters_meant(typed: Sequence[str | Path]) -> tuple[list[str], list[Unread]
 
     Args:
         typed: Adapters as `lora_lens.load_adapter` takes them; folders that hold adapters at any depth; a ``.txt``
-            file with one of these a line, blank lines passed over, and what follows a ``#`` at the line's start or after a space;
-            or
+            file with one of these a line, blank lines passed over, and what follows a ``#`` at the line's start or after a
+            space, unless the whole line is a path that is there; or
             ``hub:BASE``, all adapters on the hub whose card names that base, of which ``?author=…``,
             ``search=…`` and ``limit=…`` take some: ``hub:owner/base?author=someone&limit=100``.
 
@@ -60,8 +60,14 @@ def _listed(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AdapterError(f"{path} is no list of adapters that can be read: {error}") from None
-    found = [_COMMENT.sub("", line).strip() for line in lines]
-    return [line for line in found if line]
+    return [line for line in map(_uncommented, lines) if line]
+
+
+def _uncommented(line: str) -> str:
+    whole = line.strip()
+    if not whole.startswith("#") and user_path(whole).exists():
+        return whole
+    return _COMMENT.sub("", line).strip()
 
 
 def _on_hub(asked: str) -> list[str]:

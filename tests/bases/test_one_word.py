@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lora_lens import Adapter, load_adapter, open_base
+from lora_lens.bases.names import BaseNames
 from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import BaseModelError
 
@@ -102,3 +103,10 @@ def test_what_was_trained_in_full_of_a_base_without_a_head_is_its_difference(
     (name,) = (one for one in saved if one.endswith(f"{module}.weight"))
     factors = adapter.dense[module]
     torch.testing.assert_close(factors.b[0] @ factors.a[0], saved[name] - w0)
+
+
+def test_a_prefix_is_the_bases_own() -> None:
+    assert BaseNames(["head.weight"], {"model_type": "vit"}).find("vit.head") == ["head.weight"]
+    assert BaseNames(["head.weight"], {"model_type": "bert"}).find("deit.head") == []
+    assert BaseNames(["wte.weight"], {"model_type": "gpt2"}).find("vit.wte") == []
+    assert BaseNames(["wte.weight"], {}).find("mpnet.wte") == ["wte.weight"]

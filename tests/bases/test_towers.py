@@ -91,6 +91,20 @@ def test_a_tower_of_another_width_is_not_replaced_by_the_other(tmp_path: Path) -
         open_base_of(adapter).w0(adapter.modules["q_proj"], 0)
 
 
+def test_width_does_not_choose_a_tower_in_another_base(tmp_path: Path) -> None:
+    """Whose vision is as wide as the adapter's text: CLIP-B's as CLIP-L's."""
+    of_a_tower(tmp_path / "own", "CLIP", width=24, tower="Text")
+    wide = {"text_config": TEXT | {"hidden_size": 8}, "vision_config": VISION | {"hidden_size": 16}}
+    other = transformers.CLIPModel(transformers.CLIPConfig(**wide))
+    other.save_pretrained(tmp_path / "other")
+    adapter = without_its_class(tmp_path / "own")
+    if adapter.modules["q_proj"].names[0].startswith("text_model"):  # before transformers 5
+        return
+    assert open_base_of(adapter).w0(adapter.modules["q_proj"], 0).shape == (16, 16)
+    with pytest.raises(BaseModelError, match=r"could be any of text_model.*by --rename OLD=NEW"):
+        open_base_of(adapter, tmp_path / "other").w0(adapter.modules["q_proj"], 0)
+
+
 def test_a_predictor_of_several_tokens_has_no_layer_of_the_models(tmp_path: Path) -> None:
     """Whose layers are numbered from 0 again."""
     torch.manual_seed(0)
@@ -104,6 +118,9 @@ def test_a_predictor_of_several_tokens_has_no_layer_of_the_models(tmp_path: Path
     w0 = open_base_of(adapter).w0(adapter.modules["q_proj"], 0)
     assert torch.equal(w0, tensors[f"model.{NAME}.weight"])
     assert open_base_of(adapter).weight(f"mtp.{NAME}").eq(1).all()
+    model.save_pretrained(tmp_path / "base")
+    with pytest.raises(BaseModelError, match=f"mtp.{NAME}"):
+        open_base_of(adapter).weight(f"mtp.{NAME}")
 
 
 @pytest.mark.parametrize("tower", ["audio_tower", "model.audio_tower", "speech_encoder", "talker"])

@@ -18,6 +18,7 @@ from ...core.families.clustering import cluster
 from ...core.numbers.either import swapped
 from ...core.numbers.sides import Side
 from ...core.numbers.whole import whole_or_none
+from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...core.similarity.pairwise import block_pairs, phi_of_every_pair
 from ...core.similarity.phi_by_chance import least_of_mean
 from ...errors import LensError
@@ -195,7 +196,7 @@ def _ties(
 
 def _together(scatter: Array, names: Sequence[str]) -> Iterator[str]:
     """Of which adapters the layers count as fewer than they are."""
-    fewer = scatter > 1
+    fewer = scatter > AS_INDEPENDENT
     if fewer.any():
         which = [names[k] for k in np.flatnonzero(fewer.any(axis=0)).tolist()]
         pairs = int(fewer.sum()) // 2

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from ...chance.gaussian_moments import Moments, gaussian_baseline
 from ...chance.p_values import monte_carlo_p
-from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
+from ...core.similarity.layers_together import (
+    AS_INDEPENDENT_OF_MANY,
+    LayersTogether,
+    scatter_of_mean,
+)
 from ...labelled import Array
 
 
@@ -54,7 +58,7 @@ def scatter_of_pairs(adapters: Sequence[LayersTogether]) -> Float[Array, "n n"]:
     for k, one in enumerate(adapters):
         found[k, k:] = found[k:, k] = scatter_of_mean(one, adapters[k:])
     np.fill_diagonal(found, 1.0)
-    return np.where(found > AS_INDEPENDENT, found, 1.0)
+    return np.where(found > AS_INDEPENDENT_OF_MANY, found, 1.0)
 
 
 def p_values(
@@ -69,7 +73,7 @@ def p_values(
     """Of every pair's mean φ among means of as many draws a layer; pairs of the same ranks share them.
 
     Where the layers of both adapters lie alike, they are drawn as so few independent groups, layers of one high together, that their
-    means scatter as far: layers/scatter² of them where all have one rank.
+    means scatter as far, or a little farther (`most_groups`): about layers/scatter² of them where all have one rank.
 
     Args:
         values: Mean φ.

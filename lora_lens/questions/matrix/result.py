@@ -37,7 +37,7 @@ class MatrixResult(Answer):
         gaussian_mean, gaussian_sd: (adapter, adapter) mean and deviation of that mean for unrelated
             subspaces, in closed form, with `scatter`.
         scatter: (adapter, adapter) how many times as far that mean scatters as that of independent layers, for those of both
-            adapters lie alike: up to √layers, where one matrix serves all; 1 where it is 1.1 or less.
+            adapters lie alike: up to √layers, where one matrix serves all; 1 where it is 1.02 or less.
         draws: Of unrelated subspaces, for p.
         p: (adapter, adapter) Monte-Carlo p-value (b+1)/(n+1) of that mean among n draws of unrelated
             subspaces, of as many independent layers as scatter so far, or fewer; NaN on the diagonal, and everywhere without draws.

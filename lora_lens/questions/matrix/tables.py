@@ -143,7 +143,7 @@ def legend(result: MatrixResult) -> list[str]:
         )
         if (fewest := fewest_discoveries(pairs, result.draws, LEVEL)) > 1:
             nulls += f" With {result.draws} draws fewer than {fewest:,} at once cannot be found."
-    nulls += " Where layers of both adapters lie alike, as A of VeRA does, they count as fewer: sd, z and p allow for it from 1.1 times the scatter of independent ones on."
+    nulls += " Where layers of both adapters lie alike, as A of VeRA does, they count as fewer: sd, z and p allow for it from 1.02 times the scatter of independent ones on."
     if len(result) == 2:
         return [nulls]
     cut = (

@@ -36,10 +36,11 @@ from ...subspaces.selection import (
 from ...subspaces.ties import tie_notes, tied_factors
 from ...updates import Convention
 from . import work
+from .asked import Asked, asked
 from .captured import captured, null_shares
 from .least import of_forwards
 from .predicted import Predicted
-from .prediction import Asked, asked, carry_over, predict
+from .prediction import carry_over, predict
 from .result import SharedResult, SharedSubspace
 
 MATRICES: tuple[Matrix, ...] = ("A", "B")

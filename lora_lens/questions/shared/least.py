@@ -13,7 +13,7 @@ from ...subspaces.conversions import Plan
 from ...subspaces.memory import Least
 from ...subspaces.selection import select_dimensions, select_module
 from .predicted import DESCRIBING
-from .prediction import VARIANTS
+from .variants import VARIANTS
 
 # An entry of W0: itself, its singular vectors, what LAPACK takes, and a layer being put away.
 _DECOMPOSED = 8 * 8

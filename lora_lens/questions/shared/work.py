@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...core.computing.work import CALLS, Size, Work, of_conversions
 from ...core.shared.leading import DEGREE, block_of
+from .flips import FLIPS
 from .predicted import DESCRIBING
-from .prediction import FLIPS, VARIANTS
+from .variants import VARIANTS
 
 # Measured: how many times as long as its operations something takes beside one large product in float64.
 _GATHERED = 3  # Gram matrices of rows that each draw picks, in float32

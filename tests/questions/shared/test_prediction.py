@@ -13,7 +13,8 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.adapter import ModuleFactors
-from lora_lens.questions.shared.prediction import asked, carry_over, predict
+from lora_lens.questions.shared.asked import asked
+from lora_lens.questions.shared.prediction import carry_over, predict
 
 
 def normal(*shape: int, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,65 @@
+"""What draws of the mean's nulls pick from: every layer's factor turned by flips, uniform, and of other layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from ...chance.conversion_draws import FEWEST_LAYERS
+from ...chance.draws import shuffles
+from ...chance.flips import OwnDirections
+from ...core.shared.forwards import ranks
+from ...core.shared.variants import Variants, variants_of
+from ...subspaces.forwards import Factor, Forward
+from .asked import after_each
+from .predicted import DESCRIBING
+
+# Of each layer's factor under a null. A draw picks one for every layer, so that what is dear is computed
+# so often only; two draws have the variants of two given layers in common in one case of 1,600 (of the
+# uniform null, which only describes and has half as many, of 400).
+VARIANTS = 40
+_STREAMS = ("flipped", "uniform", "mismatched", "single", "picks")
+_FACTORS: tuple[Factor, ...] = ("A", "B")
+
+
+def variants(
+    given: Forward,
+    own: Sequence[OwnDirections],
+    draws: int,
+    seed: int,
+    matrix: Factor,
+    release: Callable[[], None],
+) -> dict[str, Variants]:
+    """By null; ``mismatched`` where there are layers enough to shuffle. `release` is called after each layer."""
+    layers, out, r = given.q.shape
+    count, few = min(draws, VARIANTS), min(draws, DESCRIBING)
+    made = (
+        one.turned_rows(count, generator(seed, "flipped", matrix, l)) for l, one in enumerate(own)
+    )
+    turned = list(after_each(made, release))
+    stream = generator(seed, "uniform", matrix)
+    most = min(few, VARIANTS // 2)
+    gaussian = torch.randn(layers, most, out, r, generator=stream, dtype=torch.float64)
+    uniform = torch.linalg.qr(gaussian.to(given.q)).Q
+    picks = generator(seed, "picks", matrix)
+    of_uniform = torch.randint(most, (few, layers), generator=picks)
+    of_flipped = torch.randint(count, (draws, layers), generator=picks)
+    same = ranks(given.q)[:, None].expand(layers, count)
+    found = {
+        "uniform": variants_of(given.w, uniform, of_uniform, release),
+        "flipped": Variants(torch.stack(turned), same, of_flipped),
+    }
+    if layers >= FEWEST_LAYERS:
+        others = given.q[None].expand(layers, layers, out, r)
+        orders = shuffles(layers, draws=few, generator=generator(seed, "mismatched", matrix))
+        found["mismatched"] = variants_of(given.w, others, orders, release)
+    return found
+
+
+def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Generator:
+    """A stream of its own for each null, factor and layer."""
+    words = [seed, 1000 + _STREAMS.index(stream), _FACTORS.index(matrix), layer]
+    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
