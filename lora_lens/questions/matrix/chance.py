@@ -95,27 +95,7 @@ def p_values(
     if not draws:
         return found
 
-    # Nothing else here needs torch, which takes longer to load than a hundred adapters.
-    from ...chance.conversion_draws import null_generator
-    from ...chance.gaussian import gaussian_samples
-
-    @cache
-    def drawn(layer: int, i: int, j: int) -> Array:
-        generator = null_generator(seed, "gaussian", layer, i, j)
-        return gaussian_samples(d, i, j, draws=draws, generator=generator).numpy()
-
-    @cache
-    def in_order(layer: int, i: int, j: int) -> Array:
-        """Sorted, and shuffled alike for all dimensions: high where the layer's others are high."""
-        shuffled = np.random.default_rng([seed, layer]).permutation(draws)
-        return np.asarray(np.sort(drawn(layer, i, j))[shuffled])
-
-    def means(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> Array:
-        pairs = [(min(ij), max(ij)) for ij in zip(one.tolist(), other.tolist(), strict=True)]
-        if count == len(pairs):
-            return np.mean([drawn(layer, *ij) for layer, ij in enumerate(pairs)], axis=0)
-        return np.mean([in_order(layer % count, *ij) for layer, ij in enumerate(pairs)], axis=0)
-
+    null = _Unrelated(d, draws, seed)
     known, position = np.unique(ranks, axis=0, return_inverse=True)
     groups = [np.flatnonzero(position.ravel() == k) for k in range(len(known))]
     for (k, one), (m, other) in combinations_with_replacement(enumerate(groups), 2):
@@ -125,12 +105,45 @@ def p_values(
         ]
         counts = most_groups(np.array(sd), scatter[np.ix_(one, other)])
         for count in np.unique(counts).tolist():
-            null = means(known[k], known[m], count)[:, None]
+            means = null.means(known[k], known[m], count)[:, None]
             for row, own in zip(one, counts, strict=True):
                 some = other[own == count]
-                found[row, some] = found[some, row] = monte_carlo_p(values[row, some], null)
+                found[row, some] = found[some, row] = monte_carlo_p(values[row, some], means)
     np.fill_diagonal(found, np.nan)
     return found
+
+
+class _Unrelated:
+    """Draws of φ of unrelated subspaces: made once for each layer and dimensions, and averaged over layers."""
+
+    def __init__(self, d: int, draws: int, seed: int) -> None:
+        # Nothing else here needs torch, which takes longer to load than a hundred adapters.
+        from ...chance.conversion_draws import null_generator
+        from ...chance.gaussian import gaussian_samples
+
+        @cache
+        def drawn(layer: int, i: int, j: int) -> Array:
+            generator = null_generator(seed, "gaussian", layer, i, j)
+            return gaussian_samples(d, i, j, draws=draws, generator=generator).numpy()
+
+        @cache
+        def in_order(layer: int, i: int, j: int) -> Array:
+            """Sorted, and shuffled alike for all dimensions: high where the layer's others are high."""
+            shuffled = np.random.default_rng([seed, layer]).permutation(draws)
+            return np.asarray(np.sort(drawn(layer, i, j))[shuffled])
+
+        self._drawn, self._in_order = drawn, in_order
+
+    def means(
+        self,
+        one: Int[NDArray[np.int64], " layer"],
+        other: Int[NDArray[np.int64], " layer"],
+        count: int,
+    ) -> Float[Array, " draw"]:
+        """Of subspaces of these dimensions, in as many independent groups of layers."""
+        pairs = [(min(ij), max(ij)) for ij in zip(one.tolist(), other.tolist(), strict=True)]
+        of = self._drawn if count == len(pairs) else self._in_order
+        return np.mean([of(layer % count, *ij) for layer, ij in enumerate(pairs)], axis=0)
 
 
 def most_groups(

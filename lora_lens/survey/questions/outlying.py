@@ -35,11 +35,10 @@ class Outlying(Question):
         self._norm = np.full(facts.count, np.nan)
         self._effective, self._rank = np.full((2, facts.count), np.nan)
         self._ranks = {matrix: np.full(facts.count, np.nan) for matrix in MATRICES}  # of A and B
-        self._sums = {matrix: torch.zeros(facts.count, dtype=torch.float64) for matrix in MATRICES}
-        self._counts = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
+        # Sums over the others: of φ's z, of φ, of what chance makes of it, and how many they are.
+        empty = torch.zeros(4, facts.count, dtype=torch.float64)
+        self._sums = {matrix: empty.clone() for matrix in MATRICES}
         self._finest = dict.fromkeys(MATRICES, 1.0)  # least deviation of unrelated subspaces' φ
-        self._phi = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
-        self._chance = {matrix: torch.zeros_like(sums) for matrix, sums in self._sums.items()}
 
     def see(self, block: Sequence[One]) -> Rows:
         """Their norms and ranks."""
@@ -63,14 +62,9 @@ class Outlying(Question):
             self._finest[matrix] = min(self._finest[matrix], least)
             ones, others = rows[there], columns[there]
             phi, mean = block.phi(matrix)[ones, others], chance.mean[ones, others]
+            found = torch.stack([z[there], phi, mean, torch.ones_like(phi)]).double()
             for number in (ones + block.one.start, others + block.other.start):
-                for sums, own in (
-                    (self._sums, z[there]),
-                    (self._phi, phi),
-                    (self._chance, mean),
-                    (self._counts, torch.ones_like(phi)),
-                ):
-                    sums[matrix].index_add_(0, number, own.to(torch.float64))
+                self._sums[matrix].index_add_(1, number, found)
         yield from ()
 
     def finish(self) -> Rows:
@@ -80,9 +74,9 @@ class Outlying(Question):
             found = robust_distances(evened(values, rank), _ROUNDING)
             yield from _told("effective rank", values, found, rank)
         for matrix in MATRICES:
-            mean = (self._sums[matrix] / self._counts[matrix]).numpy()
-            beside = np.cbrt((self._phi[matrix] / self._chance[matrix]).numpy())
-            least = float((self._chance[matrix] / self._counts[matrix]).nan_to_num(1.0).min())
+            z, phi, chance, count = self._sums[matrix]
+            mean, beside = (z / count).numpy(), np.cbrt((phi / chance).numpy())
+            least = float((chance / count).nan_to_num(1.0).min())
             for rank, values in _by_rank(mean, self._ranks[matrix]):
                 root = np.where(np.isfinite(values), beside, np.nan)
                 found = nearer(
