@@ -190,7 +190,7 @@ def place_record(
     generator = torch.Generator().manual_seed(seed)
     layers, _, d = at.w.shape
     relative = torch.stack([relative_norms(one) for one in at.w])
-    named = standing_apart(magnification(relative, inverse=True).numpy()).at(LEVEL)
+    named = standing_apart(magnification(relative, inverse=True).numpy(), LEVEL).at(LEVEL)
     grid = gram(projectors(at.x))
     found: dict[str, Any] = {
         "layers": layers, "d": d, "gaussian": RANK / d, "excess": mean_off(grid) - RANK / d,

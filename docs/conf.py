@@ -64,7 +64,10 @@ suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!lora_lens\.).*"),
     # Type variables.
-    (r"py:class", r"lora_lens\.(chance\.against_null\.Number|show\.draw_matplotlib\.Filled)"),
+    (
+        r"py:class",
+        r"lora_lens\.(chance\.against_null\.Number|show\.drawing\.with_matplotlib\.Filled)",
+    ),
     # Kept inside: what opens a file, and how sizes of a number are called.
     (
         r"py:class",

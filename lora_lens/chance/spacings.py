@@ -17,7 +17,9 @@ import numpy as np
 
 from ..labelled import Array
 
-_SHARE, _FEWEST = 20, 8  # outliers are few: one in 20 at most, but of few numbers up to 8
+# Outliers are few: one in 20, or of few numbers up to 8, are sought in the gaps between the largest; more, up to a
+# quarter, above one gap for which the crowd below it gives the scale, at a tenth of the level.
+_SHARE, _FEWEST, _QUARTER, _OF_MANY = 20, 8, 4, 10
 _DRAWS = 20_000
 
 
@@ -27,7 +29,7 @@ class Apart:
 
     Attributes:
         order: Positions of the largest, descending: as many as could have stood apart.
-        p: Of each: the least family-wise p-value of a gap below it, from 1/20001.
+        p: Of each: the family-wise p-value of the gap that parts it from the rest, from 1/20001 where that is one of the first.
     """
 
     order: tuple[int, ...]
@@ -44,41 +46,96 @@ class Apart:
 
 
 def most_outliers(count: int) -> int:
-    """How many of `count` numbers can stand apart: a twentieth, or up to 8; four times as many are needed.
+    """How many of `count` numbers can stand apart: a quarter.
 
     Example:
-        >>> most_outliers(768), most_outliers(64), most_outliers(24), most_outliers(4)
-        (38, 8, 5, 0)
+        >>> most_outliers(768), most_outliers(64), most_outliers(4)
+        (191, 15, 0)
     """
-    return max(0, min(max(count // _SHARE, _FEWEST), (count - 1) // 4))
+    return max(0, (count - 1) // _QUARTER)
 
 
-def standing_apart(values: Array) -> Apart:
-    """The numbers above the lowest gap that is too large for the scale of the gaps around it.
+def standing_apart(values: Array, level: float = 0.01) -> Apart:
+    """The numbers above a gap that is too large for the scale of the gaps around it, and what then stands apart from the rest.
 
-    The scale is the median of the 2m largest normalised gaps, m from `most_outliers`, over ln 2: up to
+    Of the first m, a twentieth or 8, the scale is the median of the 2m largest normalised gaps over ln 2: up to
     half of them may be gaps between outliers. Each gap is compared with the largest of m exponential
-    ones beside the scale that is found from them: p is corrected for m gaps.
+    ones beside the scale that is found from them: p is corrected for m gaps. Of more outliers than m most of those gaps are
+    their own; so where none of these is too large, the largest of the further ones, down to a quarter, is compared with the scale
+    of the 2m + 1 gaps below it. Its p, which has a closed form, is corrected for all of these, and ten times.
+
+    What is above the most striking gap is taken away, and the rest, whose largest is the first again, looked at in the same way: the chance
+    that one of a crowd is named is 1.1·level at most, however many outliers there are beside it.
+
+    Args:
+        values: Of which large ones are sought.
+        level: The chance of naming any where none stands apart.
 
     Example:
         >>> crowd = np.random.default_rng(0).standard_normal(100)
         >>> standing_apart(np.append(crowd, [9.0, 12.0])).at(0.01)
         (101, 100)
+        >>> len(standing_apart(np.append(crowd, np.linspace(9, 12, 20))).at(0.01))
+        20
     """
-    most = most_outliers(len(values))
-    if not most or not np.isfinite(values).all():
+    could, named = most_outliers(len(values)), 0
+    if not could or not np.isfinite(values).all():
         return Apart((), ())
     order = np.argsort(-values, kind="stable")
-    descending = values[order[: 2 * most + 1]]
-    gaps = np.arange(1, 2 * most + 1) * (descending[:-1] - descending[1:])
-    scale = float(np.median(gaps)) / math.log(2)
+    p = np.ones(could)
+    while named < could:
+        found = _in_turn(values[order[named:]], could - named, level)
+        p[named:] = found
+        if found[0] > level:
+            break
+        named += int((found <= level).sum())
+    return Apart(tuple(order[:could].tolist()), tuple(p.tolist()))
+
+
+def _in_turn(descending: Array, could: int, level: float) -> Array:
+    """p of each that could stand apart: that of the most striking gap, of those above it; if that is none, each by its own."""
+    gaps = np.arange(1, len(descending)) * (descending[:-1] - descending[1:])
+    first = min(max(len(descending) // _SHARE, _FEWEST), could)
+    p, found = _of_the_first(gaps, first), np.ones(could)
+    striking = int(np.lexsort((-gaps[:first], p))[0])
+    if p[striking] <= level:
+        found[: striking + 1] = p[striking]
+        return found
+    cut, of_many = _of_many(gaps, first, could)
+    if of_many <= level:
+        found[:cut] = of_many
+        return found
+    found[:first] = np.minimum.accumulate(p[::-1])[::-1]
+    return found
+
+
+def _of_the_first(gaps: Array, first: int) -> Array:
+    """p of as many gaps, by the scale that they have together with as many below."""
+    scale = _scale(gaps[: 2 * first])
     if scale <= 0:  # ties
-        return Apart((), ())
-    null = _largest_of(most)
-    above = len(null) - np.searchsorted(null, gaps[:most] / scale)
-    p = (above + 1) / (len(null) + 1)
-    innermost = np.minimum.accumulate(p[::-1])[::-1]
-    return Apart(tuple(order[:most].tolist()), tuple(innermost.tolist()))
+        return np.ones(first)
+    null = _largest_of(first)
+    return (len(null) - np.searchsorted(null, gaps[:first] / scale) + 1) / (len(null) + 1)
+
+
+def _of_many(gaps: Array, first: int, could: int) -> tuple[int, float]:
+    """Above how many numbers the largest of the further gaps is, 0 where there is none; and its p.
+
+    The median of 2q + 1 exponential gaps is ``Σ_{j≤q} E_j/(2q + 1 − j)``, so that the chance of one above t times the scale that it
+    gives is the product of ``1/(1 + t/(ln 2·(2q + 1 − j)))``.
+    """
+    above, below = np.arange(first + 1, could + 1), 2 * first + 1
+    scales = np.array([_scale(gaps[k : k + below]) for k in above])
+    times = np.divide(gaps[first:could], scales, out=np.zeros_like(scales), where=scales > 0)
+    if not times.any():
+        return 0, 1.0
+    steps = math.log(2) * (below - np.arange(first + 1))
+    alone = float(np.prod(1 / (1 + times.max() / steps)))
+    return int(above[times.argmax()]), min(1.0, _OF_MANY * len(above) * alone)
+
+
+def _scale(gaps: Array) -> float:
+    return float(np.median(gaps)) / math.log(2)
 
 
 @lru_cache

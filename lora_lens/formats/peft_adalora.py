@@ -18,6 +18,8 @@ from .peft.settings import ADALORA_EPSILON
 
 # Parameters, not layers, so that their names do not end in ``weight``.
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ABE])(?:\.(?P<adapter>[^.]+))?")
+# What α is divided by; PEFT saves it with a whole model's state alone.
+_RANK = re.compile(r"(?P<path>.+)\.ranknum(?:\.[^.]+)?")
 
 
 def _matches(files: AdapterFiles) -> bool:
@@ -28,17 +30,23 @@ def _matches(files: AdapterFiles) -> bool:
 def _read(files: AdapterFiles) -> Checkpoint:
     factors, _ = factors_by_path(files, _FACTOR)
     check_partners(files.source, factors, "ABE")
+    ranks = {
+        match["path"]: name
+        for name in sorted(files.names)
+        if (match := _RANK.fullmatch(plain(name))) and match["path"] in factors
+    }
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}
     for path, found in factors.items():
+        names = (*found.values(), *([ranks[path]] if path in ranks else []))
         if files.shape(found["E"]) == (0, 1):
             why = "AdaLoRA has pruned this module to rank 0: its ΔW is zero"
-            left_out |= dict.fromkeys(found.values(), why)
+            left_out |= dict.fromkeys(names, why)
             continue
         check_not_empty(files, found.values())
         a = _scaled(files.factor(found["A"]), files.factor(found["E"]))
-        s = _scaling(files, a.shape[0])
-        updates[path] = LowRank(a, files.factor(found["B"]), s, tuple(found.values()))
+        s = _scaling(files, a.shape[0], ranks.get(path))
+        updates[path] = LowRank(a, files.factor(found["B"]), s, names)
     return of_factors(
         files,
         updates,
@@ -63,15 +71,17 @@ def _scaled(a: Factor, e: Factor) -> Factor:
     return Factor(a.name, a.shape, read, a.release)
 
 
-def _scaling(files: AdapterFiles, rank: int) -> float:
-    """PEFT divides α by the rank that every module began with, whatever `rank` is left of it."""
+def _scaling(files: AdapterFiles, rank: int, said: str | None) -> float:
+    """PEFT divides α by the rank that every module began with, whatever `rank` is left of it, and which a tensor may say."""
     alpha, begun = files.config.get("lora_alpha", 8), files.config.get("init_r", 12)
+    if said is not None:
+        begun = files.number(said)
     if (
         not all(isinstance(n, (int, float)) and math.isfinite(n) for n in (alpha, begun))
         or begun < 0
     ):
         raise AdapterError(
-            f"{files.source} says lora_alpha {alpha!r} and init_r {begun!r}, expected numbers"
+            f"{files.source} says lora_alpha {alpha!r} and {said or 'init_r'} {begun!r}, expected numbers"
         )
     return (alpha if alpha > 0 else float(rank)) / (begun + ADALORA_EPSILON)
 

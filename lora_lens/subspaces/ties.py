@@ -1,4 +1,4 @@
-"""Where a cut between equal singular values leaves open which subspace is meant."""
+"""Where a cut between singular values leaves open which subspace is meant: between equal ones, and of A and B below their rank."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from ..adapter import ModuleFactors
 from ..core.factors.rank import tied, wide_singular_values
 from ..core.numbers.either import as_numpy
 from ..labelled import Array
+
+
+def gauge_note(when: str, factors: Sequence[str] = ("A", "B")) -> str:
+    """What A and B have below their rank, and ΔW has not, in a sentence.
+
+    Args:
+        when: When i or j is below the rank.
+        factors: Which of the two are asked about.
+
+    Example:
+        >>> gauge_note("rank 2 is below the adapter's 8")
+        "rank 2 is below the adapter's 8: φ of A and of B depends on the gauge that training left them in, (A, B) or (GA, BG⁻¹); that of ΔW does not"
+    """
+    return (
+        f"{when}: φ of {' and of '.join(factors)} depends on the gauge that training left them in, (A, B) or (GA, BG⁻¹); "
+        f"that of ΔW does not"
+    )
 
 
 def tied_factors(factors: ModuleFactors, matrices: Sequence[str], k: int) -> dict[str, Array]:

@@ -74,7 +74,7 @@ def alone(rows: Sequence[dict[str, Any]]) -> set[str]:
     compared = {
         (row["module"], row["layer"])
         for row in rows
-        if row["quantity"] == "norm" and row["among"] >= FEWEST
+        if row["quantity"] == "log10 norm" and row["among"] >= FEWEST
     }
     return {
         row["adapter"]

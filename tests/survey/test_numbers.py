@@ -268,7 +268,7 @@ def test_families_are_clusters_and_a_far_one_is_named(tmp_path: Path) -> None:
     far = result.table("outlying")
     far = far[far["p_holm"] <= 0.05]
     assert set(far["adapter"]) == {"5"}
-    assert set(far["quantity"]) == {"norm"}
+    assert set(far["quantity"]) == {"log10 norm"}
     assert far["module"].isna().sum() == 1  # and over all places
     assert "1 adapter far from the others" in result.summary
 

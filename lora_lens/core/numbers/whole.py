@@ -13,7 +13,7 @@ def whole(value: SupportsIndex, name: str) -> int:
     """`value` as Python's own, which JSON takes where it takes none of NumPy's; a message calls it `name`.
 
     Raises:
-        LensError: It is no whole number: 2.5, 4.0, '4'.
+        LensError: It is no whole number: 2.5, 4.0, '4', True.
 
     Example:
         >>> import numpy as np
@@ -25,9 +25,16 @@ def whole(value: SupportsIndex, name: str) -> int:
         lora_lens.errors.LensError: rank is 4.0; expected a whole number
     """
     try:
-        return operator.index(value)
+        return _index(value)
     except TypeError:
         raise LensError(f"{name} is {value!r:.60}; expected a whole number") from None
+
+
+def _index(value: Any) -> int:
+    """Of a truth value there is none, though Python has True as 1."""
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)
 
 
 def whole_or_none(value: SupportsIndex | None, name: str) -> int | None:
@@ -76,6 +83,6 @@ def whole_numbers(value: Any, name: str) -> tuple[int, ...]:
         lora_lens.errors.LensError: ks is [1.5]; expected whole numbers
     """
     try:
-        return tuple(operator.index(one) for one in several(value))
+        return tuple(map(_index, several(value)))
     except TypeError:
         raise LensError(f"{name} is {value!r:.60}; expected whole numbers") from None

@@ -46,7 +46,7 @@ from ...subspaces.selection import (
     select_device,
     select_dimensions,
 )
-from ...subspaces.ties import tie_notes, tied_factors
+from ...subspaces.ties import gauge_note, tie_notes, tied_factors
 from .result import ComparisonResult, LayerSeries
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
@@ -167,6 +167,8 @@ def compare(
         for note in tie_notes(of.source, each.ties, layers, k)
     )
     notes = (*notes, *unknown, *dict.fromkeys(ties), *_together(series))
+    if i < max(first.ranks) or j < max(second.ranks):
+        notes = (*notes, gauge_note(f"i = {i} or j = {j} is below an adapter's rank in some layer"))
     if not (one.from_w0 or other.from_w0):
         notes = (*notes, _SEEDS)
     return ComparisonResult(

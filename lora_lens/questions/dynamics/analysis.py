@@ -26,7 +26,7 @@ from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.factors import SPACES
 from ...subspaces.selection import select_device, select_module
-from ...subspaces.ties import tie_note
+from ...subspaces.ties import gauge_note, tie_note
 from .checkpoint import (
     CheckpointSubspaces,
     checkpoint_subspaces,
@@ -211,9 +211,6 @@ def _notes(
     for start, matrices in later.items():
         yield f"the start of {' and '.join(matrices)} is {start}, the first where all layers have {rank} singular vectors"
     if rank < max(factors.ranks):
-        yield (
-            f"{rank} is below the adapter's rank {max(factors.ranks)}: φ of A and of B depends on the gauge "
-            f"that training left them in, φ of ΔW does not"
-        )
+        yield gauge_note(f"{rank} is below the adapter's rank {max(factors.ranks)}")
     if len(rows) == 1:
         yield f"{rows[0].name} is the only checkpoint, so there is no change to follow"

@@ -33,6 +33,7 @@ from ...several import several
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import Where, select_device, select_module
+from ...subspaces.ties import gauge_note
 from .result import RankGrid, RankGrids
 
 Kind = Literal["A", "B", "delta-left", "delta-right"]
@@ -178,10 +179,7 @@ def _samples(sizes: Sequence[tuple[int, int, int, int]], draws: int, seed: int) 
 def _notes(chosen: Sequence[str]) -> Iterator[str]:
     factors = [name for name in ("A", "B") if name in chosen]
     if factors:
-        yield (
-            f"where i or j is below the rank, φ of {' and of '.join(factors)} depends on the gauge that "
-            f"training left them in; φ of ΔW does not"
-        )
+        yield gauge_note("where i or j is below the rank", factors)
     if "A" in chosen:
         yield (
             "runs of one seed begin with the same A, so their A's are alike before any training; chance "

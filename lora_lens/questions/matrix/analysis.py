@@ -29,7 +29,7 @@ from ...show.wording import few
 from ...subspaces.pairing import notes_of_many
 from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
-from ...subspaces.ties import tie_note
+from ...subspaces.ties import gauge_note, tie_note
 from .chance import p_values, scatter_of_pairs, unrelated
 from .reading import (
     MOST_NAMED,
@@ -171,6 +171,7 @@ def adapter_matrix(
         notes=(
             *notes,
             *_ties(read, matrix, rank, layers),
+            *_gauge(read, matrix, rank),
             *_together(scatter, [one.name for one in read]),
             *_notes(read, ranks, space.side, keep=keep, asked=per_layer),
         ),
@@ -192,6 +193,12 @@ def _ties(
     if rank is not None and names:
         of = "ΔW" if matrix == "delta" else matrix
         yield tie_note(rank, of, f"in some layer of {few(names, MOST_NAMED)}")
+
+
+def _gauge(read: Sequence[AdapterBases], matrix: str, rank: int | None) -> Iterator[str]:
+    names = [one.name for one in read if one.cut]
+    if names and matrix != "delta":
+        yield gauge_note(f"rank {rank} is below that of {few(names, MOST_NAMED)}", [matrix])
 
 
 def _together(scatter: Array, names: Sequence[str]) -> Iterator[str]:

@@ -47,6 +47,7 @@ class AdapterBases:
         widths: Layer to i: its basis there, (d, i) in the order of the singular values, is in the layer's spool.
         short: Layer to the numerical rank there, where it is below what was asked for.
         tied: Layers where it is open which singular vectors those i are.
+        cut: Whether it has more of them in some layer.
         together: How those of the layers in `widths` lie to each other, in that order.
     """
 
@@ -63,6 +64,7 @@ class AdapterBases:
     widths: dict[int, int]
     short: dict[int, int]
     tied: tuple[int, ...]
+    cut: bool
     together: LayersTogether | None
 
     def together_in(self, layers: Sequence[int]) -> LayersTogether:
@@ -256,6 +258,7 @@ def _bases(
         widths=widths,
         short=short,
         tied=tuple(tied),
+        cut=rank is not None and any(rank < one.rank for one in layers),
         together=LayersTogether.of(kept) if kept else None,
     )
 

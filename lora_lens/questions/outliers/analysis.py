@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,14 +25,14 @@ from ...core.conversions.outliers import magnification, unit_shares
 from ...core.numbers.whole import whole, whole_or_none
 from ...core.solving.factoring import Factored
 from ...errors import LensError
-from ...formats.loading import Model, adapter_of
+from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
 from ...subspaces.selection import select_device
-from .asked import Asked, asked_of
+from .asked import Asked, asked_of, source_of
 from .explaining import (
     ENTRIES,
     Explained,
@@ -45,6 +46,7 @@ from .explaining import (
 from .result import LEVEL, Coordinate, OutliersResult
 
 _LISTED = 10  # candidates that are shown, named or not
+_STRIKING = 3
 
 
 @in_plain_torch
@@ -76,8 +78,8 @@ def outliers(
     them: it is a sensitivity, not a correction, for the model with such a W0 is another one.
 
     Args:
-        adapter: From `load_adapter`, or what that takes; or an open base alone, from `open_base`, whose factors are then
-            untrained Gaussian ones.
+        adapter: From `load_adapter`, or what that takes; or a base alone, from `open_base` or by its folder, whose factors
+            are then untrained Gaussian ones.
         module: As in `conversion_similarity`.
         untrained: A rank: take untrained Gaussian factors in the place of the adapter's. Of a base alone: 8
             by default.
@@ -117,8 +119,7 @@ def outliers(
     if draws < 2:
         raise LensError(f"draws is {draws}; expected at least 2, for this is about random factors")
     seed = check_seed(seed)
-    source = adapter if isinstance(adapter, BaseWeights) else adapter_of(adapter, base)
-    asked = asked_of(source, module, untrained, convention, base, seed)
+    asked = asked_of(source_of(adapter, base), module, untrained, convention, base, seed)
     factors, rank = asked.factors, min(asked.factors.ranks)
     plan = Plan(factors, (matrix,), rank, rank, "left", asked.convention.name, draws)
     plan = within(plan, ("propagated",), memory, _later(plan))
@@ -128,7 +129,7 @@ def outliers(
     layers, d = relative.shape
     inverse = d <= (factors.in_features if turned else factors.out_features)
     magnified = magnification(relative, inverse=inverse).numpy()
-    apart = standing_apart(magnified)
+    apart = standing_apart(magnified, LEVEL)
     # An empty column has no norm to scale.
     scale = torch.where(relative > 0, 1 / relative, 1.0)
     rescaling = Rescaling(apart.at(LEVEL), scale, turned)
@@ -189,6 +190,7 @@ def outliers(
             *asked.weights.notes,
             *(asked.adapter.caveats if asked.adapter else ()),
             *_notes(asked, plan, relative, inverse, explained),
+            *_crowd(magnified, "rows" if turned else "columns", inverse=inverse),
         ),
     )
 
@@ -211,7 +213,7 @@ def _candidates(
 ) -> tuple[Coordinate, ...]:
     """The named coordinates, strongest first, then the most magnified of the others."""
     nothing = float("nan")
-    named, p = explained.order, standing_apart(magnified).by_position
+    named, p = explained.order, standing_apart(magnified, LEVEL).by_position
     others = [k for k in (-magnified).argsort(kind="stable").tolist() if k not in named]
     propagated = shares.mean(0, dtype=torch.float64).cpu().numpy()
     share_p = mean_share_p(held, shares) if trained else None
@@ -230,6 +232,16 @@ def _candidates(
         )
         for k in [*named, *others][: max(_LISTED, len(named))]
     )
+
+
+def _crowd(magnified: Array, what: str, *, inverse: bool) -> Iterator[str]:
+    """Of more columns than can stand apart nothing is said otherwise."""
+    most = most_outliers(len(magnified))
+    if most and np.sort(magnified)[-most - 1] > _STRIKING * np.median(magnified):
+        yield (
+            f"more than {most} of {len(magnified)} {what} of W0 are magnified over {_STRIKING} times as much as the median, "
+            f"{'nearly empty' if inverse else 'large'} as they are; of so many none is told from the rest by a gap"
+        )
 
 
 def _notes(

@@ -10,11 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.opening import open_base_of
+from ...bases.opening import open_base, open_base_of
 from ...bases.weights import BaseWeights
 from ...core.conversions.conversion import ConventionChoice
 from ...core.conversions.outliers import relative_norms
-from ...errors import LensError
+from ...errors import AdapterError, BaseModelError, LensError
+from ...files.locate import is_hub_id
+from ...files.peft_names import CONFIG
+from ...files.revisions import split_revision
+from ...formats.loading import Model, adapter_of
 from ...subspaces.convention import SettledConvention, convention_of_shape, settle_convention
 from ...subspaces.selection import select_module
 from ...subspaces.untrained import as_untrained, untrained_factors
@@ -57,6 +61,30 @@ class Asked:
                 )
             found.append(relative)
         return torch.stack(found)
+
+
+def source_of(
+    given: Adapter | BaseWeights | str | Path | Model, base: BaseWeights | str | Path | None
+) -> Adapter | BaseWeights:
+    """The adapter, or the base model by itself."""
+    if isinstance(given, BaseWeights):
+        return given
+    if not isinstance(given, str | Path):
+        return adapter_of(given, base)
+    if not (Path(given) / CONFIG).exists():
+        try:
+            return open_base(given)  # on this machine: asks no hub what it is
+        except BaseModelError:
+            pass
+    try:
+        return adapter_of(given, base)
+    except AdapterError as error:
+        if not is_hub_id(split_revision(str(given))[0]):
+            raise AdapterError(f"{error}; nor is it a base model with its weights") from None
+        try:
+            return open_base(given, download=True)
+        except BaseModelError:
+            raise error from None
 
 
 def asked_of(

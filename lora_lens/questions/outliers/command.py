@@ -25,8 +25,6 @@ from ...terminal.options import (
 from . import QUESTION
 
 if TYPE_CHECKING:
-    from ...adapter import Adapter
-    from ...bases.weights import BaseWeights
     from .result import OutliersResult
 
 
@@ -86,9 +84,10 @@ def run(
 
         with progress(f"outliers of {module}", as_json=as_json, counted=False) as advance:
             return outliers(
-                _opened(adapter, base),
+                adapter,
                 module,
                 untrained=untrained,
+                base=base,
                 matrix=matrix.value,
                 convention=convention.value,
                 draws=draws,
@@ -100,28 +99,3 @@ def run(
             )
 
     report(make, QUESTION, as_json=as_json, out=out, explain=explain)
-
-
-def _opened(path: Path, base: str | None) -> Adapter | BaseWeights:
-    """The adapter there, or the base model."""
-    from ...bases.opening import open_base
-    from ...errors import AdapterError, BaseModelError
-    from ...files.locate import is_hub_id
-    from ...files.peft_names import CONFIG
-    from ...files.revisions import split_revision
-    from ...formats import load_adapter
-
-    if not (path / CONFIG).exists():
-        try:
-            return open_base(str(path))  # on this machine: asks no hub what it is
-        except BaseModelError:
-            pass
-    try:
-        return load_adapter(path, base)
-    except AdapterError as error:
-        if not is_hub_id(split_revision(str(path))[0]):
-            raise AdapterError(f"{error}; nor is it a base model with its weights") from None
-        try:
-            return open_base(str(path), download=True)
-        except BaseModelError:
-            raise error from None

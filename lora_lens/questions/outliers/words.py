@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from ...show.findings import Claim, Finding
-from ...show.layout import counted
-from ...show.wording import listed
+from ...show.wording import few
 from .result import LEVEL, OutliersResult
 
+_MOST_NAMED = 12
 _EMPTY = (
     0.5  # of the median norm: above it a column that stands apart is short, and not nearly empty
 )
@@ -52,15 +52,15 @@ def _named(result: OutliersResult) -> str:
             f"{start} no {kind} coordinate stands apart from the others by its {what[:-1]} of W0 (at a level "
             f"of {LEVEL:g}); {_propagated(result)}."
         )
-    few = [one.coordinate for one in result.coordinates]
+    named = [one.coordinate for one in result.coordinates]
     norms = [value for one in result.coordinates for value in one.column_norm]
     times = [one.propagated_share.mean() / result.by_chance for one in result.coordinates]
-    one = len(few) == 1
+    one = len(named) == 1
     reached = min(norms) if result.inverse else max(norms)
     size = "large" if not result.inverse else "nearly empty" if reached < _EMPTY else "short"
     many = f"{min(times):.1f} to {max(times):.1f}" if len(times) > 1 else f"{times[0]:.1f}"
     return (
-        f"{start} {kind} coordinate{'' if one else 's'} {listed([str(k) for k in few])} "
+        f"{start} {kind} coordinate{'' if one else 's'} {few(map(str, named), _MOST_NAMED)} "
         f"{'has a' if one else 'have'} {size} {what[:-1] if one else what} in W0 ({'down' if result.inverse else 'up'} "
         f"to {reached:.2f} of the median norm), and {'is' if one else 'are'} held {many} times as much as by "
         f"chance by whatever goes through it; {_propagated(result)}."
@@ -83,13 +83,14 @@ def _explained(result: OutliersResult) -> str:
     if not result.coordinates or math.isnan(result.explained):
         return ""
     first = result.coordinates[0]
-    those = f"those {counted(len(result.coordinates), columns(result)[:-1])}"
-    alone = (
-        ""
-        if len(result.coordinates) == 1
-        else f"; {first.coordinate} alone {100 * first.explains:.0f} %"
+    several = len(result.coordinates) > 1
+    those = (
+        f"those {len(result.coordinates)} {columns(result)}"
+        if several
+        else f"that {columns(result)[:-1]}"
     )
+    alone = "" if not several else f"; {first.coordinate} alone {100 * first.explains:.0f} %"
     return (
-        f"with {those} at the median norm it is {result.after.mean:.3f}: on them hangs "
+        f"with {those} at the median norm it is {result.after.mean:.3f}: on {'them' if several else 'it'} hangs "
         f"{100 * result.explained:.0f} % of the excess{alone}."
     )

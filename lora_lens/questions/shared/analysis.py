@@ -83,7 +83,7 @@ def shared_subspace(
     how far W_l θ is from A_lᵀ where the share is below 1.
 
     At `rank` = the adapter's rank no number depends on the gauge (A, B) → (R·A, B·R⁻¹); below it
-    the leading singular vectors of the conversion matrices do. BA has no entry of its own: at full
+    the leading singular vectors of A, of B and of their conversion matrices do, and so does the predicted share. BA has no entry of its own: at full
     rank its left subspace is B's.
 
     A θ fitted to L subspaces captures some of each whatever they are, so a share means something
@@ -334,8 +334,8 @@ def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -
         )
     if plan.ordered:
         yield (
-            f"rank {plan.width} is below the adapter's in some layer: which singular vectors of A's and "
-            f"B's conversions lead depends on the gauge of (A, B)"
+            f"rank {plan.width} is below the adapter's in some layer: which singular vectors of A, of B and of their conversions "
+            f"lead depends on the gauge that training left them in, (A, B) or (GA, BG⁻¹), and so do the predicted shares and their verdicts"
         )
     if len(plan.factors.layers) == 1:
         yield "there is one layer only, so nothing is shared and no layer can be left out"

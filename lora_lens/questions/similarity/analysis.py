@@ -232,6 +232,11 @@ def _notes(adapter: Adapter, plan: Plan) -> Iterator[str]:
             "on the right side a conversion matrix of r columns spans the whole of R^r, so φ of A "
             "and B at i or j = r is 1 by construction"
         )
+    if min(plan.i, plan.j) < max(plan.factors.ranks) and set(plan.matrices) != {"BA"}:
+        yield (
+            f"i = {plan.i} or j = {plan.j} is below the adapter's rank in some layer: which singular vectors of A's and B's conversions lead "
+            f"depends on the gauge that training left them in, (A, B) or (GA, BG⁻¹); of BA's it does not"
+        )
     if plan.spans_alone and {"B", "BA"} <= set(plan.matrices):
         yield "on the left side at i = j = r the subspace of BA is B's, so their φ are the same numbers"
     if len(plan.factors.layers) == 1:

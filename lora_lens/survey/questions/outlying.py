@@ -69,7 +69,7 @@ class Outlying(Question):
 
     def finish(self) -> Rows:
         """How far each is from the median."""
-        yield from _told("norm", self._norm, robust_distances(self._norm, _ROUNDING))
+        yield from _told("log10 norm", self._norm, robust_distances(self._norm, _ROUNDING))
         for rank, values in _by_rank(self._effective, self._rank):
             found = robust_distances(evened(values, rank), _ROUNDING)
             yield from _told("effective rank", values, found, rank)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from made_formats import made_by
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 peft = pytest.importorskip("peft")
@@ -73,6 +74,16 @@ def trained(folder: Path) -> Deltas:
     return {path: delta for path, delta in expected.items() if delta.abs().sum() > 0}
 
 
+def whole_state(folder: Path) -> Deltas:
+    """With all that a module's state has, ``ranknum`` too, which says what α is divided by."""
+    found = saved(lora.bert, target_modules=["value"], init_r=4)(folder)
+    file = folder / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    paths = [name.removesuffix(".lora_E") for name in tensors if name.endswith(".lora_E")]
+    save_file(tensors | {f"{path}.ranknum.default": torch.tensor([6.0]) for path in paths}, file)
+    return {path: delta * (4 + 1e-5) / (6 + 1e-5) for path, delta in found.items()}
+
+
 CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "whole": saved(lora.bert, target_modules=["query", "value"], lora_alpha=16),
     "cut": saved(
@@ -85,5 +96,6 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
         },
     ),
     "cut by its allocator": trained,
+    "whole state": whole_state,
     "conv1d": saved(lora.gpt2, target_modules=["c_fc"], fan_in_fan_out=True),
 }

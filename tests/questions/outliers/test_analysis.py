@@ -78,6 +78,30 @@ def test_planted_columns_are_found_and_no_others(tmp_path) -> None:
     assert found.after.mean < found.before.mean
 
 
+def test_more_than_a_few_are_named_all_and_said_in_few_words(tmp_path) -> None:
+    """Of 96 columns the gaps of 8 were looked at, and 12 empty ones named none."""
+    columns = tuple(range(3, 90, 5))
+    found = ll.outliers(planted(tmp_path, columns), "value", draws=5)
+    assert {one.coordinate for one in found.coordinates} == set(columns)
+    said = found.to_dict()["summary"]
+    assert "and 6 more have nearly empty columns" in said
+    assert "with those 18 columns at the median norm" in said
+
+
+def test_of_one_column_that_column_is_said(tmp_path) -> None:
+    said = ll.outliers(planted(tmp_path, (7,)), "value", draws=5).to_dict()["summary"]
+    assert "input coordinate 7 has a nearly empty column" in said
+    assert "with that column at the median norm" in said
+    assert "on it hangs" in said
+
+
+def test_of_a_third_none_is_told_from_the_rest_and_that_is_said(tmp_path) -> None:
+    found = ll.outliers(planted(tmp_path, tuple(range(32))), "value", draws=5)
+    assert not found.coordinates
+    (note,) = (note for note in found.notes if note.startswith("more than 23 of 96 columns"))
+    assert "nearly empty as they are" in note
+
+
 def test_gaussian_weights_have_none(tmp_path) -> None:
     named = 0
     for seed in range(8):
@@ -112,6 +136,8 @@ def test_a_base_alone_is_asked_with_untrained_factors(tmp_path) -> None:
     assert found["rank"] == 4
     assert [one["coordinate"] for one in found["coordinates"]] == [7]
     drawn = ll.outliers(ll.open_base(tmp_path / "base"), untrained=4, draws=20)
+    assert ll.outliers(tmp_path / "base", untrained=4, draws=20) == drawn
+    assert ll.outliers(str(tmp_path / "base"), untrained=4, draws=20) == drawn
     panel = held_panel(drawn)
     assert "dotted" not in panel.title  # theirs is the line of random factors
     assert not [mark for mark in panel.marks if getattr(mark, "dash", "") == "dot"]

@@ -1,0 +1,69 @@
+"""Which numbers stand apart: exactly those that were put there, of a crowd next to none."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lora_lens.chance.spacings import most_outliers, standing_apart
+
+LEVEL = 0.01
+
+
+def magnified(generator: np.random.Generator, d: int, planted: np.ndarray) -> np.ndarray:
+    """Mean of 1/n² over four layers of Gaussian W0, some of whose columns are scaled down."""
+    norms = np.sqrt(generator.chisquare(d, size=(4, d)) / d)
+    norms[:, : len(planted)] *= planted
+    return (np.median(norms, axis=1, keepdims=True) ** 2 / norms**2).mean(0)
+
+
+@pytest.mark.parametrize(
+    ("d", "count"),
+    [(64, 1), (64, 8), (64, 9), (64, 15), (128, 9), (128, 31), (192, 10), (384, 25), (768, 5), (768, 191)],
+)  # fmt: skip
+def test_exactly_those_that_were_planted_are_named(d: int, count: int) -> None:
+    generator = np.random.default_rng(d + count)
+    exact = 0
+    for _ in range(50):
+        found = standing_apart(magnified(generator, d, generator.uniform(0.04, 0.06, count)))
+        exact += sorted(found.at(LEVEL)) == list(range(count))
+    assert exact >= 47  # of one set in a hundred one more may be named
+
+
+@pytest.mark.parametrize("d", [24, 64, 384])
+@pytest.mark.parametrize("law", ["exponential", "standard_normal", "chisquare"])
+def test_of_a_crowd_one_in_a_hundred_has_any(d: int, law: str) -> None:
+    generator = np.random.default_rng(d)
+    arguments = {"df": 4} if law == "chisquare" else {}
+    sets = 1000
+    found = sum(
+        bool(standing_apart(getattr(generator, law)(size=d, **arguments)).at(LEVEL))
+        for _ in range(sets)
+    )
+    assert found <= 1.1 * LEVEL * sets + 2.6 * math.sqrt(LEVEL * sets)
+
+
+def test_what_is_beside_outliers_is_still_the_first_of_its_crowd() -> None:
+    """Counted with the five above it, its gap would be six times as wide as it is."""
+    generator = np.random.default_rng(0)
+    more = 0
+    for _ in range(400):
+        crowd = generator.exponential(size=763)
+        more += len(standing_apart(np.append(crowd, 100 + 10 * np.arange(5.0))).at(LEVEL)) > 5
+    assert more <= 1.1 * LEVEL * 400 + 2.6 * math.sqrt(LEVEL * 400)
+
+
+def test_strengths_far_apart_hide_none() -> None:
+    crowd = np.random.default_rng(1).standard_normal(384)
+    planted = np.array([8.0, 9.0, 12.0, 20.0, 400.0])
+    found = standing_apart(np.append(crowd, planted))
+    assert sorted(found.at(LEVEL)) == list(range(384, 389))
+    assert (np.diff(found.p) >= 0).all()
+    assert len(found.order) == most_outliers(389) == 97
+
+
+@pytest.mark.parametrize(
+    "values", [np.ones(40), np.array([1.0, 2.0, 9.0]), np.full(40, np.nan), np.array([])]
+)
+def test_ties_a_few_and_nothing(values: np.ndarray) -> None:
+    assert standing_apart(values).at(LEVEL) == ()
