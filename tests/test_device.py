@@ -27,6 +27,7 @@ from lora_lens.core.refined import RefinedSolver, refined
 from lora_lens.core.ridge import ridged
 from lora_lens.core.solvers import PseudoInverseSolver, SquareSolver
 from lora_lens.core.subspace_iteration import leading_pair, shared_directions
+from lora_lens.errors import LensError
 from lora_lens.report.speed import measured_speed
 
 NULLS = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent")
@@ -365,6 +366,16 @@ def test_rescaled_columns_of_a_w0_without_full_rank(card: PretendGPU) -> None:
     there = (x.to(card.device) for x in (bases, columns))
     found = rescaled_bases(*there, scale, reached.to(card.device))
     torch.testing.assert_close(found.cpu(), rescaled_bases(bases, columns, scale, reached))
+
+
+def test_on_several_devices_is_an_error_in_a_line(card: PretendGPU) -> None:
+    there = X.to(card.device)
+    with pytest.raises(LensError, match=r"x on cuda:0, y on cpu; expected all on one device"):
+        ll.phi(there, Y, 4)
+    with pytest.raises(LensError, match=r"W0 on cpu, A on cuda:0, B on cuda:0; expected all on"):
+        ll.conversion_matrices(W0, there[0].mT, there[0])
+    with pytest.raises(LensError, match="a list of tensors that are not alike"):
+        ll.phi([there[0], X[1]], Y[:2], 4)
 
 
 def test_a_default_device_changes_nothing(card: PretendGPU) -> None:
