@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, write_base, write_config, write_tensors
-from pretend_gpu import OnCard, PretendGPU
+from pretend_gpu import GeneratorOnCard, OnCard, PretendGPU
 from scipy.linalg import hadamard
 from slow_routes import conditioned
 from torch import Tensor
@@ -376,6 +376,12 @@ def test_on_several_devices_is_an_error_in_a_line(card: PretendGPU) -> None:
         ll.conversion_matrices(W0, there[0].mT, there[0])
     with pytest.raises(LensError, match="a list of tensors that are not alike"):
         ll.phi([there[0], X[1]], Y[:2], 4)
+
+
+def test_a_generator_of_the_card_draws(card: PretendGPU) -> None:
+    drawn = ll.gaussian_samples(12, 3, draws=5, generator=GeneratorOnCard().manual_seed(0))
+    assert type(drawn) is Tensor
+    assert drawn.shape == (5,)
 
 
 def test_a_default_device_changes_nothing(card: PretendGPU) -> None:
