@@ -20,6 +20,7 @@ from torch import Tensor
 import lora_lens as ll
 from lora_lens.chance.conversion_draws import NullName
 from lora_lens.core import factoring, refits, refits_of_theta, subspace_iteration
+from lora_lens.core.captured_by_chance import uniform_scatter
 from lora_lens.core.factoring import factor
 from lora_lens.core.leading import leading_eigenvectors
 from lora_lens.core.outliers import rescaled_bases
@@ -382,6 +383,12 @@ def test_a_generator_of_the_card_draws(card: PretendGPU) -> None:
     drawn = ll.gaussian_samples(12, 3, draws=5, generator=GeneratorOnCard().manual_seed(0))
     assert type(drawn) is Tensor
     assert drawn.shape == (5,)
+
+
+def test_draws_are_where_the_weights_are(card: PretendGPU) -> None:
+    weights = torch.tensor([[0.75, 0.25]], dtype=torch.float64)
+    here, there = (uniform_scatter(5, x, torch.Generator().manual_seed(0)) for x in (weights, weights.to("cuda")))  # fmt: skip
+    torch.testing.assert_close(there.cpu(), here)
 
 
 def test_a_default_device_changes_nothing(card: PretendGPU) -> None:
