@@ -19,7 +19,7 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.chance.conversion_draws import NullName
-from lora_lens.core import factoring, refits, refits_of_theta, subspace_iteration
+from lora_lens.core import factoring, leading, refits, refits_of_theta, subspace_iteration
 from lora_lens.core.captured_by_chance import uniform_scatter
 from lora_lens.core.factoring import factor
 from lora_lens.core.leading import leading_eigenvectors
@@ -249,13 +249,14 @@ def test_refinement_in_float32(
     agree(ask(device="cuda").to_dict(), ask(device="cpu").to_dict())
 
 
-@pytest.mark.parametrize("amplified", [1e3, 3.95])
+@pytest.mark.parametrize(("amplified", "rounds"), [(1e3, 4), (3.95, 4), (1e3, 0)])
 def test_refits_of_theta_itself(
-    amplified: float, root: Path, card: PretendGPU, monkeypatch: pytest.MonkeyPatch
+    amplified: float, rounds: int, root: Path, card: PretendGPU, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And of some layers by their rows, whose inverse is large."""
+    """And of some layers by their rows, whose inverse is large; and decomposed, where no rounds suffice."""
     monkeypatch.setattr(refits, "theta_costs_less", lambda *_: True)
     monkeypatch.setattr(refits_of_theta, "_AMPLIFIED", amplified)
+    monkeypatch.setattr(leading, "_ROUNDS", rounds)
     ask = partial(shared, root / "deep", matrices="B")
     agree(ask(device="cuda").to_dict(), ask(device="cpu").to_dict())
 
