@@ -49,6 +49,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 mpl.use("Agg")
 
 from checkpoints import BertLike, write_base, write_lora  # noqa: E402
+from pretend_gpu import PretendGPU, pretended_gpu  # noqa: E402
 
 from lora_lens import conversion_similarity, load_adapter  # noqa: E402
 from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
@@ -79,6 +80,13 @@ def pytest_collection_finish() -> None:
     """What the libraries have made so far stays: the trainer collects garbage often, and looks at all of it each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def card() -> Iterator[PretendGPU]:
+    """A GPU that computes on the CPU, and refuses what CUDA refuses."""
+    with pretended_gpu() as gpu:
+        yield gpu
 
 
 @pytest.fixture

@@ -106,7 +106,8 @@ def uniform_bases(
         (torch.Size([5, 3, 6, 2]), True)
     """
     columns = layers * k
-    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    drawn = torch.randint(2**62, (), generator=generator, device=generator.device)
+    rng = np.random.default_rng(int(drawn))
     if columns > d:
         stacked = rng.standard_normal((draws, d, columns))
     else:

@@ -52,8 +52,22 @@ class Where(NamedTuple):
             into = torch.empty(shape, device=self.device, dtype=self.dtype)
         stacked = into[: len(tensors)]
         for place, tensor in zip(stacked, tensors, strict=True):
-            place.copy_(tensor)
+            place.copy_(_on_card(tensor, self.device) if self.device.type == "cuda" else tensor)
         return stacked
+
+
+def _on_card(tensor: Tensor, card: torch.device) -> Tensor:
+    """A tensor on the card in its own dtype, a quarter of float64's bytes, as which a copy into float64 would travel.
+
+    By pinned pages, which the card reads by itself, where the system has any left to pin.
+    """
+    import torch
+
+    try:
+        pinned = torch.empty_like(tensor, device="cpu", pin_memory=True)
+    except RuntimeError:
+        return tensor.to(card)
+    return pinned.copy_(tensor).to(card, non_blocking=True)
 
 
 _DTYPES = ("float64", "float32")

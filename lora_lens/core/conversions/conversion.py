@@ -90,8 +90,8 @@ def conversion_matrices(
 
     Raises:
         SingularError: Under ``stored`` W0 is not square, or is rank-deficient by that cut-off.
-        LensError: The shapes do not go together, there is no such convention, or W0, A or B is not real or holds NaN
-            or infinite values.
+        LensError: The shapes do not go together, there is no such convention, W0, A and B are on several devices, or one is
+            not real or holds NaN or infinite values.
 
     Example:
         >>> w0, a, b = torch.eye(3) * 2, torch.ones(1, 3), torch.ones(3, 1)

@@ -66,6 +66,6 @@ def uniform_scatter(
     """
     n, r = weights.shape
     drawn = torch.randn(n, d, r, generator=generator, dtype=torch.float64)
-    frames = torch.linalg.qr(drawn).Q
+    frames = torch.linalg.qr(drawn.to(weights.device)).Q
     rows = (frames * weights.sqrt()[:, None]).mT.reshape(n * r, d)
     return rows.mT @ rows

@@ -20,7 +20,7 @@ def as_tensors(**named: object) -> tuple[Tensor, ...]:
     """What was passed in as real, finite tensors of at least two axes, in order; messages call them by name.
 
     Raises:
-        LensError: One is not, or holds nothing, or some are tensors and others arrays.
+        LensError: One is not, or holds nothing, or they are on several devices, or some are tensors and others arrays.
 
     Example:
         >>> x, y = as_tensors(x=np.eye(2, dtype=int), y=np.eye(2, dtype=np.float32))
@@ -36,7 +36,11 @@ def as_tensors(**named: object) -> tuple[Tensor, ...]:
         raise LensError(
             f"{', '.join(first)} and {last} must all be torch tensors or all NumPy arrays"
         )
-    return tuple(_as_tensor(x, name) for name, x in named.items())
+    tensors = tuple(_as_tensor(x, name) for name, x in named.items())
+    if len({tensor.device for tensor in tensors}) > 1:
+        told = ", ".join(f"{name} on {x.device}" for name, x in zip(named, tensors, strict=True))
+        raise LensError(f"{told}; expected all on one device: move them with .to(device)")
+    return tensors
 
 
 def stacked(**named: Any) -> tuple[Any, ...]:

@@ -55,8 +55,8 @@ def phi(
 
     Raises:
         RankError: `i` or `j` exceeds the numerical rank, which the message names.
-        LensError: The inputs are not real matrices of one ambient dimension, or not finite, or leading axes do not broadcast; `i` or `j` is no
-            whole number.
+        LensError: The inputs are not real matrices of one ambient dimension, or not finite, or on several devices, or leading axes do not
+            broadcast; `i` or `j` is no whole number.
 
     Warns:
         TiedWarning: The subspace of so many singular vectors is not determined.
