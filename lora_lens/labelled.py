@@ -113,8 +113,11 @@ def _same(one: Any, other: Any) -> bool:
         return list(one) == list(other) and all(_same(one[name], other[name]) for name in one)
     if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
         return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, float) or hasattr(one, "__array__"):
-        return np.array_equal(one, other, equal_nan=True)
+    if one is None or other is None:
+        return one is other
+    if any(isinstance(each, float) or hasattr(each, "__array__") for each in (one, other)):
+        numbers = all(np.asarray(each).dtype.kind in "biufc" for each in (one, other))
+        return np.array_equal(one, other, equal_nan=numbers)
     return bool(one == other)
 
 

@@ -109,6 +109,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "results.scores": ("reproduction.numbers.scores",),
     "results.significance": ("chance.significance",),
     "results.statistics": ("chance.p_values",),
+    "show.draw_matplotlib": ("show.drawing.with_matplotlib",),
     "tables": (),
     **{f"tables.{old}": (f"questions.{new}.tables",) for old, new in _QUESTIONS.items()},
     "tables.console": ("show.console",),
@@ -168,7 +169,7 @@ GONE: Mapping[str, str] = {
     "plots.singular_values.layer_bar": "lora_lens.show.singular_values.layer_scale",
     "plots.style.FACTORS": "lora_lens.show.layout.LABELS",
     "plots.style.layer_axis": "lora_lens.show.figure.named",
-    "plots.style.log_axis": "lora_lens.show.drawn_log.log_axis",
+    "plots.style.log_axis": "lora_lens.show.drawing.log.log_axis",
     **{
         f"tables.sentences.wording.{name}": "lora_lens.chance.verdict.judge"
         for name in ("AS_TOLD", "BELOW", "TOO_FEW", "too_few")

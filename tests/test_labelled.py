@@ -1,7 +1,7 @@
 import json
 import pickle
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from lora_lens import (
     shared_subspace,
     spectrum,
 )
+from lora_lens.labelled import Comparable
 from lora_lens.questions.answer import Answer
 
 
@@ -107,6 +108,25 @@ def test_results_of_the_same_numbers_are_equal(
     (name,) = [each.name for each in fields(one) if each.type in ("str", "tuple[str, ...]")][:1]
     assert replace(one, **{name: ("another",)}) != one
     assert one != 3
+
+
+@dataclass(frozen=True, eq=False)
+class Held(Comparable):
+    value: object
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (0.5, None, False), (None, np.ones(3), False), (None, None, True), (np.array(1.0), None, False),
+        (1, np.ones(3), False), (np.array(["a", "b"]), np.array(["a", "b"]), True), (np.ones(2), "a", False),
+        ({"a": np.nan}, {"a": float("nan")}, True), ((1, [np.zeros(2)]), (1, [np.zeros(2)]), True), ("a", 0.5, False),
+        (np.array([None, 1]), np.array([None, 1]), True), ({"a": 1}, {"b": 1}, False),
+    ],
+)  # fmt: skip
+def test_whatever_a_result_holds_is_compared(one: object, other: object, same: bool) -> None:
+    assert (Held(one) == Held(other)) is same
+    assert (Held(other) == Held(one)) is same
 
 
 def test_one_number_tells_results_apart_and_nan_does_not(bert: BertLike, tmp_path: Path) -> None:

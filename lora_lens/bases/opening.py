@@ -12,6 +12,7 @@ from ..files.hub_cache import is_in_cache
 from ..files.locate import (
     DEMO_BASE,
     HubFiles,
+    base_path,
     is_hub_id,
     local_folder,
 )
@@ -206,7 +207,10 @@ def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeig
     own = split_revision(origin.base)[0] if origin.base else None
     itself = split_revision(opened.source)[0] == own
     opened = replace(
-        opened, placement=origin.placement, model_class=origin.model_class, named=itself
+        opened,
+        placement=origin.placement,
+        model_class=origin.model_class,
+        named=itself or _is_one_folder(opened.source, own),
     )
     named = None if own is None or itself else configuration_here(own)
     known, doubt = check_kinship(
@@ -222,6 +226,17 @@ def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeig
     unknown = f"whether {opened.source} is of the architecture that the adapter was trained on is not known"
     note = doubt or f"{unknown}; names and sizes are all that was checked"
     return replace(opened, notes=(*opened.notes, note))
+
+
+def _is_one_folder(one: str, other: str | None) -> bool:
+    """However it is spelt; not where `checking` refuses one of them."""
+    if other is None:
+        return False
+    try:
+        here, there = base_path(split_revision(one)[0]), base_path(other)
+    except LensError:
+        return False
+    return os.path.isdir(here) and os.path.isdir(there) and here.samefile(there)  # noqa: PTH112  (a name that is too long is no folder, not an error)
 
 
 def configuration_here(

@@ -64,8 +64,9 @@ def standing_apart(values: Array, level: float = 0.01) -> Apart:
     their own; so where none of these is too large, the largest of the further ones, down to a quarter, is compared with the scale
     of the 2m + 1 gaps below it. Its p, which has a closed form, is corrected for all of these, and ten times.
 
-    What is above the most striking gap is taken away, and the rest, whose largest is the first again, looked at in the same way: the chance
-    that one of a crowd is named is 1.1·level at most, however many outliers there are beside it.
+    What is above the first such gap is taken away, and the rest, whose largest is the first again, looked at in the same way. So the
+    chance that one of a crowd is named is 1.1·level at most, alone or beside outliers far above it; beside outliers so near that hardly
+    a gap parts them, a few times that (`tests/chance/test_spacings.py`). An outlier that others are far above has the power that it has alone.
 
     Args:
         values: Of which large ones are sought.
@@ -93,13 +94,13 @@ def standing_apart(values: Array, level: float = 0.01) -> Apart:
 
 
 def _in_turn(descending: Array, could: int, level: float) -> Array:
-    """p of each that could stand apart: that of the most striking gap, of those above it; if that is none, each by its own."""
+    """p of each that could stand apart: that of the first gap which parts any, of those above it; if there is none, each by its own."""
     gaps = np.arange(1, len(descending)) * (descending[:-1] - descending[1:])
     first = min(max(len(descending) // _SHARE, _FEWEST), could)
     p, found = _of_the_first(gaps, first), np.ones(could)
-    striking = int(np.lexsort((-gaps[:first], p))[0])
-    if p[striking] <= level:
-        found[: striking + 1] = p[striking]
+    parts = int((p <= level).argmax())
+    if p[parts] <= level:
+        found[: parts + 1] = p[parts]
         return found
     cut, of_many = _of_many(gaps, first, could)
     if of_many <= level:

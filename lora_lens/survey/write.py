@@ -20,6 +20,7 @@ from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from ..subspaces.pairing import notes_of_many
+from ..subspaces.ties import gauge_note
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, sweep
 from .far import HEAVY, far
@@ -306,6 +307,11 @@ def _notes(plan: Plan) -> Iterator[str]:
     for caveat, count in caveats.items():
         here = "; ΔW is s·B·A here" if caveat in dora else ""
         yield f"{caveat} ({count} of {len(plan.adapters)} adapters){here}"
+    rank = plan.settings.rank
+    if rank is not None and any(
+        rank < piece.rank for task in plan.tasks for piece in task.place.pieces
+    ):
+        yield gauge_note(f"rank {rank} is below that of some adapters")
     known = plan.adapters.values()
     yield from notes_of_many(
         (one.base for one in known),

@@ -105,6 +105,16 @@ def test_width_does_not_choose_a_tower_in_another_base(tmp_path: Path) -> None:
         open_base_of(adapter, tmp_path / "other").w0(adapter.modules["q_proj"], 0)
 
 
+def test_its_own_base_is_its_own_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_a_tower(tmp_path, "CLIP", width=24, tower="Text")
+    adapter = without_its_class(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for spelt in ("base", "./base", f"{tmp_path}/base/", tmp_path / "lora" / ".." / "base"):
+        assert open_base_of(adapter, spelt).w0(adapter.modules["q_proj"], 0).shape == (16, 16)
+
+
 def test_a_predictor_of_several_tokens_has_no_layer_of_the_models(tmp_path: Path) -> None:
     """Whose layers are numbered from 0 again."""
     torch.manual_seed(0)

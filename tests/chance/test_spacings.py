@@ -53,6 +53,29 @@ def test_what_is_beside_outliers_is_still_the_first_of_its_crowd() -> None:
     assert more <= 1.1 * LEVEL * 400 + 2.6 * math.sqrt(LEVEL * 400)
 
 
+def test_beside_outliers_that_are_near_a_few_more_are_named() -> None:
+    """Hardly a gap parts these: the crowd's own first counts five times as wide while they are there."""
+    generator = np.random.default_rng(2)
+    more = 0
+    for _ in range(400):
+        values = np.append(generator.exponential(size=763), np.full(5, 12.0))
+        found = standing_apart(values).at(LEVEL)
+        more += bool(found) and not {*found} <= {763, 764, 765, 766, 767}
+    assert 0.01 * 400 < more < 0.09 * 400
+
+
+def test_the_weakest_beside_far_stronger_ones_has_the_power_that_it_has_alone() -> None:
+    generator = np.random.default_rng(3)
+    alone = together = 0
+    for _ in range(60):
+        crowd = np.abs(generator.standard_normal(763))
+        alone += 763 in standing_apart(np.append(crowd, [6.3])).at(LEVEL)
+        found = standing_apart(np.append(crowd, [6.3, 40, 251, 1585, 1e4])).at(LEVEL)
+        assert {764, 765, 766, 767} <= {*found}
+        together += 763 in found
+    assert abs(together - alone) <= 3
+
+
 def test_strengths_far_apart_hide_none() -> None:
     crowd = np.random.default_rng(1).standard_normal(384)
     planted = np.array([8.0, 9.0, 12.0, 20.0, 400.0])

@@ -1,5 +1,6 @@
 """Below an adapter's rank what is said of A and B depends on the gauge: every question whose numbers move says so."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,17 @@ def test_it_is_said_below_the_rank_alone(bert: BertLike, tmp_path: Path, questio
     below, whole = (ASKED[question](adapter, rank).notes for rank in (CUT, WHOLE))
     (said,) = (note for note in below if "gauge" in note)
     assert "(A, B) or (GA, BG⁻¹)" in said
+    assert not any("gauge" in note for note in whole)
+
+
+def test_a_survey_below_the_rank_says_it(bert: BertLike, tmp_path: Path) -> None:
+    both = [tmp_path / "lora", tmp_path / "copy"]
+    shutil.copytree(*both)
+    below, whole = (
+        ll.survey(both, tmp_path / f"out-{rank}", questions="pairs", rank=rank).notes
+        for rank in (CUT, WHOLE)
+    )
+    assert sum("gauge" in note for note in below) == 1
     assert not any("gauge" in note for note in whole)
 
 

@@ -355,6 +355,8 @@ def test_a_name_in_a_list_may_have_a_hash_in_it(dozen: Path, tmp_path: Path) -> 
     listed.write_text(f"{dozen / 'seed-4 #2'}\n{dozen / 'seed-5'} #2\n")
     paths, unread = sources.adapters_meant([listed])
     assert ([Path(path).name for path in paths], unread) == (["seed-4 #2", "seed-5"], [])
+    listed.write_text(f"{dozen / 'seed-5'}  # {'for long ' * 60}\n")
+    assert [Path(path).name for path in sources.adapters_meant([listed])[0]] == ["seed-5"]
     (dozen / "seed-4 #2").rename(tmp_path / "x.txt")
     paths, unread = sources.adapters_meant([tmp_path / "x.txt"])
     assert ([Path(path).name for path in paths], unread) == (["x.txt"], [])

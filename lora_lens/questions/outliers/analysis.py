@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,7 @@ from ...errors import LensError
 from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...show.wording import few
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
@@ -47,6 +48,7 @@ from .result import LEVEL, Coordinate, OutliersResult
 
 _LISTED = 10  # candidates that are shown, named or not
 _STRIKING = 3
+_MOST_NAMED = 12  # of empty ones
 
 
 @in_plain_torch
@@ -93,8 +95,8 @@ def outliers(
     Returns:
         The named coordinates, strongest first, with their columns' norms, the share of each unit vector
         that conversion subspaces hold, and the share of the excess over Gaussian that it explains, alone
-        and together; φ and its nulls before and after. All singular vectors are taken, so no number
-        depends on the gauge.
+        and together; φ and its nulls before and after. All singular vectors are taken where all layers have
+        one rank, so that no number depends on the gauge then.
 
     Warns:
         RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
@@ -190,7 +192,7 @@ def outliers(
             *asked.weights.notes,
             *(asked.adapter.caveats if asked.adapter else ()),
             *_notes(asked, plan, relative, inverse, explained),
-            *_crowd(magnified, "rows" if turned else "columns", inverse=inverse),
+            *_crowd(magnified, rescaling.named, "rows" if turned else "columns", inverse=inverse),
         ),
     )
 
@@ -234,13 +236,14 @@ def _candidates(
     )
 
 
-def _crowd(magnified: Array, what: str, *, inverse: bool) -> Iterator[str]:
+def _crowd(magnified: Array, named: Sequence[int], what: str, *, inverse: bool) -> Iterator[str]:
     """Of more columns than can stand apart nothing is said otherwise."""
     most = most_outliers(len(magnified))
     if most and np.sort(magnified)[-most - 1] > _STRIKING * np.median(magnified):
         yield (
             f"more than {most} of {len(magnified)} {what} of W0 are magnified over {_STRIKING} times as much as the median, "
-            f"{'nearly empty' if inverse else 'large'} as they are; of so many none is told from the rest by a gap"
+            f"{'nearly empty' if inverse else 'large'} as they are; of so many none{', beside those that are named,' if named else ''} is told from "
+            f"the rest by a gap"
         )
 
 
@@ -259,14 +262,17 @@ def _notes(
         )
     empty = [k for k in explained.order if bool((relative[:, k] == 0).any())]
     if empty:
+        many = len(empty) > 1
         yield (
-            f"W0 is zero in coordinate {', '.join(map(str, empty))} of some layer, which the "
-            f"pseudo-inverse leaves out: it is named, and nothing there can be scaled"
+            f"W0 is zero in coordinate{'s' * many} {few(map(str, empty), _MOST_NAMED)} of some layer, which the "
+            f"pseudo-inverse leaves out: {'they are' if many else 'it is'} named, and nothing there can be scaled"
         )
     if len(set(plan.factors.ranks)) > 1:
         yield (
             f"ranks differ between layers: the {plan.width} leading singular vectors of each conversion "
             f"are taken, and these are what is rescaled"
+            + "; which they are depends on the gauge that training left A and B in, (A, B) or (GA, BG⁻¹)"
+            * (asked.adapter is not None)
         )
     if len(relative) == 1:
         yield "there is one layer only, so none is alike"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import LensError
 from ...formats.peft.keys import as_saved, exclusion, pattern_keys
-from ...labelled import Brief, Row, Tidy, html_rows
+from ...labelled import Brief, Comparable, Row, Tidy, html_rows
 from ...show.layout import NONE, Table, number, significant
 from ...show.paper import PLAIN, Paper, paper
 from ...show.text import as_csv, as_json, as_latex, as_markdown
@@ -45,8 +45,8 @@ class SuggestedRank(Brief):
     features: int
 
 
-@dataclass(frozen=True)
-class RankSuggestion(Tidy):
+@dataclass(frozen=True, eq=False)
+class RankSuggestion(Tidy, Comparable):
     """The smallest rank of every layer that keeps a share of ΔW's energy.
 
     Attributes:

@@ -55,14 +55,14 @@ def test_what_is_observed_in_json_is_the_adapters_own_and_not_its_nulls(tmp_path
     assert found.before.observed == pytest.approx(grid.mean)
 
 
-def planted(tmp_path, coordinates: tuple[int, ...], seed: int = 0):
+def planted(tmp_path, coordinates: tuple[int, ...], seed: int = 0, scale: float = 0.02):
     """Gaussian W0 of four layers, with nearly empty columns in all of them."""
     shape = BertLike(layers=4, width=96, modules=("value",))
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for layer in range(4):
         w = torch.randn(96, 96, generator=generator)
-        w[:, list(coordinates)] *= 0.02
+        w[:, list(coordinates)] *= scale
         tensors[f"{shape.path(layer, 'value')}.weight"] = w
     write_base(tmp_path / "base", shape, tensors)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
@@ -95,6 +95,17 @@ def test_of_one_column_that_column_is_said(tmp_path) -> None:
     assert "on it hangs" in said
 
 
+@pytest.mark.filterwarnings("ignore::lora_lens.RankDeficientWarning")
+def test_many_zero_columns_are_said_in_few_words(tmp_path) -> None:
+    found = ll.outliers(
+        planted(tmp_path, tuple(range(14)), scale=0.0), "value", draws=5, convention="consistent"
+    )
+    assert len(found.coordinates) == 14
+    (note,) = (note for note in found.notes if "W0 is zero" in note)
+    assert "and 2 more of some layer" in note
+    assert "they are named" in note
+
+
 def test_of_a_third_none_is_told_from_the_rest_and_that_is_said(tmp_path) -> None:
     found = ll.outliers(planted(tmp_path, tuple(range(32))), "value", draws=5)
     assert not found.coordinates
@@ -123,6 +134,24 @@ def test_json_has_the_contract(tmp_path) -> None:
     assert len(one["column_norm"]) == len(one["share"]) == 4
     assert 0 < one["explains"] <= 1.1
     assert np.isfinite(found["explained"])
+
+
+def test_an_adapters_file_is_no_base(tmp_path, monkeypatch) -> None:
+    adapter = planted(tmp_path, (7,))
+    asked = ll.outliers(adapter, "value", draws=5)
+    file = tmp_path / "lora" / "adapter_model.safetensors"
+    base = tmp_path / "base"
+    found = ll.outliers(file, "value", draws=5, base=base)
+    assert [one.coordinate for one in found.coordinates] == [7]
+    assert found.adapter == str(file)
+    assert found.before == asked.before
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ll.outliers("~/lora", "value", draws=5).before == asked.before
+    assert ll.outliers(base / "model.safetensors", "value", untrained=4, draws=5).adapter is None
+    with pytest.raises(ll.LensError, match="is a base model by itself, beside which another"):
+        ll.outliers(base, "value", draws=5, base=base)
+    with pytest.raises(ll.LensError, match="nor is it a base model"):
+        ll.outliers(tmp_path / "nothing", "value", draws=5)
 
 
 def test_a_base_alone_is_asked_with_untrained_factors(tmp_path) -> None:
