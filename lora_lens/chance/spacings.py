@@ -21,6 +21,7 @@ from ..labelled import Array
 # quarter, above one gap for which the crowd below it gives the scale, at a tenth of the level.
 _SHARE, _FEWEST, _QUARTER, _OF_MANY = 20, 8, 4, 10
 _DRAWS = 20_000
+_AT_A_TIME = 1 << 20  # numbers that are drawn, in memory
 
 
 @dataclass(frozen=True)
@@ -142,5 +143,9 @@ def _scale(gaps: Array) -> float:
 @lru_cache
 def _largest_of(most: int) -> Array:
     """Ascending: the largest of `most` exponential gaps over the scale found from 2·most, drawn."""
-    gaps = np.random.default_rng(0).exponential(size=(_DRAWS, 2 * most))
-    return np.sort(gaps[:, :most].max(1) / (np.median(gaps, 1) / math.log(2)))
+    generator, found = np.random.default_rng(0), list[Array]()
+    step = max(1, _AT_A_TIME // (2 * most))
+    for start in range(0, _DRAWS, step):
+        gaps = generator.exponential(size=(min(step, _DRAWS - start), 2 * most))
+        found.append(gaps[:, :most].max(1) / (np.median(gaps, 1) / math.log(2)))
+    return np.sort(np.concatenate(found))
