@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...show.findings import Claim, Finding
+from ...show.layout import true_minus
 from ...show.wording import few
 from .result import LEVEL, OutliersResult
 
@@ -89,8 +90,12 @@ def _explained(result: OutliersResult) -> str:
         if several
         else f"that {columns(result)[:-1]}"
     )
-    alone = "" if not several else f"; {first.coordinate} alone {100 * first.explains:.0f} %"
+    alone = "" if not several else f"; {first.coordinate} alone {_percent(first.explains)}"
     return (
         f"with {those} at the median norm it is {result.after.mean:.3f}: on {'them' if several else 'it'} hangs "
-        f"{100 * result.explained:.0f} % of the excess{alone}."
+        f"{_percent(result.explained)} of the excess{alone}."
     )
+
+
+def _percent(share: float) -> str:
+    return f"{true_minus(f'{100 * share:.0f}')} %"
