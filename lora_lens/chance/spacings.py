@@ -18,8 +18,8 @@ import numpy as np
 from ..labelled import Array
 
 # Outliers are few: one in 20, or of few numbers up to 8, are sought in the gaps between the largest; more, up to a
-# quarter, above one gap for which the crowd below it gives the scale, at a tenth of the level.
-_SHARE, _FEWEST, _QUARTER, _OF_MANY = 20, 8, 4, 10
+# quarter, above one gap for which the crowd below it gives the scale. Of the level ten elevenths are for the first.
+_SHARE, _FEWEST, _QUARTER, _OF_FEW, _OF_MANY = 20, 8, 4, 1.1, 11
 _DRAWS = 20_000
 _AT_A_TIME = 1 << 20  # numbers that are drawn, in memory
 
@@ -30,7 +30,7 @@ class Apart:
 
     Attributes:
         order: Positions of the largest, descending: as many as could have stood apart.
-        p: Of each: the family-wise p-value of the gap that parts it from the rest, from 1/20001 where that is one of the first.
+        p: Of each: the family-wise p-value of the gap that parts it from the rest, from 1.1/20001 where that is one of the first.
     """
 
     order: tuple[int, ...]
@@ -63,10 +63,10 @@ def standing_apart(values: Array, level: float = 0.01) -> Apart:
     half of them may be gaps between outliers. Each gap is compared with the largest of m exponential
     ones beside the scale that is found from them: p is corrected for m gaps. Of more outliers than m most of those gaps are
     their own; so where none of these is too large, the largest of the further ones, down to a quarter, is compared with the scale
-    of the 2m + 1 gaps below it. Its p, which has a closed form, is corrected for all of these, and ten times.
+    of the 2m + 1 gaps below it. Its p, which has a closed form, is corrected for all of these; and both for there being two kinds: 1.1 and 11 times.
 
     What is above the first such gap is taken away, and the rest, whose largest is the first again, looked at in the same way. So the
-    chance that one of a crowd is named is 1.1·level at most, alone or beside outliers far above it; beside outliers so near that hardly
+    chance that one of a crowd is named is the level at most, alone or beside outliers far above it; beside outliers so near that hardly
     a gap parts them, a few times that (`tests/chance/test_spacings.py`). An outlier that others are far above has the power that it has alone.
 
     Args:
@@ -117,7 +117,8 @@ def _of_the_first(gaps: Array, first: int) -> Array:
     if scale <= 0:  # ties
         return np.ones(first)
     null = _largest_of(first)
-    return (len(null) - np.searchsorted(null, gaps[:first] / scale) + 1) / (len(null) + 1)
+    above = len(null) - np.searchsorted(null, gaps[:first] / scale)
+    return np.minimum(1, _OF_FEW * (above + 1) / (len(null) + 1))
 
 
 def _of_many(gaps: Array, first: int, could: int) -> tuple[int, float]:

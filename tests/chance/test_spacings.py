@@ -40,7 +40,7 @@ def test_of_a_crowd_one_in_a_hundred_has_any(d: int, law: str) -> None:
         bool(standing_apart(getattr(generator, law)(size=d, **arguments)).at(LEVEL))
         for _ in range(sets)
     )
-    assert found <= 1.1 * LEVEL * sets + 2.6 * math.sqrt(LEVEL * sets)
+    assert found <= LEVEL * sets + 2.6 * math.sqrt(LEVEL * sets)
 
 
 def test_what_is_beside_outliers_is_still_the_first_of_its_crowd() -> None:
@@ -50,7 +50,7 @@ def test_what_is_beside_outliers_is_still_the_first_of_its_crowd() -> None:
     for _ in range(400):
         crowd = generator.exponential(size=763)
         more += len(standing_apart(np.append(crowd, 100 + 10 * np.arange(5.0))).at(LEVEL)) > 5
-    assert more <= 1.1 * LEVEL * 400 + 2.6 * math.sqrt(LEVEL * 400)
+    assert more <= LEVEL * 400 + 2.6 * math.sqrt(LEVEL * 400)
 
 
 def test_beside_outliers_that_are_near_a_few_more_are_named() -> None:

@@ -21,8 +21,8 @@ class Coordinate(Brief):
     Attributes:
         coordinate: Its number, from 0.
         named: Whether it stands apart from all others.
-        p: How surely, if the others fall off as an exponential does or faster: corrected for the number of coordinates that
-            could (see `standing_apart`).
+        p: How surely, if the others fall off as an exponential does or faster: corrected for all gaps among which
+            that is sought (see `standing_apart`).
         magnification: Mean over the layers of 1/n², n the norm of W0's column there beside the layer's
             median (of n² where W0 is wider than high, and the pseudo-inverse works the other way).
         column_norm: (layer,) n.

@@ -146,6 +146,6 @@ def legend(result: OutliersResult) -> list[str]:
         f"subspace, mean over layers; by chance r/d; magnified: "
         f"mean of {power}, n the {what}'s norm beside the layer's median",
         f"p: that it stands apart from others whose magnifications fall off as an exponential does or faster, corrected for "
-        f"the {result.considered} coordinates that could ({what}s of one law with a heavier tail reach it more often); deep half: "
+        f"all gaps among which that is sought, down to {result.considered} coordinates ({what}s of one law with a heavier tail reach it more often); deep half: "
         f"layers {result.deep_layers[0]} to {result.deep_layers[-1]}",
     ]
