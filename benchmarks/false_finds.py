@@ -50,7 +50,7 @@ def named(seed: int, layers: int, width: int, norm: float | None) -> set[int]:
         lengths[EMPTY] = norm
     tensors = {}
     for layer in range(layers):
-        w = torch.randn(width, width, generator=generator)
+        w = torch.randn(width, width, generator=generator).double()
         tensors[f"encoder.layer.{layer}.attention.self.value.weight"] = w * lengths
     with tempfile.TemporaryDirectory() as folder:
         save_file(tensors, Path(folder) / "model.safetensors")
