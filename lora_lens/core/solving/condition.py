@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .factoring import Factored
 from .lanczos import TWO_DIGITS, largest_singular_value
-from .norms import gram, inverse_norm_of, norms_of
+from .norms import gram, inverse_norm_of
 from .refined import FROM, REFINABLE, RefinedSolver
 from .solvers import mapped
 
@@ -44,9 +44,9 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     at_once = (factored.condition < REFINABLE) & (full < FROM)
     found = torch.empty_like(factored.inverse_norm)
     if bool(at_once.all()):
-        return _of_norms(_in_single(factored)).to(found)
+        return _in_single(factored).to(found)
     if bool(at_once.any()):
-        found[at_once] = _of_norms(_in_single(_layers(factored, at_once))).to(found)
+        found[at_once] = _in_single(_layers(factored, at_once)).to(found)
     # Of wide ones the factors of one stay in the cache, those of all do not.
     single = factored.w0.dtype == torch.float32
     stored = factored.w0 if single else factored.stored or factored.w0
@@ -56,16 +56,15 @@ def condition_number(factored: Factored) -> Float[Tensor, " layer"]:
     return found
 
 
-def _in_single(factored: Factored) -> Factored:
+def _in_single(factored: Factored) -> Float[Tensor, " layer"]:
     """In float32, which has digits enough for two of a condition number below `REFINABLE`."""
 
     def half(of_all: Tensor) -> Tensor:
         return of_all.float() if of_all.is_floating_point() else of_all
 
-    return replace(
-        factored,
-        solver=mapped(factored.solver, half),
-        w0=half(factored.w0),
+    w0 = half(factored.w0)
+    return _condition(
+        replace(factored, solver=mapped(factored.solver, half), w0=w0), w0, TWO_DIGITS
     )
 
 
@@ -76,14 +75,6 @@ def _of_all_values(factored: Factored) -> Float[Tensor, " layer"]:
     sure = least > largest / _SURE
     inverse_norm = 1 / least if bool(sure.all()) else _inverse_norm(factored, _ALL_DIGITS)
     return _where_known(factored, largest * torch.where(sure, 1 / least, inverse_norm))
-
-
-def _of_norms(factored: Factored) -> Float[Tensor, " layer"]:
-    """To two digits, of all layers at once, and of a square W0 from one Lanczos."""
-    if factored.w0.shape[-2] != factored.w0.shape[-1]:
-        return _condition(factored, factored.w0, TWO_DIGITS)
-    norms = norms_of(factored.solver, factored.w0, TWO_DIGITS)
-    return _where_known(factored, norms.own * norms.inverse)
 
 
 def _condition(

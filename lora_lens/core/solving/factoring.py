@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .lanczos import TWO_DIGITS
+from .lanczos import TWO_DIGITS, largest_singular_value
 from .lu import packed_lu
-from .norms import InverseNorm, inverse_norm_of, norms_of
+from .norms import InverseNorm, gram, inverse_norm_of
 from .refined import FROM, refined
 from .solvers import PseudoInverseSolver, Solver, SquareSolver, TallSolver, Transposed, mapped
 
@@ -173,8 +173,9 @@ def _full_rank(core: Tensor, solver: Solver, cutoff: float) -> bool:
     """
     if core.dtype != torch.float64:
         return False
-    norms = norms_of(solver, core, TWO_DIGITS)
-    return bool((norms.own * norms.inverse < _MARGIN / cutoff).all())
+    own = largest_singular_value(gram(core), core, tolerance=TWO_DIGITS)
+    inverse = inverse_norm_of(solver, core, TWO_DIGITS).norm
+    return bool((own * inverse < _MARGIN / cutoff).all())
 
 
 def _full_rank_solver(w0: Tensor) -> tuple[Solver, Tensor, Solver]:

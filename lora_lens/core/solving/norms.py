@@ -9,44 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .lanczos import largest_singular_value, leading
+from .lanczos import leading
 from .refined import REFINABLE, RefinedSolver
 from .solvers import Solver
 
 _ROWS = 256  # of W0 at once: 4096 columns in float32 are 4 MB, which a cache holds
 
 _ROUNDED = 5e6  # of the condition number times the width: up to here float32 moves the least singular values by half a percent
-
-
-class Norms(NamedTuple):
-    """‖W0‖₂ and ‖W0⁻¹‖₂ of each layer."""
-
-    own: Float[Tensor, " layer"]
-    inverse: Float[Tensor, " layer"]
-
-
-def norms_of(solver: Solver, w0: Float[Tensor, "layer n n"], tolerance: float) -> Norms:
-    """Both at once, with the solver of W0: of narrow ones a step costs more than its products, and half as many are taken.
-
-    Args:
-        solver, w0, tolerance: As of `inverse_norm_of`.
-
-    Example:
-        >>> from lora_lens.core.solving.lu import packed_lu
-        >>> from lora_lens.core.solving.solvers import SquareSolver
-        >>> w0 = torch.diag(torch.tensor([4.0, 0.5], dtype=torch.float64))[None]
-        >>> norms = norms_of(SquareSolver(*packed_lu(w0)), w0, 1e-10)
-        >>> round(norms.own.item(), 6), round(norms.inverse.item(), 6)
-        (4.0, 2.0)
-    """
-    layers = len(w0)
-    once, inverse = gram(w0), _inverse_gram(solver, w0)
-    found = largest_singular_value(
-        lambda v: torch.cat([once(v[:layers]), inverse(v[layers:])]),
-        w0.new_empty(2 * layers, 0, w0.shape[-1]),
-        tolerance=tolerance,
-    )
-    return Norms(found[:layers], found[layers:])
 
 
 class InverseNorm(NamedTuple):
