@@ -33,7 +33,7 @@ from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
 from ...subspaces.selection import select_device
-from .asked import Asked, asked_of, source_of
+from .asked import Asked, asked_of
 from .explaining import (
     ENTRIES,
     Explained,
@@ -45,6 +45,7 @@ from .explaining import (
     pieces,
 )
 from .result import LEVEL, Coordinate, OutliersResult
+from .source import source_of
 
 _LISTED = 10  # candidates that are shown, named or not
 _STRIKING = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.opening import open_base, open_base_of
+from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.conversions.conversion import ConventionChoice
 from ...core.conversions.outliers import relative_norms
-from ...errors import AdapterError, BaseModelError, LensError
-from ...files.locate import is_hub_id, user_path
-from ...files.peft_names import CONFIG
-from ...files.revisions import split_revision
-from ...formats.loading import Model, adapter_of
+from ...errors import LensError
 from ...subspaces.convention import SettledConvention, convention_of_shape, settle_convention
 from ...subspaces.selection import select_module
 from ...subspaces.untrained import as_untrained, untrained_factors
@@ -62,50 +57,6 @@ class Asked:
                 )
             found.append(relative)
         return torch.stack(found)
-
-
-def source_of(
-    given: Adapter | BaseWeights | str | Path | Model, base: BaseWeights | str | Path | None
-) -> Adapter | BaseWeights:
-    """The adapter, or the base model by itself.
-
-    Raises:
-        LensError: It is neither, or a base model, and another is given beside it.
-    """
-    found = given if isinstance(given, BaseWeights) else _found(given, base)
-    if isinstance(found, BaseWeights) and base is not None:
-        raise LensError(
-            f"{found.source} is a base model by itself, beside which another ({getattr(base, 'source', base)}: --base, base) does "
-            f"nothing: leave that out"
-        )
-    return found
-
-
-def _found(
-    given: Adapter | str | Path | Model, base: BaseWeights | str | Path | None
-) -> Adapter | BaseWeights:
-    if not isinstance(given, str | Path):
-        return adapter_of(given, base)
-    path = user_path(given)
-    # pathlib raises for a name that is too long, which is neither.
-    is_file = os.path.isfile(path)  # noqa: PTH113
-    if not is_file and not os.path.exists(path / CONFIG):  # noqa: PTH110
-        try:
-            return open_base(given)  # on this machine: asks no hub what it is
-        except BaseModelError:
-            pass
-    try:
-        return adapter_of(given, base)
-    except AdapterError as error:
-        hub = not is_file and is_hub_id(split_revision(str(given))[0])
-        try:
-            if hub or is_file:
-                return open_base(given, download=hub)
-        except BaseModelError:
-            pass
-        if hub:
-            raise
-        raise AdapterError(f"{error}; nor is it a base model with its weights") from None
 
 
 def asked_of(
