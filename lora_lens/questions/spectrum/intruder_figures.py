@@ -8,11 +8,13 @@ import numpy as np
 
 from ...errors import LensError
 from ...labelled import Row
-from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View
+from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View, in_rows
 from ...show.layout import layer_number
 from .result import Spectrum
 
 _CHANCE = "chance"
+_MOST_BELOW = 4  # modules below each other
+_MOST_BESIDE = 8  # panels beside each other, of more
 _NOTE = f"{_CHANCE}: mean count over the layers, of random ΔW with the same singular values"
 
 
@@ -50,7 +52,10 @@ def _chance(rows: Sequence[Row], columns: int) -> list[list[float]]:
 
 
 def intruder_sheet(result: Spectrum) -> Sheet:
-    """`intruder_panel`, a row a module and a column a k, each shaded from none to all of its k."""
+    """`intruder_panel`, a row a module and a column a k, each shaded from none to all of its k.
+
+    Of more than four modules several stand in a row, each with all of its k.
+    """
     modules = [
         module for module in result.modules if any(one.beside_w0 for one in result.of(module))
     ]
@@ -59,11 +64,14 @@ def intruder_sheet(result: Spectrum) -> Sheet:
             "no module was put beside W0, so that there are no intruder dimensions to draw"
         )
     longest = 1 + max(len(result.of(module)) for module in modules)
-    rows = [[intruder_panel(result, module, k) for k in result.ks] for module in modules]
+    ks = len(result.ks)
+    beside = 1 if len(modules) <= _MOST_BELOW else max(1, _MOST_BESIDE // ks)
+    panels = [intruder_panel(result, module, k) for module in modules for k in result.ks]
+    rows = in_rows(panels, beside * ks)
     height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.5
     return Sheet(
         (Block(rows, scales=(Scale(0, 1, "share of the top k"),)),),
-        (2.7 * max(1, len(result.ks)) + 1.0, height),
+        (2.7 * beside * ks + 1.0, height),
         title="Intruder dimensions: left singular vectors of W0+ΔW unlike all of W0's (|cos| < ε)",
         note=_NOTE if result.draws else "",
     )

@@ -19,6 +19,7 @@ from .axes import Numbers
 from .marks import stroke
 
 Draw = Callable[[Panel, Axes], object]
+_MOST_BROAD = 0.4  # inches, of a colour scale
 _STRIP = 0.001  # height of a legend's own axes beside a panel's: what they hold makes its own room
 
 
@@ -126,7 +127,8 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
     else:
         made = scale(described.low, described.high, described.ramp)
     place = {"location": "bottom", "shrink": 0.9} if described.lies else {"shrink": 0.7}
-    bar = figure.colorbar(made, ax=shown, pad=0.02, aspect=25, **place)
+    aspect = 25.0 if described.lies else _slenderness(figure, axes, described)
+    bar = figure.colorbar(made, ax=shown, pad=0.02, aspect=aspect, **place)
     bar.set_label(words(described.label), fontsize="small")
     if len(described.label) == 1 and not described.lies:
         bar.ax.yaxis.label.set(rotation=0, ha="left", va="center")
@@ -142,6 +144,12 @@ def _scale(figure: Figure | SubFigure, axes: Any, described: Scale) -> None:
     for mark in described.marks:
         across = bar.ax.axvline if described.lies else bar.ax.axhline
         across(mark, color=colour("red"), lw=stroke(1.5))
+
+
+def _slenderness(figure: Figure | SubFigure, axes: Any, described: Scale) -> float:
+    """Of a bar that stands: 25, but more of a long one, which would be as broad as a panel."""
+    rows = len({row for row, _ in described.at} or axes)
+    return max(25.0, figure.bbox.height / figure.dpi * rows / len(axes) / _MOST_BROAD)
 
 
 def _legend(figure: Figure | SubFigure, described: Sheet, panels: Sequence[Axes]) -> None:

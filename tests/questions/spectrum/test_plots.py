@@ -112,6 +112,24 @@ def test_chance_is_seen_beside_many_layers(found: Spectrum) -> None:
     assert (lower - upper) / (lower - top) > 0.035
 
 
+def test_intruders_of_many_modules_stand_beside_each_other(found: Spectrum) -> None:
+    """Twenty below each other, of 32 layers, were 98 inches high, and the scale as broad as two panels."""
+    layers = [
+        replace(one, layer=k, module=f"{m}.{one.module}")
+        for m in range(10) for k in range(32) for one in (found.of("query")[0], found.of("value")[0])
+    ]  # fmt: skip
+    figure = plots.intruder_figure(replace(found, layers=tuple(layers)))
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches()
+    assert width < 24
+    assert height < 26
+    (bar,) = [ax for ax in figure.axes if ax.get_ylabel() == "share of the top k"]
+    assert bar.get_position().width * width < 0.5
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert len(titles) == 20 * len(found.ks)
+    assert titles[0].split(",")[0] == titles[1].split(",")[0]  # of a module beside each other
+
+
 def test_without_draws_there_is_no_chance_to_draw(bert: BertLike, tmp_path: Path) -> None:
     bare = spectrum(load_adapter(tmp_path / "lora"), "value", draws=0)
     ax = plots.intruder_heatmap(bare, "value", 5)
