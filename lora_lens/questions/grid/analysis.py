@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
 from ...core.numbers.whole import whole, whole_numbers
 from ...core.similarity.angles import principal_angles
+from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
 from ...core.similarity.phi_of_bases import phi_grid_of_bases
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
@@ -114,11 +115,14 @@ def rank_grids(
     if other is None:
         weights = open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
-        found = _ordered(list(_against_w0(first, wanted, chosen, weights, where, top)), chosen)
-        nulls = _nulls(found, draws, seed)
+        sides = {kind: _Sides([], []) for kind in chosen}
+        grids = list(_against_w0(first, wanted, sides, weights, where, top))
+        found = _ordered(grids, chosen)
+        scatter = {KINDS[kind]: _scatter(*of) for kind, of in sides.items()}
         return RankGrids(
-            weights.source, one.source, first.module, "w0-delta", found, nulls,
-            (*weights.notes, *one.caveats), seed, base=weights.source, base_commit=weights.commit, draws=draws,
+            weights.source, one.source, first.module, "w0-delta", found, _nulls(found, draws, seed),
+            (*weights.notes, *one.caveats, *_together(scatter)), seed,
+            base=weights.source, base_commit=weights.commit, draws=draws, scatter=scatter,
         )  # fmt: skip
     if top is not None:
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
@@ -148,6 +152,28 @@ def rank_grids(
         base_commit=commit_of_all((one, other)),
         draws=draws,
     )
+
+
+class _Sides(NamedTuple):
+    """W0's leading directions and ΔW's, an entry a layer."""
+
+    w0: list[Tensor]
+    delta: list[Tensor]
+
+
+def _scatter(w0: Sequence[Tensor], delta: Sequence[Tensor]) -> float:
+    return float(scatter_of_mean(LayersTogether.of(w0), [LayersTogether.of(delta)])[0])
+
+
+def _together(scatter: Mapping[tuple[str, str], float]) -> Iterator[str]:
+    """Of which side no claim is made."""
+    for (_, side), times in scatter.items():
+        if times > AS_INDEPENDENT:
+            yield (
+                f"W0's leading {side} directions lie alike in its layers, and ΔW's too, as where one matrix serves all: the mean φ of unrelated "
+                f"ones would scatter {times:.1f} times as far as that of independent layers, which the null is of, so that nothing is "
+                f"claimed of that side"
+            )
 
 
 def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, str], Baseline]:
@@ -266,11 +292,12 @@ def _factor_basis(
 def _against_w0(
     factors: ModuleFactors,
     layers: Sequence[int],
-    chosen: Sequence[str],
+    sides: Mapping[str, _Sides],
     weights: BaseWeights,
     where: Where,
     top: int | None,
 ) -> Iterator[RankGrid]:
+    """Layer by layer; the directions are added to `sides`."""
     for layer in layers:
         position = factors.layers.index(layer)
         stored = weights.w0(factors, position)
@@ -278,8 +305,10 @@ def _against_w0(
         name = f"W0 of {factors.module} in layer {layer}"
         w0 = weight_singular(stored, where, name=name)
         i = _top(top, len(w0.s), factors.module, layer)
-        for kind in chosen:
+        for kind, of in sides.items():
             u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
+            of.w0.append(u[:, :i].clone())  # not all of W0's
+            of.delta.append(v)
             yield replace(_grid(layer, kind, u[:, :i], v), w0_rank=len(w0.s))
 
 

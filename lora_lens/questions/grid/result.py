@@ -11,6 +11,7 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...chance.significance import Significance, significance
+from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...labelled import Array, Brief, Row, Tidy, html_table, plain
 from ..answer import Answer
 
@@ -106,6 +107,8 @@ class RankGrids(Answer, Sequence[RankGrid]):
         between: ``adapters``, or ``w0-delta``: i over W0's singular vectors, j over ΔW's.
         grids: Matrix by matrix, and within one, layer by layer.
         baselines: (matrix, side) to the Gaussian null of φ(r1, r2), layer by layer.
+        scatter: (matrix, side) to how many times as far the mean φ(r1, r2) of unrelated W0 and ΔW would scatter as that of independent
+            layers, which tests are of; of W0 and ΔW alone.
         notes: What a reader should know beside the numbers.
         seed, draws: Of the null.
         base: The base model; None where two adapters name two.
@@ -123,6 +126,7 @@ class RankGrids(Answer, Sequence[RankGrid]):
     base: str | None = None
     base_commit: str | None = None
     draws: int | None = None
+    scatter: Mapping[tuple[str, str], float] = field(default_factory=dict, repr=False)
 
     @property
     def stem(self) -> str:
@@ -149,6 +153,11 @@ class RankGrids(Answer, Sequence[RankGrid]):
     def kinds(self) -> tuple[tuple[str, str], ...]:
         """(matrix, side) of the grids, in their order."""
         return tuple(dict.fromkeys((grid.matrix, grid.side) for grid in self.grids))
+
+    @property
+    def together(self) -> tuple[tuple[str, str], ...]:
+        """(matrix, side) of those whose layers lie so far alike that a test by independent ones would claim too much."""
+        return tuple(kind for kind, times in self.scatter.items() if times > AS_INDEPENDENT)
 
     def of(self, matrix: str, side: str) -> tuple[RankGrid, ...]:
         """The grids of one matrix and side, layer by layer."""
@@ -199,6 +208,10 @@ class RankGrids(Answer, Sequence[RankGrid]):
             "other": self.other,
             "module": self.module,
             "between": self.between,
+            "scatter": [
+                {"matrix": matrix, "side": side, "times": times}
+                for (matrix, side), times in self.scatter.items()
+            ],
             "grids": [
                 grid.to_dict() | {"whole": tests}
                 for grid, tests in zip(self.grids, self.whole(), strict=True)

@@ -20,6 +20,8 @@ _SAME = 1e-6  # φ in float32's resolution
 def claims(result: RankGrids) -> list[Claim]:
     """φ of ΔW's whole subspaces and W0's leading ones, mean over the layers, against unrelated ones; each number once.
 
+    None of a side on which the layers of both lie alike, as of one A for all of them.
+
     Of two adapters there are none: both may lie along the same W0's leading directions. `compare` tests them.
     """
     return list(_claims(result)) if result.between == "w0-delta" else []
@@ -30,6 +32,8 @@ def _claims(result: RankGrids) -> Iterator[Claim]:
     cut = _taken(result)
     whole = "" if cut else "whole "
     for kind, baseline in result.baselines.items():
+        if kind in result.together:
+            continue
         values = np.array([grid.values[-1, -1] for grid in result.of(*kind)])
         test = result.significance[kind].of_mean
         if not np.isfinite([test.z, test.p_two_sided]).all():

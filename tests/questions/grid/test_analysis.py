@@ -11,6 +11,7 @@ from slow_routes import slow_phi
 from lora_lens import (
     LensError,
     RankError,
+    demo_adapter,
     gaussian_baseline,
     load_adapter,
     rank_grids,
@@ -256,3 +257,26 @@ def test_what_would_have_been_seen_is_of_a_skewed_null_above_what_phi_is_at_leas
         assert normal is not None
         assert found.verdict.detectable is not None
         assert found.verdict.detectable > 1.05 * normal * trial.sd
+
+
+def test_nothing_is_claimed_of_a_side_where_the_layers_of_both_lie_alike(tmp_path: Path) -> None:
+    """As of VeRA, whose A serves all layers, on layers with directions in common: unrelated ones would be claimed of too often."""
+    rng = np.random.default_rng(0)
+    common, a = rng.standard_normal((40, 60)), rng.standard_normal((2, 60))
+    w0 = [common + 0.1 * rng.standard_normal((40, 60)) for _ in range(6)]
+    own = [(rng.standard_normal((40, 2)), a) for _ in range(6)]
+    result = rank_grids(plant(tmp_path, w0, own), None, "value", top=4, draws=99)
+    assert result.scatter["delta", "right"] == pytest.approx(6**0.5, rel=0.1)
+    assert result.scatter["delta", "left"] == pytest.approx(1, abs=0.1)
+    assert result.together == (("delta", "right"),)
+    assert [one.label for one in claims(result)] == ["W0 and ΔW (left)"]
+    (note,) = (one for one in result.notes if "nothing is claimed of that side" in one)
+    assert note.startswith("W0's leading right directions lie alike in its layers, and ΔW's too")
+    times = [one["times"] for one in result.to_dict()["scatter"]]
+    assert times == [result.scatter["delta", side] for side in ("left", "right")]
+
+
+def test_trained_layers_are_independent_of_each_other_in_w0s_directions() -> None:
+    result = rank_grids(demo_adapter("lora"), None, "query", draws=19)
+    assert all(one == pytest.approx(1, abs=0.02) for one in result.scatter.values())
+    assert len(claims(result)) == 2
