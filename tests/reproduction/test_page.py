@@ -12,6 +12,7 @@ from lora_lens.reproduction.experiment.config_file import read_config
 from lora_lens.reproduction.numbers.equivalence import Difference
 from lora_lens.reproduction.numbers.longer import Longer
 from lora_lens.reproduction.numbers.scores import TaskScores
+from lora_lens.reproduction.numbers.shares import predicted_shares
 from lora_lens.reproduction.page.agreement import _table4, _together, claims
 from lora_lens.reproduction.page.page import results_page
 from lora_lens.reproduction.page.report import tables_of
@@ -84,8 +85,8 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
     assert "![Test scores by task, a mark a seed; hollow: not learnt](figures/scores.png)" in text
     assert "figures/curves.png" not in text
     assert "**STS-B**, 1,500 test rows and 2 seeds: these can decide a margin of 0.6 points" in text
-    assert "More epochs no longer help on the development rows: STS-B by LoRA." in text
-    assert "so that these runs are not finished: MRPC by CondLoRA." in text
+    assert "More epochs gain less than half a point on the development rows: STS-B by LoRA." in text
+    assert "so that these runs do not count as finished: MRPC by CondLoRA." in text
     assert (
         "Not known yet, for there is no run of more epochs: STS-B by CondLoRA, MRPC by LoRA, RTE by LoRA, RTE by CondLoRA."
         in text
@@ -97,6 +98,21 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
     assert "Nothing of this" not in text
     for name, (table, _) in tables_of(CONFIG, found(tmp_path)).items():
         assert (f"**{table.title}**" in text) == (not name.startswith("conversions-"))
+
+
+def test_too_few_flips_are_told_and_not_counted_as_none(tmp_path: Path) -> None:
+    """Of 64 rows 999 flips can find none, and nine tenths were "beyond them in 0 of 16 adapters"."""
+    these = found(tmp_path)
+    many = {f"task {k}": one for k in range(32) for one in these.analyses.values()}
+    shares = predicted_shares(many, ["v"])
+    rows = 2 * sum(one.method == "lora" for one in shares)  # of q, too
+    assert all(math.isnan(one.detectable) for one in shares if one.method == "lora")
+    few = replace(these, analyses=many)
+    tables = {name: table for name, (table, _) in tables_of(CONFIG, few).items()}
+    text = results_page(CONFIG, few, tables, ["scores.png"])
+    said = f"999 flips are too few to find any of {rows} factors ({20 * rows - 1:,} are needed"
+    assert text.count(said) == 2 * 2 + 2  # of each module and factor, and of the claims
+    assert "it is beyond them in" not in text
 
 
 def test_claims_agree_do_not_or_cannot_be_told(tmp_path: Path) -> None:

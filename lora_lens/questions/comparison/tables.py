@@ -24,7 +24,10 @@ NULLS = {
 }
 _INDEPENDENT = (
     "Nulls take the layers of an adapter as independent of each other, but for W0: of two adapters that each have a shared layer of "
-    "their own, as CondLoRA's exported to plain LoRA, too many are called more or less alike (11 of 50 null pairs on MiniLM's value)."
+    "their own, as CondLoRA's exported to plain LoRA, too many are called more or less alike (11 of 50 null pairs on MiniLM's value). "
+    "The level is of factors that lie evenly on the axes, as Gaussian ones do, or trained ones along W0's directions: of those of which a few "
+    "coordinates outweigh the rest more are called alike, or less alike (17 of 100 null pairs whose entries have the tails of Student's t with "
+    "1.5 degrees of freedom)."
 )
 
 

@@ -57,8 +57,12 @@ def named(result: Spectrum) -> str:
 def random_of(result: Spectrum) -> str:
     """What the largest singular values are held against."""
     dense = [one.matrix == "ΔW" for one in result.layers]
-    of = ["a random product of the same rank, size and norm"] if not all(dense) else []
-    of += ["a random matrix of the same size and norm (where ΔW is dense)"] if any(dense) else []
+    of = ["a random Gaussian product of the same rank, size and norm"] if not all(dense) else []
+    of += (
+        ["a random Gaussian matrix of the same size and norm (where ΔW is dense)"]
+        if any(dense)
+        else []
+    )
     return ", or ".join(of)
 
 

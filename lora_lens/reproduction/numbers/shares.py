@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...chance.p_values import holm
+from ...chance.p_values import fewest_draws, holm
 from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...labelled import Row, plain
@@ -86,6 +86,18 @@ def predicted_shares(analyses: _Analyses, modules: Sequence[str]) -> list[Share]
         excess = math.nan if far is None else far * found[k].flipped_sd
         found[k] = replace(found[k], p_holm=p, detectable=excess)
     return found
+
+
+def too_few_flips(shares: Sequence[Share]) -> str:
+    """That so few flips could find nothing in so many rows; nothing where they could."""
+    tested = [one for one in shares if one.method == "lora"]
+    if not any(math.isnan(one.detectable) and not one.whole for one in tested):
+        return ""
+    needed = fewest_draws(LEVEL, tests=len(tested))
+    return (
+        f"{min(one.draws for one in tested):,} flips are too few to find any of {len(tested)} factors ({needed:,} are needed: "
+        f"`shared_draws`)"
+    )
 
 
 def _shares(analyses: _Analyses, modules: Sequence[str]) -> Iterator[Share]:

@@ -15,7 +15,7 @@ from ..experiment.paper import TABLE_4, TASK_NAMES
 from ..numbers.conversions import taken_together
 from ..numbers.equivalence import Difference, errors_of, p_of_none, verdict
 from ..numbers.scores import TaskScores
-from ..numbers.shares import Share, predicted_shares
+from ..numbers.shares import Share, predicted_shares, too_few_flips
 from ..numbers.table3 import profile
 from ..runs.collect import Found
 from .equivalence_words import in_words, points
@@ -143,14 +143,14 @@ def _conversions(
     """`modules`: all of which the same is asked, for the correction."""
     taken = taken_together(analyses, module)
     found, count = sum(one.found_gaussian for one in taken), sum(one.adapters for one in taken)
-    beside: Verdict = "agrees" if found == count else "cannot be told"
     yield Claim(
         f"LoRA's conversions are alike across layers beside unrelated subspaces (Figure 1), {module}",
         f"so are {found} of {count} factors",
-        beside if found else "does not agree",
+        "agrees" if found == count else "cannot be told",
     )
     if shares := [one for one in predicted_shares(analyses, modules) if one.method == "lora"]:
-        yield _shared([one for one in shares if one.module == module], module)
+        own = [one for one in shares if one.module == module]
+        yield _shared(own, module, too_few_flips(shares))
         return
     tests = 2 * len(modules)
     corrected = {one.matrix: min(1.0, tests * one.p) for one in taken}
@@ -167,7 +167,7 @@ def _conversions(
     )
 
 
-def _shared(shares: Sequence[Share], module: str) -> Claim:
+def _shared(shares: Sequence[Share], module: str, too_few: str) -> Claim:
     """Asked forwards, in the factors' own space, which can see it."""
     parts, everywhere = [], True
     for matrix in ("A", "B"):
@@ -175,13 +175,13 @@ def _shared(shares: Sequence[Share], module: str) -> Claim:
         beyond = [one for one in rows if one.beyond]
         everywhere = everywhere and len(beyond) == len(rows)
         share, flipped = np.mean([(one.share, one.flipped) for one in rows], axis=0)
+        said = f"one layer fitted to the others predicts {share:.3f} of {matrix} where chance gives {flipped:.3f}"
         parts.append(
-            f"one layer fitted to the others predicts {share:.3f} of {matrix} where chance gives {flipped:.3f}, beyond it in "
-            f"{len(beyond)} of {len(rows)} adapters"
+            said if too_few else f"{said}, beyond it in {len(beyond)} of {len(rows)} adapters"
         )
     return Claim(
         f"… and that is a relation of W0 and the trained factors, {module}",
-        "; ".join(parts),
+        "; ".join([*parts, too_few] if too_few else parts),
         "agrees" if everywhere else "cannot be told",
     )
 

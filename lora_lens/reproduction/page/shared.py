@@ -11,7 +11,7 @@ from ...show.findings import seen_in_80
 from ...show.layout import Table
 from ...show.wording import listed
 from ..experiment.config import Config
-from ..numbers.shares import Share, predicted_shares
+from ..numbers.shares import Share, predicted_shares, too_few_flips
 from ..runs.collect import Found
 from .sheet import shown
 
@@ -34,6 +34,7 @@ def shared_part(config: Config, found: Found, tables: Mapping[str, Table]) -> It
 
 
 def _said(config: Config, shares: Sequence[Share]) -> Iterator[str]:
+    too_few = too_few_flips(shares)
     for module in config.analysis.modules:
         for matrix in ("A", "B"):
             rows = [
@@ -42,24 +43,24 @@ def _said(config: Config, shares: Sequence[Share]) -> Iterator[str]:
                 if (one.module, one.matrix, one.method) == (module, matrix, "lora")
             ]
             if rows:
-                yield f"**{module}, {matrix}**: {_of_lora(rows)}."
+                yield f"**{module}, {matrix}**: {_of_lora(rows, too_few)}."
     whole = [one for one in shares if one.method == "condlora"]
     if whole:
         ends = sorted({f"{one.share:.4f}" for one in whole})
         yield f"**CondLoRA**: {' to '.join(ends[:: max(len(ends) - 1, 1)])} of every factor, as one θ made them."
 
 
-def _of_lora(rows: Sequence[Share]) -> str:
+def _of_lora(rows: Sequence[Share], too_few: str) -> str:
     share, flipped = (
         float(np.mean([getattr(one, name) for one in rows])) for name in ("share", "flipped")
     )
     above = [one for one in rows if one.beyond]
     below = [one for one in rows if one.p_holm <= LEVEL and one.share < one.flipped]
     reach = max(one.detectable for one in rows)
-    said = (
-        f"the other layers' θ predicts {share:.3f} of LoRA's factor on average, where flips give {flipped:.3f}; it is beyond "
-        f"them in {len(above)} of {len(rows)} adapters"
-    )
+    said = f"the other layers' θ predicts {share:.3f} of LoRA's factor on average, where flips give {flipped:.3f}; "
+    if too_few:
+        return f"{said}{too_few}"
+    said += f"it is beyond them in {len(above)} of {len(rows)} adapters"
     if below:
         said += f" and below them in {len(below)}"
     if above:
