@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 from lora_lens import conversion_similarity, load_adapter, open_base
-from lora_lens.chance.conversion_draws import SAMPLED, NullName
+from lora_lens.chance.null_names import SAMPLED, NullName
 from lora_lens.show.layout import counted
 
 MODULES = ("query", "value")

@@ -207,7 +207,7 @@ class Adapter:
 
     Attributes:
         source: The folder, file or hub id it was read from.
-        method: ``lora``, ``dora``, ``adalora``, ``condlora`` or ``condadalora``.
+        method: ``lora``, ``dora``, ``condlora``, ``vera``, …: as its format calls it.
         base_model: Folder or hub id of its base model; None if neither it nor the caller named one.
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.

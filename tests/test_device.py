@@ -18,7 +18,7 @@ from slow_routes import conditioned
 from torch import Tensor
 
 import lora_lens as ll
-from lora_lens.chance.conversion_draws import NullName
+from lora_lens.chance.null_names import NullName
 from lora_lens.core.conversions.outliers import rescaled_bases
 from lora_lens.core.factors import subspace_iteration
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions

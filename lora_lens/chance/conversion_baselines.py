@@ -16,7 +16,6 @@ from .baseline import Baseline, Samples
 from .conversion_draws import (
     FEWEST_LAYERS,
     NullBases,
-    NullName,
     null_generator,
 )
 from .draws import (
@@ -27,6 +26,7 @@ from .draws import (
 )
 from .gaussian import gaussian_grids
 from .gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
+from .null_names import NullName
 
 
 @dataclass
@@ -123,7 +123,9 @@ class Baselines:
             return "there are no draws"
         if null == "mismatched" and len(self.plan.factors.layers) < FEWEST_LAYERS:
             return f"it takes at least {FEWEST_LAYERS} layers to mismatch"
-        return "a W0 is rank-deficient, and may leave nothing of another layer's factor"
+        if null == "mismatched":
+            return "a W0 is rank-deficient, and may leave nothing of another layer's factor"
+        raise AssertionError(f"{null} of {matrix} is absent, and nobody knows why")
 
 
 def _gaussian_samples(d: int, layers: int, i: int, j: int, draws: int, seed: int) -> Samples:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,12 +24,8 @@ from ..subspaces.conversions import (
 )
 from .drawn_factors import DrawnFactors, drawn_factors
 from .equivalent import Equivalents
+from .null_names import NULLS, THROUGH_W0, NullName
 
-NullName = Literal["gaussian", "propagated", "mismatched", "initialisation", "equivalent"]
-# Their places seed their draws.
-THROUGH_W0: tuple[NullName, ...] = ("propagated", "mismatched", "initialisation")
-SAMPLED: tuple[NullName, ...] = ("gaussian", *THROUGH_W0)
-NULLS: tuple[NullName, ...] = (*SAMPLED, "equivalent")
 _ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
 FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way

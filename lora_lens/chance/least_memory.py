@@ -12,8 +12,9 @@ from dataclasses import replace
 from ..core.solving.refined import FROM
 from ..subspaces.conversions import Plan
 from ..subspaces.memory import Least, memory_budget
-from .conversion_draws import NullName, rows_at_once
+from .conversion_draws import rows_at_once
 from .draws import ENTRIES
+from .null_names import DRAWN, NullName
 
 _OTHER = 1 << 25
 _COPIES = (
@@ -82,7 +83,7 @@ def _one_w0(plan: Plan, nulls: Sequence[NullName]) -> int:
 
 def _one_layers_draws(plan: Plan, nulls: Sequence[NullName]) -> int:
     """Random factors of one layer, and their conversions' bases as they are put away."""
-    if not plan.draws or not set(nulls) & {"propagated", "initialisation"}:
+    if not plan.draws or not set(nulls) & set(DRAWN):
         return 0
     product = "BA" in plan.matrices and not plan.spans_alone
     shared = plan.convention == "stored" and not plan.ordered  # A's and B's are the same then

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..adapter import Adapter
-from ..chance.conversion_draws import SAMPLED
+from ..chance.null_names import SAMPLED
 from ..core.computing.work import Size, Work
 from ..questions import comparison, grid, shared, similarity, spectrum
 from ..questions.question import Question

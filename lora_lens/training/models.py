@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, assert_never, cast
 
 import torch
 from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model
@@ -145,11 +145,15 @@ def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1
         "fan_in_fan_out": _is_conv1d(settings, model),
         "modules_to_save": _new_but_for_the_head(classifier) or None,
     }
-    if settings.method in ("adalora", "condadalora"):
-        return _with_budget(settings, model, shared, steps)
-    if settings.method == "condlora":
-        return get_condlora_model(model, CondLoraConfig(convention=settings.convention, **shared))
-    return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+    match settings.method:
+        case "adalora" | "condadalora":
+            return _with_budget(settings, model, shared, steps)
+        case "condlora":
+            made = CondLoraConfig(convention=settings.convention, **shared)
+            return get_condlora_model(model, made)
+        case "lora":
+            return cast(PeftModel, get_peft_model(model, LoraConfig(**shared)))
+    assert_never(settings.method)
 
 
 def _with_budget(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from ..errors import SettingsError
 from ..updates import Convention
@@ -37,6 +37,12 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
 }
 _ABOVE_THE_LOWEST = ("alpha", "learning_rate", "epochs", "stop_after")
+_CHOICES: dict[str, Any] = {
+    "method": Method,
+    "convention": Convention,
+    "precision": Precision,
+    "head": HeadStart,
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,11 @@ class RunSettings:
         """
         if not self.target_modules:
             raise SettingsError("no target module is named; expected such as query,value")
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in get_args(choices):
+                raise SettingsError(
+                    f"{name} is {value!r}, expected one of {', '.join(get_args(choices))}"
+                )
         for name, (low, high) in _BOUNDS.items():
             value, above = getattr(self, name), name in _ABOVE_THE_LOWEST
             if value is None:

@@ -21,7 +21,8 @@ from lora_lens import (
     open_base,
 )
 from lora_lens.adapter import Adapter
-from lora_lens.chance.conversion_draws import NULLS, check_nulls
+from lora_lens.chance.conversion_draws import check_nulls
+from lora_lens.chance.null_names import NULLS
 from lora_lens.errors import LensError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.questions.similarity.result import LayerGrid

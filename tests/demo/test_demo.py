@@ -19,7 +19,7 @@ from lora_lens import (
     open_base,
     shared_subspace,
 )
-from lora_lens.chance.conversion_draws import SAMPLED
+from lora_lens.chance.null_names import SAMPLED
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError
 from lora_lens.files import locate

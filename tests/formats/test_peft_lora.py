@@ -324,7 +324,7 @@ def one_layer(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
     [
         (one_layer(A=random(4, 24, seed=1) * float("nan")), "A of .* holds NaN"),
         (one_layer(B=random(24, 4, seed=1) * float("inf")), "B of .* holds NaN or infinite"),
-        (one_layer(B=None), "has lora_A but not its partner"),
+        (one_layer(B=None), "lora_A.weight has no partner, the factor B of encoder"),
         (one_layer(B=random(24, 3, seed=1)), "expected A's rows to equal B's columns"),
         ({"base_model.model.classifier.weight": random(2, 2, seed=1)}, "no lora_A and lora_B"),
         (one_layer(A=torch.ones(4, 24, dtype=torch.int8)), "expected floats"),

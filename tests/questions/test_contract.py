@@ -112,6 +112,7 @@ def test_it_shows_itself(name: str, folder: Path) -> None:
     assert frame.columns.is_unique
     assert repr(result).startswith("<"), "its dataclass is not `repr=False`"
     assert len(repr(result)) < 700
+    assert result == asked(name, folder), "its dataclass is not `eq=False`"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -222,7 +223,7 @@ def test_its_figures_touch_no_global_state(name: str, folder: Path) -> None:
 
 
 def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CONTRIBUTING.md's example: a question in seven small files, and the line that names it."""
+    """A question in seven small files, and the line that names it, which CONTRIBUTING.md points to."""
     parts = {
         "__init__": (
             "from lora_lens.questions.question import Question\n"

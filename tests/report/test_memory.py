@@ -86,9 +86,9 @@ def test_every_question_that_reads_w0_says_its_least(
         one.question.name: one.least(pair if one.needs == "other" else pair[:1], "value", options)
         for one in ASKED
     }
-    assert {name for name, parts in found.items() if parts} == {
-        "similarity", "shared", "comparison"
-    }  # fmt: skip
+    says = {name for name, parts in found.items() if parts}
+    assert says >= {one.question.name for one in ASKED if one.needs == "w0"}
+    assert "comparison" in says
     # These read W0 where they are said to, or of DoRA alone.
     dora = replace(pair[0].modules["value"], magnitude=torch.ones(4, 16))
     rescaled = replace(pair[0], modules={**pair[0].modules, "value": dora})

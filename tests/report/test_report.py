@@ -33,6 +33,7 @@ from lora_lens.errors import (
     OutputError,
     RankError,
 )
+from lora_lens.questions import spectrum
 from lora_lens.questions.comparison.page import series_table
 from lora_lens.questions.grid.figures import thinned
 from lora_lens.questions.grid.words import details as grids_sentence
@@ -399,7 +400,7 @@ def test_without_a_base_there_are_spectra_alone(tmp_path: Path) -> None:
     text = read(write_report(one, tmp_path / "r.html")).text
     assert "nobody/nothing (not on this machine)" in text
     assert "query and value, everything that W0 is needed for:" in text
-    assert ASKED[-1].question.asks in text
+    assert spectrum.QUESTION.asks in text
     with pytest.raises(BaseModelError):
         write_report(one, tmp_path / "other.html", base=tmp_path / "nowhere")
     assert not (tmp_path / "other.html").exists()

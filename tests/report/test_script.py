@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lora_lens as ll
-from lora_lens.chance.conversion_draws import SAMPLED
+from lora_lens.chance.null_names import SAMPLED
 from lora_lens.questions.grid.figures import thinned
 from lora_lens.questions.similarity.figures import heat
 from lora_lens.show.drawing.with_plotly import heat_maps

@@ -122,15 +122,16 @@ def test_a_large_w0_is_left_out_with_the_command_that_has_it(three: list[ll.Adap
 
     from lora_lens.report.asked import ASKED
 
+    spectrum = next(one for one in ASKED if one.question.name == "spectrum")
     factors = three[0].modules["value"]
     base = ll.open_base(str(three[0].base_model))
-    asked, why = with_spectra_of_w0(ASKED[-1], base, factors)
+    asked, why = with_spectra_of_w0(spectrum, base, factors)
     assert (asked.options["beside_w0"], why) == (True, "")
     wide = replace(factors, layers=tuple(range(10**8)))
-    asked, why = with_spectra_of_w0(ASKED[-1], base, wide)
+    asked, why = with_spectra_of_w0(spectrum, base, wide)
     assert asked.options["beside_w0"] is False
     assert "lora-lens spectrum --w0 --module value" in why
-    assert with_spectra_of_w0(ASKED[-1], None, wide)[1] == ""
+    assert with_spectra_of_w0(spectrum, None, wide)[1] == ""
 
 
 def test_the_page_has_them_side_by_side(three: list[ll.Adapter], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from checkpoints import BertLike
 
 from lora_lens import conversion_similarity, load_adapter
-from lora_lens.chance.conversion_draws import SAMPLED
+from lora_lens.chance.null_names import SAMPLED
 from lora_lens.questions.similarity.result import SimilarityResult
 from lora_lens.show.layout import Table
 from lora_lens.show.tex_letters import in_tex, needs

@@ -13,7 +13,7 @@ from checkpoints import BertLike, write_base, write_lora
 from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import conversion_similarity, load_adapter, open_base, outliers, shared_subspace
-from lora_lens.chance.conversion_draws import SAMPLED
+from lora_lens.chance.null_names import SAMPLED
 from lora_lens.core.computing.progress import untold
 from lora_lens.subspaces import chunks, layers
 from lora_lens.subspaces.conversions import Plan

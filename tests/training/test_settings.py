@@ -19,11 +19,16 @@ from lora_lens.training.settings import RunSettings
         ({"warmup": -0.1}, "warmup is -0.1"),
         ({"train_rows": 0}, "train_rows is 0"),
         ({"target_modules": ()}, "no target module is named"),
+        # Trained plain LoRA in float32, and wrote these names down.
+        ({"method": "CondLoRA"}, "method is 'CondLoRA', expected one of lora, condlora"),
+        ({"precision": "bf16"}, "precision is 'bf16', expected one of "),
+        ({"convention": "own"}, "convention is 'own', expected one of "),
+        ({"head": "Zero"}, "head is 'Zero', expected one of "),
     ],
 )
 def test_what_no_run_can_be_made_with(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        RunSettings(task="rte", method="lora", base="b", **changes)
+        RunSettings(**{"task": "rte", "method": "lora", "base": "b"} | changes)
 
 
 @pytest.mark.parametrize(("task", "epochs"), [("rte", 100), ("mnli", 50), ("of my own", 100)])

@@ -15,7 +15,7 @@ Factors = dict[str, dict[str, str]]
 
 
 def pairs_by_path(
-    files: AdapterFiles, pattern: re.Pattern[str], letters: str = "AB"
+    files: AdapterFiles, pattern: re.Pattern[str], letters: Collection[str] = "AB"
 ) -> tuple[Factors, list[str]]:
     """`factors_by_path`, of modules that have all of the factors `letters`, none without numbers.
 
@@ -63,7 +63,9 @@ def factors_by_path(files: AdapterFiles, pattern: re.Pattern[str]) -> tuple[Fact
     return found, others
 
 
-def check_partners(source: str, factors: Mapping[str, Mapping[str, str]], wanted: str) -> None:
+def check_partners(
+    source: str, factors: Mapping[str, Mapping[str, str]], wanted: Collection[str]
+) -> None:
     """Refuse a module that lacks one of the factors `wanted`, a letter each.
 
     Raises:
@@ -73,7 +75,7 @@ def check_partners(source: str, factors: Mapping[str, Mapping[str, str]], wanted
         lacking = [letter for letter in wanted if letter not in found]
         if lacking:
             raise AdapterError(
-                f"{source}: {path} has lora_{next(iter(found))} but not its partner lora_{lacking[0]}"
+                f"{source}: {next(iter(found.values()))} has no partner, the factor {lacking[0]} of {path}"
             )
 
 

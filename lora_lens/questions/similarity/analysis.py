@@ -13,8 +13,9 @@ from ...adapter import Adapter
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
-from ...chance.conversion_draws import THROUGH_W0, NullBases, NullName, check_nulls
+from ...chance.conversion_draws import NullBases, check_nulls
 from ...chance.least_memory import within
+from ...chance.null_names import DRAWN, NullName
 from ...chance.p_values import check_draws, check_seed
 from ...core.computing.progress import Progress, passes
 from ...core.computing.work import beside
@@ -157,7 +158,7 @@ def conversion_similarity(
     plan = Plan(factors, matrices, i, j, side, settled.name, draws, ridge)
     plan = within(plan, nulls, memory)
     where = select_device(device, dtype)
-    drawn = len({*THROUGH_W0} & {*nulls})
+    drawn = len({*DRAWN} & {*nulls})
     conversions, between = passes(progress, *beside(*work.passes(plan.size, drawn)))
     null_bases = NullBases(plan, nulls, seed)
 

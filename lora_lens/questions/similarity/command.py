@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from ...chance.null_names import NULLS
 from ...terminal.options import (
     AdapterFolder,
     Base,
@@ -30,17 +31,8 @@ from ...terminal.options import (
 from . import QUESTION
 
 if TYPE_CHECKING:
+    from ...chance.null_names import NullName
     from .result import SimilarityResult
-
-
-class NullOption(StrEnum):
-    """What φ is compared with."""
-
-    gaussian = "gaussian"
-    propagated = "propagated"
-    mismatched = "mismatched"
-    initialisation = "initialisation"
-    equivalent = "equivalent"
 
 
 class MatrixName(StrEnum):
@@ -52,8 +44,8 @@ class MatrixName(StrEnum):
 
 
 def _null_names(names: str) -> str:
-    if unknown := [name for name in names.split(",") if name not in list(NullOption)]:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(NullOption)}")
+    if unknown := [name for name in names.split(",") if name not in NULLS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(NULLS)}")
     return names
 
 
@@ -130,7 +122,7 @@ def run(
                 convention=convention.value,
                 ridge=ridge,
                 matrices=[name.value for name in matrix] if matrix else MATRICES,
-                nulls=[NullOption(name).value for name in nulls.split(",")],
+                nulls=cast("list[NullName]", nulls.split(",")),
                 draws=draws,
                 seed=seed,
                 device=device,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...adapter import Adapter
-from ...chance.conversion_draws import NullName
 from ...chance.least_memory import leasts
+from ...chance.null_names import NullName
 from ...core.conversions.conversion import ConventionChoice
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import MATRICES, Plan

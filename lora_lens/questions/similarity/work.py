@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from ...chance.null_names import DRAWN
 from ...core.computing.work import Size, Work, of_bases, of_grids
-
-_NULLS = 2  # whose draws have bases of their own: random factors, and A as it begins
 
 
 def work(of: Size) -> Work:
     """Of every null that has draws."""
-    return Work().plus(*passes(of, _NULLS))
+    return Work().plus(*passes(of, len(DRAWN)))
 
 
 def passes(of: Size, nulls: int) -> tuple[Work, Work]:

@@ -15,7 +15,7 @@ from lora_lens import (
     gaussian_baseline,
     load_adapter,
 )
-from lora_lens.chance.conversion_draws import NULLS
+from lora_lens.chance.null_names import NULLS
 from lora_lens.errors import (
     BaseModelError,
     LensError,

@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens import conversion_similarity
-from lora_lens.chance.conversion_draws import NULLS
+from lora_lens.chance.null_names import NULLS
 from lora_lens.cli import app
 from lora_lens.errors import LensError, SingularError
 from lora_lens.questions.similarity.figures import conversion

@@ -7,7 +7,7 @@ from checkpoints import BertLike, write_base, write_lora
 from rich.console import Console
 
 from lora_lens import conversion_similarity, load_adapter
-from lora_lens.chance.conversion_draws import NULLS
+from lora_lens.chance.null_names import NULLS
 from lora_lens.questions.similarity.result import SimilarityResult
 from lora_lens.questions.similarity.tables import (
     chance_table,
