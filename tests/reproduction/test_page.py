@@ -78,6 +78,23 @@ def test_more_epochs_beside_the_difference_of_the_two(tmp_path: Path) -> None:
     assert "with more epochs, where" not in page(tmp_path, longer=[lora, unlearnt])
 
 
+def test_runs_of_more_epochs_with_several_seeds_are_told_apart(tmp_path: Path) -> None:
+    """One pair was said to gain half a point, and not to."""
+    one = Longer("stsb", "pearson", "lora", 0, 6, 18, 0.89, 0.892, 0.885, 0.886, learnt=True)
+    text = page(tmp_path, longer=[one, replace(one, seed=1, longer_development=0.92)])
+    assert "less than half a point on the development rows: STS-B by LoRA (seed 0)." in text
+    assert "do not count as finished: STS-B by LoRA (seed 1)." in text
+
+
+def test_a_configuration_of_ones_own_is_not_asked_for_by_its_name(tmp_path: Path) -> None:
+    these = found(tmp_path)
+    tables = {name: table for name, (table, _) in tables_of(CONFIG, these).items()}
+    text = results_page(replace(CONFIG, name="mine"), these, tables, ["scores.png"])
+    assert "    lora-lens reproduce CONFIG.toml --out FOLDER --print\n" in text
+    assert "CONFIG.toml the configuration mine." in text
+    assert "    lora-lens reproduce mpnet --out FOLDER --print\n" in page(tmp_path)
+
+
 def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert "32 of 41 steps are done; this page says what they show, and no more" in text

@@ -259,6 +259,55 @@ def test_a_run_that_is_missing_is_made_again_to_the_same_bits(
     assert all((one[name] == other[name]).all() for name in one)
 
 
+def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
+    done: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Of runs that were made anew the tables went on being of those before, and the figures were of the new."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    (tmp_path / "glue").symlink_to(done[0] / "glue")
+    out = tmp_path / "out"
+    analysed = out / "analyses" / "rte-0" / "analysis.json"
+    before = json.loads(analysed.read_text())
+    other = out / "runs" / "rte-condlora-1" / "adapter_model.safetensors"
+    shutil.copy(other, out / "runs" / "rte-condlora-0" / other.name)
+    write_report(read_config("smoke"), out, from_records=True)
+    assert "Next is: analysis rte, seed 0." in (out / "results.md").read_text()
+    result = reproduce(tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "\nanalysis rte, seed 0" in f"\n{result.stderr}"
+    after = json.loads(analysed.read_text())
+    assert after["value"]["similarity"] == before["value"]["similarity"]  # of LoRA
+    assert after["value"]["comparison"] != before["value"]["comparison"]
+    assert "done already: analysis rte, seed 0" in reproduce(tmp_path).stderr
+
+
+def test_a_method_that_is_added_later(done: tuple[Path, str], tmp_path: Path) -> None:
+    """It ended in KeyError, or its speed was left out."""
+    shutil.copytree(done[0] / "out", tmp_path / "out")
+    (tmp_path / "glue").symlink_to(done[0] / "glue")
+    analysed = tmp_path / "out" / "analyses" / "rte-0" / "analysis.json"
+    record = json.loads(analysed.read_text())
+    del record["value"]["comparison"], record["value"]["shared"]["condlora"]
+    analysed.write_text(json.dumps(record))
+    (analysed.parent / "adapters.json").unlink()
+    write_report(read_config("smoke"), tmp_path / "out", from_records=True)
+    result = reproduce(tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "comparison" in json.loads(analysed.read_text())["value"]
+    speed = tmp_path / "out" / "speed.json"
+    record = json.loads(speed.read_text())
+    lora = {"lora": record["methods"]["lora"]}
+    for changes, said in (
+        ({"methods": lora}, "methods = lora, the configuration says lora, condlora; put that back, or remove"),
+        ({"batch_size": 8}, "batch_size = 8, the configuration says 16"),
+        ({"settings": record["settings"] | {"rank": 4}}, "rank = 4, the configuration says 8"),
+    ):  # fmt: skip
+        speed.write_text(json.dumps(record | changes))
+        refused = reproduce(tmp_path)
+        assert refused.exit_code == 1
+        assert f"speed.json was made with {said}" in refused.stderr
+
+
 def test_tables_of_what_is_finished(done: tuple[Path, str], tmp_path: Path) -> None:
     shutil.copytree(done[0] / "out", tmp_path / "out")
     (tmp_path / "glue").symlink_to(done[0] / "glue")

@@ -10,6 +10,7 @@ from ... import questions
 from ...adapter import Adapter
 from ...errors import AdapterError, SettingsError
 from ...files.locate import read_json
+from ...files.peft_names import WEIGHTS
 from ...formats import load_adapter
 from ...questions.comparison.analysis import compare
 from ...questions.comparison.result import ComparisonResult
@@ -19,9 +20,11 @@ from ...questions.similarity.result import SimilarityResult
 from ...show.paper import PLAIN, Paper
 from ...show.text import as_json
 from ...staging import staged
+from ...training.data.lines import sha256
 from .config import Analysis
 
 RECORD_NAME = "analysis.json"
+ADAPTERS_NAME = "adapters.json"  # their checksums
 _ANEW = "put that back, or remove the folder and run `reproduce` again, which makes it anew"
 
 
@@ -32,7 +35,7 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
         folders: Method to the folder of its adapter.
         base: Base model of both.
         wanted: Modules, and draws of the propagated null.
-        out: Folder to write to.
+        out: Folder to write to; ``adapters.json`` there has the adapters' checksums.
     """
     adapters = {method: load_adapter(folder, base) for method, folder in folders.items()}
     record: dict[str, Any] = {}
@@ -48,8 +51,29 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
             for method in ("lora", "condlora")
             if method in adapters
         }
+    digests = {method: sha256(folder / WEIGHTS) for method, folder in folders.items()}
     with staged(out) as folder:
+        (folder / ADAPTERS_NAME).write_text(as_json(digests), encoding="utf-8")
         (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
+
+
+def is_of(analysed: Path, folders: Mapping[str, Path]) -> bool:
+    """Whether a record is of these adapters; older ones, and those without the adapters beside them, at least of these methods.
+
+    Args:
+        analysed: Folder of the record.
+        folders: Method to the folder of its adapter.
+    """
+    record, sums = read_analysis(analysed), analysed / ADAPTERS_NAME
+    methods = {"lora"} | (
+        {"condlora"} if all("comparison" in one for one in record.values()) else set()
+    )
+    digests: Any = read_json(sums, AdapterError) if sums.exists() else {}
+    return set(folders) <= methods and all(
+        sha256(folder / WEIGHTS) == digests[method]
+        for method, folder in folders.items()
+        if method in digests and (folder / WEIGHTS).exists()
+    )
 
 
 def similarity(lora: Adapter, module: str, wanted: Analysis) -> SimilarityResult:

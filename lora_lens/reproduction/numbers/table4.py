@@ -8,8 +8,9 @@ from typing import Any
 
 from ...errors import AdapterError, SettingsError
 from ...files.locate import read_json
+from ...labelled import Row
 from ...show.layout import NONE, Table
-from ..experiment.config import Analysis
+from ..experiment.config import Config
 from ..experiment.paper import NAMES, TABLE_4
 
 RECORD_NAME = "speed.json"
@@ -20,16 +21,35 @@ def read_speed(out: Path) -> dict[str, Any]:
     return read_json(out / RECORD_NAME, AdapterError)
 
 
-def check(out: Path, wanted: Analysis) -> None:
-    """Nothing, where what was measured is what is wanted.
+def measured(config: Config) -> Row:
+    """The settings that a measured speed is of: the first task's, and the base model."""
+    task = next(iter(config.tasks))
+    settings = config.settings(task, config.methods[0])
+    return {
+        "base": config.base,
+        "rank": settings.rank,
+        "alpha": settings.alpha,
+        "target_modules": list(settings.target_modules),
+        "convention": settings.convention,
+    }
+
+
+def check(out: Path, config: Config) -> None:
+    """Nothing, where what was measured is what is wanted; older records do not have every setting.
 
     Raises:
-        SettingsError: It was over another number of steps, or of tokens a row.
+        SettingsError: It was over another number of steps, or of tokens a row, of other settings or methods.
     """
-    record = read_speed(out)
+    record, wanted = read_speed(out), config.analysis
+    settings = config.settings(next(iter(config.tasks)), config.methods[0])
+    done_of: Row = record.get("settings", {})
+    lacking = [method for method in config.methods if method not in record["methods"]]
     for name, done, asked in (
         ("speed_steps", record.get("steps"), wanted.speed_steps),
         ("speed_length", record.get("tokens"), wanted.speed_length),
+        ("batch_size", record.get("batch_size"), settings.batch_size),
+        ("methods", ", ".join(record["methods"]) if lacking else None, ", ".join(config.methods)),
+        *((name, done_of.get(name), asked) for name, asked in measured(config).items()),
     ):
         if done not in (None, asked):
             raise SettingsError(

@@ -7,6 +7,7 @@ from itertools import product
 
 from ...show.layout import Table
 from ..experiment.config import Config
+from ..experiment.config_file import SHIPPED
 from ..experiment.paper import NAMES, TASK_NAMES
 from ..experiment.setup import setup_table
 from ..runs.collect import Found
@@ -66,12 +67,13 @@ _SPEED = (
 def _opening(config: Config) -> str:
     methods = ", ".join(NAMES.get(method, method) for method in config.methods)
     tasks = ", ".join(TASK_NAMES.get(task, task) for task in config.tasks)
+    shipped = config.name in SHIPPED
     return (
         f"{methods} on {tasks}; a learning rate {_how_found(config)}, then a run with each of "
         f"{len(config.seeds)} seed{'s' if len(config.seeds) != 1 else ''}. Every table and sentence of this page is made from the "
         "records beside it (settings, checksums, scores over time, answers, grids), without data or base model, by\n\n"
-        f"    lora-lens reproduce {config.name} --out FOLDER --print\n\n"
-        "where FOLDER is the one that holds this page. With GLUE's files, `--data glue/` and an empty folder "
+        f"    lora-lens reproduce {config.name if shipped else 'CONFIG.toml'} --out FOLDER --print\n\n"
+        f"where FOLDER is the one that holds this page{'' if shipped else f', and CONFIG.toml the configuration {config.name}'}. With GLUE's files, `--data glue/` and an empty folder "
         "the same command without `--print` makes the experiment anew."
     )
 

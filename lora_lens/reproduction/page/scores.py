@@ -120,6 +120,7 @@ def _of_both(found: Sequence[Longer]) -> Iterator[str]:
 
 
 def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[str]:
+    several = len({one.seed for one in found}) > 1
     for words, verdict in (
         ("More epochs gain less than half a point on the development rows", "finished"),
         (
@@ -128,7 +129,11 @@ def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[st
         ),
         ("Not learnt with more epochs either", "not learnt"),
     ):
-        named = [_named(one.task, one.method) for one in found if one.verdict == verdict]
+        named = [
+            _named(one.task, one.method) + f" (seed {one.seed})" * several
+            for one in found
+            if one.verdict == verdict
+        ]
         if named:
             yield f"{words}: {', '.join(named)}."
     if not_yet:
@@ -136,6 +141,6 @@ def _longer_said(found: Sequence[Longer], not_yet: Sequence[str]) -> Iterator[st
     yield from _of_both(found)
     yield (
         "That is a rule, and no test: where more epochs change nothing, one seed's score on some hundreds of development rows gains half a "
-        "point by chance in about every other case, the best of twice as many evaluations being a little higher, too; and where they bring two "
+        "point by chance in about every other case, the best of more evaluations being a little higher, too; and where they bring two "
         "points of accuracy it gains less in about every tenth (`tests/reproduction/test_longer.py` simulates both)."
     )

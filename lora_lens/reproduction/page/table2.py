@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...show.layout import NONE, Table, p_value
+from ...show.layout import NONE, Table, counted, p_value
 from ...training.data import TASKS
 from ..experiment.paper import COMPARED, NAMES, TASK_NAMES
 from ..numbers.equivalence import Difference, errors_of, interval, tost
@@ -96,9 +96,10 @@ def _compared(
 
 
 def _title(tasks: list[TaskScores], averaged: list[TaskScores]) -> str:
-    seeds = max((len(found) for task in tasks for found in task.scores.values()), default=0)
+    counts = [len(found) for task in tasks for found in task.scores.values()] or [0]
+    seeds = f"{'up to ' * (min(counts) < max(counts))}{counted(max(counts), 'seed')}"
     title = (
-        f"Test scores in percent, mean ± sd over {seeds} seed{'s' if seeds != 1 else ''} "
+        f"Test scores in percent, mean ± sd over {seeds} "
         "(Matthews correlation for CoLA, Pearson for STS-B, else accuracy); differences ± standard "
         "error. The paper's are RoBERTa-base's"
     )

@@ -21,7 +21,7 @@ from ..numbers.longer import Longer
 from ..numbers.scores import TaskScores
 from .asked import check_asked
 from .pairs import can_be_paired, given_scores
-from .steps import EVALUATION_NAME, PAGE_NAME, Step, plan, run_folder, runs_of
+from .steps import EVALUATION_NAME, PAGE_NAME, Step, is_done, plan, run_folder, runs_of
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def collect(config: Config, out: Path) -> Found:
             what the configuration does; or runs that are to be compared are of different files.
     """
     for step in plan(config, out):
-        if step.done:
+        if is_done(config, out, step):
             check_asked(config, step, out)
     measured = (out / table4.RECORD_NAME).exists()
     if measured:
-        table4.check(out, config.analysis)
+        table4.check(out, config)
     return Found(
-        steps=tuple((step, step.done) for step in plan(config, out)),
+        steps=tuple((step, is_done(config, out, step)) for step in plan(config, out)),
         scores=task_scores(config, out),
         differences=row_differences(config, out),
         unpaired=_unpaired(config, out),
@@ -114,7 +114,7 @@ def _unpaired(config: Config, out: Path) -> tuple[str, ...]:
 def _analyses(config: Config, out: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for step in plan(config, out):
-        if step.kind == "analysis" and step.done:
+        if step.kind == "analysis" and is_done(config, out, step):
             record = analysis.read_analysis(step.folder)
             found.setdefault(step.task, []).append(record)
     return found

@@ -30,6 +30,7 @@ from .steps import (
     EVALUATION_NAME,
     Step,
     analysed_runs,
+    is_done,
     plan,
     runs_of,
     search_folder,
@@ -85,7 +86,7 @@ def run_steps(
     for step in plan(config, out, tasks, methods):
         of = analysed_runs if step.kind == "analysis" else runs_of
         runs = of(config, out, step.task, step.seed)
-        if _is_done(config, step, runs):
+        if _is_done(config, out, step, runs):
             check_asked(config, step, out)
             watcher(f"done already: {step}")
             continue
@@ -108,10 +109,10 @@ def run_steps(
             analysis.analyse(folders, config.base, config.analysis, step.folder)
 
 
-def _is_done(config: Config, step: Step, runs: Sequence[Step]) -> bool:
+def _is_done(config: Config, out: Path, step: Step, runs: Sequence[Step]) -> bool:
     """Whether nothing is left to do; a comparison is made anew where a seed has come since."""
     if step.kind != "pairs" or not step.done or not all(run.done for run in runs):
-        return step.done
+        return is_done(config, out, step)
     return pairs.is_current(step.record, config, runs)
 
 

@@ -110,6 +110,14 @@ def analysed_runs(config: Config, out: Path, task: str, seed: int | None) -> lis
     return [run for run in runs_of(config, out, task, seed) if run.method in ANALYSED]
 
 
+def is_done(config: Config, out: Path, step: Step) -> bool:
+    """Whether its record is there; an analysis's is of the runs that are there, not of others that were in their place, or of fewer."""
+    if step.kind != "analysis" or not step.done:
+        return step.done
+    runs = analysed_runs(config, out, step.task, step.seed)
+    return analysis.is_of(step.folder, {run.of_method: run.folder for run in runs})
+
+
 def search_folder(out: Path, task: str, method: str) -> Path:
     """Where a search's study and trials lie."""
     return out / "searches" / f"{task}-{method}"
