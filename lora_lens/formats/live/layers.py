@@ -105,10 +105,10 @@ def scales_of(path: str, layer: Any, name: str) -> dict[str, float]:
     if hasattr(layer, "ranknum"):
         s /= float(layer.ranknum[name]) + ADALORA_EPSILON
     module, parameter = path.replace(".base_layer", ""), getattr(layer, "parameter_name", None)
-    if parameter is None or parameter == "weight":
-        return {module: s}
-    experts = range(getattr(layer, "num_experts", 1))
-    return {f"{module}.{parameter}": s} | {f"{module}.{k}.{parameter}": s for k in experts}
+    own = module if parameter in (None, "weight") else f"{module}.{parameter}"
+    above, _, last = own.rpartition(".")
+    experts = range(getattr(layer, "num_experts", 1) if parameter else 0)
+    return {own: s} | {f"{above}.{k}.{last}": s for k in experts}
 
 
 def chosen_adapter(layers: Mapping[str, Any], asked: str | None) -> str:

@@ -93,6 +93,16 @@ def _in_order(
     return [module if name == "weight" else f"{module}.{name}" for name in ordered]
 
 
+def named_in_peft(path: str, parameter: str) -> str:
+    """The parameter's whole name, against which PEFT matches its patterns: of a module's weight not its path alone.
+
+    Example:
+        >>> named_in_peft("mlp.gate_proj", "mlp.gate_proj"), named_in_peft("experts.base_layer", "experts.up_proj")
+        ('mlp.gate_proj.weight', 'experts.up_proj')
+    """
+    return f"{parameter}.weight" if path.replace(_INNER, "") == parameter else parameter
+
+
 def turned_stacks(
     files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]
 ) -> dict[str, bool]:
@@ -131,10 +141,14 @@ def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> s
         parameter: Its path.
         a: Of all that PEFT takes for experts.
     """
-    is_weight = path.replace(_INNER, "") == parameter
-    if not is_weight or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
+    named = named_in_peft(path, parameter)
+    if (
+        named == parameter
+        or parameter.endswith(_WHOLE_STACKS)
+        or ".experts." in f".{parameter}."
+    ):
         return None
-    count, rest = divmod(a.shape[0], Scaling(files.config).rank(parameter))
+    count, rest = divmod(a.shape[0], Scaling(files.config).rank(named))
     if count < 2 or rest:
         return None
     return (
@@ -145,6 +159,7 @@ def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> s
 
 def experts(
     files: AdapterFiles,
+    path: str,
     parameter: str,
     a: Factor,
     b: Factor,
@@ -159,6 +174,7 @@ def experts(
 
     Args:
         files: Of the adapter.
+        path: Of the wrapped module, with what is around it.
         parameter: Its path.
         a, b: Of all its experts.
         tensors: Their names.
@@ -167,14 +183,14 @@ def experts(
     Raises:
         AdapterError: The rank is not what the configuration says, or nothing tells which side is the input's.
     """
-    scaling = Scaling(files.config)
-    rank = scaling.rank(parameter)
+    scaling, named = Scaling(files.config), named_in_peft(path, parameter)
+    rank = scaling.rank(named)
     count = a.shape[0] // rank
     if count * rank != a.shape[0] or not count or b.shape[1] != a.shape[0]:
         raise AdapterError(
-            f"{parameter} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
+            f"{named} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
         )
-    s = scaling.of(parameter, rank)
+    s = scaling.of(named, rank)
     if count == 1:
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
