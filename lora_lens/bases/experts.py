@@ -40,6 +40,17 @@ class Slice(NamedTuple):
     expert: int
 
 
+def path_of_expert(stack: str, expert: int) -> str:
+    """The path of one expert's matrix, where the stack that it is a slice of has the path `stack`.
+
+    Example:
+        >>> path_of_expert("mlp.experts.down_proj", 3)
+        'mlp.experts.3.down_proj'
+    """
+    module, _, name = stack.rpartition(".")
+    return f"{module}.{expert}.{name}"
+
+
 def slice_of(path: str, names: Collection[str]) -> Slice | None:
     """The stack that ``….experts.3.down_proj`` is a slice of; None where there is none, or several could be meant.
 

@@ -180,6 +180,16 @@ class BaseWeights:
         tied = tied_to(path, self.tensors.files, self.configuration.settings)
         return bool(self._names.find(path) or tied)
 
+    def holds_expert(self, path: str) -> bool:
+        """Whether there is a W0 of ``….experts.3.down_proj``, in a stack or apart."""
+        path = self._path(path)
+        halves = halves_of(path)
+        if self._names.find(path) or (halves and all(map(self._names.find, halves))):
+            return True
+        found = self._names.slice_of(path)
+        shape = self.tensors.shape(found.stack) if found else ()
+        return found is not None and len(shape) == 3 and found.expert < shape[0]
+
     def stored(self, path: str) -> Float[Tensor, "rows columns"]:
         """W0 of the module at `path` as it lies, whichever axis is its output; a convolution's unfolded.
 

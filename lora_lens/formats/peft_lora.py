@@ -19,6 +19,7 @@ from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
 from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
+from .peft.expert_counts import check_counts
 from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, why_no_stack
 from .peft.initial import Initial, initial_of
 from .peft.known import unknown_said
@@ -151,6 +152,7 @@ def _beside(
         )
     initial = initial_of(files)
     parameters = parameters_of(files, factors)
+    check_counts(files, factors, parameters)
     return _Beside(
         scaling=Scaling(files.config),
         alphas=alphas,
@@ -194,13 +196,13 @@ def _read_parameter(
     """The factors of one of ``target_parameters``: each expert's update, or the one of a matrix."""
     parameter = beside.parameters[path]
     a, b = (files.factor(name, unfolded=True) for name in tensors)
-    if why := why_no_stack(files, path, parameter, a):
+    if why := why_no_stack(files, path, parameter, a.shape[0]):
         found.left_out |= dict.fromkeys(tensors, why)
         return
     turned = beside.turned.get(parameter)
     updates = experts(files, path, parameter, a, b, tensors, turned=turned)
     found.updates |= updates
-    found.experts += len(updates) > 1
+    found.experts += parameter not in updates
 
 
 def _reason(files: AdapterFiles, name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...bases.configuration import BaseConfiguration
-from ...bases.experts import INPUT_FIRST, UNSAID
+from ...bases.experts import INPUT_FIRST, UNSAID, path_of_expert
 from ...bases.orientation import in_gpt2
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
@@ -103,6 +103,17 @@ def named_in_peft(path: str, parameter: str) -> str:
     return f"{parameter}.weight" if path.replace(_INNER, "") == parameter else parameter
 
 
+def is_stack(parameter: str) -> bool:
+    """Whether a parameter is a matrix for each expert by its path, be there one expert; biases are one for all.
+
+    Example:
+        >>> is_stack("mlp.experts.down_proj"), is_stack("mlp.experts.down_proj_bias"), is_stack("experts.mlp.w1")
+        (True, False, False)
+    """
+    module, _, name = parameter.rpartition(".")
+    return module.endswith(_STACKS) and not name.endswith("_bias")
+
+
 def turned_stacks(
     files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]
 ) -> dict[str, bool]:
@@ -132,23 +143,19 @@ def turned_stacks(
     return found
 
 
-def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> str | None:
+def why_no_stack(files: AdapterFiles, path: str, parameter: str, rows: int) -> str | None:
     """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
 
     Args:
         files: Of the adapter.
         path: Of the wrapped module, with what is around it.
         parameter: Its path.
-        a: Of all that PEFT takes for experts.
+        rows: Of A, of all that PEFT takes for experts.
     """
     named = named_in_peft(path, parameter)
-    if (
-        named == parameter
-        or parameter.endswith(_WHOLE_STACKS)
-        or ".experts." in f".{parameter}."
-    ):
+    if named == parameter or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
         return None
-    count, rest = divmod(a.shape[0], Scaling(files.config).rank(named))
+    count, rest = divmod(rows, Scaling(files.config).rank(named))
     if count < 2 or rest:
         return None
     return (
@@ -191,15 +198,14 @@ def experts(
             f"{named} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
         )
     s = scaling.of(named, rank)
-    if count == 1:
+    if count == 1 and not is_stack(parameter):
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
         turned = _is_turned(files, parameter)
-    module, _, name = parameter.rpartition(".")
     found = {}
     for k in range(count):
         below, above = rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count)
-        found[f"{module}.{k}.{name}"] = _update(below, above, s, tensors, turned=turned)
+        found[path_of_expert(parameter, k)] = _update(below, above, s, tensors, turned=turned)
     return found
 
 
