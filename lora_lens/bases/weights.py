@@ -180,6 +180,13 @@ class BaseWeights:
         tied = tied_to(path, self.tensors.files, self.configuration.settings)
         return bool(self._names.find(path) or tied)
 
+    def is_tied(self, path: str) -> bool:
+        """Whether W0 of the module at `path` is that of another, a head's of the embeddings."""
+        path = self._path(path)
+        if self.image or self._names.find(path):
+            return False
+        return bool(tied_to(path, self.tensors.files, self.configuration.settings))
+
     def holds_expert(self, path: str) -> bool:
         """Whether there is a W0 of ``….experts.3.down_proj``, in a stack or apart."""
         path = self._path(path)

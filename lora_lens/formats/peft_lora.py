@@ -21,7 +21,7 @@ from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
 from .peft.expert_counts import check_counts
 from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, why_no_stack
-from .peft.initial import Initial, initial_of
+from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
 from .peft.names import IN_FULL, UNKNOWN, reason_left_out, unwrapped_paths
 from .peft.replicas import copies
@@ -115,7 +115,11 @@ def _read(files: AdapterFiles) -> Checkpoint:
         placement=Placement(
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),
-        caveats=(*([DORA] if dora else []), *filter(None, [unknown_said(files.config)])),
+        caveats=(
+            *([DORA] if dora else []),
+            *filter(None, [unknown_said(files.config)]),
+            *filter(None, [tied_said(beside.initial, files, found.updates)]),
+        ),
     )
 
 
