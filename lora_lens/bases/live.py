@@ -94,6 +94,8 @@ def _check_not_merged(path: str, layer: Any) -> None:
 
 
 def _inner(layer: Any) -> Any:
+    # Of modules_to_save PEFT's wrapper gives the attributes of the trained copy, or of W0 by what is active.
+    layer = getattr(layer, "original_module", layer)
     found = getattr(layer, "get_base_layer", None)
     return found() if callable(found) else layer
 
