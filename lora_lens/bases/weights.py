@@ -15,7 +15,7 @@ from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .as_stored import can_be, checked, is_convolution, joined_rows
 from .configuration import BaseConfiguration
-from .experts import halves_of, is_input_first
+from .experts import WHOLE_STACKS, halves_of, is_input_first
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
 from .names import BaseNames, of_tower, towers_in
@@ -133,7 +133,11 @@ class BaseWeights:
                 self._release(half)
 
     def _is_of_experts(self, path: str) -> bool:
-        return ".experts." in path and not self._names.find(path)
+        if ".experts." in path:
+            return not self._names.find(path)
+        if not path.endswith(WHOLE_STACKS) or self._names.find(path):
+            return False
+        return self._names.slice_of(path) is not None
 
     def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
         """W0 of one expert of a stack, or of two matrices of which it is made."""

@@ -10,7 +10,7 @@ from made_formats import deltas, made_by
 
 from lora_lens import load_adapter
 from lora_lens.bases.opening import open_base_of
-from lora_lens.errors import AdapterError
+from lora_lens.errors import AdapterError, BaseModelError
 
 peft = pytest.importorskip("peft", minversion="0.19")
 transformers = pytest.importorskip("transformers")
@@ -84,14 +84,17 @@ def test_the_output_channels_of_a_convolution_are_no_layers(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_matrix_that_is_no_modules_weight_has_its_w0(tmp_path: Path, live: bool) -> None:
+@pytest.mark.parametrize("parameter", ["mlp.w1", "w1"])
+def test_a_matrix_that_is_no_modules_weight_has_its_w0(
+    tmp_path: Path, parameter: str, live: bool
+) -> None:
     """DBRX's, of all experts below each other."""
     config = transformers.DbrxConfig(
         d_model=16, n_heads=4, n_layers=2, max_seq_len=32, vocab_size=40, pad_token_id=0,
         attn_config={"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
         ffn_config={"ffn_hidden_size": 24, "moe_num_experts": 2, "moe_top_k": 1},
     )  # fmt: skip
-    model = tuned(tmp_path, transformers.DbrxForCausalLM(config), "mlp.w1", modules=("out_proj",))
+    model = tuned(tmp_path, transformers.DbrxForCausalLM(config), parameter, modules=("out_proj",))
     adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
     factors = adapter.modules["w1"]
     layer = model.get_base_model().get_submodule(factors.names[1].removesuffix(".w1"))
@@ -151,3 +154,34 @@ def test_a_weight_that_is_a_stack_has_the_rank_of_its_whole_name(
         for k, one in enumerate(expected):
             delta = found[f"{path}.{k}.input_linear"]
             torch.testing.assert_close(delta, one, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_w0_of_an_expert_is_a_slice_of_a_modules_weight(tmp_path: Path, live: bool) -> None:
+    names = ("input_linear", "output_linear")
+    model = tuned(tmp_path, jetmoe(), *(f"{name}.weight" for name in names))
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    weights, seen = open_base_of(adapter), 0
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            module, number, name = path.rsplit(".", 2)
+            stack = model.get_base_model().get_submodule(f"{module}.{name}")
+            assert torch.equal(weights.w0(factors, k), stack.get_param().detach()[int(number)])
+            weights.release(path)
+            seen += 1
+    assert seen == 2 * 2 * (3 + 3)  # of the layers' experts and of their attention's
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_table_is_not_turned_where_its_weight_is_asked_for(tmp_path: Path, live: bool) -> None:
+    model = tuned(tmp_path, made_by("peft_lora").llama(), "embed_tokens.weight")
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    factors = adapter.modules["embed_tokens"]
+    layer = model.get_base_model().get_submodule("model.embed_tokens")
+    assert torch.equal(open_base_of(adapter).w0(factors, 0), layer.get_param().detach())
+
+
+def test_a_layer_in_memory_without_a_weight_has_no_w0(tmp_path: Path) -> None:
+    model = tuned(tmp_path, made_by("peft_lora").mixtral(), "experts.down_proj")
+    with pytest.raises(BaseModelError, match=r"layers\.0\.mlp\.experts .* has no weight"):
+        open_base_of(load_adapter(model)).weight("model.layers.0.mlp.experts")

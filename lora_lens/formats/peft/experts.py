@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...bases.configuration import BaseConfiguration
-from ...bases.experts import INPUT_FIRST, UNSAID, path_of_expert
+from ...bases.experts import INPUT_FIRST, UNSAID, WHOLE_STACKS, path_of_expert
 from ...bases.orientation import in_gpt2
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
@@ -26,8 +26,6 @@ _AXES_KNOWN = (0, 19)
 _AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
 _INNER = ".base_layer"
 _STACKS = "experts"
-# Modules whose ``weight`` is a stack, JetMoE's; those of all others that have three axes are convolutions'.
-_WHOLE_STACKS = ("input_linear", "output_linear")
 
 
 def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -56,12 +54,22 @@ def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]])
             held = {target: name for target, name in held.items() if "." in target} or held
         if len(around) == 1 and not any("." in target for target in held):
             rank = next(iter(files.shape(factors[around[0]]["A"])), 0)
-            if _is_layer(Scaling(files.config), module, held.values(), rank):
+            if _is_asked_for(files, module) and _is_layer(
+                Scaling(files.config), module, held.values(), rank
+            ):
                 continue
         if held:
             names = _in_order(files, module, around, sorted(set(held.values())))
             found |= dict(zip(around, names, strict=True))
     return found
+
+
+def _is_asked_for(files: AdapterFiles, module: str) -> bool:
+    """Whether ``target_modules`` can name a module, an expression any."""
+    asked = files.config.get("target_modules")
+    if not isinstance(asked, list):
+        return asked is not None
+    return any(f".{module}".endswith(f".{one}") for one in asked)
 
 
 def _is_layer(scaling: Scaling, module: str, held: Iterable[str], rank: int) -> bool:
@@ -153,7 +161,7 @@ def why_no_stack(files: AdapterFiles, path: str, parameter: str, rows: int) -> s
         rows: Of A, of all that PEFT takes for experts.
     """
     named = named_in_peft(path, parameter)
-    if named == parameter or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
+    if named == parameter or parameter.endswith(WHOLE_STACKS) or ".experts." in f".{parameter}.":
         return None
     count, rest = divmod(rows, Scaling(files.config).rank(named))
     if count < 2 or rest:
