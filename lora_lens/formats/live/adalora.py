@@ -25,7 +25,7 @@ def with_regrown(
     found = dict(tensors)
     for key, saved in tensors.items():
         path, _, letter = plain(key).removesuffix(".weight").rpartition(".")
-        layer = layers.get(path)
+        layer: Any = layers.get(path)
         if letter not in _LETTERS or not hasattr(layer, "lora_E"):
             continue
         own = getattr(layer, letter)[name].detach()
