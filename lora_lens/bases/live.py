@@ -17,6 +17,8 @@ from .weights import BaseWeights
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
 
+_NUMBERS = ("weight", "W_q")  # the second is HQQ's
+
 
 @dataclass(frozen=True)
 class LiveWeights(BaseWeights):
@@ -44,7 +46,7 @@ class LiveWeights(BaseWeights):
         layer = self._layer(path)
         _check_not_merged(path, layer)
         inner = _inner(layer)
-        if getattr(inner, "weight", None) is None:
+        if all(getattr(inner, name, None) is None for name in _NUMBERS):
             raise BaseModelError(f"{path} of {self.source} has no weight of its own")
         w0 = _dequantised(inner).detach().cpu()
         if is_convolution(tuple(w0.shape), expected):
