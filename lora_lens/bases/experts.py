@@ -28,6 +28,10 @@ INPUT_FIRST = frozenset(
 UNSAID = frozenset({"llama4", "llama4_text"})
 
 
+# Modules whose ``weight`` is a stack, JetMoE's; those of all others that have three axes are convolutions'.
+WHOLE_STACKS = ("input_linear", "output_linear")
+
+
 class Slice(NamedTuple):
     """Where an expert's matrix is.
 
@@ -40,18 +44,32 @@ class Slice(NamedTuple):
     expert: int
 
 
+def path_of_expert(stack: str, expert: int) -> str:
+    """The path of one expert's matrix, where the stack that it is a slice of has the path `stack`.
+
+    Example:
+        >>> path_of_expert("mlp.experts.down_proj", 3)
+        'mlp.experts.3.down_proj'
+    """
+    module, _, name = stack.rpartition(".")
+    return f"{module}.{expert}.{name}"
+
+
 def slice_of(path: str, names: Collection[str]) -> Slice | None:
     """The stack that ``….experts.3.down_proj`` is a slice of; None where there is none, or several could be meant.
 
     Example:
         >>> slice_of("model.layers.0.mlp.experts.3.down_proj", ["layers.0.mlp.experts.down_proj"])
         Slice(stack='layers.0.mlp.experts.down_proj', expert=3)
+        >>> slice_of("model.layers.0.mlp.3.input_linear", ["model.layers.0.mlp.input_linear.weight"])
+        Slice(stack='model.layers.0.mlp.input_linear.weight', expert=3)
     """
     module, _, name = path.rpartition(".")
     parent, _, number = module.rpartition(".")
-    if not number.isdecimal() or len(number) > 6 or not parent.endswith("experts"):
+    whole = name in WHOLE_STACKS
+    if not number.isdecimal() or len(number) > 6 or not (whole or parent.endswith("experts")):
         return None
-    wanted = f"{parent}.{name}"
+    wanted = f"{parent}.{name}.weight" if whole else f"{parent}.{name}"
     # Either side may lack a prefix, which holds no number.
     found = [
         one

@@ -12,10 +12,12 @@ from jaxtyping import Float
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from .as_stored import checked, is_convolution
-from .experts import is_input_first
+from .experts import WHOLE_STACKS, is_input_first
 from .weights import BaseWeights
 
 _DEQUANTISING = "peft.utils.integrations"  # loaded with PEFT, which the layers are made by
+
+_NUMBERS = ("weight", "W_q")  # the second is HQQ's
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,15 @@ class LiveWeights(BaseWeights):
         layer = self._layer(path)
         _check_not_merged(path, layer)
         inner = _inner(layer)
+        if all(getattr(inner, name, None) is None for name in _NUMBERS):
+            raise BaseModelError(f"{path} of {self.source} has no weight of its own")
         w0 = _dequantised(inner).detach().cpu()
         if is_convolution(tuple(w0.shape), expected):
             w0 = w0.flatten(1)
         w0 = checked(w0, path, self.source)
-        return w0.T if _is_conv1d(inner) or _is_embedding(inner) else w0
+        # Of one of ``target_parameters`` PEFT adds ΔW as a table lies.
+        table = _is_embedding(inner) and not hasattr(layer, "parameter_name")
+        return w0.T if table or _is_conv1d(inner) else w0
 
     def release(self, path: str) -> None:
         """Nothing: they are the model's own."""
@@ -61,11 +67,12 @@ class LiveWeights(BaseWeights):
         """W0 of ``….experts.3.down_proj``, a slice of the stack that the experts' module holds; None of other paths."""
         module, _, name = path.rpartition(".")
         parent, _, number = module.rpartition(".")
-        stack = None if path in self.layers else self._parameter(path, parent, name, axes=3)
+        holder, own = (f"{parent}.{name}", "weight") if name in WHOLE_STACKS else (parent, name)
+        stack = None if path in self.layers else self._parameter(path, holder, own, axes=3)
         if stack is None or not number.isdecimal() or int(number) >= len(stack):
             return None
         w0 = stack[int(number)]
-        said = getattr(_inner(self.layers[parent]), "is_transposed", False)
+        said = getattr(_inner(self.layers[holder]), "is_transposed", False)
         return w0.T if said or is_input_first(tuple(w0.shape), expected, self.configuration) else w0
 
     def _parameter(self, path: str, module: str, name: str, *, axes: int) -> Any:
@@ -94,6 +101,8 @@ def _check_not_merged(path: str, layer: Any) -> None:
 
 
 def _inner(layer: Any) -> Any:
+    # Of modules_to_save PEFT's wrapper gives the attributes of the trained copy, or of W0 by what is active.
+    layer = getattr(layer, "original_module", layer)
     found = getattr(layer, "get_base_layer", None)
     return found() if callable(found) else layer
 

@@ -15,7 +15,7 @@ from ..errors import BaseModelError
 from ..files.tensors import TensorStore
 from .as_stored import can_be, checked, is_convolution, joined_rows
 from .configuration import BaseConfiguration
-from .experts import halves_of, is_input_first
+from .experts import WHOLE_STACKS, halves_of, is_input_first
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
 from .names import BaseNames, of_tower, towers_in
@@ -133,7 +133,11 @@ class BaseWeights:
                 self._release(half)
 
     def _is_of_experts(self, path: str) -> bool:
-        return ".experts." in path and not self._names.find(path)
+        if ".experts." in path:
+            return not self._names.find(path)
+        if not path.endswith(WHOLE_STACKS) or self._names.find(path):
+            return False
+        return self._names.slice_of(path) is not None
 
     def _of_expert(self, path: str, expected: tuple[int, int] | None) -> Float[Tensor, "out in"]:
         """W0 of one expert of a stack, or of two matrices of which it is made."""
@@ -179,6 +183,23 @@ class BaseWeights:
             return bool(self._image_names.find(path))
         tied = tied_to(path, self.tensors.files, self.configuration.settings)
         return bool(self._names.find(path) or tied)
+
+    def is_tied(self, path: str) -> bool:
+        """Whether W0 of the module at `path` is that of another, a head's of the embeddings."""
+        path = self._path(path)
+        if self.image or self._names.find(path):
+            return False
+        return bool(tied_to(path, self.tensors.files, self.configuration.settings))
+
+    def holds_expert(self, path: str) -> bool:
+        """Whether there is a W0 of ``….experts.3.down_proj``, in a stack or apart."""
+        path = self._path(path)
+        halves = halves_of(path)
+        if self._names.find(path) or (halves and all(map(self._names.find, halves))):
+            return True
+        found = self._names.slice_of(path)
+        shape = self.tensors.shape(found.stack) if found else ()
+        return found is not None and len(shape) == 3 and found.expert < shape[0]
 
     def stored(self, path: str) -> Float[Tensor, "rows columns"]:
         """W0 of the module at `path` as it lies, whichever axis is its output; a convolution's unfolded.

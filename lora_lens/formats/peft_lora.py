@@ -19,8 +19,9 @@ from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
 from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
-from .peft.experts import experts, parameters_of, turned_stacks, why_no_stack
-from .peft.initial import Initial, initial_of
+from .peft.expert_counts import check_counts
+from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, why_no_stack
+from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
 from .peft.names import IN_FULL, UNKNOWN, reason_left_out, unwrapped_paths
 from .peft.replicas import copies
@@ -94,7 +95,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if not found.left_out.keys() & pair.values():
             _read_pair(files, path, pair, beside, found)
     paths, dora = beside.paths, bool(beside.magnitudes)
-    matched = {*factors, *paths.values(), *beside.parameters.values(), *found.updates}
+    named = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
+    matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *named}
     return of_factors(
         files,
         found.updates,
@@ -104,7 +106,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         left_out=found.left_out,
         settings=files.config,
         notes=(
-            *_notes(files, found),
+            *_notes(files, found, {*paths.values(), *named}),
             *_of_patterns(files, matched),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([beside.initial.note] if beside.initial else []),
@@ -113,7 +115,11 @@ def _read(files: AdapterFiles) -> Checkpoint:
         placement=Placement(
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),
-        caveats=(*([DORA] if dora else []), *filter(None, [unknown_said(files.config)])),
+        caveats=(
+            *([DORA] if dora else []),
+            *filter(None, [unknown_said(files.config)]),
+            *filter(None, [tied_said(beside.initial, files, found.updates)]),
+        ),
     )
 
 
@@ -150,6 +156,7 @@ def _beside(
         )
     initial = initial_of(files)
     parameters = parameters_of(files, factors)
+    check_counts(files, factors, parameters)
     return _Beside(
         scaling=Scaling(files.config),
         alphas=alphas,
@@ -193,12 +200,13 @@ def _read_parameter(
     """The factors of one of ``target_parameters``: each expert's update, or the one of a matrix."""
     parameter = beside.parameters[path]
     a, b = (files.factor(name, unfolded=True) for name in tensors)
-    if why := why_no_stack(files, path, parameter, a):
+    if why := why_no_stack(files, path, parameter, a.shape[0]):
         found.left_out |= dict.fromkeys(tensors, why)
         return
-    updates = experts(files, parameter, a, b, tensors, turned=beside.turned.get(parameter))
+    turned = beside.turned.get(parameter)
+    updates = experts(files, path, parameter, a, b, tensors, turned=turned)
     found.updates |= updates
-    found.experts += len(updates) > 1
+    found.experts += parameter not in updates
 
 
 def _reason(files: AdapterFiles, name: str) -> str:
@@ -255,8 +263,8 @@ def _why_not(files: AdapterFiles, a: str, b: str) -> str | None:
     return None
 
 
-def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
-    """What was read otherwise than two matrices of a linear layer."""
+def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iterator[str]:
+    """What was read otherwise than two matrices of a linear layer; `named` is what PEFT's patterns meet each by."""
     if found.convolutions:
         said = modules_said(found.convolutions)
         yield f"convolutions are read as matrices of out × in·height·width: {said}"
@@ -268,7 +276,7 @@ def _notes(files: AdapterFiles, found: _Reading) -> Iterator[str]:
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
     if otherwise := matched_otherwise(files.config):
         yield otherwise
-    if twice := twice_said(files.config, found.updates):
+    if twice := twice_said(files.config, named):
         yield twice
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"

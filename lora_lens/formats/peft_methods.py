@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import AdapterError
+from ..files.peft_names import plain
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import check_not_empty
@@ -17,6 +18,9 @@ from .peft.as_trained import patterns_said, scale_said
 from .peft.known import unknown_said
 from .peft.methods import METHODS, contents
 from .peft.names import reason_left_out
+
+# VB-LoRA's weights of all its vectors but the last, and the rotation of PSOFT: their names, and what says how many.
+_NONE_AT_1 = {"_topk_weights": "topk", ".psoft_R": "r"}
 
 if TYPE_CHECKING:
     from .peft.merged import Merged
@@ -28,7 +32,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     found = contents(files)
     if found is None:
         raise AdapterError(f"{files.source} holds no tensors of its method")
-    check_not_empty(files, found.names)
+    check_not_empty(files, (name for name in found.names if not _is_none_at_1(files, name)))
     result = merged(files, found)
     updates = {
         path: LowRank(one.a, one.b, 1.0, (*found.layers.get(path, ()), *found.shared))
@@ -49,6 +53,12 @@ def _read(files: AdapterFiles) -> Checkpoint:
         notes=tuple(notes),
         caveats=tuple(caveats),
     )
+
+
+def _is_none_at_1(files: AdapterFiles, name: str) -> bool:
+    """Whether a tensor has no numbers in its method, by a setting that is 1."""
+    own = plain(name)
+    return any(part in own and files.config.get(key) == 1 for part, key in _NONE_AT_1.items())
 
 
 def _notes(title: str, result: Merged) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -208,10 +209,12 @@ def prepare(model: Any, config: Any) -> None:
         preprocess_loraga(model, config, lambda: loss().backward())
 
 
-def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[str, Tensor]]:
+def tuned_from(
+    scheme: str, folder: Path, make: Callable[[], Any] = lora.bert, **settings: Any
+) -> tuple[Any, dict[str, Tensor]]:
     """A model trained from such an initialisation, and its ΔW over the base as it was before that."""
     torch.manual_seed(0)
-    model = lora.bert()
+    model = make()
     model.save_pretrained(folder / "base")
     w0 = {name: tensor.double().clone() for name, tensor in model.state_dict().items()}
     given = {"r": 4, "lora_alpha": 6, "target_modules": ["query", "value"]} | settings
@@ -230,7 +233,8 @@ def tuned_from(scheme: str, folder: Path, **settings: Any) -> tuple[Any, dict[st
         if hasattr(layer, "get_delta_weight"):
             now = layer.get_base_layer().weight.detach().double()
             now = now + layer.get_delta_weight("default").detach().double()
-            expected[path] = now - w0[f"{path}.weight"]
+            if f"{path}.weight" in w0:  # a copied layer has none of its own
+                expected[path] = now - w0[f"{path}.weight"]
     return tuned, expected
 
 
@@ -275,6 +279,33 @@ def test_without_it_the_error_says_what_to_do(tmp_path: Path) -> None:
         load_adapter(tmp_path / "adapter")
     with pytest.raises(AdapterError, match="pissa_init"):
         load_adapter(tuned)
+
+
+@pytest.mark.parametrize("scheme", ["pissa", "olora"])
+def test_copies_that_share_a_changed_w0_are_refused(tmp_path: Path, scheme: str) -> None:
+    copied = [[0, 2], [0, 2]]
+    tuned, _ = tuned_from(
+        scheme, tmp_path, lora.llama, target_modules=["q_proj"], layer_replication=copied
+    )
+    tuned.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(AdapterError, match=f"by '{scheme}' with layer_replication.*share one W0"):
+        load_adapter(tmp_path / "adapter", tmp_path / "base")
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_that_a_tied_head_changes_the_embeddings_is_said(tmp_path: Path, tied: bool) -> None:
+    def make() -> Any:
+        config = lora.llama().config
+        config.tie_word_embeddings = tied
+        return type(lora.llama())(config)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT's, of tied weights
+        tuned, _ = tuned_from("pissa", tmp_path, make, target_modules=["q_proj", "lm_head"])
+        tuned.save_pretrained(tmp_path / "adapter")
+    adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
+    said = [one for one in adapter.caveats if "lm_head shares W0 with the embeddings" in one]
+    assert len(said) == tied
 
 
 @pytest.mark.parametrize("rslora", [False, True])

@@ -10,18 +10,20 @@ from made_formats import deltas, made_by
 
 from lora_lens import load_adapter
 from lora_lens.bases.opening import open_base_of
-from lora_lens.errors import AdapterError
+from lora_lens.errors import AdapterError, BaseModelError
 
 peft = pytest.importorskip("peft", minversion="0.19")
 transformers = pytest.importorskip("transformers")
 
 
-def tuned(folder: Path, model: Any, *parameters: str, modules: tuple[str, ...] = ()) -> Any:
+def tuned(
+    folder: Path, model: Any, *parameters: str, modules: tuple[str, ...] = (), **options: Any
+) -> Any:
     """A model in memory with an adapter of these parameters, and the files of both."""
     model.save_pretrained(folder / "base")
     config = peft.LoraConfig(
         r=2, lora_alpha=6, target_modules=list(modules), target_parameters=list(parameters),
-        init_lora_weights=False,
+        init_lora_weights=False, **options,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PEFT's, where no module is named
@@ -82,14 +84,17 @@ def test_the_output_channels_of_a_convolution_are_no_layers(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_matrix_that_is_no_modules_weight_has_its_w0(tmp_path: Path, live: bool) -> None:
+@pytest.mark.parametrize("parameter", ["mlp.w1", "w1"])
+def test_a_matrix_that_is_no_modules_weight_has_its_w0(
+    tmp_path: Path, parameter: str, live: bool
+) -> None:
     """DBRX's, of all experts below each other."""
     config = transformers.DbrxConfig(
         d_model=16, n_heads=4, n_layers=2, max_seq_len=32, vocab_size=40, pad_token_id=0,
         attn_config={"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
         ffn_config={"ffn_hidden_size": 24, "moe_num_experts": 2, "moe_top_k": 1},
     )  # fmt: skip
-    model = tuned(tmp_path, transformers.DbrxForCausalLM(config), "mlp.w1", modules=("out_proj",))
+    model = tuned(tmp_path, transformers.DbrxForCausalLM(config), parameter, modules=("out_proj",))
     adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
     factors = adapter.modules["w1"]
     layer = model.get_base_model().get_submodule(factors.names[1].removesuffix(".w1"))
@@ -97,3 +102,86 @@ def test_a_matrix_that_is_no_modules_weight_has_its_w0(tmp_path: Path, live: boo
         deltas(adapter)[factors.names[1]], layer.get_delta_weight("default").detach().double()
     )
     assert torch.equal(open_base_of(adapter).w0(factors, 1), layer.get_param().detach())
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("options", "unmatched"),
+    [
+        ({"alpha_pattern": {"gate_proj.weight": 32}}, None),
+        ({"alpha_pattern": {"gate_proj": 32}}, "matches gate_proj of alpha_pattern"),
+        ({"rank_pattern": {"gate_proj.weight": 1}}, None),
+        ({"rank_pattern": {"gate_proj.weight": 4}}, None),
+    ],
+)
+def test_patterns_meet_a_weight_by_its_whole_name(
+    tmp_path: Path, options: dict[str, Any], unmatched: str | None, live: bool
+) -> None:
+    model = tuned(tmp_path, made_by("peft_lora").llama(), "mlp.gate_proj.weight", **options)
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    found = deltas(adapter)
+    assert len(found) == 2
+    for path, delta in found.items():
+        layer = model.get_base_model().get_submodule(path)
+        expected = layer.get_delta_weight("default").detach().double()
+        torch.testing.assert_close(delta, expected, rtol=1e-5, atol=1e-6)
+    notes = [note for note in adapter.notes if "no module of the file" in note]
+    assert len(notes) == (unmatched is not None)
+    assert unmatched is None or unmatched in notes[0]
+
+
+def jetmoe() -> Any:
+    config = transformers.JetMoeConfig(
+        hidden_size=16, num_hidden_layers=2, num_key_value_heads=2, kv_channels=4,
+        intermediate_size=12, vocab_size=11, num_local_experts=3, num_experts_per_tok=2,
+    )  # fmt: skip
+    return transformers.JetMoeForCausalLM(config)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_weight_that_is_a_stack_has_the_rank_of_its_whole_name(
+    tmp_path: Path, live: bool
+) -> None:
+    pattern = {"mlp.input_linear.weight": 3}
+    model = tuned(tmp_path, jetmoe(), "mlp.input_linear.weight", rank_pattern=pattern)
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    found = deltas(adapter)
+    assert len(found) == 6
+    for layer in range(2):
+        path = f"model.layers.{layer}.mlp"
+        stack = model.get_base_model().get_submodule(f"{path}.input_linear")
+        expected = stack.get_delta_weight("default").detach().double()
+        for k, one in enumerate(expected):
+            delta = found[f"{path}.{k}.input_linear"]
+            torch.testing.assert_close(delta, one, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_w0_of_an_expert_is_a_slice_of_a_modules_weight(tmp_path: Path, live: bool) -> None:
+    names = ("input_linear", "output_linear")
+    model = tuned(tmp_path, jetmoe(), *(f"{name}.weight" for name in names))
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    weights, seen = open_base_of(adapter), 0
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            module, number, name = path.rsplit(".", 2)
+            stack = model.get_base_model().get_submodule(f"{module}.{name}")
+            assert torch.equal(weights.w0(factors, k), stack.get_param().detach()[int(number)])
+            weights.release(path)
+            seen += 1
+    assert seen == 2 * 2 * (3 + 3)  # of the layers' experts and of their attention's
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_table_is_not_turned_where_its_weight_is_asked_for(tmp_path: Path, live: bool) -> None:
+    model = tuned(tmp_path, made_by("peft_lora").llama(), "embed_tokens.weight")
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    factors = adapter.modules["embed_tokens"]
+    layer = model.get_base_model().get_submodule("model.embed_tokens")
+    assert torch.equal(open_base_of(adapter).w0(factors, 0), layer.get_param().detach())
+
+
+def test_a_layer_in_memory_without_a_weight_has_no_w0(tmp_path: Path) -> None:
+    model = tuned(tmp_path, made_by("peft_lora").mixtral(), "experts.down_proj")
+    with pytest.raises(BaseModelError, match=r"layers\.0\.mlp\.experts .* has no weight"):
+        open_base_of(load_adapter(model)).weight("model.layers.0.mlp.experts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...bases.experts import path_of_expert
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ..peft.methods import METHODS
@@ -105,10 +106,9 @@ def scales_of(path: str, layer: Any, name: str) -> dict[str, float]:
     if hasattr(layer, "ranknum"):
         s /= float(layer.ranknum[name]) + ADALORA_EPSILON
     module, parameter = path.replace(".base_layer", ""), getattr(layer, "parameter_name", None)
-    if parameter is None or parameter == "weight":
-        return {module: s}
-    experts = range(getattr(layer, "num_experts", 1))
-    return {f"{module}.{parameter}": s} | {f"{module}.{k}.{parameter}": s for k in experts}
+    own = module if parameter in (None, "weight") else f"{module}.{parameter}"
+    experts = range(getattr(layer, "num_experts", 1) if parameter else 0)
+    return {own: s} | {path_of_expert(own, k): s for k in experts}
 
 
 def chosen_adapter(layers: Mapping[str, Any], asked: str | None) -> str:

@@ -21,6 +21,7 @@ from ...updates import FromW0, LowRank
 from ..adapter_files import AdapterFiles
 from ..format import Checkpoint
 from ..peft.methods import METHODS
+from .adalora import with_regrown
 from .layers import (
     adapted_layers,
     adapters_on,
@@ -57,6 +58,7 @@ def live_files(
     own = {path: layer for path, layer in layers.items() if name in adapters_on(layer)}
     check_live(model, own, name)
     config, tensors = _contents(model, name)
+    tensors = with_regrown(tensors, own, name)
     made = None
     if not all(map(is_lora, own.values())):
         made = live_of(own, configurations(model).get(name), name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...bases.configuration import BaseConfiguration
-from ...bases.experts import INPUT_FIRST, UNSAID
+from ...bases.experts import INPUT_FIRST, UNSAID, WHOLE_STACKS, path_of_expert
 from ...bases.orientation import in_gpt2
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
@@ -26,8 +26,6 @@ _AXES_KNOWN = (0, 19)
 _AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
 _INNER = ".base_layer"
 _STACKS = "experts"
-# Modules whose ``weight`` is a stack, JetMoE's; those of all others that have three axes are convolutions'.
-_WHOLE_STACKS = ("input_linear", "output_linear")
 
 
 def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -56,12 +54,22 @@ def parameters_of(files: AdapterFiles, factors: Mapping[str, Mapping[str, str]])
             held = {target: name for target, name in held.items() if "." in target} or held
         if len(around) == 1 and not any("." in target for target in held):
             rank = next(iter(files.shape(factors[around[0]]["A"])), 0)
-            if _is_layer(Scaling(files.config), module, held.values(), rank):
+            if _is_asked_for(files, module) and _is_layer(
+                Scaling(files.config), module, held.values(), rank
+            ):
                 continue
         if held:
             names = _in_order(files, module, around, sorted(set(held.values())))
             found |= dict(zip(around, names, strict=True))
     return found
+
+
+def _is_asked_for(files: AdapterFiles, module: str) -> bool:
+    """Whether ``target_modules`` can name a module, an expression any."""
+    asked = files.config.get("target_modules")
+    if not isinstance(asked, list):
+        return asked is not None
+    return any(f".{module}".endswith(f".{one}") for one in asked)
 
 
 def _is_layer(scaling: Scaling, module: str, held: Iterable[str], rank: int) -> bool:
@@ -93,6 +101,27 @@ def _in_order(
     return [module if name == "weight" else f"{module}.{name}" for name in ordered]
 
 
+def named_in_peft(path: str, parameter: str) -> str:
+    """The parameter's whole name, against which PEFT matches its patterns: of a module's weight not its path alone.
+
+    Example:
+        >>> named_in_peft("mlp.gate_proj", "mlp.gate_proj"), named_in_peft("experts.base_layer", "experts.up_proj")
+        ('mlp.gate_proj.weight', 'experts.up_proj')
+    """
+    return f"{parameter}.weight" if path.replace(_INNER, "") == parameter else parameter
+
+
+def is_stack(parameter: str) -> bool:
+    """Whether a parameter is a matrix for each expert by its path, be there one expert; biases are one for all.
+
+    Example:
+        >>> is_stack("mlp.experts.down_proj"), is_stack("mlp.experts.down_proj_bias"), is_stack("experts.mlp.w1")
+        (True, False, False)
+    """
+    module, _, name = parameter.rpartition(".")
+    return module.endswith(_STACKS) and not name.endswith("_bias")
+
+
 def turned_stacks(
     files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]
 ) -> dict[str, bool]:
@@ -122,19 +151,19 @@ def turned_stacks(
     return found
 
 
-def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> str | None:
+def why_no_stack(files: AdapterFiles, path: str, parameter: str, rows: int) -> str | None:
     """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
 
     Args:
         files: Of the adapter.
         path: Of the wrapped module, with what is around it.
         parameter: Its path.
-        a: Of all that PEFT takes for experts.
+        rows: Of A, of all that PEFT takes for experts.
     """
-    is_weight = path.replace(_INNER, "") == parameter
-    if not is_weight or parameter.endswith(_WHOLE_STACKS) or ".experts." in f".{parameter}.":
+    named = named_in_peft(path, parameter)
+    if named == parameter or parameter.endswith(WHOLE_STACKS) or ".experts." in f".{parameter}.":
         return None
-    count, rest = divmod(a.shape[0], Scaling(files.config).rank(parameter))
+    count, rest = divmod(rows, Scaling(files.config).rank(named))
     if count < 2 or rest:
         return None
     return (
@@ -145,6 +174,7 @@ def why_no_stack(files: AdapterFiles, path: str, parameter: str, a: Factor) -> s
 
 def experts(
     files: AdapterFiles,
+    path: str,
     parameter: str,
     a: Factor,
     b: Factor,
@@ -159,6 +189,7 @@ def experts(
 
     Args:
         files: Of the adapter.
+        path: Of the wrapped module, with what is around it.
         parameter: Its path.
         a, b: Of all its experts.
         tensors: Their names.
@@ -167,23 +198,22 @@ def experts(
     Raises:
         AdapterError: The rank is not what the configuration says, or nothing tells which side is the input's.
     """
-    scaling = Scaling(files.config)
-    rank = scaling.rank(parameter)
+    scaling, named = Scaling(files.config), named_in_peft(path, parameter)
+    rank = scaling.rank(named)
     count = a.shape[0] // rank
     if count * rank != a.shape[0] or not count or b.shape[1] != a.shape[0]:
         raise AdapterError(
-            f"{parameter} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
+            f"{named} has rank {a.shape[0]} over all experts, but adapter_config.json says {rank} each"
         )
-    s = scaling.of(parameter, rank)
-    if count == 1:
+    s = scaling.of(named, rank)
+    if count == 1 and not is_stack(parameter):
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
         turned = _is_turned(files, parameter)
-    module, _, name = parameter.rpartition(".")
     found = {}
     for k in range(count):
         below, above = rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count)
-        found[f"{module}.{k}.{name}"] = _update(below, above, s, tensors, turned=turned)
+        found[path_of_expert(parameter, k)] = _update(below, above, s, tensors, turned=turned)
     return found
 
 

@@ -5,9 +5,10 @@ These take a part of W0 into B₀·A₀ before training, and what is left of W0 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...errors import AdapterError
+from ...errors import AdapterError, LensError
 from ...files.peft_names import plain
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
@@ -67,11 +68,18 @@ def initial_of(files: AdapterFiles) -> Initial | None:
     """The initial adapter, where ΔW is made of it; None of adapters that began at ΔW = 0.
 
     Raises:
-        AdapterError: It is needed and not there, or of other settings.
+        AdapterError: It is needed and not there, or of other settings; or layers are copies of each other.
     """
     scheme = changed_base(files.config)
     if scheme is None:
         return None
+    if files.config.get("layer_replication"):
+        raise AdapterError(
+            f"{files.source} was initialised by {scheme!r} with layer_replication, whose copies of a layer share one W0, so "
+            f"that PEFT took B₀·A₀ of every copy from it and no copy's ΔW is its own B·A − B₀·A₀: save the model without "
+            f"adapters (model.unload().save_pretrained(…)) and the adapter with init_lora_weights=True, and pass that model "
+            f"as --base"
+        )
     initial = None if scheme == "loftq" else open_within(files, f"{scheme}_init")
     if initial is None:
         raise AdapterError(f"{files.source} {minus_the_initial(scheme)}")
@@ -83,3 +91,26 @@ def initial_of(files: AdapterFiles) -> Initial | None:
                 f"trained from"
             )
     return Initial(initial, {plain(name): name for name in initial.names}, scheme)
+
+
+def tied_said(initial: Initial | None, files: AdapterFiles, paths: Iterable[str]) -> str | None:
+    """What has to be said of a tied head: W0 less B₀·A₀ is the embeddings' too, where nothing gives it back.
+
+    Args:
+        initial: From `initial_of`.
+        files: Of the adapter.
+        paths: Of its updates.
+    """
+    if initial is None:
+        return None
+    try:
+        base = files.open_base(download=False)
+    except LensError:
+        return None
+    tied = sorted(filter(base.is_tied, paths))
+    if not tied:
+        return None
+    return (
+        f"{', '.join(tied)} shares W0 with the embeddings, from which {initial.scheme!r} took its B₀·A₀ as well: in the model as it "
+        f"was trained the embeddings are changed by −s·B₀·A₀, and no ΔW here says that"
+    )

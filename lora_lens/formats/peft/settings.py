@@ -130,8 +130,10 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
     return f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
 
 
-def matched_twice(config: Mapping[str, Any], paths: Iterable[str]) -> int:
-    """How many modules two entries of ``alpha_pattern`` with different α match, in an order that PEFT may have made.
+def matched_twice(
+    config: Mapping[str, Any], paths: Iterable[str], key: str = "alpha_pattern"
+) -> int:
+    """How many modules two entries of a pattern with different values match, in an order that PEFT may have made.
 
     PEFT takes the first, and sorts the entries when it saves: the first of the file need not be that of training.
 
@@ -140,7 +142,7 @@ def matched_twice(config: Mapping[str, Any], paths: Iterable[str]) -> int:
         >>> matched_twice(written, ["layer.0.q", "layer.1.q"])
         1
     """
-    entries = config.get("alpha_pattern")
+    entries = config.get(key)
     if not isinstance(entries, Mapping) or len(entries) < 2 or list(entries) != sorted(entries):
         return 0
     patterns = patterns_of(entries)

@@ -73,6 +73,9 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "vblora, its topk alone": saved(
         "VBLoRAConfig", r=2, num_vectors=8, vector_length=8, topk=2, save_only_topk_weights=True
     ),
+    "vblora, its one of topk alone": saved(
+        "VBLoRAConfig", r=2, num_vectors=8, vector_length=8, topk=1, save_only_topk_weights=True
+    ),
     "randlora": saved("RandLoraConfig", r=4),
     "randlora from a seed": saved("RandLoraConfig", r=4, save_projection=False),
     "c3a": saved("C3AConfig", block_size=8),
@@ -85,6 +88,7 @@ CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "miss, bat": saved("MissConfig", r=4, init_weights="bat"),
     "miss, mini": saved("MissConfig", r=4, init_weights="mini", mini_r=8),
     "psoft": saved("PsoftConfig", r=4),
+    "psoft, of rank 1": saved("PsoftConfig", r=1),
     "tinylora": saved("TinyLoraConfig", r=2, u=5),
     "tinylora, tied, from a seed": saved(
         "TinyLoraConfig", r=2, u=5, weight_tying=0.5, save_projection=False
