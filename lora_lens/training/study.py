@@ -20,10 +20,12 @@ from sqlalchemy.pool import NullPool
 from ..errors import OutputError, SettingsError
 from ..printable import first_line
 from .ownership import put_back
+from .record import ELSEWHERE
 from .settings import RunSettings
 from .space import Sampler, Space
 
 _SETTINGS = "settings"
+_RUN = "run"
 # Which studies that were begun before they were written down do not have:
 _PRUNE = "prune"
 _DATA = "data"
@@ -87,7 +89,7 @@ def open_study(
     searched = asdict(space) | {"sampler": sampler, _PRUNE: prune}
     if tuple(seeds) != (settings.seed,):  # the run's settings say that one
         searched["seeds"] = tuple(seeds)
-    _check_same(study, {"run": asdict(settings), "space": searched, _DATA: dict(checksums)})
+    _check_same(study, {_RUN: asdict(settings), "space": searched, _DATA: dict(checksums)})
     return study
 
 
@@ -151,7 +153,7 @@ def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
     for part, values in asked.items():
         was = begun.get(part, values)
         for key in values | was:
-            if key == _PRUNE and key not in was:
+            if (part == _RUN and key == ELSEWHERE) or (key == _PRUNE and key not in was):
                 continue
             value = values.get(key)
             if was.get(key) != value:

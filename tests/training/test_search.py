@@ -297,6 +297,17 @@ def test_a_study_does_not_go_on_with_other_data(
     assert study.user_attrs["settings"]["data"] == checksums(replace(settings, data=str(moved)))
 
 
+def test_a_study_goes_on_with_the_same_data_elsewhere(
+    data: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they lie decides no score, and `train --resume` does not ask either."""
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    search(settings, tmp_path / "out", trials=1)
+    monkeypatch.chdir(data.parent)
+    study = search(replace(settings, data=data.name), tmp_path / "out", trials=2)
+    assert len(study.trials) == 2
+
+
 def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         search(replace(settings, data=str(tmp_path / "none")), tmp_path / "out", trials=1)
