@@ -265,6 +265,23 @@ def test_other_settings_do_not_go_into_one_study(
         search(settings, tmp_path, trials=1, prune=False)
 
 
+def test_the_way_out_of_a_study_begun_otherwise_is_one(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another name alone would find the folders of the first study's trials taken."""
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2, 0.3, 0.4])))
+    other = replace(settings, epochs=3)
+    search(settings, tmp_path / "one", trials=1)
+    with pytest.raises(SettingsError, match="use the same, or another --out$"):
+        search(other, tmp_path / "one", trials=1)
+    search(other, tmp_path / "another", trials=1)
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    search(settings, tmp_path / "shared", trials=1, storage=storage)
+    with pytest.raises(SettingsError, match="use the same, or another --out and --name$"):
+        search(other, tmp_path / "apart", trials=1, storage=storage)
+    search(other, tmp_path / "apart", trials=1, storage=storage, name="another")
+
+
 def test_a_study_from_before_pruning_was_written_down_goes_on(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
