@@ -197,11 +197,15 @@ def test_an_interrupted_trial_is_taken_up_again(
     monkeypatch.setattr(module, "train", fake_train(iter([0.1, KeyboardInterrupt()])))
     with pytest.raises(KeyboardInterrupt):
         search(settings, tmp_path, trials=3)
-    monkeypatch.setattr(module, "train", fake_train(iter([0.2, 0.3])))
+    monkeypatch.setattr(module, "train", fake_train(iter([0.3, 0.2])))
     study = search(settings, tmp_path, trials=3)
     done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert len(done) == 3
     assert study.trials[2].params == study.trials[1].params
+    folders = ["trials/0", "trials/1", "trials/1", "trials/3"]
+    assert [row["folder"] for row in trial_rows(study)] == folders
+    assert write_search(study, tmp_path)["best"]["folder"] == "trials/1"
+    assert "folder" not in (tmp_path / "history.svg").read_text()  # no panel of it
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -557,10 +561,14 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: 
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    subprocess.run(command(data, killed, "--trials", "1"), check=True, capture_output=True)
+    again = subprocess.run(
+        command(data, killed, "--trials", "1"), check=True, capture_output=True, text=True
+    )
+    assert "(trials/0, the best of 1)" in again.stdout
     record = json.loads((killed / "search.json").read_text())
     assert [row["state"] for row in record["trials"]] == ["interrupted", "complete"]
     assert record["trials"][0]["error"] is None
+    assert {one["folder"] for one in (record["best"], *record["trials"])} == {"trials/0"}
     one, other = (
         load_file(folder / "trials" / "0" / "adapter_model.safetensors")
         for folder in (whole, killed)
@@ -572,7 +580,7 @@ def test_the_command_says_what_it_found(data: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, command(data, tmp_path / "out", "--trials", "1")[3:])
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("best: learning rate ")
-    assert "(trial 0 of 1)" in result.stdout
+    assert "(trials/0, the best of 1)" in result.stdout
     assert "trial 0 complete (learning_rate " in result.stderr
 
 
