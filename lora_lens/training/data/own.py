@@ -110,14 +110,15 @@ def _labels(source: Source) -> tuple[str, ...]:
         return source.class_names
     _check_names(found, source)
     if all(_INTEGER.fullmatch(label) for label in found):
-        return tuple(sorted(found, key=lambda label: (int(label), label)))
+        return tuple(sorted(found, key=int))
     return tuple(sorted(found))
 
 
 def _check_names(found: Iterable[str], source: Source) -> None:
-    """Refuse scores that are taken for classes, and classes that only spaces tell apart."""
+    """Refuse scores that are taken for classes, and classes that only spaces or a number's spelling tell apart."""
     names = sorted(found)
-    if all(map(_NUMBER.fullmatch, names)):
+    numbers = all(map(_NUMBER.fullmatch, names))
+    if numbers:
         score = next((name for name in names if not float(name).is_integer()), None)
         if score is not None:
             raise DataError(
@@ -128,6 +129,14 @@ def _check_names(found: Iterable[str], source: Source) -> None:
         if (other := stripped.setdefault(name.strip(), name)) != name:
             raise DataError(
                 f"{source.name}: the labels {other!r} and {name!r} differ by spaces alone"
+            )
+    spelt: dict[float, str] = {}
+    for name in names if numbers else ():
+        # As float64 two long integers may be one.
+        number = int(name) if _INTEGER.fullmatch(name) else float(name)
+        if (other := spelt.setdefault(number, name)) != name:
+            raise DataError(
+                f"{source.name}: the labels {other!r} and {name!r} are one number; spell it one way, or give classes names that are no numbers"
             )
 
 
