@@ -19,7 +19,6 @@ from .rows import (
 )
 from .tasks import Task
 
-_FEWEST_TO_SPLIT = 10
 _INTEGER = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"\s*-?\d+(\.\d*)?([eE][-+]?\d+)?\s*")
 
@@ -74,12 +73,8 @@ def load_own(name: str, own: OwnData) -> tuple[Task, Splits]:
     train, test = (_examples(opened[source], labels) for source in (own.train, own.test))
     if own.development is not None:
         splits = (train, _examples(opened[own.development], labels))
-    elif len(train) < _FEWEST_TO_SPLIT:
-        raise DataError(
-            f"{own.train} has {len(train)} rows, too few to hold out 10 %; pass --development"
-        )
     else:
-        splits = hold_out(train)
+        splits = hold_out(train, own.train, "pass --development")
     checksums = {source.name: source.checksum for source in opened.values()}
     return Task(name, own.text, own.label, labels, metric), Splits(*splits, test, checksums)
 

@@ -51,7 +51,7 @@ def test_csv_with_quotes_commas_and_line_ends_in_cells(folder: Path) -> None:
     assert (task.learning_rates, task.paper_scores, task.epochs) == (None, None, 100)
     expected = [Example(text, None, ("mid", "neg", "pos").index(label)) for text, label in ROWS]
     assert splits.test == expected
-    assert (splits.train, splits.development) == hold_out(expected * 10)
+    assert (splits.train, splits.development) == hold_out(expected * 10, train, "")
     assert splits.checksums == {
         name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in (train, test)
     }
