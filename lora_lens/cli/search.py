@@ -128,9 +128,10 @@ def run(
         print_json(record)
     else:
         best = record["best"]
+        ended = [row for row in record["trials"] if row["state"] != "interrupted"]
         typer.echo(
             f"best: learning rate {best['learning_rate']:.3g}, development score "
-            f"{best['development_score']:.4f} (trial {best['trial']} of {len(record['trials'])})"
+            f"{best['development_score']:.4f} ({best['folder']}, the best of {len(ended)})"
         )
     say(f"wrote search.json, trials.csv, history.png and history.svg to {out}")
 

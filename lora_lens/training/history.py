@@ -11,7 +11,7 @@ from ..labelled import Array
 from ..show.figure import Axis, Block, Line, Mark, Panel, Sheet
 
 _SCORE = "development_score"
-_NOT_SEARCHED = {"trial", "state", _SCORE, "evaluations", "seconds", "error"}
+_NOT_SEARCHED = {"trial", "state", _SCORE, "evaluations", "seconds", "folder", "error"}
 _LOGARITHMIC = {"learning_rate"}  # as it is drawn from its interval
 _PANEL, _AROUND, _HEIGHT = 2.9, 0.7, 3.2  # inches
 

@@ -80,10 +80,14 @@ def taken_up_twice(study: optuna.Study, trial: optuna.Trial) -> bool:
     )
 
 
-def original_number(study: optuna.Study, trial: optuna.Trial) -> int:
+def original_number(trial: FrozenTrial) -> int:
     """The number of the trial that this one takes up again, or its own."""
-    frozen = study.get_trials(deepcopy=False)[trial.number]
-    return int(frozen.system_attrs.get("failed_trial", trial.number))
+    return int(trial.system_attrs.get("failed_trial", trial.number))
+
+
+def folder_of(trial: FrozenTrial) -> str:
+    """Where in ``--out`` the process that trains the trial puts its run: where the one that it takes up again had it."""
+    return f"trials/{original_number(trial)}"
 
 
 def place(study: optuna.Study, trial: optuna.Trial) -> int:
@@ -91,7 +95,8 @@ def place(study: optuna.Study, trial: optuna.Trial) -> int:
 
     So what is taken up before its values were drawn draws the original's.
     """
-    before = study.get_trials(deepcopy=False)[: original_number(study, trial)]
+    trials = study.get_trials(deepcopy=False)
+    before = trials[: original_number(trials[trial.number])]
     return sum("failed_trial" not in other.system_attrs for other in before)
 
 

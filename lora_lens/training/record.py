@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RECORD_NAME = "run.json"
 SEARCH_NAME = "search.json"
 TENSORBOARD = "tensorboard"  # folder of its logs
-_ELSEWHERE = (
+ELSEWHERE = (
     "data"  # where the data lie does not decide a result; what is in them does, and is compared
 )
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
@@ -34,7 +34,7 @@ _LIBRARIES = ("torch", "transformers", "peft", "accelerate", "lora-lens")
 def asked_of_run(settings: RunSettings, checksums: Mapping[str, str]) -> dict[str, Any]:
     """What decides a run's numbers, as JSON has it: its settings, and the data's checksums."""
     found = asdict(settings) | {"data_sha256": dict(checksums)}
-    del found[_ELSEWHERE]
+    del found[ELSEWHERE]
     decides: dict[str, Any] = json.loads(json.dumps(found))
     return decides
 
@@ -54,7 +54,7 @@ def record_of_run(
     record: dict[str, Any] = read_json(folder / RECORD_NAME, OutputError)
     made = {"stop_after": None} | (record.get("settings") or {})  # which older records do not have
     made["data_sha256"] = record.get("data_sha256")
-    made.pop(_ELSEWHERE, None)
+    made.pop(ELSEWHERE, None)
     return record if made == asked_of_run(settings, checksums) else None
 
 

@@ -105,12 +105,12 @@ def search(
                 raise _SurplusError
             study.sampler = sampler_of(sampler, settings.seed, ownership.place(study, trial))
             chosen = space.suggest(trial, settings)
-            number = ownership.original_number(study, trial)
+            first = out / ownership.folder_of(study.get_trials(deepcopy=False)[trial.number])
             records = [
                 _trained(
                     replace(chosen, seed=seed),
                     checksums,
-                    out / "trials" / (f"{number}-seed-{seed}" if k else str(number)),
+                    first.with_name(f"{first.name}-seed-{seed}") if k else first,
                     None if k else trial,
                     use_cpu=use_cpu,
                     callbacks=callbacks,

@@ -20,10 +20,12 @@ from sqlalchemy.pool import NullPool
 from ..errors import OutputError, SettingsError
 from ..printable import first_line
 from .ownership import put_back
+from .record import ELSEWHERE
 from .settings import RunSettings
 from .space import Sampler, Space
 
 _SETTINGS = "settings"
+_RUN = "run"
 # Which studies that were begun before they were written down do not have:
 _PRUNE = "prune"
 _DATA = "data"
@@ -67,6 +69,8 @@ def open_study(
 ) -> optuna.Study:
     """The study of that name in that storage, made if it is not there; see `search`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # The folders of trials do not go by the name of the study, nor the studies of a storage by --out.
+    elsewhere = "another --out" if storage is None else "another --out and --name"
     if storage is None:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +91,9 @@ def open_study(
     searched = asdict(space) | {"sampler": sampler, _PRUNE: prune}
     if tuple(seeds) != (settings.seed,):  # the run's settings say that one
         searched["seeds"] = tuple(seeds)
-    _check_same(study, {"run": asdict(settings), "space": searched, _DATA: dict(checksums)})
+    _check_same(
+        study, {_RUN: asdict(settings), "space": searched, _DATA: dict(checksums)}, elsewhere
+    )
     return study
 
 
@@ -144,21 +150,21 @@ def _opened(url: str) -> RDBStorage:
     return storage
 
 
-def _check_same(study: optuna.Study, asked: Mapping[str, Any]) -> None:
+def _check_same(study: optuna.Study, asked: Mapping[str, Any], elsewhere: str) -> None:
     """A study goes on only under the settings, and with the data, that it was begun with."""
     asked = _as_json(asked)
     begun = study.user_attrs.get(_SETTINGS, {})
     for part, values in asked.items():
         was = begun.get(part, values)
         for key in values | was:
-            if key == _PRUNE and key not in was:
+            if (part == _RUN and key == ELSEWHERE) or (key == _PRUNE and key not in was):
                 continue
             value = values.get(key)
             if was.get(key) != value:
                 of = f"the checksum of {key}" if part == _DATA else key
                 raise SettingsError(
                     f"the study {study.study_name!r} was begun with {of} = {was.get(key)!r}, "
-                    f"now it is {value!r}; use the same, or another --out or --name"
+                    f"now it is {value!r}; use the same, or {elsewhere}"
                 )
     if asked.keys() - begun.keys():
         study.set_user_attr(_SETTINGS, asked | begun)

@@ -16,16 +16,17 @@ from ..errors import SettingsError
 from ..files.peft_names import CONFIG
 from ..staging import staged
 from .history import history_sheet
-from .ownership import ERROR, SURPLUS
+from .ownership import ERROR, SURPLUS, folder_of
 from .record import SEARCH_NAME, TENSORBOARD, record_of_run
 from .settings import RunSettings
 
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
-    """One row a trial, in order: state, what was tried, development score, seconds, error.
+    """One row a trial, in order: state, what was tried, development score, seconds, folder, error.
 
     The score of a pruned trial is its last. A trial that was killed or interrupted stands there as
-    ``interrupted``; another one with its settings has gone on from where it was.
+    ``interrupted``; another one with its settings has gone on from where it was, in its folder. That
+    lies in the ``--out`` of the process that trained it.
     """
     return [
         {
@@ -35,6 +36,7 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
             "development_score": trial.value,
             "evaluations": len(trial.intermediate_values),
             "seconds": trial.user_attrs.get("seconds"),
+            "folder": folder_of(trial),
             "error": trial.user_attrs.get(ERROR),
         }
         for trial in study.get_trials(deepcopy=False)
@@ -67,7 +69,12 @@ def write_search(study: optuna.Study, out: Path) -> dict[str, Any]:
     record = {
         "study": study.study_name,
         "settings": study.user_attrs["settings"],
-        "best": {"trial": best.number, **best.params, "development_score": best.value},
+        "best": {
+            "trial": best.number,
+            **best.params,
+            "development_score": best.value,
+            "folder": folder_of(best),
+        },
         "trials": rows,
     }
     with staged(out, last=SEARCH_NAME) as folder:

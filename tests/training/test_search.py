@@ -197,11 +197,15 @@ def test_an_interrupted_trial_is_taken_up_again(
     monkeypatch.setattr(module, "train", fake_train(iter([0.1, KeyboardInterrupt()])))
     with pytest.raises(KeyboardInterrupt):
         search(settings, tmp_path, trials=3)
-    monkeypatch.setattr(module, "train", fake_train(iter([0.2, 0.3])))
+    monkeypatch.setattr(module, "train", fake_train(iter([0.3, 0.2])))
     study = search(settings, tmp_path, trials=3)
     done = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     assert len(done) == 3
     assert study.trials[2].params == study.trials[1].params
+    folders = ["trials/0", "trials/1", "trials/1", "trials/3"]
+    assert [row["folder"] for row in trial_rows(study)] == folders
+    assert write_search(study, tmp_path)["best"]["folder"] == "trials/1"
+    assert "folder" not in (tmp_path / "history.svg").read_text()  # no panel of it
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
@@ -265,6 +269,23 @@ def test_other_settings_do_not_go_into_one_study(
         search(settings, tmp_path, trials=1, prune=False)
 
 
+def test_the_way_out_of_a_study_begun_otherwise_is_one(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another name alone would find the folders of the first study's trials taken."""
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2, 0.3, 0.4])))
+    other = replace(settings, epochs=3)
+    search(settings, tmp_path / "one", trials=1)
+    with pytest.raises(SettingsError, match="use the same, or another --out$"):
+        search(other, tmp_path / "one", trials=1)
+    search(other, tmp_path / "another", trials=1)
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    search(settings, tmp_path / "shared", trials=1, storage=storage)
+    with pytest.raises(SettingsError, match="use the same, or another --out and --name$"):
+        search(other, tmp_path / "apart", trials=1, storage=storage)
+    search(other, tmp_path / "apart", trials=1, storage=storage, name="another")
+
+
 def test_a_study_from_before_pruning_was_written_down_goes_on(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +316,17 @@ def test_a_study_does_not_go_on_with_other_data(
     study = search(replace(settings, data=str(moved)), tmp_path / "out", trials=2)
     assert len(study.trials) == 2
     assert study.user_attrs["settings"]["data"] == checksums(replace(settings, data=str(moved)))
+
+
+def test_a_study_goes_on_with_the_same_data_elsewhere(
+    data: Path, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they lie decides no score, and `train --resume` does not ask either."""
+    monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
+    search(settings, tmp_path / "out", trials=1)
+    monkeypatch.chdir(data.parent)
+    study = search(replace(settings, data=data.name), tmp_path / "out", trials=2)
+    assert len(study.trials) == 2
 
 
 def test_without_its_data_no_study_is_begun(settings: RunSettings, tmp_path: Path) -> None:
@@ -529,10 +561,14 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(data: Path, tmp_path: 
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    subprocess.run(command(data, killed, "--trials", "1"), check=True, capture_output=True)
+    again = subprocess.run(
+        command(data, killed, "--trials", "1"), check=True, capture_output=True, text=True
+    )
+    assert "(trials/0, the best of 1)" in again.stdout
     record = json.loads((killed / "search.json").read_text())
     assert [row["state"] for row in record["trials"]] == ["interrupted", "complete"]
     assert record["trials"][0]["error"] is None
+    assert {one["folder"] for one in (record["best"], *record["trials"])} == {"trials/0"}
     one, other = (
         load_file(folder / "trials" / "0" / "adapter_model.safetensors")
         for folder in (whole, killed)
@@ -544,7 +580,7 @@ def test_the_command_says_what_it_found(data: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, command(data, tmp_path / "out", "--trials", "1")[3:])
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("best: learning rate ")
-    assert "(trial 0 of 1)" in result.stdout
+    assert "(trials/0, the best of 1)" in result.stdout
     assert "trial 0 complete (learning_rate " in result.stderr
 
 

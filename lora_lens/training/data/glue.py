@@ -22,6 +22,9 @@ from .tasks import TASKS, GlueTask
 _HUB_ID = "nyu-mll/glue"
 # GLUE's QQP has a handful in 364 thousand; more are a damaged file.
 _MOST_BROKEN = 1e-3
+_TOO_FEW = (
+    "GLUE's own has hundreds or more; rows of your own go in by --train, --test and --development"
+)
 _Parts = tuple[list[Example], list[Example], dict[str, str], tuple[str, ...]]
 
 
@@ -33,13 +36,15 @@ def load_task(name: str, data: Path | None) -> Splits:
     loaders leave them out: 363,846 training rows are left. In every other file a short row is an error.
 
     Raises:
-        DataError: The task is unknown, a file is missing, or a row does not fit; names the row.
+        DataError: The task is unknown, a file is missing or has too few rows, or a row does not fit; names the row.
     """
     if name not in TASKS:
         raise DataError(f"no task {name!r}; there are: {', '.join(TASKS)}")
     task = TASKS[name]
     train, test, checksums, left_out = _from_hub(task) if data is None else _from_folder(task, data)
-    return Splits(*hold_out(train), test, checksums, left_out)
+    source = f"{_HUB_ID}:{name}#train" if data is None else str(data / task.folder / "train.tsv")
+    parts = hold_out(train, source, _TOO_FEW)
+    return Splits(*parts, test, checksums, left_out)
 
 
 def _from_folder(task: GlueTask, data: Path) -> _Parts:

@@ -19,7 +19,6 @@ from .rows import (
 )
 from .tasks import Task
 
-_FEWEST_TO_SPLIT = 10
 _INTEGER = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"\s*-?\d+(\.\d*)?([eE][-+]?\d+)?\s*")
 
@@ -74,12 +73,8 @@ def load_own(name: str, own: OwnData) -> tuple[Task, Splits]:
     train, test = (_examples(opened[source], labels) for source in (own.train, own.test))
     if own.development is not None:
         splits = (train, _examples(opened[own.development], labels))
-    elif len(train) < _FEWEST_TO_SPLIT:
-        raise DataError(
-            f"{own.train} has {len(train)} rows, too few to hold out 10 %; pass --development"
-        )
     else:
-        splits = hold_out(train)
+        splits = hold_out(train, own.train, "pass --development")
     checksums = {source.name: source.checksum for source in opened.values()}
     return Task(name, own.text, own.label, labels, metric), Splits(*splits, test, checksums)
 
@@ -110,14 +105,15 @@ def _labels(source: Source) -> tuple[str, ...]:
         return source.class_names
     _check_names(found, source)
     if all(_INTEGER.fullmatch(label) for label in found):
-        return tuple(sorted(found, key=lambda label: (int(label), label)))
+        return tuple(sorted(found, key=int))
     return tuple(sorted(found))
 
 
 def _check_names(found: Iterable[str], source: Source) -> None:
-    """Refuse scores that are taken for classes, and classes that only spaces tell apart."""
+    """Refuse scores that are taken for classes, and classes that only spaces or a number's spelling tell apart."""
     names = sorted(found)
-    if all(map(_NUMBER.fullmatch, names)):
+    numbers = all(map(_NUMBER.fullmatch, names))
+    if numbers:
         score = next((name for name in names if not float(name).is_integer()), None)
         if score is not None:
             raise DataError(
@@ -128,6 +124,14 @@ def _check_names(found: Iterable[str], source: Source) -> None:
         if (other := stripped.setdefault(name.strip(), name)) != name:
             raise DataError(
                 f"{source.name}: the labels {other!r} and {name!r} differ by spaces alone"
+            )
+    spelt: dict[float, str] = {}
+    for name in names if numbers else ():
+        # As float64 two long integers may be one.
+        number = int(name) if _INTEGER.fullmatch(name) else float(name)
+        if (other := spelt.setdefault(number, name)) != name:
+            raise DataError(
+                f"{source.name}: the labels {other!r} and {name!r} are one number; spell it one way, or give classes names that are no numbers"
             )
 
 

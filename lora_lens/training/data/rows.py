@@ -13,6 +13,7 @@ SPLIT_SEED = (
     1  # the released code's; which rows are development rows never varies with the run's seed
 )
 DEVELOPMENT_SHARE = 0.1
+_FEWEST_TO_SPLIT = 10
 _LABELS_SHOWN = 10
 
 
@@ -39,8 +40,16 @@ class Splits(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-def hold_out(rows: Sequence[Example]) -> tuple[list[Example], list[Example]]:
-    """The paper's split: 90 % of `rows` to train on and 10 % for development, shuffled with seed 1."""
+def hold_out(
+    rows: Sequence[Example], source: str, advice: str
+) -> tuple[list[Example], list[Example]]:
+    """The paper's split: 90 % of `rows` to train on and 10 % for development, shuffled with seed 1.
+
+    Raises:
+        DataError: There are too few; names the `source`, and says what to do in the words of `advice`.
+    """
+    if len(rows) < _FEWEST_TO_SPLIT:
+        raise DataError(f"{source} has {len(rows)} rows, too few to hold out 10 %; {advice}")
     shuffled = list(rows)
     random.Random(SPLIT_SEED).shuffle(shuffled)
     count = round(len(shuffled) * DEVELOPMENT_SHARE)

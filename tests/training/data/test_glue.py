@@ -128,9 +128,9 @@ def test_marks_line_ends_and_missing_headers(tmp_path: Path) -> None:
         ("CoLA", "gj04\t1\t\tFirst\rsentence\u2028.\nbc01\t0\t*\tSecond one."),
         ("STS-B", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t3.800\n\n\n"),
     ):
-        (tmp_path / folder).mkdir()
-        for part in ("train", "dev"):
-            (tmp_path / folder / f"{part}.tsv").write_text(text, newline="")
+        name = next(task.name for task in TASKS.values() if task.folder == folder)
+        write(tmp_path, name, "train", *[LAYOUTS[name][1]] * 10)
+        (tmp_path / folder / "dev.tsv").write_text(text, newline="")
     assert load_task("mrpc", tmp_path).test == [Example("one", "other", 1)]
     assert load_task("cola", tmp_path).test == [
         Example("First\rsentence\u2028.", None, 1),  # only \n ends a line
@@ -164,6 +164,14 @@ def test_bad_files_name_the_row(tmp_path: Path, text: str, message: str) -> None
     write_rte(tmp_path)
     (tmp_path / "RTE" / "dev.tsv").write_text(text)
     with pytest.raises(DataError, match=message):
+        load_task("rte", tmp_path)
+
+
+def test_too_few_rows_for_a_development_set(tmp_path: Path) -> None:
+    write_rte(tmp_path, train=3)
+    with pytest.raises(
+        DataError, match=r"RTE/train.tsv has 3 rows, too few to hold out 10 %; GLUE's own has"
+    ):
         load_task("rte", tmp_path)
 
 
@@ -291,10 +299,10 @@ def test_the_hubs_layout(monkeypatch: pytest.MonkeyPatch, task: str) -> None:
 
 def test_the_hubs_label_numbers_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another order on the hub does not turn the labels round."""
-    fake_hub(monkeypatch, "mnli", [0, 1, 2], ["contradiction", "entailment", "neutral"])
+    fake_hub(monkeypatch, "mnli", [0, 1, 2] * 4, ["contradiction", "entailment", "neutral"])
     assert [row.label for row in load_task("mnli", None).test[:3]] == [2, 0, 1]
-    fake_hub(monkeypatch, "sst2", [0, 1], ["positive", "negative"])
-    assert [row.label for row in load_task("sst2", None).test] == [1, 0]
+    fake_hub(monkeypatch, "sst2", [0, 1] * 5, ["positive", "negative"])
+    assert [row.label for row in load_task("sst2", None).test[:2]] == [1, 0]
     fake_hub(monkeypatch, "sst2", [0, 1], ["bad", "good"])
     with pytest.raises(DataError, match=r"#train, row 0: the label is 'bad', expected one of neg"):
         load_task("sst2", None)

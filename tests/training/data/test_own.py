@@ -51,7 +51,7 @@ def test_csv_with_quotes_commas_and_line_ends_in_cells(folder: Path) -> None:
     assert (task.learning_rates, task.paper_scores, task.epochs) == (None, None, 100)
     expected = [Example(text, None, ("mid", "neg", "pos").index(label)) for text, label in ROWS]
     assert splits.test == expected
-    assert (splits.train, splits.development) == hold_out(expected * 10)
+    assert (splits.train, splits.development) == hold_out(expected * 10, train, "")
     assert splits.checksums == {
         name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in (train, test)
     }
@@ -224,12 +224,21 @@ def test_many_labels_are_not_all_listed(folder: Path) -> None:
             "t.csv: labels are numbers, and 2.5 is no integer; for scores pass --regression",
         ),
         (("1", " 1"), "t.csv: the labels ' 1' and '1' differ by spaces alone"),
+        (("0", "1", "1.0"), "t.csv: the labels '1' and '1.0' are one number; spell it one way"),
+        (("0", "-0", "1"), "t.csv: the labels '-0' and '0' are one number"),
+        (("10", "2", "1e1"), "t.csv: the labels '10' and '1e1' are one number"),
     ],
 )
 def test_labels_that_are_no_classes(folder: Path, labels: tuple[str, ...], said: str) -> None:
     rows = [("a", label) for label in labels * 12]
     with pytest.raises(DataError, match=said):
         load(write_csv("t.csv", rows, ("text", "label")))
+
+
+def test_numbers_that_float64_does_not_tell_apart_are_two_classes(folder: Path) -> None:
+    names = (str(2**53), str(2**53 + 1))
+    train = write_csv("t.csv", [("a", name) for name in names * 6], ("text", "label"))
+    assert load(train)[0].labels == names
 
 
 @pytest.mark.parametrize("score", ["high", "nan", "inf"])
