@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .forwards import pulled_back, ranks
 
-_LACKING = 1e-8  # squared, of the largest: a dimension of W_lθ that float32 does not tell from none
+_LACKING = 1e-12  # squared, of the largest: up to which `predicted_basis` keeps a dimension of W_lθ, whatever its error
 
 
 class Variants(NamedTuple):

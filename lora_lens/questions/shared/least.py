@@ -13,7 +13,7 @@ from ...subspaces.conversions import Plan
 from ...subspaces.memory import Least
 from ...subspaces.selection import select_dimensions, select_module
 from .predicted import DESCRIBING
-from .variants import VARIANTS
+from .variants import counts
 
 # An entry of W0: itself, its singular vectors, what LAPACK takes, and a layer being put away.
 _DECOMPOSED = 8 * 8
@@ -48,7 +48,9 @@ def of_forwards(plan: Plan, k: int) -> tuple[Least, Least]:
     sums = 8 * (1 + math.ceil(math.log2(max(2, layers)))) + _SUMS
     of_w0 = max(_DECOMPOSED * rows * columns, sums * wide**2)
     picked = 8 * layers * rank * wide * _variants(layers, draws)
-    iterated = draws and theta_costs_less(layers, min(draws, VARIANTS), rank, wide, draws, k)
+    iterated = draws and theta_costs_less(
+        layers, counts(layers, draws).flipped, rank, wide, draws, k
+    )
     every = _BESIDE * layers * wide**2 if iterated else 0
     return (
         Least(
@@ -61,7 +63,7 @@ def of_forwards(plan: Plan, k: int) -> tuple[Least, Least]:
 
 def _variants(layers: int, draws: int) -> int:
     """Copies of all layers' factors in float64: of each null its variants, these again in float32, twice, and as drawn."""
-    flipped, uniform = min(draws, VARIANTS), min(draws, VARIANTS // 2)
+    flipped, uniform = counts(layers, draws)
     return 3 * flipped + 5 * uniform + 3 * (layers if draws else 0)
 
 

@@ -6,7 +6,7 @@ from ...core.computing.work import CALLS, Size, Work, of_conversions
 from ...core.shared.leading import DEGREE, block_of
 from .flips import FLIPS
 from .predicted import DESCRIBING
-from .variants import VARIANTS
+from .variants import counts
 
 # Measured: how many times as long as its operations something takes beside one large product in float64.
 _GATHERED = 3  # Gram matrices of rows that each draw picks, in float32
@@ -47,6 +47,6 @@ def _fits(of: Size) -> Work:
     fits = layers * (draws + 2 * min(draws, DESCRIBING))
     fit = min(_GATHERED * 2 * n**2 * wide, _ROUNDS * (2 * DEGREE + 2) * block_of(rank) * wide**2)
     spaces = layers * 4 * wide**3
-    whitened = layers**2 * 2 * min(draws, VARIANTS) * rank * wide**2
+    whitened = layers**2 * 2 * counts(layers, draws).flipped * rank * wide**2
     flips = layers * FLIPS * 2 * wide * rank**2
     return Work(fits * fit + spaces + whitened + flips, 0, CALLS * fits)

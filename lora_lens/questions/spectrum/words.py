@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from ...core.numbers.either import FLOAT32_EPS
 from ...show.delta_named import symbol
 from ...show.findings import Claim, Finding
 from ...show.layout import counted, significant
@@ -21,7 +24,7 @@ def summary(result: Spectrum, _: Sequence[Finding]) -> str:
     layers = _trained(result)
     if not layers:
         return f"{named(result)} is zero in every layer: the adapter is untrained, or its scaling is 0."
-    ranks = _range([len(one.singular_values) for one in layers], 0)
+    ranks = _range([_directions(one) for one in layers], 0)
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])
     holds = "holds" if keep == "1" else "hold"
@@ -29,6 +32,12 @@ def summary(result: Spectrum, _: Sequence[Finding]) -> str:
         f"Of the {ranks} directions that {named(result)} has in a layer, {keep} {holds} 95 % of its energy, and "
         f"its stable rank is {stable}."
     )
+
+
+def _directions(one: LayerSpectrum) -> int:
+    """Those that ΔW has: factors may be stored at a rank above its own."""
+    values = np.array(one.singular_values)
+    return int((values > values.max() * len(values) * FLOAT32_EPS).sum())
 
 
 def details(result: Spectrum) -> list[str]:
