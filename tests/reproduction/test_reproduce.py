@@ -271,7 +271,10 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
     other = out / "runs" / "rte-condlora-1" / "adapter_model.safetensors"
     shutil.copy(other, out / "runs" / "rte-condlora-0" / other.name)
     write_report(read_config("smoke"), out, from_records=True)
-    assert "Next is: analysis rte, seed 0." in (out / "results.md").read_text()
+    text = (out / "results.md").read_text()
+    assert "Next is: analysis rte, seed 0." in text
+    assert "figures/figure1" not in text  # of the adapters before
+    assert "figures/scores.png" in text
     result = reproduce(tmp_path)
     assert result.exit_code == 0, result.stderr
     assert "\nanalysis rte, seed 0" in f"\n{result.stderr}"

@@ -23,6 +23,8 @@ from torch import Tensor
 
 from .whitening import Whitening
 
+LACKING = 1e-6  # of the largest singular value of W_lθ, below which a dimension is none
+
 
 class SharedLayer(NamedTuple):
     """θ fitted to some layers.
@@ -96,12 +98,12 @@ def fitted(space: Whitening, rows: Float[Tensor, "n in"], k: int) -> SharedLayer
 
 
 def predicted_basis(
-    w: Float[Tensor, "out in"], theta: Float[Tensor, "in k"], sqrt_kappa: float = 1.0
+    w: Float[Tensor, "out in"], theta: Float[Tensor, "in k"]
 ) -> Float[Tensor, "out k"]:
     """Orthonormal columns that span Wθ, and columns of 0 for the dimensions that it lacks.
 
-    A dimension is lacking where its singular value is within the error that θ has from an S of condition
-    `sqrt_kappa`².
+    A dimension is lacking where its singular value is below `LACKING` of the largest, or of 1, which no θ of unit length in S exceeds
+    by far. The draws of a null, which are computed in float32, cannot tell those from none: kept here alone, they would be found.
 
     Example:
         >>> w = torch.tensor([[0.0, 2.0], [0.0, 0.0], [1.0, 0.0]])
@@ -111,9 +113,8 @@ def predicted_basis(
                 [0., 0., 0.]])
     """
     u, s, _ = torch.linalg.svd(w @ theta, full_matrices=False)
-    error = max(w.shape) * torch.finfo(s.dtype).eps * sqrt_kappa**2
     basis = torch.zeros(len(w), theta.shape[-1], dtype=w.dtype, device=w.device)
-    basis[:, : len(s)] = u * (s > min(error, 1e-6) * s[:1].clamp(min=1))
+    basis[:, : len(s)] = u * (s > LACKING * s[:1].clamp(min=1))
     return basis
 
 

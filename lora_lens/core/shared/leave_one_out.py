@@ -113,7 +113,7 @@ def left_out(
         layers(layer + 1, len(w))
     kappas, seen = zip(*spaces, strict=True)
     theta = torch.stack([fit.theta for fit in fits])
-    predicted = _each(spill, predicted_basis, w, theta, kappas, small=True)
+    predicted = _each(spill, predicted_basis, w, theta, small=True)
     return LeftOut(
         share=predicted_share(predicted, q),
         theta=theta,
@@ -147,8 +147,8 @@ def carried_over(fit: LeftOut, w: Float[Tensor, "layer out in"]) -> Float[Tensor
                 [0.8000, 0.6000],
                 [1.0000, 0.0000]], dtype=torch.float64)
     """
-    each = zip(w, fit.theta, fit.sqrt_kappa.tolist(), strict=True)
-    return torch.stack([predicted_basis(unit_norm(one), *of_layer) for one, *of_layer in each])
+    each = zip(w, fit.theta, strict=True)
+    return torch.stack([predicted_basis(unit_norm(one), theta) for one, theta in each])
 
 
 def _each(spill: Spill, make: Callable[..., Tensor], *layers: Any, small: bool = False) -> Tensor:

@@ -9,9 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .forwards import pulled_back, ranks
-
-_LACKING = 1e-12  # squared, of the largest: up to which `predicted_basis` keeps a dimension of W_lθ, whatever its error
+from .forwards import LACKING, pulled_back, ranks
 
 
 class Variants(NamedTuple):
@@ -107,6 +105,6 @@ def held(
     """
     image = image.double()
     values, vectors = torch.linalg.eigh(image @ image.mT)
-    kept = values > _LACKING * values[..., -1:]
+    kept = values > LACKING**2 * values[..., -1:]
     on_each = (vectors.mT @ cross.double()).square().sum(-1)
     return (on_each / values.where(kept, torch.inf)).sum(-1)

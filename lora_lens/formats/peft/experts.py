@@ -117,9 +117,11 @@ def is_stack(parameter: str) -> bool:
     Example:
         >>> is_stack("mlp.experts.down_proj"), is_stack("mlp.experts.down_proj_bias"), is_stack("experts.mlp.w1")
         (True, False, False)
+        >>> is_stack("mlp.shared_experts.down_proj")
+        False
     """
     module, _, name = parameter.rpartition(".")
-    return module.endswith(_STACKS) and not name.endswith("_bias")
+    return module.rpartition(".")[2] == _STACKS and not name.endswith("_bias")
 
 
 def turned_stacks(

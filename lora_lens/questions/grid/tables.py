@@ -104,7 +104,9 @@ def legend(result: RankGrids) -> list[str]:
     ]
     tests = {sided(*kind): one for kind, one in result.significance.items()}
     found = [
-        f"{name} {one.discoveries} of {one.tests}" for name, one in tests.items() if one.findable
+        f"{name} {one.discoveries} of {one.tests}"
+        for name, one in tests.items()
+        if one.findable and name not in {sided(*kind) for kind in result.together}
     ]
     if found:
         lines.append(

@@ -79,7 +79,8 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     which = f"subspaces{cut}," if cut else "whole subspaces"
     wholes = f"{text}, and of the {which} {_wholes(result)}"
     if result.between == "w0-delta":
-        return f"{wholes}; nothing was tested."
+        why = ", for the layers of both lie alike" if result.together else ""
+        return f"{wholes}; nothing was tested{why}."
     chance = [grid.gaussian_mean[-1, -1] for grid in result.grids]
     unrelated = span(number(min(chance)), number(max(chance)))
     return (

@@ -51,6 +51,8 @@ class Predicted(Brief):
         theta: (in, k) θ fitted to all layers.
         trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few rows beside
             θ's dimensions: which of them θ₋ₗ is made of is nobody's finding, and shares, their p and nulls are NaN or missing.
+        whole: Whether the factor, or what θ yields, is of as many dimensions as the space: the share is min(k, r)/r then, whatever it is
+            (but for dimensions that W0 makes too small to count), and nothing of it is tested.
         carried: Whether θ is of one adapter and the factors of another.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
@@ -72,6 +74,7 @@ class Predicted(Brief):
     seen: tuple[int, ...]
     theta: Tensor = field(repr=False)
     trivial: bool = False
+    whole: bool = False
     carried: bool = False
     detectable: float | None = None
     drawn: Array | None = field(default=None, repr=False)
@@ -148,4 +151,5 @@ class Predicted(Brief):
             "sqrt_kappa": plain(self.sqrt_kappa),
             "seen": list(self.seen),
             "trivial": self.trivial,
+            "whole": self.whole,
         }

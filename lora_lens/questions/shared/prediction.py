@@ -48,13 +48,14 @@ def predict(
     fits, flips = passes(progress, 9, 1)
     given = of.forward(matrix, rank)
     own = of.own(given.q, matrix)
-    trivial = _trivial(given, width)
-    drawn = draws and not trivial
+    trivial, whole = _trivial(given, width), _whole(given, rank, width)
+    drawn = draws and not (trivial or whole)
     picked = variants(given, own, draws, seed, matrix, of.spill.release) if drawn else {}
     fit = left_out(given.w, given.q, width, picked, fits, of.spill.beside())
     share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
+    tested = np.full_like(share, np.nan) if whole else share
     by_layer, _ = flipped_alone(
-        own, fit.predicted, share, rank, seed, matrix, of.spill.release, flips
+        own, fit.predicted, tested, rank, seed, matrix, of.spill.release, flips
     )
     return _predicted(
         fit, of, matrix, (rank, width), share, by_layer,
@@ -66,6 +67,7 @@ def predict(
         draws={name: len(drawn) for name, drawn in fit.drawn.items()},
         flips_of_mean=fit.drawn["flipped"].mean(1).cpu().numpy() if picked else None,
         trivial=trivial,
+        whole=whole,
         tests=tests,
     )  # fmt: skip
 
@@ -92,18 +94,25 @@ def carry_over(
     fit = left_out(*given, width, progress=fits, spill=own.spill.beside())
     target = other.forward(matrix, rank)
     predicted = carried_over(fit, target.w)
-    trivial = _trivial(given, width)
+    trivial, whole = _trivial(given, width), _whole(target, rank, width)
     share = predicted_share(predicted, target.q).cpu().numpy()
     if trivial:
         share[:] = np.nan
     turned = other.own(target.q, matrix)
     by_layer, drawn = flipped_alone(
-        turned, predicted, share, rank, seed, matrix, other.spill.release, flips
+        turned,
+        predicted,
+        np.full_like(share, np.nan) if whole else share,
+        rank,
+        seed,
+        matrix,
+        other.spill.release,
+        flips,
     )
     out, layers = target.q.shape[-2], len(share)
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
     count = min(draws, FLIPS)
-    tested = draws and not trivial
+    tested = draws and not (trivial or whole)
     flips_of_mean = drawn[:, :count].mean(0) if tested else None
     mean = np.asarray(share.mean())
     return _predicted(
@@ -116,6 +125,7 @@ def carry_over(
         draws={"flipped": count, "uniform": 0} if tested else {},  # the second is in closed form
         flips_of_mean=flips_of_mean,
         trivial=trivial,
+        whole=whole,
         tests=tests,
         carried=True,
     )  # fmt: skip
@@ -134,6 +144,7 @@ def _predicted(
     draws: Mapping[str, int],
     flips_of_mean: Array | None,
     trivial: bool,
+    whole: bool,
     tests: int,
     carried: bool = False,
 ) -> Predicted:
@@ -155,6 +166,7 @@ def _predicted(
         seen=tuple(fit.seen.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=trivial,
+        whole=whole,
         carried=carried,
         detectable=detectable(flips_of_mean, tests),
         drawn=flips_of_mean,
@@ -171,6 +183,11 @@ def _trivial(given: Forward, width: int) -> bool:
     own = ranks(given.q)
     conditions = (layers - 1) * rows - int((own.sum() - own).max())
     return min(dims, (layers - 1) * rows) - conditions > width
+
+
+def _whole(of: Forward, rank: int, width: int) -> bool:
+    """Whether a factor or a prediction is of as many dimensions as its space, so that nothing but rounding is left to test."""
+    return min(rank, int(ranks(of.q).min())) >= of.q.shape[-2] or width >= of.q.shape[-2]
 
 
 def detectable(flipped: Array | None, tests: int) -> float | None:

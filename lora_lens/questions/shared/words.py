@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -39,7 +38,7 @@ def _claims(result: SharedResult) -> Iterator[Claim]:
     for matrix, shared in result.items():
         one = shared.asked
         test = None if one is None else one.nulls.get("flipped")
-        if one is None or test is None or not np.isfinite(test.z) or _is_whole(one):
+        if one is None or test is None or not np.isfinite(test.z):
             continue
         flipped = one.draws["flipped"]
         trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, flipped, drawn=one.drawn)
@@ -76,20 +75,15 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
     return f"{result.module}: {'; '.join(parts)}."
 
 
-def _is_whole(one: Predicted) -> bool:
-    """Whether a factor's rank is its space's dimension: what of it θ predicts is k/r then, whatever it is, but for rounding."""
-    return math.isclose(one.chance * one.rank, one.width)
-
-
 def _untested(one: Predicted) -> str:
     """Why nothing is said of a share that was not tested."""
-    if _is_whole(one):
-        return "as it does of any factors whose rank is the whole space's dimension"
     if one.trivial:
         return (
             "is not determined: more directions than a layer of that width has fit these exactly, by few rows of W0 or a width below "
             "the rank"
         )
+    if one.whole:
+        return "as it does of any factors where their rank, or the layer's width, is the whole space's dimension"
     if one.nulls:
         return "which nothing can be said of, for the draws of chance do not vary"
     return "which nothing can be said of without draws of chance"

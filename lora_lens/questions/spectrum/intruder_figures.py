@@ -64,7 +64,7 @@ def intruder_sheet(result: Spectrum) -> Sheet:
             "no module was put beside W0, so that there are no intruder dimensions to draw"
         )
     longest = 1 + max(len(result.of(module)) for module in modules)
-    ks = len(result.ks)
+    ks = max(1, len(result.ks))
     beside = 1 if len(modules) <= _MOST_BELOW else max(1, _MOST_BESIDE // ks)
     panels = [intruder_panel(result, module, k) for module in modules for k in result.ks]
     rows = in_rows(panels, beside * ks)

@@ -52,7 +52,8 @@ def analyse(folders: Mapping[str, Path], base: str, wanted: Analysis, out: Path)
             if method in adapters
         }
     digests = {method: sha256(folder / WEIGHTS) for method, folder in folders.items()}
-    with staged(out) as folder:
+    # Checksums last: beside an older record they would be believed.
+    with staged(out, last=ADAPTERS_NAME) as folder:
         (folder / ADAPTERS_NAME).write_text(as_json(digests), encoding="utf-8")
         (folder / RECORD_NAME).write_text(as_json(record), encoding="utf-8")
 
@@ -132,7 +133,11 @@ def check(folder: Path, wanted: Analysis) -> None:
         nulls = [one["predicted"]["nulls"] for one in shares.values() if "predicted" in one]
         for name, done, asked in (
             ("draws", record[module]["similarity"].get("draws"), wanted.draws),
-            *(("shared_draws", one["flipped"]["draws"], wanted.shared_draws) for one in nulls),
+            *(
+                ("shared_draws", one["flipped"]["draws"], wanted.shared_draws)
+                for one in nulls
+                if "flipped" in one
+            ),
         ):
             if done not in (None, asked):
                 raise SettingsError(

@@ -107,7 +107,7 @@ def _shares(analyses: _Analyses, modules: Sequence[str]) -> Iterator[Share]:
                 seed = int(record[module]["similarity"]["adapter"].rsplit("-", 1)[-1])
                 for method, one in record[module].get("shared", {}).items():
                     for matrix in ("A", "B"):
-                        if one[matrix]["predicted"].get("trivial"):  # no θ is determined
+                        if _is_given(one[matrix]["predicted"]):
                             continue
                         yield _share(task, seed, method, module, matrix, one)
 
@@ -116,7 +116,7 @@ def _share(
     task: str, seed: int, method: str, module: str, matrix: str, record: Mapping[str, Any]
 ) -> Share:
     one, carried = record[matrix]["predicted"], record[matrix].get("carried")
-    carried = None if carried is None or carried.get("trivial") else carried
+    carried = None if carried is None or _is_given(carried) else carried
     flipped = one["nulls"]["flipped"]
     alone = zip(record["layers"], one["layers"]["p_holm"], one["share"], strict=True)
     return Share(
@@ -138,6 +138,11 @@ def _share(
         carried=_number(None if carried is None else carried["mean"]),
         carried_p=_number(None if carried is None else carried["nulls"]["flipped"]["p_two_sided"]),
     )
+
+
+def _is_given(predicted: Mapping[str, Any]) -> bool:
+    """Whether it is not tested: no θ is determined, or its share is what it has to be."""
+    return bool(predicted.get("trivial") or predicted.get("whole"))
 
 
 def _number(value: float | None) -> float:

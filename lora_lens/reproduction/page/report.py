@@ -42,6 +42,12 @@ _Rows = Sequence[Mapping[str, Any]]
 Tables = dict[str, tuple[Table, _Rows]]
 
 
+_OF_ADAPTERS = (
+    "figure1-",
+    "table3-compare-",
+)  # figures; without their analysis they may be of others
+
+
 def write_report(
     config: Config, out: Path, paper: Paper = PLAIN, *, from_records: bool = False
 ) -> dict[str, _Rows]:
@@ -66,7 +72,12 @@ def write_report(
         _draw_analyses_again(config, found, out, paper)
     else:
         _draw_analyses(config, found, out, paper)
-    figures = [path.name for path in (out / "figures").glob("*.png")]
+    analysed = _figure_task(config) in found.analyses
+    figures = [
+        path.name
+        for path in (out / "figures").glob("*.png")
+        if analysed or not path.name.startswith(_OF_ADAPTERS)
+    ]
     page = results_page(
         config, found, {name: table for name, (table, _) in tables.items()}, figures
     )

@@ -19,6 +19,7 @@ from lora_lens import (
 from lora_lens.chance.gaussian_moments import gaussian_grid
 from lora_lens.chance.reach import reach
 from lora_lens.errors import AdapterError, ModuleLookupError
+from lora_lens.questions.grid.tables import legend
 from lora_lens.questions.grid.words import claims, details
 from lora_lens.show.findings import found as judged
 
@@ -272,6 +273,7 @@ def test_nothing_is_claimed_of_a_side_where_the_layers_of_both_lie_alike(tmp_pat
     assert [one.label for one in claims(result)] == ["W0 and ΔW (left)"]
     (note,) = (one for one in result.notes if "nothing is claimed of that side" in one)
     assert note.startswith("W0's leading right directions lie alike in its layers, and ΔW's too")
+    assert "delta (right)" not in legend(result)[1]
     times = [one["times"] for one in result.to_dict()["scatter"]]
     assert times == [result.scatter["delta", side] for side in ("left", "right")]
 
