@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any, SupportsIndex
 
+import numpy as np
+
 from ...errors import LensError
 from ...several import several
 
@@ -31,8 +33,8 @@ def whole(value: SupportsIndex, name: str) -> int:
 
 
 def _index(value: Any) -> int:
-    """Of a truth value there is none, though Python has True as 1."""
-    if isinstance(value, bool):
+    """Of a truth value there is none, though Python has True as 1, and NumPy before 2 has its own."""
+    if isinstance(value, bool | np.bool_):
         raise TypeError
     return operator.index(value)
 
