@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -45,6 +47,14 @@ def run(
     with serving(host=host, port=port, limit=limit, folders=folders) as address:
         typer.echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
         _wait()
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """At once: a thread that still answers would be ended by Python's end within a library's code, and abort the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _wait() -> None:

@@ -268,8 +268,10 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
     out = tmp_path / "out"
     analysed = out / "analyses" / "rte-0" / "analysis.json"
     before = json.loads(analysed.read_text())
-    other = out / "runs" / "rte-condlora-1" / "adapter_model.safetensors"
-    shutil.copy(other, out / "runs" / "rte-condlora-0" / other.name)
+    one, other = (out / "runs" / f"rte-condlora-{k}" / "adapter_model.safetensors" for k in (0, 1))
+    exchanged = one.read_bytes(), other.read_bytes()
+    other.write_bytes(exchanged[0])
+    one.write_bytes(exchanged[1])
     write_report(read_config("smoke"), out, from_records=True)
     text = (out / "results.md").read_text()
     assert "Next is: analysis rte, seed 0." in text
