@@ -53,9 +53,8 @@ def predict(
     picked = variants(given, own, draws, seed, matrix, of.spill.release) if drawn else {}
     fit = left_out(given.w, given.q, width, picked, fits, of.spill.beside())
     share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
-    tested = np.full_like(share, np.nan) if whole else share
     by_layer, _ = flipped_alone(
-        own, fit.predicted, tested, rank, seed, matrix, of.spill.release, flips
+        own, fit.predicted, _testable(share, whole), rank, seed, matrix, of.spill.release, flips
     )
     return _predicted(
         fit, of, matrix, (rank, width), share, by_layer,
@@ -100,14 +99,7 @@ def carry_over(
         share[:] = np.nan
     turned = other.own(target.q, matrix)
     by_layer, drawn = flipped_alone(
-        turned,
-        predicted,
-        np.full_like(share, np.nan) if whole else share,
-        rank,
-        seed,
-        matrix,
-        other.spill.release,
-        flips,
+        turned, predicted, _testable(share, whole), rank, seed, matrix, other.spill.release, flips
     )
     out, layers = target.q.shape[-2], len(share)
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
@@ -188,6 +180,10 @@ def _trivial(given: Forward, width: int) -> bool:
 def _whole(of: Forward, rank: int, width: int) -> bool:
     """Whether a factor or a prediction is of as many dimensions as its space, so that nothing but rounding is left to test."""
     return min(rank, int(ranks(of.q).min())) >= of.q.shape[-2] or width >= of.q.shape[-2]
+
+
+def _testable(share: Array, whole: bool) -> Array:
+    return np.full_like(share, np.nan) if whole else share
 
 
 def detectable(flipped: Array | None, tests: int) -> float | None:

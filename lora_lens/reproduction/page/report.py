@@ -42,10 +42,8 @@ _Rows = Sequence[Mapping[str, Any]]
 Tables = dict[str, tuple[Table, _Rows]]
 
 
-_OF_ADAPTERS = (
-    "figure1-",
-    "table3-compare-",
-)  # figures; without their analysis they may be of others
+# Figures; without their analysis they may be of others.
+_OF_ADAPTERS = ("figure1-", "table3-compare-")
 
 
 def write_report(
