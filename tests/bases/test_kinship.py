@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
-from second_routes import in_transformers_5
+from second_routes import with_newer_tables
 
 import lora_lens as ll
 from lora_lens.bases.configuration import configuration_of
@@ -278,7 +278,7 @@ def test_a_made_adapter_of_bert_refuses_a_demo_of_another(bert: BertLike, tmp_pa
         open_base_of(ll.load_adapter(tmp_path / "lora"))
 
 
-@in_transformers_5
+@with_newer_tables
 def test_the_table_says_what_transformers_says() -> None:
     transformers = pytest.importorskip("transformers")
     models = Path(transformers.__file__).parent / "models"

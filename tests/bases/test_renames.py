@@ -10,7 +10,7 @@ import torch
 import typer
 from checkpoints import BertLike, random, write_base, write_lora
 from safetensors.torch import load_file, save_file
-from second_routes import in_transformers_5
+from second_routes import in_transformers_5, transformers_before, with_newer_tables
 from typer.testing import CliRunner
 
 from lora_lens import load_adapter, open_base, renaming
@@ -148,6 +148,8 @@ def test_w0_and_factors_are_the_models_own(
     assert len(found) > 2
     stored = load_file(folder / "base" / "model.safetensors").keys()
     renamed = {path for path in own if f"{path}.weight" not in stored}
+    if not renamed and transformers_before(5, 15):
+        pytest.skip("this transformers keeps the file's names in memory")
     assert renamed, "nothing is renamed in this model: the case tests nothing"
 
 
@@ -184,7 +186,7 @@ def test_rules_leave_the_newest_names_alone(made: Callable[[str], tuple[Path, An
             assert newest(once, types) == once
 
 
-@in_transformers_5
+@with_newer_tables
 def test_every_rule_is_used_by_a_family_and_every_type_is_a_librarys() -> None:
     known = set(transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES)
     for family in FAMILIES:

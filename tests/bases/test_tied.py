@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from second_routes import transformers_before
 
 from lora_lens import load_adapter, open_base
 from lora_lens.errors import BaseModelError
@@ -75,6 +76,8 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_heads_by_other_names_are_tied_too(tmp_path: Path, name: str) -> None:
+    if name == "MambaForCausalLM" and transformers_before(5, 4):
+        pytest.skip("this transformers writes Mamba's head as a tensor of its own")
     path, settings = OTHERS[name]
     kind = getattr(transformers, name)
     torch.manual_seed(0)

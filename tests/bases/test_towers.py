@@ -122,7 +122,7 @@ def test_a_predictor_of_several_tokens_has_no_layer_of_the_models(tmp_path: Path
     model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**sizes))
     model.save_pretrained(tmp_path / "base")
     file = tmp_path / "base" / "model.safetensors"
-    tensors = load_file(file)
+    tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
     save_file(tensors | {f"mtp.{NAME}.weight": torch.ones(16, 16)}, file, {"format": "pt"})
     adapter = adapter_of(tmp_path, transformers.AutoModel.from_pretrained(tmp_path / "base"))
     w0 = open_base_of(adapter).w0(adapter.modules["q_proj"], 0)
