@@ -133,7 +133,7 @@ def test_patterns_meet_a_weight_by_its_whole_name(
 def jetmoe() -> Any:
     config = transformers.JetMoeConfig(
         hidden_size=16, num_hidden_layers=2, num_key_value_heads=2, kv_channels=4,
-        intermediate_size=12, vocab_size=11, num_local_experts=3, num_experts_per_tok=2,
+        intermediate_size=12, vocab_size=11, num_local_experts=3, num_experts_per_tok=2, pad_token_id=0,
     )  # fmt: skip
     return transformers.JetMoeForCausalLM(config)
 
