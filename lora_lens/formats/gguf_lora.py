@@ -65,9 +65,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         _ONE_ALPHA, *([_PAIRS] if pairs else []),
         *([_ALORA] if "adapter.alora.invocation_tokens" in files.header else []),
     )  # fmt: skip
-    found = of_factors(
-        files, updates, method="lora", title="LoRA", why=_rest, left_out=left_out, notes=said
-    )
+    found = of_factors(files, updates, why=_rest, left_out=left_out, notes=said)
     return replace(found, base=base)
 
 

@@ -119,8 +119,6 @@ def _read(files: AdapterFiles) -> Checkpoint:
     found = of_factors(
         files,
         updates,
-        method="lora",
-        title="LoRA",
         why="no low-rank factor of a layer",
         notes=notes,
     )

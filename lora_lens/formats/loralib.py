@@ -77,8 +77,6 @@ def _read(files: AdapterFiles) -> Checkpoint:
     return of_factors(
         files,
         updates,
-        method="lora",
-        title="LoRA",
         why=_rest,
         left_out=left_out,
         notes=tuple(_notes(files, updates, kernels)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .factors.dora import DORA, with_magnitude
+from .factors.dora import with_magnitude
 from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 
@@ -57,17 +57,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if m := magnitudes.get(path):
             update = with_magnitude(files, update, m)
         updates[path] = update
-    dora = bool(magnitudes)
-    return of_factors(
-        files,
-        updates,
-        method="dora" if dora else "lora",
-        title="DoRA" if dora else "LoRA",
-        why=_rest,
-        left_out=left_out,
-        notes=tuple(_alpha_too(files, scaling, rank)),
-        caveats=(DORA,) if dora else (),
-    )
+    notes = tuple(_alpha_too(files, scaling, rank))
+    return of_factors(files, updates, why=_rest, left_out=left_out, notes=notes)
 
 
 def _check_magnitudes(
