@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from ..adapter import Origin
 from ..arrays import Tensor
+from ..bases.configuration import BaseConfiguration
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.in_memory import nowhere
@@ -63,6 +65,10 @@ class AdapterFiles:
     def names(self) -> Set[str]:
         """Of the tensors."""
         return self.tensors.files.keys()
+
+    def holds(self, pattern: re.Pattern[str]) -> bool:
+        """Whether a tensor's name is of a pattern, whole."""
+        return any(map(pattern.fullmatch, self.names))
 
     @property
     def base_model(self) -> str | None:
@@ -144,6 +150,21 @@ class AdapterFiles:
             AdapterError: It has several axes.
         """
         return column_of(self.tensors, name)
+
+    def base_configuration(self, *, download: bool | None = None) -> BaseConfiguration | None:
+        """What the base's configuration says, of which no tensor is opened for it; None where it is not at hand.
+
+        Args:
+            download: Whether it may be; by default where the caller named the base.
+        """
+        from ..bases.opening import configuration_here
+
+        if self.live is not None:
+            return self.live.configuration
+        if self.base_model is None:
+            return None
+        may = self.base_given is not None if download is None else download
+        return configuration_here(self.base_model, self.revision, download=may)
 
     def open_base(self, *, download: bool = True) -> BaseWeights:
         """The base model, for a format whose A and B are made of W0.

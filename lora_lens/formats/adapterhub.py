@@ -16,7 +16,7 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.derived import below, beside
-from .factors.dora import DORA, with_magnitude
+from .factors.dora import with_magnitude
 from .factors.factor_pairs import pairs_by_path
 from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
@@ -38,10 +38,6 @@ _OTHERS = {
     "use_gating": "a gate multiplies its output, by the input",
     "vera_d": "VeRA's factors are random and shared",
 }
-
-
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
@@ -74,17 +70,13 @@ def _read(files: AdapterFiles) -> Checkpoint:
             updates[path] = _together(list(roles.values()))
         else:
             updates |= {f"{parent}{dot}{role}": update for role, update in roles.items()}
-    dora = any(update.magnitude for update in updates.values())
     other = any(update.norm_scaling is not None for update in updates.values())
     found = of_factors(
         files,
         updates,
-        method="dora" if dora else "lora",
-        title="DoRA" if dora else "LoRA",
         why="no low-rank factor of a layer",
         left_out={name: _UNUSED for path, name in magnitudes.items() if _is_merged(path)},
         notes=(_OF_TRAINING,) if other else (),
-        caveats=(DORA,) if dora else (),
     )
     return replace(found, base=files.text("model_name"))
 
@@ -145,7 +137,7 @@ def _settings(files: AdapterFiles) -> Mapping[str, Any]:
 FORMAT = Format(
     name="adapterhub",
     title="AdapterHub's LoRA or DoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="(IA)³, gates and VeRA are refused, and DoRA of GPT-2's; prediction heads are files of their own",
     stems=("pytorch_adapter", "adapter"),

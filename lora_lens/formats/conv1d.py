@@ -37,12 +37,9 @@ def told_conv1d(files: AdapterFiles, path: str, *, download: bool = False) -> bo
 
 
 def _by_configuration(files: AdapterFiles, path: str, download: bool) -> bool | None:
-    from ..bases.opening import configuration_here
     from ..bases.orientation import by_architecture
 
-    here = files.base_model and configuration_here(
-        files.base_model, files.revision, download=download
-    )
+    here = files.base_configuration(download=download)
     return by_architecture(f"{path}.weight", here) if here else None
 
 

@@ -11,6 +11,7 @@ from ..adapter import Placement
 from ..updates import Convention, Factor, LowRank, Update
 from .adapter_files import AdapterFiles
 from .factors.beside_factors import check_nothing_beside
+from .factors.dora import DORA, DORA_BY_COLUMN
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def of_factors(
     files: AdapterFiles,
     updates: Mapping[str, LowRank],
     *,
-    method: str,
-    title: str,
     why: str | Callable[[str], str],
+    method: str | None = None,
+    title: str | None = None,
     left_out: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     notes: tuple[str, ...] = (),
@@ -62,8 +63,10 @@ def of_factors(
     Args:
         files: Of the adapter.
         updates: Path of each module to its factors.
-        method, title, settings, notes, placement, caveats: As in `Checkpoint`.
         why: The reason for a tensor that no update is made of; one for all of them, or by its name.
+        method, title: As in `Checkpoint`; by default those of LoRA, or of DoRA where a layer has a magnitude.
+        settings, notes, placement: As in `Checkpoint`.
+        caveats: As there, after those of DoRA.
         left_out: Tensors whose reason is known already.
 
     Raises:
@@ -74,20 +77,22 @@ def of_factors(
     names = sorted(files.names - used - known.keys())
     rest = {name: why if isinstance(why, str) else why(name) for name in names}
     check_nothing_beside(files, updates.values(), names)
-    norms = {update.magnitude.name for update in updates.values() if update.magnitude}
+    rescaled = [update for update in updates.values() if update.magnitude]
+    norms = {update.magnitude.name for update in rescaled if update.magnitude}
     shapes = [files.shape(name) for name in used - norms]
     # What is no matrix, a tensor of α, was not trained.
     numbers = sum(math.prod(shape) for shape in shapes if len(shape) > 1)
+    axes = sorted({update.by_column for update in rescaled})
     return Checkpoint(
-        method,
-        title,
+        method or ("dora" if rescaled else "lora"),
+        title or ("DoRA" if rescaled else "LoRA"),
         updates,
         {**known, **rest},
         numbers,
         settings=settings or {},
         notes=notes,
         placement=placement or Placement(),
-        caveats=caveats,
+        caveats=(*(DORA_BY_COLUMN if by_column else DORA for by_column in axes), *caveats),
     )
 
 

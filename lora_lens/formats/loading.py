@@ -11,7 +11,6 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..bases.fused import NAMES
-from ..bases.opening import configuration_here
 from ..errors import AdapterError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch
@@ -154,16 +153,10 @@ def _settings_of_base(files: AdapterFiles, paths: Iterable[str]) -> Mapping[str,
 
     None too where it names no architecture.
     """
-    if files.live is not None:
-        known = any(one.model_type for one in files.live.configuration.all())
-        return files.live.configuration.settings if known else None
-    if files.base_model is None or not any(path.rpartition(".")[2] in NAMES for path in paths):
+    if files.live is None and not any(path.rpartition(".")[2] in NAMES for path in paths):
         return None
-    here = configuration_here(
-        files.base_model, files.revision, download=files.base_given is not None
-    )
-    known = here is not None and any(one.model_type for one in here.all())
-    return here.settings if here is not None and known else None
+    here = files.base_configuration()
+    return here.settings if here and any(one.model_type for one in here.all()) else None
 
 
 def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]) -> Adapter:

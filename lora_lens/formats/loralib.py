@@ -35,11 +35,7 @@ _RANK_IS_A_S = (
 
 
 def _matches(files: AdapterFiles) -> bool:
-    return (
-        files.config.get("peft_type") is None
-        and any(_FACTOR.fullmatch(name) for name in files.names)
-        and not is_litgpts(files)
-    )
+    return files.config.get("peft_type") is None and files.holds(_FACTOR) and not is_litgpts(files)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
@@ -77,8 +73,6 @@ def _read(files: AdapterFiles) -> Checkpoint:
     return of_factors(
         files,
         updates,
-        method="lora",
-        title="LoRA",
         why=_rest,
         left_out=left_out,
         notes=tuple(_notes(files, updates, kernels)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .factors.dora import DORA, with_magnitude
+from .factors.dora import with_magnitude
 from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 
@@ -22,10 +22,6 @@ _ALPHA_TOO = (
     "it was an earlier one, put scale {then:g} into adapter_config.json, without alpha"
 )
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
-
-
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
@@ -57,17 +53,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
         if m := magnitudes.get(path):
             update = with_magnitude(files, update, m)
         updates[path] = update
-    dora = bool(magnitudes)
-    return of_factors(
-        files,
-        updates,
-        method="dora" if dora else "lora",
-        title="DoRA" if dora else "LoRA",
-        why=_rest,
-        left_out=left_out,
-        notes=tuple(_alpha_too(files, scaling, rank)),
-        caveats=(DORA,) if dora else (),
-    )
+    notes = tuple(_alpha_too(files, scaling, rank))
+    return of_factors(files, updates, why=_rest, left_out=left_out, notes=notes)
 
 
 def _check_magnitudes(
@@ -134,7 +121,7 @@ def _rest(name: str) -> str:
 FORMAT = Format(
     name="mlx_lora",
     title="MLX-LM's LoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="embeddings, stacked experts and fused projections of a pair a part are left out",
     stems=("adapters",),

@@ -13,7 +13,7 @@ from ..files.peft_names import plain
 from ..several import modules_said
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .factors.dora import DORA, with_magnitude
+from .factors.dora import with_magnitude
 from .factors.factor_pairs import check_not_empty, check_partners, factors_by_path
 from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
@@ -94,29 +94,26 @@ def _read(files: AdapterFiles) -> Checkpoint:
     for path, pair in factors.items():
         if not found.left_out.keys() & pair.values():
             _read_pair(files, path, pair, beside, found)
-    paths, dora = beside.paths, bool(beside.magnitudes)
+    paths, unsaid = beside.paths, beside.magnitudes and not files.config.get("use_dora")
     named = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
     matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *named}
     return of_factors(
         files,
         found.updates,
-        method="dora" if dora else "lora",
-        title="DoRA" if dora else "LoRA",
         why=partial(_reason, files),
         left_out=found.left_out,
         settings=files.config,
         notes=(
             *_notes(files, found, {*paths.values(), *named}),
-            *_of_patterns(files, matched),
+            *filter(None, [matched_nowhere(files.config, matched)]),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([beside.initial.note] if beside.initial else []),
-            *([UNSAID] if dora and not files.config.get("use_dora") else []),
+            *([UNSAID] if unsaid else []),
         ),
         placement=Placement(
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),
         caveats=(
-            *([DORA] if dora else []),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),
@@ -280,12 +277,6 @@ def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iter
         yield twice
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
-
-
-def _of_patterns(files: AdapterFiles, paths: Collection[str]) -> Iterator[str]:
-    """What is said of patterns that change nothing; `paths` are all that PEFT may match."""
-    if nowhere := matched_nowhere(files.config, paths):
-        yield nowhere
 
 
 def _alphas(

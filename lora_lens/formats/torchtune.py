@@ -12,7 +12,7 @@ import re
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
-from .factors.dora import DORA, with_magnitude
+from .factors.dora import with_magnitude
 from .factors.factor_pairs import pairs_by_path
 from .format import Checkpoint, Format, of_factors
 from .peft.settings import Scaling
@@ -23,10 +23,6 @@ _ORDER = (
     "rows of query and key are in the order of Meta's and torchtune's files, not of Hugging Face's, whose names "
     "differ: pass --base with a file of torchtune's"
 )
-
-
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
@@ -51,21 +47,13 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates[path] = LowRank(a, b, s, (names["a"], names["b"]))
         if m := magnitudes.get(path):
             updates[path] = with_magnitude(files, updates[path], m)
-    return of_factors(
-        files,
-        updates,
-        method="dora" if magnitudes else "lora",
-        title="DoRA" if magnitudes else "LoRA",
-        why="trained in full, no low-rank factor",
-        notes=(_ORDER,),
-        caveats=(DORA,) if magnitudes else (),
-    )
+    return of_factors(files, updates, why="trained in full, no low-rank factor", notes=(_ORDER,))
 
 
 FORMAT = Format(
     name="torchtune",
     title="torchtune's LoRA or DoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="what was trained in full is left out",
     stems=("adapter_model", "adapter_0"),

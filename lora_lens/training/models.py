@@ -145,6 +145,14 @@ def put_adapter(settings: RunSettings, classifier: Classifier, *, steps: int = 1
         "fan_in_fan_out": _is_conv1d(settings, model),
         "modules_to_save": _new_but_for_the_head(classifier) or None,
     }
+    adapted = _adapted(settings, model, shared, steps)
+    for config in adapted.peft_config.values():
+        # PEFT makes a set of words of them, whose order in a saved file is another in every process.
+        config.target_modules = sorted(settings.target_modules)
+    return adapted
+
+
+def _adapted(settings: RunSettings, model: Any, shared: dict[str, Any], steps: int) -> PeftModel:
     match settings.method:
         case "adalora" | "condadalora":
             return _with_budget(settings, model, shared, steps)

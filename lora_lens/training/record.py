@@ -110,9 +110,6 @@ def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]
     """Write the adapter and its record, whole or not at all."""
     for config in model.peft_config.values():
         config.base_model_name_or_path, config.revision = split_revision(base)
-        # A set of words, as PEFT keeps them, has another order in every process.
-        if isinstance(config.target_modules, set):
-            config.target_modules = sorted(config.target_modules)
     with staged(out, last=CONFIG) as folder:
         model.save_pretrained(str(folder))
         text = json.dumps(record, indent=2, ensure_ascii=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,7 +58,7 @@ def export_lora(
         'lora'
     """
     target = user_path(out)
-    if (target / FILES[0]).exists():
+    if (target / CONFIG).exists():
         raise AdapterError(f"{target} already holds an adapter; choose another folder")
     files = _opened(path, base)
     found = format_of(files).read(files)
@@ -72,11 +71,12 @@ def export_lora(
             )
         raise AdapterError(f"{files.source} is plain LoRA already, of no θ; PEFT loads it as it is")
     updates = low_rank(files, found)
-    with staged(target, last=FILES[0]) as folder:
+    config = {**found.settings, "peft_type": "LORA", "target_modules": sorted(updates)}
+    with staged(target, last=CONFIG) as folder:
         tensors = _tensors(files, found, updates)
-        save_tensors(tensors, folder / FILES[1], {"format": "pt"})
-        text = json.dumps(_config(found), indent=2, sort_keys=True)
-        (folder / FILES[0]).write_text(text + "\n", encoding="utf-8")
+        save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
+        text = json.dumps(config, indent=2, sort_keys=True)
+        (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
     return target
 
 
@@ -95,17 +95,11 @@ def _opened(given: Adapter | str | Path | Model, base: str | Path | None) -> Ada
 def _tensors(
     files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRank]
 ) -> dict[str, Tensor]:
-    tensors = {name: files.tensors.get(name) for name in found.left_out if _is_head(name)}
+    tensors = {
+        name: files.tensors.get(name) for name in found.left_out if name.startswith(PEFT_PREFIX)
+    }
     for path, update in updates.items():
         for letter, factor in (("A", update.a), ("B", update.b)):
             name = f"{PEFT_PREFIX}{path}.lora_{letter}.weight"
             tensors[name] = factor.read().to(torch.float32).contiguous()
     return tensors
-
-
-def _is_head(name: str) -> bool:
-    return name.startswith(PEFT_PREFIX)
-
-
-def _config(found: Checkpoint) -> dict[str, Any]:
-    return {**found.settings, "peft_type": "LORA", "target_modules": sorted(found.updates)}

@@ -11,6 +11,10 @@ DORA = (
     "DoRA: numbers of A, B and s·B·A are its factors', before every row of W0 + s·B·A is rescaled; ΔW itself, of "
     "full rank, is made with W0"
 )
+DORA_BY_COLUMN = (
+    "DoRA over input channels: numbers of A, B and s·B·A are its factors', before every channel of W0 + s·B·A is "
+    "rescaled; ΔW itself, of full rank, is made with W0"
+)
 
 
 def with_magnitude(files: AdapterFiles, update: LowRank, name: str) -> LowRank:

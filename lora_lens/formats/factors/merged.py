@@ -17,6 +17,7 @@ from ...arrays import Tensor
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
 from ..adapter_files import AdapterFiles
+from .derived import rows_of
 
 
 def by_role(
@@ -48,35 +49,13 @@ def by_role(
     start = 0
     for number, (role, part) in enumerate(parts.items()):
         update = LowRank(
-            cut(a, slice(number * rank, (number + 1) * rank)),
-            cut(b, slice(start, start + part.rows)),
+            rows_of(a, number * rank, (number + 1) * rank),
+            rows_of(b, start, start + part.rows),
             scaling(path, rank),
             (names["A"], names["B"]),
         )
         start += part.rows
         yield role, update
-
-
-def cut(factor: Factor, rows: slice) -> Factor:
-    """Some rows of a factor.
-
-    Example:
-        >>> import torch
-        >>> from lora_lens.updates import made
-        >>> cut(made("A", torch.zeros(6, 2)), slice(1, 3)).shape
-        (2, 2)
-    """
-
-    def of(found: Any) -> Any:
-        return None if found is None else found[rows]
-
-    return Factor(
-        factor.name,
-        (len(range(*rows.indices(factor.shape[0]))), factor.shape[1]),
-        read=lambda: of(factor.read()),
-        release=factor.release,
-        array=lambda: of(factor.array()),
-    )
 
 
 def in_fused(update: LowRank, path: str, part: Part) -> LowRank:

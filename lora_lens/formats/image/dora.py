@@ -14,11 +14,6 @@ from ...updates import LowRank
 from ..adapter_files import AdapterFiles
 from ..factors.dora import with_magnitude
 
-DORA_BY_COLUMN = (
-    "DoRA over input channels: numbers of A, B and s·B·A are its factors', before every channel of W0 + s·B·A is "
-    "rescaled; ΔW itself, of full rank, is made with W0"
-)
-
 
 def rescaled(files: AdapterFiles, name: str, update: LowRank) -> LowRank:
     """The update with the magnitude of this name.

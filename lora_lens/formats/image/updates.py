@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -16,10 +16,9 @@ from ...errors import AdapterError
 from ...several import modules_said
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
-from ..factors.dora import DORA
 from ..factors.factor_pairs import OF_A_TABLE, check_not_empty
 from ..format import Checkpoint, of_factors
-from .dora import DORA_BY_COLUMN, rescaled
+from .dora import rescaled
 from .lycoris import hada, lokr, tucker
 from .parts import Modules, is_embedding, reason_left_out
 
@@ -75,14 +74,8 @@ class ImageUpdates:
     def _rescaled(self) -> list[LowRank]:
         return [one for one in self.updates.values() if one.magnitude is not None]
 
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """What whoever asks about the factors has to be told."""
-        axes = {one.by_column for one in self._rescaled}
-        return tuple(DORA_BY_COLUMN if by_column else DORA for by_column in sorted(axes))
-
     def checkpoint(
-        self, files: AdapterFiles, *notes: str, caveats: Iterable[str] = ()
+        self, files: AdapterFiles, *notes: str, caveats: tuple[str, ...] = ()
     ) -> Checkpoint:
         """All of the file, with what is said of how it was read."""
         return of_factors(
@@ -93,7 +86,7 @@ class ImageUpdates:
             why=reason_left_out,
             left_out=self.left_out,
             notes=notes,
-            caveats=(*self.caveats, *caveats),
+            caveats=caveats,
         )
 
     def restricted(self, paths: Set[str]) -> ImageUpdates:

@@ -17,7 +17,6 @@ from ...bases.live import LiveWeights
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ...files.tensors import in_memory
-from ...updates import FromW0, LowRank
 from ..adapter_files import AdapterFiles
 from ..format import Checkpoint
 from ..peft.methods import METHODS
@@ -67,7 +66,7 @@ def live_files(
     as_json = getattr(getattr(inner, "config", None), "to_json_string", None)
     weights = LiveWeights(
         f"{config.get('base_model_name_or_path') or type(inner).__name__} (in memory)",
-        in_memory(source, _weights(inner)),
+        in_memory(source, dict(_weights(inner))),
         configuration_of(json.loads(as_json()) if callable(as_json) else {}),
         layers=_holders(inner),
     )
@@ -95,9 +94,7 @@ def check_scales(files: AdapterFiles, found: Checkpoint) -> None:
     """
     for path, update in found.updates.items():
         live = files.scales.get(path)
-        if live is None or not isinstance(update, (LowRank, FromW0)):
-            continue
-        if abs(live - update.scaling) > 1e-6 * abs(update.scaling):
+        if live is not None and abs(live - update.scaling) > 1e-6 * abs(update.scaling):
             # Without a factor it divides α by the rank, which AdaLoRA's layers do besides.
             back = f"{live / update.scaling:g}" if live and found.method == "adalora" else ""
             raise AdapterError(
@@ -151,12 +148,8 @@ def _holders(inner: Any) -> dict[str, Any]:
     return found
 
 
-def _weights(inner: Any) -> dict[str, Any]:
+def _weights(inner: Any) -> Iterator[tuple[str, Any]]:
     """The base's tensors by the names that its files would have."""
-    return dict(_named(inner))
-
-
-def _named(inner: Any) -> Iterator[tuple[str, Any]]:
     for name, tensor in inner.state_dict().items():
         parts = plain(name).split(".")
         if not any(part.startswith(_OF_ADAPTERS) for part in parts):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ...bases.configuration import BaseConfiguration
 from ...bases.experts import INPUT_FIRST, UNSAID, WHOLE_STACKS, path_of_expert
 from ...bases.orientation import in_gpt2
 from ...errors import AdapterError
@@ -244,7 +243,7 @@ def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
 def _is_turned(files: AdapterFiles, parameter: str) -> bool:
     """Whether A has the output's side, by PEFT's version and what the base is."""
     version = files.config.get("peft_version")
-    types = set(_model_types(files))
+    types = _model_types(files)
     known = isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN
     if known and not types and f".{parameter}".endswith(_AS_IN_LLAMA_4):
         raise AdapterError(
@@ -269,16 +268,6 @@ def _numbers(version: str) -> Iterator[int]:
         yield int(word)
 
 
-def _model_types(files: AdapterFiles) -> Iterator[str]:
-    from ...bases.opening import configuration_here
-
-    here: BaseConfiguration | None = None
-    if files.live is not None:
-        here = files.live.configuration
-    elif files.base_model:
-        here = configuration_here(
-            files.base_model, files.revision, download=files.base_given is not None
-        )
-    for one in here.all() if here else ():
-        if one.model_type:
-            yield one.model_type
+def _model_types(files: AdapterFiles) -> set[str]:
+    here = files.base_configuration()
+    return {one.model_type for one in here.all() if one.model_type} if here else set()

@@ -93,11 +93,7 @@ def _structure(files: AdapterFiles, title: str) -> Any:
     import torch
     import transformers
 
-    from ...bases.opening import configuration_here
-
-    here = files.base_model and configuration_here(
-        files.base_model, files.revision, download=files.base_given is not None
-    )
+    here = files.base_configuration()
     settings = dict(here.settings) if here else {}
     kind, named = settings.pop("model_type", None), _class(files, settings)
     settings.pop("auto_map", None)  # a model's own code is never run

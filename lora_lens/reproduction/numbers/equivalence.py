@@ -168,16 +168,16 @@ def _alpha_of(errors: Errors, width: float) -> float:
     return float(brentq(lambda alpha: errors.half_width(alpha) - width, _LEAST_ALPHA, 0.5))
 
 
-def decides(errors: Errors, margin: float, *, level: float = LEVEL) -> float:
-    """Probability that TOST finds two equal methods equivalent within `margin`; see `power_when_equal`. 0 for one seed."""
+def decides(errors: Errors, margin: float) -> float:
+    """Probability that TOST at 5 % finds two equal methods equivalent within `margin`; see `power_when_equal`. 0 for one seed."""
     if errors.count < 2:
         return 0.0
     return power_when_equal(
-        margin, rows=errors.rows, seeds=errors.seeds, count=errors.count, level=level
+        margin, rows=errors.rows, seeds=errors.seeds, count=errors.count, level=LEVEL
     )
 
 
-def smallest_margin(errors: Errors, *, level: float = LEVEL, power: float = POWER) -> float:
+def smallest_margin(errors: Errors) -> float:
     """The margin within which two equal methods are found equivalent in 80 of 100 cases.
 
     Known from the errors alone, whatever the difference: it is what these rows and seeds can decide, were
@@ -196,13 +196,13 @@ def smallest_margin(errors: Errors, *, level: float = LEVEL, power: float = POWE
     if errors.count < 2:
         return math.inf
     if errors.seeds == 0:
-        return errors.half_width(level) + float(stats.norm.ppf((1 + power) / 2)) * errors.rows
+        return errors.half_width(LEVEL) + float(stats.norm.ppf((1 + POWER) / 2)) * errors.rows
     unit = math.hypot(errors.rows, errors.seeds)
     scaled = Errors(errors.rows / unit, errors.seeds / unit, errors.count)
     most = 4.0
-    while decides(scaled, most, level=level) < power:
+    while decides(scaled, most) < POWER:
         most *= 2
-    found = brentq(lambda margin: decides(scaled, margin, level=level) - power, 0.0, most)
+    found = brentq(lambda margin: decides(scaled, margin) - POWER, 0.0, most)
     return unit * float(found)
 
 

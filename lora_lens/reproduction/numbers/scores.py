@@ -32,11 +32,6 @@ class Paired:
     standard_error: float
     p: float
 
-    @property
-    def within_one_standard_error(self) -> bool:
-        """Whether the mean difference is no larger than its standard error."""
-        return abs(self.mean) <= self.standard_error
-
 
 @dataclass(frozen=True)
 class TaskScores:
