@@ -42,7 +42,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.layer_similarity": ("questions.similarity.analysis",),
     "analyses.moments": ("questions.dynamics.checkpoint",),
     "analyses.null_baselines": ("chance.conversion_baselines",),
-    "analyses.null_bases": ("chance.conversion_draws", "chance.p_values"),
+    "analyses.null_bases": ("chance.streams", "chance.draws", "chance.conversion_draws", "chance.p_values"),
     "analyses.pairing": ("subspaces.pairing",),
     "analyses.rank_grids": ("questions.grid.analysis",),
     "analyses.rank_suggestion": ("questions.spectrum.suggestion",),

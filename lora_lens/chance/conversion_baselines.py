@@ -13,12 +13,9 @@ from torch import Tensor
 from ..core.computing.progress import Progress, passes, untold
 from ..subspaces.conversions import Matrix, Plan
 from .baseline import Baseline, Samples
-from .conversion_draws import (
-    FEWEST_LAYERS,
-    NullBases,
-    null_generator,
-)
+from .conversion_draws import NullBases
 from .draws import (
+    FEWEST_LAYERS,
     mismatched_cells,
     mismatched_grids,
     null_grids,
@@ -27,6 +24,7 @@ from .draws import (
 from .gaussian import gaussian_grids
 from .gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from .null_names import NullName
+from .streams import null_generator
 
 
 @dataclass

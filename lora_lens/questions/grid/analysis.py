@@ -16,10 +16,10 @@ from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
-from ...chance.conversion_draws import null_generator
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_grid
 from ...chance.p_values import check_draws, check_seed
+from ...chance.streams import null_generator
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
 from ...core.numbers.whole import whole, whole_numbers

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ...chance.against_null import null_test
-from ...chance.conversion_draws import NullBases, null_generator
+from ...chance.conversion_draws import NullBases
 from ...chance.gaussian import uniform_bases
 from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.streams import null_generator
 from ...core.computing.progress import Progress, passes, untold
 from ...core.shared.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...labelled import Array
