@@ -11,14 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.computing.progress import Progress, passes, untold
+from ..core.similarity.phi_of_bases import mean_of_other_layers
 from ..subspaces.conversions import Matrix, Plan
 from .baseline import Baseline, Samples
-from .conversion_draws import (
-    FEWEST_LAYERS,
-    NullBases,
-    null_generator,
-)
+from .conversion_draws import NullBases
 from .draws import (
+    FEWEST_LAYERS,
     mismatched_cells,
     mismatched_grids,
     null_grids,
@@ -27,6 +25,7 @@ from .draws import (
 from .gaussian import gaussian_grids
 from .gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from .null_names import NullName
+from .streams import null_generator
 
 
 @dataclass
@@ -109,7 +108,7 @@ class Baselines:
         if layers * layers - layers - 1 > self.plan.draws:
             return drawn
         exact = _sampled(mismatched_cells(by_layer, i, j))
-        mean = float(_means_off_diagonal(grids.double()).mean())  # as its deviation, of the draws
+        mean = float(mean_of_other_layers(grids.double()).mean())  # as its deviation, of the draws
         return replace(drawn, mean=exact.mean, sd=exact.sd, cells=exact.drawn, mean_mean=mean)
 
     def _reason(self, null: NullName, matrix: Matrix) -> str:
@@ -138,13 +137,7 @@ def _sampled(grids: Float[Tensor, "draw layer layer"]) -> Baseline:
     return Baseline(
         mean=wide.mean(0).cpu().numpy(),
         sd=wide.std(0).cpu().numpy(),
-        mean_sd=float(_means_off_diagonal(wide).std()),
+        mean_sd=float(mean_of_other_layers(wide).std()),
         draws=len(grids),
         samples=grids.cpu().numpy(),
     )
-
-
-def _means_off_diagonal(grids: Tensor) -> Tensor:
-    layers = grids.shape[-1]
-    off = ~torch.eye(layers, dtype=torch.bool, device=grids.device)
-    return grids[:, off].mean(-1)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,12 +22,13 @@ from ..subspaces.conversions import (
     product_basis,
 )
 from .drawn_factors import DrawnFactors, drawn_factors
+from .draws import FEWEST_LAYERS
 from .equivalent import Equivalents
 from .null_names import NULLS, THROUGH_W0, NullName
+from .streams import null_generator
 
 _ROWS_A_CORE = 512  # right-hand sides at once: of width 768 they and W0 stay in a core's caches
 _ROWS = 2048  # with many cores, which wait for each other after each product: fewer, larger ones
-FEWEST_LAYERS = 3  # of which factors can be mismatched in more than one way
 
 
 def rows_at_once() -> int:
@@ -54,21 +54,6 @@ def check_nulls(nulls: Sequence[str]) -> None:
         raise LensError(
             f"no such null: {', '.join(map(str, unknown))}; expected some of {', '.join(NULLS)}"
         )
-
-
-def null_generator(seed: int, null: NullName, *part: int) -> torch.Generator:
-    """A generator for each null, and for each part of its draws: a layer's.
-
-    So asking for one null changes no number of another's, and the order of drawing changes nothing.
-
-    Example:
-        >>> layers = (null_generator(0, "propagated", layer) for layer in (4, 4, 5))
-        >>> one, same, other = (torch.rand(3, generator=generator) for generator in layers)
-        >>> torch.equal(one, same), torch.equal(one, other)
-        (True, False)
-    """
-    words = np.random.SeedSequence([seed, NULLS.index(null), *part]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
 
 
 @dataclass

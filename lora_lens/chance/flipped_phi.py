@@ -20,6 +20,7 @@ from ..labelled import Array
 from .baseline import Baseline
 from .flips import Directions, OwnDirections, directions, own_directions
 from .gaussian import uniform_bases
+from .streams import stream
 
 _ENTRIES = 1 << 22  # numbers at once
 
@@ -58,11 +59,8 @@ def flipped_nulls(
     for number, (w, pairs) in enumerate(layers):
         of = directions(w)
         for name, pair in pairs.items():
-            words = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
-            generator = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
-            mean, values = flipped_phi(
-                of if pair.outputs else of.transposed, pair, draws, generator
-            )
+            side = of if pair.outputs else of.transposed
+            mean, values = flipped_phi(side, pair, draws, stream(seed, number))
             means.setdefault(name, []).append(mean)
             drawn.setdefault(name, []).append(values.numpy())
     return {name: _baseline(np.array(means[name]), np.stack(drawn[name], -1)) for name in means}

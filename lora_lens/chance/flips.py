@@ -18,15 +18,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ..core.spectra.intruders import random_directions
+from .gaussian_moments import Moments
+
 _CLOSE = 10  # times size·eps·σ_max: singular values that are no further apart count as equal
 _ENTRIES = 1 << 20  # numbers at once in the products of single-layer flips
-
-
-class Moments(NamedTuple):
-    """Of a predicted share under flips of one layer, the fit being of the others."""
-
-    mean: float
-    sd: float
 
 
 class Directions(NamedTuple):
@@ -111,7 +107,7 @@ def own_directions(of: Directions, q: Float[Tensor, "out r"]) -> OwnDirections:
 def single_moments(
     own: OwnDirections, predicted: Float[Tensor, "out k"], rank: int
 ) -> Moments | None:
-    """Mean and deviation of ‖PᵀB'‖²/r over flips of this layer alone, in closed form; None with clusters.
+    """Mean and deviation of ‖PᵀB'‖²/r over flips of this layer alone, the fit being of the others, in closed form; None with clusters.
 
     With P_ij and R_ij the projectors on the prediction and on the factor in U's coordinates, the mean
     is ``Σ_i P_ii R_ii/r`` and the variance ``2 Σ_{i≠j} (P_ij R_ij)²/r²``. The prediction ``W_lθ`` lies in
@@ -182,9 +178,7 @@ def _rotations(
     rotation, as large as W where all its singular values are equal, is never made.
     """
     inner = torch.linalg.qr(rows).R
-    gaussian = torch.randn(draws, len(rows), len(inner), generator=generator, dtype=torch.float64)
-    q, r = torch.linalg.qr(gaussian)
-    return (q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]).to(rows) @ inner
+    return random_directions(len(rows), len(inner), draws, generator).to(rows) @ inner
 
 
 def _runs(close: Bool[Tensor, " n"]) -> list[slice]:

@@ -17,7 +17,7 @@ from ..labelled import Array
 
 
 class Moments(NamedTuple):
-    """Mean and standard deviation of φ under a null."""
+    """Mean and standard deviation of φ, or of a predicted share, under a null."""
 
     mean: float
     sd: float

@@ -12,23 +12,20 @@ from ..labelled import Array
 
 POWER = 0.8
 _GRID = np.linspace(-9.0, 9.0, 3601)  # of a standard normal
-_TAILS = 2
 _FARTHEST = 60.0  # deviations
 
 
 @cache
-def reach(level: float, draws: int, ways: int = 2, power: float = POWER) -> float | None:
-    """Deviations of the null, assumed normal, that a number must be off to be found with that power.
+def reach(level: float, draws: int) -> float | None:
+    """Deviations of the null, assumed normal, that a number must be off, to either side, to be found in 80 of 100 cases.
 
     A test by n draws finds what fewer than ``level·(n + 1)`` of them are as far off as: beside the number's
     own scatter there is that of its threshold, one of the farthest draws. With n large it is
-    ``z_{1−level/ways} + z_{power}``, 2.80 for two tails at 0.05; with the 19 draws that this takes at least, 3.22.
+    ``z_{1−level/2} + z_{0.8}``, 2.80 at 0.05; with the 19 draws that this takes at least, 3.22.
 
     Args:
         level: Of this test, corrected over its family.
         draws: n.
-        ways: In how many ways chance could be as far off: two tails, or so many cells.
-        power: How often it is to be found.
 
     Returns:
         None where so many draws can find nothing at that level.
@@ -41,31 +38,30 @@ def reach(level: float, draws: int, ways: int = 2, power: float = POWER) -> floa
     if most < 0:
         return None
     tail = NormalDist().cdf
-    # Of two tails the middle is that of draws and number together, which moves towards the number.
-    nearer = (draws - 1) / (draws + 1) if ways == _TAILS else 1.0
-    beyond = np.array([min(1.0, tail(-t) + (ways - 1) * tail(-nearer * t)) for t in _GRID])
+    # The middle is that of draws and number together, which moves towards the number.
+    nearer = (draws - 1) / (draws + 1)
+    beyond = np.array([min(1.0, tail(-t) + tail(-nearer * t)) for t in _GRID])
     below = _at_most(most, draws, beyond)  # the threshold's distribution
     found, missed = 0.0, _FARTHEST
     for _ in range(60):
         shift = (found + missed) / 2
-        if _mean_of(below, shift) < power:
+        if _mean_of(below, shift) < POWER:
             found = shift
         else:
             missed = shift
     return missed
 
 
-def reach_of_draws(drawn: Array, level: float, power: float = POWER) -> float | None:
-    """The excess over the mean of a null's draws that their test finds with that power, whatever the null's shape.
+def reach_of_draws(drawn: Array, level: float) -> float | None:
+    """The excess over the mean of a null's draws that their test finds in 80 of 100 cases, whatever the null's shape.
 
     The threshold is the distance of the k-th farthest draw from the mean, k = ⌊level·(n + 1)⌋, those below it as far as they are
-    from a mean that holds the number itself; an excess is found where a draw with it added is beyond that, as ``power`` of
+    from a mean that holds the number itself; an excess is found where a draw with it added is beyond that, as four of five
     new ones are.
 
     Args:
         drawn: (n,), the numbers that the test compares with, two at least.
         level: Of this test, of both tails, corrected over its family.
-        power: How often it is to be found.
 
     Returns:
         None where so many draws can find nothing at that level.
@@ -81,7 +77,7 @@ def reach_of_draws(drawn: Array, level: float, power: float = POWER) -> float | 
         return None
     off = drawn - drawn.mean()
     farthest = np.sort(np.where(off > 0, off, -off * (n + 1) / (n - 1)))[-k]
-    return float(farthest - np.quantile(off, 1 - power, method="weibull"))
+    return float(farthest - np.quantile(off, 1 - POWER, method="weibull"))
 
 
 def _mean_of(below: Array, shift: float) -> float:

@@ -16,21 +16,18 @@ _NORMAL = 1e6  # the shape from which a gamma is normal, and its quantiles less 
 
 
 @lru_cache(maxsize=512)
-def reach_of_phi(
-    shape: float, level: float, draws: int, tails: int = 2, power: float = POWER
-) -> float | None:
-    """Deviations of a gamma null that a number must be off, itself scattered as the null is, to be found with that power.
+def reach_of_phi(shape: float, level: float, draws: int, tails: int = 2) -> float | None:
+    """Deviations of a gamma null that a number must be off, itself scattered as the null is, to be found in 80 of 100 cases.
 
     φ of few directions in few layers is nearly a χ² of few degrees of freedom: what is rare there lies many more
     deviations off than a normal number would. With draws without end and the upper tail alone it is the
-    null's quantile at 1 − level less that at 1 − power.
+    null's quantile at 1 − level less that at 0.2.
 
     Args:
         shape: (mean − least)²/variance of the null, which is gamma above the least that the number can be.
         level: Of this test, corrected over its family.
         draws: As in `reach`.
         tails: Both, or the upper one.
-        power: How often it is to be found.
 
     Returns:
         None where so many draws can find nothing at that level.
@@ -65,5 +62,5 @@ def reach_of_phi(
     low, high = 0.0, _FARTHEST
     for _ in range(40):
         shift = (low + high) / 2
-        low, high = (shift, high) if found(shift) < power else (low, shift)
+        low, high = (shift, high) if found(shift) < POWER else (low, shift)
     return high

@@ -70,7 +70,7 @@ class Verdict:
     family: int
 
 
-def judge(trials: Sequence[Trial], level: float = LEVEL) -> list[Verdict]:
+def judge(trials: Sequence[Trial]) -> list[Verdict]:
     """A verdict for each of a family of tests.
 
     Tests that could not be found whatever the data were, for they have too few draws, take no part: a
@@ -79,7 +79,6 @@ def judge(trials: Sequence[Trial], level: float = LEVEL) -> list[Verdict]:
 
     Args:
         trials: The family.
-        level: Chance of saying anything of a family that is all chance.
 
     Example:
         >>> trials = [Trial(0.4, 0.1, 0.05, p, draws=99) for p in (0.01, 0.03)]
@@ -88,18 +87,18 @@ def judge(trials: Sequence[Trial], level: float = LEVEL) -> list[Verdict]:
         >>> [(one.word, one.detectable) for one in judge([Trial(0.4, 0.1, 0.05, 0.1, draws=9)])]
         [('not seen', None)]
     """
-    able = _able(trials, level)
+    able = _able(trials)
     count = sum(able)
     corrected = iter(holm(np.array([one.p for one, can in zip(trials, able, strict=True) if can])))
     return [
-        _verdict(one, float(next(corrected)), count, level)
+        _verdict(one, float(next(corrected)), count)
         if can
         else Verdict("not seen", min(1.0, one.p * len(trials)), None, len(trials))
         for one, can in zip(trials, able, strict=True)
     ]
 
 
-def _able(trials: Sequence[Trial], level: float) -> list[bool]:
+def _able(trials: Sequence[Trial]) -> list[bool]:
     """Which tests can be found in the family of those that can: the largest such family.
 
     Tests of equally many draws are in it together or not at all, so that no order of theirs matters.
@@ -107,16 +106,16 @@ def _able(trials: Sequence[Trial], level: float) -> list[bool]:
     ends = sorted({one.least for one in trials}, reverse=True)
     family = ([one.least <= end for one in trials] for end in ends)
     found = (
-        able for end, able in zip(ends, family, strict=True) if end * sum(able) <= level + 1e-12
+        able for end, able in zip(ends, family, strict=True) if end * sum(able) <= LEVEL + 1e-12
     )
     return next(found, [False] * len(trials))
 
 
-def _verdict(one: Trial, p: float, family: int, level: float) -> Verdict:
+def _verdict(one: Trial, p: float, family: int) -> Verdict:
     word: Word = "not seen"
-    if p <= level:
+    if p <= LEVEL:
         word = "more" if one.value > one.mean else "less"
-    excess = _excess(one, level / family)
+    excess = _excess(one, LEVEL / family)
     return Verdict(word, p, excess if math.isfinite(excess) else None, family)
 
 

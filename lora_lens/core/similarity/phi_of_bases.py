@@ -41,6 +41,19 @@ def phi_of_all_pairs(
     return (blocks.sum((-3, -1)) / min(i, j)).clamp(0, 1)
 
 
+def mean_of_other_layers(
+    grids: Float[Tensor, "*batch layer layer"],
+) -> Float[Tensor, "*batch"]:
+    """Mean off the diagonal of each grid; NaN where there is nothing off it.
+
+    Example:
+        >>> mean_of_other_layers(torch.tensor([[1.0, 0.2], [0.4, 1.0]]))
+        tensor(0.3000)
+    """
+    off = ~torch.eye(grids.shape[-1], dtype=torch.bool, device=grids.device)
+    return grids[..., off].mean(-1)
+
+
 def _as_rows(
     bases: Float[Tensor, "*batch layer d i"],
 ) -> Float[Tensor, "*batch layer_and_i d"]:

@@ -15,13 +15,13 @@ from ...adapter import Adapter, ModuleFactors
 from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
-from ...chance.conversion_draws import FEWEST_LAYERS, null_generator
 from ...chance.derangements import deranged_moments
-from ...chance.draws import mismatched_layers, shuffles
+from ...chance.draws import FEWEST_LAYERS, mismatched_layers, shuffles
 from ...chance.flipped_phi import Pair, flipped_nulls
 from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import check_draws, check_seed
+from ...chance.streams import null_generator
 from ...core.computing.progress import Progress, untold
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.product_svd import svd_of_product

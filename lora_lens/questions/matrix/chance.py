@@ -118,8 +118,8 @@ class _Unrelated:
 
     def __init__(self, d: int, draws: int, seed: int) -> None:
         # Nothing else here needs torch, which takes longer to load than a hundred adapters.
-        from ...chance.conversion_draws import null_generator
         from ...chance.gaussian import gaussian_samples
+        from ...chance.streams import null_generator
 
         @cache
         def drawn(layer: int, i: int, j: int) -> Array:

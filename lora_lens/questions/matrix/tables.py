@@ -83,7 +83,7 @@ def grid_table(result: MatrixResult) -> Table:
     return Table(title(result), ["adapter", *(str(k + 1) for k in range(len(result)))], rows)
 
 
-def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
+def pair_table(result: MatrixResult) -> Table:
     """The closest pairs beside what chance gives them."""
     names = elided(result.names)
     rows = [
@@ -100,13 +100,13 @@ def pair_table(result: MatrixResult, count: int = _CLOSEST) -> Table:
             p_value(float(result.p[one, other])),
             signed(float(result.excess[one, other]), 3),
         ]
-        for one, other in result.closest(count)
+        for one, other in result.closest(_CLOSEST)
     ]
     pairs = len(result) * (len(result) - 1) // 2
     what = (
         ("The one pair" if pairs == 1 else f"All {pairs} pairs, closest first")
-        if pairs <= count
-        else f"The {count} closest of {pairs:,} pairs"
+        if pairs <= _CLOSEST
+        else f"The {_CLOSEST} closest of {pairs:,} pairs"
     )
     return Table(what, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z", "p", "excess"], rows)
 

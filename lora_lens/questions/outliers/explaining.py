@@ -14,7 +14,7 @@ from torch import Tensor
 from ...chance.against_null import null_test
 from ...chance.p_values import max_statistic_p, monte_carlo_p, standardised
 from ...core.conversions.outliers import every_column_rescaled, rescaled_bases, unit_shares
-from ...core.similarity.phi_of_bases import phi_of_all_pairs
+from ...core.similarity.phi_of_bases import mean_of_other_layers, phi_of_all_pairs
 from ...core.solving.factoring import Factored
 from ...labelled import Array
 from .result import Alike, Beyond
@@ -98,18 +98,18 @@ def alike(
         after_each()
     grids = torch.cat(parts).double().cpu()
     layers = grids.shape[-1]
-    means = _off_diagonal(grids)
+    means = mean_of_other_layers(grids)
     observed, test = float("nan"), None
     if own is not None:
         bases = change(own)
-        mean = _off_diagonal(phi_of_all_pairs(bases, bases).cpu())
+        mean = mean_of_other_layers(phi_of_all_pairs(bases, bases).cpu())
         observed, test = float(mean), null_test(mean.double().numpy(), means.numpy())
     half = layers // 2
     return Alike(
         propagated=grids.mean(0).numpy(),
         mean=float(means.mean()),
         sd=float(means.std()),
-        deep=float(_off_diagonal(grids[:, half:, half:]).mean()),
+        deep=float(mean_of_other_layers(grids[:, half:, half:]).mean()),
         observed=observed,
         test=test,
     )
@@ -130,11 +130,6 @@ def pieces(of_draws: Tensor, like: Tensor | None = None) -> Sequence[Tensor]:
     """Some draws at a time, as many as of `like`."""
     one = (of_draws if like is None else like)[0].numel()
     return of_draws.split(max(1, ENTRIES // one))
-
-
-def _off_diagonal(grids: Float[Tensor, "*batch layer layer"]) -> Float[Tensor, "*batch"]:
-    off = ~torch.eye(grids.shape[-1], dtype=torch.bool, device=grids.device)
-    return grids[..., off].mean(-1)
 
 
 @dataclass(frozen=True)
@@ -164,7 +159,7 @@ def explain(
     drawn: Float[Tensor, "draw layer d r"],
     before: Alike,
     gaussian: float,
-    after_each: AfterEach = lambda: None,
+    after_each: AfterEach,
 ) -> Explained:
     """What each named column explains of the propagated mean's excess over the Gaussian one."""
     named, excess = rescaling.named, before.mean - gaussian
@@ -202,7 +197,7 @@ def look(
     own: Float[Tensor, "layer d r"] | None,
     drawn: Float[Tensor, "draw layer d r"],
     gaussian: float,
-    after_each: AfterEach = lambda: None,
+    after_each: AfterEach,
 ) -> Seen:
     """All that is asked of the draws, and of the adapter's own subspaces where it is trained; `after_each` as in `alike`."""
     before = alike(own, drawn, lambda bases: bases, after_each)

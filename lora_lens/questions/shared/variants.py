@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from ...chance.conversion_draws import FEWEST_LAYERS
-from ...chance.draws import shuffles
+from ...chance.draws import FEWEST_LAYERS, shuffles
 from ...chance.flips import OwnDirections
+from ...chance.streams import stream
 from ...core.shared.forwards import ranks
 from ...core.shared.variants import Variants, variants_of
 from ...subspaces.forwards import Factor, Forward
@@ -60,8 +59,8 @@ def variants(
         one.turned_rows(count, generator(seed, "flipped", matrix, l)) for l, one in enumerate(own)
     )
     turned = list(after_each(made, release))
-    stream = generator(seed, "uniform", matrix)
-    gaussian = torch.randn(layers, most, out, r, generator=stream, dtype=torch.float64)
+    drawn = generator(seed, "uniform", matrix)
+    gaussian = torch.randn(layers, most, out, r, generator=drawn, dtype=torch.float64)
     uniform = torch.linalg.qr(gaussian.to(given.q)).Q
     picks = generator(seed, "picks", matrix)
     of_uniform = torch.randint(most, (few, layers), generator=picks)
@@ -78,8 +77,6 @@ def variants(
     return found
 
 
-def generator(seed: int, stream: str, matrix: str, layer: int = 0) -> torch.Generator:
+def generator(seed: int, null: str, matrix: str, layer: int = 0) -> torch.Generator:
     """A stream of its own for each null, factor and layer."""
-    words = [seed, 1000 + _STREAMS.index(stream), _FACTORS.index(matrix), layer]
-    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+    return stream(seed, 1000 + _STREAMS.index(null), _FACTORS.index(matrix), layer)

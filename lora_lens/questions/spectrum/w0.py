@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...adapter import ModuleFactors
 from ...bases.weights import BaseWeights
-from ...chance.conversion_draws import null_generator
+from ...chance.streams import null_generator
 from ...core.spectra.intruders import largest_cosines, random_directions
 from ...core.spectra.random_matrix import marchenko_pastur_edge
 from ...core.spectra.spectrum import effective_rank, stable_rank
