@@ -116,8 +116,8 @@ def _settings(files: AdapterFiles) -> Mapping[str, Any]:
     kind = said.get("architecture") if isinstance(said, Mapping) else None
     if kind not in (None, "lora"):
         raise AdapterError(
-            f"{files.source} is of the library adapters' architecture {kind!r}, of which LoRA is a part at most; expected "
-            f"'lora': train it alone"
+            f"{files.source} is of the library adapters' architecture {kind!r}, whose update is no s·B·A of LoRA alone; expected "
+            f"'lora'"
         )
     if not isinstance(said, Mapping) or kind is None:
         raise AdapterError(

@@ -17,7 +17,7 @@ from ..errors import AdapterError
 from ..several import modules_said
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
-from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.factor_pairs import OF_A_TABLE, is_table, pairs_by_path
 from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 from .litgpt import is_litgpts
@@ -25,7 +25,6 @@ from .peft.settings import Scaling
 
 # OpenDelta puts loralib's layers beside the module, as its `lora`.
 _FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+?)(?:\.lora)?\.lora_(?P<factor>[AB])")
-_EMBEDDINGS = ("wte", "wpe", "embed", "embedding", "embeddings", "word_embeddings", "embed_tokens")
 _ROLES = ("query", "key", "value")
 _KERNELS = (3, 5, 7)
 _RANK_IS_A_S = (
@@ -44,7 +43,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
     left_out: dict[str, str] = {}
     kernels: list[int] = []
     for path, names in factors.items():
-        if path.rpartition(".")[2] in _EMBEDDINGS:
+        if is_table(path):
             why = OF_A_TABLE
             left_out |= dict.fromkeys(names.values(), why)
             continue

@@ -10,7 +10,7 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.dora import with_magnitude
-from .factors.factor_pairs import OF_A_TABLE, pairs_by_path
+from .factors.factor_pairs import OF_A_TABLE, is_table, pairs_by_path
 from .format import Checkpoint, Format, of_factors
 
 # llama.cpp's end with `.weight.lora_a`.
@@ -21,7 +21,6 @@ _ALPHA_TOO = (
     "scale·alpha/rank, {then:g}; later ones, whose loading is followed here, take the scale alone, and wrote alpha too: where "
     "it was an earlier one, put scale {then:g} into adapter_config.json, without alpha"
 )
-_EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
@@ -104,7 +103,7 @@ def _alpha_too(files: AdapterFiles, scale: float, rank: int | None) -> Iterator[
 
 
 def _why_not(files: AdapterFiles, path: str, found: Mapping[str, str]) -> str | None:
-    if path.rpartition(".")[2] in _EMBEDDINGS:
+    if is_table(path):
         return OF_A_TABLE
     # Of MLX-LM before October 2025 A of all experts is one matrix, and B a stack.
     if any(len(files.shape(found[letter])) > 2 for letter in "ab"):

@@ -19,6 +19,7 @@ from .format import Checkpoint, Format, of_factors
 from .image.places import are_dotted, are_flattened
 from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
+from .peft.expert_columns import by_expert, columns_said, columns_unsaid
 from .peft.expert_counts import check_counts
 from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, why_no_stack
 from .peft.initial import Initial, initial_of, tied_said
@@ -73,6 +74,7 @@ class _Beside:
         magnitudes: Module path → the tensor of DoRA's magnitude.
         parameters: Path of a wrapped module → that of the stacked parameter that it adapts.
         turned: Of those stacks, whether A has the output's side.
+        grouped: Those stacks whose B is expert by expert.
         paths: Every other path → that of the module itself.
         initial: The adapter that it began from, where ΔW is made of it.
     """
@@ -82,6 +84,7 @@ class _Beside:
     magnitudes: Mapping[str, str]
     parameters: Mapping[str, str]
     turned: Mapping[str, bool]
+    grouped: Collection[str]
     paths: Mapping[str, str]
     initial: Initial | None
 
@@ -105,6 +108,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         settings=files.config,
         notes=(
             *_notes(files, found, {*paths.values(), *named}),
+            *columns_said(files, beside.grouped),
             *filter(None, [matched_nowhere(files.config, matched)]),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([beside.initial.note] if beside.initial else []),
@@ -114,6 +118,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             frozenset(found.tables), copies(files.config, files.source, found.updates)
         ),
         caveats=(
+            *columns_unsaid(files, beside.grouped),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),
@@ -160,6 +165,7 @@ def _beside(
         magnitudes=magnitudes_of(files, others, factors),
         parameters=parameters,
         turned=turned_stacks(files, factors, parameters),
+        grouped=by_expert(files, parameters.values()),
         paths=unwrapped_paths(path for path in factors if path not in parameters),
         initial=initial,
     )
@@ -200,8 +206,10 @@ def _read_parameter(
     if why := why_no_stack(files, path, parameter, a.shape[0]):
         found.left_out |= dict.fromkeys(tensors, why)
         return
-    turned = beside.turned.get(parameter)
-    updates = experts(files, path, parameter, a, b, tensors, turned=turned)
+    updates = experts(
+        files, path, parameter, a, b, tensors,
+        turned=beside.turned.get(parameter), grouped=parameter in beside.grouped,
+    )  # fmt: skip
     found.updates |= updates
     found.experts += parameter not in updates
 

@@ -1,11 +1,13 @@
 """Single files of image models' trainers: which modules they make, what is refused, what is said."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoints import random
+from made_formats import deltas
 from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
@@ -163,6 +165,29 @@ def test_a_rank_above_the_sides_is_that_of_the_matrix(tmp_path: Path) -> None:
     expected = torch.linalg.svdvals((one @ two) * (three @ four))
     assert found.rank == 4
     torch.testing.assert_close(torch.tensor(found.singular_values, dtype=torch.float64), expected)
+
+
+def test_a_convolutions_loha_may_have_a_pixels_axes_at_both_factors(tmp_path: Path) -> None:
+    """OneTrainer's: (out, r, 1, 1) and (r, in, height, width)."""
+    shapes = {
+        "w1_a": (5, 3, 1, 1),
+        "w1_b": (3, 4, 3, 3),
+        "w2_a": (5, 3, 1, 1),
+        "w2_b": (3, 4, 3, 3),
+    }
+    tensors = {
+        f"{NAME}.hada_{part}": random(5 * 3, 4 * 9, seed=k)
+        .flatten()[: math.prod(shape)]
+        .reshape(shape)
+        for k, (part, shape) in enumerate(shapes.items())
+    }
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", tensors))
+    one, two, three, four = (tensor.double().flatten(1) for tensor in tensors.values())
+    (found,) = deltas(adapter).values()
+    torch.testing.assert_close(found, (one @ two) * (three @ four))
+    wide = tensors | {f"{NAME}.hada_w1_a": random(5, 9, seed=9).repeat(1, 3).reshape(5, 3, 3, 3)}
+    with pytest.raises(AdapterError, match="hada_w1_b has shape"):
+        load_adapter(saved(tmp_path / "b.safetensors", wide))
 
 
 def test_only_what_has_no_factors_is_an_error_that_says_what_it_is(tmp_path: Path) -> None:
@@ -365,6 +390,28 @@ def test_lycoris_dylora_is_read_as_loaders_take_it_and_said(
     if said is not None:
         assert f"of all of them {said} the α/rank" in notes[0]
         assert notes[0] in spectrum(file, base=None, draws=0).notes
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "said"),
+    [
+        ("lycoris.kohya", {"algo": "lokr", "rs_lora": "True"}, r"s = √dim, which loaders pass over"),
+        ("lycoris.kohya", {"algo": "lokr", "rs_lora": "False"}, None),
+        ("lycoris.kohya", {"algo": "lora", "rs_lora": "True"}, None),  # its α says it
+        ("lycoris.kohya", {"algo": "lora", "dora_wd": True, "bypass_mode": "True"}, "bypass_mode beside dora_wd"),
+        ("lycoris.kohya", {"algo": "lora", "dora_wd": "True"}, None),
+        ("networks.lora", {"dora_wd": "True", "bypass_mode": "True"}, None),
+    ],
+)  # fmt: skip
+def test_lycoris_says_of_what_it_trained_otherwise_than_loaders_take_it(
+    tmp_path: Path, module: str, arguments: object, said: str | None
+) -> None:
+    """LyCORIS 4.1.3: a LoKr's `scale` under `rs_lora`, and `bypass_forward`, which comes to no norms."""
+    header = {"ss_network_module": module, "ss_network_args": json.dumps(arguments)}
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", lora(NAME), header))
+    found = [one for one in adapter.caveats if "the header says LyCORIS" in one]
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
 
 
 @pytest.mark.parametrize(("split", "said"), [("True", True), ("False", False)])

@@ -282,3 +282,18 @@ def test_what_mlx_stacks_or_fuses_is_left_out_by_its_name(tmp_path: Path) -> Non
         ".mlp.up_proj.lora_a": stacked, ".mlp.up_proj.lora_b": stacked,
         ".attn.qkv_proj.lora_a.0": part, ".attn.qkv_proj.lora_b.0": part,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["embed_in", "wpe", "token_embeddings"])
+def test_mlxs_tables_are_left_out_whatever_their_names(tmp_path: Path, name: str) -> None:
+    query = "model.layers.0.attn.q_proj"
+    tensors = {
+        f"model.{name}.lora_a": random(40, 2, seed=1), f"model.{name}.lora_b": random(2, 8, seed=2),
+        f"{query}.lora_a": random(8, 2, seed=3), f"{query}.lora_b": random(2, 8, seed=4),
+    }  # fmt: skip
+    said = {"fine_tune_type": "lora", "lora_parameters": {"rank": 2, "scale": 20.0}}
+    adapter = load_adapter(mlx(tmp_path, tensors, said))
+    assert list(adapter.modules) == ["q_proj"]
+    assert set(adapter.left_out.values()) == {
+        "factor of an embedding, whose W0 is a table of tokens"
+    }

@@ -11,7 +11,37 @@ from ...files.peft_names import plain
 from ..adapter_files import AdapterFiles
 
 OF_A_TABLE = "factor of an embedding, whose W0 is a table of tokens"
+_TABLES = frozenset(
+    [
+        "embed",
+        "embed_in",
+        "embed_tokens",
+        "embed_tokens_per_layer",
+        "embedding",
+        "embeddings",
+        "position_embedding",
+        "position_embedding_table",
+        "position_embeddings",
+        "shared",
+        "tok_embeddings",
+        "token_embedding",
+        "token_embeddings",
+        "word_embeddings",
+        "wpe",
+        "wte",
+    ]
+)
 Factors = dict[str, dict[str, str]]
+
+
+def is_table(path: str) -> bool:
+    """Whether a module is an embedding, by its name.
+
+    Example:
+        >>> is_table("model.embed_tokens"), is_table("vision.patch_embedding")
+        (True, False)
+    """
+    return path.rpartition(".")[2] in _TABLES
 
 
 def pairs_by_path(

@@ -109,10 +109,10 @@ class _Side:
             fits = len(a) == len(b) == 2 and core[:2] == (a[0], b[0])
             _check(fits, self._core, core, f"({a[0]}, {b[0]}, height, width)")
             return a[1], a[0], b[1] * prod(core[2:])
-        _check(
-            len(a) == 2 and b[0] == a[1], str(self._b), b, f"{a[-1]} rows, as {self._a} has columns"
-        )
-        return a[0], a[1], prod(b[1:])
+        # OneTrainer's of a convolution has a pixel's two axes at the first factor too.
+        rank = a[1] if len(a) >= 2 and prod(a[2:]) == 1 else 0
+        _check(b[0] == rank, str(self._b), b, f"{rank or a[-1]} rows, as {self._a} has columns")
+        return a[0], rank, prod(b[1:])
 
     def pair(self) -> Pair:
         if self._whole:
@@ -120,7 +120,7 @@ class _Side:
         a, b = (_numbers(self._files, str(name)) for name in (self._a, self._b))
         if self._core:
             return of_core(a.T, _numbers(self._files, self._core), b)
-        return a, _flat(b)
+        return _flat(a), _flat(b)
 
 
 def _update(

@@ -18,6 +18,10 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
     file has the factors and α alone, so that loaders take α/rank. sd-scripts' own ``networks.dylora`` has α/rank at the full
     rank.
 
+    LyCORIS's LoKr of two whole matrices has s = 1, and √dim under ``rs_lora``, which its file has in no other way than as an α
+    of dim·√dim. Under ``bypass_mode`` LyCORIS adds s·B·A beside the layer, and never comes to the norms of ``dora_wd``,
+    which it saves.
+
     sd-scripts' ``split_qkv`` trains query, key and value (and the MLP of Flux's ``linear1``) of a fused projection each with
     s = α/r, and saves them as one pair of factors of 3r (4r) with the same α.
 
@@ -35,15 +39,34 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
         return
     if not isinstance(said, dict):
         return
-    if str(said.get("algo")).lower() == "dylora":
+    algorithm, module = str(said.get("algo")).lower(), header.get("ss_network_module", "")
+    if algorithm == "dylora":
         yield from _dylora(str(said.get("block_size") or _BLOCK))
-    module = header.get("ss_network_module", "")
+    if module.startswith("lycoris"):
+        yield from _lycoris(algorithm, said)
     if str(said.get("split_qkv")) == "True" and _SPLIT.fullmatch(module):
         yield (
             "the header says split_qkv, which trained the parts of a fused projection (qkv; linear1 of Flux) each with s = "
             "α/r; the file has them at rank 3r (4r) with the same α, of which loaders take α/(3r): ΔW of these modules is with "
             "that here, a third (a quarter) of what was trained"
         )
+
+
+def _lycoris(algorithm: str, said: Mapping[str, object]) -> Iterator[str]:
+    if algorithm == "lokr" and _is_on(said, "rs_lora"):
+        yield (
+            "the header says LyCORIS's rs_lora, which trained a LoKr of two whole matrices with s = √dim, which loaders pass over: "
+            "ΔW of such modules is with s = 1 here"
+        )
+    if _is_on(said, "dora_wd") and _is_on(said, "bypass_mode"):
+        yield (
+            "the header says LyCORIS's bypass_mode beside dora_wd, which trained s·B·A alone and saved norms that it did not use: "
+            "loaders rescale W0 + s·B·A by them, and so is ΔW here, which is not what was trained"
+        )
+
+
+def _is_on(said: Mapping[str, object], name: str) -> bool:
+    return str(said.get(name)).lower() == "true"
 
 
 def _dylora(size: str) -> Iterator[str]:

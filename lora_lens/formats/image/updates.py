@@ -16,11 +16,11 @@ from ...errors import AdapterError
 from ...several import modules_said
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
-from ..factors.factor_pairs import OF_A_TABLE, check_not_empty
+from ..factors.factor_pairs import OF_A_TABLE, check_not_empty, is_table
 from ..format import Checkpoint, of_factors
 from .dora import rescaled
 from .lycoris import hada, lokr, tucker
-from .parts import Modules, is_embedding, reason_left_out
+from .parts import Modules, reason_left_out
 
 # Path, rank that α is divided by (None where the module has none), α of a tensor → s.
 Scaled = Literal["alpha", "whole", "none"]
@@ -101,7 +101,7 @@ class ImageUpdates:
             yield f"s = α/rank, α of each module's own tensor .alpha: {said}"
         if count["whole"]:
             said = modules_said(count["whole"])
-            yield f"s = 1 where both matrices of a LoKr are whole, as LyCORIS trains it: {said}"
+            yield f"s = 1 where both matrices of a LoKr are whole, as loaders take it: {said}"
         if count["none"]:
             said = modules_said(count["none"])
             yield f"s = 1 where there is no .alpha, as loaders take it: {said}"
@@ -157,7 +157,7 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
     for path, parts in modules.items():
         check_not_empty(files, parts.values())
         _check_axes(files, parts)
-        if is_embedding(path):
+        if is_table(path):
             why = OF_A_TABLE
             left_out |= dict.fromkeys(parts.values(), why)
             continue

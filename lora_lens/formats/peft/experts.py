@@ -182,10 +182,11 @@ def experts(
     tensors: tuple[str, str],
     *,
     turned: bool | None = None,
+    grouped: bool = False,
 ) -> dict[str, LowRank]:
     """Each expert's update by its path, ``….experts.3.down_proj``; of a parameter that is one matrix, its own.
 
-    A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank. Where A has the output's side,
+    A is (expert·rank, in), expert by expert; B is (out, rank·expert), rank by rank, or expert by expert too. Where A has the output's side,
     ΔW is the transpose of their product; as of GPT-2's Conv1D, for PEFT takes a matrix for (out, in).
 
     Args:
@@ -195,6 +196,7 @@ def experts(
         a, b: Of all its experts.
         tensors: Their names.
         turned: Whether A has the output's side, where shapes tell.
+        grouped: Whether B is expert by expert.
 
     Raises:
         AdapterError: The rank is not what the configuration says, or nothing tells which side is the input's.
@@ -213,7 +215,9 @@ def experts(
         turned = _is_turned(files, parameter)
     found = {}
     for k in range(count):
-        below, above = rows_of(a, k * rank, (k + 1) * rank), columns_of(b, k, count)
+        own = (k * rank, (k + 1) * rank)
+        below = rows_of(a, *own)
+        above = transposed(rows_of(transposed(b), *own)) if grouped else columns_of(b, k, count)
         found[path_of_expert(parameter, k)] = _update(below, above, s, tensors, turned=turned)
     return found
 

@@ -30,7 +30,8 @@ _FIELDS: Mapping[str, str] = {
     "0.20.0": "monteclora_config velora_config",
     LATEST: "kasa_config",
 }
-_OF_OTHERS = "unsloth_fixed unsloth_version"  # bookkeeping of those who write PEFT's files
+# Of those who write PEFT's files: bookkeeping, and what `expert_columns` reads.
+_OF_OTHERS = "unsloth_fixed unsloth_version lora_B_layout unsloth_fused_expert_lora"
 KNOWN = frozenset(key for keys in (*_FIELDS.values(), _OF_OTHERS) for key in keys.split())
 _SHOWN, _LONGEST = 3, 40  # names, and letters of each
 
