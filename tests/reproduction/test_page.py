@@ -120,7 +120,7 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
 def test_too_few_flips_are_told_and_not_counted_as_none(tmp_path: Path) -> None:
     """Of 64 rows 999 flips can find none, and nine tenths were "beyond them in 0 of 16 adapters"."""
     these = found(tmp_path)
-    many = {f"task {k}": one for k in range(32) for one in these.analyses.values()}
+    many = {task: [*records] * 32 for task, records in these.analyses.items()}
     shares = predicted_shares(many, ["v"])
     rows = 2 * sum(one.method == "lora" for one in shares)  # of q, too
     assert all(math.isnan(one.detectable) for one in shares if one.method == "lora")

@@ -67,8 +67,8 @@ def longer_table(found: Sequence[Longer]) -> Table:
     """A row a pair of runs, in percent."""
     rows = [
         [
-            TASK_NAMES.get(one.task, one.task),
-            NAMES.get(one.method, one.method),
+            TASK_NAMES[one.task],
+            NAMES[one.method],
             str(one.seed),
             f"{one.epochs:g}",
             _percent(one.development),

@@ -153,9 +153,9 @@ def shared_table(shares: Sequence[Share]) -> Table:
     """A row each."""
     rows = [
         [
-            TASK_NAMES.get(one.task, one.task),
+            TASK_NAMES[one.task],
             str(one.seed),
-            NAMES.get(one.method, one.method),
+            NAMES[one.method],
             one.module,
             one.matrix,
             f"{one.share:.4f}",

@@ -69,12 +69,10 @@ def _scores(config: Config, found: Found) -> Iterator[Claim]:
         else:
             words = f"{points(pair.mean)}, {in_words(pair, config.equivalence.margin)}"
             its = verdict(pair, errors_of(pair), config.equivalence.margin / 100)
-        said.append(f"{TASK_NAMES.get(task.task, task.task)} {words}")
+        said.append(f"{TASK_NAMES[task.task]} {words}")
         verdicts.append(its)
         apart.append(_apart(task, pair))
-    not_learnt = [
-        TASK_NAMES.get(task.task, task.task) for task in found.scores if task not in learnt
-    ]
+    not_learnt = [TASK_NAMES[task.task] for task in found.scores if task not in learnt]
     if not_learnt:
         said.append(f"not learnt: {', '.join(not_learnt)}")
     yield Claim(

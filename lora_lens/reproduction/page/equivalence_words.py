@@ -26,7 +26,7 @@ def equivalence_table(found: Differences, margin: float) -> Table:
     """A row a task and pair of methods, in points; what can be decided stands before what was found."""
     rows = [
         [
-            TASK_NAMES.get(task, task),
+            TASK_NAMES[task],
             f"{NAMES[one.one]} − {NAMES[one.other]}",
             f"{one.rows:,}",
             str(len(one.each)),
@@ -90,7 +90,7 @@ def sentence(task: str, one: Difference, margin: float, paper: float | None = No
     # From one seed nothing is.
     estimated = ", if their errors are as estimated" if len(one.each) > 1 else ""
     parts = [
-        f"**{TASK_NAMES.get(task, task)}**, {one.rows:,} test rows and {counted(len(one.each), 'seed')}: "
+        f"**{TASK_NAMES[task]}**, {one.rows:,} test rows and {counted(len(one.each), 'seed')}: "
         f"these can decide a margin of {decidable(one)} points{estimated} (of "
         f"{100 * smallest_margin(alone):.1f}, were these adapters all there is to know of).",
         f"{NAMES[one.one]} less {NAMES[one.other]} is {points(one.mean)} points, 95 % interval "

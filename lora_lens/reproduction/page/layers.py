@@ -97,7 +97,7 @@ def _table3_said(analyses: _Analyses, module: str) -> str:
     papers = [float(np.mean(values)) / TABLE_3_GAUSSIAN for values in TABLE_3.values()]
     said += f"; the paper's have {min(papers):.1f} to {max(papers):.1f} times."
     alike = [
-        (TASK_NAMES.get(task, task), matrix, likeness(one, TABLE_3[matrix]))
+        (TASK_NAMES[task], matrix, likeness(one, TABLE_3[matrix]))
         for (task, matrix), one in profiles.items()
     ]
     compared = [each for each in alike if not np.isnan(each[2].r)]

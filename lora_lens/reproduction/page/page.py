@@ -65,8 +65,8 @@ _SPEED = (
 
 
 def _opening(config: Config) -> str:
-    methods = ", ".join(NAMES.get(method, method) for method in config.methods)
-    tasks = ", ".join(TASK_NAMES.get(task, task) for task in config.tasks)
+    methods = ", ".join(NAMES[method] for method in config.methods)
+    tasks = ", ".join(TASK_NAMES[task] for task in config.tasks)
     shipped = config.name in SHIPPED
     return (
         f"{methods} on {tasks}; a learning rate {_how_found(config)}, then a run with each of "
@@ -82,7 +82,7 @@ def _how_found(config: Config) -> str:
     """Where learning rates are from."""
     pairs = list(product(config.tasks, config.methods))
     given = [
-        f"{NAMES.get(method, method)}'s on {TASK_NAMES.get(task, task)}"
+        f"{NAMES[method]}'s on {TASK_NAMES[task]}"
         for task, method in pairs
         if not config.is_searched(task, method)
     ]

@@ -28,16 +28,16 @@ def scores_part(config: Config, found: Found, tables: Mapping[str, Table]) -> It
 
 
 def _of_task(config: Config, found: Found, task: TaskScores) -> str:
-    named = TASK_NAMES.get(task.task, task.task)
+    named = TASK_NAMES[task.task]
     failed = [
-        f"{NAMES.get(method, method)} with seed {seed} ({100 * score:.1f})"
+        f"{NAMES[method]} with seed {seed} ({100 * score:.1f})"
         for method in task.scores
         for seed, score in task.not_learnt(method).items()
     ]
     said = []
     if failed:
         said.append(f"Not learnt, at {100 * task.least:.1f} or below: {', '.join(failed)}.")
-    papers = TASKS[task.task].paper_scores if task.task in TASKS else None
+    papers = TASKS[task.task].paper_scores
     differences = found.differences.get(task.task, [])
     said += [
         sentence(
@@ -101,7 +101,7 @@ def _not_yet(found: Found) -> list[str]:
 
 
 def _named(task: str, method: str) -> str:
-    return f"{TASK_NAMES.get(task, task)} by {NAMES.get(method, method)}"
+    return f"{TASK_NAMES[task]} by {NAMES[method]}"
 
 
 def _of_both(found: Sequence[Longer]) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _of_both(found: Sequence[Longer]) -> Iterator[str]:
         if method != "condlora" or lora is None:
             continue
         yield (
-            f"On {TASK_NAMES.get(task, task)}'s test rows CondLoRA less LoRA with seed {seed} is "
+            f"On {TASK_NAMES[task]}'s test rows CondLoRA less LoRA with seed {seed} is "
             f"{points(ours.longer_test - lora.longer_test)} points with more epochs, where it was "
             f"{points(ours.test - lora.test)} (one seed, whose error is not reckoned here)."
         )

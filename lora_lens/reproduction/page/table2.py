@@ -110,7 +110,7 @@ def _title(tasks: list[TaskScores], averaged: list[TaskScores]) -> str:
 
 
 def _named(task: TaskScores) -> str:
-    return TASK_NAMES.get(task.task, task.task)
+    return TASK_NAMES[task.task]
 
 
 def _percent(value: float) -> str:

@@ -25,10 +25,7 @@ def finished_table(steps: _Steps) -> Table:
     return Table(
         "What is finished: steps done, of those that the configuration has",
         ["task", *(_KINDS[kind] for kind in kinds)],
-        [
-            [TASK_NAMES.get(task, task), *(_of(steps, task, kind) for kind in kinds)]
-            for task in tasks
-        ],
+        [[TASK_NAMES[task], *(_of(steps, task, kind) for kind in kinds)] for task in tasks],
     )
 
 
@@ -46,7 +43,7 @@ def finished_sentence(steps: _Steps, unpaired: Sequence[str] = ()) -> str:
         else f"All {counted(len(possible), 'step')} are done."
     )
     if unpaired:
-        named = ", ".join(TASK_NAMES.get(task, task) for task in unpaired)
+        named = ", ".join(TASK_NAMES[task] for task in unpaired)
         said += (
             f" A comparison by rows cannot be made of {named}: the runs' answers to every row were not kept, "
             "as they are now. So these tasks have no interval over the rows and no test of equivalence."
