@@ -85,7 +85,7 @@ def together_table(taken: Sequence[Taken]) -> Table:
             f"{one.mean:.3f}",
             f"{one.gaussian:.3f}",
             f"{one.propagated:.3f}",
-            f"{one.excess:+.3f}".replace("-", "−"),
+            f"{one.excess:+.3f}",
             f"{one.detectable:.3f}",
             f"{one.found} of {one.adapters}",
             p_value(one.p),
@@ -120,7 +120,7 @@ def conversion_table(analyses: _Analyses, module: str) -> Table:
             f"{grid['mean']:.3f}",
             _beside(grid["baselines"]["gaussian"]),
             _beside(grid["baselines"]["propagated"]),
-            f"{grid['baselines']['propagated']['of_mean']['z']:+.1f}".replace("-", "−"),
+            f"{grid['baselines']['propagated']['of_mean']['z']:+.1f}",
             f"{grid['baselines']['propagated']['of_mean']['p']:.3f}",
         ]
         for task, found, matrix, grid in _grids(analyses, module)

@@ -76,7 +76,7 @@ def longer_table(found: Sequence[Longer]) -> Table:
             f"{one.longer_epochs:g}",
             _percent(one.longer_development),
             _percent(one.longer_test),
-            signed(100 * one.gain, 1).replace("-", "−"),
+            signed(100 * one.gain, 1),
             one.verdict,
         ]
         for one in found

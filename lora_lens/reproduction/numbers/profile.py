@@ -29,7 +29,7 @@ class Likeness(NamedTuple):
         """As two cells of a table."""
         if math.isnan(self.r):
             return [NONE, NONE]
-        return [f"{self.r:+.2f}".replace("-", "−"), p_value(self.p)]
+        return [f"{self.r:+.2f}", p_value(self.p)]
 
 
 def likeness(one: Sequence[float] | Profile, other: Sequence[float] | Profile) -> Likeness:

@@ -118,7 +118,7 @@ def _against(by_layer: Profile, found: Sequence[Mapping[str, Any]]) -> list[str]
     return [
         f"{mean:.3f}",
         f"{gaussian:.3f}",
-        NONE if math.isnan(z) else f"{z:+.1f}".replace("-", "−"),
+        NONE if math.isnan(z) else f"{z:+.1f}",
         f"{np.mean(shuffled):.3f}" if shuffled else NONE,
         _times(mean, gaussian),
     ]

@@ -140,7 +140,7 @@ def _difference(found: Paired | None) -> str:
     if found is None:
         return "–"
     error = "" if math.isnan(found.standard_error) else f" ± {100 * found.standard_error:.1f}"
-    return f"{100 * found.mean:+.1f}{error}".replace("-", "−")
+    return f"{100 * found.mean:+.1f}{error}"
 
 
 def _p(found: Paired | None) -> str:
