@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,10 @@ class AdapterFiles:
     def names(self) -> Set[str]:
         """Of the tensors."""
         return self.tensors.files.keys()
+
+    def holds(self, pattern: re.Pattern[str]) -> bool:
+        """Whether a tensor's name is of a pattern, whole."""
+        return any(map(pattern.fullmatch, self.names))
 
     @property
     def base_model(self) -> str | None:

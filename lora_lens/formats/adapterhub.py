@@ -40,10 +40,6 @@ _OTHERS = {
 }
 
 
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
-
-
 def _read(files: AdapterFiles) -> Checkpoint:
     settings = _settings(files)
     factors, others = pairs_by_path(files, _FACTOR)
@@ -141,7 +137,7 @@ def _settings(files: AdapterFiles) -> Mapping[str, Any]:
 FORMAT = Format(
     name="adapterhub",
     title="AdapterHub's LoRA or DoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="(IA)³, gates and VeRA are refused, and DoRA of GPT-2's; prediction heads are files of their own",
     stems=("pytorch_adapter", "adapter"),

@@ -21,8 +21,7 @@ THETA = re.compile(r"(?P<module>.+)\.theta_(?P<factor>[AB])")
 
 
 def _matches(files: AdapterFiles) -> bool:
-    named = files.config.get("peft_type") == PEFT_TYPE
-    return named and any(THETA.fullmatch(name) for name in files.names)
+    return files.config.get("peft_type") == PEFT_TYPE and files.holds(THETA)
 
 
 def thetas_of(files: AdapterFiles, version_key: str, reads: int) -> Thetas:

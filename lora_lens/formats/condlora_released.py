@@ -33,8 +33,7 @@ _PREFIXES = {
 
 
 def _matches(files: AdapterFiles) -> bool:
-    named = files.config.get("peft_type") == _PEFT_TYPE
-    return named and any(_LINEAR.fullmatch(name) for name in files.names)
+    return files.config.get("peft_type") == _PEFT_TYPE and files.holds(_LINEAR)
 
 
 def _thetas(files: AdapterFiles) -> Thetas:

@@ -34,10 +34,6 @@ _PAIRS = (
 _ALORA = "aLoRA: ΔW is added from the invocation tokens on, and not before"
 
 
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
-
-
 def _read(files: AdapterFiles) -> Checkpoint:
     known, alpha = _known(files), _alpha(files)
     base = files.base_model or repository(files.header)
@@ -109,7 +105,7 @@ def _rest(name: str) -> str:
 FORMAT = Format(
     name="gguf_lora",
     title="llama.cpp's LoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="other architectures than those whose bases are read are refused; embeddings and norms are left out",
     stems=("lora",),

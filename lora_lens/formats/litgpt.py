@@ -85,7 +85,7 @@ class _Model(NamedTuple):
 
 def is_litgpts(files: AdapterFiles) -> bool:
     """Whether the files are of this format."""
-    return not files.config and any(_MODULE.fullmatch(name) for name in files.names)
+    return not files.config and files.holds(_MODULE)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:

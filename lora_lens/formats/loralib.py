@@ -35,11 +35,7 @@ _RANK_IS_A_S = (
 
 
 def _matches(files: AdapterFiles) -> bool:
-    return (
-        files.config.get("peft_type") is None
-        and any(_FACTOR.fullmatch(name) for name in files.names)
-        and not is_litgpts(files)
-    )
+    return files.config.get("peft_type") is None and files.holds(_FACTOR) and not is_litgpts(files)
 
 
 def _read(files: AdapterFiles) -> Checkpoint:

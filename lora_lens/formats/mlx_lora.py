@@ -24,10 +24,6 @@ _ALPHA_TOO = (
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "word_embeddings", "embeddings")
 
 
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
-
-
 def _read(files: AdapterFiles) -> Checkpoint:
     # MLX-LM of 2024 said DoRA by `use_dora`.
     kind = files.config.get("fine_tune_type", "dora" if files.config.get("use_dora") else "lora")
@@ -125,7 +121,7 @@ def _rest(name: str) -> str:
 FORMAT = Format(
     name="mlx_lora",
     title="MLX-LM's LoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="embeddings, stacked experts and fused projections of a pair a part are left out",
     stems=("adapters",),

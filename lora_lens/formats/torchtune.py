@@ -25,10 +25,6 @@ _ORDER = (
 )
 
 
-def _matches(files: AdapterFiles) -> bool:
-    return any(_FACTOR.fullmatch(name) for name in files.names)
-
-
 def _read(files: AdapterFiles) -> Checkpoint:
     factors, others = pairs_by_path(files, _FACTOR, "ab")
     magnitudes = {
@@ -57,7 +53,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
 FORMAT = Format(
     name="torchtune",
     title="torchtune's LoRA or DoRA",
-    matches=_matches,
+    matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="what was trained in full is left out",
     stems=("adapter_model", "adapter_0"),

@@ -34,10 +34,6 @@ def _place(name: str) -> tuple[str, str] | None:
     return f"transformer.{found['block']}.{_MODULES[found['which']]}", found["part"]
 
 
-def _matches(files: AdapterFiles) -> bool:
-    return not files.config and any(_FACTOR.fullmatch(name) for name in files.names)
-
-
 def _read(files: AdapterFiles) -> Checkpoint:
     found = read_modules(files, by_module(files, _place), by_alpha)
     return found.checkpoint(files, *found.scales(), *found.notes)
@@ -46,7 +42,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
 FORMAT = Format(
     name="xlabs",
     title="XLabs' LoRA of Flux",
-    matches=_matches,
+    matches=lambda files: not files.config and files.holds(_FACTOR),
     read=_read,
     cannot="IP-Adapters and ControlNets of the same processors are left out",
     stems=("lora",),
