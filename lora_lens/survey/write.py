@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..chance.p_values import check_seed
 from ..core.computing.progress import Progress, Steps
@@ -268,17 +268,13 @@ def _joined(
     )  # fmt: skip
 
 
-def _plain(found: object) -> dict[str, object]:
+def _plain(found: Any) -> Any:
     """Numbers that are not finite as null."""
-
-    def plain(one: object) -> object:
-        if isinstance(one, dict):
-            return {name: plain(value) for name, value in one.items()}
-        if isinstance(one, (list, tuple)):
-            return [plain(value) for value in one]
-        return None if isinstance(one, float) and not math.isfinite(one) else one
-
-    return {name: plain(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    if isinstance(found, dict):
+        return {name: _plain(value) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [_plain(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def _alike_in_layers(plan: Plan) -> Iterator[str]:
