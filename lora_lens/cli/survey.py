@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,27 +10,16 @@ import typer
 from ..terminal.options import Base, ConventionChoice, Dtype, DtypeName, Json
 
 NAME = "survey"
+_QUESTIONS = ("spectrum", "pairs", "subspace", "outlying", "interference", "conversions")
 _FAILED = ("failed.csv", "failed.parquet")  # the second alone where there are very many rows
-
-
-class QuestionName(StrEnum):
-    """What can be asked of every place."""
-
-    spectrum = "spectrum"
-    pairs = "pairs"
-    subspace = "subspace"
-    outlying = "outlying"
-    interference = "interference"
-    conversions = "conversions"
 
 
 def _questions(given: str | None) -> list[str] | None:
     if given is None:
         return None
     names = [name.strip() for name in given.split(",") if name.strip()]
-    known = [one.value for one in QuestionName]
-    if unknown := [name for name in names if name not in known]:
-        raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(known)}")
+    if unknown := [name for name in names if name not in _QUESTIONS]:
+        raise typer.BadParameter(f"{', '.join(unknown)}; expected some of {', '.join(_QUESTIONS)}")
     return names
 
 
@@ -55,7 +43,7 @@ def run(
             "--questions",
             metavar="NAME,NAME",
             show_default="all; conversions with --base",
-            help="Some of spectrum, pairs, subspace, outlying, interference, conversions.",
+            help=f"Some of {', '.join(_QUESTIONS)}.",
         ),
     ] = None,
     rank: Annotated[
