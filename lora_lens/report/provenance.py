@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator
 from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..adapter import Adapter
-from ..bases.weights import BaseWeights
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
 from ..formats.opening import open_adapter
@@ -29,7 +27,7 @@ def files_table(analysed: Analysed) -> Table:
     """sha256 of the files that tensors were read from: the adapters' weights and the base's."""
     rows = [row for adapter in analysed.adapters for row in _of_adapter(adapter)]
     bases = {base.source: base for base in analysed.bases if base is not None}
-    rows += [row for base in bases.values() for row in _of_base(base)]
+    rows += [row for base in bases.values() for row in _of_store(base.source, base.tensors)]
     return Table("Files that were read", ["of", "file", "bytes", "sha256"], rows)
 
 
@@ -39,10 +37,6 @@ def _of_adapter(adapter: Adapter) -> list[list[str]]:
     files = open_adapter(adapter.source)
     config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
     return [*config, *_of_store(adapter.source, files.tensors)]
-
-
-def _of_base(base: BaseWeights) -> list[list[str]]:
-    return _of_store(base.source, base.tensors)
 
 
 def _of_store(source: str, tensors: TensorStore) -> list[list[str]]:
@@ -81,7 +75,7 @@ def facts(analysed: Analysed) -> str:
     """Method, base, modules and convention in one line."""
     one = len(analysed.adapters) == 1
     methods = list(dict.fromkeys(method(a) if one else a.title for a in analysed.adapters))
-    bases = list(dict.fromkeys(str(base_named(analysed, k)) for k, _ in _each(analysed)))
+    bases = list(dict.fromkeys(str(base_named(analysed, k)) for k in range(len(analysed.adapters))))
     modules = list(dict.fromkeys(one.module for one in analysed.modules))
     counted_modules = counted(len(modules), "module")
     return (
@@ -90,15 +84,11 @@ def facts(analysed: Analysed) -> str:
     )
 
 
-def _each(analysed: Analysed) -> Iterator[tuple[int, Adapter]]:
-    return enumerate(analysed.adapters)
-
-
 def adapters_table(analysed: Analysed) -> Table:
     """The adapters beside each other."""
     head = ["adapter", "method", "base", "rank", "parameters", "convention", "task and score"]
     rows = []
-    for k, adapter in _each(analysed):
+    for k, adapter in enumerate(analysed.adapters):
         ranks = sorted({r for name in analysed.modules_of(k) for r in adapter.modules[name].ranks})
         told = training_told(adapter)
         rows.append(
@@ -118,7 +108,7 @@ def adapters_table(analysed: Analysed) -> Table:
 def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
     """The same for JSON."""
     found = []
-    for k, adapter in _each(analysed):
+    for k, adapter in enumerate(analysed.adapters):
         told, base = training_told(adapter), analysed.bases[k]
         found.append(
             {
@@ -137,7 +127,7 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
     """What was analysed and how, a pair of words and value each."""
     request = analysed.request
     rows = []
-    for k, adapter in _each(analysed):
+    for k, adapter in enumerate(analysed.adapters):
         rows.append(("Adapter", f"{adapter.source} ({method(adapter)})"))
         if told := training_told(adapter):
             rows.append(("Trained on", f"{told.words}, says its {told.file}"))
@@ -202,7 +192,7 @@ def _subspaces(analysed: Analysed) -> str:
     ranks = sorted(
         {
             min(adapter.modules[name].ranks)
-            for k, adapter in _each(analysed)
+            for k, adapter in enumerate(analysed.adapters)
             for name in analysed.modules_of(k)
         }
     )
