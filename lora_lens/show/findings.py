@@ -51,6 +51,7 @@ SHARE = Scale(
 TRACE = 0.05  # an excess below it is called a trace
 # Every verdict's one wording, in sentences, on the page and in the demo's lines; in JSON it is the `Word`.
 _DEGREES: dict[Word, str] = {"more": "more", "less": "less", "not seen": "no more"}
+_MOST_EXCESSES = 3  # that are named one by one
 _TOO_FEW = "too few draws to tell"
 _ABOVE = ((0.5, "far"), (0.2, "well"), (TRACE, "somewhat"), (0.0, "a trace"))
 
@@ -209,12 +210,12 @@ def _numbers(degree: str, some: Sequence[Finding]) -> str:
     return f"{symbol} = {values} of 1, by chance {chance}: {what}, {p}{of}"
 
 
-def would_be_seen(some: Sequence[Finding], most: int = 3) -> str:
+def would_be_seen(some: Sequence[Finding]) -> str:
     """What “no more” never stands without: the excess over chance that the test would have found.
 
     Args:
-        some: Findings that are no more than chance, in the order in which they are named.
-        most: Of more than so many the least and the largest are said.
+        some: Findings that are no more than chance, in the order in which they are named; of more than three the
+            least and the largest excess are said.
     """
     able = [one for one in some if _possible(one)]
     hidden = [one.label for one in some if not _possible(one)]
@@ -222,14 +223,15 @@ def would_be_seen(some: Sequence[Finding], most: int = 3) -> str:
         return (
             "not even the largest excess that there can be would have been seen in 80 of 100 cases"
         )
-    said = [short(one.verdict.detectable or 0.0) for one in able]
-    if len(some) > most:
-        ends = sorted(one.verdict.detectable or 0.0 for one in able)
-        said = list(dict.fromkeys([short(ends[0]), short(ends[-1])]))
+    excesses = [one.verdict.detectable or 0.0 for one in able]
+    if len(some) > _MOST_EXCESSES:
+        said = " to ".join(dict.fromkeys([short(min(excesses)), short(max(excesses))]))
+    else:
+        said = each([short(excess) for excess in excesses])
     of_hidden = (
         f", and not even the largest that there can be of {listed(hidden)}" if hidden else ""
     )
-    return seen_in_80(each(said) if len(some) <= most else " to ".join(said)) + of_hidden
+    return seen_in_80(said) + of_hidden
 
 
 def seen_in_80(excess: str) -> str:

@@ -59,9 +59,9 @@ def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str 
     )
 
 
-def layer_scale(last: int, label: str = "layer") -> Scale:
+def layer_scale(last: int) -> Scale:
     """Which line is which layer."""
-    return Scale(0, last, label, lines=True)
+    return Scale(0, last, "layer", lines=True)
 
 
 def layer_scales(layers: Sequence[Layer]) -> tuple[Scale, ...]:
