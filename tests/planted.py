@@ -13,24 +13,20 @@ from numpy.typing import NDArray
 from lora_lens import Adapter, load_adapter
 
 Array = NDArray[np.float64]
+MODULE = "value"
 Factors = tuple[Array, Array]  # B (out, r) and A (r, in)
 
 
 def plant(
-    folder: Path,
-    w0: Sequence[Array],
-    factors: Sequence[Factors],
-    *,
-    scaling: float = 1.0,
-    module: str = "value",
+    folder: Path, w0: Sequence[Array], factors: Sequence[Factors], *, scaling: float = 1.0
 ) -> Adapter:
     """An adapter with a layer a W0, whose ΔW is ``scaling·B·A``; ranks may differ between layers."""
-    shape = BertLike(layers=len(w0), modules=(module,))
-    base = {f"{shape.path(k, module)}.weight": tensor(w) for k, w in enumerate(w0)}
+    shape = BertLike(layers=len(w0), modules=(MODULE,))
+    base = {f"{shape.path(k, MODULE)}.weight": tensor(w) for k, w in enumerate(w0)}
     write_base(folder / "base", shape, base)
     tensors, ranks, alphas = {}, {}, {}
     for k, (b, a) in enumerate(factors):
-        path = f"bert.{shape.path(k, module)}"
+        path = f"bert.{shape.path(k, MODULE)}"
         tensors[f"base_model.model.{path}.lora_A.weight"] = tensor(a)
         tensors[f"base_model.model.{path}.lora_B.weight"] = tensor(b)
         ranks[path], alphas[path] = len(a), scaling * len(a)

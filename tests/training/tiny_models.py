@@ -111,9 +111,9 @@ KINDS = {
 }
 
 
-def trained_looking(model: PeftModel, seed: int = 1) -> PeftModel:
+def trained_looking(model: PeftModel) -> PeftModel:
     """θ_B starts at zero; give both θ numbers, as training would."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "theta" in name:

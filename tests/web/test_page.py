@@ -22,8 +22,8 @@ FILES = [
 PATIENCE = 240  # seconds, of which a quiet machine needs ten
 
 
-def until(page: Any, found: Any, patience: int = PATIENCE) -> Any:
-    return WebDriverWait(page, patience).until(lambda _: found())
+def until(page: Any, found: Any) -> Any:
+    return WebDriverWait(page, PATIENCE).until(lambda _: found())
 
 
 def fresh(page: Any, served: Served) -> None:
