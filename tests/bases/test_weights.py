@@ -263,7 +263,7 @@ def test_an_empty_folder_or_no_name_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a--b", "a..b", "foo.git", "x" * 97, "y" * 300, "~nosuchuser/x"])
-def test_names_that_are_neither_folder_nor_hub_id(tmp_path: Path, name: str) -> None:
+def test_names_that_are_neither_folder_nor_hub_id(name: str) -> None:
     with pytest.raises(BaseModelError):
         open_base(name)
     with pytest.raises(AdapterError, match="not a folder"):

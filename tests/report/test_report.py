@@ -268,7 +268,7 @@ def test_corrections_are_over_all_findings(pair: tuple[Path, Path]) -> None:
                 assert one.verdict.detectable >= other.verdict.detectable
 
 
-def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_draws_are_enough_for_all_tests(pair: tuple[Path, Path]) -> None:
     one, other = map(ll.load_adapter, pair)
     query, value = ("query", "query"), ("value", "value")
     assert enough_draws([one], [("value",)]) == 200

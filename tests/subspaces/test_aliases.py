@@ -137,7 +137,7 @@ def test_what_two_towers_have_is_never_taken_from_one_in_silence(
         assert select_name(adapter, "v_proj") == "v_proj"
 
 
-def test_a_seeing_towers_own_name_is_not_the_texts(tmp_path: Path) -> None:
+def test_a_seeing_towers_own_name_is_not_the_texts() -> None:
     """Of SigLIP beside Phi-3: the text model's is a part of its ``qkv_proj``."""
     names = names_apart(["vision.layers.*.attn.v_proj", "model.layers.*.self_attn.value"])
     assert list(names.values()) == ["attn.v_proj", "self_attn.value"]

@@ -325,7 +325,7 @@ def _runs(number: int) -> bool:
         return False
 
 
-def test_somebodys_broken_pool_is_not_mended(tmp_path: Path) -> None:
+def test_somebodys_broken_pool_is_not_mended() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         done = list(Runner(executor=pool).run(always_dies, [1, 2]))
     assert all(one.reason for one in done)

@@ -208,7 +208,7 @@ def alike(one: np.ndarray, other: np.ndarray, side: str) -> float:
     return float(((bases[0].T @ bases[1]) ** 2).sum() / least)
 
 
-def test_what_adalora_pruned_to_nothing_is_left_out(tmp_path: Path) -> None:
+def test_what_adalora_pruned_to_nothing_is_left_out() -> None:
     model = adalora()
     empty = model.get_submodule("base_model.model.bert.encoder.layer.0.attention.self.query")
     for letter, shape in (("A", (0, 16)), ("E", (0, 1)), ("B", (16, 0))):
@@ -394,7 +394,7 @@ def test_what_it_would_misread_stops_training_at_once(make: Any, said: str, tmp_
         run.train()
 
 
-def test_factors_that_are_shared_out_are_refused(tmp_path: Path) -> None:
+def test_factors_that_are_shared_out_are_refused() -> None:
     model = lora()
     layer = model.get_submodule("base_model.model.bert.encoder.layer.0.attention.self.query")
     layer.lora_A["default"].weight.data = torch.empty(0)  # as ZeRO-3 leaves it

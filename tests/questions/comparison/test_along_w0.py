@@ -67,7 +67,7 @@ def test_noise_is_called_something_no_more_often_than_stated(kind: Kind) -> None
     assert said <= 9
 
 
-def test_the_base_is_asked_for_where_it_is_wanted(tmp_path: object) -> None:
+def test_the_base_is_asked_for_where_it_is_wanted() -> None:
     from dataclasses import replace
 
     one, other = noise_adapters("uniform", 2)

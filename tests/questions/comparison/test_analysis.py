@@ -102,7 +102,7 @@ def test_a_scaling_of_zero_leaves_no_delta(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("half", ["A", "B"])
-def test_ties_of_delta_are_by_the_coarser_factor(half: str, tmp_path: Path) -> None:
+def test_ties_of_delta_are_by_the_coarser_factor(half: str) -> None:
     """σ₂ = σ₃ but for float32's rounding: tied, whichever factor was stored in float32."""
     rng = np.random.default_rng(0)
     u, v = (np.linalg.qr(rng.standard_normal((24, 4)))[0] for _ in range(2))

@@ -286,7 +286,7 @@ def test_baselines_rows_and_progress(run: Path) -> None:
     assert row.norm_A == result.norms["A"][1, 2]
 
 
-def test_errors(run: Path, tmp_path: Path) -> None:
+def test_errors(run: Path) -> None:
     with pytest.raises(ModuleLookupError, match="it has: query, value"):
         dynamics(run, "dense")
     with pytest.raises(RankError, match="rank 4"):

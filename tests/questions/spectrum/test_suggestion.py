@@ -59,7 +59,7 @@ def test_stock_peft_gives_the_model_those_ranks_and_scalings(tmp_path: Path) -> 
         assert value.scaling["default"] == pytest.approx(np.sqrt(2))
 
 
-def test_a_path_that_ends_another_is_anchored(tmp_path: Path) -> None:
+def test_a_path_that_ends_another_is_anchored() -> None:
     names = ("layers.1.q", "encoder.layers.1.q", "encoder.layers.11.q")
     entries = tuple(SuggestedRank(name, 8, k + 1, 1.0, 0.5, 20) for k, name in enumerate(names))
     found = pasted(RankSuggestion(0.95, entries))
