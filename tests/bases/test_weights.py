@@ -1,13 +1,12 @@
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_lora
+from commands import run_apart
 from local_hub import LocalHub, serving
 from safetensors.torch import load_file, save_file
 
@@ -279,17 +278,8 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 def similarity(
     tmp_path: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, since huggingface_hub reads its settings once."""
-    return subprocess.run(
-        [sys.executable, "-c", "from lora_lens.cli import main; main()", "similarity"]
-        + [str(tmp_path / "lora"), "--json", "--draws", "0", *arguments],
-        env=os.environ
-        | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("similarity", tmp_path / "lora", "--json", "--draws", 0, *arguments)
+    return run_apart(tmp_path, *words, **environment)
 
 
 def test_a_hub_id_is_found_in_the_cache(tmp_path: Path) -> None:

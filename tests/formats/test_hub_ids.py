@@ -1,15 +1,14 @@
 """A hub id as ADAPTER: from the cache, or downloaded, for the user has named it."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoints import BertLike, write_lora
+from commands import run_apart
 from local_hub import LocalHub, commit_of, serving
 from safetensors.torch import save_file
 
@@ -39,17 +38,7 @@ def hub(tmp_path: Path) -> Iterator[LocalHub]:
 
 
 def inspect(tmp_path: Path, name: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, since huggingface_hub reads its settings once."""
-    return subprocess.run(
-        [sys.executable, "-c", "from lora_lens.cli import main; main()", "inspect", name, "--json"],
-        env=os.environ
-        | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    return run_apart(tmp_path, "inspect", name, "--json", **environment)
 
 
 def test_it_is_downloaded_once_and_then_read_offline(tmp_path: Path, hub: LocalHub) -> None:

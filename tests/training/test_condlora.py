@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from tiny_models import trained_looking
 from torch import nn
 from transformers import (
     BertConfig,
@@ -51,16 +52,6 @@ def tiny_gpt2() -> GPT2ForSequenceClassification:
 def wrapped(model: nn.Module, **settings: object) -> PeftModel:
     config = {"task_type": "SEQ_CLS", "r": 4, "lora_alpha": 8, "target_modules": ["query", "value"]}
     return get_condlora_model(model, CondLoraConfig(**(config | settings)))
-
-
-def trained_looking(model: PeftModel) -> PeftModel:
-    """θ_B starts at zero; give it numbers, as training would."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "theta" in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
-    return model.eval()
 
 
 def logits(model: nn.Module) -> torch.Tensor:
