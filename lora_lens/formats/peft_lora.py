@@ -105,7 +105,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         settings=files.config,
         notes=(
             *_notes(files, found, {*paths.values(), *named}),
-            *_of_patterns(files, matched),
+            *filter(None, [matched_nowhere(files.config, matched)]),
             *([_TWICE] if any(path.endswith(_WITHIN_ATTENTION) for path in paths) else []),
             *([beside.initial.note] if beside.initial else []),
             *([UNSAID] if unsaid else []),
@@ -277,12 +277,6 @@ def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iter
         yield twice
     if files.config.get("alora_invocation_tokens"):
         yield "aLoRA: ΔW is added from the invocation tokens on, and not before"
-
-
-def _of_patterns(files: AdapterFiles, paths: Collection[str]) -> Iterator[str]:
-    """What is said of patterns that change nothing; `paths` are all that PEFT may match."""
-    if nowhere := matched_nowhere(files.config, paths):
-        yield nowhere
 
 
 def _alphas(

@@ -148,9 +148,7 @@ def matched_twice(
     patterns = patterns_of(entries)
     try:
         return sum(map(patterns.are_two_of, paths))
-    except (
-        AdapterError
-    ):  # too many to try all of them on every path, where the first is enough for s
+    except AdapterError:  # too many to try all of them on every path; s needs but the first
         return 0
 
 
