@@ -50,7 +50,7 @@ def one_line_of(text: str) -> str:
 
 
 def as_json(result: Mapping[str, Any]) -> str:
-    """One JSON object, indented; numbers that are not finite are null, and NumPy's whole numbers are Python's."""
+    """One JSON object, indented, whose numbers are finite or None; NumPy's whole numbers are Python's."""
     text = json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False, default=operator.index)
     return text + "\n"
 
