@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ..show.paper import PLAIN, paper
+from .option_groups import add_after
 from .options import Style, Width
 
 
@@ -40,10 +41,5 @@ def for_paper(run: Callable[..., None]) -> Callable[..., None]:
             options["out"] = replace(out, paper=drawn_for)
         run(*given, **options)
 
-    parameters = list(signature.parameters.values())
-    after = 1 + list(signature.parameters).index("out")
-    for name, option in (("style", Style), ("width", Width)):
-        parameters.insert(after, parameters[after - 1].replace(name=name, annotation=option))
-    with_paper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_paper.__annotations__ = {each.name: each.annotation for each in parameters}
+    add_after(with_paper, signature, "out", width=Width, style=Style)
     return with_paper

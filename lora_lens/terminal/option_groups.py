@@ -40,6 +40,20 @@ def with_options(
     return decorate
 
 
+def add_after(
+    command: Callable[..., None], signature: inspect.Signature, own: str, **options: Any
+) -> None:
+    """Give a command that wraps another further options, with their types, behind one of that other's own."""
+    parameters = list(signature.parameters.values())
+    before = 1 + list(signature.parameters).index(own)
+    parameters[before:before] = [
+        parameters[before - 1].replace(name=name, annotation=kind, default=None)
+        for name, kind in options.items()
+    ]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+
+
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     hints = get_type_hints(function, include_extras=True)
     return {

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from .option_groups import add_after
 from .options import Rename
 
 
@@ -25,12 +26,7 @@ def with_rename(run: Callable[..., None]) -> Callable[..., None]:
         with renaming(dict(_split(rename or ()))):
             run(*given, **options)
 
-    parameters = list(signature.parameters.values())
-    after = 1 + list(signature.parameters).index("base")
-    option = parameters[after - 1].replace(name="rename", annotation=Rename, default=None)
-    parameters.insert(after, option)
-    with_names.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    with_names.__annotations__ = {each.name: each.annotation for each in parameters}
+    add_after(with_names, signature, "base", rename=Rename)
     return with_names
 
 
