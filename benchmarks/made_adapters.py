@@ -1,9 +1,8 @@
-"""Adapters by the thousand, made of random numbers in the layout that PEFT writes; MiniLM-shaped by default."""
+"""Adapters by the thousand, made of random numbers in the layout that PEFT writes, MiniLM-shaped."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,42 +10,31 @@ from safetensors.numpy import save_file
 
 WIDTH, LAYERS, RANK = 384, 6, 8
 MODULES = ("query", "value")
+_FAMILIES, _SHARE = 4, 0.3
 
 
-def make_adapters(
-    folder: Path,
-    count: int,
-    *,
-    layers: int = LAYERS,
-    width: int = WIDTH,
-    rank: int = RANK,
-    modules: Sequence[str] = MODULES,
-    families: int = 4,
-    share: float = 0.3,
-    seed: int = 0,
-) -> list[Path]:
-    """`count` adapters in folders of their own below `folder`, and their paths.
+def make_adapters(folder: Path, count: int) -> None:
+    """`count` adapters in folders of their own below `folder`.
 
     Each family has one A to start from and one B; an adapter's A is its family's start and a little more, its
-    B is `share` of its family's and the rest its own, in energy.
+    B is a share of its family's and the rest its own, in energy.
     """
-    family_rng = np.random.default_rng(seed)
-    shape = (families, layers, len(modules), rank, width)
-    starts = family_rng.uniform(-1, 1, shape).astype(np.float32) / np.sqrt(width / 3)
+    family_rng = np.random.default_rng(0)
+    shape = (_FAMILIES, LAYERS, len(MODULES), RANK, WIDTH)
+    starts = family_rng.uniform(-1, 1, shape).astype(np.float32) / np.sqrt(WIDTH / 3)
     shared = family_rng.standard_normal(shape).astype(np.float32)
     config = {
-        "peft_type": "LORA", "base_model_name_or_path": None, "r": rank, "lora_alpha": 2 * rank,
+        "peft_type": "LORA", "base_model_name_or_path": None, "r": RANK, "lora_alpha": 2 * RANK,
     }  # fmt: skip
-    paths = []
     for k in range(count):
-        rng = np.random.default_rng([seed, k])
-        family = k % families
+        rng = np.random.default_rng([0, k])
+        family = k % _FAMILIES
         tensors = {}
         moved = rng.standard_normal((2, *shape[1:])).astype(np.float32)
-        a = starts[family] + 0.3 / np.sqrt(width) * moved[0]
-        b = 0.02 * (np.sqrt(share) * shared[family] + np.sqrt(1 - share) * moved[1])
-        for layer in range(layers):
-            for m, module in enumerate(modules):
+        a = starts[family] + 0.3 / np.sqrt(WIDTH) * moved[0]
+        b = 0.02 * (np.sqrt(_SHARE) * shared[family] + np.sqrt(1 - _SHARE) * moved[1])
+        for layer in range(LAYERS):
+            for m, module in enumerate(MODULES):
                 name = f"base_model.model.encoder.layer.{layer}.attention.self.{module}"
                 tensors[f"{name}.lora_A.weight"] = np.ascontiguousarray(a[layer, m])
                 tensors[f"{name}.lora_B.weight"] = np.ascontiguousarray(b[layer, m].T)
@@ -54,5 +42,3 @@ def make_adapters(
         path.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path / "adapter_model.safetensors")
         (path / "adapter_config.json").write_text(json.dumps(config))
-        paths.append(path)
-    return paths
