@@ -6,6 +6,7 @@ its shape that take no memory, unless ΔW is made of W0.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -107,7 +108,7 @@ def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
 def _check_kept(
     files: AdapterFiles, found: Contents, result: Mapping[str, Factored], layers: int
 ) -> None:
-    kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
+    kept = sum(math.prod(one.a.shape) + math.prod(one.b.shape) for one in result.values())
     if kept > _MOST_KEPT:
         raise AdapterError(
             f"{files.source} is {found.method.title}, whose ΔW has so high a rank that factors of "
@@ -151,18 +152,11 @@ def _as_ours(files: AdapterFiles, title: str) -> Iterator[None]:
 
 def _check_sizes(files: AdapterFiles, found: Contents) -> None:
     """Refuse a configuration that would have PEFT make more than the file can hold."""
-    most = max(4096, sum(_count(files.shape(name)) for name in found.names))
+    most = max(4096, sum(math.prod(files.shape(name)) for name in found.names))
     for key in _SIZES:
         value = files.config.get(key)
         if isinstance(value, (int, float)) and not -1 <= value <= most:
             raise AdapterError(f"{files.source} says {key} {value!r}, more than its tensors hold")
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
 
 
 def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
