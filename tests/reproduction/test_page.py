@@ -223,11 +223,8 @@ def test_answers_that_were_not_kept_are_said(tmp_path: Path) -> None:
     [
         (["equivalent, not equal", "equivalent"], [0.001, 0.5], "agrees"),
         (["different", "equivalent"], [0.02, 0.5], "does not agree"),
-        (
-            ["different", "cannot be decided", "equivalent"],
-            [0.02, 0.3, 0.5],
-            "cannot be told",
-        ),  # .06 of three
+        # .06 of three.
+        (["different", "cannot be decided", "equivalent"], [0.02, 0.3, 0.5], "cannot be told"),
         (["cannot be decided", "equivalent"], [math.nan, 0.5], "cannot be told"),
     ],
 )
