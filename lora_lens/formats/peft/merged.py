@@ -82,7 +82,7 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
     with _as_ours(files, found.method.title):
         layers, notes = stand_ins(files, found)
     with torch.random.fork_rng(devices=[]), torch.no_grad(), _as_ours(files, found.method.title):
-        tuned = peft.get_peft_model(tree(layers), _config(peft, files, list(layers)))
+        tuned = peft.get_peft_model(tree(layers), _config(peft, files, found, list(layers)))
         tuned.eval()
         _load(peft, tuned, files, found)
         trained = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
@@ -90,7 +90,7 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
         for path, delta in _deltas(tuned, layers):
             result[path] = factored(delta, path)
             _check_kept(files, found, result, len(layers))
-    return Merged(result, trained, version, tuple(notes), _known(_kind(peft, files)))
+    return Merged(result, trained, version, tuple(notes), _known(_kind(peft, found)))
 
 
 def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
@@ -159,9 +159,9 @@ def _check_sizes(files: AdapterFiles, found: Contents) -> None:
             raise AdapterError(f"{files.source} says {key} {value!r}, more than its tensors hold")
 
 
-def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
+def _config(peft: Any, files: AdapterFiles, found: Contents, paths: list[str]) -> Any:
     """PEFT's configuration, of these modules."""
-    kind = _kind(peft, files)
+    kind = _kind(peft, found)
     known = _known(kind)
     said = {**files.config, **_CHOICE, "target_modules": paths}
     # PEFT is given no expression of a stranger's: each module has its own entry.
@@ -174,10 +174,9 @@ def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
     )
 
 
-def _kind(peft: Any, files: AdapterFiles) -> Any:
+def _kind(peft: Any, found: Contents) -> Any:
     """The class of the method's configurations."""
-    named = str(files.config["peft_type"]).upper()
-    return peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
+    return peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(found.peft_type)]
 
 
 def _known(kind: Any) -> frozenset[str]:
