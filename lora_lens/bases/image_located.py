@@ -11,10 +11,8 @@ T5 = "t5"
 _OF_FILES = (
     # Of single files: Stable Diffusion 1 and 2, XL and its refiner, and ComfyUI's.
     (r"(?:model\.)?diffusion_model\.", DENOISER),
-    (
-        r"net\.(?=(blocks|llm_adapter|x_embedder|t_embedder|final_layer)\.)",
-        DENOISER,
-    ),  # Cosmos and Anima
+    # Cosmos and Anima.
+    (r"net\.(?=(blocks|llm_adapter|x_embedder|t_embedder|final_layer)\.)", DENOISER),
     (r"cond_stage_model\.(?:transformer|model)\.", "text_encoder"),
     (r"conditioner\.embedders\.0\.transformer\.", "text_encoder"),
     (r"conditioner\.embedders\.[01]\.model\.", "text_encoder_2"),

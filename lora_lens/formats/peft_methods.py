@@ -45,7 +45,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         unknown = unknown_said(files.config, result.known, result.version)
         caveats += filter(None, (scale_said(files, result.layers), unknown))
     return Checkpoint(
-        method=str(files.config["peft_type"]).lower(),
+        method=found.peft_type.lower(),
         title=found.method.title,
         updates=updates,
         left_out={name: reason_left_out(name, files.config) for name in sorted(files.names - used)},

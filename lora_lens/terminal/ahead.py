@@ -24,9 +24,8 @@ def foretelling(*, as_json: bool = False) -> Iterator[Callable[[Ahead], None] | 
 
         def told(ahead: Ahead) -> None:
             nonlocal show
-            if (
-                show is None
-            ):  # the line first: one that is written beside a bar stays on the bar's line
+            # The line first: one that is written beside a bar stays on the bar's line.
+            if show is None:
                 say(foretold(ahead))
                 show = stack.enter_context(_bar(is_watched(as_json=as_json)))
             show(ahead)

@@ -11,11 +11,8 @@ from ..errors import SettingsError
 from .models import Classifier
 from .settings import LONGEST
 
-_TABLES = (
-    "position_embeddings",
-    "embed_positions",
-    "wpe",
-)  # how the names of learned positions end
+# How the names of learned positions end.
+_TABLES = ("position_embeddings", "embed_positions", "wpe")
 
 
 class ShorterWarning(UserWarning):
@@ -43,9 +40,8 @@ def own_length(model: nn.Module) -> int | None:
     ]
     if not lengths:
         return None
-    return min(
-        *lengths, _configured(model) or lengths[0]
-    )  # Nystromformer's table has two lines more
+    # Nystromformer's table has two lines more.
+    return min(*lengths, _configured(model) or lengths[0])
 
 
 def _unused(table: nn.Embedding) -> int:

@@ -189,12 +189,8 @@ class _CrashedError(Exception):
     """A trial met an error that another one need not meet."""
 
 
-_ONE_TRIALS_OWN = (
-    _SurplusError,
-    _CrashedError,
-    DamagedRunError,
-    DivergedError,
-)  # none of which ends the study
+# None of these ends the study.
+_ONE_TRIALS_OWN = (_SurplusError, _CrashedError, DamagedRunError, DivergedError)
 
 
 @contextmanager

@@ -16,9 +16,8 @@ from ..report.write import make_report
 from .places import Places
 from .uploads import adapter_folder, forget
 
-_ONE_AT_A_TIME = (
-    threading.Lock()
-)  # an analysis uses every core, and collects warnings for the process
+# An analysis uses every core, and collects warnings for the process.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)

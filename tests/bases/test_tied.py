@@ -164,9 +164,8 @@ def test_a_head_that_is_not_tied_is_not_the_embeddings(tmp_path: Path) -> None:
     model, adapter = made(tmp_path, "Llama", **SIZES, tie_word_embeddings=False)
     base = open_base(str(tmp_path / "base"))
     assert torch.equal(base.w0(adapter.modules["lm_head"], 0), model.lm_head.base_layer.weight)
-    model.model.save_pretrained(
-        tmp_path / "bare"
-    )  # no head, and its configuration may not say untied
+    # No head, and its configuration may not say untied.
+    model.model.save_pretrained(tmp_path / "bare")
     file = tmp_path / "bare" / "config.json"
     for said in (
         {"tie_word_embeddings": False},

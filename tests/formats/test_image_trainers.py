@@ -107,11 +107,8 @@ def test_blocks_that_stand_alone_may_be_beside_biases_and_norms(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("path", "parts", "magnitude"),
     [
-        (
-            "transformer.blocks.0.attn.to_q",
-            A_B,
-            ("magnitude", (6,)),
-        ),  # ai-toolkit, of its network type dora
+        # ai-toolkit, of its network type dora.
+        ("transformer.blocks.0.attn.to_q", A_B, ("magnitude", (6,))),
         ("lora_unet_mid_block_attentions_0_proj_in", DOWN_UP, ("magnitude", (6,))),
         ("blocks.0.attn.wq", A_B, ("dora_scale", (1, 5))),  # OneTrainer's own of Krea 2
         ("blocks.0.attn.wq", A_B, ("dora_scale", (6, 1))),

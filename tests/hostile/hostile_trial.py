@@ -123,9 +123,8 @@ class Bench:
             _write(root / "bases" / str(k), dict(seed.of("base")), "base/")
         sys.addaudithook(self.watch.audit)
         self.before = [*_hook_stages(self.reached, self.watch), *_hook_cache(root / "cache")]
-        for k, seed in enumerate(
-            seeds
-        ):  # what libraries take when they are first used is not the files'
+        # What libraries take when they are first used is not the files'.
+        for k, seed in enumerate(seeds):
             _write(root / "adapter", dict(seed.of("adapter")), "adapter/")
             with suppress(LensError), warnings.catch_warnings():
                 warnings.simplefilter("ignore")

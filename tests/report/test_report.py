@@ -115,9 +115,8 @@ def test_the_pages_json_is_its_words(words: Words, pair: tuple[Path, Path]) -> N
     assert told["summary"] == headline(analysed)
     assert told["summary"] in words.text
     assert (told["seed"], told["version"], told["draws"]) == (0, ll.__version__, DRAWS)
-    assert (
-        len(told["findings"]) == len(analysed.findings) == 2 * (2 * 2 + 2)
-    )  # of shared, of each adapter, and of the comparison
+    # Of shared, of each adapter, and of the comparison.
+    assert len(told["findings"]) == len(analysed.findings) == 2 * (2 * 2 + 2)
     for one, (module, question, finding) in zip(told["findings"], analysed.findings, strict=True):
         assert (one["module"], one["question"]) == (module.module, question.question.name)
         assert one["adapters"] == [str(pair[k]) for k in module.of]

@@ -53,9 +53,8 @@ def test_each_adapter_and_every_pair_has_what_it_has(analysed: Analysed) -> None
 
 def test_all_tests_are_one_family_in_words_and_json(analysed: Analysed) -> None:
     findings = [finding for _, _, finding in analysed.findings]
-    assert (
-        len(findings) == 5 * 2 + 3 * 2
-    )  # of shared, and of compare: three layers are too few to shuffle
+    # Of shared, and of compare: three layers are too few to shuffle.
+    assert len(findings) == 5 * 2 + 3 * 2
     raw = np.array([one.claim.trial.p for one in findings])
     np.testing.assert_allclose([one.verdict.p for one in findings], holm(raw))
     out = told(analysed)

@@ -120,7 +120,7 @@ def test_it_says_what_is_there_and_what_follows(tmp_path: Path) -> None:
 def test_too_few_flips_are_told_and_not_counted_as_none(tmp_path: Path) -> None:
     """Of 64 rows 999 flips can find none, and nine tenths were "beyond them in 0 of 16 adapters"."""
     these = found(tmp_path)
-    many = {f"task {k}": one for k in range(32) for one in these.analyses.values()}
+    many = {task: [*records] * 32 for task, records in these.analyses.items()}
     shares = predicted_shares(many, ["v"])
     rows = 2 * sum(one.method == "lora" for one in shares)  # of q, too
     assert all(math.isnan(one.detectable) for one in shares if one.method == "lora")
@@ -223,11 +223,8 @@ def test_answers_that_were_not_kept_are_said(tmp_path: Path) -> None:
     [
         (["equivalent, not equal", "equivalent"], [0.001, 0.5], "agrees"),
         (["different", "equivalent"], [0.02, 0.5], "does not agree"),
-        (
-            ["different", "cannot be decided", "equivalent"],
-            [0.02, 0.3, 0.5],
-            "cannot be told",
-        ),  # .06 of three
+        # .06 of three.
+        (["different", "cannot be decided", "equivalent"], [0.02, 0.3, 0.5], "cannot be told"),
         (["cannot be decided", "equivalent"], [math.nan, 0.5], "cannot be told"),
     ],
 )

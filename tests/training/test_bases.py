@@ -189,9 +189,8 @@ def test_a_head_that_is_kept_says_its_classes(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*gradient_checkpointing:FutureWarning"
-)  # PEFT asks an old name
+# PEFT asks an old name.
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning")
 def test_a_head_without_a_bias_begins_at_zero_and_says_so(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = GPT2Config(

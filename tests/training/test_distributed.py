@@ -48,9 +48,8 @@ CLOSE = 1e-4  # float32, summed in another order over eight steps
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, grouped: bool) -> None:
-    data = write_rte(
-        tmp_path / "glue", train=142
-    )  # 128 to train on and 14: whole batches, even parts
+    # 128 to train on and 14: whole batches, even parts.
+    data = write_rte(tmp_path / "glue", train=142)
     base = without_dropout(tmp_path / "base")
     settings = RunSettings(
         task="rte", method="condlora", base=base, data=str(data), epochs=2, max_length=32,

@@ -49,9 +49,8 @@ def test_rounding_the_frozen_layers_changes_no_bit_under_autocast(tmp_path, meth
             if "lora" in name:
                 torch.nn.init.normal_(parameter)
         if rounded:
-            assert (
-                round_frozen(model) == 12
-            )  # five a layer, for query has the adapter; the pooler; PEFT's copy of the head
+            # Five a layer, for query has the adapter; the pooler; PEFT's copy of the head.
+            assert round_frozen(model) == 12
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(input_ids=torch.arange(12).reshape(2, 6), labels=torch.ones(2)).loss
         loss.backward()

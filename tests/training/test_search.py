@@ -230,9 +230,8 @@ def test_an_interruption_changes_no_rate(
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
-@pytest.mark.parametrize(
-    "stop", [KeyboardInterrupt, SystemExit]
-)  # the latter as where it is killed
+# The latter as where it is killed.
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_trial_stopped_before_its_rate_is_drawn_draws_that_rate(
     settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, stop: type[BaseException], sampler: Sampler

@@ -13,29 +13,31 @@ from ...updates import Factor
 def rows_of(factor: Factor, start: int, stop: int) -> Factor:
     """The rows from `start` to before `stop`."""
     shape = (stop - start, factor.shape[1])
-    return _changed(factor, f"rows of {factor.name}", shape, lambda found: found[start:stop])
+    return changed(factor, f"rows of {factor.name}", shape, lambda found: found[start:stop])
 
 
 def reordered(factor: Factor, rows: Sequence[int]) -> Factor:
     """All rows, in another order: the first is that of the first number."""
     order = list(rows)
-    return _changed(factor, factor.name, factor.shape, lambda found: found[order])
+    return changed(factor, factor.name, factor.shape, lambda found: found[order])
 
 
 def columns_of(factor: Factor, first: int, step: int) -> Factor:
     """Every `step`-th column from `first` on."""
     shape = (factor.shape[0], len(range(first, factor.shape[1], step)))
-    return _changed(factor, f"columns of {factor.name}", shape, lambda found: found[:, first::step])
+    return changed(factor, f"columns of {factor.name}", shape, lambda found: found[:, first::step])
 
 
 def transposed(factor: Factor) -> Factor:
     """The factor with its axes changed."""
-    return _changed(factor, factor.name, factor.shape[::-1], lambda found: found.T)
+    return changed(factor, factor.name, factor.shape[::-1], lambda found: found.T)
 
 
-def _changed(
+def changed(
     factor: Factor, name: str, shape: tuple[int, ...], change: Callable[[Any], Any]
 ) -> Factor:
+    """What is made of one factor's numbers, be they NumPy's or torch's, when they are asked for."""
+
     def array() -> Either | None:
         found = factor.array()
         return None if found is None else change(found)

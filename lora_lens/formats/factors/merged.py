@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ...adapter import Part
-from ...arrays import Tensor
+from ...core.numbers.either import namespace
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
 from ..adapter_files import AdapterFiles
-from .derived import rows_of
+from .derived import changed, rows_of
 
 
 def by_role(
@@ -68,20 +68,9 @@ def _spread(factor: Factor, part: Part) -> Factor:
     rank = factor.shape[1]
     rows = np.arange(part.whole).reshape(part.blocks, part.block)[:, part.start : part.stop].ravel()
 
-    def array() -> Any:
-        found = factor.array()
-        if found is None:
-            return None
-        whole = np.zeros((part.whole, rank), found.dtype)
+    def spread(found: Any) -> Any:
+        whole = namespace(found).zeros((part.whole, rank), dtype=found.dtype)
         whole[rows] = found
         return whole
 
-    def read() -> Tensor:
-        import torch
-
-        found = factor.read()
-        whole = torch.zeros((part.whole, rank), dtype=found.dtype)
-        whole[torch.from_numpy(rows)] = found
-        return whole
-
-    return Factor(factor.name, (part.whole, rank), read, factor.release, array)
+    return changed(factor, factor.name, (part.whole, rank), spread)

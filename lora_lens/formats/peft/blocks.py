@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...arrays import Either, Tensor
 from ...core.numbers.either import namespace
 from ...errors import AdapterError
 from ...updates import Factor
+from ..factors.derived import changed
 
 _MOST = 1 << 28
 
@@ -64,11 +64,4 @@ def _spread(factor: Factor, count: int) -> Factor:
             made[at, k * columns : (k + 1) * columns] = found[at]
         return made
 
-    def read() -> Tensor:
-        return spread(factor.read())
-
-    def array() -> Either | None:
-        found = factor.array()
-        return None if found is None else spread(found)
-
-    return Factor(factor.name, (rows, columns * count), read, factor.release, array)
+    return changed(factor, factor.name, (rows, columns * count), spread)

@@ -6,6 +6,7 @@ its shape that take no memory, unless ΔW is made of W0.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,7 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
     with _as_ours(files, found.method.title):
         layers, notes = stand_ins(files, found)
     with torch.random.fork_rng(devices=[]), torch.no_grad(), _as_ours(files, found.method.title):
-        tuned = peft.get_peft_model(tree(layers), _config(peft, files, list(layers)))
+        tuned = peft.get_peft_model(tree(layers), _config(peft, files, found, list(layers)))
         tuned.eval()
         _load(peft, tuned, files, found)
         trained = sum(one.numel() for one in tuned.parameters() if one.requires_grad)
@@ -89,7 +90,7 @@ def merged(files: AdapterFiles, found: Contents) -> Merged:
         for path, delta in _deltas(tuned, layers):
             result[path] = factored(delta, path)
             _check_kept(files, found, result, len(layers))
-    return Merged(result, trained, version, tuple(notes), _known(_kind(peft, files)))
+    return Merged(result, trained, version, tuple(notes), _known(_kind(peft, found)))
 
 
 def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
@@ -107,7 +108,7 @@ def _of_live(files: AdapterFiles, found: Contents, live: Live) -> Merged:
 def _check_kept(
     files: AdapterFiles, found: Contents, result: Mapping[str, Factored], layers: int
 ) -> None:
-    kept = sum(_count(one.a.shape) + _count(one.b.shape) for one in result.values())
+    kept = sum(math.prod(one.a.shape) + math.prod(one.b.shape) for one in result.values())
     if kept > _MOST_KEPT:
         raise AdapterError(
             f"{files.source} is {found.method.title}, whose ΔW has so high a rank that factors of "
@@ -151,23 +152,16 @@ def _as_ours(files: AdapterFiles, title: str) -> Iterator[None]:
 
 def _check_sizes(files: AdapterFiles, found: Contents) -> None:
     """Refuse a configuration that would have PEFT make more than the file can hold."""
-    most = max(4096, sum(_count(files.shape(name)) for name in found.names))
+    most = max(4096, sum(math.prod(files.shape(name)) for name in found.names))
     for key in _SIZES:
         value = files.config.get(key)
         if isinstance(value, (int, float)) and not -1 <= value <= most:
             raise AdapterError(f"{files.source} says {key} {value!r}, more than its tensors hold")
 
 
-def _count(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= size
-    return total
-
-
-def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
+def _config(peft: Any, files: AdapterFiles, found: Contents, paths: list[str]) -> Any:
     """PEFT's configuration, of these modules."""
-    kind = _kind(peft, files)
+    kind = _kind(peft, found)
     known = _known(kind)
     said = {**files.config, **_CHOICE, "target_modules": paths}
     # PEFT is given no expression of a stranger's: each module has its own entry.
@@ -180,10 +174,9 @@ def _config(peft: Any, files: AdapterFiles, paths: list[str]) -> Any:
     )
 
 
-def _kind(peft: Any, files: AdapterFiles) -> Any:
+def _kind(peft: Any, found: Contents) -> Any:
     """The class of the method's configurations."""
-    named = str(files.config["peft_type"]).upper()
-    return peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(named)]
+    return peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(found.peft_type)]
 
 
 def _known(kind: Any) -> frozenset[str]:

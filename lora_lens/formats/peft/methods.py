@@ -46,11 +46,13 @@ class Contents:
     """The tensors of an adapter of one of these methods.
 
     Attributes:
+        peft_type: PEFT's name of the method, in capitals.
         method: Which.
         layers: Module path → names of its own tensors.
         shared: Names of those that all modules have in common.
     """
 
+    peft_type: str
     method: Method
     layers: Mapping[str, tuple[str, ...]]
     shared: tuple[str, ...]
@@ -63,8 +65,8 @@ class Contents:
 
 def contents(files: AdapterFiles) -> Contents | None:
     """The tensors of the method that the configuration names; None where that is none of these, or there are none."""
-    named = files.config.get("peft_type")
-    method = METHODS.get(named.upper()) if isinstance(named, str) else None
+    named = str(files.config.get("peft_type")).upper()
+    method = METHODS.get(named)
     if method is None:
         return None
     layers: dict[str, list[str]] = {}
@@ -75,4 +77,5 @@ def contents(files: AdapterFiles) -> Contents | None:
     shared = layers.pop(_SHARED, [])
     if not layers and not shared:
         return None
-    return Contents(method, {path: tuple(own) for path, own in layers.items()}, tuple(shared))
+    own = {path: tuple(names) for path, names in layers.items()}
+    return Contents(named, method, own, tuple(shared))

@@ -18,7 +18,7 @@ def shape_of(files: AdapterFiles, found: Contents, path: str) -> tuple[int, ...]
 
     A convolution that is not decomposed is a matrix of as many columns, which its ΔW is read as anyway.
     """
-    rule = _RULES.get(str(files.config["peft_type"]).upper())
+    rule = _RULES.get(found.peft_type)
     return None if rule is None else rule(_own(files, found, path))
 
 

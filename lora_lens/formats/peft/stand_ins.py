@@ -83,8 +83,7 @@ def stand_ins(files: AdapterFiles, found: Contents) -> tuple[dict[str, StandIn],
         AdapterError: The file does not say their shapes, or which they are, and the base is not there.
         BaseModelError: The base does not fit.
     """
-    named = str(files.config["peft_type"]).upper()
-    paths = _paths(files, found, named)
+    named, paths = found.peft_type, _paths(files, found)
     needs_w0 = named in _OF_W0 and (named != "MISS" or files.config.get("init_weights") == "bat")
     base, why = _base(files)
     notes: list[str] = []
@@ -146,10 +145,10 @@ def _of_base(base: BaseWeights, path: str, *, needs_w0: bool) -> StandIn:
     return StandIn(shape, turned, w0)
 
 
-def _paths(files: AdapterFiles, found: Contents, named: str) -> list[str]:
+def _paths(files: AdapterFiles, found: Contents) -> list[str]:
     """Of the layers; in the model's order, where what they share is dealt out by it."""
-    by_order = named == "TINYLORA" or (named == "UNILORA" and not found.layers)
-    if not by_order:
+    named = found.peft_type
+    if not (named == "TINYLORA" or (named == "UNILORA" and not found.layers)):
         return list(found.layers)
     ordered = list(in_model(files, found.method.title))
     if found.layers and set(found.layers) != set(ordered):

@@ -23,10 +23,8 @@ from .gate import gates
 from .groups import target_groups
 from .reading import SavedAdapter, read_saved
 
-_OURS = (
-    ".theta",
-    ".gate",
-)  # how the names in PEFT's state end that are saved once, by names of our own
+# How the names in PEFT's state end that are saved once, by names of our own.
+_OURS = (".theta", ".gate")
 
 
 def save_condlora(model: PeftModel, folder: str | Path, adapter_name: str = "default") -> None:

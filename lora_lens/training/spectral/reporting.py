@@ -74,9 +74,8 @@ def send_picture(
     pixels = draw() if takers else None
     if pixels is not None:
         for take in takers:
-            take(
-                f"train/{name}", np.ascontiguousarray(pixels), step
-            )  # as transformers names numbers
+            # As transformers names numbers.
+            take(f"train/{name}", np.ascontiguousarray(pixels), step)
 
 
 def _kinds(callback: TrainerCallback) -> set[str]:
