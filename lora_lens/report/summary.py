@@ -119,13 +119,20 @@ def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:
 
 def headline(analysed: Analysed) -> str:
     """What of all that was tested is more or less than chance, in one sentence."""
-    findings = [finding for _, _, finding in analysed.findings]
+    every = [finding for _, _, finding in analysed.findings]
+    findings = [one for one in every if not one.claim.made]
+    made = len(every) - len(findings)
+    are = f"{counted(made, 'share')} that {'is' if made == 1 else 'are'} 1 by construction"
     if not findings:
-        return "Nothing was tested against chance."
+        return f"Nothing was tested against chance{f' but {are}' if made else ''}."
+    return f"{_said(analysed, findings)}{f' Not counted: {are}.' if made else ''}"
+
+
+def _said(analysed: Analysed, findings: Sequence[Finding]) -> str:
     tests = counted(len(findings), "test")
     claimed: dict[str, list[tuple[str, Finding]]] = {}
     for module, asked, finding in analysed.findings:
-        if finding.word != "not seen":
+        if finding.word != "not seen" and not finding.claim.made:
             of = " of ".join(filter(None, (module.module, analysed.label(module.of))))
             claimed.setdefault(asked.question.asks, []).append((of, finding))
     if claimed:

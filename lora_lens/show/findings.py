@@ -67,6 +67,7 @@ class Claim:
         null: What chance is.
         trial: The number beside that chance.
         aspect: Which of several numbers of the same thing, in a word or two: ``left out``.
+        made: Whether the adapter was made so that it is 1, as a share of CondLoRA's is: no discovery.
     """
 
     about: str
@@ -75,6 +76,7 @@ class Claim:
     null: str
     trial: Trial
     aspect: str = ""
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,9 +145,12 @@ class Finding:
 
 
 def found(claims: Sequence[Claim]) -> tuple[Finding, ...]:
-    """The verdicts over one family."""
-    verdicts = judge([one.trial for one in claims])
-    return tuple(map(Finding, claims, verdicts))
+    """The verdicts over one family, of which what was made so is none: that would only cost the others."""
+    verdicts = {
+        made: iter(judge([one.trial for one in claims if one.made == made]))
+        for made in (False, True)
+    }
+    return tuple(Finding(one, next(verdicts[one.made])) for one in claims)
 
 
 def short(value: float) -> str:

@@ -223,7 +223,9 @@ def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     analysed = analyse([adapter], Request(modules=("value",), draws=119))
     assert [one.convention and one.convention.name for one in analysed.modules] == ["consistent"]
     assert {one.word for one in family(analysed)} == {"more"}
-    assert headline(analysed).startswith("2 of 2 tests find more than chance: ")
+    assert headline(analysed) == (
+        "Nothing was tested against chance but 2 shares that are 1 by construction."
+    )
     answers = [answer for group in groups(analysed, {}) for answer in group.answers]
     assert answers == [
         "value: one shared layer of width 8 gives A and B in every layer.",
@@ -232,14 +234,29 @@ def test_condlora_is_the_same_in_all_layers_under_its_own_convention() -> None:
     assert {one.size for one in family(analysed)} == {"share = 1 of 1: all of it, far above chance"}
 
 
+def test_what_is_so_by_construction_is_no_discovery_and_costs_the_others_nothing() -> None:
+    """The demo's pair: CondLoRA's shares are beside the tests, of which LoRA's are corrected as without them."""
+    both = [ll.load_adapter(ll.demo_adapter(name)) for name in ("lora", "condlora")]
+    analysed = analyse(both, Request(modules=("value",), draws=399))
+    tested = [one for one in family(analysed) if not one.claim.made]
+    assert len(family(analysed)) - len(tested) == 2
+    assert {one.verdict.family for one in tested} == {len(tested)}
+    raw = np.array([one.claim.trial.p for one in tested])
+    np.testing.assert_allclose([one.verdict.p for one in tested], holm(raw))
+    said = headline(analysed)
+    assert f" of {len(tested)} tests " in said
+    assert "share = 1" not in said
+    assert said.endswith(" Not counted: 2 shares that are 1 by construction.")
+
+
 def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """Where p is 1/3 at least nothing can be called more or less, however it looks."""
     for one in (pair[0], ll.demo_adapter("condlora")):
         analysed = analyse([ll.load_adapter(one)], Request(modules=("value",), draws=2))
         assert {finding.word for finding in family(analysed)} == {"not seen"}
-        assert headline(analysed) == (
-            "In 2 tests 2 draws are too few to tell anything from chance (39 are needed), so nothing could be found."
-        )
+        few = "In 2 tests 2 draws are too few to tell anything from chance (39 are needed), so nothing could be found."
+        made = "Nothing was tested against chance but 2 shares that are 1 by construction."
+        assert headline(analysed) == (few if one is pair[0] else made)
         asked, *_ = groups(analysed, {})
         assert {one.words for one in asked.strips} == {"too few draws to tell"}
         assert all("so nothing could be found" in answer for answer in asked.answers)
