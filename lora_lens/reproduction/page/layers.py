@@ -73,8 +73,9 @@ def table3_part(
         )
         yield _table3_said(found.analyses, module)
     yield (
-        "Nothing here goes through W0⁻¹, and a LoRA factor begins at random whatever W0 is, so that here unrelated "
-        "subspaces are the null to beat. p of a correlation takes the layers for independent; neighbours are often "
+        "Nothing here goes through W0⁻¹, and unrelated subspaces are what the paper's table has beside it. They are no null to beat: "
+        "factors along one W0, as CondLoRA's are made and LoRA's come to be, are above them with nothing learnt in common, so that "
+        "z beside them is none of a verdict. `lora-lens compare` tests φ beside flips on W0's singular directions. p of a correlation takes the layers for independent; neighbours are often "
         "alike, so that two profiles that both rise with depth have a small p for that alone."
     )
 
