@@ -9,7 +9,7 @@ import numpy as np
 
 from ...chance.baseline import Baseline
 from ...questions.similarity.result import LayerGrid, SimilarityResult
-from ...show.layout import Table
+from ...show.layout import NONE, Table
 from .profile import Profile, likeness
 
 _MATRICES = ("A", "B")  # on the left BA's subspace is B's
@@ -31,9 +31,9 @@ def layer_table(analyses: _Analyses, module: str) -> Table:
             rows.append([task, matrix, *_cells(found), *likeness(found, chance[matrix]).cells()])
     for matrix in _MATRICES:
         gaussian = float(first["matrices"][matrix]["baselines"]["gaussian"]["mean"])
-        rows.append(["propagated", matrix, *_cells(chance[matrix]), "–", "–"])
+        rows.append(["propagated", matrix, *_cells(chance[matrix]), NONE, NONE])
         rows.append(
-            ["gaussian", matrix, *[f"{gaussian:.3f}"] * (len(first["layers"]) + 1), "–", "–"]
+            ["gaussian", matrix, *[f"{gaussian:.3f}"] * (len(first["layers"]) + 1), NONE, NONE]
         )
     return Table(
         f"Mean φ of each layer's conversion with the other layers', {module}, LoRA, over the seeds; random "

@@ -13,7 +13,7 @@ from ...chance.p_values import fewest_draws, holm
 from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...labelled import Row, plain
-from ...show.layout import Table, beside
+from ...show.layout import NONE, Table, beside
 from ...show.wording import ONE
 from ..experiment.paper import NAMES, TASK_NAMES
 
@@ -160,10 +160,10 @@ def shared_table(shares: Sequence[Share]) -> Table:
             one.matrix,
             f"{one.share:.4f}",
             beside(one.flipped, one.flipped_sd, 4),
-            "–" if math.isnan(one.p_holm) else f"{one.p_holm:.3f}",
+            NONE if math.isnan(one.p_holm) else f"{one.p_holm:.3f}",
             f"{len(one.layers)} of {one.of}",
-            "–" if math.isnan(one.carried) else f"{one.carried:.4f}",
-            "–" if math.isnan(one.carried) else f"{one.carried_p:.3f}",
+            NONE if math.isnan(one.carried) else f"{one.carried:.4f}",
+            NONE if math.isnan(one.carried) else f"{one.carried_p:.3f}",
         ]
         for one in shares
     ]

@@ -44,9 +44,9 @@ def score_table(
             for pair in pairs
             for row in _compared(tasks, averaged, pair, differences or {}, margin)
         ),
-        ["constant answer", *(_percent(task.majority) for task in tasks), "–"],
+        ["constant answer", *(_percent(task.majority) for task in tasks), NONE],
         *(
-            [f"learning rate, {NAMES[m]}", *(_rate(task, m) for task in tasks), "–"]
+            [f"learning rate, {NAMES[m]}", *(_rate(task, m) for task in tasks), NONE]
             for m in methods
         ),
         *(
@@ -54,7 +54,7 @@ def score_table(
             for index, m in enumerate(_PAPERS)
         ),
     ]
-    head = [base, *(_named(task) for task in tasks), "mean"]
+    head = [base, *(TASK_NAMES[task.task] for task in tasks), "mean"]
     title = _title(tasks, averaged)
     if any((differences or {}).values()):
         title += ". Decidable margin: were there no difference and the true errors those estimated"
@@ -104,17 +104,13 @@ def _title(tasks: list[TaskScores], averaged: list[TaskScores]) -> str:
         "error. The paper's are RoBERTa-base's"
     )
     if len(averaged) < len(tasks):
-        out = ", ".join(_named(task) for task in tasks if task not in averaged)
+        out = ", ".join(TASK_NAMES[task.task] for task in tasks if task not in averaged)
         title += f". Not in the mean, for not every run has learnt it: {out}"
     return title
 
 
-def _named(task: TaskScores) -> str:
-    return TASK_NAMES[task.task]
-
-
 def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+    return NONE if math.isnan(value) else f"{100 * value:.1f}"
 
 
 def _score(task: TaskScores, method: str) -> str:
@@ -131,14 +127,14 @@ def _score(task: TaskScores, method: str) -> str:
 def _average(tasks: list[TaskScores], method: str) -> str:
     found = list(averages(tasks, method).values())
     if not found:
-        return "–"
+        return NONE
     sd = f" ± {_percent(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
     return _percent(float(np.mean(found))) + sd
 
 
 def _difference(found: Paired | None) -> str:
     if found is None:
-        return "–"
+        return NONE
     error = "" if math.isnan(found.standard_error) else f" ± {100 * found.standard_error:.1f}"
     return f"{100 * found.mean:+.1f}{error}"
 
@@ -148,11 +144,11 @@ def _p(found: Paired | None) -> str:
 
 
 def _rate(task: TaskScores, method: str) -> str:
-    return f"{task.learning_rates[method]:.1e}" if method in task.learning_rates else "–"
+    return f"{task.learning_rates[method]:.1e}" if method in task.learning_rates else NONE
 
 
 def _of_paper(tasks: list[TaskScores], averaged: list[TaskScores], index: int) -> list[str]:
     found = {task.task: TASKS[task.task].paper_scores for task in tasks}
     known = [scores[index] for task in averaged if (scores := found[task.task])]
-    mean = f"{np.mean(known):.1f}" if known and len(known) == len(averaged) else "–"
-    return [*(f"{scores[index]:.1f}" if scores else "–" for scores in found.values()), mean]
+    mean = f"{np.mean(known):.1f}" if known and len(known) == len(averaged) else NONE
+    return [*(f"{scores[index]:.1f}" if scores else NONE for scores in found.values()), mean]
