@@ -16,7 +16,7 @@ from .layout import (
 )
 
 
-def tests_table(
+def nulls_table(
     title: str, cells: str, of: Iterable[tuple[str, float, Mapping[str, Significance]]]
 ) -> Table:
     """A row a matrix and null, from each matrix's name, mean φ and tests; what the cells are heads their count."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ...show.against_chance import columns_legend, resolution, tests_table
+from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import table
 from ...show.layout import (
     LABELS,
@@ -72,7 +72,7 @@ def layer_table(result: ComparisonResult) -> Table:
 def chance_table(result: ComparisonResult) -> Table:
     """The mean over the layers against each null: a row a matrix and null."""
     tested = ((matrix, series.mean, series.tests) for matrix, series in result.items())
-    return tests_table("Mean φ over the layers, against what chance gives", "layers", tested)
+    return nulls_table("Mean φ over the layers, against what chance gives", "layers", tested)
 
 
 def legend(result: ComparisonResult) -> list[str]:

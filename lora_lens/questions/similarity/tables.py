@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ...show.against_chance import columns_legend, resolution, tests_table
+from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import numbers_in, shaded_grid, table
 from ...show.layout import LABELS, Table, called, significant
 from ...show.text import as_csv
@@ -70,7 +70,7 @@ def title(result: SimilarityResult) -> str:
 def chance_table(result: SimilarityResult) -> Table:
     """Mean φ off the diagonal beside each null: a row a matrix and null."""
     tested = ((matrix, grid.mean, grid.significance) for matrix, grid in result.items())
-    return tests_table("Mean φ off the diagonal, beside what chance gives", "pairs", tested)
+    return nulls_table("Mean φ off the diagonal, beside what chance gives", "pairs", tested)
 
 
 def legend(result: SimilarityResult) -> list[str]:
