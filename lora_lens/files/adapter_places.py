@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from ..errors import AdapterError, BaseModelError
 from ..printable import is_printable
 from .hub_cache import snapshot_in
-from .locate import HubFiles, user_path
+from .locate import HubFiles, json_of, user_path
 from .of_others import told, told_of
 from .peft_names import CONFIG
 from .revisions import full_commit
@@ -124,6 +125,17 @@ class HubAdapter:
             raise AdapterError(str(error)) from None
 
 
+def _of_opendelta(folder: Path) -> str:
+    """The α that OpenDelta's configuration says, as it has to be said; empty where it is none of LoRA's."""
+    try:
+        said = json_of((folder / "config.json").read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    if not isinstance(said, dict) or said.get("delta_type") != "lora":
+        return ""
+    return json.dumps({"lora_alpha": said.get("lora_alpha")})
+
+
 def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
     if is_adapter(folder, stems):
         return Place(str(folder), LocalFiles(folder, within=True))
@@ -145,7 +157,11 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
         )
     if not found:
         names = [f"{stem}{ending}" for stem in ("model", "pytorch_model") for ending in ENDINGS]
-        whole = any((folder / name).is_file() for name in names)
+        whole = [name for name in names if (folder / name).is_file()]
+        if whole and (alpha := _of_opendelta(folder)):
+            raise AdapterError(
+                f"{folder} holds OpenDelta's LoRA: put {alpha} into {CONFIG} beside {whole[0]}, and name that file"
+            )
         what = "a whole model, and " if whole else ""
         raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}{told_of(folder)}")
     names = [str(path.relative_to(folder)) for path in found]

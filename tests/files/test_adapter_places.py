@@ -1,6 +1,8 @@
+import json
 from pathlib import Path
 
 import pytest
+import torch
 from checkpoints import BertLike, write_base, write_lora
 
 from lora_lens import load_adapter
@@ -91,3 +93,17 @@ def test_a_part_is_not_read_for_the_whole(tmp_path: Path, binary: bool) -> None:
         load_adapter(part)
     with pytest.raises(AdapterError, match=f"but parts of it, {part.name}, without the index"):
         load_adapter(tmp_path)
+
+
+def test_opendeltas_folder_says_what_its_configuration_has(tmp_path: Path) -> None:
+    """`save_finetuned` writes a model's names, and α where no other trainer has it."""
+    path = "encoder.layer.0.attention.self.query.lora"
+    tensors = {f"{path}.lora_A": torch.ones(2, 4), f"{path}.lora_B": torch.ones(4, 2)}
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    said = {"delta_type": "lora", "lora_r": 2, "lora_alpha": 6, "backbone_class": "BertModel"}
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    with pytest.raises(AdapterError, match=r'OpenDelta\'s LoRA: put \{"lora_alpha": 6\} into'):
+        load_adapter(tmp_path)
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 6}')
+    (query,) = load_adapter(tmp_path / "pytorch_model.bin").modules.values()
+    assert query.scaling.tolist() == [3.0]
