@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,7 +53,7 @@ def main() -> None:
             },
         }
         given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    said(json.loads(given.out.read_text(encoding="utf-8")))
+    print("\n".join(page(json.loads(given.out.read_text(encoding="utf-8")))))
 
 
 def asked(given: argparse.Namespace, module: str, letter: Letter) -> dict[str, Any]:
@@ -108,15 +108,19 @@ class Together:
         return torch.stack(shares).mean()
 
 
-def said(record: dict[str, Any]) -> None:
-    """The table, in %."""
+def page(record: dict[str, Any]) -> Iterator[str]:
+    """Markdown: shares in %."""
     rows = [
-        [name, f"{100 * one['mean']:.3f}", f"{100 * one['flips']:.3f} ± {100 * one['sd']:.3f}",
-         f"{(one['mean'] - one['flips']) / one['sd']:+.1f}".replace("-", "−"), f"{one['p']:.3f}"]
+        [
+            name,
+            f"{100 * one['mean']:.2f}",
+            f"{100 * one['flips']:.2f} ± {100 * one['sd']:.2f}",
+            f"{(one['mean'] - one['flips']) / one['sd']:+.1f}".replace("-", "−"),
+            f"{one['p']:.3f}",
+        ]
         for name, one in record["found"].items()
-    ]  # fmt: skip
-    head = ["module, factor", "mean share, %", "common flips, %", "z", "p"]
-    print("\n".join(table(head, rows)))
+    ]
+    yield from table(["module, factor", "mean share, %", "common flips, %", "z", "p"], rows)
 
 
 if __name__ == "__main__":
