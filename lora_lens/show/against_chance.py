@@ -1,16 +1,33 @@
-"""A mean against a null, as cells of a row: what a layer×layer grid and a series of layers share."""
+"""Means of φ against nulls, as a table: what a layer×layer grid and a series of layers share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..chance.significance import Significance
 from .layout import (
+    LABELS,
     NONE,
+    Table,
     beside,
+    number,
     p_value,
     signed,
 )
+
+
+def nulls_table(
+    title: str, cells: str, of: Iterable[tuple[str, float, Mapping[str, Significance]]]
+) -> Table:
+    """A row a matrix and null, from each matrix's name, mean φ and tests; what the cells are heads their count."""
+    rows = []
+    for matrix, mean, tests in of:
+        labels = [LABELS[matrix], number(mean)]
+        for name, test in tests.items():
+            rows.append([*labels, name, *tested(test)])
+            labels = [""] * 2
+    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", cells]
+    return Table(title, head, rows)
 
 
 def tested(test: Significance) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ...show.against_chance import columns_legend, resolution, tested
+from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import table
 from ...show.layout import (
     LABELS,
@@ -71,14 +71,8 @@ def layer_table(result: ComparisonResult) -> Table:
 
 def chance_table(result: ComparisonResult) -> Table:
     """The mean over the layers against each null: a row a matrix and null."""
-    rows = []
-    for matrix, series in result.items():
-        labels = [LABELS[matrix], number(series.mean)]
-        for name, test in series.tests.items():
-            rows.append([*labels, name, *tested(test)])
-            labels = [""] * 2
-    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "layers"]
-    return Table("Mean φ over the layers, against what chance gives", head, rows)
+    tested = ((matrix, series.mean, series.tests) for matrix, series in result.items())
+    return nulls_table("Mean φ over the layers, against what chance gives", "layers", tested)
 
 
 def legend(result: ComparisonResult) -> list[str]:

@@ -8,17 +8,11 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from ...show.against_chance import columns_legend, resolution, tested
+from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import numbers_in, shaded_grid, table
-from ...show.layout import (
-    LABELS,
-    Table,
-    called,
-    number,
-    significant,
-)
+from ...show.layout import LABELS, Table, called, significant
 from ...show.text import as_csv
-from .neighbours import Neighbours, neighbours
+from .neighbours import neighbours
 from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct
 
@@ -75,14 +69,8 @@ def title(result: SimilarityResult) -> str:
 
 def chance_table(result: SimilarityResult) -> Table:
     """Mean φ off the diagonal beside each null: a row a matrix and null."""
-    head = ["matrix", "mean φ", "null", "null mean", "z", "p", "excess", "pairs"]
-    rows = []
-    for matrix, grid in result.items():
-        labels = [LABELS[matrix], number(grid.mean)]
-        for name, test in grid.significance.items():
-            rows.append([*labels, name, *tested(test)])
-            labels = [""] * 2
-    return Table("Mean φ off the diagonal, beside what chance gives", head, rows)
+    tested = ((matrix, grid.mean, grid.significance) for matrix, grid in result.items())
+    return nulls_table("Mean φ off the diagonal, beside what chance gives", "pairs", tested)
 
 
 def legend(result: SimilarityResult) -> list[str]:
@@ -158,13 +146,10 @@ def _shaded(grid: LayerGrid, console: Console) -> RenderableType:
     name = LABELS[grid.matrix]
     if len(grid.layers) <= _MOST_LAYERS:
         return shaded_grid(name, grid.layers, grid.layers, grid.values, console, narrower=_NARROWER)
-    size, first, means = _neighbours(grid, console)
+    blocks = min(_MOST_BLOCKS, numbers_in(console.width))
+    size, first, means = neighbours(grid.layers, grid.values, blocks)
     title = f"{name}, means of {size} × {size} layers"
     return shaded_grid(title, first, first, means, console)
-
-
-def _neighbours(grid: LayerGrid, console: Console) -> Neighbours:
-    return neighbours(grid.layers, grid.values, min(_MOST_BLOCKS, numbers_in(console.width)))
 
 
 def _left_out(result: SimilarityResult) -> list[str]:
