@@ -44,7 +44,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.null_baselines": ("chance.conversion_baselines",),
     "analyses.null_bases": ("chance.streams", "chance.draws", "chance.conversion_draws", "chance.p_values"),
     "analyses.pairing": ("subspaces.pairing",),
-    "analyses.rank_grids": ("questions.grid.analysis",),
+    "analyses.rank_grids": ("questions.grid.one_grid", "questions.grid.w0_and_delta", "questions.grid.analysis"),
     "analyses.rank_suggestion": ("questions.spectrum.suggestion",),
     "analyses.selection": ("subspaces.selection",),
     "analyses.shared_subspace": ("questions.shared.analysis",),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache, partial
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
@@ -17,34 +14,22 @@ from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
 from ...chance.gaussian import gaussian_samples
-from ...chance.gaussian_moments import gaussian_grid
 from ...chance.p_values import check_draws, check_seed
 from ...chance.streams import null_generator
 from ...core.factors.bases import orthonormal_basis
 from ...core.factors.rank import numerical_rank
-from ...core.numbers.whole import whole, whole_numbers
-from ...core.similarity.angles import principal_angles
-from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
-from ...core.similarity.phi_of_bases import phi_grid_of_bases
+from ...core.numbers.whole import whole_numbers
 from ...errors import LensError, ModuleLookupError, RankError
 from ...formats.loading import Model, adapter_of
-from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...several import several
-from ...subspaces.delta import Singular, trained_singular, weight_singular
+from ...subspaces.delta import trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import Where, select_device, select_module
 from ...subspaces.ties import gauge_note
+from .one_grid import KINDS, Kind, grid_of
 from .result import RankGrid, RankGrids
-
-Kind = Literal["A", "B", "delta-left", "delta-right"]
-KINDS: dict[str, tuple[str, str]] = {
-    "A": ("A", "right"),
-    "B": ("B", "left"),
-    "delta-left": ("delta", "left"),
-    "delta-right": ("delta", "right"),
-}
-TOP = 64
+from .w0_and_delta import together_notes, w0_and_delta
 
 
 @in_plain_torch
@@ -115,13 +100,11 @@ def rank_grids(
     if other is None:
         weights = open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
-        sides = {kind: _Sides([], []) for kind in chosen}
-        grids = list(_against_w0(first, wanted, sides, weights, where, top))
+        grids, scatter = w0_and_delta(first, wanted, chosen, weights, where, top)
         found = _ordered(grids, chosen)
-        scatter = {KINDS[kind]: _scatter(*of) for kind, of in sides.items()}
         return RankGrids(
             weights.source, one.source, first.module, "w0-delta", found, _nulls(found, draws, seed),
-            (*weights.notes, *one.caveats, *_together(scatter)), seed,
+            (*weights.notes, *one.caveats, *together_notes(scatter)), seed,
             base=weights.source, base_commit=weights.commit, draws=draws, scatter=scatter,
         )  # fmt: skip
     if top is not None:
@@ -134,7 +117,7 @@ def rank_grids(
         for each, factors in ((one, first), (other, second))
     )
     grids = [
-        _grid(layer, kind, u, v)
+        grid_of(layer, kind, u, v)
         for layer in wanted
         for kind, u, v in _pairs(first, second, layer, chosen, where, both)
     ]
@@ -152,28 +135,6 @@ def rank_grids(
         base_commit=commit_of_all((one, other)),
         draws=draws,
     )
-
-
-class _Sides(NamedTuple):
-    """W0's leading directions and ΔW's, an entry a layer."""
-
-    w0: list[Tensor]
-    delta: list[Tensor]
-
-
-def _scatter(w0: Sequence[Tensor], delta: Sequence[Tensor]) -> float:
-    return float(scatter_of_mean(LayersTogether.of(w0), [LayersTogether.of(delta)])[0])
-
-
-def _together(scatter: Mapping[tuple[str, str], float]) -> Iterator[str]:
-    """Of which side no claim is made."""
-    for (_, side), times in scatter.items():
-        if times > AS_INDEPENDENT:
-            yield (
-                f"W0's leading {side} directions lie alike in its layers, and ΔW's too, as where one matrix serves all: the mean φ of unrelated "
-                f"ones would scatter {times:.1f} times as far as that of independent layers, which the null is of, so that nothing is "
-                f"claimed of that side"
-            )
 
 
 def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, str], Baseline]:
@@ -287,67 +248,3 @@ def _factor_basis(
             f"is untrained there, and a zero matrix has no singular subspace"
         )
     return orthonormal_basis(where.take(stored), rank, ordered=True)
-
-
-def _against_w0(
-    factors: ModuleFactors,
-    layers: Sequence[int],
-    sides: Mapping[str, _Sides],
-    weights: BaseWeights,
-    where: Where,
-    top: int | None,
-) -> Iterator[RankGrid]:
-    """Layer by layer; the directions are added to `sides`."""
-    for layer in layers:
-        position = factors.layers.index(layer)
-        stored = weights.w0(factors, position)
-        delta = trained_singular(factors, position, where, stored)
-        name = f"W0 of {factors.module} in layer {layer}"
-        w0 = weight_singular(stored, where, name=name)
-        i = _top(top, len(w0.s), factors.module, layer)
-        for kind, of in sides.items():
-            u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
-            of.w0.append(u[:, :i].clone())  # not all of W0's
-            of.delta.append(v)
-            yield replace(_grid(layer, kind, u[:, :i], v), w0_rank=len(w0.s))
-
-
-def _top(top: int | None, rank: int, module: str, layer: int) -> int:
-    if top is None:
-        return min(TOP, rank)
-    if not 1 <= (top := whole(top, "top")) <= rank:
-        raise RankError(
-            f"asked for {top} singular vectors of W0 of {module}, which has rank {rank} in layer "
-            f"{layer}; expected 1 to {rank}"
-        )
-    return top
-
-
-def _side(found: Singular, side: str) -> Tensor:
-    return found.u if side == "left" else found.vh.mT
-
-
-def _grid(layer: int, kind: str, u: Tensor, v: Tensor) -> RankGrid:
-    matrix, side = KINDS[kind]
-    d, r1 = u.shape
-    r2 = v.shape[1]
-    mean, sd = _gaussian(d, r1, r2)
-    angles = torch.rad2deg(principal_angles(u, v, r1, r2))
-    return RankGrid(
-        layer=layer,
-        matrix=matrix,
-        side=side,
-        values=phi_grid_of_bases(u, v).double().cpu().numpy(),
-        gaussian_mean=mean,
-        gaussian_sd=sd,
-        angles=angles.double().cpu().numpy(),
-        dimension=d,
-    )
-
-
-@lru_cache(maxsize=64)
-def _gaussian(d: int, r1: int, r2: int) -> tuple[Array, Array]:
-    found = gaussian_grid(d, r1, r2)
-    for numbers in found:
-        numbers.flags.writeable = False  # shared by the grids of all layers
-    return found

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...labelled import Array
 from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View, in_rows
 from ...show.layout import called_apart, sided
 from .result import RankGrid, RankGrids
@@ -81,7 +80,7 @@ def panel(grid: RankGrid, *, baseline: bool = False, high: float = 1.0) -> Panel
 def rank_grids_sheet(result: RankGrids) -> Sheet:
     """A block of rows a matrix, a panel a layer, the mean by chance last; one colour scale from 0."""
     groups = [result.of(*kind) for kind in result.kinds]
-    top = max(float(max(_most(grid.values), _most(grid.gaussian_mean))) for grid in result)
+    top = max(float(max(grid.values.max(), grid.gaussian_mean.max())) for grid in result)
     high = min(1.0, math.ceil(20 * top) / 20)
     blocks = []
     for group in groups:
@@ -95,10 +94,6 @@ def rank_grids_sheet(result: RankGrids) -> Sheet:
         title=title(result),
         note=_whose(result),
     )
-
-
-def _most(values: Array) -> float:
-    return float(values.max())
 
 
 def _whose(result: RankGrids) -> str:

@@ -1,0 +1,76 @@
+"""W0's leading singular vectors beside all of ΔW's, layer by layer, and whether the layers go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from torch import Tensor
+
+from ...adapter import ModuleFactors
+from ...bases.weights import BaseWeights
+from ...core.numbers.whole import whole
+from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
+from ...errors import RankError
+from ...subspaces.delta import Singular, trained_singular, weight_singular
+from ...subspaces.selection import Where
+from .one_grid import KINDS, grid_of
+from .result import RankGrid
+
+TOP = 64
+
+
+def w0_and_delta(
+    factors: ModuleFactors,
+    layers: Sequence[int],
+    kinds: Sequence[str],
+    weights: BaseWeights,
+    where: Where,
+    top: int | None,
+) -> tuple[list[RankGrid], dict[tuple[str, str], float]]:
+    """The grids; and by matrix and side, how many times as far their mean scatters as that of independent layers would."""
+    grids: list[RankGrid] = []
+    leading: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
+    deltas: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
+    for layer in layers:
+        position = factors.layers.index(layer)
+        stored = weights.w0(factors, position)
+        delta = trained_singular(factors, position, where, stored)
+        w0 = weight_singular(stored, where, name=f"W0 of {factors.module} in layer {layer}")
+        i = _top(top, len(w0.s), factors.module, layer)
+        for kind in kinds:
+            u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
+            leading[kind].append(u[:, :i].clone())  # not all of W0's
+            deltas[kind].append(v)
+            grids.append(grid_of(layer, kind, u[:, :i], v, w0_rank=len(w0.s)))
+    scatter = {KINDS[kind]: _scatter(leading[kind], deltas[kind]) for kind in kinds}
+    return grids, scatter
+
+
+def together_notes(scatter: Mapping[tuple[str, str], float]) -> Iterator[str]:
+    """Of which side no claim is made, and why."""
+    for (_, side), times in scatter.items():
+        if times > AS_INDEPENDENT:
+            yield (
+                f"W0's leading {side} directions lie alike in its layers, and ΔW's too, as where one matrix serves all: the mean φ of unrelated "
+                f"ones would scatter {times:.1f} times as far as that of independent layers, which the null is of, so that nothing is "
+                f"claimed of that side"
+            )
+
+
+def _scatter(w0: Sequence[Tensor], delta: Sequence[Tensor]) -> float:
+    return float(scatter_of_mean(LayersTogether.of(w0), [LayersTogether.of(delta)])[0])
+
+
+def _top(top: int | None, rank: int, module: str, layer: int) -> int:
+    if top is None:
+        return min(TOP, rank)
+    if not 1 <= (top := whole(top, "top")) <= rank:
+        raise RankError(
+            f"asked for {top} singular vectors of W0 of {module}, which has rank {rank} in layer "
+            f"{layer}; expected 1 to {rank}"
+        )
+    return top
+
+
+def _side(found: Singular, side: str) -> Tensor:
+    return found.u if side == "left" else found.vh.mT
