@@ -14,7 +14,7 @@ from ..core.numbers.whole import whole
 from ..errors import LensError
 from ..labelled import Array
 
-_RESOLUTION = 1e-6  # of φ in float32, which nulls are drawn in: what differs by less is a tie
+RESOLUTION = 1e-6  # of φ in float32, which nulls are drawn in: what differs by less is a tie
 _NO_TIE = 1e-2  # deviations of a null: values that far apart differ, however small they are
 
 
@@ -72,7 +72,7 @@ def _resolution(cells: int = 1) -> float:
 
     Cells that share a layer share its rounding, and n pairs of layers come from about √(2n) layers.
     """
-    return _RESOLUTION / cells**0.25
+    return RESOLUTION / cells**0.25
 
 
 def excess(phi: Array, null_mean: Array) -> Array:
@@ -85,7 +85,7 @@ def excess(phi: Array, null_mean: Array) -> Array:
         [-0.125, 0.0, 0.5, 1.0]
     """
     room = 1 - null_mean
-    return np.asarray((phi - null_mean) / np.where(room > _RESOLUTION, room, np.nan))
+    return np.asarray((phi - null_mean) / np.where(room > RESOLUTION, room, np.nan))
 
 
 def monte_carlo_p(
@@ -115,7 +115,7 @@ def monte_carlo_p(
 def _tie(sd: Array | float, cells: int) -> Array:
     """What observed and null may differ by and count as equal."""
     varies = np.asarray(sd) > _resolution(cells)
-    return np.where(varies, np.minimum(_RESOLUTION, _NO_TIE * np.asarray(sd)), _RESOLUTION)
+    return np.where(varies, np.minimum(RESOLUTION, _NO_TIE * np.asarray(sd)), RESOLUTION)
 
 
 def two_sided_p(observed: Array, null: Array, *, sd: Array | float = 0.0, cells: int = 1) -> Array:

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from ..chance.p_values import RESOLUTION
+from ..labelled import Array
+
 ONE = 1 - 1e-5  # what is above it is 1 but for rounding
 # Measured on MiniLM's value, W0·θ against W0·θ' with independent Gaussian θ: φ is .058 where unrelated
 # subspaces and shuffled layers give .021, in every pair.
 ENOUGH = "it is enough that both lie along the same W0's leading singular directions"
 ALONG_W0 = f"for this {ENOUGH}"
+
+
+def same_phi(one: Array, other: Array) -> bool:
+    """Whether two series of φ, or grids of it, are the same numbers, in float32's resolution.
+
+    Example:
+        >>> phi = np.array([0.25, 0.5])
+        >>> same_phi(phi, phi + 1e-7), same_phi(phi, phi + 1e-5)
+        (True, False)
+    """
+    return np.allclose(one, other, rtol=0, atol=RESOLUTION)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -13,11 +13,10 @@ from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import LABELS
-from ...show.wording import ALONG_W0, ONE, listed
+from ...show.wording import ALONG_W0, ONE, listed, same_phi
 from ...subspaces.pairing import SAME_W0
 from .result import ComparisonResult, LayerSeries
 
-_SAME = 1e-6  # φ in float32's resolution
 _ABOUT = {
     "flipped": "of the two adapters alike, beside where they lie on W0's own singular directions (mean φ)",
     "gaussian": "of the two adapters alike, beside unrelated subspaces (mean φ)",
@@ -77,13 +76,9 @@ def _deciding(series: LayerSeries) -> Sequence[str]:
 
 def distinct(result: ComparisonResult) -> dict[str, LayerSeries]:
     """The series without ΔW's where its φ are B's, as they are at i = j = rank."""
-    same = "B" in result and "delta" in result and alike(result["B"], result["delta"])
+    both = "B" in result and "delta" in result
+    same = both and same_phi(result["B"].values, result["delta"].values)
     return {m: one for m, one in result.items() if not (same and m == "delta")}
-
-
-def alike(one: LayerSeries, other: LayerSeries) -> bool:
-    """Whether two series are the same numbers."""
-    return np.allclose(one.values, other.values, rtol=0, atol=_SAME)
 
 
 def summary(result: ComparisonResult, findings: Sequence[Finding]) -> str:

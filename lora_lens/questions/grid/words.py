@@ -11,10 +11,8 @@ from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import number, sided
-from ...show.wording import span
+from ...show.wording import same_phi, span
 from .result import RankGrids
-
-_SAME = 1e-6  # φ in float32's resolution
 
 
 def claims(result: RankGrids) -> list[Claim]:
@@ -38,7 +36,7 @@ def _claims(result: RankGrids) -> Iterator[Claim]:
         test = result.significance[kind].of_mean
         if not np.isfinite([test.z, test.p_two_sided]).all():
             continue
-        if any(np.allclose(values, other, rtol=0, atol=_SAME) for other in seen):
+        if any(same_phi(values, other) for other in seen):
             continue  # ΔW's left subspace is B's, its right one A's
         seen.append(values)
         value, draws = float(values.mean()), baseline.draws or 0

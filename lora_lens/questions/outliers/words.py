@@ -21,9 +21,8 @@ def claims(_: OutliersResult) -> list[Claim]:
     return []
 
 
-def summary(result: OutliersResult, findings: Sequence[Finding]) -> str:
+def summary(result: OutliersResult, _: Sequence[Finding]) -> str:
     """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
-    del findings  # there are none
     parts = [_named(result), _explained(result), _adapter(result)]
     return "; ".join(part.rstrip(".") for part in parts if part) + "."
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...chance.p_values import RESOLUTION
 from ...show.findings import PHI, Claim, Finding
 from ...show.layout import LABELS
-from ...show.wording import ONE, each, listed
+from ...show.wording import ONE, each, listed, same_phi
 from .result import LayerGrid, SimilarityResult
 
-_SAME = 1e-6  # φ in float32's resolution
 _DESCRIBES = (
     "this does not test sharing, which `shared` does: φ also moves with where factors lie on W0's own "
     "singular directions"
@@ -22,7 +22,7 @@ _RANDOM = ("gaussian", "propagated", "equivalent")  # nulls of factors that shar
 _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"
 
 
-def claims(result: SimilarityResult) -> list[Claim]:
+def claims(_: SimilarityResult) -> list[Claim]:
     """None: φ between layers describes, and whether layers share anything is said by `shared` alone.
 
     No null of φ that goes without an SVD of every W0 keeps its level. Factors along each W0's own leading
@@ -30,7 +30,6 @@ def claims(result: SimilarityResult) -> list[Claim]:
     is .021, the propagated null .056 ± .003); and what layers do share is mostly missed, for W0⁻¹ blows
     up the rest.
     """
-    del result
     return []
 
 
@@ -41,16 +40,12 @@ def distinct(result: SimilarityResult) -> dict[str, LayerGrid]:
 
 def is_b(matrix: str, result: SimilarityResult) -> bool:
     """Whether this is BA and its numbers are B's."""
-    return (
-        matrix == "BA"
-        and "B" in result
-        and np.allclose(result[matrix].values, result["B"].values, rtol=0, atol=_SAME)
-    )
+    both = matrix == "BA" and "B" in result
+    return both and same_phi(result["BA"].values, result["B"].values)
 
 
-def summary(result: SimilarityResult, findings: Sequence[Finding]) -> str:
+def summary(result: SimilarityResult, _: Sequence[Finding]) -> str:
     """How alike conversions are across layers, beside what random factors give."""
-    del findings  # there are none
     if len(result.layers) == 1:
         return f"{result.module}: one layer only, so no layers can be compared."
     ones = {LABELS[matrix]: grid for matrix, grid in result.items() if grid.values.min() > ONE}
@@ -109,7 +104,7 @@ def _spread(sd: float, digits: int) -> str:
 
 def _varies(sd: float) -> bool:
     """Whether a null's deviation is one, and no rounding error."""
-    return bool(np.isfinite(sd)) and sd > _SAME
+    return bool(np.isfinite(sd)) and sd > RESOLUTION
 
 
 def _why_alike(result: SimilarityResult, grid: LayerGrid) -> str:
