@@ -11,7 +11,7 @@ from .result import ComparisonResult
 
 
 def layer_plot(result: ComparisonResult, ax: Axes | None = None) -> Axes:
-    """φ of A, B and ΔW by layer (ΔW's once where it is B's), with what unrelated subspaces give, ± 2 sd.
+    """φ of A, B and ΔW by layer (ΔW's once where it is B's), beside the null that the verdict comes from, ± 2 sd.
 
     Args:
         result: From `compare`.
