@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.gaussian_moments import gaussian_baseline
-from ...core.computing.progress import Progress
+from ...core.computing.progress import Progress, Steps
 from ...core.numbers.whole import whole
 from ...errors import AdapterError
 from ...files.checkpoints import RunPoint, run_points
@@ -94,9 +94,9 @@ def dynamics(
     starts: dict[str, CheckpointSubspaces] = {}
     rows: list[_Row] = []
     twins: list[str] = []
-    for done, point in enumerate(found.points):
-        if progress:
-            progress(done, len(found.points))
+    steps = Steps(progress, len(found.points))
+    steps.advance(0)
+    for point in found.points:
         here = end
         if point is not last:
             own = select_module(load_adapter(point.folder, base), module)
@@ -119,8 +119,7 @@ def dynamics(
                 here.tied,
             )
         )
-    if progress:
-        progress(len(found.points), len(found.points))
+        steps.advance()
     return DynamicsResult(
         run=str(user_path(folder)),
         method=adapter.method,
