@@ -17,7 +17,7 @@ from ...chance.conversion_draws import NullBases
 from ...chance.gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
 from ...chance.least_memory import within
 from ...chance.p_values import check_seed
-from ...chance.spacings import most_outliers, standing_apart
+from ...chance.spacings import Apart, most_outliers, standing_apart
 from ...core.computing.progress import Progress, Steps, passes
 from ...core.computing.work import beside, of_bases, of_grids
 from ...core.conversions.conversion import ConventionChoice
@@ -135,6 +135,7 @@ def outliers(
     apart = standing_apart(magnified, LEVEL)
     # An empty column has no norm to scale.
     scale = torch.where(relative > 0, 1 / relative, 1.0)
+    what = "rows" if turned else "columns"
     rescaling = Rescaling(apart.at(LEVEL), scale, turned)
     looks = 4 + 2 * len(rescaling.named)  # before, every, after, shares; each alone, and together
     steps = of_bases(plan.size, 1), of_grids(plan.size, looks)
@@ -176,7 +177,7 @@ def outliers(
         dimension=d,
         inverse=inverse,
         candidates=_candidates(
-            explained, magnified, relative, held.cpu().numpy(), shares, trained is not None
+            explained, apart, magnified, relative, held.cpu().numpy(), shares, trained is not None
         ),
         considered=most_outliers(d),
         gaussian=gaussian,
@@ -192,8 +193,8 @@ def outliers(
         notes=(
             *asked.weights.notes,
             *(asked.adapter.caveats if asked.adapter else ()),
-            *_notes(asked, plan, relative, inverse, explained),
-            *_crowd(magnified, rescaling.named, "rows" if turned else "columns", inverse=inverse),
+            *_notes(asked, plan, relative, inverse, explained, what),
+            *_crowd(magnified, rescaling.named, what, inverse=inverse),
         ),
     )
 
@@ -208,6 +209,7 @@ def _later(plan: Plan) -> Least:
 
 def _candidates(
     explained: Explained,
+    apart: Apart,
     magnified: Array,
     relative: Float[Tensor, "layer d"],
     held: Array,
@@ -216,7 +218,7 @@ def _candidates(
 ) -> tuple[Coordinate, ...]:
     """The named coordinates, strongest first, then the most magnified of the others."""
     nothing = float("nan")
-    named, p = explained.order, standing_apart(magnified, LEVEL).by_position
+    named, p = explained.order, apart.by_position
     others = [k for k in (-magnified).argsort(kind="stable").tolist() if k not in named]
     propagated = shares.mean(0, dtype=torch.float64).cpu().numpy()
     share_p = mean_share_p(held, shares) if trained else None
@@ -254,8 +256,8 @@ def _notes(
     relative: Float[Tensor, "layer d"],
     inverse: bool,
     explained: Explained,
+    what: str,
 ) -> Iterator[str]:
-    what = "rows" if plan.matrices == ("A",) and plan.convention == "consistent" else "columns"
     if not inverse:
         yield (
             f"W0 has more {what} than it has dimensions for: the pseudo-inverse shrinks an empty one, so "
