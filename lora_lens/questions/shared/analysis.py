@@ -22,7 +22,7 @@ from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.convention import settle_convention
-from ...subspaces.conversions import Matrix, Plan, check_request
+from ...subspaces.conversions import Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import collect_bases
 from ...subspaces.pairing import different_bases, select_in_both, shared_layers
@@ -43,8 +43,7 @@ from .predicted import Predicted
 from .prediction import carry_over, predict
 from .result import SharedResult, SharedSubspace
 
-MATRICES: tuple[Matrix, ...] = ("A", "B")
-_FACTORS: dict[str, Factor] = {"A": "A", "B": "B"}
+MATRICES: tuple[Factor, ...] = ("A", "B")
 _GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
 
 
@@ -57,7 +56,7 @@ def shared_subspace(
     other: Adapter | str | Path | Model | None = None,
     width: int | None = None,
     convention: ConventionChoice = "auto",
-    matrices: Matrix | Sequence[Matrix] = MATRICES,
+    matrices: Factor | Sequence[Factor] = MATRICES,
     draws: int = 200,
     seed: int = 0,
     device: str = "auto",
@@ -158,11 +157,11 @@ def shared_subspace(
     del null_bases
     spill, forwards_as = Spill(plan.memory.kept), _forwards_as(adapter, settled.name)
     own = _asked(factors, weights, where, spill, directions, forwards_as)
-    forwards = {} if own is None else _forwards(plan, own, k, seed, fits)
+    forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, fits)
     carried: dict[str, Predicted] = {}
     if other is not None:
         its_base = open_base_of(other, base)
-        carried = _carried(plan, own, where, k, seed, adapter, other, its_base, carrying)
+        carried = _carried(plan, own, matrices, where, k, seed, adapter, other, its_base, carrying)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -210,22 +209,27 @@ def _forwards_as(adapter: Adapter, settled: Convention) -> Convention:
 
 
 def _forwards(
-    plan: Plan, own: Asked, k: int, seed: int, progress: Sequence[Progress]
+    plan: Plan,
+    own: Asked,
+    matrices: Sequence[Factor],
+    k: int,
+    seed: int,
+    progress: Sequence[Progress],
 ) -> dict[str, Predicted]:
     """The claim asked forwards, of each factor."""
-    tests = len(plan.matrices)
     return {
         matrix: predict(
-            own, _FACTORS[matrix], plan.i, k,
-            draws=plan.draws, seed=seed, tests=tests, progress=each,
+            own, matrix, plan.i, k,
+            draws=plan.draws, seed=seed, tests=len(matrices), progress=each,
         )
-        for matrix, each in zip(plan.matrices, progress, strict=True)
+        for matrix, each in zip(matrices, progress, strict=True)
     }  # fmt: skip
 
 
 def _carried(
     plan: Plan,
     own: Asked | None,
+    matrices: Sequence[Factor],
     where: Where,
     k: int,
     seed: int,
@@ -243,19 +247,19 @@ def _carried(
             f"carrying θ over needs the same layers in both, two at least"
         )
     try:
-        check_factor_ranks(second, tuple(plan.matrices), plan.i)
+        check_factor_ranks(second, matrices, plan.i)
     except RankError as error:
         raise RankError(f"{other.source}, at the rank {plan.i} of {one.source}: {error}") from None
     spill = own.spill.beside()
     w0 = stacked_w0(second, weights, where, spill)
-    directions, *fits = passes(progress, 2, *(1,) * len(plan.matrices))
+    directions, *fits = passes(progress, 2, *(1,) * len(matrices))
     their = asked(second, w0, spill, directions, own.convention)
     return {
         matrix: carry_over(
-            own, their, _FACTORS[matrix], plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(plan.matrices), progress=each,
+            own, their, matrix, plan.i, k,
+            draws=plan.draws, seed=seed, tests=len(matrices), progress=each,
         )
-        for matrix, each in zip(plan.matrices, fits, strict=True)
+        for matrix, each in zip(matrices, fits, strict=True)
     }  # fmt: skip
 
 
