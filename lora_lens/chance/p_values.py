@@ -67,7 +67,7 @@ def standardised(values: Array, mean: Array, sd: Array, *, cells: int = 1) -> Ar
     return np.asarray((values - mean) / varies)
 
 
-def _resolution(cells: int = 1) -> float:
+def _resolution(cells: int) -> float:
     """What rounding in float32 moves φ by at most, or a mean of φ over cells.
 
     Cells that share a layer share its rounding, and n pairs of layers come from about √(2n) layers.

@@ -173,7 +173,7 @@ def _factored(
     layers: Sequence[Tensor],
     where: Where,
     room: _Room,
-    dearer: Callable[[Dearer], None] = lambda _: None,
+    dearer: Callable[[Dearer], None],
 ) -> Factored:
     rows, columns = layers[0].shape
     stored = layers[0].dtype

@@ -131,7 +131,7 @@ def read_bases(
     space: SpaceName,
     base: str | Path | None,
     put: Callable[[int, Either], None],
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[], None],
 ) -> list[AdapterBases]:
     """Read each adapter and put away its subspaces, by layer in the order of the sources.
 

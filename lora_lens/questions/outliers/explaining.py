@@ -159,7 +159,7 @@ def explain(
     drawn: Float[Tensor, "draw layer d r"],
     before: Alike,
     gaussian: float,
-    after_each: AfterEach = lambda: None,
+    after_each: AfterEach,
 ) -> Explained:
     """What each named column explains of the propagated mean's excess over the Gaussian one."""
     named, excess = rescaling.named, before.mean - gaussian
@@ -197,7 +197,7 @@ def look(
     own: Float[Tensor, "layer d r"] | None,
     drawn: Float[Tensor, "draw layer d r"],
     gaussian: float,
-    after_each: AfterEach = lambda: None,
+    after_each: AfterEach,
 ) -> Seen:
     """All that is asked of the draws, and of the adapter's own subspaces where it is trained; `after_each` as in `alike`."""
     before = alike(own, drawn, lambda bases: bases, after_each)

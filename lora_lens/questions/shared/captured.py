@@ -12,7 +12,7 @@ from ...chance.conversion_draws import NullBases
 from ...chance.gaussian import uniform_bases
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.streams import null_generator
-from ...core.computing.progress import Progress, passes, untold
+from ...core.computing.progress import Progress, passes
 from ...core.shared.shared_subspace import SharedShares, shared_basis, shared_shares
 from ...labelled import Array
 from ...subspaces.conversions import Plan
@@ -32,7 +32,7 @@ def null_shares(
     bases: Mapping[str, Tensor],
     nulls: NullBases,
     k: int,
-    progress: Progress = untold,
+    progress: Progress,
 ) -> dict[str, NullShares]:
     """Shares of the nulls' draws, by matrix; computed once for matrices that have the same null.
 

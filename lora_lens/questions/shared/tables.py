@@ -86,7 +86,7 @@ def predicted_table(asked: Sequence[Predicted]) -> Table:
     return Table("Share of a layer's factor that the other layers' θ predicts, mean", head, rows)
 
 
-def predicted_layers(one: Predicted, tests: int = 1, what: str = "predicted") -> Table:
+def predicted_layers(one: Predicted, tests: int, what: str = "predicted") -> Table:
     """Predicted share of each layer against flips of that layer alone, p corrected over the tests too."""
     test, named = one.by_layer, one.p_named(tests)
     rows = [

@@ -13,7 +13,7 @@ from ...errors import LensError
 from ...formats.peft.keys import as_saved, exclusion, pattern_keys
 from ...labelled import Brief, Comparable, Row, Tidy, html_rows
 from ...show.layout import NONE, Table, number, significant
-from ...show.paper import PLAIN, Paper, paper
+from ...show.paper import Paper, paper
 from ...show.text import as_csv, as_json, as_latex, as_markdown
 from ...staging import staged
 
@@ -171,7 +171,7 @@ class RankSuggestion(Tidy, Comparable):
         """
         return self._drawn(paper(width, style))
 
-    def _drawn(self, drawn_for: Paper = PLAIN) -> Figure:
+    def _drawn(self, drawn_for: Paper) -> Figure:
         from ...show.drawing.with_matplotlib import sheet
         from .suggestion_figures import suggestion_sheet
 
