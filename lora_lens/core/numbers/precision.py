@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .either import FLOAT32_EPS
+from .either import FLOAT32_EPS, in_float64
 
 
 def working(x: Tensor) -> Tensor:
-    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more.
+    """`lora_lens.core.numbers.either.in_float64` of a tensor, float32 where its device has no more.
 
     Example:
         >>> working(torch.tensor([1.5], dtype=torch.bfloat16))
         tensor([1.5000], dtype=torch.float64)
     """
-    return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
+    return in_float64(x)
 
 
 def singular_cutoff(stored: torch.dtype, computing: torch.dtype, shape: tuple[int, int]) -> float:
