@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -55,36 +55,34 @@ class Baselines:
         absent: dict[str, str] = {}
         for null in self.asked:
             if null == "gaussian":
-                found[null] = self._shared(null, own.shape[-2], None, own)
+                d = own.shape[-2]
+                found[null] = self._once((null, d), partial(self._gaussian, d))
             elif null == "equivalent" and self.nulls.equivalents.possible:
                 found[null] = self.nulls.equivalents.of(matrix)
             elif (bases := self.nulls.bases.get((null, matrix))) is not None:
-                found[null] = self._shared(null, id(bases), bases, own)
+                found[null] = self._once((null, id(bases)), partial(self._drawn, null, bases, own))
             else:
                 absent[null] = self._reason(null, matrix)
         return found, absent
 
-    def _shared(self, null: NullName, key: int, bases: Tensor | None, own: Tensor) -> Baseline:
-        if (null, key) not in self._made:
-            if bases is None:
-                made = self._gaussian(key)
-            elif null == "mismatched":
-                made = self._mismatched(bases, own)
-                next(self._parts)(1, 1)
-            else:
-                one, other = bases[..., : self.plan.i], bases[..., : self.plan.j]
-                release = self.nulls.spill.release
-                made = _sampled(null_grids(one, other, release, next(self._parts)))
-            self._made[null, key] = made
-        return self._made[null, key]
+    def _once(self, shared: tuple[NullName, int], make: Callable[[], Baseline]) -> Baseline:
+        """Of all matrices that share a null's dimension, or its bases."""
+        if shared not in self._made:
+            self._made[shared] = make()
+        return self._made[shared]
+
+    def _drawn(self, null: NullName, bases: Tensor, own: Tensor) -> Baseline:
+        part = next(self._parts)
+        if null == "mismatched":
+            made = self._mismatched(bases, own)
+            part(1, 1)
+            return made
+        one, other = bases[..., : self.plan.i], bases[..., : self.plan.j]
+        return _sampled(null_grids(one, other, self.nulls.spill.release, part))
 
     def _gaussian(self, d: int) -> Baseline:
-        i, j, layers, draws = (
-            self.plan.i,
-            self.plan.j,
-            len(self.plan.factors.layers),
-            self.plan.draws,
-        )
+        i, j, draws = self.plan.i, self.plan.j, self.plan.draws
+        layers = len(self.plan.factors.layers)
         mean, sd = gaussian_baseline(d, i, j)
         mean_sd = mean_off_diagonal_sd(d, layers, i, j)
         if not draws:
