@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, write_base, write_config, write_tensors
+from every_question import takes
 from pretend_gpu import GeneratorOnCard, OnCard, PretendGPU
 from scipy.linalg import hadamard
 from slow_routes import conditioned
@@ -31,6 +33,7 @@ from lora_lens.core.solving.refined import RefinedSolver, refined
 from lora_lens.core.solving.ridge import ridged
 from lora_lens.core.solving.solvers import PseudoInverseSolver, SquareSolver
 from lora_lens.errors import LensError
+from lora_lens.questions import QUESTIONS
 from lora_lens.report.speed import measured_speed
 from lora_lens.subspaces.selection import select_device
 
@@ -219,6 +222,11 @@ ASKED: dict[str, tuple[str, Callable[..., Any]]] = {
     "outliers of A": ("square", partial(outliers, matrix="A")),
     "outliers, untrained": ("square", partial(outliers, untrained=2)),
 }  # fmt: skip
+
+
+def test_every_question_that_takes_a_device_is_asked() -> None:
+    commands = {question.command for question in QUESTIONS if takes(question.name, "device")}
+    assert {re.split(r"\W", name)[0] for name in ASKED} >= commands
 
 
 @pytest.mark.filterwarnings("ignore::lora_lens.RankDeficientWarning")

@@ -1,12 +1,12 @@
 import json
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checkpoints import BertLike
+from every_question import NAMES, answered, given, takes, write_adapters
 
 from lora_lens import (
     amplification,
@@ -21,7 +21,6 @@ from lora_lens import (
     spectrum,
 )
 from lora_lens.labelled import Comparable
-from lora_lens.questions.answer import Answer
 
 
 def test_results_go_to_pandas_json_and_jupyter(bert: BertLike, tmp_path: Path) -> None:
@@ -84,25 +83,15 @@ def test_what_results_are_made_of_is_one_line_and_where_it_has_layers_a_small_ta
     assert repr(layer).startswith(f"<LayerSpectrum: {layer.module}, layer {layer.layer}, ")
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        conversion_similarity,
-        shared_subspace,
-        outliers,
-        amplification,
-        lambda adapter, module, **drawn: compare(adapter, adapter, module, **drawn),
-        lambda adapter, module, **drawn: rank_grids(adapter, adapter, module, **drawn),
-        lambda adapter, _module, **_drawn: spectrum(adapter),
-        lambda adapter, _module, **_drawn: inspect(adapter),
-    ],
-)
-def test_results_of_the_same_numbers_are_equal(
-    bert: BertLike, tmp_path: Path, ask: Callable[..., Answer]
-) -> None:
-    adapter = load_adapter(tmp_path / "lora")
-    drawn = {} if ask is amplification else {"draws": 5}
-    one, again = (ask(adapter, "value", **drawn) for _ in range(2))
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapters(tmp_path_factory.mktemp("home"), BertLike())
+
+
+@pytest.mark.parametrize("question", NAMES)
+def test_results_of_the_same_numbers_are_equal(question: str, home: Path) -> None:
+    drawn = {"draws": 5} if takes(question, "draws") else {}
+    one, again = (answered(question, given(question, home), **drawn) for _ in range(2))
     assert one == again
     assert pickle.loads(pickle.dumps(one)) == one
     (name,) = [each.name for each in fields(one) if each.type in ("str", "tuple[str, ...]")][:1]

@@ -12,6 +12,7 @@ import matplotlib as mpl
 import pandas
 import pytest
 from checkpoints import BertLike, write_base, write_lora
+from every_question import BY_NAME, NAMES, answered, given, takes, write_adapters
 from matplotlib.figure import Figure
 from rich.console import Console
 from typer.testing import CliRunner
@@ -22,42 +23,16 @@ from lora_lens.cli import app
 from lora_lens.questions import QUESTIONS
 from lora_lens.questions.question import Question
 
-NAMES = [question.name for question in QUESTIONS]
-BY_NAME = {question.name: question for question in QUESTIONS}
 DESCRIBE = ("grid", "similarity", "outliers")  # they describe, and test nothing
-_PAIR = {"comparison", "grid", "matrix"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two adapters on one base, and a run of two checkpoints."""
-    root = tmp_path_factory.mktemp("asked")
-    shape = BertLike()
-    write_base(root / "base", shape)
-    for name in ("one", "other", "run/checkpoint-1", "run/checkpoint-2"):
-        write_lora(
-            root / name, shape, base=str(root / "base"), seed=len(name) + int(name[-1] == "2")
-        )
-    return root
-
-
-def arguments(name: str, root: Path) -> list[str]:
-    """What is typed after the command."""
-    if name == "dynamics":
-        return [str(root / "run")]
-    return [str(root / "one")] + ([str(root / "other")] if name in _PAIR else [])
+    return write_adapters(tmp_path_factory.mktemp("asked"), BertLike())
 
 
 def asked(name: str, root: Path, **options: Any) -> Any:
-    ask = BY_NAME[name].ask
-    if name == "dynamics":
-        return ask(root / "run", "value")
-    if name == "matrix":
-        return ask([root / "one", root / "other"], "value", **options)
-    adapters = [ll.load_adapter(path) for path in arguments(name, root)]
-    if name == "grid":
-        return ask(*adapters, module="value", **options)
-    return ask(*adapters) if name == "inventory" else ask(*adapters, "value", **options)
+    return answered(name, given(name, root), **options)
 
 
 def test_every_folder_is_a_question() -> None:
@@ -92,9 +67,9 @@ def test_it_is_a_command_whose_help_begins_with_a_sentence(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_json_is_its_dict(name: str, folder: Path) -> None:
-    module = [] if name == "inventory" else ["--module", "value"]
+    module = ["--module", "value"] if takes(name, "module") else []
     found = CliRunner().invoke(
-        app, [BY_NAME[name].command, *arguments(name, folder), *module, "--json"]
+        app, [BY_NAME[name].command, *map(str, given(name, folder)), *module, "--json"]
     )
     assert found.exit_code == 0, found.output
     printed = json.loads(found.stdout)
@@ -164,8 +139,7 @@ def test_one_test_has_one_verdict(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_too_few_draws_claim_nothing(name: str, folder: Path) -> None:
-    parameters = inspect.signature(BY_NAME[name].ask).parameters
-    if "draws" not in parameters or name == "spectrum":
+    if not takes(name, "draws") or name == "spectrum":
         pytest.skip("it draws nothing that is tested")
     result = asked(name, folder, draws=2)
     assert {one.word for one in result.findings} <= {"not seen"}
@@ -182,7 +156,7 @@ def test_too_few_draws_claim_nothing(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_that_no_generator_takes_is_refused(name: str, folder: Path) -> None:
-    if "seed" not in inspect.signature(BY_NAME[name].ask).parameters:
+    if not takes(name, "seed"):
         pytest.skip("it draws nothing")
     for seed in (-1, 2**63):  # the command's bounds, too
         with pytest.raises(ll.LensError, match=f"seed is {seed}; expected"):

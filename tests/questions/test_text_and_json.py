@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_config, write_lora, write_tensors
-
-from lora_lens.questions import QUESTIONS
+from every_question import NAMES, answered
 
 _NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?(?!\w)")
 
@@ -53,10 +52,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def question(name: str) -> Callable[..., Any]:
-    return next(one.ask for one in QUESTIONS if one.name == name)
-
-
 # What is asked, of which adapters, with which options.
 CASES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "similarity": ("similarity", ("one",), {"draws": 20}),
@@ -94,17 +89,15 @@ def asked(home: Path) -> Callable[[str], Any]:
         if case not in known:
             name, folders, options = CASES[case]
             paths = [home / one for one in folders]
-            if name == "matrix":
-                known[case] = question(name)(paths, "value", **options)
-            elif name == "inventory":
-                known[case] = question(name)(*paths)
-            elif name == "shared" and len(paths) > 1:
-                known[case] = question(name)(paths[0], "value", other=paths[1], **options)
-            else:
-                known[case] = question(name)(*paths, module="value", **options)
+            more = {"other": paths.pop()} if case == "shared: carried over" else {}
+            known[case] = answered(name, paths, **options, **more)
         return known[case]
 
     return of
+
+
+def test_every_question_is_among_the_cases() -> None:
+    assert {name for name, *_ in CASES.values()} == set(NAMES)
 
 
 def numbers(found: Any) -> Iterator[float]:
