@@ -49,6 +49,7 @@ class PlaceTask:
         settings: What is asked, and how.
         folder: To write into.
         file: The name of its file.
+        of_w0: Digest of W0, as it was when the survey began; empty where no question needs it.
         base: As in `lora_lens.load_adapter`.
         fan_in_fan_out: Whether an adapter says that W0 is stored (in, out).
         placement: Where the base has W0 that is not where its path says.
@@ -59,6 +60,7 @@ class PlaceTask:
     settings: Settings
     folder: Path
     file: str
+    of_w0: str
     base: str | None
     fan_in_fan_out: bool
     placement: Placement
@@ -200,7 +202,17 @@ def _start(task: PlaceTask) -> Float[Tensor, "in k"] | None:
 
 def _w0(task: PlaceTask) -> Float[Tensor, "out in"]:
     opened = open_w0(str(task.base), task.fan_in_fan_out, task.placement)
-    return w0_at(opened, task.place)
+    w0 = w0_at(opened, task.place)
+    if digest_of_w0(w0) != task.of_w0:
+        raise BaseModelError(
+            f"W0 of {task.place.path} in {opened.source} was written to while it was surveyed; run the survey again"
+        )
+    return w0
+
+
+def digest_of_w0(w0: Float[Tensor, "out in"]) -> str:
+    """Of its numbers, as they are stored."""
+    return hashlib.sha256(w0.contiguous().flatten().view(torch.uint8).numpy().data).hexdigest()
 
 
 def open_w0(base: str, fan_in_fan_out: bool, placement: Placement) -> BaseWeights:

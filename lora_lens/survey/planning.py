@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from ..adapter import Placement
 from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
-from .place import PlaceTask, open_w0, w0_at
+from .place import PlaceTask, digest_of_w0, one_thread, open_w0, w0_at
 from .places import Place, places_of
 from .reading import Known, Piece, Unread, one_line, read_adapter
 from .running import Runner
@@ -85,11 +82,15 @@ class ReadTask:
 
 
 def read_some(task: ReadTask) -> list[tuple[Known, list[Piece]] | Unread]:
-    """What each of some adapters has where, or why it cannot be read."""
-    return [
-        read_adapter(path, task.first + k, task.base, of_w0=task.of_w0)
-        for k, path in enumerate(task.paths)
-    ]
+    """What each of some adapters has where, or why it cannot be read.
+
+    With one thread, as a place does: the last digits of a product of matrices depend on how many share it.
+    """
+    with one_thread():
+        return [
+            read_adapter(path, task.first + k, task.base, of_w0=task.of_w0)
+            for k, path in enumerate(task.paths)
+        ]
 
 
 def make_plan(
@@ -206,10 +207,12 @@ def _tasks(
     starts = _starts(start, base, places) if start is not None else {}
     tasks = []
     for place in places:
-        of_w0 = "" if opened is None else _digest(w0_at(opened, place))
+        of_w0 = "" if opened is None else digest_of_w0(w0_at(opened, place))
         own = starts.get(place.path)
         file = place.file(settings, of_w0, own.digest if own else "")
-        tasks.append(PlaceTask(place, settings, out / PLACES, file, base, claimed, placed, own))
+        tasks.append(
+            PlaceTask(place, settings, out / PLACES, file, of_w0, base, claimed, placed, own)
+        )
     return tasks
 
 
@@ -221,11 +224,6 @@ def _placement(adapters: Iterable[Known]) -> Placement:
         tables |= known.placement.tables
         copies |= known.placement.copies
     return Placement(frozenset(tables), copies)
-
-
-def _digest(w0: torch.Tensor) -> str:
-    numbers = w0.contiguous().flatten().view(torch.uint8).numpy()
-    return hashlib.sha256(numbers.tobytes()).hexdigest()
 
 
 def _starts(path: str, base: str | None, places: Sequence[Place]) -> dict[str, Piece]:

@@ -218,4 +218,9 @@ def _read_again(piece: Piece, base: str | None) -> tuple[Tensor, Tensor]:
     if found is None or (found.rank, found.scaling) != (piece.rank, piece.scaling):
         raise _changed(piece)
     a, b = found.read()
+    if digest_of(a, b, piece.scaling) != piece.digest:
+        raise AdapterError(
+            f"{piece.path} gives other numbers than when the survey began: it, or the base that its factors are made of, was written to "
+            f"while it was surveyed, or this machine rounds otherwise than the one that read it; run the survey again, on machines of one kind"
+        )
     return torch.as_tensor(a), torch.as_tensor(b)

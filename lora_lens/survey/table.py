@@ -169,7 +169,7 @@ def read_rows(
         bounds: Column to the range that its numbers are to be in: ``one``, ``other``.
 
     Raises:
-        OutputError: It is no whole Parquet file.
+        OutputError: It is no whole Parquet file, or is gone.
     """
     wanted = [*columns, *(name for name in bounds if name not in columns)]
     try:
@@ -223,6 +223,11 @@ def told_by(path: Path) -> dict[str, str]:
 
 
 def _broken(path: Path, error: Exception) -> OutputError:
+    if isinstance(error, FileNotFoundError):
+        return OutputError(
+            f"{path} is no more there: removed meanwhile, as by another survey in this folder; run this one again when that has ended, "
+            f"or in another folder"
+        )
     return OutputError(
         f"{path} is no whole Parquet file ({error}); remove it and run the survey again"
     )

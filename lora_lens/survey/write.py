@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch
 from ..several import several
+from ..show.layout import counted
 from ..show.text import as_json, as_markdown
 from ..staging import staged
 from ..subspaces.pairing import notes_of_many
@@ -121,7 +122,8 @@ def survey(
         paths = [_absolute(path) for path in found]  # other processes start from other folders
         steps = Steps(progress, len(paths))
         folder = Path(out).resolve()
-        check_no_others(folder, [*paths, *(one.path for one in unread)])
+        given = [*paths, *(one.path for one in unread)]
+        check_no_others(folder, given)
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,
@@ -131,13 +133,14 @@ def survey(
             )  # fmt: skip
         own = plan.tasks[part::parts]
         steps.total += len(own)
-        failed = [*plan.failed, *_work(own, runner, steps)]
+        reasons = _work(own, runner, steps)
     there = [task for task in plan.tasks if _is_there(task)]
-    bad = [one for one in failed if not one.adapter]
+    bad = _bad(own, there, reasons)
+    failed = [*plan.failed, *bad]
     if parts > 1 and len(there) < len(plan.tasks):
         result = _part(folder, plan, own, there, failed)
     else:
-        result = _joined(folder, plan, there, failed)
+        result = _joined(folder, plan, there, failed, given)
     if bad:
         raise LensError(
             f"{len(bad)} of {len(own)} places failed, the others are in {folder}; the same command goes on "
@@ -189,22 +192,39 @@ def _is_there(task: PlaceTask) -> bool:
         return False
 
 
-def _work(own: Sequence[PlaceTask], runner: Runner, steps: Steps) -> list[Failed]:
-    """Do the places that are not there; those that failed, without an adapter's name."""
+def _work(own: Sequence[PlaceTask], runner: Runner, steps: Steps) -> dict[str, str]:
+    """Do the places that are not there; file to reason of those that are said to have failed."""
     left = []
     for task in own:
         if _is_there(task):
             steps.advance()
         else:
             left.append(task)
-    failed = []
+    reasons = {}
     with closing(runner.run(run_place, left)) as ended:
         for done in ended:
             if done.reason is not None:
-                place = left[done.index].place
-                failed.append(Failed("", place.module, place.layer, done.reason))
+                reasons[left[done.index].file] = done.reason
             steps.advance()
-    return failed
+    return reasons
+
+
+def _bad(
+    own: Sequence[PlaceTask], there: Sequence[PlaceTask], reasons: Mapping[str, str]
+) -> list[Failed]:
+    """Places that are not there, and why, without an adapter's name.
+
+    Raises:
+        OutputError: One was done, and is gone.
+    """
+    files = {task.file for task in there}
+    missing = [task for task in own if task.file not in files]
+    if gone := [task.place.label for task in missing if task.file not in reasons]:
+        raise OutputError(
+            f"{counted(len(gone), 'place')} ({gone[0]}{', …' if len(gone) > 1 else ''}) of {len(own)} that were done are no more in "
+            f"{own[0].folder}: removed meanwhile, as by another survey in this folder; run this one again when that has ended, or in another folder"
+        )
+    return [Failed("", task.place.module, task.place.layer, reasons[task.file]) for task in missing]
 
 
 def _part(
@@ -241,6 +261,7 @@ def _joined(
     plan: Plan,
     there: Sequence[PlaceTask],
     failed: Sequence[Failed],
+    given: Sequence[str],
 ) -> SurveyResult:
     with staged(folder, last="survey.json") as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
@@ -256,6 +277,7 @@ def _joined(
         numbers = _plain(told(plan, joined, failed, said, len(there), notes))
         (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")
         (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
+        check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):
         gone = sweep(folder, set(joined.files), {task.file for task in there})
         if gone:  # of this call alone: the files are the same without it

@@ -1,0 +1,128 @@
+"""What others do to a survey's files while it is under way: nothing is mixed, lost or overwritten in silence."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from checkpoints import BertLike, write_base
+from made_runs import places, write_adapter
+from safetensors.numpy import load_file, save_file
+
+import lora_lens as ll
+from lora_lens.errors import LensError, OutputError
+from lora_lens.survey import place, planning, write
+
+
+def test_an_adapter_that_is_read_anew_as_a_whole_is_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What CondLoRA's factors are made of was exchanged, and the new numbers stood under the old ones' name."""
+    runs = tmp_path / "runs"
+    for name in ("one", "other"):
+        shutil.copytree(ll.demo_adapter("condlora"), runs / name)
+    file = runs / "other" / "adapter_model.safetensors"
+    plain = planning.read_some
+
+    def read(task: planning.ReadTask) -> object:
+        found = plain(task)
+        save_file({name: 3 * x for name, x in load_file(file).items()}, file)
+        return found
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "read_some", read)
+        with pytest.raises(LensError, match=r"other gives other numbers .*was written to") as found:
+            ll.survey(runs, out, questions=["spectrum"])
+    assert "\n" not in str(found.value)
+    assert places(out) == {}
+    assert ll.survey(runs, out, questions=["spectrum"]).missing == 0
+
+
+def test_a_base_that_is_written_to_meanwhile_is_not_mixed(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, out = tmp_path / "base", tmp_path / "out"
+    shape = BertLike()
+    write_base(base, shape)
+    plain, done = place.run_place, []
+
+    def run(task: place.PlaceTask) -> str:
+        if done:  # the first place has the old base still
+            other = {name: 2 * w0 if ".query" in name else w0 for name, w0 in shape.base.items()}
+            write_base(tmp_path / "new", BertLike(), other)
+            (tmp_path / "new" / "model.safetensors").replace(base / "model.safetensors")
+        done.append(task)
+        return plain(task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "run_place", run)
+        said = r"1 of 4 places failed.*query 1: W0 of .*query in .*base was written to"
+        with pytest.raises(LensError, match=said):
+            ll.survey(dozen, out, base=base, questions=["conversions"])
+    assert len(places(out)) == 3
+    assert ll.survey(dozen, out, base=base, questions=["conversions"]).missing == 0
+
+
+@pytest.mark.parametrize(
+    ("shard", "which"),
+    [(None, "2 places (query.0, …) of 4"), ("1/2", "2 places (query.0, …) of 2")],
+)
+def test_a_survey_whose_places_another_removes_joins_nothing(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard: str | None, which: str
+) -> None:
+    """Fewer places than were done were joined, as if there were no more."""
+    out = tmp_path / "out"
+    plain, done = place.run_place, []
+
+    def run(task: place.PlaceTask) -> str:
+        done.append(plain(task))
+        if len(done) == 2:
+            with monkeypatch.context() as patch:
+                patch.setattr(write, "run_place", plain)
+                ll.survey(dozen, out, questions=["spectrum"])
+        return done[-1]
+
+    monkeypatch.setattr(write, "run_place", run)
+    said = rf"{re.escape(which)} that were done are no more in .*places: removed meanwhile"
+    with pytest.raises(OutputError, match=said):
+        ll.survey(dozen, out, questions=["interference"], shard=shard)
+    assert (out / "spectrum.parquet").exists()
+    assert not (out / "merges.parquet").exists()
+
+
+def test_a_place_that_is_gone_in_the_midst_of_a_join_is_said_to_be(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = write.join
+
+    def join(plan: planning.Plan, tasks: list[place.PlaceTask], *rest: object) -> object:
+        (tasks[1].folder / tasks[1].file).unlink()
+        return plain(plan, tasks, *rest)
+
+    monkeypatch.setattr(write, "join", join)
+    with pytest.raises(OutputError, match=r"query\.1\..* is no more there: removed meanwhile"):
+        ll.survey(dozen, tmp_path / "out", questions=["spectrum"])
+
+
+def test_tables_that_have_come_meanwhile_are_not_written_over(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, other = tmp_path / "out", write_adapter(tmp_path / "other", seed=50)
+    plain = write.copies_in
+
+    def join_another(*arguments: planning.Plan) -> object:
+        with monkeypatch.context() as patch:
+            patch.setattr(write, "copies_in", plain)
+            ll.survey(other, out, questions=["spectrum"])
+        return plain(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            write, "copies_in", join_another
+        )  # when the tables are made and not yet there
+        with pytest.raises(OutputError, match="survey of 1 adapter, of which other would be lost"):
+            ll.survey(dozen, out, questions=["spectrum"])
+    assert list(pq.read_table(out / "spectrum.parquet")["adapter"].unique()) == [pa.scalar("other")]
