@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from scipy.spatial.distance import squareform
 from ...labelled import Array
 from ..similarity.phi_by_chance import above_by_chance
 
+Cut = Literal["chance", "gap", "given"]
+
 _FALSE_ALARMS = 0.01  # of all pairs together, under the Gaussian null
 
 
@@ -19,12 +21,14 @@ class Clustering(NamedTuple):
     """A tree over n things, their order under it, and a flat cut of it.
 
     `linkage` is scipy's (n − 1, 4): children, height 1 − φ, members. `clusters` numbers each thing's
-    cluster from 1, in the order of `order`.
+    cluster from 1, in the order of `order`. `cut` says where that is: where ``chance`` begins, at the largest
+    ``gap`` where every merge is above chance, or where as many as were ``given`` are left.
     """
 
     linkage: Array
     order: tuple[int, ...]
     clusters: tuple[int, ...]
+    cut: Cut
 
 
 def cluster(
@@ -46,30 +50,32 @@ def cluster(
         least: (n, n) what φ is at least, as in `above_by_chance`; by default nothing.
 
     Returns:
-        The tree, the order of its leaves, and each thing's cluster.
+        The tree, the order of its leaves, each thing's cluster, and which cut it was.
 
     Example:
         >>> values = np.array([[1.0, 0.9, 0.1], [0.9, 1.0, 0.1], [0.1, 0.1, 1.0]])
         >>> chance = np.full((3, 3), 0.1)
         >>> cluster(values, chance, chance / 10).clusters
         (2, 2, 1)
+        >>> cluster(values, chance / 2, chance / 100).cut
+        'gap'
     """
     n = len(values)
     distance = np.clip(1 - (values + values.T) / 2, 0, None)
     linkage = hierarchy.linkage(squareform(distance, checks=False), method="average")
-    merges = _merges_kept(linkage, mean, sd, least) if count is None else n - count
+    merges, cut = _merges_kept(linkage, mean, sd, least) if count is None else (n - count, "given")
     order = hierarchy.leaves_list(linkage)
-    return Clustering(linkage, tuple(map(int, order)), _flat(linkage, merges, order))
+    return Clustering(linkage, tuple(map(int, order)), _flat(linkage, merges, order), cut)
 
 
-def _merges_kept(linkage: Array, mean: Array, sd: Array, least: Array | None) -> int:
+def _merges_kept(linkage: Array, mean: Array, sd: Array, least: Array | None) -> tuple[int, Cut]:
     above = _above_chance(linkage, mean, sd, least)
     if not above.all():
-        return int(above.argmin())
+        return int(above.argmin()), "chance"
     off = ~np.eye(len(mean), dtype=bool)
     heights = linkage[:, 2]
     unrelated = max(float(1 - mean[off].mean()), heights[-1])
-    return int(np.diff([*heights, unrelated]).argmax()) + 1
+    return int(np.diff([*heights, unrelated]).argmax()) + 1, "gap"
 
 
 def _above_chance(linkage: Array, mean: Array, sd: Array, least: Array | None) -> NDArray[np.bool_]:

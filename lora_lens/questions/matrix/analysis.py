@@ -167,7 +167,7 @@ def adapter_matrix(
         linkage=tree.linkage,
         order=tree.order,
         clusters=tree.clusters,
-        clusters_given=clusters is not None,
+        cut=tree.cut,
         notes=(
             *notes,
             *_ties(read, matrix, rank, layers),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...show.elided import elided
-from ...show.figure import Axis, Block, Colour, HeatMap, Panel, Scale, Sheet, Strokes, View
+from ...show.figure import Axis, Block, Colour, HeatMap, Level, Panel, Scale, Sheet, Strokes, View
 from ...show.layout import LABELS, counted
 from .result import MatrixResult
 
@@ -16,6 +16,7 @@ _COLOURED = "Names and branches have their cluster's colour. "
 _UNNAMED = "{} adapters, in the order of the tree"
 # Of the palette, without grey, which is of none, and two too pale to read as text.
 _TOLD_APART = (0, 1, 2, 3, 4, 5, 9)
+_CUTS = {"chance": "cut: chance", "gap": "cut: largest gap", "given": "cut: as asked"}
 
 
 def figures(result: MatrixResult) -> dict[str, Sheet]:
@@ -26,7 +27,7 @@ def figures(result: MatrixResult) -> dict[str, Sheet]:
 def tree_panel(result: MatrixResult) -> Panel:
     """The tree of 1 − φ, root at the left, leaves at the right in the order of the heat map's rows.
 
-    Branches inside one cluster have its colour; those between clusters are grey.
+    Branches inside one cluster have its colour; those between clusters are grey. A line is where the tree was cut.
     """
     n = len(result)
     place = {leaf: float(row) for row, leaf in enumerate(result.order)}
@@ -44,12 +45,31 @@ def tree_panel(result: MatrixResult) -> Panel:
         place[node], heights[node] = (y[0] + y[1]) / 2, float(height)
     lowest, highest = float(result.linkage[0, 2]), float(result.linkage[-1, 2])
     spread = max(highest - lowest, 0.02)
+    end = max(0.0, lowest - 0.3 * spread)
+    root = highest + 0.05 * spread
     return Panel(
-        x=Axis("1 − φ", low=highest + 0.05 * spread, high=max(0.0, lowest - 0.3 * spread)),
+        x=Axis("1 − φ", low=root, high=end),
         y=Axis(low=n - 0.5, high=-0.5),
-        marks=(Strokes(tuple(paths), tuple(shades)),),
+        marks=(
+            Strokes(tuple(paths), tuple(shades)),
+            Level(
+                _cut_at(result, end, root),
+                _CUTS[result.cut],
+                "black",
+                "dot",
+                upright=True,
+                beside=True,
+            ),
+        ),
         bare=True,
     )
+
+
+def _cut_at(result: MatrixResult, first: float, last: float) -> float:
+    """Where the line of the cut stands: midway from the last merge that was kept to the next."""
+    kept = len(result) - len(set(result.clusters))
+    heights = [first, *map(float, result.linkage[:, 2]), last]
+    return (heights[kept] + heights[kept + 1]) / 2
 
 
 def heat_panel(result: MatrixResult) -> Panel:

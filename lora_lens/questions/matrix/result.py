@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...chance.p_values import benjamini_hochberg, excess
+from ...core.families.clustering import Cut
 from ...labelled import Array, Row, plain
 from ..answer import Answer
 
@@ -44,7 +45,8 @@ class MatrixResult(Answer):
         linkage: scipy's, of 1 − φ by average linkage: (adapter − 1, 4).
         order: The adapters from one end of the tree to the other.
         clusters: Each adapter's cluster, from 1 in that order.
-        clusters_given: Whether the caller said how many clusters.
+        cut: Where the tree was cut: where ``chance`` begins, at its largest ``gap`` as all of it is above chance, or where as many
+            clusters as were ``given`` are left.
         notes: What a reader should know beside the numbers, a sentence each.
         seed: Of the draws.
         base: That all adapters name; None where they name several.
@@ -71,7 +73,7 @@ class MatrixResult(Answer):
     linkage: Array
     order: tuple[int, ...]
     clusters: tuple[int, ...]
-    clusters_given: bool = False
+    cut: Cut = "chance"
     notes: tuple[str, ...] = ()
     seed: int | None = None
     base: str | None = None
@@ -124,6 +126,17 @@ class MatrixResult(Answer):
         one, other = self.pairs()
         highest = np.argsort(-self.values[one, other], kind="stable")[:count]
         return [(int(one[k]), int(other[k])) for k in highest]
+
+    @property
+    def clusters_given(self) -> bool:
+        """Whether the caller said how many clusters."""
+        return self.cut == "given"
+
+    @property
+    def cut_phi(self) -> float:
+        """The least mean φ at which two clusters were joined; NaN where none were."""
+        joined = len(self) - len(set(self.clusters))
+        return 1 - float(self.linkage[joined - 1, 2]) if joined else float("nan")
 
     def within(self, number: int | None = None) -> float:
         """Mean φ over the pairs inside one cluster, or inside any; NaN where there is no such pair."""
@@ -217,6 +230,8 @@ class MatrixResult(Answer):
                 | {"mean_within": plain(self.within(number))}
                 for number, found in members.items()
             ],
+            "cut": self.cut,
+            "cut_phi": plain(self.cut_phi),
             "mean_within": plain(self.within()),
             "mean_between": plain(self.between()),
         }  # fmt: skip

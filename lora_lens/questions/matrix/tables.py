@@ -24,10 +24,17 @@ from ...show.layout import (
 )
 from ...show.wording import few
 from .result import MatrixResult
+from .words import clusters_told
 
 _MOST_IN_GRID = 12
 _CLOSEST = 10
 _MEMBERS = 6
+_CUTS = {
+    "chance": "The tree is cut where chance begins",
+    "gap": "All of the tree is above chance, so that it is cut at its largest gap, which is arbitrary: adapters of "
+    "different clusters are alike, too",
+    "given": "The tree is cut into as many clusters as asked for",
+}
 
 
 def tables(result: MatrixResult) -> list[Table]:
@@ -121,9 +128,11 @@ def cluster_table(result: MatrixResult) -> Table:
     ]
     alone = [members[0] for members in result.members().values() if len(members) == 1]
     if alone:
-        rows.append(["alone", str(len(alone)), NONE, _members(names, alone)])
+        # Beyond a cut that is not at chance, two can be far above chance and in no cluster together.
+        alone_in = "alone" if result.cut == "chance" else "in none at this cut"
+        rows.append([alone_in, str(len(alone)), NONE, _members(names, alone)])
     what = (
-        f"{counted(len(result.members()), 'cluster')} by average linkage of 1 − φ: mean φ "
+        f"{clusters_told(result)}, by average linkage of 1 − φ: mean φ "
         f"{number(result.within())} within, {number(result.between())} between"
     )
     return Table(what, ["cluster", "adapters", "mean φ", "members"], rows)
@@ -146,14 +155,9 @@ def legend(result: MatrixResult) -> list[str]:
     nulls += " Where layers of both adapters lie alike, as A of VeRA does, they count as fewer: sd, z and p allow for it from 1.02 times the scatter of independent ones on."
     if len(result) == 2:
         return [nulls]
-    cut = (
-        "The tree is cut into as many clusters as asked for"
-        if result.clusters_given
-        else "The tree is cut where chance begins, or at its largest gap if it is all above chance"
-    )
     return [
         nulls,
-        f"{cut}; clusters are made from these very φ, so that φ is higher within them than between is "
+        f"{_CUTS[result.cut]}; clusters are made from these very φ, so that φ is higher within them than between is "
         f"no evidence.",
     ]
 

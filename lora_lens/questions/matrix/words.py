@@ -115,8 +115,18 @@ def summary(result: MatrixResult, _: Sequence[Finding]) -> str:
         text += f"the closest of {len(result)} adapters are {closest} at φ = {short(value)} of 1"
         text += f", where unrelated subspaces have {short(float(result.gaussian_mean[one, other]))}"
         text += _unseen(result, tested)
-    clusters = counted(len(set(result.clusters)), "cluster")
-    return f"{text}." if pairs == 1 else f"{text}; {clusters}."
+    if pairs == 1:
+        return f"{text}."
+    arbitrary = ", an arbitrary cut: all merges are above chance" if result.cut == "gap" else ""
+    return f"{text}; {clusters_told(result)}{arbitrary}."
+
+
+def clusters_told(result: MatrixResult) -> str:
+    """How many clusters, and at which cut where it is not where chance begins."""
+    count = counted(len(set(result.clusters)), "cluster")
+    if result.cut == "gap":
+        return f"{count} at the tree's largest gap (φ ≥ {result.cut_phi:.3f})"
+    return f"{count}, as many as asked for" if result.cut == "given" else count
 
 
 def _unseen(result: MatrixResult, tested: Finding | None) -> str:

@@ -82,7 +82,19 @@ def _level(ax: Axes, mark: Level) -> None:
     across = ax.axvline if mark.upright else ax.axhline
     across(
         mark.at, color=colour(mark.colour), linestyle=_DASHES[mark.dash], linewidth=stroke(1.0),
-        zorder=1, label=words(mark.label) or None,
+        zorder=1, label=None if mark.beside else words(mark.label) or None,
+    )  # fmt: skip
+    if mark.beside:
+        _at_its_end(ax, mark)
+
+
+def _at_its_end(ax: Axes, mark: Level) -> None:
+    """The label of a line: above one that stands, to the right of one that lies."""
+    along = ax.get_xaxis_transform() if mark.upright else ax.get_yaxis_transform()
+    ax.annotate(
+        words(mark.label), (mark.at, 1.0) if mark.upright else (1.0, mark.at), (0, 2) if mark.upright else (2, 0),
+        xycoords=along, textcoords="offset points", fontsize="small", color=colour(mark.colour),
+        ha="center" if mark.upright else "left", va="bottom" if mark.upright else "center",
     )  # fmt: skip
 
 

@@ -85,6 +85,7 @@ class Level:
     colour: Colour = "grey"
     dash: Dash = "solid"
     upright: bool = False
+    beside: bool = False  # its label stands at its end, and in no legend
 
 
 @dataclass(frozen=True)

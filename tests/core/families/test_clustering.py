@@ -32,11 +32,13 @@ def partition(labels: tuple[int, ...]) -> set[frozenset[int]]:
 THREE = {frozenset({0, 1, 2}), frozenset({3, 4, 5, 6}), frozenset({7, 8})}
 
 
-@pytest.mark.parametrize("between", [0.02, 0.3])  # at chance, and far above it
-def test_three_planted_families_are_told_apart(between: float) -> None:
+@pytest.mark.parametrize(("between", "cut"), [(0.02, "chance"), (0.3, "gap")])
+def test_three_planted_families_are_told_apart(between: float, cut: str) -> None:
     values = families([3, 4, 2], [0.8, 0.8, 0.8], between, 0.02)
     found = cluster(values, *null(values, sd=0.004 + 0.02 * (between < 0.1)))
     assert partition(found.clusters) == THREE
+    assert found.cut == cut
+    assert cluster(values, *null(values), 4).cut == "given"
     assert [k for k, _ in groups(found.order, found.clusters)] == [1, 2, 3]
 
 

@@ -8,6 +8,7 @@ from checkpoints import BertLike, write_lora
 from matplotlib.colors import to_hex
 
 from lora_lens import adapter_matrix
+from lora_lens.core.families.clustering import Cut
 from lora_lens.questions.matrix.figures import cluster_colours, matrix_sheet
 from lora_lens.questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
 from lora_lens.questions.matrix.result import MatrixResult
@@ -63,6 +64,25 @@ def test_dendrogram_has_a_branch_a_merge_at_its_height(matrix: MatrixResult) -> 
     assert colours >= set(map(colour, cluster_colours(matrix).values()))
     low, high = ax.get_ylim()
     assert (low, high) == (4.5, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [("chance", "cut: chance"), ("gap", "cut: largest gap"), ("given", "cut: as asked")],
+)
+def test_dendrogram_has_a_line_with_its_name_at_the_cut(
+    matrix: MatrixResult, cut: Cut, told: str
+) -> None:
+    ax = dendrogram(replace(matrix, cut=cut))
+    (line,) = ax.lines
+    assert len(matrix.members()) == 3
+    assert matrix.linkage[1, 2] < line.get_xdata()[0] < matrix.linkage[2, 2]
+    assert [text.get_text() for text in ax.texts] == [told]
+    for clusters in ((1, 2, 3, 4, 5), (1, 1, 1, 1, 1)):
+        other = dendrogram(replace(matrix, cut=cut, clusters=clusters), plt.figure().subplots())
+        last, first = other.get_xlim()
+        assert first <= other.lines[0].get_xdata()[0] < last
+    plt.close("all")
 
 
 def test_matrix_figure_marks_chance_on_the_scale(matrix: MatrixResult) -> None:

@@ -17,6 +17,7 @@ from lora_lens import (
 )
 from lora_lens.chance.reach import POWER
 from lora_lens.chance.reach_of_phi import reach_of_phi
+from lora_lens.questions.matrix.tables import cluster_table
 from lora_lens.questions.matrix.words import beside_unrelated
 from lora_lens.show.wording import ENOUGH
 
@@ -45,6 +46,29 @@ def test_of_pairs_below_one_it_is_said_what_is_enough(twins: list[Path]) -> None
     )
     two = adapter_matrix([twins[0], Path(demo_adapter("condlora"))], "query", matrix="B", draws=200)
     assert f"; for this {ENOUGH}, and `compare`" in two.summary
+
+
+def test_a_cut_that_is_not_at_chance_is_told(twins: list[Path]) -> None:
+    """Pairs 141 deviations above chance were called alone, for the tree was cut at its largest gap."""
+    found = adapter_matrix([*twins, Path(demo_adapter("condlora"))], "query", matrix="B", draws=200)
+    assert found.cut == found.to_dict()["cut"] == "gap"
+    told = "2 clusters at the tree's largest gap (φ ≥ 1.000)"
+    assert found.summary.endswith(f"; {told}, an arbitrary cut: all merges are above chance.")
+    table = cluster_table(found)
+    assert table.title.startswith(f"{told}, by average")
+    assert [row[0] for row in table.rows][1:] == ["in none at this cut"]
+    assert found.to_dict()["cut_phi"] == pytest.approx(1)
+    asked = adapter_matrix(found.sources, "query", matrix="B", draws=0, clusters=3)
+    assert asked.summary.endswith("3 clusters, as many as asked for.")
+    assert [row[0] for row in cluster_table(asked).rows] == ["in none at this cut"]
+    assert asked.to_dict()["cut_phi"] is None
+
+
+def test_what_is_at_chance_is_alone() -> None:
+    found = adapter_matrix(unrelated(4, 0), "value", draws=200)
+    assert found.cut == "chance"
+    assert [row[0] for row in cluster_table(found).rows] == ["alone"]
+    assert found.summary.endswith("; 4 clusters.")
 
 
 def unrelated(
