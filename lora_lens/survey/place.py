@@ -83,6 +83,7 @@ def run_place(task: PlaceTask) -> str:
         "place": json.dumps({"module": place.module, "layer": place.layer, "path": place.path}),
         "settings": task.settings.told(),
         "adapters": json.dumps([piece.digest for piece in place.pieces]),
+        "sources": json.dumps([piece.path for piece in place.pieces]),
     }
     labels = {"module": place.module, "layer": place.layer}
     with ExitStack() as stack:

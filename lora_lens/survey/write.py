@@ -23,7 +23,7 @@ from ..staging import staged
 from ..subspaces.pairing import notes_of_many
 from ..subspaces.ties import gauge_note
 from .copies import copies_in, copies_said
-from .earlier import check_no_others, sweep
+from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .far import HEAVY, far
 from .joining import join
 from .place import PlaceTask, one_thread, run_place
@@ -124,6 +124,7 @@ def survey(
         folder = Path(out).resolve()
         given = [*paths, *(one.path for one in unread)]
         check_no_others(folder, given)
+        check_no_places_of_others(folder, given)
         with staged(folder), one_thread():  # finds out early that it cannot be written
             plan = make_plan(
                 paths, unread, settings, folder,
@@ -279,8 +280,10 @@ def _joined(
         (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
         check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):
-        gone = sweep(folder, set(joined.files), {task.file for task in there})
-        if gone:  # of this call alone: the files are the same without it
+        sweep_places(folder, there, given)
+        if gone := sweep_tables(
+            folder, set(joined.files)
+        ):  # of this call alone: the files are the same without it
             notes.append(
                 f"removed what an earlier survey of other questions left: {', '.join(gone)}"
             )

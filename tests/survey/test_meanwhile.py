@@ -119,10 +119,67 @@ def test_tables_that_have_come_meanwhile_are_not_written_over(
             ll.survey(other, out, questions=["spectrum"])
         return plain(*arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            write, "copies_in", join_another
-        )  # when the tables are made and not yet there
+    with (
+        monkeypatch.context() as patch
+    ):  # another that began as early, and ends when the tables are made
+        patch.setattr(write, "check_no_places_of_others", lambda *_: None)
+        patch.setattr(write, "copies_in", join_another)
         with pytest.raises(OutputError, match="survey of 1 adapter, of which other would be lost"):
             ll.survey(dozen, out, questions=["spectrum"])
     assert list(pq.read_table(out / "spectrum.parquet")["adapter"].unique()) == [pa.scalar("other")]
+
+
+def test_a_shards_places_of_other_adapters_are_not_removed(dozen: Path, tmp_path: Path) -> None:
+    """They were, without a word: only tables were looked at."""
+    out, other = tmp_path / "out", write_adapter(tmp_path / "other", seed=50)
+    ll.survey(dozen, out, questions=["spectrum"], shard="1/2")
+    before = places(out)
+    said = r"holds places of 12 adapters that are not joined yet, of which .*seed-0 and 11 more would be lost"
+    with pytest.raises(OutputError, match=said):
+        ll.survey(other, out, questions=["spectrum"])
+    assert places(out) == before
+    ll.survey([dozen, other], out, questions=["spectrum"])
+    assert len(places(out)) == 4
+    shutil.rmtree(other)  # and so it is not missed
+    ll.survey(dozen, out, questions=["spectrum"])
+    assert {name: data for name, data in places(out).items() if name in before} == before
+    assert len(places(out)) == 4
+
+
+def test_places_of_others_that_come_meanwhile_stay(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, other = tmp_path / "out", write_adapter(tmp_path / "other", seed=50)
+    plain = write.copies_in
+
+    def do_another(plan: planning.Plan) -> object:
+        with monkeypatch.context() as patch:
+            patch.setattr(write, "copies_in", plain)
+            ll.survey(other, out, questions=["spectrum"], shard="1/2")
+        return plain(plan)
+
+    monkeypatch.setattr(write, "check_no_places_of_others", lambda *_: None)
+    monkeypatch.setattr(write, "copies_in", do_another)
+    ll.survey(dozen, out, questions=["spectrum"])
+    assert len(places(out)) == 4 + 2
+
+
+def test_places_of_older_versions_are_removed_where_their_numbers_are_this_surveys(
+    dozen: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", write_adapter(tmp_path / "other", seed=50)
+    (out / "places").mkdir(parents=True)
+    for k, adapters in enumerate((dozen, other)):
+        ll.survey(adapters, tmp_path / f"{k}", questions=["interference"])
+        for path in (tmp_path / f"{k}" / "places").iterdir():
+            table = pq.read_table(path)
+            told = {
+                key: text for key, text in table.schema.metadata.items() if b"sources" not in key
+            }
+            assert len(told) < len(table.schema.metadata)
+            pq.write_table(
+                table.replace_schema_metadata(told), out / "places" / f"old-{k}-{path.name}"
+            )
+    ll.survey(dozen, out, questions=["spectrum"])
+    assert sum(name.startswith("old-0") for name in places(out)) == 0
+    assert sum(name.startswith("old-1") for name in places(out)) == 4
