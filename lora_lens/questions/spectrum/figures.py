@@ -26,6 +26,7 @@ from ...show.figure import (
 )
 from ...show.layout import layer_number
 from ...show.singular_values import layer_scales, singular_panel
+from ...show.whose import whose
 from .intruder_figures import intruder_sheet
 from .result import LayerSpectrum, Spectrum
 
@@ -126,7 +127,11 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
         kinds.append([norm_panel(layers) for layers in of])
     rows = [in_rows(on_one_axis(panels), _MOST_COLUMNS) for panels in kinds]
     blocks = tuple(_block(some, layer_scales(result.layers)) for some in zip(*rows, strict=True))
-    return Sheet(blocks, (width * blocks[0].columns + 2.6, (2.7 * len(kinds) + 0.3) * len(blocks)))
+    return Sheet(
+        blocks,
+        (width * blocks[0].columns + 2.6, (2.7 * len(kinds) + 0.3) * len(blocks) + 0.2),
+        note=whose({"": result.adapter}, result.base),
+    )
 
 
 def _block(rows: Sequence[Sequence[Panel | None]], scales: Sequence[Scale]) -> Block:

@@ -135,7 +135,7 @@ def test_without_draws_there_is_no_chance_to_draw(bert: BertLike, tmp_path: Path
     ax = plots.intruder_heatmap(bare, "value", 5)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2"]
     assert not ax.lines
-    assert not plots.intruder_figure(bare).get_supxlabel()
+    assert plots.intruder_figure(bare).get_supxlabel() == "lora on base"
 
 
 def test_an_untrained_adapter_has_a_figure_without_lines(tmp_path: Path) -> None:
