@@ -49,7 +49,7 @@ def crowd_panel(result: OutliersResult) -> Panel:
             )
             for place, k in enumerate(numbers[:_MOST])
         ),
-        Level(result.by_chance, "by chance, r/d", "grey", "dot"),
+        Level(result.by_chance, "by chance, r/d", "grey", "dash"),
     ]  # fmt: skip
     return Panel(
         "Every coordinate",
