@@ -167,6 +167,16 @@ def sided(matrix: str, side: str) -> str:
     return f"{LABELS[matrix]} ({side})"
 
 
+def dimensions(i: int, j: int) -> str:
+    """How many directions of each of two: ``i = j = 8``, or both where they differ."""
+    return f"i = j = {i}" if i == j else f"i = {i}, j = {j}"
+
+
+def singular_vectors(matrix: str, side: str) -> str:
+    """A matrix and whose singular vectors, as a figure says it, which no sentence explains: ``ΔW (left singular vectors)``."""
+    return f"{LABELS[matrix]} ({side} singular vectors)"
+
+
 def counted(count: int, what: str) -> str:
     """``1 layer``, ``2 layers``."""
     return f"{count} {what}{'' if count == 1 else 's'}"

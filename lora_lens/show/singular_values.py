@@ -53,7 +53,7 @@ def singular_panel(layers: Sequence[Layer], last: int | None = None, title: str 
             label = ""
     return Panel(
         title,
-        Axis("singular value", whole=True),
+        Axis("index of σ", whole=True),
         Axis(f"σ of {symbol(matrices)}", log=True),
         tuple(marks),
     )

@@ -158,7 +158,7 @@ def test_figures_hold_the_results_numbers_and_plotly_knows_their_traces(
     adapter, other = map(ll.load_adapter, pair)
     compared = ll.compare(adapter, other, "query", draws=19)
     lines = {trace["name"]: trace["y"] for trace in data["module-2-comparison-A"]["data"]}
-    np.testing.assert_allclose(lines["A (right)"], compared["A"].values, rtol=1e-5)
+    np.testing.assert_allclose(lines["A (right singular vectors)"], compared["A"].values, rtol=1e-5)
     shared = ll.shared_subspace(adapter, "query", draws=19)["B"]
     traces = {trace["name"]: trace for trace in data["module-0-shared-B"]["data"]}
     np.testing.assert_allclose(traces["left out"]["y"], shared.left_out, rtol=1e-5)

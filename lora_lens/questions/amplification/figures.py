@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ...show.figure import Axis, Bars, Block, Line, Panel, Sheet, named, numbers, positions
+from ...show.whose import whose
 from .result import Amplification
 
 
@@ -60,6 +61,10 @@ def factor_panel(result: Amplification) -> Panel:
 
 
 def amplification_sheet(result: Amplification) -> Sheet:
-    """`norm_panel` beside `factor_panel`."""
+    """`norm_panel` beside `factor_panel`, and whose they are."""
     width = min(7.0, max(4.2, 0.2 * len(result.layers) + 2))
-    return Sheet((Block([[norm_panel(result), factor_panel(result)]]),), (2 * width + 0.4, 3.9))
+    return Sheet(
+        (Block([[norm_panel(result), factor_panel(result)]]),),
+        (2 * width + 0.4, 4.1),
+        note=whose({"": result.adapter}, result.base),
+    )

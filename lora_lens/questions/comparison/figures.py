@@ -16,7 +16,8 @@ from ...show.figure import (
     named,
     positions,
 )
-from ...show.layout import LABELS
+from ...show.layout import LABELS, dimensions
+from ...show.whose import whose
 from ...show.wording import ENOUGH
 from .result import ComparisonResult
 from .words import distinct
@@ -58,10 +59,10 @@ def layer_panel(result: ComparisonResult, matrix: str | None = None) -> Panel:
         if flipped:
             null, label = result[name].baselines["flipped"], f"{LABELS[name]} flipped, ± 2 sd"
             bars.append(Bars.around(at, null.mean, null.sd, label, k, 0.9 * width))
-        label = f"{labelled(name, result)} ({result[name].side})"
+        label = f"{labelled(name, result)} ({result[name].side} singular vectors)"
         lines.append(Line(at, result[name].values, label, k, _DASHES[k % 3], _MARKERS[k % 3]))  # type: ignore[arg-type]
     return Panel(
-        title=f"Two adapters, {result.module}, i = {result.i}, j = {result.j}",
+        title=f"φ between two adapters, {result.module}, {dimensions(result.i, result.j)}",
         x=named("layer", result.layers),
         y=Axis("φ", low=0),
         marks=(*bars, *lines),
@@ -76,7 +77,10 @@ def labelled(matrix: str, result: ComparisonResult) -> str:
 
 
 def comparison_sheet(result: ComparisonResult) -> Sheet:
-    """`layer_panel` as a figure of its own, which says so where it has unrelated subspaces alone."""
+    """`layer_panel` as a figure of its own, which says whose it is, and so where it has unrelated subspaces alone."""
     flipped = all("flipped" in one.baselines for one in distinct(result).values())
-    size = (min(10.0, max(5.0, 0.3 * len(result.layers) + 2)), 3.6 if flipped else 3.9)
-    return Sheet((Block([[layer_panel(result)]]),), size, note="" if flipped else _ALONE)
+    size = (min(10.0, max(5.0, 0.3 * len(result.layers) + 2)), 3.8 if flipped else 4.1)
+    note = whose({"one": result.one, "other": result.other}, result.base)
+    return Sheet(
+        (Block([[layer_panel(result)]]),), size, note=note if flipped else f"{_ALONE}\n{note}"
+    )

@@ -11,16 +11,16 @@ import numpy as np
 from ...errors import LensError
 from ...labelled import Array
 from ...show.figure import Axis, Band, Block, HeatMap, Level, Line, Mark, Panel, Scale, Sheet, View
-from ...show.layout import counted
+from ...show.layout import counted, singular_vectors
 from .result import DynamicsResult, over_layers
 from .tables import whereto
 
 _Styles = Mapping[str, tuple[str, str, int, str]]
 _SPACES: _Styles = {
-    "A": ("A (right)", "solid", 0, "circle"),
-    "B": ("B (left)", "dash", 1, "square"),
-    "delta_left": ("ΔW (left)", "dot", 2, "cross"),
-    "delta_right": ("ΔW (right)", "dashdot", 3, "plus"),
+    "A": (singular_vectors("A", "right"), "solid", 0, "circle"),
+    "B": (singular_vectors("B", "left"), "dash", 1, "square"),
+    "delta_left": (singular_vectors("delta", "left"), "dot", 2, "cross"),
+    "delta_right": (singular_vectors("delta", "right"), "dashdot", 3, "plus"),
 }
 _NORMS: _Styles = {
     "delta": ("‖ΔW‖_F", "dot", 2, "cross"),

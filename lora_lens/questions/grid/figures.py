@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View, in_rows
-from ...show.layout import called_apart, sided
+from ...show.layout import sided
+from ...show.whose import whose
 from .result import RankGrid, RankGrids
-from .tables import kind_title, names, title
+from .tables import kind_title, title
 
 _MOST_COLUMNS = 7
-_MOST_LETTERS = 60
 _MOST_CELLS = 24  # rows or columns on a page up to which all are drawn
 
 
@@ -97,9 +97,6 @@ def rank_grids_sheet(result: RankGrids) -> Sheet:
 
 
 def _whose(result: RankGrids) -> str:
-    """Long names from their end, which tells adapters apart and fits below a single layer's panels."""
-    called = called_apart(result.one, result.other)
-    return "\n".join(
-        f"{name}: {source if len(source) <= _MOST_LETTERS else '…' + source[-_MOST_LETTERS:]}"
-        for (name, _), source in zip(names(result), called, strict=True)
-    )
+    if result.between == "w0-delta":
+        return whose({"": result.other}, result.one)
+    return whose({"first": result.one, "second": result.other}, result.base)

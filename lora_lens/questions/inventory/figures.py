@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...show.figure import Block, Sheet, in_rows, on_one_axis
 from ...show.singular_values import layer_scales, singular_panel
+from ...show.whose import whose
 from .result import Inventory
 
 _MOST_COLUMNS = 4
@@ -25,5 +26,6 @@ def inventory_sheet(result: Inventory) -> Sheet:
     rows = in_rows(on_one_axis(panels), _MOST_COLUMNS)
     return Sheet(
         (Block(rows, scales=layer_scales(result.modules), joined=True),),
-        (3.2 * len(rows[0]) + 1, 2.8 * len(rows)),
+        (3.2 * len(rows[0]) + 1, 2.8 * len(rows) + 0.2),
+        note=whose({"": result.adapter}, result.base),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...show.elided import elided
 from ...show.figure import Axis, Block, Colour, HeatMap, Level, Panel, Scale, Sheet, Strokes, View
-from ...show.layout import LABELS, counted
+from ...show.layout import counted, singular_vectors
 from .result import MatrixResult
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would be read
@@ -126,7 +126,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
         ),
         (side + 1.4 + 1.5 * tree + label, side + 1.1 + label),
         title=(
-            f"φ of {LABELS[result.matrix]} ({result.side}), {result.module}, i = j = {ranks}, "
+            f"φ of {singular_vectors(result.matrix, result.side)}, {result.module}, i = j = {ranks}, "
             f"mean of {counted(len(result.layers), 'layer')}"
         ),
         note=(_COLOURED if tree else "") + "Red on the scale: unrelated subspaces.",

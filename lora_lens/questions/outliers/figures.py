@@ -22,6 +22,7 @@ from ...show.figure import (
     positions,
     round_top,
 )
+from ...show.whose import whose
 from .result import Coordinate, OutliersResult
 from .words import columns
 
@@ -48,7 +49,7 @@ def crowd_panel(result: OutliersResult) -> Panel:
             )
             for place, k in enumerate(numbers[:_MOST])
         ),
-        Level(result.by_chance, "by chance, r/d", "grey", "dot"),
+        Level(result.by_chance, "by chance, r/d", "grey", "dash"),
     ]  # fmt: skip
     return Panel(
         "Every coordinate",
@@ -129,9 +130,10 @@ def outliers_sheet(result: OutliersResult) -> Sheet:
                 widths=(4.0, wide, wide),
             ),
         ),
-        (4.0 + 2 * wide + 0.8, 4.2),
+        (4.0 + 2 * wide + 0.8, 4.4),
         title=(
             f"Coordinates that {result.module} conversions of {result.matrix} hold, rank {result.rank}, "
             f"convention {result.convention}"
         ),
+        note=whose({"": result.adapter or "untrained factors"}, result.base),
     )

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...chance.against_null import NullTest
 from ...labelled import Array
-from ...show.elided import elided
 from ...show.figure import (
     Axis,
     Band,
@@ -23,7 +22,7 @@ from ...show.figure import (
     positions,
     round_top,
 )
-from ...show.layout import called_apart
+from ...show.whose import whose
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
@@ -168,8 +167,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
 
 
 def _whose(result: SharedResult) -> str:
-    """Which adapter is which; nothing where there is one."""
-    if result.other is None:
-        return ""
-    this, other = elided(called_apart(result.adapter, result.other))
-    return f"this adapter: {this}; the other: {other}"
+    adapters = {"": result.adapter}
+    if result.other is not None:
+        adapters = {"this adapter": result.adapter, "the other": result.other}
+    return whose(adapters, result.base)

@@ -16,7 +16,8 @@ from ...show.figure import (
     named,
     round_top,
 )
-from ...show.layout import LABELS
+from ...show.layout import LABELS, dimensions
+from ...show.whose import whose
 from ..looked_up import looked_up
 from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct, is_b
@@ -153,12 +154,12 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
     columns = len(rows[0])
     return Sheet(
         (Block(rows, scales=_if_pairs(result, scales), narrow="turn"),),
-        (size * columns + 0.6, size * len(rows) + 1.5),
+        (size * columns + 0.6, size * len(rows) + 1.7),
         title=(
             f"Subspace similarity between layers, {result.module}\n{result.side} singular vectors, "
-            f"i = {result.i}, j = {result.j}, convention {result.convention}{ridge_words(result.ridge)}"
+            f"{dimensions(result.i, result.j)}, convention {result.convention}{ridge_words(result.ridge)}"
         ),
-        note=_note(chance),
+        note="\n".join(filter(None, (_note(chance), whose({"": result.adapter}, result.base)))),
     )
 
 

@@ -26,6 +26,7 @@ from ...show.figure import (
 )
 from ...show.layout import layer_number
 from ...show.singular_values import layer_scales, singular_panel
+from ...show.whose import whose
 from .intruder_figures import intruder_sheet
 from .result import LayerSpectrum, Spectrum
 
@@ -119,14 +120,20 @@ def spectrum_sheet(result: Spectrum) -> Sheet:
     last = max(layer.layer or 0 for layer in result.layers)
     width = min(4.5, max(3.0, 0.12 * max(map(len, of)) + 1.5))
     kinds = [
-        [_explained(singular_panel(layers, last, layers[0].module)) for layers in of],
+        [singular_panel(layers, last, layers[0].module) for layers in of],
         [rank_panel(layers) for layers in of],
     ]
     if any(one.beside_w0 for one in result.layers):
         kinds.append([norm_panel(layers) for layers in of])
+    # Beside them, legends would push the colour scale far from its panels.
+    kinds = [[replace(panel, legend="row") for panel in panels] for panels in kinds]
     rows = [in_rows(on_one_axis(panels), _MOST_COLUMNS) for panels in kinds]
     blocks = tuple(_block(some, layer_scales(result.layers)) for some in zip(*rows, strict=True))
-    return Sheet(blocks, (width * blocks[0].columns + 2.6, (2.7 * len(kinds) + 0.3) * len(blocks)))
+    return Sheet(
+        blocks,
+        (width * blocks[0].columns + 1.2, (2.9 * len(kinds) + 0.3) * len(blocks) + 0.2),
+        note=whose({"": result.adapter}, result.base),
+    )
 
 
 def _block(rows: Sequence[Sequence[Panel | None]], scales: Sequence[Scale]) -> Block:
@@ -138,12 +145,6 @@ def _block(rows: Sequence[Sequence[Panel | None]], scales: Sequence[Scale]) -> B
         joined=True,
         narrow="wrap",
     )
-
-
-def _explained(panel: Panel) -> Panel:
-    """With a legend for its rings, if it has any."""
-    ringed = any(getattr(mark, "label", "") for mark in panel.marks)
-    return replace(panel, legend="inside") if ringed else panel
 
 
 def largest(layers: Sequence[LayerSpectrum]) -> float:

@@ -10,6 +10,7 @@ from ...errors import LensError
 from ...labelled import Row
 from ...show.figure import Axis, Block, HeatMap, Panel, Scale, Sheet, View, in_rows
 from ...show.layout import layer_number
+from ...show.whose import whose
 from .result import Spectrum
 
 _CHANCE = "chance"
@@ -68,10 +69,10 @@ def intruder_sheet(result: Spectrum) -> Sheet:
     beside = 1 if len(modules) <= _MOST_BELOW else max(1, _MOST_BESIDE // ks)
     panels = [intruder_panel(result, module, k) for module in modules for k in result.ks]
     rows = in_rows(panels, beside * ks)
-    height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.5
+    height = len(rows) * (min(4.0, 0.24 * longest) + 0.9) + 0.7
     return Sheet(
         (Block(rows, scales=(Scale(0, 1, "share of the top k"),)),),
         (2.7 * beside * ks + 1.0, height),
         title="Intruder dimensions: left singular vectors of W0+ΔW unlike all of W0's (|cos| < ε)",
-        note=_NOTE if result.draws else "",
+        note="\n".join([_NOTE] * bool(result.draws) + [whose({"": result.adapter}, result.base)]),
     )

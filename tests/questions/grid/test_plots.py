@@ -38,13 +38,4 @@ def test_grids_share_one_scale_that_holds_every_value(grids: RankGrids) -> None:
     assert limit[0] == 0
     assert max(grid.values.max() for grid in grids) <= limit[1] <= 1
     assert not plt.get_fignums()
-    assert [line.split(": ")[0] for line in figure.get_supxlabel().split("\n")] == [
-        "first",
-        "second",
-    ]
-    assert all(
-        line.endswith(name)
-        for line, name in zip(
-            figure.get_supxlabel().split("\n"), (": lora", ": other"), strict=True
-        )
-    )
+    assert figure.get_supxlabel().startswith("first: lora; second: other")

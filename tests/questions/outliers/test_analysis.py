@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import lora_lens as ll
 from lora_lens.cli import app
-from lora_lens.questions.outliers.figures import held_panel
+from lora_lens.questions.outliers.figures import crowd_panel, held_panel
 from lora_lens.questions.outliers.result import LEVEL
+from lora_lens.show.figure import Level
 
 
 def test_the_known_coordinates_of_a_real_base_are_found_unaided() -> None:
@@ -167,6 +168,8 @@ def test_a_base_alone_is_asked_with_untrained_factors(tmp_path) -> None:
     drawn = ll.outliers(ll.open_base(tmp_path / "base"), untrained=4, draws=20)
     assert ll.outliers(tmp_path / "base", untrained=4, draws=20) == drawn
     assert ll.outliers(str(tmp_path / "base"), untrained=4, draws=20) == drawn
+    for one in (crowd_panel(drawn), held_panel(drawn)):  # one line, one meaning
+        assert [mark.dash for mark in one.marks if isinstance(mark, Level)] == ["dash"]
     panel = held_panel(drawn)
     assert "dotted" not in panel.title  # theirs is the line of random factors
     assert not [mark for mark in panel.marks if getattr(mark, "dash", "") == "dot"]

@@ -66,7 +66,10 @@ def test_what_is_carried_over_is_drawn_beside_its_null(bert: BertLike, tmp_path:
     over = shared_subspace(tmp_path / "lora", "value", other=tmp_path / "other", draws=5)
     figure = plots.shared_figure(over)
     assert "the other's factors" in figure.get_suptitle()
-    assert figure.legends[0].get_title().get_text() == "this adapter: lora; the other: other"
+    assert (
+        figure.legends[0].get_title().get_text()
+        == "this adapter: lora; the other: other; base: base"
+    )
     for ax, shared in zip(figure.axes[::4], over.values(), strict=True):
         carried = shared.carried
         assert carried is not None

@@ -23,7 +23,7 @@ def found(bert: BertLike, tmp_path: Path) -> Spectrum:
 def test_every_rank_and_norm_lies_inside_its_panel(found: Spectrum) -> None:
     figure = plots.spectrum_figure(found)
     assert [ax.get_title() for ax in figure.axes[:2]] == ["query", "value"]
-    assert len(figure.axes) == 6 + 1  # and the scale of layers
+    assert sum(ax.axison for ax in figure.axes) == 6 + 1  # and the scale of layers
     for k, ax in enumerate(figure.axes[:6]):
         low, high = ax.get_ylim()
         assert (low == 0) == (k >= 2)
@@ -135,7 +135,7 @@ def test_without_draws_there_is_no_chance_to_draw(bert: BertLike, tmp_path: Path
     ax = plots.intruder_heatmap(bare, "value", 5)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2"]
     assert not ax.lines
-    assert not plots.intruder_figure(bare).get_supxlabel()
+    assert plots.intruder_figure(bare).get_supxlabel() == "lora on base"
 
 
 def test_an_untrained_adapter_has_a_figure_without_lines(tmp_path: Path) -> None:
@@ -146,3 +146,24 @@ def test_an_untrained_adapter_has_a_figure_without_lines(tmp_path: Path) -> None
     ):
         figure.draw_without_rendering()
         assert not np.isfinite(figure.axes[0].lines[0].get_ydata()).any()
+
+
+def test_the_scale_of_layers_stands_at_its_panels_and_a_legend_serves_a_whole_row(
+    found: Spectrum,
+) -> None:
+    """Legends at the right pushed the scale far away, and one panel of a row alone explained its rings."""
+    figure = plots.spectrum_figure(found)
+    figure.draw_without_rendering()
+    first, second, *_ = [ax for ax in figure.axes if ax.axison]
+    assert (first.get_xlabel(), first.get_ylabel()) == ("index of σ", "σ of ΔW")
+    (bar,) = [ax for ax in figure.axes if ax.get_ylabel() == "layer" and not ax.get_title()]
+    apart = bar.get_position().x0 - second.get_position().x1
+    assert apart * figure.get_figwidth() < 0.4
+    assert not any(ax.get_legend() for ax in figure.axes if ax.axison)
+    said = [
+        [t.get_text() for t in ax.get_legend().get_texts()] for ax in figure.axes if ax.get_legend()
+    ]
+    assert said[-2:] == [
+        ["rank r", "effective rank (s)", "effective rank (s²)", "stable rank", "rank for 95 % of energy"],
+        ["‖ΔW‖$_F$ / ‖W0‖$_F$", "‖ΔW‖$_2$ / ‖W0‖$_2$"],
+    ]  # fmt: skip
