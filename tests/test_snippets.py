@@ -117,7 +117,7 @@ def rng() -> np.random.Generator:
 def test_there_are_snippets() -> None:
     """What this file looks for is found, so that it cannot pass by finding nothing."""
     assert len(PYTHON) >= 3
-    assert len(RECIPES) == 6
+    assert len(RECIPES) == 8
     found = commands()
     assert len(found) > 20
     assert {words[0] for words in map(plain, found)} >= {"similarity", "report", "serve", "train"}

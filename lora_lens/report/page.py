@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from ..errors import MissingExtraError
+from ..show.glossary import WORDS
 from ..show.layout import Table
 from . import provenance
 from .analysis import Analysed
@@ -73,6 +74,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
         left_out=left_out_lines(analysed),
         documentation=provenance.documentation(),
         warnings=analysed.warnings,
+        words=WORDS,
         data=embedded(_data(sections)),
         told=embedded(told(analysed)),
         style=_asset("style.css"),

@@ -33,7 +33,7 @@ def amplification(
 ) -> Amplification:
     """The amplification factor ‖ΔW‖_F / ‖Uᵀ W0 V‖_F of every layer, and the rows of Table 7.
 
-    This is the code of section 7.3 of the LoRA paper (Hu et al. 2022).
+    This is the computation of section 7.3 of the LoRA paper (Hu et al. 2022).
 
     U and V are the top r singular vectors of ΔW. Beside ‖Uᵀ W0 V‖_F stands the same with W0's own
     singular vectors and with random ones, in closed form (`projected_square_moments`). A factor above

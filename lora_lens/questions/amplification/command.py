@@ -45,7 +45,7 @@ def run(
     """Does ΔW strengthen what W0 has but does not stress? ‖ΔW‖_F / ‖UᵀW0V‖_F, layer by layer.
 
     U and V are ΔW's top singular vectors. Beside ‖UᵀW0V‖_F stands the same for W0's own singular
-    vectors and for random ones: the code of section 7.3 of the LoRA paper (Hu et al. 2022, Table 7).
+    vectors and for random ones: the computation of section 7.3 of the LoRA paper (Hu et al. 2022, Table 7).
 
     Example: lora-lens amplification ckpt/ --module value
     """

@@ -49,7 +49,7 @@ def rank_grids(
 ) -> RankGrids:
     """φ(i, j) for every i and j between two adapters, or between W0 and ΔW of one, layer by layer.
 
-    This is the code of sections 7.2 and 7.3 of the LoRA paper (Hu et al. 2022, Figures 3 and 4).
+    This is the computation of sections 7.2 and 7.3 of the LoRA paper (Hu et al. 2022, Figures 3 and 4).
 
     Between two adapters of any ranks or seeds, i counts the singular vectors of `one` and j those of
     `other`: A's right ones (Hu et al. 2022, Figures 3 and 4), B's left ones, ΔW's left and right. A's

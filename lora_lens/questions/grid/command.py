@@ -82,8 +82,8 @@ def run(
 
     Of two adapters, i counts the first's singular vectors and j the second's (Hu et al. 2022,
     Figures 3 and 4). Of one adapter, i counts W0's and j ΔW's: how much of ΔW's top directions lies
-    in W0's top i. With the principal angles, and what unrelated subspaces give. The code of sections 7.2 and
-    7.3 of the LoRA paper.
+    in W0's top i. With the principal angles, and what unrelated subspaces give. The computation of sections
+    7.2 and 7.3 of the LoRA paper.
 
     Example: lora-lens grid rank8/ rank64/ --module value --layer 3
     """

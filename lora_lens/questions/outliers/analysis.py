@@ -71,7 +71,7 @@ def outliers(
     """Coordinates that W0⁻¹ puts into every layer's conversions, and what of φ they explain.
 
     Where a few coordinates have a nearly empty column in W0 of many layers, W0⁻¹ magnifies them there, and
-    whatever goes through it comes out holding the same unit vectors: conversions of untrained factors are
+    whatever goes through W0⁻¹ comes out holding the same unit vectors: conversions of untrained factors are
     alike too. A coordinate is named where it stands apart from all others: its magnification, the mean
     over the layers of 1/n² (n its column's norm beside the layer's median), lies above a gap that the
     largest of so many numbers have with a chance of at most 1 % (`LEVEL`) where none stands apart and they

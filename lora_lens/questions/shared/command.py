@@ -87,7 +87,7 @@ def run(
 
     Asked forwards: the layer θ fitted to all other layers predicts B_l by W_l θ, and the share of B_l that it
     holds is 1 for CondLoRA, and by chance little. The verdict is against the same factors turned by random signs
-    on their own W0's singular directions, corrected over what is tested. Shares of the conversions W0⁻¹A and
+    on their own W0's singular directions, corrected over what is tested. Shares of the conversions W0⁻¹Aᵀ and
     W0⁻¹B stand beside it and describe: W0⁻¹ blows up what is not shared. With OTHER, θ of the one adapter
     predicts the layers of the other, and files are of a stem of their own (shared-other-value). --convention is of the conversions; forwards A is asked of W0ᵀ, but of W0 where
     ADAPTER is a CondLoRA one that was trained under 'stored'.
