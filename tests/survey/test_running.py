@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_runs import everything, places, write_adapter
 from safetensors.numpy import load_file, save_file
-from survey_tasks import always_dies, dies_once, doubled, in_a_pools_hands
+from survey_tasks import always_dies, dies_of_bad, dies_once, doubled, in_a_pools_hands
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
@@ -299,6 +299,47 @@ def test_tasks_that_fail_or_die_are_told_and_the_others_are_done(tmp_path: Path)
     assert [done[0].value, done[2].value] == [0, 4]
 
 
+def test_an_adapter_that_no_memory_holds_is_left_out_alone(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that were to be read beside it were lost with it."""
+    plain = planning.read_adapter
+
+    def read(path: str, *rest: object, **options: object) -> object:
+        if path.endswith("seed-3"):
+            raise MemoryError
+        return plain(path, *rest, **options)
+
+    monkeypatch.setattr(planning, "read_adapter", read)
+    steps: list[int] = []
+    result = ll.survey(
+        dozen,
+        tmp_path / "out",
+        questions=["spectrum"],
+        progress=lambda done, _: steps.append(done),
+    )
+    assert (result.adapters, result.missing) == (11, 0)
+    assert result.failed == ((str(dozen / "seed-3"), "out of memory"),)
+    assert steps[-1] == 12 + 4
+
+
+def test_an_adapter_that_ends_its_process_is_left_out_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "read_some", dies_of_bad)
+    tasks = [
+        planning.ReadTask(("a", "bad", "c"), 0, None, False),
+        planning.ReadTask(("d",), 3, None, False),
+    ]
+    steps: list[int] = []
+    found = planning._read_all(tasks, Runner(2), steps.append)
+    told = [one for k in range(2) for one in found[k]]
+    assert [one.path for one in told] == ["a", "bad", "c", "d"]
+    assert [one.reason for one in told if one.path != "bad"] == ["0", "2", "3"]
+    assert "killed 2 times" in told[1].reason
+    assert sum(steps) == 4
+
+
 def test_processes_end_with_the_one_that_they_work_for(tmp_path: Path) -> None:
     """Which the system may kill for want of memory: none of them stays, and none leaves what it was making."""
     work = "from survey_tasks import waits; from lora_lens.survey.running import Runner; from pathlib import Path"
@@ -328,7 +369,10 @@ def _runs(number: int) -> bool:
 def test_somebodys_broken_pool_is_not_mended() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         done = list(Runner(executor=pool).run(always_dies, [1, 2]))
+        later = list(Runner(executor=pool).run(always_dies, [2, 3]))  # which it does not take
     assert all(one.reason for one in done)
+    assert [(one.index, one.value) for one in later] == [(0, None), (1, None)]
+    assert all("BrokenProcessPool" in str(one.reason) for one in later)
 
 
 # What is meant
