@@ -195,10 +195,60 @@ def test_a_full_disk_leaves_whole_files_and_the_same_call_goes_on(
     assert "\n" not in str(caught.value)
     assert len(places(out)) == 3
     assert not list(out.rglob(".lora-lens*"))
+    assert f"places failed, the others are in {out}; the same" in str(caught.value)
     told = json.loads((out / "survey.json").read_text())
     assert told["failed"][0]["module"] == "query"
+    assert told["summary"].startswith("12 adapters at 3 places; 1 of 4 places failed, and nothing")
     ll.survey(dozen, out)
     assert everything(out) == serial
+
+
+def test_places_that_all_fail_leave_an_earlier_survey_as_it_is(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its summary was written over by one of no place, beside its own tables."""
+    out, failing = tmp_path / "out", {"query.0", "query.1", "value.0", "value.1"}
+    ll.survey(dozen, out, questions=["spectrum", "interference"])
+    before = everything(out)
+    plain = place.run_place
+
+    def run(task: place.PlaceTask) -> str:
+        if task.place.label in failing:
+            raise MemoryError
+        return plain(task)
+
+    monkeypatch.setattr(write, "run_place", run)
+    with pytest.raises(
+        LensError,
+        match=r"^4 of 4 places failed; the same command goes on with them. query 0: out of memory$",
+    ):
+        ll.survey(dozen, out, questions=["spectrum"])
+    assert everything(out) == before
+    failing.remove("value.1")
+    removed = "interference.parquet, interference.csv, merges.parquet, merges.csv of an earlier survey are removed"
+    with pytest.raises(LensError, match=rf"^3 of 4 places failed, the others are in .*{removed}"):
+        ll.survey(dozen, out, questions=["spectrum"])
+    after = everything(out)
+    assert {name for name in before if "places/" in name} <= set(after)
+    assert not {name for name in after if name.startswith(("interference", "merges"))}
+    assert "3 of 4 places failed" in (out / "survey.md").read_text()
+
+
+def test_a_place_that_is_there_has_not_failed(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a cluster that is lost after it has done it."""
+    plain = place.run_place
+
+    def run(task: place.PlaceTask) -> str:
+        done = plain(task)
+        if task.place.label == "query.0":
+            raise ConnectionError
+        return done
+
+    monkeypatch.setattr(write, "run_place", run)
+    result = ll.survey(dozen, tmp_path / "out", questions=["spectrum"])
+    assert (result.missing, result.failed) == (0, ())
 
 
 def test_a_disk_that_is_full_at_the_join_loses_no_place(
