@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lora_lens.survey import running
+from lora_lens.survey.planning import ReadTask
+from lora_lens.survey.reading import Unread
 
 
 def doubled(number: int) -> int:
@@ -31,6 +33,13 @@ def always_dies(number: int) -> int:
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return 2 * number
+
+
+def dies_of_bad(task: ReadTask) -> list[Unread]:
+    """Kills its own process where a path is ``bad``; each other's number is its reason."""
+    if "bad" in task.paths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Unread(path, str(task.first + k)) for k, path in enumerate(task.paths)]
 
 
 def waits(folder: Path) -> None:

@@ -177,13 +177,32 @@ def _check_shapes(settings: Settings, places: Sequence[Place]) -> None:
 def _read_all(
     tasks: Sequence[ReadTask], runner: Runner, advance: Callable[[int], None]
 ) -> dict[int, list[tuple[Known, list[Piece]] | Unread]]:
+    """What each task has found.
+
+    Of a task that is lost every adapter is read alone: one that is too large for the memory, or ends its process, takes no other along.
+    """
     found: dict[int, list[tuple[Known, list[Piece]] | Unread]] = {}
+    lost: list[tuple[int, int]] = []
     with closing(runner.run(read_some, tasks)) as ended:
         for done in ended:
             paths = tasks[done.index].paths
-            lost = done.reason and [Unread(path, done.reason) for path in paths]
-            found[done.index] = list(lost or done.value)
-            advance(len(paths))
+            reason = done.reason
+            found[done.index] = [Unread(path, reason) for path in paths] if reason else done.value
+            if reason and len(paths) > 1:
+                lost += [(done.index, k) for k in range(len(paths))]
+            else:
+                advance(len(paths))
+    alone = [
+        replace(tasks[index], paths=(tasks[index].paths[k],), first=tasks[index].first + k)
+        for index, k in lost
+    ]
+    with closing(runner.run(read_some, alone)) as ended:
+        for done in ended:
+            index, k = lost[done.index]
+            found[index][k] = (
+                Unread(alone[done.index].paths[0], done.reason) if done.reason else done.value[0]
+            )
+            advance(1)
     return found
 
 

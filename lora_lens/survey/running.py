@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,9 +93,16 @@ def _by_executor(
 ) -> Generator[Done, None, None]:
     """Of a pool of our own that has broken the error is raised, when what was done before has been given."""
     work = partial(_unless_ended, function) if own else function
-    futures = {executor.submit(work, task): index for index, task in tasks.items()}
+    futures: dict[Future[Any], int] = {}
     broken: BrokenProcessPool | None = None
     try:
+        for index, task in tasks.items():
+            try:
+                futures[executor.submit(work, task)] = index
+            except Exception as error:  # somebody's, which takes no more
+                if own:
+                    raise
+                yield Done(index, None, said(error))
         for future in as_completed(futures):
             try:
                 yield Done(futures[future], future.result(), None)

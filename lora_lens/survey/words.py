@@ -29,6 +29,10 @@ def summary(
         f", {twice} of them {'copies' if twice > 1 else 'a copy'} of others," if twice else ""
     )
     parts = [f"{counted(len(plan.adapters), 'adapter')}{of_these} at {counted(places, 'place')}"]
+    if places < len(plan.tasks):
+        parts.append(
+            f"{len(plan.tasks) - places} of {counted(len(plan.tasks), 'place')} failed, and nothing here is of them"
+        )
     given = any(task.start is not None for task in plan.tasks)
     for matrix in ("A", "B"):
         rows = [row for row in joined.places if row["matrix"] == matrix]

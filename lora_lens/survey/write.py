@@ -138,16 +138,27 @@ def survey(
     there = [task for task in plan.tasks if _is_there(task)]
     bad = _bad(own, there, reasons)
     failed = [*plan.failed, *bad]
+    if bad and not there:
+        raise _failure(folder, bad, own)
+    gone: list[str] = []
     if parts > 1 and len(there) < len(plan.tasks):
         result = _part(folder, plan, own, there, failed)
     else:
-        result = _joined(folder, plan, there, failed, given)
+        result, gone = _joined(folder, plan, there, failed, given)
     if bad:
-        raise LensError(
-            f"{len(bad)} of {len(own)} places failed, the others are in {folder}; the same command goes on "
-            f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
-        )
+        raise _failure(folder, bad, own, gone)
     return result
+
+
+def _failure(
+    folder: Path, bad: Sequence[Failed], own: Sequence[PlaceTask], gone: Sequence[str] = ()
+) -> LensError:
+    others = f", the others are in {folder}" if len(bad) < len(own) else ""
+    removed = f" ({', '.join(gone)} of an earlier survey are removed)" if gone else ""
+    return LensError(
+        f"{len(bad)} of {len(own)} places failed{others}{removed}; the same command goes on "
+        f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
+    )
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -263,7 +274,8 @@ def _joined(
     there: Sequence[PlaceTask],
     failed: Sequence[Failed],
     given: Sequence[str],
-) -> SurveyResult:
+) -> tuple[SurveyResult, list[str]]:
+    """The tables of these places, and names of those that an earlier survey had left and that are removed."""
     with staged(folder, last="survey.json") as temporary, one_thread():
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
@@ -281,16 +293,14 @@ def _joined(
         check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):
         sweep_places(folder, there, given)
-        if gone := sweep_tables(
-            folder, set(joined.files)
-        ):  # of this call alone: the files are the same without it
-            notes.append(
-                f"removed what an earlier survey of other questions left: {', '.join(gone)}"
-            )
-    return SurveyResult(
+    gone = sweep_tables(folder, set(joined.files))
+    if gone:  # of this call alone: the files are the same without it
+        notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")
+    result = SurveyResult(
         folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), _lines(failed),
         tuple(joined.files), _files(there), numbers, shown, tuple(notes),
     )  # fmt: skip
+    return result, gone
 
 
 def _plain(found: Any) -> Any:

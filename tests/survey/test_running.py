@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_runs import everything, places, write_adapter
 from safetensors.numpy import load_file, save_file
-from survey_tasks import always_dies, dies_once, doubled, in_a_pools_hands
+from survey_tasks import always_dies, dies_of_bad, dies_once, doubled, in_a_pools_hands
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
@@ -195,10 +195,60 @@ def test_a_full_disk_leaves_whole_files_and_the_same_call_goes_on(
     assert "\n" not in str(caught.value)
     assert len(places(out)) == 3
     assert not list(out.rglob(".lora-lens*"))
+    assert f"places failed, the others are in {out}; the same" in str(caught.value)
     told = json.loads((out / "survey.json").read_text())
     assert told["failed"][0]["module"] == "query"
+    assert told["summary"].startswith("12 adapters at 3 places; 1 of 4 places failed, and nothing")
     ll.survey(dozen, out)
     assert everything(out) == serial
+
+
+def test_places_that_all_fail_leave_an_earlier_survey_as_it_is(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its summary was written over by one of no place, beside its own tables."""
+    out, failing = tmp_path / "out", {"query.0", "query.1", "value.0", "value.1"}
+    ll.survey(dozen, out, questions=["spectrum", "interference"])
+    before = everything(out)
+    plain = place.run_place
+
+    def run(task: place.PlaceTask) -> str:
+        if task.place.label in failing:
+            raise MemoryError
+        return plain(task)
+
+    monkeypatch.setattr(write, "run_place", run)
+    with pytest.raises(
+        LensError,
+        match=r"^4 of 4 places failed; the same command goes on with them. query 0: out of memory$",
+    ):
+        ll.survey(dozen, out, questions=["spectrum"])
+    assert everything(out) == before
+    failing.remove("value.1")
+    removed = "interference.parquet, interference.csv, merges.parquet, merges.csv of an earlier survey are removed"
+    with pytest.raises(LensError, match=rf"^3 of 4 places failed, the others are in .*{removed}"):
+        ll.survey(dozen, out, questions=["spectrum"])
+    after = everything(out)
+    assert {name for name in before if "places/" in name} <= set(after)
+    assert not {name for name in after if name.startswith(("interference", "merges"))}
+    assert "3 of 4 places failed" in (out / "survey.md").read_text()
+
+
+def test_a_place_that_is_there_has_not_failed(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a cluster that is lost after it has done it."""
+    plain = place.run_place
+
+    def run(task: place.PlaceTask) -> str:
+        done = plain(task)
+        if task.place.label == "query.0":
+            raise ConnectionError
+        return done
+
+    monkeypatch.setattr(write, "run_place", run)
+    result = ll.survey(dozen, tmp_path / "out", questions=["spectrum"])
+    assert (result.missing, result.failed) == (0, ())
 
 
 def test_a_disk_that_is_full_at_the_join_loses_no_place(
@@ -299,6 +349,47 @@ def test_tasks_that_fail_or_die_are_told_and_the_others_are_done(tmp_path: Path)
     assert [done[0].value, done[2].value] == [0, 4]
 
 
+def test_an_adapter_that_no_memory_holds_is_left_out_alone(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that were to be read beside it were lost with it."""
+    plain = planning.read_adapter
+
+    def read(path: str, *rest: object, **options: object) -> object:
+        if path.endswith("seed-3"):
+            raise MemoryError
+        return plain(path, *rest, **options)
+
+    monkeypatch.setattr(planning, "read_adapter", read)
+    steps: list[int] = []
+    result = ll.survey(
+        dozen,
+        tmp_path / "out",
+        questions=["spectrum"],
+        progress=lambda done, _: steps.append(done),
+    )
+    assert (result.adapters, result.missing) == (11, 0)
+    assert result.failed == ((str(dozen / "seed-3"), "out of memory"),)
+    assert steps[-1] == 12 + 4
+
+
+def test_an_adapter_that_ends_its_process_is_left_out_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "read_some", dies_of_bad)
+    tasks = [
+        planning.ReadTask(("a", "bad", "c"), 0, None, False),
+        planning.ReadTask(("d",), 3, None, False),
+    ]
+    steps: list[int] = []
+    found = planning._read_all(tasks, Runner(2), steps.append)
+    told = [one for k in range(2) for one in found[k]]
+    assert [one.path for one in told] == ["a", "bad", "c", "d"]
+    assert [one.reason for one in told if one.path != "bad"] == ["0", "2", "3"]
+    assert "killed 2 times" in told[1].reason
+    assert sum(steps) == 4
+
+
 def test_processes_end_with_the_one_that_they_work_for(tmp_path: Path) -> None:
     """Which the system may kill for want of memory: none of them stays, and none leaves what it was making."""
     work = "from survey_tasks import waits; from lora_lens.survey.running import Runner; from pathlib import Path"
@@ -328,7 +419,10 @@ def _runs(number: int) -> bool:
 def test_somebodys_broken_pool_is_not_mended() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         done = list(Runner(executor=pool).run(always_dies, [1, 2]))
+        later = list(Runner(executor=pool).run(always_dies, [2, 3]))  # which it does not take
     assert all(one.reason for one in done)
+    assert [(one.index, one.value) for one in later] == [(0, None), (1, None)]
+    assert all("BrokenProcessPool" in str(one.reason) for one in later)
 
 
 # What is meant
