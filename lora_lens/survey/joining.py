@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.families.merging import cosine_sd
+from .escaped import escaped
 from .joined import Joined
 from .joined_outlying import outlying_rows
 from .joined_pairs import pair_tables, read_tile, tiles
@@ -119,7 +120,7 @@ def _adapters(plan: Plan, tasks: Sequence[PlaceTask]) -> Any:
     return _columns([
         {
             "adapter": plan.names[number], "source": known.path, "method": known.method,
-            "base": known.base, "places": counts[number],
+            "base": known.base and escaped(known.base), "places": counts[number],
         }
         for number, known in plan.adapters.items()
     ])  # fmt: skip

@@ -11,6 +11,7 @@ from ..adapter import Placement
 from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
+from .escaped import escaped
 from .place import PlaceTask, digest_of_w0, one_thread, open_w0, w0_at
 from .places import Place, places_of
 from .reading import Known, Piece, Unread, one_line, read_adapter
@@ -122,7 +123,7 @@ def make_plan(
     """
     adapters: dict[int, Known] = {}
     pieces: list[Piece] = []
-    failed = [Failed(one.path, None, None, one.reason) for one in unread]
+    failed = [Failed(escaped(one.path), None, None, one.reason) for one in unread]
     tasks = [
         ReadTask(tuple(paths[first : first + _CHUNK]), first, base, settings.of_w0)
         for first in range(0, len(paths), _CHUNK)
@@ -136,7 +137,7 @@ def make_plan(
             else:
                 adapters[task.first + k], own = one
                 pieces += own
-    failed += [Failed(one.path, None, None, one.reason) for one in unreadable]
+    failed += [Failed(escaped(one.path), None, None, one.reason) for one in unreadable]
     if not adapters:
         raise AdapterError(_none_read(failed))
     names = dict(

@@ -16,6 +16,7 @@ from ..core.numbers.either import is_torch
 from ..errors import AdapterError, LensError
 from ..formats.loading import load_adapter
 from ..updates import Convention
+from .escaped import escaped
 
 _DIGEST = 16  # bytes
 
@@ -102,7 +103,7 @@ def read_adapter(
         raise
     except Exception as error:  # whatever a stranger's file makes a reader do, the others go on
         told = str(error) if isinstance(error, LensError) else f"{type(error).__name__}: {error}"
-        return Unread(path, _without(path, one_line(told)))
+        return Unread(path, _without(escaped(path), one_line(told)))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
         adapter.from_w0, adapter.caveats, any(one.rescaled for one in layers), adapter.fan_in_fan_out, adapter.origin.placement,
@@ -118,8 +119,8 @@ def _without(path: str, reason: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A message in one line."""
-    return " ".join(text.split())
+    """A message in one line, of UTF-8."""
+    return " ".join(escaped(text).split())
 
 
 def _check_kin(adapter: Adapter, base: str | None) -> None:

@@ -288,8 +288,9 @@ def _joined(
         said = summary(plan, joined, failed, len(there), copies)
         shown = tables(joined, failed)
         numbers = _plain(told(plan, joined, failed, said, len(there), notes))
-        (temporary / "survey.md").write_text(as_markdown(shown, said=said), encoding="utf-8")
-        (temporary / "survey.json").write_text(as_json(numbers), encoding="utf-8")
+        page = as_markdown(shown, said=said)
+        for name, text in (("survey.md", page), ("survey.json", as_json(numbers))):
+            (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):
         sweep_places(folder, there, given)

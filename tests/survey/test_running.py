@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from checkpoints import BertLike, write_base
 from made_runs import everything, places, write_adapter
 from safetensors.numpy import load_file, save_file
 from survey_tasks import always_dies, dies_of_bad, dies_once, doubled, in_a_pools_hands
@@ -501,6 +502,27 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     again = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["spectrum"])
     assert any("pairs.parquet" in note for note in again.notes)
     assert again.to_dict()["notes"] == list(again.notes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8")
+def test_names_that_are_no_utf8_are_escaped(dozen: Path, tmp_path: Path) -> None:
+    """One such name stopped the join, when all places were done."""
+    try:
+        (dozen / "bad-\udcfe").mkdir()
+    except OSError:
+        pytest.skip("a drive that knows UTF-8 alone")
+    (dozen / "bad-\udcfe" / "adapter_config.json").write_text("{")
+    write_base(base := tmp_path / "base-\udc80", BertLike())
+    out = tmp_path / "out"
+    result = ll.survey(dozen, out, base=base, questions=["spectrum"])
+    assert (result.adapters, len(result.failed)) == (12, 1)
+    (name, reason), *_ = result.failed
+    assert name == str(dozen / r"bad-\udcfe")
+    assert "rename the folder" in reason
+    assert list(result.table("failed")["adapter"]) == [name]
+    told = json.loads((out / "survey.json").read_text())
+    assert told["failed"][0]["adapter"] == name
+    assert told["base"] == str(base)
 
 
 def test_the_hub_is_asked_for_a_bases_adapters(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,13 @@
+"""Names that are no UTF-8, as tables, pages and JSON can hold them: Python has half a surrogate pair for each such byte."""
+
+from __future__ import annotations
+
+
+def escaped(text: str) -> str:
+    r"""The text with what UTF-8 does not hold as Python writes it; names that differ stay different.
+
+    Example:
+        >>> print(escaped("seed-\udcff"), escaped("W0 · φ"))
+        seed-\udcff W0 · φ
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
