@@ -164,7 +164,7 @@ def told(*kinds: tuple[Sequence[Finding], str]) -> str:
     """Findings in a clause or a few: of each kind those of one verdict together, each with its size.
 
     Args:
-        kinds: Findings, and a pattern with ``{names}``, ``{are}`` and ``{degree}`` (more, less, no more),
+        kinds: Findings, and a pattern with ``{names}``, ``{are}``, ``{its}`` and ``{degree}`` (more, less, no more),
             as in ``{names} {are} {degree} alike than chance makes them``.
     """
     parts, hopeless = [], []
@@ -179,7 +179,9 @@ def told(*kinds: tuple[Sequence[Finding], str]) -> str:
 
 def _clause(degree: str, some: Sequence[Finding], pattern: str) -> str:
     names = listed([one.label for one in some])
-    text = pattern.format(names=names, are="is" if len(some) == 1 else "are", degree=degree)
+    one = len(some) == 1
+    words = {"are": "is" if one else "are", "its": "its" if one else "their"}
+    text = pattern.format(names=names, degree=degree, **words)
     return f"{text} ({_numbers(degree, some)})"
 
 

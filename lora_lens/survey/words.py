@@ -61,19 +61,15 @@ def _alike(matrix: str, rows: Sequence[dict[str, Any]], *, start_given: bool) ->
     """φ beside its nulls; those that only some places have stand beside φ of these."""
     phi, unrelated = (_mean(rows, name) for name in ("phi", "gaussian_mean"))
     # The span of a mean A is near a common start, if there was one, and holds what all have learnt as well.
-    start = (
-        "their start alone"
-        if start_given
-        else "the span of their mean A, of a common start or learnt"
-    )
+    start = "their start" if start_given else "the span of their mean A, start or learnt"
     at: dict[tuple[int, ...], list[str]] = {
         tuple(range(len(rows))): [f"unrelated ones {number(unrelated)}"]
     }
-    for null, what in (("start", start), ("mean_adapter", "the mean adapter alone")):
+    for null, what in (("start", start), ("mean_adapter", "the mean ΔW's directions")):
         known = tuple(k for k, row in enumerate(rows) if row.get(f"{null}_mean") is not None)
         if known:
             mean = _mean([rows[k] for k in known], f"{null}_mean")
-            at.setdefault(known, []).append(f"{number(mean)} by {what}")
+            at.setdefault(known, []).append(f"{number(mean)} if alike only in {what}")
     whole, *some = at.items()
     said = f"φ of {matrix} between two is {number(phi)} ({', '.join(whole[1])})"
     for known, nulls in some:

@@ -23,11 +23,11 @@ def test_a_null_that_some_places_have_stands_beside_their_own_phi() -> None:
     some = {"phi": 0.1, "gaussian_mean": 0.1, "mean_adapter_mean": 0.1, "start_mean": 0.1}
     other = {"phi": 0.3, "gaussian_mean": 0.3, "mean_adapter_mean": None, "start_mean": 0.2}
     assert _alike("B", [some, some, other], start_given=True) == (
-        "φ of B between two is 0.167 (unrelated ones 0.167, 0.133 by their start alone), at 2 of 3 places "
-        "0.100 (0.100 by the mean adapter alone)"
+        "φ of B between two is 0.167 (unrelated ones 0.167, 0.133 if alike only in their start), at 2 of 3 places "
+        "0.100 (0.100 if alike only in the mean ΔW's directions)"
     )
     estimated = _alike("A", [some, some, other], start_given=False)
-    assert "0.133 by the span of their mean A, of a common start or learnt" in estimated
+    assert "0.133 if alike only in the span of their mean A, start or learnt" in estimated
 
 
 def held(k: int, directions: str, left_out: float, count: int = 1) -> list[dict[str, object]]:
@@ -75,9 +75,9 @@ def test_a_direction_that_all_have_learnt_is_not_called_their_start(tmp_path: Pa
     for k in range(8):
         write_adapter(tmp_path / "runs" / f"{k}", factors)
     said = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"]).summary
-    assert "start alone" not in said
+    assert "in their start" not in said
     assert "at least" not in said
-    assert "by the span of their mean A, of a common start or learnt" in said
+    assert "if alike only in the span of their mean A, start or learnt" in said
 
 
 def test_one_adapter_has_no_cross_terms(dozen: Path, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ _ABOUT = {
 _ASPECTS = {"flipped": "along W0", "gaussian": "unrelated", "mismatched": "other layers"}
 _WITHOUT_W0 = ("gaussian", "mismatched")
 _PATTERNS = {
-    "flipped": "{names} of the two adapters {are} {degree} alike than where both lie on W0's own singular "
-    "directions makes them",
+    "flipped": "{names} of the two adapters {are} {degree} alike than their places on W0's singular directions "
+    "explain",
     "gaussian": "{names} of the two adapters {are} {degree} alike than unrelated subspaces would be",
     "mismatched": "{names} {are} {degree} alike in a layer and its counterpart than in layers shuffled",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -71,9 +72,7 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     text = f"{result.module}: φ(1, 1) is {span(number(min(top)), number(max(top)))}{of}"
     cut = _taken(result)
     if findings:
-        which = f"the subspaces of {{names}}{cut}," if cut else "the whole subspaces of {names}"
-        pattern = f"{which} are {{degree}} alike than unrelated ones would be"
-        return f"{text}; {told((findings, pattern))}."
+        return f"{text}; {_told(result, findings)}."
     which = f"subspaces{cut}," if cut else "whole subspaces"
     wholes = f"{text}, and of the {which} {_wholes(result)}"
     if result.between == "w0-delta":
@@ -86,6 +85,23 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
         f"nothing, for along the same W0's leading singular directions two adapters are above that anyway: "
         f"`compare` does."
     )
+
+
+def _told(result: RankGrids, findings: Sequence[Finding]) -> str:
+    """Of W0's leading directions, as many as ΔW's or more, φ is what they hold of ΔW's; else how alike both are."""
+    cut = _taken(result)
+    if not cut or any(grid.shape[0] < grid.shape[1] for grid in result):
+        which = f"the subspaces of {{names}}{cut}," if cut else "the whole subspaces of {names}"
+        return told((findings, f"{which} are {{degree}} alike than unrelated ones would be"))
+    by_name = {name(result, *kind): kind[1] for kind in result.kinds}
+    able = [
+        replace(one, claim=replace(one.claim, label=by_name[one.label]))
+        for one in findings
+        if not one.hopeless
+    ]
+    leading = cut.removeprefix(", ").removesuffix(" and all of ΔW's")
+    pattern = f"{{names}}: {leading} hold {{degree}} of ΔW's than of an unrelated subspace"
+    return told((able, pattern), ([one for one in findings if one.hopeless], pattern))
 
 
 def _wholes(result: RankGrids) -> str:

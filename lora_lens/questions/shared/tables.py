@@ -98,8 +98,8 @@ def predicted_layers(one: Predicted, tests: int, what: str = "predicted") -> Tab
         for k, layer in enumerate(one.layers)
     ]  # fmt: skip
     return Table(
-        f"{LABELS[one.matrix]}: {what} by layer; p (Holm) over these"
-        f"{f' and {tests} tests' if tests > 1 else ''}, for where the mean is found",
+        f"{LABELS[one.matrix]}: {what} by layer; p (Holm): {len(one.layers)} layers"
+        f"{f' × {tests} tests' if tests > 1 else ''}; read only if the mean is above chance",
         ["layer", "predicted", "flipped", "p", "p (Holm)"],
         rows,
     )

@@ -15,13 +15,13 @@ from .predicted import Predicted
 from .result import SharedResult
 
 _PATTERN = (
-    "the shared layer of the others predicts {degree} of a layer's {names} than the place of {names} on "
-    "W0's own singular directions alone explains"
+    "θ fitted to the other layers predicts {degree} of a layer's {names} than {its} place on W0's singular "
+    "directions explains"
 )
 
 _CARRIED = (
-    "the shared layer of the one adapter predicts {degree} of the other's {names} than the place of {names} "
-    "on W0's own singular directions alone explains"
+    "θ of the one adapter predicts {degree} of the other's {names} than {its} place on W0's singular "
+    "directions explains"
 )
 
 
@@ -69,10 +69,10 @@ def summary(result: SharedResult, findings: Sequence[Finding]) -> str:
     for why in dict.fromkeys(map(_untested, asked.values())):
         rest = [name for name in asked if name not in said and _untested(asked[name]) == why]
         if rest and asked[rest[0]].trivial:
-            parts.append(f"what the shared layer of the others predicts of {listed(rest)} {why}")
+            parts.append(f"what θ fitted to the other layers predicts of {listed(rest)} {why}")
         elif rest:
             shares = listed([f"{percent(asked[name].mean)} of {name}" for name in rest])
-            parts.append(f"the shared layer of the others predicts {shares}, {why}")
+            parts.append(f"θ fitted to the other layers predicts {shares}, {why}")
     return f"{result.module}: {'; '.join(parts)}."
 
 

@@ -13,10 +13,7 @@ from ...show.layout import LABELS
 from ...show.wording import ONE, each, listed, same_phi
 from .result import LayerGrid, SimilarityResult
 
-_DESCRIBES = (
-    "this does not test sharing, which `shared` does: φ also moves with where factors lie on W0's own "
-    "singular directions"
-)
+_DESCRIBES = "this is no test of sharing (`shared` is): φ moves with where factors lie on W0's singular directions"
 _RANDOM = ("gaussian", "propagated", "equivalent")  # nulls of factors that share nothing
 # Planted in MiniLM's value modules, such a layer is found in 5 % of cases.
 _BLIND = ", and can miss a shared layer that makes nine tenths of every factor"

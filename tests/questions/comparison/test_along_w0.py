@@ -19,7 +19,8 @@ def test_flips_have_it_and_unrelated_subspaces_have_it_not() -> None:
     assert {finding.claim.null for finding in compared.findings} == {"flipped"}
     assert {finding.word for finding in compared.findings} == {"not seen"}
     assert (
-        "are no more alike than where both lie on W0's own singular directions" in compared.summary
+        "are no more alike than their places on W0's singular directions explain"
+        in compared.summary
     )
     assert tests["gaussian"].of_mean.z > 20
     assert abs(tests["flipped"].of_mean.z) < 3

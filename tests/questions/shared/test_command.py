@@ -104,7 +104,7 @@ def test_too_few_draws_leave_a_share_of_one_a_number() -> None:
     )
     assert {one.word for one in few.findings} == {"not seen"}
     assert none.summary == (
-        "value: the shared layer of the others predicts 100.0 % of A and 100.0 % of B, which nothing can be "
+        "value: θ fitted to the other layers predicts 100.0 % of A and 100.0 % of B, which nothing can be "
         "said of without draws of chance."
     )
 

@@ -82,7 +82,11 @@ def test_a_share_that_is_not_determined_is_no_number() -> None:
     ("p", "draws", "said"),
     [
         (0.005, 199, "value: one shared layer of width 2 gives B in every layer."),
-        (0.4, 199, "value: the shared layer of the others predicts no more of a layer's B than"),
+        (
+            0.4,
+            199,
+            "value: θ fitted to the other layers predicts no more of a layer's B than its place on",
+        ),
         (0.1, 9, "value: the predicted share of B is 1.0000 in every layer; 9 draws are too few"),
     ],
 )
@@ -102,7 +106,7 @@ def test_the_sentence_names_the_layers_whose_printed_p_is_small() -> None:
     for findings in (None, found([*QUESTION.claims(result)] * 3)):
         table = predicted_tables(result, findings)[2]
         assert table.head[-1] == "p (Holm)"
-        assert f"over these and {6 if findings else 2} tests" in table.title
+        assert f"6 layers × {6 if findings else 2} tests;" in table.title
         named = [row[0] for row in table.rows if float(row[-1].lstrip("< ")) <= 0.05]
         assert 0 < len(named) < (one.p_holm <= 0.05).sum()
         text = QUESTION.summary(result, findings)

@@ -12,7 +12,7 @@ from planted import plant
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.questions.similarity.result import SimilarityResult
 
-UNTESTED = "this does not test sharing, which `shared` does"
+UNTESTED = "this is no test of sharing (`shared` is)"
 BLIND = "can miss a shared layer that makes nine tenths of every factor"
 
 
@@ -41,7 +41,7 @@ def test_the_sentence_has_the_numbers_and_no_size_that_chance_has_too(
     assert result.summary == (
         f"value: mean φ between layers, from 0 to 1, is {result['A'].mean:.3f} for A and {result['B'].mean:.3f} for B, "
         f"and random factors through the same W0 give {null.mean:.3f} ± {null.sd:.3f}; {UNTESTED}: φ "
-        f"also moves with where factors lie on W0's own singular directions, and {BLIND}."
+        f"moves with where factors lie on W0's singular directions, and {BLIND}."
     )
 
 
