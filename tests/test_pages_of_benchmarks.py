@@ -5,7 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from lora_lens.chance.p_values import holm
+from lora_lens.chance.reach import reach
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -67,6 +71,32 @@ def test_course_has_every_line() -> None:
     assert len(lines) > 40
     for line in lines:
         assert line in page("course")
+
+
+def test_six_adapters_asked_as_one() -> None:
+    told = record("results", "mpnet-together.json")
+    for line in benchmark("together").page(told):
+        assert line in page("course")
+    found = told["found"]
+    corrected = dict(zip(found, holm(np.array([one["p"] for one in found.values()])), strict=True))
+    assert [name for name, p in corrected.items() if p > 0.05] == ["v, A"]
+    assert corrected["q, A"] == pytest.approx(0.036, abs=5e-4)
+    query = found["q, A"]
+    assert f"{100 * (query['mean'] - query['flips']):.2f}" == "0.09"
+    one, chance = (f"{100 * query[key]:.2f} %" for key in ("mean", "flips"))
+    assert f"{one} of query's A" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (one, chance) == ("1.26 %", "1.17 %")
+    seen = 100 * found["v, A"]["sd"] * (reach(0.05 / len(found), told["draws"]) or np.nan)
+    assert f"an excess of {seen:.2f} % would have been seen" in page("course")
+    shares = record("results", "mpnet-course.json")["shares"]
+    course = {
+        f"{task.lower()}-lora-{seed}": shares[f"{task} LoRA {seed}"]["q"]["A"]["share"]
+        for task in ("STS-B", "MRPC")
+        for seed in (0, 1)
+    }
+    for name, share in zip(told["adapters"], query["shares"], strict=True):
+        if name.replace("stsb", "sts-b") in course:
+            assert share == pytest.approx(course[name.replace("stsb", "sts-b")], rel=1e-5)
 
 
 @pytest.mark.parametrize(
