@@ -42,6 +42,14 @@ def dies_of_bad(task: ReadTask) -> list[Unread]:
     return [Unread(path, str(task.first + k)) for k, path in enumerate(task.paths)]
 
 
+def ends_after_the_first(task: tuple[Path, int]) -> int:
+    """All but 0 wait until there is ``end`` in the folder."""
+    folder, number = task
+    while number and not (folder / "end").exists():
+        time.sleep(0.05)
+    return number
+
+
 def waits(folder: Path) -> None:
     """Leaves its number, and works for an hour; ended, it takes away what it was making."""
     made = folder / f"made-{os.getpid()}"

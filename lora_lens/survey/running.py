@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
+from ..arrays import nothing
 from ..bases.renaming import Said, saying
 from ..bases.renaming import said as renamings
 from ..errors import LensError, MissingExtraError
@@ -44,10 +45,12 @@ class Runner:
     Attributes:
         processes: Of this machine; 1 for none but this one.
         executor: Somebody's, instead.
+        lost: Says why the executor does nothing more, in one line, where it has been lost.
     """
 
     processes: int = 1
     executor: Executor | None = None
+    lost: Callable[[], str | None] = nothing
 
     def run(
         self, function: Callable[[Any], Any], tasks: Sequence[Any]
@@ -60,10 +63,17 @@ class Runner:
         if names := renamings():
             function = partial(_saying, names, function)
         if self.executor is not None:
-            return _by_executor(self.executor, function, dict(enumerate(tasks)))
+            return self._by_others(self.executor, function, tasks)
         if self.processes > 1 and len(tasks) > 1:
             return _by_processes(min(self.processes, len(tasks)), function, tasks)
         return _in_turn(function, tasks)
+
+    def _by_others(
+        self, executor: Executor, function: Callable[[Any], Any], tasks: Sequence[Any]
+    ) -> Generator[Done, None, None]:
+        with closing(_by_executor(executor, function, dict(enumerate(tasks)))) as ended:
+            for done in ended:
+                yield replace(done, reason=self.lost() or done.reason) if done.reason else done
 
 
 def _saying(names: Said, function: Callable[[Any], Any], task: Any) -> Any:
@@ -201,8 +211,8 @@ def _unless_ended(function: Callable[[Any], Any], task: Any) -> Any:
 
 
 @contextmanager
-def dask_executor(address: str) -> Iterator[Executor]:
-    """The executor of a Dask cluster at an address, ``tcp://…``.
+def dask_runner(address: str) -> Iterator[Runner]:
+    """Of a Dask cluster at an address, ``tcp://…``.
 
     Raises:
         MissingExtraError: dask.distributed is not installed.
@@ -216,5 +226,11 @@ def dask_executor(address: str) -> Iterator[Executor]:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise LensError(f"no Dask scheduler at {address}: {one_line(str(error))}") from None
+
+    def lost() -> str | None:
+        if client.status == "running":
+            return None
+        return f"the Dask scheduler at {address} is gone; start one, and run the survey again"
+
     with client:
-        yield client.get_executor(retries=1)
+        yield Runner(executor=client.get_executor(retries=1), lost=lost)

@@ -29,7 +29,7 @@ from .joining import join
 from .place import PlaceTask, one_thread, run_place
 from .planning import PLACES, Failed, Plan, make_plan
 from .result import SurveyResult
-from .running import Runner, dask_executor
+from .running import Runner, dask_runner
 from .settings import Settings, check_settings, questions_named
 from .sources import adapters_meant
 from .table import parquet, told_by
@@ -182,8 +182,8 @@ def _runner(processes: int, executor: Executor | None, scheduler: str | None) ->
     if scheduler is None:
         yield Runner(processes, executor)
         return
-    with dask_executor(scheduler) as found:
-        yield Runner(1, found)
+    with dask_runner(scheduler) as found:
+        yield found
 
 
 def _absolute(path: str) -> str:

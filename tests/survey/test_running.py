@@ -18,7 +18,14 @@ import pytest
 from checkpoints import BertLike, write_base
 from made_runs import everything, places, write_adapter
 from safetensors.numpy import load_file, save_file
-from survey_tasks import always_dies, dies_of_bad, dies_once, doubled, in_a_pools_hands
+from survey_tasks import (
+    always_dies,
+    dies_of_bad,
+    dies_once,
+    doubled,
+    ends_after_the_first,
+    in_a_pools_hands,
+)
 
 import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError, MissingExtraError, OutputError
@@ -77,6 +84,30 @@ def test_dask_gives_the_same_bytes_though_a_worker_is_killed(
     assert killed
     assert result.missing == 0
     assert everything(tmp_path / "out") == serial
+
+
+def test_a_dask_scheduler_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
+            silence_logs=50,
+        ) as cluster,
+        running.dask_runner(cluster.scheduler_address) as runner,
+    ):
+        done = {one.index: one for one in runner.run(doubled, [1, -1])}
+        assert (done[0].value, done[1].reason) == (2, "ZeroDivisionError: -1 is below 0")
+        ended = runner.run(ends_after_the_first, [(tmp_path, k) for k in range(3)])
+        assert next(ended).value == 0
+        cluster.close()
+        (tmp_path / "end").touch()
+        reasons = {one.reason for one in ended}
+    assert reasons == {
+        f"the Dask scheduler at {cluster.scheduler_address} is gone; start one, and run the survey again"
+    }
 
 
 def test_shards_and_a_last_call_give_the_same_bytes(
@@ -611,7 +642,7 @@ def test_without_dask_the_pip_line_is_said(
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(MissingExtraError, match="pip install"):
         ll.survey(dozen, tmp_path / "out", scheduler="tcp://127.0.0.1:1")
-    assert running.dask_executor is not None
+    assert running.dask_runner is not None
 
 
 def test_a_process_that_is_ended_in_a_task_does_not_wait_for_the_next(tmp_path: Path) -> None:
