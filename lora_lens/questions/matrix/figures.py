@@ -58,7 +58,7 @@ def tree_panel(result: MatrixResult) -> Panel:
                 "black",
                 "dot",
                 upright=True,
-                beside=True,
+                said="above",
             ),
         ),
         bare=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,12 @@ from ...show.whose import whose
 from .predicted import Predicted
 from .result import SharedResult, SharedSubspace
 
-_NULLS = {"gaussian": "unrelated subspaces", "propagated": "random factors, same W0"}
+_UNRELATED = "unrelated subspaces"
+_NULLS = {"gaussian": _UNRELATED, "propagated": "random factors, same W0"}
+_SPREAD = ", ± 2 sd"
+_CHANCE = (
+    "Bars and bands are chance, ± 2 sd: of flipped factors at what is {}, of random ones elsewhere."
+)
 _ASKED = "Does one shared layer yield every layer's factor?"
 _ASKED_OF_OTHER = "Does one adapter's shared layer yield the other's factors?"
 _ASIDE = 0.2  # of a layer's place: captured to the left, left out to the right
@@ -40,18 +46,16 @@ def figures(result: SharedResult) -> dict[str, Sheet]:
 def predicted_panel(one: Predicted) -> Panel:
     """Share of each layer's factor that the other layers' θ predicts, and what flips of that layer give."""
     x = positions(one.layers)
-    shown = np.append(one.share, one.by_layer.mean + 2 * one.by_layer.sd)
-    high = float(max(shown[np.isfinite(shown)], default=1.0))
     what = f"{one.matrix} of the other adapter: carried over"
     if not one.carried:
         what = f"{one.matrix}: predicted by the other layers"
     return Panel(
         title=f"{one.matrix}: not determined" if one.trivial else what,
         x=named("layer", one.layers, low=-0.6, high=len(x) - 0.4),
-        y=Axis("share of the factor", low=0, high=1.05 if high > 0.7 else round_top(1.1 * high)),
+        y=Axis("share of the factor", low=0, high=_top(one.share, one.by_layer)),
         marks=(
-            *_bars(x, one.by_layer, "flipped, ± 2 sd", 2),
-            Level(one.chance, "uniform: k/d", "grey", "dash"),
+            *_bars(x, one.by_layer, f"flipped{_SPREAD}", 2),
+            Level(one.chance, _UNRELATED, "grey", "dash"),
             Line(
                 x, one.share, "carried over" if one.carried else "predicted", 2, "none", "diamond"
             ),
@@ -71,15 +75,22 @@ def layer_panel(shared: SharedSubspace) -> Panel:
             ("left out", shared.left_out, null.left_out, _ASIDE),
         )
     ):
-        marks += _bars(x + aside, test, f"{label} by chance, ± 2 sd", k)
+        marks += _bars(x + aside, test, f"{label} by chance{_SPREAD}", k)
         marks.append(Line(x + aside, values, label, k, "none", "square" if k else "circle"))
     return Panel(
         title=f"{shared.matrix}: by one shared layer of width {shared.width}",
         x=named("layer", shared.layers, low=-0.6, high=len(x) - 0.4),
-        y=Axis("share of the subspace", low=0, high=1.05 if shared.captured.max() > 0.7 else None),
+        y=Axis("share of the subspace", low=0, high=_top(shared.captured, null.captured)),
         marks=tuple(marks),
         legend="below",
     )
+
+
+def _top(share: Array, test: NullTest[Array]) -> float:
+    """A round number above all shares and bars."""
+    shown = np.append(share, test.mean + 2 * test.sd)
+    high = float(max(shown[np.isfinite(shown)], default=1.0))
+    return 1.05 if high > 0.7 else round_top(1.1 * high)
 
 
 def _bars(x: Array, test: NullTest[Array], label: str, colour: int) -> Iterator[Bars]:
@@ -88,12 +99,12 @@ def _bars(x: Array, test: NullTest[Array], label: str, colour: int) -> Iterator[
 
 
 def eigenvalue_panel(shared: SharedSubspace) -> Panel:
-    """Eigenvalues of the mean projector: 1 for a direction that all layers have, 1/L for one that one has."""
+    """Eigenvalues of the mean projector: 1 for a direction that all layers have, 1/L (dotted) for one that one has."""
     index = np.arange(1.0, len(shared.eigenvalues) + 1)
     marks = [
         *_nulls(index, shared, "eigenvalues"),
         Line(index, shared.eigenvalues, "this adapter", "black", marker="dot", width=1),
-        Level(1 / len(shared.layers), "1/L: in one layer alone", "grey", "dot"),
+        Level(1 / len(shared.layers), "1/L", "grey", "dot", said="inside"),
         _width(shared),
     ]
     return Panel(
@@ -126,16 +137,18 @@ def _nulls(index: Array, shared: SharedSubspace, what: str) -> Iterator[Mark]:
         if not np.isfinite(test.mean).any():
             continue
         propagated = name == "propagated"
-        colour = 0 if propagated else "grey"
+        colour = 4 if propagated else "grey"
         yield Band(index, test.mean - 2 * test.sd, test.mean + 2 * test.sd, "", colour)  # type: ignore[arg-type]
+        # As broad as that it is seen under the adapter's own line, which may lie on it.
+        dash, width = ("solid", 4.0) if propagated else ("dash", 1.0)
         yield Line(
-            index, test.mean, f"{_NULLS.get(name, name)}, ± 2 sd", colour,  # type: ignore[arg-type]
-            "solid" if propagated else "dash", width=2,
+            index, test.mean, f"{_NULLS.get(name, name)}{_SPREAD}", colour,  # type: ignore[arg-type]
+            dash, width=width,  # type: ignore[arg-type]
         )  # fmt: skip
 
 
 def _width(shared: SharedSubspace) -> Level:
-    return Level(shared.width, f"k = {shared.width}", "pale", upright=True)
+    return Level(shared.width, f"k = {shared.width}", "pale", upright=True, said="inside")
 
 
 def shared_sheet(result: SharedResult) -> Sheet:
@@ -145,13 +158,11 @@ def shared_sheet(result: SharedResult) -> Sheet:
     """
     rows = []
     for shared in result.values():
-        first = layer_panel(shared)
-        plain = Panel(first.title, first.x, first.y, first.marks)
-        rows.append([plain, eigenvalue_panel(shared), width_panel(shared)])
+        row = [layer_panel(shared), eigenvalue_panel(shared), width_panel(shared)]
         forwards = shared.predicted if shared.carried is None else shared.carried
         if forwards is not None:
-            forward = predicted_panel(forwards)
-            rows[-1].insert(0, Panel(forward.title, forward.x, forward.y, forward.marks))
+            row.insert(0, predicted_panel(forwards))
+        rows.append(list(map(_for_one_legend, row)))
     size = min(6.0, 3.0 + 0.16 * len(result.layers))
     widths = (size, 3.7, 3.7) if len(rows[0]) == 3 else (size, size, 3.7, 3.7)
     return Sheet(
@@ -161,9 +172,20 @@ def shared_sheet(result: SharedResult) -> Sheet:
             f"{_ASKED if result.other is None else _ASKED_OF_OTHER} {result.module}, rank "
             f"{result.rank}, conversions {result.convention}"
         ),
-        note=_whose(result),
+        note=f"{_CHANCE.format('predicted' if result.other is None else 'carried over')}\n{_whose(result)}",
         legend="below",
     )
+
+
+def _for_one_legend(panel: Panel) -> Panel:
+    """Without what the note says of all bars and bands, each of its marks' colour."""
+    return replace(panel, marks=tuple(map(_briefly, panel.marks)), legend="none")
+
+
+def _briefly(mark: Mark) -> Mark:
+    if isinstance(mark, Bars):
+        return replace(mark, label="")
+    return replace(mark, label=mark.label.removesuffix(_SPREAD)) if isinstance(mark, Line) else mark
 
 
 def _whose(result: SharedResult) -> str:

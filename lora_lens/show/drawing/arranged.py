@@ -239,7 +239,9 @@ def legend_columns(labels: Sequence[str] | set[str], width: float, font: float) 
 def _labels(panels: Iterator[Panel]) -> Iterator[str]:
     for one in panels:
         for mark in one.marks:
-            if (label := getattr(mark, "label", "")) and not getattr(mark, "beside", False):
+            if (label := getattr(mark, "label", "")) and getattr(
+                mark, "said", "legend"
+            ) == "legend":
                 yield label
 
 

@@ -80,22 +80,37 @@ def _bars(ax: Axes, mark: Bars) -> None:
 
 def _level(ax: Axes, mark: Level) -> None:
     across = ax.axvline if mark.upright else ax.axhline
+    in_legend = mark.said == "legend"
     across(
         mark.at, color=colour(mark.colour), linestyle=_DASHES[mark.dash], linewidth=stroke(1.0),
-        zorder=1, label=None if mark.beside else words(mark.label) or None,
+        zorder=1, label=(words(mark.label) or None) if in_legend else None,
     )  # fmt: skip
-    if mark.beside:
+    if mark.label and not in_legend:
         _at_its_end(ax, mark)
 
 
+# Of a line that stands and is told above it; inside, of one that stands and of one that lies: where its text is
+# from its end, in points, and which side of the text that is.
+_ENDS = {
+    ("above", True): ((0, 2), "center", "bottom"),
+    ("inside", True): ((2, -1), "left", "top"),
+    ("inside", False): ((-1, 1), "right", "bottom"),
+}
+
+
 def _at_its_end(ax: Axes, mark: Level) -> None:
-    """The label of a line: above one that stands, to the right of one that lies."""
-    along = ax.get_xaxis_transform() if mark.upright else ax.get_yaxis_transform()
+    offset, across, up = _ENDS[mark.said, mark.upright]
     ax.annotate(
-        words(mark.label), (mark.at, 1.0) if mark.upright else (1.0, mark.at), (0, 2) if mark.upright else (2, 0),
-        xycoords=along, textcoords="offset points", fontsize="small", color=colour(mark.colour),
-        ha="center" if mark.upright else "left", va="bottom" if mark.upright else "center",
-    )  # fmt: skip
+        words(mark.label),
+        (mark.at, 1.0) if mark.upright else (1.0, mark.at),
+        offset,
+        xycoords=ax.get_xaxis_transform() if mark.upright else ax.get_yaxis_transform(),
+        textcoords="offset points",
+        fontsize="small",
+        color=colour("grey" if mark.colour == "pale" else mark.colour),
+        ha=across,
+        va=up,
+    )
 
 
 def _strokes(ax: Axes, mark: Strokes) -> None:

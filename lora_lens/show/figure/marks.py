@@ -85,7 +85,9 @@ class Level:
     colour: Colour = "grey"
     dash: Dash = "solid"
     upright: bool = False
-    beside: bool = False  # its label stands at its end, and in no legend
+    said: Literal["legend", "above", "inside"] = (
+        "legend"  # where its label stands; inside, at its end
+    )
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,15 @@ def test_figure_has_a_row_a_matrix_and_touches_no_global_state(
     before = dict(plt.rcParams)
     figure = plots.shared_figure(result)
     assert len(figure.axes) == 8
-    assert len(figure.legends) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "unrelated subspaces", "predicted", "captured", "left out", "random factors, same W0", "this adapter",
+    ]  # fmt: skip
+    for ax in figure.axes:
+        tops = [patch.get_y() + patch.get_height() for patch in ax.patches]
+        assert max(tops, default=0) < ax.get_ylim()[1]
+        told = [text.get_text() for text in ax.texts]
+        assert told == {"λ": ["1/L", "k = 4"], "c": ["k = 4"]}.get(ax.get_ylabel()[0], [])
     undrawn = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=0, matrices=["A"])
     assert len(plots.shared_figure(undrawn).axes) == 4
     assert not plt.get_fignums()
@@ -66,10 +74,9 @@ def test_what_is_carried_over_is_drawn_beside_its_null(bert: BertLike, tmp_path:
     over = shared_subspace(tmp_path / "lora", "value", other=tmp_path / "other", draws=5)
     figure = plots.shared_figure(over)
     assert "the other's factors" in figure.get_suptitle()
-    assert (
-        figure.legends[0].get_title().get_text()
-        == "this adapter: lora; the other: other; base: base"
-    )
+    note = figure.legends[0].get_title().get_text()
+    assert note.endswith("\nthis adapter: lora; the other: other; base: base")
+    assert "at what is carried over" in note
     for ax, shared in zip(figure.axes[::4], over.values(), strict=True):
         carried = shared.carried
         assert carried is not None
