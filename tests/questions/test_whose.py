@@ -6,7 +6,7 @@ import pytest
 from checkpoints import BertLike
 from every_question import BY_NAME, NAMES, answered, given, takes, write_adapters
 
-_NAMED_OTHERWISE = {"dynamics", "matrix"}  # steps of one run; names beside their rows
+_NAMED_OTHERWISE = {"matrix"}  # by names beside their rows
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def test_a_figure_names_its_adapters_and_their_base(name: str, adapters: Path) -
     note = BY_NAME[name].part("figures").figures(result)[""].note
     whose = note.split("\n")[-1]
     if len(asked) == 1:
-        assert whose == "one on base"
+        assert whose == f"{asked[0].name} on base"
     else:
         assert whose in (
             "one: one; other: other; base: base",

@@ -12,6 +12,8 @@ from ...errors import LensError
 from ...labelled import Array
 from ...show.figure import Axis, Band, Block, HeatMap, Level, Line, Mark, Panel, Scale, Sheet, View
 from ...show.layout import counted, singular_vectors
+from ...show.whose import whose
+from ...show.wording import same_phi
 from .result import DynamicsResult, over_layers
 from .tables import whereto
 
@@ -22,6 +24,8 @@ _SPACES: _Styles = {
     "delta_left": (singular_vectors("delta", "left"), "dot", 2, "cross"),
     "delta_right": (singular_vectors("delta", "right"), "dashdot", 3, "plus"),
 }
+# Which factor spans what ΔW does, at the adapter's own rank.
+_TWINS = {"delta_left": ("B", "left"), "delta_right": ("A", "right")}
 _NORMS: _Styles = {
     "delta": ("‖ΔW‖_F", "dot", 2, "cross"),
     "A": ("‖A‖_F", "solid", 0, "circle"),
@@ -48,10 +52,34 @@ def trajectory_panel(
     grids = result.to_end if to == "end" else result.to_start
     chance = dict.fromkeys(round(float(one.mean), 6) for one in result.baselines.values())
     levels = [Level(mean, "unrelated subspaces" if k == 0 else "") for k, mean in enumerate(chance)]
-    marks = [*levels, *_lines(result, grids, _SPACES, bands=bands)]
+    shown, styles = _distinct(result, grids)
+    marks = [*levels, *_lines(result, shown, styles, bands=bands)]
     return Panel(
         f"φ to {whereto(result, to)}", _steps(result), Axis("φ", low=0, high=1.03), tuple(marks)
     )
+
+
+def _distinct(
+    result: DynamicsResult, grids: Mapping[str, Array]
+) -> tuple[Mapping[str, Array], _Styles]:
+    """Without what of ΔW has the φ of its factor, as it has at the adapter's own rank; the factor's line says so then."""
+    shown, styles = dict(grids), dict(_SPACES)
+    for space, (factor, side) in _TWINS.items():
+        if all(_one_phi(to, space, factor, gaps=True) for to in (result.to_end, result.to_start)):
+            del shown[space]
+            both = f"{factor} and {singular_vectors('delta', side)}"
+            styles[factor] = (both, *styles[factor][1:])
+    return shown, styles
+
+
+def _one_phi(grids: Mapping[str, Array], space: str, factor: str, *, gaps: bool) -> bool:
+    """Whether ΔW has its factor's φ wherever it has any; `gaps`: and has one wherever that has."""
+    if not {space, factor} <= set(grids):
+        return False
+    there = np.isfinite(grids[space])
+    if gaps and not np.array_equal(there, np.isfinite(grids[factor])):
+        return False
+    return same_phi(grids[space][there], grids[factor][there])
 
 
 def size_panel(result: DynamicsResult) -> Panel:
@@ -97,7 +125,7 @@ def dynamics_sheet(result: DynamicsResult) -> Sheet:
         ),
         note=(
             "Lines: mean over the layers. Bands: lowest to highest layer. Grey or no mark: φ does not "
-            "exist.\nAt the adapter's own rank A and ΔW (right) span the same, and so do B and ΔW (left)."
+            f"exist.\n{whose({'': result.run}, result.base)}"
         ),
         legend="below",
     )
@@ -110,7 +138,9 @@ def _lines(
     marks: list[Mark] = []
     for name, grid in grids.items():
         label, dash, colour, marker = styles[name]
-        if bands:
+        factor, _ = _TWINS.get(name, ("", ""))
+        # Two bands on each other have a colour that no legend has.
+        if bands and not _one_phi(grids, name, factor, gaps=False):
             marks.append(Band(x, grid.min(axis=1), grid.max(axis=1), "", colour))
         shown = marker if len(x) <= _MOST_MARKED else ""
         marks.append(Line(x, over_layers(grid), label, colour, dash, shown))  # type: ignore[arg-type]

@@ -32,8 +32,15 @@ def test_trajectories_are_the_means_by_step(run: DynamicsResult) -> None:
     for to, grids in (("end", run.to_end), ("start", run.to_start)):
         ax = trajectory(run, to=to)
         lines = [line for line in ax.lines if len(line.get_xdata()) == 4]
-        for line, grid in zip(lines, grids.values(), strict=True):
-            np.testing.assert_allclose(line.get_ydata(), over_layers(grid))
+        # B is zero at first, and has no φ there, as ΔW has none, whose left vectors are B's from then on.
+        told = {
+            "A (right singular vectors)": "A",
+            "B and ΔW (left singular vectors)": "B",
+            "ΔW (right singular vectors)": "delta_right",
+        }
+        assert [line.get_label() for line in lines] == list(told)
+        for line in lines:
+            np.testing.assert_allclose(line.get_ydata(), over_layers(grids[told[line.get_label()]]))
             np.testing.assert_array_equal(line.get_xdata(), [0, 10, 300, 450])
         where = "the end point (end)", "the start (A: checkpoint-0; B, ΔW: checkpoint-10)"
         assert ax.get_title() == f"φ to {where[to == 'start']}"
