@@ -17,6 +17,8 @@ from .analysis import Analysed, ModuleAnalysis
 from .conventions import conventions
 from .provenance import adapters_told
 
+_TENTH = 0.1
+
 
 @dataclass(frozen=True)
 class Strip:
@@ -87,6 +89,12 @@ class Group:
     answers: Sequence[str]
     chance: str
     strips: Sequence[Strip]
+
+    @property
+    def top(self) -> float:
+        """Where its lines end: at 1, or where all that stands on them is below a tenth, at that."""
+        shown = [number for one in self.strips for number in (one.value, *one.chance)]
+        return _TENTH if max(shown, default=1.0) < _TENTH else 1.0
 
 
 def groups(analysed: Analysed, chance: dict[str, str]) -> list[Group]:

@@ -336,7 +336,7 @@ def test_what_is_described_stands_behind_what_is_tested(pair: tuple[Path, Path])
 
 
 def test_what_is_a_trace_above_chance_looks_like_a_trace(tmp_path: Path) -> None:
-    """φ = .039 of 1 stands near the beginning of a line that ends at 1, and has no colour."""
+    """φ = .039 of 1 has no colour, and a line that ends at a tenth, as it says, where all of its question is below that."""
     adapters = [ll.demo_adapter(name) for name in ("lora", "condlora")]
     made = ll.report(*adapters, out=tmp_path / "r.html", module="value").read_text("utf-8")
     found = re.findall(
@@ -347,7 +347,13 @@ def test_what_is_a_trace_above_chance_looks_like_a_trace(tmp_path: Path) -> None
         "more slight"
     ] * 2
     assert all(x > 99 for kind, x in shown if kind == "more")
-    assert all(2 < x < 5 for kind, x in shown if kind == "more slight")
+    assert all(30 < x < 40 for kind, x in shown if kind == "more slight")
+    assert re.findall(r'class="strip ends".*?<span>0</span><span>(.*?)</span>', made) == [
+        "1",
+        "0.1 of 1",
+    ]
+    assert "The lines start at 0 and end at 1, or at a tenth of it" in made
+    assert "A verdict is in colour where it is by more than a trace." in made
     assert ".slight .verdict { color: inherit; }" in made
 
 
