@@ -35,7 +35,16 @@ def test_a_line_a_run_of_its_methods_colour() -> None:
     one, two, other = (line.get_color() for line in ax.lines)
     assert one == two != other
     assert ax.get_xlim()[0] == 0
-    assert ax.get_title() == "mrpc, accuracy"
+    assert ax.get_title() == "MRPC, accuracy"
+
+
+def test_a_long_run_has_its_methods_marks_too() -> None:
+    """The legend has squares for CondLoRA; a run of 32 evaluations had none."""
+    curve = [(float(epoch), 0.5) for epoch in range(1, 33)]
+    long = replace(TASK, curves=CURVES | {"condlora": {0: curve}})
+    *short, line = curves_figure([long]).axes[0].lines
+    assert [one.get_marker() for one in (*short, line)] == ["o", "o", "s"]
+    assert [one.get_markevery() for one in (*short, line)] == [1, 1, 3]
 
 
 def test_a_panel_a_task_and_one_legend() -> None:
@@ -86,7 +95,7 @@ def test_a_panel_a_task_on_a_scale_of_its_own() -> None:
     assert [one.get_xlabel(), other.get_xlabel()] == [
         "a constant answer: 68.0", "a constant answer: 0.0",
     ]  # fmt: skip
-    assert [one.get_title(), other.get_title()] == ["mrpc, accuracy", "stsb, pearson"]
+    assert [one.get_title(), other.get_title()] == ["MRPC, accuracy", "STS-B, pearson"]
     low, high = other.get_ylim()
     assert 98 < low < 98.5
     assert 99 < high < 100

@@ -83,8 +83,8 @@ def test_the_figure_draws_ours_the_papers_and_chance() -> None:
         assert ax.get_ylim()[1] > max(map(max, lines))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "stsb",
-        "mrpc",
+        "STS-B",
+        "MRPC",
         "unrelated",
         "paper",
     ]

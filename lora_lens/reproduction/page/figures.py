@@ -20,12 +20,12 @@ from ...show.figure import (
     numbers,
     positions,
 )
-from ..experiment.paper import NAMES
+from ..experiment.paper import NAMES, TASK_NAMES
 from ..numbers.scores import TaskScores
 
 _MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dashdot", "dot")
-_MOST_MARKED = 12  # evaluations of a run; above it marks would cover the lines
+_MOST_MARKED = 12  # evaluations of a run: marks of more would cover the lines
 _APART = 0.3  # of a task's place, between two methods
 _MOST_COLUMNS = 4
 _WIDTH = 2.6  # inches, of a task's panel
@@ -46,7 +46,7 @@ def scores_panel(tasks: Sequence[TaskScores]) -> Panel:
         Line(positions(tasks), constant, "constant answer", "grey", "none", "bar", width=2)
     )
     return Panel(
-        x=named("", [f"{t.task}\n{t.metric}" for t in tasks], low=-0.5, high=len(tasks) - 0.5),
+        x=named("", [f"{_called(t)}\n{t.metric}" for t in tasks], low=-0.5, high=len(tasks) - 0.5),
         y=Axis("test score, percent"),
         marks=tuple(marks),
         legend="right",
@@ -77,7 +77,7 @@ def scores_sheet(tasks: Sequence[TaskScores]) -> Sheet:
     names = [NAMES[method] for method in methods]
     panels = [
         Panel(
-            f"{task.task}, {task.metric}",
+            f"{_called(task)}, {task.metric}",
             named(
                 f"a constant answer: {100 * task.majority:.1f}",
                 names,
@@ -110,13 +110,14 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
             label="" if number else NAMES[method],
             colour=k,
             dash=_DASHES[k % len(_DASHES)],
-            marker=_MARKERS[k % len(_MARKERS)] if len(curve) <= _MOST_MARKED else "",
+            marker=_MARKERS[k % len(_MARKERS)],
+            every=-(-len(curve) // _MOST_MARKED) or 1,
             width=1.2,
         )
         for k, method in enumerate(methods or _methods([task]))
         for number, curve in enumerate(task.curves.get(method, {}).values())
     ]
-    return Panel(f"{task.task}, {task.metric}", Axis("epoch", low=0), marks=tuple(marks))
+    return Panel(f"{_called(task)}, {task.metric}", Axis("epoch", low=0), marks=tuple(marks))
 
 
 def curves_sheet(tasks: Sequence[TaskScores]) -> Sheet:
@@ -137,6 +138,11 @@ def _sheet(
     rows = [panels[k : k + columns] for k in range(0, len(panels), columns)]
     size = (0.4 + width * columns, 0.8 + 2.3 * len(rows))
     return Sheet((Block(rows),), size, title=title, legend=legend)
+
+
+def _called(task: TaskScores) -> str:
+    """A task as tables have it."""
+    return TASK_NAMES.get(task.task, task.task)
 
 
 def _methods(tasks: Sequence[TaskScores]) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...show.figure import Axis, Band, Block, Line, Mark, Panel, Sheet, named, positions, round_top
 from ...show.layout import LABELS
-from ..experiment.paper import TABLE_3, VALUE_MODULES
+from ..experiment.paper import TABLE_3, TASK_NAMES, VALUE_MODULES
 from ..numbers.table3 import profile
 
 _Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -22,7 +22,14 @@ def profile_panel(analyses: _Analyses, module: str, matrix: str, high: float = 1
     x = positions(found["layers"])
     low, top = (np.full(len(x), chance["mean"] + k * chance["sd"]) for k in (-2, 2))
     marks: list[Mark] = [
-        Line(x, np.asarray(profile(records, module, matrix)), task, k, marker="circle", width=1.2)
+        Line(
+            x,
+            np.asarray(profile(records, module, matrix)),
+            TASK_NAMES.get(task, task),
+            k,
+            marker="circle",
+            width=1.2,
+        )
         for k, (task, records) in enumerate(analyses.items())
     ]
     marks.append(Band(x, low, top, "unrelated", "grey"))

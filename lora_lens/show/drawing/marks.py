@@ -52,6 +52,7 @@ def _line(ax: Axes, mark: Line) -> None:
         color=shade,
         marker=_MARKERS[mark.marker],
         markersize=_size(mark.marker),
+        markevery=mark.every,
         markerfacecolor="none" if mark.hollow or mark.marker == "ring" else shade,
         markeredgewidth=stroke(mark.width) if mark.marker == "bar" else None,
         label=words(mark.label) or None,

@@ -33,6 +33,7 @@ class Line:
         None  # of many lines, in the place of a colour: 0 is the first, 1 the last
     )
     hollow: bool = False  # its marks
+    every: int = 1  # how many points there are to a mark
 
 
 @dataclass(frozen=True)
