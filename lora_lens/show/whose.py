@@ -1,7 +1,8 @@
-"""Which adapters a figure is of, and of which base: its footer."""
+"""Which adapters an answer is of, and of which base: a figure's footer, and the line above tables on the terminal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from .elided import elided
@@ -30,3 +31,23 @@ def whose(adapters: Mapping[str, str], base: str | None = None) -> str:
         return "; ".join(told)
     (on,) = elided([called(base)])
     return f"{told[0]} on {on}" if "" in adapters else "; ".join([*told, f"base: {on}"])
+
+
+def headed(adapter: str, base: str | None, method: str = "") -> str:
+    """What an adapter is called, on which base; its method where the name does not say it.
+
+    Args:
+        adapter: Where it is from.
+        base: Where its base is from, if that is known.
+        method: Of the adapter, if that is known.
+
+    Example:
+        >>> headed("/runs/stsb-lora-0", "org/base", "lora")
+        'stsb-lora-0 on org/base'
+        >>> headed("/runs/seed-0", None, "lora")
+        'seed-0 (lora)'
+    """
+    name = called(adapter)
+    said = not method or method.lower() in re.split(r"[\W_]+", name.lower())
+    on = f" on {called(base)}" if base else ""
+    return f"{name}{'' if said else f' ({method})'}{on}"

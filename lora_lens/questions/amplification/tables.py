@@ -9,6 +9,7 @@ from rich.text import Text
 from ...show.console import table
 from ...show.layout import Table, called, number, significant
 from ...show.text import as_csv
+from ...show.whose import headed
 from .result import Amplification
 
 
@@ -30,7 +31,7 @@ def texts(result: Amplification) -> dict[str, str]:
 def terminal(result: Amplification, _: Console) -> RenderableType:
     """Whose it is, and the table."""
     return Group(
-        Text(f"adapter {result.adapter} on {result.base}", style="dim"),
+        Text(headed(result.adapter, result.base), style="dim"),
         table(layer_table(result)),
     )
 

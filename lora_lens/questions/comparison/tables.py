@@ -44,8 +44,9 @@ def texts(result: ComparisonResult) -> dict[str, str]:
 
 def terminal(result: ComparisonResult, _: Console) -> RenderableType:
     """Whose they are, and both tables."""
+    one, other = called_apart(result.one, result.other)
     return Group(
-        Text(f"one:   {result.one}\nother: {result.other}", style="dim"),
+        Text(f"one:   {one}\nother: {other}", style="dim"),
         table(chance_table(result)),
         table(layer_table(result)),
     )

@@ -16,6 +16,7 @@ from ...show.layout import (
     significant,
 )
 from ...show.text import as_csv
+from ...show.whose import headed
 from .result import DynamicsResult, over_layers
 
 _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right": "ΔW right"}
@@ -34,7 +35,8 @@ def texts(result: DynamicsResult) -> dict[str, str]:
 def terminal(result: DynamicsResult, _: Console) -> RenderableType:
     """The tables of means."""
     return Group(
-        Text(f"{result.method} run {result.run}", style="dim"), *map(table, _means(result))
+        Text(f"run {headed(result.run, result.base, result.method)}", style="dim"),
+        *map(table, _means(result)),
     )
 
 

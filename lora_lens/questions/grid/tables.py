@@ -62,9 +62,10 @@ def title(result: RankGrids) -> str:
 
 
 def names(result: RankGrids) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Whose singular vectors i counts and whose j, each as what it is called and where it is from."""
+    """Whose singular vectors i counts and whose j, each and what that is called."""
     one, other = ("W0", "ΔW of") if result.between == "w0-delta" else ("first", "second")
-    return (one, result.one), (other, result.other)
+    called = called_apart(result.one, result.other)
+    return (one, called[0]), (other, called[1])
 
 
 def kind_title(result: RankGrids, grid: RankGrid) -> str:

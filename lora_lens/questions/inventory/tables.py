@@ -9,6 +9,7 @@ from ...show.console import table
 from ...show.delta_named import equation, symbol
 from ...show.layout import Table, called, layer_number, number, significant
 from ...show.text import as_csv
+from ...show.whose import headed
 from .result import Inventory
 
 
@@ -27,9 +28,8 @@ def texts(result: Inventory) -> dict[str, str]:
 def terminal(result: Inventory, _: Console) -> RenderableType:
     """Whose it is, then the same tables."""
     convention = f", convention {result.convention}" if result.convention else ""
-    head = (
-        f"{result.method} adapter {result.adapter}{convention}, base {result.base or 'not named'}"
-    )
+    base = "" if result.base else ", base not named"
+    head = f"{headed(result.adapter, result.base, result.method)}{convention}{base}"
     others = tables(result)[1:]
     return Group(
         Text(head, style="dim"),

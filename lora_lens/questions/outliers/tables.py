@@ -11,6 +11,7 @@ from rich.text import Text
 from ...show.console import table
 from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
 from ...show.text import as_csv
+from ...show.whose import headed
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
 
@@ -30,9 +31,11 @@ def texts(result: OutliersResult) -> dict[str, str]:
 
 def terminal(result: OutliersResult, _: Console) -> RenderableType:
     """φ before and after, the coordinates, and their shares and columns by layer."""
-    source = f"{result.method} adapter {result.adapter}" if result.adapter else "untrained factors"
+    of = headed(
+        result.adapter or "untrained factors", result.base, result.method if result.adapter else ""
+    )
     return Group(
-        Text(f"{title(result)}; {source} on {result.base}", style="dim"),
+        Text(f"{title(result)}; {of}", style="dim"),
         Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         table(phi_table(result)),
         table(coordinate_table(result)),

@@ -24,6 +24,7 @@ from ...show.layout import (
     p_value,
 )
 from ...show.text import as_csv
+from ...show.whose import headed
 from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
@@ -122,7 +123,7 @@ def texts(result: SharedResult) -> dict[str, str]:
 def terminal(result: SharedResult, _: Console) -> RenderableType:
     """The means beside the nulls, and the layers."""
     return Group(
-        Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
+        Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
         *map(table, predicted_tables(result)),
         Text(
             f"conversions by the convention {result.convention}, {result.convention_why}",

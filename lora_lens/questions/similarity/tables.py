@@ -12,6 +12,7 @@ from ...show.against_chance import columns_legend, resolution, tests_table
 from ...show.console import numbers_in, shaded_grid, table
 from ...show.layout import LABELS, Table, called, significant
 from ...show.text import as_csv
+from ...show.whose import headed
 from .neighbours import neighbours
 from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct
@@ -50,7 +51,7 @@ def terminal(result: SimilarityResult, console: Console) -> RenderableType:
     """The means beside the nulls, then grids side by side where they fit; BA is left out where it is B."""
     grids = Columns([_shaded(grid, console) for grid in distinct(result).values()], padding=(1, 3))
     return Group(
-        Text(f"{title(result)}; {result.method} {result.adapter} on {result.base}", style="dim"),
+        Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
         Text(f"convention {result.convention}, {result.convention_why}", style="dim"),
         table(chance_table(result)),
         Padding(grids, (1, 0, 0, 0)),

@@ -16,6 +16,7 @@ from ...show.layout import (
     significant,
 )
 from ...show.text import as_csv
+from ...show.whose import headed
 from .result import Spectrum
 from .suggestion_result import suggestion_table
 from .words import named, random_of
@@ -43,9 +44,8 @@ def texts(result: Spectrum) -> dict[str, str]:
 
 def terminal(result: Spectrum, _: Console) -> RenderableType:
     """The same tables, but for the ranks suggested, which are printed to be pasted."""
-    base = f" on {result.base}" if result.base else ""
     parts: list[RenderableType] = [
-        Text(f"Spectra of {result.adapter}{base}", style="dim"),
+        Text(f"Spectra of {headed(result.adapter, result.base)}", style="dim"),
         table(spectrum_table(result)),
     ]
     if result.base:
