@@ -38,6 +38,34 @@ def test_every_page_is_in_the_table_of_contents():
     assert {page.stem for page in PAGES.glob("*.md")} - {"index"} == set(listed)
 
 
+def entries(page: Path) -> list[str]:
+    (listed,) = re.findall(
+        r"```{toctree}\n(?::.*\n)*\n(.*?)```", page.read_text("utf-8"), re.DOTALL
+    )
+    return [line.rsplit("<", 1)[-1].rstrip(">") for line in listed.splitlines()]
+
+
+def test_pages_stand_in_an_order_by_hand() -> None:
+    """By a glob the quickstart was ninth, behind three pages of results, and Results the last but one."""
+    docs = PAGES.parent
+    known = {page.stem for page in docs.glob("*.md")} - {"index"}
+    known |= {f"notebooks/{book.stem}" for book in (docs / "notebooks").glob("*.ipynb")}
+    listed = entries(docs / "index.md")
+    assert sorted(listed) == sorted(known | {"api/index"})
+    assert listed[:3] == ["notebooks/quickstart", "recipes", "demo"]
+    written = {f"results/{page.parent.name}/results" for page in docs.glob("results/*/results.md")}
+    assert sorted(entries(docs / "results.md")) == sorted(written)
+
+
+def test_no_entry_says_its_pages_title_again() -> None:
+    """A link to a page is its title: “What each test can see … what each test can see …”."""
+    docs = PAGES.parent
+    for line in (docs / "index.md").read_text("utf-8").splitlines():
+        for name in re.findall("{doc}`([a-z]+)`", line):
+            title = (docs / f"{name}.md").read_text("utf-8").split("\n", 1)[0].removeprefix("# ")
+            assert title.lower() not in line.replace(f"`{name}`", "").lower()
+
+
 FUNCTIONS = [
     name
     for name in re.findall(
