@@ -172,7 +172,7 @@ def shared_sheet(result: SharedResult) -> Sheet:
             f"{_ASKED if result.other is None else _ASKED_OF_OTHER} {result.module}, rank "
             f"{result.rank}, conversions {result.convention}"
         ),
-        note=f"{_whose(result)}\n{_CHANCE.format('predicted' if result.other is None else 'carried over')}",
+        note=f"{_CHANCE.format('predicted' if result.other is None else 'carried over')}\n{_whose(result)}",
         legend="below",
     )
 

@@ -75,7 +75,7 @@ def test_what_is_carried_over_is_drawn_beside_its_null(bert: BertLike, tmp_path:
     figure = plots.shared_figure(over)
     assert "the other's factors" in figure.get_suptitle()
     note = figure.legends[0].get_title().get_text()
-    assert note.startswith("this adapter: lora; the other: other; base: base\n")
+    assert note.endswith("\nthis adapter: lora; the other: other; base: base")
     assert "at what is carried over" in note
     for ax, shared in zip(figure.axes[::4], over.values(), strict=True):
         carried = shared.carried
