@@ -208,8 +208,10 @@ def _zipped(path: Path, pages: mmap.mmap) -> _Content:
 
 def _check_no_program(path: Path, names: Iterable[str]) -> None:
     """Refuse a model saved as a program, of which the weights are a part."""
+    found = list(names)
     # PyTorch 2.6's archives of programs have no folder around their files.
-    within = [part for name in names for part in (name, name.partition("/")[2])]
+    bare = len({name.partition("/")[0] for name in found}) > 1
+    within = found if bare else [name.partition("/")[2] for name in found]
     if "constants.pkl" in within or any(name.startswith("code/") for name in within):
         raise FileFormatError(
             f"{path} is TorchScript, a program with its weights (torch.jit); load it by torch.jit.load where you trust it, "

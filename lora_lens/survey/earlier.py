@@ -44,12 +44,16 @@ def check_no_others(folder: Path, given: Sequence[str]) -> None:
 
 def check_no_places_of_others(folder: Path, given: Sequence[str]) -> None:
     """That no places of other adapters are there, of a survey that has no tables yet: one folder's places are of one survey."""
+    if (
+        folder / "adapters.parquet"
+    ).is_file():  # of a survey of these: places of others beside it stay
+        return
     told = list(_told(folder))
     sources = dict.fromkeys(source for _, one in told for source in _sources(one) or ())
     if others := list(_others(sources, given)):
         raise OutputError(
-            f"{folder} holds places of {counted(len(sources), 'adapter')} that are not joined yet, of which {_first(others)} would be "
-            f"lost: choose another folder for this survey, or remove {folder / PLACES}"
+            f"{folder} holds places of {counted(len(sources), 'adapter')} that are not joined yet, and this survey is not of "
+            f"{_first(others)}: choose another folder for it, or remove {folder / PLACES}"
         )
 
 
@@ -62,9 +66,17 @@ def _others(sources: Iterable[str], given: Sequence[str]) -> Iterator[str]:
     same = {os.path.realpath(user_path(one)) for one in given} | set(map(_any_commit, given))
     for source in sources:
         if not same & {_any_commit(source), os.path.realpath(source)} and (
-            Path(source).exists() or not Path(source).is_absolute()  # a hub id is on the hub
+            _is_here(source) or not Path(source).is_absolute()  # a hub id is on the hub
         ):
             yield source
+
+
+def _is_here(source: str) -> bool:
+    """Whether a path leads to something that this user may see."""
+    try:
+        return Path(source).exists()
+    except OSError:  # within a folder that is closed
+        return False
 
 
 def _any_commit(source: str) -> str:
@@ -92,7 +104,7 @@ def sweep_places(folder: Path, tasks: Sequence[PlaceTask], given: Sequence[str])
         if (
             sources is None
         ):  # of an older version: these numbers' alone are surely not another survey's
-            lost = not set(json.loads(told.get("adapters", "[]"))) <= numbers
+            lost = "adapters" not in told or not set(json.loads(told["adapters"])) <= numbers
         else:
             lost = any(_others(sources, given))
         if not lost:

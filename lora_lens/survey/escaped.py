@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def escaped(text: str) -> str:
-    r"""The text with what UTF-8 does not hold as Python writes it; names that differ stay different.
+    r"""The text with what UTF-8 does not hold as Python writes it.
 
     Example:
         >>> print(escaped("seed-\udcff"), escaped("W0 · φ"))

@@ -200,7 +200,7 @@ def _is_there(task: PlaceTask) -> bool:
     try:
         return bool(told_by(path))
     except OutputError:
-        path.unlink()
+        path.unlink(missing_ok=True)  # another survey may have
         return False
 
 
@@ -293,7 +293,8 @@ def _joined(
             (temporary / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         check_no_others(folder, given)  # that came meanwhile
     if len(there) == len(plan.tasks):
-        sweep_places(folder, there, given)
+        # Of those that could not be read this time, none.
+        sweep_places(folder, there, [known.path for known in plan.adapters.values()])
     gone = sweep_tables(folder, set(joined.files))
     if gone:  # of this call alone: the files are the same without it
         notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")

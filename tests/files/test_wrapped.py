@@ -113,3 +113,10 @@ def test_programs_say_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "x.pt2").rename(tmp_path / "y.pt")
     with pytest.raises(FileFormatError, match=r"torch\.export.*state_dict"):
         load_bin(tmp_path / "y.pt")
+
+
+@pytest.mark.parametrize("stem", ["code", "models", "archive_format"])
+def test_a_file_may_be_called_as_a_programs_folder(tmp_path: Path, stem: str) -> None:
+    """Within its archive everything is in a folder of that name."""
+    torch.save({"x": torch.arange(3)}, tmp_path / f"{stem}.pt")
+    assert load_bin(tmp_path / f"{stem}.pt").get("x").tolist() == [0, 1, 2]

@@ -94,7 +94,7 @@ def test_the_base_tells_the_architecture_where_the_file_does_not(tmp_path: Path)
     folder, pefts, grouped = saved(tmp_path / "lora", auto_mapping={"unsloth_fixed": True})
     with pytest.raises(AdapterError, match=r"which this is, .* pass --base"):
         load_adapter(folder)
-    for kind, expected in (("gpt_oss", grouped), ("olmoe", pefts)):
+    for kind, expected in (("gpt_oss", grouped), ("gemma4_text", grouped), ("olmoe", pefts)):
         base = tmp_path / kind
         base.mkdir()
         (base / "config.json").write_text(json.dumps({"model_type": kind}))

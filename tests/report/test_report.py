@@ -249,6 +249,15 @@ def test_what_is_so_by_construction_is_no_discovery_and_costs_the_others_nothing
     assert said.endswith(" Not counted: 2 shares that are 1 by construction.")
 
 
+def test_a_lora_whose_layers_obey_one_theta_is_a_discovery(tmp_path: Path) -> None:
+    """The paper's claim, of an adapter that was not made so: no other than CondLoRA's shares are left out of the tests."""
+    plain = ll.export_lora(ll.demo_adapter("condlora"), tmp_path / "plain")
+    analysed = analyse([ll.load_adapter(plain)], Request(modules=("value",), draws=119))
+    said = headline(analysed)
+    assert said.startswith("2 of 2 tests find more than chance: ")
+    assert "by construction" not in said
+
+
 def test_two_draws_find_nothing(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """Where p is 1/3 at least nothing can be called more or less, however it looks."""
     for one in (pair[0], ll.demo_adapter("condlora")):

@@ -134,7 +134,7 @@ def test_a_shards_places_of_other_adapters_are_not_removed(dozen: Path, tmp_path
     out, other = tmp_path / "out", write_adapter(tmp_path / "other", seed=50)
     ll.survey(dozen, out, questions=["spectrum"], shard="1/2")
     before = places(out)
-    said = r"holds places of 12 adapters that are not joined yet, of which .*seed-0 and 11 more would be lost"
+    said = r"holds places of 12 adapters that are not joined yet, and this survey is not of .*seed-0 and 11 more: "
     with pytest.raises(OutputError, match=said):
         ll.survey(other, out, questions=["spectrum"])
     assert places(out) == before
@@ -183,3 +183,33 @@ def test_places_of_older_versions_are_removed_where_their_numbers_are_this_surve
     ll.survey(dozen, out, questions=["spectrum"])
     assert sum(name.startswith("old-0") for name in places(out)) == 0
     assert sum(name.startswith("old-1") for name in places(out)) == 4
+
+
+def test_places_stay_where_an_adapter_could_not_be_read_this_time(
+    dozen: Path, tmp_path: Path
+) -> None:
+    """A disk that was away for a minute costs nothing: the same command finds its places again."""
+    folder, out = tmp_path / "some", tmp_path / "out"
+    for k in range(2):
+        shutil.copytree(dozen / f"seed-{k}", folder / f"seed-{k}")
+    ll.survey(folder, out, questions=["spectrum"])
+    before = places(out)
+    config = folder / "seed-1" / "adapter_config.json"
+    text = config.read_text()
+    config.write_text("{")
+    assert ll.survey(folder, out, questions=["spectrum"]).adapters == 1
+    assert before.items() <= places(out).items()
+    config.write_text(text)
+    assert ll.survey(folder, out, questions=["spectrum"]).adapters == 2
+    assert places(out) == before
+
+
+def test_a_survey_goes_on_beside_one_of_more_adapters_that_was_not_ended(
+    dozen: Path, tmp_path: Path
+) -> None:
+    out, two = tmp_path / "out", [dozen / "seed-0", dozen / "seed-1"]
+    ll.survey(two, out, questions=["spectrum"])
+    ll.survey([*two, dozen / "seed-2"], out, questions=["spectrum"], shard="1/2")
+    before = places(out)
+    assert ll.survey(two, out, questions=["spectrum"]).adapters == 2
+    assert places(out) == before

@@ -22,7 +22,6 @@ _TABLES = frozenset(
         "position_embedding",
         "position_embedding_table",
         "position_embeddings",
-        "shared",
         "tok_embeddings",
         "token_embedding",
         "token_embeddings",

@@ -23,6 +23,8 @@ _LYCORIS = re.compile(
     r"(?P<path>.+?)\.(?P<part>hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))"
 )
 _UPDATES = frozenset({"down", "up", "mid", "dora"})
+# Of text encoders; other nets call linear layers embeddings, too.
+_EMBEDDINGS = ("token_embedding", "position_embedding", "embed_tokens", "shared")
 
 
 def split_part(name: str) -> tuple[str, str] | None:
@@ -72,6 +74,11 @@ def by_module(files: AdapterFiles, place: Callable[[str], tuple[str, str] | None
             raise AdapterError(f"{parts[part]} and {name} are the same part of {path}")
         parts[part] = name
     return modules
+
+
+def is_embedding(path: str) -> bool:
+    """Whether the module is a table of tokens."""
+    return path.rpartition(".")[2] in _EMBEDDINGS
 
 
 # The first expression found in a tensor's name says why it is not analysed.

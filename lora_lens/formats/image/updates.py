@@ -16,11 +16,11 @@ from ...errors import AdapterError
 from ...several import modules_said
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
-from ..factors.factor_pairs import OF_A_TABLE, check_not_empty, is_table
+from ..factors.factor_pairs import OF_A_TABLE, check_not_empty
 from ..format import Checkpoint, of_factors
 from .dora import rescaled
 from .lycoris import hada, lokr, tucker
-from .parts import Modules, reason_left_out
+from .parts import Modules, is_embedding, reason_left_out
 
 # Path, rank that α is divided by (None where the module has none), α of a tensor → s.
 Scaled = Literal["alpha", "whole", "none"]
@@ -157,7 +157,7 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
     for path, parts in modules.items():
         check_not_empty(files, parts.values())
         _check_axes(files, parts)
-        if is_table(path):
+        if is_embedding(path):
             why = OF_A_TABLE
             left_out |= dict.fromkeys(parts.values(), why)
             continue

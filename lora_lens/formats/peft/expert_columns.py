@@ -88,7 +88,8 @@ def columns_unsaid(files: AdapterFiles, grouped: Collection[str]) -> Iterator[st
     if grouped and _said(files) is None:
         yield (
             f"ΔW of experts is in the order of Unsloth's training before 2026.9.6; with UNSLOTH_MOE_LORA_MERGED=1, which no file "
-            f'says, it was in PEFT\'s: put "lora_B_layout": "{_PEFTS}" into adapter_config.json then'
+            f"says, or by a later Unsloth whose file PEFT saved again, it was in PEFT's: put "
+            f'"lora_B_layout": "{_PEFTS}" into adapter_config.json then'
         )
 
 
@@ -129,7 +130,7 @@ def _unsaid_by_unsloth(files: AdapterFiles) -> bool:
         return False
     families = _families(str(mapping.get("parent_library") or "").split("."))
     if not families and (base := files.base_configuration()):
-        families = [one.model_type for one in base.all() if one.model_type]
+        families = [one.model_type.removesuffix("_text") for one in base.all() if one.model_type]
     if not families:
         raise AdapterError(
             f"{files.source} has stacks of experts that Unsloth trained, whose B lies in an order of its own for some architectures, "

@@ -44,7 +44,8 @@ def _claims(result: SharedResult) -> Iterator[Claim]:
         trial = Trial(one.mean, test.mean, test.sd, test.p_two_sided, flipped, drawn=one.drawn)
         of = "a layer's" if shared.carried is None else "the other adapter's"
         about = f"share of {of} {LABELS[matrix]} that the other layers' θ predicts (mean)"
-        made = shared.carried is None and one.share.min() > ONE
+        by_one = result.method.startswith("cond") and shared.carried is None
+        made = by_one and one.share.min() > ONE
         yield Claim(about, LABELS[matrix], SHARE, "flipped", trial, made=bool(made))
 
 
