@@ -44,9 +44,8 @@ def check_no_others(folder: Path, given: Sequence[str]) -> None:
 
 def check_no_places_of_others(folder: Path, given: Sequence[str]) -> None:
     """That no places of other adapters are there, of a survey that has no tables yet: one folder's places are of one survey."""
-    if (
-        folder / "adapters.parquet"
-    ).is_file():  # of a survey of these: places of others beside it stay
+    # Beside tables of these adapters places of others stay.
+    if (folder / "adapters.parquet").is_file():
         return
     told = list(_told(folder))
     sources = dict.fromkeys(source for _, one in told for source in _sources(one) or ())
@@ -72,11 +71,11 @@ def _others(sources: Iterable[str], given: Sequence[str]) -> Iterator[str]:
 
 
 def _is_here(source: str) -> bool:
-    """Whether a path leads to something that this user may see."""
+    """Whether a path leads to something, or into a folder that is closed, where something may be."""
     try:
         return Path(source).exists()
-    except OSError:  # within a folder that is closed
-        return False
+    except OSError:
+        return True
 
 
 def _any_commit(source: str) -> str:
@@ -101,9 +100,8 @@ def sweep_places(folder: Path, tasks: Sequence[PlaceTask], given: Sequence[str])
         if path.name in files:
             continue
         sources = _sources(told)
-        if (
-            sources is None
-        ):  # of an older version: these numbers' alone are surely not another survey's
+        if sources is None:
+            # Of an older version: only these numbers' are surely not another survey's.
             lost = "adapters" not in told or not set(json.loads(told["adapters"])) <= numbers
         else:
             lost = any(_others(sources, given))
