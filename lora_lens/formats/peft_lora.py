@@ -24,6 +24,7 @@ from .peft.expert_counts import check_counts
 from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, why_no_stack
 from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
+from .peft.moved_rows import moved_said
 from .peft.names import IN_FULL, UNKNOWN, reason_left_out, unwrapped_paths
 from .peft.replicas import copies
 from .peft.settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
@@ -119,6 +120,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         ),
         caveats=(
             *columns_unsaid(files, beside.grouped),
+            *moved_said(files, found.updates),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),

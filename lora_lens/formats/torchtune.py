@@ -2,12 +2,14 @@
 
 torchtune also writes PEFT's files of Hugging Face's names beside it, which are read in its place where they are
 there. Rows of query and key are in the order of Meta's checkpoints here, pairs of a rotation side by side,
-and so is W0 of torchtune's own files and of Meta's, not of Hugging Face's.
+and so is W0 of torchtune's own files and of Meta's, not of Hugging Face's; but for Qwen and Phi, of which both have
+Hugging Face's order.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ..errors import AdapterError
 from ..updates import LowRank
@@ -20,12 +22,14 @@ from .peft.settings import Scaling
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
 _MAGNITUDE = ".magnitude"
 _ORDER = (
-    "rows of query and key are in the order of Meta's and torchtune's files, not of Hugging Face's, whose names "
-    "differ: pass --base with a file of torchtune's"
+    "rows of query and key are in the order of torchtune's files, which is Meta's, not Hugging Face's (but of Qwen and Phi), and "
+    "names differ from Hugging Face's: pass --base with a file of torchtune's"
 )
+_FIRST, _SECOND = "adapter_0", "adapter_1.pt"  # of torchtune before 0.5, an epoch each
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
+    _check_one_epoch(files)
     factors, others = pairs_by_path(files, _FACTOR, "ab")
     magnitudes = {
         name.removesuffix(_MAGNITUDE): name for name in others if name.endswith(_MAGNITUDE)
@@ -50,11 +54,21 @@ def _read(files: AdapterFiles) -> Checkpoint:
     return of_factors(files, updates, why="trained in full, no low-rank factor", notes=(_ORDER,))
 
 
+def _check_one_epoch(files: AdapterFiles) -> None:
+    """Refuse a folder of several epochs, of which the first would be read; not one that was named itself."""
+    opened = {name.rpartition("/")[2].partition(".")[0] for name in files.tensors.files.values()}
+    named = Path(files.source).name.startswith(f"{_FIRST}.")
+    if opened == {_FIRST} and not named and files.find(_SECOND) is not None:
+        raise AdapterError(
+            f"{files.source} holds {_FIRST}.pt, {_SECOND} …, of an epoch each: name the file of one of them"
+        )
+
+
 FORMAT = Format(
     name="torchtune",
     title="torchtune's LoRA or DoRA",
     matches=lambda files: files.holds(_FACTOR),
     read=_read,
     cannot="what was trained in full is left out",
-    stems=("adapter_model", "adapter_0"),
+    stems=("adapter_model", _FIRST),
 )

@@ -93,13 +93,20 @@ def test_experts_are_called_as_in_the_model_that_was_converted(
     assert found == {f"model.layers.0.{expert}", f"model.layers.0.{gate}"}
 
 
+def named_as_before(name: str, folder: Path) -> Path:
+    """What LitGPT of today wrote, by the names of before 0.5.5."""
+    folder.mkdir(exist_ok=True)
+    kept(name, folder)
+    file = folder / "adapter" / "lit_model.pth.lora"
+    tensors = torch.load(file)["model"]
+    old = {name.replace("attn.qkv", "attn.attn"): one for name, one in tensors.items()}
+    torch.save({"model": old}, file)
+    return file.parent
+
+
 def test_group_by_group_as_litgpt_wrote_before(tmp_path: Path) -> None:
     """``attn.attn`` has each group's queries, its key and its value in turn."""
-    kept("litgpt fused", tmp_path)
-    folder = tmp_path / "adapter"
-    file = torch.load(folder / "lit_model.pth.lora")["model"]
-    old = {name.replace("attn.qkv", "attn.attn"): one for name, one in file.items()}
-    torch.save({"model": old}, folder / "lit_model.pth.lora")
+    folder = named_as_before("litgpt fused", tmp_path)
     w0 = {"transformer.h.0.attn.attn.weight": torch.arange(24.0)[:, None].repeat(1, 8)}
     w0["transformer.h.1.attn.attn.weight"] = w0["transformer.h.0.attn.attn.weight"].clone()
     torch.save({"model": w0}, tmp_path / "lit_model.pth")
@@ -107,6 +114,24 @@ def test_group_by_group_as_litgpt_wrote_before(tmp_path: Path) -> None:
     value = load_adapter(folder).modules["value"]
     rows = [float(row) for head in range(4) for row in (6 * head + 4, 6 * head + 5)]
     assert base.w0(value, 0)[:, 0].tolist() == rows
+
+
+def test_rows_that_litgpt_added_in_turn_to_a_w0_of_groups(tmp_path: Path) -> None:
+    """Before 0.5.5, where all three roles were trained, and only there: a query's row may have key's factors."""
+    merged = kept("litgpt", tmp_path)
+    adapter = load_adapter(named_as_before("litgpt", tmp_path / "before"))
+    # Of each of two groups two heads' queries, a key and a value, of two rows a head.
+    rows = {"q": [0, 1, 2, 3, 8, 9, 10, 11], "k": [4, 5, 12, 13], "v": [6, 7, 14, 15]}
+    for layer in range(2):
+        path = f"model.layers.{layer}.self_attn"
+        in_turn = torch.cat([merged[f"{path}.{role}_proj"] for role in rows])
+        for role, own in rows.items():
+            factors = adapter.modules[f"{role}_proj"]
+            found = factors.scaling[layer] * factors.b[layer] @ factors.a[layer]
+            torch.testing.assert_close(found.double(), in_turn[own], rtol=1e-5, atol=1e-5)
+            assert factors.ranks == (6, 6)
+    assert any("before 0.5.5" in one for one in adapter.caveats)
+    assert not load_adapter(named_as_before("litgpt fused", tmp_path / "two roles")).caveats
 
 
 @pytest.mark.parametrize(("lacks", "said"), [
@@ -212,7 +237,49 @@ def test_torchtune_without_what_says_alpha(tmp_path: Path) -> None:
         load_adapter(folder)
     written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3)
     adapter = load_adapter(folder)
-    assert any("order of Meta's" in note for note in adapter.notes)
+    assert any("which is Meta's" in note for note in adapter.notes)
+
+
+def test_torchtunes_epochs_in_one_folder_are_told_apart(tmp_path: Path) -> None:
+    """As it saved them before 0.5, beside the configuration that is asked for."""
+    path = "layers.0.attn.q_proj"
+    for epoch in range(2):
+        tensors = {
+            f"{path}.lora_a.weight": random(2, 6, seed=1),
+            f"{path}.lora_b.weight": random(6, 2, seed=2 + epoch),
+        }
+        written(tmp_path, tensors, f"adapter_{epoch}.pt", r=2, lora_alpha=3)
+        if epoch == 0:
+            assert torch.equal(load_adapter(tmp_path).modules["q_proj"].b[0], random(6, 2, seed=2))
+    with pytest.raises(AdapterError, match=r"adapter_0\.pt, adapter_1\.pt …, of an epoch each"):
+        load_adapter(tmp_path)
+    for epoch in range(2):
+        adapter = load_adapter(tmp_path / f"adapter_{epoch}.pt")
+        assert torch.equal(adapter.modules["q_proj"].b[0], random(6, 2, seed=2 + epoch))
+
+
+@pytest.mark.parametrize(("config", "model_type", "moved"), [
+    ({"base_model_name_or_path": "Qwen/Qwen2.5-0.5B"}, None, True), ({}, "qwen3", True), ({}, "llama", False),
+    ({}, None, False), ({"base_model_name_or_path": "Qwen/Qwen3-4B", "bias": "none"}, None, False),
+])  # fmt: skip
+def test_rows_that_torchtunes_conversion_moves_are_said(
+    tmp_path: Path, config: dict[str, str], model_type: str | None, moved: bool
+) -> None:
+    """Of Qwen, whose rows were in Hugging Face's order before; PEFT's own configurations say more settings."""
+    path = "base_model.model.model.layers.0.self_attn.{}"
+    for module, own in (("q_proj", moved), ("v_proj", False)):
+        tensors = {
+            f"{path.format(module)}.lora_A.weight": random(2, 8, seed=1),
+            f"{path.format(module)}.lora_B.weight": random(8, 2, seed=2),
+        }
+        folder = tmp_path / module
+        said = {"r": 2, "lora_alpha": 4, "target_modules": [module], "peft_type": "LORA"}
+        written(folder, tensors, "adapter_model.bin", **said, **config)
+        if model_type:
+            (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+        caveats = load_adapter(folder).caveats
+        assert [one for one in caveats if "torchtune made this file" in one] == list(caveats)
+        assert len(caveats) == own
 
 
 def test_pefts_file_beside_torchtunes_is_the_one_that_is_read(tmp_path: Path) -> None:
