@@ -23,8 +23,10 @@ from .format import Checkpoint, Format, of_factors
 from .litgpt import is_litgpts
 from .peft.settings import Scaling
 
-# OpenDelta puts loralib's layers beside the module, as its `lora`.
-_FACTOR = re.compile(r"(?P<path>(?:(?!\.loras\.).)+?)(?:\.lora)?\.lora_(?P<factor>[AB])")
+# OpenDelta puts loralib's layers beside the module, as its `lora`, and minLoRA into the module's weight.
+_FACTOR = re.compile(
+    r"(?P<path>(?:(?!\.loras\.).)+?)(?:\.lora|\.parametrizations\.weight\.0)?\.lora_(?P<factor>[AB])"
+)
 _ROLES = ("query", "key", "value")
 _KERNELS = (3, 5, 7)
 _RANK_IS_A_S = (

@@ -20,6 +20,7 @@ from .format import Checkpoint, Format, of_factors
 from .peft.settings import Scaling
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[ab])\.weight")
+_OF_EXPERTS = re.compile(r"\.lora_(gate|up|down)_[ab]$")
 _MAGNITUDE = ".magnitude"
 _ORDER = (
     "rows of query and key are in the order of torchtune's files, which is Meta's, not Hugging Face's (but of Qwen and Phi), and "
@@ -51,7 +52,13 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates[path] = LowRank(a, b, s, (names["a"], names["b"]))
         if m := magnitudes.get(path):
             updates[path] = with_magnitude(files, updates[path], m)
-    return of_factors(files, updates, why="trained in full, no low-rank factor", notes=(_ORDER,))
+    return of_factors(files, updates, why=_rest, notes=(_ORDER,))
+
+
+def _rest(name: str) -> str:
+    if _OF_EXPERTS.search(name):
+        return "factor of stacked experts, not of a linear layer"
+    return "trained in full, no low-rank factor"
 
 
 def _check_one_epoch(files: AdapterFiles) -> None:
@@ -69,6 +76,6 @@ FORMAT = Format(
     title="torchtune's LoRA or DoRA",
     matches=lambda files: files.holds(_FACTOR),
     read=_read,
-    cannot="what was trained in full is left out",
+    cannot="stacked experts and what was trained in full are left out",
     stems=("adapter_model", _FIRST),
 )

@@ -196,6 +196,12 @@ def test_opendeltas_module_is_the_one_that_its_lora_is_beside(tmp_path: Path) ->
     assert adapter.modules["q"].names == (path,)
 
 
+def test_minloras_module_is_the_one_whose_weight_it_is_in(tmp_path: Path) -> None:
+    path = "h.0.attn.q_proj"
+    folder = written(tmp_path / "lora", pair(f"{path}.parametrizations.weight.0"), lora_alpha=4)
+    assert load_adapter(folder).modules["q_proj"].names == (path,)
+
+
 def test_rows_that_could_be_a_convolutions_are_said(tmp_path: Path) -> None:
     other = {"down.lora_A": random(6, 12, seed=1), "down.lora_B": random(18, 6, seed=2)}
     adapter = load_adapter(written(tmp_path / "lora", other, lora_alpha=6))
@@ -238,6 +244,21 @@ def test_torchtune_without_what_says_alpha(tmp_path: Path) -> None:
     written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3)
     adapter = load_adapter(folder)
     assert any("which is Meta's" in note for note in adapter.notes)
+
+
+def test_torchtunes_stacked_experts_were_not_trained_in_full(tmp_path: Path) -> None:
+    path, experts = "layers.0.attn.q_proj", "layers.0.mlp.experts.lora_gate_{}"
+    tensors = {
+        f"{path}.lora_a.weight": random(2, 6, seed=1),
+        f"{path}.lora_b.weight": random(6, 2, seed=2),
+        experts.format("a"): random(3, 6, 2, seed=3),
+        experts.format("b"): random(3, 2, 8, seed=4),
+        "norm.scale": random(6, seed=5),
+    }
+    adapter = load_adapter(written(tmp_path, tensors, "adapter_model.pt", r=2, lora_alpha=3))
+    assert adapter.left_out == dict.fromkeys(
+        map(experts.format, "ab"), "factor of stacked experts, not of a linear layer"
+    ) | {"norm.scale": "trained in full, no low-rank factor"}
 
 
 def test_torchtunes_epochs_in_one_folder_are_told_apart(tmp_path: Path) -> None:

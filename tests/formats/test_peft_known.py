@@ -54,6 +54,17 @@ def test_every_question_says_what_is_not_known(tmp_path: Path) -> None:
         ll.export_lora(new, tmp_path / "out")
 
 
+def test_what_others_write_beside_pefts_settings_is_known() -> None:
+    """As ms-swift's own LoRA has it in its configuration: types and rates of learning."""
+    swifts = {
+        "swift_type": "LORA",
+        "lora_dtype": "bf16",
+        "lorap_lr_ratio": 16.0,
+        "lorap_emb_lr": 1e-6,
+    }
+    assert unknown_said({"r": 8} | swifts) is None
+
+
 def test_a_run_of_such_checkpoints_is_no_dora(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         write_lora(tmp_path / f"checkpoint-{step}", BertLike(), seed=step, config=NEW)

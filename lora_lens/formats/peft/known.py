@@ -30,8 +30,11 @@ _FIELDS: Mapping[str, str] = {
     "0.20.0": "monteclora_config velora_config",
     LATEST: "kasa_config",
 }
-# Of those who write PEFT's files: bookkeeping, and what `expert_columns` reads.
-_OF_OTHERS = "unsloth_fixed unsloth_version lora_B_layout unsloth_fused_expert_lora"
+# Of those who write PEFT's files: Unsloth's bookkeeping, and what `expert_columns` reads; learning rates and types of ms-swift.
+_OF_OTHERS = (
+    "unsloth_fixed unsloth_version lora_B_layout unsloth_fused_expert_lora "
+    "swift_type lora_dtype lorap_lr_ratio lorap_emb_lr"
+)
 KNOWN = frozenset(key for keys in (*_FIELDS.values(), _OF_OTHERS) for key in keys.split())
 _SHOWN, _LONGEST = 3, 40  # names, and letters of each
 
