@@ -261,8 +261,8 @@ def select_device(device: str, dtype: str) -> Where:
     """The device and dtype named; ``auto`` is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        LensError: The device is not there, or has not that dtype; or it is ``mps``, which has neither float64 nor
-            eigenvalues, singular values or solutions by an LU, of which every question needs some.
+        LensError: The device is not there, or has not that dtype; or it is ``mps``, which has no float64, which
+            most questions need somewhere.
 
     Example:
         >>> select_device("cpu", "float64")
