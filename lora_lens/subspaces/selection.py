@@ -260,10 +260,9 @@ def _too_low(name: str, module: str, short: dict[int, int], needed: int) -> str:
 def select_device(device: str, dtype: str) -> Where:
     """The device and dtype named; ``auto`` is a CUDA GPU if there is one, else the CPU.
 
-    ``auto`` never takes ``mps``, which has no float64.
-
     Raises:
-        LensError: The device is not there, or has not that dtype.
+        LensError: The device is not there, or has not that dtype; or it is ``mps``, which has no float64, which
+            most questions need somewhere.
 
     Example:
         >>> select_device("cpu", "float64")
@@ -276,9 +275,11 @@ def select_device(device: str, dtype: str) -> Where:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = str(device).partition(":")[0]
     if kind not in _DEVICES:
-        raise LensError(f"device is {device!r}, expected auto, cpu, cuda, cuda:1 or mps")
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise LensError(f"device {device!r} is not there; use auto or cpu")
+        raise LensError(f"device is {device!r}, expected auto, cpu, cuda or cuda:1")
+    if kind == "mps":
+        raise LensError(
+            f"device {device!r} has no float64 and not all decompositions that are needed; use auto or cpu"
+        )
     try:
         where = Where(torch.device(device), getattr(torch, dtype))
         torch.zeros(1, device=where.device, dtype=where.dtype).sum().item()

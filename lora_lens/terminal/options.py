@@ -125,7 +125,7 @@ Ridge = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of those draws.")]
 Device = Annotated[
-    str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda:0, mps.")
+    str, typer.Option("--device", help="auto (CUDA's GPU if there is one), cpu, cuda:0.")
 ]
 Dtype = Annotated[
     DtypeName,

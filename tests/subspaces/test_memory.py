@@ -1,5 +1,6 @@
 import errno
 import json
+import mmap
 import os
 import re
 import subprocess
@@ -59,7 +60,14 @@ def test_less_than_the_least_is_refused_with_the_least() -> None:
     assert memory_budget("700MB", *parts).kept == 0
 
 
-def test_beyond_the_limit_arrays_are_in_files_that_are_gone() -> None:
+@pytest.mark.parametrize("lacking", [(), ((os, "posix_fallocate"), (mmap, "MADV_DONTNEED"))])
+def test_beyond_the_limit_arrays_are_in_files_that_are_gone(
+    lacking: tuple[tuple[Any, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has what Linux has, and where it has not: macOS the first, Windows neither."""
+    for module, name in lacking:
+        monkeypatch.delattr(module, name, raising=False)
+    monkeypatch.setattr("lora_lens.core.computing.spill._AT_ONCE", 1000)  # of 2400
     spill, like = Spill(1000), torch.zeros(1)
     inside = spill.empty((10, 20), like, torch.float32)
     outside = spill.empty((30, 20), like, torch.float32)

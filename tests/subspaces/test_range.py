@@ -97,13 +97,13 @@ def test_inspect_takes_them(at_limit: Callable[[str, float], ll.Adapter], larges
     [
         ("gpu", "device is 'gpu', expected auto, cpu, cuda"),
         ("mkldnn", "device is 'mkldnn', expected auto, cpu, cuda"),
-        pytest.param(
+        (
             "mps",
-            "device 'mps' is not there; use auto or cpu",
-            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="it is there"),
+            "device 'mps' has no float64 and not all decompositions that are needed; use auto or cpu",
         ),
     ],
 )
 def test_a_device_that_is_none_is_said_in_few_words(device: str, said: str) -> None:
-    with pytest.raises(ll.LensError, match=re.escape(said)):
-        select_device(device, "float64")
+    for dtype in ("float64", "float32"):
+        with pytest.raises(ll.LensError, match=re.escape(said)):
+            select_device(device, dtype)

@@ -8,11 +8,14 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 import torch
 from torch import Tensor
 
 from ...errors import LensError
+
+_AT_ONCE = 1 << 20  # bytes of a file written
 
 
 @dataclass
@@ -37,10 +40,10 @@ class Spill:
         if self.fits(size, like):
             self._used += size
             return like.new_empty(tuple(shape), dtype=dtype)
-        with tempfile.TemporaryFile(prefix="lora-lens-") as file:
+        # Without a buffer, which a full disk would have fail once more as the file is closed.
+        with tempfile.TemporaryFile(prefix="lora-lens-", buffering=0) as file:
             try:
-                # All of it now: a mapped file that finds the disk full later ends the process.
-                os.posix_fallocate(file.fileno(), 0, size)
+                _reserve(file, size)
             except OSError as error:
                 raise LensError(
                     f"{size / 1e9:.1f} GB are more than memory may take, and there is no room for them in "
@@ -78,5 +81,16 @@ class Spill:
 
     def release(self) -> None:
         """What is in files need not be in memory until it is used again."""
-        for mapped in self._maps:
-            mapped.madvise(mmap.MADV_DONTNEED)
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """All of its bytes, now: a mapped file that finds the disk full later ends the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    zeros, written = bytes(_AT_ONCE), 0  # macOS and Windows have what is written alone
+    while written < size:
+        written += file.write(zeros[: size - written])

@@ -88,6 +88,10 @@ def _dense(x: Tensor, name: str) -> Tensor:
     """With its numbers one by one, in a dtype that torch computes with."""
     if x.is_meta:
         raise LensError(f"{name} is on the device meta, where tensors have no numbers; load it")
+    if x.device.type == "mps":
+        raise LensError(
+            f"{name} is on {x.device}, which has no float64 and not all decompositions; pass {name}.cpu()"
+        )
     if x.is_quantized:
         raise LensError(f"{name} is quantized ({x.dtype}); pass {name}.dequantize()")
     if x.is_nested:

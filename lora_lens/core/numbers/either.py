@@ -49,7 +49,7 @@ def swapped(x: Float[Any, "*batch m n"]) -> Float[Any, "*batch n m"]:
 
 
 def in_float64(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
-    """`x` in the dtype that results are computed in: float64, or float32 where a device has no more.
+    """`x` in the dtype that results are computed in.
 
     Example:
         >>> import torch
@@ -58,8 +58,7 @@ def in_float64(x: Float[Any, "*dims"]) -> Float[Any, "*dims"]:
     """
     if not is_torch(x):
         return np.asarray(x, dtype=np.float64)
-    torch = sys.modules["torch"]
-    return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
+    return x.double()
 
 
 def as_numpy(x: Shaped[Any, "*dims"]) -> Shaped[Any, "*dims"]:

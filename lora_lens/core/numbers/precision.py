@@ -9,7 +9,7 @@ from .either import FLOAT32_EPS, in_float64
 
 
 def working(x: Tensor) -> Tensor:
-    """`lora_lens.core.numbers.either.in_float64` of a tensor, float32 where its device has no more.
+    """`lora_lens.core.numbers.either.in_float64` of a tensor.
 
     Example:
         >>> working(torch.tensor([1.5], dtype=torch.bfloat16))

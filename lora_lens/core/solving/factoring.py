@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..numbers.scaled import of_order_one
 from .lanczos import TWO_DIGITS, largest_singular_value
 from .lu import packed_lu
 from .norms import InverseNorm, gram, inverse_norm_of
@@ -120,11 +121,12 @@ def factor(
     if clear or _full_rank(core, core_solver, cutoff):
         return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
     dearer("decomposed")
-    u, s, vh = torch.linalg.svd(w0, full_matrices=False)
+    # In float32 the rounding of σ_max alone passes for a σ_min.
+    u, s, vh = torch.linalg.svd(w0.double(), full_matrices=False)
     kept = s > cutoff * s[..., :1]
     if bool(kept.all()):
         return Factored(solver, rank, cutoff, inverse_norm, condition, w0)
-    s = s.where(kept, torch.inf)
+    u, s, vh = (x.to(w0) for x in (u, s.where(kept, torch.inf), vh))
     inverse_norm = 1 / s.amin(-1)
     condition = inverse_norm * longest_row
     pseudo_inverse = PseudoInverseSolver(u, s, vh)
@@ -160,7 +162,7 @@ def _screen(core: Tensor, solver: Solver) -> Tensor:
         .to(core)
         .expand(len(core), -1, -1)
     )
-    y = solver.solve(x)
+    y = of_order_one(solver.solve(x))  # or the norm of what a float32 holds would be infinite
     y = y / y.norm(dim=-2, keepdim=True)
     x = solver.solve_transposed(y)
     return x.norm(dim=-2).amax(-1)

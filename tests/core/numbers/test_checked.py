@@ -23,9 +23,21 @@ def nested() -> Tensor:
         return torch.nested.nested_tensor([torch.eye(3), torch.eye(3)])
 
 
+class OnApples(Tensor):
+    """One that says so, and can do nothing."""
+
+    @classmethod
+    def __torch_dispatch__(cls, op, _, args=(), kwargs=None):
+        raise NotImplementedError(f"{op} is not currently implemented for the MPS device")
+
+
 @pytest.mark.parametrize(
     ("kept", "said"),
     [
+        (
+            lambda: Tensor._make_wrapper_subclass(OnApples, (3, 3), device="mps"),
+            r"x is on mps, which has no float64 and not all decompositions; pass x.cpu\(\)",
+        ),
         (lambda: torch.eye(3).to_sparse(), r"x is not dense \(torch.sparse_coo\); pass x.to_dense"),
         (lambda: torch.eye(3, device="meta"), "x is on the device meta"),
         (quantized, r"x is quantized \(torch.qint8\); pass x.dequantize"),

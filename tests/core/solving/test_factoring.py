@@ -117,6 +117,17 @@ def test_a_cluster_below_the_cutoff_is_never_full_rank(tiny: int, seed: int, sha
     assert ranks == [n - tiny, n]
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(600, 600), (610, 600), (600, 610)])
+@pytest.mark.parametrize("shrunk", [1e-9, 1e-20, 1e-38])
+def test_a_dead_direction_is_seen_in_float32(rows: int, columns: int, shrunk: float) -> None:
+    """Though rounding there passes for a singular value, and what W0⁻¹ makes of a vector has an infinite norm."""
+    w0 = torch.randn(rows, columns, generator=torch.Generator().manual_seed(6))
+    (w0 if rows >= columns else w0.mT)[:, 3] *= shrunk
+    cutoff = singular_cutoff(w0.dtype, torch.float32, (rows, columns))
+    factored = factor(w0[None], cutoff)
+    assert (factored.rank.item(), factored.inverse_norm.dtype) == (599, torch.float32)
+
+
 def test_float32_product_of_low_rank_is_singular_at_float32_resolution() -> None:
     g = torch.Generator().manual_seed(6)
     w0 = torch.randn(96, 40, generator=g) @ torch.randn(40, 96, generator=g)
