@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,7 +17,7 @@ _OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write a safetensors file.
 
-    The library has an exception of its own for a full disk; whoever writes waits for OSError.
+    Whoever writes waits for OSError, and has it (see `told_by_the_system`).
 
     Args:
         tensors: Name to tensor, contiguous, no two in one memory.
@@ -34,10 +34,31 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
         ...
         FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/a.safetensors'
     """
-    try:
+    with told_by_the_system(path):
         save_file(dict(tensors), path, metadata=dict(metadata))
-    except SafetensorError as error:
-        told = _OF_THE_SYSTEM.search(str(error))
+
+
+@contextmanager
+def told_by_the_system(path: Path) -> Iterator[None]:
+    """The block in which what safetensors and tokenizers raise of a disk, each by a class of its own, is the system's error.
+
+    Args:
+        path: What is written.
+
+    Raises:
+        OSError: It cannot be written: the disk or a quota is full, or the disk fails.
+
+    Example:
+        >>> with told_by_the_system(Path("tokenizer.json")):
+        ...     raise Exception("Disk quota exceeded (os error 122)")
+        Traceback (most recent call last):
+        ...
+        OSError: [Errno 122] Disk quota exceeded: 'tokenizer.json'
+    """
+    try:
+        yield
+    except Exception as error:  # tokenizers raises no class below it
+        told = None if isinstance(error, OSError) else _OF_THE_SYSTEM.search(str(error))
         if told is None:
             raise
         number = int(told[1])

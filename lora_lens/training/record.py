@@ -107,11 +107,18 @@ def score_history(log: Iterable[dict[str, Any]]) -> list[dict[str, float | None]
 
 
 def write_adapter(model: PeftModel, base: str, out: Path, record: dict[str, Any]) -> None:
-    """Write the adapter and its record, whole or not at all."""
+    """Write the adapter and its record, whole or not at all.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    from ..files.saving import told_by_the_system  # loads torch
+
     for config in model.peft_config.values():
         config.base_model_name_or_path, config.revision = split_revision(base)
     with staged(out, last=CONFIG) as folder:
-        model.save_pretrained(str(folder))
+        with told_by_the_system(folder):
+            model.save_pretrained(str(folder))
         text = json.dumps(record, indent=2, ensure_ascii=False)
         (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

@@ -44,6 +44,12 @@ class Space:
             unfit = [value for value in values if not 0 < value < math.inf]
             if unfit:
                 raise SettingsError(f"{name} {unfit[0]} cannot be tried, only one above 0")
+        if self.dropout is not None:
+            least, most = self.dropout
+            if not 0 <= least < most <= 1:
+                raise SettingsError(
+                    f"the lowest dropout is {least} and the highest {most}; expected 0 to 1"
+                )
 
     def suggest(self, trial: optuna.Trial, settings: RunSettings) -> RunSettings:
         """The settings of one trial."""

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 from transformers import Trainer
 
 from ..errors import OutputError
+from ..files.saving import told_by_the_system
 from . import resuming
 from .budget import Budget
 from .callbacks import has_stopped, out_of_patience
@@ -17,14 +18,7 @@ from .sampling import LengthGrouped
 from .settings import RunSettings
 
 _SECONDS = "seconds"  # in the Trainer's log
-_FULL = "No space left on device"
-_TORCHS = "PytorchStreamWriter failed writing"  # of the same
-
-
-def _full(error: Exception) -> str | None:
-    """What a library says of a disk that is full or fails, in its own words; None of another error."""
-    said = str(error)
-    return _FULL if _FULL in said else said.splitlines()[0] if _TORCHS in said else None
+_TORCHS = "PytorchStreamWriter failed writing"  # of a disk that is full or fails
 
 
 class LensTrainer(Trainer):
@@ -69,19 +63,24 @@ class LensTrainer(Trainer):
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _save_checkpoint(self, *given: Any, **named: Any) -> None:
-        """As the Trainer, but a disk that is full is an error of ours: three libraries write, each with its own.
+        """As the Trainer, but a disk that is full or fails is an error of ours: three libraries write, each with its own.
 
         Raises:
             OutputError: The checkpoint cannot be written.
         """
+        out = Path(str(self.args.output_dir))
         try:
-            super()._save_checkpoint(*given, **named)
-        except Exception as error:  # tokenizers raises no class below it
-            reason = error.strerror if isinstance(error, OSError) else _full(error)
-            if reason is None:
+            with told_by_the_system(out):
+                super()._save_checkpoint(*given, **named)
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, OSError):
+                reason = error.strerror
+            elif _TORCHS in str(error):
+                reason = str(error).splitlines()[0]
+            else:
                 raise
             raise OutputError(
-                f"cannot write to {self.args.output_dir}: {reason}; make room and go on with --resume, or choose another --out"
+                f"cannot write to {out}: {reason}; make room and go on with --resume, or choose another --out"
             ) from error
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:

@@ -46,7 +46,7 @@ def export_lora(
         `out`.
 
     Raises:
-        AdapterError: The adapter is plain LoRA already, or DoRA, or `out` holds an adapter.
+        AdapterError: The adapter is no CondLoRA, or `out` holds an adapter.
         OutputError: `out` cannot be written.
 
     Example:
@@ -69,7 +69,9 @@ def export_lora(
             raise AdapterError(
                 f"{files.source} is {found.title}, whose ΔW no two factors make: what it was made by loads it as it is, and merges it"
             )
-        raise AdapterError(f"{files.source} is plain LoRA already, of no θ; PEFT loads it as it is")
+        raise AdapterError(
+            f"{files.source} is {found.title}, and has no θ to make factors of: what it was made by loads it as it is"
+        )
     updates = low_rank(files, found)
     config = {**found.settings, "peft_type": "LORA", "target_modules": sorted(updates)}
     with staged(target, last=CONFIG) as folder:

@@ -217,7 +217,7 @@ def test_bad_input_is_one_line(bert: BertLike, tmp_path: Path) -> None:
     fails(run("compare", lora, tmp_path / "nowhere"), "not a folder")
     (tmp_path / "empty").mkdir()
     fails(run("inspect", tmp_path / "empty"), "no adapter_config.json")
-    fails(run("export", lora, "--out", tmp_path / "x"), "plain LoRA already")
+    fails(run("export", lora, "--out", tmp_path / "x"), "is LoRA, and has no θ to make factors of")
     write_config(lora, base=None, r=4)
     fails(run("similarity", lora), "--base")
 

@@ -178,13 +178,27 @@ def test_json_is_the_tables_rows(done: tuple[Path, str]) -> None:
 
 
 def test_an_adapter_that_was_not_scored_yet(done: tuple[Path, str], tmp_path: Path) -> None:
-    """Killed between training and evaluation: it is scored, unless its settings are others now."""
+    """Killed between training and evaluation: it is scored, and tidied up, unless its settings or its data are others now."""
     shutil.copytree(done[0], tmp_path / "copy")
     run = tmp_path / "copy" / "out" / "runs" / "rte-lora-1"
     score = (run / "evaluation.json").read_bytes()
     (run / "evaluation.json").unlink()
+    (run / "checkpoints" / "checkpoint-4").mkdir(parents=True)
+    (run / "unfinished.json").write_text("{}")
     assert reproduce(tmp_path / "copy").exit_code == 0
     assert (run / "evaluation.json").read_bytes() == score
+    assert not (run / "checkpoints").exists()
+    assert not (run / "unfinished.json").exists()
+    (run / "evaluation.json").unlink()
+    scored = tmp_path / "copy" / "glue" / "RTE" / "dev.tsv"
+    rows = scored.read_text()
+    scored.write_text(rows.replace("sleeps", "wakes"))
+    refused = reproduce(tmp_path / "copy")
+    assert refused.exit_code == 1
+    assert "rte-lora-1 was made with another dev.tsv than it would be scored with" in refused.stderr
+    assert not (run / "evaluation.json").exists()
+    scored.write_text(rows)
+    assert reproduce(tmp_path / "copy").exit_code == 0
     (run / "evaluation.json").unlink()
     record = (run / "run.json").read_text().replace('"max_length": 64', '"max_length": 32')
     (run / "run.json").write_text(record)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 from glue_folder import write_rte
+from peft import peft_model
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tiny_base import write_tiny_base
 from transformers import PreTrainedTokenizerBase, TrainerCallback
@@ -334,6 +336,7 @@ def test_a_run_without_a_test_score_is_not_one_with_it(
     "error",
     [
         Exception("No space left on device (os error 28)"),  # the library tokenizers'
+        Exception("Disk quota exceeded (os error 122)"),
         OSError(28, "No space left on device"),
         RuntimeError(
             "[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed writing"
@@ -357,6 +360,28 @@ def test_a_full_disk(
         patched.setattr(PreTrainedTokenizerBase, "save_pretrained", lambda *_, **__: _raise(other))
         with pytest.raises(RuntimeError, match="another"):
             train(settings, tmp_path / "other", use_cpu=True)
+
+
+@pytest.mark.parametrize("said", ["No space left on device (os error 28)", "Disk quota exceeded (os error 122)"])  # fmt: skip
+def test_a_disk_that_is_full_when_the_adapter_is_written(
+    settings: RunSettings, tmp_path: Path, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT writes it by safetensors; the run goes on from its last checkpoint."""
+    settings = replace(settings, method="lora", epochs=1)
+    save = peft_model.safe_save_file
+
+    def full(tensors: Any, path: str, **more: Any) -> None:
+        if "checkpoint" not in path:
+            raise SafetensorError(f"Error while serializing: I/O error: {said}")
+        save(tensors, path, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(peft_model, "safe_save_file", full)
+        with pytest.raises(
+            OutputError, match=f"cannot write to .*: {said.split(' (', maxsplit=1)[0]}"
+        ):
+            train(settings, tmp_path / "run", use_cpu=True)
+    assert "test_score" in train(settings, tmp_path / "run", use_cpu=True, resume=True)
 
 
 def _raise(error: Exception) -> None:

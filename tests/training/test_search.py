@@ -384,6 +384,9 @@ def test_several_processes_of_one_launcher(
         ({"learning_rate": (1e-3, float("nan"))}, "the highest nan"),
         ({"ranks": (8, 0)}, "rank 0 cannot be tried"),
         ({"alphas": (-1.0,)}, "alpha -1.0 cannot be tried"),
+        ({"dropout": (0.2, 0.1)}, "lowest dropout is 0.2 and the highest 0.1"),
+        ({"dropout": (0.0, 1.5)}, "the highest 1.5"),
+        ({"dropout": (0.0, float("nan"))}, "the highest nan"),
     ],
 )
 def test_nothing_to_try(changes: dict[str, Any], words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from ...training import trials
 from ...training.data import open_data
 from ...training.evaluate import answer
 from ...training.record import RECORD_NAME
+from ...training.resuming import tidy
 from ...training.run import train
 from ...training.search import refuse_several_processes, search
 from ...training.settings import Method
@@ -156,10 +157,13 @@ def _run(
     callbacks: Callable[[], tuple[TrainerCallback, ...]],
 ) -> None:
     settings = asked_settings(config, step, out)
+    checksums = open_data(settings.task, settings.data, settings.own)[1].checksums
     if (step.folder / CONFIG).exists():
+        # It was killed before it was scored, or before its checkpoints were removed.
         check_asked(config, step, out)
+        _check_data(step, checksums)
+        tidy(step.folder, keep=False)
     else:
-        checksums = open_data(settings.task, settings.data, settings.own)[1].checksums
         trial = trials.trial_of(search_folder(out, step.task, step.of_method), settings, checksums)
         if trial is None:
             train(settings, step.folder, resume=True, use_cpu=use_cpu, callbacks=callbacks())
@@ -181,6 +185,21 @@ def _run(
         indent=None,
     )
     _write_json(step.folder, EVALUATION_NAME, asdict(found) | {"adapter": step.folder.name})
+
+
+def _check_data(step: Step, checksums: Mapping[str, str]) -> None:
+    """A score is of the data that its run was trained on; older records may not say which.
+
+    Raises:
+        SettingsError: The data are others now.
+    """
+    record: Any = read_json(step.folder / RECORD_NAME, AdapterError)
+    for name, had in record.get("data_sha256", {}).items():
+        if had != checksums.get(name):
+            raise SettingsError(
+                f"{step.folder} was made with another {name} than it would be scored with now; give the data that "
+                f"it was made with by --data, or choose another --out"
+            )
 
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:
