@@ -24,7 +24,7 @@ class Joined:
         merges: A row a place: the sum of all adapters.
         closest: Matrix to the closest pairs: two names, φ and z.
         closest_by_chance: Matrix to the number of pairs, and the z that the closest of so many unrelated ones has in half
-            of all surveys; None where too many of them differ to say.
+            of all surveys; None where too many of them differ to say, and of conversions.
         without: Adapters that have no subspace at a place, and why.
         notes: Sentences.
     """

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..chance.p_values import standardised
 from ..core.families.clustering import cluster
 from ..core.similarity.phi_by_chance import closest_by_chance, in_common
 from ..labelled import Array
@@ -114,8 +115,8 @@ class _Pairs:
                 found |= {f"{null}_{word}": empty for word in ("mean", "sd", "z")}
                 continue
             mean, sd = sums[f"{null}_mean"] / n, np.sqrt(sums[f"{null}_sd"]) / n
-            with np.errstate(invalid="ignore", divide="ignore"):
-                z = (value - mean) / sd
+            # φ is in float32 here, whose rounding would be deviations where A hardly moved.
+            z = standardised(value, mean, sd)
             for word, numbers in (("mean", mean), ("sd", sd), ("z", z)):
                 holes = ~np.isfinite(numbers)
                 found[f"{null}_{word}"] = pa.array(numbers, mask=holes if holes.any() else None)
@@ -137,7 +138,7 @@ class _Pairs:
     def _keep(
         self, rows: Any, columns: Any, value: Array, mean: Array, sd: Array, z: Array, least: Array
     ) -> None:
-        best = np.argsort(-z, kind="stable")[:10]
+        best = [k for k in np.argsort(-z, kind="stable")[:10] if not np.isnan(z[k])]
         self._closest += [
             (float(z[k]), float(value[k]), int(rows[k]), int(columns[k])) for k in best
         ]
@@ -192,11 +193,20 @@ class _Pairs:
         found = cluster(phi, mean, sd, least=None if least is None else _whole(least, kept, None))
         self._joined.clustered[self._matrix] = kept
         self._joined.clusters[self._matrix] = found.clusters
+        if found.cut == "gap" and len(set(found.clusters)) > 1:
+            self._joined.notes.append(
+                f"every merge of {self._matrix}'s tree is above chance, so that it is cut at its largest gap, which is arbitrary: adapters of "
+                f"different clusters are alike, too"
+            )
 
     def _closest_by_chance(self) -> tuple[int, float | None]:
-        """How many pairs have a φ, and what z the closest of so many unrelated ones has; None of too many kinds."""
+        """How many pairs have a φ, and what z the closest of so many unrelated ones has; None of too many kinds.
+
+        None of conversions either: W0 gives their φ a shape of its own, of which mean and deviation do not tell what is rare.
+        """
         moments, count = np.array(list(self._kinds)), np.array(list(self._kinds.values()))
-        if not 0 < len(count) <= _MOST_KINDS or np.isnan(moments).any():
+        drawn = self._question == "conversions"
+        if drawn or not 0 < len(count) <= _MOST_KINDS or np.isnan(moments).any():
             return int(count.sum()), None
         least = np.array([self._least[kind] for kind in self._kinds])
         z = closest_by_chance(moments.real, moments.imag, count, least)

@@ -89,7 +89,7 @@ def _held(rows: Sequence[dict[str, Any]], rank: int, *, start_given: bool) -> li
     """What as many directions as the usual rank hold, found by the others, of their mean and of their start."""
     at: dict[str, dict[int, list[dict[str, Any]]]] = {name: {} for name in _DIRECTIONS}
     for row in rows:
-        if row["side"] == "right":
+        if row["side"] == "right" and row["left_out"] is not None:
             at[row["directions"]].setdefault(row["k"], []).append(row)
     places = {k: len(some) for k, some in at["shared"].items()}
     if not places:

@@ -117,6 +117,9 @@ def test_conversions_are_those_of_solving_with_w0(tmp_path: Path) -> None:
     )
     pairs = result.table("pairs")
     assert sorted(set(pairs["matrix"])) == ["conversion A", "conversion B"]
+    # What is rare of their φ is W0's, and mean and deviation do not tell it.
+    titles = [table.title for table in result.tables if table.title.startswith("Closest")]
+    assert [title.partition(" (")[2] for title in titles] == ["3 pairs)"] * 2
     expected: dict[tuple[str, str, str], list[float]] = {}
     for module in shape.modules:
         for layer in range(shape.layers):
@@ -213,6 +216,47 @@ def test_pairs_alike_beyond_their_start_are_told(tmp_path: Path) -> None:
     a = pairs[pairs["matrix"] == "A"].sort_values("start_z")
     assert a.iloc[-1][["one", "other"]].tolist() == ["4", "9"]
     assert a.iloc[-1]["start_z"] > a.iloc[-2]["start_z"] + 2
+
+
+def test_a_that_hardly_moved_has_no_z_made_of_rounding(tmp_path: Path) -> None:
+    """φ is 1 but for what float32 tells, in which the nulls' deviations of some billionths were counted: z up to 15."""
+    rng = np.random.default_rng(8)
+    start = orthogonal(WIDTH, rng)[:RANK]
+
+    def factors(*_: object) -> tuple[np.ndarray, np.ndarray]:
+        a = start + 3e-5 * rng.standard_normal((RANK, WIDTH))
+        return a, rng.standard_normal((WIDTH, RANK))
+
+    for k in range(10):
+        write_adapter(tmp_path / "runs" / f"{k}", factors)
+    pairs = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"]).table("pairs")
+    pairs = pairs.set_index("matrix")
+    assert pairs.loc["A", "phi"].between(1 - 1e-6, 1).all()
+    assert pairs.loc["A", "start_sd"].between(1e-12, 1e-6).all()
+    assert pairs.loc["A", ["start_z", "mean_adapter_z"]].isna().all(axis=None)
+    assert pairs.loc["A", "gaussian_z"].notna().all()
+    assert pairs.loc["B", ["gaussian_z", "mean_adapter_z"]].notna().all(axis=None)
+
+
+def test_of_more_directions_than_there_are_no_share_is_told(tmp_path: Path) -> None:
+    """Four adapters of rank 1 have four directions, and the mean of eight whose A are one has one input direction."""
+    rng = np.random.default_rng(9)
+    a = rng.standard_normal((1, WIDTH))
+    for k in range(8):
+        made = (a, rng.standard_normal((WIDTH, 1)))
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, made=made: made, rank=1)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["subspace"], k=8)
+    found = result.table("subspace").query("module == 'query' and layer == 0")
+    held = found.set_index(["side", "directions", "k"]).sort_index()
+    left = held.loc["left", "shared"]
+    assert left.loc[[1, 2, 4], ["left_out", "z"]].notna().all(axis=None)
+    assert left.loc[8, ["left_out", "z"]].isna().all()
+    assert left.loc[8, "fitted"] == pytest.approx(1)
+    right = held.loc["right", "shared"]
+    assert right["left_out"].tolist() == pytest.approx([1] * 4)  # one holds all, and eight do
+    for side in ("right", "left"):
+        assert held.loc[side, "mean adapter"].index.tolist() == [1]
+    assert "1 input direction shared by the others hold 1.000" in result.summary
 
 
 def test_a_subspace_that_all_share_is_found_and_told_from_the_mean_adapter(tmp_path: Path) -> None:

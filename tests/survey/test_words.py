@@ -138,6 +138,23 @@ def test_the_closest_pairs_z_is_told_beside_what_unrelated_ones_have(tmp_path: P
     assert expected > many + 0.5
 
 
+@pytest.mark.parametrize("starts", [1, 2])
+def test_a_cut_that_is_not_at_chance_is_told(tmp_path: Path, starts: int) -> None:
+    """Two families of one start are above chance together, and B's of nothing are in none."""
+    rng = np.random.default_rng(6)
+    common = rng.standard_normal((3, WIDTH))
+    of = [common + rng.standard_normal((3, WIDTH)) for _ in range(starts)]
+    for k in range(12):
+        made = (of[k % starts] + 0.1 * rng.standard_normal((3, WIDTH)), rng.standard_normal((WIDTH, 3)))  # fmt: skip
+        write_adapter(tmp_path / "runs" / f"{k}", lambda *_, made=made: made)
+    result = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"])
+    clusters = result.table("clusters").groupby("matrix")["cluster"].nunique()
+    assert clusters["A"] == starts
+    told = [note for note in result.notes if "largest gap, which is arbitrary" in note]
+    assert len(told) == (starts > 1)
+    assert all(note.startswith("every merge of A's tree is above chance") for note in told)
+
+
 @pytest.mark.parametrize("alike", [True, False])
 def test_z_of_merges_are_no_test_where_a_are_alike(tmp_path: Path, alike: bool) -> None:
     """Runs of one start, B unrelated: √(in/r) = 2.8 times as wide, though nothing was learnt alike."""

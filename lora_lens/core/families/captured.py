@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ..factors.subspace_iteration import shared_directions
 
+_ROUNDING = 1e-12  # of an adapter's energy: float32 has its square root of every entry, and more
+
 
 @dataclass(frozen=True)
 class Scatter:
@@ -37,12 +39,12 @@ class Held(NamedTuple):
     """Share of the energy that the first k directions hold, mean over the adapters; one number a k.
 
     Attributes:
-        fitted: By directions of all adapters.
-        left_out: By directions of the half that an adapter is not in.
+        fitted: By directions of all adapters; nothing where these hold none.
+        left_out: By directions of the half that an adapter is not in; of as many as both halves have.
     """
 
     fitted: Float[Tensor, " k"]
-    left_out: Float[Tensor, " k"]
+    left_out: Float[Tensor, " m"]
 
 
 def shares_of(directions: Float[Tensor, "d k"], gram: Float[Tensor, "d d"]) -> Float[Tensor, " k"]:
@@ -54,6 +56,24 @@ def shares_of(directions: Float[Tensor, "d k"], gram: Float[Tensor, "d d"]) -> F
         tensor([0.6000, 0.9000])
     """
     return ((gram @ directions) * directions).sum(0).cumsum(0).div(gram.trace()).clamp(0, 1)
+
+
+def those_that_hold(
+    directions: Float[Tensor, "d k"], energies: Float[Tensor, " k"], whole: float
+) -> Float[Tensor, "d m"]:
+    """The first directions, up to where they hold no more than rounding of what they were made of: beyond its rank they are arbitrary.
+
+    Args:
+        directions: Orthonormal columns, best first.
+        energies: What each holds.
+        whole: Of which float32's rounding is a share.
+
+    Example:
+        >>> import torch
+        >>> those_that_hold(torch.eye(3), torch.tensor([2.0, 1e-14, 0.0]), 2.0).shape
+        torch.Size([3, 1])
+    """
+    return directions[:, : int((energies > _ROUNDING * whole).sum())]
 
 
 def held_by_shared(one: Scatter, other: Scatter, most: int) -> Held:
@@ -70,16 +90,27 @@ def held_by_shared(one: Scatter, other: Scatter, most: int) -> Held:
         >>> one, other = (Scatter(torch.diag(torch.tensor(s)), 1, 1.0) for s in ([1.0, 0.0], [0.0, 1.0]))
         >>> held_by_shared(one, other, 1)
         Held(fitted=tensor([0.5000]), left_out=tensor([0.]))
+
+        Two of both hold all of it, but neither has two.
+
+        >>> held_by_shared(one, other, 2)
+        Held(fitted=tensor([0.5000, 1.0000]), left_out=tensor([0.]))
     """
     both = one.gram + other.gram
     fitted = shares_of(shared_directions(both, most), both)
-    own = [shared_directions(half.gram, most) for half in (one, other)]
-    return Held(fitted, crossed(own, one, other))
+    if float(both.trace()) <= _ROUNDING * (one.count + other.count):
+        fitted = fitted[:0]
+    return Held(fitted, crossed([_best(half, most) for half in (one, other)], one, other))
+
+
+def _best(half: Scatter, most: int) -> Float[Tensor, "d k"]:
+    found = shared_directions(half.gram, most)
+    return those_that_hold(found, ((half.gram @ found) * found).sum(0), float(half.count))
 
 
 def crossed(
-    directions: Sequence[Float[Tensor, "d k"]], one: Scatter, other: Scatter
-) -> Float[Tensor, " k"]:
+    directions: Sequence[Float[Tensor, "d _"]], one: Scatter, other: Scatter
+) -> Float[Tensor, " m"]:
     """What each half's directions hold of the other half, mean over all adapters.
 
     Args:
@@ -87,7 +118,7 @@ def crossed(
         one, other: The halves.
 
     Returns:
-        Of the first 1, 2, … k directions, from 0 to 1.
+        Of the first 1, 2, … directions, as many as both have, from 0 to 1.
 
     Example:
         >>> import torch
@@ -95,8 +126,9 @@ def crossed(
         >>> crossed([torch.eye(2)[:, 1:], torch.eye(2)[:, :1]], one, other)  # (2·1/2 + 4·3/4)/6
         tensor([0.6667])
     """
-    of_other = shares_of(directions[0], other.gram)
-    of_one = shares_of(directions[1], one.gram)
+    both = min(found.shape[-1] for found in directions)
+    of_other = shares_of(directions[0][:, :both], other.gram)
+    of_one = shares_of(directions[1][:, :both], one.gram)
     return (of_other * other.count + of_one * one.count) / (one.count + other.count)
 
 

@@ -47,7 +47,7 @@ def interference(
     """What n adapters' ΔW of one place do to each other in a weighted sum, beside unrelated ones.
 
     Args:
-        cosines: ⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖); its diagonal is not looked at.
+        cosines: ⟨ΔW_i, ΔW_j⟩/(‖ΔW_i‖‖ΔW_j‖); neither its diagonal is looked at, nor what a ΔW of 0 has, which has none.
         norms: Frobenius norms.
         shape: (out, in).
         weights: Of the sum; 1 by default.
@@ -58,7 +58,7 @@ def interference(
     """
     lengths = norms if weights is None else norms * weights
     products = np.outer(lengths, lengths)
-    off = ~np.eye(len(norms), dtype=bool)
+    off = ~np.eye(len(norms), dtype=bool) & (products != 0)
     squares = float(np.square(products)[off].sum())
     return of_sums(
         float((cosines * products)[off].sum()), squares, float(np.square(lengths).sum()), shape

@@ -8,13 +8,21 @@ import torch
 from torch import Tensor
 
 from ...core.factors.subspace_iteration import shared_directions
-from ...core.families.captured import Held, centred, crossed, held_by_shared, shares_of
+from ...core.families.captured import (
+    Held,
+    centred,
+    crossed,
+    held_by_shared,
+    shares_of,
+    those_that_hold,
+)
 from ...core.families.captured_by_chance import chance_of_left_out, uniform_scatter
 from .question import Facts, Question, Rows
 from .spool import TensorSpool
 from .sums import FOLDS, Sums
 
 _BLOCK = 128  # adapters drawn at once
+_ALL = 1 - 1e-9
 
 
 class Subspace(Question):
@@ -23,7 +31,8 @@ class Subspace(Question):
     Directions are ``shared`` (the best of all adapters), ``mean adapter`` (its leading singular vectors),
     ``start`` (of the common initial A, given or the mean of A; on the right side), ``shared beside the mean`` (the best of
     what is left when the mean ΔW is taken from each; shares of that energy), and ``random adapters``: the
-    best of adapters of the same singular values with directions of no relation.
+    best of adapters of the same singular values with directions of no relation. Of more
+    than there are, as of more than a half's ranks together, what is left out has no share, and a mean adapter no row.
     """
 
     def __init__(self, facts: Facts, sums: Sums, seed: int) -> None:
@@ -54,7 +63,7 @@ class Subspace(Question):
         folds = [list(range(half, FOLDS, 2)) for half in (0, 1)]
         every, both = list(range(FOLDS)), one.gram + other.gram
         yield "shared", held_by_shared(one, other, most)
-        means = [self._sums.mean(which, side, most) for which in (every, *folds)]
+        means = [self._of_mean(side, which, most) for which in (every, *folds)]
         yield "mean adapter", Held(shares_of(means[0], both), crossed(means[1:], one, other))
         totals = [self._total(side, which) for which in folds]
         yield (
@@ -67,6 +76,12 @@ class Subspace(Question):
         elif side == "right" and self._sums.has_starts:
             starts = [self._sums.start(which)[:, :most] for which in (every, *folds)]
             yield "start", Held(shares_of(starts[0], both), crossed(starts[1:], one, other))
+
+    def _of_mean(self, side: str, folds: list[int], most: int) -> Tensor:
+        """Leading singular vectors of the mean ΔW, as many as it has."""
+        found = self._sums.mean(folds, side, most)
+        mean = self._total(side, folds) / int(self._sums.count[folds].sum())
+        return those_that_hold(found, (mean @ found).square().sum(0), 1.0)
 
     def _total(self, side: str, folds: list[int]) -> Tensor:
         total = self._sums.delta[folds].sum(0)
@@ -92,23 +107,30 @@ class Subspace(Question):
 def _rows(
     side: str, directions: str, held: Held, chance: Tensor, sd: Tensor | None, most: int
 ) -> Rows:
-    ks = [k for k in _steps(most) if k <= len(held.fitted)]
+    ks = [k for k in _steps(most) if k <= max(map(len, held))]
     at = torch.tensor(ks, dtype=torch.int64) - 1
+    fitted, left_out = (_until(most, shares)[at] for shares in held)
     tested = sd is not None and directions in ("shared", "mean adapter")
     found = {
         "matrix": "delta",
         "side": side,
         "quantity": directions,
         "k": ks,
-        "fitted": held.fitted[at].numpy(),
-        "value": held.left_out[at].numpy(),
+        "fitted": fitted.numpy(),
+        "value": left_out.numpy(),
         "expected": chance[at].numpy(),
     }
     if tested and sd is not None:
         found["sd"] = sd[at].numpy()
-        z = (held.left_out[at] - chance[at]) / sd[at]
+        z = (left_out - chance[at]) / sd[at]
         found["z"] = z.where(sd[at] > 0, torch.nan).numpy()
     yield "subspace", found
+
+
+def _until(most: int, shares: Tensor) -> Tensor:
+    """Of so many numbers of directions: NaN of more than there are, unless these hold all, which more do, too."""
+    rest = 1.0 if len(shares) and float(shares[-1]) > _ALL else torch.nan
+    return torch.cat([shares, shares.new_full((most - len(shares),), rest)])
 
 
 def _steps(most: int) -> list[int]:

@@ -63,6 +63,35 @@ def test_what_the_mean_explains_is_gone_beside_it() -> None:
     assert float(left) == pytest.approx(RANK / D, abs=0.02)
 
 
+def test_of_more_directions_than_a_half_has_nothing_is_said() -> None:
+    """Two adapters of rank 3 have six: the seventh would be any of the eighteen that they have nothing along."""
+    rng = np.random.default_rng(3)
+    deltas = [rng.standard_normal((OUT, RANK)) @ rng.standard_normal((RANK, D)) for _ in range(5)]
+    one, other = scatter(deltas[:2])[0], scatter(deltas[2:])[0]
+    found = held_by_shared(one, other, 16)
+    assert (len(found.fitted), len(found.left_out)) == (16, 6)
+    np.testing.assert_allclose(found.fitted[14:], 1, atol=1e-12)
+    six = np.linalg.svd(np.concatenate(deltas[:2]))[2][:6]
+    share = [np.linalg.norm(delta @ six.T) ** 2 / np.linalg.norm(delta) ** 2 for delta in deltas]
+    best = np.linalg.eigh(other.gram.numpy())[1][:, -6:]
+    back = [np.linalg.norm(delta @ best) ** 2 / np.linalg.norm(delta) ** 2 for delta in deltas]
+    assert float(found.left_out[-1]) == pytest.approx(np.mean(back[:2] + share[2:]))
+
+
+def test_beside_the_mean_of_one_adapter_in_float32s_gauges_there_is_nothing() -> None:
+    """What was left of each was rounding, and had shares as any other."""
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((RANK, D)), rng.standard_normal((OUT, RANK))
+    turns = [rng.standard_normal((RANK, RANK)) + 3 * np.eye(RANK) for _ in range(8)]
+    deltas = [
+        np.float64(np.float32(b @ np.linalg.inv(turn))) @ np.float32(turn @ a) for turn in turns
+    ]
+    halves, totals = zip(*(scatter(deltas[k::2]) for k in range(2)), strict=True)
+    beside = [centred(half, total) for half, total in zip(halves, totals, strict=True)]
+    assert all(float(half.gram.trace()) > 0 for half in beside)
+    assert [len(shares) for shares in held_by_shared(*beside, RANK)] == [0, 0]
+
+
 def test_centring_is_the_dense_one() -> None:
     rng = np.random.default_rng(3)
     deltas = [rng.standard_normal((OUT, D)) for _ in range(5)]

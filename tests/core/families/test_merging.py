@@ -57,3 +57,12 @@ def test_deviations_are_those_of_unrelated_directions_whatever_the_spectrum() ->
 def test_one_adapter_meets_nobody() -> None:
     found = interference(np.ones((1, 1)), np.ones(1), (4, 4))
     assert np.isnan([found.cross, found.z]).all()
+
+
+def test_a_zero_delta_has_no_cosine_and_adds_nothing() -> None:
+    rng = np.random.default_rng(3)
+    cosines, norms = gram([rng.standard_normal((4, 4)) for _ in range(3)])
+    with_zero = np.full((4, 4), np.nan)
+    with_zero[:3, :3] = cosines
+    found = interference(with_zero, np.append(norms, 0.0), (4, 4))
+    assert found == pytest.approx(interference(cosines, norms, (4, 4)))
