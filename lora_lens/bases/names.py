@@ -37,7 +37,10 @@ _SETTINGS = {
     "sound": ("num_mel_bins", "feat_extract_norm"),
 }
 _CAPITALISED = re.compile("[A-Z][a-z]+")
-_FUSED = re.compile(r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|in_proj_weight)(\.weight)?$")
+_FUSED = re.compile(
+    r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|att_proj|in_proj|in_proj_weight)(\.weight)?$"
+)
+_GATED = re.compile(r"\.(gate_up_proj|up_gate_proj|w12|w13_dn|weights_in|ff_proj)(\.weight)?$")
 
 
 def model_types(config: Mapping[str, Any]) -> frozenset[str]:
@@ -193,7 +196,11 @@ class BaseNames:
             return None
         if ".experts." in path:
             holds = _STACKED
-        elif any(last in ROLES[role] for role in ("query", "key", "value")):
+        elif last in ("gate_proj", "up_proj") and "attn" not in path:
+            holds = _GATED
+        elif last.startswith("in_proj_") or any(
+            last in ROLES[role] for role in ("query", "key", "value")
+        ):
             holds = _FUSED
         else:
             return None

@@ -57,7 +57,7 @@ def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> l
         return [name] if (name := f"{found['model'] or ''}{of_both}.weight") in names else []
     part = path.partition(".")[0]
     head = path in _ALONE or any(f".{path}".endswith(f".{ending}") for ending in _HEADS)
-    if not head or _is_untied(part, settings):
+    if not head or _is_untied(path, settings):
         return []
     kinds = settings.get("architectures")
     listed = kinds if isinstance(kinds, list) else []
@@ -73,10 +73,16 @@ def tied_to(path: str, names: Collection[str], settings: Mapping[str, Any]) -> l
     return [name for name in tables if name.startswith(f"{part}.")] or tables
 
 
-def _is_untied(part: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a configuration says that a head is not tied: the part's own, where it says anything, or any."""
+def _is_untied(path: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a configuration says that a head is not tied: its part's own, where it says anything, or any.
+
+    The whole model's own head goes by the whole's: transformers 5 does not ask the text model within.
+    """
+    part = path.partition(".")[0]
     own = settings.get(part)
     if isinstance(own, Mapping) and "tie_word_embeddings" in own:
         return own["tie_word_embeddings"] is False
+    if part == path and settings.get("tie_word_embeddings") is True:
+        return False
     parts = [settings, *(one for one in settings.values() if isinstance(one, Mapping))]
     return any(one.get("tie_word_embeddings") is False for one in parts)

@@ -16,9 +16,10 @@ _CONVERTED = frozenset({
     "TINYLORA", "UNILORA", "WAVEFT",
 })  # fmt: skip
 # Its others whose layers PEFT merges into W0.
-_MERGED = frozenset(
-    {"OFT", "BOFT", "IA3", "HRA", "HIRA", "BONE", "LN_TUNING", "ROAD", "SHIRA", "PVERA"}
-)
+_MERGED = frozenset({
+    "OFT", "BOFT", "IA3", "HRA", "HIRA", "BONE", "LN_TUNING", "ROAD", "SHIRA", "PVERA", "ADAMSS", "DEFT", "FROD",
+    "GLORA", "OSF", "PEANUT", "SUPERTUNING",
+})  # fmt: skip
 _OF_PEFT = dict.fromkeys(
     _CONVERTED,
     "PEFT 0.21 or later turns it into LoRA: peft.save_as_lora(folder, model, rank=…)",
@@ -36,6 +37,11 @@ _WITHOUT_DELTA = dict.fromkeys(
     "XLORA": (
         "is X-LoRA, which mixes several LoRA anew for every token and has no ΔW of its own: name the folder of one of them"
     ),
+    "LILY": "is Lily, which mixes its factors anew for every input: there is no ΔW",
+    "POLY": "is Poly, which mixes its factors anew for every task: there is no ΔW",
+    "SHADOW": "is ShadowPEFT, which adds to a layer's output what depends on its input: there is no ΔW",
+    "BEFT": "is BEFT, which trains biases and changes no matrix: there is no ΔW",
+    "TRAINABLE_TOKENS": "is trained rows of embeddings, which change no weight of a layer: there is no ΔW",
 }
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
 _MLX_VLM = r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$"

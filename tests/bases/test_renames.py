@@ -240,6 +240,13 @@ def test_a_towers_layer_is_never_the_texts(tmp_path: Path) -> None:
         ),
         ("nomic_bert", "layers.0.self_attn.v_proj", "encoder.layers.0.attn.Wqkv.weight"),
         ("radio", "encoder.layer.0.attention.q_proj", "radio_model.model.blocks.0.attn.qkv.weight"),
+        ("molmo2_text", "layers.0.self_attn.k_proj", "layers.0.self_attn.att_proj.weight"),
+        ("gte", "gte.layers.0.mlp.up_proj", "gte.encoder.layer.0.mlp.up_gate_proj.weight"),
+        (
+            "lara_mini",
+            "model.layers.0.linear_attn.in_proj_z",
+            "model.layers.0.linear_attn.in_proj.weight",
+        ),
     ],
 )
 def test_what_is_joined_or_stacked_in_files_is_refused_by_name(

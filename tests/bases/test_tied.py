@@ -133,7 +133,18 @@ def of_two(encoder: Any, decoder: Any) -> Any:
     return getattr(transformers, f"{kind}Model")(config)
 
 
+def llava() -> Any:
+    """Tied as a whole, where its text model's own configuration says that it is not."""
+    text = transformers.LlamaConfig(**SIZES, tie_word_embeddings=False)
+    config = transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(**VIT), text_config=text, image_token_index=3,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    return transformers.LlavaForConditionalGeneration(config)
+
+
 HEADED = {
+    "an image and Llama": llava,
     "two heads": lambda: transformers.GPT2DoubleHeadsModel(transformers.GPT2Config(**GPT2)),
     "an image and GPT-2": lambda: of_two(
         transformers.ViTConfig(**VIT), transformers.GPT2Config(**GPT2)

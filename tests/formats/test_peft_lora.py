@@ -15,6 +15,7 @@ from lora_lens import (
     open_base,
 )
 from lora_lens.errors import AdapterError
+from lora_lens.formats.peft.methods import METHODS
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -226,7 +227,7 @@ def test_a_folder_whose_name_is_in_the_message_anyway_is_named(
         load_adapter(name)
 
 
-@pytest.mark.parametrize("kind", ["OFT", "IA3"])
+@pytest.mark.parametrize("kind", ["OFT", "IA3", "PEANUT"])
 def test_a_method_that_is_not_read_is_told_what_to_do_shortly(
     bert: BertLike, tmp_path: Path, kind: str
 ) -> None:
@@ -234,6 +235,16 @@ def test_a_method_that_is_not_read_is_told_what_to_do_shortly(
     with pytest.raises(AdapterError, match="whose ΔW is not read: merge it in PEFT") as caught:
         load_adapter(tmp_path / "lora")
     assert len(str(caught.value).replace(str(tmp_path), "").encode()) < 300
+
+
+def test_no_method_of_this_peft_is_one_that_nobody_knows(bert: BertLike, tmp_path: Path) -> None:
+    """Each is read, or has a sentence of its own; the fallback is of those that came later."""
+    kinds = pytest.importorskip("peft").PeftType
+    known = METHODS.keys() | {"LORA", "ADALORA"}
+    for kind in {one.value for one in kinds} - known:
+        write_config(tmp_path / "lora", base=None, peft_type=kind)
+        with pytest.raises(AdapterError, match=r"is not read: |there is no ΔW|has no ΔW"):
+            load_adapter(tmp_path / "lora")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,32 @@ def test_a_conv1ds_update_lies_as_its_w0_does(tmp_path: Path, parameter: str, li
         assert torch.equal(open_base_of(adapter).w0(factors, 0), w0)
 
 
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("stack", ["gate_up_proj", "down_proj"])
+@pytest.mark.parametrize("said", [True, False])
+def test_one_stack_has_its_sides_by_the_hidden_states(
+    tmp_path: Path, said: bool, stack: str, live: bool
+) -> None:
+    """transformers 4's GPT-OSS does not say that it lies (in, out), so that A has the output's side there."""
+    torch.manual_seed(0)
+    plain = made_by("peft_lora").gpt_oss()
+    for layer in plain.model.layers:
+        assert layer.mlp.experts.is_transposed
+        layer.mlp.experts.is_transposed = said
+    model = tuned(tmp_path, plain, f"experts.{stack}")
+    adapter = load_adapter(model) if live else load_adapter(tmp_path / "lora", tmp_path / "base")
+    found = deltas(adapter)
+    assert len(found) == 6
+    weights = open_base_of(adapter)
+    for factors in adapter.modules.values():
+        for k, path in enumerate(factors.names):
+            module, expert, _ = path.rsplit(".", 2)
+            layer = model.get_base_model().get_submodule(module)
+            expected = layer.get_delta_weight("default").detach()[int(expert)].double().T
+            torch.testing.assert_close(found[path], expected, rtol=1e-5, atol=1e-6)
+            assert torch.equal(weights.w0(factors, k), layer.get_param()[int(expert)].T)
+
+
 def test_of_a_conv1d_whose_base_is_not_here_it_is_asked_for(tmp_path: Path) -> None:
     tuned(tmp_path, made_by("peft_lora").gpt2(), CONV1D[0])
     (tmp_path / "base").rename(tmp_path / "elsewhere")

@@ -21,8 +21,12 @@ from .settings import Scaling
 _ORDER = ("gate_up_proj", "gate_up_proj_bias", "up_proj", "down_proj", "down_proj_bias")
 # PEFT's version since which A has the input's side, where the model's class says which that is.
 _AXES_KNOWN = (0, 19)
+# Whose axes transformers 4 has otherwise than 5, or does not say; no file names the version that it was trained with.
+_CHANGED = INPUT_FIRST | {"qwen3_vl_moe", "qwen3_vl_moe_text"}
 # Where the models have them that do not say it; others have them under ``mlp.experts``.
 _AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
+# Of hidden states, and into them.
+_AT_HIDDEN = ("gate_up_proj", "down_proj")
 _INNER = ".base_layer"
 _STACKS = "experts"
 
@@ -212,6 +216,8 @@ def experts(
     if count == 1 and not is_stack(parameter):
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
+        turned = _told_by_width(files, parameter, a.shape[1], b.shape[0])
+    if turned is None:
         turned = _is_turned(files, parameter)
     found = {}
     for k in range(count):
@@ -242,6 +248,21 @@ def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
             f"depends on its base, which is not here or does not tell: pass --base with one that has its config.json"
         )
     return bool(told)
+
+
+def _told_by_width(files: AdapterFiles, parameter: str, columns: int, rows: int) -> bool | None:
+    """Whether A has the output's side, by which of A's columns and B's rows are as many as the base's hidden states.
+
+    None where that does not tell, or the model's axes are the same in every transformers.
+    """
+    here = files.base_configuration()
+    name = parameter.rpartition(".")[2]
+    if here is None or not _model_types(files) & _CHANGED or name not in _AT_HIDDEN:
+        return None
+    widths = {one.settings.get("hidden_size") for one in here.all()}
+    if (columns in widths) == (rows in widths):
+        return None
+    return (columns in widths) == (name == "down_proj")
 
 
 def _is_turned(files: AdapterFiles, parameter: str) -> bool:
