@@ -73,7 +73,7 @@ def push(
             ignore_patterns=_STAYS,
         )
     except Exception as error:  # of the hub's client, of what it sends requests by, of the system
-        which = ["--exclude", *_STAYS] if only is None else ["--include", *only]
+        which = _each("--exclude", _STAYS) if only is None else _each("--include", only)
         again = ["hf", "upload", name, str(folder), ".", *which]
         again += ["--private"] if private else []
         raise OutputError(
@@ -81,6 +81,15 @@ def push(
             f"if need be, and push it by: {shlex.join(again)}"
         ) from None
     return str(done.commit_url)
+
+
+def _each(option: str, patterns: Sequence[str]) -> list[str]:
+    """Several patterns as the hub's command takes them: since its client's version 1 each behind an option of its own."""
+    from huggingface_hub import __version__
+
+    if int(__version__.split(".")[0]) < 1:  # of options that are given again, the last one counts
+        return [option, *patterns]
+    return [word for pattern in patterns for word in (option, pattern)]
 
 
 def _reason(error: Exception) -> str:

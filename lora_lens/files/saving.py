@@ -11,7 +11,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
+# The library's words, and those that it had before its version 0.6.
+_OF_THE_SYSTEM = re.compile(r"\(os error (?P<number>\d+)\)|\bOs \{ code: (?P<code>\d+)")
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
@@ -61,5 +62,5 @@ def told_by_the_system(path: Path) -> Iterator[None]:
         told = None if isinstance(error, OSError) else _OF_THE_SYSTEM.search(str(error))
         if told is None:
             raise
-        number = int(told[1])
+        number = int(told["number"] or told["code"])
         raise OSError(number, os.strerror(number), str(path)) from None

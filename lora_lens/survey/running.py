@@ -220,8 +220,10 @@ def dask_runner(address: str) -> Iterator[Runner]:
     """
     try:
         from distributed import Client
-    except ImportError:
-        raise MissingExtraError('--scheduler needs Dask; pip install "dask[distributed]"') from None
+    except ImportError as error:
+        raise MissingExtraError(
+            f'--scheduler needs Dask: pip install "dask[distributed]" ({error})'
+        ) from None
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:

@@ -37,13 +37,13 @@ def parquet() -> Any:
     """pyarrow's Parquet.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: It is not installed, or not one for this NumPy.
     """
     try:
         import pyarrow.parquet
-    except ImportError:
+    except ImportError as error:
         raise MissingExtraError(
-            'a survey writes Parquet; pip install "lora-lens[survey]"'
+            f'a survey writes Parquet: pip install "lora-lens[survey]" ({error})'
         ) from None
     return pyarrow.parquet
 

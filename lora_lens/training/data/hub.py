@@ -37,7 +37,7 @@ def load_hub(*arguments: str | None, advice: str, **options: str) -> Any:
         from datasets import disable_progress_bars, load_dataset
     except ImportError as error:
         raise MissingExtraError(
-            'data from the hub needs the extra: pip install "lora-lens[train]"'
+            f'data from the hub needs the extra: pip install "lora-lens[train]" ({error})'
         ) from error
     if is_quiet():
         disable_progress_bars()
