@@ -38,9 +38,12 @@ _SETTINGS = {
 }
 _CAPITALISED = re.compile("[A-Z][a-z]+")
 _FUSED = re.compile(
-    r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|att_proj|in_proj|in_proj_weight)(\.weight)?$"
+    r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|att_proj|in_proj_weight)(\.weight)?$"
 )
-_GATED = re.compile(r"\.(gate_up_proj|up_gate_proj|w12|w13_dn|weights_in|ff_proj)(\.weight)?$")
+_PROJECTED = re.compile(r"\.in_proj(\.weight)?$")  # a Mamba's has no query
+_GATED = re.compile(
+    r"(?<!\.experts)\.(gate_up_proj|up_gate_proj|w12|w13_dn|weights_in|ff_proj)(\.weight)?$"
+)
 
 
 def model_types(config: Mapping[str, Any]) -> frozenset[str]:
@@ -198,9 +201,9 @@ class BaseNames:
             holds = _STACKED
         elif last in ("gate_proj", "up_proj") and "attn" not in path:
             holds = _GATED
-        elif last.startswith("in_proj_") or any(
-            last in ROLES[role] for role in ("query", "key", "value")
-        ):
+        elif last.startswith("in_proj_"):
+            holds = _PROJECTED
+        elif any(last in ROLES[role] for role in ("query", "key", "value")):
             holds = _FUSED
         else:
             return None

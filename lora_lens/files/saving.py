@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,11 @@ from torch import Tensor
 
 # The library's words, and those that it had before its version 0.6.
 _OF_THE_SYSTEM = re.compile(r"\(os error (?P<number>\d+)\)|\bOs \{ code: (?P<code>\d+)")
+# What a disk or a folder refuses with; of a connection or a pipe it is not.
+_OF_DISKS = frozenset(
+    getattr(errno, name, None)
+    for name in ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]
+)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
@@ -60,7 +66,7 @@ def told_by_the_system(path: Path) -> Iterator[None]:
         yield
     except Exception as error:  # tokenizers raises no class below it
         told = None if isinstance(error, OSError) else _OF_THE_SYSTEM.search(str(error))
-        if told is None:
+        number = None if told is None else int(told["number"] or told["code"])
+        if number is None or number not in _OF_DISKS:
             raise
-        number = int(told["number"] or told["code"])
-        raise OSError(number, os.strerror(number), str(path)) from None
+        raise OSError(number, os.strerror(number), str(path)) from error

@@ -15,9 +15,10 @@ from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
+from .factors.derived import below, beside
 from .factors.dora import with_magnitude
 from .factors.factor_pairs import pairs_by_path
-from .factors.merged import by_role, in_fused, together
+from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 from .peft.settings import Scaling
 
@@ -66,7 +67,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             for role, update in by_role(files, path, names, held, scaling.of)
         }
         if last == _WHOLE:
-            updates[path] = together(list(roles.values()))
+            updates[path] = _together(list(roles.values()))
         else:
             updates |= {f"{parent}{dot}{role}": update for role, update in roles.items()}
     other = any(update.norm_scaling is not None for update in updates.values())
@@ -82,6 +83,14 @@ def _read(files: AdapterFiles) -> Checkpoint:
 
 def _is_merged(path: str) -> bool:
     return path.rpartition(".")[2] in (*_MERGED, _WHOLE)
+
+
+def _together(roles: list[LowRank]) -> LowRank:
+    """Updates of rows of one projection as one of all."""
+    one = replace(roles[0], role=None)
+    for other in roles[1:]:
+        one = replace(one, a=below(one.a, other.a), b=beside(one.b, other.b))
+    return one
 
 
 def _rescaled(

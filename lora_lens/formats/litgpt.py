@@ -21,7 +21,7 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import pairs_by_path
-from .factors.merged import by_role, in_fused, on_rows, together
+from .factors.merged import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
@@ -30,8 +30,8 @@ _MODULE = re.compile(
     r"\.lora_[AB]"
 )
 _MIXED = (
-    "LitGPT before 0.5.5 added the rows of query, key and value, where all three were trained, in turn to a W0 that has them "
-    "group by group: so is ΔW here, as it was trained and merged, and each role's is of the factors of all three, of rank 3·r"
+    "of query, key and value that were trained together: LitGPT before 0.5.5 added their rows in turn to a W0 that has them group "
+    "by group, so that no role has factors of its own"
 )
 _SETTINGS, _MODEL = "hyperparameters.yaml", "model_config.yaml"
 _ROLES = ("query", "key", "value")
@@ -100,16 +100,15 @@ def _read(files: AdapterFiles) -> Checkpoint:
     fused = any(path.endswith((".attn.qkv", ".attn.attn")) for path in factors)
     model = _model(files) if fused or (files.find(_MODEL) is not None) else None
     updates: dict[str, LowRank] = {}
-    mixed = False
+    left_out: dict[str, str] = {}
     for path, names in factors.items():
         if model is not None and path.endswith((".attn.qkv", ".attn.attn")):
             in_turn = path.endswith("qkv")
-            parts = model.parts(trained, in_turn=in_turn)
-            roles = dict(by_role(files, path, names, parts, scaling))
             if not in_turn and model.groups > 1 and all(trained.values()):
-                mixed = True
-                roles = _mixed(roles, path, parts, model.parts(trained, in_turn=True))
-            for role, update in roles.items():
+                left_out |= dict.fromkeys(names.values(), _MIXED)
+                continue
+            parts = model.parts(trained, in_turn=in_turn)
+            for role, update in by_role(files, path, names, parts, scaling):
                 if model.apart:
                     updates[f"model.layers.{path.split('.')[2]}.self_attn.{role[0]}_proj"] = update
                 else:
@@ -131,24 +130,9 @@ def _read(files: AdapterFiles) -> Checkpoint:
         updates,
         why="no low-rank factor of a layer",
         notes=notes,
-        caveats=(_MIXED,) if mixed else (),
+        left_out=left_out,
     )
     return replace(found, base=model.base if model else None)
-
-
-def _mixed(
-    roles: Mapping[str, LowRank], path: str, parts: Mapping[str, Part], added: Mapping[str, Part]
-) -> dict[str, LowRank]:
-    """Each role's update where B's rows were added to rows of W0 that are another role's: of all factors.
-
-    Args:
-        roles: Role to its own factors.
-        path: Of the projection.
-        parts: Role to its rows of W0.
-        added: Role to the rows that its B was added to.
-    """
-    whole = together([in_fused(update, path, added[role]) for role, update in roles.items()])
-    return {role: on_rows(whole, part) for role, part in parts.items()}
 
 
 def _scaling(source: str, settings: Mapping[str, Any], path: str, rank: int) -> float:

@@ -72,13 +72,13 @@ class LensTrainer(Trainer):
         try:
             with told_by_the_system(out):
                 super()._save_checkpoint(*given, **named)
+        except OutputError:
+            raise
         except (OSError, RuntimeError) as error:
-            if isinstance(error, OSError):
-                reason = error.strerror
-            elif _TORCHS in str(error):
-                reason = str(error).splitlines()[0]
-            else:
+            if not isinstance(error, OSError) and _TORCHS not in str(error):
                 raise
+            # A short write is an OSError of words alone.
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise OutputError(
                 f"cannot write to {out}: {reason}; make room and go on with --resume, or choose another --out"
             ) from error

@@ -262,6 +262,20 @@ def test_what_is_joined_or_stacked_in_files_is_refused_by_name(
         open_base(str(tmp_path)).weight(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "stored"),
+    [
+        ("layers.0.self_attn.q_proj", "layers.0.mamba.in_proj.weight"),
+        ("layers.0.mlp.shared_expert.gate_proj", "layers.0.mlp.experts.gate_up_proj"),
+    ],
+)
+def test_what_holds_others_is_not_said_to_hold_it(tmp_path: Path, path: str, stored: str) -> None:
+    write_base(tmp_path, BertLike(), {stored: random(12, 4, seed=1)})
+    with pytest.raises(BaseModelError, match="no weight of") as caught:
+        open_base(str(tmp_path)).weight(path)
+    assert "joined" not in str(caught.value)
+
+
 def test_an_expert_of_older_names_is_in_the_stack(tmp_path: Path) -> None:
     stacks = {
         f"model.layers.{k}.mlp.experts.down_proj": torch.randn(4, 6, 6, generator=torch.Generator())

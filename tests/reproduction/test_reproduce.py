@@ -195,7 +195,10 @@ def test_an_adapter_that_was_not_scored_yet(done: tuple[Path, str], tmp_path: Pa
     scored.write_text(rows.replace("sleeps", "wakes"))
     refused = reproduce(tmp_path / "copy")
     assert refused.exit_code == 1
-    assert "rte-lora-1 was made with another dev.tsv than it would be scored with" in refused.stderr
+    assert (
+        "rte-lora-1 was made with other data than it would be scored with now (dev.tsv)"
+        in refused.stderr
+    )
     assert not (run / "evaluation.json").exists()
     scored.write_text(rows)
     assert reproduce(tmp_path / "copy").exit_code == 0

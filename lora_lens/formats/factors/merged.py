@@ -6,7 +6,7 @@ is B's k-th rows times A's k-th rank rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...core.numbers.either import namespace
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
 from ..adapter_files import AdapterFiles
-from .derived import below, beside, changed, rows_of
+from .derived import changed, rows_of
 
 
 def by_role(
@@ -61,20 +61,6 @@ def by_role(
 def in_fused(update: LowRank, path: str, part: Part) -> LowRank:
     """A role's update as one of the fused projection at `path`."""
     return replace(update, b=_spread(update.b, part), role=(path, part))
-
-
-def together(roles: Sequence[LowRank]) -> LowRank:
-    """Updates of roles, each `in_fused`, as one of the whole projection: of all their ranks together."""
-    one = replace(roles[0], role=None)
-    for other in roles[1:]:
-        one = replace(one, a=below(one.a, other.a), b=beside(one.b, other.b))
-    return one
-
-
-def on_rows(update: LowRank, part: Part) -> LowRank:
-    """What an update of a whole projection does to the rows of one role."""
-    b = update.b
-    return replace(update, b=changed(b, f"rows of {b.name}", (part.rows, b.shape[1]), part.take))
 
 
 def _spread(factor: Factor, part: Part) -> Factor:

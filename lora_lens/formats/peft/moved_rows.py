@@ -8,13 +8,15 @@ Hugging Face's where it writes PEFT's files. Qwen's are in Hugging Face's order 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from ...errors import LensError
 from ...files.locate import read_json
 from ..adapter_files import AdapterFiles
 
-# All that its configuration says; PEFT's own says more.
-_SAID = frozenset({"r", "lora_alpha", "target_modules", "peft_type", "base_model_name_or_path"})
+# All that its configuration says, beside the base's name; PEFT's own says more.
+_SAID = frozenset({"r", "lora_alpha", "target_modules", "peft_type"})
+_BASE = "base_model_name_or_path"
 _OWN = "adapter_model.pt"
 _MOVED = ("q_proj", "k_proj")
 _FAMILY = "qwen"
@@ -28,23 +30,21 @@ def moved_said(files: AdapterFiles, paths: Iterable[str]) -> Iterator[str]:
         paths: Of its modules.
     """
     moved = any(path.rpartition(".")[2] in _MOVED for path in paths)
-    if not moved or "target_modules" not in files.config or files.config.keys() - _SAID:
-        return
-    if _is_qwens(files):
+    if moved and files.config.keys() - {_BASE} == _SAID and _is_qwens(files):
         yield (
-            "by its configuration torchtune made this file, whose conversion puts rows of B of query and key into another order "
-            "for Qwen too, where they were in W0's: B, and ΔW beside W0, of q_proj and k_proj are what PEFT takes of it, not what "
-            f"was trained, which torchtune's own {_OWN} has"
+            "the configuration says what torchtune's do and no more: if torchtune made this file, its conversion put rows of B of "
+            "query and key into another order, as it should of a Llama and should not of Qwen, and B, and ΔW beside W0, of q_proj and "
+            f"k_proj are what PEFT takes of it, not what was trained, which torchtune's own {_OWN} has"
         )
 
 
 def _is_qwens(files: AdapterFiles) -> bool:
-    """By the base's name, or its configuration, which torchtune copies beside the adapter's."""
-    names = (files.base_model, files.text("base_model_name_or_path"))
-    if any(_FAMILY in name.lower() for name in names if name):
-        return True
+    """By the base's configuration, which torchtune copies beside the adapter's, or else by its name."""
     beside = files.find("config.json")
-    try:
-        return beside is not None and _FAMILY in str(read_json(beside, LensError).get("model_type"))
-    except LensError:
-        return False
+    if beside is not None:
+        try:
+            return _FAMILY in str(read_json(beside, LensError).get("model_type"))
+        except LensError:
+            return False
+    names = (files.base_model, files.text(_BASE))
+    return any(_FAMILY in Path(name).name.lower() for name in names if name)

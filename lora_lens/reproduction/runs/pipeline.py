@@ -194,12 +194,12 @@ def _check_data(step: Step, checksums: Mapping[str, str]) -> None:
         SettingsError: The data are others now.
     """
     record: Any = read_json(step.folder / RECORD_NAME, AdapterError)
-    for name, had in record.get("data_sha256", {}).items():
-        if had != checksums.get(name):
-            raise SettingsError(
-                f"{step.folder} was made with another {name} than it would be scored with now; give the data that "
-                f"it was made with by --data, or choose another --out"
-            )
+    had = record.get("data_sha256") or {}
+    if other := sorted(name for name in had if had[name] != checksums.get(name)):
+        raise SettingsError(
+            f"{step.folder} was made with other data than it would be scored with now ({', '.join(other)}); give those that it was "
+            f"made with, as they were given then, or choose another --out"
+        )
 
 
 def _write_json(folder: Path, name: str, value: dict[str, Any], *, indent: int | None = 2) -> None:
