@@ -15,10 +15,10 @@ from torch import Tensor
 # The library's words, and those that it had before its version 0.6.
 _OF_THE_SYSTEM = re.compile(r"\(os error (?P<number>\d+)\)|\bOs \{ code: (?P<code>\d+)")
 # What a disk or a folder refuses with; of a connection or a pipe it is not.
-_OF_DISKS = frozenset(
-    getattr(errno, name, None)
-    for name in ["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]
-)
+_OF_DISKS = frozenset({
+    errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+    errno.ENAMETOOLONG, getattr(errno, "EDQUOT", errno.ENOSPC),  # not on Windows
+})  # fmt: skip
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
