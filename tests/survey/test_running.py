@@ -87,8 +87,9 @@ def test_dask_gives_the_same_bytes_though_a_worker_is_killed(
 
 
 def test_a_dask_scheduler_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
+    dask, distributed = map(pytest.importorskip, ("dask", "distributed"))
     with (
+        dask.config.set({"distributed.comm.timeouts.connect": "5s"}),
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=1,
