@@ -2,7 +2,7 @@
 
 torchtune has query and key of a Llama, Mistral or Gemma in the order of Meta's checkpoints, and puts the rows of B into
 Hugging Face's where it writes PEFT's files. Qwen's are in Hugging Face's order there too, and are moved all the same
-(0.3 to 0.6.1), so that PEFT adds a row of B to a row of W0 that it was not trained for.
+(measured of 0.6.1), so that PEFT adds a row of B to a row of W0 that it was not trained for.
 """
 
 from __future__ import annotations
