@@ -212,8 +212,8 @@ class Adapter:
         base_given: Whether the caller named the base, and so allowed its download.
         modules: Target module to its factors.
         left_out: Every tensor of the file that is not analysed, with the reason.
-        trainable_parameters: Numbers in the low-rank part: A and B, or the shared θ. Heads trained
-            in full are in `left_out` and not counted.
+        trainable_parameters: Numbers in the low-rank part: A and B, or the shared θ, and the Λ of what has one. DoRA's
+            magnitudes are not counted, nor heads trained in full, which are in `left_out`.
         convention: How a CondLoRA adapter makes A from W0; None for LoRA.
         fan_in_fan_out: Whether the configuration says W0 is stored (in, out), as Conv1D does.
         title: The method as sentences name it: ``LoRA``.

@@ -2,7 +2,9 @@
 
 The solution X = W⁺G of a matrix W with d columns lives in R^d. Where W has at least as many rows, a nearly
 empty column makes its coordinate large in X, whatever G is: ``(WᵀW)⁻¹_kk ≥ 1/‖w_k‖²``. Where it has
-fewer, the pseudo-inverse works the other way: row k of X is ``w_kᵀ(WWᵀ)⁻¹G``, and a large column counts.
+fewer, the pseudo-inverse works the other way: row k of X is ``w_kᵀ(WWᵀ)⁻¹G``, and a large column counts; but it goes as c/(1 + c²h) with the
+column's length c, h = vᵀM⁻¹v of its direction v and M of the other columns, so that one which outweighs
+these is small in X again.
 """
 
 from __future__ import annotations

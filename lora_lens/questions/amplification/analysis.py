@@ -43,8 +43,8 @@ def amplification(
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: As in `conversion_similarity`.
-        rank: r; by default the numerical rank of ΔW in each layer, as in Table 7, and of DoRA that of its
-            factors. With a smaller one
+        rank: r; by default the numerical rank of ΔW in each layer, as in Table 7, and of DoRA the rank that its
+            factors have in the file. With a smaller one
             the numerator is still the norm of all of ΔW.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`.

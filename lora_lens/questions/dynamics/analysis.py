@@ -58,8 +58,8 @@ def dynamics(
 
     Where a matrix has fewer than `rank` singular vectors (B is zero before the first step), φ does not
     exist: it is NaN, and a note says so. The start is the first checkpoint; of a matrix that does not
-    exist there, the first one at which it does in every layer. Below the adapter's own rank, φ of A
-    and of B depends on the gauge in which training left them; φ of ΔW does not.
+    exist there, the first one at which it does in every layer, before which φ to it
+    is NaN. Below the adapter's own rank, φ of A and of B depends on the gauge in which training left them; φ of ΔW does not.
 
     Args:
         folder: The run's folder.

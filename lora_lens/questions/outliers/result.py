@@ -31,8 +31,8 @@ class Coordinate(Brief):
         propagated_share: (layer,) the mean of it for random factors through the same W0.
         share_p: Monte-Carlo p of the mean share over the layers against those draws; NaN if untrained.
         explains: By how much less the propagated mean of φ exceeds the Gaussian one after its column
-            alone is scaled to the median norm, as a share of that excess. NaN where there is no excess,
-            or the coordinate is not named.
+            alone is scaled to the median norm, as a share of that excess. NaN where the excess
+            is not above three of its standard errors, or the coordinate is not named.
         explains_together: The same for it and all that come before it.
     """
 

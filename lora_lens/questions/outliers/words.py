@@ -62,7 +62,7 @@ def _named(result: OutliersResult) -> str:
     return (
         f"{start} {kind} coordinate{'' if one else 's'} {few(map(str, named), _MOST_NAMED)} "
         f"{'has a' if one else 'have'} {size} {what[:-1] if one else what} in W0 ({'down' if result.inverse else 'up'} "
-        f"to {reached:.2f} of the median norm), so whatever goes through {'W0⁻¹' if result.inverse else 'W0⁺'} "
+        f"to {reached:.2f} of the median norm), {'so' if min(times) > 1 else 'but'} whatever goes through {'W0⁻¹' if result.inverse else 'W0⁺'} "
         f"holds {'it' if one else 'them'} {many} times as much as by chance; {_propagated(result)}."
     )
 

@@ -62,7 +62,7 @@ class LayerSpectrum(Brief):
         rank, in_features, out_features: Of its factors.
         matrix: What these numbers are of. ``ΔW = s·B·A``; of DoRA ``ΔW``, which is dense, where W0 is at hand, and
             else ``s·B·A``, before its rows are rescaled; ``ΔW`` of a module trained in full, too.
-        singular_values: Of that, descending: `rank` of them, or of a dense ΔW as many as it has.
+        singular_values: Of that, descending: `rank` of them, zeros where its smaller side is less, or of a dense ΔW as many as it has.
         frobenius_norm, spectral_norm: ‖ΔW‖_F and ‖ΔW‖_2, or those of s·B·A.
         stable_rank: Their ratio, squared.
         effective_rank_s: exp of the entropy of s/Σs.

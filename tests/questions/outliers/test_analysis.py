@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from checkpoints import BertLike, write_base, write_lora
+from checkpoints import BertLike, random, write_base, write_lora
 from noise import Kind, noise_adapters
 from typer.testing import CliRunner
 
@@ -94,6 +94,21 @@ def test_of_one_column_that_column_is_said(tmp_path) -> None:
     assert "input coordinate 7 has a nearly empty column" in said
     assert "with that column at the median norm" in said
     assert "on it hangs" in said
+
+
+def test_a_wide_w0_hides_a_column_that_outweighs_the_rest(tmp_path) -> None:
+    """By Sherman and Morrison row k of W⁺ goes as c/(1 + c²h) with the column's length c: first up, and then down."""
+    shape = BertLike(layers=4, width=48)
+    tensors = {
+        f"{shape.path(layer, 'value')}.weight": random(24, 48, seed=layer) for layer in range(4)
+    }
+    for w in tensors.values():
+        w[:, 7] *= 20
+    found = ll.outliers(str(write_base(tmp_path / "base", shape, tensors)), "value", draws=20)
+    (one,) = found.coordinates
+    times = one.propagated_share.mean() / found.by_chance
+    assert times < 0.2
+    assert f"norm), but whatever goes through W0⁺ holds it {times:.1f} times" in found.summary
 
 
 @pytest.mark.filterwarnings("ignore::lora_lens.RankDeficientWarning")

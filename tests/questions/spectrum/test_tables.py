@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from checkpoints import BertLike
+from checkpoints import BertLike, write_lora
 
 from lora_lens import load_adapter, spectrum
 from lora_lens.questions.spectrum.tables import intruder_table, intruder_totals, spectrum_table
@@ -20,3 +20,9 @@ def test_tables_hold_the_numbers_of_their_results(bert: BertLike, tmp_path: Path
     rows = found.intruders([3], [0.5])
     total, random = (sum(row[key] for row in rows) for key in ("count", "random_mean"))
     assert intruder_totals(found).rows[1][1] == f"{total} ({random:.0f})"
+
+
+def test_of_one_direction_one_is_said(tmp_path: Path) -> None:
+    write_lora(tmp_path / "line", BertLike(rank=1))
+    said = spectrum(tmp_path / "line", beside_w0=False).summary
+    assert said.startswith("Of the 1 direction that ΔW has in a layer, 1 holds")
