@@ -59,6 +59,10 @@ class LiveWeights(BaseWeights):
     def release(self, path: str) -> None:
         """Nothing: they are the model's own."""
 
+    def _path(self, path: str) -> str:
+        # The model has what its files have not: a copy of a layer is a layer.
+        return path
+
     def is_conv1d(self, path: str) -> bool:
         """Whether the layer at `path` is transformers' Conv1D, which holds W0 as (in, out)."""
         return _is_conv1d(_inner(self._layer(path)))

@@ -25,7 +25,7 @@ from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, 
 from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
 from .peft.moved_rows import moved_said
-from .peft.names import IN_FULL, UNKNOWN, reason_left_out, unwrapped_paths
+from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
 from .peft.replicas import copies
 from .peft.settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
 
@@ -100,6 +100,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             _read_pair(files, path, pair, beside, found)
     paths, unsaid = beside.paths, beside.magnitudes and not files.config.get("use_dora")
     named = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
+    placed = {*found.updates, *map(module_of, others)}
     matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *named}
     return of_factors(
         files,
@@ -115,9 +116,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *([beside.initial.note] if beside.initial else []),
             *([UNSAID] if unsaid else []),
         ),
-        placement=Placement(
-            frozenset(found.tables), copies(files.config, files.source, found.updates)
-        ),
+        placement=Placement(frozenset(found.tables), copies(files.config, files.source, placed)),
         caveats=(
             *columns_unsaid(files, beside.grouped),
             *moved_said(files, found.updates),

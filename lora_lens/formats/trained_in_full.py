@@ -7,7 +7,6 @@ rounded for it, and none is read before it is asked for.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,16 +14,14 @@ from typing import NamedTuple
 from ..arrays import Tensor
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError, BaseModelError, LensError
-from ..files.peft_names import plain
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factors.stacking import check_factor
 from .format import Checkpoint
-from .peft.names import FULL, IN_FULL, UNKNOWN
+from .peft.names import FULL, IN_FULL, UNKNOWN, module_of
 
 _MOST = 1 << 28  # numbers of one module
 _WEIGHT = ".weight"
-_KEPT = re.compile(r"\.modules_to_save(\.[^.]+)?(?=\.weight$)")
 
 
 class InFull(NamedTuple):
@@ -48,7 +45,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         AdapterError: A saved matrix is not of finite floats.
     """
     saved = {
-        _KEPT.sub("", plain(name)).removesuffix(_WEIGHT): name
+        module_of(name): name
         for name, why in found.left_out.items()
         if why in (IN_FULL, UNKNOWN) and name.endswith(_WEIGHT) and len(files.shape(name)) >= 2
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from ..adapter import Placement
 from ..bases.opening import open_base
 from ..errors import AdapterError, LensError
 from ..files.adapter_folders import distinguishing_names
+from ..files.names import split_layer
 from .escaped import escaped
 from .place import PlaceTask, digest_of_w0, one_thread, open_w0, w0_at
 from .places import Place, places_of
@@ -223,6 +224,8 @@ def _tasks(
 ) -> list[PlaceTask]:
     claimed = any(known.fan_in_fan_out for known in adapters.values())
     placed = _placement(adapters.values())
+    if settings.of_w0:
+        _check_copies(places, adapters)
     opened = open_w0(base, claimed, placed) if settings.of_w0 and base else None
     starts = _starts(start, base, places) if start is not None else {}
     tasks = []
@@ -234,6 +237,18 @@ def _tasks(
             PlaceTask(place, settings, out / PLACES, file, of_w0, base, claimed, placed, own)
         )
     return tasks
+
+
+def _check_copies(places: Sequence[Place], adapters: Mapping[int, Known]) -> None:
+    """Refuse a place whose W0 is one layer's for some adapters and another's for others: W0 is read once for all."""
+    for place in places:
+        copies = ((piece, adapters[piece.adapter].placement.copies) for piece in place.pieces)
+        layers = {split_layer(of.get(piece.name, piece.name)) for piece, of in copies}
+        if len({split and split[1] for split in layers}) > 1:
+            raise LensError(
+                f"{place.label} is a copy of another layer in some adapters than in others (layer_replication), so that they "
+                f"have no W0 in common: survey those apart, or leave conversions out (--questions)"
+            )
 
 
 def _placement(adapters: Iterable[Known]) -> Placement:

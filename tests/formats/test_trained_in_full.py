@@ -122,6 +122,34 @@ def test_a_conv1d_is_the_update_of_out_by_in(tmp_path: Path, live: bool) -> None
     torch.testing.assert_close(found, (after - before).T.double(), rtol=1e-6, atol=1e-6)
 
 
+def test_of_a_copied_layer_it_is_less_the_w0_that_it_is_a_copy_of(tmp_path: Path) -> None:
+    """PEFT's ``layer_replication``: the third layer is a copy of the second, the fourth of the third."""
+    peft = pytest.importorskip("peft")
+    llama = made_by("peft_lora").llama()
+    model = type(llama)(type(llama.config)(**llama.config.to_dict() | {"num_hidden_layers": 3}))
+    model.save_pretrained(tmp_path / "base")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    config = peft.LoraConfig(
+        target_modules=["q_proj"], modules_to_save=["o_proj"], layer_replication=[[0, 2], [1, 3]]
+    )
+    tuned = peft.get_peft_model(model, config)
+    for name, parameter in tuned.named_parameters():
+        if "modules_to_save" in name:
+            torch.nn.init.normal_(parameter)
+    tuned.save_pretrained(tmp_path / "adapter")
+    for adapter in (
+        ll.load_adapter(tmp_path / "adapter", tmp_path / "base"),
+        ll.load_adapter(tuned),
+    ):
+        assert adapter.dense["o_proj"].layers == (0, 1, 2, 3)
+        for k, of in enumerate((0, 1, 1, 2)):
+            layer = tuned.get_submodule(f"base_model.model.model.layers.{k}.self_attn.o_proj")
+            own = layer.modules_to_save["default"].weight.detach()
+            w0 = before[f"model.layers.{of}.self_attn.o_proj.weight"]
+            expected = own.double() - w0.double()
+            torch.testing.assert_close(delta(adapter, "o_proj", k), expected, rtol=1e-6, atol=1e-6)
+
+
 def test_a_model_in_memory_has_them_too(tmp_path: Path) -> None:
     kept: list[Any] = []
     made(tmp_path, kept, modules_to_save=["word_embeddings", "pooler"])

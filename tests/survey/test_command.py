@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from checkpoints import BertLike, write_base, write_lora
 from made_runs import write_adapter
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner, Result
@@ -82,6 +83,20 @@ def test_a_shard_says_how_far_it_is(dozen: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.stdout.startswith("1 of 4 places of 12 adapters are there")
     assert "wrote" not in done.stderr
+
+
+def test_copies_of_one_adapter_alone_have_no_w0_in_common(tmp_path: Path) -> None:
+    """``layer_replication``: W0 of the second layer is the first's in one adapter, and its own in the other."""
+    shape = BertLike(width=8, layers=2, rank=2)
+    base = write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "many" / "own", shape)
+    config = {"layer_replication": [[0, 1], [0, 1]]}
+    write_lora(tmp_path / "many" / "copied", shape, seed=8, config=config)
+    settings = [tmp_path / "many", "-o", tmp_path / "out", "--base", base]
+    done = run(*settings)
+    assert done.exit_code == 1
+    assert "is a copy of another layer in some adapters than in others (layer_repl" in done.stderr
+    assert run(*settings, "--questions", "pairs").exit_code == 0
 
 
 def test_adapters_of_different_bases_are_noted(dozen: Path, tmp_path: Path) -> None:

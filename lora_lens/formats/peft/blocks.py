@@ -16,7 +16,7 @@ _MOST = 1 << 28
 def whole(config: Mapping[str, Any], path: str, a: Factor, b: Factor) -> tuple[Factor, Factor]:
     """A and B of a module with the zeros around their blocks; as they are where neither is block-diagonal.
 
-    PEFT asks whether a word of ``target_modules_bd_a`` or ``_bd_b`` is in the module's last name.
+    PEFT asks whether a word of ``target_modules_bd_a`` or ``_bd_b`` is anywhere in the module's path.
 
     Raises:
         AdapterError: The setting is not PEFT's, or the factor has not so many blocks.
@@ -29,18 +29,17 @@ def whole(config: Mapping[str, Any], path: str, a: Factor, b: Factor) -> tuple[F
     count = said.get("nblocks", 1)
     if type(count) is not int or count < 1:
         raise AdapterError(f"nblocks of use_bdlora is {count!r}, expected a whole number above 0")
-    last = path.rpartition(".")[2]
-    of_a, of_b = (_named(said, f"target_modules_bd_{letter}", last) for letter in "ab")
+    of_a, of_b = (_named(said, f"target_modules_bd_{letter}", path) for letter in "ab")
     if of_a and of_b:
         raise AdapterError(f"use_bdlora has both A and B of {path} block-diagonal, expected one")
     return (_spread(a, count) if of_a else a), (_spread(b, count) if of_b else b)
 
 
-def _named(said: Mapping[str, Any], key: str, last: str) -> bool:
+def _named(said: Mapping[str, Any], key: str, path: str) -> bool:
     words = said.get(key) or []
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise AdapterError(f"{key} of use_bdlora is {words!r}, expected names")
-    return any(word in last for word in words)
+    return any(word in path for word in words)
 
 
 def _spread(factor: Factor, count: int) -> Factor:

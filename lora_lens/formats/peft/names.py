@@ -19,6 +19,7 @@ _HEADS: Mapping[str, tuple[str, ...]] = {
     "TOKEN_CLS": ("classifier", "score"),
     "QUESTION_ANS": ("qa_outputs",),
 }
+_KEPT = re.compile(r"\.modules_to_save(\.[^.]+)?$")
 _BY_PART = {
     ".base_layer.": "the frozen base layer itself",
     ".original_module.": "the frozen original of a module that was trained in full",
@@ -26,6 +27,16 @@ _BY_PART = {
     "token_adapter": "trained tokens, no low-rank factor",
     "trainable_tokens": "trained tokens, no low-rank factor",
 }
+
+
+def module_of(name: str) -> str:
+    """Path of the module that a tensor is of, without PEFT's wrapper around one that is trained in full.
+
+    Example:
+        >>> module_of("base_model.model.score.modules_to_save.default.weight")
+        'score'
+    """
+    return _KEPT.sub("", plain(name).rpartition(".")[0])
 
 
 def unwrapped_paths(paths: Iterable[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ def copies(config: Mapping[str, Any], source: str, paths: Iterable[str]) -> dict
     Args:
         config: The adapter's.
         source: Of the adapter, for messages.
-        paths: Of all its modules.
+        paths: Of all modules that it has tensors of.
 
     Raises:
         AdapterError: The setting is no list of ranges, or a path has a layer that it does not make.
@@ -37,7 +37,7 @@ def copies(config: Mapping[str, Any], source: str, paths: Iterable[str]) -> dict
         pattern, layer = split
         if layer >= len(layers):
             raise AdapterError(
-                f"{source} has factors of {path}, and its layer_replication makes {len(layers)} layers"
+                f"{source} has tensors of {path}, and its layer_replication makes {len(layers)} layers"
             )
         if layers[layer] != layer:
             found[path] = pattern.replace("*", str(layers[layer]))

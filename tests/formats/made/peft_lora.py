@@ -358,6 +358,17 @@ RECENT: Mapping[str, Callable[[Path], Deltas]] = {
             "match_strict": False,
         },
     ),
+    "blocks that words of whole paths choose": saved(
+        llama,
+        target_modules=["q_proj", "o_proj", "down_proj"],
+        r=4,
+        use_bdlora={
+            "target_modules_bd_a": ["layers.0.mlp"],
+            "target_modules_bd_b": ["self_attn"],
+            "nblocks": 2,
+            "match_strict": False,
+        },
+    ),
     "dora": saved(bert, target_modules=["query", "value"], use_dora=True, use_rslora=True),
     "dora, conv1d": saved(
         gpt2, target_modules=["c_attn", "c_fc"], use_dora=True, fan_in_fan_out=True
