@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -59,12 +60,17 @@ def _options(
     be_quiet(quiet)
 
 
+def _add(name: str, run: Callable[..., None]) -> None:
+    """A command, the first lines of its help whole in the list of all, where 45 letters would be the most."""
+    app.command(name, short_help=(run.__doc__ or "").partition("\n\n")[0])(run)
+
+
 for question in QUESTIONS:
-    app.command(name=question.command)(with_rename(question.run))
+    _add(question.command, with_rename(question.run))
 for command in (report, export, survey):
-    app.command(name=command.NAME)(with_rename(command.run))
+    _add(command.NAME, with_rename(command.run))
 for command in (resize, serve, demo, train, search, evaluate, reproduce):
-    app.command(name=command.NAME)(command.run)
+    _add(command.NAME, command.run)
 
 
 _SELDOM = 10_000  # objects more before the new ones are looked through; of all, a tenth of a second

@@ -28,20 +28,31 @@ def same_phi(one: Array, other: Array) -> bool:
 
 
 def listed(names: Sequence[str]) -> str:
-    """``A, B and BA``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """``A, B and BA``; nothing of none."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def few(names: Iterable[str], most: int) -> str:
     """``a, b and 7 more``.
 
     Example:
-        >>> few("abc", 3), few("abcd", 2)
-        ('a, b, c', 'a, b and 2 more')
+        >>> few("abc", 3), few("abcd", 2), few("", 2)
+        ('a, b and c', 'a, b and 2 more', '')
     """
     every = list(names)
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+    more = [f"{len(every) - most} more"] if len(every) > most else []
+    return listed([*every[:most], *more])
+
+
+def red_on_scale(chance: Sequence[float]) -> str:
+    """What the red lines on a figure's colour scale are; nothing where there are none.
+
+    Example:
+        >>> red_on_scale([1 / 48, 1 / 24]), red_on_scale([])
+        ('Red on the scale: unrelated subspaces, 0.021 and 0.042.', '')
+    """
+    values = list(dict.fromkeys(f"{one:.3f}" for one in chance))
+    return f"Red on the scale: unrelated subspaces, {listed(values)}." if values else ""
 
 
 def span(low: str, high: str) -> str:

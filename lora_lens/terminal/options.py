@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,15 +78,14 @@ Rename = Annotated[
         "'^backbone\\.=model.'; may be repeated. For bases whose names no rule knows.",
     ),
 ]
-ReadW0 = Annotated[
-    bool | None,
-    typer.Option(
-        "--w0/--no-w0",
-        show_default="if the base model is on this machine",
-        help="Read W0 too: for intruder dimensions, and for the null that knows where factors lie on W0's own "
-        "directions.",
-    ),
-]
+
+
+def read_w0(what_for: str) -> Any:
+    """``--w0``, and what W0 is read for."""
+    shown = "if the base model is on this machine"
+    return typer.Option("--w0/--no-w0", show_default=shown, help=f"Read W0 too, for {what_for}.")
+
+
 Module = Annotated[
     str,
     typer.Option("--module", "-m", help="Target module: value, query, q_proj, output.dense, …"),

@@ -26,6 +26,20 @@ def test_h_is_help(command: tuple[str, ...]) -> None:
     assert "-h, --help" in short.stdout
 
 
+def test_the_list_of_commands_ends_no_sentence_in_the_middle() -> None:
+    """“How alike are conversion matrices across layers? φ of...”."""
+    shown = run("--help").stdout
+    assert "..." not in shown.partition("Commands:")[2]
+    assert "grid           How many top directions are shared? φ(i, j) for every i and" in shown
+
+
+@pytest.mark.parametrize(("command", "other"), [("compare", "intruder"), ("spectrum", "null")])
+def test_w0_is_read_for_what_the_command_does_with_it(command: str, other: str) -> None:
+    _, _, w0 = run(command, "--help").stdout.partition("--w0 / --no-w0")
+    assert w0.split()[:4] == ["Read", "W0", "too,", "for"]
+    assert other not in w0.partition("  --")[0]
+
+
 def test_a_shell_can_complete_commands() -> None:
     found = CliRunner().invoke(
         app,

@@ -36,7 +36,7 @@ def test_no_scale_of_layers_stands_beside_a_single_line(one: ll.Adapter) -> None
 
 def test_a_mean_of_one_is_not_called_one(one: ll.Adapter, tmp_path: Path) -> None:
     result = ll.rank_grids(one, None, "value", draws=9)
-    assert "mean of layers" not in summary(result, ())
+    assert "over the layers" not in summary(result, ())
     found = ll.adapter_matrix([tmp_path / "lora0", tmp_path / "lora1"], "value")
     assert "mean of 1 layer" in matrix_sheet(found).title
     assert "mean of 1 layers" not in matrix_sheet(found).title

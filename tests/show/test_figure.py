@@ -252,6 +252,22 @@ def test_layers_are_thinned_alike_down_and_across(layers: int, width: float | No
         assert 3 <= len(down) <= layers
 
 
+def test_lines_of_a_title_are_about_alike_and_a_long_name_is_broken() -> None:
+    """A title's last word stood alone, and one word that was wider than the figure was cut at both ends."""
+    panel = Panel("φ", Axis("layer"), Axis("layer"), heat=heat())
+    said = "φ of ΔW (left singular vectors), value, i = j = 8, mean of 6 layers"
+    name = "a_very_long_name_of_a_projection_that_nobody_would_type_out_in_full"
+    for title in (said, f"φ between two adapters, {name}, i = j = 4"):
+        made = sheet(Sheet((Block([[panel]]),), (5.0, 5.0), title))
+        text = made.texts[0]
+        lines = text.get_text().split("\n")
+        assert len(lines) == 2
+        assert 0.6 < len(lines[0]) / len(lines[1]) < 1.7
+        made.draw_without_rendering()
+        assert made.bbox.x0 <= text.get_window_extent().x0
+        assert text.get_window_extent().x1 <= made.bbox.x1
+
+
 @pytest.mark.parametrize("panels", [1, 2, 3])
 def test_no_title_is_cut_or_runs_into_another(panels: int) -> None:
     """The title of a grid of one layer began with “ue: i over the first adapter's singular vectors”."""

@@ -20,8 +20,8 @@ from ...terminal.options import (
     One,
     Out,
     Rank,
-    ReadW0,
     Seed,
+    read_w0,
 )
 from . import QUESTION
 
@@ -43,7 +43,10 @@ def run(
     rank: Rank = None,
     i: I = None,
     j: J = None,
-    beside_w0: ReadW0 = None,
+    beside_w0: Annotated[
+        bool | None,
+        read_w0("the null that knows where factors lie on W0's own singular directions"),
+    ] = None,
     draws: Annotated[
         int, typer.Option("--draws", min=0, help="Draws of each null: p is at least 1/(draws + 1).")
     ] = 1000,

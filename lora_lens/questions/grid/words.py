@@ -12,7 +12,7 @@ from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import number, sided
-from ...show.wording import same_phi, span
+from ...show.wording import listed, same_phi, span
 from .result import RankGrids
 
 
@@ -67,23 +67,21 @@ def _taken(result: RankGrids) -> str:
 
 def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
     """φ of the top directions and of the largest subspaces, beside unrelated ones."""
-    top = [_mean(result, kind, 0) for kind in result.kinds]
-    of = " (mean of layers)" if len(result.layers) > 1 else ""
-    text = f"{result.module}: φ(1, 1) is {span(number(min(top)), number(max(top)))}{of}"
+    of = " in the mean over the layers" if len(result.layers) > 1 else ""
+    text = f"{result.module}: φ(1, 1), of the top directions alone, is{of} {_each(result, 0)}"
     cut = _taken(result)
     if findings:
         return f"{text}; {_told(result, findings)}."
     which = f"subspaces{cut}," if cut else "whole subspaces"
-    wholes = f"{text}, and of the {which} {_wholes(result)}"
+    wholes = f"{text}, and φ of the {which} {_each(result, -1)}"
     if result.between == "w0-delta":
         why = ", for the layers of both lie alike" if result.together else ""
         return f"{wholes}; nothing was tested{why}."
     chance = [grid.gaussian_mean[-1, -1] for grid in result.grids]
     unrelated = span(number(min(chance)), number(max(chance)))
     return (
-        f"{wholes}, where unrelated ones have {unrelated}; this tests "
-        f"nothing, for along the same W0's leading singular directions two adapters are above that anyway: "
-        f"`compare` does."
+        f"{wholes}, where unrelated ones have {unrelated}; this is no test (`compare` is): two adapters "
+        f"that lie along the same W0's leading singular directions are above that anyway."
     )
 
 
@@ -104,9 +102,14 @@ def _told(result: RankGrids, findings: Sequence[Finding]) -> str:
     return told((able, pattern), ([one for one in findings if one.hopeless], pattern))
 
 
-def _wholes(result: RankGrids) -> str:
-    return ", ".join(
-        f"{number(_mean(result, kind, -1))} for {name(result, *kind)}" for kind in result.kinds
+def _each(result: RankGrids, corner: int) -> str:
+    """φ of every kind in one corner of its grids; of W0 and ΔW, which it is always, the side is enough."""
+    return listed(
+        [
+            f"{number(_mean(result, kind, corner))} "
+            f"{f'({kind[1]})' if result.between == 'w0-delta' else f'for {name(result, *kind)}'}"
+            for kind in result.kinds
+        ]
     )
 
 

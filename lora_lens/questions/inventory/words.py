@@ -23,7 +23,8 @@ def summary(result: Inventory, _: Sequence[Finding]) -> str:
     of = "" if result.tensors is None else f" of {result.tensors}"
     full = f"; {counted(len(result.dense), 'module')} trained in full" if result.dense else ""
     left = f"; {count}{of} tensors {'is' if count == 1 else 'are'} left out" if count else ""
+    matrices = "1 matrix" if len(result.modules) == 1 else f"{len(result.modules)} matrices"
     return (
-        f"{result.method} of {rank} on {counted(len(result.modules), 'layer')} of {counted(modules, 'module')}, "
+        f"{result.method} of {rank} on {matrices} of {counted(modules, 'module')}, "
         f"{result.trainable_parameters:,} parameters{full}{left}."
     )

@@ -9,6 +9,7 @@ import numpy as np
 from ...show.elided import elided
 from ...show.figure import Axis, Block, Colour, HeatMap, Level, Panel, Scale, Sheet, Strokes, View
 from ...show.layout import counted, singular_vectors
+from ...show.wording import red_on_scale
 from .result import MatrixResult
 
 _MOST_LABELLED = 120  # adapters; above it not even the names would be read
@@ -113,13 +114,14 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
     )
     label = 0.085 * max(map(len, elided(result.names))) * (1 if n <= 20 else 0.7) if shown else 0.2
     off = ~np.eye(n, dtype=bool)
-    chance = {float(result.gaussian_mean[off].min()), float(result.gaussian_mean[off].max())}
+    means = result.gaussian_mean[off]
+    chance = sorted({float(means.min()), float(means.max())})
     ranks = f"{result.ranks.min()}" if result.ranks.min() == result.ranks.max() else "own rank"
     return Sheet(
         (
             Block(
                 [[*[tree_panel(result)][:tree], heat_panel(result)]],
-                scales=(Scale(0, top(result), "φ", marks=tuple(sorted(chance))),),
+                scales=(Scale(0, top(result), "φ", marks=tuple(chance)),),
                 widths=(1.5, side)[not tree :],
                 narrow="keep",
             ),
@@ -129,7 +131,7 @@ def matrix_sheet(result: MatrixResult) -> Sheet:
             f"φ of {singular_vectors(result.matrix, result.side)}, {result.module}, i = j = {ranks}, "
             f"mean of {counted(len(result.layers), 'layer')}"
         ),
-        note=(_COLOURED if tree else "") + "Red on the scale: unrelated subspaces.",
+        note=(_COLOURED if tree else "") + red_on_scale(chance),
     )
 
 

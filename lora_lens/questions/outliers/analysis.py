@@ -278,7 +278,7 @@ def _notes(
             * (asked.adapter is not None)
         )
     if len(relative) == 1:
-        yield "there is one layer only, so none is alike"
+        yield "there is one layer only, so no layers can be compared"
     elif explained.order and not explained.alone:
         yield (
             "random factors through this W0 are no more alike than unrelated subspaces, so there is no "

@@ -23,20 +23,15 @@ def claims(_: OutliersResult) -> list[Claim]:
 
 def summary(result: OutliersResult, _: Sequence[Finding]) -> str:
     """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
-    parts = [_named(result), _explained(result), _adapter(result)]
-    return "; ".join(part.rstrip(".") for part in parts if part) + "."
+    parts = [_named(result), _propagated(result) + _explained(result), _adapter(result)]
+    return " ".join(f"{part}." for part in parts if part)
 
 
 def _adapter(result: OutliersResult) -> str:
     if result.adapter is None or math.isnan(result.before.observed):
         return ""
-    rescaled = (
-        f", and {result.after.observed:.3f} with those rescaled" if result.coordinates else ""
-    )
-    return (
-        f"mean φ of this adapter's is {result.before.observed:.3f}{rescaled}; this does not test sharing, "
-        f"which `shared` does"
-    )
+    rescaled = f", and {result.after.observed:.3f} at that norm" if result.coordinates else ""
+    return f"This adapter's conversions have {result.before.observed:.3f}{rescaled}; this is no test of sharing (`shared` is)"
 
 
 def columns(result: OutliersResult) -> str:
@@ -50,7 +45,7 @@ def _named(result: OutliersResult) -> str:
     if not result.coordinates:
         return (
             f"{start} no {kind} coordinate stands apart from the others by its {what[:-1]} of W0 (at a level "
-            f"of {LEVEL:g}); {_propagated(result)}."
+            f"of {LEVEL:g})"
         )
     named = [one.coordinate for one in result.coordinates]
     norms = [value for one in result.coordinates for value in one.column_norm]
@@ -63,20 +58,18 @@ def _named(result: OutliersResult) -> str:
         f"{start} {kind} coordinate{'' if one else 's'} {few(map(str, named), _MOST_NAMED)} "
         f"{'has a' if one else 'have'} {size} {what[:-1] if one else what} in W0 ({'down' if result.inverse else 'up'} "
         f"to {reached:.2f} of the median norm), {'so' if min(times) > 1 else 'but'} whatever goes through {'W0⁻¹' if result.inverse else 'W0⁺'} "
-        f"holds {'it' if one else 'them'} {many} times as much as by chance; {_propagated(result)}."
+        f"holds {'it' if one else 'them'} {many} times as much as by chance"
     )
 
 
 def _propagated(result: OutliersResult) -> str:
     if math.isnan(result.before.mean):
-        return "with one layer, none is alike"
-    text = (
-        f"random factors have a mean φ of {result.before.mean:.3f} between layers, where unrelated subspaces "
-        f"have {result.gaussian[0]:.3f}"
+        return "There is one layer only, so no layers can be compared"
+    deep = "" if math.isnan(result.before.deep) else f" ({result.before.deep:.3f} in the deep half)"
+    return (
+        f"Between layers, conversions of random factors have a mean φ of {result.before.mean:.3f}{deep}, where unrelated "
+        f"subspaces have {result.gaussian[0]:.3f}"
     )
-    if math.isnan(result.before.deep):
-        return text
-    return f"{text} (in the deep half {result.before.deep:.3f})"
 
 
 def _explained(result: OutliersResult) -> str:
@@ -89,10 +82,10 @@ def _explained(result: OutliersResult) -> str:
         if several
         else f"that {columns(result)[:-1]}"
     )
-    alone = "" if not several else f"; {first.coordinate} alone {_percent(first.explains)}"
+    alone = f", {_percent(first.explains)} to {first.coordinate} alone" if several else ""
     return (
-        f"with {those} at the median norm it is {result.after.mean:.3f}: on {'them' if several else 'it'} hangs "
-        f"{_percent(result.explained)} of the excess{alone}."
+        f"; with {those} at the median norm they have {result.after.mean:.3f}, so {_percent(result.explained)} of the "
+        f"excess is due to {'them' if several else 'it'}{alone}"
     )
 
 

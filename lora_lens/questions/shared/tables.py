@@ -17,6 +17,7 @@ from ...show.layout import (
     Table,
     beside,
     called,
+    called_apart,
     counted,
     drawn,
     number,
@@ -126,7 +127,7 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
         Text(f"{title(result)}; {headed(result.adapter, result.base, result.method)}", style="dim"),
         *map(table, predicted_tables(result)),
         Text(
-            f"conversions by the convention {result.convention}, {result.convention_why}",
+            f"\nconversions by the convention {result.convention}, {result.convention_why}",
             style="dim",
         ),
         table(chance_table(result)),
@@ -135,9 +136,13 @@ def terminal(result: SharedResult, _: Console) -> RenderableType:
 
 def title(result: SharedResult) -> str:
     """What is shared, in one line."""
+    carried = (
+        "" if result.other is None
+        else f", carried over to {called_apart(result.adapter, result.other)[1]}"
+    )  # fmt: skip
     return (
         f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
-        f"{counted(len(result.layers), 'layer')}"
+        f"{counted(len(result.layers), 'layer')}{carried}"
     )
 
 

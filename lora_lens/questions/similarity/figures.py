@@ -18,6 +18,7 @@ from ...show.figure import (
 )
 from ...show.layout import LABELS, dimensions
 from ...show.whose import whose
+from ...show.wording import red_on_scale
 from ..looked_up import looked_up
 from .result import LayerGrid, SimilarityResult, ridge_words
 from .words import distinct, is_b
@@ -159,7 +160,9 @@ def similarity_sheet(result: SimilarityResult) -> Sheet:
             f"Subspace similarity between layers, {result.module}\n{result.side} singular vectors, "
             f"{dimensions(result.i, result.j)}, convention {result.convention}{ridge_words(result.ridge)}"
         ),
-        note="\n".join(filter(None, (_note(chance), whose({"": result.adapter}, result.base)))),
+        note="\n".join(
+            filter(None, (red_on_scale(chance), whose({"": result.adapter}, result.base)))
+        ),
     )
 
 
@@ -177,7 +180,7 @@ def figure_1(result: SimilarityResult) -> Sheet:
     return Sheet(
         (Block(rows, scales=_if_pairs(result, [Scale(0, high, "φ", marks=chance)])),),
         (1.4 * len(grids) + 0.6, 1.45 * len(rows) + (0.5 if chance else 0.4)),
-        note=_note(chance),
+        note=red_on_scale(chance),
         font=8,
     )
 
@@ -194,9 +197,3 @@ def _named(one: Panel, title: str) -> Panel:
 def _gaussian(result: SimilarityResult) -> tuple[float, ...]:
     means = [g.baseline_mean("gaussian") for g in result.values() if "gaussian" in g.baselines]
     return tuple(dict.fromkeys(round(mean, 6) for mean in means if math.isfinite(mean)))
-
-
-def _note(chance: tuple[float, ...]) -> str:
-    if not chance:
-        return ""
-    return f"Red on the scale: unrelated subspaces, {', '.join(f'{one:.3f}' for one in chance)}."

@@ -15,8 +15,8 @@ from ...terminal.options import (
     Explain,
     Json,
     Out,
-    ReadW0,
     Seed,
+    read_w0,
 )
 from . import QUESTION
 
@@ -30,7 +30,9 @@ def run(
         str | None,
         typer.Option("--module", "-m", show_default="all", help="Only this target module."),
     ] = None,
-    beside_w0: ReadW0 = None,
+    beside_w0: Annotated[
+        bool | None, read_w0("its norms and spectra beside ΔW's, and intruder dimensions")
+    ] = None,
     k: Annotated[
         list[int] | None,
         typer.Option(

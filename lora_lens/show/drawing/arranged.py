@@ -173,13 +173,13 @@ def _lines(text: str, room: float, font: float) -> str:
     return in_lines(text, int(72 * room / (_LETTER * font)))
 
 
-def in_lines(text: str, letters: int) -> str:
-    """A text in lines of no more letters, but for words that are longer."""
+def in_lines(text: str, letters: int, *, whole: bool = True) -> str:
+    """A text in lines of no more letters, but for words that are longer, which are broken too where they need not be whole."""
     return "\n".join(
         line
         for part in text.split("\n")
         for line in textwrap.wrap(
-            part, max(8, letters), break_long_words=False, break_on_hyphens=False
+            part, max(8, letters), break_long_words=not whole, break_on_hyphens=False
         )
     )
 

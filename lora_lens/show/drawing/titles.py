@@ -71,13 +71,15 @@ def _place(one: Drawn, drawn: Sequence[Drawn], whole: float) -> tuple[float, flo
 
 
 def _broken(text: Text, room: float) -> float:
-    """Break a text into lines no longer than `room`, in dots; inches that it is higher then."""
+    """Break a text into as few lines as are no longer than `room`, in dots, and about alike; inches that it is higher then."""
     said = text.get_text()
     before = said.count("\n")
     for letters in range(max(map(len, said.split("\n"))) - 1, _FEWEST_LETTERS, -1):
-        if text.get_window_extent().width <= room:
+        lines = in_lines(said, letters, whole=False)
+        fits = text.get_window_extent().width <= room
+        if fits and (text.get_text() == said or lines.count("\n") > text.get_text().count("\n")):
             break
-        text.set_text(in_lines(said, letters))
+        text.set_text(lines)
     return (
         (text.get_text().count("\n") - before)
         * _LINE

@@ -13,6 +13,7 @@ from ...core.similarity.pairwise import phi_of_every_pair
 from ...labelled import Array
 from ...show.drawing.with_matplotlib import sheet
 from ...show.figure import Block, HeatMap, Panel, Scale, Sheet, View, named, round_top
+from ...show.wording import red_on_scale
 from .measuring import LayerBases
 
 _DOTS = 100  # an inch
@@ -44,7 +45,7 @@ def layer_sheet(bases: Mapping[str, LayerBases], step: int) -> Sheet:
         (Block(rows, scales=(Scale(0, top, "φ", marks=marks),)),),
         (8.5, 0.8 + 3.4 * len(rows)),
         title=f"φ between layers at step {step}",
-        note="Red on the scale: unrelated subspaces.",
+        note=red_on_scale(marks),
     )
 
 

@@ -35,7 +35,7 @@ def test_flips_have_it_and_unrelated_subspaces_have_it_not() -> None:
         ll.adapter_matrix([one, other, third], "value"),
     )
     assert grids.findings == matrix.findings == ()
-    assert "this tests nothing" in grids.summary
+    assert "this is no test (`compare` is)" in grids.summary
     assert "3 of 3 pairs" in matrix.summary
     assert f"{ENOUGH}, and `compare` tests what two share beyond it; " in matrix.summary
 

@@ -235,6 +235,8 @@ def test_of_w0_it_is_said_how_many_directions_of_how_many(tmp_path: Path) -> Non
     assert f"W0 and ΔW (right), {taken.replace('4', '2')}, are " in fewer
     assert details(cut).startswith(f"Mean over the layers, {taken}. ")
     assert "whole subspaces" not in cut.summary + details(cut)
+    told = r"φ\(1, 1\), of the top directions alone, is in the mean over the layers 0\.\d+ \(left\) and 0\.\d+ \(right\); "
+    assert re.search(told, cut.summary)
     bare = rank_grids(adapter, None, "value", top=4, draws=0).summary
     assert f"of the subspaces, {taken}, " in bare
     assert [one["w0_rank"] for one in cut.to_dict()["grids"]] == [9, 8, 9, 8]

@@ -13,6 +13,9 @@ def test_numbers_equal_the_dense_product(tmp_path: Path) -> None:
     write_lora(tmp_path / "lora", shape, config={"lora_alpha": 12, "use_rslora": True})
     result = inspect(load_adapter(tmp_path / "lora"))
     assert len(result.modules) == 6
+    assert (
+        "rank 4 on 6 matrices of 2 modules, " in result.summary
+    )  # these were “6 layers”, of which there are 3
     assert result.trainable_parameters == 6 * 2 * 4 * 24
     for summary in result.modules:
         name = f"base_model.model.{summary.name}"

@@ -107,7 +107,7 @@ def test_of_one_pair_there_is_no_tree(tmp_path: Path) -> None:
     heat, bar = figure.axes
     assert len(heat.texts) == 4
     assert bar.get_ylabel() == "φ"
-    assert figure.get_supxlabel() == "Red on the scale: unrelated subspaces."
+    assert figure.get_supxlabel() == "Red on the scale: unrelated subspaces, 0.167."
     assert "cluster" not in pair.to_markdown()
 
 

@@ -36,7 +36,7 @@ def test_noise_of_a_real_base_is_given_no_verdict(kind: Kind) -> None:
     assert found.findings == ()
     assert found.before.test is not None
     assert (abs(found.before.test.z) < 4) is (kind == "uniform")
-    assert f"mean φ of this adapter's is {found.before.observed:.3f}" in found.summary
+    assert f"This adapter's conversions have {found.before.observed:.3f}" in found.summary
     assert (len(found.beyond) > 50) is (kind == "leading")  # numbers, of which nothing is said
     assert " alike" not in found.summary
     assert "beyond" not in found.summary
@@ -86,6 +86,7 @@ def test_more_than_a_few_are_named_all_and_said_in_few_words(tmp_path) -> None:
     assert {one.coordinate for one in found.coordinates} == set(columns)
     said = found.to_dict()["summary"]
     assert "and 6 more have nearly empty columns" in said
+    assert said.count(". ") == 2, "it was one sentence of six clauses"
     assert "with those 18 columns at the median norm" in said
 
 
@@ -93,7 +94,7 @@ def test_of_one_column_that_column_is_said(tmp_path) -> None:
     said = ll.outliers(planted(tmp_path, (7,)), "value", draws=5).to_dict()["summary"]
     assert "input coordinate 7 has a nearly empty column" in said
     assert "with that column at the median norm" in said
-    assert "on it hangs" in said
+    assert "of the excess is due to it. This adapter" in said
 
 
 def test_a_wide_w0_hides_a_column_that_outweighs_the_rest(tmp_path) -> None:

@@ -133,6 +133,7 @@ def test_what_is_carried_over_has_files_of_its_own(bert: BertLike, tmp_path: Pat
     out = tmp_path / "out"
     for other in ((), (tmp_path / "other",)):
         made = run(tmp_path / "lora", *other, "--draws", 5, "--out", out)
+        assert ("3 layers, carried over to other; lora on base" in made.stdout) is bool(other)
         assert made.exit_code == 0, made.output
     stem = "shared-other-value"
     assert (out / "shared-value.json").exists()  # of the adapter alone, and as it was
