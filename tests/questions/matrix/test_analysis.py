@@ -179,7 +179,9 @@ def test_common_layers_only_and_said_so(folder: Path) -> None:
     write_lora(folder / "short", BertLike(layers=2), seed=9)
     result = adapter_matrix([folder], "value")
     assert result.layers == (0, 1)
-    assert "only layers 0, 1 are compared; seed-0, seed-1, seed-2 and seed-3 have more" in result.notes
+    assert (
+        "only layers 0, 1 are compared; seed-0, seed-1, seed-2 and seed-3 have more" in result.notes
+    )
 
 
 def test_float32_is_near_float64(folder: Path) -> None:
