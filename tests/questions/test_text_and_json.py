@@ -228,7 +228,7 @@ def test_outliers_tells_an_adapters_own_mean(asked: Callable[[str], Any]) -> Non
     made = result.to_dict()["before"]
     assert made["observed"]["mean"] == result.before.observed
     assert made["propagated"]["mean"] == pytest.approx(result.before.test.mean)
-    assert f"This adapter's conversions have {result.before.observed:.3f}" in result.summary
+    assert f"this adapter's conversions have {result.before.observed:.3f}" in result.summary
 
 
 def test_one_layer_is_no_range(asked: Callable[[str], Any]) -> None:

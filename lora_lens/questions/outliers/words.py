@@ -24,14 +24,14 @@ def claims(_: OutliersResult) -> list[Claim]:
 def summary(result: OutliersResult, _: Sequence[Finding]) -> str:
     """Which coordinates stand apart, what hangs on them, and what an adapter has beside them."""
     parts = [_named(result), _propagated(result) + _explained(result), _adapter(result)]
-    return " ".join(f"{part}." for part in parts if part)
+    return f"{'; '.join(filter(None, parts))}."
 
 
 def _adapter(result: OutliersResult) -> str:
     if result.adapter is None or math.isnan(result.before.observed):
         return ""
     rescaled = f", and {result.after.observed:.3f} at that norm" if result.coordinates else ""
-    return f"This adapter's conversions have {result.before.observed:.3f}{rescaled}; this is no test of sharing (`shared` is)"
+    return f"this adapter's conversions have {result.before.observed:.3f}{rescaled}; this is no test of sharing (`shared` is)"
 
 
 def columns(result: OutliersResult) -> str:
@@ -64,10 +64,10 @@ def _named(result: OutliersResult) -> str:
 
 def _propagated(result: OutliersResult) -> str:
     if math.isnan(result.before.mean):
-        return "There is one layer only, so no layers can be compared"
+        return "there is one layer only, so no layers can be compared"
     deep = "" if math.isnan(result.before.deep) else f" ({result.before.deep:.3f} in the deep half)"
     return (
-        f"Between layers, conversions of random factors have a mean φ of {result.before.mean:.3f}{deep}, where unrelated "
+        f"between layers, conversions of random factors have a mean φ of {result.before.mean:.3f}{deep}, where unrelated "
         f"subspaces have {result.gaussian[0]:.3f}"
     )
 
@@ -82,7 +82,7 @@ def _explained(result: OutliersResult) -> str:
         if several
         else f"that {columns(result)[:-1]}"
     )
-    alone = f", {_percent(first.explains)} to {first.coordinate} alone" if several else ""
+    alone = f", and {_percent(first.explains)} to {first.coordinate} alone" if several else ""
     return (
         f"; with {those} at the median norm they have {result.after.mean:.3f}, so {_percent(result.explained)} of the "
         f"excess is due to {'them' if several else 'it'}{alone}"

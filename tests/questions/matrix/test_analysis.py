@@ -202,7 +202,7 @@ def test_a_matrix_of_untrained_adapters_exists_for_a_alone(tmp_path: Path) -> No
     assert np.isfinite(adapter_matrix([tmp_path], "value", matrix="A").values).all()
     for matrix in ("B", "delta"):
         with pytest.raises(
-            RankError, match=r"s0 \(layer 0\), s1 \(layer 0\): a factor or its scaling is zero"
+            RankError, match=r"s0 \(layer 0\) and s1 \(layer 0\): a factor or its scaling is zero"
         ):
             adapter_matrix([tmp_path], "value", matrix=matrix)
 
@@ -220,7 +220,7 @@ def test_errors_name_the_adapters(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModuleLookupError, match=r"^zz-query: no module 'value'.*it has: query"):
         adapter_matrix([folder], "value")
     wide = [folder / "seed-0", folder / "seed-1", write_lora(tmp_path / "w", BertLike(width=32))]
-    with pytest.raises(AdapterError, match="24 in and 24 out in all/seed-0, all/seed-1; 32 in"):
+    with pytest.raises(AdapterError, match="24 in and 24 out in all/seed-0 and all/seed-1; 32 in"):
         adapter_matrix(wide, "value")
     with pytest.raises(RankError, match="asked for 4 singular vectors.*seed-3 has rank 3"):
         adapter_matrix([folder / f"seed-{k}" for k in range(4)], "value", 4)

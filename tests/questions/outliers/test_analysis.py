@@ -36,7 +36,7 @@ def test_noise_of_a_real_base_is_given_no_verdict(kind: Kind) -> None:
     assert found.findings == ()
     assert found.before.test is not None
     assert (abs(found.before.test.z) < 4) is (kind == "uniform")
-    assert f"This adapter's conversions have {found.before.observed:.3f}" in found.summary
+    assert f"this adapter's conversions have {found.before.observed:.3f}" in found.summary
     assert (len(found.beyond) > 50) is (kind == "leading")  # numbers, of which nothing is said
     assert " alike" not in found.summary
     assert "beyond" not in found.summary
@@ -94,7 +94,7 @@ def test_of_one_column_that_column_is_said(tmp_path) -> None:
     said = ll.outliers(planted(tmp_path, (7,)), "value", draws=5).to_dict()["summary"]
     assert "input coordinate 7 has a nearly empty column" in said
     assert "with that column at the median norm" in said
-    assert "of the excess is due to it. This adapter" in said
+    assert "of the excess is due to it; this adapter" in said
 
 
 def test_a_wide_w0_hides_a_column_that_outweighs_the_rest(tmp_path) -> None:
