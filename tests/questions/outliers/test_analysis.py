@@ -86,7 +86,6 @@ def test_more_than_a_few_are_named_all_and_said_in_few_words(tmp_path) -> None:
     assert {one.coordinate for one in found.coordinates} == set(columns)
     said = found.to_dict()["summary"]
     assert "and 6 more have nearly empty columns" in said
-    assert said.count(". ") == 2, "it was one sentence of six clauses"
     assert "with those 18 columns at the median norm" in said
 
 
