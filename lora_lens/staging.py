@@ -14,7 +14,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -214,14 +214,11 @@ def _undisturbed() -> Iterator[None]:
 
 @contextmanager
 def none_empty(out: Path) -> Iterator[None]:
-    """The block that, where it fails, leaves no empty folder on the way to `out` that was not there before."""
+    """The block that leaves no empty folder on the way to `out` that was not there before."""
     created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
     try:
         yield
-    except BaseException:
+    finally:
         for folder in created:
-            try:
+            with suppress(OSError):  # not empty, or not there
                 folder.rmdir()
-            except OSError:  # not empty, or gone
-                break
-        raise

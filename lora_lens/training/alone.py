@@ -32,7 +32,7 @@ def alone(out: Path) -> Iterator[None]:
     It alone is refused; torchrun and accelerate end the others with it.
 
     Args:
-        out: Made if it is not there, and removed again where the block fails before anything is written into it.
+        out: Made if it is not there, and removed again where nothing is written into it.
 
     Raises:
         BusyError: Another run is there.
