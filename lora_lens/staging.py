@@ -14,7 +14,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -40,27 +40,24 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
     Raises:
         OutputError: `out` cannot be written.
     """
-    created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
-    stack, done = ExitStack(), False
-    try:
-        with stack:
-            folder = _begun(out, stack)
-            yield folder / _NEW
-            files = sorted(
-                (path.name for path in (folder / _NEW).iterdir()),
-                key=lambda name: (name == last, name),
-            )
-            with alone_in(out), _undisturbed():
-                _move(folder, out, files)
-                done = True
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
-    finally:
-        stack.close()  # again: a signal may have come before the first
-        if not done:
-            remove_empty(created)
+    stack = ExitStack()
+    with none_empty(out):
+        try:
+            with stack:
+                folder = _begun(out, stack)
+                yield folder / _NEW
+                files = sorted(
+                    (path.name for path in (folder / _NEW).iterdir()),
+                    key=lambda name: (name == last, name),
+                )
+                with alone_in(out), _undisturbed():
+                    _move(folder, out, files)
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+        finally:
+            stack.close()  # again: a signal may have come before the first
 
 
 def _begun(out: Path, stack: ExitStack) -> Path:
@@ -215,10 +212,13 @@ def _undisturbed() -> Iterator[None]:
             signal.raise_signal(one)
 
 
-def remove_empty(folders: list[Path]) -> None:
-    """Remove those of the folders, innermost first, that are empty."""
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
+@contextmanager
+def none_empty(out: Path) -> Iterator[None]:
+    """The block that leaves no empty folder on the way to `out` that was not there before."""
+    created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
+    try:
+        yield
+    finally:
+        for folder in created:
+            with suppress(OSError):  # not empty, or not there
+                folder.rmdir()

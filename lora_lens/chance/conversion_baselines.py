@@ -75,6 +75,7 @@ class Baselines:
         part = next(self._parts)
         if null == "mismatched":
             made = self._mismatched(bases, own)
+            self.nulls.spill.release()
             part(1, 1)
             return made
         one, other = bases[..., : self.plan.i], bases[..., : self.plan.j]

@@ -97,8 +97,9 @@ def _all_layers(plan: Plan, nulls: Sequence[NullName]) -> int:
     """Bases of some draws in all layers, while φ between these is taken."""
     layers = len(plan.factors.layers)
     some = _COPIES * min(ENTRIES, max(1, plan.draws) * layers * _basis(plan))
-    shuffled = 8 * 3 * layers**2 * _basis(plan) if "mismatched" in nulls and plan.draws else 0
-    return max(some, shuffled)
+    donors = 8 * layers**2 * _basis(plan) if "mismatched" in nulls and plan.draws else 0
+    # Draws are of the donors' bases; where every donor is asked for, a copy of these and φ.
+    return max(some + donors, 3 * donors)
 
 
 def _own(plan: Plan) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from ..terminal.options import AdapterFolder, Base, Json, OutFolder, Private, PushToHub
-from ..terminal.printing import say
+from ..terminal.printing import print_json, say
 
 NAME = "export"
 
@@ -29,10 +27,12 @@ def run(
 
     check_asked(push_to_hub, private=private)
     written = export_lora(adapter, out, base)
-    if as_json:
-        import json
-
-        typer.echo(json.dumps({"adapter": str(adapter), "out": str(written)}))
     say(f"wrote {out}, which PEFT loads as plain LoRA")
-    if push_to_hub is not None:
-        say(f"pushed to {push(written, push_to_hub, private=private, only=FILES)}")
+    told = {"adapter": str(adapter), "out": str(written)}
+    try:
+        if push_to_hub is not None:
+            told["commit"] = push(written, push_to_hub, private=private, only=FILES)
+            say(f"pushed to {told['commit']}")
+    finally:
+        if as_json:
+            print_json(told)

@@ -32,7 +32,8 @@ class Question:
     ``result``       the result: an `Answer` with ``numbers``, ``rows``, ``notes``, ``stem``
     ``words``        ``claims(result)``: what of it is tested against chance, often nothing;
                      ``summary(result, findings)``: what is seen, in one sentence
-    ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``;
+    ``tables``       ``tables(result)``, the first of them beside chance; ``texts(result)``: what follows
+                     the files' stem → a text, where that is more than its rows as CSV;
                      ``terminal(result, console)``: what the command prints below the sentence;
                      ``legend(result)``: what its words mean, printed on ``--explain``
     ``figures``      ``figures(result)``: what follows the files' stem → a described figure
@@ -141,6 +142,7 @@ class Question:
     def write(self, result: Any, folder: Path, prefix: str = "", paper: Paper = PLAIN) -> list[str]:
         """Write the result in every form, as ``PREFIXSTEM.*``; the names of the files."""
         from ..show.files import write_result
+        from ..show.text import as_csv
 
         tables = self.part("tables")
         return write_result(
@@ -148,7 +150,9 @@ class Question:
             result.to_dict(),
             tables.tables(result),
             said=self.summary(result),
-            texts=tables.texts(result),
+            texts=tables.texts(result)
+            if hasattr(tables, "texts")
+            else {".csv": as_csv(result.rows())},
             figures=self.figures(result, paper),
             folder=folder,
             paper=paper,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -108,7 +108,8 @@ def _by_executor(
     try:
         for index, task in tasks.items():
             try:
-                futures[executor.submit(work, task)] = index
+                with _ctrl_c_waits() if own else nullcontext():  # its process may begin here
+                    futures[executor.submit(work, task)] = index
             except Exception as error:  # somebody's, which takes no more
                 if own:
                     raise
@@ -170,6 +171,19 @@ def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
         raise
     else:
         pool.shutdown()
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """The block in which Ctrl-C waits for its end; it never comes to processes that are begun in it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _quietly() -> None:

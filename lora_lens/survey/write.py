@@ -19,7 +19,7 @@ from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.layout import counted
 from ..show.text import as_json, as_markdown
-from ..staging import staged
+from ..staging import none_empty, staged
 from ..subspaces.pairing import notes_of_many
 from ..subspaces.ties import gauge_note
 from .copies import copies_in, copies_said
@@ -117,37 +117,38 @@ def survey(
     check_settings(settings)
     part, parts = _shard(shard)
     typed = several(adapters)
-    with _runner(processes, executor, scheduler) as runner:
-        found, unread = adapters_meant(typed)
-        paths = [_absolute(path) for path in found]  # other processes start from other folders
-        steps = Steps(progress, len(paths))
-        folder = Path(out).resolve()
-        given = [*paths, *(one.path for one in unread)]
-        check_no_others(folder, given)
-        check_no_places_of_others(folder, given)
-        with staged(folder), one_thread():  # finds out early that it cannot be written
-            plan = make_plan(
-                paths, unread, settings, folder,
-                base=None if base is None else _absolute(str(base)),
-                start=None if start is None else _absolute(str(start)),
-                runner=runner, advance=steps.advance,
-            )  # fmt: skip
-        own = plan.tasks[part::parts]
-        steps.total += len(own)
-        reasons = _work(own, runner, steps)
-    there = [task for task in plan.tasks if _is_there(task)]
-    bad = _bad(own, there, reasons)
-    failed = [*plan.failed, *bad]
-    if bad and not there:
-        raise _failure(folder, bad, own)
-    gone: list[str] = []
-    if parts > 1 and len(there) < len(plan.tasks):
-        result = _part(folder, plan, own, there, failed)
-    else:
-        result, gone = _joined(folder, plan, there, failed, given)
-    if bad:
-        raise _failure(folder, bad, own, gone)
-    return result
+    folder = Path(out).resolve()
+    with none_empty(folder / PLACES):
+        with _runner(processes, executor, scheduler) as runner:
+            found, unread = adapters_meant(typed)
+            paths = [_absolute(path) for path in found]  # other processes start from other folders
+            steps = Steps(progress, len(paths))
+            given = [*paths, *(one.path for one in unread)]
+            check_no_others(folder, given)
+            check_no_places_of_others(folder, given)
+            with staged(folder), one_thread():  # finds out early that it cannot be written
+                plan = make_plan(
+                    paths, unread, settings, folder,
+                    base=None if base is None else _absolute(str(base)),
+                    start=None if start is None else _absolute(str(start)),
+                    runner=runner, advance=steps.advance,
+                )  # fmt: skip
+            own = plan.tasks[part::parts]
+            steps.total += len(own)
+            reasons = _work(own, runner, steps)
+        there = [task for task in plan.tasks if _is_there(task)]
+        bad = _bad(own, there, reasons)
+        failed = [*plan.failed, *bad]
+        if bad and not there:
+            raise _failure(folder, bad, own)
+        gone: list[str] = []
+        if parts > 1 and len(there) < len(plan.tasks):
+            result = _part(folder, plan, own, there, failed)
+        else:
+            result, gone = _joined(folder, plan, there, failed, given)
+        if bad:
+            raise _failure(folder, bad, own, gone)
+        return result
 
 
 def _failure(

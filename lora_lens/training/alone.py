@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..locked import alone_in, held
-from ..staging import PREFIX, remove_empty
+from ..staging import PREFIX, none_empty
 
 # Not the folder itself, which everything that is written into it locks for a moment. Of a run that was
 # killed it is left, and removed as what is staged is, by whoever writes there next.
@@ -41,20 +41,16 @@ def alone(out: Path) -> Iterator[None]:
     if not is_first_process():
         yield
         return
-    created = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
-    try:
-        with ExitStack() as stack:
-            try:
-                _enter(out, stack)
-            except OutputError:
-                raise
-            except OSError as error:
-                raise OutputError(
-                    f"cannot write to {out}: {error.strerror}; choose another --out"
-                ) from None
-            yield
-    finally:
-        remove_empty(created)
+    with none_empty(out), ExitStack() as stack:
+        try:
+            _enter(out, stack)
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"cannot write to {out}: {error.strerror}; choose another --out"
+            ) from None
+        yield
 
 
 def _enter(out: Path, stack: ExitStack) -> None:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import transformers
 from peft import PeftModel
-from torch.utils.tensorboard import SummaryWriter
 from transformers import (
     DataCollatorWithPadding,
     Trainer,
@@ -23,7 +22,6 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.integrations import TensorBoardCallback
 
 from . import resuming
 from .alone import alone, is_first_process
@@ -45,6 +43,7 @@ from .data import (
     mean_loss,
     open_data,
 )
+from .disk import Logs
 from .encoding import encode
 from .frozen import round_frozen
 from .head import centre_head
@@ -156,7 +155,7 @@ def _train(
         _warn(settings, ready, trainer)
         resuming.begin(out, settings, splits.checksums)
         resuming.drop_later(out, resume_from)
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(out / TENSORBOARD))))
+        trainer.add_callback(Logs(out / TENSORBOARD))
         if keep_checkpoints and resume_from is None:
             ready.model.save_pretrained(str(out / CHECKPOINTS / "checkpoint-0"))
     trainer.train_from(resume_from)

@@ -9,16 +9,14 @@ from typing import Any, cast
 from torch.utils.data import Sampler
 from transformers import Trainer
 
-from ..errors import OutputError
-from ..files.saving import told_by_the_system
 from . import resuming
 from .budget import Budget
 from .callbacks import has_stopped, out_of_patience
+from .disk import writing
 from .sampling import LengthGrouped
 from .settings import RunSettings
 
 _SECONDS = "seconds"  # in the Trainer's log
-_TORCHS = "PytorchStreamWriter failed writing"  # of a disk that is full or fails
 
 
 class LensTrainer(Trainer):
@@ -63,25 +61,13 @@ class LensTrainer(Trainer):
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _save_checkpoint(self, *given: Any, **named: Any) -> None:
-        """As the Trainer, but a disk that is full or fails is an error of ours: three libraries write, each with its own.
+        """As the Trainer, by three libraries.
 
         Raises:
             OutputError: The checkpoint cannot be written.
         """
-        out = Path(str(self.args.output_dir))
-        try:
-            with told_by_the_system(out):
-                super()._save_checkpoint(*given, **named)
-        except OutputError:
-            raise
-        except (OSError, RuntimeError) as error:
-            if not isinstance(error, OSError) and _TORCHS not in str(error):
-                raise
-            # A short write is an OSError of words alone.
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise OutputError(
-                f"cannot write to {out}: {reason}; make room and go on with --resume, or choose another --out"
-            ) from error
+        with writing(Path(str(self.args.output_dir))):
+            super()._save_checkpoint(*given, **named)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Beside them the budget's state: before ``trainer_state.json``, which makes a checkpoint whole."""

@@ -194,8 +194,11 @@ def test_what_is_exported_is_pushed_and_nothing_beside_it(tmp_path: Path, hub: T
         out, tmp_path, "--push-to-hub", "me/adapter", "--private", HF_ENDPOINT=hub.address, HF_TOKEN=TOKEN
     )  # fmt: skip
     assert code == 0, said
-    assert json.loads(printed)["out"] == str(out)
-    assert f"pushed to {hub.address}/me/adapter/commit/1" in said
+    commit = f"{hub.address}/me/adapter/commit/1"
+    assert json.loads(printed) == {
+        "adapter": str(ll.demo_adapter("condlora")), "out": str(out), "commit": commit,
+    }  # fmt: skip
+    assert f"pushed to {commit}" in said
     assert hub.files == {
         name: (out / name).read_bytes()
         for name in ("adapter_config.json", "adapter_model.safetensors")

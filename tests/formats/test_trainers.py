@@ -234,6 +234,10 @@ def test_mlxs_factors_of_another_rank_than_was_said_are_refused(tmp_path: Path) 
             ["lora_unet_down_blocks_0.lora_down.weight"],
             "no partner, the factor up of unet.down_blocks",
         ),
+        (
+            ["diffusion_model.blocks.0.attn.to_q.lora_A.weight"],
+            "no module has one: ai-toolkit's network type fullrank",
+        ),
         (["down.0.lora_down.weight"], "kohya's or LyCORIS's, of modules .* none of lora_unet, "),
         (["lora_other_fc.hada_w1_a"], "kohya's or LyCORIS's, of modules .* rename them"),
         (["lycoris_fc.diff", "lycoris_fc.diff_b"], "whole changes of weights .* extract a LoRA"),

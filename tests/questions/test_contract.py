@@ -225,9 +225,7 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ),
         "tables": (
             "from lora_lens.show.layout import Table\n"
-            "from lora_lens.show.text import as_csv\n"
             "def tables(result): return [Table('Norms', ['norm'], [[f'{v:.2f}'] for v in result.values])]\n"
-            "def texts(result): return {'.csv': as_csv(result.rows())}\n"
             "def terminal(result, console): return f'{len(result.values)} layers'\n"
             "def legend(result): return ['norm: of B']\n"
         ),

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from checkpoints import BertLike
+from every_question import takes
 
 import lora_lens as ll
+from lora_lens.questions import QUESTIONS
 
 WHOLE, CUT = 4, 2
 ASKED: dict[str, Callable[[ll.Adapter, int], Any]] = {
@@ -22,6 +24,14 @@ ASKED: dict[str, Callable[[ll.Adapter, int], Any]] = {
 
 def copy(one: ll.Adapter) -> ll.Adapter:
     return ll.load_adapter(one.source)
+
+
+NOT_ASKED = {"amplification", "dynamics"}  # of ΔW's directions; of checkpoints
+
+
+def test_every_question_that_takes_a_rank_is_asked() -> None:
+    commands = {question.command for question in QUESTIONS if takes(question.name, "rank")}
+    assert {name.partition(" ")[0] for name in ASKED} == commands - NOT_ASKED
 
 
 @pytest.mark.parametrize("question", ASKED)

@@ -85,5 +85,8 @@ def test_sentences_say_first_what_can_be_decided() -> None:
     )
     assert said.endswith("The paper's difference is +1.0.")
     one = replace(found, seeds=(0,), each=(0.001,), covariance=np.array([[4e-6]]))
-    assert "cannot be decided" in sentence("stsb", one, 1.0)
-    assert "To decide about 1 would take more seeds than one." in sentence("stsb", one, 1.0)
+    said = sentence("stsb", one, 1.0)
+    assert "1 seed: one seed can decide no margin" in said
+    assert "–" not in said  # nothing is told that there is not
+    assert "over seeds there is none: **cannot be decided**" in said
+    assert "To decide about 1 would take more seeds than one." in said

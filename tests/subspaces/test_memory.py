@@ -221,6 +221,17 @@ def test_the_least_is_kept(name: str, width: int, draws: int, tmp_path: Path) ->
 
 
 @needs_a_peak
+def test_the_least_is_kept_of_many_donors(tmp_path: Path) -> None:
+    """Bases of all donors stand beside those of some draws."""
+    shape = BertLike(layers=40, width=256, modules=("value",), rank=8)
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    options = {"nulls": ["mismatched"]}
+    asked, taken = measured("conversion_similarity", tmp_path / "lora", 60, options)
+    assert taken <= memory_budget(asked).size
+
+
+@needs_a_peak
 @pytest.mark.parametrize(
     ("options", "ranks"),
     [

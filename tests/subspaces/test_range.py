@@ -14,6 +14,7 @@ from checkpoints import BertLike, write_base, write_lora, write_tensors
 from safetensors.torch import save_file
 
 import lora_lens as ll
+from lora_lens.questions import QUESTIONS
 from lora_lens.subspaces.selection import select_device
 
 LIMIT = 3.4e38
@@ -25,8 +26,18 @@ ASKED: dict[str, Callable[..., Any]] = {
     "compare": lambda adapter, **how: ll.compare(adapter, adapter, "value", **how),
     "amplification": partial(ll.amplification, module="value"),
     "rank_grids": partial(ll.rank_grids, draws=5),
-}
-SCALE_FREE = {"conversion_similarity", "compare"}  # and `shared_subspace` of A and B
+    "outliers": partial(ll.outliers, module="value", draws=5),
+    "adapter_matrix": lambda adapter, **how: ll.adapter_matrix([adapter, ll.load_adapter(adapter.source)], "value", draws=5, **how),
+}  # fmt: skip
+NOT_ASKED = {
+    "inspect",
+    "dynamics",
+}  # which computes nothing, and which asks `adapter_matrix`'s φ of checkpoints
+SCALE_FREE = {"conversion_similarity", "compare", "outliers"}  # and `shared_subspace` of A and B
+
+
+def test_every_question_is_asked() -> None:
+    assert set(ASKED) >= {question.function for question in QUESTIONS} - NOT_ASKED
 
 
 @pytest.fixture

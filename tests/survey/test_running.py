@@ -351,6 +351,38 @@ def test_interrupted_it_leaves_whole_files_and_goes_on(
     assert everything(out) == serial
 
 
+def test_interrupted_in_its_first_place_it_leaves_no_folder(
+    dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: place.PlaceTask) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(write, "run_place", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ll.survey(dozen, tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+
+
+def test_ctrl_c_is_not_heard_by_processes_that_are_starting(tmp_path: Path) -> None:
+    """A terminal tells all of them, and each said so with a traceback."""
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import os, signal\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    from survey_tasks import doubled\n"
+        "    from lora_lens.survey.running import Runner\n"
+        "    print(sorted(one.value for one in Runner(2).run(doubled, [1, 2])))\n"
+        "else:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("[2, 4]\n", "")
+
+
 def test_an_adapter_that_is_written_to_meanwhile_is_not_mixed(
     dozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,7 +397,7 @@ def test_an_adapter_that_is_written_to_meanwhile_is_not_mixed(
     monkeypatch.setattr(planning, "read_some", read)
     with pytest.raises(LensError, match=r"4 of 4 places failed.*seed-3 was written to"):
         ll.survey(dozen, tmp_path / "out")
-    assert places(tmp_path / "out") == {}
+    assert not (tmp_path / "out").exists()
 
 
 def test_tasks_that_fail_or_die_are_told_and_the_others_are_done(tmp_path: Path) -> None:
@@ -626,6 +658,7 @@ def test_what_does_not_go_together_is_one_line(
     ):
         with pytest.raises(LensError, match=words):
             ll.survey(dozen, tmp_path / "out", **options)
+        assert not (tmp_path / "out").exists()
     (tmp_path / "empty").mkdir()
     with pytest.raises(AdapterError, match="no adapter can be read"):
         ll.survey(tmp_path / "empty", tmp_path / "out")

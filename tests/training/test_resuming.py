@@ -1,5 +1,6 @@
 """What a run that was stopped at any moment goes on to, and from what it refuses to go on."""
 
+import errno
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from peft import peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tiny_base import write_tiny_base
+from torch.utils.tensorboard.writer import FileWriter
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from lora_lens.errors import OutputError, SettingsError
@@ -383,6 +385,18 @@ def test_a_disk_that_is_full_when_the_adapter_is_written(
         ):
             train(settings, tmp_path / "run", use_cpu=True)
     assert "test_score" in train(settings, tmp_path / "run", use_cpu=True, resume=True)
+
+
+@pytest.mark.parametrize("step", ["add_event", "flush", "close"])
+def test_a_disk_that_is_full_when_something_is_logged(
+    settings: RunSettings, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        error = OSError(errno.ENOSPC, "No space left on device")
+        patched.setattr(FileWriter, step, lambda *_, **__: _raise(error))
+        with pytest.raises(OutputError, match=r"cannot write to .*tensorboard: No space left"):
+            train(settings, tmp_path, use_cpu=True)
+    assert "test_score" in train(settings, tmp_path, use_cpu=True, resume=True)
 
 
 def _raise(error: Exception) -> None:

@@ -152,6 +152,7 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
     Raises:
         AdapterError: A part lacks its partner, is empty, or is of a shape that does not fit.
     """
+    _check_not_whole(files.source, modules)
     found: dict[str, Read] = {}
     left_out: dict[str, str] = {}
     for path, parts in modules.items():
@@ -167,6 +168,18 @@ def read_modules(files: AdapterFiles, modules: Modules, scale: ScaleOf) -> Image
     _check_not_turned(files.source, found)
     known = {name for parts in modules.values() for name in parts.values()}
     return ImageUpdates(found, left_out | _scales_of_one(files, known))
+
+
+def _check_not_whole(source: str, modules: Modules) -> None:
+    """Refuse ai-toolkit's ``fullrank``, which has the whole ΔW of every module under the name of one factor."""
+    down = [parts["down"] for parts in modules.values() if "down" in parts]
+    if any("up" in parts for parts in modules.values()):
+        return
+    if down and all(".lora_A" in name for name in down):
+        raise AdapterError(
+            f"{source}: {down[0]} has no partner, and no module has one: ai-toolkit's network type fullrank, whose one tensor "
+            f"is the whole ΔW? Expected A and B; train with the network type lora"
+        )
 
 
 def _check_not_turned(source: str, found: Mapping[str, Read]) -> None:

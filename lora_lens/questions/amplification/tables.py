@@ -8,7 +8,6 @@ from rich.text import Text
 
 from ...show.console import table
 from ...show.layout import Table, called, number, significant
-from ...show.text import as_csv
 from ...show.whose import headed
 from .result import Amplification
 
@@ -21,11 +20,6 @@ def tables(result: Amplification) -> list[Table]:
             title=f"{content.title}; {called(result.adapter)} on {called(result.base)}"
         )
     ]
-
-
-def texts(result: Amplification) -> dict[str, str]:
-    """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
 
 
 def terminal(result: Amplification, _: Console) -> RenderableType:

@@ -14,7 +14,6 @@ from ...show.layout import (
     called_apart,
     number,
 )
-from ...show.text import as_csv
 from .result import ComparisonResult
 
 NULLS = {
@@ -35,11 +34,6 @@ def tables(result: ComparisonResult) -> list[Table]:
     """The tests of the mean φ, and φ layer by layer."""
     what = f"{result.module} of {' and '.join(called_apart(result.one, result.other))}"
     return [chance_table(result).under(what), layer_table(result)]
-
-
-def texts(result: ComparisonResult) -> dict[str, str]:
-    """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
 
 
 def terminal(result: ComparisonResult, _: Console) -> RenderableType:

@@ -15,7 +15,6 @@ from ...show.layout import (
     number,
     significant,
 )
-from ...show.text import as_csv
 from ...show.whose import headed
 from .result import DynamicsResult, over_layers
 
@@ -25,11 +24,6 @@ _SPACES = {"A": "A right", "B": "B left", "delta_left": "ΔW left", "delta_right
 def tables(result: DynamicsResult) -> list[Table]:
     """The means over the layers, and φ to the end point layer by layer."""
     return [*_means(result), layer_table(result)]
-
-
-def texts(result: DynamicsResult) -> dict[str, str]:
-    """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
 
 
 def terminal(result: DynamicsResult, _: Console) -> RenderableType:

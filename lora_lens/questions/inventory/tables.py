@@ -8,7 +8,6 @@ from rich.text import Text
 from ...show.console import table
 from ...show.delta_named import equation, symbol
 from ...show.layout import Table, called, layer_number, number, significant
-from ...show.text import as_csv
 from ...show.whose import headed
 from .result import Inventory
 
@@ -18,11 +17,6 @@ def tables(result: Inventory) -> list[Table]:
     dense = [dense_table(result)] if result.dense else []
     left_out = [left_out_table(result)] if result.left_out else []
     return [module_table(result).under(called(result.adapter)), *dense, *left_out]
-
-
-def texts(result: Inventory) -> dict[str, str]:
-    """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
 
 
 def terminal(result: Inventory, _: Console) -> RenderableType:

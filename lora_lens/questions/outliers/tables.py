@@ -10,7 +10,6 @@ from rich.text import Text
 
 from ...show.console import table
 from ...show.layout import NONE, Table, beside, called, counted, number, p_value, signed
-from ...show.text import as_csv
 from ...show.whose import headed
 from . import words
 from .result import LEVEL, Alike, Coordinate, OutliersResult
@@ -22,11 +21,6 @@ def tables(result: OutliersResult) -> list[Table]:
     what = f"{title(result)}; {source} on {called(result.base)}"
     found = [phi_table(result).under(what), coordinate_table(result)]
     return [*found, share_table(result), norm_table(result)]
-
-
-def texts(result: OutliersResult) -> dict[str, str]:
-    """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
 
 
 def terminal(result: OutliersResult, _: Console) -> RenderableType:

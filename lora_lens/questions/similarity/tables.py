@@ -11,7 +11,6 @@ from rich.text import Text
 from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import numbers_in, shaded_grid, table
 from ...show.layout import LABELS, Table, called, significant
-from ...show.text import as_csv
 from ...show.whose import headed
 from .neighbours import neighbours
 from .result import LayerGrid, SimilarityResult, ridge_words
@@ -40,11 +39,6 @@ def tables(result: SimilarityResult) -> list[Table]:
     what = f"{title(result)}; {called(result.adapter)} on {called(result.base)}"
     grids = map(grid_table, result.values())
     return [chance_table(result).under(what), *grids, condition_table(result)]
-
-
-def texts(result: SimilarityResult) -> dict[str, str]:
-    """Tidy numbers as CSV, by what follows the files' stem."""
-    return {".csv": as_csv(result.rows())}
 
 
 def terminal(result: SimilarityResult, console: Console) -> RenderableType:

@@ -87,21 +87,32 @@ def sentence(task: str, one: Difference, margin: float, paper: float | None = No
     """What could be decided, what was found, and what follows, in this order."""
     both, alone = errors_of(one), rows_only(one)
     takes = it_would_take(one, margin)
-    # From one seed nothing is.
-    estimated = ", if their errors are as estimated" if len(one.each) > 1 else ""
-    parts = [
-        f"**{TASK_NAMES[task]}**, {one.rows:,} test rows and {counted(len(one.each), 'seed')}: "
-        f"these can decide a margin of {decidable(one)} points{estimated} (of "
-        f"{100 * smallest_margin(alone):.1f}, were these adapters all there is to know of).",
+    seeds = len(one.each)
+    sample = f"**{TASK_NAMES[task]}**, {one.rows:,} test rows and {counted(seeds, 'seed')}"
+    of_these = f"{100 * smallest_margin(alone):.1f}"
+    found = (
         f"{NAMES[one.one]} less {NAMES[one.other]} is {points(one.mean)} points, 95 % interval "
-        f"{span(one.rows_interval)} over the rows and {span(interval(one.mean, both))} over rows and seeds; "
-        f"equivalence within {margin:g} has {p_text(tost(one.mean, both, margin / 100))}: "
-        f"**{in_words(one, margin)}**.",
+        f"{span(one.rows_interval)} over the rows"
+    )
+    if seeds > 1:
+        parts = [
+            f"{sample}: these can decide a margin of {decidable(one)} points, if their errors are as estimated (of "
+            f"{of_these}, were these adapters all there is to know of).",
+            f"{found} and {span(interval(one.mean, both))} over rows and seeds; equivalence within {margin:g} has "
+            f"{p_text(tost(one.mean, both, margin / 100))}: **{in_words(one, margin)}**.",
+        ]
+    else:
+        parts = [
+            f"{sample}: one seed can decide no margin, for it does not show how seeds differ ({of_these} points, were these "
+            f"adapters all there is to know of).",
+            f"{found}; over seeds there is none: **{in_words(one, margin)}**.",
+        ]
+    parts.append(
         f"Of these adapters alone, as they are: {_words(verdict(one, alone, margin / 100), margin)} "
-        f"(equivalence: {p_text(tost(one.mean, alone, margin / 100))}).",
-    ]
+        f"(equivalence: {p_text(tost(one.mean, alone, margin / 100))})."
+    )
     if takes != NONE:
-        by = ", by the same estimates" if estimated else ""
+        by = ", by the same estimates" if seeds > 1 else ""
         parts.append(f"To decide about {margin:g} would take {takes}{by}.")
     if paper is not None:
         parts.append(f"The paper's difference is {points(paper / 100)}.")

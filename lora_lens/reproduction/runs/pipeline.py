@@ -38,7 +38,7 @@ from .steps import (
 )
 
 # A saved adapter scores, in float32, as the model that it was saved from: but for rounding.
-# In bfloat16 a few rows near the boundary change sides, each worth 0.004 on the smallest test set.
+# In bfloat16 a few rows near the boundary change sides, each worth 0.004 of RTE's 277 and 0.014 of WNLI's 71.
 _SAME_SCORE = {"float32": 1e-4, "bfloat16": 5e-2}
 
 

@@ -1,0 +1,69 @@
+"""What libraries write while a run goes on: a disk that is full or fails is an error of ours, though each has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from transformers.integrations import TensorBoardCallback
+
+from ..errors import OutputError
+from ..files.saving import told_by_the_system
+
+_TORCHS = "PytorchStreamWriter failed writing"  # of a disk that is full or fails
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """The block in which a library writes to `out`, and nothing else that may fail by a disk is done.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        with told_by_the_system(out):
+            yield
+    except OutputError:
+        raise
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, OSError) and _TORCHS not in str(error):
+            raise
+        # A short write is an OSError of words alone.
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise OutputError(
+            f"cannot write to {out}: {reason}; make room and go on with --resume, or choose another --out"
+        ) from error
+
+
+class Logs(TensorBoardCallback):
+    """TensorBoard's logs of a run, in a folder.
+
+    Args:
+        folder: Made if it is not there.
+
+    Raises:
+        OutputError: It cannot be written; here, and wherever something is logged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with writing(folder):
+            super().__init__(SummaryWriter(str(folder)))
+
+    def on_train_begin(self, *given: Any, **named: Any) -> None:
+        """As transformers'."""
+        with writing(self._folder):
+            super().on_train_begin(*given, **named)
+
+    def on_log(self, *given: Any, **named: Any) -> None:
+        """As transformers'."""
+        with writing(self._folder):
+            super().on_log(*given, **named)
+
+    def on_train_end(self, *given: Any, **named: Any) -> None:
+        """As transformers'."""
+        with writing(self._folder):
+            super().on_train_end(*given, **named)
