@@ -22,6 +22,7 @@ from lora_lens.chance.verdict import judge
 from lora_lens.cli import app
 from lora_lens.questions import QUESTIONS
 from lora_lens.questions.question import Question
+from lora_lens.show.paper import paper
 
 DESCRIBE = ("grid", "similarity", "outliers")  # they describe, and test nothing
 
@@ -194,6 +195,21 @@ def test_its_figures_touch_no_global_state(name: str, folder: Path) -> None:
     assert "" in figures
     assert all(isinstance(figure, Figure) for figure in figures.values())
     assert mpl.rcParams == before
+
+
+@pytest.mark.parametrize("width", [None, "3.25in"])
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_its_figures_say_is_cut(name: str, width: str | None, folder: Path) -> None:
+    on = paper(width)
+    with on.settings():
+        for stem, figure in BY_NAME[name].figures(asked(name, folder), on).items():
+            figure.draw_without_rendering()
+            legends = [one for ax in figure.axes if (one := ax.get_legend()) is not None]
+            titles = [ax.title for ax in figure.axes]
+            said = [*figure.texts, *figure.legends, *legends, *titles]
+            edges = [one.get_window_extent() for one in said if one.get_visible()]
+            assert min(box.x0 for box in edges) >= -1, stem
+            assert max(box.x1 for box in edges) <= figure.bbox.width + 1, stem
 
 
 def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ _LEGENDS: dict[str, dict[str, Any]] = {
     "below": {"loc": "upper left", "bbox_to_anchor": (0, 0), "ncols": 2},
     "right": {"loc": "center left", "bbox_to_anchor": (1, 0.5)},
 }
-_BELOW = 3.4  # from an axis to the legend below its numbers and label, in the size of the letters
+_BELOW = 3.4  # from an axis to the legend below its numbers and label, and as far to the left, in the size of the letters
 _FEWEST_LETTERS = 8
 _MORE = 1.5
 _USUAL_LETTERS = 10.0  # points, of matplotlib's own settings
@@ -83,9 +83,9 @@ def _frame(ax: Axes, panel: Panel) -> None:
         if panel.legend == "below":
             root = ax.get_figure(root=True)
             assert root is not None
-            down = -_BELOW * float(rcParams["font.size"]) / 72
+            away = -_BELOW * float(rcParams["font.size"]) / 72
             placed["bbox_transform"] = ax.transAxes + ScaledTranslation(
-                0, down, root.dpi_scale_trans
+                away, away, root.dpi_scale_trans
             )
         ax.legend(frameon=False, fontsize="small", borderaxespad=0.4, **placed)
 

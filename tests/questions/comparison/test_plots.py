@@ -28,3 +28,4 @@ def test_series_of_two_adapters(bert: BertLike, tmp_path: Path) -> None:
     figure.draw_without_rendering()
     (note,), legend = figure.texts, figure.axes[0].get_legend()
     assert note.get_window_extent().y1 <= legend.get_window_extent().y0
+    assert legend.get_window_extent().x1 <= figure.bbox.width
