@@ -56,6 +56,7 @@ class Known:
         method, base, base_commit: As in `lora_lens.Adapter`.
         from_w0: Whether A and B are made of W0.
         caveats: As in `lora_lens.Adapter`.
+        of_base: What is to be said of its base, where W0 is read.
         rescaled: Whether its ΔW is DoRA's, of which s·B·A alone is looked at.
         fan_in_fan_out: As its configuration says.
         placement: Where its base has W0 that is not where its path says.
@@ -68,6 +69,7 @@ class Known:
     base_commit: str | None
     from_w0: bool
     caveats: tuple[str, ...]
+    of_base: tuple[str, ...]
     rescaled: bool
     fan_in_fan_out: bool
     placement: Placement
@@ -95,8 +97,7 @@ def read_adapter(
     """
     try:
         adapter = load_adapter(path, base)
-        if of_w0:
-            _check_kin(adapter, base)
+        of_base = _of_its_base(adapter, base) if of_w0 else ()
         layers = list(adapter.each_layer())
         pieces = [_piece(path, number, one) for one in layers]
     except MemoryError:
@@ -106,7 +107,7 @@ def read_adapter(
         return Unread(path, _without(escaped(path), one_line(told)))
     known = Known(
         path, adapter.method, adapter.base_model, adapter.base_commit,
-        adapter.from_w0, adapter.caveats, any(one.rescaled for one in layers), adapter.fan_in_fan_out, adapter.origin.placement,
+        adapter.from_w0, adapter.caveats, of_base, any(one.rescaled for one in layers), adapter.fan_in_fan_out, adapter.origin.placement,
         adapter.convention,
     )  # fmt: skip
     return known, pieces
@@ -123,10 +124,11 @@ def one_line(text: str) -> str:
     return " ".join(escaped(text).split())
 
 
-def _check_kin(adapter: Adapter, base: str | None) -> None:
+def _of_its_base(adapter: Adapter, base: str | None) -> tuple[str, ...]:
+    """What is to be said of the adapter's base, which is checked to be of its architecture."""
     from ..bases.opening import open_base_of
 
-    open_base_of(adapter, None if base is None else _opened(base))
+    return open_base_of(adapter, None if base is None else _opened(base)).notes
 
 
 @lru_cache(maxsize=1)

@@ -337,10 +337,12 @@ def _notes(plan: Plan) -> Iterator[str]:
     dora = {
         caveat for known in plan.adapters.values() if known.rescaled for caveat in known.caveats
     }
-    caveats = Counter(caveat for known in plan.adapters.values() for caveat in known.caveats)
-    for caveat, count in caveats.items():
-        here = "; ΔW is s·B·A here" if caveat in dora else ""
-        yield f"{caveat} ({count} of {len(plan.adapters)} adapters){here}"
+    every = Counter(
+        one for known in plan.adapters.values() for one in (*known.caveats, *known.of_base)
+    )
+    for one, count in every.items():
+        here = "; ΔW is s·B·A here" if one in dora else ""
+        yield f"{one} ({count} of {len(plan.adapters)} adapters){here}"
     rank = plan.settings.rank
     if rank is not None and any(
         rank < piece.rank for task in plan.tasks for piece in task.place.pieces
