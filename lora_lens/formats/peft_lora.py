@@ -233,10 +233,12 @@ def _reason(files: AdapterFiles, name: str) -> str:
 
 
 def _without_sides(files: AdapterFiles, pair: Mapping[str, str]) -> str | None:
-    """Why a layer has no ΔW, where it has no outputs or no inputs; as LW-DETR's in some configurations."""
+    """Why a layer has no ΔW: it has no outputs or no inputs, as LW-DETR's in some configurations, or no rank."""
     a, b = (files.shape(pair[letter]) for letter in "AB")
-    if len(a) != 2 or len(b) != 2 or not a[0] or a[0] != b[1] or (a[1] and b[0]):
+    if len(a) != 2 or len(b) != 2 or a[0] != b[1] or all((*a, *b)):
         return None
+    if not a[0]:
+        return "factor of rank 0, so that its ΔW is 0"
     what = "outputs" if a[1] else "inputs" if b[0] else "outputs and no inputs"
     return f"factor of a layer that has no {what}, so that its ΔW has no numbers"
 

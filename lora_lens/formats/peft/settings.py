@@ -111,7 +111,8 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
 
     Before 0.15 an entry stood in an expression without parentheses and behind a dot, so that ``^q`` met nothing
     and ``q|v`` no v; before 0.14 α was that of the first entry of both patterns, and the default where it is of
-    the ranks' alone. No file says its version then, but each field that PEFT had is in what it wrote.
+    the ranks' alone: today's where both have the same entries, as mergekit writes them. No file says its version then,
+    but each field that PEFT had is in what it wrote.
 
     Example:
         >>> written = {"inference_mode": True, "exclude_modules": None, "alpha_pattern": {"q|v": 64}}
@@ -121,7 +122,7 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
     ranks, alphas = (config.get(f"{one}_pattern") for one in ("rank", "alpha"))
     if "inference_mode" not in config or "trainable_token_indices" in config or not alphas:
         return None
-    if "exclude_modules" not in config and ranks:
+    if "exclude_modules" not in config and ranks and list(ranks) != list(alphas):
         what = "before 0.14, which took the default α where an entry of rank_pattern met first"
     elif isinstance(alphas, Mapping) and any("|" in text or "^" in text for text in alphas):
         what = "before 0.15, which met alpha_pattern's ^ and | otherwise"
