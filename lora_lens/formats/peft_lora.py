@@ -27,7 +27,14 @@ from .peft.known import unknown_said
 from .peft.moved_rows import moved_said
 from .peft.names import IN_FULL, UNKNOWN, reason_left_out, unwrapped_paths
 from .peft.replicas import copies
-from .peft.settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
+from .peft.settings import (
+    Scaling,
+    check_lora,
+    matched_nowhere,
+    matched_otherwise,
+    twice_said,
+    zero_said,
+)
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -121,7 +128,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         caveats=(
             *columns_unsaid(files, beside.grouped),
             *moved_said(files, found.updates),
-            *filter(None, [unknown_said(files.config)]),
+            *filter(None, [unknown_said(files.config), zero_said(files.config)]),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),
     )

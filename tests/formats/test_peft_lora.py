@@ -13,6 +13,7 @@ from lora_lens import (
     inspect,
     load_adapter,
     open_base,
+    spectrum,
 )
 from lora_lens.errors import AdapterError
 from lora_lens.formats.peft.methods import METHODS
@@ -460,6 +461,16 @@ def test_a_layer_of_no_outputs_or_inputs_is_left_out_by_what_it_is(
     assert adapter.left_out == dict.fromkeys(
         extra, f"factor of a layer that has no {what}, so that its ΔW has no numbers"
     )
+
+
+def test_an_alpha_of_0_is_said_with_every_number(tmp_path: Path) -> None:
+    """As verl's model_merger writes it beside trained factors."""
+    write_lora(tmp_path, BertLike(), config={"lora_alpha": 0})
+    adapter = load_adapter(tmp_path)
+    assert adapter.modules["value"].scaling.tolist() == [0, 0, 0]
+    (said,) = adapter.caveats
+    assert said.startswith("lora_alpha is 0")
+    assert said in spectrum(adapter).notes
 
 
 def test_a_layer_of_rank_0_is_left_out(tmp_path: Path) -> None:
