@@ -94,6 +94,14 @@ _OF_TRAINERS = {
         "Qwix's (Tunix's), which do not say α: save each _a and _b, its axes of heads joined and turned over, as PEFT's lora_A, "
         "(rank, in), and lora_B, (out, rank), beside an adapter_config.json with the r and lora_alpha that they were made with"
     ),
+    r"\.w_lora_[AB]$": (
+        "CLIP-LoRA's, whose s is α/√r: save each w_lora_A and w_lora_B as PEFT's lora_A and lora_B, beside an "
+        "adapter_config.json with its r, its alpha as lora_alpha, and use_rslora"
+    ),
+    r"\.matrix_[AB]\.\d+$": (
+        "SwissArmyTransformer's, of projections whose parts have factors of their own, and of no α: save those of each part as "
+        "PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha that they were made with"
+    ),
     r"\.diff(_b)?$|\.set_weight$": f"whole changes of weights (diff), no factors: {_EXTRACT}",
 }
 
