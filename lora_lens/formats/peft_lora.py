@@ -128,7 +128,10 @@ def _read(files: AdapterFiles) -> Checkpoint:
         caveats=(
             *columns_unsaid(files, beside.grouped),
             *moved_said(files, found.updates),
-            *filter(None, [unknown_said(files.config), zero_said(files.config)]),
+            *filter(None, [unknown_said(files.config)]),
+            *filter(
+                None, [zero_said(files.config, [one.scaling for one in found.updates.values()])]
+            ),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),
     )

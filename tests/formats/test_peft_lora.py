@@ -471,6 +471,9 @@ def test_an_alpha_of_0_is_said_with_every_number(tmp_path: Path) -> None:
     (said,) = adapter.caveats
     assert said.startswith("lora_alpha is 0")
     assert said in spectrum(adapter).notes
+    config = {"lora_alpha": 0, "alpha_pattern": {"query": 8, "value": 8}}
+    write_lora(tmp_path, BertLike(), config=config)
+    assert not load_adapter(tmp_path).caveats
 
 
 def test_a_layer_of_rank_0_is_left_out(tmp_path: Path) -> None:
