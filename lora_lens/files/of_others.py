@@ -15,6 +15,10 @@ _NUMPY = (
     "NumPy's; where MLX-LM saved it, write its arrays by safetensors.numpy.save_file as adapters.safetensors, beside its "
     "adapter_config.json; where TensorRT-LLM did, take PEFT's files that it was made of"
 )
+_PADDLE = (
+    "PaddlePaddle's; of a LoRA whose lora_config.json says no pissa, save each lora_A and lora_B, turned over, as PEFT's, "
+    "(rank, in) and (out, rank), beside an adapter_config.json with its r and as lora_alpha r times its scaling"
+)
 _SHARDS = (
     "a part of PyTorch's distributed checkpoint, which torch.distributed.checkpoint.format_utils.dcp_to_torch_save makes "
     "one file of; of Megatron's and NeMo's, their own export to PEFT's"
@@ -24,7 +28,7 @@ _RUNTIME = "a model for another runtime; take PEFT's files that it was made of"
 _ENDINGS = {
     ".nemo": _MEGATRON, ".h5": _KERAS, ".hdf5": _KERAS, ".keras": _KERAS, ".msgpack": _JAX, ".npz": _NUMPY,
     ".npy": _NUMPY, ".distcp": _SHARDS, ".zip": _ARCHIVE, ".tar": _ARCHIVE, ".gz": _ARCHIVE, ".tgz": _ARCHIVE,
-    ".onnx": _RUNTIME, ".engine": _RUNTIME, ".mlpackage": _RUNTIME, ".tflite": _RUNTIME,
+    ".onnx": _RUNTIME, ".engine": _RUNTIME, ".mlpackage": _RUNTIME, ".tflite": _RUNTIME, ".pdparams": _PADDLE,
 }  # fmt: skip
 _NAMES = {
     "zero_to_fp32.py": "DeepSpeed's, whose weights are in parts; run it in that folder, and name the file it writes",

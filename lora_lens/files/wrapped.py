@@ -70,7 +70,7 @@ def _within(found: Mapping[Any, Any], tensor: type, depth: int, seen: set[int]) 
     some = ", ".join(sorted(map(str, held))[:_MOST_NAMED])
     raise FileFormatError(
         f"holds tensors in {len(held)} dictionaries ({some}), and nothing tells which of them are the weights; save the "
-        f"one that has them as a file of its own"
+        f"one that has them, or all in one by their whole names, as a file of its own"
     )
 
 

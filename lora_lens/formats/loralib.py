@@ -29,6 +29,7 @@ _FACTOR = re.compile(
 )
 _ROLES = ("query", "key", "value")
 _KERNELS = (3, 5, 7)
+_START = "init_pissa.pth"  # RWKV-PEFT's, whose factors have loralib's names
 _RANK_IS_A_S = (
     "s = α/rank with as many as A has rows; loralib's convolutions have r·kernel of them and s = α/r: where one is a "
     "convolution, say r in adapter_config.json"
@@ -40,6 +41,11 @@ def _matches(files: AdapterFiles) -> bool:
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
+    if files.find(_START) is not None:
+        raise AdapterError(
+            f"{files.source} has {_START} beside it, from which RWKV-PEFT trains PiSSA: ΔW is B·A less the first B·A, and not "
+            f"s·B·A; merge it there, and extract a LoRA of what that changed, or put a plain LoRA into a folder of its own"
+        )
     factors, _ = pairs_by_path(files, _FACTOR)
     updates: dict[str, LowRank] = {}
     left_out: dict[str, str] = {}

@@ -27,7 +27,14 @@ from .peft.known import unknown_said
 from .peft.moved_rows import moved_said
 from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
 from .peft.replicas import copies
-from .peft.settings import Scaling, check_lora, matched_nowhere, matched_otherwise, twice_said
+from .peft.settings import (
+    Scaling,
+    check_lora,
+    matched_nowhere,
+    matched_otherwise,
+    twice_said,
+    zero_said,
+)
 
 _FACTOR = re.compile(
     r"(?P<path>.+)\.lora_(?:"
@@ -121,6 +128,9 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *columns_unsaid(files, beside.grouped),
             *moved_said(files, found.updates),
             *filter(None, [unknown_said(files.config)]),
+            *filter(
+                None, [zero_said(files.config, [one.scaling for one in found.updates.values()])]
+            ),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),
     )
@@ -232,10 +242,12 @@ def _reason(files: AdapterFiles, name: str) -> str:
 
 
 def _without_sides(files: AdapterFiles, pair: Mapping[str, str]) -> str | None:
-    """Why a layer has no ΔW, where it has no outputs or no inputs; as LW-DETR's in some configurations."""
+    """Why a layer has no ΔW: it has no outputs or no inputs, as LW-DETR's in some configurations, or no rank."""
     a, b = (files.shape(pair[letter]) for letter in "AB")
-    if len(a) != 2 or len(b) != 2 or not a[0] or a[0] != b[1] or (a[1] and b[0]):
+    if len(a) != 2 or len(b) != 2 or a[0] != b[1] or all((*a, *b)):
         return None
+    if not a[0]:
+        return "factor of rank 0, so that its ΔW is 0"
     what = "outputs" if a[1] else "inputs" if b[0] else "outputs and no inputs"
     return f"factor of a layer that has no {what}, so that its ΔW has no numbers"
 

@@ -58,7 +58,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
 def _rest(name: str) -> str:
     if _OF_EXPERTS.search(name):
         return "factor of stacked experts, not of a linear layer"
-    return "trained in full, no low-rank factor"
+    return "trained in full, or W0 itself, no low-rank factor"
 
 
 def _check_one_epoch(files: AdapterFiles) -> None:

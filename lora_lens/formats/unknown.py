@@ -82,6 +82,26 @@ _OF_TRAINERS = {
     r"\.loras\.[^.]+\.vera_[BD]$": (
         "VeRA of the library adapters, whose factors are random, shared and in no file: merge it there, and compare the models"
     ),
+    r"\.lora_w[qkvo123]_l[12]\.weight$": (
+        "LLaMA-Adapter's, which have no α: save each l1 as PEFT's lora_A and l2 as lora_B, of the module that w names, beside "
+        "an adapter_config.json whose lora_alpha is its r"
+    ),
+    r"\.lora_module\.(\w_)?(in|out)(_proj|_conv)?\b": (
+        "lora-pytorch's, which have no α: save each pair as PEFT's lora_A, (rank, in), and lora_B, (out, rank), of which in_proj "
+        "and out_proj lie turned over, beside an adapter_config.json whose lora_alpha is its r"
+    ),
+    r"\.\w+_lora_[ab]$": (
+        "Qwix's (Tunix's), which do not say α: save each _a and _b, its axes of heads joined and turned over, as PEFT's lora_A, "
+        "(rank, in), and lora_B, (out, rank), beside an adapter_config.json with the r and lora_alpha that they were made with"
+    ),
+    r"\.w_lora_[AB]$": (
+        "CLIP-LoRA's, whose s is α/√r: save each w_lora_A and w_lora_B as PEFT's lora_A and lora_B, beside an "
+        "adapter_config.json with its r, its alpha as lora_alpha, and use_rslora"
+    ),
+    r"\.matrix_[AB]\.\d+$": (
+        "SwissArmyTransformer's, of projections whose parts have factors of their own, and of no α: save those of each part as "
+        "PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha that they were made with"
+    ),
     r"\.diff(_b)?$|\.set_weight$": f"whole changes of weights (diff), no factors: {_EXTRACT}",
 }
 

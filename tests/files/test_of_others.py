@@ -15,7 +15,7 @@ FILES = {
     "lora.nemo": "NeMo's archive.*export_lora", "adapters.npz": r"MLX-LM.*adapters\.safetensors",
     "model.lora_weights.npy": "TensorRT-LLM", "gemma.lora.h5": "Keras's.*turned over", "model.keras": "Keras's",
     "flax_model.msgpack": r"JAX's.*lora_A, \(rank, in\)", "__0_0.distcp": "dcp_to_torch_save", "lora.zip": "unpack it",
-    "lora.tar.gz": "unpack it", "lora.onnx": "another runtime",
+    "lora.tar.gz": "unpack it", "lora.onnx": "another runtime", "lora_model_state.pdparams": "PaddlePaddle's.*turned over",
 }  # fmt: skip
 
 

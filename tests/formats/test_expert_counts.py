@@ -1,6 +1,7 @@
 """Of how many experts a stack's factors are, where the rank that the configuration says may be another's."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ def says(folder: Path, **said: Any) -> None:
     """Changes what the configuration says."""
     place = folder / "lora" / "adapter_config.json"
     place.write_text(json.dumps(json.loads(place.read_text()) | said))
+
+
+def test_stacks_that_no_configuration_names_are_told_how(tmp_path: Path) -> None:
+    """As prime-rl's, and others' for vLLM, who say no target_parameters."""
+    tuned(tmp_path, made.mixtral())
+    named = load_adapter(tmp_path / "lora")
+    says(tmp_path, target_parameters=None, target_modules=["experts"])
+    with pytest.raises(AdapterError, match=r"two stacks of experts.*as \{.*\}$") as refused:
+        load_adapter(tmp_path / "lora")
+    says(tmp_path, **json.loads(re.search(r"\{.*\}", str(refused.value))[0]))
+    assert set(load_adapter(tmp_path / "lora").modules) == set(named.modules)
 
 
 @pytest.mark.parametrize("base", [True, False])

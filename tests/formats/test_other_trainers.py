@@ -48,6 +48,16 @@ def test_each_role_of_a_merged_linear_has_its_own_a(tmp_path: Path) -> None:
         assert factors.ranks == (2, 2)
 
 
+def test_a_start_that_is_not_zero_is_seen_beside_the_file(tmp_path: Path) -> None:
+    """As RWKV-PEFT trains PiSSA: the checkpoint has loralib's names, and nothing in it says so."""
+    path = "blocks.0.att.key"
+    written(tmp_path, pair(path), "rwkv-0.pth", lora_alpha=4)
+    assert set(load_adapter(tmp_path / "rwkv-0.pth").modules) == {"key"}
+    written(tmp_path, pair(path), "init_pissa.pth")
+    with pytest.raises(AdapterError, match=r"init_pissa\.pth beside it.*PiSSA.*merge it there"):
+        load_adapter(tmp_path / "rwkv-0.pth")
+
+
 def test_w0_of_a_role_is_its_rows(tmp_path: Path) -> None:
     kept("litgpt fused", tmp_path)
     w0 = {f"transformer.h.{k}.attn.qkv.weight": random(24, 8, seed=k) for k in range(2)}
@@ -253,7 +263,7 @@ def test_torchtunes_stacked_experts_were_not_trained_in_full(tmp_path: Path) -> 
     adapter = load_adapter(written(tmp_path, tensors, "adapter_model.pt", r=2, lora_alpha=3))
     assert adapter.left_out == dict.fromkeys(
         map(experts.format, "ab"), "factor of stacked experts, not of a linear layer"
-    ) | {"norm.scale": "trained in full, no low-rank factor"}
+    ) | {"norm.scale": "trained in full, or W0 itself, no low-rank factor"}
 
 
 def test_torchtunes_epochs_in_one_folder_are_told_apart(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lora_lens import (
     inspect,
     load_adapter,
     open_base,
+    spectrum,
 )
 from lora_lens.errors import AdapterError
 from lora_lens.formats.peft.methods import METHODS
@@ -134,6 +135,16 @@ def test_what_an_old_peft_met_otherwise_is_said(
     write_lora(tmp_path / "old", BertLike(), config=both)
     said = [note for note in load_adapter(tmp_path / "old").notes if "before 0.14" in note]
     assert bool(said) == ("trainable_token_indices" not in settings)
+
+
+def test_patterns_of_the_same_entries_are_met_alike_by_every_peft(tmp_path: Path) -> None:
+    """As mergekit-extract-lora writes them, who is no PEFT of before 0.14."""
+    own = {"bert.encoder.layer.1.attention.self.query": 4}
+    written = {"inference_mode": True, "rank_pattern": own, "alpha_pattern": own}
+    write_lora(tmp_path, BertLike(), config=written)
+    adapter = load_adapter(tmp_path)
+    assert adapter.modules["query"].scaling.tolist() == [2, 1, 2]
+    assert not [note for note in adapter.notes if "saved by a PEFT" in note]
 
 
 @pytest.mark.parametrize(
@@ -452,13 +463,44 @@ def test_a_layer_of_no_outputs_or_inputs_is_left_out_by_what_it_is(
     )
 
 
-@pytest.mark.parametrize(("shape", "said"), [((0,), "ZeRO-3"), ((0, 24), "of rank 0, has no ΔW")])
-def test_empty_factors_say_what_they_are(tmp_path: Path, shape: tuple[int, ...], said: str) -> None:
-    name = "base_model.model.encoder.layer.9.attention.self.query"
+def test_an_alpha_of_0_is_said_with_every_number(tmp_path: Path) -> None:
+    """As verl's model_merger writes it beside trained factors."""
+    write_lora(tmp_path, BertLike(), config={"lora_alpha": 0})
+    adapter = load_adapter(tmp_path)
+    assert adapter.modules["value"].scaling.tolist() == [0, 0, 0]
+    (said,) = adapter.caveats
+    assert said.startswith("lora_alpha is 0")
+    assert said in spectrum(adapter).notes
+    config = {"lora_alpha": 0, "alpha_pattern": {"query": 8, "value": 8}}
+    write_lora(tmp_path, BertLike(), config=config)
+    assert not load_adapter(tmp_path).caveats
+
+
+def test_a_layer_of_rank_0_is_left_out(tmp_path: Path) -> None:
+    """As mergekit-extract-lora writes one whose singular values are all below its ``--sv-epsilon``."""
+    name = "bert.encoder.layer.1.attention.self.key"
     extra = {
-        f"{name}.lora_A.weight": torch.ones(shape),
-        f"{name}.lora_B.weight": torch.ones(shape[::-1]),
+        f"base_model.model.{name}.lora_A.weight": torch.ones(0, 24),
+        f"base_model.model.{name}.lora_B.weight": torch.ones(24, 0),
     }
+    none = {name: 0}
+    write_lora(
+        tmp_path, BertLike(), extra=extra, config={"rank_pattern": none, "alpha_pattern": none}
+    )
+    adapter = load_adapter(tmp_path)
+    assert set(adapter.modules) == {"query", "value"}
+    assert adapter.left_out == dict.fromkeys(extra, "factor of rank 0, so that its ΔW is 0")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [((0,), (0,), "ZeRO-3"), ((0, 24), (24, 4), "of rank 0, has no ΔW")],
+)
+def test_empty_factors_say_what_they_are(
+    tmp_path: Path, a: tuple[int, ...], b: tuple[int, ...], said: str
+) -> None:
+    name = "base_model.model.encoder.layer.9.attention.self.query"
+    extra = {f"{name}.lora_A.weight": torch.ones(a), f"{name}.lora_B.weight": torch.ones(b)}
     write_lora(tmp_path, BertLike(), extra=extra)
     with pytest.raises(AdapterError, match=said):
         load_adapter(tmp_path)

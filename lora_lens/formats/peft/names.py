@@ -55,7 +55,12 @@ def unwrapped_paths(paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         module = path.replace(".base_layer", "")
         if module in found.values():
-            raise AdapterError(f"{module} has two pairs of factors, one within the other: {path}")
+            last = module.rpartition(".")[2]
+            raise AdapterError(
+                f"{module} has two pairs of factors, one within the other; expected one: where they are of two stacks of "
+                f'experts, adapter_config.json has to name them, as {{"target_parameters": ["{last}.gate_up_proj", '
+                f'"{last}.down_proj"]}}'
+            )
         found[path] = module
     return found
 

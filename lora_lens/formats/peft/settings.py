@@ -111,7 +111,8 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
 
     Before 0.15 an entry stood in an expression without parentheses and behind a dot, so that ``^q`` met nothing
     and ``q|v`` no v; before 0.14 α was that of the first entry of both patterns, and the default where it is of
-    the ranks' alone. No file says its version then, but each field that PEFT had is in what it wrote.
+    the ranks' alone: today's where both have the same entries, as mergekit writes them. No file says its version then,
+    but each field that PEFT had is in what it wrote.
 
     Example:
         >>> written = {"inference_mode": True, "exclude_modules": None, "alpha_pattern": {"q|v": 64}}
@@ -121,13 +122,28 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
     ranks, alphas = (config.get(f"{one}_pattern") for one in ("rank", "alpha"))
     if "inference_mode" not in config or "trainable_token_indices" in config or not alphas:
         return None
-    if "exclude_modules" not in config and ranks:
+    if "exclude_modules" not in config and ranks and list(ranks) != list(alphas):
         what = "before 0.14, which took the default α where an entry of rank_pattern met first"
     elif isinstance(alphas, Mapping) and any("|" in text or "^" in text for text in alphas):
         what = "before 0.15, which met alpha_pattern's ^ and | otherwise"
     else:
         return None
     return f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
+
+
+def zero_said(config: Mapping[str, Any], scalings: Collection[float]) -> str | None:
+    """What has to be said of an α of 0, with which nothing is trained; None where no module has it.
+
+    Example:
+        >>> zero_said({"lora_alpha": 0}, [0.0, 0.0])[:43], zero_said({"lora_alpha": 0}, [2.0])
+        ('lora_alpha is 0 in adapter_config.json, and', None)
+    """
+    if config.get("lora_alpha") != 0 or 0 not in scalings:
+        return None
+    return (
+        "lora_alpha is 0 in adapter_config.json, and so is s·B·A, as where PEFT loads it: with that nothing is trained, and "
+        "verl's merger, for one, writes 0 where it does not know α. Where it was trained with another, put that there"
+    )
 
 
 def matched_twice(

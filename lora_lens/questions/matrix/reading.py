@@ -202,7 +202,7 @@ def _too_low(read: Sequence[AdapterBases], layers: tuple[int, ...], rank: int | 
     if zero:
         return (
             f"{few(zero, MOST_NAMED)}: a factor or its scaling is zero there, so there is no singular subspace: the "
-            f"adapter is untrained there; leave it out"
+            f"adapter is untrained there, or lora_alpha is not what it was trained with; leave it out, or put that there"
         )
     each = (f"{name} has rank {found} in layer {layer}" for name, (found, layer) in lowest.items())
     ranks = few(each, MOST_NAMED)
