@@ -119,11 +119,9 @@ class Baselines:
             )
         if self.plan.draws == 0:
             return "there are no draws"
-        if null == "mismatched" and len(self.plan.factors.layers) < FEWEST_LAYERS:
+        if len(self.plan.factors.layers) < FEWEST_LAYERS:
             return f"it takes at least {FEWEST_LAYERS} layers to mismatch"
-        if null == "mismatched":
-            return "a W0 is rank-deficient, and may leave nothing of another layer's factor"
-        raise AssertionError(f"{null} of {matrix} is absent, and nobody knows why")
+        return "a W0 is rank-deficient, and may leave nothing of another layer's factor"
 
 
 def _gaussian_samples(d: int, layers: int, i: int, j: int, draws: int, seed: int) -> Samples:

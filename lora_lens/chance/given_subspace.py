@@ -134,14 +134,15 @@ def moments_of(
     """
     smaller = torch.minimum(one.ranks, other.ranks)
     free_1, free_2 = one.ranks - one.held, other.ranks - other.held
-    if rest < 2:  # the complement is a line, or nothing
-        return PairMoments((held + free_1 * free_2) / smaller, torch.zeros_like(held))
+    rest = max(rest, 1)  # of no complement nothing is free
     mean = held + free_1 * free_2 / rest
     spread_1, spread_2 = (
         (free - x.leaning - free**2 / rest).clamp(min=0)
         for free, x in ((free_1, one), (free_2, other))
     )
-    variance = 4 * leaning.clamp(min=0) / rest + 2 * spread_1 * spread_2 / ((rest - 1) * (rest + 2))
+    # On a line all is free or leans, and nothing spreads.
+    turned = 2 * spread_1 * spread_2 / max((rest - 1) * (rest + 2), 1)
+    variance = 4 * leaning.clamp(min=0) / rest + turned
     return PairMoments(mean / smaller, variance.sqrt() / smaller)
 
 

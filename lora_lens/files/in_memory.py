@@ -21,16 +21,6 @@ class MemoryFile:
     tensors: Mapping[str, Any]
     stays = True  # where the store is sent to another process
 
-    @property
-    def names(self) -> list[str]:
-        """Of its tensors, sorted."""
-        return sorted(self.tensors)
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Nothing: there is no file."""
-        return {}
-
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return tuple(self.tensors[name].shape)

@@ -72,9 +72,10 @@ class _Opaque:
 
 
 class Steps:
-    """The machine; `run` gives what the pickle ends with."""
+    """The machine; `run` gives what the pickle ends with, `storages` has those that it names."""
 
     def __init__(self) -> None:
+        self.storages: dict[str, Storage] = {}
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -88,8 +89,6 @@ class Steps:
             ValueError, IndexError, KeyError, TypeError, AttributeError: It is broken.
         """
         for step, given, _ in pickletools.genops(stream):
-            if step.name == "STOP":
-                return self._stack.pop()
             if step.name in _VALUES:
                 self._stack.append(given)
             elif step.name in _MADE:
@@ -99,7 +98,7 @@ class Steps:
                 if action is None:
                     raise NotTensorsError(step.name)
                 action(self, given)
-        raise ValueError("the pickle has no end")
+        return self._stack.pop()
 
     def _mark(self, _: Any) -> None:
         self._marks.append(len(self._stack))
@@ -109,12 +108,6 @@ class Steps:
         found = self._stack[start:]
         del self._stack[start:]
         return found
-
-    def _pop(self, _: Any) -> None:
-        if self._marks and self._marks[-1] == len(self._stack):
-            self._marks.pop()
-        else:
-            self._stack.pop()
 
     def _keep(self, place: Any) -> None:
         self._memo[len(self._memo) if place is None else int(place)] = self._stack[-1]
@@ -128,14 +121,6 @@ class Steps:
         else:
             found = [self._stack.pop() for _ in range(count)][::-1]
         self._stack.append(tuple(found))
-
-    def _list(self, _: Any) -> None:
-        self._stack.append(self._since_mark())
-
-    def _dict(self, _: Any) -> None:
-        found = self._since_mark()
-        self._stack.append({})
-        self._set(found)
 
     def _append(self, found: list[Any]) -> None:
         if isinstance(self._stack[-1], list):
@@ -157,13 +142,17 @@ class Steps:
         self._stack.append(_Name(str(module), str(name)))
 
     def _storage(self, _: Any) -> None:
-        said = self._stack.pop()
-        word, kind, key, _, count, *view = said
-        if word != "storage" or view not in ([], [None]):
+        word, *said = self._stack.pop()
+        if word != "storage":  # a module, with the text of its program
+            raise NotTensorsError(str(word))
+        kind, key, _, count, *view = said
+        if view not in ([], [None]):
             raise NoNumbersError("a part of another storage")
-        if not isinstance(kind, _Name) or kind.name not in _OF_STORAGE:
-            raise NotTensorsError(str(kind))
-        self._stack.append(Storage(str(key), _OF_STORAGE[kind.name], _whole(count)))
+        if kind.name not in _OF_STORAGE:
+            raise NoNumbersError(f"of {kind.module}.{kind.name}")
+        found = Storage(str(key), _OF_STORAGE[kind.name], _whole(count))
+        self.storages[found.key] = found
+        self._stack.append(found)
 
     def _call(self, _: Any) -> None:
         given, what = self._stack.pop(), self._stack.pop()
@@ -178,14 +167,14 @@ _VALUES = frozenset({
     "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES",
     "SHORT_BINBYTES", "BINBYTES8",
 })  # fmt: skip
-_PASSED = frozenset({"PROTO", "FRAME"})
+_PASSED = frozenset({"PROTO", "FRAME", "STOP"})
 _MADE: Mapping[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict, "EMPTY_SET": _Opaque,
 }  # fmt: skip
 _ACTIONS: Mapping[str, Callable[[Steps, Any], None]] = {
     "MARK": Steps._mark,
-    "POP": Steps._pop,
+    "POP": lambda machine, _: void(machine._stack.pop()),
     "POP_MARK": lambda machine, _: void(machine._since_mark()),
     "DUP": lambda machine, _: machine._stack.append(machine._stack[-1]),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), Steps._keep),
@@ -194,8 +183,6 @@ _ACTIONS: Mapping[str, Callable[[Steps, Any], None]] = {
     "TUPLE1": lambda machine, _: machine._tuple(1),
     "TUPLE2": lambda machine, _: machine._tuple(2),
     "TUPLE3": lambda machine, _: machine._tuple(3),
-    "LIST": Steps._list,
-    "DICT": Steps._dict,
     "APPEND": lambda machine, _: machine._append([machine._stack.pop()]),
     **dict.fromkeys(
         ("APPENDS", "ADDITEMS"), lambda machine, _: machine._append(machine._since_mark())
@@ -305,7 +292,6 @@ _OF_NO_TENSOR = frozenset({
 _NO_NUMBERS: Mapping[str, str] = {
     "meta_tensor": "on the meta device, which has shapes alone",
     "sparse": "sparse",
-    "qtensor": "quantised",
     "nested": "nested",
     "wrapper_subclass": "of a class of its own",
 }

@@ -68,11 +68,6 @@ class BinFile:
     beside: tuple[str, ...] = ()
 
     @property
-    def metadata(self) -> Mapping[str, str]:
-        """Nothing: it has no header."""
-        return {}
-
-    @property
     def names(self) -> list[str]:
         """Of its tensors, sorted."""
         return sorted(self.tensors)
@@ -188,8 +183,6 @@ def _zipped(path: Path, pages: mmap.mmap) -> _Content:
                 raise ValueError(f"{one.filename} is not where the archive says")
             lengths = (int.from_bytes(local[k : k + 2], "little") for k in (26, 28))
             start = one.header_offset + _HEADER + sum(lengths)
-            if start + one.file_size > len(pages):
-                raise ValueError(f"{one.filename} is cut short")
             members[one.filename] = (start, start + one.file_size)
     pickled = [name for name in members if name.partition("/")[2] == "data.pkl"]
     if len(pickled) != 1:
@@ -232,37 +225,18 @@ def _in_a_row(pages: mmap.mmap) -> _Content:
     system = Steps().run(pages)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise NoNumbersError("written with the bytes of its numbers the other way round")
-    said, keys = Steps().run(pages), Steps().run(pages)
-    sizes = {
-        one.storage.key: (one.storage.count, SIZES[one.storage.dtype]) for one in _all_tensors(said)
-    }
+    steps = Steps()
+    said, keys = steps.run(pages), Steps().run(pages)
     places: dict[str, tuple[int, int]] = {}
     start = pages.tell()
     for key in keys:
-        if not isinstance(key, str) or key not in sizes:
-            raise ValueError("a storage of no tensor")
-        count, size = sizes[key]
-        if int.from_bytes(pages[start : start + 8], "little") != count:
+        one = steps.storages[key]
+        if int.from_bytes(pages[start : start + 8], "little") != one.count:
             raise ValueError(f"storage {key} has another size than the pickle says")
         start += 8
-        places[key] = (start, start + count * size)
-        start += count * size
+        places[key] = (start, start + one.count * SIZES[one.dtype])
+        start += one.count * SIZES[one.dtype]
     return _Content(said, places)
-
-
-def _all_tensors(said: Any) -> list[StoredTensor]:
-    """Those anywhere in what was pickled, in containers of any depth, each container looked at once."""
-    found: list[StoredTensor] = []
-    seen: set[int] = set()
-    left = [said]
-    while left:
-        one = left.pop()
-        if isinstance(one, StoredTensor):
-            found.append(one)
-        elif isinstance(one, (dict, list, tuple)) and id(one) not in seen:
-            seen.add(id(one))
-            left.extend(one.values() if isinstance(one, dict) else one)
-    return found
 
 
 def _tensors(path: Path, said: Any) -> tuple[dict[str, StoredTensor], tuple[str, ...]]:
@@ -273,9 +247,9 @@ def _tensors(path: Path, said: Any) -> tuple[dict[str, StoredTensor], tuple[str,
     except FileFormatError as error:
         raise FileFormatError(f"{path} {error}") from None
     found = {name: one for name, one in weights.items() if isinstance(one, StoredTensor)}
-    if not all(isinstance(name, str) for name in found):
+    if unnamed := [name for name in found if not isinstance(name, str)]:
         raise FileFormatError(
-            f"{path} holds sparse or unnamed tensors, expected dense ones by name"
+            f"{path} holds a tensor under {unnamed[0]!r}, expected each under a name"
         )
     return found, beside
 

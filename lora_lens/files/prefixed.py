@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,6 @@ class PrefixedFile:
 
     file: MappedFile | BinFile
     prefix: str
-
-    @property
-    def names(self) -> list[str]:
-        """Of its tensors, sorted."""
-        return [self.prefix + name for name in self.file.names]
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """The file's own."""
-        return self.file.metadata
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""

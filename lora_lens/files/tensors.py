@@ -25,14 +25,6 @@ from .prefixed import PrefixedFile
 class OpenFile(Protocol):
     """A file that is open, or what stands for one."""
 
-    @property
-    def names(self) -> list[str]:
-        """Of its tensors, sorted."""
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """What its header says beside the tensors."""
-
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
 
@@ -74,7 +66,8 @@ class TensorStore:
     @property
     def metadata(self) -> Mapping[str, str]:
         """What the headers of the files opened so far say beside the tensors; of a ``.bin``, nothing."""
-        return {key: text for file in self.opened.values() for key, text in file.metadata.items()}
+        headers = [getattr(file, "metadata", {}) for file in self.opened.values()]
+        return {key: text for header in headers for key, text in header.items()}
 
     @property
     def beside(self) -> tuple[str, ...]:

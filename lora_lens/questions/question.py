@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -129,10 +128,6 @@ class Question:
         described = self.part("figures").figures(result)
         with paper.settings():
             return {suffix: sheet(one, width=paper.width) for suffix, one in described.items()}
-
-    def has(self, module: str) -> bool:
-        """Whether the folder has such a module."""
-        return find_spec(f"{self.package}.{module}") is not None
 
     def page(self, result: Any, findings: Sequence[Finding], name: str) -> Part:
         """Its part of a report; `name` begins the ids in it."""

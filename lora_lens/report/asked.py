@@ -43,8 +43,6 @@ class Asked:
         self, adapters: Sequence[Adapter], module: str, options: Mapping[str, Any]
     ) -> tuple[Least, ...]:
         """What it takes at any rate of one adapter, or of two, one after the other; nothing where it reads no W0."""
-        if not self.question.has("least"):
-            return ()
         least = self.question.part("least").least
         found: tuple[Least, ...] = least(
             *adapters, module=module, **_known(least, {**options, **self.options})

@@ -173,7 +173,7 @@ class _Pairs:
                 )  # fmt: skip
         if not self._tree:
             self._joined.notes.append(
-                f"no clusters of {self._plan.count:,} adapters: a tree is made of at most {_MOST_CLUSTERED:,}"
+                f"no clusters of {self._matrix}: a tree is made of at most {_MOST_CLUSTERED:,} adapters, and these are {self._plan.count:,}"
             )
             return
         kept = _complete(self._phi)

@@ -16,13 +16,11 @@ from .options import Style, Width
 
 
 def for_paper(run: Callable[..., None]) -> Callable[..., None]:
-    """A command that has ``--out``, with ``--width`` and ``--style`` after it; another as it is.
+    """A command that has ``--out``, with ``--width`` and ``--style`` after it.
 
     They are looked at first, so that a wrong one costs nothing.
     """
     signature = inspect.signature(run, eval_str=True)
-    if "out" not in signature.parameters:
-        return run
 
     @wraps(run)
     def with_paper(

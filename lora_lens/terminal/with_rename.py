@@ -14,10 +14,8 @@ from .options import Rename
 
 
 def with_rename(run: Callable[..., None]) -> Callable[..., None]:
-    """A command that has ``--base``, with ``--rename`` after it; another as it is."""
+    """A command that has ``--base``, with ``--rename`` after it."""
     signature = inspect.signature(run, eval_str=True)
-    if "base" not in signature.parameters:
-        return run
 
     @wraps(run)
     def with_names(*given: Any, rename: list[str] | None = None, **options: Any) -> None:

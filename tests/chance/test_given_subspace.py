@@ -68,3 +68,18 @@ def test_subspaces_outside_share_what_chance_gives_in_the_complement() -> None:
         held(frame[:, 5:7].T, frame[:, :K]), held(frame[:, 8:11].T, frame[:, :K]), D
     )
     assert (float(found.mean), float(found.sd)) == pytest.approx(gaussian_baseline(D - K, 2, 3))
+
+
+def test_a_complement_that_is_a_line_can_still_be_turned_round() -> None:
+    rng = np.random.default_rng(4)
+    frame = orthogonal(4, rng)
+    theta, line = frame[:, :3], frame[:, 3:]
+    one, other = (np.linalg.qr(rng.standard_normal((4, 2)))[0] for _ in range(2))
+    both = [
+        float(np.linalg.norm(one.T @ (theta @ theta.T + sign * line @ line.T) @ other) ** 2) / 2
+        for sign in (1, -1)
+    ]
+    found = moments_given(held(one.T, theta), held(other.T, theta), 4)
+    assert (float(found.mean), float(found.sd)) == pytest.approx((np.mean(both), np.std(both)))
+    whole = moments_given(held(one.T, frame), held(other.T, frame), 4)
+    assert (float(whole.mean), float(whole.sd)) == pytest.approx((both[0], 0), abs=1e-7)

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import tracemalloc
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,7 +110,7 @@ def rebuilt(offset: int, shape: tuple[int, ...], strides: tuple[int, ...], count
         (rebuilt(0, (2**80,), (1,)), "that are stored"),
         (Rebuilt(torch._utils._rebuild_meta_tensor_no_storage, torch.float32, (9, 9), (9, 1), False), "meta"),
         (torch.eye(3).to_sparse(), "sparse"),
-        (Rebuilt(torch._utils._rebuild_qtensor, 1), "quantised"),
+        (Rebuilt(torch._utils._rebuild_qtensor, ("storage", torch.QInt8Storage, "0", "cpu", 4)), "of torch.QInt8Storage"),
         (Rebuilt(eval, "1"), "could run code"),
         (Rebuilt(getattr, "torch", "load"), "could run code"),
         (Rebuilt(np.zeros, 10**12), "could run code"),
@@ -130,6 +131,29 @@ def test_a_tensor_that_is_not_simply_there_is_refused_in_little_memory(
     tracemalloc.stop()
     assert peak < 2e6
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "in a row"])
+def test_a_whole_model_is_more_than_tensors(new: bool, tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is a whole model
+        torch.save({"x": ONE, "model": nn.Linear(3, 2)}, path, _use_new_zipfile_serialization=new)
+    with pytest.raises(FileFormatError, match="holds more than tensors"):
+        load_bin(path)
+
+
+def test_old_files_may_hold_numbers_of_no_tensor_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    held = {"x": ONE, "seen": {torch.tensor(3.0)}}
+    torch.save(held, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(load_bin(path).get("x"), ONE)
+
+
+def test_tensors_by_numbers_are_refused(tmp_path: Path) -> None:
+    torch.save({0: ONE}, tmp_path / "x.bin")
+    with pytest.raises(FileFormatError, match="a tensor under 0, expected each under a name"):
+        load_bin(tmp_path / "x.bin")
 
 
 def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:

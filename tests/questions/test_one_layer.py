@@ -40,6 +40,8 @@ def test_a_mean_of_one_is_not_called_one(one: ll.Adapter, tmp_path: Path) -> Non
     found = ll.adapter_matrix([tmp_path / "lora0", tmp_path / "lora1"], "value")
     assert "mean of 1 layer" in matrix_sheet(found).title
     assert "mean of 1 layers" not in matrix_sheet(found).title
+    alone = ll.conversion_similarity(one, "value", draws=5)["A"]
+    assert repr(alone) == "<LayerGrid: A, value, 1 layer>"
 
 
 def test_no_deviation_is_told_where_there_is_none(one: ll.Adapter) -> None:

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import lora_lens as ll
 from lora_lens.core.similarity.phi_by_chance import closest_by_chance
+from lora_lens.survey import joined_pairs
 from lora_lens.survey.joined import Joined
 from lora_lens.survey.planning import Failed
 from lora_lens.survey.words import _alike, _held, tables
@@ -204,3 +205,17 @@ def test_copies_of_an_adapter_are_counted_and_named(tmp_path: Path) -> None:
     assert said.startswith("2 adapters have the same numbers as another at every place (seed-1, ")
     assert "renamed" in said
     assert "other" not in said.partition("(")[2].partition(")")[0]
+
+
+def test_too_many_for_a_tree_are_told_once_of_each_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joined_pairs, "_MOST_CLUSTERED", 2)
+    for k in range(3):
+        write_adapter(tmp_path / "runs" / str(k), seed=k)
+    notes = ll.survey(tmp_path / "runs", tmp_path / "out", questions="pairs").notes
+    told = [note for note in notes if note.startswith("no clusters of")]
+    assert told == [
+        f"no clusters of {matrix}: a tree is made of at most 2 adapters, and these are 3"
+        for matrix in "AB"
+    ]

@@ -317,6 +317,24 @@ def test_released_checkpoints_load_and_export_to_the_same_logits(tmp_path: Path)
     torch.testing.assert_close(BERT.logits(stock), expected, **CLOSE)
 
 
+def test_checkpoints_of_gparts_fork_load_to_the_same_logits(tmp_path: Path) -> None:
+    model = released(tmp_path, peft_type="CONDLORA")
+    of_released = load_file(tmp_path / "cond" / "adapter_model.safetensors")
+    tensors = {name: one for name, one in of_released.items() if "theta" not in name}
+    for name in of_released.keys() - tensors.keys():
+        module, letter = name.rpartition(".theta_")[::2]
+        shared = f"base_model.cond_lora_shared.default.{module}.{letter}.weight"
+        tensors[shared] = of_released[name].T.contiguous()
+        for path, _ in BERT.make().named_modules():
+            if path.endswith(f".{module}"):
+                own = f"base_model.model.{path}.cond_lora_{letter}.weight"
+                tensors[own] = tensors[shared].clone()
+    (tmp_path / "released" / "adapter_model.bin").unlink()
+    save_file(tensors, tmp_path / "released" / "adapter_model.safetensors")
+    again = load_condlora_model(BERT.make(), tmp_path / "released")
+    torch.testing.assert_close(BERT.logits(again), BERT.logits(model), atol=0, rtol=0)
+
+
 def test_released_checkpoints_that_do_not_load_say_why(tmp_path: Path) -> None:
     released(tmp_path / "one", use_x="type1")
     with pytest.raises(AdapterError, match="use_x"):

@@ -394,6 +394,15 @@ def test_what_it_would_misread_stops_training_at_once(make: Any, said: str, tmp_
         run.train()
 
 
+def test_variants_of_lora_whose_update_is_b_a_are_watched() -> None:
+    model = lora()
+    count = sum(len(stack.members) for stack in stacks_of(model))
+    for layer in model.modules():
+        if hasattr(layer, "lora_A"):
+            vars(layer)["lora_variant"] = {"default": type("MiCALinearVariant", (), {})()}
+    assert sum(len(stack.members) for stack in stacks_of(model)) == count
+
+
 def test_factors_that_are_shared_out_are_refused() -> None:
     model = lora()
     layer = model.get_submodule("base_model.model.bert.encoder.layer.0.attention.self.query")

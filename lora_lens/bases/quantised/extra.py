@@ -37,7 +37,7 @@ def _by_itself() -> Iterator[None]:
 
     Nothing here needs that code, nor to be told that it is missing.
     """
-    before, absent = sys.modules.get(_FETCHES), _FETCHES not in sys.modules
+    before = {name: one for name, one in sys.modules.items() if name == _FETCHES}
     sys.modules[_FETCHES] = None  # type: ignore[assignment]
     said = logging.getLogger("bitsandbytes")
     level = said.level
@@ -46,10 +46,8 @@ def _by_itself() -> Iterator[None]:
         yield
     finally:
         said.setLevel(level)
-        if absent:
-            del sys.modules[_FETCHES]
-        else:
-            sys.modules[_FETCHES] = before  # type: ignore[assignment]
+        del sys.modules[_FETCHES]
+        sys.modules.update(before)
 
 
 def failed(packed: Packed, title: str, error: Exception) -> BaseModelError:

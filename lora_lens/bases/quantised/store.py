@@ -81,16 +81,6 @@ class QuantisedFile:
     packed: Mapping[str, tuple[Scheme, Packed]]
     stays = True  # where the store is sent to another process
 
-    @property
-    def names(self) -> list[str]:
-        """Of the weights, sorted."""
-        return sorted(self.packed)
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Nothing: it is no file."""
-        return {}
-
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a weight as it was."""
         scheme, packed = self.packed[name]

@@ -15,6 +15,7 @@ from ..similarity.phi_by_chance import above_by_chance
 Cut = Literal["chance", "gap", "given"]
 
 _FALSE_ALARMS = 0.01  # of all pairs together, under the Gaussian null
+_ROUNDING = 1e-6  # of φ in float32: where W0 leaves one span to all, chance gives 1 but for that
 
 
 class Clustering(NamedTuple):
@@ -86,7 +87,7 @@ def _above_chance(linkage: Array, mean: Array, sd: Array, least: Array | None) -
     above = []
     for k, (one, other, height, _) in enumerate(linkage):
         first, second = members.pop(int(one)), members.pop(int(other))
-        above.append(1 - height > threshold[np.ix_(first, second)].mean())
+        above.append(1 - height > threshold[np.ix_(first, second)].mean() + _ROUNDING)
         members[n + k] = np.concatenate([first, second])
     return np.array(above)
 

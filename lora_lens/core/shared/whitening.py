@@ -68,31 +68,8 @@ class Triangular:
 
 
 @dataclass(frozen=True)
-class LowerTriangle:
-    """H = C⁻¹ as a matrix."""
-
-    h: Float[Tensor, "in in"]
-    rank: int
-    sqrt_kappa: float
-
-    def whiten(self, rows: Tensor) -> Tensor:
-        found = rows.new_empty(rows.shape)
-        for some in torch.arange(len(self.h)).tensor_split(_SLICES):
-            if len(some):
-                first, last = int(some[0]), int(some[-1]) + 1
-                found[..., first:last] = rows[..., :last] @ self.h[first:last, :last].mT
-        return found
-
-    def back(self, rows: Tensor) -> Tensor:
-        return rows @ self.h
-
-    def single(self) -> LowerTriangle:
-        return LowerTriangle(self.h.float(), self.rank, self.sqrt_kappa)
-
-
-@dataclass(frozen=True)
 class Explicit:
-    """H as a matrix: Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding."""
+    """H as a matrix: of `whitening` Λ^-½Eᵀ for the eigenvectors E of S whose eigenvalues Λ are more than rounding."""
 
     h: Float[Tensor, "whitened in"]
     rank: int
@@ -106,6 +83,18 @@ class Explicit:
 
     def single(self) -> Explicit:
         return Explicit(self.h.float(), self.rank, self.sqrt_kappa)
+
+
+class LowerTriangle(Explicit):
+    """H = C⁻¹."""
+
+    def whiten(self, rows: Tensor) -> Tensor:
+        found = rows.new_empty(rows.shape)
+        for some in torch.arange(len(self.h)).tensor_split(_SLICES):
+            if len(some):
+                first, last = int(some[0]), int(some[-1]) + 1
+                found[..., first:last] = rows[..., :last] @ self.h[first:last, :last].mT
+        return found
 
 
 def whitening(s: Float[Tensor, "in in"]) -> Whitening:

@@ -12,12 +12,12 @@ from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import least_beside
 from ...show.findings import PHI, Claim, Finding, told
 from ...show.layout import number, sided
-from ...show.wording import listed, same_phi, span
+from ...show.wording import listed, span
 from .result import RankGrids
 
 
 def claims(result: RankGrids) -> list[Claim]:
-    """φ of ΔW's whole subspaces and W0's leading ones, mean over the layers, against unrelated ones; each number once.
+    """φ of ΔW's whole subspaces and W0's leading ones, mean over the layers, against unrelated ones.
 
     None of a side on which the layers of both lie alike, as of one A for all of them.
 
@@ -27,7 +27,6 @@ def claims(result: RankGrids) -> list[Claim]:
 
 
 def _claims(result: RankGrids) -> Iterator[Claim]:
-    seen: list[np.ndarray] = []
     cut = _taken(result)
     whole = "" if cut else "whole "
     for kind, baseline in result.baselines.items():
@@ -37,9 +36,6 @@ def _claims(result: RankGrids) -> Iterator[Claim]:
         test = result.significance[kind].of_mean
         if not np.isfinite([test.z, test.p_two_sided]).all():
             continue
-        if any(same_phi(values, other) for other in seen):
-            continue  # ΔW's left subspace is B's, its right one A's
-        seen.append(values)
         value, draws = float(values.mean()), baseline.draws or 0
         floors = [
             least_beside(float(of.gaussian_mean[-1, -1]), *of.shape) for of in result.of(*kind)

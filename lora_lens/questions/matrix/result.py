@@ -181,6 +181,13 @@ class MatrixResult(Answer):
                 found[f"phi_layer_{layer}"] = grid[one, other]
         return found
 
+    def rows(self) -> list[Row]:
+        """One pair of adapters a row."""
+        found = self.columns()
+        count = len(found["one"])
+        each = (np.broadcast_to(column, count).tolist() for column in found.values())
+        return [dict(zip(found, row, strict=True)) for row in zip(*each, strict=True)]
+
     def to_frame(self) -> DataFrame:
         """A pandas DataFrame of one row a pair: mean φ, chance, z, and φ by layer where it was kept."""
         import pandas

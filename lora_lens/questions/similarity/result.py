@@ -11,6 +11,7 @@ import numpy as np
 from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
 from ...labelled import Array, Brief, Row, Tidy, html_table, plain
+from ...show.layout import counted
 from ..answer import Answer
 from ..looked_up import looked_up
 
@@ -115,7 +116,7 @@ class LayerGrid(Tidy, Brief):
 
     @property
     def _said(self) -> str:
-        return f"{self.matrix}, {self.module}, {len(self.layers)} layers{self._beside_chance}"
+        return f"{self.matrix}, {self.module}, {counted(len(self.layers), 'layer')}{self._beside_chance}"
 
     def _repr_html_(self) -> str:
         title = (

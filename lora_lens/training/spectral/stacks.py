@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def stacks_of(model: Any, adapter: str | None = None) -> list[Stack]:
     name = chosen_adapter(layers, adapter)
     own = {path: layer for path, layer in layers.items() if name in layer.lora_A}
     check_live(unwrapped(model), own, name)
-    _check_product(unwrapped(model), own, name)
+    _check_product(unwrapped(model), name)
     patterns = {path: (split_layer(path) or (path, None)) for path in own}
     names = names_apart(pattern for pattern, _ in patterns.values())
     groups: dict[tuple[Any, ...], list[Watched]] = {}
@@ -90,15 +90,11 @@ def stacks_of(model: Any, adapter: str | None = None) -> list[Stack]:
     ]
 
 
-def _check_product(model: Any, layers: Mapping[str, Any], name: str) -> None:
+def _check_product(model: Any, name: str) -> None:
     """Refuse what can be read from a model's files alone: ΔW that is more than its two factors' product."""
     config = configurations(model).get(name)
     if config is not None and hasattr(config, "to_dict"):
         check_plain(config.to_dict(), f"the model's adapter {name!r}")
-    for path, layer in layers.items():
-        if name in getattr(layer, "lora_variant", ()):
-            kind = type(layer.lora_variant[name]).__name__
-            raise AdapterError(f"{path} is PEFT's {kind}, whose update is not s·B·A")
 
 
 def _watched(path: str, module: str, number: int | None, layer: Any, name: str) -> Watched | None:

@@ -62,6 +62,12 @@ def test_what_is_at_chance_is_no_family() -> None:
     )
 
 
+def test_where_chance_gives_1_its_rounding_is_no_family() -> None:
+    values = families([4], [1 - 1e-8], 1.0)
+    found = cluster(values, *null(values, mean=1 - 1e-7, sd=0.0))
+    assert (found.cut, len(set(found.clusters))) == ("chance", 4)
+
+
 def test_one_family_is_one_cluster() -> None:
     values = families([6], [0.9], 0.02, 0.02)
     assert set(cluster(values, *null(values)).clusters) == {1}

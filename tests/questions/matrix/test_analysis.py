@@ -266,6 +266,7 @@ def test_adapters_in_memory_and_other_bases(folder: Path) -> None:
 def test_forms(folder: Path) -> None:
     result = adapter_matrix([folder], "value")
     frame = result.to_frame()
+    assert result.rows() == frame.to_dict("records")
     assert len(frame) == 6
     row = frame[(frame.one == "seed-1") & (frame.other == "seed-3")].iloc[0]
     assert row.phi == result.values[1, 3]
