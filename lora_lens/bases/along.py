@@ -1,18 +1,23 @@
-"""Whether s·B·A lies along the W0 that it is read beside: so it does where training began from a part of W0."""
+"""Whether s·B·A lies along the W0 that it is read beside: so it does where training began with a part of W0."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import torch
 
 from ..adapter import Adapter, LayerFactors
 from ..errors import LensError
 from .weights import BaseWeights
 
 _ALONG = 0.5  # of ‖s·B·A‖²: in docs/results/mpnet/runs it is 0.15 at most, either way
+_BEYOND = 1.5  # PiSSA's is about 1; a ΔW that is small may have any
+_PART = 0.25  # of what r directions of W0 have on average, and no fewer than:
+_FEWEST = 8
 _ROWS = 256  # of W0 at once
-_PART = 0.25  # of what r directions of W0 have on average: below it a ΔW that is small lies along W0 by chance
+
+
+def said_beside(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
+    """What whoever asks about an adapter beside its W0 has to be told: of the base, of the adapter, and of both."""
+    return (*weights.notes, *adapter.caveats, *along_said(adapter, weights))
 
 
 def along_said(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
@@ -31,21 +36,21 @@ def along_said(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
     if adapter.from_w0:
         return ()
     try:
-        shares = [_share(one, weights) for one in _ends(adapter)]
+        shares = [_ALONG < _share(one, weights) < _BEYOND for one in _first_and_last(adapter)]
     except LensError:  # whoever reads this W0 is told
         return ()
-    if not shares or min(shares) < _ALONG:
+    if not shares or not all(shares):
         return ()
     return (
         f"s·B·A lies along W0: their inner product is more than {_ALONG:g} of ‖s·B·A‖², as where PiSSA or OLoRA began with "
-        f"a part of W0; it is near 0 where LoRA was added to it. If it was trained so, B·A was added to what they left of "
-        f"{weights.source}, and ΔW is not s·B·A: pass that as --base, or let PEFT convert the adapter "
+        f"a part of W0; it is near 0 where LoRA was added to W0. If it was trained so, B·A was added to the residual model, not to "
+        f"{weights.source}, and ΔW is not s·B·A: pass the residual model as --base, or let PEFT convert the adapter "
         f"(path_initial_model_for_weight_conversion)",
     )
 
 
-def _ends(adapter: Adapter) -> Iterator[LayerFactors]:
-    """The first and the last layer of the module with the smallest W0."""
+def _first_and_last(adapter: Adapter) -> Iterator[LayerFactors]:
+    """Of the module with the smallest W0."""
     first = {name: next(adapter.each_layer([name])) for name in adapter.in_layers}
     if first:
         smallest = min(first, key=lambda name: first[name].out_features * first[name].in_features)
@@ -55,19 +60,21 @@ def _ends(adapter: Adapter) -> Iterator[LayerFactors]:
 
 def _share(one: LayerFactors, weights: BaseWeights) -> float:
     """⟨s·B·A, W0⟩/‖s·B·A‖²; 0 where that inner product is no part of W0 to speak of."""
-    rows = one.part.whole if one.part else one.out_features
-    w0 = weights.weight(one.name, (rows, one.in_features))
+    import torch
+
+    expected = (one.part.whole if one.part else one.out_features, one.in_features)
+    w0 = weights.weight(one.name, expected)
+    if tuple(w0.shape) != expected:  # which whoever reads it is told
+        return 0.0
     w0 = one.part.take(w0) if one.part else w0
     a, b = (torch.as_tensor(factor).double() for factor in one.read())
-    if w0.shape != (b.shape[0], a.shape[1]):
-        return 0.0
     along = square = 0.0
     for some, of_b in zip(w0.split(_ROWS), b.split(_ROWS), strict=True):
-        block = some.double()
-        along += one.scaling * float(((block @ a.mT) * of_b).sum())
+        block = some.float()
+        along += one.scaling * float(((block @ a.mT.float()).double() * of_b).sum())
         square += float(block.square().sum())
     weights.release(one.name)
     one.release()
-    if not along > _PART * one.rank / min(w0.shape) * square:
+    if not along > _PART * max(one.rank, _FEWEST) / min(w0.shape) * square:
         return 0.0
     return along / (one.scaling**2 * float((b.mT @ b * (a @ a.mT)).sum()))

@@ -28,7 +28,6 @@ from ..files.revisions import (
 from ..files.tensors import FindFile, LocalFiles, TensorStore, open_named, open_tensors
 from ..plain_torch import in_plain_torch
 from ..printable import is_printable
-from .along import along_said
 from .configuration import BaseConfiguration, read_configuration
 from .kinship import check_kinship
 from .pipeline import open_pipeline
@@ -129,18 +128,13 @@ def open_base_of(adapter: Adapter, base: BaseWeights | str | Path | None = None)
     Raises:
         BaseModelError: None is named, or it is not found, or it is of another architecture.
     """
-    if base is None and adapter.live is not None and not adapter.base_given:
-        found: BaseWeights = adapter.live
-        return found
-    opened = _opened_for(adapter, base)
-    return replace(opened, notes=(*opened.notes, *along_said(adapter, opened)))
-
-
-def _opened_for(adapter: Adapter, base: BaseWeights | str | Path | None) -> BaseWeights:
     origin, claimed = adapter.origin, adapter.fan_in_fan_out
     if isinstance(base, BaseWeights):
         claimed = claimed or base.fan_in_fan_out
         return _of_its_kin(replace(base, fan_in_fan_out=claimed), origin, given=True)
+    if base is None and adapter.live is not None and not adapter.base_given:
+        found: BaseWeights = adapter.live
+        return found
     given = adapter.base_given
     named, revision = adapter.base_model, adapter.revision
     if base is not None:

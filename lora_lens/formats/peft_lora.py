@@ -107,7 +107,6 @@ def _read(files: AdapterFiles) -> Checkpoint:
             _read_pair(files, path, pair, beside, found)
     paths, unsaid = beside.paths, beside.magnitudes and not files.config.get("use_dora")
     named = {named_in_peft(path, parameter) for path, parameter in beside.parameters.items()}
-    placed = {*found.updates, *map(module_of, others)}
     matched = {*(factors.keys() - beside.parameters.keys()), *paths.values(), *named}
     return of_factors(
         files,
@@ -123,14 +122,15 @@ def _read(files: AdapterFiles) -> Checkpoint:
             *([beside.initial.note] if beside.initial else []),
             *([UNSAID] if unsaid else []),
         ),
-        placement=Placement(frozenset(found.tables), copies(files.config, files.source, placed)),
+        placement=Placement(
+            frozenset(found.tables),
+            copies(files.config, files.source, found.updates, map(module_of, others)),
+        ),
         caveats=(
             *columns_unsaid(files, beside.grouped),
             *moved_said(files, found.updates),
             *filter(None, [unknown_said(files.config)]),
-            *filter(
-                None, [zero_said(files.config, [one.scaling for one in found.updates.values()])]
-            ),
+            *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),
             *filter(None, [tied_said(beside.initial, files, found.updates)]),
         ),
     )
@@ -242,10 +242,18 @@ def _reason(files: AdapterFiles, name: str) -> str:
 
 
 def _without_sides(files: AdapterFiles, pair: Mapping[str, str]) -> str | None:
-    """Why a layer has no ΔW: it has no outputs or no inputs, as LW-DETR's in some configurations, or no rank."""
+    """Why a layer has no ΔW: it has no outputs or no inputs, as LW-DETR's in some configurations, or no rank.
+
+    Raises:
+        AdapterError: It has no rank, and DoRA's magnitude.
+    """
     a, b = (files.shape(pair[letter]) for letter in "AB")
     if len(a) != 2 or len(b) != 2 or a[0] != b[1] or all((*a, *b)):
         return None
+    if not a[0] and files.config.get("use_dora"):
+        raise AdapterError(
+            f"{files.source}: {pair['A']} has rank 0, and DoRA's magnitude there changes W0 alone; expected a rank of 1 or more"
+        )
     if not a[0]:
         return "factor of rank 0, so that its ΔW is 0"
     what = "outputs" if a[1] else "inputs" if b[0] else "outputs and no inputs"

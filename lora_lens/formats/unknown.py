@@ -65,23 +65,6 @@ _OF_TRAINERS = {
         f"kohya's or LyCORIS's, of modules whose names begin with none of {', '.join(PREFIXES)}: rename them to begin "
         f"with one"
     ),
-    r"(unet|transformer|text_encoder)\w*\..*lora": (
-        "diffusers', of modules whose names begin with no part of a pipeline that is known: rename them to begin with "
-        "unet., transformer. or text_encoder."
-    ),
-    r"lambda_layer": f"LyCORIS's T-LoRA, whose first factors are in no file: {_EXTRACT}",
-    r"\.oft_|\.rescale$|\.[ab][12]\.weight|\.on_input$": (
-        f"LyCORIS's OFT, BOFT, GLoRA or IA³, whose ΔW is made of W0: {_EXTRACT}"
-    ),
-    r"^(unet|text_encoder):\d+:(up|down)$": (
-        f"cloneofsimo's, which numbers its layers and names none; its own lora_add merges it: {_EXTRACT}"
-    ),
-    r"^(emb_params|clip_[lg]|string_to_param\S*|\*|<\S+>)$": (
-        "trained tokens (textual inversion), which change no weight of a layer: there is no ΔW"
-    ),
-    r"\.loras\.[^.]+\.vera_[BD]$": (
-        "VeRA of the library adapters, whose factors are random, shared and in no file: merge it there, and compare the models"
-    ),
     r"\.lora_w[qkvo123]_l[12]\.weight$": (
         "LLaMA-Adapter's, which have no α: save each l1 as PEFT's lora_A and l2 as lora_B, of the module that w names, beside "
         "an adapter_config.json whose lora_alpha is its r"
@@ -101,6 +84,23 @@ _OF_TRAINERS = {
     r"\.matrix_[AB]\.\d+$": (
         "SwissArmyTransformer's, of projections whose parts have factors of their own, and of no α: save those of each part as "
         "PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha that they were made with"
+    ),
+    r"(unet|transformer|text_encoder)\w*\..*lora": (
+        "diffusers', of modules whose names begin with no part of a pipeline that is known: rename them to begin with "
+        "unet., transformer. or text_encoder."
+    ),
+    r"lambda_layer": f"LyCORIS's T-LoRA, whose first factors are in no file: {_EXTRACT}",
+    r"\.oft_|\.rescale$|\.[ab][12]\.weight|\.on_input$": (
+        f"LyCORIS's OFT, BOFT, GLoRA or IA³, whose ΔW is made of W0: {_EXTRACT}"
+    ),
+    r"^(unet|text_encoder):\d+:(up|down)$": (
+        f"cloneofsimo's, which numbers its layers and names none; its own lora_add merges it: {_EXTRACT}"
+    ),
+    r"^(emb_params|clip_[lg]|string_to_param\S*|\*|<\S+>)$": (
+        "trained tokens (textual inversion), which change no weight of a layer: there is no ΔW"
+    ),
+    r"\.loras\.[^.]+\.vera_[BD]$": (
+        "VeRA of the library adapters, whose factors are random, shared and in no file: merge it there, and compare the models"
     ),
     r"\.diff(_b)?$|\.set_weight$": f"whole changes of weights (diff), no factors: {_EXTRACT}",
 }

@@ -1,5 +1,6 @@
 """Adapters whose training began with a part of W0, and whose configuration does not say so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import torch
 from checkpoints import BertLike, write_base, write_lora, write_tensors
 
 import lora_lens as ll
+from lora_lens.adapter import Part
+from lora_lens.bases.along import _share
+from lora_lens.bases.opening import open_base_of
 
 
 @pytest.fixture
@@ -78,3 +82,28 @@ def test_a_survey_counts_them(shape: BertLike, tmp_path: Path) -> None:
     assert [note[-20:] for note in found.notes if "lies along W0" in note] == [
         "n) (1 of 3 adapters)"
     ]
+
+
+def test_it_is_said_once_and_of_whichever_of_two_it_is(shape: BertLike, tmp_path: Path) -> None:
+    begun(shape, tmp_path)
+    plain = write_lora(tmp_path / "plain", shape, base=str(tmp_path / "base"), seed=3)
+    adapter = ll.load_adapter(tmp_path / "lora")
+    opened = open_base_of(adapter)
+    for base in (None, opened):
+        said = ll.amplification(adapter, "value", base=base).notes
+        assert sum("lies along W0" in note for note in said) == 1
+    assert not any("along" in note for note in ll.amplification(plain, "value", base=opened).notes)
+    for one, other in ((plain, tmp_path / "lora"), (tmp_path / "lora", plain)):
+        (note,) = [n for n in ll.compare(one, other, "value").notes if "lies along W0" in n]
+        assert note.startswith(f"{tmp_path / 'lora'}: s·B·A")
+
+
+def test_heads_of_another_base_are_refused_as_its_shape(tmp_path: Path) -> None:
+    """Rows are taken head by head, which W0 of another shape has not."""
+    shape = BertLike(width=48)
+    write_lora(tmp_path / "lora", shape)
+    adapter = ll.load_adapter(tmp_path / "lora")
+    whole = ll.open_base(write_base(tmp_path / "base", BertLike(width=32)))
+    (one, *_) = adapter.each_layer(["value"])
+    split = replace(one, part=Part(0, 16, 48, 3))
+    assert _share(split, whole) == 0.0

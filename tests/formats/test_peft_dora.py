@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from checkpoints import BertLike, write_lora
 from made_formats import cases_of, deltas, made_by
 from safetensors.torch import load_file, save_file
 
@@ -317,3 +318,16 @@ def test_dora_over_a_changed_base_is_refused(alone: Path) -> None:
     file.write_text(json.dumps(config | {"init_lora_weights": "pissa"}))
     with pytest.raises(AdapterError, match="DoRA initialised by 'pissa'"):
         ll.load_adapter(alone)
+
+
+def test_a_layer_of_rank_0_with_a_magnitude_is_refused_as_that(tmp_path: Path) -> None:
+    shape = BertLike(layers=1, modules=("value",))
+    path = f"base_model.model.bert.{shape.path(0, 'key')}"
+    extra = {
+        f"{path}.lora_A.weight": torch.ones(0, 24),
+        f"{path}.lora_B.weight": torch.ones(24, 0),
+        f"{path}.lora_magnitude_vector.weight": torch.ones(24),
+    }
+    write_lora(tmp_path, shape, extra=extra, config={"use_dora": True})
+    with pytest.raises(AdapterError, match="has rank 0, and DoRA's magnitude"):
+        ll.load_adapter(tmp_path)

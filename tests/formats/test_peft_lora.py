@@ -469,8 +469,11 @@ def test_an_alpha_of_0_is_said_with_every_number(tmp_path: Path) -> None:
     adapter = load_adapter(tmp_path)
     assert adapter.modules["value"].scaling.tolist() == [0, 0, 0]
     (said,) = adapter.caveats
-    assert said.startswith("lora_alpha is 0")
+    assert said.startswith("α is 0 in adapter_config.json for ")
     assert said in spectrum(adapter).notes
+    config = {"lora_alpha": 0, "alpha_pattern": {"value": 8}}
+    (said,) = load_adapter(write_lora(tmp_path / "part", BertLike(), config=config)).caveats
+    assert "for 3 of 6 matrices" in said
     config = {"lora_alpha": 0, "alpha_pattern": {"query": 8, "value": 8}}
     write_lora(tmp_path, BertLike(), config=config)
     assert not load_adapter(tmp_path).caveats

@@ -256,6 +256,7 @@ def test_mlxs_factors_of_another_rank_than_was_said_are_refused(tmp_path: Path) 
         (["text_encoder_9.x.lora.up.weight"], "diffusers', of modules"),
         (["layers.0.attention.lora_wq_l1.weight", "layers.0.attention.wq.bias"], "LLaMA-Adapter's"),
         (["module.q.lora_module.in_proj", "module.q.module.weight"], "lora-pytorch's"),
+        (["transformer.h.0.attn.lora_module.in_proj.weight"], "lora-pytorch's"),
         (["layer_0.q_proj.w_lora_A", "layer_0.q_proj.w_lora_B"], "CLIP-LoRA's, whose s is α/√r"),
         (["attention.dense.matrix_A.0", "attention.dense.matrix_B.0"], "SwissArmyTransformer's"),
         (["layers.0.attn.q_proj.w_lora_a", "layers.0.attn.q_proj.w_lora_b"], r"Qwix's \(Tunix's\)"),

@@ -290,4 +290,3 @@ def test_a_question_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     shown = CliRunner().invoke(one, [str(tmp_path / "lora")]).stdout.splitlines()
     assert shown[0] == made["summary"]
-    assert not question.has("page")

@@ -171,7 +171,7 @@ def test_runs_of_another_base_are_not_printed_as_of_this_one(other: str, tmp_pat
 def test_an_empty_folder_says_that_nothing_is_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["reproduce", "mpnet", "--out", str(tmp_path), "--print"])
     assert result.exit_code == 0, result.stderr
-    assert result.stderr == f"wrote {tmp_path / 'results.md'} and {tmp_path / 'tables'}\n"
+    assert result.stderr == f"wrote {tmp_path / 'results.md'}\n"
     page = (tmp_path / "results.md").read_text()
     assert "0 of 41 steps are done" in page
     assert page.count("Nothing of this is there yet.") == 7

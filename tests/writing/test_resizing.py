@@ -25,7 +25,7 @@ CASES = [(name, case) for name in FORMATS for case in cases_of(name)]
 # Experts, DoRA, a factor of diagonal blocks, and a convolution of groups, which is left out; of what LyCORIS makes nothing is two matrices.
 REFUSED = {
     "peft_lora": {case for case in cases_of("peft_lora") if "stack" in case or "dora" in case}
-    | {"convolutions", "blocks on the diagonal"},
+    | {"convolutions", "blocks on the diagonal", "blocks that words of whole paths choose"},
     "kohya": {"lycoris", "DoRA of LyCORIS's own"},
     "diffusers_lora": {"dora"},
 }

@@ -82,7 +82,7 @@ class Explicit:
         return rows @ self.h
 
     def single(self) -> Explicit:
-        return Explicit(self.h.float(), self.rank, self.sqrt_kappa)
+        return type(self)(self.h.float(), self.rank, self.sqrt_kappa)
 
 
 class LowerTriangle(Explicit):

@@ -11,13 +11,16 @@ from ...files.names import split_layer
 _MOST_LAYERS = 100_000
 
 
-def copies(config: Mapping[str, Any], source: str, paths: Iterable[str]) -> dict[str, str]:
+def copies(
+    config: Mapping[str, Any], source: str, paths: Iterable[str], others: Iterable[str] = ()
+) -> dict[str, str]:
     """Path of each module in a replicated layer to that of the base's layer that it is a copy of.
 
     Args:
         config: The adapter's.
         source: Of the adapter, for messages.
-        paths: Of all modules that it has tensors of.
+        paths: Of all modules that it has factors of.
+        others: Of those that it has other tensors of, of which the ones in the same lists of layers are looked at.
 
     Raises:
         AdapterError: The setting is no list of ranges, or a path has a layer that it does not make.
@@ -30,11 +33,11 @@ def copies(config: Mapping[str, Any], source: str, paths: Iterable[str]) -> dict
         return {}
     layers = _layers(config["layer_replication"], source)
     found = {}
-    for path in paths:
-        split = split_layer(path)
-        if split is None:
-            continue
-        pattern, layer = split
+    placed = {path: split for path in paths if (split := split_layer(path))}
+    lists = {pattern.partition("*")[0] for pattern, _ in placed.values()}
+    beside = {path: split for path in others if (split := split_layer(path))}
+    placed |= {path: one for path, one in beside.items() if one[0].partition("*")[0] in lists}
+    for path, (pattern, layer) in placed.items():
         if layer >= len(layers):
             raise AdapterError(
                 f"{source} has tensors of {path}, and its layer_replication makes {len(layers)} layers"

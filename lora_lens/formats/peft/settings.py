@@ -131,18 +131,20 @@ def matched_otherwise(config: Mapping[str, Any]) -> str | None:
     return f"saved by a PEFT {what}: s is what PEFT makes of its file since, and may not be that of training"
 
 
-def zero_said(config: Mapping[str, Any], scalings: Collection[float]) -> str | None:
-    """What has to be said of an α of 0, with which nothing is trained; None where no module has it.
+def zero_said(scalings: Collection[float]) -> str | None:
+    """What has to be said of an α of 0, with which nothing is trained; None where no matrix has it.
 
     Example:
-        >>> zero_said({"lora_alpha": 0}, [0.0, 0.0])[:43], zero_said({"lora_alpha": 0}, [2.0])
-        ('lora_alpha is 0 in adapter_config.json, and', None)
+        >>> zero_said([0.0, 0.0, 2.0])[:55], zero_said([2.0])
+        ('α is 0 in adapter_config.json for 2 of 3 matrices, and ', None)
     """
-    if config.get("lora_alpha") != 0 or 0 not in scalings:
+    zero = sum(s == 0 for s in scalings)
+    if not zero:
         return None
     return (
-        "lora_alpha is 0 in adapter_config.json, and so is s·B·A, as where PEFT loads it: with that nothing is trained, and "
-        "verl's merger, for one, writes 0 where it does not know α. Where it was trained with another, put that there"
+        f"α is 0 in adapter_config.json for {zero} of {len(scalings)} matrices, and so is their s·B·A, as where PEFT loads it: with "
+        "that nothing is trained, and verl's merger, for one, writes a lora_alpha of 0 where it does not know α. Where it was "
+        "trained with another, put that there"
     )
 
 

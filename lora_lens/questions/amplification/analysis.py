@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
+from ...bases.along import said_beside
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.numbers.limits import check_range
@@ -72,7 +73,7 @@ def amplification(
     )
     partly = any(layer.delta_top_norm < (1 - 1e-6) * layer.delta_norm for layer in layers)
     note = "the factor's ‖ΔW‖_F is of all of ΔW, and its top r directions hold only a part of it"
-    notes = (*weights.notes, *adapter.caveats, *([note] if partly else []))
+    notes = (*said_beside(adapter, weights), *([note] if partly else []))
     return Amplification(
         adapter.source, weights.source, factors.module, layers, notes, weights.commit
     )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
+from ...bases.along import along_said
 from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
@@ -166,7 +167,10 @@ def compare(
         for of, each, k in zip((one, other), cut, (i, j), strict=True)
         for note in tie_notes(of.source, each.ties, layers, k)
     )
-    notes = (*notes, *unknown, *dict.fromkeys(ties), *_together(series))
+    along = [
+        f"{of.source}: {said}" for of in (one, other) if weights for said in along_said(of, weights)
+    ]
+    notes = (*notes, *unknown, *along, *dict.fromkeys(ties), *_together(series))
     if i < max(first.ranks) or j < max(second.ranks):
         notes = (*notes, gauge_note(f"i = {i} or j = {j} is below an adapter's rank in some layer"))
     if not (one.from_w0 or other.from_w0):

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
+from ...bases.along import said_beside
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
@@ -104,7 +105,7 @@ def rank_grids(
         found = _ordered(grids, chosen)
         return RankGrids(
             weights.source, one.source, first.module, "w0-delta", found, _nulls(found, draws, seed),
-            (*weights.notes, *one.caveats, *together_notes(scatter)), seed,
+            (*said_beside(one, weights), *together_notes(scatter)), seed,
             base=weights.source, base_commit=weights.commit, draws=draws, scatter=scatter,
         )  # fmt: skip
     if top is not None:

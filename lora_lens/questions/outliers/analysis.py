@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...adapter import Adapter
+from ...bases.along import said_beside
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.gaussian_moments import gaussian_baseline, mean_off_diagonal_sd
@@ -191,8 +192,7 @@ def outliers(
         draws=draws,
         seed=seed,
         notes=(
-            *asked.weights.notes,
-            *(asked.adapter.caveats if asked.adapter else ()),
+            *(said_beside(asked.adapter, asked.weights) if asked.adapter else asked.weights.notes),
             *_notes(asked, plan, relative, inverse, explained, what),
             *_crowd(magnified, rescaling.named, what, inverse=inverse),
         ),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
+from ...bases.along import along_said, said_beside
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
@@ -159,8 +160,8 @@ def shared_subspace(
     own = _asked(factors, weights, where, spill, directions, forwards_as)
     forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, fits)
     carried: dict[str, Predicted] = {}
-    if other is not None:
-        its_base = open_base_of(other, base)
+    its_base = None if other is None else open_base_of(other, base)
+    if other is not None and its_base is not None:
         carried = _carried(plan, own, matrices, where, k, seed, adapter, other, its_base, carrying)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
@@ -183,7 +184,11 @@ def shared_subspace(
         width=k,
         layers=factors.layers,
         subspaces=subspaces,
-        notes=(*dict.fromkeys(_all_notes(adapter, other, weights, plan, subspaces, convention)),),
+        notes=(
+            *dict.fromkeys(
+                _all_notes(adapter, other, weights, its_base, plan, subspaces, convention)
+            ),
+        ),
         seed=seed,
         other=None if other is None else other.source,
     )
@@ -280,13 +285,15 @@ def _all_notes(
     adapter: Adapter,
     other: Adapter | None,
     weights: BaseWeights,
+    its_base: BaseWeights | None,
     plan: Plan,
     subspaces: dict[str, SharedSubspace],
     convention: ConventionChoice,
 ) -> Iterator[str]:
-    yield from (*weights.notes, *adapter.caveats)
-    if other is not None:
+    yield from said_beside(adapter, weights)
+    if other is not None and its_base is not None:
         yield from (*other.caveats, *different_bases(adapter, other))
+        yield from (f"{other.source}: {said}" for said in along_said(other, its_base))
     if "A" in subspaces and len(plan.factors.layers) > 1:
         yield from _a_is_asked_of(adapter, other, plan.convention, convention)
     yield from _notes(adapter, plan, subspaces)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter
+from ...bases.along import said_beside
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
@@ -188,7 +189,7 @@ def conversion_similarity(
         layers=factors.layers,
         grids=grids,
         condition_number=tuple(chain.from_iterable(condition)),
-        notes=(*weights.notes, *adapter.caveats, *_notes(adapter, plan)),
+        notes=(*said_beside(adapter, weights), *_notes(adapter, plan)),
         from_w0=adapter.from_w0,
         seed=seed,
         ridge=ridge,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...adapter import Adapter, LayerFactors
+from ...bases.along import along_said
 from ...bases.opening import open_base_of, open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
@@ -133,7 +134,7 @@ def spectrum(
     weights, notes = open_if_here(
         adapter, beside_w0, base, without="W0 is left out, and with it intruder dimensions"
     )
-    notes = [*adapter.caveats, *notes]
+    notes = [*adapter.caveats, *notes, *(along_said(adapter, weights) if weights else ())]
     asked = list(adapter.each_layer(names))
     width = min(min(one.in_features, one.out_features) for one in asked)
     chosen = _ks(ks, width) if weights else ()

@@ -28,9 +28,10 @@ def summary(result: Spectrum, _: Sequence[Finding]) -> str:
     keep = _range([one.rank_95 or 0 for one in layers], 0)
     stable = _range([one.stable_rank or 0 for one in layers])
     holds = "holds" if keep == "1" else "hold"
-    directions = "direction" if ranks == "1" else "directions"
+    if ranks == "1":
+        return f"{named(result)} has one direction in a layer."
     return (
-        f"Of the {ranks} {directions} that {named(result)} has in a layer, {keep} {holds} 95 % of its energy, and "
+        f"Of the {ranks} directions that {named(result)} has in a layer, {keep} {holds} 95 % of its energy, and "
         f"its stable rank is {stable}."
     )
 

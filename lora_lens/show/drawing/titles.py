@@ -71,13 +71,18 @@ def _place(one: Drawn, drawn: Sequence[Drawn], whole: float) -> tuple[float, flo
 
 
 def _broken(text: Text, room: float) -> float:
-    """Break a text into as few lines as are no longer than `room`, in dots, and about alike; inches that it is higher then."""
+    """Break a text into as few lines as are no longer than `room`, in dots, and about alike, and a word only where it is longer; inches that it is higher then."""
     said = text.get_text()
     before = said.count("\n")
+    word = max(map(len, said.split()), default=0)
     for letters in range(max(map(len, said.split("\n"))) - 1, _FEWEST_LETTERS, -1):
-        lines = in_lines(said, letters, whole=False)
+        lines = in_lines(said, letters, whole=letters >= word)
         fits = text.get_window_extent().width <= room
-        if fits and (text.get_text() == said or lines.count("\n") > text.get_text().count("\n")):
+        if fits and (
+            text.get_text() == said
+            or letters < word
+            or lines.count("\n") > text.get_text().count("\n")
+        ):
             break
         text.set_text(lines)
     return (

@@ -25,4 +25,4 @@ def test_tables_hold_the_numbers_of_their_results(bert: BertLike, tmp_path: Path
 def test_of_one_direction_one_is_said(tmp_path: Path) -> None:
     write_lora(tmp_path / "line", BertLike(rank=1))
     said = spectrum(tmp_path / "line", beside_w0=False).summary
-    assert said.startswith("Of the 1 direction that ΔW has in a layer, 1 holds")
+    assert said == "ΔW has one direction in a layer."
