@@ -36,10 +36,11 @@ def along_said(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
     if adapter.from_w0:
         return ()
     try:
-        shares = [_ALONG < _share(one, weights) < _BEYOND for one in _first_and_last(adapter)]
+        ends = _first_and_last(adapter)
+        along = all(_ALONG < _share(one, weights) < _BEYOND for one in ends)
     except LensError:  # whoever reads this W0 is told
         return ()
-    if not shares or not all(shares):
+    if not along or not adapter.in_layers:
         return ()
     return (
         f"s·B·A lies along W0: their inner product is more than {_ALONG:g} of ‖s·B·A‖², as where PiSSA or OLoRA began with "
@@ -54,8 +55,9 @@ def _first_and_last(adapter: Adapter) -> Iterator[LayerFactors]:
     first = {name: next(adapter.each_layer([name])) for name in adapter.in_layers}
     if first:
         smallest = min(first, key=lambda name: first[name].out_features * first[name].in_features)
+        yield first[smallest]
         *_, last = adapter.each_layer([smallest])
-        yield from (first[smallest], last)
+        yield last
 
 
 def _share(one: LayerFactors, weights: BaseWeights) -> float:
