@@ -146,6 +146,20 @@ def test_what_that_makes_of_the_difference_to_lora() -> None:
     )
 
 
+def test_the_run_of_sixty_four_so_far() -> None:
+    """Its checkpoint has its course, and settings that differ in the epochs alone."""
+    folder = DOCS / "results" / "unfinished" / "mrpc-condlora-0"
+    once = json.loads((DOCS / "results/mpnet/runs/mrpc-condlora-0/run.json").read_text())
+    longer = json.loads((folder / "unfinished.json").read_text())
+    assert longer.pop("data_sha256") == once["data_sha256"]
+    assert longer | {"data": "glue"} == once["settings"] | {"epochs": 64}
+    (path,) = folder.glob("checkpoints/*/trainer_state.json")
+    state = json.loads(path.read_text())
+    scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
+    assert (len(scores), state["epoch"]) == (13, 13)
+    assert f"stands at its thirteenth, {' '.join(map(short, scores))} (" in " ".join(PAGE.split())
+
+
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
 def test_the_whole_course_of_a_seed(seed: int, test: str) -> None:
     record = json.loads((DOCS / "results" / "slow" / f"seed-{seed}.json").read_text())
