@@ -24,7 +24,7 @@ def along_said(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
     """A sentence where the first and the last layer of the adapter's smallest module both lie along their W0.
 
     PiSSA and OLoRA take B₀·A₀ out of W0 before they train it, and what it has become still holds most of it, so that its
-    inner product with W0 is about its own square. What was added to W0 has one near 0. By PiSSA's own recipe
+    inner product with W0 is about its own square. What was added to W0 usually has one near 0. By PiSSA's own recipe
     the adapter's configuration says neither.
 
     Example:
@@ -44,7 +44,7 @@ def along_said(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
         return ()
     return (
         f"s·B·A lies along W0: their inner product is more than {_ALONG:g} of ‖s·B·A‖², as where PiSSA or OLoRA began with "
-        f"a part of W0; it is near 0 where LoRA was added to W0. If it was trained so, B·A was added to the residual model, not to "
+        f"a part of W0; it is usually near 0 where LoRA was added to W0. If it was trained so, B·A was added to the residual model, not to "
         f"{weights.source}, and ΔW is not s·B·A: pass the residual model as --base, or let PEFT convert the adapter "
         f"(path_initial_model_for_weight_conversion)",
     )

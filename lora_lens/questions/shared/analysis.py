@@ -160,8 +160,10 @@ def shared_subspace(
     own = _asked(factors, weights, where, spill, directions, forwards_as)
     forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, fits)
     carried: dict[str, Predicted] = {}
-    its_base = None if other is None else open_base_of(other, base)
-    if other is not None and its_base is not None:
+    of_other: tuple[str, ...] = ()
+    if other is not None:
+        its_base = open_base_of(other, base)
+        of_other = tuple(f"{other.source}: {said}" for said in along_said(other, its_base))
         carried = _carried(plan, own, matrices, where, k, seed, adapter, other, its_base, carrying)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
@@ -186,7 +188,7 @@ def shared_subspace(
         subspaces=subspaces,
         notes=(
             *dict.fromkeys(
-                _all_notes(adapter, other, weights, its_base, plan, subspaces, convention)
+                _all_notes(adapter, other, of_other, weights, plan, subspaces, convention)
             ),
         ),
         seed=seed,
@@ -284,16 +286,15 @@ def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention)
 def _all_notes(
     adapter: Adapter,
     other: Adapter | None,
+    of_other: Sequence[str],
     weights: BaseWeights,
-    its_base: BaseWeights | None,
     plan: Plan,
     subspaces: dict[str, SharedSubspace],
     convention: ConventionChoice,
 ) -> Iterator[str]:
     yield from said_beside(adapter, weights)
-    if other is not None and its_base is not None:
-        yield from (*other.caveats, *different_bases(adapter, other))
-        yield from (f"{other.source}: {said}" for said in along_said(other, its_base))
+    if other is not None:
+        yield from (*other.caveats, *different_bases(adapter, other), *of_other)
     if "A" in subspaces and len(plan.factors.layers) > 1:
         yield from _a_is_asked_of(adapter, other, plan.convention, convention)
     yield from _notes(adapter, plan, subspaces)
