@@ -49,7 +49,7 @@ class Predicted(Brief):
         seen: (layer,) dimensions of θ that the other layers see; below `in`, the rest counts as not
             predicted.
         theta: (in, k) θ fitted to all layers.
-        trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few rows beside
+        trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few independent rows beside
             θ's dimensions: which of them θ₋ₗ is made of is nobody's finding, and shares, their p and nulls are NaN or missing.
         whole: Whether the factor, or what θ yields, is of as many dimensions as the space: the share is min(k, r)/r then, whatever it is
             (but for dimensions that W0 makes too small to count), and nothing of it is tested.

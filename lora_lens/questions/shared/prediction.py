@@ -13,7 +13,7 @@ from ...chance.p_values import holm
 from ...chance.reach import reach_of_draws
 from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
-from ...core.shared.forwards import predicted_share, ranks
+from ...core.shared.forwards import LACKING, predicted_share, ranks
 from ...core.shared.leave_one_out import LeftOut, carried_over, left_out
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward
@@ -52,19 +52,20 @@ def predict(
     drawn = draws and not (trivial or whole)
     picked = variants(given, own, draws, seed, matrix, of.spill.release) if drawn else {}
     fit = left_out(given.w, given.q, width, picked, fits, of.spill.beside())
+    trivial = trivial or _fitted_by_more(fit, rank, width)
     share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
+    by_null = (
+        {} if trivial else {name: one.mean(1).cpu().numpy() for name, one in fit.drawn.items()}
+    )
     by_layer, _ = flipped_alone(
         own, fit.predicted, _testable(share, whole), rank, seed, matrix, of.spill.release, flips
     )
     return _predicted(
         fit, of, matrix, (rank, width), share, by_layer,
         chance=width / given.q.shape[-2],
-        nulls={
-            name: null_test(np.asarray(share.mean()), drawn.mean(1).cpu().numpy())
-            for name, drawn in fit.drawn.items()
-        },
-        draws={name: len(drawn) for name, drawn in fit.drawn.items()},
-        flips_of_mean=fit.drawn["flipped"].mean(1).cpu().numpy() if picked else None,
+        nulls={name: null_test(np.asarray(share.mean()), means) for name, means in by_null.items()},
+        draws={name: len(means) for name, means in by_null.items()},
+        flips_of_mean=by_null.get("flipped"),
         trivial=trivial,
         whole=whole,
         tests=tests,
@@ -93,7 +94,8 @@ def carry_over(
     fit = left_out(*given, width, progress=fits, spill=own.spill.beside())
     target = other.forward(matrix, rank)
     predicted = carried_over(fit, target.w)
-    trivial, whole = _trivial(given, width), _whole(target, rank, width)
+    trivial = _trivial(given, width) or _fitted_by_more(fit, rank, width)
+    whole = _whole(target, rank, width)
     share = predicted_share(predicted, target.q).cpu().numpy()
     if trivial:
         share[:] = np.nan
@@ -175,6 +177,15 @@ def _trivial(given: Forward, width: int) -> bool:
     own = ranks(given.q)
     conditions = (layers - 1) * rows - int((own.sum() - own).max())
     return min(dims, (layers - 1) * rows) - conditions > width
+
+
+def _fitted_by_more(fit: LeftOut, rank: int, width: int) -> bool:
+    """Whether more directions than θ has columns turned out to fit the other layers' factors exactly: W0 may have the rows and not the rank.
+
+    Not asked of a θ narrower than the factors: whichever it is of what a shared layer is made of, it yields as much.
+    """
+    following = fit.values[:, width:]
+    return width >= rank and bool((following >= 1 - LACKING**2).any())
 
 
 def _whole(of: Forward, rank: int, width: int) -> bool:

@@ -120,6 +120,29 @@ def test_theta_is_determined_or_nothing_is_said(
     assert np.isnan([*carried.share, *carried.p_holm]).all()
 
 
+# Of 8 independent rows four other layers of 24×24 leave θ 24 dimensions less 5 conditions each; of 10 rows none.
+@pytest.mark.parametrize(("independent", "determined"), [(8, False), (10, True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_theta_of_a_w0_without_full_rank_is_determined_or_nothing_is_said(
+    independent: int, determined: bool, dtype: torch.dtype
+) -> None:
+    """Which of what fits exactly was taken rounding chose: a shared layer had shares below 1, and "no more than chance" was said of them."""
+    generator = torch.Generator().manual_seed(independent)
+    thin, wide = (normal(5, 24, independent, generator=generator) for _ in range(2))
+    w, theta = (thin @ wide.mT).to(dtype).double(), normal(24, 3, generator=generator)
+    found = predicted(w, w @ theta, 3, draws=20)
+    assert found.trivial is not determined
+    if determined:
+        np.testing.assert_allclose(found.share, 1, atol=1e-7)
+        return
+    assert np.isnan([*found.share, *found.p_holm]).all()
+    assert (found.nulls, found.draws, found.drawn, found.detectable) == ({}, {}, None, None)
+    of = asked(factors_of(w @ theta, 24), w)
+    carried = carry_over(of, of, "B", 3, 3, draws=20, seed=0, tests=1)
+    assert carried.trivial
+    assert np.isnan(carried.share).all()
+
+
 def test_a_layer_apart_is_not_found_though_the_others_share_a_theta() -> None:
     """Its own flips hold the level, where joint flips would not."""
     generator = torch.Generator().manual_seed(3)
