@@ -43,6 +43,10 @@ def _kinds(first: bytes, ending: str) -> list[tuple[bool, str]]:
             first[:4] == b"GGUF" and ending != ".gguf",
             "GGUF by another name; rename it to end with .gguf",
         ),
+        (
+            first[:4] == b"algg",
+            "an adapter of llama.cpp's of before GGUF (ggla); take PEFT's files that it was made of",
+        ),
         (first[:2] == b"\x1f\x8b", "compressed by gzip; unpack it"),
         (first[_TAR] == b"ustar", "a tar archive; unpack it, and name the folder"),
         (

@@ -26,6 +26,8 @@ _NUMPYS: Mapping[str, str] = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+# What torch.distributed.checkpoint writes into the header of each process's file.
+_OF_ONE_PROCESS = "DCP_SHARDING_INFO"
 
 
 class Entry(NamedTuple):
@@ -150,6 +152,11 @@ def map_file(path: Path) -> MappedFile:
         raise FileFormatError(
             f"{path} is not a whole safetensors file ({error}); copy or download it again"
         ) from None
+    if _OF_ONE_PROCESS in metadata:
+        raise FileFormatError(
+            f"{path} has one process's part of tensors that are shared out between several ({_OF_ONE_PROCESS} in its header); expected whole "
+            f"ones: save with HuggingFaceStorageWriter(…, enable_consolidation=True)"
+        )
     data = 8 + length
     entries = {
         name: Entry(

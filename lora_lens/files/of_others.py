@@ -7,8 +7,9 @@ from pathlib import Path
 
 _MEGATRON = "NeMo's archive, whose names and rows are Megatron's; NeMo turns it into PEFT's: llm.peft.export_lora"
 _KERAS = (
-    "Keras's; lora-lens reads no HDF5: save each lora_kernel_a and lora_kernel_b, turned over, as PEFT's lora_A and "
-    "lora_B, beside its adapter_config.json"
+    "Keras's; lora-lens reads no HDF5: of a Dense save lora_kernel_a and lora_kernel_b, turned over, as PEFT's lora_A and lora_B, "
+    "beside an adapter_config.json with r and lora_alpha (r where Keras was given none); of an EinsumDense, KerasHub's attention, "
+    "they are of each head by itself, and no two such factors: merge it and extract a LoRA"
 )
 _JAX = "JAX's; save its factors as PEFT's lora_A, (rank, in), and lora_B, (out, rank), beside its adapter_config.json"
 _NUMPY = (
@@ -32,8 +33,12 @@ _ENDINGS = {
 }  # fmt: skip
 _NAMES = {
     "zero_to_fp32.py": "DeepSpeed's, whose weights are in parts; run it in that folder, and name the file it writes",
-    "manifest.ocdbt": f"of Orbax, {_JAX}",
-    "_METADATA": f"of Orbax, {_JAX}",
+    "mp_rank_00_model_states.pt": "DeepSpeed's; name that file itself, beside an adapter_config.json",
+    "zero_pp_rank_0_mp_rank_00_model_states.pt": "DeepSpeed's of ZeRO-3, whose weights are in parts; run the zero_to_fp32.py of "
+    "the folder above, and name the file it writes",
+    "pytorch_model_fsdp_0": "accelerate's of FSDP, in parts; accelerate merge-weights makes one file of them: name that, beside "
+    "an adapter_config.json",
+    **dict.fromkeys(("manifest.ocdbt", "_METADATA", "_CHECKPOINT_METADATA"), f"of Orbax, {_JAX}"),
     "adapter_shards": "Optimum Neuron's, in parts; optimum-cli neuron consolidate makes one adapter of them",
 }
 # Of a base model.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from .adapter_files import AdapterFiles
@@ -14,7 +15,7 @@ from .image.parts import by_module
 from .image.places import are_flattened, place
 from .image.trained_otherwise import trained_otherwise
 from .image.unread_alpha import unread_alpha
-from .image.updates import by_alpha, read_modules
+from .image.updates import ImageUpdates, by_alpha, read_modules
 
 # From a trainer's header, what tells which model and which method.
 _SAID = {
@@ -26,13 +27,33 @@ _SAID = {
     "ss_network_args": "arguments",
 }
 _LONGEST = 120
+# Of a whole file of blissful-tuner's, whose LoKr has the second and does not follow the first.
+_RSLORA, _LOKR = "use_rslora_flag", "lokr_factor"
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    found = read_modules(files, by_module(files, place), by_alpha)
-    said = (*found.scales(), *found.notes, *_said(files.header))
-    caveats = (*unread_alpha(files, found), *trained_otherwise(files.header))
+    by_root = _LOKR not in files.names and _RSLORA in files.names and bool(files.number(_RSLORA))
+    found = read_modules(files, by_module(files, place), _by_root if by_root else by_alpha)
+    said = (*found.scales("√rank" if by_root else "rank"), *found.notes, *_said(files.header))
+    caveats = (
+        *unread_alpha(files, found),
+        *trained_otherwise(files.header),
+        *(_whole_lokr(found) if _LOKR in files.names else ()),
+    )
     return found.checkpoint(files, *said, caveats=caveats)
+
+
+def _by_root(path: str, rank: int | None, alpha: float | None) -> float:
+    """s = α/√rank, as under rsLoRA."""
+    return by_alpha(path, rank and math.sqrt(rank), alpha)
+
+
+def _whole_lokr(found: ImageUpdates) -> Iterator[str]:
+    if any(one.scaled == "whole" for one in found.modules.values()):
+        yield (
+            f"the file's {_LOKR} is blissful-tuner's, which trained a LoKr of two whole matrices with s = α/(the larger side of "
+            f"lokr_w2), which other loaders pass over: ΔW of such modules is with s = 1 here"
+        )
 
 
 def _said(header: Mapping[str, str]) -> Iterator[str]:

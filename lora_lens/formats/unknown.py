@@ -81,6 +81,11 @@ _OF_TRAINERS = {
         "CLIP-LoRA's, whose s is α/√r: save each w_lora_A and w_lora_B as PEFT's lora_A and lora_B, beside an "
         "adapter_config.json with its r, its alpha as lora_alpha, and use_rslora"
     ),
+    r"\.adapter_(down|up)_proj\.weight$": (
+        "SpeechBrain's, of LoRA or, where biases lie beside them, of Houlsby adapters, which have no ΔW: save LoRA's "
+        "adapter_down_proj as PEFT's lora_A and adapter_up_proj as lora_B, beside an adapter_config.json with its rank as r and "
+        "its alpha as lora_alpha"
+    ),
     r"\.matrix_[AB]\.\d+$": (
         "SwissArmyTransformer's, of projections whose parts have factors of their own, and of no α: save those of each part as "
         "PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha that they were made with"

@@ -31,6 +31,7 @@ def archive(file: Path) -> bytes:
         ("adapter_model.bin", "nothing", "empty, 0 bytes"),
         ("adapter_model.bin", "keras", "HDF5"),
         ("adapter_model.bin", "gguf", "rename it to end with .gguf"),
+        ("adapter_model.bin", "ggla", "of before GGUF"),
     ],
 )
 def test_it_is_told_by_its_first_bytes(tmp_path: Path, name: str, kind: str, said: str) -> None:
@@ -42,6 +43,7 @@ def test_it_is_told_by_its_first_bytes(tmp_path: Path, name: str, kind: str, sai
         "safetensors": whole.read_bytes(), "torch": stream.getvalue(), "gzip": gzip.compress(whole.read_bytes()),
         "tar": archive(whole), "page": b"\n<!DOCTYPE html><html>not found</html>", "nothing": b"",
         "keras": b"\x89HDF\r\n\x1a\n" + bytes(99), "gguf": b"GGUF" + bytes(99),
+        "ggla": b"algg" + bytes(99),
     }[kind]  # fmt: skip
     whole.unlink()
     (tmp_path / "lora" / name).write_bytes(content)

@@ -76,6 +76,15 @@ def test_a_file_written_to_meanwhile_is_refused_and_a_replaced_one_kept(tmp_path
         opened.get("x")
 
 
+def test_one_processs_part_of_shared_out_tensors_is_refused(tmp_path: Path) -> None:
+    """torch.distributed.checkpoint's HuggingFaceStorageWriter: of rank 1 the first has the whole A and half of B."""
+    offsets = json.dumps({"x.lora_B.weight": {"saved_offsets": [0, 0]}})
+    path = tmp_path / "shard-00001-model-00001-of-00001.safetensors"
+    save_file({"x.lora_B.weight": torch.ones(3, 1)}, path, {"DCP_SHARDING_INFO": offsets})
+    with pytest.raises(FileFormatError, match="one process's part.*enable_consolidation"):
+        map_file(path)
+
+
 def test_a_shard_without_the_tensor_that_the_index_puts_there(tmp_path: Path) -> None:
     save_file({"x": torch.ones(1)}, tmp_path / "a.safetensors")
     index = {"weight_map": {"x": "a.safetensors", "y": "a.safetensors"}}

@@ -13,7 +13,7 @@ from lora_lens.errors import AdapterError
 
 FILES = {
     "lora.nemo": "NeMo's archive.*export_lora", "adapters.npz": r"MLX-LM.*adapters\.safetensors",
-    "model.lora_weights.npy": "TensorRT-LLM", "gemma.lora.h5": "Keras's.*turned over", "model.keras": "Keras's",
+    "model.lora_weights.npy": "TensorRT-LLM", "gemma.lora.h5": "Keras's.*turned over.*EinsumDense", "model.keras": "Keras's",
     "flax_model.msgpack": r"JAX's.*lora_A, \(rank, in\)", "__0_0.distcp": "dcp_to_torch_save", "lora.zip": "unpack it",
     "lora.tar.gz": "unpack it", "lora.onnx": "another runtime", "lora_model_state.pdparams": "PaddlePaddle's.*turned over",
 }  # fmt: skip
@@ -35,6 +35,9 @@ def test_a_file_and_its_folder_are_told(tmp_path: Path, name: str, said: str) ->
 
 @pytest.mark.parametrize(("name", "said"), [
     ("zero_to_fp32.py", "DeepSpeed's.*run it"), ("manifest.ocdbt", "Orbax"), ("adapter_shards", "neuron consolidate"),
+    ("_CHECKPOINT_METADATA", "Orbax"), ("pytorch_model_fsdp_0", "accelerate merge-weights"),
+    ("mp_rank_00_model_states.pt", "name that file itself"),
+    ("zero_pp_rank_0_mp_rank_00_model_states.pt", "ZeRO-3.*zero_to_fp32"),
 ])  # fmt: skip
 def test_folders_of_parts_are_told(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / name).mkdir()

@@ -143,6 +143,23 @@ def test_a_whole_model_is_more_than_tensors(new: bool, tmp_path: Path) -> None:
         load_bin(path)
 
 
+def test_tensors_shared_out_between_processes_are_told(tmp_path: Path) -> None:
+    """FSDP's, of a mesh of one process, whose file names what is of several as well."""
+    from torch import distributed
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    store = distributed.HashStore()
+    distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        shared = distribute_tensor(ONE, init_device_mesh("cpu", (1,)), [Shard(0)])
+        torch.save({"x": shared}, tmp_path / "x.bin")
+    finally:
+        distributed.destroy_process_group()
+    with pytest.raises(FileFormatError, match=r"shared out between processes \(FSDP, DTensor\)"):
+        load_bin(tmp_path / "x.bin")
+
+
 def test_old_files_may_hold_numbers_of_no_tensor_by_name(tmp_path: Path) -> None:
     path = tmp_path / "x.bin"
     held = {"x": ONE, "seen": {torch.tensor(3.0)}}

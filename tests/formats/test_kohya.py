@@ -414,6 +414,47 @@ def test_lycoris_says_of_what_it_trained_otherwise_than_loaders_take_it(
     assert said is None or said in found[0]
 
 
+@pytest.mark.parametrize(("flag", "s"), [(True, 4.0), (False, 2.0)])
+def test_rslora_of_a_whole_file_is_followed(tmp_path: Path, flag: bool, s: float) -> None:
+    """blissful-tuner's ``networks/lora.py``: one flag beside all modules, by which its own loader takes α/√r."""
+    tensors = lora(NAME, rank=4, alpha=8.0) | {"use_rslora_flag": torch.tensor(flag)}
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", tensors))
+    assert [float(one.scaling[0]) for one in adapter.modules.values()] == [s]
+    assert ("s = α/√rank, α of each" in adapter.notes[0]) == flag
+
+
+def test_a_whole_lokr_of_blissful_tuner_is_said(tmp_path: Path) -> None:
+    """Its ``networks/lokr.py``: α/max of w2's sides, and of factors α/rank, whatever the flag of rsLoRA says."""
+    network = {"lokr_factor": torch.tensor(-1), "use_rslora_flag": torch.tensor(True)}
+    half = {"lokr_w1": random(2, 3, seed=1), "alpha": torch.tensor(8.0)}
+    whole, two = (
+        {"lokr_w2": random(5, 4, seed=2)},
+        {"lokr_w2_a": random(5, 2, seed=3), "lokr_w2_b": random(2, 4, seed=4)},
+    )
+    for others, s, said in ((whole, 1.0, 1), (two, 4.0, 0)):
+        named = {f"{NAME}.{part}": one for part, one in (half | others).items()}
+        adapter = load_adapter(saved(tmp_path / "a.safetensors", named | network))
+        assert [float(one.scaling[0]) for one in adapter.modules.values()] == [s]
+        assert sum("blissful-tuner" in one for one in adapter.caveats) == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"cdka_alpha": "4.0"}, True),
+        ({"factor_in": "8"}, False),
+        ({"krona_alpha": "4.0", "use_cdka_scale": "True"}, True),
+        ({"krona_alpha": "4.0"}, False),  # which KronA alone does not use
+    ],
+)
+def test_an_alpha_of_cdka_is_said(tmp_path: Path, arguments: dict[str, str], said: bool) -> None:
+    """``networks/cdka.py`` and ``krona.py`` of sd-scripts' forks, whose files have LoKr's names."""
+    header = {"ss_network_module": "networks.cdka", "ss_network_args": json.dumps(arguments)}
+    tensors = {f"{NAME}.lokr_w{k}": random(2, 3, seed=k) for k in (1, 2)}
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", tensors, header))
+    assert any("columns of lokr_w1" in one for one in adapter.caveats) == said
+
+
 @pytest.mark.parametrize(("split", "said"), [("True", True), ("False", False)])
 def test_projections_that_were_trained_in_parts_are_said(
     tmp_path: Path, split: str, said: bool

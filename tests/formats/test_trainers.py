@@ -260,6 +260,7 @@ def test_mlxs_factors_of_another_rank_than_was_said_are_refused(tmp_path: Path) 
         (["layer_0.q_proj.w_lora_A", "layer_0.q_proj.w_lora_B"], "CLIP-LoRA's, whose s is α/√r"),
         (["attention.dense.matrix_A.0", "attention.dense.matrix_B.0"], "SwissArmyTransformer's"),
         (["layers.0.attn.q_proj.w_lora_a", "layers.0.attn.q_proj.w_lora_b"], r"Qwix's \(Tunix's\)"),
+        (["enc.0.q.adapter_down_proj.weight", "enc.0.q.adapter_up_proj.weight"], "SpeechBrain's"),
         (["x.lora_A.weight", "x.lora_B.weight"], "has no adapter_config.json beside it"),
         (["weight"], "no adapter_config.json, and weight"),
     ],

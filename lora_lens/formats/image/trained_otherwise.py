@@ -25,6 +25,9 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
     sd-scripts' ``split_qkv`` trains query, key and value (and the MLP of Flux's ``linear1``) of a fused projection each with
     s = α/r, and saves them as one pair of factors of 3r (4r) with the same α.
 
+    CDKA and KronA, of forks of sd-scripts, save a LoKr of two whole matrices, which they train with s = 1, or α over the root of
+    w1's columns where they are given an α of their own.
+
     Example:
         >>> args = '{"algo": "dylora", "block_size": "2"}'
         >>> next(trained_otherwise({"ss_network_module": "lycoris.kohya", "ss_network_args": args}))[:33]
@@ -44,6 +47,11 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
         yield from _dylora(str(said.get("block_size") or _BLOCK))
     if module.startswith("lycoris"):
         yield from _lycoris(algorithm, said)
+    if "cdka_alpha" in said or ("krona_alpha" in said and _is_on(said, "use_cdka_scale")):
+        yield (
+            "the header says cdka_alpha or krona_alpha, with which CDKA and KronA trained a LoKr of two whole matrices with s = α/√(columns "
+            "of lokr_w1), which loaders pass over: ΔW is with s = 1 here"
+        )
     if str(said.get("split_qkv")) == "True" and _SPLIT.fullmatch(module):
         yield (
             "the header says split_qkv, which trained the parts of a fused projection (qkv; linear1 of Flux) each with s = "

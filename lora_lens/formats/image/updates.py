@@ -93,12 +93,12 @@ class ImageUpdates:
         """Of these modules alone."""
         return replace(self, modules={p: one for p, one in self.modules.items() if p in paths})
 
-    def scales(self) -> Iterator[str]:
-        """Which scale was applied, and why."""
+    def scales(self, divisor: str = "rank") -> Iterator[str]:
+        """Which scale was applied, and why; `divisor` is what α was divided by."""
         count = Counter(one.scaled for one in self.modules.values())
         if count["alpha"]:
             said = modules_said(count["alpha"])
-            yield f"s = α/rank, α of each module's own tensor .alpha: {said}"
+            yield f"s = α/{divisor}, α of each module's own tensor .alpha: {said}"
         if count["whole"]:
             said = modules_said(count["whole"])
             yield f"s = 1 where both matrices of a LoKr are whole, as loaders take it: {said}"
@@ -125,7 +125,7 @@ class ImageUpdates:
         return tuple(found)
 
 
-def by_alpha(path: str, rank: int | None, alpha: float | None) -> float:
+def by_alpha(path: str, rank: float | None, alpha: float | None) -> float:
     """s = α/rank by the tensor of α; 1 where there is none, or no rank.
 
     Raises:
