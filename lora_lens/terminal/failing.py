@@ -89,6 +89,13 @@ def heed_signals() -> None:
             signal.signal(number, end)
 
 
+def leave_signals() -> None:
+    """From here on they end the process without a word: raised in what Python calls at its end, they were a traceback."""
+    for number in ENDING:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _signal_main(number: int) -> None:
     """Of another thread: what the main one waits for is interrupted, where the system can."""
     kill, main = getattr(signal, "pthread_kill", None), main_thread().ident

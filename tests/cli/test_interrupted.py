@@ -1,6 +1,7 @@
 """Ctrl-C before the command line has been loaded."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -62,6 +63,31 @@ def test_the_code_says_which_signal_though_nobody_reads_why(
     if where == "cli.app":
         with os.fdopen(read) as said:
             assert said.read() == "lora-lens: interrupted; nothing is half-written\n"
+
+
+AT_ITS_END = """
+import atexit, os
+import lora_lens.cli as cli
+def end():
+    os.kill(os.getpid(), {number})
+    sum(range(10**6))
+cli.app = lambda: atexit.register(end)
+from lora_lens.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_when_all_is_done_is_no_traceback(number: signal.Signals) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("a process in the background does not hear of it")
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ITS_END.format(number=int(number))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (-number, "")
 
 
 def test_as_a_module_it_runs() -> None:
