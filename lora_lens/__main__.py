@@ -11,9 +11,9 @@ def main() -> None:
         from .cli import main as run
 
         run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         sys.stderr.write("lora-lens: interrupted; nothing is half-written\n")
-        sys.exit(130)
+        sys.exit(getattr(error, "code", 130))  # SIGTERM and SIGHUP have codes of their own
 
 
 if __name__ == "__main__":

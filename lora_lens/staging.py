@@ -1,6 +1,6 @@
 """Outputs are written whole or not at all: into a hidden folder first, moved when all are there.
 
-Where the moving fails, or Ctrl-C or SIGTERM comes in the midst of it, the old files are what is left, or the
+Where the moving fails, or one of `ENDING` comes in the midst of it, the old files are what is left, or the
 new ones: all of them. Where the process is killed in the midst of it, whoever writes to the folder next ends
 what was begun; and what a process has left that was killed before is removed then.
 """
@@ -22,6 +22,10 @@ from .errors import OutputError
 from .locked import alone_in, held, is_left
 
 PREFIX = ".lora-lens-"
+# Ctrl-C, what `kill` sends, and the end of a terminal or of its connection, which Windows has not.
+ENDING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 _READABLE = 0o644
 _NEW, _OLD, _MOVING = "new", "old", "moving"
 _STREAMS = ("/dev/", "/proc/")
@@ -188,7 +192,7 @@ def _end_what_was_begun(out: Path) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """The block in which Ctrl-C and SIGTERM wait for its end."""
+    """The block in which what ends a process waits for its end."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are for the main thread
         return
@@ -197,8 +201,7 @@ def _undisturbed() -> Iterator[None]:
     def note(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in ENDING}
     for number, handler in before.items():
         if handler is not None:  # else it is another library's, of C
             signal.signal(number, note)

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from lora_lens.cli import app
 from lora_lens.errors import OutputError
 from lora_lens.locked import alone_in, is_left
-from lora_lens.staging import PREFIX, staged, staged_file
+from lora_lens.staging import ENDING, PREFIX, staged, staged_file
 
 NAMES = ("a", "b", "c", "d")
 
@@ -81,7 +81,7 @@ def test_where_moving_fails_all_old_files_are_left(
     assert not hidden(tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", ENDING)
 def test_a_signal_in_the_midst_waits_for_the_end(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,7 +330,7 @@ def test_a_report_to_a_stream_or_nowhere(tmp_path: Path, monkeypatch: pytest.Mon
     assert not analysed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", ENDING)
 def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("a process in the background does not hear of it")
@@ -344,7 +344,7 @@ def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path
         threading.Event().wait(0.01)
     ended.send_signal(number)
     _, said = ended.communicate()
-    assert ended.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number], said
+    assert ended.returncode == 128 + number, said
     assert "nothing is half-written" in said
     assert not out.exists() or not list(out.iterdir())
 

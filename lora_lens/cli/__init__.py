@@ -13,7 +13,7 @@ import typer
 from .. import __version__
 from ..questions import QUESTIONS
 from ..show.plain_names import HANDLER
-from ..terminal.failing import QUIET, LensGroup, heed_signals
+from ..terminal.failing import QUIET, LensGroup, heed_signals, leave_signals
 from ..terminal.quiet import be_quiet
 from ..terminal.with_rename import with_rename
 from . import demo, evaluate, export, report, reproduce, resize, search, serve, survey, train
@@ -86,4 +86,5 @@ def main() -> None:
     try:
         app()
     finally:
+        leave_signals()
         gc.freeze()  # what is left ends with the process, unsearched: torch's objects take a fifth of a second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -47,28 +48,22 @@ def run(
     with serving(host=host, port=port, limit=limit, folders=folders) as address:
         typer.echo(f"lora-lens is at {address} (Ctrl-C ends it)", err=True)
         _wait()
+    with suppress(OSError):  # nobody reads it, as where the terminal has gone
+        typer.echo("ended; nothing was kept", err=True)
     _leave()
 
 
 def _leave() -> NoReturn:
     """At once: a thread that still answers would be ended by Python's end within a library's code, and abort the process."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(0)
 
 
 def _wait() -> None:
-    """Until Ctrl-C or SIGTERM, which are how a page is meant to end: what was uploaded is deleted first."""
-    import signal
+    """Until Ctrl-C, SIGTERM or SIGHUP, which are how a page is meant to end: what was uploaded is deleted first."""
     from threading import Event
 
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
+    with suppress(KeyboardInterrupt):
         Event().wait()
-    except KeyboardInterrupt:
-        typer.echo("ended; nothing was kept", err=True)
-    finally:
-        signal.signal(signal.SIGTERM, before)

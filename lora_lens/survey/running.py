@@ -22,6 +22,7 @@ from ..arrays import nothing
 from ..bases.renaming import Said, saying
 from ..bases.renaming import said as renamings
 from ..errors import LensError, MissingExtraError
+from ..staging import ENDING
 from .reading import one_line
 
 _PATIENCE = 10.0  # seconds that a process has to clean up
@@ -187,9 +188,9 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def _quietly() -> None:
-    """In a process of the pool: Ctrl-C is its parent's affair, and being ended runs what cleans up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
+    """In a process of the pool: what a terminal sends is its parent's affair, and being ended runs what cleans up."""
+    for number in ENDING:
+        signal.signal(number, _end if number == signal.SIGTERM else signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""How a command fails: one line on standard error and exit 1; 130 when it was interrupted, 143 at SIGTERM."""
+"""How a command fails: one line on standard error and exit 1; 130 when it was interrupted, 143 at SIGTERM, 129 at SIGHUP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from threading import Timer, main_thread
 from types import FrameType
 from typing import Any
@@ -15,6 +17,7 @@ from typer.core import TyperGroup
 
 from ..errors import LensError
 from ..printable import one_line
+from ..staging import ENDING
 
 # Typer's own ways out, which it handles itself: usage errors, and leaving on purpose.
 _CLICK_EXCEPTION: type[BaseException] = typer.BadParameter.__mro__[2]
@@ -46,31 +49,51 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does: nothing is left half-written."""
 
+    code = 143
+
+
+class HungUp(Terminated):
+    """SIGHUP, with which a terminal or its connection ends."""
+
+    code = 129
+
+
+_ENDED: Mapping[int, type[KeyboardInterrupt]] = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+    getattr(signal, "SIGHUP", -1): HungUp,
+}
+
 
 def heed_signals() -> None:
-    """From here on, in this process and not in those that it begins, SIGTERM and Ctrl-C end a command in one line.
+    """From here on, in this process and not in those that it begins, Ctrl-C, SIGTERM and SIGHUP end a command in one line.
 
     Not in the middle of an import: some libraries catch whatever is raised there, and go on or are left half loaded.
-    Ctrl-C is left alone where it was ignored, as in a shell's background.
+    What was ignored is left alone: Ctrl-C in a shell's background, SIGHUP under nohup.
     """
     own = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != own and number == signal.SIGTERM:
+        if os.getpid() != own and number != signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         elif _is_importing(frame):
             again = Timer(_SOON, _signal_main, [number])
             again.daemon = True
             again.start()
-        elif number == signal.SIGTERM:
-            raise Terminated
         else:
-            raise KeyboardInterrupt
+            raise _ENDED[number]
 
-    signal.signal(signal.SIGTERM, end)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, end)
+    for number in ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end)
+
+
+def leave_signals() -> None:
+    """From here on they end the process without a word: raised in what Python calls at its end, they were a traceback."""
+    for number in ENDING:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _signal_main(number: int) -> None:
@@ -111,7 +134,9 @@ class LensGroup(TyperGroup):
             _fail(str(error))
         except KeyboardInterrupt as error:
             on = str(error) or _GOES_ON.get(str(ctx.invoked_subcommand), "")
-            by, code = ("ended", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+            by, code = (
+                ("ended", error.code) if isinstance(error, Terminated) else ("interrupted", 130)
+            )
             _fail(f"{by}; nothing is half-written{on}", code=code)
         except BrokenPipeError:
             # The reader has gone; keep Python from complaining about it once more at exit.
@@ -144,5 +169,6 @@ def _unexpected(error: Exception) -> str:
 
 
 def _fail(message: str, code: int = 1) -> None:
-    typer.echo(f"lora-lens: {one_line(message)}", err=True)
+    with suppress(OSError):  # nobody reads it, as where the terminal has gone
+        typer.echo(f"lora-lens: {one_line(message)}", err=True)
     raise typer.Exit(code)

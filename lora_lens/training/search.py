@@ -161,10 +161,15 @@ def _trained(
 
 def _report(trial: optuna.Trial, record: dict[str, Any]) -> None:
     """Tell a study what it was not told of a run that lies there."""
-    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
     for evaluation, row in enumerate(record["history"], start=1):
-        if evaluation not in known:
-            trial.report(row["development_score"], evaluation)
+        _tell(trial, evaluation, row["development_score"])
+
+
+def _tell(trial: optuna.Trial, evaluation: int, score: float) -> None:
+    """Tell a study of an evaluation, unless a process that was killed after it has told it."""
+    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    if evaluation not in known:
+        trial.report(score, evaluation)
 
 
 def refuse_several_processes() -> None:
@@ -207,7 +212,11 @@ def _failures_recorded(trial: optuna.Trial) -> Iterator[None]:
     except (DamagedRunError, DivergedError) as error:
         trial.set_user_attr(ERROR, str(error))
         raise
-    except (KeyboardInterrupt, LensError):  # data, base model, output: every trial would meet it
+    except (
+        KeyboardInterrupt,
+        LensError,
+        OSError,
+    ):  # data, base, output, who reads what is said: every trial would meet it
         ownership.leave(trial)
         raise
     except Exception as error:
@@ -232,6 +241,6 @@ class _Pruning(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         evaluation = sum("eval_score" in row for row in state.log_history)
-        self._trial.report(kwargs["metrics"]["eval_score"], evaluation)
+        _tell(self._trial, evaluation, kwargs["metrics"]["eval_score"])
         if self._trial.should_prune():
             raise optuna.TrialPruned(f"below the median at evaluation {evaluation}")

@@ -45,9 +45,16 @@ class Told:
     error: str = ""
 
 
-def answer(asked: Asked, places: Places, limit: int) -> Told:
-    """Analyse what was asked for. What was uploaded and written is gone when this returns."""
-    folder = Path(tempfile.mkdtemp(prefix="lora-lens-"))
+def answer(asked: Asked, places: Places, limit: int, root: Path) -> Told:
+    """Analyse what was asked for. What was uploaded and written is gone when this returns.
+
+    Args:
+        asked: What a visitor asks.
+        places: That may be named.
+        limit: Bytes that an upload may have, unpacked.
+        root: Where it is kept until then; whoever ends before that deletes it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="answer-", dir=root))
     try:
         return _answer(asked, places, limit, folder)
     except LensError as error:

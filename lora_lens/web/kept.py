@@ -22,7 +22,7 @@ class Uploads:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._taken: dict[str, tuple[Path, list[str]]] = {}
         self._waiting: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class Uploads:
     def _link(self, visitor: str, paths: Sequence[str]) -> None:
         self._waiting.update(paths)
         try:
-            folder = Path(tempfile.mkdtemp(prefix="taken-", dir=self._root))
+            folder = Path(tempfile.mkdtemp(prefix="taken-", dir=self.root))
         except OSError:
             self._let_go(paths)
             raise

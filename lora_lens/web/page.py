@@ -54,7 +54,10 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
         try:
             files = uploads.take(visitor, given or [])  # the list's own request may not be through
             told = answer(
-                Asked(files, *(text.strip() for text in (adapter, base, module))), places, limit
+                Asked(files, *(text.strip() for text in (adapter, base, module))),
+                places,
+                limit,
+                uploads.root,
             )
         except OSError:
             told = Told(error=_LOST)

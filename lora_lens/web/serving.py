@@ -46,7 +46,10 @@ def serving(
     check_listening(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    with tempfile.TemporaryDirectory(prefix="lora-lens-web-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="lora-lens-web-",
+        ignore_cleanup_errors=True,  # who still answers may write there
+    ) as folder:
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = folder
         try:

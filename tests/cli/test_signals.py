@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in the middle of an import wait for its end, and are then heard."""
+"""Ctrl-C, SIGTERM and SIGHUP in the middle of an import wait for its end, and are then heard."""
 
 import signal
 import subprocess
@@ -31,11 +31,13 @@ except KeyboardInterrupt as error:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated")]
+    ("name", "said"),
+    [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated"), ("SIGHUP", "HungUp")],
 )
 def test_an_import_is_not_cut_short(name: str, said: str, tmp_path: Path) -> None:
-    if name == "SIGINT" and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        pytest.skip("Ctrl-C is ignored here, as in a shell's background")
+    number = getattr(signal, name, None)
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"{name} is not heard here, as Ctrl-C in a shell's background")
     (tmp_path / "slow.py").write_text(SLOW.format(name=name))
     done = subprocess.run(
         [sys.executable, "-c", RUN], cwd=tmp_path, capture_output=True, text=True, check=False

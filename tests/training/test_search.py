@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -180,11 +181,13 @@ def test_only_crashes(
     assert not (tmp_path / "search.json").exists()
 
 
+# The latter where what the trial says is read no more, as in a pipe into `head`.
+@pytest.mark.parametrize("error", [DataError("no rows"), BrokenPipeError("Broken pipe")])
 def test_what_every_trial_would_meet_ends_the_study_and_costs_no_trial(
-    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "train", fake_train(iter([DataError("no rows")])))
-    with pytest.raises(DataError, match="no rows"):
+    monkeypatch.setattr(module, "train", fake_train(iter([error])))
+    with pytest.raises(type(error), match=str(error)):
         search(settings, tmp_path, trials=2)
     monkeypatch.setattr(module, "train", fake_train(iter([0.1, 0.2])))
     study = search(settings, tmp_path, trials=2)
@@ -434,6 +437,15 @@ def test_a_trial_that_was_killed_between_its_end_and_its_report(
     assert study.best_value == 0.7
     assert study.best_trial.intermediate_values == {1: 0.6, 2: 0.7}
     assert [row["state"] for row in trial_rows(study)] == ["interrupted", "complete"]
+
+
+def test_an_evaluation_is_told_once_though_its_process_was_killed_before_its_checkpoint() -> None:
+    """What takes the trial up evaluates again, and Optuna warned of it in Python's words."""
+    trial = optuna.create_study(direction="maximize").ask()
+    state = SimpleNamespace(log_history=[{"eval_score": 0.5}])
+    for _ in range(2):
+        module._Pruning(trial).on_evaluate(None, state, None, metrics={"eval_score": 0.5})
+    assert trial.study.trials[0].intermediate_values == {1: 0.5}
 
 
 def test_a_trial_of_a_machine_that_has_gone_silent(

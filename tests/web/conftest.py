@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,12 @@ class Served:
         ]
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`lora-lens serve`, whose temporary files are in a folder of its own."""
+@contextmanager
+def serving(kept: Path, ends: int = ENDS) -> Iterator[Served]:
+    """`lora-lens serve`, whose temporary files are in a folder of its own; nothing of them is left when a signal has ended it."""
     for extra in ("gradio", "plotly"):
         if importlib.util.find_spec(extra) is None:
             pytest.skip(f"{extra} is not here: pip install 'lora-lens[web]'")
-    kept = tmp_path_factory.mktemp("kept")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -69,10 +69,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         _wait_for(address, process)
         yield Served(address, kept, process)
     finally:
-        process.send_signal(ENDS)
+        process.send_signal(ends)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 0, said
     assert list(kept.glob("lora-lens-*")) == []
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The page."""
+    with serving(tmp_path_factory.mktemp("kept")) as page:
+        yield page
 
 
 def _wait_for(address: str, process: subprocess.Popen[str]) -> None:

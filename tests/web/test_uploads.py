@@ -180,7 +180,7 @@ def test_an_upload_names_no_folder_that_a_visitor_may_not(
     base = named.format(here=tmp_path)
     files = uploaded(tmp_path, config | {"base_model_name_or_path": base})
     for asked in (Asked(files, "", "", "value"), Asked(FILES, "", base, "value")):
-        told = answer(asked, CLOSED, LIMIT)
+        told = answer(asked, CLOSED, LIMIT, tmp_path)
         assert "not open to it" in told.error
         assert not told.page
 
@@ -194,9 +194,9 @@ def test_nor_by_another_formats_word_for_its_base(tmp_path: Path) -> None:
     if not weights.exists():
         save_file(torch.load(own / "pytorch_adapter.bin", weights_only=True), weights)
     files = uploaded(tmp_path, config | {"model_name": str(tmp_path / "base")}, weights)
-    assert "not open to it" in answer(Asked(files, "", "", "query"), CLOSED, LIMIT).error
+    assert "not open to it" in answer(Asked(files, "", "", "query"), CLOSED, LIMIT, tmp_path).error
     files = uploaded(tmp_path, config | {"model_name": "no/such"}, weights)
-    told = answer(Asked(files, "", "", "query"), CLOSED, LIMIT)
+    told = answer(Asked(files, "", "", "query"), CLOSED, LIMIT, tmp_path)
     assert "no/such" in told.error + told.page
     assert "not open to it" not in told.error + told.page
 
@@ -211,31 +211,30 @@ def test_what_the_machines_own_adapter_names_is_its_owners_affair(tmp_path: Path
     config = json.loads(FILES[0].read_text("utf-8")) | {"base_model_name_or_path": str(base)}
     uploaded(inside, config)
     shutil.copy(FILES[1], inside)
-    told = answer(Asked([], str(inside), "", "value"), Places.of("0.0.0.0", inside.parent), LIMIT)
+    told = answer(
+        Asked([], str(inside), "", "value"), Places.of("0.0.0.0", inside.parent), LIMIT, tmp_path
+    )
     assert not told.error
     assert str(base) in told.page
 
 
 def test_nothing_is_left_of_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
-    (tmp_path / "t").mkdir()
-
     def failing(adapter: str, *args: object, **options: object) -> None:
         assert Path(adapter).is_dir()
         raise RuntimeError(f"in {adapter}\nand more")
 
     monkeypatch.setattr(answering, "make_report", failing)
-    told = answer(Asked(FILES, "", "", ""), EVERYWHERE, LIMIT)
+    told = answer(Asked(FILES, "", "", ""), EVERYWHERE, LIMIT, tmp_path)
     assert told.error == "unexpected RuntimeError: in upload and more"
-    assert list((tmp_path / "t").iterdir()) == []
-    both = answer(Asked(FILES, str(DEMO), "", ""), EVERYWHERE, LIMIT)
+    assert list(tmp_path.iterdir()) == []
+    both = answer(Asked(FILES, str(DEMO), "", ""), EVERYWHERE, LIMIT, tmp_path)
     assert "expected one of the two" in both.error
-    assert "no adapter" in answer(Asked([], "", "", ""), EVERYWHERE, LIMIT).error
+    assert "no adapter" in answer(Asked([], "", "", ""), EVERYWHERE, LIMIT, tmp_path).error
 
 
-def test_an_upload_is_answered_and_no_path_of_it_is_told() -> None:
+def test_an_upload_is_answered_and_no_path_of_it_is_told(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
-    told = answer(Asked(FILES, "", "", "value"), EVERYWHERE, LIMIT)
+    told = answer(Asked(FILES, "", "", "value"), EVERYWHERE, LIMIT, tmp_path)
     assert not told.error
     assert "more than chance" in told.summary
     assert "lora-lens-" not in told.page

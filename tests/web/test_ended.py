@@ -1,0 +1,35 @@
+"""The page is ended while it answers."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from lora_lens.demo import demo_adapter
+
+from .conftest import serving
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_nothing_is_left_of_an_answer_that_was_being_made(name: str, tmp_path: Path) -> None:
+    number = getattr(signal, name, None)
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"{name} is not heard here")
+    with serving(tmp_path, number) as page:
+        before = set(tmp_path.rglob("*"))
+        with urlopen(f"{page.address}config", timeout=60) as answer:
+            functions = json.load(answer)["dependencies"]
+        (analyse,) = (one["id"] for one in functions if len(one["inputs"]) == 4)
+        asked = {"data": [None, str(demo_adapter("lora")), "", ""], "fn_index": analyse, "session_hash": "a"}  # fmt: skip
+        request = Request(
+            f"{page.address}gradio_api/queue/join",
+            json.dumps(asked).encode(),
+            {"Content-Type": "application/json"},
+        )
+        urlopen(request, timeout=60).close()
+        ends = time.monotonic() + 60
+        while set(tmp_path.rglob("*")) == before and time.monotonic() < ends:
+            time.sleep(0.01)
