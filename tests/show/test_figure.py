@@ -1,5 +1,6 @@
 """One description, drawn by matplotlib and made into plotly's numbers: both have the same."""
 
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 
@@ -306,3 +307,12 @@ def test_a_figure_grows_with_the_letters_of_its_style() -> None:
         with plt.rc_context({setting: size}):
             assert sheet(described).get_size_inches().tolist() == [4 * times, 3 * times]
             assert sheet(described, width=3.25).get_figwidth() == 3.25
+
+
+@pytest.mark.parametrize("width", [None, 3.0])
+def test_letters_that_the_font_has_not_are_told_by_what_shows_them(width: float | None) -> None:
+    """Where a name is measured, before anything is drawn, it is too early to say so."""
+    described = Sheet((Block([[Panel("模型", marks=MARKS)]]),), (2.0, 2.0), note="模型" * 30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sheet(described, width=width)
