@@ -316,3 +316,14 @@ def test_letters_that_the_font_has_not_are_told_by_what_shows_them(width: float 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sheet(described, width=width)
+
+
+def test_a_logarithmic_axis_of_nothing_has_no_numbers() -> None:
+    """Singular values of ΔW = 0 stood beside 10⁻²⁹⁶; the axis of another panel that has some is numbered."""
+    nothing = Panel("0", y=Axis("σ", log=True), marks=(Line(X, X * np.nan),))
+    some = Panel("1", y=Axis("σ", log=True), marks=(Line(X, X + 1),))
+    for row, numbered in (([nothing, nothing], False), ([nothing, some], True)):
+        made = sheet(Sheet((Block([row], joined=True),), (4.0, 2.0)))
+        made.canvas.draw()
+        texts = [one.get_text() for one in made.axes[0].yaxis.get_ticklabels()]
+        assert bool(texts) == numbered
