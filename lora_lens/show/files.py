@@ -19,8 +19,8 @@ from .text import as_json, as_latex, as_markdown
 
 _NO_LETTER = re.compile(r"Glyph (\d+) .* missing from")  # matplotlib's, once a letter and file
 ENDINGS = (".png", ".svg", ".pdf")
-_NO_DATE: Mapping[str, dict[str, None] | None] = {
-    ".png": None,
+_NO_DATE: Mapping[str, dict[str, None]] = {
+    ".png": {},
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
 }
@@ -67,15 +67,16 @@ def write_figures(
     written = []
     with _letters_told_once():
         for name, figure in figures.items():
-            # All of it and nothing around it, so that a width asked for is the file's. Words stay words, for a journal's typesetters and a search; a fixed salt and no date make the
-            # same result the same file.
+            # All of it and nothing around it, so that a width asked for is the file's. Words stay words, for a journal's typesetters and a search, and the title is in the file for who cannot see
+            # it; a fixed salt and no date make the same result the same file.
             with (
                 paper.settings(),
                 rc_context(_AS_TEXT | {"svg.hashsalt": name}),
                 _laid_out_once(figure),
             ):
+                title = {"Title": " ".join(figure.get_suptitle().split()) or name}
                 for ending in endings:
-                    figure.savefig(folder / (name + ending), metadata=_NO_DATE[ending])
+                    figure.savefig(folder / (name + ending), metadata=title | _NO_DATE[ending])
                     figure.set_layout_engine("none")
                     written.append(name + ending)
     return written

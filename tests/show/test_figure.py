@@ -1,5 +1,6 @@
 """One description, drawn by matplotlib and made into plotly's numbers: both have the same."""
 
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 
@@ -306,3 +307,23 @@ def test_a_figure_grows_with_the_letters_of_its_style() -> None:
         with plt.rc_context({setting: size}):
             assert sheet(described).get_size_inches().tolist() == [4 * times, 3 * times]
             assert sheet(described, width=3.25).get_figwidth() == 3.25
+
+
+@pytest.mark.parametrize("width", [None, 3.0])
+def test_letters_that_the_font_has_not_are_told_by_what_shows_them(width: float | None) -> None:
+    """Where a name is measured, before anything is drawn, it is too early to say so."""
+    described = Sheet((Block([[Panel("模型", marks=MARKS)]]),), (2.0, 2.0), note="模型" * 30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sheet(described, width=width)
+
+
+def test_a_logarithmic_axis_of_nothing_has_no_numbers() -> None:
+    """Singular values of ΔW = 0 stood beside 10⁻²⁹⁶; the axis of another panel that has some is numbered."""
+    nothing = Panel("0", y=Axis("σ", log=True), marks=(Line(X, X * np.nan),))
+    some = Panel("1", y=Axis("σ", log=True), marks=(Line(X, X + 1),))
+    for row, numbered in (([nothing, nothing], False), ([nothing, some], True)):
+        made = sheet(Sheet((Block([row], joined=True),), (4.0, 2.0)))
+        made.canvas.draw()
+        texts = [one.get_text() for one in made.axes[0].yaxis.get_ticklabels()]
+        assert bool(texts) == numbered

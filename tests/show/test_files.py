@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from pypdf import PdfReader
 
 from lora_lens.show.files import ENDINGS, write_figures
@@ -53,3 +54,17 @@ def test_letters_that_the_font_has_not_are_told_once(figure: Figure, tmp_path: P
         write_figures({"one": figure, "two": figure}, tmp_path)
     (one,) = told
     assert "no 模型 and shows boxes there: give --style" in str(one.message)
+
+
+def test_a_file_says_what_it_shows(figure: Figure, tmp_path: Path) -> None:
+    """To a screen reader and in a list of files: its title, and what it is called where it has none."""
+    write_figures({"one": figure}, tmp_path)
+    figure.suptitle("φ of layers,\nvalue")
+    write_figures({"two": figure}, tmp_path)
+    for name, title in {"one": "one", "two": "φ of layers, value"}.items():
+        assert f"<title>{title}</title>" in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        said = PdfReader(tmp_path / f"{name}.pdf").metadata
+        assert said is not None
+        assert said.title == title
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.info["Title"] == title

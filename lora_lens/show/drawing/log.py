@@ -37,7 +37,9 @@ class Decades(Locator):
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
         """Usual numbers that do not run into each other, closer ones where there would be hardly any."""
-        low, high = sorted((max(vmin, 1e-300), max(vmax, 1e-300)))
+        low, high = sorted((vmin, vmax))
+        if low <= 0:  # as it is where nothing is drawn
+            return []
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
         found: list[float] = []
         if high < _NARROW * low:

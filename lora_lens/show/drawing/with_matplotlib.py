@@ -6,6 +6,7 @@ or fills one, or a part of one, that it is given.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -109,7 +110,10 @@ def sheet(described: Sheet, figure: Filled | None = None, *, width: float | None
         3.25
     """
     if figure is None:
-        return cast("Filled", _new(described, width))
+        with warnings.catch_warnings():
+            # Texts are measured here; what shows them says which letters the font has not.
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            return cast("Filled", _new(described, width))
     room = figure.bbox.width / figure.get_figure(root=True).dpi
     narrow = room < _TOO_NARROW * described.size[0]
     fill(figure, arranged(described, room, _font()) if narrow else described, draw)

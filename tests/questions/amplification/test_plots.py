@@ -27,3 +27,11 @@ def test_no_overlap_of_w0_leaves_a_gap_and_no_error(tmp_path: Path) -> None:
     left, _ = figure.axes
     lines = {line.get_label(): line.get_ydata() for line in left.lines}
     assert np.isnan(lines["W0 in ΔW's top r"]).tolist() == [True, False]
+
+
+def test_a_w0_of_nothing_is_drawn_as_a_gap(tmp_path: Path) -> None:
+    w0 = np.diag(np.arange(6.0, 0, -1))
+    adapter = plant(tmp_path, [w0, 0 * w0], [(unit(6, 0), unit(6, 0).T)] * 2)
+    _, right = plots.amplification_figure(amplification(adapter, "value")).axes
+    (chance,) = right.lines
+    assert np.isnan(chance.get_ydata()).tolist() == [False, True]
