@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 NAME = "serve"
+_A_DAY = 86_400.0
 
 
 def run(
@@ -60,14 +62,14 @@ def _leave() -> NoReturn:
 def _wait() -> None:
     """Until Ctrl-C or SIGTERM, which are how a page is meant to end: what was uploaded is deleted first."""
     import signal
-    from threading import Event
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, end)
     try:
-        Event().wait()
+        while True:
+            time.sleep(_A_DAY)  # on Windows Ctrl-C does not end the wait for an event
     except KeyboardInterrupt:
         typer.echo("ended; nothing was kept", err=True)
     finally:
