@@ -1,6 +1,7 @@
 """Where the page cannot listen: our own words, one line of them."""
 
 import socket
+import sys
 import threading
 import time
 
@@ -8,6 +9,8 @@ import pytest
 from commands import fails, run
 
 from lora_lens.cli import serve
+from lora_lens.errors import MissingExtraError
+from lora_lens.web.serving import serving
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
@@ -47,3 +50,9 @@ def test_the_wait_is_one_that_ctrl_c_ends_on_windows_too(
     monkeypatch.setattr(time, "sleep", interrupted)
     serve._wait()
     assert capsys.readouterr().err == "ended; nothing was kept\n"
+
+
+def test_what_a_report_lacks_is_in_the_pages_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(MissingExtraError, match=r'the page needs .* "lora-lens\[web\]"'), serving():
+        pass
