@@ -26,7 +26,7 @@ PREFIX = ".lora-lens-"
 ENDING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-_READABLE = 0o644
+_OF_FILES = 0o666
 _NEW, _OLD, _MOVING = "new", "old", "moving"
 _STREAMS = ("/dev/", "/proc/")
 
@@ -137,13 +137,15 @@ def _into_stream(target: Path) -> Iterator[Path]:
 
 def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
     """Move new files into `out`, or leave all that was there."""
+    mode = (folder / _NEW).stat().st_mode & _OF_FILES  # what umask and drive have for new ones
     for name in files:
         here = out / name
         if here.is_dir() or (here.exists() and not here.is_file()):
             what = "a folder" if here.is_dir() else "a device"
             raise OutputError(f"cannot write {here}: {what} of that name is there")
-        if (folder / _NEW / name).is_file():
-            (folder / _NEW / name).chmod(_READABLE)  # safetensors writes for its owner alone
+        new = folder / _NEW / name
+        if new.is_file() and stat.S_IMODE(new.stat().st_mode) != mode:
+            new.chmod(mode)  # safetensors writes for its owner alone
     _keep_old(folder, out, files)
     (folder / _MOVING).touch()  # from here on, whoever finds this ends it
     moved = []

@@ -349,6 +349,26 @@ def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path
     assert not out.exists() or not list(out.iterdir())
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_who_may_read_is_the_umasks_affair(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with staged(tmp_path) as folder:
+            (folder / "usual").touch()
+            (folder / "owners").touch(0o600)  # as safetensors writes
+    finally:
+        os.umask(before)
+    for name in ("usual", "owners"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_drive_that_knows_no_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = PermissionError(errno.EPERM, "Operation not permitted")
+    monkeypatch.setattr(Path, "chmod", lambda *_: raising(refused)())
+    write(tmp_path, "new")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     with pytest.raises(OutputError, match="it is a file; name a folder"), staged(tmp_path / "file"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 NAME = "serve"
+_A_DAY = 86_400.0
 
 
 def run(
@@ -63,7 +65,6 @@ def _leave() -> NoReturn:
 
 def _wait() -> None:
     """Until Ctrl-C, SIGTERM or SIGHUP, which are how a page is meant to end: what was uploaded is deleted first."""
-    from threading import Event
-
     with suppress(KeyboardInterrupt):
-        Event().wait()
+        while True:
+            time.sleep(_A_DAY)  # on Windows Ctrl-C does not end the wait for an event

@@ -21,8 +21,8 @@ from .tables import page_table
 _SCRIPTS = ("theme.js", "heatmaps.js", "figures.js", "tables.js")
 
 
-def check_libraries() -> None:
-    """Find out early that the extra is there.
+def check_libraries(what: str = "a report", extra: str = "report") -> None:
+    """Find out early that the extra is there, of whoever makes a report.
 
     Raises:
         MissingExtraError: plotly or jinja2 is not installed.
@@ -32,7 +32,7 @@ def check_libraries() -> None:
         import plotly
     except ImportError as error:
         raise MissingExtraError(
-            f'a report needs the extra: pip install "lora-lens[report]" ({error})'
+            f'{what} needs the extra: pip install "lora-lens[{extra}]" ({error})'
         ) from error
     del jinja2, plotly
 

@@ -82,7 +82,7 @@ def build(places: Places, uploads: Uploads, limit: int) -> Any:
                 elem_id="upload",
             )
             with gr.Column():
-                where = "Folder or hub id" if places.root else "Hub id"
+                where = "Folder or hub id" if places.folders else "Hub id"
                 adapter = gr.Textbox(label=f"Or: {where.lower()} of an adapter", elem_id="adapter")
                 base = gr.Textbox(
                     label=f"Base model: {where.lower()}; by default the one that the adapter names",

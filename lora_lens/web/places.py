@@ -25,16 +25,23 @@ class Places:
 
     Attributes:
         root: Folders in here may be; None for none.
+        everywhere: Or all of them, on whatever drive.
     """
 
     root: Path | None
+    everywhere: bool = False
 
     @classmethod
     def of(cls, host: str, root: Path | None) -> Places:
         """Every folder where only this machine's user can come; elsewhere those in `root`, if any."""
         if root is not None:
             return cls(root.resolve())
-        return cls(Path(os.sep) if is_local(host) else None)
+        return cls(None, everywhere=is_local(host))
+
+    @property
+    def folders(self) -> bool:
+        """Whether there are any that may be named."""
+        return self.everywhere or self.root is not None
 
     def adapter(self, typed: str) -> str:
         """A folder or a hub id, as it was typed.
@@ -57,7 +64,7 @@ class Places:
         Raises:
             AdapterError: It may not.
         """
-        if self.root is None or not path.resolve().is_relative_to(self.root):
+        if not self.everywhere and not (self.root and path.resolve().is_relative_to(self.root)):
             raise AdapterError(
                 f"{path} is a folder of the machine that this page runs on, and is not open to it; upload "
                 f"the adapter, or name a hub id"

@@ -42,7 +42,7 @@ def serving(
     """
     if folders is not None and not folders.is_dir():
         raise LensError(f"--folders {folders} is no folder")
-    check_libraries()
+    check_libraries("the page", "web")
     check_listening(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

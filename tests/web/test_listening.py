@@ -1,9 +1,16 @@
 """Where the page cannot listen: our own words, one line of them."""
 
 import socket
+import sys
+import threading
+import time
 
 import pytest
 from commands import fails, run
+
+from lora_lens.cli import serve
+from lora_lens.errors import MissingExtraError
+from lora_lens.web.serving import serving
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
@@ -29,3 +36,23 @@ def test_a_host_that_is_not_here_is_one_line(host: str, why: str) -> None:
     pytest.importorskip("plotly")
     done = run("serve", "--host", host)
     fails(done, f"cannot listen on {host}: {why}; try another --host")
+
+
+def test_the_wait_is_one_that_ctrl_c_ends_on_windows_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There it does not end the wait for a lock, which an event's is."""
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Event, "wait", lambda *_: pytest.fail("waits for a lock"))
+    monkeypatch.setattr(time, "sleep", interrupted)
+    serve._wait()
+    assert capsys.readouterr().err == "ended; nothing was kept\n"
+
+
+def test_what_a_report_lacks_is_in_the_pages_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(MissingExtraError, match=r'the page needs .* "lora-lens\[web\]"'), serving():
+        pass

@@ -9,7 +9,7 @@ import os
 import pickle
 import shutil
 import zipfile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from random import Random
 
 import pytest
@@ -21,6 +21,7 @@ import lora_lens as ll
 from lora_lens.errors import AdapterError, LensError
 from lora_lens.files.locate import local_folder
 from lora_lens.web import answering
+from lora_lens.web import places as places_module
 from lora_lens.web.answering import Asked, answer
 from lora_lens.web.kept import Uploads
 from lora_lens.web.places import Places
@@ -159,6 +160,21 @@ def test_folders_are_open_where_they_may_be(tmp_path: Path) -> None:
         for typed in ("/no/such", "../x", "a b", "http://x/y", "x\0y"):
             with pytest.raises(AdapterError, match="neither"):
                 places.adapter(typed)
+
+
+class WindowsPath(PureWindowsPath):
+    def resolve(self) -> WindowsPath:
+        return self
+
+
+def test_every_drive_of_this_machine_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has a root to each, so that no one folder holds all others."""
+    monkeypatch.setattr(places_module, "Path", WindowsPath)
+    Places.of("127.0.0.1", None).check(WindowsPath("D:/adapters/lora"))
+    rooted = Places.of("127.0.0.1", WindowsPath("D:/adapters"))
+    rooted.check(WindowsPath("d:/Adapters/lora"))
+    with pytest.raises(AdapterError, match="not open to it"):
+        rooted.check(WindowsPath("C:/adapters/lora"))
 
 
 CLOSED = Places.of("0.0.0.0", None)
