@@ -47,7 +47,7 @@ def factor_panel(result: Amplification) -> Panel:
     layers = result.layers
     x = positions(layers)
     factors = numbers([one.factor if math.isfinite(one.factor) else None for one in layers])
-    chance = numbers([one.delta_norm / one.w0_in_random for one in layers])
+    chance = numbers([one.delta_norm / (one.w0_in_random or math.nan) for one in layers])
     return Panel(
         title="Amplification factor",
         x=named("layer", [one.layer for one in layers]),
