@@ -275,3 +275,11 @@ def test_errors(tmp_path: Path) -> None:
         spectrum(adapter, energy=1.5)
     with pytest.raises(ModuleLookupError, match="it has: value"):
         spectrum(adapter, "fc1")
+
+
+def test_equal_singular_values_of_w0_are_told_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    factors = [(unit(6, 0), unit(6, 2).T)] * 2
+    for told, w0 in ((1, orthogonal(6, rng)), (0, rng.standard_normal((6, 6)))):
+        notes = spectrum(plant(tmp_path / f"{told}", [w0] * 2, factors), draws=0).notes
+        assert sum("equal to rounding" in said for said in notes) == told
