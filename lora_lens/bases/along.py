@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..adapter import Adapter, LayerFactors
 from ..errors import LensError
@@ -48,6 +48,11 @@ def along_said(adapter: Adapter, weights: BaseWeights) -> tuple[str, ...]:
         f"{weights.source}, and ΔW is not s·B·A: pass the residual model as --base, or let PEFT convert the adapter "
         f"(path_initial_model_for_weight_conversion)",
     )
+
+
+def along_said_each(adapters: Iterable[Adapter], weights: BaseWeights) -> tuple[str, ...]:
+    """`along_said` of each of several that one question is about, with whose it is."""
+    return tuple(f"{of.source}: {said}" for of in adapters for said in along_said(of, weights))
 
 
 def _first_and_last(adapter: Adapter) -> Iterator[LayerFactors]:

@@ -60,7 +60,7 @@ def run(
     GLUE's development set is the test set, as in the paper; the defaults are the paper's. Writes
     the adapter, TensorBoard's logs, run.json with settings, versions, data checksums and scores, and a
     model card with the scores and spectra (README.md; one that is there already stays).
-    After Ctrl-C, go on with --resume. --json prints what run.json holds.
+    After Ctrl-C, go on with --resume. --json prints what run.json holds, and the commit of a push.
 
     Several cards: accelerate launch --num_processes 4 -m lora_lens train …, or torchrun.
 
@@ -90,9 +90,7 @@ def run(
         )
     if not record.pop("writes"):
         return
-    if as_json:
-        print_json(record)
-    else:
+    if not as_json:
         typer.echo(
             f"{record['metric']}: {record['test_score']:.4f} on the test set, "
             f"{record['development_score']:.4f} on the development set, "
@@ -103,6 +101,10 @@ def run(
         if not write_card(out, record):
             typer.echo(f"{out / 'README.md'} is not lora-lens's, and stays as it is", err=True)
         if push_to_hub is not None:
-            say(f"pushed to {push(out, push_to_hub, private=private)}")
+            record["commit"] = push(out, push_to_hub, private=private)
+            say(f"pushed to {record['commit']}")
     except KeyboardInterrupt as error:
         raise type(error)(f": {out} holds the whole adapter{_UNTIL}") from None
+    finally:
+        if as_json:
+            print_json(record)

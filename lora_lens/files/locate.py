@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import BaseModelError
+from ..errors import BaseModelError, LensError
 from ..printable import first_line, printable
 from .hub_cache import cache_of, commit_of, is_commit, is_in_cache, snapshot_in
 
@@ -45,7 +45,9 @@ def local_folder(base: str) -> Path | None:
 
 
 def user_path(path: str | Path) -> Path:
-    """A path as typed, ``~`` expanded where there is such a user."""
+    """A path as typed, ``~`` expanded where there is such a user; LensError where it is none."""
+    if not isinstance(path, str | Path):
+        raise LensError(f"{path!r:.60} is a {type(path).__name__}, expected a path")
     return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib raises for an unknown user)
 
 

@@ -153,9 +153,9 @@ def load_bin(path: Path) -> BinFile:
         _check_places(path, tensors, content.places)
     except FileFormatError:
         raise
-    except NotTensorsError:
+    except NotTensorsError as error:
         raise FileFormatError(
-            f"{path} holds more than tensors (or is no PyTorch file), and loading it could run code; "
+            f"{path} holds more than tensors ({str(error)[:60]!r}), or is no PyTorch file, and loading it could run code; "
             f"refusing. Get the safetensors version of it; or, if it is your own, load it where it was written and save its "
             f"tensors alone"
         ) from None

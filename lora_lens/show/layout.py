@@ -13,9 +13,9 @@ LABELS = {"A": "A", "B": "B", "BA": "BA", "delta": "ΔW"}
 NONE = "–"  # where there is no number
 _MOST_DECIMALS = 8
 _ROUNDING = 1e-6  # of a mean: nulls are drawn in float32
-# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2), < 0.001, ≤ 0.0001
+# 0.12, −1.5, 1,024, 12.3e-5, 1/2/8, 4×4, 3 of 10, 95 %, 12.5°, 0.167 ± 0.012, 4 (2), < 0.001
 _ONE = r"[-+−]?\d[\d.,]*(?:e[-+]?\d+)?(?: ?[%°])?"
-_NUMBER = re.compile(rf"(?:(?:[<≤] )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
+_NUMBER = re.compile(rf"(?:(?:< )?{_ONE}|∞)(?:(?: ± | of |/|×)(?:{_ONE}|–))*(?: \({_ONE}\))?")
 
 
 class Table(NamedTuple):
@@ -61,18 +61,6 @@ def p_value(p: float | None) -> str:
         ('0.015', '< 0.001', '–')
     """
     return "< 0.001" if p is not None and p < 0.001 else number(p)
-
-
-def p_of_draws(p: float | None, draws: int | None) -> str:
-    """`p_value` by so many draws, which give no less than 1/(draws + 1): at most that, where it is that.
-
-    Example:
-        >>> p_of_draws(1 / 51, 50), p_of_draws(2 / 51, 50), p_of_draws(1 / 5000, 4999), p_of_draws(0.5, None)
-        ('≤ 0.020', '0.039', '< 0.001', '0.500')
-    """
-    shown = p_value(p)
-    least = p is not None and draws and p * (draws + 1) < 1 + 1e-9
-    return f"≤ {shown}" if least and not shown.startswith("<") else shown
 
 
 def drawn(draws: int) -> str:

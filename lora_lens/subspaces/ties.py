@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..adapter import ModuleFactors
+from ..arrays import Tensor
 from ..core.factors.rank import tied, wide_singular_values
 from ..core.numbers.either import as_numpy
 from ..labelled import Array
@@ -60,6 +61,31 @@ def tie_notes(
         if here:
             many = "s" if len(here) > 1 else ""
             yield tie_note(k, f"{matrix} of {source}", f"in layer{many} {', '.join(here)}")
+
+
+def equal_note(w0: Tensor, s: Tensor, most: int, module: str, what: str) -> list[str]:
+    """A sentence where two neighbours of W0's first singular values are equal to rounding, as an orthogonal W0's are; or none.
+
+    Args:
+        w0: As stored.
+        s: Its singular values above rounding, descending.
+        most: Of how many something is said, one by one.
+        module: Whose.
+        what: What is arbitrary then.
+
+    Example:
+        >>> import torch
+        >>> w0 = torch.diag(torch.tensor([3.0, 2.0, 2.0]))
+        >>> equal_note(w0, w0.diagonal(), 1, "value", "φ(i, j)"), len(equal_note(w0, w0.diagonal(), 2, "value", "φ(i, j)"))
+        ([], 1)
+    """
+    ends = range(1, min(most + 1, len(s)))
+    if not any(bool(tied(s, k, w0)) for k in ends):
+        return []
+    return [
+        f"W0 of {module} has singular values that are equal to rounding in some layer: which singular vectors it has there is "
+        f"arbitrary, and so is {what}"
+    ]
 
 
 def tie_note(k: int, of: str, where: str) -> str:

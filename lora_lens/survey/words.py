@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..show.layout import NONE, Table, beside, counted, layer_number, number
+from ..show.layout import NONE, Table, beside, counted, layer_number, number, p_value
 from . import far
 from .copies import Copies
 from .joined import Joined
@@ -146,7 +146,7 @@ def _tables(joined: Joined, failed: Sequence[Failed]) -> Iterator[Table]:
             [
                 row["adapter"], row["module"] or "all", layer_number(row["layer"]), row["quantity"],
                 number(row["value"]), number(row["expected"]), number(row["z"], 1, plus=True),
-                number(row["p_holm"], 4),
+                p_value(row["p_holm"]),
             ]
             for row in outlying[:_MOST]
         ]  # fmt: skip

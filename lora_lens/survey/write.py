@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,13 +17,13 @@ from ..errors import LensError, OutputError
 from ..files.locate import user_path
 from ..plain_torch import in_plain_torch
 from ..several import several
-from ..show.layout import counted
 from ..show.text import as_json, as_markdown
 from ..staging import none_empty, staged
 from ..subspaces.pairing import notes_of_many
 from ..subspaces.ties import gauge_note
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
+from .failing import failed_lines, failure, not_there
 from .far import HEAVY, far
 from .joining import join
 from .place import PlaceTask, one_thread, run_place
@@ -137,29 +137,18 @@ def survey(
             steps.total += len(own)
             reasons = _work(own, runner, steps)
         there = [task for task in plan.tasks if _is_there(task)]
-        bad = _bad(own, there, reasons)
+        bad = not_there(own, there, reasons)
         failed = [*plan.failed, *bad]
         if bad and not there:
-            raise _failure(folder, bad, own)
+            raise failure(folder, bad, own)
         gone: list[str] = []
         if parts > 1 and len(there) < len(plan.tasks):
             result = _part(folder, plan, own, there, failed)
         else:
             result, gone = _joined(folder, plan, there, failed, given)
         if bad:
-            raise _failure(folder, bad, own, gone)
+            raise failure(folder, bad, own, gone)
         return result
-
-
-def _failure(
-    folder: Path, bad: Sequence[Failed], own: Sequence[PlaceTask], gone: Sequence[str] = ()
-) -> LensError:
-    others = f", the others are in {folder}" if len(bad) < len(own) else ""
-    removed = f" ({', '.join(gone)} of an earlier survey are removed)" if gone else ""
-    return LensError(
-        f"{len(bad)} of {len(own)} places failed{others}{removed}; the same command goes on "
-        f"with them. {bad[0].module} {bad[0].layer}: {bad[0].reason}"
-    )
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -222,24 +211,6 @@ def _work(own: Sequence[PlaceTask], runner: Runner, steps: Steps) -> dict[str, s
     return reasons
 
 
-def _bad(
-    own: Sequence[PlaceTask], there: Sequence[PlaceTask], reasons: Mapping[str, str]
-) -> list[Failed]:
-    """Places that are not there, and why, without an adapter's name.
-
-    Raises:
-        OutputError: One was done, and is gone.
-    """
-    files = {task.file for task in there}
-    missing = [task for task in own if task.file not in files]
-    if gone := [task.place.label for task in missing if task.file not in reasons]:
-        raise OutputError(
-            f"{counted(len(gone), 'place')} ({gone[0]}{', …' if len(gone) > 1 else ''}) of {len(own)} that were done are no more in "
-            f"{own[0].folder}: removed meanwhile, as by another survey in this folder; run this one again when that has ended, or in another folder"
-        )
-    return [Failed("", task.place.module, task.place.layer, reasons[task.file]) for task in missing]
-
-
 def _part(
     folder: Path,
     plan: Plan,
@@ -256,13 +227,9 @@ def _part(
         "summary": said, "adapters": len(plan.adapters), "places": len(plan.tasks), "missing": missing,
     }  # fmt: skip
     return SurveyResult(
-        folder, said, len(plan.adapters), len(plan.tasks), missing, _lines(failed), (),
+        folder, said, len(plan.adapters), len(plan.tasks), missing, failed_lines(failed), (),
         _files(there), numbers, (), (),
     )  # fmt: skip
-
-
-def _lines(failed: Sequence[Failed]) -> tuple[tuple[str, str], ...]:
-    return tuple((one.adapter or f"{one.module} {one.layer}", one.reason) for one in failed)
 
 
 def _files(tasks: Sequence[PlaceTask]) -> dict[tuple[str, int | None], str]:
@@ -300,7 +267,7 @@ def _joined(
     if gone:  # of this call alone: the files are the same without it
         notes.append(f"removed what an earlier survey of other questions left: {', '.join(gone)}")
     result = SurveyResult(
-        folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), _lines(failed),
+        folder, said, len(plan.adapters), len(plan.tasks), len(plan.tasks) - len(there), failed_lines(failed),
         tuple(joined.files), _files(there), numbers, shown, tuple(notes),
     )  # fmt: skip
     return result, gone

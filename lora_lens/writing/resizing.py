@@ -23,6 +23,7 @@ from ..formats.format import Checkpoint, format_of
 from ..formats.image.places import METADATA
 from ..formats.loading import low_rank
 from ..formats.opening import open_adapter
+from ..formats.peft.names import module_of
 from ..plain_torch import in_plain_torch
 from ..several import modules_said
 from ..staging import staged
@@ -110,7 +111,8 @@ def resize(
             header[METADATA] = json.dumps(said, sort_keys=True)
         save_tensors(rest | new, folder / name, {"format": "pt"} | header)
         if files.config:
-            text = json.dumps(peft_settings(files.config, ranks), indent=2, sort_keys=True)
+            settings = peft_settings(files.config, ranks | _of_rank_0(files, checkpoint))
+            text = json.dumps(settings, indent=2, sort_keys=True)
             (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
     return Resized(
         files.source,
@@ -170,7 +172,7 @@ def _cut(
             f"can take their places"
         )
     for name, why in checkpoint.left_out.items() if files.config else ():
-        if "lora_A" in name or "lora_embedding_A" in name:
+        if ("lora_A" in name or "lora_embedding_A" in name) and files.shape(name)[0]:
             raise AdapterError(
                 f"{files.source}: {name} is left out ({why}), and would keep its rank where the configuration says another"
             )
@@ -180,6 +182,18 @@ def _cut(
         f"{modules_said(len(others))} stay as they were, for their ΔW is not made of two matrices of the file alone: "
         f"{others[0]}{' and others' * (len(others) > 1)}",
     )
+
+
+def _of_rank_0(files: AdapterFiles, checkpoint: Checkpoint) -> dict[str, NewRank]:
+    """Layers that mergekit found no ΔW for, which stay as they are."""
+    ends = (".lora_A", ".lora_embedding_A")
+    found = {module_of(name): files.shape(name)[0] for name in checkpoint.left_out}
+    return {
+        path.removesuffix(end): NewRank(0, 0.0)
+        for path, rank in found.items()
+        for end in ends
+        if path.endswith(end) and not rank
+    }
 
 
 def _is_stored(files: AdapterFiles, update: LowRank) -> bool:

@@ -55,7 +55,8 @@ def peft_settings(settings: Mapping[str, Any], ranks: Mapping[str, NewRank]) -> 
         (2, 2, {'o': 3}, {'o': 3}, False)
     """
     keys = pattern_keys(list(ranks))
-    (rank, alpha), _ = Counter((one.rank, one.alpha) for one in ranks.values()).most_common(1)[0]
+    some = Counter((one.rank, one.alpha) for one in ranks.values() if one.rank)
+    (rank, alpha), _ = some.most_common(1)[0]
     return {
         **settings,
         "r": rank,

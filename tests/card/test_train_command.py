@@ -65,8 +65,10 @@ def test_a_push_says_where(command: list[str], monkeypatch: pytest.MonkeyPatch) 
         return "https://hub/me/adapter/commit/1"
 
     monkeypatch.setattr("lora_lens.card.push.push", push)
-    result = CliRunner().invoke(app, [*command, "--push-to-hub", "me/adapter", "--private"])
+    options = ["--push-to-hub", "me/adapter", "--private", "--json"]
+    result = CliRunner().invoke(app, [*command, *options])
     assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["commit"] == "https://hub/me/adapter/commit/1"
     assert asked == [("out", "me/adapter", True, True)]
     assert "pushed to https://hub/me/adapter/commit/1" in result.stderr
 

@@ -277,7 +277,7 @@ def test_without_it_the_error_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="not the adapter it was trained from"):
         load_adapter(tmp_path / "adapter")
     shutil.rmtree(first)
-    with pytest.raises(AdapterError, match="folder as pissa_init, or convert it"):
+    with pytest.raises(AdapterError, match="the adapter is saved in, as pissa_init, or convert it"):
         load_adapter(tmp_path / "adapter")
     with pytest.raises(AdapterError, match="pissa_init"):
         load_adapter(tuned)

@@ -3,6 +3,7 @@
 import html
 import inspect
 import json
+import re
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -113,6 +114,16 @@ def printed(question: Question, result: Any, *, explain: bool) -> str:
     console = Console(file=StringIO(), width=100)
     console.print(question.terminal(result, console, explain=explain))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_column_is_printed_one_way(name: str, folder: Path) -> None:
+    """z with its sign; p by itself, with the same decimals, wherever it is no less than so many draws can give."""
+    forms = {"z": r"[+-]\d+(\.\d)?|0\.0|–", "p": r"(< 0\.001|[01]\.\d{3})|–"}
+    for table in BY_NAME[name].part("tables").tables(asked(name, folder)):
+        for head, *column in zip(table.head, *table.rows, strict=True):
+            if form := forms.get(head):
+                assert all(re.fullmatch(form, cell) or not cell for cell in column), (head, column)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,8 @@ import random
 import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from lora_lens import (
     compare,
     conversion_similarity,
     demo_adapter,
+    dynamics,
+    export_lora,
     inspect,
     load_adapter,
     plots,
@@ -196,3 +200,10 @@ def test_showing_a_result_leaves_pythons_random_numbers() -> None:
     ).replace("\\n", "\n")
     done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
     assert done.stdout == f"{random.Random(0).random()}\n"
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a"], b"x"])
+def test_what_is_no_path_is_an_error(path: Any, tmp_path: Path) -> None:
+    for ask in (dynamics, lambda one: export_lora(one, tmp_path / "out")):
+        with pytest.raises(LensError, match="expected a path"):
+            ask(path)

@@ -217,7 +217,10 @@ def without(folder: Path, name: str, instead: dict[str, torch.Tensor] | None = N
         (lambda f: edit(f, peft_type="LORA"), "no lora_A and lora_B of a linear layer"),
         (lambda f: edit(f, peft_type="IA3"), "peft_type 'IA3'.*lora-lens reads"),
         (lambda f: edit(f, convention="sideways"), "sideways"),
-        (lambda f: edit(f, r="eight"), "r is 'eight', expected a whole number"),
+        (lambda f: edit(f, r="eight"), "r is 'eight', expected int"),
+        (lambda f: edit(f, lora_dropout="word"), "lora_dropout is 'word', expected float"),
+        (lambda f: edit(f, bias=[]), r"bias is \[\], expected Literal"),
+        (lambda f: edit(f, modules_to_save=["a", 1]), "modules_to_save is .*, expected .*list"),
         (lambda f: edit(f, condlora_modules=None), "condlora_modules"),
         (lambda f: edit(f, condlora_modules={"query": 3}), "condlora_modules"),
         (lambda f: edit(f, use_tomorrows_idea=True), "use_tomorrows_idea.*update PEFT"),
@@ -251,6 +254,15 @@ def test_what_does_not_fit_is_named_and_the_base_left_as_it_was(
         load_condlora_model(base, tmp_path / "cond")
     assert "\n" not in str(caught.value)
     assert [name for name, _ in base.named_modules()] == modules
+
+
+def test_a_setting_that_is_null_is_not_set(tmp_path: Path) -> None:
+    saved(tmp_path, target_modules=["query", "value"])
+    edit(tmp_path / "cond", alpha_pattern=None)
+    assert (
+        load_condlora_model(BERT.make(), tmp_path / "cond").peft_config["default"].alpha_pattern
+        == {}
+    )
 
 
 def test_theta_loads_all_or_nothing_into_a_model_that_is_there(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_host_that_is_not_here_is_one_line(host: str, why: str) -> None:
 
 
 def test_the_wait_is_one_that_ctrl_c_ends_on_windows_too(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There it does not end the wait for a lock, which an event's is."""
 
@@ -49,7 +49,6 @@ def test_the_wait_is_one_that_ctrl_c_ends_on_windows_too(
     monkeypatch.setattr(threading.Event, "wait", lambda *_: pytest.fail("waits for a lock"))
     monkeypatch.setattr(time, "sleep", interrupted)
     serve._wait()
-    assert capsys.readouterr().err == "ended; nothing was kept\n"
 
 
 def test_what_a_report_lacks_is_in_the_pages_extra(monkeypatch: pytest.MonkeyPatch) -> None:

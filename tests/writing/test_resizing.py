@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoints import BertLike, write_lora
 from commands import fails, run
 from made_formats import cases_of, deltas
 from safetensors import safe_open
@@ -75,6 +76,27 @@ def test_every_adapter_is_cut_to_its_nearest_or_refused(
         error = (after[one.name] - read[one.name]).norm().item()
         assert one.error == pytest.approx(error, rel=1e-6, abs=1e-9 * one.norm)
         assert one.norm == pytest.approx(read[one.name].norm().item(), rel=1e-9)
+
+
+def test_layers_of_rank_0_stay_as_they_are(tmp_path: Path) -> None:
+    """As mergekit-extract-lora writes them."""
+    name = "bert.encoder.layer.1.attention.self.key"
+    extra = {
+        f"base_model.model.{name}.lora_A.weight": torch.ones(0, 24),
+        f"base_model.model.{name}.lora_B.weight": torch.ones(24, 0),
+    }
+    config = {"rank_pattern": {name: 0}, "alpha_pattern": {name: 0}}
+    write_lora(tmp_path / "lora", BertLike(), extra=extra, config=config)
+    ll.resize(tmp_path / "lora", tmp_path / "out", rank=2)
+    found = ll.load_adapter(tmp_path / "out")
+    assert {rank for module in found.modules.values() for rank in module.ranks} == {2}
+    assert set(found.left_out) == set(extra)
+    written = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (written["r"], written["rank_pattern"], written["alpha_pattern"]) == (
+        2,
+        {name: 0},
+        {name: 0},
+    )
 
 
 class Net(nn.Module):

@@ -50,20 +50,20 @@ def whole_or_none(value: SupportsIndex | None, name: str) -> int | None:
 
 
 def check_whole(**named: object) -> None:
-    """Nothing, where each is a whole number, Python's or NumPy's, or None; messages call them by name.
+    """Nothing, where each is a whole number, Python's or NumPy's; messages call them by name.
 
     Raises:
         LensError: One is something else: 2.5, 4.0, '4'.
 
     Example:
-        >>> check_whole(i=3, j=None)
+        >>> check_whole(i=3, j=4)
         >>> check_whole(rank="4")
         Traceback (most recent call last):
         ...
         lora_lens.errors.LensError: rank is '4'; expected a whole number
     """
     for name, value in named.items():
-        whole_or_none(value, name)  # type: ignore[arg-type]
+        whole(value, name)  # type: ignore[arg-type]
 
 
 def whole_numbers(value: Any, name: str) -> tuple[int, ...]:

@@ -51,8 +51,8 @@ def principal_angles(
     """
     x, y = stacked(x=x, y=y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
-    check_whole(i=i, j=j)
     j = i if j is None else j
+    check_whole(i=i, j=j)
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, j, side=side, name="y")
     check_one_space(u, v, side)

@@ -69,8 +69,8 @@ def phi(
     """
     x, y = stacked(x=x, y=y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
-    check_whole(i=i, j=j)
     j = i if j is None else j
+    check_whole(i=i, j=j)
     dtype = torch.promote_types(x_tensor.dtype, y_tensor.dtype)
     u = leading_basis(x_tensor, i, side=side, name="x")
     v = leading_basis(y_tensor, j, side=side, name="y")
@@ -124,11 +124,12 @@ def phi_matrix(
     """
     x, y = stacked(x=x, y=x if y is None else y)
     x_tensor, y_tensor = as_tensors(x=x, y=y)
+    j = i if j is None else j
     check_whole(i=i, j=j)
     if min(x_tensor.ndim, y_tensor.ndim) < 3:
         raise LensError(f"x has shape {tuple(x_tensor.shape)}, expected (..., layer, m, n)")
     u = leading_basis(x_tensor, i, side=side, name="x")
-    v = leading_basis(y_tensor, i if j is None else j, side=side, name="y")
+    v = leading_basis(y_tensor, j, side=side, name="y")
     check_one_space(u, v, side, axes=3)
     values = phi_of_all_pairs(u, v).to(torch.promote_types(x_tensor.dtype, y_tensor.dtype))
     return values if isinstance(x, Tensor) else values.numpy()

@@ -216,7 +216,7 @@ def minus_the_initial(scheme: str) -> str:
         )
     return (
         f"was initialised by {scheme!r}, so its update is B·A minus the initial B₀·A₀: put the initial adapter, as "
-        f"saved before training, into its folder as {scheme}_init, or convert it: "
+        f"saved before training, into the folder that the adapter is saved in, as {scheme}_init, or convert it: "
         f"model.save_pretrained(…, path_initial_model_for_weight_conversion=…)"
     )
 

@@ -7,7 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.layout import Table, called, number, significant
+from ...show.layout import Table, called, signed, significant
 from ...show.whose import headed
 from .result import Amplification
 
@@ -48,7 +48,7 @@ def layer_table(result: Amplification) -> Table:
         [
             str(one.layer), str(one.rank), significant(one.delta_norm), significant(one.w0_norm),
             significant(one.w0_in_delta), significant(one.w0_in_w0), significant(one.w0_in_random),
-            number(one.z, 1), significant(one.factor) if np.isfinite(one.factor) else "∞",
+            signed(one.z, 1), significant(one.factor) if np.isfinite(one.factor) else "∞",
         ]
         for one in result.layers
     ]  # fmt: skip

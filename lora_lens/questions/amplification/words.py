@@ -19,6 +19,8 @@ def claims(_: Amplification) -> list[Claim]:
 def summary(result: Amplification, _: Sequence[Finding]) -> str:
     """Factors over the layers, and what W0 has in ΔW's directions beside random ones. Nothing is tested."""
     factors = [one.factor for one in result.layers]
+    if not np.isfinite(factors).any():
+        return f"{result.module}: W0 has nothing in ΔW's top directions, so that no factor says how much is amplified."
     beside = [one.w0_in_delta / one.w0_in_random for one in result.layers if one.w0_in_random > 0]
     text = f"{result.module}: ΔW amplifies its own top directions by "
     if len(factors) == 1:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.along import along_said
+from ...bases.along import along_said_each
 from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
@@ -167,9 +167,7 @@ def compare(
         for of, each, k in zip((one, other), cut, (i, j), strict=True)
         for note in tie_notes(of.source, each.ties, layers, k)
     )
-    along = [
-        f"{of.source}: {said}" for of in (one, other) if weights for said in along_said(of, weights)
-    ]
+    along = along_said_each((one, other), weights) if weights else ()
     notes = (*notes, *unknown, *along, *dict.fromkeys(ties), *_together(series))
     if i < max(first.ranks) or j < max(second.ranks):
         notes = (*notes, gauge_note(f"i = {i} or j = {j} is below an adapter's rank in some layer"))

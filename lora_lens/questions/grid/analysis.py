@@ -101,11 +101,11 @@ def rank_grids(
     if other is None:
         weights = open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
-        grids, scatter = w0_and_delta(first, wanted, chosen, weights, where, top)
+        grids, scatter, ties = w0_and_delta(first, wanted, chosen, weights, where, top)
         found = _ordered(grids, chosen)
         return RankGrids(
             weights.source, one.source, first.module, "w0-delta", found, _nulls(found, draws, seed),
-            (*said_beside(one, weights), *together_notes(scatter)), seed,
+            (*said_beside(one, weights), *ties, *together_notes(scatter)), seed,
             base=weights.source, base_commit=weights.commit, draws=draws, scatter=scatter,
         )  # fmt: skip
     if top is not None:

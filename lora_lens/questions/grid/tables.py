@@ -18,6 +18,7 @@ from ...show.layout import (
     number,
     p_value,
     sided,
+    signed,
 )
 from ...show.text import as_csv
 from .result import RankGrid, RankGrids
@@ -85,7 +86,7 @@ def corner_table(result: RankGrids) -> Table:
             _kind(grid), str(grid.layer), f"{grid.shape[0]}×{grid.shape[1]}",
             number(grid.values[0, 0]), number(grid.values[-1, -1]),
             beside(grid.gaussian_mean[-1, -1], grid.gaussian_sd[-1, -1]),
-            number(grid.z[-1, -1], 1), p_value(tests["p"]),
+            signed(grid.z[-1, -1], 1), p_value(tests["p"]),
             *(f"{angle:.1f}°" for angle in np.quantile(grid.angles, (0, 0.5, 1))),
         ]
         for grid, tests in zip(result, result.whole(), strict=True)

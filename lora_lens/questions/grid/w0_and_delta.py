@@ -13,6 +13,7 @@ from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, s
 from ...errors import RankError
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.selection import Where
+from ...subspaces.ties import equal_note
 from .one_grid import KINDS, grid_of
 from .result import RankGrid
 
@@ -26,9 +27,10 @@ def w0_and_delta(
     weights: BaseWeights,
     where: Where,
     top: int | None,
-) -> tuple[list[RankGrid], dict[tuple[str, str], float]]:
-    """The grids; and by matrix and side, how many times as far their mean scatters as that of independent layers would."""
+) -> tuple[list[RankGrid], dict[tuple[str, str], float], list[str]]:
+    """The grids; by matrix and side, how many times as far their mean scatters as that of independent layers would; and what is arbitrary."""
     grids: list[RankGrid] = []
+    notes: list[str] = []
     leading: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
     deltas: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
     for layer in layers:
@@ -37,13 +39,16 @@ def w0_and_delta(
         delta = trained_singular(factors, position, where, stored)
         w0 = weight_singular(stored, where, name=f"W0 of {factors.module} in layer {layer}")
         i = _top(top, len(w0.s), factors.module, layer)
+        notes += equal_note(
+            stored, w0.s.cpu(), i, factors.module, "φ(i, j) where W0's first i part equal ones"
+        )
         for kind in kinds:
             u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
             leading[kind].append(u[:, :i].clone())  # not all of W0's
             deltas[kind].append(v)
             grids.append(grid_of(layer, kind, u[:, :i], v, w0_rank=len(w0.s)))
     scatter = {KINDS[kind]: _scatter(leading[kind], deltas[kind]) for kind in kinds}
-    return grids, scatter
+    return grids, scatter, list(dict.fromkeys(notes))
 
 
 def together_notes(scatter: Mapping[tuple[str, str], float]) -> Iterator[str]:

@@ -11,6 +11,8 @@ from ...show.layout import Table, called, layer_number, number, significant
 from ...show.whose import headed
 from .result import Inventory
 
+_MOST = 6  # tensors that are left out for one reason
+
 
 def tables(result: Inventory) -> list[Table]:
     """The modules, those trained in full where there are any, and what was left out where something was."""
@@ -74,7 +76,13 @@ def dense_table(result: Inventory) -> Table:
 
 
 def left_out_table(result: Inventory) -> Table:
-    """Tensors of the file that are not analysed, and why."""
-    return Table(
-        "Left out", ["tensor", "why"], [[name, why] for name, why in result.left_out.items()]
-    )
+    """Tensors of the file that are not analysed, and why: of one reason the first, and how many more."""
+    names: dict[str, list[str]] = {}
+    for name, why in result.left_out.items():
+        names.setdefault(why, []).append(name)
+    rows = [
+        [name, why]
+        for why, every in names.items()
+        for name in every[:_MOST] + [f"and {len(every) - _MOST} more"] * (len(every) > _MOST)
+    ]
+    return Table("Left out", ["tensor", "why"], rows)

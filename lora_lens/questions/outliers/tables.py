@@ -105,7 +105,7 @@ def _held(result: OutliersResult, one: Coordinate) -> Iterator[str]:
     yield number(float(one.propagated_share.mean()), 4)
     yield number(result.by_chance, 4)
     yield f"{one.magnification:.1f}"
-    yield "≤ 0.0001" if one.p <= 1e-4 else number(one.p, 4)
+    yield p_value(one.p)
 
 
 def share_table(result: OutliersResult) -> Table:

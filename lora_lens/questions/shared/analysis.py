@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.along import along_said, said_beside
+from ...bases.along import along_said_each, said_beside
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
@@ -163,7 +163,7 @@ def shared_subspace(
     of_other: tuple[str, ...] = ()
     if other is not None:
         its_base = open_base_of(other, base)
-        of_other = tuple(f"{other.source}: {said}" for said in along_said(other, its_base))
+        of_other = along_said_each((other,), its_base)
         carried = _carried(plan, own, matrices, where, k, seed, adapter, other, its_base, carrying)
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(

@@ -21,7 +21,6 @@ from ...show.layout import (
     counted,
     drawn,
     number,
-    p_of_draws,
     p_value,
 )
 from ...show.text import as_csv
@@ -79,8 +78,8 @@ def predicted_table(asked: Sequence[Predicted]) -> Table:
         for name in ("flipped", "uniform", "mismatched"):
             if (test := one.nulls.get(name)) is not None:
                 rows.append([
-                    *labels, name, drawn(draws := one.draws[name]), beside(test.mean, test.sd),
-                    number(test.z, 1, plus=True), p_of_draws(test.p, draws), number(test.excess),
+                    *labels, name, drawn(one.draws[name]), beside(test.mean, test.sd),
+                    number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
                 ])  # fmt: skip
                 labels = [""] * 2
         if not one.nulls:
@@ -152,7 +151,7 @@ def chance_table(result: SharedResult) -> Table:
     rows = [
         [
             LABELS[matrix], what, number(value), name, drawn(draws), beside(test.mean, test.sd),
-            number(test.z, 1, plus=True), p_of_draws(test.p, draws), number(test.excess),
+            number(test.z, 1, plus=True), p_value(test.p), number(test.excess),
         ]
         for matrix, shared in result.items()
         for what, value, tests in _means(shared)
@@ -189,7 +188,7 @@ def _cells(shared: SharedSubspace, null: SharedNull, position: int) -> Iterator[
             for series in (test.mean, test.sd, test.p, test.excess)
         )
         yield from (
-            number(float(values[position])), beside(mean, sd), p_of_draws(p, null.draws), number(excess)
+            number(float(values[position])), beside(mean, sd), p_value(p), number(excess)
         )  # fmt: skip
 
 
@@ -208,6 +207,6 @@ def legend(result: SharedResult) -> list[str]:
         f"captured: by the best layer of width {result.width} fitted to all layers, {least} at least; "
         f"left out: by the best one of the other layers",
         "gaussian: unrelated subspaces; propagated: random factors through the same W0; p: upper tail, "
-        "uncorrected, 1/(draws + 1) at least, which is “≤”. Nulls that only describe (uniform, mismatched, gaussian) "
+        "uncorrected, 1/(draws + 1) at least. Nulls that only describe (uniform, mismatched, gaussian) "
         f"have {DESCRIBING} draws at most, whatever is asked for; – is closed form alone",
     ]

@@ -169,7 +169,7 @@ def spectrum(
         ks=chosen,
         epsilons=epsilons if weights else (),
         suggestion=suggestion,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
         seed=seed,
         draws=draws if weights else None,
         module=names[0] if module else None,
@@ -267,14 +267,14 @@ def _look(
     def look(one: LayerFactors) -> tuple[W0Comparison | None, Array | None, list[str]]:
         factors = adapter.modules[one.module]
         try:
-            found, s = compared_with_w0(
+            found, s, notes = compared_with_w0(
                 factors, factors.names.index(one.name), weights, sweep, where
             )
         except BaseModelError as error:
             if factors.numbered:
                 raise
             return None, None, [f"W0 of {factors.module} is left out: {error}"]
-        return found, s if one.rescaled else None, []
+        return found, s if one.rescaled else None, notes
 
     return look
 

@@ -17,6 +17,7 @@ from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...labelled import Array
 from ...subspaces.delta import Singular, delta_singular, weight_singular
 from ...subspaces.selection import Where
+from ...subspaces.ties import equal_note
 from .result import W0Comparison
 
 
@@ -35,8 +36,8 @@ class Sweep(NamedTuple):
 
 def compared_with_w0(
     factors: ModuleFactors, position: int, weights: BaseWeights, sweep: Sweep, where: Where
-) -> tuple[W0Comparison, Array]:
-    """What is found of W0, and of W0 + ΔW, in one layer; and the singular values of that ΔW.
+) -> tuple[W0Comparison, Array, list[str]]:
+    """What is found of W0, and of W0 + ΔW, in one layer; the singular values of that ΔW; and what is arbitrary.
 
     Raises:
         BaseModelError: W0 is not found, or does not fit.
@@ -73,7 +74,8 @@ def compared_with_w0(
         cosines=_cosines(base, changed, sweep),
         random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, generator, where)),
     )
-    return found, s.numpy()
+    ties = equal_note(w0, s0, len(s0), factors.module, "which directions are called intruders")
+    return found, s.numpy(), ties
 
 
 def _cosines(base: Singular, changed: Singular, sweep: Sweep) -> tuple[float, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from inspect import formatannotation
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from ...formats.adapter_files import AdapterFiles
 from ...formats.format import format_of
 from ...formats.opening import open_adapter
 from .adaptive_config import CondAdaLoraConfig
+from .annotated import fits
 from .config import CondLoraConfig
 
 # Set anew by PEFT, or ours but no setting.
@@ -93,4 +95,11 @@ def _settings(files: AdapterFiles, folder: Path, kind: type[CondLoraConfig]) -> 
             f"{folder} sets {', '.join(telling)}, which this version of PEFT does not know; update "
             f"PEFT, or {_EXPORT_FIRST}"
         )
-    return {key: config[key] for key in known & set(config) if key not in _NOT_SETTINGS}
+    settings = {key: config[key] for key in known & set(config) if key not in _NOT_SETTINGS}
+    kinds = get_type_hints(kind)
+    for key, value in settings.items():
+        if not fits(value, kinds[key]):
+            raise AdapterError(
+                f"{folder}: {key} is {value!r}, expected {formatannotation(kinds[key])}"
+            )
+    return {key: value for key, value in settings.items() if value is not None}

@@ -254,6 +254,11 @@ def test_a_count_that_is_no_whole_number_is_an_error(
             untyped_phi(np.eye(4), np.eye(4), *counts)
 
 
+def test_a_count_cannot_be_left_out_by_none(untyped_phi: Callable[..., object]) -> None:
+    with pytest.raises(LensError, match="^i is None; expected a whole number$"):
+        untyped_phi(np.eye(4), np.eye(4), None)
+
+
 # Ties at the cut
 
 

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import numpy as np
+import pytest
 from planted import plant, unit
 
 from lora_lens import amplification
@@ -8,5 +10,16 @@ from lora_lens.questions.amplification.tables import layer_table
 
 def test_no_overlap_reads_infinite(tmp_path: Path) -> None:
     adapter = plant(tmp_path, [unit(6, *range(6))], [(unit(6, 0), unit(6, 1).T)])
-    (row,) = layer_table(amplification(adapter, "value")).rows
+    result = amplification(adapter, "value")
+    (row,) = layer_table(result).rows
     assert row[-1] == "∞"
+    assert "∞" not in result.summary
+
+
+@pytest.mark.parametrize("zero", [1, 2])
+def test_factors_are_told_where_w0_has_something(tmp_path: Path, zero: int) -> None:
+    w0 = [np.zeros((6, 6))] * zero + [np.eye(6)] * (2 - zero)
+    result = amplification(plant(tmp_path, w0, [(unit(6, 0), unit(6, 0).T)] * 2), "value")
+    assert ("factors of 1.000 to ∞" in result.summary) == (zero == 1)
+    assert ("W0 has nothing in ΔW's top directions" in result.summary) == (zero == 2)
+    assert result.plot().axes

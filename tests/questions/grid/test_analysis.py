@@ -289,3 +289,13 @@ def test_trained_layers_are_independent_of_each_other_in_w0s_directions() -> Non
     result = rank_grids(demo_adapter("lora"), None, "query", draws=19)
     assert all(one == pytest.approx(1, abs=0.02) for one in result.scatter.values())
     assert len(claims(result)) == 2
+
+
+def test_equal_singular_values_of_w0_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    factors = [(unit(6, 0, 1), unit(6, 2, 3).T)]
+    notes = {
+        name: rank_grids(plant(tmp_path / name, [w0], factors), module="value", draws=0).notes
+        for name, w0 in (("equal", orthogonal(6, rng)), ("apart", rng.standard_normal((6, 6))))
+    }
+    assert ["equal to rounding" in " ".join(said) for said in notes.values()] == [True, False]

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import BertLike, random, write_lora
 
 from lora_lens import LensError, inspect, load_adapter
+from lora_lens.questions.inventory.tables import tables
 
 
 def test_numbers_equal_the_dense_product(tmp_path: Path) -> None:
@@ -75,3 +77,10 @@ def test_a_scale_beyond_float64_is_refused_by_name(tmp_path: Path) -> None:
     write_lora(tmp_path, BertLike(layers=1, rank=1), config={"lora_alpha": 1.7e308})
     with pytest.raises(LensError, match=r"ΔW of .*query leaves the range of float64"):
         inspect(load_adapter(tmp_path))
+
+
+def test_what_is_left_out_for_one_reason_is_a_few_lines(tmp_path: Path) -> None:
+    extra = {f"layers.{k}.wq.weight": torch.ones(24, 24) for k in range(20)}
+    result = inspect(load_adapter(write_lora(tmp_path, BertLike(), extra=extra)))
+    *_, table = tables(result)
+    assert (len(result.left_out), len(table.rows), table.rows[-1][0]) == (20, 7, "and 14 more")

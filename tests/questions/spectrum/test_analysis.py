@@ -235,7 +235,7 @@ def test_an_untrained_layer_has_no_ranks_and_is_named(tmp_path: Path) -> None:
         None,
         0,
     )
-    assert "layer.0.attention.self.value: untrained" in result.notes[0]
+    assert "layer.0.attention.self.value: untrained" in " ".join(result.notes)
     assert result.singular_values()[0]["energy"] is None
     json.dumps(result.to_dict(), allow_nan=False)
 
@@ -275,3 +275,11 @@ def test_errors(tmp_path: Path) -> None:
         spectrum(adapter, energy=1.5)
     with pytest.raises(ModuleLookupError, match="it has: value"):
         spectrum(adapter, "fc1")
+
+
+def test_equal_singular_values_of_w0_are_told_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    factors = [(unit(6, 0), unit(6, 2).T)] * 2
+    for told, w0 in ((1, orthogonal(6, rng)), (0, rng.standard_normal((6, 6)))):
+        notes = spectrum(plant(tmp_path / f"{told}", [w0] * 2, factors), draws=0).notes
+        assert sum("equal to rounding" in said for said in notes) == told
