@@ -43,6 +43,7 @@ class LeftOut(NamedTuple):
         sqrt_kappa: √κ(S₋ₗ), on its range.
         seen: Dimensions of S₋ₗ's range: how much of θ the other layers can see at all. Below `in`, S₋ₗ is
             singular, and θ₋ₗ lies in that range: what W_l does outside it counts as not predicted.
+        seen_alone: Dimensions of θ that layer l sees and no other.
         together: θ fitted to all layers.
         drawn: By null, the shares of its draws, θ fitted anew in each.
     """
@@ -53,6 +54,7 @@ class LeftOut(NamedTuple):
     values: Float[Tensor, "layer n"]
     sqrt_kappa: Float[Tensor, " layer"]
     seen: Int[Tensor, " layer"]
+    seen_alone: Int[Tensor, " layer"]
     together: SharedLayer
     drawn: Mapping[str, Float[Tensor, "draw layer"]]
 
@@ -111,7 +113,8 @@ def left_out(
                 refit.add(layer, in_draws)
         spill.release()
         layers(layer + 1, len(w))
-    kappas, seen = zip(*spaces, strict=True)
+    kappas, ranks = zip(*spaces, strict=True)
+    seen = torch.tensor(ranks, dtype=torch.int64)
     theta = torch.stack([fit.theta for fit in fits])
     predicted = _each(spill, predicted_basis, w, theta, small=True)
     return LeftOut(
@@ -120,7 +123,8 @@ def left_out(
         predicted=predicted,
         values=torch.stack([fit.values for fit in fits]),
         sqrt_kappa=torch.tensor(kappas, dtype=torch.float64),
-        seen=torch.tensor(seen, dtype=torch.int64),
+        seen=seen,
+        seen_alone=(whole.rank - seen).clamp(min=0),
         together=together,
         drawn={
             name: refit.shares(each)

@@ -22,6 +22,7 @@ from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several
+from ...show.wording import few
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
@@ -352,6 +353,7 @@ def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -
     if len(plan.factors.layers) == 1:
         yield "there is one layer only, so nothing is shared and no layer can be left out"
         return
+    yield from _seen_alone(subspaces)
     for matrix, shared in subspaces.items():
         if shared.gap < _GAP:
             yield (
@@ -359,3 +361,17 @@ def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -
                 f"{shared.width + 1} are equal): the mean captured share holds for all of them, the "
                 f"captured shares by layer for one of them"
             )
+
+
+def _seen_alone(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    """Of which factors a shared layer itself need not be predicted whole."""
+    for matrix, shared in subspaces.items():
+        one = shared.predicted
+        if one is None or one.trivial or not (most := max(one.seen_alone)):
+            continue
+        layers = [str(n) for n, alone in zip(one.layers, one.seen_alone, strict=True) if alone]
+        total = most + one.seen[one.seen_alone.index(most)]
+        yield (
+            f"of the {total} dimensions of {matrix}'s θ that W0 of all layers see, up to {most} are seen by one layer alone ({few(layers, 6)}): of what "
+            f"its factor has there the others predict nothing, so that even one shared layer may have a share below 1"
+        )

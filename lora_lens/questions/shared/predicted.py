@@ -48,6 +48,7 @@ class Predicted(Brief):
         sqrt_kappa: (layer,) √κ(S₋ₗ), how well the other layers' W determine θ; errors go as its square.
         seen: (layer,) dimensions of θ that the other layers see; below `in`, the rest counts as not
             predicted.
+        seen_alone: (layer,) those that the layer sees and no other: of a factor made there nothing is predicted, whatever layers share.
         theta: (in, k) θ fitted to all layers.
         trivial: Whether more directions of θ than k fit the other layers' factors exactly, as where their W have few independent rows beside
             θ's dimensions: which of them θ₋ₗ is made of is nobody's finding, and shares, their p and nulls are NaN or missing.
@@ -72,6 +73,7 @@ class Predicted(Brief):
     flips: int
     sqrt_kappa: Array
     seen: tuple[int, ...]
+    seen_alone: tuple[int, ...]
     theta: Tensor = field(repr=False)
     trivial: bool = False
     whole: bool = False
@@ -150,6 +152,7 @@ class Predicted(Brief):
             "detectable": None if self.detectable is None else plain(self.detectable),
             "sqrt_kappa": plain(self.sqrt_kappa),
             "seen": list(self.seen),
+            "seen_alone": list(self.seen_alone),
             "trivial": self.trivial,
             "whole": self.whole,
         }

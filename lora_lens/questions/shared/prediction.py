@@ -158,6 +158,7 @@ def _predicted(
         flips=FLIPS,
         sqrt_kappa=fit.sqrt_kappa.numpy(),
         seen=tuple(fit.seen.tolist()),
+        seen_alone=tuple(fit.seen_alone.tolist()),
         theta=fit.together.theta.cpu(),
         trivial=trivial,
         whole=whole,

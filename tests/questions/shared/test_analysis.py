@@ -337,6 +337,31 @@ def test_rectangular_layers_by_the_pseudo_inverse(tmp_path: Path) -> None:
     assert propagated.draws == 10
 
 
+def test_dimensions_that_one_layer_alone_sees_are_told(tmp_path: Path) -> None:
+    """Of two layers of 10 rows and 24 columns each sees ten dimensions of θ_B that the other does not, and of θ_A none."""
+    shape = BertLike(layers=2, rank=2, modules=("value",))
+    names = [shape.path(layer, "value") for layer in range(2)]
+    w0 = {name: random(10, 24, seed=k) for k, name in enumerate(names)}
+    write_base(tmp_path / "base", shape, {f"{name}.weight": one for name, one in w0.items()})
+    thetas, factors = (random(10, 2, seed=8), random(24, 2, seed=9)), {}
+    for name, one in w0.items():
+        factors[f"base_model.model.{name}.lora_A.weight"] = (one.T @ thetas[0]).T.contiguous()
+        factors[f"base_model.model.{name}.lora_B.weight"] = one @ thetas[1]
+    bare = BertLike(layers=0, rank=2)
+    write_lora(tmp_path / "lora", bare, base=str(tmp_path / "base"), extra=factors)
+    result = shared_subspace(load_adapter(tmp_path / "lora"), "value", draws=0, width=2)
+    a, b = result["A"].predicted, result["B"].predicted
+    assert a is not None
+    assert b is not None
+    assert (a.seen_alone, b.seen_alone, b.seen) == ((0, 0), (10, 10), (10, 10))
+    np.testing.assert_allclose(a.share, 1, atol=1e-6)
+    assert b.share.max() < 0.9  # though one θ made it
+    (note,) = (note for note in result.notes if "seen by one layer alone" in note)
+    assert note.startswith(
+        "of the 20 dimensions of B's θ that W0 of all layers see, up to 10 are seen by one layer alone (0 and 1): "
+    )
+
+
 def test_one_layer_shares_nothing(tmp_path: Path) -> None:
     shape = BertLike(layers=1, modules=("value",))
     write_base(tmp_path / "base", shape)

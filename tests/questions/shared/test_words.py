@@ -25,7 +25,7 @@ def predicted(share: Array, p: Array, **changes: Any) -> Predicted:
     own = {"nulls": {}} | changes
     return Predicted(
         matrix="B", rank=2, width=2, layers=(0, 1), share=share, chance=0.1, by_layer=by_layer, p_holm=p,
-        draws={}, flips=own.pop("flips", 4999), sqrt_kappa=np.ones(2), seen=(2, 2), theta=torch.zeros(2, 2), **own,
+        draws={}, flips=own.pop("flips", 4999), sqrt_kappa=np.ones(2), seen=(2, 2), seen_alone=(0, 0), theta=torch.zeros(2, 2), **own,
     )  # fmt: skip
 
 
