@@ -108,7 +108,8 @@ def test_the_scale_is_said_and_why(tmp_path: Path) -> None:
     )
     assert adapter.caveats == (
         "the file's header says α 1 at rank 2, which loaders pass over, and so is s 1 here (1 module); where it was "
-        "trained with s = α/rank, ΔW is 0.5 times what is shown",
+        "trained with s = α/rank, ΔW is 0.5 times what is shown, unless a converter has multiplied the factors by it and kept the "
+        "words, as sd-scripts' and musubi-tuner's do",
     )
     assert found.to_dict()["notes"] == list(found.notes)
 
