@@ -108,7 +108,8 @@ def test_the_scale_is_said_and_why(tmp_path: Path) -> None:
     )
     assert adapter.caveats == (
         "the file's header says α 1 at rank 2, which loaders pass over, and so is s 1 here (1 module); where it was "
-        "trained with s = α/rank, ΔW is 0.5 times what is shown",
+        "trained with s = α/rank, ΔW is 0.5 times what is shown, unless a converter has multiplied the factors by it and kept the "
+        "words, as sd-scripts' and musubi-tuner's do",
     )
     assert found.to_dict()["notes"] == list(found.notes)
 
@@ -340,9 +341,12 @@ def test_two_scales_that_differ_are_refused(tmp_path: Path, rslora: bool) -> Non
 
 @pytest.mark.parametrize(
     "part",
-    ["dora_scale_of_mine", "lambda_layer", "lora_ups.0.weight", "lora_magnitude.weight", "m"],
-)
+    [
+        "dora_scale_of_mine", "lambda_layer", "lora_ups.0.weight", "lora_magnitude.weight", "m", "diff", "set_weight",
+    ],
+)  # fmt: skip
 def test_a_part_that_is_not_known_is_not_left_out(tmp_path: Path, part: str) -> None:
+    """ComfyUI's ``load_lora`` has ``diff`` and ``set_weight`` of a layer take the place of its factors."""
     tensors = lora(NAME) | {f"{NAME}.{part}": random(6, 1, seed=3)}
     with pytest.raises(
         AdapterError,
@@ -408,6 +412,26 @@ def test_lycoris_says_of_what_it_trained_otherwise_than_loaders_take_it(
 ) -> None:
     """LyCORIS 4.1.3: a LoKr's `scale` under `rs_lora`, and `bypass_forward`, which comes to no norms."""
     header = {"ss_network_module": module, "ss_network_args": json.dumps(arguments)}
+    adapter = load_adapter(saved(tmp_path / "a.safetensors", lora(NAME), header))
+    found = [one for one in adapter.caveats if "the header says LyCORIS" in one]
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"algo": "lokr", "linear_dim": 64, "rs_lora": True}, "s = √dim, which loaders pass over"),
+        ({"algo": "lora", "dora_wd": True, "bypass_mode": True}, "bypass_mode beside dora_wd"),
+        ({"algo": "dylora", "block_size": 2}, "2 times the α/rank"),
+        ({"algo": "lokr", "linear_dim": 64}, None),
+    ],
+)
+def test_simpletuner_has_lycoris_arguments_under_a_key_of_its_own(
+    tmp_path: Path, arguments: object, said: str | None
+) -> None:
+    """Its ``save_hooks.py`` writes the settings that LyCORIS was called with as ``lycoris_config``."""
+    header = {"lycoris_config": json.dumps(arguments)}
     adapter = load_adapter(saved(tmp_path / "a.safetensors", lora(NAME), header))
     found = [one for one in adapter.caveats if "the header says LyCORIS" in one]
     assert len(found) == (said is not None)

@@ -283,6 +283,15 @@ def test_without_it_the_error_says_what_to_do(tmp_path: Path) -> None:
         load_adapter(tuned)
 
 
+def test_llama_factorys_backup_of_pissa_is_refused(tmp_path: Path) -> None:
+    """Its ``PissaConvertCallback`` saves the trained adapter with ``init_lora_weights`` true, beside the converted one."""
+    tuned, _ = tuned_from("pissa", tmp_path)
+    tuned.peft_config["default"].init_lora_weights = True
+    tuned.save_pretrained(tmp_path / "adapter" / "pissa_backup")
+    with pytest.raises(AdapterError, match="B₀·A₀; take pissa_converted beside it, or the folder"):
+        load_adapter(tmp_path / "adapter" / "pissa_backup")
+
+
 @pytest.mark.parametrize("scheme", ["pissa", "olora"])
 def test_copies_that_share_a_changed_w0_are_refused(tmp_path: Path, scheme: str) -> None:
     copied = [[0, 2], [0, 2]]

@@ -9,10 +9,10 @@ from ...errors import AdapterError
 from ...updates import LowRank
 from ..adapter_files import AdapterFiles
 
-# W0 itself, quantised or not; biases; what changes W0 by itself; factors of another adapter or of a part of W0.
+# W0 itself, quantised or not; biases; what changes a norm, or W0's shape; factors of another adapter or of a part of W0.
 _HARMLESS = re.compile(
     r"weight(_\w+)?|qweight|qzeros|scales|g_idx|SCB|(.*[._])?bias"
-    r"|alpha|diff|diff_b|w_norm|b_norm|set_weight|reshape_weight"
+    r"|alpha|diff_b|w_norm|b_norm|reshape_weight"
     r"|lora_([ABab]|down|up)\.([^.]+(\.weight)?|weight\..+)|lora_velora_.*|lora_dropout_mask|_extra_state"
 )
 _OF_AN_UPDATE = ("lora", "dora")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from ...files.locate import json_of
 
 _BLOCK = 4  # LyCORIS's block_size
+_OF_SIMPLETUNER = "lycoris_config"  # its key in a header, under which LyCORIS's arguments stand
 _SPLIT = re.compile(r"networks\.lora_\w+")
 
 
@@ -36,13 +37,15 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
         >>> next(trained_otherwise({"ss_network_module": "networks.lora_flux", "ss_network_args": args}))[:26]
         'the header says split_qkv,'
     """
+    theirs = header.get(_OF_SIMPLETUNER)
     try:
-        said = json_of(header.get("ss_network_args", "{}"))
+        said = json_of(theirs or header.get("ss_network_args", "{}"))
     except (ValueError, RecursionError):
         return
     if not isinstance(said, dict):
         return
-    algorithm, module = str(said.get("algo")).lower(), header.get("ss_network_module", "")
+    algorithm = str(said.get("algo")).lower()
+    module = "lycoris" if theirs else header.get("ss_network_module", "")
     if algorithm == "dylora":
         yield from _dylora(str(said.get("block_size") or _BLOCK))
     if module.startswith("lycoris"):

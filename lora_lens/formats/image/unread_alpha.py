@@ -34,7 +34,8 @@ def unread_alpha(files: AdapterFiles, found: ImageUpdates) -> Iterator[str]:
             times = "α/rank" if rank is None else f"{alpha / rank:g}"
             yield (
                 f"{where} says α {alpha:g} at {of}, which loaders pass over, and so is s 1 here ({modules_said(count)}); "
-                f"where it was trained with s = α/rank, ΔW is {times} times what is shown"
+                f"where it was trained with s = α/rank, ΔW is {times} times what is shown, unless a converter has multiplied the "
+                f"factors by it and kept the words, as sd-scripts' and musubi-tuner's do"
             )
             return
 

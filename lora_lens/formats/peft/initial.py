@@ -16,6 +16,8 @@ from ..factors.derived import below, beside_minus
 from ..opening import open_within
 from .settings import changed_base, minus_the_initial
 
+# LLaMA-Factory's copy of a trained PiSSA adapter; its configuration says `true`, so that it is loaded again as it was saved.
+_BACKUP = "pissa_backup"
 _SAME = ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out")
 
 
@@ -72,6 +74,7 @@ def initial_of(files: AdapterFiles) -> Initial | None:
     """
     scheme = changed_base(files.config)
     if scheme is None:
+        _check_no_backup(files)
         return None
     if files.config.get("layer_replication"):
         raise AdapterError(
@@ -91,6 +94,14 @@ def initial_of(files: AdapterFiles) -> Initial | None:
                 f"trained from"
             )
     return Initial(initial, {plain(name): name for name in initial.names}, scheme)
+
+
+def _check_no_backup(files: AdapterFiles) -> None:
+    if files.config_file and files.config_file.absolute().parent.name == _BACKUP:
+        raise AdapterError(
+            f"{files.source} is LLaMA-Factory's copy of a PiSSA adapter as it was trained, though its configuration does not say so: "
+            f"its update is B·A minus the initial B₀·A₀; take pissa_converted beside it, or the folder that holds both"
+        )
 
 
 def tied_said(initial: Initial | None, files: AdapterFiles, paths: Iterable[str]) -> str | None:
