@@ -213,7 +213,9 @@ def _cluster_table(joined: Joined) -> Table:
         listed = ", ".join(map(str, several[:_MOST])) + (" …" if len(several) > _MOST else "")
         rows.append([matrix, str(len(several)), listed or NONE, str(int((sizes == 1).sum()))])
     return Table(
-        "Clusters of φ's mean over the places", ["matrix", "clusters", "sizes", "in none"], rows
+        "Clusters of φ's mean over the places, taken as independent",
+        ["matrix", "clusters", "sizes", "in none"],
+        rows,
     )
 
 

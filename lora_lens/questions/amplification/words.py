@@ -31,10 +31,11 @@ def summary(result: Amplification, _: Sequence[Finding]) -> str:
             f"(median {_factor(float(np.median(factors)))})"
         )
     if beside:
-        median = "" if len(beside) == 1 else " (median)"
+        # As of random directions in each layer; their median is .67 of it at rank 1.
+        over = "" if len(beside) == 1 else " (root mean square)"
+        times = float(np.sqrt(np.mean(np.square(beside))))
         text += (
-            f"; W0 has {significant(float(np.median(beside)))} times in them what it has in random "
-            f"directions{median}"
+            f"; W0 has {significant(times)} times in them what it has in random directions{over}"
         )
     return f"{text}."
 

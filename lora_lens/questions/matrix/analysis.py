@@ -210,7 +210,8 @@ def _together(scatter: Array, names: Sequence[str]) -> Iterator[str]:
         yield (
             f"layers lie alike in {few(which, MOST_NAMED)}, as where one matrix serves all: the mean φ of "
             f"{pairs} pair{'' if pairs == 1 else 's'} would scatter up to {scatter.max():.1f} times as far as that of independent layers if "
-            f"they were unrelated, which sd, z, p and clusters allow for"
+            f"they were unrelated, which sd, z, p and clusters allow for; where only a few of their directions are common to many layers, "
+            f"the farthest pairs by chance lie farther than that"
         )
 
 

@@ -23,3 +23,13 @@ def test_factors_are_told_where_w0_has_something(tmp_path: Path, zero: int) -> N
     assert ("factors of 1.000 to ∞" in result.summary) == (zero == 1)
     assert ("W0 has nothing in ΔW's top directions" in result.summary) == (zero == 2)
     assert result.plot().axes
+
+
+def test_random_directions_are_told_as_such(tmp_path: Path) -> None:
+    """The median over layers is .67 for random directions of rank 1."""
+    rng = np.random.default_rng(0)
+    w0 = [*rng.standard_normal((200, 12, 12))]
+    factors = [(rng.standard_normal((12, 1)), rng.standard_normal((1, 12))) for _ in w0]
+    said = amplification(plant(tmp_path, w0, factors), "value").summary
+    times = float(said.split("W0 has ")[1].split()[0])
+    assert times == pytest.approx(1, abs=0.15)

@@ -66,6 +66,7 @@ def test_one_a_in_all_layers(tmp_path: Path) -> None:
     result = ll.adapter_matrix([*runs, again], "value", matrix="A", draws=400)
     assert [k for k, p in enumerate(result.p[6]) if p < 0.01] == [0]
     assert result.clusters[0] == result.clusters[6]
+    assert "where only a few of their directions are common" in note
     b = ll.adapter_matrix(runs, "value", matrix="B", draws=20)
     assert (b.scatter == 1).all()
     assert not any("lie alike" in one for one in b.notes)
