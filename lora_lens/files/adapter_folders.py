@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..errors import AdapterError
 from ..several import several
-from .adapter_places import hub_id, is_adapter, lone_files, natural
+from .adapter_places import hub_id, is_adapter, lone_files
 from .locate import user_path
+from .names import natural
 from .peft_names import CONFIG
 
 _LONG = 32  # letters of a name that a table's column and a figure's margin still hold

@@ -14,6 +14,7 @@ from ..errors import AdapterError, BaseModelError
 from ..printable import is_printable
 from .hub_cache import snapshot_in
 from .locate import HubFiles, json_of, user_path
+from .names import natural
 from .of_others import told, told_of
 from .peft_names import CONFIG
 from .revisions import full_commit
@@ -231,12 +232,6 @@ def _folders(folder: Path) -> list[Path]:
     except OSError:  # not ours to look into
         return []
     return sorted(found, key=lambda path: natural(path.name))
-
-
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers within names as numbers: ``seed-2`` before ``seed-10``."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def _of_file(file: Path, stems: Sequence[str]) -> Place:

@@ -7,6 +7,7 @@ A module path holds its layer as its first whole-number component after a word l
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -303,3 +304,9 @@ def _holds_layer(prefix: list[str]) -> bool:
         is_number(number) and (word in _LAYER_WORDS or word.endswith("s"))
         for word, number in pairwise(prefix)
     )
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers within names as numbers: ``seed-2`` before ``seed-10``."""
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

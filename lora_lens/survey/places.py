@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ..adapter import Part
+from ..files.names import natural
 from .reading import Piece
 from .settings import Settings
 
@@ -135,5 +136,9 @@ def _told_apart(places: Sequence[Place]) -> list[Place]:
     ]
     return sorted(
         found,
-        key=lambda place: (place.module, -1 if place.layer is None else place.layer, place.path),
+        key=lambda place: (
+            natural(place.module),
+            -1 if place.layer is None else place.layer,
+            natural(place.path),
+        ),
     )

@@ -34,6 +34,11 @@ def test_one_width_is_one_module() -> None:
     assert layers_of({f"model.layers.{k}.q_proj": 8 for k in (10, 2, 0)}) == {"q_proj": [0, 2, 10]}
 
 
+def test_modules_are_in_the_order_of_their_numbers() -> None:
+    widths = {f"layers.{k}.conv_{n}": 8 for k in range(2) for n in (10, 2, 1)}
+    assert list(layers_of(widths)) == ["conv_1", "conv_2", "conv_10"]
+
+
 def test_stages_of_a_swin_are_modules_and_their_blocks_layers() -> None:
     depths = (2, 2, 6, 2)
     widths = {SWIN.format(s, b): 8 << s for s, depth in enumerate(depths) for b in range(depth)}

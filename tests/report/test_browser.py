@@ -142,8 +142,10 @@ def test_labels_of_axes_belong_to_the_marks_at_every_width(page: Any) -> None:
         "  const places = words('x').map((text) => {"
         "    const box = text.getBoundingClientRect();"
         "    return box.x + box.width / 2 - one.getBoundingClientRect().x - xaxis._offset; });"
-        "  const top = Math.max(...one.data.flatMap((trace) =>"
-        "    trace.y.map((y, k) => y + (trace.base ? trace.base[k] : 0))));"
+        "  const top = Math.max(...[...one.closest('article').querySelectorAll('.canvas.lines')]"
+        "    .filter((other) => other.layout.yaxis.title.text === one.layout.yaxis.title.text)"
+        "    .flatMap((other) => other.data).flatMap((trace) =>"
+        "      trace.y.map((y, k) => y + (trace.base ? trace.base[k] : 0))));"
         "  return {width: one.layout.width, top, high: yaxis.range[1],"
         "    y: words('y').map((text) => Number(text.textContent)),"
         "    x: words('x').map((text, k) => places[k] - xaxis.d2p(text.textContent))}; })"
@@ -165,6 +167,19 @@ def test_labels_of_axes_belong_to_the_marks_at_every_width(page: Any) -> None:
             assert one["x"]
             assert all(abs(off) < 3 for off in one["x"])  # pixels
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_and_b_stand_beside_each_other_on_one_axis(page: Any) -> None:
+    found = page.execute_script(
+        "return [...document.querySelectorAll('#module-0-shared .canvas')].map((one) => {"
+        "  const {x, y} = one.getBoundingClientRect();"
+        "  return [Math.round(x), Math.round(y), one._fullLayout.yaxis.range[1]]; })"
+    )
+    (a, b), (captured_a, captured_b) = found[:2], found[2:]
+    assert a[1:] == b[1:]
+    assert captured_a[1:] == captured_b[1:]
+    assert (a[0], b[0]) == (captured_a[0], captured_b[0])
+    assert a[1] < captured_a[1]
 
 
 def test_switches_are_reached_by_keyboard(page: Any) -> None:

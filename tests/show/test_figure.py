@@ -104,6 +104,14 @@ def test_a_heat_map_is_grey_where_it_says_nothing() -> None:
     assert len(beyond.texts) == 6  # no number where nothing is shown
 
 
+@pytest.mark.parametrize("layers", [48, 80])
+def test_many_cells_are_one_picture(layers: int) -> None:
+    names, phi = tuple(map(str, range(layers))), np.zeros((layers, layers))
+    many = replace(heat(), rows=names, columns=names, quantities={"phi": phi, "chance": phi})
+    (mesh,) = draw(Panel(heat=many), Figure().subplots()).collections
+    assert bool(mesh.get_rasterized()) is (layers > 50)
+
+
 def test_a_views_top_is_what_is_off_the_diagonal() -> None:
     made = heat()
     phi = np.asarray(made.quantities["phi"])

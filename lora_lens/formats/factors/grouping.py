@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ...adapter import Part
 from ...bases import fused
-from ...files.names import counts_blocks, in_layers, is_number, names_apart, split_layer
+from ...files.names import counts_blocks, in_layers, is_number, names_apart, natural, split_layer
 from ...updates import LowRank
 
 _WHOLE = ("unet", "transformer")
@@ -75,7 +75,7 @@ def group_by_module(
         Group(names[pattern], pattern, tuple(sorted(members, key=lambda m: m.layer)), part)
         for pattern, (members, part) in roles.items()
     ]
-    return sorted(groups, key=lambda group: group.module)
+    return sorted(groups, key=lambda group: natural(group.module))
 
 
 def _all_starred(path: str) -> str:

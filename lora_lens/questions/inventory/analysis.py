@@ -14,6 +14,7 @@ from ...core.factors.product_svd import product_singular_values
 from ...core.numbers.either import as_numpy, in_float64
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import LensError
+from ...files.names import natural
 from ...files.revisions import with_revision
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
@@ -66,9 +67,9 @@ def _in_full(adapter: Adapter) -> Iterator[DenseSummary]:
         yield DenseSummary(one.name, one.layer, one.module, one.in_features, one.out_features)
 
 
-def _place(summary: LayerSummary) -> tuple[float, str]:
+def _place(summary: LayerSummary) -> tuple[float, list[tuple[int, int, str]]]:
     """Layer by layer; what is in none comes last."""
-    return (math.inf if summary.layer is None else summary.layer, summary.module)
+    return (math.inf if summary.layer is None else summary.layer, natural(summary.module))
 
 
 def _summarise(one: LayerFactors) -> LayerSummary:

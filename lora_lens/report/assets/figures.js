@@ -86,10 +86,12 @@ function cellTexts(grid, view, columns, rows, written, size) {
   };
 }
 
-/* The heat maps of a part. */
+function figuresOf(part) {
+  return [...document.querySelectorAll(`[data-part="${part}"]`)].map((one) => DATA[one.dataset.figure]);
+}
+
 function mapsOf(part) {
-  return [...document.querySelectorAll(`[data-part="${part}"]`)]
-    .map((one) => DATA[one.dataset.figure]).filter((one) => one.kind !== "lines");
+  return figuresOf(part).filter((one) => one.kind !== "lines");
 }
 
 /* One scale for all maps of a part, its end rounded up to what is written beside it. */
@@ -134,10 +136,19 @@ function heatmap(spec, canvas, state) {
   return { data: [trace, ...texts], layout, view };
 }
 
+/* One axis for panels of a part that measure the same, from 0 to above the highest of their numbers. */
+function endsInPart(spec, canvas) {
+  const highest = ({ data, shapes }) => Math.max(
+    ...data.flatMap(({ y, base }) => y.map((one, k) => (base ? base[k] : 0) + one)),
+    ...shapes.filter((one) => one.xref === "paper").map((one) => one.y0));
+  const alike = figuresOf(canvas.dataset.part).filter((one) => one.kind === "lines" && one.y === spec.y);
+  return [0, 1.05 * Math.max(0, ...alike.map(highest)) || 1];
+}
+
 function lines(spec, canvas) {
   const along = spec.named ? { type: "category", nticks: ticks(canvas.clientWidth) }
     : spec.logAlong ? { type: "log" } : {};
-  const up = spec.log ? { type: "log" } : { rangemode: spec.zero ? "tozero" : "normal" };
+  const up = spec.log ? { type: "log" } : spec.zero ? { range: endsInPart(spec, canvas) } : {};
   const layout = layoutOf(canvas, {
     xaxis: axis({ ...along, title: title(spec.x), showgrid: false }),
     yaxis: axis({ ...up, title: title(spec.y) }),

@@ -20,7 +20,7 @@ _LEAST_LINED = 5.0  # points: white lines between smaller cells would wash their
 _APART = 3.0  # points between rows of two kinds
 _LEAST_APART = 1.1  # height of such a row, in that of the others
 _MOST_TO_ONE = 24  # others are as high together as one apart, at most
-_MOST_VECTOR = 10_000  # cells that an SVG draws one by one
+_MOST_VECTOR = 2_500  # cells that an SVG draws one by one
 _MOST_POINTS = 9.0  # of a number in a cell
 # What a number takes of its cell, in the size of its letters: each sign, beside them, and down.
 _SIGN, _BESIDE, _DOWN = 0.62, 0.25, 1.4
