@@ -90,12 +90,6 @@ def run(
         )
     if not record.pop("writes"):
         return
-    if not as_json:
-        typer.echo(
-            f"{record['metric']}: {record['test_score']:.4f} on the test set, "
-            f"{record['development_score']:.4f} on the development set, "
-            f"{record['majority_score']:.4f} by always giving the commonest answer"
-        )
     say(f"wrote {out}")
     try:
         if not write_card(out, record):
@@ -105,6 +99,12 @@ def run(
             say(f"pushed to {record['commit']}")
     except KeyboardInterrupt as error:
         raise type(error)(f": {out} holds the whole adapter{_UNTIL}") from None
-    finally:
+    finally:  # when all is written, though nobody may read it
         if as_json:
             print_json(record)
+        else:
+            typer.echo(
+                f"{record['metric']}: {record['test_score']:.4f} on the test set, "
+                f"{record['development_score']:.4f} on the development set, "
+                f"{record['majority_score']:.4f} by always giving the commonest answer"
+            )

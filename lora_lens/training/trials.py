@@ -53,12 +53,15 @@ def best_trial(study: optuna.Study) -> optuna.trial.FrozenTrial:
     """The finished trial with the highest development score.
 
     Raises:
-        SettingsError: None finished; names the last error.
+        SettingsError: None finished; names the last error, or says that another process is at one.
     """
     if not any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
         errors = [row["error"] for row in trial_rows(study) if row["error"]]
+        begun = any(trial.state == TrialState.RUNNING for trial in study.get_trials(deepcopy=False))
+        why = "another process is at one; the same command goes on when that has ended"
         raise SettingsError(
-            f"no trial of {study.study_name!r} finished; the last error: {errors[-1] if errors else 'none'}"
+            f"no trial of {study.study_name!r} finished; "
+            + (why if begun else f"the last error: {errors[-1] if errors else 'none'}")
         )
     return study.best_trial
 

@@ -24,6 +24,7 @@ from ..formats.opening import open_adapter
 from ..plain_torch import in_plain_torch
 from ..staging import staged
 from ..updates import FromW0, LowRank
+from .free import check_free
 
 FILES = (CONFIG, WEIGHTS)
 
@@ -58,8 +59,7 @@ def export_lora(
         'lora'
     """
     target = user_path(out)
-    if (target / CONFIG).exists():
-        raise AdapterError(f"{target} already holds an adapter; choose another folder")
+    check_free(target, CONFIG)
     files = _opened(path, base)
     found = format_of(files).read(files)
     if files.live is not None:
@@ -79,6 +79,7 @@ def export_lora(
         save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
         text = json.dumps(config, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+        check_free(target, CONFIG)
     return target
 
 

@@ -28,6 +28,7 @@ from ..plain_torch import in_plain_torch
 from ..several import modules_said
 from ..staging import staged
 from ..updates import LowRank
+from .free import check_free
 from .narrowed import Narrowed, narrowed, raised
 from .resized import Resized
 from .scales import NewRank, header_settings, parts_settings, peft_settings
@@ -91,9 +92,7 @@ def resize(
     updates, notes = _cut(files, checkpoint, low_rank(files, checkpoint))
     target = user_path(out)
     name = WEIGHTS if files.config else _file_name(files)
-    for there in (target / name, target / CONFIG):
-        if there.exists():
-            raise AdapterError(f"{target} already holds an adapter; choose another folder")
+    check_free(target, name, CONFIG)
     with staged(target, last=CONFIG if files.config else name) as folder:
         modules = {p: narrowed(files, p, one, rank, energy) for p, one in updates.items()}
         for p, k in raised(updates, modules).items():
@@ -114,6 +113,7 @@ def resize(
             settings = peft_settings(files.config, ranks | _of_rank_0(files, checkpoint))
             text = json.dumps(settings, indent=2, sort_keys=True)
             (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+        check_free(target, name, CONFIG)
     return Resized(
         files.source,
         target,

@@ -38,6 +38,19 @@ def test_it_leaves_a_card(command: list[str], tmp_path: Path) -> None:
     assert (tmp_path / "out" / "spectrum.png").is_file()
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_it_leaves_a_card_though_nobody_reads_the_score(
+    more: list[str], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def echo(*_: Any, err: bool = False, **__: Any) -> None:
+        if not err:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("typer.echo", echo)
+    assert CliRunner().invoke(app, [*command, *more]).exit_code == 1
+    assert (tmp_path / "out" / "README.md").is_file()
+
+
 def test_a_card_that_was_there_stays(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "README.md").write_text("# Mine\n")

@@ -36,7 +36,7 @@ from lora_lens.training.search import search
 from lora_lens.training.settings import RunSettings
 from lora_lens.training.space import Sampler, Space
 from lora_lens.training.study import open_study
-from lora_lens.training.trials import trial_rows, write_search
+from lora_lens.training.trials import best_trial, trial_rows, write_search
 
 
 @pytest.fixture(scope="module")
@@ -623,3 +623,10 @@ def test_bad_options(
     assert result.exit_code == exit_code
     assert words in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_trial_that_another_process_is_at_is_no_error() -> None:
+    study = optuna.create_study(direction="maximize")
+    study.ask()
+    with pytest.raises(SettingsError, match=r"finished; another process is at one; the same"):
+        best_trial(study)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -509,3 +511,28 @@ def test_the_command(tmp_path: Path) -> None:
         one["kept_rank"] * one["features"] for one in found["modules"]
     )
     fails(run("resize", lora, "-o", tmp_path / "no"), "neither rank nor energy")
+
+
+@pytest.mark.parametrize(
+    ("module", "again"),
+    [
+        ("resizing", lambda out: ll.resize(ll.demo_adapter("lora"), out, rank=2)),
+        ("export", lambda out: ll.export_lora(ll.demo_adapter("condlora"), out)),
+    ],
+)
+def test_an_adapter_that_came_meanwhile_stays(
+    module: str, again: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of the same command, started twice."""
+    written = import_module(f"lora_lens.writing.{module}")
+    save = written.save_tensors
+
+    def slowly(*given: Any) -> None:
+        save(*given)
+        (tmp_path / "adapter_config.json").write_text("another's")
+
+    monkeypatch.setattr(written, "save_tensors", slowly)
+    with pytest.raises(AdapterError, match="already holds an adapter"):
+        again(tmp_path)
+    assert (tmp_path / "adapter_config.json").read_text() == "another's"
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter_config.json"]

@@ -1,0 +1,17 @@
+"""A folder that holds no adapter, which nothing that is written here replaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import AdapterError
+
+
+def check_free(target: Path, *names: str) -> None:
+    """Refuse a folder with one of these files: before the work, and after it, since another process may have been quicker.
+
+    Raises:
+        AdapterError: One is there.
+    """
+    if any((target / name).exists() for name in names):
+        raise AdapterError(f"{target} already holds an adapter; choose another folder")
