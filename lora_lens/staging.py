@@ -13,7 +13,7 @@ import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -32,7 +32,9 @@ _STREAMS = ("/dev/", "/proc/")
 
 
 @contextmanager
-def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
+def staged(
+    out: Path, *, last: str | None = None, check: Callable[[], None] | None = None
+) -> Iterator[Path]:
     """A folder to write into; its files move to `out` when the block ends well, and vanish otherwise.
 
     Entered before a long computation, it also finds out early that `out` cannot be written.
@@ -40,6 +42,7 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
     Args:
         out: Made if it is not there; files of the same names are replaced, others left alone.
         last: A file to move after all others, as the sign that the rest is there.
+        check: Called before the files are moved, when no other process moves any there: what it raises leaves `out` as it is.
 
     Raises:
         OutputError: `out` cannot be written.
@@ -55,6 +58,8 @@ def staged(out: Path, *, last: str | None = None) -> Iterator[Path]:
                     key=lambda name: (name == last, name),
                 )
                 with alone_in(out), _undisturbed():
+                    if check is not None:
+                        check()
                     _move(folder, out, files)
         except OutputError:
             raise
@@ -144,7 +149,7 @@ def _move(folder: Path, out: Path, files: Sequence[str]) -> None:
             what = "a folder" if here.is_dir() else "a device"
             raise OutputError(f"cannot write {here}: {what} of that name is there")
         new = folder / _NEW / name
-        if new.is_file() and stat.S_IMODE(new.stat().st_mode) != mode:
+        if new.is_file() and new.stat().st_mode & _OF_FILES != mode:
             new.chmod(mode)  # safetensors writes for its owner alone
     _keep_old(folder, out, files)
     (folder / _MOVING).touch()  # from here on, whoever finds this ends it

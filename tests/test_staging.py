@@ -362,11 +362,35 @@ def test_who_may_read_is_the_umasks_affair(umask: int, tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
 
 
-def test_a_drive_that_knows_no_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shown", [0o644, 0o755])  # of folders and files alike
+def test_a_drive_that_knows_no_modes(
+    shown: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path.stat
+
+    def stated(path: Path, **options: bool) -> os.stat_result:
+        found = own(path, **options)
+        return os.stat_result((stat.S_IFMT(found.st_mode) | shown, *found[1:]))
+
     refused = PermissionError(errno.EPERM, "Operation not permitted")
     monkeypatch.setattr(Path, "chmod", lambda *_: raising(refused)())
+    monkeypatch.setattr(Path, "stat", stated)
     write(tmp_path, "new")
+    monkeypatch.undo()
     assert read(tmp_path) == dict.fromkeys(NAMES, "new")
+
+
+def test_a_check_before_the_move_leaves_what_is_there(tmp_path: Path) -> None:
+    """It comes when the folder is this process's alone: nobody can be quicker any more."""
+    write(tmp_path, "old")
+
+    def alone() -> None:
+        assert not is_left(tmp_path)
+        raise OutputError("another's")
+
+    with pytest.raises(OutputError, match="another's"), staged(tmp_path, check=alone) as folder:
+        (folder / NAMES[0]).write_text("new")
+    assert read(tmp_path) == dict.fromkeys(NAMES, "old")
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -44,9 +44,15 @@ def local_folder(base: str) -> Path | None:
     return _demo_folder() if base == DEMO_BASE else None
 
 
-def user_path(path: str | Path) -> Path:
-    """A path as typed, ``~`` expanded where there is such a user; LensError where it is none."""
-    if not isinstance(path, str | Path):
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path as typed, ``~`` expanded where there is such a user; LensError where it is none.
+
+    Example:
+        >>> from pathlib import PurePath
+        >>> user_path(PurePath("adapter")).as_posix()
+        'adapter'
+    """
+    if not isinstance(path, str | os.PathLike):
         raise LensError(f"{path!r:.60} is a {type(path).__name__}, expected a path")
     return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib raises for an unknown user)
 

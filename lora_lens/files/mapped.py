@@ -152,7 +152,9 @@ def map_file(path: Path) -> MappedFile:
         raise FileFormatError(
             f"{path} is not a whole safetensors file ({error}); copy or download it again"
         ) from None
-    if _OF_ONE_PROCESS in metadata:
+    if _OF_ONE_PROCESS in metadata and path.name.startswith(
+        "shard-"
+    ):  # without sharding they are whole
         raise FileFormatError(
             f"{path} has one process's part of tensors that are shared out between several ({_OF_ONE_PROCESS} in its header); expected whole "
             f"ones: save with HuggingFaceStorageWriter(…, enable_consolidation=True)"

@@ -214,9 +214,9 @@ def _called(what: Any, given: Any) -> Any:
         return found
     if what in _OF_NO_TENSOR:
         return _Opaque()
-    if what.module.startswith("torch.distributed"):
+    if what.module.startswith("torch.distributed") and "tensor" in what.module:
         raise NoNumbersError(
-            "shared out between processes (FSDP, DTensor), of which this file has one's part"
+            "shared out between processes (FSDP, DTensor), of which this file may have one's part"
         )
     for part, kind in _NO_NUMBERS.items():
         if part in what.name and what.module.startswith("torch"):

@@ -28,11 +28,13 @@ _SAID = {
 }
 _LONGEST = 120
 # Of a whole file of blissful-tuner's, whose LoKr has the second and does not follow the first.
-_RSLORA, _LOKR = "use_rslora_flag", "lokr_factor"
+RSLORA_FLAG, _LOKR = "use_rslora_flag", "lokr_factor"
 
 
 def _read(files: AdapterFiles) -> Checkpoint:
-    by_root = _LOKR not in files.names and _RSLORA in files.names and bool(files.number(_RSLORA))
+    by_root = (
+        _LOKR not in files.names and RSLORA_FLAG in files.names and bool(files.number(RSLORA_FLAG))
+    )
     found = read_modules(files, by_module(files, place), _by_root if by_root else by_alpha)
     said = (*found.scales("√rank" if by_root else "rank"), *found.notes, *_said(files.header))
     caveats = (

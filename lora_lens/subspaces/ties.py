@@ -79,13 +79,37 @@ def equal_note(w0: Tensor, s: Tensor, most: int, module: str, what: str) -> list
         >>> equal_note(w0, w0.diagonal(), 1, "value", "φ(i, j)"), len(equal_note(w0, w0.diagonal(), 2, "value", "φ(i, j)"))
         ([], 1)
     """
+    return [equal_said(module, what)] if equal_neighbours(w0, s, most).any() else []
+
+
+def equal_neighbours(w0: Tensor, s: Tensor, most: int) -> Tensor:
+    """Whether W0's singular values k and k + 1 are equal to rounding, of the first k = 1, 2, … `most`.
+
+    Example:
+        >>> import torch
+        >>> w0 = torch.diag(torch.tensor([3.0, 2.0, 2.0]))
+        >>> equal_neighbours(w0, w0.diagonal(), 3)
+        tensor([False,  True])
+    """
     ends = range(1, min(most + 1, len(s)))
-    if not any(bool(tied(s, k, w0)) for k in ends):
-        return []
-    return [
+    return s.new_tensor([bool(tied(s, k, w0)) for k in ends]).bool()
+
+
+def equal_said(module: str, what: str) -> str:
+    """The sentence.
+
+    Args:
+        module: Whose W0.
+        what: What is arbitrary then.
+
+    Example:
+        >>> equal_said("value", "φ(i, j)").rpartition(":")[2]
+        ' which singular vectors it has there is arbitrary, and so is φ(i, j)'
+    """
+    return (
         f"W0 of {module} has singular values that are equal to rounding in some layer: which singular vectors it has there is "
         f"arbitrary, and so is {what}"
-    ]
+    )
 
 
 def tie_note(k: int, of: str, where: str) -> str:

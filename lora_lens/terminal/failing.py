@@ -65,6 +65,9 @@ _ENDED: Mapping[int, type[KeyboardInterrupt]] = {
 }
 
 
+_heeded: set[int] = set()
+
+
 def heed_signals() -> None:
     """From here on, in this process and not in those that it begins, Ctrl-C, SIGTERM and SIGHUP end a command in one line.
 
@@ -87,13 +90,13 @@ def heed_signals() -> None:
     for number in ENDING:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
+            _heeded.add(number)
 
 
 def leave_signals() -> None:
     """From here on they end the process without a word: raised in what Python calls at its end, they were a traceback."""
-    for number in ENDING:
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
+    while _heeded:
+        signal.signal(_heeded.pop(), signal.SIG_DFL)
 
 
 def _signal_main(number: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -59,7 +60,8 @@ def export_lora(
         'lora'
     """
     target = user_path(out)
-    check_free(target, CONFIG)
+    free = partial(check_free, target, CONFIG)
+    free()
     files = _opened(path, base)
     found = format_of(files).read(files)
     if files.live is not None:
@@ -74,12 +76,11 @@ def export_lora(
         )
     updates = low_rank(files, found)
     config = {**found.settings, "peft_type": "LORA", "target_modules": sorted(updates)}
-    with staged(target, last=CONFIG) as folder:
+    with staged(target, last=CONFIG, check=free) as folder:
         tensors = _tensors(files, found, updates)
         save_tensors(tensors, folder / WEIGHTS, {"format": "pt"})
         text = json.dumps(config, indent=2, sort_keys=True)
         (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
-        check_free(target, CONFIG)
     return target
 
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..formats.adapter_files import AdapterFiles
 from ..formats.diffusers_lora import settings_by_root
 from ..formats.format import Checkpoint, format_of
 from ..formats.image.places import METADATA
+from ..formats.kohya import RSLORA_FLAG
 from ..formats.loading import low_rank
 from ..formats.opening import open_adapter
 from ..formats.peft.names import module_of
@@ -92,8 +94,9 @@ def resize(
     updates, notes = _cut(files, checkpoint, low_rank(files, checkpoint))
     target = user_path(out)
     name = WEIGHTS if files.config else _file_name(files)
-    check_free(target, name, CONFIG)
-    with staged(target, last=CONFIG if files.config else name) as folder:
+    free = partial(check_free, target, name, CONFIG)
+    free()
+    with staged(target, last=CONFIG if files.config else name, check=free) as folder:
         modules = {p: narrowed(files, p, one, rank, energy) for p, one in updates.items()}
         for p, k in raised(updates, modules).items():
             modules[p] = narrowed(files, p, updates[p], k, None)
@@ -104,6 +107,8 @@ def resize(
         rest = {
             key: files.tensors.get(key).clone().contiguous() for key in files.names - new.keys()
         }
+        if RSLORA_FLAG in rest:
+            rest[RSLORA_FLAG].zero_()  # α/r is s as it is, as in PEFT's settings
         header = header_settings(files.tensors.metadata, ranks)
         if METADATA in header:
             said = json.loads(header[METADATA]) | parts_settings(settings_by_root(files), ranks)
@@ -113,7 +118,6 @@ def resize(
             settings = peft_settings(files.config, ranks | _of_rank_0(files, checkpoint))
             text = json.dumps(settings, indent=2, sort_keys=True)
             (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
-        check_free(target, name, CONFIG)
     return Resized(
         files.source,
         target,

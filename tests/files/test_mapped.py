@@ -83,6 +83,10 @@ def test_one_processs_part_of_shared_out_tensors_is_refused(tmp_path: Path) -> N
     save_file({"x.lora_B.weight": torch.ones(3, 1)}, path, {"DCP_SHARDING_INFO": offsets})
     with pytest.raises(FileFormatError, match="one process's part.*enable_consolidation"):
         map_file(path)
+    whole = path.rename(
+        tmp_path / "model-00001-of-00001.safetensors"
+    )  # as it is saved without being shared out
+    assert map_file(whole).entries.keys() == {"x.lora_B.weight"}
 
 
 def test_a_shard_without_the_tensor_that_the_index_puts_there(tmp_path: Path) -> None:

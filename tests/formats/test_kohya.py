@@ -469,6 +469,7 @@ def test_a_whole_lokr_of_blissful_tuner_is_said(tmp_path: Path) -> None:
         ({"factor_in": "8"}, False),
         ({"krona_alpha": "4.0", "use_cdka_scale": "True"}, True),
         ({"krona_alpha": "4.0"}, False),  # which KronA alone does not use
+        ({"cdka_alpha": None}, False),
     ],
 )
 def test_an_alpha_of_cdka_is_said(tmp_path: Path, arguments: dict[str, str], said: bool) -> None:

@@ -396,7 +396,7 @@ def test_shapes_that_differ_between_layers_are_modules_of_their_own(tmp_path: Pa
     save_file(tensors, (tmp_path / "adapter_model.safetensors"))
     write_config(tmp_path, base=None, r=2)
     adapter = load_adapter(tmp_path)
-    assert list(adapter.modules) == ["q_proj@12x12", "q_proj@8x8", "v_proj"]
+    assert list(adapter.modules) == ["q_proj@8x8", "q_proj@12x12", "v_proj"]
     assert [adapter.modules[f"q_proj@{n}x{n}"].layers for n in (8, 12)] == [(0,), (1,)]
     assert not adapter.left_out
 

@@ -80,6 +80,15 @@ def test_every_adapter_is_cut_to_its_nearest_or_refused(
         assert one.norm == pytest.approx(read[one.name].norm().item(), rel=1e-9)
 
 
+def test_rslora_by_a_flag_is_cut_above_rank_1_too(tmp_path: Path) -> None:
+    """There α/√k is not α/k: one module is cut from 4, and one stays at 2."""
+    cases_of("kohya")["rsLoRA by a flag"](tmp_path)
+    read = deltas(ll.load_adapter(tmp_path / "adapter"))
+    ll.resize(tmp_path / "adapter", tmp_path / "out", rank=2)
+    after = deltas(ll.load_adapter(tmp_path / "out"))
+    assert all(is_close(after[path], nearest(delta, 2), delta) for path, delta in read.items())
+
+
 def test_layers_of_rank_0_stay_as_they_are(tmp_path: Path) -> None:
     """As mergekit-extract-lora writes them."""
     name = "bert.encoder.layer.1.attention.self.key"

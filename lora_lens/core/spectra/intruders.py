@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -27,6 +27,30 @@ def largest_cosines(
         tensor([1.0000, 0.6000])
     """
     return (u0.mT @ u).abs().amax(-2).clamp(max=1)
+
+
+def cosines_by_choice(
+    u0: Float[Tensor, "d n"], u: Float[Tensor, "d k"], runs: Int[Tensor, " n"]
+) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
+    """The least and the most that `largest_cosines` are, whichever singular vectors W0 is given where its singular values are equal.
+
+    Of m such vectors, in whose span a column has the norm c, one may have a cosine of c with it, or all the same, c/√m.
+
+    Args:
+        u0: (d, n) W0's left singular vectors.
+        u: (d, k) the tuned matrix's.
+        runs: (n,) from 0 on, the same for vectors of equal singular values, which are neighbours.
+
+    Example:
+        >>> u, runs = torch.tensor([[0.6], [0.8], [0.0]]), torch.tensor([0, 0, 1])
+        >>> [found.item() for found in cosines_by_choice(torch.eye(3), u, runs)]  # 1/√2 and 1
+        [0.7071067690849304, 1.0]
+    """
+    sizes = runs.bincount()
+    squares = (u0.mT @ u).square()
+    held = squares.new_zeros(len(sizes), u.shape[-1]).index_add_(0, runs, squares).sqrt()
+    spread = held / sizes[:, None].to(held).sqrt()
+    return spread.amax(0).clamp(max=1), held.amax(0).clamp(max=1)
 
 
 def random_directions(

@@ -10,6 +10,7 @@ from ...files.locate import json_of
 _BLOCK = 4  # LyCORIS's block_size
 _OF_SIMPLETUNER = "lycoris_config"  # its key in a header, under which LyCORIS's arguments stand
 _SPLIT = re.compile(r"networks\.lora_\w+")
+_CDKA = re.compile("cdka|krona")
 
 
 def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
@@ -50,7 +51,8 @@ def trained_otherwise(header: Mapping[str, str]) -> Iterator[str]:
         yield from _dylora(str(said.get("block_size") or _BLOCK))
     if module.startswith("lycoris"):
         yield from _lycoris(algorithm, said)
-    if "cdka_alpha" in said or ("krona_alpha" in said and _is_on(said, "use_cdka_scale")):
+    own = said.get("cdka_alpha") or (_is_on(said, "use_cdka_scale") and said.get("krona_alpha"))
+    if own and _CDKA.search(module):
         yield (
             "the header says cdka_alpha or krona_alpha, with which CDKA and KronA trained a LoKr of two whole matrices with s = α/√(columns "
             "of lokr_w1), which loaders pass over: ΔW is with s = 1 here"

@@ -99,8 +99,8 @@ def initial_of(files: AdapterFiles) -> Initial | None:
 def _check_no_backup(files: AdapterFiles) -> None:
     if files.config_file and files.config_file.absolute().parent.name == _BACKUP:
         raise AdapterError(
-            f"{files.source} is LLaMA-Factory's copy of a PiSSA adapter as it was trained, though its configuration does not say so: "
-            f"its update is B·A minus the initial B₀·A₀; take pissa_converted beside it, or the folder that holds both"
+            f"{files.source} is named as LLaMA-Factory names its copy of a PiSSA adapter as it was trained, of which no configuration says it: "
+            f"the update is B·A minus the initial B₀·A₀; take pissa_converted beside it, or the folder that holds both; if it is another adapter, rename its folder"
         )
 
 

@@ -80,9 +80,10 @@ def left_out_table(result: Inventory) -> Table:
     names: dict[str, list[str]] = {}
     for name, why in result.left_out.items():
         names.setdefault(why, []).append(name)
-    rows = [
-        [name, why]
-        for why, every in names.items()
-        for name in every[:_MOST] + [f"and {len(every) - _MOST} more"] * (len(every) > _MOST)
-    ]
+    rows = [[name, why] for why, every in names.items() for name in _few(every)]
     return Table("Left out", ["tensor", "why"], rows)
+
+
+def _few(names: list[str]) -> list[str]:
+    more = len(names) - _MOST
+    return names if more <= 1 else [*names[:_MOST], f"and {more} more"]

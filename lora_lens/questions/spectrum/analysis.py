@@ -138,7 +138,8 @@ def spectrum(
     asked = list(adapter.each_layer(names))
     width = min(min(one.in_features, one.out_features) for one in asked)
     chosen = _ks(ks, width) if weights else ()
-    look = _look(adapter, weights, max(chosen), draws, seed, device, dtype) if weights else None
+    sweep = (max(chosen, default=0), epsilons, draws, seed)
+    look = _look(adapter, weights, sweep, device, dtype) if weights else None
     layers: list[LayerSpectrum] = []
     spectra: dict[str, Array] = {}
     for one in asked:
@@ -254,7 +255,11 @@ def _short(layers: Sequence[LayerSpectrum], ks: Sequence[int]) -> Iterator[str]:
 
 
 def _look(
-    adapter: Adapter, weights: BaseWeights, k: int, draws: int, seed: int, device: str, dtype: str
+    adapter: Adapter,
+    weights: BaseWeights,
+    asked: tuple[int, Sequence[float], int, int],
+    device: str,
+    dtype: str,
 ) -> Callable[[LayerFactors], tuple[W0Comparison | None, Array | None, list[str]]]:
     """What finds W0's side of a layer, or why it is left out: weights may be tied, or a name not be found.
 
@@ -262,7 +267,7 @@ def _look(
     """
     from .w0 import Sweep, compared_with_w0  # loads torch
 
-    where, sweep = select_device(device, dtype), Sweep(k, draws, seed)
+    where, sweep = select_device(device, dtype), Sweep(*asked)
 
     def look(one: LayerFactors) -> tuple[W0Comparison | None, Array | None, list[str]]:
         factors = adapter.modules[one.module]

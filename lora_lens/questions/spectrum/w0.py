@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,20 +11,21 @@ from torch import Tensor
 from ...adapter import ModuleFactors
 from ...bases.weights import BaseWeights
 from ...chance.streams import null_generator
-from ...core.spectra.intruders import largest_cosines, random_directions
+from ...core.spectra.intruders import cosines_by_choice, largest_cosines, random_directions
 from ...core.spectra.random_matrix import marchenko_pastur_edge
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...labelled import Array
 from ...subspaces.delta import Singular, delta_singular, weight_singular
 from ...subspaces.selection import Where
-from ...subspaces.ties import equal_note
+from ...subspaces.ties import equal_neighbours, equal_said
 from .result import W0Comparison
 
 
 class Sweep(NamedTuple):
-    """How many leading vectors to look at, and how many random ΔW to make for comparison."""
+    """How many leading vectors to look at, below which cosines, and how many random ΔW to make for comparison."""
 
     k: int
+    epsilons: Sequence[float]
     draws: int
     seed: int
 
@@ -74,8 +75,20 @@ def compared_with_w0(
         cosines=_cosines(base, changed, sweep),
         random_cosines=tuple(_random_cosines(w0, base, delta.s, sweep, generator, where)),
     )
-    ties = equal_note(w0, s0, len(s0), factors.module, "which directions are called intruders")
-    return found, s.numpy(), ties
+    notes = []
+    if _undecided(w0, base, changed, sweep):
+        notes.append(equal_said(factors.module, "which directions are called intruders"))
+    return found, s.numpy(), notes
+
+
+def _undecided(w0: Tensor, base: Singular, changed: Singular, sweep: Sweep) -> bool:
+    """Whether a direction is an intruder by some of the vectors that W0 may be given where its singular values are equal, and not by others."""
+    equal = equal_neighbours(w0, base.s.cpu(), len(base.s))
+    if not equal.any():
+        return False
+    runs = torch.cat([torch.zeros(1, dtype=torch.int64), (~equal).cumsum(0)]).to(base.u.device)
+    least, most = cosines_by_choice(base.u, changed.u[:, : sweep.k], runs)
+    return any(bool(((least < one) & (one <= most)).any()) for one in sweep.epsilons)
 
 
 def _cosines(base: Singular, changed: Singular, sweep: Sweep) -> tuple[float, ...]:

@@ -49,6 +49,21 @@ def convolved(down: Tensor, up: Tensor, mid: Tensor | None = None) -> Tensor:
     return found.reshape(len(up), -1)
 
 
+def rslora(folder: Path) -> Deltas:
+    """blissful-tuner's, whose flag beside all modules makes s α/√rank, of two ranks."""
+    tensors: dict[str, Tensor] = {"use_rslora_flag": torch.tensor(1.0)}
+    found: dict[str, Tensor] = {}
+    for k, (role, rank) in enumerate((("q", 2), ("v", 4))):
+        name = f"lora_unet_{ATTENTION.format(0, role)}"
+        down, up = random(rank, 6, seed=90 + k), random(6, rank, seed=95 + k)
+        tensors |= {
+            f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(3.0),
+        }  # fmt: skip
+        found[PATH.format(0, role)] = 3 / rank**0.5 * up.double() @ down.double()
+    write(folder, tensors)
+    return found
+
+
 def locon(folder: Path) -> Deltas:
     """Attention of two widths, a resnet's 3×3 and 1×1, a text encoder; what is left out."""
     tensors: dict[str, Tensor] = {}
@@ -201,6 +216,7 @@ def sdxl(folder: Path) -> Deltas:
 
 CASES: Mapping[str, Callable[[Path], Deltas]] = {
     "locon": locon,
+    "rsLoRA by a flag": rslora,
     "lycoris": lycoris,
     "sdxl": sdxl,
     "DoRA of LyCORIS's own": partial(kept, "lycoris"),

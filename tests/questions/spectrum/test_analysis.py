@@ -277,6 +277,20 @@ def test_errors(tmp_path: Path) -> None:
         spectrum(adapter, "fc1")
 
 
+def test_two_equal_ones_that_no_intruder_hangs_on_are_not_told(tmp_path: Path) -> None:
+    """As there are by chance among thousands, where one is far larger."""
+    rng = np.random.default_rng(0)
+    left, right = orthogonal(6, rng), orthogonal(6, rng)
+    w0 = left @ np.diag([9.0, 5.0, 4.0, 3.0, 1.0, 1.0]) @ right
+    factors = [(0.1 * left[:, :1], right[:1])]
+    notes = spectrum(plant(tmp_path, [w0], factors), draws=0, ks=[2]).notes
+    assert not any("equal to rounding" in said for said in notes)
+    (tmp_path / "hanging").mkdir()
+    turned = [(20 * (left[:, 4:5] + left[:, 5:]) / 2**0.5, (right[4:5] + right[5:]) / 2**0.5)]
+    notes = spectrum(plant(tmp_path / "hanging", [w0], turned), draws=0, ks=[2]).notes
+    assert any("equal to rounding" in said for said in notes)
+
+
 def test_equal_singular_values_of_w0_are_told_once(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     factors = [(unit(6, 0), unit(6, 2).T)] * 2
