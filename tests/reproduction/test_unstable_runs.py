@@ -156,8 +156,10 @@ def test_the_run_of_sixty_four_so_far() -> None:
     (path,) = folder.glob("checkpoints/*/trainer_state.json")
     state = json.loads(path.read_text())
     scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
-    assert (len(scores), state["epoch"]) == (27, 27)
-    assert f"stands at its twenty-seventh, {' '.join(map(short, scores))} (" in " ".join(PAGE.split())
+    epochs, nth = 27, "twenty-seventh"
+    assert (len(scores), state["epoch"]) == (epochs, epochs)
+    course = " ".join(map(short, scores))
+    assert f"stands at its {nth}, {course} (" in " ".join(PAGE.split())
 
 
 @pytest.mark.parametrize(("seed", "test"), [(0, "86.0"), (1, "74.3")])
