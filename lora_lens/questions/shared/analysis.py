@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.along import along_said_each, said_beside
+from ...bases.along import along_said_each
 from ...bases.opening import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
@@ -22,12 +22,11 @@ from ...errors import AdapterError, LensError, RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several
-from ...show.wording import few
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import collect_bases
-from ...subspaces.pairing import different_bases, select_in_both, shared_layers
+from ...subspaces.pairing import select_in_both, shared_layers
 from ...subspaces.selection import (
     Where,
     check_factor_ranks,
@@ -35,18 +34,17 @@ from ...subspaces.selection import (
     select_dimensions,
     select_module,
 )
-from ...subspaces.ties import tie_notes, tied_factors
 from ...updates import Convention
 from . import work
 from .asked import Asked, asked
 from .captured import captured, null_shares
 from .least import of_forwards
+from .notes import all_notes, forwards_as
 from .predicted import Predicted
 from .prediction import carry_over, predict
 from .result import SharedResult, SharedSubspace
 
 MATRICES: tuple[Factor, ...] = ("A", "B")
-_GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
 
 
 @in_plain_torch
@@ -157,8 +155,8 @@ def shared_subspace(
     bases, _ = collect_bases(plan, weights, where, null_bases.add, conversions)
     nulls = null_shares(plan, bases, null_bases, k, shares)
     del null_bases
-    spill, forwards_as = Spill(plan.memory.kept), _forwards_as(adapter, settled.name)
-    own = _asked(factors, weights, where, spill, directions, forwards_as)
+    spill, asked_as = Spill(plan.memory.kept), forwards_as(adapter, settled.name)
+    own = _asked(factors, weights, where, spill, directions, asked_as)
     forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, fits)
     carried: dict[str, Predicted] = {}
     of_other: tuple[str, ...] = ()
@@ -189,7 +187,7 @@ def shared_subspace(
         subspaces=subspaces,
         notes=(
             *dict.fromkeys(
-                _all_notes(adapter, other, of_other, weights, plan, subspaces, convention)
+                all_notes(adapter, other, of_other, weights, plan, subspaces, convention)
             ),
         ),
         seed=seed,
@@ -209,11 +207,6 @@ def _asked(
     if len(factors.layers) < 2:
         return None
     return asked(factors, stacked_w0(factors, weights, where, spill), spill, progress, convention)
-
-
-def _forwards_as(adapter: Adapter, settled: Convention) -> Convention:
-    """A is asked of W0ᵀ whatever makes conversion matrices, but where it was made of W0: by a CondLoRA under ``stored``."""
-    return "stored" if adapter.convention == settled == "stored" else "consistent"
 
 
 def _forwards(
@@ -281,97 +274,4 @@ def _check_width(factors: ModuleFactors, k: int, r: int, convention: Convention)
         raise RankError(
             f"the shared width is {k}; expected 1 to {most}, for {others} layers of rank {r} in "
             f"{min(spaces)} dimensions span no more"
-        )
-
-
-def _all_notes(
-    adapter: Adapter,
-    other: Adapter | None,
-    of_other: Sequence[str],
-    weights: BaseWeights,
-    plan: Plan,
-    subspaces: dict[str, SharedSubspace],
-    convention: ConventionChoice,
-) -> Iterator[str]:
-    yield from said_beside(adapter, weights)
-    if other is not None:
-        yield from (*other.caveats, *different_bases(adapter, other), *of_other)
-    if "A" in subspaces and len(plan.factors.layers) > 1:
-        yield from _a_is_asked_of(adapter, other, plan.convention, convention)
-    yield from _notes(adapter, plan, subspaces)
-    if len(plan.factors.layers) > 1:
-        yield from _ties(adapter, other, tuple(subspaces), plan)
-
-
-def _ties(
-    adapter: Adapter, other: Adapter | None, matrices: Sequence[str], plan: Plan
-) -> Iterator[str]:
-    """Of the factors themselves, whose leading directions are asked of forwards."""
-    for of in (adapter, *([] if other is None else [other])):
-        factors = select_module(of, plan.factors.module)
-        ties = tied_factors(factors, matrices, plan.i)
-        yield from tie_notes(of.source, ties, factors.layers, plan.i)
-
-
-_MADE_OF = {"stored": "W0 (A_lᵀ = W_l θ)", "consistent": "W0ᵀ (A_lᵀ = W_lᵀ θ)"}
-
-
-def _a_is_asked_of(
-    adapter: Adapter, other: Adapter | None, settled: Convention, convention: ConventionChoice
-) -> Iterator[str]:
-    """What A is asked of forwards, where that is not W0ᵀ or not what a reader would take it for."""
-    forwards_as = _forwards_as(adapter, settled)
-    if forwards_as == "stored":
-        yield (
-            "A is asked forwards of W0, as this CondLoRA adapter's was made (A_lᵀ = W_l θ), and not of W0ᵀ as "
-            "any other adapter's; convention 'consistent' asks it of W0ᵀ"
-        )
-    elif convention == "stored":
-        yield (
-            "A is asked forwards of W0ᵀ: convention 'stored' is of the conversions alone, but for a CondLoRA adapter "
-            "that was trained under it"
-        )
-    if other is not None and other.convention and other.convention != forwards_as:
-        yield (
-            f"A is asked forwards of {'W0' if forwards_as == 'stored' else 'W0ᵀ'}, as suits {adapter.source}, where A of "
-            f"{other.source}, a CondLoRA adapter, was made of {_MADE_OF[other.convention]}: its shared layer is not seen in A "
-            f"here; with it named first A is asked so"
-        )
-
-
-def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
-    if adapter.convention and adapter.convention != plan.convention:
-        yield (
-            f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
-            f"conversion matrices are equal in all layers under that one"
-        )
-    if plan.ordered:
-        yield (
-            f"rank {plan.width} is below the adapter's in some layer: which singular vectors of A, of B and of their conversions "
-            f"lead depends on the gauge that training left them in, (A, B) or (GA, BG⁻¹), and so do the predicted shares and their verdicts"
-        )
-    if len(plan.factors.layers) == 1:
-        yield "there is one layer only, so nothing is shared and no layer can be left out"
-        return
-    yield from _seen_alone(subspaces)
-    for matrix, shared in subspaces.items():
-        if shared.gap < _GAP:
-            yield (
-                f"the best θ of {matrix} is not unique (eigenvalues {shared.width} and "
-                f"{shared.width + 1} are equal): the mean captured share holds for all of them, the "
-                f"captured shares by layer for one of them"
-            )
-
-
-def _seen_alone(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
-    """Of which factors a shared layer itself need not be predicted whole."""
-    for matrix, shared in subspaces.items():
-        one = shared.predicted
-        if one is None or one.trivial or not (most := max(one.seen_alone)):
-            continue
-        layers = [str(n) for n, alone in zip(one.layers, one.seen_alone, strict=True) if alone]
-        total = most + one.seen[one.seen_alone.index(most)]
-        yield (
-            f"of the {total} dimensions of {matrix}'s θ that W0 of all layers see, up to {most} are seen by one layer alone ({few(layers, 6)}): of what "
-            f"its factor has there the others predict nothing, so that even one shared layer may have a share below 1"
         )

@@ -1,0 +1,116 @@
+"""What a reader of a result of `shared` is told beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...adapter import Adapter
+from ...bases.along import said_beside
+from ...bases.weights import BaseWeights
+from ...core.conversions.conversion import ConventionChoice
+from ...show.wording import few
+from ...subspaces.conversions import Plan
+from ...subspaces.pairing import different_bases
+from ...subspaces.selection import select_module
+from ...subspaces.ties import tie_notes, tied_factors
+from ...updates import Convention
+from .result import SharedSubspace
+
+_GAP = 1e-9  # between eigenvalues, under which they are the same but for rounding
+_MADE_OF = {"stored": "W0 (A_lᵀ = W_l θ)", "consistent": "W0ᵀ (A_lᵀ = W_lᵀ θ)"}
+
+
+def forwards_as(adapter: Adapter, settled: Convention) -> Convention:
+    """A is asked of W0ᵀ whatever makes conversion matrices, but where it was made of W0: by a CondLoRA under ``stored``."""
+    return "stored" if adapter.convention == settled == "stored" else "consistent"
+
+
+def all_notes(
+    adapter: Adapter,
+    other: Adapter | None,
+    of_other: Sequence[str],
+    weights: BaseWeights,
+    plan: Plan,
+    subspaces: dict[str, SharedSubspace],
+    convention: ConventionChoice,
+) -> Iterator[str]:
+    """Those of the adapter, of the other, and of each factor; a sentence may come more than once."""
+    yield from said_beside(adapter, weights)
+    if other is not None:
+        yield from (*other.caveats, *different_bases(adapter, other), *of_other)
+    if "A" in subspaces and len(plan.factors.layers) > 1:
+        yield from _a_is_asked_of(adapter, other, plan.convention, convention)
+    yield from _notes(adapter, plan, subspaces)
+    if len(plan.factors.layers) > 1:
+        yield from _ties(adapter, other, tuple(subspaces), plan)
+
+
+def _ties(
+    adapter: Adapter, other: Adapter | None, matrices: Sequence[str], plan: Plan
+) -> Iterator[str]:
+    """Of the factors themselves, whose leading directions are asked of forwards."""
+    for of in (adapter, *([] if other is None else [other])):
+        factors = select_module(of, plan.factors.module)
+        ties = tied_factors(factors, matrices, plan.i)
+        yield from tie_notes(of.source, ties, factors.layers, plan.i)
+
+
+def _a_is_asked_of(
+    adapter: Adapter, other: Adapter | None, settled: Convention, convention: ConventionChoice
+) -> Iterator[str]:
+    """What A is asked of forwards, where that is not W0ᵀ or not what a reader would take it for."""
+    asked_as = forwards_as(adapter, settled)
+    if asked_as == "stored":
+        yield (
+            "A is asked forwards of W0, as this CondLoRA adapter's was made (A_lᵀ = W_l θ), and not of W0ᵀ as "
+            "any other adapter's; convention 'consistent' asks it of W0ᵀ"
+        )
+    elif convention == "stored":
+        yield (
+            "A is asked forwards of W0ᵀ: convention 'stored' is of the conversions alone, but for a CondLoRA adapter "
+            "that was trained under it"
+        )
+    if other is not None and other.convention and other.convention != asked_as:
+        yield (
+            f"A is asked forwards of {'W0' if asked_as == 'stored' else 'W0ᵀ'}, as suits {adapter.source}, where A of "
+            f"{other.source}, a CondLoRA adapter, was made of {_MADE_OF[other.convention]}: its shared layer is not seen in A "
+            f"here; with it named first A is asked so"
+        )
+
+
+def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    if adapter.convention and adapter.convention != plan.convention:
+        yield (
+            f"this CondLoRA adapter was trained under the convention {adapter.convention!r}; its "
+            f"conversion matrices are equal in all layers under that one"
+        )
+    if plan.ordered:
+        yield (
+            f"rank {plan.width} is below the adapter's in some layer: which singular vectors of A, of B and of their conversions "
+            f"lead depends on the gauge that training left them in, (A, B) or (GA, BG⁻¹), and so do the predicted shares and their verdicts"
+        )
+    if len(plan.factors.layers) == 1:
+        yield "there is one layer only, so nothing is shared and no layer can be left out"
+        return
+    yield from _seen_alone(subspaces)
+    for matrix, shared in subspaces.items():
+        if shared.gap < _GAP:
+            yield (
+                f"the best θ of {matrix} is not unique (eigenvalues {shared.width} and "
+                f"{shared.width + 1} are equal): the mean captured share holds for all of them, the "
+                f"captured shares by layer for one of them"
+            )
+
+
+def _seen_alone(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    """Of which factors a shared layer itself need not be predicted whole."""
+    for matrix, shared in subspaces.items():
+        one = shared.predicted
+        if one is None or one.trivial or not (most := max(one.seen_alone)):
+            continue
+        layers = [str(n) for n, alone in zip(one.layers, one.seen_alone, strict=True) if alone]
+        total = most + one.seen[one.seen_alone.index(most)]
+        yield (
+            f"of the {total} dimensions of {matrix}'s θ that W0 of all layers see, up to {most} are seen by one layer alone ({few(layers, 6)}): of what "
+            f"its factor has there the others predict nothing, so that even one shared layer may have a share below 1"
+        )
