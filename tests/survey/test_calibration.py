@@ -212,6 +212,32 @@ def test_a_copy_of_none_is_far_among_its_rank(tmp_path: Path) -> None:
     assert set(far["rank"]) == {8.0}
 
 
+@pytest.mark.parametrize("wide", [3, 16])
+def test_a_family_below_the_chance_of_larger_ranks_is_said_to_be_passed_over(
+    tmp_path: Path, wide: int
+) -> None:
+    """Pairs of rank 16 have φ of 1/3 by chance, and are joined first, at chance, where the tree is cut."""
+    shared = np.random.default_rng(0).standard_normal((3, 48))
+
+    def factors(seed: int, layer: int, module: str) -> Factors:
+        rng = np.random.default_rng([seed, layer, len(module)])
+        rank = 3 if seed < 6 else wide
+        a, b = rng.standard_normal((2, rank, 48))
+        return (a + shared if seed < 6 else a), b.T
+
+    for k in range(18):
+        own = 3 if k < 6 else wide
+        write_adapter(tmp_path / "runs" / f"{k}", factors, seed=k, rank=own, width=48)
+    found = ll.survey(tmp_path / "runs", tmp_path / "out", questions=["pairs"])
+    pairs = found.table("pairs").query("matrix == 'A'")
+    family = pairs[pairs[["one", "other"]].astype(int).max(axis=1) < 6]
+    assert family["gaussian_z"].min() > 4
+    clusters = found.table("clusters").query("matrix == 'A'").astype({"adapter": int})
+    seen = clusters[clusters["adapter"] < 6]["cluster"].nunique() == 1
+    assert seen == (wide == 3)
+    assert any("is not found; compare z" in note for note in found.notes) != seen
+
+
 def test_ranks_may_differ_by_place(tmp_path: Path) -> None:
     """Each number is beside those of its rank there, a mean beside those of its ranks; too few of one are left out."""
     ranks = [(4, 4)] * 12 + [(4, 8)] * 6 + [(4, 2)] * 2

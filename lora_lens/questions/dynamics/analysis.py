@@ -37,6 +37,10 @@ from .result import DynamicsResult
 
 _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
 _MOST_NAMED = 3
+_SAME_W0 = (
+    "checkpoints make A and B of the same W0, which alone makes them and their layers alike: unrelated subspaces are too low a "
+    "bar for them, and scatter less"
+)
 
 
 @in_plain_torch
@@ -138,6 +142,7 @@ def dynamics(
         notes=(
             *found.notes,
             *adapter.caveats,
+            *([_SAME_W0] if adapter.from_w0 and len(rows) > 1 else []),
             *(["ΔW is s·B·A here, of every checkpoint"] if factors.magnitude is not None else []),
             *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
             *_notes(rows, starts, factors, rank),

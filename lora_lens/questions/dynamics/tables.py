@@ -37,7 +37,7 @@ def terminal(result: DynamicsResult, _: Console) -> RenderableType:
 def legend(_: DynamicsResult) -> list[str]:
     """What the words in the tables mean."""
     return [
-        "gaussian: unrelated subspaces, mean and deviation of the mean over the layers",
+        "gaussian: unrelated subspaces, mean and deviation of the mean over the layers, taken as independent",
         "a dash: φ does not exist there, as of a B that is still zero",
     ]
 
