@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import AdapterError
 from ..updates import LowRank
@@ -20,6 +20,10 @@ _ALPHA_TOO = (
     "lora_parameters says alpha {alpha:g} beside scale {scale:g}: MLX-LM of before 0.14 (June 2024) trained with "
     "scale·alpha/rank, {then:g}; later ones, whose loading is followed here, take the scale alone, and wrote alpha too: where "
     "it was an earlier one, put scale {then:g} into adapter_config.json, without alpha"
+)
+_QUANTISED = (
+    "MLX-VLM quantised W0 before it trained, which base_quantization of adapter_config.json says: what is made with W0, as is DoRA's ΔW, "
+    "is off by that rounding, unless the base is the model so quantised and dequantised again"
 )
 
 
@@ -53,7 +57,8 @@ def _read(files: AdapterFiles) -> Checkpoint:
             update = with_magnitude(files, update, m)
         updates[path] = update
     notes = tuple(_alpha_too(files, scaling, rank))
-    return of_factors(files, updates, why=_rest, left_out=left_out, notes=notes)
+    caveats = (_QUANTISED,) if _is_quantised(files, updates) else ()
+    return of_factors(files, updates, why=_rest, left_out=left_out, notes=notes, caveats=caveats)
 
 
 def _check_magnitudes(
@@ -92,6 +97,12 @@ def _rank(files: AdapterFiles) -> int | None:
     said = files.config.get("lora_parameters")
     rank = said.get("rank") if isinstance(said, Mapping) else None
     return rank if isinstance(rank, int) and not isinstance(rank, bool) and rank > 0 else None
+
+
+def _is_quantised(files: AdapterFiles, paths: Iterable[str]) -> bool:
+    """Whether W0 of one of the layers was."""
+    said = files.config.get("base_quantization")
+    return isinstance(said, Mapping) and any(path in said for path in paths)
 
 
 def _alpha_too(files: AdapterFiles, scale: float, rank: int | None) -> Iterator[str]:

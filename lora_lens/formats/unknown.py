@@ -44,10 +44,13 @@ _WITHOUT_DELTA = dict.fromkeys(
     "TRAINABLE_TOKENS": "is trained rows of embeddings, which change no weight of a layer: there is no ΔW",
 }
 _NEMO = r"adapter.*\.linear_(in|out)\.weight|lora_kqv_adapter"
-_MLX_VLM = r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$"
 _EXTRACT = "merge it and extract a LoRA, for which LyCORIS and sd-scripts have tools"
 # What other trainers save, image models' for the most part, by the names of a file's tensors.
 _OF_TRAINERS = {
+    r"\.(q|k|v|o|gate|up|down)_proj\.[AB]$": (
+        "MLX-VLM's, whose files do not say how α scales them: save A and B, turned over, as PEFT's lora_A and lora_B, beside an "
+        "adapter_config.json with the r and lora_alpha of their s"
+    ),
     r"^lora_controlnet$": (
         "a Control-LoRA, a ControlNet of factors and whole weights, which changes no layer of the model that it controls: "
         "there is no ΔW"
@@ -141,10 +144,10 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"with .lora_a and .lora_b: pass this one as --base"
         )
     names = "\n".join(files.names)
-    if re.search(_MLX_VLM, names, re.M):
+    if files.config.get("fine_tune_type") == "full":
         return AdapterError(
-            f"{files.source} holds {some}: MLX-VLM's, whose files do not say how α scales them: save A and B, turned "
-            f"over, as PEFT's lora_A and lora_B, beside an adapter_config.json with the r and lora_alpha of their s"
+            f"{files.source} holds {some}: whole weights, which MLX trained in full (fine_tune_type), no factors: extract a LoRA of what "
+            f"they changed, for which mergekit has a tool"
         )
     if re.search(_NEMO, names):
         return AdapterError(

@@ -124,3 +124,88 @@ def test_automodels_experts_of_a_rank_that_is_nowhere_said_are_refused(tmp_path:
         torch.testing.assert_close(delta, pefts[path], rtol=1e-5, atol=1e-6)
     said.write_text('{"moe_rank_scaling": false}')
     assert load_adapter(folder).modules
+
+
+def automodels(
+    folder: Path, inner: int, *, layout: str = "peft-0.19.1", said: str | None = None
+) -> dict[str, Tensor]:
+    """Stacks without a gate, Nemotron's, as its state_dict_mixin lays them out, and ΔW of each expert; no version of PEFT."""
+    generator = torch.Generator().manual_seed(0)
+    path, tensors, expected = "model.layers.0.mixer.experts", {}, {}
+    for name, around, columns, rows in (
+        ("down_proj", "", inner, WIDTH),
+        ("up_proj", "base_layer.", WIDTH, inner),
+    ):
+        a = torch.randn(EXPERTS, columns, RANK, generator=generator)
+        b = torch.randn(EXPERTS, RANK, rows, generator=generator)
+        below, above = (a, b) if layout == "peft-0.19.1" else (b.mT, a.mT)
+        tensors[f"base_model.model.{path}.{around}lora_A.weight"] = below.mT.flatten(0, 1)
+        tensors[f"base_model.model.{path}.{around}lora_B.weight"] = above.permute(2, 1, 0).flatten(
+            1
+        )
+        for k in range(EXPERTS):
+            expected[f"{path}.{k}.{name}"] = 2 * (a[k].double() @ b[k].double()).T
+    folder.mkdir(parents=True)
+    save_file(
+        {name: one.contiguous() for name, one in tensors.items()},
+        folder / "adapter_model.safetensors",
+    )
+    config = {
+        "peft_type": "LORA", "r": RANK, "lora_alpha": 2 * RANK, "target_modules": [],
+        "target_parameters": ["mixer.experts.up_proj", "mixer.experts.down_proj"],
+    }  # fmt: skip
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    stamp = {} if said is None else {"paramwrapper_layout": said}
+    (folder / "automodel_peft_config.json").write_text(
+        json.dumps({"moe_rank_scaling": False} | stamp)
+    )
+    return expected
+
+
+def nemotron(folder: Path, **settings: int) -> Path:
+    folder.mkdir()
+    config = {"model_type": "nemotron_h", "hidden_size": WIDTH} | settings
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file({"x": torch.ones(1)}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["peft-0.19.1", "peft-0.18"])
+@pytest.mark.parametrize("inner", [INNER, WIDTH])
+def test_the_side_of_automodels_stacks_is_what_it_says(
+    tmp_path: Path, layout: str, inner: int
+) -> None:
+    folder, base = tmp_path / "lora", nemotron(tmp_path / "base")
+    expected = automodels(folder, inner, layout=layout, said=layout)
+    for given in (base, None):
+        found = deltas(load_adapter(folder, given))
+        assert found.keys() == expected.keys()
+        for path, delta in found.items():
+            torch.testing.assert_close(delta, expected[path], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["peft-0.19.1", "peft-0.18"])
+def test_the_side_of_stacks_of_no_version_is_what_the_base_is_as_wide_as(
+    tmp_path: Path, layout: str
+) -> None:
+    folder, base = tmp_path / "lora", nemotron(tmp_path / "base")
+    expected = automodels(folder, INNER, layout=layout)
+    for _ in range(
+        2
+    ):  # as AutoModel wrote it before it said the layout; then by whoever else writes no version
+        for path, delta in deltas(load_adapter(folder, base)).items():
+            torch.testing.assert_close(delta, expected[path], rtol=1e-5, atol=1e-6)
+        (folder / "automodel_peft_config.json").unlink(missing_ok=True)
+    latent = nemotron(tmp_path / "latent", moe_latent_size=WIDTH, hidden_size=INNER)
+    for path, delta in deltas(load_adapter(folder, latent)).items():
+        torch.testing.assert_close(delta, expected[path], rtol=1e-5, atol=1e-6)
+
+
+def test_automodels_stacks_whose_side_nothing_tells_are_refused(tmp_path: Path) -> None:
+    folder, base = tmp_path / "lora", nemotron(tmp_path / "base")
+    automodels(folder, WIDTH)
+    for given in (base, None):
+        with pytest.raises(
+            AdapterError, match=r"AutoModel that does not say .* paramwrapper_layout"
+        ):
+            load_adapter(folder, given)

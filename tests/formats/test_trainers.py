@@ -218,6 +218,23 @@ def test_mlxs_files_of_2024_say_dora_and_may_have_meant_alpha(tmp_path: Path) ->
     assert load_adapter(mlx(tmp_path / "dora", dora, said | {"use_dora": True})).method == "dora"
 
 
+def test_mlx_vlms_w0_that_was_quantised_is_said(tmp_path: Path) -> None:
+    name = "language_model.model.layers.0.self_attn.q_proj"
+    pair = {f"{name}.lora_a": random(8, 2, seed=1), f"{name}.lora_b": random(2, 8, seed=2)}
+    said = {"fine_tune_type": "lora", "lora_parameters": {"rank": 2, "dropout": 0.0, "scale": 2.0}}
+    bits = {"bits": 4, "group_size": 32, "mode": "affine"}
+    for key, count in ((name, 1), ("language_model.lm_head", 0)):
+        config = said | {"base_quantization": {key: bits}}
+        adapter = load_adapter(mlx(tmp_path / key, pair, config))
+        assert sum("MLX-VLM quantised W0" in one for one in adapter.caveats) == count
+
+
+def test_what_mlx_trained_in_full_is_told(tmp_path: Path) -> None:
+    tensors = {"language_model.lm_head.weight": random(11, 8, seed=1)}
+    with pytest.raises(AdapterError, match=r"whole weights, which MLX trained in full .*mergekit"):
+        load_adapter(mlx(tmp_path, tensors, {"fine_tune_type": "full"}))
+
+
 def test_mlxs_factors_of_another_rank_than_was_said_are_refused(tmp_path: Path) -> None:
     """A and B as PEFT has them, of a square layer, would fit each other turned over."""
     name = "model.layers.0.self_attn.q_proj"

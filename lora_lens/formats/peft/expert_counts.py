@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from ...bases.experts import path_of_expert
 from ...bases.weights import BaseWeights
 from ...errors import AdapterError, LensError
-from ...files.locate import json_of
 from ..adapter_files import AdapterFiles
+from .automodel import FILE, automodels
 from .experts import is_stack, named_in_peft, why_no_stack
 from .patterns import patterns_of
 from .settings import Scaling, matched_twice
@@ -76,20 +76,13 @@ def check_counts(
 
 def _check_automodels(files: AdapterFiles, parameters: Iterable[str]) -> None:
     """NeMo AutoModel trains experts with a rank of their own, which its `adapter_config.json` does not have."""
-    path = files.find("automodel_peft_config.json")
-    if path is None:
-        return
-    try:
-        said = json_of(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(said, dict) or not said.get("moe_rank_scaling"):
+    if not automodels(files).get("moe_rank_scaling"):
         return
     patterns = patterns_of(files.config.get("rank_pattern"))
     for parameter in parameters:
         if is_stack(parameter) and patterns.of(parameter, None) is None:
             raise AdapterError(
-                f"{files.source} was trained by NeMo AutoModel with moe_rank_scaling ({path.name}), under which experts have a rank of "
+                f"{files.source} was trained by NeMo AutoModel with moe_rank_scaling ({FILE}), under which experts have a rank of "
                 f"r // (experts per token), and adapter_config.json says r {files.config.get('r')} of all: put that rank of "
                 f"{parameter.rpartition('.')[2]} and of each other such name into its rank_pattern"
             )

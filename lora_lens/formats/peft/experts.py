@@ -15,6 +15,7 @@ from ...updates import Factor, LowRank
 from ..adapter_files import AdapterFiles
 from ..conv1d import told_conv1d
 from ..factors.derived import columns_of, rows_of, transposed
+from .automodel import FILE, automodels
 from .settings import Scaling
 
 # The order in which the models' experts hold them, in which PEFT wraps them, from within.
@@ -26,7 +27,9 @@ _CHANGED = INPUT_FIRST | {"qwen3_vl_moe", "qwen3_vl_moe_text"}
 # Where the models have them that do not say it; others have them under ``mlp.experts``.
 _AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
 # Of hidden states, and into them.
-_AT_HIDDEN = ("gate_up_proj", "down_proj")
+_AT_HIDDEN = ("gate_up_proj", "up_proj", "down_proj")
+# Whether A has the output's side, as NeMo AutoModel says it, which writes either and no version of PEFT.
+_OF_AUTOMODEL = {"peft-0.18": True, "peft-0.19.1": False}
 _INNER = ".base_layer"
 _STACKS = "experts"
 
@@ -216,6 +219,8 @@ def experts(
     if count == 1 and not is_stack(parameter):
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
+        turned = _OF_AUTOMODEL.get(str(automodels(files).get("paramwrapper_layout")))
+    if turned is None:
         turned = _told_by_width(files, parameter, a.shape[1], b.shape[0])
     if turned is None:
         turned = _is_turned(files, parameter)
@@ -253,13 +258,17 @@ def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
 def _told_by_width(files: AdapterFiles, parameter: str, columns: int, rows: int) -> bool | None:
     """Whether A has the output's side, by which of A's columns and B's rows are as many as the base's hidden states.
 
-    None where that does not tell, or the model's axes are the same in every transformers.
+    None where that does not tell, or PEFT's version does, and the model's axes are the same in every transformers.
     """
     here = files.base_configuration()
     name = parameter.rpartition(".")[2]
-    if here is None or not _model_types(files) & _CHANGED or name not in _AT_HIDDEN:
+    if here is None or name not in _AT_HIDDEN:
         return None
-    widths = {one.settings.get("hidden_size") for one in here.all()}
+    if _axes_known(files) and not _model_types(files) & _CHANGED:
+        return None
+    # Of Nemotron-H experts may be of a space of their own.
+    told = (one.settings for one in here.all())
+    widths = {one.get("moe_latent_size") or one.get("hidden_size") for one in told}
     if (columns in widths) == (rows in widths):
         return None
     return (columns in widths) == (name == "down_proj")
@@ -269,7 +278,7 @@ def _is_turned(files: AdapterFiles, parameter: str) -> bool:
     """Whether A has the output's side, by PEFT's version and what the base is."""
     version = files.config.get("peft_version")
     types = _model_types(files)
-    known = isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN
+    known = _axes_known(files)
     if known and not types and f".{parameter}".endswith(_AS_IN_LLAMA_4):
         raise AdapterError(
             f"{files.source} has factors for {parameter} alone, and which of them is on the input's side depends on its "
@@ -277,12 +286,24 @@ def _is_turned(files: AdapterFiles, parameter: str) -> bool:
         )
     if known:
         return bool(types & UNSAID)
+    if automodels(files):
+        raise AdapterError(
+            f"{files.source} was saved by a NeMo AutoModel that does not say on which side of {parameter} A is, and no width here "
+            f"tells: pass --base; where its experts are as wide within as without, save it again by an AutoModel that writes "
+            f"paramwrapper_layout into {FILE}"
+        )
     if not types:
         raise AdapterError(
             f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "
             f"whichever side that is, and its base is not here to tell: pass --base, or merge it with that PEFT"
         )
     return not types & INPUT_FIRST
+
+
+def _axes_known(files: AdapterFiles) -> bool:
+    """Whether A has the input's side, as far as the model's class says which that is."""
+    version = files.config.get("peft_version")
+    return isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN
 
 
 def _numbers(version: str) -> Iterator[int]:
