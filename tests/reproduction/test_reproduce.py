@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from lora_lens import compare, conversion_similarity, load_adapter
 from lora_lens.cli import app
 from lora_lens.reproduction.experiment.config_file import read_config
+from lora_lens.reproduction.page import report
 from lora_lens.reproduction.page.report import write_report
 from lora_lens.training.run import train
 
@@ -37,6 +38,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     result = reproduce(folder)
     assert result.exit_code == 0, result.stderr
     return folder, result.stdout
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where steps are what is asked for: its figures are most of a page's time."""
+    for name in ("_draw", "_draw_analyses"):
+        monkeypatch.setattr(report, name, lambda *_: None)
 
 
 def test_every_step_is_done_and_said(done: tuple[Path, str]) -> None:
@@ -136,6 +144,7 @@ def test_a_longer_run_differs_in_its_epochs_alone(done: tuple[Path, str]) -> Non
         assert len(answers) == longer["rows"]["test"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_two_processes_share_an_experiment_by_method(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -164,6 +173,7 @@ def test_two_processes_share_an_experiment_by_method(
     assert "no method 'dora'; it has: lora, condlora" in wrong.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_json_is_the_tables_rows(done: tuple[Path, str]) -> None:
     result = reproduce(done[0], "--json")
     assert result.exit_code == 0, result.stderr
@@ -177,6 +187,7 @@ def test_json_is_the_tables_rows(done: tuple[Path, str]) -> None:
     assert by_seed["lora", 1] == json.loads(evaluation.read_text())["score"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_adapter_that_was_not_scored_yet(done: tuple[Path, str], tmp_path: Path) -> None:
     """Killed between training and evaluation: it is scored, and tidied up, unless its settings or its data are others now."""
     shutil.copytree(done[0], tmp_path / "copy")
@@ -242,6 +253,7 @@ def test_what_is_done_is_not_done_again(done: tuple[Path, str]) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tables_are_printed_again_without_data(done: tuple[Path, str], tmp_path: Path) -> None:
     """The comparison by rows is a record, too; where it is not made yet, the data are asked for."""
     shutil.copytree(done[0] / "out", tmp_path / "out")
@@ -261,6 +273,7 @@ def test_tables_are_printed_again_without_data(done: tuple[Path, str], tmp_path:
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_is_missing_is_made_again_to_the_same_bits(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -276,6 +289,7 @@ def test_a_run_that_is_missing_is_made_again_to_the_same_bits(
     assert all((one[name] == other[name]).all() for name in one)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -303,6 +317,7 @@ def test_an_analysis_of_other_adapters_is_not_taken_for_one_of_these(
     assert "done already: analysis rte, seed 0" in reproduce(tmp_path).stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_method_that_is_added_later(done: tuple[Path, str], tmp_path: Path) -> None:
     """It ended in KeyError, or its speed was left out."""
     shutil.copytree(done[0] / "out", tmp_path / "out")
