@@ -127,15 +127,17 @@ def run(
         )
     if as_json:
         print_json(result.to_dict())
+        for note in result.notes:
+            say(f"note: {note}")
     else:
         from rich.console import Group
         from rich.text import Text
 
-        from ..show.console import table
+        from ..show.console import notes, table
 
-        show_text(lambda _: Group(Text(result.summary), *map(table, result.tables)))
-    for note in result.notes:
-        say(f"note: {note}")
+        said = Text(result.summary, style="bold")
+        told = (Text(""), *notes(result.notes)) if result.notes else ()
+        show_text(lambda _: Group(said, *map(table, result.tables), *told))
     for name, reason in result.failed[:3]:
         typer.echo(f"left out: {name}: {reason}", err=True)
     if len(result.failed) > 3:
