@@ -13,7 +13,6 @@ from ..chance.p_values import standardised
 from ..core.families.clustering import cluster
 from ..core.similarity.phi_by_chance import closest_by_chance, in_common
 from ..labelled import Array
-from ..show.layout import number
 from .joined import Joined, or_none
 from .place import PlaceTask
 from .planning import Plan
@@ -22,7 +21,6 @@ from .table import read_rows
 _TILE = (128, 512)  # adapters by adapters whose pairs are joined at once
 _MOST_KINDS = 10_000  # of pairs, by their moments under the null
 _MOST_CLUSTERED = 4096  # adapters: of more, their tree alone would take gigabytes
-_ROUNDING = 1e-6  # of what float32 keeps of a null's mean
 _NULLS = ("gaussian", "start", "mean_adapter", "propagated")
 
 
@@ -195,11 +193,6 @@ class _Pairs:
         found = cluster(phi, mean, sd, least=None if least is None else _whole(least, kept, None))
         self._joined.clustered[self._matrix] = kept
         self._joined.clusters[self._matrix] = found.clusters
-        if mean.max() - mean.min() > _ROUNDING:
-            self._joined.notes.append(
-                f"chance gives φ of {self._matrix} from {number(mean.min())} to {number(mean.max())}, pair by pair, and clusters go by φ alone: a "
-                f"family whose φ is below that of unrelated adapters of larger rank is not found; compare z"
-            )
         if found.cut == "gap" and len(set(found.clusters)) > 1:
             self._joined.notes.append(
                 f"every merge of {self._matrix}'s tree is above chance, so that it is cut at its largest gap, which is arbitrary: adapters of "

@@ -1,7 +1,8 @@
-"""Families among adapters: average-linkage clustering on 1 − φ, cut where chance and the gaps say."""
+"""Families among adapters: average-linkage clustering by φ beside its chance, cut where chance and the gaps say."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ _ROUNDING = 1e-6  # of φ in float32: where W0 leaves one span to all, chance gi
 class Clustering(NamedTuple):
     """A tree over n things, their order under it, and a flat cut of it.
 
-    `linkage` is scipy's (n − 1, 4): children, height 1 − φ, members. `clusters` numbers each thing's
+    `linkage` is scipy's (n − 1, 4): children, height, members. `clusters` numbers each thing's
     cluster from 1, in the order of `order`. `cut` says where that is: where ``chance`` begins, at the largest
     ``gap`` where every merge is above chance, or where as many as were ``given`` are left.
     """
@@ -37,9 +38,12 @@ def cluster(
 ) -> Clustering:
     """Average-linkage clustering of a symmetric n×n grid of φ (``scipy.cluster.hierarchy``).
 
-    The height of a merge is the mean of 1 − φ over the pairs that it joins. Without `count` the tree is
-    cut where chance begins: before the first merge whose mean φ is not above the mean of ``mean + z·sd``
-    of the pairs it joins, z such that all pairs together exceed theirs with probability 0.01, or less,
+    The height of a merge is the mean of 1 − φ over the pairs that it joins; where chance differs from pair to pair
+    (`chance_differs`), of 1 − excess, (1 − φ)/(1 − mean): by φ alone, unrelated things whose chance is high would be
+    joined before a family whose chance is low.
+
+    Without `count` the tree is cut where chance begins. A merge is kept if those below it are, and if its mean φ is above the
+    mean of ``mean + z·sd`` of the pairs it joins, z such that all pairs together exceed theirs with probability 0.01, or less,
     under the Gaussian null (Bonferroni; see `above_by_chance` for its distribution). Where every merge is above chance, it is cut at the largest gap
     between successive heights instead, after the last of which comes the height that chance gives, so
     that one single cluster is a possible answer.
@@ -61,45 +65,82 @@ def cluster(
         >>> cluster(values, chance / 2, chance / 100).cut
         'gap'
     """
-    n = len(values)
-    distance = np.clip(1 - (values + values.T) / 2, 0, None)
-    linkage = hierarchy.linkage(squareform(distance, checks=False), method="average")
-    merges, cut = _merges_kept(linkage, mean, sd, least) if count is None else (n - count, "given")
+    values = (values + values.T) / 2
+    unrelated = np.clip(1 - squareform(mean, checks=False), _ROUNDING, None)
+    scale = unrelated if chance_differs(mean) else np.ones(1)
+    distance = np.clip(1 - squareform(values, checks=False), 0, None) / scale
+    linkage = hierarchy.linkage(distance, method="average")
+    cut: Cut = "chance"
+    kept = _above_chance(linkage, values, mean, sd, least)
+    if count is not None:
+        kept, cut = _first(linkage, len(values) - count), "given"
+    elif kept.all():
+        kept, cut = _first(linkage, _at_gap(linkage, float((unrelated / scale).mean()))), "gap"
     order = hierarchy.leaves_list(linkage)
-    return Clustering(linkage, tuple(map(int, order)), _flat(linkage, merges, order), cut)
+    return Clustering(linkage, tuple(map(int, order)), _flat(linkage, kept, order), cut)
 
 
-def _merges_kept(linkage: Array, mean: Array, sd: Array, least: Array | None) -> tuple[int, Cut]:
-    above = _above_chance(linkage, mean, sd, least)
-    if not above.all():
-        return int(above.argmin()), "chance"
-    off = ~np.eye(len(mean), dtype=bool)
-    heights = linkage[:, 2]
-    unrelated = max(float(1 - mean[off].mean()), heights[-1])
-    return int(np.diff([*heights, unrelated]).argmax()) + 1, "gap"
+def chance_differs(mean: Array) -> bool:
+    """Whether what chance gives φ differs from pair to pair, as it does where ranks do.
+
+    Example:
+        >>> chance_differs(np.array([[1, 0.1, 0.1], [0.1, 1, 0.2], [0.1, 0.2, 1]]))
+        True
+    """
+    pairs = squareform(mean, checks=False)
+    return bool(pairs.max() - pairs.min() > _ROUNDING)
 
 
-def _above_chance(linkage: Array, mean: Array, sd: Array, least: Array | None) -> NDArray[np.bool_]:
-    """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins."""
-    n = len(mean)
-    threshold = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) / 2), least)
+def joined(linkage: Array) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Merge by merge, the things on either side of it.
+
+    Example:
+        >>> tree = np.array([[0.0, 2.0, 0.1, 2.0], [1.0, 3.0, 0.5, 3.0]])
+        >>> [(one.tolist(), other.tolist()) for one, other in joined(tree)]
+        [([0], [2]), ([1], [0, 2])]
+    """
+    n = len(linkage) + 1
     members = {k: np.array([k]) for k in range(n)}
-    above = []
-    for k, (one, other, height, _) in enumerate(linkage):
+    for k, (one, other) in enumerate(linkage[:, :2]):
         first, second = members.pop(int(one)), members.pop(int(other))
-        above.append(1 - height > threshold[np.ix_(first, second)].mean() + _ROUNDING)
+        yield first, second
         members[n + k] = np.concatenate([first, second])
-    return np.array(above)
 
 
-def _flat(linkage: Array, merges: int, order: NDArray[np.int32]) -> tuple[int, ...]:
-    """Clusters after the first `merges` merges; scipy sorts them by height."""
-    n = len(order)
-    members = {k: [k] for k in range(n)}
-    for k, (one, other) in enumerate(linkage[:merges, :2]):
-        members[n + k] = members.pop(int(one)) + members.pop(int(other))
-    root = {leaf: node for node, leaves in members.items() for leaf in leaves}
+def _above_chance(
+    linkage: Array, values: Array, mean: Array, sd: Array, least: Array | None
+) -> NDArray[np.bool_]:
+    """Merge by merge: whether its mean φ exceeds the mean threshold of the pairs that it joins, and those below it do."""
+    n = len(values)
+    threshold = above_by_chance(mean, sd, _FALSE_ALARMS / (n * (n - 1) / 2), least)
+    kept = dict.fromkeys(range(n), True)
+    for k, (pairs, (one, other)) in enumerate(
+        zip(joined(linkage), linkage[:, :2].astype(int), strict=True)
+    ):
+        at = np.ix_(*pairs)
+        above = values[at].mean() > threshold[at].mean() + _ROUNDING
+        kept[n + k] = bool(above) and kept[one] and kept[other]
+    return np.array([kept[n + k] for k in range(n - 1)])
+
+
+def _first(linkage: Array, merges: int) -> NDArray[np.bool_]:
+    """That many merges; scipy sorts them by height."""
+    return np.arange(len(linkage)) < merges
+
+
+def _at_gap(linkage: Array, unrelated: float) -> int:
+    """How many merges come before the largest gap between heights, the last of which is chance's."""
+    heights = linkage[:, 2]
+    return int(np.diff([*heights, max(unrelated, heights[-1])]).argmax()) + 1
+
+
+def _flat(linkage: Array, kept: NDArray[np.bool_], order: NDArray[np.int32]) -> tuple[int, ...]:
+    """Clusters by the merges that are kept, with all below them."""
+    root = np.arange(len(order))
+    for (first, second), keeps in zip(joined(linkage), kept, strict=True):
+        if keeps:
+            root[second] = root[first[0]]
     numbers: dict[int, int] = {}
     for leaf in order:
-        numbers.setdefault(root[int(leaf)], len(numbers) + 1)
-    return tuple(numbers[root[leaf]] for leaf in range(n))
+        numbers.setdefault(int(root[leaf]), len(numbers) + 1)
+    return tuple(numbers[int(leaf)] for leaf in root)

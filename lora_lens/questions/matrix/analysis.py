@@ -228,8 +228,7 @@ def _notes(
     if ranks.min() < ranks.max():
         yield (
             f"ranks {ranks.min()} to {ranks.max()}, each adapter at its own: φ divides by the smaller of "
-            f"two, chance is the larger over d, so compare z, or give one --rank; clusters go by φ alone, and a family whose φ is below that "
-            f"of unrelated adapters of larger rank is not found"
+            f"two, chance is the larger over d, so compare z, or give one --rank"
         )
     if side == "right":
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -26,9 +27,10 @@ def figures(result: MatrixResult) -> dict[str, Sheet]:
 
 
 def tree_panel(result: MatrixResult) -> Panel:
-    """The tree of 1 − φ, root at the left, leaves at the right in the order of the heat map's rows.
+    """The tree, root at the left, leaves at the right in the order of the heat map's rows.
 
-    Branches inside one cluster have its colour; those between clusters are grey. A line is where the tree was cut.
+    Branches inside one cluster have its colour; those between clusters are grey. A line is where the tree was cut,
+    if that is at one height.
     """
     n = len(result)
     place = {leaf: float(row) for row, leaf in enumerate(result.order)}
@@ -49,28 +51,20 @@ def tree_panel(result: MatrixResult) -> Panel:
     end = max(0.0, lowest - 0.3 * spread)
     root = highest + 0.05 * spread
     return Panel(
-        x=Axis("1 − φ", low=root, high=end),
+        x=Axis(result.height, low=root, high=end),
         y=Axis(low=n - 0.5, high=-0.5),
-        marks=(
-            Strokes(tuple(paths), tuple(shades)),
-            Level(
-                _cut_at(result, end, root),
-                _CUTS[result.cut],
-                "black",
-                "dot",
-                upright=True,
-                said="above",
-            ),
-        ),
+        marks=(Strokes(tuple(paths), tuple(shades)), *_cut(result, end, root)),
         bare=True,
     )
 
 
-def _cut_at(result: MatrixResult, first: float, last: float) -> float:
-    """Where the line of the cut stands: midway from the last merge that was kept to the next."""
-    kept = len(result) - len(set(result.clusters))
-    heights = [first, *map(float, result.linkage[:, 2]), last]
-    return (heights[kept] + heights[kept + 1]) / 2
+def _cut(result: MatrixResult, first: float, last: float) -> Iterator[Level]:
+    """A line midway from the last merge that was kept to the next, where all that were come before it."""
+    heights, inside = result.linkage[:, 2], result.inside
+    kept, next_one = max(heights[inside], default=first), min(heights[~inside], default=last)
+    if kept <= next_one:
+        middle = float(kept + next_one) / 2
+        yield Level(middle, _CUTS[result.cut], "black", "dot", upright=True, said="above")
 
 
 def heat_panel(result: MatrixResult) -> Panel:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...chance.p_values import benjamini_hochberg, excess
-from ...core.families.clustering import Cut
+from ...core.families.clustering import Cut, chance_differs, joined
 from ...labelled import Array, Row, plain
 from ..answer import Answer
 
@@ -42,7 +42,7 @@ class MatrixResult(Answer):
         draws: Of unrelated subspaces, for p.
         p: (adapter, adapter) Monte-Carlo p-value (b+1)/(n+1) of that mean among n draws of unrelated
             subspaces, of as many independent layers as scatter so far, or fewer; NaN on the diagonal, and everywhere without draws.
-        linkage: scipy's, of 1 − φ by average linkage: (adapter − 1, 4).
+        linkage: scipy's, of `height` by average linkage: (adapter − 1, 4).
         order: The adapters from one end of the tree to the other.
         clusters: Each adapter's cluster, from 1 in that order.
         cut: Where the tree was cut: where ``chance`` begins, at its largest ``gap`` as all of it is above chance, or where as many
@@ -135,8 +135,23 @@ class MatrixResult(Answer):
     @property
     def cut_phi(self) -> float:
         """The least mean φ at which two clusters were joined; NaN where none were."""
-        joined = len(self) - len(set(self.clusters))
-        return 1 - float(self.linkage[joined - 1, 2]) if joined else float("nan")
+        kept = [
+            float(self.values[np.ix_(one, other)].mean())
+            for (one, other), inside in zip(joined(self.linkage), self.inside, strict=True)
+            if inside
+        ]
+        return min(kept, default=float("nan"))
+
+    @property
+    def height(self) -> str:
+        """What merges of the tree stand at: 1 − φ; where chance differs from pair to pair 1 − excess, (1 − φ)/(1 − chance)."""
+        return "1 − excess" if chance_differs(self.gaussian_mean) else "1 − φ"
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Merge by merge of the tree, whether it is within one cluster."""
+        of = self.clusters
+        return np.array([of[one[0]] == of[other[0]] for one, other in joined(self.linkage)])
 
     def within(self, number: int | None = None) -> float:
         """Mean φ over the pairs inside one cluster, or inside any; NaN where there is no such pair."""
@@ -231,6 +246,7 @@ class MatrixResult(Answer):
             "excess": plain(self.excess),
             "by_layer": None if self.by_layer is None else plain(self.by_layer),
             "linkage": plain(self.linkage),
+            "height": self.height,
             "order": list(self.order),
             "clusters": [
                 {"cluster": number, "members": [self.names[k] for k in found]}

@@ -132,7 +132,7 @@ def cluster_table(result: MatrixResult) -> Table:
         alone_in = "alone" if result.cut == "chance" else "in none at this cut"
         rows.append([alone_in, str(len(alone)), NONE, _members(names, alone)])
     what = (
-        f"{clusters_told(result)}, by average linkage of 1 − φ: mean φ "
+        f"{clusters_told(result)}, by average linkage of {result.height}: mean φ "
         f"{number(result.within())} within, {number(result.between())} between"
     )
     return Table(what, ["cluster", "adapters", "mean φ", "members"], rows)

@@ -68,6 +68,27 @@ def test_where_chance_gives_1_its_rounding_is_no_family() -> None:
     assert (found.cut, len(set(found.clusters))) == ("chance", 4)
 
 
+def test_a_family_below_the_chance_of_others_is_found() -> None:
+    """By φ alone it was joined to them, at chance."""
+    values = families([3, 5], [0.2, 0.4], 0.4, 0.01)
+    mean = np.where(values < 0.3, 0.02, 0.4)
+    found = cluster(values, mean, np.full_like(values, 0.01))
+    assert sorted(map(len, partition(found.clusters))) == [1, 1, 1, 1, 1, 3]
+    excess = (values - mean) / (1 - mean)
+    expected = hierarchy.linkage(squareform(1 - excess, checks=False), "average")
+    np.testing.assert_allclose(found.linkage, expected, atol=1e-12)
+
+
+def test_a_merge_above_chance_is_kept_beside_one_that_is_not() -> None:
+    """As of higher ranks, whose φ scatters less."""
+    values = families([2, 2], [0.3, 0.2], 0.02)
+    sd = np.full_like(values, 0.001)
+    sd[:2, :2] = 0.2
+    assert partition(cluster(values, np.full_like(values, 0.02), sd).clusters) == {
+        frozenset({0}), frozenset({1}), frozenset({2, 3}),
+    }  # fmt: skip
+
+
 def test_one_family_is_one_cluster() -> None:
     values = families([6], [0.9], 0.02, 0.02)
     assert set(cluster(values, *null(values)).clusters) == {1}
