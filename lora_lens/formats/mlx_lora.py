@@ -22,7 +22,7 @@ _ALPHA_TOO = (
     "it was an earlier one, put scale {then:g} into adapter_config.json, without alpha"
 )
 _QUANTISED = (
-    "MLX-VLM quantised W0 before it trained, which base_quantization of adapter_config.json says: what is made with W0, as is DoRA's ΔW, "
+    "W0 was quantised when MLX-VLM trained, as base_quantization of adapter_config.json says: what is made with W0, as is DoRA's ΔW, "
     "is off by that rounding, unless the base is the model so quantised and dequantised again"
 )
 

@@ -144,11 +144,6 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
             f"with .lora_a and .lora_b: pass this one as --base"
         )
     names = "\n".join(files.names)
-    if files.config.get("fine_tune_type") == "full":
-        return AdapterError(
-            f"{files.source} holds {some}: whole weights, which MLX trained in full (fine_tune_type), no factors: extract a LoRA of what "
-            f"they changed, for which mergekit has a tool"
-        )
     if re.search(_NEMO, names):
         return AdapterError(
             f"{files.source} holds {some}: NeMo's, whose names and rows are Megatron's; {read}. NeMo turns it into "
@@ -157,4 +152,9 @@ def unknown(files: AdapterFiles, titles: Sequence[str]) -> AdapterError:
     found = [said for pattern, said in _OF_TRAINERS.items() if re.search(pattern, names, re.M)]
     if found and peft_type is None:
         return AdapterError(f"{files.source} holds {some}: {found[0]}")
+    if files.config.get("fine_tune_type") == "full":
+        return AdapterError(
+            f"{files.source} holds {some}: whole weights, which MLX trained in full (fine_tune_type), no factors: extract a LoRA of what "
+            f"they changed, for which mergekit has a tool"
+        )
     return AdapterError(f"{files.source} {what}, and {some}: its numbers would be misread; {read}")

@@ -162,7 +162,7 @@ def automodels(
     return expected
 
 
-def nemotron(folder: Path, **settings: int) -> Path:
+def nemotron(folder: Path, **settings: Any) -> Path:
     folder.mkdir()
     config = {"model_type": "nemotron_h", "hidden_size": WIDTH} | settings
     (folder / "config.json").write_text(json.dumps(config))
@@ -209,3 +209,26 @@ def test_automodels_stacks_whose_side_nothing_tells_are_refused(tmp_path: Path) 
             AdapterError, match=r"AutoModel that does not say .* paramwrapper_layout"
         ):
             load_adapter(folder, given)
+
+
+def test_what_peft_names_its_version_in_is_not_automodels(tmp_path: Path) -> None:
+    """Whose file may have been left in the folder by another adapter."""
+    folder, base = (
+        tmp_path / "lora",
+        nemotron(tmp_path / "base", vision_config={"hidden_size": [5, 6]}),
+    )
+    expected = automodels(folder, INNER, said="peft-0.18")
+    place = folder / "adapter_config.json"
+    config = json.loads(place.read_text())
+    for given in (base, None):
+        place.write_text(json.dumps(config | {"peft_version": "0.19.1"}))
+        for path, delta in deltas(load_adapter(folder, given)).items():
+            torch.testing.assert_close(delta, expected[path], rtol=1e-5, atol=1e-6)
+    place.write_text(json.dumps(config | {"peft_version": "0.18.1"}))
+    with pytest.raises(AdapterError, match=r"saved by PEFT 0\.18\.1, which gave A the first axis"):
+        load_adapter(folder)
+    place.write_text(json.dumps(config))
+    for path, delta in deltas(
+        load_adapter(folder, base)
+    ).items():  # the widths say what it does not
+        torch.testing.assert_close(delta, expected[path], rtol=1e-5, atol=1e-6)

@@ -219,9 +219,9 @@ def experts(
     if count == 1 and not is_stack(parameter):
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
-        turned = _OF_AUTOMODEL.get(str(automodels(files).get("paramwrapper_layout")))
-    if turned is None:
         turned = _told_by_width(files, parameter, a.shape[1], b.shape[0])
+    if turned is None and not _names_peft(files):
+        turned = _OF_AUTOMODEL.get(str(automodels(files).get("paramwrapper_layout")))
     if turned is None:
         turned = _is_turned(files, parameter)
     found = {}
@@ -258,17 +258,17 @@ def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
 def _told_by_width(files: AdapterFiles, parameter: str, columns: int, rows: int) -> bool | None:
     """Whether A has the output's side, by which of A's columns and B's rows are as many as the base's hidden states.
 
-    None where that does not tell, or PEFT's version does, and the model's axes are the same in every transformers.
+    None where that does not tell, or PEFT names its version, and the model's axes are the same in every transformers.
     """
     here = files.base_configuration()
     name = parameter.rpartition(".")[2]
     if here is None or name not in _AT_HIDDEN:
         return None
-    if _axes_known(files) and not _model_types(files) & _CHANGED:
+    if _names_peft(files) and not _model_types(files) & _CHANGED:
         return None
     # Of Nemotron-H experts may be of a space of their own.
     told = (one.settings for one in here.all())
-    widths = {one.get("moe_latent_size") or one.get("hidden_size") for one in told}
+    widths = [one.get("moe_latent_size") or one.get("hidden_size") for one in told]
     if (columns in widths) == (rows in widths):
         return None
     return (columns in widths) == (name == "down_proj")
@@ -278,7 +278,7 @@ def _is_turned(files: AdapterFiles, parameter: str) -> bool:
     """Whether A has the output's side, by PEFT's version and what the base is."""
     version = files.config.get("peft_version")
     types = _model_types(files)
-    known = _axes_known(files)
+    known = _names_peft(files) and tuple(_numbers(str(version))) >= _AXES_KNOWN
     if known and not types and f".{parameter}".endswith(_AS_IN_LLAMA_4):
         raise AdapterError(
             f"{files.source} has factors for {parameter} alone, and which of them is on the input's side depends on its "
@@ -286,7 +286,7 @@ def _is_turned(files: AdapterFiles, parameter: str) -> bool:
         )
     if known:
         return bool(types & UNSAID)
-    if automodels(files):
+    if automodels(files) and not _names_peft(files):
         raise AdapterError(
             f"{files.source} was saved by a NeMo AutoModel that does not say on which side of {parameter} A is, and no width here "
             f"tells: pass --base; where its experts are as wide within as without, save it again by an AutoModel that writes "
@@ -300,10 +300,9 @@ def _is_turned(files: AdapterFiles, parameter: str) -> bool:
     return not types & INPUT_FIRST
 
 
-def _axes_known(files: AdapterFiles) -> bool:
-    """Whether A has the input's side, as far as the model's class says which that is."""
-    version = files.config.get("peft_version")
-    return isinstance(version, str) and tuple(_numbers(version)) >= _AXES_KNOWN
+def _names_peft(files: AdapterFiles) -> bool:
+    """Whether PEFT wrote the configuration, since 0.18: AutoModel's file beside it is then of another adapter."""
+    return isinstance(files.config.get("peft_version"), str)
 
 
 def _numbers(version: str) -> Iterator[int]:

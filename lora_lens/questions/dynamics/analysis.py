@@ -38,7 +38,7 @@ from .result import DynamicsResult
 _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
 _MOST_NAMED = 3
 _SAME_W0 = (
-    "checkpoints make A and B of the same W0, which alone makes them and their layers alike: unrelated subspaces are too low a "
+    "checkpoints make A and B of the same W0, which alone can make them alike, and their layers: unrelated subspaces may be too low a "
     "bar for them, and scatter less"
 )
 
