@@ -51,7 +51,7 @@ def tree_panel(result: MatrixResult) -> Panel:
     end = max(0.0, lowest - 0.3 * spread)
     root = highest + 0.05 * spread
     return Panel(
-        x=Axis(result.height, low=root, high=end),
+        x=Axis(f"1 − {result.by}", low=root, high=end),
         y=Axis(low=n - 0.5, high=-0.5),
         marks=(Strokes(tuple(paths), tuple(shades)), *_cut(result, end, root)),
         bare=True,

@@ -42,7 +42,7 @@ class MatrixResult(Answer):
         draws: Of unrelated subspaces, for p.
         p: (adapter, adapter) Monte-Carlo p-value (b+1)/(n+1) of that mean among n draws of unrelated
             subspaces, of as many independent layers as scatter so far, or fewer; NaN on the diagonal, and everywhere without draws.
-        linkage: scipy's, of `height` by average linkage: (adapter − 1, 4).
+        linkage: scipy's, by average linkage of 1 − φ, or of 1 − excess (`by`): (adapter − 1, 4).
         order: The adapters from one end of the tree to the other.
         clusters: Each adapter's cluster, from 1 in that order.
         cut: Where the tree was cut: where ``chance`` begins, at its largest ``gap`` as all of it is above chance, or where as many
@@ -122,9 +122,9 @@ class MatrixResult(Answer):
         return np.triu_indices(len(self), k=1)
 
     def closest(self, count: int) -> list[tuple[int, int]]:
-        """The pairs of highest mean φ, highest first."""
+        """The pairs of highest mean φ, or excess (`by`), highest first."""
         one, other = self.pairs()
-        highest = np.argsort(-self.values[one, other], kind="stable")[:count]
+        highest = np.argsort(-self._compared[one, other], kind="stable")[:count]
         return [(int(one[k]), int(other[k])) for k in highest]
 
     @property
@@ -143,9 +143,13 @@ class MatrixResult(Answer):
         return min(kept, default=float("nan"))
 
     @property
-    def height(self) -> str:
-        """What merges of the tree stand at: 1 − φ; where chance differs from pair to pair 1 − excess, (1 − φ)/(1 − chance)."""
-        return "1 − excess" if chance_differs(self.gaussian_mean) else "1 − φ"
+    def by(self) -> str:
+        """What the tree and the order of pairs go by: φ; where chance differs from pair to pair the excess."""
+        return "excess" if chance_differs(self.gaussian_mean) else "φ"
+
+    @property
+    def _compared(self) -> Array:
+        return self.values if self.by == "φ" else self.excess
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -154,19 +158,19 @@ class MatrixResult(Answer):
         return np.array([of[one[0]] == of[other[0]] for one, other in joined(self.linkage)])
 
     def within(self, number: int | None = None) -> float:
-        """Mean φ over the pairs inside one cluster, or inside any; NaN where there is no such pair."""
+        """Mean φ, or excess (`by`), over the pairs inside one cluster, or inside any; NaN where there is no such pair."""
         clusters = self.members()
         inside = []
         for members in clusters.values() if number is None else [clusters[number]]:
-            grid = self.values[np.ix_(members, members)]
+            grid = self._compared[np.ix_(members, members)]
             inside.append(grid[np.triu_indices(len(members), k=1)])
         return _mean(np.concatenate(inside))
 
     def between(self) -> float:
-        """Mean φ over the pairs of different clusters; NaN for a single cluster."""
+        """Mean φ, or excess (`by`), over the pairs of different clusters; NaN for a single cluster."""
         one, other = self.pairs()
         labels = np.array(self.clusters)
-        return _mean(self.values[one, other][labels[one] != labels[other]])
+        return _mean(self._compared[one, other][labels[one] != labels[other]])
 
     def members(self) -> dict[int, list[int]]:
         """Cluster to the adapters in it, both in the order of the tree."""
@@ -246,7 +250,7 @@ class MatrixResult(Answer):
             "excess": plain(self.excess),
             "by_layer": None if self.by_layer is None else plain(self.by_layer),
             "linkage": plain(self.linkage),
-            "height": self.height,
+            "by": "phi" if self.by == "φ" else self.by,
             "order": list(self.order),
             "clusters": [
                 {"cluster": number, "members": [self.names[k] for k in found]}

@@ -119,7 +119,7 @@ def pair_table(result: MatrixResult) -> Table:
 
 
 def cluster_table(result: MatrixResult) -> Table:
-    """The clusters, their members and the mean φ inside each, and between all."""
+    """The clusters, their members and the mean φ, or excess, inside each, and between all."""
     names = elided(result.names)
     rows = [
         [str(cluster), str(len(members)), number(result.within(cluster)), _members(names, members)]
@@ -132,10 +132,10 @@ def cluster_table(result: MatrixResult) -> Table:
         alone_in = "alone" if result.cut == "chance" else "in none at this cut"
         rows.append([alone_in, str(len(alone)), NONE, _members(names, alone)])
     what = (
-        f"{clusters_told(result)}, by average linkage of {result.height}: mean φ "
+        f"{clusters_told(result)}, by average linkage of 1 − {result.by}: mean {result.by} "
         f"{number(result.within())} within, {number(result.between())} between"
     )
-    return Table(what, ["cluster", "adapters", "mean φ", "members"], rows)
+    return Table(what, ["cluster", "adapters", f"mean {result.by}", "members"], rows)
 
 
 def legend(result: MatrixResult) -> list[str]:

@@ -101,7 +101,10 @@ def test_the_pair_that_is_told_is_the_one_that_was_found(tmp_path: Path) -> None
     result = ll.adapter_matrix([tmp_path], "value", matrix="B", draws=999)
     names = [result.names[k] for k in told_pair(result)]
     assert names == ["small2", "small3"]
-    assert [result.names[k] for k in result.closest(1)[0]] != names
+    assert [result.names[k] for k in result.closest(1)[0]] == names
+    pairs = result.pairs()
+    highest = result.values[pairs].argmax()
+    assert [result.names[side[highest]] for side in pairs] != names
     assert "the closest small2 and small3" in result.summary
     told = result.to_dict()["beside_unrelated"]
     one, other = told_pair(result)
