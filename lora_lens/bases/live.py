@@ -85,9 +85,7 @@ class LiveWeights(BaseWeights):
         found = getattr(_inner(layer), name, None)
         if getattr(found, "ndim", 0) != axes:
             return None
-        while layer is not None:  # one around another, a parameter each
-            _check_not_merged(path, layer)
-            layer = getattr(layer, "base_layer", None)
+        _check_not_merged(path, layer)
         return found
 
     def _layer(self, path: str) -> Any:
@@ -97,11 +95,13 @@ class LiveWeights(BaseWeights):
 
 
 def _check_not_merged(path: str, layer: Any) -> None:
-    if getattr(layer, "merged_adapters", ()):
-        raise BaseModelError(
-            f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
-            f"model's any more; call unmerge_adapter() first"
-        )
+    while layer is not None:  # one around another: a parameter each, or of several methods
+        if getattr(layer, "merged_adapters", ()):
+            raise BaseModelError(
+                f"{path} has {', '.join(layer.merged_adapters)} merged into W0, so that W0 is not the base "
+                f"model's any more; call unmerge_adapter() first"
+            )
+        layer = getattr(layer, "base_layer", None)
 
 
 def _inner(layer: Any) -> Any:

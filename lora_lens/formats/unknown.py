@@ -17,7 +17,7 @@ _CONVERTED = frozenset({
 })  # fmt: skip
 # Its others whose layers PEFT merges into W0.
 _MERGED = frozenset({
-    "OFT", "BOFT", "IA3", "HRA", "HIRA", "BONE", "LN_TUNING", "ROAD", "SHIRA", "PVERA", "ADAMSS", "DEFT", "FROD",
+    "OFT", "BOFT", "IA3", "HRA", "HIRA", "BONE", "ROAD", "SHIRA", "PVERA", "ADAMSS", "DEFT", "FROD",
     "GLORA", "OSF", "PEANUT", "SUPERTUNING",
 })  # fmt: skip
 _OF_PEFT = dict.fromkeys(
@@ -40,6 +40,7 @@ _WITHOUT_DELTA = dict.fromkeys(
     "LILY": "is Lily, which mixes its factors anew for every input: there is no ΔW",
     "POLY": "is Poly, which mixes its factors anew for every task: there is no ΔW",
     "SHADOW": "is ShadowPEFT, which adds to a layer's output what depends on its input: there is no ΔW",
+    "LN_TUNING": "is trained norms of layers, which are vectors, and changes no matrix: there is no ΔW",
     "BEFT": "is BEFT, which trains biases and changes no matrix: there is no ΔW",
     "TRAINABLE_TOKENS": "is trained rows of embeddings, which change no weight of a layer: there is no ΔW",
 }

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import AdaLoraConfig, LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
+from peft import (
+    AdaLoraConfig,
+    LoHaConfig,
+    LoraConfig,
+    PeftMixedModel,
+    PeftModel,
+    get_peft_model,
+    inject_adapter_in_model,
+)
 from tiny_models import KINDS, bert, gpt2, trained_looking
 from torch import nn
 
 import lora_lens as ll
 from lora_lens.bases.opening import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
+from lora_lens.formats.live.layers import adapters_on
 from lora_lens.labelled import Row
 from lora_lens.questions import QUESTIONS
 from lora_lens.report import write_report
@@ -253,6 +263,80 @@ def test_a_merged_adapter_is_refused_at_once_and_later() -> None:
         ll.amplification(adapter, "value")
     model.unmerge_adapter()
     ll.amplification(adapter, "value")
+
+
+def of_two_methods(*configs: Any) -> PeftMixedModel:
+    """Adapters a and b on the same layers, the layers of the one around those of the other."""
+    model = PeftMixedModel(bert(), configs[0], "a")
+    model.add_adapter("b", configs[1])
+    generator = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name or "hada_" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return model.eval()
+
+
+LORA = LoraConfig(r=2, target_modules=["query"])
+LOHA = LoHaConfig(r=2, target_modules=["query"])
+
+
+@pytest.mark.parametrize("configs", [(LORA, LOHA), (LOHA, LORA)], ids=["lora first", "loha first"])
+def test_of_two_methods_on_one_model_the_numbers_are_of_one(configs: tuple[Any, Any]) -> None:
+    model = of_two_methods(*configs)
+    model.set_adapter(["a", "b"])
+    with pytest.raises(AdapterError, match="'[ab]', '[ab]' are active"):
+        ll.load_adapter(model)
+    outer = model.base_model.model.bert.encoder.layer[0].attention.self.query
+    for name in ("a", "b"):
+        own = next(one for one in (outer, outer.base_layer) if name in adapters_on(one))
+        model.set_adapter(name)
+        for adapter in (ll.load_adapter(model), ll.load_adapter(model, name=name)):
+            found = adapter.modules["query"]
+            delta = found.scaling[0] * found.b[0] @ found.a[0]
+            assert torch.allclose(delta, own.get_delta_weight(name), atol=1e-6)
+            assert found.names[0] == "bert.encoder.layer.0.attention.self.query"
+
+
+@pytest.mark.parametrize("configs", [(LORA, LOHA), (LOHA, LORA)], ids=["lora first", "loha first"])
+@pytest.mark.parametrize("merged", ["a", "b"])
+def test_what_is_merged_within_or_around_a_layer_is_no_w0(
+    configs: tuple[Any, Any], merged: str
+) -> None:
+    model = of_two_methods(*configs)
+    adapters = [ll.load_adapter(model, name=name) for name in ("a", "b")]
+    for layer in model.modules():
+        if hasattr(layer, "merge") and merged in adapters_on(layer):
+            layer.merge(adapter_names=[merged])
+    for adapter in adapters:
+        with pytest.raises(BaseModelError, match=f"{merged} merged into W0"):
+            open_base_of(adapter).w0(adapter.modules["query"], 0)
+
+
+def test_layers_that_peft_takes_for_another_adapters_are_not_lost() -> None:
+    config = LoraConfig(r=2, target_modules=["query"], init_lora_weights=False)
+    model = get_peft_model(bert(), config, adapter_name="0")
+    assert ll.load_adapter(model).modules["query"].layers == (0, 1, 2)
+    model.add_adapter("1", config)
+    with pytest.raises(
+        AdapterError, match=r"layer\.1\.\S+query has factors of '0' that PEFT.*one of '1';"
+    ):
+        ll.load_adapter(model)
+
+
+def test_a_model_that_was_wrapped_twice_is_read_as_wrapped_once(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    config = LoraConfig(r=2, target_modules=["query"], init_lora_weights=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PEFT's and transformers', of the second time
+        model = get_peft_model(get_peft_model(bert(), config), config)
+    model.save_pretrained(tmp_path)
+    own = model.base_model.model.base_model.model.bert.encoder.layer[0].attention.self.query
+    for adapter in (ll.load_adapter(model), ll.load_adapter(tmp_path)):
+        assert adapter.modules["query"].names[0] == "bert.encoder.layer.0.attention.self.query"
+        assert torch.equal(adapter.modules["query"].a[0], own.lora_A["default"].weight)
+    live = ll.load_adapter(model)
+    assert torch.equal(open_base_of(live).w0(live.modules["query"], 0), own.base_layer.weight)
 
 
 def test_another_scale_than_the_one_that_is_saved_is_refused() -> None:

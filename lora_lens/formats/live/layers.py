@@ -48,12 +48,12 @@ def lora_layers(model: Any) -> dict[str, Any]:
 
 
 def adapted_layers(model: Any) -> dict[str, Any]:
-    """The same; of a model without LoRA, the layers of one of PEFT's other methods that are read.
+    """The same, and the layers of PEFT's other methods that are read.
 
     Raises:
         AdapterError: There is none.
     """
-    found = _with_factors(model) or layers_of_methods(base_of(model), configurations(model))
+    found = _with_factors(model) | layers_of_methods(base_of(model), configurations(model))
     if not found:
         raise _without(model, f"LoRA, {', '.join(one.title for one in METHODS.values())}")
     return found

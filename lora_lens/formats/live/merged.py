@@ -50,8 +50,10 @@ def live_of(layers: Mapping[str, Any], config: Any, name: str) -> Live:
         for layer in layers.values()
         for parameter in _parameters(layer, name)
     }
+    # Of several methods on one layer PEFT puts the layer of one around that of the other.
+    own = {path.replace(".base_layer", ""): layer for path, layer in layers.items()}
     return Live(
-        {path: partial(_added, layer, path, name) for path, layer in layers.items()},
+        {path: partial(_added, layer, path, name) for path, layer in own.items()},
         sum(trained.values()),
     )
 

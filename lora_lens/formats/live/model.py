@@ -57,10 +57,12 @@ def live_files(
     own = {path: layer for path, layer in layers.items() if name in adapters_on(layer)}
     check_live(model, own, name)
     config, tensors = _contents(model, name)
-    tensors = with_regrown(tensors, own, name)
     made = None
-    if not all(map(is_lora, own.values())):
+    if all(map(is_lora, own.values())):
+        _check_whole(model, tensors, own, name)
+    else:
         made = live_of(own, configurations(model).get(name), name)
+    tensors = with_regrown(tensors, own, name)
     inner = base_of(model)
     source = f"{type(inner).__name__}:{name}"
     as_json = getattr(getattr(inner, "config", None), "to_json_string", None)
@@ -119,6 +121,23 @@ def _contents(model: Any, name: str) -> tuple[Mapping[str, Any], Mapping[str, An
         model, adapter_name=name, save_embedding_layers=False
     )
     return _settings(model, config), tensors
+
+
+def _check_whole(model: Any, tensors: Mapping[str, Any], own: Mapping[str, Any], name: str) -> None:
+    """Refuse what PEFT would save without some layers: it drops every tensor with another adapter's name in its path."""
+    if hasattr(model, "as_saved"):  # CondLoRA's, which layers share
+        return
+    held = {".".join(parts[:k]) for parts in map(_parts, tensors) for k in range(1, len(parts))}
+    if lost := [path for path in own if path not in held]:
+        others = ", ".join(repr(one) for one in configurations(model) if one != name)
+        raise AdapterError(
+            f"{lost[0]} has factors of {name!r} that PEFT would not save: it takes a name within a path for an adapter's, here one "
+            f"of {others}; delete the other adapters, or give them names that are in no path"
+        )
+
+
+def _parts(name: str) -> list[str]:
+    return plain(name).split(".")
 
 
 def _settings(model: Any, config: Any) -> dict[str, Any]:
