@@ -23,7 +23,7 @@ class Clustering(NamedTuple):
     """A tree over n things, their order under it, and a flat cut of it.
 
     `linkage` is scipy's (n − 1, 4): children, height, members. `clusters` numbers each thing's
-    cluster from 1, in the order of `order`. `cut` says where that is: where ``chance`` begins, at the largest
+    cluster from 1, in the order of `order`. `cut` says how: by ``chance``, branch by branch, at the largest
     ``gap`` where every merge is above chance, or where as many as were ``given`` are left.
     """
 
@@ -39,8 +39,8 @@ def cluster(
     """Average-linkage clustering of a symmetric n×n grid of φ (``scipy.cluster.hierarchy``).
 
     The height of a merge is the mean of 1 − φ over the pairs that it joins; where chance differs from pair to pair
-    (`chance_differs`), of 1 − excess, (1 − φ)/(1 − mean): by φ alone, unrelated things whose chance is high would be
-    joined before a family whose chance is low.
+    (`chance_differs`), of 1 − excess, (1 − φ)/(1 − mean), or 1 where chance gives 1: by φ alone, unrelated things whose chance is
+    high would be joined before a family whose chance is low.
 
     Without `count` the tree is cut where chance begins. A merge is kept if those below it are, and if its mean φ is above the
     mean of ``mean + z·sd`` of the pairs it joins, z such that all pairs together exceed theirs with probability 0.01, or less,
@@ -65,17 +65,22 @@ def cluster(
         >>> cluster(values, chance / 2, chance / 100).cut
         'gap'
     """
-    values = (values + values.T) / 2
-    unrelated = np.clip(1 - squareform(mean, checks=False), _ROUNDING, None)
-    scale = unrelated if chance_differs(mean) else np.ones(1)
-    distance = np.clip(1 - squareform(values, checks=False), 0, None) / scale
+    values = np.minimum((values + values.T) / 2, 1)
+    distance = 1 - squareform(values, checks=False)
+    unrelated = 1 - squareform(mean, checks=False)
+    if chance_differs(mean):
+        tells = unrelated > _ROUNDING
+        distance, unrelated = (
+            np.divide(each, unrelated, out=np.ones_like(each), where=tells)
+            for each in (distance, unrelated)
+        )
     linkage = hierarchy.linkage(distance, method="average")
     cut: Cut = "chance"
     kept = _above_chance(linkage, values, mean, sd, least)
     if count is not None:
         kept, cut = _first(linkage, len(values) - count), "given"
     elif kept.all():
-        kept, cut = _first(linkage, _at_gap(linkage, float((unrelated / scale).mean()))), "gap"
+        kept, cut = _first(linkage, _at_gap(linkage, float(unrelated.mean()))), "gap"
     order = hierarchy.leaves_list(linkage)
     return Clustering(linkage, tuple(map(int, order)), _flat(linkage, kept, order), cut)
 

@@ -9,7 +9,9 @@ from scipy.special import gammaincc, gammainccinv
 
 from ...labelled import Array
 
-_SAME = 1 - 1e-6  # as near as φ of float32's numbers tells from that of one and the same subspace
+_SAME = (
+    1 - 3e-6
+)  # nearer to 1 float32's numbers do not tell φ from that of one and the same subspace
 _FARTHEST = 1e4  # deviations
 _NEVER = -700.0  # the logarithm of a probability of nothing
 

@@ -94,7 +94,7 @@ def run(
     Mean over the layers that all have. Adapters of several ranks are compared each at its own, unless
     --rank is given; φ divides by the smaller of two. Beside it: what unrelated subspaces of those
     ranks give, and how many deviations φ is from that. Families are found by average-linkage
-    clustering of 1 − φ, or of 1 − excess where ranks differ. For thousands of adapters, --dtype float32 halves the memory.
+    clustering of 1 − φ, or of 1 − excess where chance differs from pair to pair. For thousands of adapters, --dtype float32 halves the memory.
 
     Example: lora-lens matrix runs/ --module value --matrix delta --out figures/
     """

@@ -11,9 +11,10 @@ from .result import MatrixResult
 
 
 def dendrogram(result: MatrixResult, ax: Axes | None = None) -> Axes:
-    """The tree of 1 − φ, root at the left, leaves at the right in the order of the heat map's rows.
+    """The tree, root at the left, leaves at the right in the order of the heat map's rows.
 
-    Branches inside one cluster have its colour; those between clusters are grey. A line is where the tree was cut.
+    Branches inside one cluster have its colour; those between clusters are grey. A line is where the tree was cut,
+    if that is at one height.
 
     Args:
         result: From `adapter_matrix`.

@@ -124,7 +124,7 @@ class MatrixResult(Answer):
     def closest(self, count: int) -> list[tuple[int, int]]:
         """The pairs of highest mean φ, or excess (`by`), highest first."""
         one, other = self.pairs()
-        highest = np.argsort(-self._compared[one, other], kind="stable")[:count]
+        highest = np.argsort(-self.compared[one, other], kind="stable")[:count]
         return [(int(one[k]), int(other[k])) for k in highest]
 
     @property
@@ -148,8 +148,9 @@ class MatrixResult(Answer):
         return "excess" if chance_differs(self.gaussian_mean) else "φ"
 
     @property
-    def _compared(self) -> Array:
-        return self.values if self.by == "φ" else self.excess
+    def compared(self) -> Array:
+        """(adapter, adapter) φ, or excess (`by`); 0 where chance gives 1."""
+        return self.values if self.by == "φ" else np.nan_to_num(self.excess, nan=0.0)
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -162,7 +163,7 @@ class MatrixResult(Answer):
         clusters = self.members()
         inside = []
         for members in clusters.values() if number is None else [clusters[number]]:
-            grid = self._compared[np.ix_(members, members)]
+            grid = self.compared[np.ix_(members, members)]
             inside.append(grid[np.triu_indices(len(members), k=1)])
         return _mean(np.concatenate(inside))
 
@@ -170,7 +171,7 @@ class MatrixResult(Answer):
         """Mean φ, or excess (`by`), over the pairs of different clusters; NaN for a single cluster."""
         one, other = self.pairs()
         labels = np.array(self.clusters)
-        return _mean(self._compared[one, other][labels[one] != labels[other]])
+        return _mean(self.compared[one, other][labels[one] != labels[other]])
 
     def members(self) -> dict[int, list[int]]:
         """Cluster to the adapters in it, both in the order of the tree."""

@@ -115,6 +115,8 @@ def pair_table(result: MatrixResult) -> Table:
         if pairs <= _CLOSEST
         else f"The {_CLOSEST} closest of {pairs:,} pairs"
     )
+    if result.by != "φ":
+        what += f", by {result.by}"
     return Table(what, ["one", "other", "i", "j", "φ", "gaussian ± sd", "z", "p", "excess"], rows)
 
 

@@ -65,7 +65,7 @@ def told_pair(result: MatrixResult) -> tuple[int, int]:
         return result.closest(1)[0]
     z = np.nan_to_num(result.z[at], nan=-np.inf)
     found = p_bh <= LEVEL
-    order = np.lexsort((-result.values[at], ~found) if found.any() else (-z, p))
+    order = np.lexsort((-result.compared[at], ~found) if found.any() else (-z, p))
     return int(at[0][order[0]]), int(at[1][order[0]])
 
 
@@ -125,7 +125,8 @@ def clusters_told(result: MatrixResult) -> str:
     """How many clusters, and at which cut where it is not where chance begins."""
     count = counted(len(set(result.clusters)), "cluster")
     if result.cut == "gap":
-        return f"{count} at the tree's largest gap (φ ≥ {result.cut_phi:.3f})"
+        least = 1 - float(result.linkage[result.inside, 2].max())
+        return f"{count} at the tree's largest gap ({result.by} ≥ {least:.3f})"
     return f"{count}, as many as asked for" if result.cut == "given" else count
 
 

@@ -79,6 +79,22 @@ def test_a_family_below_the_chance_of_others_is_found() -> None:
     np.testing.assert_allclose(found.linkage, expected, atol=1e-12)
 
 
+def test_what_is_in_every_space_hides_no_family() -> None:
+    """Of full rank, φ is 1 with all, by chance."""
+    values = families([3, 2], [0.6, 1.0], 1.0, 0.0)
+    mean = np.where(values < 1, 0.1, 1.0)
+    found = cluster(values, mean, np.where(values < 1, 0.01, 0.0))
+    assert sorted(map(len, partition(found.clusters))) == [1, 1, 3]
+
+
+def test_two_that_are_the_same_are_one_family_in_any_space() -> None:
+    """Where unrelated lines may be nearly the same, too."""
+    values = families([2, 4], [1.0, 0.12], 0.12)
+    chance = gaussian_baseline(8, 1, 1)
+    found = cluster(values, *null(values, chance.mean, chance.sd))
+    assert frozenset({0, 1}) in partition(found.clusters)
+
+
 def test_a_merge_above_chance_is_kept_beside_one_that_is_not() -> None:
     """As of higher ranks, whose φ scatters less."""
     values = families([2, 2], [0.3, 0.2], 0.02)
