@@ -8,9 +8,8 @@ from .names import PEFT_PREFIX, WRAPPERS
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-# DistributedDataParallel's and DeepSpeed's, Lightning's own and what its examples call the model; PEFT's once for each time.
-_HOLDERS = rf"(?:(?:module|_forward_module|model|net)\.)*{re.escape(PEFT_PREFIX)}"
-_AROUND = re.compile(rf"(?:{_HOLDERS})+")
+# DistributedDataParallel's and DeepSpeed's, Lightning's own and what its examples call the model.
+_HOLDERS = re.compile(r"(?:(?:module|_forward_module|model|net)\.)+(?=base_model\.model\.)")
 
 
 def plain(name: str) -> str:
@@ -19,9 +18,6 @@ def plain(name: str) -> str:
     Example:
         >>> plain("module.base_model.model.h.0._orig_mod.attn.lora_A.weight")
         'h.0.attn.lora_A.weight'
-        >>> plain("base_model.model.base_model.model.h.0.attn.lora_A.weight")
-        'h.0.attn.lora_A.weight'
     """
     kept = ".".join(part for part in name.split(".") if part not in WRAPPERS)
-    around = _AROUND.match(kept)
-    return kept[around.end() :] if around else kept
+    return _HOLDERS.sub("", kept, count=1).removeprefix(PEFT_PREFIX)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from peft import (
     AdaLoraConfig,
     LoHaConfig,
     LoraConfig,
+    OFTConfig,
     PeftMixedModel,
     PeftModel,
     get_peft_model,
@@ -324,21 +324,6 @@ def test_layers_that_peft_takes_for_another_adapters_are_not_lost() -> None:
         ll.load_adapter(model)
 
 
-def test_a_model_that_was_wrapped_twice_is_read_as_wrapped_once(tmp_path: Path) -> None:
-    torch.manual_seed(7)
-    config = LoraConfig(r=2, target_modules=["query"], init_lora_weights=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PEFT's and transformers', of the second time
-        model = get_peft_model(get_peft_model(bert(), config), config)
-    model.save_pretrained(tmp_path)
-    own = model.base_model.model.base_model.model.bert.encoder.layer[0].attention.self.query
-    for adapter in (ll.load_adapter(model), ll.load_adapter(tmp_path)):
-        assert adapter.modules["query"].names[0] == "bert.encoder.layer.0.attention.self.query"
-        assert torch.equal(adapter.modules["query"].a[0], own.lora_A["default"].weight)
-    live = ll.load_adapter(model)
-    assert torch.equal(open_base_of(live).w0(live.modules["query"], 0), own.base_layer.weight)
-
-
 def test_another_scale_than_the_one_that_is_saved_is_refused() -> None:
     model = encoder()
     for layer in model.modules():
@@ -439,3 +424,30 @@ def test_a_wrapped_model_is_looked_into() -> None:
     compiled = torch.compile(model)
     assert ll.load_adapter(compiled).patterns == ll.load_adapter(model).patterns
     assert ll.load_adapter(nn.Sequential(model)).patterns == ll.load_adapter(model).patterns
+
+
+def test_a_base_that_calls_a_part_of_it_base_model(tmp_path: Path) -> None:
+    """As PEFT calls what it wraps."""
+
+    class Scored(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base_model = bert()
+
+        def forward(self, **inputs: torch.Tensor) -> Any:
+            return self.base_model(**inputs)
+
+    config = LoraConfig(
+        r=2, target_modules=["query"], alpha_pattern={"encoder.layer.1.attention.self.query": 16}
+    )
+    model = get_peft_model(Scored(), config)
+    model.save_pretrained(tmp_path)
+    for adapter in (ll.load_adapter(model), ll.load_adapter(tmp_path)):
+        assert adapter.modules["query"].scaling.tolist() == [4, 8, 4]
+
+
+def test_lora_beside_a_method_that_is_not_read_is_not_all_there_is() -> None:
+    model = of_two_methods(LORA, OFTConfig(target_modules=["query"], oft_block_size=4))
+    model.set_adapter(["a", "b"])
+    with pytest.raises(AdapterError, match="'[ab]', '[ab]' are active"):
+        ll.load_adapter(model)

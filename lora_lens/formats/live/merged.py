@@ -15,13 +15,13 @@ from ..peft.methods import METHODS
 
 
 def layers_of_methods(inner: Any, configured: Mapping[str, Any]) -> dict[str, Any]:
-    """Path of each layer in a base model that one of these methods is on, to PEFT's layer.
+    """Path of each layer in a base model that a method of PEFT's is on that can be merged, to PEFT's layer; none of LoRA alone.
 
     Args:
         inner: The base model, with PEFT's layers in it.
         configured: Name of each adapter to its configuration.
     """
-    if not any(_named(config) in METHODS for config in configured.values()):
+    if {_named(config) for config in configured.values()} <= {"LORA", "ADALORA"}:
         return {}
     return {
         plain(path): layer

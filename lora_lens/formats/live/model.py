@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,9 @@ def live_files(
     name = chosen_adapter(layers, adapter)
     own = {path: layer for path, layer in layers.items() if name in adapters_on(layer)}
     check_live(model, own, name)
-    config, tensors = _contents(model, name)
+    config, tensors = _contents(model, name, own)
     made = None
-    if all(map(is_lora, own.values())):
-        _check_whole(model, tensors, own, name)
-    else:
+    if not all(map(is_lora, own.values())):
         made = live_of(own, configurations(model).get(name), name)
     tensors = with_regrown(tensors, own, name)
     inner = base_of(model)
@@ -105,7 +103,9 @@ def check_scales(files: AdapterFiles, found: Checkpoint) -> None:
             )
 
 
-def _contents(model: Any, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _contents(
+    model: Any, name: str, own: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Configuration and tensors, as the model would save them."""
     as_saved = getattr(model, "as_saved", None)
     found = as_saved(name) if callable(as_saved) else None
@@ -120,24 +120,19 @@ def _contents(model: Any, name: str) -> tuple[Mapping[str, Any], Mapping[str, An
     tensors = library.get_peft_model_state_dict(
         model, adapter_name=name, save_embedding_layers=False
     )
+    _check_whole(model, tensors, [path for path, layer in own.items() if is_lora(layer)], name)
     return _settings(model, config), tensors
 
 
-def _check_whole(model: Any, tensors: Mapping[str, Any], own: Mapping[str, Any], name: str) -> None:
+def _check_whole(model: Any, tensors: Iterable[str], layers: Sequence[str], name: str) -> None:
     """Refuse what PEFT would save without some layers: it drops every tensor with another adapter's name in its path."""
-    if hasattr(model, "as_saved"):  # CondLoRA's, which layers share
-        return
-    held = {".".join(parts[:k]) for parts in map(_parts, tensors) for k in range(1, len(parts))}
-    if lost := [path for path in own if path not in held]:
+    held = "\n".join(f".{tensor}" for tensor in tensors)
+    if lost := [path for path in layers if f".{path}." not in held]:
         others = ", ".join(repr(one) for one in configurations(model) if one != name)
         raise AdapterError(
             f"{lost[0]} has factors of {name!r} that PEFT would not save: it takes a name within a path for an adapter's, here one "
             f"of {others}; delete the other adapters, or give them names that are in no path"
         )
-
-
-def _parts(name: str) -> list[str]:
-    return plain(name).split(".")
 
 
 def _settings(model: Any, config: Any) -> dict[str, Any]:

@@ -149,8 +149,8 @@ class MatrixResult(Answer):
 
     @property
     def compared(self) -> Array:
-        """(adapter, adapter) φ, or excess (`by`); 0 where chance gives 1."""
-        return self.values if self.by == "φ" else np.nan_to_num(self.excess, nan=0.0)
+        """(adapter, adapter) φ, or excess (`by`), which is NaN where chance gives 1."""
+        return self.values if self.by == "φ" else self.excess
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -266,7 +266,8 @@ class MatrixResult(Answer):
 
 
 def _mean(values: Array) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _one_or_all(grid: Array) -> float | Array:

@@ -123,3 +123,18 @@ def test_layers_of_other_ranks_go_together_too() -> None:
     mean, sd = unrelated(32, ranks)
     at_two_sd = np.interp(mean[0, 1] + 4 * sd[0, 1], values, p)  # of four layers that are one
     assert 0.02 < at_two_sd < 0.06
+
+
+def test_a_space_of_all_is_in_no_closest_pair(tmp_path: Path) -> None:
+    """In it everything lies, by chance: nothing can be said of it."""
+    for k, rank in enumerate((24, 2, 2, 2)):
+
+        def factors(seed: int, layer: int, _: str, rank: int = rank) -> tuple[np.ndarray, ...]:
+            own = np.random.default_rng([seed, layer]).standard_normal((2, rank, 24))
+            return own[0], own[1].T
+
+        write_adapter(tmp_path / f"{k}", factors, seed=k, rank=rank)
+    result = ll.adapter_matrix([tmp_path], "value", matrix="B", draws=99, clusters=1)
+    assert all(0 not in pair for pair in result.closest(3))
+    inside = result.excess[1:, 1:][np.triu_indices(3, k=1)]
+    assert result.within() == pytest.approx(inside.mean())
