@@ -156,7 +156,7 @@ def test_the_run_of_sixty_four_so_far() -> None:
     (path,) = folder.glob("checkpoints/*/trainer_state.json")
     state = json.loads(path.read_text())
     scores = [row["eval_score"] for row in state["log_history"] if "eval_score" in row]
-    epochs, nth = 27, "twenty-seventh"
+    epochs, nth = 44, "forty-fourth"
     assert (len(scores), state["epoch"]) == (epochs, epochs)
     course = " ".join(map(short, scores))
     assert f"stands at its {nth}, {course} (" in " ".join(PAGE.split())
