@@ -9,9 +9,8 @@ from scipy.special import gammaincc, gammainccinv
 
 from ...labelled import Array
 
-_SAME = (
-    1 - 3e-6
-)  # nearer to 1 float32's numbers do not tell φ from that of one and the same subspace
+# Nearer to 1 float32's numbers do not tell φ from that of one and the same subspace.
+_SAME = 1 - 3e-6
 _FARTHEST = 1e4  # deviations
 _NEVER = -700.0  # the logarithm of a probability of nothing
 

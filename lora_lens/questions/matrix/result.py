@@ -142,17 +142,17 @@ class MatrixResult(Answer):
         ]
         return min(kept, default=float("nan"))
 
-    @property
+    @cached_property
     def by(self) -> str:
         """What the tree and the order of pairs go by: φ; where chance differs from pair to pair the excess."""
         return "excess" if chance_differs(self.gaussian_mean) else "φ"
 
-    @property
+    @cached_property
     def compared(self) -> Array:
         """(adapter, adapter) φ, or excess (`by`), which is NaN where chance gives 1."""
         return self.values if self.by == "φ" else self.excess
 
-    @property
+    @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """Merge by merge of the tree, whether it is within one cluster."""
         of = self.clusters
