@@ -55,6 +55,19 @@ def path_of_expert(stack: str, expert: int) -> str:
     return f"{module}.{expert}.{name}"
 
 
+def is_stack(parameter: str) -> bool:
+    """Whether a parameter is a matrix for each expert by its path, be there one expert; biases are one for all.
+
+    Example:
+        >>> is_stack("mlp.experts.down_proj"), is_stack("mlp.experts.down_proj_bias"), is_stack("experts.mlp.w1")
+        (True, False, False)
+        >>> is_stack("mlp.shared_experts.down_proj")
+        False
+    """
+    module, _, name = parameter.rpartition(".")
+    return module.rpartition(".")[2] == "experts" and not name.endswith("_bias")
+
+
 def slice_of(path: str, names: Collection[str]) -> Slice | None:
     """The stack that ``….experts.3.down_proj`` is a slice of; None where there is none, or several could be meant.
 

@@ -21,7 +21,8 @@ from .peft.blocks import whole
 from .peft.dora import UNSAID, magnitudes_of
 from .peft.expert_columns import by_expert, columns_said, columns_unsaid
 from .peft.expert_counts import check_counts
-from .peft.experts import experts, named_in_peft, parameters_of, turned_stacks, why_no_stack
+from .peft.expert_sides import sides_unsaid, turned_stacks
+from .peft.experts import experts, named_in_peft, parameters_of, why_no_stack
 from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
 from .peft.moved_rows import moved_said
@@ -128,6 +129,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         ),
         caveats=(
             *columns_unsaid(files, beside.grouped),
+            *sides_unsaid(files, factors, beside.parameters, beside.turned),
             *moved_said(files, found.updates),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),

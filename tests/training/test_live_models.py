@@ -348,6 +348,24 @@ def test_what_is_refused_as_a_file_is_refused_in_memory(
         ll.load_adapter(get_peft_model(bert(), config))
 
 
+@pytest.mark.parametrize(("scheme", "said"), [("pissa", True), ("gaussian", False)])
+def test_w0_from_which_another_adapter_took_its_start_is_said(
+    tmp_path: Path, scheme: str, said: bool
+) -> None:
+    plain = bert()
+    plain.save_pretrained(tmp_path)
+    model = lora(plain, target_modules=["query", "value"])
+    model.add_adapter("second", LoraConfig(r=4, target_modules=["query"], init_lora_weights=scheme))
+    adapter = ll.load_adapter(model, name="default")
+    for module, told in (("query", said), ("value", False)):
+        first = ll.open_base(tmp_path).w0(adapter.modules[module], 0)
+        assert torch.equal(open_base_of(adapter).w0(adapter.modules[module], 0), first) != told
+    notes = ll.amplification(adapter, "query").notes
+    assert any("'pissa' of its adapter 'second' took" in one for one in notes) == said
+    given = ll.amplification(adapter, "query", base=tmp_path).notes
+    assert not any("'second'" in one for one in given)
+
+
 def test_dora_in_memory_is_dora_in_its_file(tmp_path: Path) -> None:
     """Not s·B·A alone: the true ΔW where W0 is given."""
     torch.manual_seed(0)

@@ -17,9 +17,11 @@ from ...bases.live import LiveWeights
 from ...errors import AdapterError
 from ...files.peft_names import plain
 from ...files.tensors import in_memory
+from ...several import modules_said
 from ..adapter_files import AdapterFiles
 from ..format import Checkpoint
 from ..peft.methods import METHODS
+from ..peft.settings import changed_base
 from .adalora import with_regrown
 from .layers import (
     adapted_layers,
@@ -68,6 +70,7 @@ def live_files(
         f"{config.get('base_model_name_or_path') or type(inner).__name__} (in memory)",
         in_memory(source, dict(_weights(inner))),
         configuration_of(json.loads(as_json()) if callable(as_json) else {}),
+        notes=tuple(_begun_by_others(model, layers, own, name)),
         layers=_holders(inner),
     )
     return AdapterFiles(
@@ -84,6 +87,20 @@ def live_files(
         },
         made=made,
     )
+
+
+def _begun_by_others(
+    model: Any, layers: Mapping[str, Any], own: Mapping[str, Any], name: str
+) -> Iterator[str]:
+    """What is said of W0 from which another adapter took its B₀·A₀."""
+    for other, config in configurations(model).items():
+        scheme = changed_base({"init_lora_weights": getattr(config, "init_lora_weights", None)})
+        on = [path for path in own if other in adapters_on(layers[path])]
+        if scheme and other != name and on:
+            yield (
+                f"W0 of {modules_said(len(on))} is what the model holds, from which {scheme!r} of its adapter {other!r} took B₀·A₀ when "
+                f"that was added: give the base model for W0 as it was"
+            )
 
 
 def check_scales(files: AdapterFiles, found: Checkpoint) -> None:

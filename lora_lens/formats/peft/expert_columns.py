@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...bases.experts import is_stack
 from ...errors import AdapterError
 from ...several import modules_said
 from ..adapter_files import AdapterFiles
-from .experts import is_stack
 
 _GROUPED, _PEFTS = "grouped_by_expert", "rank_major"
 _PARAMETERS = frozenset({"gate_up_proj", "down_proj"})  # others were trained by PEFT's own forward

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ...bases.experts import path_of_expert
+from ...bases.experts import is_stack, path_of_expert
 from ...bases.weights import BaseWeights
 from ...errors import AdapterError, LensError
 from ..adapter_files import AdapterFiles
 from .automodel import FILE, automodels
-from .experts import is_stack, named_in_peft, why_no_stack
+from .experts import named_in_peft, why_no_stack
 from .patterns import patterns_of
 from .settings import Scaling, matched_twice
 

@@ -6,30 +6,20 @@ and once more for a second parameter of it: ``experts.lora_A`` around ``experts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ...bases.experts import INPUT_FIRST, UNSAID, WHOLE_STACKS, path_of_expert
+from ...bases.experts import WHOLE_STACKS, is_stack, path_of_expert
 from ...bases.orientation import in_gpt2
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
 from ..adapter_files import AdapterFiles
 from ..conv1d import told_conv1d
 from ..factors.derived import columns_of, rows_of, transposed
-from .automodel import FILE, automodels
+from .expert_sides import is_turned
 from .settings import Scaling
 
 # The order in which the models' experts hold them, in which PEFT wraps them, from within.
 _ORDER = ("gate_up_proj", "gate_up_proj_bias", "up_proj", "down_proj", "down_proj_bias")
-# PEFT's version since which A has the input's side, where the model's class says which that is.
-_AXES_KNOWN = (0, 19)
-# Whose axes transformers 4 has otherwise than 5, or does not say; no file names the version that it was trained with.
-_CHANGED = INPUT_FIRST | {"qwen3_vl_moe", "qwen3_vl_moe_text"}
-# Where the models have them that do not say it; others have them under ``mlp.experts``.
-_AS_IN_LLAMA_4 = (".feed_forward.experts.gate_up_proj", ".feed_forward.experts.down_proj")
-# Of hidden states, and into them.
-_AT_HIDDEN = ("gate_up_proj", "up_proj", "down_proj")
-# Whether A has the output's side, as NeMo AutoModel says it, which writes either and no version of PEFT.
-_OF_AUTOMODEL = {"peft-0.18": True, "peft-0.19.1": False}
 _INNER = ".base_layer"
 _STACKS = "experts"
 
@@ -117,48 +107,6 @@ def named_in_peft(path: str, parameter: str) -> str:
     return f"{parameter}.weight" if path.replace(_INNER, "") == parameter else parameter
 
 
-def is_stack(parameter: str) -> bool:
-    """Whether a parameter is a matrix for each expert by its path, be there one expert; biases are one for all.
-
-    Example:
-        >>> is_stack("mlp.experts.down_proj"), is_stack("mlp.experts.down_proj_bias"), is_stack("experts.mlp.w1")
-        (True, False, False)
-        >>> is_stack("mlp.shared_experts.down_proj")
-        False
-    """
-    module, _, name = parameter.rpartition(".")
-    return module.rpartition(".")[2] == _STACKS and not name.endswith("_bias")
-
-
-def turned_stacks(
-    files: AdapterFiles, factors: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]
-) -> dict[str, bool]:
-    """Of the stacks whose module has both, whether A has the output's side: by their shapes, whoever wrote them.
-
-    Args:
-        files: Of the adapter.
-        factors: All its paths, with their tensors A and B.
-        parameters: From `parameters_of`.
-    """
-    sides: dict[str, tuple[int, int]] = {}
-    for path, parameter in parameters.items():
-        a, b = (files.shape(factors[path][letter]) for letter in "AB")
-        if len(a) == len(b) == 2:
-            sides[parameter] = (a[1], b[0])
-    found: dict[str, bool] = {}
-    for parameter, (columns, rows) in sides.items():
-        module, _, name = parameter.rpartition(".")
-        other = f"{module}.down_proj"
-        if name != "gate_up_proj" or other not in sides:
-            continue
-        down_columns, down_rows = sides[other]
-        # The gate and the up projection are twice as high as the other is wide, and as wide as it is high.
-        straight = (columns, rows) == (down_rows, 2 * down_columns)
-        if straight or (rows, columns) == (down_columns, 2 * down_rows):
-            found |= {parameter: not straight, other: not straight}
-    return found
-
-
 def why_no_stack(files: AdapterFiles, path: str, parameter: str, rows: int) -> str | None:
     """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
 
@@ -219,11 +167,7 @@ def experts(
     if count == 1 and not is_stack(parameter):
         return {parameter: _update(a, b, s, tensors, turned=_is_conv1d(files, parameter))}
     if turned is None:
-        turned = _told_by_width(files, parameter, a.shape[1], b.shape[0])
-    if turned is None and not _names_peft(files):
-        turned = _OF_AUTOMODEL.get(str(automodels(files).get("paramwrapper_layout")))
-    if turned is None:
-        turned = _is_turned(files, parameter)
+        turned = is_turned(files, parameter, a.shape[1], b.shape[0])
     found = {}
     for k in range(count):
         own = (k * rank, (k + 1) * rank)
@@ -253,66 +197,3 @@ def _is_conv1d(files: AdapterFiles, parameter: str) -> bool:
             f"depends on its base, which is not here or does not tell: pass --base with one that has its config.json"
         )
     return bool(told)
-
-
-def _told_by_width(files: AdapterFiles, parameter: str, columns: int, rows: int) -> bool | None:
-    """Whether A has the output's side, by which of A's columns and B's rows are as many as the base's hidden states.
-
-    None where that does not tell, or PEFT names its version, and the model's axes are the same in every transformers.
-    """
-    here = files.base_configuration()
-    name = parameter.rpartition(".")[2]
-    if here is None or name not in _AT_HIDDEN:
-        return None
-    if _names_peft(files) and not _model_types(files) & _CHANGED:
-        return None
-    # Of Nemotron-H experts may be of a space of their own.
-    told = (one.settings for one in here.all())
-    widths = [one.get("moe_latent_size") or one.get("hidden_size") for one in told]
-    if (columns in widths) == (rows in widths):
-        return None
-    return (columns in widths) == (name == "down_proj")
-
-
-def _is_turned(files: AdapterFiles, parameter: str) -> bool:
-    """Whether A has the output's side, by PEFT's version and what the base is."""
-    version = files.config.get("peft_version")
-    types = _model_types(files)
-    known = _names_peft(files) and tuple(_numbers(str(version))) >= _AXES_KNOWN
-    if known and not types and f".{parameter}".endswith(_AS_IN_LLAMA_4):
-        raise AdapterError(
-            f"{files.source} has factors for {parameter} alone, and which of them is on the input's side depends on its "
-            f"base, which is not here: pass --base"
-        )
-    if known:
-        return bool(types & UNSAID)
-    if automodels(files) and not _names_peft(files):
-        raise AdapterError(
-            f"{files.source} was saved by a NeMo AutoModel that does not say on which side of {parameter} A is, and no width here "
-            f"tells: pass --base; where its experts are as wide within as without, save it again by an AutoModel that writes "
-            f"paramwrapper_layout into {FILE}"
-        )
-    if not types:
-        raise AdapterError(
-            f"{files.source} was saved by PEFT {version or 'before 0.18'}, which gave A the first axis of stacked experts, "
-            f"whichever side that is, and its base is not here to tell: pass --base, or merge it with that PEFT"
-        )
-    return not types & INPUT_FIRST
-
-
-def _names_peft(files: AdapterFiles) -> bool:
-    """Whether PEFT wrote the configuration, since 0.18: AutoModel's file beside it is then of another adapter."""
-    return isinstance(files.config.get("peft_version"), str)
-
-
-def _numbers(version: str) -> Iterator[int]:
-    """The first two."""
-    for word in version.split(".")[:2]:
-        if not word.isdecimal():
-            return
-        yield int(word)
-
-
-def _model_types(files: AdapterFiles) -> set[str]:
-    here = files.base_configuration()
-    return {one.model_type for one in here.all() if one.model_type} if here else set()
