@@ -10,7 +10,7 @@ from ..bases.weights import BaseWeights
 from ..core.computing.work import Size, seconds_of
 from ..errors import BaseModelError, LensError
 from ..subspaces.pairing import base_of_both
-from ..subspaces.selection import select_device
+from ..subspaces.where import select_device
 from .asked import ASKED, Asked
 from .forecast import Forecast, Part
 from .request import Request

@@ -40,14 +40,9 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...subspaces.delta import check_scaling, trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
-from ...subspaces.selection import (
-    Where,
-    check_factor_ranks,
-    check_not_rounding,
-    select_device,
-    select_dimensions,
-)
+from ...subspaces.selection import check_factor_ranks, check_not_rounding, select_dimensions
 from ...subspaces.ties import gauge_note, tie_notes, tied_factors
+from ...subspaces.where import Where, select_device
 from .result import ComparisonResult, LayerSeries
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}

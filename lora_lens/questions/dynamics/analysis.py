@@ -25,8 +25,9 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.factors import SPACES
-from ...subspaces.selection import select_device, select_module
+from ...subspaces.selection import select_module
 from ...subspaces.ties import gauge_note, tie_note
+from ...subspaces.where import select_device
 from .checkpoint import (
     CheckpointSubspaces,
     checkpoint_subspaces,

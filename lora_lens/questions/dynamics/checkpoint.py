@@ -18,7 +18,8 @@ from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import RankError
 from ...labelled import Array
 from ...subspaces.factors import factor_spaces
-from ...subspaces.selection import Where, check_factor_ranks
+from ...subspaces.selection import check_factor_ranks
+from ...subspaces.where import Where
 
 
 class CheckpointSubspaces(NamedTuple):

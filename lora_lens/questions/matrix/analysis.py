@@ -27,9 +27,9 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.pairing import notes_of_many
-from ...subspaces.selection import asked_device
 from ...subspaces.spool import Spool
 from ...subspaces.ties import gauge_note, tie_note
+from ...subspaces.where import asked_device
 from .chance import p_values, scatter_of_pairs, unrelated
 from .reading import (
     MOST_NAMED,

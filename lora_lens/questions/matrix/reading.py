@@ -29,7 +29,8 @@ from ...formats.opening import all_stems, stands_alone
 from ...several import several
 from ...show.wording import few
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
-from ...subspaces.selection import Where, select_name
+from ...subspaces.selection import select_name
+from ...subspaces.where import Where
 
 MOST_NAMED = 4
 

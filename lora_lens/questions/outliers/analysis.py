@@ -33,7 +33,7 @@ from ...show.wording import few
 from ...subspaces.conversions import Plan, check_request
 from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
-from ...subspaces.selection import select_device
+from ...subspaces.where import select_device
 from .asked import Asked, asked_of
 from .explaining import (
     ENTRIES,

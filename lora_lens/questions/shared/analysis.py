@@ -27,13 +27,8 @@ from ...subspaces.conversions import Plan, check_request
 from ...subspaces.forwards import Factor, stacked_w0
 from ...subspaces.layers import collect_bases
 from ...subspaces.pairing import select_in_both, shared_layers
-from ...subspaces.selection import (
-    Where,
-    check_factor_ranks,
-    select_device,
-    select_dimensions,
-    select_module,
-)
+from ...subspaces.selection import check_factor_ranks, select_dimensions, select_module
+from ...subspaces.where import Where, select_device
 from ...updates import Convention
 from . import work
 from .asked import Asked, asked

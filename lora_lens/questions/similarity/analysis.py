@@ -37,7 +37,8 @@ from ...subspaces.conversions import (
     check_ridge,
 )
 from ...subspaces.layers import collect_bases
-from ...subspaces.selection import select_device, select_dimensions, select_module
+from ...subspaces.selection import select_dimensions, select_module
+from ...subspaces.where import select_device
 from . import work
 from .result import LayerGrid, SimilarityResult
 

@@ -20,7 +20,7 @@ from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, ModuleLookupError
 from lora_lens.questions.comparison.analysis import _cut
 from lora_lens.subspaces.factors import factor_spaces
-from lora_lens.subspaces.selection import select_device
+from lora_lens.subspaces.where import select_device
 
 
 @pytest.fixture
