@@ -22,11 +22,12 @@ from .peft.dora import UNSAID, magnitudes_of
 from .peft.expert_columns import by_expert, columns_said, columns_unsaid
 from .peft.expert_counts import check_counts
 from .peft.expert_sides import sides_unsaid, turned_stacks
-from .peft.experts import experts, named_in_peft, parameters_of, why_no_stack
+from .peft.experts import experts, named_in_peft, parameters_of
 from .peft.initial import Initial, initial_of, tied_said
 from .peft.known import unknown_said
 from .peft.moved_rows import moved_said
 from .peft.names import IN_FULL, UNKNOWN, module_of, reason_left_out, unwrapped_paths
+from .peft.no_update import why_no_layer, why_no_sides, why_no_stack
 from .peft.replicas import copies
 from .peft.settings import (
     Scaling,
@@ -147,7 +148,7 @@ def _without_numbers(files: AdapterFiles, factors: Mapping[str, Mapping[str, str
     check_partners(files.source, factors, "AB")
     found = _Reading()
     for pair in factors.values():
-        if why := _without_sides(files, pair):
+        if why := why_no_sides(files, pair):
             found.left_out |= dict.fromkeys((pair["A"], pair["B"]), why)
     names = (name for pair in factors.values() for name in pair.values())
     check_not_empty(files, (name for name in names if name not in found.left_out))
@@ -192,7 +193,7 @@ def _read_pair(
     if path in beside.parameters:
         _read_parameter(files, path, tensors, beside, found)
         return
-    if why := _why_not(files, *tensors):
+    if why := why_no_layer(files, *tensors):
         found.left_out |= dict.fromkeys(tensors, why)
         return
     own = beside.paths[path]
@@ -241,54 +242,6 @@ def _reason(files: AdapterFiles, name: str) -> str:
             f"the library that made it, and extract a LoRA of what that changed"
         )
     return why
-
-
-def _without_sides(files: AdapterFiles, pair: Mapping[str, str]) -> str | None:
-    """Why a layer has no ΔW: it has no outputs or no inputs, as LW-DETR's in some configurations, or no rank.
-
-    Raises:
-        AdapterError: It has no rank, and DoRA's magnitude.
-    """
-    a, b = (files.shape(pair[letter]) for letter in "AB")
-    if len(a) != 2 or len(b) != 2 or a[0] != b[1] or all((*a, *b)):
-        return None
-    if not a[0] and files.config.get("use_dora"):
-        raise AdapterError(
-            f"{files.source}: {pair['A']} has rank 0, and DoRA's magnitude there changes W0 alone; expected a rank of 1 or more"
-        )
-    if not a[0]:
-        return "factor of rank 0, so that its ΔW is 0"
-    what = "outputs" if a[1] else "inputs" if b[0] else "outputs and no inputs"
-    return f"factor of a layer that has no {what}, so that its ΔW has no numbers"
-
-
-def _why_not(files: AdapterFiles, a: str, b: str) -> str | None:
-    """Why a pair of factors is no update of W0, where it is none.
-
-    Raises:
-        AdapterError: They are no factors of a convolution, though they have its axes.
-    """
-    below, above = files.shape(a), files.shape(b)
-    if len(below) == len(above) == 2:
-        return None
-    if len(below) == len(above) == 3 and ".experts." in a and above[2] == below[1] > 1:
-        raise AdapterError(
-            f"{a} has shape {below} and {b} {above}, a matrix for each expert of a stack, of which one may stand for all, as "
-            f"Tinker saves them: PEFT has no such layers, and what of W0 each is added to is not known; take the adapter as "
-            f"Tinker's cookbook converts it to PEFT's, or merges it"
-        )
-    if len(below) != len(above) or any(size != 1 for size in above[2:]):
-        raise AdapterError(
-            f"{a} has shape {below} and {b} {above}, expected those of a linear layer, or of a convolution and "
-            f"one of one pixel"
-        )
-    groups, rest = divmod(below[0], above[1])
-    if groups > 1 and not rest:
-        return (
-            f"factor of a convolution of {groups} groups, whose W0 has fewer columns than A: the update is none of "
-            f"W0, and PEFT merges none"
-        )
-    return None
 
 
 def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from ...bases.weights import BaseWeights
 from ...errors import AdapterError, LensError
 from ..adapter_files import AdapterFiles
 from .automodel import FILE, automodels
-from .experts import named_in_peft, why_no_stack
+from .experts import named_in_peft
+from .no_update import why_no_stack
 from .patterns import patterns_of
 from .settings import Scaling, matched_twice
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ...bases.experts import WHOLE_STACKS, is_stack, path_of_expert
+from ...bases.experts import is_stack, path_of_expert
 from ...bases.orientation import in_gpt2
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
@@ -105,27 +105,6 @@ def named_in_peft(path: str, parameter: str) -> str:
         ('mlp.gate_proj.weight', 'experts.up_proj')
     """
     return f"{parameter}.weight" if path.replace(_INNER, "") == parameter else parameter
-
-
-def why_no_stack(files: AdapterFiles, path: str, parameter: str, rows: int) -> str | None:
-    """Why a parameter has no update, where it is a convolution's weight: PEFT takes its output channels for experts.
-
-    Args:
-        files: Of the adapter.
-        path: Of the wrapped module, with what is around it.
-        parameter: Its path.
-        rows: Of A, of all that PEFT takes for experts.
-    """
-    named = named_in_peft(path, parameter)
-    if named == parameter or parameter.endswith(WHOLE_STACKS) or ".experts." in f".{parameter}.":
-        return None
-    count, rest = divmod(rows, Scaling(files.config).rank(named))
-    if count < 2 or rest:
-        return None
-    return (
-        "factor of a weight of three axes in target_parameters, as a convolution has, of which PEFT adapts each slice (there, "
-        "each output channel) as an expert of its own: all of them together are no update of W0 of that rank"
-    )
 
 
 def experts(
