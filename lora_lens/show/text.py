@@ -81,7 +81,7 @@ def as_markdown(tables: Sequence[Table], *, said: str | None = None) -> str:
         + tabulate(
             [[_in_markdown(true_minus(cell)) for cell in row] for row in table.rows],
             headers=[_in_markdown(head) for head in table.head],
-            tablefmt="github",
+            tablefmt="pipe",
             disable_numparse=True,
             colalign=_sides(table),
         )
