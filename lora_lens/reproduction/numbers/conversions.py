@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ...show.layout import LABELS, Table, beside, p_value
+from ..experiment.paper import TASK_NAMES
 
 _Analyses = Mapping[str, Sequence[Mapping[str, Any]]]
 _FACTORS = ("A", "B")  # on the left BA's subspace is B's
@@ -114,7 +115,7 @@ def conversion_table(analyses: _Analyses, module: str) -> Table:
     """A row a task, seed and matrix: mean φ off the diagonal beside both baselines."""
     rows = [
         [
-            task,
+            TASK_NAMES.get(task, task),
             found["adapter"].rsplit("-", 1)[-1],
             LABELS[matrix],
             f"{grid['mean']:.3f}",

@@ -10,6 +10,7 @@ import numpy as np
 from ...chance.baseline import Baseline
 from ...questions.similarity.result import LayerGrid, SimilarityResult
 from ...show.layout import NONE, Table
+from ..experiment.paper import TASK_NAMES
 from .profile import Profile, likeness
 
 _MATRICES = ("A", "B")  # on the left BA's subspace is B's
@@ -28,7 +29,8 @@ def layer_table(analyses: _Analyses, module: str) -> Table:
     for task, records in analyses.items():
         for matrix in _MATRICES:
             found = np.mean([layer_profile(_phi(one, module, matrix)) for one in records], axis=0)
-            rows.append([task, matrix, *_cells(found), *likeness(found, chance[matrix]).cells()])
+            alike = likeness(found, chance[matrix])
+            rows.append([TASK_NAMES.get(task, task), matrix, *_cells(found), *alike.cells()])
     for matrix in _MATRICES:
         gaussian = float(first["matrices"][matrix]["baselines"]["gaussian"]["mean"])
         rows.append(["propagated", matrix, *_cells(chance[matrix]), NONE, NONE])

@@ -11,7 +11,7 @@ import numpy as np
 from ...chance.baseline import Baseline
 from ...questions.comparison.result import ComparisonResult, LayerSeries
 from ...show.layout import LABELS, NONE, Table
-from ..experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, VALUE_MODULES
+from ..experiment.paper import TABLE_3, TABLE_3_GAUSSIAN, TASK_NAMES, VALUE_MODULES
 from .profile import Profile, likeness
 
 _MATRICES = ("A", "B", "delta")
@@ -39,7 +39,7 @@ def comparison_table(analyses: _Analyses, module: str) -> Table:
             alike = likeness(by_layer, papers.get(matrix, ()))
             rows.append(
                 [
-                    task,
+                    TASK_NAMES.get(task, task),
                     LABELS[matrix],
                     *_layers(by_layer),
                     *_against(by_layer, [one[matrix] for one in found]),
