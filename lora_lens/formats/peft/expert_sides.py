@@ -106,15 +106,13 @@ def _taken(files: AdapterFiles) -> str | None:
         return None if automodels(files) else "PEFT 0.17 has it, the last that names no version"
     if _knows_axes(files):
         if not types:
-            return "of a base that lies so in every transformers, which --base would tell"
+            return "that of a base whose axes no transformers has changed, which --base would tell"
         unsure = types & _CHANGED - UNSAID
     else:  # A has the first axis
         unsure = types & _CHANGED - INPUT_FIRST
-    return (
-        f"transformers 5 has it of {', '.join(sorted(unsure))}, and transformers 4 has not"
-        if unsure
-        else None
-    )
+    if not unsure:
+        return None
+    return f"transformers 5 has it of {', '.join(sorted(unsure))}, and transformers 4 has not"
 
 
 def _knows_axes(files: AdapterFiles) -> bool:
