@@ -23,6 +23,7 @@ from ...show.figure import (
 from ..experiment.paper import NAMES, TASK_NAMES
 from ..numbers.scores import TaskScores
 
+_METRICS = {"pearson": "Pearson's r", "matthews": "Matthews correlation", "f1": "F1"}
 _MARKERS: tuple[Marker, ...] = ("circle", "square", "up", "diamond")
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dashdot", "dot")
 _MOST_MARKED = 12  # evaluations of a run: marks of more would cover the lines
@@ -46,7 +47,9 @@ def scores_panel(tasks: Sequence[TaskScores]) -> Panel:
         Line(positions(tasks), constant, "constant answer", "grey", "none", "bar", width=2)
     )
     return Panel(
-        x=named("", [f"{_called(t)}\n{t.metric}" for t in tasks], low=-0.5, high=len(tasks) - 0.5),
+        x=named(
+            "", [f"{_called(t)}\n{_metric(t)}" for t in tasks], low=-0.5, high=len(tasks) - 0.5
+        ),
         y=Axis("test score, percent"),
         marks=tuple(marks),
         legend="right",
@@ -77,7 +80,7 @@ def scores_sheet(tasks: Sequence[TaskScores]) -> Sheet:
     names = [NAMES[method] for method in methods]
     panels = [
         Panel(
-            f"{_called(task)}, {task.metric}",
+            f"{_called(task)}, {_metric(task)}",
             named(
                 f"a constant answer: {100 * task.majority:.1f}",
                 names,
@@ -117,7 +120,7 @@ def curves_panel(task: TaskScores, methods: Sequence[str] = ()) -> Panel:
         for k, method in enumerate(methods or _methods([task]))
         for number, curve in enumerate(task.curves.get(method, {}).values())
     ]
-    return Panel(f"{_called(task)}, {task.metric}", Axis("epoch", low=0), marks=tuple(marks))
+    return Panel(f"{_called(task)}, {_metric(task)}", Axis("epoch", low=0), marks=tuple(marks))
 
 
 def curves_sheet(tasks: Sequence[TaskScores]) -> Sheet:
@@ -143,6 +146,11 @@ def _sheet(
 def _called(task: TaskScores) -> str:
     """A task as tables have it."""
     return TASK_NAMES.get(task.task, task.task)
+
+
+def _metric(task: TaskScores) -> str:
+    """Its metric in words."""
+    return _METRICS.get(task.metric, task.metric)
 
 
 def _methods(tasks: Sequence[TaskScores]) -> list[str]:
