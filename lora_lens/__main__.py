@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+# How often a thread of PyTorch's OpenMP (libgomp) looks whether the others have come, before it sleeps. Its own 300,000 keep a core from
+# the thread that is waited for wherever other work has the rest; where threads outnumber cores libgomp takes 1,000 itself.
+_SPINS = "1000"
 
 
 def main() -> None:
     """Load the command line and run it; interrupted before it can say so itself, say so for it."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     try:
         from .cli import main as run
 
