@@ -66,13 +66,20 @@ def _matches(files: AdapterFiles) -> bool:
 
 @dataclass
 class _Reading:
-    """What is read so far."""
+    """What is read so far.
+
+    Attributes:
+        updates, left_out: As in `Checkpoint`.
+        tables: Those of the updates that are of embeddings.
+        convolutions: How many of them are of convolutions.
+        stacks: Path of each stack that was read expert by expert to the columns of its A and the rows of its B.
+    """
 
     updates: dict[str, LowRank] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
     convolutions: int = 0
-    experts: int = 0
+    stacks: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ def _read(files: AdapterFiles) -> Checkpoint:
         ),
         caveats=(
             *columns_unsaid(files, beside.grouped),
-            *sides_unsaid(files, factors, beside.parameters, beside.turned),
+            *sides_unsaid(files, {k: v for k, v in found.stacks.items() if k not in beside.turned}),
             *moved_said(files, found.updates),
             *filter(None, [unknown_said(files.config)]),
             *filter(None, [zero_said([one.scaling for one in found.updates.values()])]),
@@ -225,7 +232,8 @@ def _read_parameter(
         turned=beside.turned.get(parameter), grouped=parameter in beside.grouped,
     )  # fmt: skip
     found.updates |= updates
-    found.experts += parameter not in updates
+    if parameter not in updates:
+        found.stacks[parameter] = (a.shape[1], b.shape[0])
 
 
 def _reason(files: AdapterFiles, name: str) -> str:
@@ -251,8 +259,8 @@ def _notes(files: AdapterFiles, found: _Reading, named: Collection[str]) -> Iter
         yield f"convolutions are read as matrices of out × in·height·width: {said}"
     if found.tables:
         yield f"embeddings are read as matrices of width × tokens, W0 transposed: {modules_said(len(found.tables))}"
-    if found.experts:
-        yield f"stacked parameters are read expert by expert: {modules_said(found.experts)}"
+    if found.stacks:
+        yield f"stacked parameters are read expert by expert: {modules_said(len(found.stacks))}"
     if files.config.get("layer_replication"):
         yield "layers are those of the replicated model; W0 is that of the layer that each is a copy of"
     if otherwise := matched_otherwise(files.config):

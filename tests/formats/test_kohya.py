@@ -445,7 +445,9 @@ def test_rslora_of_a_whole_file_is_followed(tmp_path: Path, flag: bool, s: float
     adapter = load_adapter(saved(tmp_path / "a.safetensors", tensors))
     assert [float(one.scaling[0]) for one in adapter.modules.values()] == [s]
     assert ("s = α/√rank, α of each" in adapter.notes[0]) == flag
-    assert adapter.left_out == {"use_rslora_flag": "a setting of the whole file, no part of ΔW"}
+    assert adapter.left_out == {
+        "use_rslora_flag": "a setting of the whole file, and no tensor of ΔW"
+    }
 
 
 def test_a_whole_lokr_of_blissful_tuner_is_said(tmp_path: Path) -> None:

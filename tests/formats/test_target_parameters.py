@@ -32,6 +32,21 @@ def tuned(
     return adapted
 
 
+@pytest.mark.parametrize("version", ["0.18.1", "0.21.2", None])
+def test_a_stack_in_memory_is_the_peft_in_uses(tmp_path: Path, version: str | None) -> None:
+    """Which keeps the version of the PEFT that saved what it loads; as wide within as without, so that no shape tells."""
+    lora = made_by("peft_lora")
+    plain = lora.mixtral()
+    config = plain.config
+    config.intermediate_size = config.hidden_size
+    model = tuned(tmp_path, type(plain)(config), "mlp.experts.down_proj")
+    model.peft_config["default"].peft_version = version
+    found, expected = deltas(load_adapter(model)), lora.deltas(model)
+    assert found.keys() == expected.keys()
+    for path, delta in found.items():
+        torch.testing.assert_close(delta, expected[path], rtol=1e-5, atol=1e-6)
+
+
 CONV1D = ["attn.c_proj.weight", "c_attn.weight", "c_fc.weight"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -361,9 +362,40 @@ def test_w0_from_which_another_adapter_took_its_start_is_said(
         first = ll.open_base(tmp_path).w0(adapter.modules[module], 0)
         assert torch.equal(open_base_of(adapter).w0(adapter.modules[module], 0), first) != told
     notes = ll.amplification(adapter, "query").notes
-    assert any("'pissa' of its adapter 'second' took" in one for one in notes) == said
+    assert any("adapter 'second' changed" in one for one in notes) == said
     given = ll.amplification(adapter, "query", base=tmp_path).notes
     assert not any("'second'" in one for one in given)
+
+
+def test_of_w0_that_was_changed_it_is_said_whoever_reads_it() -> None:
+    model = lora(bert(), target_modules=["query"], use_dora=True)
+    start = LoraConfig(r=4, target_modules=["query"], init_lora_weights="pissa")
+    model.add_adapter("second", start)
+    one = ll.load_adapter(model, name="default")
+    for answer in (
+        ll.rank_grids(one, one, "query"),
+        ll.rank_grids(one, module="query"),
+        ll.adapter_matrix([one, replace(one, source="another")], "query", matrix="delta"),
+        ll.amplification(one, "query"),
+        ll.spectrum(one, "query"),
+    ):
+        assert sum("its adapter 'second' changed" in note for note in answer.notes) == 1, answer
+
+
+def test_of_two_methods_on_a_layer_the_starts_of_either_are_said() -> None:
+    model = PeftMixedModel(bert(), LoHaConfig(r=2, target_modules=["query"]), "hada")
+    start = LoraConfig(r=4, target_modules=["query"], init_lora_weights="pissa")
+    model.add_adapter("second", start)
+    model.set_adapter("hada")
+    adapter = ll.load_adapter(model, name="hada")
+    notes = open_base_of(adapter).notes
+    assert len(notes) == 1
+    assert "W0 of 3 modules" in notes[0]
+    embedded = lora(bert(), target_modules=["word_embeddings"])
+    embedded.add_adapter(
+        "second", LoraConfig(r=4, target_modules=["word_embeddings"], init_lora_weights="pissa")
+    )
+    assert not open_base_of(ll.load_adapter(embedded, name="default")).notes
 
 
 def test_dora_in_memory_is_dora_in_its_file(tmp_path: Path) -> None:

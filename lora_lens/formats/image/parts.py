@@ -97,7 +97,7 @@ _WHY = {
     r"\.[ab][12m]\.weight$": "GLoRA, whose ΔW is made of W0",
     r"\.on_input$": "IA³, which scales the layer's input or output: its ΔW is made of W0",
     r"^(bundle_)?emb|\.emb_params|^clip_[lg]$|string_to_param": "trained tokens, no low-rank factor",
-    r"^(use_rslora_flag|lokr_factor)$": "a setting of the whole file, no part of ΔW",
+    r"^(use_rslora_flag|lokr_factor)$": "a setting of the whole file, and no tensor of ΔW",
     r"lora_embedding_": "factor of an embedding, whose W0 is a table of tokens",
 }
 

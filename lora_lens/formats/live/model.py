@@ -36,6 +36,7 @@ from .layers import (
 )
 from .merged import live_of
 
+_INNER = ".base_layer"  # within the layer of another method or parameter
 # What the components of an adapter's tensors begin with, in the base model's layers.
 _OF_ADAPTERS = ("lora_", "modules_to_save", *(one.prefix for one in METHODS.values()))
 
@@ -92,14 +93,19 @@ def live_files(
 def _begun_by_others(
     model: Any, layers: Mapping[str, Any], own: Mapping[str, Any], name: str
 ) -> Iterator[str]:
-    """What is said of W0 from which another adapter took its B₀·A₀."""
+    """What is said of W0 from which another adapter took its B₀·A₀, or which it quantised; an embedding's it leaves."""
+    paths = {path.replace(_INNER, "") for path in own}
     for other, config in configurations(model).items():
         scheme = changed_base({"init_lora_weights": getattr(config, "init_lora_weights", None)})
-        on = [path for path in own if other in adapters_on(layers[path])]
-        if scheme and other != name and on:
+        on = {
+            p.replace(_INNER, "")
+            for p, one in layers.items()
+            if other in getattr(one, "lora_A", ())
+        }
+        if scheme and other != name and (count := len(paths & on)):
             yield (
-                f"W0 of {modules_said(len(on))} is what the model holds, from which {scheme!r} of its adapter {other!r} took B₀·A₀ when "
-                f"that was added: give the base model for W0 as it was"
+                f"W0 of {modules_said(count)} is what the model holds, which its adapter {other!r} changed when it was added, beginning "
+                f"by {scheme!r}: give the base model for W0 as it was"
             )
 
 
@@ -138,7 +144,9 @@ def _contents(
         model, adapter_name=name, save_embedding_layers=False
     )
     _check_whole(model, tensors, [path for path, layer in own.items() if is_lora(layer)], name)
-    return _settings(model, config), tensors
+    # As this PEFT would save it; of an adapter that it loaded, PEFT keeps another's version.
+    version = {"peft_version": library.__version__}
+    return _settings(model, config) | version, tensors
 
 
 def _check_whole(model: Any, tensors: Iterable[str], layers: Sequence[str], name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ...bases.experts import INPUT_FIRST, UNSAID, is_stack
+from ...bases.experts import INPUT_FIRST, UNSAID
 from ...errors import AdapterError
 from ...several import modules_said
 from ..adapter_files import AdapterFiles
@@ -69,29 +69,18 @@ def is_turned(files: AdapterFiles, parameter: str, columns: int, rows: int) -> b
     return _told_by_version(files, parameter) if turned is None else turned
 
 
-def sides_unsaid(
-    files: AdapterFiles,
-    factors: Mapping[str, Mapping[str, str]],
-    parameters: Mapping[str, str],
-    turned: Mapping[str, bool],
-) -> Iterator[str]:
+def sides_unsaid(files: AdapterFiles, stacks: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """What every question has to say of stacks whose side nothing in the file tells for certain.
 
-    A model in memory is that of its own transformers.
+    A model in memory is of its own PEFT and transformers.
 
     Args:
         files: Of the adapter.
-        factors: All its paths, with their tensors A and B.
-        parameters: From `parameters_of`.
-        turned: From `turned_stacks`.
+        stacks: Path of each of which `turned_stacks` tells nothing, to the columns of its A and the rows of its B.
     """
     if files.live is not None:
         return
-    found = 0
-    for path, parameter in parameters.items():
-        a, b = (files.shape(factors[path][letter]) for letter in "AB")
-        if is_stack(parameter) and parameter not in turned and len(a) == len(b) == 2:
-            found += _told_by_width(files, parameter, a[1], b[0]) is None
+    found = sum(_told_by_width(files, path, *sides) is None for path, sides in stacks.items())
     if found and (taken := _taken(files)):
         yield (
             f"which side A of a stack of experts has, nothing tells of {modules_said(found)}: it is taken as {taken}; where it was "
@@ -104,18 +93,23 @@ def _taken(files: AdapterFiles) -> str | None:
     types = _model_types(files)
     if not _names_peft(files):
         return None if automodels(files) else "PEFT 0.17 has it, the last that names no version"
-    if _knows_axes(files):
-        if not types:
-            return "that of a base whose axes no transformers has changed, which --base would tell"
-        unsure = types & _CHANGED - UNSAID
-    else:  # A has the first axis
-        unsure = types & _CHANGED - INPUT_FIRST
+    if not _knows_axes(files):  # A has the first axis, which is the input's of some in every PEFT
+        if types & INPUT_FIRST:
+            return None
+        named = f"PEFT {files.config.get('peft_version')}"
+        over = f"{named} over transformers 5" if types & _CHANGED else named
+        return f"{over} has it, a version that a later PEFT leaves where it saves an adapter again"
+    if not types:
+        told = "" if files.base_configuration() else ", which --base would tell"
+        return f"that of a base whose axes no transformers has changed{told}"
+    unsure = types & _CHANGED - UNSAID
     if not unsure:
         return None
     return f"transformers 5 has it of {', '.join(sorted(unsure))}, and transformers 4 has not"
 
 
 def _knows_axes(files: AdapterFiles) -> bool:
+    """Whether PEFT gave A the input's side, as far as the model's class says which that is."""
     version = str(files.config.get("peft_version"))
     return _names_peft(files) and tuple(_numbers(version)) >= _AXES_KNOWN
 
@@ -123,13 +117,13 @@ def _knows_axes(files: AdapterFiles) -> bool:
 def _told_by_width(files: AdapterFiles, parameter: str, columns: int, rows: int) -> bool | None:
     """Whether A has the output's side, by which of A's columns and B's rows are as many as the base's hidden states.
 
-    None where that does not tell, or PEFT names its version, and the model's axes are the same in every transformers.
+    None where that does not tell, or PEFT's version does, the model's axes being the same in every transformers.
     """
     here = files.base_configuration()
     name = parameter.rpartition(".")[2]
     if here is None or name not in _AT_HIDDEN:
         return None
-    if _names_peft(files) and not _model_types(files) & _CHANGED:
+    if _knows_axes(files) and not _model_types(files) & _CHANGED:
         return None
     # Of Nemotron-H experts may be of a space of their own.
     told = (one.settings for one in here.all())

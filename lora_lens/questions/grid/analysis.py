@@ -131,7 +131,7 @@ def rank_grids(
         "adapters",
         found,
         _nulls(found, draws, seed),
-        (*notes, *_notes(chosen)),
+        (*notes, *dict.fromkeys(n for each in both if each for n in each.notes), *_notes(chosen)),
         seed,
         base=base_of_both(one, other),
         base_commit=commit_of_all((one, other)),

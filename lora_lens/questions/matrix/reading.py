@@ -41,7 +41,8 @@ class AdapterBases:
 
     Attributes:
         name, source, method, base, base_commit: Whose.
-        from_w0, caveats: As `lora_lens.Adapter` says.
+        from_w0: As `lora_lens.Adapter` says.
+        caveats: As there, and of W0 where it was read.
         module: Its own name for the module.
         d: Dimension of the space that the bases live in.
         shape: Width in and out of W0.
@@ -228,9 +229,11 @@ def _bases(
     short: dict[int, int] = {}
     tied: list[int] = []
     kept: list[Either] = []
+    caveats = adapter.caveats
     if layers[0].rescaled and space.matrix == "delta":
         weights = open_base_of(adapter, None if base is None else str(base))
         found = _of_rescaled(adapter.modules[module], layers, space, weights)
+        caveats = (*caveats, *weights.notes)
     else:
         found = _of_factors(layers, rank, space)
     for one, basis, real, is_tied in found:
@@ -252,7 +255,7 @@ def _bases(
         base=with_revision(adapter.base_model, adapter.revision),
         base_commit=adapter.base_commit,
         from_w0=adapter.from_w0,
-        caveats=adapter.caveats,
+        caveats=caveats,
         module=module,
         d=shape[0] if space.side == "right" else shape[1],
         shape=shape,
