@@ -25,6 +25,8 @@ def test_the_table_says_both_scores_and_the_gain() -> None:
         "STS-B", "CondLoRA", "0", "6", "89.5", "88.0", "12", "89.9", "88.4", "+0.4", "finished",
     ]  # fmt: skip
     assert len(longer_table([]).head) == len(row)
+    (ended,) = longer_table([replace(FOUND, longer_ended=9.0)]).rows
+    assert ended[6] == "9 of 12"
     assert FOUND.row()["gain"] == pytest.approx(0.004)
 
 

@@ -25,6 +25,7 @@ class Longer:
             kept; of more evaluations the best is a little higher by chance alone.
         test, longer_test: Of those checkpoints.
         learnt: Whether the longer run has learnt its task (see `least_learnt`).
+        longer_ended: The epoch after which the longer run's patience ended, if that was before its last.
     """
 
     task: str
@@ -38,6 +39,7 @@ class Longer:
     test: float
     longer_test: float
     learnt: bool
+    longer_ended: float | None = None
 
     @property
     def gain(self) -> float:
@@ -60,6 +62,7 @@ class Longer:
             "longer_development_score": plain(self.longer_development),
             "gain": plain(self.gain), "test_score": plain(self.test),
             "longer_test_score": plain(self.longer_test), "verdict": self.verdict,
+            "longer_ended": None if self.longer_ended is None else plain(self.longer_ended),
         }  # fmt: skip
 
 
@@ -73,7 +76,7 @@ def longer_table(found: Sequence[Longer]) -> Table:
             f"{one.epochs:g}",
             _percent(one.development),
             _percent(one.test),
-            f"{one.longer_epochs:g}",
+            f"{one.longer_epochs:g}" if one.longer_ended is None else _ended(one),
             _percent(one.longer_development),
             _percent(one.longer_test),
             signed(100 * one.gain, 1),
@@ -89,6 +92,10 @@ def longer_table(found: Sequence[Longer]) -> Table:
         ["task", "method", "seed", *once, *longer, "gain", "verdict"],
         rows,
     )
+
+
+def _ended(one: Longer) -> str:
+    return f"{one.longer_ended:g} of {one.longer_epochs:g}"
 
 
 def _percent(score: float) -> str:

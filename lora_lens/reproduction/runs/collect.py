@@ -214,18 +214,23 @@ def _read(folder: Path, method: str, seed: int) -> Run:
 def _longer(task: str, short: Run, longer: Run) -> Longer:
     found = longer.evaluation
     least = least_learnt(task, found["metric"], float(found["majority_score"]), int(found["rows"]))
+    epochs, last = (
+        float(one)
+        for one in (longer.record["settings"]["epochs"], longer.record["history"][-1]["epoch"])
+    )
     return Longer(
         task=task,
         metric=found["metric"],
         method=short.method,
         seed=short.seed,
         epochs=float(short.record["settings"]["epochs"]),
-        longer_epochs=float(longer.record["settings"]["epochs"]),
+        longer_epochs=epochs,
         development=float(short.record["development_score"]),
         longer_development=float(longer.record["development_score"]),
         test=float(short.evaluation["score"]),
         longer_test=float(found["score"]),
         learnt=float(found["score"]) > least,
+        longer_ended=last if last < epochs else None,
     )
 
 
