@@ -95,7 +95,7 @@ def test_a_panel_a_task_on_a_scale_of_its_own() -> None:
     assert [one.get_xlabel(), other.get_xlabel()] == [
         "a constant answer: 68.0", "a constant answer: 0.0",
     ]  # fmt: skip
-    assert [one.get_title(), other.get_title()] == ["MRPC, accuracy", "STS-B, pearson"]
+    assert [one.get_title(), other.get_title()] == ["MRPC, accuracy", "STS-B, Pearson's r"]
     low, high = other.get_ylim()
     assert 98 < low < 98.5
     assert 99 < high < 100

@@ -27,7 +27,7 @@ def test_the_papers_twelve_layers_stand_below_ours(module: str) -> None:
     rows = {(row[0], row[1]): dict(zip(head[2:], row[2:], strict=True)) for row in table.rows}
     assert rows["paper", "ΔW"]["11"] == "0.12"
     for matrix, label in (("A", "A"), ("B", "B"), ("delta", "ΔW")):
-        found = rows["stsb", label]
+        found = rows["STS-B", label]
         # r and p by hand: t = r √(10/(1 − r²)) with ten degrees of freedom.
         r = np.corrcoef(ours[matrix], TABLE_3[matrix])[0, 1]
         p = 2 * stats.t.sf(abs(r) * math.sqrt(10 / (1 - r * r)), 10)
@@ -63,10 +63,10 @@ def test_figure_one_by_layer_is_the_grids_rows_without_the_diagonal() -> None:
     table = layer_table({"stsb": [record("v", layers=4)]}, "v")
     rows = {(row[0], row[1]): row[2:] for row in table.rows}
     # Layer l beside m: .02 + (l + m)/500 + .001; of layer 0 the others' mean m is 2.
-    assert rows["stsb", "A"][0] == f"{0.021 + 2 / 500:.3f}"
-    assert rows["stsb", "A"][3] == f"{0.021 + 4 / 500:.3f}"
+    assert rows["STS-B", "A"][0] == f"{0.021 + 2 / 500:.3f}"
+    assert rows["STS-B", "A"][3] == f"{0.021 + 4 / 500:.3f}"
     assert rows["propagated", "B"][0] == f"{2 * (0.02 + 2 / 500):.3f}"
-    assert rows["stsb", "A"][-2:] == ["+1.00", "< 0.001"]
+    assert rows["STS-B", "A"][-2:] == ["+1.00", "< 0.001"]
     assert rows["gaussian", "A"][0] == "0.010"
     first = layer_rows({"stsb": [record("v", layers=4)]}, "v")[0]
     assert (first["layer"], first["mean_phi"]) == (0, pytest.approx(0.025))
