@@ -11,7 +11,8 @@ demo: $(VENV)/demo  ## Figure 1, Table 3 and a report of the adapters that come 
 	$(RUN)/lora-lens demo --out lora-lens-demo
 
 # A process a core, of one thread each: files of tests are what is shared out, as their fixtures are slow, in the order of
-# tests/conftest.py, the longest first.
+# tests/conftest.py, the longest first. The threads of the few that have two sleep while they wait: the other core has tests too.
+test lowest: export OMP_WAIT_POLICY ?= PASSIVE
 test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/dev  ## the tests and doctests
 	$(RUN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
