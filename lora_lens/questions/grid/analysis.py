@@ -169,10 +169,10 @@ def _notes(chosen: Sequence[str]) -> Iterator[str]:
     factors = [name for name in ("A", "B") if name in chosen]
     if factors:
         yield gauge_note("where i or j is below the rank", factors)
-    if "A" in chosen:
+    if {"A", "delta-right"} & set(chosen):
         yield (
-            "runs of one seed begin with the same A, so their A's are alike before any training; chance "
-            "is that of independent ones"
+            "runs of one seed begin with the same A, so right subspaces of theirs are alike before any training; "
+            "chance is that of independent ones"
         )
 
 

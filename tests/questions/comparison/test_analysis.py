@@ -193,6 +193,21 @@ def test_equal_a_in_every_layer_is_no_part_of_what_other_layers_give(tmp_path: P
     assert found.of_mean.p == pytest.approx(1 / 301)
 
 
+def test_one_new_head_makes_b_alike_and_a_note_says_so(tmp_path: Path) -> None:
+    """One step of y = head·(W0 + B·A)·x from B = 0, of two data sets and two A: B's only column is the head's."""
+    rng = np.random.default_rng(0)
+    w0 = [rng.standard_normal((24, 24)) for _ in range(6)]
+    head = rng.standard_normal(24)
+    pair = []
+    for name in ("one", "other"):
+        a = [rng.standard_normal((2, 24)) for _ in w0]
+        b = [np.outer(head, x @ rng.standard_normal(24)) for x in a]
+        pair.append(plant(tmp_path / name, w0, list(zip(b, a, strict=True))))
+    result = compare(*pair, "value", i=1, j=1, draws=99)
+    assert result["B"].mean == pytest.approx(1)
+    assert any("new head" in note for note in result.notes)
+
+
 def test_layers_that_are_like_their_own_counterparts_alone(tmp_path: Path) -> None:
     """B's of layer l are equal in both adapters; with what all layers have in common it is no more than that."""
     rng = np.random.default_rng(0)

@@ -93,6 +93,9 @@ def test_planted_directions_are_found_where_they_are(tmp_path: Path) -> None:
     assert any("gauge" in note for note in result.notes)
     assert any("one seed" in note for note in result.notes)
     (of_bases,) = rank_grids(one, other, "value", matrices=["delta-left"]).notes
+    assert "one seed" not in of_bases
+    right = rank_grids(one, other, "value", matrices=["delta-right"]).notes
+    assert any("one seed" in note for note in right)
     assert "different base models" in of_bases
 
 
