@@ -23,6 +23,16 @@ def symbol(matrices: Iterable[Matrix]) -> str:
     return " or ".join(dict.fromkeys(one.partition(" ")[0] for one in matrices))
 
 
+def ranks_of(name: str) -> str:
+    """What stable and effective rank are of the matrix so named, s its singular values.
+
+    Example:
+        >>> ranks_of("ΔW")
+        'stable rank: ‖ΔW‖_F²/σ₁²; effective rank: exp of the entropy of s/Σs'
+    """
+    return f"stable rank: ‖{name}‖_F²/σ₁²; effective rank: exp of the entropy of s/Σs"
+
+
 def equation(matrices: Iterable[Matrix]) -> str:
     """The same as a table's title has it: with what ΔW is, where that is s·B·A of all.
 

@@ -33,7 +33,8 @@ def terminal(result: Amplification, _: Console) -> RenderableType:
 def legend(_: Amplification) -> list[str]:
     """What the columns mean."""
     return [
-        "in ΔW's, W0's, random: U and V the top r singular vectors of ΔW, of W0 itself, and random ones",
+        "in ΔW's, W0's, random: U and V the top r singular vectors of ΔW, of W0 itself, and random ones "
+        "(root mean square)",
         "z: deviations of its square in ΔW's directions from random ones",
         "amplification: ‖ΔW‖_F / ‖UᵀW0V‖_F in ΔW's directions",
     ]

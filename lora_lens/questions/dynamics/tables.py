@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
+from ...show.delta_named import ranks_of
 from ...show.layout import (
     Table,
     beside,
@@ -39,6 +40,7 @@ def legend(_: DynamicsResult) -> list[str]:
     return [
         "gaussian: unrelated subspaces, mean and deviation of the mean over the layers, taken as independent",
         "a dash: φ does not exist there, as of a B that is still zero",
+        ranks_of("ΔW"),
     ]
 
 

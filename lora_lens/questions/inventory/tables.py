@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.delta_named import equation, symbol
+from ...show.delta_named import equation, ranks_of, symbol
 from ...show.layout import Table, called, layer_number, number, significant
 from ...show.whose import headed
 from .result import Inventory
@@ -37,7 +37,7 @@ def terminal(result: Inventory, _: Console) -> RenderableType:
 def legend(result: Inventory) -> list[str]:
     """What the columns mean."""
     return [
-        f"stable rank: ‖{_named(result)}‖_F²/σ₁²; effective rank: exp of the entropy of s/Σs",
+        ranks_of(_named(result)),
         "parameters: of the low-rank part",
     ]
 

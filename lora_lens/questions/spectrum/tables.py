@@ -6,7 +6,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ...show.console import table
-from ...show.delta_named import equation
+from ...show.delta_named import equation, ranks_of
 from ...show.layout import (
     NONE,
     Table,
@@ -55,7 +55,10 @@ def terminal(result: Spectrum, _: Console) -> RenderableType:
 
 def legend(result: Spectrum) -> list[str]:
     """What the columns mean."""
-    lines = [f"above random: singular values larger than those of {random_of(result)}"]
+    lines = [
+        f"{ranks_of(named(result))}, or of s²/Σs²; 90 %: how many singular values hold that share of Σs²",
+        f"above random: singular values larger than those of {random_of(result)}",
+    ]
     if result.base:
         lines += [
             "edge: where the singular values of a random matrix of W0's size and norm end",

@@ -5,7 +5,7 @@ import pytest
 from planted import plant, unit
 
 from lora_lens import amplification
-from lora_lens.questions.amplification.tables import layer_table
+from lora_lens.questions.amplification.tables import layer_table, legend
 
 
 def test_no_overlap_reads_infinite(tmp_path: Path) -> None:
@@ -23,6 +23,16 @@ def test_factors_are_told_where_w0_has_something(tmp_path: Path, zero: int) -> N
     assert ("factors of 1.000 to ∞" in result.summary) == (zero == 1)
     assert ("W0 has nothing in ΔW's top directions" in result.summary) == (zero == 2)
     assert result.plot().axes
+
+
+def test_the_legend_says_which_mean_of_random_directions_it_is(tmp_path: Path) -> None:
+    w0 = np.diag([3.0, 2.0, 1.0, 1.0, 1.0, 1.0])
+    result = amplification(plant(tmp_path, [w0], [(unit(6, 0), unit(6, 1).T)]), "value")
+    (layer,) = result.layers
+    assert layer.w0_in_random**2 == pytest.approx(
+        (w0**2).mean()
+    )  # u_i v_j are 1/36 in the mean square
+    assert "root mean square" in legend(result)[0]
 
 
 def test_random_directions_are_told_as_such(tmp_path: Path) -> None:

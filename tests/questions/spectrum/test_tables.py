@@ -3,7 +3,12 @@ from pathlib import Path
 from checkpoints import BertLike, write_lora
 
 from lora_lens import load_adapter, spectrum
-from lora_lens.questions.spectrum.tables import intruder_table, intruder_totals, spectrum_table
+from lora_lens.questions.spectrum.tables import (
+    intruder_table,
+    intruder_totals,
+    legend,
+    spectrum_table,
+)
 
 
 def test_tables_hold_the_numbers_of_their_results(bert: BertLike, tmp_path: Path) -> None:
@@ -11,6 +16,7 @@ def test_tables_hold_the_numbers_of_their_results(bert: BertLike, tmp_path: Path
     found = spectrum(adapter, ks=[1, 3], epsilons=[0.5, 0.9], draws=3)
     first = found.layers[0]
     assert spectrum_table(found).rows[0][7] == f"{first.effective_rank_s2:.2f}"
+    assert "stable rank: ‖ΔW‖_F²/σ₁²; effective rank: exp of the entropy" in legend(found)[0]
     one, three = (
         row
         for row in found.intruders(epsilons=[0.9])
