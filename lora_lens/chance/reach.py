@@ -40,7 +40,7 @@ def reach(level: float, draws: int) -> float | None:
     tail = NormalDist().cdf
     # The middle is that of draws and number together, which moves towards the number.
     nearer = (draws - 1) / (draws + 1)
-    beyond = np.array([min(1.0, tail(-t) + tail(-nearer * t)) for t in _GRID])
+    beyond = np.array([tail(-t) + tail(-nearer * t) for t in _GRID])
     below = _at_most(most, draws, beyond)  # the threshold's distribution
     found, missed = 0.0, _FARTHEST
     for _ in range(60):

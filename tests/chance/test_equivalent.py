@@ -134,6 +134,8 @@ def test_asking_for_it_changes_no_draws(tmp_path: Path) -> None:
 def test_shares_sum_to_the_rank(count: int) -> None:
     gain = torch.logspace(0, 9, 8, dtype=torch.float64).expand(2, -1)
     assert direction_shares(gain, count).sum(-1).tolist() == pytest.approx([count] * 2)
+    alike = direction_shares(torch.ones(count + 1), count)  # one more than the rank
+    assert alike.tolist() == pytest.approx([count / (count + 1)] * (count + 1))
 
 
 def test_shares_of_no_more_directions_than_the_rank() -> None:

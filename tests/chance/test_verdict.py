@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lora_lens.chance.against_null import null_test
 from lora_lens.chance.p_values import fewest_draws, holm, two_sided_p
-from lora_lens.chance.reach import POWER
+from lora_lens.chance.reach import POWER, reach, reach_of_draws
+from lora_lens.chance.reach_of_phi import reach_of_phi
 from lora_lens.chance.significance import LEVEL
 from lora_lens.chance.verdict import Trial, judge
 
@@ -79,6 +80,21 @@ def test_tests_that_cannot_be_found_cost_the_others_nothing() -> None:
     first, *others = judge([TRIAL, *hopeless])
     assert first == judge([TRIAL])[0]
     assert {one.detectable for one in others} == {None}
+
+
+def test_what_would_have_been_found_is_by_what_is_known_of_the_null() -> None:
+    """Of two tests: by the deviation alone, by a gamma's shape above the floor, by the draws; None where no excess is found."""
+    drawn = np.random.default_rng(2).gamma(0.5, size=999)
+    known = {"sd": 0.05}, {"floor": 0.06}, {"floor": 0.2}, {"drawn": drawn}, {"sd": math.nan}
+    found = [judge([replace(TRIAL, **one), TRIAL])[0].detectable for one in known]  # type: ignore[arg-type]
+    normal, by_draws = reach(LEVEL / 2, 999), reach_of_draws(drawn, LEVEL / 2)
+    gamma = reach_of_phi(0.64, LEVEL / 2, 999)  # (0.1 − 0.06)²/0.05²
+    assert normal is not None
+    assert gamma is not None
+    assert by_draws is not None
+    assert gamma > 1.05 * normal
+    assert found[:4] == pytest.approx([0.05 * normal, 0.05 * gamma, 0.05 * normal, by_draws])
+    assert found[4] is None
 
 
 def test_equally_many_draws_are_in_the_family_together() -> None:

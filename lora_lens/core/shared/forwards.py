@@ -78,11 +78,11 @@ def fitted(space: Whitening, rows: Float[Tensor, "n in"], k: int) -> SharedLayer
         k: Columns of θ.
 
     Example:
-        With S = diag(4, 1, 1) the first row takes a quarter of what S has of its direction, and the second a hundredth.
+        With S = diag(4, 1, 1) the first row takes a quarter of what S has of its direction, the second a hundredth, and the third less.
 
         >>> from lora_lens.core.shared.whitening import whitening
         >>> s = torch.diag(torch.tensor([4.0, 1.0, 1.0], dtype=torch.float64))
-        >>> rows = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.1, 0.0]], dtype=torch.float64)
+        >>> rows = torch.tensor([1.0, 0.1, 0.01], dtype=torch.float64).diag()
         >>> fit = fitted(whitening(s), rows, 1)
         >>> fit.theta.abs().ravel().round(decimals=6).tolist(), fit.values.round(decimals=6).tolist()
         ([0.5, 0.0, 0.0], [0.25, 0.01])

@@ -41,7 +41,7 @@ def variants_of(
         after_each: Called after each layer, whose W is not needed any more.
 
     Example:
-        >>> w = torch.diag(torch.tensor([3.0, 4.0]))[None]
+        >>> w = torch.diag(torch.tensor([0.3, 0.4]))[None]
         >>> q = torch.eye(2)[:, :, None][None]  # the first axis, and the second
         >>> made = variants_of(w, q, torch.tensor([[0], [1]]))
         >>> made.rows[0, :, 0], made.ranks

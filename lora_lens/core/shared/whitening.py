@@ -112,6 +112,9 @@ def whitening(s: Float[Tensor, "in in"]) -> Whitening:
         >>> space.whiten(space.whiten(s).mT).abs().round(decimals=6)  # H S Hᵀ
         tensor([[1., 0.],
                 [0., 1.]], dtype=torch.float64)
+        >>> of_two = whitening(torch.tensor([9.0, 0.0, 1.0], dtype=torch.float64).diag())
+        >>> of_two.rank, round(of_two.sqrt_kappa, 6)
+        (2, 3.0)
         >>> singular = whitening(torch.ones(2, 2, dtype=torch.float64))  # of eigenvalues 2 and 0
         >>> singular.rank, singular.whiten(torch.ones(1, 2, dtype=torch.float64)).abs().round(decimals=6)
         (1, tensor([[1.]], dtype=torch.float64))

@@ -18,6 +18,13 @@ def test_no_pair_is_closer_than_equal_ones() -> None:
     """Where chance is half of 1, φ of 1 is some 1.6 deviations above it."""
     mean, sd = np.array([0.5]), np.array([0.32])
     assert closest_by_chance(mean, sd, np.array([1000]), np.zeros(1)) == pytest.approx(0.5 / 0.32)
+    # A kind of pair that can be farther goes on: of a million lines in R^100, beside one such pair.
+    lines = closest_by_chance(
+        np.array([0.01]), np.array([0.01 * 2**0.5]), np.array([10**6]), np.zeros(1)
+    )
+    both = np.append(mean, 0.01), np.append(sd, 0.01 * 2**0.5), np.array([1, 10**6]), np.zeros(2)
+    assert closest_by_chance(*both) == pytest.approx(lines, rel=1e-6)
+    assert lines > 10
 
 
 @pytest.mark.parametrize(
