@@ -89,6 +89,21 @@ def test_a_full_disk_is_said_before_anything_is_computed(monkeypatch: pytest.Mon
         Spill(10).empty((30, 20), torch.zeros(1), torch.float32)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="says what is in memory")
+def test_what_lies_beside_releases_both() -> None:
+    """Of `shared`, W0 of all layers lies in the one while sums over the layers are in the other."""
+    spill, size = Spill(0), 1 << 25
+    spill.empty((size,), torch.zeros(1), torch.uint8).fill_(1)
+    before = resident()
+    spill.beside().release()
+    assert before - resident() > size / 2
+
+
+def resident() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
 def test_what_is_kept_lies_as_it_did() -> None:
     made = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     for one in (made, made.mT):
@@ -217,6 +232,17 @@ def test_the_least_is_kept(name: str, width: int, draws: int, tmp_path: Path) ->
     write_base(tmp_path / "base", shape)
     write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
     asked, taken = measured(name, tmp_path / "lora", draws)
+    assert taken <= memory_budget(asked).size
+
+
+@needs_a_peak
+def test_the_least_is_kept_of_many_draws(tmp_path: Path) -> None:
+    """Of few rows thousands of draws fit what is counted of their matrices, and their rows would not be within it."""
+    shape = BertLike(layers=3, width=512, modules=("value",), rank=1)
+    write_base(tmp_path / "base", shape)
+    write_lora(tmp_path / "lora", shape, base=str(tmp_path / "base"))
+    options = {"matrices": ["B"], "width": 2}
+    asked, taken = measured("shared_subspace", tmp_path / "lora", 10_000, options)
     assert taken <= memory_budget(asked).size
 
 

@@ -76,8 +76,8 @@ class Spill:
         return like.device.type != "cpu" or self._used + size <= self.most
 
     def beside(self) -> Spill:
-        """Another, of what this one has left: its files go when it does."""
-        return Spill(self.most - self._used)
+        """Another, of what this one has left, which releases what is in this one's files, too: its own go when it does."""
+        return Spill(self.most - self._used, _maps=[*self._maps])
 
     def release(self) -> None:
         """What is in files need not be in memory until it is used again."""

@@ -133,7 +133,9 @@ def left_out(
     )
 
 
-def carried_over(fit: LeftOut, w: Float[Tensor, "layer out in"]) -> Float[Tensor, "layer out k"]:
+def carried_over(
+    fit: LeftOut, w: Float[Tensor, "layer out in"], after_each: Callable[[], None] = lambda: None
+) -> Float[Tensor, "layer out k"]:
     """Bases of ``W_lθ₋ₗ`` for the W of another adapter's base: what the one adapter predicts of the other.
 
     `predicted_share` of them and of the other's factors says how much; θ₋ₗ has not seen layer l of either.
@@ -141,6 +143,7 @@ def carried_over(fit: LeftOut, w: Float[Tensor, "layer out in"]) -> Float[Tensor
     Args:
         fit: Of the one adapter.
         w: Of the other, layer by layer the same.
+        after_each: Called after each layer, whose W is not needed any more.
 
     Example:
         >>> w = torch.diag_embed(torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]]))
@@ -151,8 +154,11 @@ def carried_over(fit: LeftOut, w: Float[Tensor, "layer out in"]) -> Float[Tensor
                 [0.8000, 0.6000],
                 [1.0000, 0.0000]], dtype=torch.float64)
     """
-    each = zip(w, fit.theta, strict=True)
-    return torch.stack([predicted_basis(unit_norm(one), theta) for one, theta in each])
+    found = []
+    for one, theta in zip(w, fit.theta, strict=True):
+        found.append(predicted_basis(unit_norm(one), theta))
+        after_each()
+    return torch.stack(found)
 
 
 def _each(spill: Spill, make: Callable[..., Tensor], *layers: Any, small: bool = False) -> Tensor:

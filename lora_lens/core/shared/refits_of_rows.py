@@ -14,6 +14,7 @@ from .leading import block_of, leading_eigenvectors
 from .variants import Variants, held, picked, places
 
 _ENTRIES = 1 << 19  # numbers at once in the matrices of a chunk of draws: what a core's cache holds
+_ROWS = 1 << 21  # numbers at once in the rows that these are of, and in what θ makes of W
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class RefitsOfRows:
         chosen = places(self.variants)
         ranks = self.variants.ranks.flatten().to(chosen.device).clamp(min=1)
         start = self.start.unflatten(-1, (-1, r))[:, :, others].flatten(-2).to(space.dtype)
-        step = _step(len(others) * r)
+        step = _step(len(others) * r, max(self.w.shape[-2:]))
         found = []
         for places_of, begin in zip(chosen.split(step), start.split(step), strict=True):
             rows = picked(white, places_of[:, others], r)
@@ -82,12 +83,12 @@ def _started(
     layers, _, r = variants.rows.shape[:3]
     wide = min(block_of(k), (layers - 1) * r)
     start = []
-    for chosen in places(variants).split(_step(layers * r)):
+    for chosen in places(variants).split(_step(layers * r, white.shape[-1])):
         drawn = picked(white, chosen, r)
         start.append(leading_eigenvectors(drawn @ drawn.mT, wide, tolerance=1.0))
     return torch.cat(start)
 
 
-def _step(n: int) -> int:
-    """Draws at a time."""
-    return max(1, _ENTRIES // n**2)
+def _step(n: int, wide: int) -> int:
+    """Draws at a time, of n rows each."""
+    return max(1, min(_ENTRIES // n**2, _ROWS // (n * wide)))

@@ -7,6 +7,7 @@ import math
 from ...adapter import Adapter
 from ...chance.least_memory import leasts
 from ...core.conversions.conversion import ConventionChoice
+from ...core.shared.leading import block_of
 from ...core.shared.refits import theta_costs_less
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan
@@ -20,6 +21,12 @@ _DECOMPOSED = 8 * 8
 # An entry of a sum over layers: itself, a layer's, Cholesky's factor, its inverse, and copies.
 _SUMS = 8 * 8
 _BESIDE = 8 + 3 * 4 + 8  # an entry of W0 of *every* layer, where θ itself is iterated
+# A number of all layers' factors: bases, these on W0's directions and beside them, pulled back, whitened.
+_FACTORS = 8 * 8
+# An entry of the Gram matrix of what is pulled back: itself, its eigenvectors, what LAPACK takes.
+_FITTED = 8 * 4
+# An entry of the Gram matrix of conversions: itself, its eigenvectors, and as much and more without a layer.
+_LEFT_OUT = 8 * 8
 _OTHER = 1 << 27  # flips of one layer, fits of some draws
 
 
@@ -47,14 +54,17 @@ def of_forwards(plan: Plan, k: int) -> tuple[Least, Least]:
     wide = max(rows, columns)
     sums = 8 * (1 + math.ceil(math.log2(max(2, layers)))) + _SUMS
     of_w0 = max(_DECOMPOSED * rows * columns, sums * wide**2)
-    picked = 8 * layers * rank * wide * _variants(layers, draws)
+    stacked = layers * rank
+    own = _FACTORS * stacked * wide + _FITTED * stacked**2
+    picked = 8 * stacked * wide * _variants(layers, draws)
+    started = 4 * 2 * draws * min(block_of(k), stacked) * stacked
     iterated = draws and theta_costs_less(
         layers, counts(layers, draws).flipped, rank, wide, draws, k
     )
     every = _BESIDE * layers * wide**2 if iterated else 0
     return (
         Least(
-            of_w0 + picked + every + _OTHER,
+            of_w0 + own + picked + started + every + _OTHER,
             f"sums of {wide}x{wide} over {layers} layers, and factors of all of them that draws pick from",
         ),
         _captured(plan),
@@ -68,8 +78,8 @@ def _variants(layers: int, draws: int) -> int:
 
 
 def _captured(plan: Plan) -> Least:
-    """Four times over, all draws at once."""
+    """Four times over, all draws at once; or the adapter's own, left out one by one."""
     columns = len(plan.factors.layers) * plan.width
     wide = max(plan.factors.out_features, plan.factors.in_features)
-    size = 8 * 4 * min(plan.draws, DESCRIBING) * columns * min(columns, wide)
-    return Least(size, "unrelated subspaces of all layers")
+    unrelated = 8 * 4 * min(plan.draws, DESCRIBING) * columns * min(columns, wide)
+    return Least(max(unrelated, _LEFT_OUT * columns**2), "subspaces of all layers")

@@ -91,9 +91,9 @@ def carry_over(
     """
     fits, flips = passes(progress, 9, 1)
     given = own.forward(matrix, rank)
-    fit = left_out(*given, width, progress=fits, spill=own.spill.beside())
+    fit = left_out(*given, width, progress=fits, spill=other.spill.beside())
     target = other.forward(matrix, rank)
-    predicted = carried_over(fit, target.w)
+    predicted = carried_over(fit, target.w, other.spill.release)
     trivial = _trivial(given, width) or _fitted_by_more(fit, rank, width)
     whole = _whole(target, rank, width)
     share = predicted_share(predicted, target.q).cpu().numpy()
