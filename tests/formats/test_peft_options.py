@@ -335,8 +335,8 @@ def test_that_a_tied_head_changes_the_embeddings_is_said(tmp_path: Path, tied: b
         tuned, _ = tuned_from("pissa", tmp_path, make, target_modules=["q_proj", "lm_head"])
         tuned.save_pretrained(tmp_path / "adapter")
     adapter = load_adapter(tmp_path / "adapter", tmp_path / "base")
-    said = [one for one in adapter.caveats if "lm_head shares W0 with the embeddings" in one]
-    assert len(said) == tied
+    said = [one for one in adapter.caveats if "shares W0 with the embeddings" in one]
+    assert [one.partition(" shares")[0] for one in said] == ["lm_head"] * tied
 
 
 @pytest.mark.parametrize("rslora", [False, True])
@@ -430,7 +430,7 @@ def test_a_stack_of_another_rank_is_refused(tmp_path: Path) -> None:
     config = json.loads(file.read_text())
     for rank in (4, 0, 10**30, "3"):
         file.write_text(json.dumps(config | {"r": rank}))
-        with pytest.raises(AdapterError, match="rank"):
+        with pytest.raises(AdapterError, match="over all experts|a whole number above 0"):
             load_adapter(tmp_path / "adapter")
 
 
