@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lora_lens import (
 )
 from lora_lens.errors import AdapterError
 from lora_lens.formats.peft.methods import METHODS
+from lora_lens.formats.peft.names import IN_FULL, UNKNOWN, reason_left_out
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -104,6 +106,42 @@ def test_every_tensor_is_analysed_or_left_out_with_why(tmp_path: Path) -> None:
         assert word in reasons
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("embed_tokens.token_adapter.trainable_tokens_delta", "trained tokens, no low-rank factor"),
+        ("embed_tokens.trainable_tokens_delta", "trained tokens, no low-rank factor"),
+        ("layers.0.q_proj.alpha", "α of a module that has no factors here"),
+        ("layers.0.q_proj.bias", "bias trained beside the factors, no part of B·A"),
+        ("head.modules_to_save.default.weight", IN_FULL),
+        ("classifier.bias", IN_FULL),
+        ("other.weight", UNKNOWN),
+    ],
+)
+def test_why_a_tensor_is_left_out(name: str, why: str) -> None:
+    settings = {"modules_to_save": ["classifier"]}
+    assert reason_left_out(f"base_model.model.{name}", settings) == why
+
+
+def test_a_magnitude_of_what_is_no_dora_is_refused() -> None:
+    with pytest.raises(AdapterError, match="is DoRA's"):
+        reason_left_out("base_model.model.layers.0.q_proj.lora_magnitude_vector", {})
+
+
+def test_two_pairs_of_factors_of_one_module_are_refused(tmp_path: Path) -> None:
+    """As of two stacks of experts without their ``target_parameters``: one would take the other's place."""
+    paths = ("layers.0.experts", "layers.0.experts.base_layer")
+    tensors = {
+        f"base_model.model.{path}.lora_{letter}.weight": torch.ones(shape)
+        for path in paths
+        for letter, shape in (("A", (2, 6)), ("B", (5, 2)))
+    }
+    write_tensors(tmp_path, tensors)
+    write_config(tmp_path, base=None, r=2)
+    with pytest.raises(AdapterError, match=r"layers\.0\.experts has two pairs of factors"):
+        load_adapter(tmp_path)
+
+
 def test_the_original_of_a_module_that_was_trained_in_full_is_not_called_trained(
     tmp_path: Path,
 ) -> None:
@@ -163,6 +201,37 @@ def test_entries_that_overlap_are_said_where_their_order_may_be_another(
     write_lora(tmp_path / "lora", BertLike(), config={"alpha_pattern": alphas})
     said = [note for note in load_adapter(tmp_path / "lora").notes if "two entries" in note]
     assert [note.split("match ")[1].split(",")[0] for note in said] == [modules] * bool(modules)
+
+
+@pytest.mark.parametrize(
+    ("names", "a", "b", "settings", "said"),
+    [
+        ("lora_{}.weight", (2, 6), (5, 2), {}, None),
+        ("lora_{}.weight", (2, 3, 3, 4), (5, 2, 1, 1), {}, "convolutions are read as matrices"),
+        ("lora_embedding_{}", (2, 11), (6, 2), {}, "embeddings are read as matrices of width"),
+        (
+            "experts.lora_{}.weight", (4, 6), (5, 4),
+            {"target_parameters": ["experts.down_proj"], "peft_version": "0.21.2"},
+            "stacked parameters are read expert by expert",
+        ),
+        ("lora_{}.weight", (2, 6), (5, 2), {"layer_replication": [[0, 1], [0, 1]]}, "layers are those of the replicated model"),
+        ("lora_{}.weight", (2, 6), (5, 2), {"alora_invocation_tokens": [1]}, "aLoRA: ΔW is added from the invocation tokens on"),
+    ],
+)  # fmt: skip
+def test_how_a_layer_was_read_is_said(
+    tmp_path: Path, names: str, a: Sequence[int], b: Sequence[int], settings: dict[str, Any], said: str | None
+) -> None:  # fmt: skip
+    both = {
+        f"base_model.model.layers.{k}.{names.format(letter)}": random(*shape, seed=k)
+        for k in (0, 1)
+        for letter, shape in (("A", a), ("B", b))
+    }
+    write_tensors(tmp_path, both)
+    write_config(tmp_path, base=None, r=2, **settings)
+    adapter = load_adapter(tmp_path)
+    notes = [note for note in adapter.notes if note not in adapter.caveats]
+    assert len(notes) == bool(said)
+    assert not said or notes[0].startswith(said)
 
 
 def test_an_adapters_name_in_the_keys_is_understood(tmp_path: Path) -> None:
@@ -333,6 +402,19 @@ def test_a_magnitude_vector_gives_dora_away(tmp_path: Path) -> None:
     name = "base_model.model.bert.encoder.layer.0.attention.self.value.lora_magnitude_vector"
     write_lora(tmp_path / "lora", BertLike(), extra={name: random(24, seed=1)})
     with pytest.raises(AdapterError, match="DoRA"):
+        load_adapter(tmp_path / "lora")
+
+
+def test_norms_of_what_began_by_pissa_are_refused(tmp_path: Path) -> None:
+    """Whoever left use_dora out: the rows that are rescaled are those of W0 less B₀·A₀."""
+    shape = BertLike(modules=("value",))
+    norms = {
+        f"base_model.model.bert.{shape.path(k, 'value')}.lora_magnitude_vector": torch.ones(24)
+        for k in range(shape.layers)
+    }
+    for folder in (tmp_path / "lora", tmp_path / "lora" / "pissa_init"):
+        write_lora(folder, shape, extra=norms, config={"init_lora_weights": "pissa"})
+    with pytest.raises(AdapterError, match="configuration does not say use_dora"):
         load_adapter(tmp_path / "lora")
 
 

@@ -110,6 +110,17 @@ def test_layers_of_rank_0_stay_as_they_are(tmp_path: Path) -> None:
     )
 
 
+def test_a_layer_that_would_keep_its_rank_is_refused(tmp_path: Path) -> None:
+    """A convolution of groups is left out, and the configuration says one rank of all."""
+    extra = {
+        "base_model.model.conv.lora_A.weight": torch.ones(4, 2, 3, 3),
+        "base_model.model.conv.lora_B.weight": torch.ones(6, 2, 1, 1),
+    }
+    write_lora(tmp_path / "lora", BertLike(), extra=extra)
+    with pytest.raises(AdapterError, match=r"conv\.lora_A.* left out .*would keep its rank"):
+        ll.resize(tmp_path / "lora", tmp_path / "out", rank=2)
+
+
 class Net(nn.Module):
     """Two linear layers, a convolution and an embedding."""
 
@@ -407,6 +418,8 @@ def test_what_the_weights_began_with_is_not_said_any_more(
     more = {
         "init_lora_weights": "eva",
         "eva_config": {"rho": 2.0},
+        "corda_config": {"corda_method": "kpm"},
+        "lora_ga_config": {"direction": "ArB2r"},
         "loftq_config": {"loftq_bits": 4},
     }
     file.write_text(json.dumps(json.loads(file.read_text()) | more))
@@ -425,6 +438,9 @@ def test_what_a_header_says_besides(tmp_path: Path) -> None:
     found = header_settings(said, {"q": NewRank(2, 0.5)})
     assert found == {"ss_network_args": '{"dropout": "0.1"}', "modelspec.title": "it"}
     assert header_settings({"ss_network_args": "no JSON"}, {}) == {"ss_network_args": "no JSON"}
+    both = {"ss_network_dim": "8", "ss_network_alpha": "4"}
+    mixed = {"q": NewRank(2, 0.5), "k": NewRank(3, 0.5)}
+    assert set(header_settings(both, mixed).values()) == {"Dynamic"}  # sd-scripts' own word
     cases_of("diffusers_lora")["header"](tmp_path)
     (file,) = (tmp_path / "adapter").glob("*.safetensors")
     with safe_open(file, "pt") as opened:
