@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..labelled import Array
 from .p_values import holm
-from .reach import reach, reach_of_draws
+from .reach import reach, reach_of_draws, reach_of_shuffles
 from .reach_of_phi import reach_of_phi
 from .significance import LEVEL
 
@@ -35,6 +36,7 @@ class Trial:
         floor: What φ is at least, where the null is one of φ: nearly a gamma distribution above that. None where
             it is taken as normal.
         drawn: The null's own draws, where they tell what would have been found.
+        in_place: Where `drawn` are shuffles, layer by layer: which of them hold the tested layer itself.
     """
 
     value: float
@@ -44,6 +46,7 @@ class Trial:
     draws: int
     floor: float | None = None
     drawn: Array | None = field(default=None, repr=False, compare=False)
+    in_place: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
 
     @property
     def least(self) -> float:
@@ -60,7 +63,7 @@ class Verdict:
         p: Corrected over the family.
         detectable: The excess over the null's mean that is found in 80 of 100 cases at the level divided by
             the family's size, by so many draws: ``lora_lens.chance.reach``, and of a null that has a floor
-            ``reach_of_phi`` where that is farther; by the draws themselves (``reach_of_draws``) where they are at hand. None where no excess could be found, for there are too few draws.
+            ``reach_of_phi`` where that is farther; by the draws themselves (``reach_of_draws``, ``reach_of_shuffles``) where they are at hand. None where no excess could be found, for there are too few draws.
         family: How many tests it was corrected for.
     """
 
@@ -122,7 +125,11 @@ def _verdict(one: Trial, p: float, family: int) -> Verdict:
 def _excess(one: Trial, level: float) -> float:
     """That is found in 80 of 100 cases; NaN where none is."""
     if one.drawn is not None:
-        found = reach_of_draws(one.drawn, level)
+        found = (
+            reach_of_draws(one.drawn, level)
+            if one.in_place is None
+            else reach_of_shuffles(one.drawn, one.in_place, level)
+        )
         return math.nan if found is None else found
     deviations = _deviations(one, level)
     return math.nan if deviations is None else deviations * one.sd

@@ -4,9 +4,11 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+import torch
 
+from lora_lens.chance.draws import shuffles
 from lora_lens.chance.p_values import two_sided_p
-from lora_lens.chance.reach import POWER, reach, reach_of_draws
+from lora_lens.chance.reach import POWER, reach, reach_of_draws, reach_of_shuffles
 
 
 @pytest.mark.parametrize(("level", "draws"), [(0.05, 19), (0.05, 99), (0.025, 45), (0.0125, 200)])
@@ -41,4 +43,22 @@ def test_by_the_draws_it_is_right_whatever_the_nulls_shape(shape: float, draws: 
         far = reach_of_draws(drawn, 0.025)
         assert far is not None
         found += two_sided_p(np.asarray(random.gamma(shape) + far), drawn) <= 0.025
+    assert 0.72 < found / sets < 0.88
+
+
+@pytest.mark.parametrize(
+    ("layers", "level"), [(5, 0.0125), (6, 0.0125), (6, 0.05 / 6), (12, 0.0125)]
+)
+def test_of_shuffles_it_is_right_though_they_leave_layers_in_place(
+    layers: int, level: float
+) -> None:
+    """A swap of two layers in five has three fifths of the excess: by their deviation alone it was found in 44 of 100 cases."""
+    random, place, found, sets = np.random.default_rng(layers), np.arange(layers), 0, 300
+    orders = shuffles(layers, draws=1000, generator=torch.Generator().manual_seed(0)).numpy()
+    for _ in range(sets):
+        phi = random.gamma(4, size=(layers, layers))
+        far = reach_of_shuffles(phi[place, orders], orders == place, level)
+        assert far is not None
+        phi[place, place] += far
+        found += two_sided_p(phi.diagonal().mean(), phi[place, orders].mean(1)) <= level
     assert 0.72 < found / sets < 0.88

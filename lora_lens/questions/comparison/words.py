@@ -65,6 +65,10 @@ def _claims(result: ComparisonResult) -> Iterator[Claim]:
             )
             if null == "flipped" and (drawn := series.baselines[null].drawn) is not None:
                 trial = replace(trial, drawn=drawn.mean(1))  # W0's own make what shape it has
+            if null == "mismatched" and (drawn := series.baselines[null].drawn) is not None:
+                trial = replace(
+                    trial, drawn=drawn.astype(np.float64), in_place=drawn == series.values
+                )
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)
 

@@ -8,6 +8,7 @@ from ...adapter import Adapter
 from ...bases.along import said_beside
 from ...bases.weights import BaseWeights
 from ...core.conversions.conversion import ConventionChoice
+from ...core.similarity.layers_together import AS_INDEPENDENT
 from ...show.wording import few
 from ...subspaces.conversions import Plan
 from ...subspaces.pairing import different_bases
@@ -93,6 +94,7 @@ def _notes(adapter: Adapter, plan: Plan, subspaces: dict[str, SharedSubspace]) -
         yield "there is one layer only, so nothing is shared and no layer can be left out"
         return
     yield from _seen_alone(subspaces)
+    yield from _together(subspaces)
     for matrix, shared in subspaces.items():
         if shared.gap < _GAP:
             yield (
@@ -114,3 +116,15 @@ def _seen_alone(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
             f"of the {total} dimensions of {matrix}'s θ that W0 of all layers see, up to {most} are seen by one layer alone ({few(layers, 6)}): of what "
             f"its factor has there the others predict nothing, so that even one shared layer may have a share below 1"
         )
+
+
+def _together(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
+    """Of which factors of another adapter a claim may be one too many."""
+    for matrix, shared in subspaces.items():
+        one = shared.carried
+        if one is not None and not one.trivial and one.scatter > AS_INDEPENDENT:
+            yield (
+                f"{matrix} of the other adapter lies alike in its layers, and so does what θ predicts there, as where layers have one W0: the mean share of "
+                f"unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which flips are of, so that "
+                f"a claim may be one too many"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
 from ...core.shared.forwards import LACKING, predicted_share, ranks
 from ...core.shared.leave_one_out import LeftOut, carried_over, left_out
+from ...core.similarity.layers_together import LayersTogether, scatter_of_mean
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward
 from .asked import Asked
@@ -109,7 +111,8 @@ def carry_over(
     tested = draws and not (trivial or whole)
     flips_of_mean = drawn[:, :count].mean(0) if tested else None
     mean = np.asarray(share.mean())
-    return _predicted(
+    both = [LayersTogether.of(list(bases)) for bases in (predicted, target.q)]
+    found = _predicted(
         fit, other, matrix, (rank, width), share, by_layer,
         chance=width / out,
         nulls={
@@ -123,6 +126,7 @@ def carry_over(
         tests=tests,
         carried=True,
     )  # fmt: skip
+    return replace(found, scatter=float(scatter_of_mean(both[0], both[1:])[0]))
 
 
 def _predicted(

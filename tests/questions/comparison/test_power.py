@@ -7,7 +7,7 @@ import torch
 from scipy.stats import binom
 
 import lora_lens as ll
-from lora_lens.chance.reach import POWER, reach_of_draws
+from lora_lens.chance.reach import POWER, reach_of_draws, reach_of_shuffles
 from lora_lens.chance.significance import LEVEL
 
 
@@ -58,3 +58,17 @@ def test_of_flips_it_is_told_by_their_own_draws() -> None:
         matrix = "delta" if one.label == "ΔW" else one.label
         drawn = result[matrix].baselines["flipped"].drawn.mean(1)
         assert one.verdict.detectable == reach_of_draws(drawn, LEVEL / one.verdict.family)
+
+
+def test_of_shuffled_layers_it_is_told_by_their_own_draws() -> None:
+    """By a deviation alone it was too near, for shuffles leave layers in place, and what they have is in the draws too."""
+    pair = [ll.demo_adapter(method) for method in ("lora", "condlora")]
+    result = ll.compare(*pair, "value", draws=999, beside_w0=False)
+    shuffled = [one for one in result.findings if one.claim.null == "mismatched"]
+    assert shuffled
+    for one in shuffled:
+        series = result["delta" if one.label == "ΔW" else one.label]
+        drawn = series.baselines["mismatched"].drawn
+        level = LEVEL / one.verdict.family
+        told = reach_of_shuffles(drawn, drawn == series.values, level)
+        assert one.verdict.detectable == told
