@@ -29,6 +29,7 @@ class Baseline(Brief):
         cells: (n, …) null values of each cell by itself, where they are others than its `samples`.
         tie: What φ of a draw and the observed one may differ by and be the same number, where a draw
             can hold an observed cell itself.
+        in_place: (draw, …) where it holds that cell's own φ, of `samples` that are shuffles.
     """
 
     mean: float | Array
@@ -39,6 +40,7 @@ class Baseline(Brief):
     cells: Samples | None = field(default=None, repr=False, compare=False)
     mean_mean: float | None = None
     tie: float = 0.0
+    in_place: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def drawn(self) -> Samples | None:

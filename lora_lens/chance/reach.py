@@ -92,12 +92,12 @@ def reach_of_shuffles(
     that follows from the layers not in place alone; the k-th largest of these is the threshold, k as in `reach_of_draws`.
 
     Args:
-        drawn: The numbers whose means the test compares with, one draw at least with no layer in place.
+        drawn: The numbers whose means the test compares with.
         in_place: Where a draw has the tested number itself.
         level: As in `reach_of_draws`.
 
     Returns:
-        As there.
+        As there, and None where every draw has a layer in place.
 
     Example:
         Of five layers every order but their own: a swap of two has three fifths of the excess, and it takes twice as much as of draws without any.
@@ -111,7 +111,7 @@ def reach_of_shuffles(
     """
     n, layers = drawn.shape
     k = math.floor(level * (n + 1) + 1e-9)
-    if k < 1:
+    if k < 1 or in_place.any(1).all():
         return None
     numbers = drawn[~in_place.any(1)][:_MOST_NUMBERS]
     # Shuffles of a grid less its diagonal vary as what its rows and columns leave does; a new diagonal varies as all of it.

@@ -48,7 +48,7 @@ from .result import ComparisonResult, LayerSeries
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 _SEEDS = (
     "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
-    "where both train a new head, it begins the same, too, and can make B's of short runs alike; no null knows that"
+    "where both train a new head, it may begin the same, too, and make B's of short runs alike; no null knows that"
 )
 _NO_W0 = "W0 is left out, and with it what of φ lies in its own singular directions"
 
@@ -244,6 +244,7 @@ def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
         draws=len(drawn),
         samples=drawn.numpy(),
         cells=others.numpy(),
+        in_place=(orders == torch.arange(len(pairs))).numpy(),
     )
 
 

@@ -63,11 +63,13 @@ def _claims(result: ComparisonResult) -> Iterator[Claim]:
                 draws,
                 floor=least_beside(float(np.mean(series.baseline.mean)), result.i, result.j),
             )
-            if null == "flipped" and (drawn := series.baselines[null].drawn) is not None:
-                trial = replace(trial, drawn=drawn.mean(1))  # W0's own make what shape it has
-            if null == "mismatched" and (drawn := series.baselines[null].drawn) is not None:
+            baseline = series.baselines[null]
+            if null != "gaussian" and baseline.drawn is not None:
+                drawn = baseline.drawn.astype(np.float64)  # W0's own make what shape flips have
                 trial = replace(
-                    trial, drawn=drawn.astype(np.float64), in_place=drawn == series.values
+                    trial,
+                    drawn=drawn.mean(1) if baseline.in_place is None else drawn,
+                    in_place=baseline.in_place,
                 )
             about, aspect = f"{LABELS[matrix]} {_ABOUT[null]}", _ASPECTS[null]
             yield Claim(about, LABELS[matrix], PHI, null, trial, aspect)

@@ -131,7 +131,11 @@ def rank_grids(
         "adapters",
         found,
         _nulls(found, draws, seed),
-        (*notes, *dict.fromkeys(n for each in both if each for n in each.notes), *_notes(chosen)),
+        (
+            *notes,
+            *dict.fromkeys(n for each in both if each for n in each.notes),
+            *_notes(chosen, made=one.from_w0 or other.from_w0),
+        ),
         seed,
         base=base_of_both(one, other),
         base_commit=commit_of_all((one, other)),
@@ -165,14 +169,14 @@ def _samples(sizes: Sequence[tuple[int, int, int, int]], draws: int, seed: int) 
     return np.stack(series, axis=1)
 
 
-def _notes(chosen: Sequence[str]) -> Iterator[str]:
+def _notes(chosen: Sequence[str], *, made: bool) -> Iterator[str]:
     factors = [name for name in ("A", "B") if name in chosen]
     if factors:
         yield gauge_note("where i or j is below the rank", factors)
-    if {"A", "delta-right"} & set(chosen):
+    if {"A", "delta-right"} & set(chosen) and not made:  # of W0, from no random A
         yield (
-            "runs of one seed begin with the same A, so right subspaces of theirs are alike before any training; "
-            "chance is that of independent ones"
+            "runs of one seed begin with the same A, so their A's, and early on ΔW's right subspaces, are alike "
+            "whatever was learnt; chance is that of independent ones"
         )
 
 

@@ -230,10 +230,10 @@ def _notes(
             f"ranks {ranks.min()} to {ranks.max()}, each adapter at its own: φ divides by the smaller of "
             f"two, chance is the larger over d, so compare z, or give one --rank"
         )
-    if side == "right":
+    if side == "right" and sum(not one.from_w0 for one in read) > 1:
         yield (
-            "runs of one seed begin with the same A, so right subspaces of theirs are alike before any "
-            "training; the Gaussian expectation is for independent ones"
+            "runs of one seed begin with the same A, so their A's, and early on ΔW's right subspaces, are alike "
+            "whatever was learnt; the Gaussian expectation is for independent ones"
         )
     if not keep and asked is None:
         yield "φ by layer is not kept for so many adapters; ask for it with --per-layer"

@@ -122,7 +122,7 @@ def _together(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
     """Of which factors of another adapter a claim may be one too many."""
     for matrix, shared in subspaces.items():
         one = shared.carried
-        if one is not None and not one.trivial and one.scatter > AS_INDEPENDENT:
+        if one is not None and one.nulls and one.scatter > AS_INDEPENDENT:
             yield (
                 f"{matrix} of the other adapter lies alike in its layers, and so does what θ predicts there, as where layers have one W0: the mean share of "
                 f"unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which flips are of, so that "

@@ -142,7 +142,8 @@ class Predicted(Brief):
 
     def to_dict(self) -> Row:
         """For JSON; θ is not in it."""
-        return {
+        carried = {"scatter": plain(self.scatter)} if self.carried else {}
+        return carried | {
             "share": plain(self.share),
             "mean": plain(self.mean),
             "chance": plain(self.chance),

@@ -1,9 +1,12 @@
 """What `compare` says would have been seen is seen, at the fewest layers and directions too."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from planted import plant
 from scipy.stats import binom
 
 import lora_lens as ll
@@ -68,7 +71,26 @@ def test_of_shuffled_layers_it_is_told_by_their_own_draws() -> None:
     assert shuffled
     for one in shuffled:
         series = result["delta" if one.label == "ΔW" else one.label]
-        drawn = series.baselines["mismatched"].drawn
+        shuffles = series.baselines["mismatched"]
+        np.testing.assert_array_equal(shuffles.in_place, shuffles.drawn == series.values)
         level = LEVEL / one.verdict.family
-        told = reach_of_shuffles(drawn, drawn == series.values, level)
+        told = reach_of_shuffles(shuffles.drawn, shuffles.in_place, level)
         assert one.verdict.detectable == told
+
+
+def test_phi_of_other_layers_may_be_a_layers_own(tmp_path: Path) -> None:
+    """A B of one axis that no B of the other has: φ is 0 with each of its layers, and no shuffle leaves it in place for that."""
+    rng = np.random.default_rng(0)
+    w0 = [rng.standard_normal((24, 24)) for _ in range(6)]
+    off = np.array([0.0, *[1.0] * 23])[:, None]
+    b = [[off * rng.standard_normal((24, 1)) for _ in w0] for _ in range(2)]
+    b[0][0] = 1 - off
+    pair = (
+        plant(tmp_path / f"{k}", w0, [(one, rng.standard_normal((1, 24))) for one in each])
+        for k, each in enumerate(b)
+    )
+    result = ll.compare(*pair, "value", draws=999, beside_w0=False)
+    (found,) = (
+        one for one in result.findings if one.label == "B" and one.claim.null == "mismatched"
+    )
+    assert 0.05 < found.verdict.detectable < 0.3

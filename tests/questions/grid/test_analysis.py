@@ -97,6 +97,9 @@ def test_planted_directions_are_found_where_they_are(tmp_path: Path) -> None:
     right = rank_grids(one, other, "value", matrices=["delta-right"]).notes
     assert any("one seed" in note for note in right)
     assert "different base models" in of_bases
+    made = demo_adapter("condlora")  # of W0, by no random A
+    of_w0 = rank_grids(made, made, "value", layers=[0], matrices=["A", "delta-right"]).notes
+    assert not any("one seed" in note for note in of_w0)
 
 
 def test_delta_in_the_fourth_direction_of_w0_enters_at_i_4(tmp_path: Path) -> None:

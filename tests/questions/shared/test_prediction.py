@@ -229,6 +229,10 @@ def test_what_carries_over_where_layers_go_together_is_said_to(tmp_path: Path) -
     assert found["B"].carried.scatter > 1.5
     (note,) = (note for note in found.notes if "lies alike in its layers" in note)
     assert note.startswith("B of the other adapter")
+    assert found["B"].carried.to_dict()["scatter"] == found["B"].carried.scatter
+    assert "scatter" not in found["B"].predicted.to_dict()
+    untested = ll.shared_subspace(one, "value", other=alike, draws=0)
+    assert not any("lies alike in its layers" in note for note in untested.notes)
     found = ll.shared_subspace(one, "value", other=other, draws=20)
     assert not any("lies alike in its layers" in note for note in found.notes)
 
