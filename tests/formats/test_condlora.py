@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.errors import AdapterError, BaseModelError
+from lora_lens.updates import FromW0, made
 
 X = ("linear_for_lora_x", "query.linear_for_lora_x")
 ONE = 1e-5  # θ and W0 are stored in float32
@@ -133,6 +134,50 @@ def test_incomplete_configurations_are_an_error(
         write_ours(tmp_path / "cond", shape, **({"convention": "consistent"} | config))
     with pytest.raises(AdapterError, match=message):
         load_adapter(tmp_path / "cond")
+
+
+LAMBDA = "bert.encoder.layer.1.attention.self.value.lambda"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"value.theta_B": torch.ones(24, 1)}, "θ_A of value has rank 4 and θ_B 1"),
+        ({LAMBDA: None}, "has no Λ of bert.encoder.layer.1.attention.self.value"),
+        ({LAMBDA: torch.ones(1, 1)}, r"\(1, 1\), expected \(4, 1\)"),
+        ({LAMBDA: torch.ones(4, 1, dtype=torch.int32)}, "holds torch.int32, expected floats"),
+        ({LAMBDA: torch.full((4, 1), np.nan)}, "holds NaN"),
+    ],
+)  # fmt: skip
+def test_entries_that_torch_would_spread_or_take_for_numbers_are_refused(
+    tmp_path: Path, changed: dict[str, torch.Tensor | None], message: str
+) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    config = {"peft_type": "CONDADALORA", "condadalora_version": 1}
+    tensors = write_ours(tmp_path / "cond", shape, "consistent", **config)
+    for path in (shape.path(k, m) for m in shape.modules for k in range(shape.layers)):
+        tensors[f"bert.{path}.lambda"] = random(4, 1, seed=3)
+    write_tensors(tmp_path / "cond", tensors)
+    assert load_adapter(tmp_path / "cond").method == "condadalora"
+    damaged = {name: one for name, one in (tensors | changed).items() if one is not None}
+    write_tensors(tmp_path / "cond", damaged)
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "cond")
+
+
+@pytest.mark.parametrize(
+    ("theta_a", "message"),
+    [
+        (torch.ones(3, 2), "W0 of query is 4x3; 'stored' needs it square"),
+        (torch.ones(3, 2, dtype=torch.int64), "θ of query holds torch.int64, expected floats"),
+        (torch.ones(4, 2), "has 4 and 3 rows, but W0 is 4x3"),
+    ],
+)  # fmt: skip
+def test_theta_that_makes_no_factors_of_w0(theta_a: torch.Tensor, message: str) -> None:
+    update = FromW0(made("θ_A", theta_a), made("θ_B", torch.ones(3, 2)), 1.0, "stored", ())
+    with pytest.raises(AdapterError, match=message):
+        update.of(torch.ones(4, 3), "query")
 
 
 def test_input_dependent_experiment_is_refused(tmp_path: Path) -> None:
