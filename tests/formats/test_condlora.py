@@ -72,6 +72,8 @@ def test_every_layer_is_alike_under_its_own_convention(tmp_path: Path, conventio
     write_base(tmp_path / "base", shape)
     write_ours(tmp_path / "cond", shape, convention)
     export_lora(tmp_path / "cond", tmp_path / "plain")
+    said = json.loads((tmp_path / "plain" / "adapter_config.json").read_text())
+    assert not {"condlora_modules", "convention"} & set(said)
     for folder in ("cond", "plain"):
         adapter = load_adapter(tmp_path / folder, tmp_path / "base")
         for module in ("query", "value"):
@@ -117,6 +119,8 @@ def test_layers_to_transform_is_kept(tmp_path: Path) -> None:
     [
         ({"convention": "sideways"}, "convention"),
         ({"condlora_modules": {}}, "condlora_modules does not list"),
+        ({"condlora_modules": {"query": "a", "value": "b"}}, "condlora_modules does not list"),
+        ({"use_dora": True}, "use_dora"),
         ({"r": 3}, "says 3"),
         ({"base_model_name_or_path": None}, "pass --base"),
     ],
@@ -158,8 +162,12 @@ def test_entries_that_torch_would_spread_or_take_for_numbers_are_refused(
     tensors = write_ours(tmp_path / "cond", shape, "consistent", **config)
     for path in (shape.path(k, m) for m in shape.modules for k in range(shape.layers)):
         tensors[f"bert.{path}.lambda"] = random(4, 1, seed=3)
+    tensors["bert.encoder.layer.0.attention.self.value.lambda"].zero_()
     write_tensors(tmp_path / "cond", tensors)
-    assert load_adapter(tmp_path / "cond").method == "condadalora"
+    adapter = load_adapter(tmp_path / "cond")
+    assert (adapter.method, adapter.modules["value"].layers) == ("condadalora", (1, 2))
+    (why,) = adapter.left_out.values()
+    assert "the budget has left this layer nothing" in why
     damaged = {name: one for name, one in (tensors | changed).items() if one is not None}
     write_tensors(tmp_path / "cond", damaged)
     with pytest.raises(AdapterError, match=message):
