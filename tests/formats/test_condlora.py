@@ -196,15 +196,30 @@ def test_input_dependent_experiment_is_refused(tmp_path: Path) -> None:
         load_adapter(tmp_path / "released")
 
 
+@pytest.mark.parametrize(
+    ("task", "stored", "written"), [("SEQ_CLS", "", "bert."), ("SEQ_CLS", "bert.", "bert."), (None, "", "")]
+)  # fmt: skip
 def test_export_of_a_released_checkpoint_names_layers_as_a_model_with_a_head_does(
-    tmp_path: Path,
+    tmp_path: Path, task: str | None, stored: str, written: str
 ) -> None:
     shape = BertLike()
     write_base(tmp_path / "base", shape)
-    write_released(tmp_path / "released", shape, task_type="SEQ_CLS")
+    named = {f"{stored}{name}": tensor for name, tensor in shape.base.items()}
+    write_base(tmp_path / "base", shape, named)
+    write_released(tmp_path / "released", shape, task_type=task)
     export_lora(tmp_path / "released", tmp_path / "plain")
     names = load_file(tmp_path / "plain" / "adapter_model.safetensors")
-    assert f"base_model.model.bert.{shape.path(0, 'value')}.lora_A.weight" in names
+    assert f"base_model.model.{written}{shape.path(0, 'value')}.lora_A.weight" in names
+    config = json.loads((tmp_path / "plain" / "adapter_config.json").read_text())
+    assert "use_x" not in config
+
+
+def test_a_released_checkpoint_that_says_dora_is_refused(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_released(tmp_path / "released", shape, use_dora=True)
+    with pytest.raises(AdapterError, match="use_dora"):
+        load_adapter(tmp_path / "released")
 
 
 @pytest.mark.parametrize("damage", ["nan", "rank"])
