@@ -120,7 +120,7 @@ ODD: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "norms of other rows": ({f"{NAME}.dora_scale": (5, 1)}, r"has shape \(5, 1\), expected DoRA's norms of the"),
     "norms in a row": ({f"{NAME}.dora_scale": (1, 1, 6)}, "expected DoRA's norms of the"),
     "PEFT's norms of columns": (
-        {f"{NAME}.lora_magnitude_vector.weight": (1, 4)}, r"has shape \(1, 4\), expected DoRA's norms of the 6 rows",
+        {f"{NAME}.lora_magnitude_vector.weight": (1, 3)}, r"has shape \(1, 3\), expected DoRA's norms of the 6 rows",
     ),
     "norms alone": ({"lora_unet_x.dora_scale": (6, 1)}, "unet.x has no factors beside it"),
     "no partner": ({"lora_unet_x.lora_up.weight": (6, 2)}, "no partner, the factor down of unet.x"),
