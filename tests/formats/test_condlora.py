@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from lora_lens import conversion_similarity, export_lora, load_adapter
 from lora_lens.errors import AdapterError, BaseModelError
+from lora_lens.updates import FromW0, made
 
 X = ("linear_for_lora_x", "query.linear_for_lora_x")
 ONE = 1e-5  # θ and W0 are stored in float32
@@ -71,6 +72,8 @@ def test_every_layer_is_alike_under_its_own_convention(tmp_path: Path, conventio
     write_base(tmp_path / "base", shape)
     write_ours(tmp_path / "cond", shape, convention)
     export_lora(tmp_path / "cond", tmp_path / "plain")
+    said = json.loads((tmp_path / "plain" / "adapter_config.json").read_text())
+    assert not {"condlora_modules", "convention"} & set(said)
     for folder in ("cond", "plain"):
         adapter = load_adapter(tmp_path / folder, tmp_path / "base")
         for module in ("query", "value"):
@@ -116,6 +119,8 @@ def test_layers_to_transform_is_kept(tmp_path: Path) -> None:
     [
         ({"convention": "sideways"}, "convention"),
         ({"condlora_modules": {}}, "condlora_modules does not list"),
+        ({"condlora_modules": {"query": "a", "value": "b"}}, "condlora_modules does not list"),
+        ({"use_dora": True}, "use_dora"),
         ({"r": 3}, "says 3"),
         ({"base_model_name_or_path": None}, "pass --base"),
     ],
@@ -135,6 +140,54 @@ def test_incomplete_configurations_are_an_error(
         load_adapter(tmp_path / "cond")
 
 
+LAMBDA = "bert.encoder.layer.1.attention.self.value.lambda"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"value.theta_B": torch.ones(24, 1)}, "θ_A of value has rank 4 and θ_B 1"),
+        ({LAMBDA: None}, "has no Λ of bert.encoder.layer.1.attention.self.value"),
+        ({LAMBDA: torch.ones(1, 1)}, r"\(1, 1\), expected \(4, 1\)"),
+        ({LAMBDA: torch.ones(4, 1, dtype=torch.int32)}, "holds torch.int32, expected floats"),
+        ({LAMBDA: torch.full((4, 1), np.nan)}, "holds NaN"),
+    ],
+)  # fmt: skip
+def test_entries_that_torch_would_spread_or_take_for_numbers_are_refused(
+    tmp_path: Path, changed: dict[str, torch.Tensor | None], message: str
+) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    config = {"peft_type": "CONDADALORA", "condadalora_version": 1}
+    tensors = write_ours(tmp_path / "cond", shape, "consistent", **config)
+    for path in (shape.path(k, m) for m in shape.modules for k in range(shape.layers)):
+        tensors[f"bert.{path}.lambda"] = random(4, 1, seed=3)
+    tensors["bert.encoder.layer.0.attention.self.value.lambda"].zero_()
+    write_tensors(tmp_path / "cond", tensors)
+    adapter = load_adapter(tmp_path / "cond")
+    assert (adapter.method, adapter.modules["value"].layers) == ("condadalora", (1, 2))
+    (why,) = adapter.left_out.values()
+    assert "the budget has left this layer nothing" in why
+    damaged = {name: one for name, one in (tensors | changed).items() if one is not None}
+    write_tensors(tmp_path / "cond", damaged)
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "cond")
+
+
+@pytest.mark.parametrize(
+    ("theta_a", "message"),
+    [
+        (torch.ones(3, 2), "W0 of query is 4x3; 'stored' needs it square"),
+        (torch.ones(3, 2, dtype=torch.int64), "θ of query holds torch.int64, expected floats"),
+        (torch.ones(4, 2), "has 4 and 3 rows, but W0 is 4x3"),
+    ],
+)  # fmt: skip
+def test_theta_that_makes_no_factors_of_w0(theta_a: torch.Tensor, message: str) -> None:
+    update = FromW0(made("θ_A", theta_a), made("θ_B", torch.ones(3, 2)), 1.0, "stored", ())
+    with pytest.raises(AdapterError, match=message):
+        update.of(torch.ones(4, 3), "query")
+
+
 def test_input_dependent_experiment_is_refused(tmp_path: Path) -> None:
     shape = BertLike()
     write_base(tmp_path / "base", shape)
@@ -143,15 +196,30 @@ def test_input_dependent_experiment_is_refused(tmp_path: Path) -> None:
         load_adapter(tmp_path / "released")
 
 
+@pytest.mark.parametrize(
+    ("task", "stored", "written"), [("SEQ_CLS", "", "bert."), ("SEQ_CLS", "bert.", "bert."), (None, "", "")]
+)  # fmt: skip
 def test_export_of_a_released_checkpoint_names_layers_as_a_model_with_a_head_does(
-    tmp_path: Path,
+    tmp_path: Path, task: str | None, stored: str, written: str
 ) -> None:
     shape = BertLike()
     write_base(tmp_path / "base", shape)
-    write_released(tmp_path / "released", shape, task_type="SEQ_CLS")
+    named = {f"{stored}{name}": tensor for name, tensor in shape.base.items()}
+    write_base(tmp_path / "base", shape, named)
+    write_released(tmp_path / "released", shape, task_type=task)
     export_lora(tmp_path / "released", tmp_path / "plain")
     names = load_file(tmp_path / "plain" / "adapter_model.safetensors")
-    assert f"base_model.model.bert.{shape.path(0, 'value')}.lora_A.weight" in names
+    assert f"base_model.model.{written}{shape.path(0, 'value')}.lora_A.weight" in names
+    config = json.loads((tmp_path / "plain" / "adapter_config.json").read_text())
+    assert "use_x" not in config
+
+
+def test_a_released_checkpoint_that_says_dora_is_refused(tmp_path: Path) -> None:
+    shape = BertLike()
+    write_base(tmp_path / "base", shape)
+    write_released(tmp_path / "released", shape, use_dora=True)
+    with pytest.raises(AdapterError, match="use_dora"):
+        load_adapter(tmp_path / "released")
 
 
 @pytest.mark.parametrize("damage", ["nan", "rank"])

@@ -134,6 +134,9 @@ def test_scale_base_and_what_is_left_out(tmp_path: Path) -> None:
     assert "table of tokens" in adapter.left_out["token_embd.weight.lora_a"]
     assert "norm" in adapter.left_out["blk.0.attn_norm.weight"]
     assert "not known" in adapter.left_out["blk.0.ffn_gate_inp.weight.lora_a"]
+    elsewhere = "https://example.org/Qwen/Qwen2-0.5B"
+    other = ll.load_adapter(written(tmp_path, general__base_model__0__repo_url=elsewhere))
+    assert other.base_model is None
     zero = ll.load_adapter(written(tmp_path, adapter__lora__alpha=0.0))
     assert zero.modules["v_proj"].scaling.tolist() == [1.0]  # as llama.cpp takes it
     said = ll.load_adapter(written(tmp_path, adapter__alora__invocation_tokens="1"))
@@ -161,6 +164,14 @@ def test_heads_that_do_not_fit_are_said(llama: Path) -> None:
         AdapterError, match="B of 16 rows, no multiple of two for each of the 3 heads"
     ):
         ll.load_adapter(llama / "adapter", llama / "base")
+
+
+def test_one_head_of_keys_for_all_queries_is_a_number_of_heads(llama: Path) -> None:
+    said = {"model_type": "llama", "num_attention_heads": 2, "num_key_value_heads": 1}
+    (llama / "base" / "config.json").write_text(json.dumps(said))
+    own = deltas(ll.load_adapter(llama / "adapter"))["blk.1.attn_k"]
+    found = deltas(ll.load_adapter(llama / "adapter", llama / "base"))
+    assert torch.equal(own, MADE.pairs(found["model.layers.1.self_attn.k_proj"], 1))
 
 
 def test_bases_and_adapters_are_told_apart(llama: Path) -> None:

@@ -119,6 +119,9 @@ HADA = {f"{NAME}.hada_w{k}_{letter}": (4, 4) for k in (1, 2) for letter in "ab"}
 ODD: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "norms of other rows": ({f"{NAME}.dora_scale": (5, 1)}, r"has shape \(5, 1\), expected DoRA's norms of the"),
     "norms in a row": ({f"{NAME}.dora_scale": (1, 1, 6)}, "expected DoRA's norms of the"),
+    "PEFT's norms of columns": (
+        {f"{NAME}.lora_magnitude_vector.weight": (1, 3)}, r"has shape \(1, 3\), expected DoRA's norms of the 6 rows",
+    ),
     "norms alone": ({"lora_unet_x.dora_scale": (6, 1)}, "unet.x has no factors beside it"),
     "no partner": ({"lora_unet_x.lora_up.weight": (6, 2)}, "no partner, the factor down of unet.x"),
     "wide up": ({f"{NAME}.lora_up.weight": (6, 2, 3, 3)}, "a convolution of one pixel"),
@@ -293,7 +296,11 @@ CONFIG = json.dumps({"r": 2, "lora_alpha": 16})
         ({"lora_alpha": "16", "rank": "2"}, None, "the file's header"),
         ({"lora_config": CONFIG}, None, "lora_config in the file's header"),  # finetrainers
         ({}, json.dumps({"lora_params": {"lora_rank": 2, "lora_alpha": 16}}), "lora_config.json"),  # FastVideo
+        ({}, CONFIG, "lora_config.json"),
+        ({"lora_alpha": "16"}, None, "the file's header"),  # of the modules' own rank
         ({"lora_alpha": "2", "rank": "2"}, "[", None),
+        ({"lora_alpha": "0", "rank": "2"}, None, None),
+        ({"lora_alpha": "inf", "rank": "2"}, None, None),
         ({"lora_alpha": "None"}, "{}", None),
     ],
 )  # fmt: skip
@@ -305,7 +312,8 @@ def test_an_alpha_where_no_loader_looks_is_said(
         f"{path}.lora_A.weight": random(2, 6, seed=1),
         f"{path}.lora_B.weight": random(6, 2, seed=2),
     }
-    saved(tmp_path / "pytorch_lora_weights.safetensors", tensors, header)
+    scaled = lora("transformer.transformer_blocks.1.attn.to_q", rank=3, alpha=3.0)
+    saved(tmp_path / "pytorch_lora_weights.safetensors", tensors | scaled, header)
     if beside is not None:
         (tmp_path / "lora_config.json").write_text(beside)
     caveats = load_adapter(tmp_path).caveats
@@ -404,6 +412,7 @@ def test_lycoris_dylora_is_read_as_loaders_take_it_and_said(
         ("lycoris.kohya", {"algo": "lora", "rs_lora": "True"}, None),  # its α says it
         ("lycoris.kohya", {"algo": "lora", "dora_wd": True, "bypass_mode": "True"}, "bypass_mode beside dora_wd"),
         ("lycoris.kohya", {"algo": "lora", "dora_wd": "True"}, None),
+        ("lycoris.kohya", {"algo": "lora", "bypass_mode": "True"}, None),
         ("networks.lora", {"dora_wd": "True", "bypass_mode": "True"}, None),
     ],
 )  # fmt: skip

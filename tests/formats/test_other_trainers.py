@@ -103,6 +103,25 @@ def test_experts_are_called_as_in_the_model_that_was_converted(
     assert found == {f"model.layers.0.{expert}", f"model.layers.0.{gate}"}
 
 
+@pytest.mark.parametrize(("name", "own"), [
+    ("Llama-3-8B", "model.layers.0.self_attn.q_proj"), ("Phi-3-mini-4k-instruct", "transformer.h.0.attn.qkv"),
+])  # fmt: skip
+def test_modules_are_renamed_where_the_converted_model_has_the_roles_apart(
+    tmp_path: Path, name: str, own: str
+) -> None:
+    """Phi-3's MLP is of LitGPT's Llama's class, and its query, key and value are one matrix."""
+    written(tmp_path, {"model": pair("transformer.h.0.attn.qkv")}, "lit_model.pth.lora")
+    said = "lora_r: 2\nlora_alpha: 4\nlora_query: true\n"
+    (tmp_path / "hyperparameters.yaml").write_text(said)
+    sizes = "n_head: 2\nn_query_groups: 2\nhead_size: 3\nmlp_class_name: LLaMAMLP\n"
+    (tmp_path / "model_config.yaml").write_text(f"name: {name}\n{sizes}hf_config: {{name: {name}}}")
+    adapter = load_adapter(tmp_path)
+    assert [path for one in adapter.modules.values() for path in one.names] == [own]
+    renamed = any("called as in the model that LitGPT converted" in note for note in adapter.notes)
+    assert renamed is ("Llama" in name)
+    assert adapter.base_model is None  # of no organisation is no hub id
+
+
 def named_as_before(name: str, folder: Path) -> Path:
     """What LitGPT of today wrote, by the names of before 0.5.5."""
     folder.mkdir(exist_ok=True)
@@ -212,6 +231,16 @@ def test_rows_that_could_be_a_convolutions_are_said(tmp_path: Path) -> None:
     adapter = load_adapter(written(tmp_path / "lora", other, lora_alpha=6))
     assert adapter.modules["down"].scaling.tolist() == [1]
     assert any("say r in adapter_config.json" in note for note in adapter.notes)
+    plain = {"down.lora_A": random(6, 11, seed=1), "down.lora_B": random(18, 6, seed=2)}
+    adapter = load_adapter(written(tmp_path / "plain", plain, lora_alpha=6))
+    assert not any("say r in adapter_config.json" in note for note in adapter.notes)
+
+
+def test_rows_that_are_not_as_many_of_each_block_are_refused(tmp_path: Path) -> None:
+    tensors = {"fc.lora_A": random(4, 6, seed=1), "fc.lora_B": random(13, 2, seed=2)}
+    written(tmp_path, tensors, lora_alpha=5, enable_lora=[True, False, True])
+    with pytest.raises(AdapterError, match="B of 13x2, expected 4 and 12x2 of query, value"):
+        load_adapter(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -246,8 +275,8 @@ def test_torchtune_without_what_says_alpha(tmp_path: Path) -> None:
     folder = written(tmp_path / "tune", tensors, "adapter_model.pt")
     with pytest.raises(AdapterError, match="nothing beside it says α"):
         load_adapter(folder)
-    written(folder, tensors, "adapter_model.pt", r=2, lora_alpha=3)
-    adapter = load_adapter(folder)
+    adapter = load_adapter(written(folder, tensors, "adapter_model.pt", lora_alpha=3))
+    assert adapter.modules["q_proj"].scaling.tolist() == [1.5]
     assert any("which is Meta's" in note for note in adapter.notes)
 
 

@@ -113,6 +113,27 @@ def test_empty_tensors_of_zero_3_say_what_to_do(tmp_path: Path, peft_type: str) 
         load_adapter(tmp_path / "lora")
 
 
+@pytest.mark.parametrize(
+    ("e", "settings", "message"),
+    [
+        (torch.ones(1, 1), {}, r"shape \(1, 1\), expected \(4, 1\) as of .*lora_A"),
+        (torch.ones(4, 1), {"lora_alpha": float("nan")}, "lora_alpha nan and init_r 12, expected numbers"),
+        (torch.ones(4, 1), {"init_r": -1}, "lora_alpha 8 and init_r -1, expected numbers"),
+    ],
+)  # fmt: skip
+def test_what_adalora_would_be_scaled_wrongly_by(
+    tmp_path: Path, e: torch.Tensor, settings: dict[str, object], message: str
+) -> None:
+    sides = {"A": random(4, 24, seed=1), "B": random(24, 4, seed=2), "E": e}
+    tensors = {f"{PATH.format(0, 'value')}.lora_{letter}": one for letter, one in sides.items()}
+    write_tensors(tmp_path / "lora", tensors)
+    write_config(
+        tmp_path / "lora", base=None, **({"peft_type": "ADALORA", "lora_alpha": 8} | settings)
+    )
+    with pytest.raises(AdapterError, match=message):
+        load_adapter(tmp_path / "lora")
+
+
 def test_several_adapters_in_one_file_are_refused(tmp_path: Path) -> None:
     shape = BertLike()
     write_lora(tmp_path / "lora", shape)

@@ -182,3 +182,11 @@ def test_a_base_alone_is_cut_too(tmp_path: Path) -> None:
     assert torch.equal(weights.w0(factors, 1), base[names[1]].T[16:])
     whole = untrained_factors(weights, "c_attn", 2, generator=generator)
     assert (whole.part, whole.out_features) == (None, 24)
+
+
+def test_a_base_alone_whose_layers_differ_has_no_untrained_factors(tmp_path: Path) -> None:
+    shape = BertLike()
+    base = {f"{shape.path(k, 'value')}.weight": random(8, 8 + k, seed=k) for k in range(2)}
+    write_base(tmp_path, shape, base)
+    with pytest.raises(ModuleLookupError, match="is 8x8, 8x9 in different layers; expected one"):
+        untrained_factors(open_base(str(tmp_path)), "value", 2, generator=torch.Generator())

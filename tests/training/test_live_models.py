@@ -314,6 +314,14 @@ def test_what_is_merged_within_or_around_a_layer_is_no_w0(
             open_base_of(adapter).w0(adapter.modules["query"], 0)
 
 
+def test_a_merge_that_would_round_to_a_quantised_w0_is_refused() -> None:
+    model = get_peft_model(bert(), LOHA)
+    base = model.base_model.model.bert.encoder.layer[0].attention.self.query.get_base_layer()
+    base.weight = torch.nn.Parameter(base.weight.to(torch.int8), requires_grad=False)
+    with pytest.raises(AdapterError, match=r"W0 of bert\.\S+query is quantised, and PEFT's merge"):
+        ll.load_adapter(model)
+
+
 def test_layers_that_peft_takes_for_another_adapters_are_not_lost() -> None:
     config = LoraConfig(r=2, target_modules=["query"], init_lora_weights=False)
     model = get_peft_model(bert(), config, adapter_name="0")

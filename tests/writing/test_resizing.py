@@ -501,6 +501,20 @@ def test_numbers_without_a_square_are_refused(tmp_path: Path, by: float) -> None
     assert not (tmp_path / "out").exists()
 
 
+def test_factors_that_their_dtype_cannot_hold_once_balanced_are_refused(tmp_path: Path) -> None:
+    """Float16 ends at 65,504; √s of what these multiply to does not."""
+    trained(tmp_path / "adapter", r=6, lora_alpha=6)
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    largest = {
+        name: torch.full_like(tensor, 6e4, dtype=torch.float16) if "lora_" in name else tensor
+        for name, tensor in load_file(file).items()
+    }
+    save_file(largest, file)
+    with pytest.raises(AdapterError, match=r"beyond torch\.float16 once it is balanced"):
+        ll.resize(tmp_path / "adapter", tmp_path / "out", rank=2)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_asked(tmp_path: Path) -> None:
     lora = ll.demo_adapter("lora")
     for asked, words in (

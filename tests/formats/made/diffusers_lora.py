@@ -61,7 +61,7 @@ def header(folder: Path) -> Deltas:
 
 
 def spellings(folder: Path) -> Deltas:
-    """Every older spelling; no α anywhere."""
+    """Every older spelling; α of one alone, and a part that is none."""
     unet = "unet.up_blocks.1.attentions.{}.transformer_blocks.0.attn2"
     text = "text_encoder{}.text_model.encoder.layers.0.self_attn"
     places = (
@@ -82,6 +82,9 @@ def spellings(folder: Path) -> Deltas:
         made, delta = pair(path, down, up, seed=10 * k)
         tensors |= made
         found[f"{path}.{module}"] = delta
+    tensors[f"{unet.format(1)}.processor.to_out_lora.alpha"] = torch.tensor(3.0)
+    found[f"{unet.format(1)}.to_out.0"] *= 3 / 2
+    tensors[f"{unet.format(1)}.processor.to_out_lora.other.weight"] = random(2, 2, seed=90)
     write(folder, tensors)
     return found
 
