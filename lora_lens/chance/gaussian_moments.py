@@ -66,8 +66,8 @@ def gaussian_grid(d: int, r1: int, r2: int) -> tuple[Array, Array]:
     Example:
         >>> mean, sd = gaussian_grid(384, 2, 8)
         >>> one = gaussian_baseline(384, 2, 8)
-        >>> bool(mean[1, 7] == one.mean), float(round(sd[1, 7] / one.sd, 12))
-        (True, 1.0)
+        >>> mean.shape, bool(mean[1, 7] == one.mean), float(round(sd[1, 7] / one.sd, 12))
+        ((2, 8), True, 1.0)
     """
     i, j = np.arange(1.0, r1 + 1)[:, None], np.arange(1.0, r2 + 1)
     mean = np.maximum(i, j) / d

@@ -63,6 +63,15 @@ def test_equal_singular_values_leave_unrelated_subspaces() -> None:
     assert float(drawn.std()) == pytest.approx(known.sd, rel=0.06)
 
 
+def test_the_deviation_is_that_of_draws_and_of_their_mean_over_layers() -> None:
+    line = torch.ones(2, 1) / 2**0.5
+    places = [(torch.diag(torch.tensor([2.0, 1.0])), {"B": Pair(line, line, True)})] * 4
+    null = flipped_nulls(places, 50, seed=0)["B"]
+    np.testing.assert_allclose(null.sd, null.drawn.std(0, ddof=1))
+    assert null.mean_sd == pytest.approx(np.sqrt(np.mean(null.sd**2) / 4))
+    assert len(null.drawn) == null.draws == 50
+
+
 def leading(w: torch.Tensor, seed: int) -> torch.Tensor:
     """Along W's own leading directions, with nothing else in common."""
     return basis(w @ normal(w.shape[1], 4, seed=seed))

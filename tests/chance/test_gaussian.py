@@ -75,6 +75,10 @@ def test_one_layer_has_no_mean_off_the_diagonal() -> None:
     assert math.isnan(mean_off_diagonal_sd(20, 1, 4))
 
 
+def test_the_mean_off_the_diagonal_does_not_know_whose_dimension_is_whose() -> None:
+    assert mean_off_diagonal_sd(20, 3, 4, 2) == mean_off_diagonal_sd(20, 3, 2, 4)
+
+
 def test_the_generator_decides() -> None:
     one, same, other = (
         gaussian_samples(30, 3, draws=4, generator=seeded(seed)) for seed in (1, 1, 2)

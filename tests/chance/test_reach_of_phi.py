@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, gamma
 
 import lora_lens as ll
 from lora_lens.chance.p_values import monte_carlo_p, two_sided_p
@@ -71,3 +71,9 @@ def test_a_floor_takes_nothing_away() -> None:
 def test_too_few_draws_reach_nothing() -> None:
     assert reach_of_phi(0.5, 0.01, 98) is None
     assert reach_of_phi(0.5, 0.01, 99) is not None
+
+
+@pytest.mark.parametrize("shape", [0.5, 50.0])
+def test_of_the_upper_tail_it_is_the_distance_between_two_quantiles(shape: float) -> None:
+    upper, lower = (gamma.isf(p, shape) / shape**0.5 for p in (0.05, POWER))
+    assert reach_of_phi(shape, 0.05, 10**6, tails=1) == pytest.approx(upper - lower, rel=2e-3)

@@ -85,6 +85,31 @@ def test_strengths_far_apart_hide_none() -> None:
     assert len(found.order) == most_outliers(389) == 97
 
 
+def test_below_a_level_each_has_the_p_of_its_own_gap() -> None:
+    crowd = np.random.default_rng(0).standard_normal(384)
+    found = standing_apart(np.append(crowd, [1e6, 2e6]), level=0)
+    assert found.p[:2] == pytest.approx([1.1 / 20001] * 2)
+    assert found.p[2] > 0.1
+    assert set(found.p[386 // 20 :]) == {1.0}
+
+
+def test_p_is_that_of_exponential_gaps() -> None:
+    """Of 80 numbers 8 gaps are the first, by other draws, and 11 the further ones, by the median's own law."""
+    gaps = np.random.default_rng(1).permutation(np.linspace(0.5, 1.5, 79))
+    normalised = gaps.copy()
+    normalised[0], normalised[12] = 4.5, 9.0
+    drawn = np.random.default_rng(2).exponential(size=(100_000, 16))
+    largest = drawn[:, :8].max(1) / np.median(drawn, 1)
+    first = np.mean(largest >= 4.5 / np.median(normalised[:16]))
+    values = np.append((normalised / np.arange(1, 80))[::-1].cumsum()[::-1], 0)
+    assert standing_apart(values, level=0).p[0] == pytest.approx(1.1 * first, rel=0.05)
+    normalised[0], normalised[12] = 1.0, 40.0
+    times = 40 / np.median(normalised[13:30])
+    alone = np.prod([1 / (1 + times / (17 - j)) for j in range(9)])
+    values = np.append((normalised / np.arange(1, 80))[::-1].cumsum()[::-1], 0)
+    assert standing_apart(values, level=0.1).p[:14] == pytest.approx([121 * alone] * 13 + [1.0])
+
+
 @pytest.mark.parametrize(
     "values", [np.ones(40), np.array([1.0, 2.0, 9.0]), np.full(40, np.nan), np.array([])]
 )

@@ -80,8 +80,8 @@ def rank_of_product(s: Float[Any, "*batch k"], scale: Float[Any, "*batch"], size
 
     Example:
         >>> import numpy as np
-        >>> s, scale = np.array([[1.0, 1e-20]]), np.array([1.0])
-        >>> rank_of_product(s, scale, 8), rank_of_product(s, 1e20 * scale, 8)
+        >>> s, scale = np.array([[1.0, 1e-20]]), np.array([2**52 / 80])  # whose rounding is 1 at size 8
+        >>> rank_of_product(s, 0.99 * scale, 8), rank_of_product(s, 1.01 * scale, 8)
         (array([1]), array([0]))
     """
     floor = _PRODUCT * size * float(namespace(s).finfo(s.dtype).eps) * scale

@@ -66,6 +66,9 @@ def whole(matrix: Float[Any, "rows columns"]) -> Pair:
         >>> b, a = whole(np.arange(6.0).reshape(2, 3))
         >>> b.tolist()
         [[1.0, 0.0], [0.0, 1.0]]
+        >>> b, a = whole(np.arange(6.0).reshape(3, 2))
+        >>> a.tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     rows, columns = matrix.shape
     return (np.eye(rows), matrix) if rows <= columns else (matrix, np.eye(columns))
@@ -75,9 +78,9 @@ def at_most_square(pair: Pair) -> Pair:
     """The same matrix with a rank that is not above either of its sides.
 
     Example:
-        >>> b, a = at_most_square((np.ones((2, 5)), np.ones((5, 3))))
+        >>> b, a = at_most_square((np.ones((2, 3)), np.ones((3, 4))))
         >>> b.shape, (b @ a).tolist()
-        ((2, 2), [[5.0, 5.0, 5.0], [5.0, 5.0, 5.0]])
+        ((2, 2), [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]])
     """
     b, a = pair
     return pair if b.shape[1] <= min(len(b), a.shape[1]) else whole(b @ a)

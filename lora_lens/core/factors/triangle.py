@@ -38,7 +38,7 @@ def triangle(x: Float[Any, "*batch d n"]) -> Float[Any, "*batch k n"]:
     fine = sound & (eps * s[..., 0] ** 2 < _LOST * s[..., -1] ** 2)
     if bool(fine.all()):
         return r
-    if x.ndim == 2 or not bool(fine.any()):
+    if not bool(fine.any()):
         return householder(x)
     r[~fine] = householder(x[~fine])
     return r

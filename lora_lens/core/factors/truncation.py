@@ -36,11 +36,11 @@ def ordered(b: Float[Tensor, "out r"], a: Float[Tensor, "r in"]) -> Ordered:
 
     Example:
         >>> b = torch.eye(3, dtype=torch.float64)[:, :2]
-        >>> found = ordered(b, torch.tensor([[0.0, 4.0], [9.0, 0.0]], dtype=torch.float64))
-        >>> found.s.tolist(), (found.b[:, :1] @ found.a[:1]).abs().round(decimals=6).tolist()
-        ([9.0, 4.0], [[0.0, 0.0], [9.0, 0.0], [0.0, 0.0]])
+        >>> found = ordered(b, torch.tensor([[0.0, 0.0625], [0.25, 0.0]], dtype=torch.float64))
+        >>> found.s.tolist(), (found.b[:, :1] @ found.a[:1]).round(decimals=6).abs().tolist()
+        ([0.25, 0.0625], [[0.0, 0.0], [0.25, 0.0], [0.0, 0.0]])
         >>> found.b.norm(dim=0).tolist(), found.a.norm(dim=1).tolist()
-        ([3.0, 2.0], [3.0, 2.0])
+        ([0.5, 0.25], [0.5, 0.25])
     """
     q_b, r_b = torch.linalg.qr(b)
     q_a, r_a = torch.linalg.qr(a.mT)

@@ -70,7 +70,7 @@ def those_that_hold(
 
     Example:
         >>> import torch
-        >>> those_that_hold(torch.eye(3), torch.tensor([2.0, 1e-14, 0.0]), 2.0).shape
+        >>> those_that_hold(torch.eye(3), torch.tensor([2.0, 1e-12, 0.0]), 2.0).shape
         torch.Size([3, 1])
     """
     return directions[:, : int((energies > _ROUNDING * whole).sum())]

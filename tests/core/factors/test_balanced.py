@@ -5,6 +5,7 @@ import torch
 from planted import orthogonal
 
 from lora_lens.core.factors.balanced import balanced
+from lora_lens.core.factors.rank import numerical_rank
 
 
 def factors(
@@ -62,6 +63,17 @@ def test_vectors_above_a_factors_rank_are_left_out() -> None:
         torch.testing.assert_close(made, b[k] @ a[k])
         projector = np.linalg.pinv(a[k].numpy()) @ a[k].numpy()
         np.testing.assert_allclose((found.right.mT @ found.right).numpy(), projector, atol=1e-12)
+
+
+def test_rounding_of_a_factor_is_that_of_numerical_rank() -> None:
+    """Of float32, up to 32 eps of the largest where r = 4."""
+    a, b = factors(1, 400, 300, 4)
+    falls = torch.tensor([1.0, 0.5, 0.1, 1.5e-6], dtype=torch.float64)
+    thin = torch.linalg.qr(b[0]).Q * falls, (torch.linalg.qr(a[0].mT).Q * falls).mT
+    b, a = (x.float()[None] for x in thin)
+    (one,) = balanced(a, b, torch.ones(1, dtype=torch.float64))
+    assert len(one.left) == int(numerical_rank(b[0])) == 3
+    assert len(one.right) == int(numerical_rank(a[0])) == 3
 
 
 def test_a_scale_of_zero_leaves_no_singular_values() -> None:

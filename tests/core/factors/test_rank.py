@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lora_lens import RankError, phi
-from lora_lens.core.factors.rank import check_rank, numerical_rank
+from lora_lens.core.factors.rank import check_rank, numerical_rank, tied
 
 
 def spread(rows: int, columns: int, condition: float, seed: int) -> np.ndarray:
@@ -44,6 +44,13 @@ def test_is_never_stricter_than_numpy(shape: tuple[int, int]) -> None:
     assert found >= numpys
     if max(shape) <= 8 * min(shape):
         assert found == numpys
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_tie_is_of_the_largest_of_them(scale: float) -> None:
+    for apart, equal in ((8, True), (16, False)):
+        s = scale * np.array([3.0, 2.0 + apart * 2.0**-52, 2.0, 0.0])
+        assert bool(tied(s, 2, np.diag(s))) == equal, apart
 
 
 def test_the_message_names_the_matrix() -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
@@ -103,6 +104,15 @@ def test_a_merge_above_chance_is_kept_beside_one_that_is_not() -> None:
     assert partition(cluster(values, np.full_like(values, 0.02), sd).clusters) == {
         frozenset({0}), frozenset({1}), frozenset({2, 3}),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("beside", "clusters"), [(0.999, 6), (1.001, 5)])
+def test_the_level_is_of_all_pairs_together(beside: float, clusters: int) -> None:
+    """φ of unrelated lines in R^100, nearly: a χ² of one degree of freedom over 100."""
+    values = families([2, 4], [stats.chi2.isf(0.01 / 15, 1) / 100 * beside, 0.01], 0.01)
+    values[2:, 2:] = np.where(np.eye(4), 1, 0.01)
+    found = cluster(values, *null(values, 0.01, 0.01 * 2**0.5))
+    assert len(set(found.clusters)) == clusters
 
 
 def test_one_family_is_one_cluster() -> None:

@@ -21,5 +21,7 @@ def test_numpys_arrays_have_the_same_limits() -> None:
     x = np.array([[1e20, -3.0]])
     with pytest.raises(LensError, match=r"W0 of here .* float32; use the dtype float64"):
         check_range(x, np.dtype("float32"), "W0 of here")
+    with pytest.raises(LensError, match="up to 1e\\+20"):
+        check_range(-x, np.dtype("float32"), "W0 of here")
     check_range(x, x.dtype, "W0 of here")
     check_range(np.empty((0, 3)), x.dtype, "W0 of here")

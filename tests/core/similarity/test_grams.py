@@ -52,6 +52,14 @@ def test_below_full_rank_phi_is_of_the_columns_that_there_are() -> None:
     )
 
 
+def test_lines_have_a_phi() -> None:
+    x, y = tall(9, 50, 1).expand(50, 2), tall(10, 50, 2)
+    line, plane = columns_of(gram(x), 50), columns_of(gram(y), 50)
+    assert float(phi_of_columns(line, plane, x.mT @ y)) == pytest.approx(
+        float(phi(x, y, 1, 2)), abs=1e-9
+    )
+
+
 def test_a_zero_matrix_has_no_phi_and_no_spectrum() -> None:
     x, zero = tall(8, 50, 5), torch.zeros(50, 5, dtype=torch.float64)
     one, none = columns_of(gram(x), 50), columns_of(gram(zero), 50)

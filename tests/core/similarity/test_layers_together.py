@@ -51,3 +51,10 @@ def test_whole_spaces_do_not_scatter() -> None:
     generator = torch.Generator().manual_seed(0)
     u, v = (list(alike_layers(12, 8, 8, 0.0, generator)) for _ in range(2))
     assert scatter(u, v) == scatter(u, [basis[:, :2] for basis in v]) == 1
+
+
+def test_each_layer_counts_by_the_smaller_of_its_dimensions() -> None:
+    """Lines beside planes of four in R⁸: C is ((7/8, 1/2), (1/2, 2)), D 2 everywhere, k 1 and 4."""
+    axes = np.eye(8)
+    one, other = (LayersTogether.of([axes[:, :k], axes[:, :4]]) for k in (1, 4))
+    assert scatter_of_mean(one, [other]) == pytest.approx([(1 + 2 * (1 / 4) / 2) ** 0.5])

@@ -106,6 +106,13 @@ def test_grid_equals_a_loop_of_i_and_j() -> None:
     np.testing.assert_allclose(phi_grid(x, y), expected, atol=EXACT)
 
 
+def test_a_grid_is_of_ranks_from_1() -> None:
+    line, zero = np.outer([3.0, 4.0], [1.0, 2.0]), np.zeros((2, 2))
+    np.testing.assert_allclose(phi_grid(line, np.eye(2)[:, :1]), [[0.36]], atol=EXACT)
+    with pytest.raises(RankError, match=r"rank 0 \(all zero\)"):
+        phi_grid(line, zero)
+
+
 def test_batches_broadcast() -> None:
     x, y = draw(12, 3, 1, 20, 4), draw(13, 2, 20, 4)
     result = phi(x, y, 4)

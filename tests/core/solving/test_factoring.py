@@ -33,6 +33,15 @@ def test_equals_the_pseudo_inverse(rows: int, columns: int, convention: str) -> 
         assert (error < 1e-12 * np.array([1e1, 1e3, 1e5])).all()
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_the_inverse_norm_is_found_from_below(size: float) -> None:
+    w0 = size * conditioned_batch(30, 30, (1e1, 1e3, 1e5))
+    found = factor(torch.from_numpy(w0), F64).inverse_norm.numpy()
+    norms = np.linalg.norm(np.linalg.inv(w0), 2, (1, 2))
+    assert (found <= norms * (1 + 1e-9)).all()
+    assert (found > 0.5 * norms).all()
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(30, 30), (40, 30), (30, 40)])
 def test_rank_deficient_takes_the_moore_penrose_solution(rows: int, columns: int) -> None:
     rng = np.random.default_rng(4)

@@ -15,6 +15,7 @@ from lora_lens.core.spectra.energy import rank_for_energy
         ([3, 1, 0], 0.9001, 2),
         ([1] * 10, 0.9, 9),
         ([0.1] * 10, 0.7, 7),  # sums of 0.01 are not exact
+        ([0.7] * 5, 0.8, 4),  # four squares come out less than 0.8 of five
         ([2, 1, 1, 1], 0.5, 1),
         ([2, 1, 1, 1], 1.0, 4),
         ([2, 0, 0], 1.0, 1),

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from lora_lens.core.spectra.intruders import largest_cosines, random_directions
+from lora_lens.core.spectra.intruders import cosines_by_choice, largest_cosines, random_directions
 
 
 def test_equals_loops_over_pairs() -> None:
@@ -15,6 +15,17 @@ def test_equals_loops_over_pairs() -> None:
 def test_a_sign_makes_no_intruder() -> None:
     u0 = torch.eye(5, dtype=torch.float64)
     np.testing.assert_allclose(largest_cosines(u0, -u0[:, [3, 1]]), 1)
+
+
+def test_what_equal_singular_values_leave_open_is_between_two_bounds() -> None:
+    rng = np.random.default_rng(1)
+    u0, u = (np.linalg.qr(rng.standard_normal((9, k)))[0] for k in (7, 4))
+    runs = np.array([0, 0, 0, 1, 2, 2, 3])
+    groups = [u0[:, runs == run] for run in range(4)]
+    held = np.array([np.linalg.norm(group.T @ u, axis=0) for group in groups])
+    spread = held / np.sqrt([[group.shape[1]] for group in groups])
+    found = cosines_by_choice(*map(torch.from_numpy, (u0, u, runs)))
+    np.testing.assert_allclose(found, [spread.max(0), held.max(0)])
 
 
 def test_random_directions_are_orthonormal_and_prefer_no_axis() -> None:

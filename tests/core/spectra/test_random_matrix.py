@@ -70,3 +70,6 @@ def test_whole_spaces_leave_nothing_to_chance() -> None:
     assert np.linalg.norm(turned) ** 2 == pytest.approx(mean)
     with pytest.raises(RankError, match="dimension 5"):
         projected_square_moments(torch.ones(4), 4, 4, 5)
+    for rows, columns in ((4, 6), (6, 4)):
+        with pytest.raises(RankError, match=f"R\\^{rows} and R\\^{columns}"):
+            projected_square_moments(torch.ones(4), rows, columns, 5)
