@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Row = dict[str, Any]
 _LETTERS = 120  # of what is shown in a line
 _ROWS = 24  # of a table in a notebook

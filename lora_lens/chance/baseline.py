@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..labelled import Array, Brief, Row, plain
+from ..labelled import Array, Brief, Mask, Row, plain
 from ..plain_torch import plain_torch
 
 Samples = NDArray[np.floating]
@@ -40,7 +40,7 @@ class Baseline(Brief):
     cells: Samples | None = field(default=None, repr=False, compare=False)
     mean_mean: float | None = None
     tie: float = 0.0
-    in_place: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+    in_place: Mask | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def drawn(self) -> Samples | None:

@@ -8,9 +8,8 @@ from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 
-from ..labelled import Array
+from ..labelled import Array, Mask
 
 POWER = 0.8
 _GRID = np.linspace(-9.0, 9.0, 3601)  # of a standard normal
@@ -84,7 +83,7 @@ def reach_of_draws(drawn: Array, level: float) -> float | None:
 
 
 def reach_of_shuffles(
-    drawn: Float[Array, "draw layer"], in_place: Bool[NDArray[np.bool_], "draw layer"], level: float
+    drawn: Float[Array, "draw layer"], in_place: Bool[Mask, "draw layer"], level: float
 ) -> float | None:
     """The excess in every layer that a test of the mean by shuffles finds in 80 of 100 cases: shuffles that leave layers in place have some of it too.
 

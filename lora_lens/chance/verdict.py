@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..labelled import Array
+from ..labelled import Array, Mask
 from .p_values import holm
 from .reach import reach, reach_of_draws, reach_of_shuffles
 from .reach_of_phi import reach_of_phi
@@ -46,7 +45,7 @@ class Trial:
     draws: int
     floor: float | None = None
     drawn: Array | None = field(default=None, repr=False, compare=False)
-    in_place: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+    in_place: Mask | None = field(default=None, repr=False, compare=False)
 
     @property
     def least(self) -> float:
