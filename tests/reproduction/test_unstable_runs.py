@@ -260,6 +260,24 @@ def test_twenty_four_epochs_of_cola() -> None:
         )
 
 
+def test_a_second_seed_of_colas_twenty_four_epochs() -> None:
+    """Its settings differ in the epochs alone."""
+    folders = (RESULTS / of / "cola-lora-1" for of in ("unfinished", "mpnet/runs"))
+    longer, once = (
+        [json.loads((of / f"{name}.json").read_text()) for name in ("run", "evaluation")]
+        for of in folders
+    )
+    assert longer[0]["settings"] | {"data": None} == once[0]["settings"] | {
+        "epochs": 24,
+        "data": None,
+    }
+    assert longer[0]["data_sha256"] == once[0]["data_sha256"]
+    after, before = (short(record["development_score"]) for record, _ in (longer, once))
+    on_test, at_once = (f"{100 * scored['score']:.1f}" for _, scored in (longer, once))
+    said = f"has {after} for {before} of the development rows, and {on_test} for {at_once} of the test rows."
+    assert said in " ".join(PAGE.split())
+
+
 def rows_of_longer(task: str) -> list[dict[str, str]]:
     with (RESULTS / "mpnet" / "tables" / "longer.csv").open(encoding="utf-8") as stream:
         return [row for row in csv.DictReader(stream) if row["task"] == task]
