@@ -274,7 +274,7 @@ def test_a_second_seed_of_colas_twenty_four_epochs() -> None:
     assert longer[0]["data_sha256"] == once[0]["data_sha256"]
     after, before = (short(record["development_score"]) for record, _ in (longer, once))
     on_test, at_once = (f"{100 * scored['score']:.1f}" for _, scored in (longer, once))
-    said = f"has {after} for {before} of the development rows, and {on_test} for {at_once} of the test rows."
+    said = f"has a development correlation of {after} for {before}, and {on_test} for {at_once} on the test rows."
     assert said in " ".join(PAGE.split())
 
 
