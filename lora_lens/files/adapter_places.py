@@ -25,6 +25,7 @@ ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".lora")
 GGUF = ".gguf"  # llama.cpp's
 # Of a file that is named itself, whatever it is called.
 ALONE = (*ENDINGS, ".ckpt", GGUF)
+WHOLE = ("model", "pytorch_model")  # what a whole model's weights are called
 # owner/name, folders or a file within it, and a branch, tag or commit
 _HUB_ID = re.compile(
     r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?P<within>(/[A-Za-z0-9][\w.-]*)*)"
@@ -157,14 +158,17 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
             f"them{of_many}"
         )
     if not found:
-        names = [f"{stem}{ending}" for stem in ("model", "pytorch_model") for ending in ENDINGS]
-        whole = [name for name in names if (folder / name).is_file()]
+        whole = _whole_model(folder)
         if whole and (alpha := _of_opendelta(folder)):
             raise AdapterError(
-                f"{folder} holds OpenDelta's LoRA: put {alpha} into {CONFIG} beside {whole[0]}, and name that file"
+                f"{folder} holds OpenDelta's LoRA: put {alpha} into {CONFIG} beside {whole}, and name that file"
             )
-        what = "a whole model, and " if whole else ""
-        raise AdapterError(f"{folder} is no adapter: it holds {what}no {CONFIG}{told_of(folder)}")
+        if whole:
+            raise AdapterError(
+                f"{folder} is no adapter: it holds a whole model, and no {CONFIG}; of one that was tuned in full `lora-lens "
+                f"spectrum`, `compare` and others take ΔW, with --base the model that it was tuned from{told_of(folder)}"
+            )
+        raise AdapterError(f"{folder} is no adapter: it holds no {CONFIG}{told_of(folder)}")
     names = [str(path.relative_to(folder)) for path in found]
     run = all(path.name.startswith("checkpoint-") for path in found)
     kind, command = ("checkpoints", "dynamics") if run else ("adapters", "matrix")
@@ -172,6 +176,36 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
         f"{folder} holds {len(names)} {kind}, {_some(names)}: name one of "
         f"them, or ask about all by `lora-lens {command}`"
     )
+
+
+def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
+    """The place of a whole model where `path` means one, and no adapter there or below.
+
+    Args:
+        path: As typed: a folder, or a hub id, of which files may be downloaded.
+        stems: What files with an adapter's tensors are called, without their endings.
+    """
+    here = snapshot_in(user_path(path))
+    if os.path.isdir(here):  # noqa: PTH112
+        if is_adapter(here, stems) or not _whole_model(here) or _of_opendelta(here):
+            return None
+        return None if any(_below(here, stems)) else Place(str(here), LocalFiles(here))
+    hub = None if os.path.isfile(here) else hub_id(path)  # noqa: PTH113
+    if hub is None or hub.within.endswith(ALONE) or hub(CONFIG) or not hub("config.json"):
+        return None
+    return Place(str(path), hub) if any(map(hub, _model_files())) else None
+
+
+def _whole_model(folder: Path) -> str:
+    """The file of a whole model in a folder, or the index of its parts; empty where there is none."""
+    return next((name for name in _model_files() if (folder / name).is_file()), "")
+
+
+def _model_files() -> Iterator[str]:
+    for stem in WHOLE:
+        for ending in ENDINGS:
+            yield f"{stem}{ending}"
+            yield f"{stem}{ending}.index.json"
 
 
 def is_adapter(folder: Path, stems: Sequence[str]) -> bool:

@@ -49,6 +49,7 @@ class AdapterFiles:
         scales: Of such an adapter, path to the s that its layer has.
         find: Its files, by name, and others beside them.
         made: Of a model in memory by one of PEFT's other methods, its updates.
+        whole_model: Whether they are a model's that was tuned in full, and `base_given` what it was tuned from.
     """
 
     source: str
@@ -60,6 +61,7 @@ class AdapterFiles:
     scales: Mapping[str, float] = field(default_factory=dict)
     find: FindFile = nowhere
     made: Live | None = None
+    whole_model: bool = False
 
     @property
     def names(self) -> Set[str]:
@@ -101,7 +103,7 @@ class AdapterFiles:
         library, model_class = (said.get(key) for key in ("parent_library", "base_model_class"))
         words = (name.removeprefix(PEFT_PREFIX).partition(".")[0] for name in self.names)
         return Origin(
-            base=self.text("base_model_name_or_path"),
+            base=self.source if self.whole_model else self.text("base_model_name_or_path"),
             library=library if isinstance(library, str) else None,
             model_class=model_class if isinstance(model_class, str) else None,
             words=frozenset(words),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -23,8 +24,9 @@ from .factors.stacking import StackedModules, check, check_group
 from .format import Checkpoint, format_of
 from .live.layers import is_live
 from .live.model import check_scales, live_files
-from .opening import open_adapter
+from .opening import open_adapter, open_tuned
 from .trained_in_full import trained_in_full
+from .tuned_models import tuned_model
 
 # A model in memory; which libraries it is made by is not known here.
 Model = Any
@@ -89,9 +91,7 @@ def load_adapter(
             f"name is {name!r}, which is for a model in memory; an adapter's files are named by their folder"
         )
     try:
-        files = open_adapter(path, base)
-        found = format_of(files).read(files)
-        return _adapter(files, found, low_rank(files, found))
+        return _of_files(path, base)
     except AdapterError as error:
         # One of many may be meant, as of `matrix` and `dynamics`.
         raise (
@@ -99,6 +99,18 @@ def load_adapter(
             if _is_named(str(user_path(path)), str(error))
             else type(error)(f"{path}: {error}")
         ) from None
+
+
+def _of_files(path: str | Path, base: str | Path | None) -> Adapter:
+    try:
+        files = open_adapter(path, base)
+    except AdapterError:
+        tuned = None if base is None else open_tuned(path, base)
+        if tuned is None:
+            raise
+        return _adapter(tuned, tuned_model(tuned), {})
+    found = format_of(files).read(files)
+    return _adapter(files, found, low_rank(files, found))
 
 
 def _is_named(path: str, message: str) -> bool:
@@ -172,7 +184,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         for name, why in found.left_out.items()
         if name not in whole
     } | dict.fromkeys(files.tensors.beside, "beside the weights, in a dictionary of its own")
-    if not groups:
+    if not groups and not (files.whole_model and full.updates):
         reasons = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
     return Adapter(
@@ -185,7 +197,9 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         modules=StackedModules({group.module: group for group in groups}),
         dense=StackedModules(_apart(full.updates, {group.module for group in groups})),
         left_out=left_out,
-        trainable_parameters=found.trainable_parameters,
+        trainable_parameters=sum(math.prod(files.shape(name)) for name in whole)
+        if files.whole_model
+        else found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
         origin=replace(files.origin, placement=found.placement),
@@ -193,7 +207,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         notes=(*found.caveats, *found.notes, *full.notes),
         caveats=found.caveats,
         tensors=len(files.names) + len(files.tensors.beside),
-        base_commit=files.open_base().commit if found.convention else None,
+        base_commit=files.open_base().commit if found.convention or files.whole_model else None,
     )
 
 

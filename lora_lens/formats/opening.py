@@ -10,9 +10,11 @@ from ..errors import AdapterError, LensError
 from ..files.adapter_places import (
     ENDINGS,
     GGUF,
+    WHOLE,
     HubAdapter,
     Place,
     find_adapter,
+    find_model,
     is_part,
 )
 from ..files.locate import read_json
@@ -48,6 +50,23 @@ def open_adapter(path: str | Path, base: str | Path | None = None) -> AdapterFil
         )
     return AdapterFiles(
         place.source, config, config_file, tensors, str(base) if base else None, find=place.find
+    )
+
+
+def open_tuned(path: str | Path, base: str | Path) -> AdapterFiles | None:
+    """Open the whole model at `path` as what `base` was tuned to; None where there is none, or an adapter.
+
+    Raises:
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+    place = find_model(path, all_stems())
+    if place is None:
+        return None
+    tensors = open_tensors(place.source, place.find, WHOLE, ENDINGS)
+    if tensors is None:
+        return None
+    return AdapterFiles(
+        place.source, {}, None, tensors, str(base), find=place.find, whole_model=True
     )
 
 

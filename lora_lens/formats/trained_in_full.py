@@ -1,4 +1,4 @@
-"""Modules that PEFT saves whole (``modules_to_save``) as dense updates, ΔW = saved − W0, where the base is at hand.
+"""Modules that are saved whole as dense updates, ΔW = saved − W0: PEFT's ``modules_to_save``, where the base is at hand, and a model's that was tuned in full.
 
 Of two factors one is the identity, so that whatever takes factors of any rank takes them: no number is
 rounded for it, and none is read before it is asked for.
@@ -20,12 +20,13 @@ from .factors.stacking import check_factor
 from .format import Checkpoint
 from .peft.names import FULL, IN_FULL, UNKNOWN, module_of
 
+TUNED = "tuned in full"
 _MOST = 1 << 28  # numbers of one module
 _WEIGHT = ".weight"
 
 
 class InFull(NamedTuple):
-    """What of an adapter was trained in full.
+    """What was trained in full.
 
     Attributes:
         updates: Path of each module to ΔW, of two factors of which one is the identity.
@@ -39,7 +40,7 @@ class InFull(NamedTuple):
 
 
 def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
-    """The dense updates of an adapter, by the shapes of the base; no W0 is read for it, and none downloaded.
+    """The dense updates of an adapter, by the shapes of the base; no W0 is read for it, and an adapter's is not downloaded.
 
     Raises:
         AdapterError: A saved matrix is not of finite floats.
@@ -47,12 +48,14 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     saved = {
         module_of(name): name
         for name, why in found.left_out.items()
-        if why in (IN_FULL, UNKNOWN) and name.endswith(_WEIGHT) and len(files.shape(name)) >= 2
+        if why in (IN_FULL, UNKNOWN, TUNED)
+        and name.endswith(_WEIGHT)
+        and len(files.shape(name)) >= 2
     }
     if not saved:
         return InFull({}, {}, ())
     try:
-        base = replace(files.open_base(download=False), placement=found.placement)
+        base = replace(files.open_base(download=files.whole_model), placement=found.placement)
     except LensError:
         lacking = f"{FULL}; its ΔW needs the base"
         said = (name for name in saved.values() if found.left_out[name] == IN_FULL)
@@ -62,12 +65,15 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
     for path, name in saved.items():
         why = _why_not(files, base, path, name)
         if why:
-            if found.left_out[name] == IN_FULL:
-                reasons[name] = FULL + why
+            if found.left_out[name] != UNKNOWN:
+                reasons[name] = (TUNED if files.whole_model else FULL) + why
             continue
-        check_factor(f"what was saved of {path}", files.factor(name, unfolded=True))
+        if (
+            not files.whole_model
+        ):  # billions of numbers, each of which is checked when its ΔW is made
+            check_factor(f"what was saved of {path}", files.factor(name, unfolded=True))
         updates[path] = _update(files, base, path, name)
-    return InFull(updates, reasons, tuple(_notes(files, updates)))
+    return InFull(updates, reasons, tuple(_notes(files, updates, base.source)))
 
 
 def _why_not(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> str | None:
@@ -119,12 +125,16 @@ def _difference(files: AdapterFiles, base: BaseWeights, path: str, name: str) ->
     """Saved − W0, in float32, or in float64 where either is; W0 as exact as what was saved of it.
 
     Raises:
-        AdapterError: It is not finite.
+        AdapterError: It is not finite, or what was saved is of fewer bits.
         BaseModelError: W0 is no matrix of finite floats.
     """
     import torch
 
     saved = files.factor(name, unfolded=True).read()
+    if not saved.is_floating_point() or saved.itemsize < 2:
+        raise AdapterError(
+            f"what was saved of {path} holds {saved.dtype}, expected floats of 16 bits or more"
+        )
     w0 = base.stored(path)
     wide = torch.promote_types(torch.promote_types(saved.dtype, w0.dtype), torch.float32)
     found = saved.to(wide) - w0.to(saved.dtype).to(wide)
@@ -133,9 +143,11 @@ def _difference(files: AdapterFiles, base: BaseWeights, path: str, name: str) ->
     return found
 
 
-def _notes(files: AdapterFiles, updates: Mapping[str, LowRank]) -> list[str]:
+def _notes(files: AdapterFiles, updates: Mapping[str, LowRank], base: str) -> list[str]:
     if not updates:
         return []
+    if files.whole_model:
+        return [f"tuned in full: ΔW is what was saved less W0 of {base}, dense, with no A and B"]
     several = len(updates) > 1
     listed = ", ".join(
         f"{path} ({'x'.join(map(str, files.shape(one.tensors[0])))})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..adapter import Adapter
-from ..errors import ModuleLookupError
+from ..errors import AdapterError, ModuleLookupError
 from ..subspaces.selection import select_name
 
 Row = tuple[str | None, ...]
@@ -28,8 +28,15 @@ def rows_of(
     Modules that do the same job under different names (``value``, ``v_proj``) are one row.
 
     Raises:
+        AdapterError: One is a model that was tuned in full.
         ModuleLookupError: No adapter has what was asked for, or one of several has nothing to compare.
     """
+    for adapter in adapters:
+        if not adapter.modules:
+            raise AdapterError(
+                f"{adapter.source} was tuned in full, and a report is of factors A and B, which it has not; of its ΔW ask "
+                f"`lora-lens spectrum`, `compare`, `matrix`, `grid` or `amplification`"
+            )
     rows: dict[Row, None] = {}
     lacking: dict[NotThere, None] = {}
     for name in asked or _all(adapters):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..adapter import Adapter, ModuleFactors
 from ..errors import AdapterError, ModuleLookupError
 from ..files.revisions import with_revision
-from .selection import select_module
+from .selection import select_delta, select_module
 
 # Measured on MiniLM: two untrained θ give a mean φ of 0.054 to 0.066 where unrelated subspaces give 0.021.
 SAME_W0 = (
@@ -17,9 +17,9 @@ SAME_W0 = (
 
 
 def select_in_both(
-    one: Adapter, other: Adapter, module: str
+    one: Adapter, other: Adapter, module: str, *, of_delta: bool = False
 ) -> tuple[ModuleFactors, ModuleFactors]:
-    """The factors of a module in both adapters.
+    """The factors of a module in both adapters; where ΔW alone is asked for, those of what was trained in full, too.
 
     Raises:
         ModuleLookupError: One has no such module; the message says which.
@@ -33,7 +33,7 @@ def select_in_both(
     found = []
     for adapter in (one, other):
         try:
-            found.append(select_module(adapter, module))
+            found.append((select_delta if of_delta else select_module)(adapter, module))
         except ModuleLookupError as error:
             raise ModuleLookupError(f"{adapter.source}: {error}") from None
     return found[0], found[1]

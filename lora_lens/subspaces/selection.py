@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, SupportsIndex
 
 from jaxtyping import Float
@@ -55,8 +56,8 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
     except ModuleLookupError as error:
         if (full := select_dense(adapter, module)) is not None:
             raise ModuleLookupError(
-                f"{full} was trained in full: its ΔW is dense and has no A and B, which this is about; ask "
-                f"`lora-lens spectrum --module {full}`"
+                f"{full} was trained in full: its ΔW is dense and has no A and B, which this is about; of ΔW ask `lora-lens "
+                f"spectrum`, `compare`, `matrix`, `grid` or `amplification`, with --module {full}"
             ) from None
         raise ModuleLookupError(f"{error}{_in_full(adapter)}{_fused(adapter)}") from None
     if in_layers and name not in adapter.in_layers:
@@ -66,6 +67,35 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
             f"`lora-lens inspect` about it; in numbered layers the adapter has {have}"
         )
     return name
+
+
+def select_delta(adapter: Adapter, module: str) -> ModuleFactors:
+    """`select_module` of what is asked about ΔW alone, which a module that was trained in full has, too.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> tuned = replace(adapter, modules={}, dense=dict(adapter.modules))
+        >>> select_delta(tuned, "value").module, select_delta(adapter, "value").module
+        ('value', 'value')
+    """
+    return select_module(deltas_of(adapter, module), module)
+
+
+def deltas_of(adapter: Adapter, module: str) -> Adapter:
+    """The adapter itself, or, where `module` names one that was trained in full, as one of those alone.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> tuned = replace(adapter, modules={}, dense=dict(adapter.modules))
+        >>> list(deltas_of(tuned, "value").modules)
+        ['query', 'value']
+    """
+    full = select_dense(adapter, module)
+    return adapter if full is None else replace(adapter, modules=adapter.dense, dense={})
 
 
 def select_dense(adapter: Adapter, module: str) -> str | None:
@@ -96,7 +126,7 @@ def select_dense(adapter: Adapter, module: str) -> str | None:
 def _in_full(adapter: Adapter) -> str:
     """What else may be meant."""
     names = ", ".join(adapter.dense_patterns)
-    return f"; trained in full, which `lora-lens spectrum` alone takes: {names}" if names else ""
+    return f"; trained in full, with a ΔW and no A and B: {names}" if names else ""
 
 
 def _fused(adapter: Adapter) -> str:

@@ -18,7 +18,7 @@ from ...errors import RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...subspaces.delta import trained_singular
-from ...subspaces.selection import select_module
+from ...subspaces.selection import select_delta, select_dense
 from ...subspaces.where import Where, select_device
 from .result import Amplification, LayerAmplification
 
@@ -46,14 +46,14 @@ def amplification(
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: As in `conversion_similarity`.
         rank: r; by default the numerical rank of ΔW in each layer, as in Table 7, and of DoRA the rank that its
-            factors have in the file. With a smaller one
+            factors have in the file. Of what was trained in full it has to be said. With a smaller one
             the numerator is still the norm of all of ΔW.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`.
 
     Raises:
         ModuleLookupError: No such module.
-        RankError: `rank` is above ΔW's in a layer, or ΔW is zero there.
+        RankError: `rank` is above ΔW's in a layer, or ΔW is zero there; or none is given, and ΔW was trained in full.
         BaseModelError: The base is not found or does not fit.
 
     Example:
@@ -64,8 +64,13 @@ def amplification(
         (8, 8.4)
     """
     adapter = adapter_of(adapter, base)
-    factors = select_module(adapter, module)
+    factors = select_delta(adapter, module)
     rank = whole_or_none(rank, "rank")
+    if rank is None and select_dense(adapter, module):
+        raise RankError(
+            f"{factors.module} was trained in full, and its ΔW has all directions, in which all of W0 lies: say how many of the "
+            f"leading ones (--rank, rank)"
+        )
     weights = open_base_of(adapter, base)
     where = select_device(device, dtype)
     layers = tuple(

@@ -40,7 +40,12 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...subspaces.delta import check_scaling, trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
-from ...subspaces.selection import check_factor_ranks, check_not_rounding, select_dimensions
+from ...subspaces.selection import (
+    check_factor_ranks,
+    check_not_rounding,
+    select_dense,
+    select_dimensions,
+)
 from ...subspaces.ties import gauge_note, tie_notes, tied_factors
 from ...subspaces.where import Where, select_device
 from .result import ComparisonResult, LayerSeries
@@ -50,6 +55,7 @@ _SEEDS = (
     "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
     "where both train a new head, it may begin the same, too, and make B's of short runs alike; no null knows that"
 )
+_HEADS = "where both train a new head of one seed, it begins the same and makes ΔW's of short runs alike; no null knows that"
 _NO_W0 = "W0 is left out, and with it what of φ lies in its own singular directions"
 
 
@@ -72,14 +78,14 @@ def compare(
 ) -> ComparisonResult:
     """φ between the A's (right side), the B's and the ΔW's (left side) of two adapters (Table 3).
 
-    At i = j = rank B's and ΔW's left spaces are the same whatever the gauge, so their φ agree; below it
+    Of what was trained in full, which has no A and B, ΔW alone. At i = j = rank B's and ΔW's left spaces are the same whatever the gauge, so their φ agree; below it
     they need not. φ needs no base model, unless an adapter is CondLoRA; the null that the verdict comes
     from does, and one singular value decomposition of each layer's W0.
 
     Args:
         one, other: From `load_adapter`, or what that takes; the same module on both, over the layers both have.
         module: As in `conversion_similarity`.
-        rank: i and j where they are not given; by default the smallest rank of the two.
+        rank: i and j where they are not given; by default the smallest rank of the two, of which one has to be of low rank.
         i, j: Leading singular vectors of `one` and of `other`.
         beside_w0: Whether to open the base model for ``flipped``; by default if it is on this machine.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 for none.
@@ -106,7 +112,7 @@ def compare(
         ModuleLookupError: One of them has no such module.
         AdapterError: They share no layer, or differ in width.
         BaseModelError: W0 was asked for and is not found, or does not fit.
-        RankError: i or j above the numerical rank of a factor.
+        RankError: i or j above the numerical rank of a factor; or none is given of two that were trained in full.
         LensError: `draws` is 1 or negative, `seed` is negative, or a `base` is given that nothing is read of.
 
     Example:
@@ -119,16 +125,26 @@ def compare(
     draws, seed = check_draws(draws), check_seed(seed)
     check_base_used((one, other), base, beside_w0)
     one, other = adapter_of(one, base), adapter_of(other, base)
-    first, second = select_in_both(one, other, module)
+    first, second = select_in_both(one, other, module, of_delta=True)
     layers, notes = shared_layers(one, other, first, second)
     first, second = _restrict(first, layers), _restrict(second, layers)
+    in_full = [select_dense(each, module) is not None for each in (one, other)]
+    if all(in_full) and rank is None and None in (i, j):
+        raise RankError(
+            f"{first.module} was trained in full in both, where ΔW has all directions: say of how many of the leading ones "
+            f"(--rank, rank)"
+        )
     i, j = select_dimensions(rank, i, j, min(*first.ranks, *second.ranks))
     check_factor_ranks(first, ("A", "B"), i)
     check_factor_ranks(second, ("A", "B"), j)
+    sides = {"delta": SIDES["delta"]} if any(in_full) else SIDES
     where = select_device(device, dtype)
     weights, unknown = _base(one, other, beside_w0, base)
-    cut = [_cut(factors, k, where, weights) for factors, k in ((first, i), (second, j))]
-    bases = [each.bases for each in cut]
+    cut = [
+        _leading_of_delta(factors, k, where) if dense else _cut(factors, k, where, weights)
+        for factors, k, dense in zip((first, second), (i, j), in_full, strict=True)
+    ]
+    bases = [{matrix: each.bases[matrix] for matrix in sides} for each in cut]
     flipped: dict[str, Baseline] = {}
     if weights is not None and draws:
         try:
@@ -145,7 +161,7 @@ def compare(
         for d in {basis.shape[-2] for basis in bases[0].values()}
     }
     series: dict[str, LayerSeries] = {}
-    for matrix, side in SIDES.items():
+    for matrix, side in sides.items():
         u, v = (found[matrix] for found in bases)
         pairs = phi_of_all_pairs(u, v).double().cpu()
         baselines = {"gaussian": gaussian[u.shape[-2]]}
@@ -160,14 +176,14 @@ def compare(
     ties = (
         note
         for of, each, k in zip((one, other), cut, (i, j), strict=True)
-        for note in tie_notes(of.source, each.ties, layers, k)
+        for note in tie_notes(of.source, _of_sides(each.ties, sides), layers, k)
     )
     along = along_said_each((one, other), weights) if weights else ()
     notes = (*notes, *unknown, *along, *dict.fromkeys(ties), *_together(series))
-    if i < max(first.ranks) or j < max(second.ranks):
+    if "A" in sides and (i < max(first.ranks) or j < max(second.ranks)):
         notes = (*notes, gauge_note(f"i = {i} or j = {j} is below an adapter's rank in some layer"))
     if not (one.from_w0 or other.from_w0):
-        notes = (*notes, _SEEDS)
+        notes = (*notes, _SEEDS if "A" in sides else _HEADS)
     return ComparisonResult(
         one.source, other.source, first.module, i, j, tuple(layers), series, notes, seed,
         base=weights.source if weights else base_of_both(one, other),
@@ -215,6 +231,7 @@ def _places(
         pairs = {
             matrix: Pair(bases[0][matrix][k], bases[1][matrix][k], outputs=side == "left")
             for matrix, side in SIDES.items()
+            if matrix in bases[0]
         }
         yield where.take(weights.w0(factors, k)), pairs
         progress(k + 1, len(factors.layers))
@@ -270,6 +287,16 @@ class _Cut(NamedTuple):
     ties: dict[str, Array]
 
 
+def _of_sides(ties: Mapping[str, Array], sides: Mapping[str, Side]) -> Mapping[str, Array]:
+    """Of the matrices that are compared."""
+    return ties if "A" in sides else {name: at for name, at in ties.items() if name == "ΔW"}
+
+
+def _leading_of_delta(factors: ModuleFactors, k: int, where: Where) -> _Cut:
+    """Of what was trained in full, ΔW alone."""
+    return _Cut({"delta": _of_dense(factors, k, where, None)}, {})
+
+
 def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> _Cut:
     check_scaling(factors)
     a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
@@ -279,7 +306,7 @@ def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | No
     }
     ties = tied_factors(factors, ("A", "B"), k)
     if factors.magnitude is not None:
-        return _Cut(found | {"delta": _rescaled(factors, k, where, weights)}, ties)
+        return _Cut(found | {"delta": _of_dense(factors, k, where, weights)}, ties)
     svd = svd_of_product(b, a)
     scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
@@ -287,8 +314,8 @@ def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | No
     return _Cut(found | {"delta": svd.u[..., :k]}, ties)
 
 
-def _rescaled(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
-    """Left singular vectors of DoRA's ΔW, which is made with W0."""
+def _of_dense(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
+    """Left singular vectors of a dense ΔW, layer by layer; DoRA's is made with W0."""
     found = []
     for position, layer in enumerate(factors.layers):
         w0 = weights.w0(factors, position) if weights else None

@@ -17,7 +17,7 @@ def least(
     one: Adapter, other: Adapter, module: str, *, base: BaseWeights | None, draws: int
 ) -> tuple[Least, ...]:
     """Of one W0's singular directions, which flips need, beside bases of all layers; nothing without W0."""
-    first, second = select_in_both(one, other, module)
+    first, second = select_in_both(one, other, module, of_delta=True)
     if base is None or not (draws or first.magnitude is not None or second.magnitude is not None):
         return ()
     rows, columns = first.out_features, first.in_features

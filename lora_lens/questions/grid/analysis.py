@@ -26,12 +26,12 @@ from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.delta import trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
-from ...subspaces.selection import select_module
+from ...subspaces.selection import select_delta, select_dense
 from ...subspaces.ties import gauge_note
 from ...subspaces.where import Where, select_device
 from .one_grid import KINDS, Kind, grid_of
 from .result import RankGrid, RankGrids
-from .w0_and_delta import together_notes, w0_and_delta
+from .w0_and_delta import check_top, together_notes, w0_and_delta
 
 
 @in_plain_torch
@@ -68,14 +68,14 @@ def rank_grids(
         layers: Only these; by default all that both have.
         matrices: One or some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
             the last two.
-        top: Largest i over W0's singular vectors; by default 64 or W0's rank.
+        top: Largest i over W0's singular vectors, and of those of a ΔW that was trained in full; by default 64 or the rank.
         draws: Draws of the Gaussian null, for the p-values of φ(r1, r2); 0 for none.
         seed: Of those draws.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
         device, dtype: As in `conversion_similarity`.
 
     Returns:
-        A grid a matrix and layer up to both numerical ranks in that layer, with the Gaussian mean
+        A grid a matrix and layer up to both numerical ranks in that layer, or `top`, with the Gaussian mean
         max(i, j)/d and deviation, the principal angles between the whole subspaces, and the tests of
         φ between those.
 
@@ -96,22 +96,25 @@ def rank_grids(
     draws, seed = check_draws(draws), check_seed(seed)
     one = adapter_of(one, base)
     other = None if other is None else adapter_of(other, base)
-    chosen = _matrices(matrices, other)
     where = select_device(device, dtype)
-    first = select_module(one, module)
+    in_full = [select_dense(each, module) is not None for each in (one, other) if each]
+    chosen = _matrices(matrices, other, in_full=any(in_full))
+    first = select_delta(one, module)
     if other is None:
         weights = open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
-        grids, scatter, ties = w0_and_delta(first, wanted, chosen, weights, where, top)
+        grids, scatter, ties = w0_and_delta(
+            first, wanted, chosen, weights, where, top, in_full=in_full[0]
+        )
         found = _ordered(grids, chosen)
         return RankGrids(
             weights.source, one.source, first.module, "w0-delta", found, _nulls(found, draws, seed),
             (*said_beside(one, weights), *ties, *together_notes(scatter)), seed,
             base=weights.source, base_commit=weights.commit, draws=draws, scatter=scatter,
         )  # fmt: skip
-    if top is not None:
+    if top is not None and not any(in_full):
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
-    second = select_module(other, module)
+    second = select_delta(other, module)
     shared, notes = shared_layers(one, other, first, second)
     wanted = _layers(layers, shared, first.module)
     both = tuple(
@@ -119,7 +122,7 @@ def rank_grids(
         for each, factors in ((one, first), (other, second))
     )
     grids = [
-        grid_of(layer, kind, u, v)
+        _cut(layer, kind, (u, v), top, in_full, module)
         for layer in wanted
         for kind, u, v in _pairs(first, second, layer, chosen, where, both)
     ]
@@ -141,6 +144,23 @@ def rank_grids(
         base_commit=commit_of_all((one, other)),
         draws=draws,
     )
+
+
+def _cut(
+    layer: int,
+    kind: str,
+    bases: tuple[Tensor, Tensor],
+    top: int | None,
+    in_full: Sequence[bool],
+    module: str,
+) -> RankGrid:
+    """Of two adapters, of which what was trained in full is cut as W0 is."""
+    full = bases[0].shape[1], bases[1].shape[1]
+    i, j = (
+        check_top(top, rank, f"ΔW of {module}", layer) if dense else rank
+        for rank, dense in zip(full, in_full, strict=True)
+    )
+    return grid_of(layer, kind, bases[0][:, :i], bases[1][:, :j], full)
 
 
 def _nulls(grids: Sequence[RankGrid], draws: int, seed: int) -> dict[tuple[str, str], Baseline]:
@@ -180,11 +200,14 @@ def _notes(chosen: Sequence[str], *, made: bool) -> Iterator[str]:
         )
 
 
-def _matrices(matrices: str | Sequence[str] | None, other: Adapter | None) -> tuple[str, ...]:
-    known = tuple(KINDS) if other is not None else ("delta-left", "delta-right")
+def _matrices(
+    matrices: str | Sequence[str] | None, other: Adapter | None, *, in_full: bool
+) -> tuple[str, ...]:
+    known = ("delta-left", "delta-right") if in_full or other is None else tuple(KINDS)
     chosen = known if matrices is None else tuple(dict.fromkeys(several(matrices)))
     if not chosen or set(chosen) - set(known):
-        what = "two adapters" if other is not None else "W0 and ΔW"
+        what = "W0 and ΔW" if other is None else "two adapters"
+        what = "what was trained in full, with no A and B" if in_full else what
         raise LensError(
             f"matrices are {', '.join(map(str, chosen)) or 'none'}; of {what}, expected some of {', '.join(known)}"
         )
@@ -236,7 +259,11 @@ def _bases(
 ) -> dict[str, Tensor]:
     own = factors.ranks[position]
     stored = {"A": factors.a[position, :own].mT, "B": factors.b[position, :, :own]}
-    found = {name: _factor_basis(factors, position, name, stored[name], where) for name in stored}
+    found = {
+        name: _factor_basis(factors, position, name, stored[name], where)
+        for name in stored
+        if name in chosen
+    }
     if any(kind.startswith("delta") for kind in chosen):
         w0 = weights.w0(factors, position) if weights else None
         delta = trained_singular(factors, position, where, w0)

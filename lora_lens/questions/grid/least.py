@@ -13,7 +13,7 @@ _OTHER = 1 << 25
 
 def least(one: Adapter, other: Adapter, module: str) -> tuple[Least, ...]:
     """Of DoRA's ΔW, which is dense and made with W0; nothing of others."""
-    both = select_in_both(one, other, module)
+    both = select_in_both(one, other, module, of_delta=True)
     if all(factors.magnitude is None for factors in both):
         return ()
     rows, columns = both[0].out_features, both[0].in_features

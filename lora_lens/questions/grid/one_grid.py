@@ -23,8 +23,8 @@ KINDS: dict[str, tuple[str, str]] = {
 }
 
 
-def grid_of(layer: int, kind: str, u: Tensor, v: Tensor, *, w0_rank: int | None = None) -> RankGrid:
-    """From orthonormal bases, in the order of singular values; `w0_rank` where `u` are W0's leading ones of so many."""
+def grid_of(layer: int, kind: str, u: Tensor, v: Tensor, full: tuple[int, int]) -> RankGrid:
+    """From orthonormal bases, in the order of singular values, the leading ones of as many as `full` says."""
     matrix, side = KINDS[kind]
     d, r1 = u.shape
     r2 = v.shape[1]
@@ -39,7 +39,7 @@ def grid_of(layer: int, kind: str, u: Tensor, v: Tensor, *, w0_rank: int | None 
         gaussian_sd=sd,
         angles=angles.double().cpu().numpy(),
         dimension=d,
-        w0_rank=w0_rank,
+        full=full,
     )
 
 

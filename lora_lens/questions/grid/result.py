@@ -28,7 +28,7 @@ class RankGrid(Tidy, Brief):
         gaussian_mean, gaussian_sd: (i, j) mean max(i, j)/d and deviation for independent uniform subspaces.
         angles: (min(r1, r2),) principal angles between the two whole subspaces in degrees, ascending.
         dimension: d, of the space that the singular vectors live in.
-        w0_rank: How many singular directions W0 has, of which i counts the leading ones; None between two adapters.
+        full: How many singular directions each of the two has, of which i and j count the leading ones.
     """
 
     layer: int
@@ -39,7 +39,7 @@ class RankGrid(Tidy, Brief):
     gaussian_sd: Array
     angles: Array
     dimension: int
-    w0_rank: int | None = None
+    full: tuple[int, int]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -75,7 +75,7 @@ class RankGrid(Tidy, Brief):
             "matrix": self.matrix,
             "side": self.side,
             "dimension": self.dimension,
-            "w0_rank": self.w0_rank,
+            "full": list(self.full),
             "phi": plain(self.values),
             "gaussian_mean": plain(self.gaussian_mean),
             "gaussian_sd": plain(self.gaussian_sd),
@@ -213,7 +213,8 @@ class RankGrids(Answer, Sequence[RankGrid]):
                 for (matrix, side), times in self.scatter.items()
             ],
             "grids": [
-                grid.to_dict() | {"whole": tests}
+                grid.to_dict()
+                | {"w0_rank": grid.full[0] if self.between == "w0-delta" else None, "whole": tests}
                 for grid, tests in zip(self.grids, self.whole(), strict=True)
             ],
         }

@@ -27,8 +27,13 @@ def w0_and_delta(
     weights: BaseWeights,
     where: Where,
     top: int | None,
+    *,
+    in_full: bool,
 ) -> tuple[list[RankGrid], dict[tuple[str, str], float], list[str]]:
-    """The grids; by matrix and side, how many times as far their mean scatters as that of independent layers would; and what is arbitrary."""
+    """The grids; by matrix and side, how many times as far their mean scatters as that of independent layers would; and what is arbitrary.
+
+    A ΔW that was trained `in_full` is cut as W0 is, for it has all directions.
+    """
     grids: list[RankGrid] = []
     notes: list[str] = []
     leading: dict[str, list[Tensor]] = {kind: [] for kind in kinds}
@@ -38,15 +43,16 @@ def w0_and_delta(
         stored = weights.w0(factors, position)
         delta = trained_singular(factors, position, where, stored)
         w0 = weight_singular(stored, where, name=f"W0 of {factors.module} in layer {layer}")
-        i = _top(top, len(w0.s), factors.module, layer)
+        i = check_top(top, len(w0.s), f"W0 of {factors.module}", layer)
+        j = check_top(top, len(delta.s), f"ΔW of {factors.module}", layer) if in_full else None
         notes += equal_note(
             stored, w0.s.cpu(), i, factors.module, "φ(i, j) where W0's first i part equal ones"
         )
         for kind in kinds:
             u, v = (_side(found, KINDS[kind][1]) for found in (w0, delta))
             leading[kind].append(u[:, :i].clone())  # not all of W0's
-            deltas[kind].append(v)
-            grids.append(grid_of(layer, kind, u[:, :i], v, w0_rank=len(w0.s)))
+            deltas[kind].append(v[:, :j].clone())
+            grids.append(grid_of(layer, kind, u[:, :i], v[:, :j], (len(w0.s), len(delta.s))))
     scatter = {KINDS[kind]: _scatter(leading[kind], deltas[kind]) for kind in kinds}
     return grids, scatter, list(dict.fromkeys(notes))
 
@@ -66,13 +72,17 @@ def _scatter(w0: Sequence[Tensor], delta: Sequence[Tensor]) -> float:
     return float(scatter_of_mean(LayersTogether.of(w0), [LayersTogether.of(delta)])[0])
 
 
-def _top(top: int | None, rank: int, module: str, layer: int) -> int:
+def check_top(top: int | None, rank: int, name: str, layer: int) -> int:
+    """How many of a dense matrix's singular vectors are taken.
+
+    Raises:
+        RankError: It has not so many.
+    """
     if top is None:
         return min(TOP, rank)
     if not 1 <= (top := whole(top, "top")) <= rank:
         raise RankError(
-            f"asked for {top} singular vectors of W0 of {module}, which has rank {rank} in layer "
-            f"{layer}; expected 1 to {rank}"
+            f"asked for {top} singular vectors of {name}, which has rank {rank} in layer {layer}; expected 1 to {rank}"
         )
     return top
 

@@ -52,13 +52,33 @@ def name(result: RankGrids, matrix: str, side: str) -> str:
 
 
 def _taken(result: RankGrids) -> str:
-    """Of W0 the leading directions are compared, 64 or as many as were asked for; nothing where that is all of them."""
-    cut = {(grid.shape[0], grid.w0_rank) for grid in result if grid.w0_rank is not None}
-    if all(taken == rank for taken, rank in cut):
+    """Of W0, and of what was trained in full, the leading directions are compared, 64 or as many as were asked for; nothing where that is all of them."""
+    if not (_is_cut(result, 0) or _is_cut(result, 1)):
         return ""
-    counts = ([one[k] or 0 for one in cut] for k in (0, 1))
+    whose = ("W0's", "ΔW's") if result.between == "w0-delta" else ("the first's", "the second's")
+    first, second = (_leading(result, k) for k in (0, 1))
+    if not first:
+        return f", all of {whose[0]} directions and {whose[1]} {second}"
+    return f", {whose[0]} {first} directions and " + (
+        f"{whose[1]} {second}" if second else f"all of {whose[1]}"
+    )
+
+
+def _is_cut(result: RankGrids, axis: int) -> bool:
+    return any(grid.shape[axis] < grid.full[axis] for grid in result)
+
+
+def _leading(result: RankGrids, axis: int) -> str:
+    """How many of how many are taken; empty where all are."""
+    if not _is_cut(result, axis):
+        return ""
+    counts = ([of[axis] for of in some] for some in _sizes(result))
     taken, rank = (span(str(min(some)), str(max(some))) for some in counts)
-    return f", W0's leading {taken} of {rank} directions and all of ΔW's"
+    return f"leading {taken} of {rank}"
+
+
+def _sizes(result: RankGrids) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    return [grid.shape for grid in result], [grid.full for grid in result]
 
 
 def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
@@ -84,7 +104,7 @@ def summary(result: RankGrids, findings: Sequence[Finding]) -> str:
 def _told(result: RankGrids, findings: Sequence[Finding]) -> str:
     """Of W0's leading directions, as many as ΔW's or more, φ is what they hold of ΔW's; else how alike both are."""
     cut = _taken(result)
-    if not cut or any(grid.shape[0] < grid.shape[1] for grid in result):
+    if not cut or _is_cut(result, 1) or any(grid.shape[0] < grid.shape[1] for grid in result):
         which = f"the subspaces of {{names}}{cut}," if cut else "the whole subspaces of {names}"
         return told((findings, f"{which} are {{degree}} alike than unrelated ones would be"))
     by_name = {name(result, *kind): kind[1] for kind in result.kinds}

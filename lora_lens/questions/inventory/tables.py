@@ -16,9 +16,10 @@ _MOST = 6  # tensors that are left out for one reason
 
 def tables(result: Inventory) -> list[Table]:
     """The modules, those trained in full where there are any, and what was left out where something was."""
-    dense = [dense_table(result)] if result.dense else []
-    left_out = [left_out_table(result)] if result.left_out else []
-    return [module_table(result).under(called(result.adapter)), *dense, *left_out]
+    found = [module_table(result)] if result.modules else []
+    found += [dense_table(result)] if result.dense else []
+    found += [left_out_table(result)] if result.left_out else []
+    return [found[0].under(called(result.adapter)), *found[1:]] if found else []
 
 
 def terminal(result: Inventory, _: Console) -> RenderableType:
@@ -26,16 +27,19 @@ def terminal(result: Inventory, _: Console) -> RenderableType:
     convention = f", convention {result.convention}" if result.convention else ""
     base = "" if result.base else ", base not named"
     head = f"{headed(result.adapter, result.base, result.method)}{convention}{base}"
-    others = tables(result)[1:]
+    found = tables(result)
+    first = module_table(result) if result.modules else dense_table(result)
     return Group(
         Text(head, style="dim"),
-        table(module_table(result)),
-        *(table(one, wide=True) for one in others),
+        table(first, wide=not result.modules),
+        *(table(one, wide=True) for one in found[1:]),
     )
 
 
 def legend(result: Inventory) -> list[str]:
     """What the columns mean."""
+    if not result.modules:
+        return ["parameters: of the matrices that have a ΔW"]
     return [
         ranks_of(_named(result)),
         "parameters: of the low-rank part",

@@ -22,6 +22,8 @@ from ...errors import (
     RankError,
 )
 from ...files.adapter_folders import distinguishing_names, find_adapters
+from ...files.adapter_places import find_model
+from ...files.locate import user_path
 from ...files.revisions import with_revision
 from ...formats.live.layers import is_live
 from ...formats.loading import Model, adapter_of
@@ -29,7 +31,7 @@ from ...formats.opening import all_stems, stands_alone
 from ...several import several
 from ...show.wording import few
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
-from ...subspaces.selection import select_name
+from ...subspaces.selection import deltas_of, select_name
 from ...subspaces.where import Where
 
 MOST_NAMED = 4
@@ -113,7 +115,7 @@ def sources_of(
                 sources.append(adapter_of(one))
             objects.add(id(one))
             continue
-        here = find_adapters([one], all_stems(), stands_alone)
+        here = _whole_model(one) or find_adapters([one], all_stems(), stands_alone)
         new = [folder for folder in here if folder.resolve() not in folders]
         folders |= {folder.resolve() for folder in new}
         sources += new
@@ -123,6 +125,11 @@ def sources_of(
             f"different ones, or a folder of them"
         )
     return sources
+
+
+def _whole_model(path: str | Path) -> list[Path]:
+    """The folder itself, where it is named and holds a model that was tuned in full."""
+    return [user_path(path)] if find_model(path, all_stems()) else []
 
 
 def read_bases(
@@ -149,11 +156,17 @@ def read_bases(
     for source, name in zip(sources, distinguishing_names(named), strict=True):
         adapter = adapter_of(source, base)
         try:
+            adapter, in_full = _of_space(adapter, module, space)
             found = select_name(adapter, module)
         except ModuleLookupError as error:
             without.setdefault(str(error), []).append(name)
         else:
-            read.append(_bases(name, adapter, found, rank, space, put, base))
+            if in_full and rank is None:
+                raise RankError(
+                    f"{found} of {name} was trained in full, and its ΔW has all directions: say how many of the leading ones are "
+                    f"compared (--rank, rank)"
+                )
+            read.append(_bases(name, adapter, found, rank, space, put, base, in_full=in_full))
         advance()
     for why, names in without.items():
         raise ModuleLookupError(f"{few(names, MOST_NAMED)}: {why}")
@@ -167,6 +180,12 @@ def read_bases(
         )
         raise AdapterError(f"{module} has different widths: {widths}; they have different bases")
     return read
+
+
+def _of_space(adapter: Adapter, module: str, space: SpaceName) -> tuple[Adapter, bool]:
+    """The adapter, with what of it was trained in full as its modules where ΔW of that is asked for, and whether it is."""
+    of_delta = deltas_of(adapter, module) if space.matrix == "delta" else adapter
+    return of_delta, of_delta is not adapter
 
 
 def common_layers(
@@ -223,6 +242,8 @@ def _bases(
     space: SpaceName,
     put: Callable[[int, Either], None],
     base: str | Path | None,
+    *,
+    in_full: bool,
 ) -> AdapterBases:
     layers = list(adapter.each_layer([module]))
     widths: dict[int, int] = {}
@@ -232,8 +253,10 @@ def _bases(
     caveats = adapter.caveats
     if layers[0].rescaled and space.matrix == "delta":
         weights = open_base_of(adapter, None if base is None else str(base))
-        found = _of_rescaled(adapter.modules[module], layers, space, weights)
+        found = _of_dense(adapter.modules[module], layers, space, weights)
         caveats = (*caveats, *weights.notes)
+    elif in_full:
+        found = _of_dense(adapter.modules[module], layers, space, None)
     else:
         found = _of_factors(layers, rank, space)
     for one, basis, real, is_tied in found:
@@ -292,16 +315,20 @@ def _stacked(factors: Sequence[Either]) -> Either:
     return namespace(factors[0]).stack([*factors])
 
 
-def _of_rescaled(
-    factors: ModuleFactors, layers: Sequence[LayerFactors], space: SpaceName, weights: BaseWeights
+def _of_dense(
+    factors: ModuleFactors,
+    layers: Sequence[LayerFactors],
+    space: SpaceName,
+    weights: BaseWeights | None,
 ) -> _Found:
-    """Of DoRA's ΔW, which is made with W0."""
+    """Of a dense ΔW, a layer at a time; DoRA's is made with W0."""
     import torch
 
     from ...subspaces.delta import delta_singular
 
     here = Where(torch.device("cpu"), torch.float64)
     for position, one in enumerate(layers):
-        delta = delta_singular(factors, position, here, weights.w0(factors, position))
+        w0 = weights.w0(factors, position) if weights else None
+        delta = delta_singular(factors, position, here, w0)
         basis = delta.u if space.side == "left" else delta.vh.mT
         yield one, basis, basis.shape[1], False

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...adapter import Adapter, LayerFactors
 from ...bases.along import along_said
-from ...bases.opening import open_base_of, open_if_here
+from ...bases.opening import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
 from ...core.computing.progress import Progress
@@ -30,7 +30,7 @@ from ...show.delta_named import Matrix, product_of
 from ...show.wording import listed
 from ...subspaces.selection import select_dense, select_name
 from ...subspaces.spectra import layer_values
-from ...subspaces.where import Where, asked_device, select_device
+from ...subspaces.where import asked_device, select_device
 from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import paths, suggested
 from .suggestion_result import NO_RANK, RankSuggestion
@@ -78,7 +78,8 @@ def spectrum(
     Args:
         adapter: From `load_adapter`, or what that takes: a path, a hub id, a model in memory.
         module: Only this one; by default all that have low-rank factors. One that was trained in full
-            (``modules_to_save``) is asked about by its name: ΔW is what was saved less W0.
+            (``modules_to_save``) is asked about by its name: ΔW is what was saved less W0. Of a model that was tuned in
+            full, by default all in numbered layers.
         beside_w0: Whether to open the base model; by default if it is on this machine.
         energy: Share that the suggested ranks keep.
         ks: How many leading vectors of W0 + ΔW to look at; by default 1, 5, 10 and 20 as far as
@@ -95,8 +96,7 @@ def spectrum(
         ModuleLookupError: No such module.
         BaseModelError: The base was asked for and is not found, or does not fit.
         RankError: A k above W0's width, or W0 or W0 + ΔW is all zero.
-        LensError: ε, `energy`, `draws` or `seed` out of range; W0 asked for beside a module trained in full; or what
-            does nothing where W0 is not read.
+        LensError: ε, `energy`, `draws` or `seed` out of range; or what does nothing where W0 is not read.
 
     Example:
         >>> import lora_lens as ll
@@ -108,20 +108,14 @@ def spectrum(
     check_base_used((adapter,), base, beside_w0)
     check_share(energy)
     adapter = adapter_of(adapter, base)
-    dense = select_dense(adapter, module) if module else None
-    if dense is not None or beside_w0 is False:
-        _check_idle(dense, ks=ks, epsilons=epsilons, draws=draws)
+    if beside_w0 is False:
+        _check_idle(ks=ks, epsilons=epsilons, draws=draws)
+    adapter, dense = _asked(adapter, module)
     epsilons = EPSILONS if epsilons is None else _thresholds(epsilons)
     ks = None if ks is None else whole_numbers(ks, "ks")
     draws = DRAWS if draws is None else whole(draws, "draws")
-    if dense is not None:
-        if beside_w0:
-            raise LensError(
-                f"{dense} was trained in full, and intruder dimensions are counted of low-rank updates: ask without "
-                f"W0 (--no-w0, beside_w0=False)"
-            )
-        return _of_dense(adapter, dense, energy, asked_device(device, dtype))
-    names = [select_name(adapter, module, in_layers=False)] if module else list(adapter.modules)
+    every = adapter.in_layers if dense and adapter.in_layers else adapter.modules
+    names = [select_name(adapter, module, in_layers=False)] if module else list(every)
     if draws < 0:
         raise LensError(f"draws is {draws}; expected 0 for no random ΔW, or more")
     seed = check_seed(seed)
@@ -130,6 +124,8 @@ def spectrum(
         adapter, beside_w0, base, without="W0 is left out, and with it intruder dimensions"
     )
     notes = [*adapter.caveats, *notes, *(along_said(adapter, weights) if weights else ())]
+    if dense:
+        notes.append(_dense_said(adapter))
     asked = list(adapter.each_layer(names))
     width = min(min(one.in_features, one.out_features) for one in asked)
     chosen = _ks(ks, width) if weights else ()
@@ -140,7 +136,7 @@ def spectrum(
     for one in asked:
         beside, true, why = look(one) if look else (None, None, [])
         s = layer_values([one], where) if true is None else true
-        matrix = product_of(rescaled=one.rescaled) if true is None else "ΔW"
+        matrix = product_of(rescaled=one.rescaled) if true is None and not dense else "ΔW"
         layers.append(_layer(one, s, beside, matrix))
         notes += why
         if one.part is None:
@@ -149,7 +145,7 @@ def spectrum(
             progress(len(layers), len(asked))
     here = {one.name for one in asked}
     suggestion = suggested(
-        {name: parts for name, parts in paths(adapter).items() if name in here},
+        {} if dense else {name: parts for name, parts in paths(adapter).items() if name in here},
         energy,
         spectra,
         where,
@@ -172,8 +168,21 @@ def spectrum(
     )
 
 
+def _asked(adapter: Adapter, module: str | None) -> tuple[Adapter, bool]:
+    """The adapter, with what of it was trained in full as its modules where that is asked about, and whether it is."""
+    dense = not adapter.modules if module is None else select_dense(adapter, module) is not None
+    return (replace(adapter, modules=adapter.dense) if dense else adapter), dense
+
+
+def _dense_said(adapter: Adapter) -> str:
+    of = f" of {adapter.base_model}" if adapter.base_model else ""
+    return (
+        f"ΔW is what was saved less W0{of}, which is dense: its singular values are beside the Marchenko-Pastur edge, "
+        f"and no rank is suggested"
+    )
+
+
 def _check_idle(
-    dense: str | None,
     *,
     ks: Sequence[int] | None,
     epsilons: Sequence[float] | None,
@@ -185,35 +194,9 @@ def _check_idle(
     if not idle:
         return
     are, them = ("is", "it") if len(idle) == 1 else ("are", "them")
-    why = (
-        f"W0 is not to be read (--no-w0, beside_w0=False): leave {them} out, or that"
-        if dense is None
-        else f"{dense} was trained in full: leave {them} out"
-    )
-    raise LensError(f"{listed(idle)} {are} for intruder dimensions of W0 + ΔW, and {why}")
-
-
-def _of_dense(adapter: Adapter, module: str, energy: float, where: Where | None) -> Spectrum:
-    """Of a module trained in full, whose ΔW is dense: it alone, with no rank suggested and nothing beside W0."""
-    layers = [
-        _layer(one, layer_values([one], where), None, "ΔW")
-        for one in replace(adapter, modules=adapter.dense).each_layer([module])
-    ]
-    weights = open_base_of(adapter)  # as it was loaded with
-    return Spectrum(
-        adapter=adapter.source,
-        base=None,
-        base_commit=weights.commit,
-        layers=tuple(layers),
-        ks=(),
-        epsilons=(),
-        suggestion=suggested({}, energy, {}, where),
-        notes=(
-            f"{module} was trained in full: ΔW is what was saved less W0 of {weights.source}, which is dense; "
-            f"its singular values are beside the Marchenko-Pastur edge, and no rank is suggested",
-            *weights.notes,
-        ),
-        module=module,
+    raise LensError(
+        f"{listed(idle)} {are} for intruder dimensions of W0 + ΔW, and W0 is not to be read (--no-w0, beside_w0=False): "
+        f"leave {them} out, or that"
     )
 
 

@@ -231,7 +231,7 @@ def test_of_w0_it_is_said_how_many_directions_of_how_many(tmp_path: Path) -> Non
     w0[1][:, 0] = w0[1][:, 1]  # of rank 8, where the other is of 9
     adapter = plant(tmp_path / "1", w0, factors(rng, (3, 2)))
     cut = rank_grids(adapter, None, "value", top=4, draws=99)
-    assert {grid.w0_rank for grid in cut} == {8, 9}
+    assert {grid.full[0] for grid in cut} == {8, 9}
     taken = "W0's leading 4 of 8 to 9 directions and all of ΔW's"
     assert cut.findings[0].claim.about.startswith(f"subspaces of W0 and ΔW (left) alike, {taken} (")
     assert re.search(r"left( and right)?: W0's leading 4 of 8 to 9 directions hold ", cut.summary)
@@ -252,7 +252,7 @@ def test_of_w0_it_is_said_how_many_directions_of_how_many(tmp_path: Path) -> Non
     assert "W0's leading 64 of 70 directions" in rank_grids(wide, None, "value").summary
     two = rank_grids(adapter, adapter, "value", draws=99)
     assert "over the whole subspaces" in details(two)
-    assert {grid.w0_rank for grid in two} == {None}
+    assert {grid.full == grid.shape for grid in two} == {True}
 
 
 def test_what_would_have_been_seen_is_of_a_skewed_null_above_what_phi_is_at_least(

@@ -1,0 +1,293 @@
+"""A model that was tuned in full, beside its base: ΔW = its weights − W0, and what is asked of that."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from checkpoints import BertLike, random, write_base, write_lora
+from made_formats import made_by
+from safetensors.torch import load_file, save_file
+
+import lora_lens as ll
+from lora_lens.errors import AdapterError, BaseModelError, LensError, ModuleLookupError, RankError
+from lora_lens.questions.grid.result import RankGrids
+
+
+def tuned(folder: Path, name: str, **saving: Any) -> dict[str, np.ndarray]:
+    """transformers' model and its base, and by the path of each matrix what its training changed, as (out, in)."""
+    transformers = pytest.importorskip("transformers")
+    model = getattr(made_by("peft_lora"), name)()
+    model.save_pretrained(folder / "base")
+    before = {path: weight.clone() for path, weight in model.state_dict().items()}
+    torch.manual_seed(3)
+    for parameter in model.parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    model.save_pretrained(folder / "tuned", **saving)
+    changed = {}
+    for path, weight in model.state_dict().items():
+        if weight.ndim > 1:
+            delta = weight.double() - before[path].double()
+            conv1d = isinstance(
+                model.get_submodule(path.rpartition(".")[0]), transformers.pytorch_utils.Conv1D
+            )
+            changed[path.removesuffix(".weight")] = (delta.T if conv1d else delta).numpy()
+    return changed
+
+
+def deltas(adapter: ll.Adapter) -> dict[str, np.ndarray]:
+    return {
+        path: (factors.b[k].double() @ factors.a[k].double()).numpy()
+        for factors in adapter.dense.values()
+        for k, path in enumerate(factors.names)
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "saving"),
+    [("bert", {}), ("gpt2", {}), ("llama", {"max_shard_size": "2KB"})],
+)
+def test_delta_is_what_was_trained_less_w0(
+    tmp_path: Path, name: str, saving: dict[str, Any]
+) -> None:
+    changed = tuned(tmp_path, name, **saving)
+    if saving:
+        assert (tmp_path / "tuned" / "model.safetensors.index.json").exists()
+    adapter = ll.load_adapter(tmp_path / "tuned", tmp_path / "base")
+    found = deltas(adapter)
+    tied = changed.keys() - found.keys()  # GPT-2's head, which is not saved
+    assert tied == ({"lm_head"} if name == "gpt2" else set())
+    for path, delta in found.items():
+        np.testing.assert_allclose(delta, changed[path], rtol=1e-5, atol=1e-8)
+    assert adapter.method == "full"
+    assert not adapter.modules
+    assert adapter.trainable_parameters == sum(delta.size for delta in found.values())
+    assert adapter.tensors == len(found) + len(adapter.left_out)
+    assert f"less W0 of {tmp_path / 'base'}" in adapter.notes[0]
+
+
+def test_a_convolution_is_unfolded(tmp_path: Path) -> None:
+    model = made_by("peft_lora").Convolutions()
+    model.save_pretrained(tmp_path / "base")
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    for parameter in model.parameters():
+        parameter.data += 1
+    model.save_pretrained(tmp_path / "tuned")
+    found = deltas(ll.load_adapter(tmp_path / "tuned", tmp_path / "base"))
+    for name, weight in before.items():
+        if weight.ndim > 1:
+            shape = (len(weight), weight[0].numel())
+            np.testing.assert_allclose(found[name.removesuffix(".weight")], np.ones(shape), 1e-5)
+
+
+def of_bert(tmp_path: Path, seed: int = 0) -> tuple[Path, Path, dict[str, torch.Tensor]]:
+    """A base without a prefix, what it was tuned to with one and a new head, and by path what was changed."""
+    shape = BertLike()
+    base = write_base(tmp_path / "base", shape)
+    own = load_file(base / "model.safetensors")
+    changed, saved = {}, {"classifier.weight": random(2, 24, seed=1), "bias": random(2, seed=1)}
+    for k, (name, w0) in enumerate(own.items()):
+        delta = 0.1 * random(*w0.shape, seed=100 * (seed + 1) + k) if w0.ndim > 1 else 0
+        path = name.removeprefix("bert.")
+        saved[f"bert.{path}"] = w0 + delta
+        if w0.ndim > 1:
+            changed[f"bert.{path.removesuffix('.weight')}"] = (w0 + delta) - w0
+    folder = tmp_path / f"tuned-{seed}"
+    folder.mkdir()
+    save_file(saved, folder / "model.safetensors")
+    shutil.copy(base / "config.json", folder / "config.json")
+    return folder, base, changed
+
+
+def of_layer(changed: dict[str, torch.Tensor], module: str, layer: int) -> np.ndarray:
+    (name,) = [each for each in changed if each.endswith(f"layer.{layer}.attention.self.{module}")]
+    return changed[name].double().numpy()
+
+
+def test_spectrum_has_singular_values_and_intruder_dimensions(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path)
+    adapter = ll.load_adapter(folder, base)
+    assert adapter.left_out["classifier.weight"] == "tuned in full, and new: not in the base"
+    found = ll.spectrum(adapter, draws=2)
+    assert {one.name for one in found.layers} <= set(changed)
+    opened = ll.open_base(base)
+    for one in found.layers:
+        delta = changed[one.name].double().numpy()
+        s = np.linalg.svd(delta, compute_uv=False)
+        np.testing.assert_allclose(one.singular_values, s, rtol=1e-5)
+        assert one.matrix == "ΔW"
+        w0 = opened.weight(one.name).double().numpy()
+        u, after = np.linalg.svd(w0)[0], np.linalg.svd(w0 + delta)[0]
+        expected = np.abs(u.T @ after).max(0)[: max(found.ks)]
+        assert one.beside_w0
+        np.testing.assert_allclose(one.beside_w0.cosines, expected, atol=1e-4)
+        assert len(one.beside_w0.random_cosines) == 2
+    assert found.suggestion.layers == ()
+    assert found.modules == tuple(adapter.dense) == ("key", "query", "value")
+    with pytest.raises(LensError, match=r"^--k \(ks\) is for intruder dimensions"):
+        ll.spectrum(adapter, beside_w0=False, ks=[1])
+
+
+def test_its_leading_directions_are_compared_with_an_adapters(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path)
+    shape = BertLike()
+    write_lora(tmp_path / "lora", shape)
+    lora = ll.load_adapter(tmp_path / "lora", base)
+    full = ll.load_adapter(folder, base)
+    factors = lora.modules["query"]
+    rank = factors.ranks[0]
+    top = 5
+    grids = ll.rank_grids(lora, full, "query", top=top, draws=0)
+    compared = ll.compare(lora, full, "query", draws=99)
+    assert list(compared) == ["delta"]
+    assert "flipped" in compared["delta"].baselines
+    assert not any("gauge" in note for note in compared.notes)
+    many = ll.adapter_matrix([lora, full], "query", rank, draws=0)
+    for k, layer in enumerate(factors.layers):
+        u = np.linalg.svd(factors.b[k].double().numpy() @ factors.a[k].double().numpy())
+        v = np.linalg.svd(of_layer(changed, "query", layer))
+        (left,) = [one for one in grids if (one.layer, one.side) == (layer, "left")]
+        (right,) = [one for one in grids if (one.layer, one.side) == (layer, "right")]
+        assert left.shape == (rank, top)
+        assert left.full == (rank, min(v[0].shape))
+        for grid, ours, theirs in ((left, u[0], v[0]), (right, u[2].T, v[2].T)):
+            for i, j in ((1, 1), (rank, top), (2, 4)):
+                phi = np.square(ours[:, :i].T @ theirs[:, :j]).sum() / min(i, j)
+                np.testing.assert_allclose(grid.values[i - 1, j - 1], phi, atol=1e-5)
+        phi = np.square(u[0][:, :rank].T @ v[0][:, :rank]).sum() / rank
+        np.testing.assert_allclose(compared["delta"].values[k], phi, atol=1e-5)
+        assert many.by_layer is not None
+        np.testing.assert_allclose(many.by_layer[k][0, 1], phi, atol=1e-5)
+    assert {grid.matrix for grid in grids} == {"delta"}
+    assert "all of the first's directions and the second's leading 5 of 24" in grids.summary
+
+
+def test_of_w0_both_are_cut(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path)
+    full = ll.load_adapter(folder, base)
+    grids: RankGrids = ll.rank_grids(full, None, "value", top=3, draws=99)
+    opened = ll.open_base(base)
+    for one in grids.of("delta", "left"):
+        name = full.dense["value"].names[full.dense["value"].layers.index(one.layer)]
+        w0 = np.linalg.svd(opened.weight(name).double().numpy())[0][:, :3]
+        delta = np.linalg.svd(of_layer(changed, "value", one.layer))[0][:, :3]
+        np.testing.assert_allclose(one.values[-1, -1], np.square(w0.T @ delta).sum() / 3, atol=1e-5)
+    cut = "W0's leading 3 of 24 directions and ΔW's leading 3 of 24"
+    assert f"{cut}, are" in grids.summary
+    assert all(cut in finding.claim.about for finding in grids.findings)
+    assert [one["full"] for one in grids.to_dict()["grids"]] == [[24, 24]] * len(grids)
+
+
+def test_amplification_of_so_many_directions(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path)
+    full, opened = ll.load_adapter(folder, base), ll.open_base(base)
+    for one in ll.amplification(full, "value", 2).layers:
+        name = full.dense["value"].names[full.dense["value"].layers.index(one.layer)]
+        u, s, vh = np.linalg.svd(of_layer(changed, "value", one.layer))
+        inside = u[:, :2].T @ opened.weight(name).double().numpy() @ vh[:2].T
+        np.testing.assert_allclose(one.w0_in_delta, np.linalg.norm(inside), rtol=1e-4)
+        np.testing.assert_allclose(one.delta_norm, np.linalg.norm(s), rtol=1e-5)
+
+
+def test_all_directions_are_no_subspace(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    other, _, _ = of_bert(tmp_path / "other", seed=1)
+    one, two = ll.load_adapter(folder, base), ll.load_adapter(other, base)
+    for asked in (
+        lambda: ll.amplification(one, "value"),
+        lambda: ll.compare(one, two, "value"),
+        lambda: ll.adapter_matrix([one, two], "value"),
+    ):
+        with pytest.raises(RankError, match=r"trained in full.* all directions.*--rank, rank"):
+            asked()
+    assert ll.compare(one, two, "value", rank=3, draws=20)["delta"].values.max() < 1
+    paths = [str(folder), str(other)]
+    assert ll.adapter_matrix(paths, "value", 3, base=base, draws=0).names == (
+        "tuned-0",
+        "other/tuned-1",
+    )
+
+
+def test_what_is_of_factors_is_refused(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    full = ll.load_adapter(folder, base)
+    write_lora(tmp_path / "lora", BertLike())
+    lora = ll.load_adapter(tmp_path / "lora", base)
+    for asked in (
+        lambda: ll.conversion_similarity(full, "value", draws=0),
+        lambda: ll.shared_subspace(full, "value"),
+        lambda: ll.shared_subspace(lora, "value", other=full),
+        lambda: ll.adapter_matrix([lora, full], "value", matrix="B", rank=2),
+    ):
+        with pytest.raises(ModuleLookupError, match="has no A and B"):
+            asked()
+    with pytest.raises(LensError, match="matrices are A; of what was trained in full, with no A"):
+        ll.rank_grids(lora, full, "value", matrices="A")
+    with pytest.raises(AdapterError, match="was tuned in full, and a report is of factors"):
+        ll.report(folder, out=tmp_path / "r.html", base=str(base))
+
+
+def test_what_is_not_its_base_is_refused(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    with pytest.raises(AdapterError, match=r"holds a whole model, .* with --base the model that"):
+        ll.load_adapter(folder)
+    with pytest.raises(AdapterError, match="is the base itself, whose ΔW is zero"):
+        ll.load_adapter(base, base)
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"model_type": "roberta"}))
+    with pytest.raises(BaseModelError, match="is not the adapter's base model"):
+        ll.load_adapter(folder, base)
+
+
+def test_what_is_not_in_its_numbers_is_refused(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    saved = load_file(folder / "model.safetensors")
+    name = next(each for each in saved if each.endswith("query.weight"))
+    save_file(saved | {name: saved[name].to(torch.int8)}, folder / "model.safetensors")
+    with pytest.raises(AdapterError, match="holds torch.int8, expected floats of 16 bits"):
+        ll.spectrum(ll.load_adapter(folder, base), "query", beside_w0=False)
+    save_file(saved | {name: saved[name] * torch.inf}, folder / "model.safetensors")
+    with pytest.raises(AdapterError, match="is not finite"):
+        ll.spectrum(ll.load_adapter(folder, base), "query", beside_w0=False)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {}}))
+    with pytest.raises(AdapterError, match="is quantised"):
+        ll.load_adapter(folder, base)
+
+
+def test_what_was_saved_in_half_precision_is_compared_with_w0_in_it(tmp_path: Path) -> None:
+    shape = BertLike()
+    base = write_base(tmp_path / "base", shape)
+    saved = {name: w.bfloat16() for name, w in load_file(base / "model.safetensors").items()}
+    folder = tmp_path / "tuned"
+    folder.mkdir()
+    save_file(saved, folder / "model.safetensors")
+    shutil.copy(base / "config.json", folder / "config.json")
+    full = ll.load_adapter(folder, base)
+    assert max(np.abs(delta).max() for delta in deltas(full).values()) == 0
+    assert "is zero in every layer" in ll.spectrum(full, beside_w0=False).summary
+
+
+def test_one_is_taken_where_it_is_named_and_not_where_a_folder_of_adapters_is(
+    tmp_path: Path,
+) -> None:
+    folder, base, _ = of_bert(tmp_path / "models")
+    write_lora(tmp_path / "models" / "lora", BertLike())
+    with pytest.raises(AdapterError, match="1 adapter given"):
+        ll.adapter_matrix(tmp_path / "models", base=base)
+    (folder / "adapter").mkdir()
+    shutil.copytree(tmp_path / "models" / "lora", folder / "adapter", dirs_exist_ok=True)
+    assert ll.load_adapter(folder, base).method == "lora"  # the one adapter within it
+
+
+def test_inspect_lists_its_matrices(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path)
+    found = ll.inspect(ll.load_adapter(folder, base))
+    assert {one.name for one in found.dense} == set(changed)
+    assert found.modules == ()
+    assert found.summary.startswith(
+        "full, no low-rank factors: a dense ΔW of 9 matrices of 3 modules"
+    )
