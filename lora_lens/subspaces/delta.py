@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..adapter import ModuleFactors
 from ..core.factors.decompositions import singular_values
+from ..core.factors.dense import beside_identity, values_of_each
 from ..core.factors.product_svd import svd_of_product
 from ..core.factors.triangle import triangle
 from ..core.numbers.limits import check_range
@@ -69,8 +70,13 @@ def delta_singular(
     a, b = (working(stored.to(where.device)) for stored in (stored_a, stored_b))
     for factor, name in ((a, "A"), (b, "B")):
         check_range(factor, factor.dtype, f"{name} of {factors.names[position]}")
-    u, s, vh = svd_of_product(b, a)
-    s_a, s_b = (singular_values(triangle(tall)) for tall in (a.mT, b))
+    dense = beside_identity(b, a)
+    if dense is None:
+        u, s, vh = svd_of_product(b, a)
+        s_a, s_b = (singular_values(triangle(tall)) for tall in (a.mT, b))
+    else:
+        u, s, vh = torch.linalg.svd(dense, full_matrices=False)
+        s_a, s_b = values_of_each(s, of_a=dense is a)
     scaling = float(factors.scaling[position])
     rank = real_rank(stored_a, stored_b, s, s_a, s_b, scaling)
     sign = -1.0 if scaling < 0 else 1.0

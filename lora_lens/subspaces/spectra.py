@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ..adapter import LayerFactors
 from ..core.factors.decompositions import singular_values
+from ..core.factors.dense import beside_identity, values_of_each
 from ..core.factors.rank import rank_of, rank_of_product, stored_eps
 from ..core.factors.triangle import triangle
 from ..core.numbers.either import as_numpy, as_torch, in_float64, namespace, swapped
@@ -66,9 +67,15 @@ def _delta_values(
     wide_a, wide_b = in_float64(a), in_float64(b)
     for factor, letter in ((wide_a, "A"), (wide_b, "B")):
         check_range(factor, factor.dtype, f"{letter} of {name}")
-    r_a, r_b = triangle(swapped(wide_a)), triangle(wide_b)
-    s = singular_values(r_b @ swapped(r_a))
-    rank = real_rank(a, b, s, singular_values(r_a), singular_values(r_b), scaling)
+    dense = beside_identity(wide_b, wide_a)
+    if dense is None:
+        r_a, r_b = triangle(swapped(wide_a)), triangle(wide_b)
+        s = singular_values(r_b @ swapped(r_a))
+        s_a, s_b = singular_values(r_a), singular_values(r_b)
+    else:
+        s = singular_values(dense)
+        s_a, s_b = values_of_each(s, of_a=dense is wide_a)
+    rank = real_rank(a, b, s, s_a, s_b, scaling)
     with np.errstate(over="ignore"):  # said below
         s = abs(scaling) * s[:rank]
     check_range(s, s.dtype, f"ΔW of {name}")

@@ -47,6 +47,8 @@ def run(
     U and V are ΔW's top singular vectors. Beside ‖UᵀW0V‖_F stands the same for W0's own singular
     vectors and for random ones: the computation of section 7.3 of the LoRA paper (Hu et al. 2022, Table 7).
 
+    A model that was tuned in full is taken beside the one that it was tuned from, --base, with --rank.
+
     Example: lora-lens amplification ckpt/ --module value
     """
     from ...terminal.printing import report

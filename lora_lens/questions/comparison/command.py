@@ -66,6 +66,8 @@ def run(
     (mismatched): p is the share of draws that reach φ, and the excess (φ - null)/(1 - null). Without
     the base model, and with --no-w0, flipped is left out.
 
+    A model that was tuned in full is taken as either, beside the one that it was tuned from, --base, by its ΔW alone.
+
     Example: lora-lens compare lora/ condlora/ --module value --rank 8
     """
     from ...terminal.printing import progress, report

@@ -61,7 +61,10 @@ def run(
     top: Annotated[
         int | None,
         typer.Option(
-            "--top", min=1, show_default="64", help="Largest i over W0's singular vectors."
+            "--top",
+            min=1,
+            show_default="64",
+            help="Largest i over W0's singular vectors, or those of a ΔW that was trained in full.",
         ),
     ] = None,
     draws: Annotated[
@@ -84,6 +87,8 @@ def run(
     Figures 3 and 4). Of one adapter, i counts W0's and j ΔW's: how much of ΔW's top directions lies
     in W0's top i. With the principal angles, and what unrelated subspaces give. The computation of sections
     7.2 and 7.3 of the LoRA paper.
+
+    A model that was tuned in full is taken as either, beside the one that it was tuned from, --base: --top of ΔW's directions.
 
     Example: lora-lens grid rank8/ rank64/ --module value --layer 3
     """

@@ -96,6 +96,8 @@ def run(
     ranks give, and how many deviations φ is from that. Families are found by average-linkage
     clustering of 1 − φ, or of 1 − excess where chance differs from pair to pair. For thousands of adapters, --dtype float32 halves the memory.
 
+    A model that was tuned in full is taken where its folder is named, with --base and --rank, by its ΔW.
+
     Example: lora-lens matrix runs/ --module value --matrix delta --out figures/
     """
     from ...terminal.printing import progress, report

@@ -72,6 +72,8 @@ def run(
     Ends with the smallest ranks that keep a share of ΔW's energy, as PEFT's rank_pattern and
     alpha_pattern, ready to paste into a LoraConfig.
 
+    A model that was tuned in full is taken beside the one that it was tuned from, --base, in its place.
+
     Example: lora-lens spectrum ckpt/ --module value --energy 0.95
     """
     from ...terminal.printing import progress, report
