@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache, partial
 from typing import NamedTuple
 
 from ..arrays import Tensor
@@ -100,29 +101,38 @@ def _update(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> Low
     except BaseModelError:  # nothing tells; singular values are the same
         turned = False
     out, into = (columns, rows) if turned else (rows, columns)
-    rank = min(out, into)
-
-    def delta() -> Tensor:
-        found = _difference(files, base, path, name)
-        return found.T if turned else found
-
-    def identity() -> Tensor:
-        import torch
-
-        return torch.eye(rank, dtype=torch.float32)
-
-    def release() -> None:
-        files.tensors.release(name)
-        base.release_stored(path)
-
-    dense = Factor(name, (out, into), delta, release)
-    one = Factor(f"identity beside {name}", (rank, rank), identity)
-    a, b = (one, dense) if into == rank else (dense, one)
+    dense = Factor(
+        name,
+        (out, into),
+        partial(_difference, files, base, path, name, turned=turned),
+        partial(_release, files, base, path, name),
+    )
+    one = _identity(min(out, into))
+    a, b = (one, dense) if into <= out else (dense, one)
     return LowRank(a, b, 1.0, (name,))
 
 
-def _difference(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> Tensor:
-    """Saved − W0, in float32, or in float64 where either is; W0 as exact as what was saved of it.
+@cache
+def _identity(rank: int) -> Factor:
+    """One for all layers, which are stacked without a copy for each."""
+    return Factor("identity", (rank, rank), partial(_eye, rank))
+
+
+def _eye(rank: int) -> Tensor:
+    import torch
+
+    return torch.eye(rank, dtype=torch.float32)
+
+
+def _release(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> None:
+    files.tensors.release(name)
+    base.release_stored(path)
+
+
+def _difference(
+    files: AdapterFiles, base: BaseWeights, path: str, name: str, *, turned: bool
+) -> Tensor:
+    """Saved − W0 as (out, in), in float32, or in float64 where either is; W0 as exact as what was saved of it.
 
     Raises:
         AdapterError: It is not finite, or what was saved is of fewer bits.
@@ -140,7 +150,7 @@ def _difference(files: AdapterFiles, base: BaseWeights, path: str, name: str) ->
     found = saved.to(wide) - w0.to(saved.dtype).to(wide)
     if not bool(found.isfinite().all()):
         raise AdapterError(f"ΔW of {path}, what was saved less W0, is not finite")
-    return found
+    return found.T if turned else found
 
 
 def _notes(files: AdapterFiles, updates: Mapping[str, LowRank], base: str) -> list[str]:

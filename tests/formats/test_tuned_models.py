@@ -1,6 +1,7 @@
 """A model that was tuned in full, beside its base: ΔW = its weights − W0, and what is asked of that."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,14 @@ def test_inspect_lists_its_matrices(tmp_path: Path) -> None:
     assert found.summary.startswith(
         "full, no low-rank factors: a dense ΔW of 9 matrices of 3 modules"
     )
+
+
+def test_it_can_be_sent_to_another_process_and_holds_one_identity(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    full = ll.load_adapter(folder, base)
+    sent = pickle.loads(pickle.dumps(full))
+    for path, delta in deltas(full).items():
+        np.testing.assert_array_equal(deltas(sent)[path], delta)
+    factors = full.dense["query"]
+    assert factors.a.shape == (len(factors.layers), 24, 24)
+    assert factors.a.untyped_storage().nbytes() == 4 * 24 * 24
