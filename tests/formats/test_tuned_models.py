@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import BertLike, random, write_base, write_lora
+from commands import run_apart
+from local_hub import serving
 from made_formats import made_by
 from safetensors.torch import load_file, save_file
 
@@ -303,3 +305,20 @@ def test_it_can_be_sent_to_another_process_and_holds_one_identity(tmp_path: Path
     factors = full.dense["query"]
     assert factors.a.shape == (len(factors.layers), 24, 24)
     assert factors.a.untyped_storage().nbytes() == 4 * 24 * 24
+
+
+def test_one_on_the_hub_is_downloaded_where_a_base_is_named(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path / "made")
+    served = tmp_path / "served"
+    shutil.copytree(folder, served / "some/tuned/main")
+    write_lora(served / "some/adapter/main", BertLike(), base="some/bert")
+    with serving(served) as hub:
+        bare = run_apart(tmp_path, "inspect", "some/tuned", **hub.environment)
+        assert "some/tuned is no adapter: it holds no adapter_config.json" in bare.stderr
+        for name, method, key in (("tuned", "full", "dense"), ("adapter", "lora", "modules")):
+            asked = ("inspect", f"some/{name}", "--base", str(base), "--json")
+            done = run_apart(tmp_path, *asked, **hub.environment)
+            found = json.loads(done.stdout)
+            assert found["method"] == method, done.stderr
+            assert {one["name"] for one in found[key]} <= set(changed)
+            assert found[key]
