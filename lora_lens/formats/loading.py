@@ -195,7 +195,7 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         base_given=files.base_given is not None,
         revision=files.revision,
         modules=StackedModules({group.module: group for group in groups}),
-        dense=StackedModules(_apart(full.updates, {group.module for group in groups})),
+        dense=StackedModules(_apart(files, full.updates, {group.module for group in groups})),
         left_out=left_out,
         trainable_parameters=sum(math.prod(files.shape(name)) for name in whole)
         if files.whole_model
@@ -211,9 +211,13 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
     )
 
 
-def _apart(updates: Mapping[str, LowRank], taken: Collection[str]) -> dict[str, Group]:
-    """Modules trained in full, whole, by names that none with factors has."""
-    groups = group_by_module(updates, config={"model_type": ""})
+def _apart(
+    files: AdapterFiles, updates: Mapping[str, LowRank], taken: Collection[str]
+) -> dict[str, Group]:
+    """Modules trained in full, by names that none with factors has; an adapter's whole, a model's by their roles."""
+    whole = {"model_type": ""}
+    config = _settings_of_base(files, updates) or whole if files.whole_model else whole
+    groups = group_by_module(updates, config=config)
     return {
         group.pattern if group.module in taken else group.module: group
         if group.module not in taken

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from checkpoints import BertLike, random, write_base, write_lora
 from commands import run_apart
 from local_hub import serving
+from made_formats import deltas as deltas_of_modules
 from made_formats import made_by
 from safetensors.torch import load_file, save_file
 
@@ -42,11 +44,8 @@ def tuned(folder: Path, name: str, **saving: Any) -> dict[str, np.ndarray]:
 
 
 def deltas(adapter: ll.Adapter) -> dict[str, np.ndarray]:
-    return {
-        path: (factors.b[k].double() @ factors.a[k].double()).numpy()
-        for factors in adapter.dense.values()
-        for k, path in enumerate(factors.names)
-    }
+    found = deltas_of_modules(replace(adapter, modules=adapter.dense, dense={}))
+    return {path: delta.numpy() for path, delta in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +64,11 @@ def test_delta_is_what_was_trained_less_w0(
     assert tied == ({"lm_head"} if name == "gpt2" else set())
     for path, delta in found.items():
         np.testing.assert_allclose(delta, changed[path], rtol=1e-5, atol=1e-8)
+    if name == "gpt2":
+        assert {"query", "key", "value"} <= set(adapter.dense)
+        rows = ll.spectrum(adapter, "value", beside_w0=True).layers
+        own = changed["transformer.h.1.attn.c_attn"][24:]
+        np.testing.assert_allclose(rows[1].singular_values, np.linalg.svd(own)[1], rtol=1e-5)
     assert adapter.method == "full"
     assert not adapter.modules
     assert adapter.trainable_parameters == sum(delta.size for delta in found.values())
