@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from ..files.names import WRAPPERS, match_in_base, split_layer
-from ..files.roles import ROLES
+from ..files.names import ROLES, split_layer
+from ..files.peft_names import WRAPPERS
 from .experts import Slice, slice_of
 from .families import PREFIX_WORDS, PREFIXES
+from .matching import match_in_base
 from .renames import FAMILIES
 
 _WEIGHT = ".weight"
