@@ -84,7 +84,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "loaders.locate": ("files.locate",),
     "loaders.lora": ("formats.peft.settings", "formats.peft.names", "formats.factors.factor_pairs"),
     "loaders.many": ("files.adapter_folders",),
-    "loaders.names": ("files.names", "files.roles"),
+    "loaders.names": ("files.names", "files.peft_names", "bases.matching"),
     "loaders.runs": ("files.checkpoints",),
     "loaders.tensors": ("files.tensors",),
     "outputs": (),

@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 _PACKAGE = Path(__file__).parents[1] / "lora_lens"
 # Of chance, the kernels: what tests numbers takes scalars where it says arrays.
 _WITH_SHAPES = (
-    "core/*/*.py", "bases/*.py", "formats/**/*.py", "subspaces/*.py", "adapter.py", "updates.py",
+    "core/*/*.py", "bases/*.py", "formats/**/*.py", "subspaces/*.py", "adapter/*.py", "updates.py",
     "chance/gaussian.py", "chance/*draws.py", "chance/derangements.py", "chance/conversion_baselines.py",
 )  # fmt: skip
 

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
-from ..files.names import WRAPPERS, match_in_base, split_layer
-from ..files.roles import ROLES
+from ..files.names import ROLES, split_layer
+from ..files.peft_names import WRAPPERS
 from .experts import Slice, slice_of
 from .families import PREFIX_WORDS, PREFIXES
-from .renames import FAMILIES
+from .matching import match_in_base
+from .newest import model_types, newest, rules_of
+from .towers import taken_by, towers_in
 
 _WEIGHT = ".weight"
 _DENOISER = "unet."  # kohya's trainers' word for whatever denoises
 _STACKED = re.compile(r"\.experts\.[a-z]\w*(\.weight)?$")
 _WRAPPED = re.compile(rf"(?<![^.])({'|'.join(sorted(WRAPPERS))})\.")
 _PREDICTORS = "mtp"  # of several tokens at once, with layers that are numbered from 0 again
-# What a tower's name begins with, by what it takes or makes.
-_TOWERS = {
-    "text": "text",
-    "language": "text",
-    "llm": "text",
-    "vision": "image",
-    "visual": "image",
-    "image": "image",
-    "audio": "sound",
-    "speech": "sound",
-    "talker": "sound",
-}
-# What a configuration of a model of one tower says only where it takes that.
-_SETTINGS = {
-    "text": ("vocab_size",),
-    "image": ("image_size", "patch_size"),
-    "sound": ("num_mel_bins", "feat_extract_norm"),
-}
-_CAPITALISED = re.compile("[A-Z][a-z]+")
 _FUSED = re.compile(
     r"\.(w?qkv|w_qkv|Wqkv|qkv_proj|query_key_value|att_proj|in_proj_weight)(\.weight)?$"
 )
@@ -44,78 +27,6 @@ _PROJECTED = re.compile(r"\.in_proj(\.weight)?$")  # a Mamba's has no query
 _GATED = re.compile(
     r"(?<!\.experts)\.(gate_up_proj|up_gate_proj|w12|w13_dn|weights_in|ff_proj)(\.weight)?$"
 )
-
-
-def model_types(config: Mapping[str, Any]) -> frozenset[str]:
-    """Every ``model_type`` that a base's configuration names: its own and those of the models in it.
-
-    Example:
-        >>> sorted(model_types({"model_type": "llava", "vision_config": {"model_type": "clip"}}))
-        ['clip', 'llava']
-    """
-    own = config.get("model_type")
-    found = {own} if isinstance(own, str) else set()
-    for part in config.values():
-        if isinstance(part, Mapping):
-            found |= model_types(part)
-    return frozenset(found)
-
-
-def rules_of(models: Iterable[str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """The rules for these model types, in their order; none where nothing was renamed."""
-    asked = set(models)
-    return tuple(
-        (re.compile(old), new)
-        for family in FAMILIES
-        if asked & set(family.models.split())
-        for old, new in family.rules
-    )
-
-
-def newest(name: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
-    """The newest name of a tensor.
-
-    Example:
-        >>> rules = rules_of(["vit"])
-        >>> newest("vit.encoder.layer.3.attention.attention.value.weight", rules)
-        'vit.layers.3.attention.v_proj.weight'
-        >>> newest("vit.layers.3.attention.v_proj.weight", rules)
-        'vit.layers.3.attention.v_proj.weight'
-    """
-    for old, new in rules:
-        name = old.sub(new, name)
-    return name
-
-
-def _takes(config: Mapping[str, Any]) -> frozenset[str]:
-    """What a model of one tower can take; nothing where that is not known, or it is of several."""
-    if len(model_types(config)) != 1:
-        return frozenset()
-    return frozenset(kind for kind, keys in _SETTINGS.items() if any(key in config for key in keys))
-
-
-def towers_in(name: str) -> set[str]:
-    """What the towers in a name take.
-
-    Example:
-        >>> towers_in("vision_model.encoder.layers.0.mlp.fc1.weight")
-        {'image'}
-    """
-    words = (word for word in name.split(".") if word not in PREFIX_WORDS)
-    return {_TOWERS[first] for word in words if (first := word.split("_")[0]) in _TOWERS}
-
-
-def of_tower(names: list[str], model_class: str | None) -> list[str]:
-    """Of several tensors those of the tower whose class this is; all where that tells nothing.
-
-    Example:
-        >>> of_tower(["text_model.q.weight", "vision_model.q.weight"], "CLIPTextModelWithProjection")
-        ['text_model.q.weight']
-    """
-    words = _CAPITALISED.findall((model_class or "").partition("For")[0])  # not of what it is for
-    takes = {_TOWERS[word.lower()] for word in words if word.lower() in _TOWERS}
-    own = [name for name in names if towers_in(name) == takes]
-    return own if len(takes) == 1 and own else names
 
 
 class BaseNames:
@@ -128,7 +39,7 @@ class BaseNames:
         self._prefixes = own or PREFIX_WORDS
         wrapped = ((_WRAPPED, ""),) * any(map(_WRAPPED.search, names))
         self._rules = (*wrapped, *rules_of(types))
-        self._takes = _takes(config)
+        self._takes = taken_by(config)
         self._doubtful = set() if types else {"image", "sound"}
 
     def find(self, path: str) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..files.names import match_in_base
 from .image_rules import KNOWN
+from .matching import match_in_base
 
 # Modules that are often tied to the embeddings, or left off.
 _HEADS = ("lm_head", "embed_out", "proj_out", "decoder", "classifier", "score")

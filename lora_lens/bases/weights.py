@@ -13,20 +13,21 @@ from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
-from .as_stored import can_be, checked, is_convolution, joined_rows
+from .as_stored import checked, is_convolution, joined_rows
+from .candidates import all_equal, fitting
 from .configuration import BaseConfiguration
-from .experts import WHOLE_STACKS, halves_of, is_input_first
+from .expert_weights import expert_w0
+from .experts import WHOLE_STACKS, halves_of
 from .image_names import ImageNames, Piece
 from .image_weights import image_w0
-from .names import BaseNames, of_tower, towers_in
+from .names import BaseNames
 from .not_found import why_no_weight
 from .orientation import is_conv1d
-from .quantised.float8 import scales_of
+from .quantised.float8 import unscaled
 from .quantised.unquantised import instead
 from .renaming import Said, renamed, said
 from .tied import tied_to
-
-_FLOATS_OF_8 = ("torch.float8_e4m3fn", "torch.float8_e5m2")
+from .towers import of_tower
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class BaseWeights:
         convolution = is_convolution(tuple(w0.shape), expected)
         if convolution:
             w0 = w0.flatten(1)
-        w0 = checked(self._plain(w0, name), name, self.source)
+        w0 = self._checked(w0, name)
         if table:
             return w0.T
         return w0.T if not convolution and self._is_conv1d(name, expected) else w0
@@ -146,21 +147,7 @@ class BaseWeights:
             return joined_rows(halves, [self._found(half) for half in halves], self.source)
         if found is None:
             raise BaseModelError(self._why_none(path))
-        shape = self.tensors.shape(found.stack)
-        if len(shape) != 3 or found.expert >= shape[0]:
-            raise BaseModelError(
-                f"{found.stack} of {self.source} has shape {shape}, expected experts with a matrix each, and "
-                f"{found.expert + 1} of them at least"
-            )
-        turned = is_input_first(shape[1:], expected, self.configuration)
-        if turned is None:
-            raise BaseModelError(
-                f"{found.stack} of {self.source} has square matrices, and nothing tells whether they are stored (out, "
-                f"in) or (in, out); put a config.json with the base's model_type beside its weights"
-            )
-        w0 = self._plain(self.tensors.get(found.stack)[found.expert], found.stack)
-        w0 = checked(w0, found.stack, self.source)
-        return w0.T if turned else w0
+        return expert_w0(found, expected, self.tensors, self.configuration, self.source)
 
     def stored_shape(self, path: str) -> tuple[int, ...]:
         """Shape of W0 of the module at `path`, as it is stored; it is not read.
@@ -219,23 +206,11 @@ class BaseWeights:
     def _matrix(self, name: str) -> Float[Tensor, "rows columns"]:
         """A tensor as it lies, a convolution's unfolded."""
         w0 = self.tensors.get(name)
-        return checked(self._plain(w0.flatten(1) if w0.ndim > 2 else w0, name), name, self.source)
+        return self._checked(w0.flatten(1) if w0.ndim > 2 else w0, name)
 
-    def _plain(self, w0: Tensor, name: str) -> Tensor:
-        """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with.
-
-        Raises:
-            BaseModelError: Something does, and it is not known how.
-        """
-        settings = self.configuration.settings
-        if str(w0.dtype) not in _FLOATS_OF_8 or "quantization_config" in settings:
-            return w0
-        if scales := scales_of(self.tensors.files, name):
-            raise BaseModelError(
-                f"{name} of {self.source} is in 8-bit floats beside {scales[0]}, a scale by its name: which of its numbers "
-                f"that multiplies is not known; {instead(self.source, settings, self.tensors.find)}"
-            )
-        return w0.float()
+    def _checked(self, w0: Tensor, name: str) -> Float[Tensor, "rows columns"]:
+        w0 = unscaled(w0, name, self.tensors, self.configuration.settings, self.source)
+        return checked(w0, name, self.source)
 
     def is_conv1d(self, path: str) -> bool:
         """Whether W0 of the module at `path` is stored (in, out).
@@ -255,10 +230,12 @@ class BaseWeights:
         )
 
     def _name(self, path: str, expected: tuple[int, int] | None = None) -> str:
-        found = self._of_shape(self._all_names(path), expected)
+        found = self._all_names(path)
+        if expected is not None:
+            found = fitting(found, self.tensors, expected, own=self.named)
         if not found:
             raise BaseModelError(self._why_none(path))
-        if not self._all_equal(found):
+        if not all_equal(found, self.tensors):
             raise BaseModelError(
                 f"{path} could be any of {', '.join(found)} in {self.source}, expected one: say which by --rename OLD=NEW"
             )
@@ -270,17 +247,6 @@ class BaseWeights:
         found = [fused] if fused in self.tensors.files else self._names.find(path)
         found = of_tower(found, self.model_class)
         return found or tied_to(path, self.tensors.files, self.configuration.settings)
-
-    def _of_shape(self, names: list[str], expected: tuple[int, int] | None) -> list[str]:
-        """Those of several that can be `expected`, whichever way round; all where none can.
-
-        In another base than the adapter's own, a tower as wide as the adapter may well be the other one.
-        """
-        towers = {frozenset(towers_in(name)) for name in names}
-        if expected is None or len(names) < 2 or (len(towers) > 1 and not self.named):
-            return names
-        fitting = [name for name in names if can_be(self.tensors.shape(name), expected)]
-        return fitting or names
 
     def _why_none(self, path: str) -> str:
         joined, names = self._names.joined(path), self.tensors.files
@@ -309,11 +275,3 @@ class BaseWeights:
                 f"trained on {expected[0]}x{expected[1]}: this is not its base model"
             )
         return part.take(w0) if part else w0
-
-    def _all_equal(self, names: list[str]) -> bool:
-        """Whether the tensors of these names are one and the same, as tied weights are."""
-        first = self.tensors.get(names[0]) if len(names) > 1 else None
-        return first is None or all(
-            first.shape == (other := self.tensors.get(name)).shape and bool((first == other).all())
-            for name in names[1:]
-        )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from .names import PEFT_PREFIX, WRAPPERS
-
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+PEFT_PREFIX = "base_model.model."
+# FSDP, torch.compile, activation checkpointing and DistributedDataParallel wrap modules, and say so.
+WRAPPERS = frozenset({"_fsdp_wrapped_module", "_orig_mod", "_checkpoint_wrapped_module"})
 # DistributedDataParallel's and DeepSpeed's, Lightning's own and what its examples call the model.
 _HOLDERS = re.compile(r"(?:(?:module|_forward_module|model|net)\.)+(?=base_model\.model\.)")
 

@@ -14,7 +14,7 @@ from ..bases.configuration import BaseConfiguration
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
 from ..files.in_memory import nowhere
-from ..files.names import PEFT_PREFIX
+from ..files.peft_names import PEFT_PREFIX
 from ..files.revisions import split_revision
 from ..files.tensors import FindFile, TensorStore
 from ..printable import printable

@@ -6,7 +6,8 @@ import re
 
 from ..bases.weights import BaseWeights
 from ..errors import AdapterError
-from ..files.names import PEFT_PREFIX, split_layer
+from ..files.names import split_layer
+from ..files.peft_names import PEFT_PREFIX
 from ..updates import FromW0
 from .adapter_files import AdapterFiles
 from .factors.shared_theta import check_no_use_x, numbers_in, thetas_named

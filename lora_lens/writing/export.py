@@ -13,8 +13,7 @@ from torch import Tensor
 from ..adapter import Adapter
 from ..errors import AdapterError
 from ..files.locate import user_path
-from ..files.names import PEFT_PREFIX
-from ..files.peft_names import CONFIG, WEIGHTS
+from ..files.peft_names import CONFIG, PEFT_PREFIX, WEIGHTS
 from ..files.saving import save_tensors
 from ..formats.adapter_files import AdapterFiles
 from ..formats.format import Checkpoint, format_of

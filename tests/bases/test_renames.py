@@ -14,7 +14,8 @@ from second_routes import in_transformers_5, transformers_before, with_newer_tab
 from typer.testing import CliRunner
 
 from lora_lens import load_adapter, open_base, renaming
-from lora_lens.bases.names import BaseNames, newest, rules_of
+from lora_lens.bases.names import BaseNames
+from lora_lens.bases.newest import newest, rules_of
 from lora_lens.bases.renames import FAMILIES
 from lora_lens.cli import app
 from lora_lens.errors import BaseModelError

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from lora_lens.bases.names import BaseNames, newest
+from lora_lens.bases.names import BaseNames
+from lora_lens.bases.newest import newest
 from lora_lens.bases.renames import FAMILIES
 
 transformers = pytest.importorskip("transformers")

@@ -10,8 +10,7 @@ from checkpoints import BertLike, random, write_base, write_config, write_tensor
 from lora_lens import load_adapter, open_base
 from lora_lens.bases.fused import parts
 from lora_lens.errors import ModuleLookupError
-from lora_lens.files.names import find_module, names_apart, short_names
-from lora_lens.files.roles import ROLES, same_job
+from lora_lens.files.names import ROLES, find_module, names_apart, same_job, short_names
 from lora_lens.subspaces.selection import select_name
 from lora_lens.subspaces.untrained import untrained_factors
 

@@ -89,7 +89,6 @@ def test_dask_gives_the_same_bytes_though_a_worker_is_killed(
 def test_a_dask_scheduler_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     dask, distributed = map(pytest.importorskip, ("dask", "distributed"))
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "5s"}),
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=1,
@@ -103,9 +102,12 @@ def test_a_dask_scheduler_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
         assert (done[0].value, done[1].reason) == (2, "ZeroDivisionError: -1 is below 0")
         ended = runner.run(ends_after_the_first, [(tmp_path, k) for k in range(3)])
         assert next(ended).value == 0
-        cluster.close()
+        # Not yet the cluster: it would wait for its worker, whose task waits for ``end``.
+        cluster.sync(cluster.scheduler.close)
         (tmp_path / "end").touch()
         reasons = {one.reason for one in ended}
+        with dask.config.set({"distributed.comm.timeouts.connect": "100ms"}):  # nobody is there
+            cluster.close()
     assert reasons == {
         f"the Dask scheduler at {cluster.scheduler_address} is gone; start one, and run the survey again"
     }

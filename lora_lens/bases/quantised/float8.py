@@ -13,7 +13,9 @@ from ...arrays import Tensor
 from ...errors import BaseModelError
 from ...files.tensors import TensorStore
 from .store import Packed, Scheme
+from .unquantised import instead
 
+_ALONE = ("torch.float8_e4m3fn", "torch.float8_e5m2")  # without a scale, too, numbers of a model
 _SCALES = ("weight_scale_inv", "weight_scale", "scale_weight")
 # Beside a layer's weight, of what goes into it or comes out.
 _OF_OTHERS = ("input", "activation", "output", "q_scale", "k_scale", "v_scale")
@@ -96,6 +98,31 @@ def _spread(scale: Tensor, shape: tuple[int, int], packed: Packed, at: str) -> T
         f"{at} of {packed.store.source} has shape {tuple(scale.shape)} for a weight of {shape[0]}x{shape[1]}, and "
         f"weight_block_size is {block!r}: which number is of which entries is not known; {packed.instead}"
     )
+
+
+def unscaled(
+    w0: Tensor, name: str, store: TensorStore, settings: Mapping[str, Any], source: str
+) -> Tensor:
+    """Floats of 8 bits that nothing beside them scales are numbers as they are, which few can compute with.
+
+    Args:
+        w0: A tensor, or a slice of one, of any dtype.
+        name: Its name.
+        store: What it is of.
+        settings: The base's configuration.
+        source: Of the base.
+
+    Raises:
+        BaseModelError: Something scales them by its name, and it is not known how.
+    """
+    if str(w0.dtype) not in _ALONE or "quantization_config" in settings:
+        return w0
+    if scales := scales_of(store.files, name):
+        raise BaseModelError(
+            f"{name} of {source} is in 8-bit floats beside {scales[0]}, a scale by its name: which of its numbers that "
+            f"multiplies is not known; {instead(source, settings, store.find)}"
+        )
+    return w0.float()
 
 
 SCHEME = Scheme("8-bit floats", _find, lambda packed: packed.store.shape(packed.name), _read)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ...files.names import PEFT_PREFIX
+from ...files.peft_names import PEFT_PREFIX
 from ..adapter_files import AdapterFiles
 from .flattened import unflattened
 from .parts import is_of_an_update, split_part

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+
+from ...files.names import tails
 
 _PLAIN = re.compile(r"[\w.-]+")
 
@@ -20,12 +22,12 @@ def pattern_keys(paths: Sequence[str]) -> dict[str, str]:
         >>> pattern_keys(["layers.1.q", "encoder.layers.1.q"])
         {'layers.1.q': '^layers\\.1\\.q', 'encoder.layers.1.q': 'encoder.layers.1.q'}
     """
-    tails: defaultdict[int, list[str]] = defaultdict(list)
+    ends: defaultdict[int, list[str]] = defaultdict(list)
     for path in paths:
-        for tail in _tails(path):
-            tails[len(tail)].append(tail)
+        for tail in tails(path):
+            ends[len(tail)].append(tail)
     found: dict[tuple[int, ...], Counter[str]] = {}
-    return {path: path if _alone(path, tails, found) else f"^{re.escape(path)}" for path in paths}
+    return {path: path if _alone(path, ends, found) else f"^{re.escape(path)}" for path in paths}
 
 
 def exclusion(excluded: Sequence[str], kept: Sequence[str]) -> list[str] | str:
@@ -39,7 +41,7 @@ def exclusion(excluded: Sequence[str], kept: Sequence[str]) -> list[str] | str:
         >>> exclusion(["layers.1.q"], ["encoder.layers.1.q"])
         '(layers\\.1\\.q)'
     """
-    ends = {tail for path in kept for tail in _tails(path)}
+    ends = {tail for path in kept for tail in tails(path)}
     if ends.isdisjoint(excluded):
         return list(excluded)
     return f"({'|'.join(map(re.escape, excluded))})"
@@ -56,21 +58,15 @@ def as_saved(alpha: float) -> float:
 
 
 def _alone(
-    path: str, tails: dict[int, list[str]], found: dict[tuple[int, ...], Counter[str]]
+    path: str, ends: dict[int, list[str]], found: dict[tuple[int, ...], Counter[str]]
 ) -> bool:
     """Whether the path as a key matches itself alone; `found` keeps what was counted."""
     if not _PLAIN.fullmatch(path):  # it may be no expression at all
         return False
     dots = (*(k for k, letter in enumerate(path) if letter == "."), len(path))
     if dots not in found:
-        found[dots] = Counter(_between(tail, dots) for tail in tails[len(path)])
+        found[dots] = Counter(_between(tail, dots) for tail in ends[len(path)])
     return found[dots][_between(path, dots)] == 1
-
-
-def _tails(path: str) -> Iterable[str]:
-    """The path, and what follows each of its dots."""
-    yield path
-    yield from (path[k + 1 :] for k, letter in enumerate(path) if letter == ".")
 
 
 def _between(text: str, dots: tuple[int, ...]) -> str:

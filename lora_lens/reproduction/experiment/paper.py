@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-BASE = "FacebookAI/roberta-base"
 NAMES = {"lora": "LoRA", "condlora": "CondLoRA", "adalora": "AdaLoRA", "condadalora": "CondAdaLoRA"}
 # Which methods are compared, one less the other.
 COMPARED = (("condlora", "lora"), ("condadalora", "adalora"))

@@ -108,9 +108,7 @@ class Given:
                 own = [n for n, number in enumerate(which) if self._own[number] == f]
                 for g in range(self._folds):
                     theta = self._thetas[min(f, g), max(f, g)]
-                    held[own, g] = inside(
-                        bases[own], theta, self._ranks[which.start : which.stop][own]
-                    ).held
+                    held[own, g] = inside(bases[own], theta)
             self._held.add(held.flatten(1), [1] * len(held))
 
     def moments(self, block: PairBlock) -> PairMoments:

@@ -1,0 +1,33 @@
+"""Names that no library gives a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...errors import FileFormatError
+
+_LONGEST, _DEEPEST = 1_000, 100
+
+
+def check_names(source: str | Path, names: Iterable[str]) -> None:
+    """Refuse names that no library gives a tensor, and that would go on to terminals, pages and files.
+
+    Args:
+        source: For messages.
+        names: Of tensors.
+
+    Raises:
+        FileFormatError: One holds control characters, or is longer than paths of modules are.
+    """
+    for name in names:
+        if not name.isprintable():
+            raise FileFormatError(
+                f"{source} has a tensor named {name!r}, with characters that cannot be printed; expected a "
+                f"module's path: rename it"
+            )
+        if len(name) > _LONGEST or name.count(".") > _DEEPEST:
+            raise FileFormatError(
+                f"{source} has a tensor whose name {name!r} has {len(name):,} letters and {name.count('.'):,} "
+                f"dots, expected at most {_LONGEST:,} and {_DEEPEST}"
+            )
