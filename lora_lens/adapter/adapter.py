@@ -23,7 +23,8 @@ class Adapter:
         modules: Target module to its factors.
         left_out: Every tensor of the file that is not analysed, with the reason.
         trainable_parameters: Numbers in the low-rank part: A and B, or the shared θ, and the Λ of what has one. DoRA's
-            magnitudes are not counted, nor heads trained in full, which are in `left_out`.
+            magnitudes are not counted, nor heads trained in full, which are in `left_out`. Of a model that was tuned in full, those
+            in `dense`.
         convention: How a CondLoRA adapter makes A from W0; None for LoRA.
         fan_in_fan_out: Whether the configuration says W0 is stored (in, out), as Conv1D does.
         title: The method as sentences name it: ``LoRA``.
@@ -35,8 +36,9 @@ class Adapter:
         notes: How it was read, where there was a choice: a sentence each.
         tensors: How many its files hold, analysed or left out; None where that is not known.
         caveats: What whoever asks about its factors has to be told: a sentence each.
-        dense: Module trained in full (PEFT's ``modules_to_save``) to its ΔW, which is what was saved less
-            W0, where the base is on this machine: ``b @ a`` of factors of which one is the identity.
+        dense: Module trained in full (PEFT's ``modules_to_save``; all of a model that was tuned in full, which has no
+            `modules`) to its ΔW, which is what was saved less W0, where the base is on this machine: ``b @ a`` of factors of
+            which one is the identity.
             Matrices are (out, in), embeddings (tokens, width).
     """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,29 +16,33 @@ _MOST_MODULES = 24  # in its table
 
 def line(adapter: Adapter) -> str:
     """What it is; no factor is read for it."""
-    names = list(adapter.modules)
-    shown = ", ".join(names[:_NAMED]) + (
-        f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    )
     left = (
         f"; {out} tensor{'s' * (out != 1)} left out (.left_out)"
         if (out := len(adapter.left_out))
         else ""
     )
-    full = f"; {', '.join(adapter.dense)} trained in full (.dense)" if adapter.dense else ""
     base = f", base {adapter.base_model}" if adapter.base_model else ""
-    return (
-        f"{adapter.title} adapter {adapter.source}{base}; {shown}; "
-        f"{adapter.trainable_parameters:,} parameters{full}{left}"
-    )
+    numbers = f"{adapter.trainable_parameters:,} parameters"
+    if not adapter.modules:  # a model that was tuned in full
+        return f"{adapter.title} {adapter.source}{base}; {_some(adapter.dense)} (.dense); {numbers}{left}"
+    full = f"; {', '.join(adapter.dense)} trained in full (.dense)" if adapter.dense else ""
+    return f"{adapter.title} adapter {adapter.source}{base}; {_some(adapter.modules)}; {numbers}{full}{left}"
+
+
+def _some(modules: Collection[str]) -> str:
+    names = list(modules)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def table(adapter: Adapter) -> str:
-    """HTML of the line, and a row a module below it."""
-    names = list(adapter.modules)
-    rows = "".join(_row(adapter, name) for name in names[:_MOST_MODULES])
+    """HTML of the line, and a row a module below it; of a model that was tuned in full, those that have a ΔW."""
+    where = "modules" if adapter.modules else "dense"
+    of = adapter if adapter.modules else replace(adapter, modules=adapter.dense)
+    names = list(of.modules)
+    rows = "".join(_row(of, name) for name in names[:_MOST_MODULES])
     rest = len(names) - _MOST_MODULES
-    more = f"<p>and {rest} more: .modules</p>" if rest > 0 else ""
+    more = f"<p>and {rest} more: .{where}</p>" if rest > 0 else ""
     heads = "".join(f"<th>{head}</th>" for head in ("module", "layers", "rank", "out × in"))
     return f"<p><b>{html.escape(line(adapter))}</b></p><table><tr>{heads}</tr>{rows}</table>{more}"
 

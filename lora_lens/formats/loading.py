@@ -43,7 +43,8 @@ def load_adapter(
             ``.bin``); a folder that holds one such folder; the file itself; or a hub id,
             ``owner/name``, ``owner/name@revision`` or ``owner/name/FILE``, which is downloaded where it is not in the
             hub's cache. Or a model in memory with such an adapter: PEFT's, transformers' own, or one of
-            ``lora_lens.training.condlora``.
+            ``lora_lens.training.condlora``. Or, where `base` is given, the folder or hub id of a whole model that was
+            tuned in full from it, of which there is ΔW alone (`Adapter.dense`).
         base: Folder or hub id of the base model, ``owner/name`` or ``owner/name@revision``. By default
             the one that the adapter's configuration names, at the ``revision`` that it names, which
             is then looked for on this machine only: a hub id given here may be downloaded when it is

@@ -295,6 +295,9 @@ def test_inspect_lists_its_matrices(tmp_path: Path) -> None:
     found = ll.inspect(ll.load_adapter(folder, base))
     assert {one.name for one in found.dense} == set(changed)
     assert found.modules == ()
+    full = ll.load_adapter(folder, base)
+    assert repr(full).startswith(f"<Adapter: Full fine-tuning {folder}, base {base}; key, query,")
+    assert full._repr_html_().count("<tr><td>") == len(full.dense)
     assert found.summary.startswith(
         "full, no low-rank factors: a dense ΔW of 9 matrices of 3 modules"
     )
