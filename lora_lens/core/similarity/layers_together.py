@@ -95,3 +95,25 @@ def scatter_of_mean(one: LayersTogether, others: Sequence[LayersTogether]) -> Fl
     # φ is 1, whatever they are, where either is the whole space.
     shares = np.divide(both.sum((-2, -1)), alone, out=np.ones_like(alone), where=alone > 1e-9)
     return np.sqrt(shares.clip(min=0))
+
+
+def most_groups(
+    sd: Float[Array, " layer"], scatter: Float[Array, "..."]
+) -> Int[NDArray[np.int64], "..."]:
+    """Of how many independent groups, layers of one high together, the mean over layers scatters so far, or farther.
+
+    Args:
+        sd: Of φ in each layer; a layer's group is its position modulo their number.
+        scatter: How many times as far as of independent layers.
+
+    Example:
+        >>> most_groups(np.ones(12), np.array([1.0, 2.0, 12**0.5])).tolist()
+        [12, 3, 1]
+    """
+    layers, total = len(sd), max(float((sd**2).sum()), 1e-300)
+    reached = [
+        sum(sd[group::count].sum() ** 2 for group in range(count)) / total
+        for count in range(layers, 0, -1)
+    ]
+    first = np.searchsorted(np.maximum.accumulate(reached), scatter**2 - 1e-9)
+    return np.maximum(1, layers - first)

@@ -15,6 +15,7 @@ from ...chance.p_values import monte_carlo_p
 from ...core.similarity.layers_together import (
     AS_INDEPENDENT_OF_MANY,
     LayersTogether,
+    most_groups,
     scatter_of_mean,
 )
 from ...labelled import Array
@@ -144,25 +145,3 @@ class _Unrelated:
         pairs = [(min(ij), max(ij)) for ij in zip(one.tolist(), other.tolist(), strict=True)]
         of = self._drawn if count == len(pairs) else self._in_order
         return np.mean([of(layer % count, *ij) for layer, ij in enumerate(pairs)], axis=0)
-
-
-def most_groups(
-    sd: Float[Array, " layer"], scatter: Float[Array, "..."]
-) -> Int[NDArray[np.int64], "..."]:
-    """Of how many independent groups, layers of one high together, the mean over layers scatters so far, or farther.
-
-    Args:
-        sd: Of φ in each layer; a layer's group is its position modulo their number.
-        scatter: How many times as far as of independent layers.
-
-    Example:
-        >>> most_groups(np.ones(12), np.array([1.0, 2.0, 12**0.5])).tolist()
-        [12, 3, 1]
-    """
-    layers, total = len(sd), max(float((sd**2).sum()), 1e-300)
-    reached = [
-        sum(sd[group::count].sum() ** 2 for group in range(count)) / total
-        for count in range(layers, 0, -1)
-    ]
-    first = np.searchsorted(np.maximum.accumulate(reached), scatter**2 - 1e-9)
-    return np.maximum(1, layers - first)

@@ -1,4 +1,4 @@
-"""Each layer's share beside flips of that layer alone, the other layers' θ as it is."""
+"""Each layer's share beside flips of that layer alone, the other layers' θ as it is, and such flips of layers that go together."""
 
 from __future__ import annotations
 
@@ -53,3 +53,20 @@ def flipped_alone(
     z = standardised(share, mean, sd)
     test = NullTest(mean, sd, z, np.array(p), excess(share, mean), np.array(both))
     return test, np.stack(every)
+
+
+def high_together(drawn: Float[Array, "layer draw"], groups: int) -> Float[Array, "layer draw"]:
+    """The same flips of every layer, in an order in which the layers of a group are high together; of as many groups as layers, as they are.
+
+    Args:
+        drawn: Of each layer by itself.
+        groups: A layer's group is its position modulo their number, as in `most_groups`.
+
+    Example:
+        >>> high_together(np.array([[0.1, 0.3, 0.2], [0.0, 0.5, 0.9], [0.6, 0.4, 0.5]]), 2)
+        array([[0.1, 0.3, 0.2],
+               [0. , 0.5, 0.9],
+               [0.4, 0.6, 0.5]])
+    """
+    order = drawn.argsort(1).argsort(1)[np.arange(len(drawn)) % groups]
+    return np.asarray(np.take_along_axis(np.sort(drawn, axis=1), order, axis=1))

@@ -119,12 +119,12 @@ def _seen_alone(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
 
 
 def _together(subspaces: dict[str, SharedSubspace]) -> Iterator[str]:
-    """Of which factors of another adapter a claim may be one too many."""
+    """Of which factors of another adapter chance is of fewer layers."""
     for matrix, shared in subspaces.items():
         one = shared.carried
         if one is not None and one.nulls and one.scatter > AS_INDEPENDENT:
             yield (
                 f"{matrix} of the other adapter lies alike in its layers, and so does what θ predicts there, as where layers have one W0: the mean share of "
-                f"unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which flips are of, so that "
-                f"a claim may be one too many"
+                f"unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, and flips of the mean are of so few "
+                f"groups of layers that theirs does: z, p and what would have been seen allow for it"
             )

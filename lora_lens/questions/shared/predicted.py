@@ -55,7 +55,8 @@ class Predicted(Brief):
         whole: Whether the factor, or what θ yields, is of as many dimensions as the space: the share is min(k, r)/r then, whatever it is
             (but for dimensions that W0 makes too small to count), and nothing of it is tested.
         carried: Whether θ is of one adapter and the factors of another.
-        scatter: Where it is, how many times as far the mean scatters, were they unrelated, as that of independent layers, which flips are of.
+        scatter: Where it is, how many times as far the mean scatters, were they unrelated, as that of independent layers; above 1.1 `nulls` and `detectable` are of
+            so few independent groups of layers that theirs scatters as far.
         detectable: The excess over `flipped`'s mean that is found in 80 of 100 cases at the level corrected
             for all factors that are tested.
         drawn: (draw,) means of the flipped null's draws.

@@ -16,11 +16,16 @@ from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
 from ...core.shared.forwards import LACKING, predicted_share, ranks
 from ...core.shared.leave_one_out import LeftOut, carried_over, left_out
-from ...core.similarity.layers_together import LayersTogether, scatter_of_mean
+from ...core.similarity.layers_together import (
+    AS_INDEPENDENT,
+    LayersTogether,
+    most_groups,
+    scatter_of_mean,
+)
 from ...labelled import Array
 from ...subspaces.forwards import Factor, Forward
 from .asked import Asked
-from .flips import FLIPS, flipped_alone
+from .flips import FLIPS, flipped_alone, high_together
 from .predicted import Predicted
 from .variants import variants
 
@@ -89,7 +94,8 @@ def carry_over(
     """How much of another adapter's factor the θ fitted to this one's other layers predicts.
 
     θ₋ₗ has seen layer l of neither. Flips are of the other's factors with θ as it is, so that a draw of
-    the mean is one flip of each layer, and no fit is made anew.
+    the mean is one flip of each layer, and no fit is made anew. Where layers go together, in the factors and in what θ
+    predicts of them, it is of fewer independent groups of layers, whose mean scatters as far, or a little farther (`most_groups`).
     """
     fits, flips = passes(progress, 9, 1)
     given = own.forward(matrix, rank)
@@ -109,15 +115,20 @@ def carry_over(
     deviation = gaussian_baseline(out, rank, width).sd * min(rank, width) / rank / math.sqrt(layers)
     count = min(draws, FLIPS)
     tested = draws and not (trivial or whole)
-    flips_of_mean = drawn[:, :count].mean(0) if tested else None
-    mean = np.asarray(share.mean())
     both = [LayersTogether.of(list(bases)) for bases in (predicted, target.q)]
+    scatter = float(scatter_of_mean(both[0], both[1:])[0])
+    times = scatter if scatter > AS_INDEPENDENT else 1.0
+    flips_of_mean = None
+    if tested:
+        (groups,) = most_groups(np.asarray(by_layer.sd), np.array([times])).tolist()
+        flips_of_mean = high_together(drawn[:, :count], groups).mean(0)
+    mean = np.asarray(share.mean())
     found = _predicted(
         fit, other, matrix, (rank, width), share, by_layer,
         chance=width / out,
         nulls={
             "flipped": null_test(mean, flips_of_mean),
-            "uniform": null_test(mean, None, mean=width / out, sd=deviation),
+            "uniform": null_test(mean, None, mean=width / out, sd=deviation * times),
         } if tested else {},
         draws={"flipped": count, "uniform": 0} if tested else {},  # the second is in closed form
         flips_of_mean=flips_of_mean,
@@ -126,7 +137,7 @@ def carry_over(
         tests=tests,
         carried=True,
     )  # fmt: skip
-    return replace(found, scatter=float(scatter_of_mean(both[0], both[1:])[0]))
+    return replace(found, scatter=scatter)
 
 
 def _predicted(

@@ -10,9 +10,9 @@ from layers_alike import alike_layers, one_a
 from made_runs import write_adapter
 
 import lora_lens as ll
-from lora_lens.core.similarity.layers_together import LayersTogether
+from lora_lens.core.similarity.layers_together import LayersTogether, most_groups
 from lora_lens.core.similarity.pairwise import phi_of_every_pair
-from lora_lens.questions.matrix.chance import most_groups, p_values, scatter_of_pairs, unrelated
+from lora_lens.questions.matrix.chance import p_values, scatter_of_pairs, unrelated
 from lora_lens.questions.matrix.words import told_pair
 
 LAYERS, D, PAIRS = 12, 32, 100
