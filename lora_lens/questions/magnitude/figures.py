@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from ...show.figure import (
     Colour,
     Level,
     Line,
+    Mark,
     Panel,
     Sheet,
     Strokes,
+    apart,
     named,
     numbers,
     positions,
@@ -24,11 +26,8 @@ from ...show.figure import (
 from ...show.whose import whose
 from .result import LayerChange, MagnitudeAndDirection
 
-_APART = (
-    0.09,
-    0.07,
-)  # of what the points span, to the side and upwards: nearer numbers would lie on each other
 _WIDTH = 4.6
+_NAME = 0.06, 0.06  # of the panel, what a number beside a point takes
 
 
 def figures(result: MagnitudeAndDirection) -> dict[str, Sheet]:
@@ -39,64 +38,35 @@ def figures(result: MagnitudeAndDirection) -> dict[str, Sheet]:
 def magnitude_panel(result: MagnitudeAndDirection) -> Panel:
     """ΔM against ΔD: a point a layer, a colour a module, each joined to the mean of random ΔW of its singular values."""
     trained = {name: layers for name in result.modules if (layers := result.of(name))}
-    drawn = bool(result.draws)
-    every = [one for layers in trained.values() for one in layers]
-    pale: list[Colour] = ["pale"] * len(every)
-    joined = Strokes(tuple(map(_stroke, every)), tuple(pale))
-    names = _names(every)
-    marks = [
-        mark
-        for k, (module, layers) in enumerate(trained.items())
-        for mark in (
-            *([_random(layers, k)] if drawn else []),
-            _line(layers, module, k, [names[id(one)] for one in layers]),
-        )
-    ]
-    grey = Line(
-        np.array([np.nan]),
-        np.array([np.nan]),
-        "random ΔW, mean",
-        "grey",
-        "none",
-        "circle",
-        hollow=True,
-    )
+    own = [_line(layers, module, k) for k, (module, layers) in enumerate(trained.items())]
     return Panel(
         title="A point a layer",
         x=Axis("magnitude change ΔM"),
         y=Axis("directional change ΔD"),
-        marks=(
-            *([joined] if drawn and every else []),
-            *marks,
-            *([grey] if drawn and every else []),
-        ),
-        legend="below" if every else "none",
+        marks=apart([*(_random(trained) if result.draws and trained else []), *own], *_NAME),
+        legend="below" if trained else "none",
     )
 
 
-def _names(layers: Sequence[LayerChange]) -> dict[int, str]:
-    """The layers' numbers, but of those whose number would lie on another's."""
-    points = np.array([(one.magnitude.value, one.direction.value) for one in layers])
-    places = (
-        points / np.where(np.ptp(points, 0) > 0, np.ptp(points, 0), 1) if len(points) else points
-    )
-    shown: list[int] = []
-    for k, place in enumerate(places):
-        if (np.abs(places[shown] - place) > _APART).any(1).all():
-            shown.append(k)
-    return {id(one): str(one.layer) if k in shown else "" for k, one in enumerate(layers)}
-
-
-def _line(layers: Sequence[LayerChange], module: str, colour: Colour, names: Sequence[str]) -> Line:
+def _line(layers: Sequence[LayerChange], module: str, colour: Colour) -> Line:
     x = numbers([one.magnitude.value for one in layers])
     y = numbers([one.direction.value for one in layers])
-    return Line(x, y, module, colour, "none", "circle", names=tuple(names))
+    return Line(
+        x, y, module, colour, "none", "circle", names=tuple(str(one.layer) for one in layers)
+    )
 
 
-def _random(layers: Sequence[LayerChange], colour: Colour) -> Line:
-    x = numbers([one.magnitude.mean for one in layers])
-    y = numbers([one.direction.mean for one in layers])
-    return Line(x, y, "", colour, "none", "circle", hollow=True)
+def _random(trained: Mapping[str, Sequence[LayerChange]]) -> Iterator[Mark]:
+    """The means, a stroke from each to its layer's own point, and what they are called, in grey."""
+    every = [one for layers in trained.values() for one in layers]
+    pale: list[Colour] = ["pale"] * len(every)
+    yield Strokes(tuple(map(_stroke, every)), tuple(pale))
+    for k, layers in enumerate(trained.values()):
+        x = numbers([one.magnitude.mean for one in layers])
+        y = numbers([one.direction.mean for one in layers])
+        yield Line(x, y, "", k, "none", "circle", hollow=True)
+    nowhere = np.array([np.nan])
+    yield Line(nowhere, nowhere, "random ΔW, mean", "grey", "none", "circle", hollow=True)
 
 
 def _stroke(one: LayerChange) -> Array:

@@ -62,13 +62,9 @@ def _line(ax: Axes, mark: Line) -> None:
     for name, at in zip(mark.names, zip(mark.x, mark.y, strict=True), strict=False):
         if name and np.isfinite(at).all():
             ax.annotate(
-                words(name),
-                at,
-                (4, 3),
-                textcoords="offset points",
-                fontsize="small",
-                color=colour("grey"),
-            )
+                words(name), at, (5, 0), textcoords="offset points", fontsize="small",
+                color=colour("grey"), va="center",
+            )  # fmt: skip
 
 
 def _band(ax: Axes, mark: Band) -> None:
