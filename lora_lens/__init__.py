@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .questions.dynamics.analysis import dynamics
     from .questions.grid.analysis import rank_grids
     from .questions.inventory.analysis import inspect
+    from .questions.magnitude.analysis import magnitude_and_direction
     from .questions.matrix.analysis import adapter_matrix
     from .questions.outliers.analysis import outliers
     from .questions.shared.analysis import shared_subspace
@@ -71,6 +72,7 @@ _HOMES = {
     "gaussian_samples": ".chance.gaussian",
     "inspect": ".questions.inventory.analysis",
     "load_adapter": ".formats",
+    "magnitude_and_direction": ".questions.magnitude.analysis",
     "open_base": ".bases.opening",
     "outliers": ".questions.outliers.analysis",
     "phi": ".core.similarity.phi",
@@ -108,6 +110,7 @@ __all__ = [
     "gaussian_samples",
     "inspect",
     "load_adapter",
+    "magnitude_and_direction",
     "open_base",
     "outliers",
     "phi",

@@ -16,6 +16,7 @@ from .questions.dynamics.plots import (
 )
 from .questions.grid.plots import ij_heatmap, rank_grids_figure
 from .questions.inventory.plots import inventory_figure
+from .questions.magnitude.plots import correlation_plot, magnitude_figure, magnitude_plot
 from .questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
 from .questions.outliers.plots import outlier_crowd_plot, outlier_layer_plot, outliers_figure
 from .questions.shared.plots import (
@@ -42,6 +43,7 @@ __all__ = [
     "amplification_figure",
     "amplification_plot",
     "comparison_figure",
+    "correlation_plot",
     "curves_figure",
     "curves_plot",
     "dendrogram",
@@ -55,6 +57,8 @@ __all__ = [
     "inventory_figure",
     "layer_heatmap",
     "layer_plot",
+    "magnitude_figure",
+    "magnitude_plot",
     "matrix_figure",
     "outlier_crowd_plot",
     "outlier_layer_plot",

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ..labelled import Array, Mask
+from .correlations import reach_of_correlation
 from .p_values import holm
 from .reach import reach, reach_of_draws, reach_of_shuffles
 from .reach_of_phi import reach_of_phi
@@ -36,6 +37,7 @@ class Trial:
             it is taken as normal.
         drawn: The null's own draws, where they tell what would have been found.
         in_place: Where `drawn` are shuffles, layer by layer: which of them hold the tested layer itself.
+        correlation: Whether it is one, from −1 to 1, and `drawn` the null's.
     """
 
     value: float
@@ -46,6 +48,7 @@ class Trial:
     floor: float | None = None
     drawn: Array | None = field(default=None, repr=False, compare=False)
     in_place: Mask | None = field(default=None, repr=False, compare=False)
+    correlation: bool = False
 
     @property
     def least(self) -> float:
@@ -64,12 +67,15 @@ class Verdict:
             the family's size, by so many draws: ``lora_lens.chance.reach``, and of a null that has a floor
             ``reach_of_phi`` where that is farther; by the draws themselves (``reach_of_draws``, ``reach_of_shuffles``) where they are at hand. None where no excess could be found, for there are too few draws.
         family: How many tests it was corrected for.
+        below: Of a correlation, whose ends are not equally far, how far below the mean it would be found as well
+            (``reach_of_correlation``); of others as far as above.
     """
 
     word: Word
     p: float
     detectable: float | None
     family: int
+    below: float | None = None
 
 
 def judge(trials: Sequence[Trial]) -> list[Verdict]:
@@ -117,6 +123,10 @@ def _verdict(one: Trial, p: float, family: int) -> Verdict:
     word: Word = "not seen"
     if p <= LEVEL:
         word = "more" if one.value > one.mean else "less"
+    if one.correlation and one.drawn is not None:
+        ends = reach_of_correlation(one.drawn, LEVEL / family)
+        if ends is not None:
+            return Verdict(word, p, ends[1] - one.mean, family, below=one.mean - ends[0])
     excess = _excess(one, LEVEL / family)
     return Verdict(word, p, excess if math.isfinite(excess) else None, family)
 

@@ -6,6 +6,7 @@ from . import (
     dynamics,
     grid,
     inventory,
+    magnitude,
     matrix,
     outliers,
     shared,
@@ -25,4 +26,5 @@ QUESTIONS = (
     spectrum.QUESTION,
     grid.QUESTION,
     amplification.QUESTION,
+    magnitude.QUESTION,
 )

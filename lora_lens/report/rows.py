@@ -35,7 +35,7 @@ def rows_of(
         if not adapter.modules:
             raise AdapterError(
                 f"{adapter.source} was tuned in full, and a report is of factors A and B, which it has not; of its ΔW ask "
-                f"`lora-lens spectrum`, `compare`, `matrix`, `grid` or `amplification`"
+                f"`lora-lens spectrum`, `compare`, `matrix`, `grid`, `amplification` or `magnitude`"
             )
     rows: dict[Row, None] = {}
     lacking: dict[NotThere, None] = {}

@@ -5,7 +5,7 @@ A question says what it tests (`Claim`); what may be said of it is the same for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..chance.p_values import fewest_draws
@@ -16,12 +16,20 @@ from .layout import p_text
 from .wording import ONE, each, listed, span
 
 
+def short(value: float) -> str:
+    """Two significant digits of a number from 0 to 1; 1 for what rounds to it."""
+    if value >= 0.995:
+        return "1"
+    return f"{value:#.2g}" if abs(value) >= 1e-4 else f"{value:.4f}"
+
+
 @dataclass(frozen=True)
 class Scale:
-    """What numbers from 0 to 1 are called, and what each size of them means, the largest first."""
+    """What numbers up to 1 are called, what each size of them means, the largest first, and how one is written."""
 
     symbol: str
     words: tuple[tuple[float, str], ...]
+    written: Callable[[float], str] = short
 
     def word(self, value: float) -> str:
         """What a number of this size means."""
@@ -113,15 +121,17 @@ class Finding:
 
     @property
     def excess(self) -> float:
-        """(value − null)/(1 − null): 0 at chance, 1 at the most there can be."""
+        """(value − null)/(1 − null): 0 at chance, 1 at the most there can be; of a correlation value − null."""
         trial = self.claim.trial
+        if trial.correlation:
+            return trial.value - trial.mean
         return (trial.value - trial.mean) / (1 - trial.mean)
 
     @property
     def size(self) -> str:
         """How large the number is beside what it means, and beside chance where it is told from it."""
         trial, scale = self.claim.trial, self.claim.scale
-        text = f"{scale.symbol} = {short(trial.value)} of 1: {scale.word(trial.value)}"
+        text = f"{scale.symbol} = {scale.written(trial.value)} of 1: {scale.word(trial.value)}"
         if self.word == "not seen":
             return text
         how = next(word for least, word in _ABOVE if abs(self.excess) >= least)
@@ -141,7 +151,7 @@ class Finding:
             "sd": plain(trial.sd),
             "null": self.claim.null,
             "family": self.verdict.family,
-        }
+        } | ({} if self.verdict.below is None else {"detectable_below": self.verdict.below})
 
 
 def found(claims: Sequence[Claim]) -> tuple[Finding, ...]:
@@ -151,13 +161,6 @@ def found(claims: Sequence[Claim]) -> tuple[Finding, ...]:
         for made in (False, True)
     }
     return tuple(Finding(one, next(verdicts[one.made])) for one in claims)
-
-
-def short(value: float) -> str:
-    """Two significant digits of a number from 0 to 1; 1 for what rounds to it."""
-    if value >= 0.995:
-        return "1"
-    return f"{value:#.2g}" if abs(value) >= 1e-4 else f"{value:.4f}"
 
 
 def told(*kinds: tuple[Sequence[Finding], str]) -> str:
@@ -202,9 +205,9 @@ def too_few(some: Sequence[Finding], what: str = "") -> str:
 
 
 def _numbers(degree: str, some: Sequence[Finding]) -> str:
-    symbol = some[0].claim.scale.symbol
-    values = listed([short(one.claim.trial.value) for one in some])
-    chance = each([short(one.claim.trial.mean) for one in some])
+    symbol, written = some[0].claim.scale.symbol, some[0].claim.scale.written
+    values = listed([written(one.claim.trial.value) for one in some])
+    chance = each([written(one.claim.trial.mean) for one in some])
     if degree == "no more":
         return f"{symbol} {values}, by chance {chance}; {would_be_seen(some)}"
     sizes = list(dict.fromkeys(one.size.partition(": ")[2] for one in some))
@@ -222,8 +225,11 @@ def would_be_seen(some: Sequence[Finding]) -> str:
 
     Args:
         some: Findings that are no more than chance, in the order in which they are named; of more than three the
-            least and the largest excess are said.
+            least and the largest excess are said. Of correlations it is between what it would have
+            seen nothing, of more than three the widest.
     """
+    if ends := [one for one in some if one.verdict.below is not None]:
+        return _outside(ends)
     able = [one for one in some if _possible(one)]
     hidden = [one.label for one in some if not _possible(one)]
     if not able:
@@ -239,6 +245,19 @@ def would_be_seen(some: Sequence[Finding]) -> str:
         f", and not even the largest that there can be of {listed(hidden)}" if hidden else ""
     )
     return seen_in_80(said) + of_hidden
+
+
+def _outside(some: Sequence[Finding]) -> str:
+    """Of correlations, which have no excess that is one on either side."""
+    scale = some[0].claim.scale
+    means = [one.claim.trial.mean for one in some]
+    low = [mean - (one.verdict.below or 0.0) for mean, one in zip(means, some, strict=True)]
+    high = [mean + (one.verdict.detectable or 0.0) for mean, one in zip(means, some, strict=True)]
+    if len(some) > _MOST_EXCESSES:
+        low, high = [min(low)], [max(high)]
+    ends = zip(map(scale.written, low), map(scale.written, high), strict=True)
+    said = listed([span(*pair) for pair in ends])
+    return f"{scale.symbol} outside {said} would have been seen in 80 of 100 cases"
 
 
 def seen_in_80(excess: str) -> str:

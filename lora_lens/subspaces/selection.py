@@ -57,7 +57,7 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
         if (full := select_dense(adapter, module)) is not None:
             raise ModuleLookupError(
                 f"{full} was trained in full: its ΔW is dense and has no A and B, which this is about; of ΔW ask `lora-lens "
-                f"spectrum`, `compare`, `matrix`, `grid` or `amplification`, with --module {full}"
+                f"spectrum`, `compare`, `matrix`, `grid`, `amplification` or `magnitude`, with --module {full}"
             ) from None
         raise ModuleLookupError(f"{error}{_in_full(adapter)}{_fused(adapter)}") from None
     if in_layers and name not in adapter.in_layers:

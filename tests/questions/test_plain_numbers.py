@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "spectrum": {"ks": np.arange(1, 3), "epsilons": [np.float32(0.5)], **DRAWN},
     "outliers": {"untrained": TWO, **DRAWN},
     "amplification": {"rank": TWO},
+    "magnitude": DRAWN,
     "dynamics": {"rank": TWO},
 }
 

@@ -335,3 +335,13 @@ def test_a_logarithmic_axis_of_nothing_has_no_numbers() -> None:
         made.canvas.draw()
         texts = [one.get_text() for one in made.axes[0].yaxis.get_ticklabels()]
         assert bool(texts) == numbered
+
+
+def test_names_stand_beside_their_points() -> None:
+    names = ("0", "", "2")
+    described = Panel("named", marks=(Line(X, X, dash="none", marker="circle", names=names),))
+    ax = draw(described, plt.figure().subplots())
+    assert [(text.get_text(), text.xy[0]) for text in ax.texts] == [("0", X[0]), ("2", X[2])]
+    (trace,) = with_plotly.panel(described)["data"]
+    assert (trace["mode"], trace["text"]) == ("markers+text", list(names))
+    plt.close("all")

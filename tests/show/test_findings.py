@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lora_lens.chance.reach import reach
-from lora_lens.chance.verdict import Trial
+from lora_lens.chance.verdict import Trial, Verdict
 from lora_lens.demo.lines import _verdict
 from lora_lens.report.summary import Strip, headline
 from lora_lens.show.findings import (
@@ -15,6 +15,7 @@ from lora_lens.show.findings import (
     SHARE,
     Claim,
     Finding,
+    Scale,
     found,
     hedge,
     p_text,
@@ -161,3 +162,23 @@ def test_an_excess_that_there_cannot_be_is_none_that_would_have_been_seen() -> N
 def test_the_demos_line_says_less_beside_more() -> None:
     both = found([claim(), claim("B", value=0.01)])
     assert _verdict(both) == "A more, B less, p = 0.010"
+
+
+def correlated(label: str, low: float, high: float) -> Finding:
+    scale = Scale("r", ((0.0, "rising"), (-1.0, "falling")), lambda r: f"{r:+.1f}")
+    trial = Trial(0.2, 0.5, 0.1, 0.3, draws=199, correlation=True)
+    verdict = Verdict("not seen", 0.3, high - 0.5, 1, below=0.5 - low)
+    return Finding(Claim(label, label, scale, "random", trial), verdict)
+
+
+def test_of_a_correlation_both_ends_are_told() -> None:
+    """An excess that is found has no mirror below; it read “not even the largest excess that there can be”."""
+    some = [correlated("A", -0.5, 0.9), correlated("B", -0.2, 0.8)]
+    assert would_be_seen(some) == (
+        "r outside -0.5 to +0.9 and -0.2 to +0.8 would have been seen in 80 of 100 cases"
+    )
+    assert would_be_seen(2 * some).startswith("r outside -0.5 to +0.9 would")
+    assert some[0].excess == pytest.approx(-0.3)  # a difference
+    assert some[0].size == "r = +0.2 of 1: rising"
+    assert some[0].to_dict()["detectable_below"] == 1.0
+    assert "detectable_below" not in Finding(claim(), Verdict("not seen", 0.3, 0.1, 1)).to_dict()

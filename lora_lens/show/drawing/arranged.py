@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..figure import Axis, Block, Panel, Scale, Sheet, in_order
+from ..figure import Axis, Block, Mark, Panel, Scale, Sheet, apart, in_order
 
 _LETTER = 0.54  # width of a usual letter, in its size
 _LINE = 1.3  # height of a line of text, in the size of its letters
@@ -152,6 +152,7 @@ def _fitted(one: Panel | None, width: float, font: float, *, row: bool) -> Panel
     if one is None:
         return None
     inner = width - _AXIS * font / _USUAL
+    height = min(_HIGHEST, max(_LOWEST, _SLENDER * inner))
     legend = one.legend
     if legend != "none":
         legend = "row"
@@ -160,8 +161,16 @@ def _fitted(one: Panel | None, width: float, font: float, *, row: bool) -> Panel
         title=_lines(one.title, width - 0.12 if row else width - 0.2, font),
         x=_axis(one.x, inner, font),
         y=_axis(one.y, max(_LOWEST, _SLENDER * inner), font),
+        marks=_named(one.marks, inner, height, font),
         legend=legend,
     )
+
+
+def _named(marks: tuple[Mark, ...], width: float, height: float, font: float) -> tuple[Mark, ...]:
+    """Of the names beside points those that there is room for."""
+    letters = max((len(name) for one in marks for name in getattr(one, "names", ())), default=0)
+    size = font * 5 / 6 / 72
+    return apart(marks, (letters + 1.5) * 0.65 * size / width, 2 * size / height)
 
 
 def _axis(axis: Axis, room: float, font: float) -> Axis:

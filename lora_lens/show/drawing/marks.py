@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -58,6 +59,12 @@ def _line(ax: Axes, mark: Line) -> None:
         label=words(mark.label) or None,
         zorder=3,
     )
+    for name, at in zip(mark.names, zip(mark.x, mark.y, strict=True), strict=False):
+        if name and np.isfinite(at).all():
+            ax.annotate(
+                words(name), at, (5, 0), textcoords="offset points", fontsize="small",
+                color=colour("grey"), va="center",
+            )  # fmt: skip
 
 
 def _band(ax: Axes, mark: Band) -> None:

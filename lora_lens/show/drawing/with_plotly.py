@@ -108,7 +108,7 @@ def _line(mark: Line, axis: Axis) -> Iterator[Spec]:
     shade = _shade(mark.colour)
     yield {
         "type": "scatter",
-        "mode": "+".join(["lines"] * lines + ["markers"] * marks),
+        "mode": "+".join(["lines"] * lines + ["markers"] * marks + ["text"] * bool(mark.names)),
         "name": _below(mark.label),
         "showlegend": bool(mark.label),
         "x": _places(mark.x, axis),
@@ -119,7 +119,7 @@ def _line(mark: Line, axis: Axis) -> Iterator[Spec]:
             "size": _SIZES.get(mark.marker, 8),
         },
         "hovertemplate": f"{axis.label} %{{x}}, {mark.label}: %{{y:.4g}}<extra></extra>",
-    }  # fmt: skip
+    } | ({"text": list(mark.names), "textposition": "top right"} if mark.names else {})  # fmt: skip
 
 
 def _below(text: str) -> str:

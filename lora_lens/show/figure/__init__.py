@@ -4,6 +4,7 @@ A `Panel` is a pair of axes with what is marked on them, or a heat map. A `Sheet
 file or a notebook shows them. Nothing here draws, and nothing here knows a question.
 """
 
+from .apart import apart
 from .axis import Axis, in_order, named, positions, round_top
 from .heat_map import HeatMap, Ramp, View
 from .marks import Band, Bars, Colour, Dash, Level, Line, Mark, Marker, Strokes, numbers
@@ -28,6 +29,7 @@ __all__ = [
     "Sheet",
     "Strokes",
     "View",
+    "apart",
     "in_order",
     "in_rows",
     "named",

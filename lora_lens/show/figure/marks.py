@@ -34,6 +34,7 @@ class Line:
     )
     hollow: bool = False  # its marks
     every: int = 1  # how many points there are to a mark
+    names: tuple[str, ...] = ()  # a word beside each point, or none
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""What is seen in ΔM and ΔD."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...chance.verdict import Trial
+from ...show.findings import Claim, Finding, Scale, told
+from ...show.layout import number, significant
+from ...show.wording import listed
+from .result import ChangesTogether, LayerChange, MagnitudeAndDirection
+
+_LEAST_DECIMALS, _MOST_DECIMALS = 2, 6
+
+
+def written(r: float) -> str:
+    """A correlation in two decimals, or in as many as two digits of its distance from 1 take.
+
+    Example:
+        >>> written(-0.625), written(0.9874), written(0.99987), written(1.0)
+        ('-0.62', '0.987', '0.99987', '1')
+    """
+    left = 1 - abs(r)
+    if left < 10.0**-_MOST_DECIMALS:
+        return "1" if r > 0 else "-1"
+    return number(r, max(_LEAST_DECIMALS, 1 - math.floor(math.log10(left))))
+
+
+CORRELATION = Scale(
+    "r",
+    (
+        (0.9, "nearly on a rising line"),
+        (0.5, "rising together"),
+        (0.1, "loosely rising together"),
+        (-0.1, "hardly going together"),
+        (-0.5, "loosely going apart"),
+        (-0.9, "going apart"),
+        (-1.0, "nearly on a falling line"),
+    ),
+    written,
+)
+
+
+def claims(result: MagnitudeAndDirection) -> list[Claim]:
+    """The correlation of ΔM and ΔD over each module's layers, and over all of them, against random ΔW's."""
+    if not result.tested:
+        return []
+    return [_claim(one) for one in result.together if _can_be_tested(one)]
+
+
+def _can_be_tested(one: ChangesTogether) -> bool:
+    return math.isfinite(one.p) and one.sd > 0
+
+
+def _claim(one: ChangesTogether) -> Claim:
+    about = f"magnitude and directional change rising together over the layers of {one.label} (Pearson's r)"
+    trial = Trial(one.r, one.mean, one.sd, one.p, len(one.drawn), drawn=one.drawn, correlation=True)
+    return Claim(about, one.label, CORRELATION, "random ΔW of the same singular values", trial)
+
+
+def summary(result: MagnitudeAndDirection, findings: Sequence[Finding]) -> str:
+    """How large ΔM and ΔD are beside random ΔW's, and whether they go together as those do."""
+    layers = result.of(*result.modules)
+    modules = listed(result.modules)
+    if not layers:
+        return f"ΔW of {modules} is zero in every layer: the adapter is untrained, or its scaling is 0."
+    said = f"{modules}: {_sizes(layers)}{' in the median of the layers' if len(layers) > 1 else ''}"
+    if findings:
+        pattern = "over the layers of {names} ΔD rises {degree} with ΔM than under those"
+        return f"{said}; {told((findings, pattern))}."
+    known = [one for one in result.together if math.isfinite(one.r)]
+    if not known:
+        return f"{said}, with too few layers, or all alike, for a correlation."
+    r = listed([f"{written(one.r)} over the layers of {one.label}{_beside(one)}" for one in known])
+    return f"{said}; their correlation is {r}, and nothing was tested."
+
+
+def _sizes(layers: Sequence[LayerChange]) -> str:
+    """Medians over the layers, as multiples of random ΔW's where they were drawn."""
+    both = [[one.magnitude for one in layers], [one.direction for one in layers]]
+    if all(one.mean > 0 for changes in both for one in changes):
+        magnitude, direction = (
+            float(np.median([one.value / one.mean for one in changes])) for changes in both
+        )
+        return f"ΔM is {magnitude:.2f} and ΔD {direction:.2f} times that of random ΔW with the same singular values"
+    magnitude, direction = (float(np.median([one.value for one in changes])) for changes in both)
+    return f"ΔM is {significant(magnitude)} and ΔD {significant(direction)}"
+
+
+def _beside(one: ChangesTogether) -> str:
+    return f" (under those {written(one.mean)})" if math.isfinite(one.mean) else ""
