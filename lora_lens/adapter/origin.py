@@ -31,6 +31,7 @@ class Origin:
         model_class: Its name (the same), as ``CLIPTextModel``.
         words: What its tensors' names begin with.
         placement: Where its base has W0 of modules that are not where their paths say.
+        rounded: Of a model that was tuned in full, the dtype that it was saved in, as ``bfloat16``: W0 is as that rounds it.
     """
 
     base: str | None = None
@@ -38,3 +39,4 @@ class Origin:
     model_class: str | None = None
     words: frozenset[str] = frozenset()
     placement: Placement = field(default_factory=Placement)
+    rounded: str | None = None

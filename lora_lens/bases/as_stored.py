@@ -34,6 +34,19 @@ def can_be(shape: tuple[int, ...], expected: tuple[int, int]) -> bool:
     return is_convolution(shape, expected) or shape in (expected, expected[::-1])
 
 
+def rounded_to(w0: Float[Tensor, "out in"], dtype: str) -> Float[Tensor, "out in"]:
+    """W0 with the digits of another dtype, in its own.
+
+    Example:
+        >>> import torch
+        >>> rounded_to(torch.tensor([[1.001]]), "bfloat16"), rounded_to(torch.tensor([[1.001]]), "float64")
+        (tensor([[1.]]), tensor([[1.0010]]))
+    """
+    import torch
+
+    return w0.to(getattr(torch, dtype)).to(w0.dtype)
+
+
 def joined_rows(
     names: Sequence[str], parts: Sequence[Float[Tensor, "_ in"]], source: str
 ) -> Float[Tensor, "out in"]:

@@ -209,6 +209,7 @@ def _of_its_kin(opened: BaseWeights, origin: Origin, *, given: bool) -> BaseWeig
     opened = replace(
         opened,
         placement=origin.placement,
+        rounded=origin.rounded,
         model_class=origin.model_class,
         named=itself or _is_one_folder(opened.source, own),
     )

@@ -13,7 +13,7 @@ from ..adapter import ModuleFactors, Placement
 from ..arrays import Tensor
 from ..errors import BaseModelError
 from ..files.tensors import TensorStore
-from .as_stored import checked, is_convolution, joined_rows
+from .as_stored import checked, is_convolution, joined_rows, rounded_to
 from .candidates import all_equal, fitting
 from .configuration import BaseConfiguration
 from .expert_weights import expert_w0
@@ -47,6 +47,7 @@ class BaseWeights:
         model_class: Of the model that the adapter was trained on, where it says it.
         renaming: What modules' paths become before they are sought: what is said where it is opened.
         named: Whether it is the one that the adapter names.
+        rounded: The dtype that W0 beside factors is rounded to, where a model that was tuned in full was saved in that.
     """
 
     source: str
@@ -60,6 +61,7 @@ class BaseWeights:
     model_class: str | None = None
     renaming: Said = field(default_factory=said)
     named: bool = False
+    rounded: str | None = None
 
     def __repr__(self) -> str:
         return f"<BaseWeights: {self.source}, {len(self.tensors.files):,} tensors>"
@@ -168,8 +170,7 @@ class BaseWeights:
         path = self._path(path)
         if self.image:
             return bool(self._image_names.find(path))
-        tied = tied_to(path, self.tensors.files, self.configuration.settings)
-        return bool(self._names.find(path) or tied)
+        return bool(self._all_names(path))
 
     def is_tied(self, path: str) -> bool:
         """Whether W0 of the module at `path` is that of another, a head's of the embeddings."""
@@ -274,4 +275,5 @@ class BaseWeights:
                 f"W0 of {path} in {self.source} is {w0.shape[0]}x{w0.shape[1]}, but the adapter was "
                 f"trained on {expected[0]}x{expected[1]}: this is not its base model"
             )
-        return part.take(w0) if part else w0
+        w0 = part.take(w0) if part else w0
+        return w0 if self.rounded is None else rounded_to(w0, self.rounded)

@@ -182,10 +182,12 @@ def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
     """The place of a whole model where `path` means one, and no adapter there or below.
 
     Args:
-        path: As typed: a folder, or a hub id, of which files may be downloaded.
+        path: As typed: a folder, its file of weights, or a hub id, of which files may be downloaded.
         stems: What files with an adapter's tensors are called, without their endings.
     """
     here = snapshot_in(user_path(path))
+    if os.path.isfile(here) and here.name in _model_files():  # noqa: PTH113
+        here = here.parent
     if os.path.isdir(here):  # noqa: PTH112
         if is_adapter(here, stems) or not _whole_model(here) or _of_opendelta(here):
             return None

@@ -41,7 +41,7 @@ class AdapterFiles:
 
     Attributes:
         source: What results and messages call it.
-        config: The whole ``adapter_config.json``; empty where there is none.
+        config: The whole ``adapter_config.json``, or a whole model's ``config.json``; empty where there is none.
         config_file: Its path, or None.
         tensors: The tensors.
         base_given: The base that the caller named.
@@ -101,6 +101,9 @@ class AdapterFiles:
         mapping = self.config.get("auto_mapping")
         said = mapping if isinstance(mapping, Mapping) else {}
         library, model_class = (said.get(key) for key in ("parent_library", "base_model_class"))
+        if self.whole_model:
+            classes = self.config.get("architectures")
+            model_class = classes[0] if isinstance(classes, list) and classes else None
         words = (name.removeprefix(PEFT_PREFIX).partition(".")[0] for name in self.names)
         return Origin(
             base=self.source if self.whole_model else self.text("base_model_name_or_path"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from .format import Checkpoint, format_of
 from .live.layers import is_live
 from .live.model import check_scales, live_files
 from .opening import open_adapter, open_tuned
-from .trained_in_full import trained_in_full
+from .trained_in_full import TUNED, trained_in_full
 from .tuned_models import tuned_model
 
 # A model in memory; which libraries it is made by is not known here.
@@ -105,12 +105,13 @@ def load_adapter(
 def _of_files(path: str | Path, base: str | Path | None) -> Adapter:
     try:
         files = open_adapter(path, base)
+        of = format_of(files)
     except AdapterError:
         tuned = None if base is None else open_tuned(path, base)
         if tuned is None:
             raise
         return _adapter(tuned, tuned_model(tuned), {})
-    found = format_of(files).read(files)
+    found = of.read(files)
     return _adapter(files, found, low_rank(files, found))
 
 
@@ -179,6 +180,8 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
     for group in groups:
         check_group(group)
     full = trained_in_full(files, found)
+    dense = _apart(files, full.updates, {group.module for group in groups})
+    caveats = (*found.caveats, *_partly_said(groups, dense.values()))
     whole = {update.tensors[0] for update in full.updates.values()}
     left_out = {
         name: full.reasons.get(name, why)
@@ -186,6 +189,12 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         if name not in whole
     } | dict.fromkeys(files.tensors.beside, "beside the weights, in a dictionary of its own")
     if not groups and not (files.whole_model and full.updates):
+        if files.whole_model:
+            unlike = [f"{name}: {why}" for name, why in left_out.items() if why.startswith(TUNED)]
+            raise AdapterError(
+                f"no matrix of {files.source} is one of {files.base_given}: it was not tuned from that "
+                f"({'; '.join(unlike[:3]) or 'it has no matrix'})"
+            )
         reasons = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:3])
         raise AdapterError(f"no module of the adapter can be analysed ({reasons or 'it has none'})")
     return Adapter(
@@ -196,20 +205,32 @@ def _adapter(files: AdapterFiles, found: Checkpoint, updates: Mapping[str, LowRa
         base_given=files.base_given is not None,
         revision=files.revision,
         modules=StackedModules({group.module: group for group in groups}),
-        dense=StackedModules(_apart(files, full.updates, {group.module for group in groups})),
+        dense=StackedModules(dense),
         left_out=left_out,
         trainable_parameters=sum(math.prod(files.shape(name)) for name in whole)
         if files.whole_model
         else found.trainable_parameters,
         convention=found.convention,
         fan_in_fan_out=bool(files.config.get("fan_in_fan_out")),
-        origin=replace(files.origin, placement=found.placement),
+        origin=replace(files.origin, placement=found.placement, rounded=full.saved_in),
         live=files.live,
-        notes=(*found.caveats, *found.notes, *full.notes),
-        caveats=found.caveats,
+        notes=(*caveats, *found.notes, *full.notes),
+        caveats=caveats,
         tensors=len(files.names) + len(files.tensors.beside),
         base_commit=files.open_base().commit if found.convention or files.whole_model else None,
     )
+
+
+def _partly_said(groups: Iterable[Group], dense: Iterable[Group]) -> Iterator[str]:
+    """A sentence for each module of which some layers have factors and others were trained in full."""
+    patterns = {group.pattern: group.module for group in groups}
+    for group in dense:
+        if module := patterns.get(group.pattern):
+            layers = ", ".join(str(member.layer) for member in group.members)
+            yield (
+                f"{module} was trained in full in layer{'s' * (len(group.members) > 1)} {layers}, which is no part of this; of ΔW "
+                f"there ask with --module {group.module!r}"
+            )
 
 
 def _apart(

@@ -65,8 +65,10 @@ def open_tuned(path: str | Path, base: str | Path) -> AdapterFiles | None:
     tensors = open_tensors(place.source, place.find, WHOLE, ENDINGS)
     if tensors is None:
         return None
+    config_file = place.find("config.json")
+    said = read_json(config_file, AdapterError) if config_file else {}
     return AdapterFiles(
-        place.source, {}, None, tensors, str(base), find=place.find, whole_model=True
+        place.source, said, None, tensors, str(base), find=place.find, whole_model=True
     )
 
 

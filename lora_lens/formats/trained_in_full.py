@@ -23,7 +23,7 @@ from .peft.names import FULL, IN_FULL, UNKNOWN, module_of
 
 TUNED = "tuned in full"
 _MOST = 1 << 28  # numbers of one module
-_WEIGHT = ".weight"
+WEIGHTS = (".weight", ".in_proj_weight")  # the second is that of torch's own attention
 
 
 class InFull(NamedTuple):
@@ -33,11 +33,13 @@ class InFull(NamedTuple):
         updates: Path of each module to ΔW, of two factors of which one is the identity.
         reasons: Tensor to why it is no such update.
         notes: What has to be said of how they were made.
+        saved_in: The dtype of a model that was tuned in full.
     """
 
     updates: Mapping[str, LowRank]
     reasons: Mapping[str, str]
     notes: tuple[str, ...]
+    saved_in: str | None = None
 
 
 def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
@@ -50,7 +52,7 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         module_of(name): name
         for name, why in found.left_out.items()
         if why in (IN_FULL, UNKNOWN, TUNED)
-        and name.endswith(_WEIGHT)
+        and name.endswith(WEIGHTS)
         and len(files.shape(name)) >= 2
     }
     if not saved:
@@ -74,7 +76,11 @@ def trained_in_full(files: AdapterFiles, found: Checkpoint) -> InFull:
         ):  # billions of numbers, each of which is checked when its ΔW is made
             check_factor(f"what was saved of {path}", files.factor(name, unfolded=True))
         updates[path] = _update(files, base, path, name)
-    return InFull(updates, reasons, tuple(_notes(files, updates, base.source)))
+    saved_in = None
+    if files.whole_model and updates:
+        first = files.factor(next(iter(updates.values())).tensors[0], unfolded=True)
+        saved_in = str(first.read().dtype).removeprefix("torch.")
+    return InFull(updates, reasons, tuple(_notes(files, updates, base.source, saved_in)), saved_in)
 
 
 def _why_not(files: AdapterFiles, base: BaseWeights, path: str, name: str) -> str | None:
@@ -153,17 +159,21 @@ def _difference(
     return found.T if turned else found
 
 
-def _notes(files: AdapterFiles, updates: Mapping[str, LowRank], base: str) -> list[str]:
+def _notes(
+    files: AdapterFiles, updates: Mapping[str, LowRank], base: str, saved_in: str | None
+) -> list[str]:
     if not updates:
         return []
-    if files.whole_model:
-        return [f"tuned in full: ΔW is what was saved less W0 of {base}, dense, with no A and B"]
+    if saved_in:
+        return [
+            f"tuned in full: ΔW is what was saved, in {saved_in}, less W0 of {base} as that rounds it, dense, with no A and B"
+        ]
     several = len(updates) > 1
     listed = ", ".join(
         f"{path} ({'x'.join(map(str, files.shape(one.tensors[0])))})"
         for path, one in updates.items()
     )
     return [
-        f"trained in full: {listed}. ΔW is what was saved less W0, a dense update: `lora-lens spectrum --module` "
-        f"takes {'them' if several else 'it'} by name, and other questions are of low-rank factors"
+        f"trained in full: {listed}. ΔW is what was saved less W0, a dense update: --module takes {'them' if several else 'it'} by name in "
+        f"`lora-lens spectrum`, `compare`, `matrix`, `grid`, `amplification` and `magnitude`, and other questions are of low-rank factors"
     ]

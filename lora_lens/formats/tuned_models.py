@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from ..bases.families import family
 from ..bases.weights import BaseWeights
-from ..errors import AdapterError
-from ..files.locate import read_json
+from ..errors import AdapterError, BaseModelError
 from .adapter_files import AdapterFiles
 from .format import Checkpoint
-from .trained_in_full import TUNED
+from .trained_in_full import TUNED, WEIGHTS
 
 _NO_MATRIX = "a bias, a norm or a buffer, which has no spectrum"
-_STACK = "of several axes and no layer's own weight, as a stack of experts: no ΔW of it is made"
+_OTHER = "no layer's own weight, as a token, a table of positions or a stack of experts: no ΔW of it is made"
+_OF_EXPERTS = (
+    "expert",
+    "moe",
+)  # what paths of stacks have in them, which lie as a Conv1d's weight does
 
 
 def tuned_model(files: AdapterFiles) -> Checkpoint:
     """What the files of a whole model hold: no low-rank update, and matrices that `trained_in_full` takes less W0.
 
     Raises:
-        AdapterError: It is its base itself, or quantised.
+        AdapterError: It is its base itself, or quantised, or holds nothing.
         BaseModelError: The base is not found, or of another architecture.
     """
+    if not files.names:
+        raise AdapterError(f"{files.source} holds no tensors")
+    _check_architecture(files)
     base = files.open_base()
     if _is_one_file(files, base):
         raise AdapterError(
             f"{files.source} is the base itself, whose ΔW is zero: pass --base with the model that it was tuned from"
         )
-    said = files.find("config.json")
-    if said and "quantization_config" in read_json(said, AdapterError):
+    if files.config.get("quantization_config"):
         raise AdapterError(
             f"{files.source} is quantised, and what is not in its numbers is not in ΔW: name the model as it was trained"
         )
@@ -46,6 +52,19 @@ def _is_one_file(files: AdapterFiles, base: BaseWeights) -> bool:
 
 
 def _reason(files: AdapterFiles, name: str) -> str:
-    if len(files.shape(name)) < 2:
+    axes = len(files.shape(name))
+    if axes < 2:
         return _NO_MATRIX
-    return TUNED if name.endswith(".weight") else _STACK
+    stack = axes > 2 and any(word in name for word in _OF_EXPERTS)
+    return TUNED if name.endswith(WEIGHTS) and not stack else _OTHER
+
+
+def _check_architecture(files: AdapterFiles) -> None:
+    """Names and sizes alone match too easily."""
+    base = files.base_configuration()
+    own, other = files.config.get("model_type"), base.model_type if base else None
+    if isinstance(own, str) and other is not None and family(own) != family(other):
+        raise BaseModelError(
+            f"{files.base_given} is a {other} by its config.json, and {files.source} a {own}: it was not tuned from that; pass "
+            f"--base with the model that it was tuned from"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple, SupportsIndex
 
@@ -51,6 +51,8 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
         >>> select_name(adapter, "attention.self.value")
         'value'
     """
+    if not adapter.patterns and select_dense(adapter, module) is None:
+        return find_module(module, adapter.dense_patterns)  # which says what there is
     try:
         name = find_module(module, adapter.patterns)
     except ModuleLookupError as error:
@@ -70,7 +72,7 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
 
 
 def select_delta(adapter: Adapter, module: str) -> ModuleFactors:
-    """`select_module` of what is asked about ΔW alone, which a module that was trained in full has, too.
+    """`select_module` of what is asked about ΔW alone, which a module that was trained in full has, too, zero or not.
 
     Example:
         >>> from dataclasses import replace
@@ -80,22 +82,84 @@ def select_delta(adapter: Adapter, module: str) -> ModuleFactors:
         >>> select_delta(tuned, "value").module, select_delta(adapter, "value").module
         ('value', 'value')
     """
-    return select_module(deltas_of(adapter, module), module)
+    return select_module(_with_dense(adapter, module), module)
+
+
+def _with_dense(adapter: Adapter, module: str) -> Adapter:
+    """With what was trained in full as its modules, where that is meant."""
+    full = select_dense(adapter, module)
+    return adapter if full is None else replace(adapter, modules=adapter.dense, dense={})
 
 
 def deltas_of(adapter: Adapter, module: str) -> Adapter:
-    """The adapter itself, or, where `module` names one that was trained in full, as one of those alone.
+    """The adapter itself, or, where `module` names one that was trained in full, with that alone, in the layers where ΔW is not zero.
+
+    What else there is to know of it, layers that were frozen, is among its caveats.
+
+    Raises:
+        RankError: ΔW is zero in all of them.
 
     Example:
         >>> from dataclasses import replace
         >>> import lora_lens as ll
         >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
-        >>> tuned = replace(adapter, modules={}, dense=dict(adapter.modules))
-        >>> list(deltas_of(tuned, "value").modules)
-        ['query', 'value']
+        >>> frozen = adapter.modules["value"].b.clone()
+        >>> frozen[0] = 0
+        >>> tuned = replace(adapter, modules={}, dense={"value": replace(adapter.modules["value"], b=frozen)})
+        >>> found = deltas_of(tuned, "value")
+        >>> found.modules["value"].layers, found.caveats[-1]
+        ((1, 2, 3, 4, 5), 'value was not changed in layer 0, which is left out')
     """
     full = select_dense(adapter, module)
-    return adapter if full is None else replace(adapter, modules=adapter.dense, dense={})
+    if full is None:
+        return adapter
+    name = select_name(_with_dense(adapter, module), full)
+    factors = adapter.dense[name]
+    kept = [
+        layer
+        for position, layer in enumerate(factors.layers)
+        if factors.a[position].any() and factors.b[position].any()
+    ]
+    if not kept:
+        raise RankError(
+            f"ΔW of {name} of {adapter.source} is zero in every layer: it was not changed, and a zero matrix has no singular subspace"
+        )
+    zero = [str(layer) for layer in factors.layers if layer not in kept]
+    said = f"{name} was not changed in layer{'s' * (len(zero) > 1)} {', '.join(zero)}, which {'are' if len(zero) > 1 else 'is'} left out"
+    return replace(
+        adapter,
+        modules={name: in_layers(factors, kept)},
+        dense={},
+        caveats=(*adapter.caveats, *([said] if zero else [])),
+    )
+
+
+def in_layers(factors: ModuleFactors, layers: Collection[int]) -> ModuleFactors:
+    """A module in some of its layers.
+
+    Example:
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> in_layers(adapter.modules["value"], {1, 4}).layers
+        (1, 4)
+    """
+    keep = [position for position, layer in enumerate(factors.layers) if layer in layers]
+
+    def of(each: Tensor) -> Tensor:
+        # One matrix for all layers stays one.
+        return each[keep] if each.stride(0) else each[: len(keep)]
+
+    return replace(
+        factors,
+        layers=tuple(factors.layers[k] for k in keep),
+        names=tuple(factors.names[k] for k in keep),
+        ranks=tuple(factors.ranks[k] for k in keep),
+        a=of(factors.a),
+        b=of(factors.b),
+        scaling=of(factors.scaling),
+        magnitude=None if factors.magnitude is None else of(factors.magnitude),
+        norm_scaling=None if factors.norm_scaling is None else of(factors.norm_scaling),
+    )
 
 
 def select_dense(adapter: Adapter, module: str) -> str | None:

@@ -269,3 +269,18 @@ def test_a_report_says_that_it_is_not_of_it(tmp_path: Path) -> None:
     page = (tmp_path / "r.html").read_text()
     assert "module dense" in page
     assert "trained in full, with no factors of low rank" in page
+
+
+def test_a_module_of_factors_here_and_in_full_there_says_so(tmp_path: Path) -> None:
+    shape = BertLike()
+    name = "bert.encoder.layer.7.attention.self.query"
+    extra = {f"base_model.model.{name}.weight": random(24, 24, seed=1)}
+    write_base(tmp_path / "base", shape)
+    write_base(tmp_path / "base", shape, shape.base | {f"{name}.weight": random(24, 24, seed=2)})
+    write_lora(tmp_path / "lora", shape, extra=extra, config={"modules_to_save": ["query"]})
+    adapter = ll.load_adapter(tmp_path / "lora", tmp_path / "base")
+    pattern = "bert.encoder.layer.*.attention.self.query"
+    (said,) = [note for note in adapter.caveats if "trained in full in layer 7" in note]
+    assert f"--module {pattern!r}" in said
+    assert said in ll.spectrum(adapter, "query", beside_w0=False).notes
+    assert ll.spectrum(adapter, pattern, beside_w0=False).layers[0].layer == 7

@@ -245,7 +245,7 @@ def test_what_is_not_its_base_is_refused(tmp_path: Path) -> None:
         ll.load_adapter(base, base)
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"model_type": "roberta"}))
-    with pytest.raises(BaseModelError, match="is not the adapter's base model"):
+    with pytest.raises(BaseModelError, match="a roberta by .* a bert: it was not tuned from that"):
         ll.load_adapter(folder, base)
 
 
@@ -260,7 +260,7 @@ def test_what_is_not_in_its_numbers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="is not finite"):
         ll.spectrum(ll.load_adapter(folder, base), "query", beside_w0=False)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {}}))
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": {"bits": 8}}))
     with pytest.raises(AdapterError, match="is quantised"):
         ll.load_adapter(folder, base)
 
@@ -329,3 +329,140 @@ def test_one_on_the_hub_is_downloaded_where_a_base_is_named(tmp_path: Path) -> N
             assert found["method"] == method, done.stderr
             assert {one["name"] for one in found[key]} <= set(changed)
             assert found[key]
+
+
+def saved_anew(folder: Path, change: Any) -> None:
+    file = folder / "model.safetensors"
+    save_file({name: change(name, w).contiguous() for name, w in load_file(file).items()}, file)
+
+
+def test_a_layer_that_was_frozen_is_left_out_and_said(tmp_path: Path) -> None:
+    folder, base, changed = of_bert(tmp_path)
+    w0 = load_file(base / "model.safetensors")
+    frozen = next(name for name in w0 if name.endswith("layer.0.attention.self.query.weight"))
+    saved_anew(
+        folder, lambda name, w: w0[frozen] if name.endswith(frozen.removeprefix("bert.")) else w
+    )
+    other, _, _ = of_bert(tmp_path / "other", seed=1)
+    full, second = ll.load_adapter(folder, base), ll.load_adapter(other, base)
+    kept = full.dense["query"].layers[1:]
+    said = "query was not changed in layer 0, which is left out"
+    grids = ll.rank_grids(full, None, "query", top=3, draws=0)
+    compared = ll.compare(full, second, "query", rank=3, draws=20)
+    factors = ll.amplification(full, "query", 3)
+    many = ll.adapter_matrix([full, second], "query", 3, draws=0)
+    for layers, notes in (
+        (grids.layers, grids.notes),
+        (compared.layers, compared.notes),
+        (tuple(one.layer for one in factors.layers), factors.notes),
+        (many.layers, many.notes),
+    ):
+        assert layers == kept
+        assert said in notes
+    v = np.linalg.svd(of_layer(changed, "query", kept[0]))[0][:, :3]
+    np.testing.assert_allclose(
+        np.abs(v.T @ v), np.eye(3), atol=1e-9
+    )  # of the layer that it is said to be
+    assert ll.spectrum(full, "query").layers[0].stable_rank is None
+
+
+def test_what_was_not_changed_at_all_is_said(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    w0 = load_file(base / "model.safetensors")
+    saved_anew(folder, lambda name, w: w0.get(name, w0.get(name.removeprefix("bert."), w)))
+    full = ll.load_adapter(folder, base)
+    other, _, _ = of_bert(tmp_path / "other", seed=1)
+    for asked in (
+        lambda: ll.rank_grids(full, None, "query"),
+        lambda: ll.compare(full, ll.load_adapter(other, base), "query", 2),
+        lambda: ll.amplification(full, "query", 2),
+        lambda: ll.adapter_matrix([full, ll.load_adapter(other, base)], "query", 2),
+    ):
+        with pytest.raises(RankError, match="is zero in every layer: it was not changed"):
+            asked()
+
+
+def test_of_all_directions_half_at_most_are_leading(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    other, _, _ = of_bert(tmp_path / "other", seed=1)
+    one, two = ll.load_adapter(folder, base), ll.load_adapter(other, base)
+    grids = ll.rank_grids(one, two, "query", draws=0)
+    assert {grid.shape for grid in grids} == {(12, 12)}
+    assert "the first's leading 12 of 24 directions and the second's leading 12 of 24" in (
+        grids.summary
+    )
+    assert not any("the same A" in note for note in grids.notes)
+
+
+def test_w0_is_as_the_model_was_saved(tmp_path: Path) -> None:
+    """W0 + ΔW is what was saved, in half precision too."""
+    folder, base, _ = of_bert(tmp_path)
+    saved_anew(folder, lambda _, w: w.bfloat16())
+    full = ll.load_adapter(folder, base)
+    assert "in bfloat16, less W0 of" in full.notes[0]
+    saved = load_file(folder / "model.safetensors")
+    own = load_file(base / "model.safetensors")
+    for one in ll.spectrum(full, "value", draws=0).layers:
+        after = saved[f"{one.name}.weight"].double().numpy()
+        name = next(each for each in own if one.name.removeprefix("bert.") in each)
+        w0 = own[name].bfloat16().double().numpy()
+        u, v = np.linalg.svd(w0)[0], np.linalg.svd(after)[0]
+        assert one.beside_w0
+        expected = np.abs(u.T @ v).max(0)[: len(one.beside_w0.cosines)]
+        np.testing.assert_allclose(one.beside_w0.cosines, expected, atol=1e-6)
+
+
+def test_stacks_of_experts_and_other_tensors_are_left_out(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    more = {
+        "layers.0.block_sparse_moe.input_linear.weight": random(4, 6, 8, seed=1),
+        "layers.0.attention.in_proj_weight": random(24, 8, seed=2),
+        "cls_token": random(1, 1, 8, seed=3),
+    }
+    for k, file in enumerate((base / "model.safetensors", folder / "model.safetensors")):
+        save_file(load_file(file) | {name: w + 0.1 * k for name, w in more.items()}, file)
+    full = ll.load_adapter(folder, base)
+    found = deltas(full)
+    np.testing.assert_allclose(found["layers.0.attention"], 0.1, rtol=1e-5)
+    for name in ("cls_token", "layers.0.block_sparse_moe.input_linear.weight"):
+        assert "as a token, a table of positions or a stack of experts" in full.left_out[name]
+
+
+def test_its_file_is_as_good_as_its_folder(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    file = folder / "model.safetensors"
+    assert ll.load_adapter(file, base).dense.keys() == ll.load_adapter(folder, base).dense.keys()
+
+
+def test_nothing_that_is_the_bases_or_nothing_at_all_is_said(tmp_path: Path) -> None:
+    folder, base, _ = of_bert(tmp_path)
+    full = ll.load_adapter(folder, base)
+    with pytest.raises(ModuleLookupError, match="^no module 'nosuch' in this adapter; it has: key"):
+        ll.spectrum(full, "nosuch")
+    saved_anew(folder, lambda _, w: w[:1])
+    with pytest.raises(AdapterError, match=r"no matrix of .* is one of .*: it was not tuned from"):
+        ll.load_adapter(folder, base)
+    save_file({}, folder / "model.safetensors")
+    with pytest.raises(AdapterError, match="holds no tensors"):
+        ll.load_adapter(folder, base)
+
+
+def test_a_tower_is_that_of_its_own_class(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {
+        "hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
+    }  # fmt: skip
+    text = small | {"vocab_size": 30, "max_position_embeddings": 9}
+    vision = small | {"image_size": 8, "patch_size": 4}
+    both = transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=vision))
+    both.save_pretrained(tmp_path / "base")
+    tower = transformers.CLIPTextModel(transformers.CLIPTextConfig(**text))
+    tower.save_pretrained(tmp_path / "tuned")
+    adapter = ll.load_adapter(tmp_path / "tuned", tmp_path / "base")
+    saved = load_file(tmp_path / "tuned" / "model.safetensors")
+    own = both.state_dict()
+    (path,) = [path for path in deltas(adapter) if path.endswith("layers.0.mlp.fc1")]
+    w0 = own["text_model.encoder.layers.0.mlp.fc1.weight"].double()
+    expected = saved[f"{path}.weight"].double() - w0
+    np.testing.assert_allclose(deltas(adapter)[path], expected.numpy(), atol=1e-6)
+    assert not any("could be any of" in why for why in adapter.left_out.values())

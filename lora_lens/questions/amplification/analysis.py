@@ -18,7 +18,7 @@ from ...errors import RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...subspaces.delta import trained_singular
-from ...subspaces.selection import select_delta, select_dense
+from ...subspaces.selection import deltas_of, select_dense, select_module
 from ...subspaces.where import Where, select_device
 from .result import Amplification, LayerAmplification
 
@@ -64,9 +64,10 @@ def amplification(
         (8, 8.4)
     """
     adapter = adapter_of(adapter, base)
-    factors = select_delta(adapter, module)
-    rank = whole_or_none(rank, "rank")
-    if rank is None and select_dense(adapter, module):
+    rank, in_full = whole_or_none(rank, "rank"), select_dense(adapter, module) is not None
+    adapter = deltas_of(adapter, module)
+    factors = select_module(adapter, module)
+    if rank is None and in_full:
         raise RankError(
             f"{factors.module} was trained in full, and its ΔW has all directions, in which all of W0 lies: say how many of the "
             f"leading ones (--rank, rank)"

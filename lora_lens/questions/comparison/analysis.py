@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,8 +40,11 @@ from ...plain_torch import in_plain_torch
 from ...subspaces.delta import check_scaling, trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import (
+    Dimensions,
     check_factor_ranks,
     check_not_rounding,
+    deltas_of,
+    in_layers,
     select_dense,
     select_dimensions,
 )
@@ -125,18 +127,12 @@ def compare(
     draws, seed = check_draws(draws), check_seed(seed)
     check_base_used((one, other), base, beside_w0)
     one, other = adapter_of(one, base), adapter_of(other, base)
-    first, second = select_in_both(one, other, module, of_delta=True)
-    layers, notes = shared_layers(one, other, first, second)
-    first, second = _restrict(first, layers), _restrict(second, layers)
     in_full = [select_dense(each, module) is not None for each in (one, other)]
-    if all(in_full) and rank is None and None in (i, j):
-        raise RankError(
-            f"{first.module} was trained in full in both, where ΔW has all directions: say of how many of the leading ones "
-            f"(--rank, rank)"
-        )
-    i, j = select_dimensions(rank, i, j, min(*first.ranks, *second.ranks))
-    check_factor_ranks(first, ("A", "B"), i)
-    check_factor_ranks(second, ("A", "B"), j)
+    one, other = deltas_of(one, module), deltas_of(other, module)
+    first, second = select_in_both(one, other, module)
+    layers, notes = shared_layers(one, other, first, second)
+    first, second = in_layers(first, layers), in_layers(second, layers)
+    i, j = _dimensions((first, second), in_full, rank, i, j)
     sides = {"delta": SIDES["delta"]} if any(in_full) else SIDES
     where = select_device(device, dtype)
     weights, unknown = _base(one, other, beside_w0, base)
@@ -189,6 +185,26 @@ def compare(
         base=weights.source if weights else base_of_both(one, other),
         base_commit=weights.commit if weights else commit_of_all((one, other)), draws=draws,
     )  # fmt: skip
+
+
+def _dimensions(
+    both: tuple[ModuleFactors, ModuleFactors],
+    in_full: Sequence[bool],
+    rank: int | None,
+    i: int | None,
+    j: int | None,
+) -> Dimensions:
+    """How many directions of each, of which there are so many."""
+    if all(in_full) and rank is None and None in (i, j):
+        raise RankError(
+            f"{both[0].module} was trained in full in both, where ΔW has all directions: say of how many of the leading ones "
+            f"(--rank, rank)"
+        )
+    found = select_dimensions(rank, i, j, min(*both[0].ranks, *both[1].ranks))
+    for factors, k, dense in zip(both, found, in_full, strict=True):
+        if not dense:
+            check_factor_ranks(factors, ("A", "B"), k)
+    return found
 
 
 def _base(
@@ -262,21 +278,6 @@ def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
         samples=drawn.numpy(),
         cells=others.numpy(),
         in_place=(orders == torch.arange(len(pairs))).numpy(),
-    )
-
-
-def _restrict(factors: ModuleFactors, layers: list[int]) -> ModuleFactors:
-    keep = [position for position, layer in enumerate(factors.layers) if layer in layers]
-    return replace(
-        factors,
-        layers=tuple(factors.layers[k] for k in keep),
-        names=tuple(factors.names[k] for k in keep),
-        ranks=tuple(factors.ranks[k] for k in keep),
-        a=factors.a[keep],
-        b=factors.b[keep],
-        scaling=factors.scaling[keep],
-        magnitude=None if factors.magnitude is None else factors.magnitude[keep],
-        norm_scaling=None if factors.norm_scaling is None else factors.norm_scaling[keep],
     )
 
 

@@ -26,12 +26,12 @@ from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.delta import trained_singular
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
-from ...subspaces.selection import select_delta, select_dense
+from ...subspaces.selection import deltas_of, select_dense, select_module
 from ...subspaces.ties import gauge_note
 from ...subspaces.where import Where, select_device
 from .one_grid import KINDS, Kind, grid_of
 from .result import RankGrid, RankGrids
-from .w0_and_delta import check_top, together_notes, w0_and_delta
+from .w0_and_delta import together_notes, top_of_dense, w0_and_delta
 
 
 @in_plain_torch
@@ -68,7 +68,8 @@ def rank_grids(
         layers: Only these; by default all that both have.
         matrices: One or some of ``A``, ``B``, ``delta-left``, ``delta-right``; all by default, of W0 and ΔW
             the last two.
-        top: Largest i over W0's singular vectors, and of those of a ΔW that was trained in full; by default 64 or the rank.
+        top: Largest i over W0's singular vectors, and of those of a ΔW that was trained in full; by default 64 or the rank, of such a ΔW
+            at most half of it.
         draws: Draws of the Gaussian null, for the p-values of φ(r1, r2); 0 for none.
         seed: Of those draws.
         base: Of W0: an open base, or a folder or hub id; by default the adapter's.
@@ -99,7 +100,8 @@ def rank_grids(
     where = select_device(device, dtype)
     in_full = [select_dense(each, module) is not None for each in (one, other) if each]
     chosen = _matrices(matrices, other, in_full=any(in_full))
-    first = select_delta(one, module)
+    one = deltas_of(one, module)
+    first = select_module(one, module)
     if other is None:
         weights = open_base_of(one, base)
         wanted = _layers(layers, first.layers, first.module)
@@ -114,7 +116,8 @@ def rank_grids(
         )  # fmt: skip
     if top is not None and not any(in_full):
         raise LensError("top limits W0's singular vectors, and two adapters are compared in full")
-    second = select_delta(other, module)
+    other = deltas_of(other, module)
+    second = select_module(other, module)
     shared, notes = shared_layers(one, other, first, second)
     wanted = _layers(layers, shared, first.module)
     both = tuple(
@@ -137,7 +140,7 @@ def rank_grids(
         (
             *notes,
             *dict.fromkeys(n for each in both if each for n in each.notes),
-            *_notes(chosen, made=one.from_w0 or other.from_w0),
+            *_notes(chosen, started=not (any(in_full) or one.from_w0 or other.from_w0)),
         ),
         seed,
         base=base_of_both(one, other),
@@ -157,7 +160,7 @@ def _cut(
     """Of two adapters, of which what was trained in full is cut as W0 is."""
     full = bases[0].shape[1], bases[1].shape[1]
     i, j = (
-        check_top(top, rank, f"ΔW of {module}", layer) if dense else rank
+        top_of_dense(top, rank, f"ΔW of {module}", layer) if dense else rank
         for rank, dense in zip(full, in_full, strict=True)
     )
     return grid_of(layer, kind, bases[0][:, :i], bases[1][:, :j], full)
@@ -189,11 +192,12 @@ def _samples(sizes: Sequence[tuple[int, int, int, int]], draws: int, seed: int) 
     return np.stack(series, axis=1)
 
 
-def _notes(chosen: Sequence[str], *, made: bool) -> Iterator[str]:
+def _notes(chosen: Sequence[str], *, started: bool) -> Iterator[str]:
+    """With whether both began with a random A."""
     factors = [name for name in ("A", "B") if name in chosen]
     if factors:
         yield gauge_note("where i or j is below the rank", factors)
-    if {"A", "delta-right"} & set(chosen) and not made:  # of W0, from no random A
+    if {"A", "delta-right"} & set(chosen) and started:
         yield (
             "runs of one seed begin with the same A, so their A's, and early on ΔW's right subspaces, are alike "
             "whatever was learnt; chance is that of independent ones"

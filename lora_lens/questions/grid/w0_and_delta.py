@@ -44,7 +44,7 @@ def w0_and_delta(
         delta = trained_singular(factors, position, where, stored)
         w0 = weight_singular(stored, where, name=f"W0 of {factors.module} in layer {layer}")
         i = check_top(top, len(w0.s), f"W0 of {factors.module}", layer)
-        j = check_top(top, len(delta.s), f"ΔW of {factors.module}", layer) if in_full else None
+        j = top_of_dense(top, len(delta.s), f"ΔW of {factors.module}", layer) if in_full else None
         notes += equal_note(
             stored, w0.s.cpu(), i, factors.module, "φ(i, j) where W0's first i part equal ones"
         )
@@ -85,6 +85,11 @@ def check_top(top: int | None, rank: int, name: str, layer: int) -> int:
             f"asked for {top} singular vectors of {name}, which has rank {rank} in layer {layer}; expected 1 to {rank}"
         )
     return top
+
+
+def top_of_dense(top: int | None, rank: int, name: str, layer: int) -> int:
+    """The same of a ΔW that has all directions: by default half of them at most, for all hold whatever there is."""
+    return check_top(min(TOP, max(1, rank // 2)) if top is None else top, rank, name, layer)
 
 
 def _side(found: Singular, side: str) -> Tensor:
