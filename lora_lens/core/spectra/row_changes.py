@@ -10,6 +10,9 @@ from torch import Tensor
 
 from .intruders import random_directions
 
+_ROUNDING = (
+    16  # eps of ‖ΔW‖, by which a row of it may be off where it comes of its singular vectors
+)
 _COLUMNS = 256  # of W0·Y at once, over several draws
 
 
@@ -27,8 +30,8 @@ def row_changes(w0: Float[Tensor, "out in"], delta: Float[Tensor, "out in"]) -> 
     and the authors' code normalise; the paper's text has W as d×k and calls them columns.
 
     With δ = p·w0/‖w0‖ + δ⊥, ‖w0 + δ‖ is hypot(‖w0‖ + p, ‖δ⊥‖) and 1 − cos² is ‖δ⊥‖²/‖w0 + δ‖², so that nothing cancels
-    however small δ is. Of a row that becomes zero the cosine is taken as 0; rows of W0 that are zero, which have no
-    direction, are left out.
+    however small δ is. Of a row that becomes zero the cosine is taken as 0, and what of δ is rounding of ΔW across a row as none; rows
+    of W0 that are zero, which have no direction, are left out.
 
     Args:
         w0: W0.
@@ -50,7 +53,7 @@ def row_changes(w0: Float[Tensor, "out in"], delta: Float[Tensor, "out in"]) -> 
     units = w0 / norms[:, None]
     along = (units * delta).sum(1)
     across = torch.linalg.vector_norm(delta - along[:, None] * units, dim=1)
-    return _means(norms, along, across)
+    return _means(norms, along, across, torch.linalg.matrix_norm(delta))
 
 
 def random_row_changes(
@@ -94,19 +97,22 @@ def _random_block(
     products = (w0[there] @ y.permute(1, 0, 2).flatten(1)).unflatten(1, (draws, len(s)))
     along = (x * products.permute(1, 0, 2)).sum(-1) / norms[there]
     across = (x.square().sum(-1) - along.square()).clamp(min=0).sqrt()
-    return _means(norms[there], along, across)
+    return _means(norms[there], along, across, torch.linalg.vector_norm(s))
 
 
 def _means(
     norms: Float[Tensor, " out"],
     along: Float[Tensor, "*draw out"],
     across: Float[Tensor, "*draw out"],
+    size: Float[Tensor, ""],
 ) -> RowChanges:
-    """Of rows of these norms, and of δ's part along each and the norm of the part across it."""
+    """Of rows of these norms, and of δ's part along each and the norm of the part across it; with ‖ΔW‖."""
+    rounding = _ROUNDING * torch.finfo(norms.dtype).eps
+    across = across.where(across > rounding * size, 0)
     beside = norms + along
     after = torch.hypot(beside, across)
     longer = (along * (2 * norms + along) + across.square()) / (after + norms)
     square = across.square() / (after * (after + beside))
     turned = torch.where(beside > 0, square, 1 - beside / after)
-    turned = torch.where(after > 0, turned, torch.ones_like(turned))
+    turned = torch.where(after > rounding * (norms + size), turned, torch.ones_like(turned))
     return RowChanges(longer.abs().mean(-1), turned.mean(-1))

@@ -58,7 +58,7 @@ def magnitude_and_direction(
 
     Beside each stands the same of random ΔW with the same singular values, in uniform directions on both sides. The paper
     reads a positive correlation over the layers as LoRA's way of learning and a negative one as full fine-tuning's. Random
-    ΔW whose norms differ from layer to layer make a positive one by themselves, and ones of equal norms a negative one, so each
+    ΔW make either by themselves, as the norms of ΔW and the rows of W0 differ from layer to layer, so each
     correlation, of a module's layers and of all modules' together, stands beside those of the draws. What differs from them says that ΔW's directions, beside W0's rows, are
     not random, and not why. Free of the gauge; not of a scaling of W0's rows.
 
@@ -120,7 +120,9 @@ def magnitude_and_direction(
 
 def _named(adapter: Adapter, module: str | Sequence[str] | None) -> Sequence[str]:
     if module is not None:
-        return several(module)
+        if not (asked := several(module)):
+            raise ModuleLookupError("no module is named; None is all of them")
+        return asked
     names = adapter.in_layers or replace(adapter, modules=adapter.dense).in_layers
     if not names:
         raise ModuleLookupError(
@@ -166,7 +168,8 @@ def _notes(found: MagnitudeAndDirection) -> Iterator[str]:
         of_module = [one for one in found.layers if one.module == module]
         trained = found.of(module)
         if zero := [str(one.layer) for one in of_module if not one.rank]:
-            yield f"ΔW of {module} is zero in layer {listed(zero)}, untrained there or scaled by 0: left out of the correlation"
+            many = "s" * (len(zero) > 1)
+            yield f"ΔW of {module} is zero in layer{many} {listed(zero)}, not trained there or scaled by 0: left out of the correlation"
         if empty := {one.layer: one.zero_rows for one in of_module if one.zero_rows}:
             rows = listed([f"{count} in layer {layer}" for layer, count in empty.items()])
             yield f"rows of W0 of {module} that are zero have no direction and are left out: {rows}"

@@ -97,6 +97,7 @@ class ChangesTogether(Brief):
     layers: int
     r: float
     drawn: Array
+    tested: bool = True
 
     @property
     def label(self) -> str:
@@ -124,7 +125,7 @@ class ChangesTogether(Brief):
     @cached_property
     def p(self) -> float:
         """Two-sided Monte-Carlo p by Fisher's z (`correlation_p`), not corrected for the number of tests; NaN without draws."""
-        return correlation_p(self.r, self.drawn)
+        return correlation_p(self.r, self.drawn) if self.tested else float("nan")
 
     def to_dict(self) -> Row:
         """For JSON."""
@@ -194,7 +195,7 @@ class MagnitudeAndDirection(Answer):
                 for change in (_magnitude, _direction)
             ]
             yield ChangesTogether(
-                modules, len(layers), float(correlation(*own)), correlation(*drawn)
+                modules, len(layers), float(correlation(*own)), correlation(*drawn), self.tested
             )
 
     def rows(self) -> list[Row]:

@@ -25,7 +25,11 @@ def tables(result: MagnitudeAndDirection) -> list[Table]:
 def texts(result: MagnitudeAndDirection) -> dict[str, str]:
     """Layers as CSV, and the correlations, by what follows the files' stem."""
     together = [
-        {name: ", ".join(value) if name == "modules" else value for name, value in row.items()}
+        {
+            name: ", ".join(value) if name == "modules" else value
+            for name, value in row.items()
+            if name != "random_middle"
+        }
         for row in (one.to_dict() | _ends(one.middle) for one in result.together)
     ]
     found = {".csv": as_csv(result.rows())}
@@ -55,7 +59,8 @@ def legend(result: MagnitudeAndDirection) -> list[str]:
             f"random: the mean of {result.draws} random ΔW with the same singular values, in uniform directions on both sides; z: "
             "deviations from it",
             "r: Pearson's correlation of ΔM and ΔD over the layers; by chance: that of those random ΔW; p: the share of them as far off, "
-            "on either side, by Fisher's z, not corrected",
+            "on either side, by Fisher's z, not corrected; what is told from them lies in other than uniform directions beside W0's rows, and why is "
+            "not asked",
         ]
     return lines
 

@@ -56,7 +56,9 @@ def _can_be_tested(one: ChangesTogether) -> bool:
 
 
 def _claim(one: ChangesTogether) -> Claim:
-    about = f"magnitude and directional change rising together over the layers of {one.label} (Pearson's r)"
+    about = (
+        f"magnitude and directional change correlated over the layers of {one.label} (Pearson's r)"
+    )
     trial = Trial(one.r, one.mean, one.sd, one.p, len(one.drawn), drawn=one.drawn, correlation=True)
     return Claim(about, one.label, CORRELATION, "random ΔW of the same singular values", trial)
 
@@ -64,16 +66,19 @@ def _claim(one: ChangesTogether) -> Claim:
 def summary(result: MagnitudeAndDirection, findings: Sequence[Finding]) -> str:
     """How large ΔM and ΔD are beside random ΔW's, and whether they go together as those do."""
     layers = result.of(*result.modules)
-    modules = listed(result.modules)
     if not layers:
-        return f"ΔW of {modules} is zero in every layer: the adapter is untrained, or its scaling is 0."
+        return f"ΔW of {listed(result.modules)} is zero in every layer: nothing was trained, or it is scaled by 0."
+    modules = listed([name for name in result.modules if result.of(name)])
     said = f"{modules}: {_sizes(layers)}{' in the median of the layers' if len(layers) > 1 else ''}"
     if findings:
-        pattern = "over the layers of {names} ΔD rises {degree} with ΔM than under those"
+        pattern = (
+            "over the layers of {names} ΔM and ΔD are {degree} correlated than those of random ΔW"
+        )
         return f"{said}; {told((findings, pattern))}."
     known = [one for one in result.together if math.isfinite(one.r)]
     if not known:
-        return f"{said}, with too few layers, or all alike, for a correlation."
+        why = "layers that are all alike have no" if result.together else "too few layers for a"
+        return f"{said}; {why} correlation."
     r = listed([f"{written(one.r)} over the layers of {one.label}{_beside(one)}" for one in known])
     return f"{said}; their correlation is {r}, and nothing was tested."
 
@@ -91,4 +96,4 @@ def _sizes(layers: Sequence[LayerChange]) -> str:
 
 
 def _beside(one: ChangesTogether) -> str:
-    return f" (under those {written(one.mean)})" if math.isfinite(one.mean) else ""
+    return f" ({written(one.mean)} of random ΔW)" if math.isfinite(one.mean) else ""

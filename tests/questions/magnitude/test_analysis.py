@@ -117,7 +117,7 @@ def test_unequal_norms_alone_make_the_papers_positive_correlation(tmp_path: Path
     assert result.together[0].r > 0.8
     assert result.together[0].mean > 0.8
     assert finding.word == "not seen"
-    assert "rises no more with ΔM" in result.summary
+    assert "ΔM and ΔD are no more correlated than those of random ΔW" in result.summary
     assert "r outside " in result.summary
 
 
@@ -136,7 +136,7 @@ def test_a_negative_correlation_is_found(tmp_path: Path) -> None:
     (finding,) = result.findings
     assert result.together[0].r < -0.6
     assert finding.word == "less"
-    assert "rises less with ΔM" in result.summary
+    assert "ΔM and ΔD are less correlated than those of random ΔW" in result.summary
     assert "going apart, far below chance" in result.summary
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["findings"][0]["value"] < -0.6
 
@@ -185,7 +185,7 @@ def test_an_untrained_layer_and_rows_of_zeros_are_told(tmp_path: Path) -> None:
     factors[1] = (0 * factors[1][0], factors[1][1])
     w0[3][[2, 5]] = 0
     result = magnitude_and_direction(plant(tmp_path, w0, factors), "value", draws=20)
-    assert "ΔW of value is zero in layer 1, untrained there" in " ".join(result.notes)
+    assert "ΔW of value is zero in layer 1, not trained there" in " ".join(result.notes)
     assert "no direction and are left out: 2 in layer 3" in " ".join(result.notes)
     assert (result.layers[1].rank, result.layers[1].magnitude.value) == (0, 0.0)
     assert (result.layers[3].rows, result.layers[3].zero_rows) == (22, 2)
@@ -238,3 +238,34 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     zero = plant(tmp_path / "0", [0 * w0[0]], factors[:1])
     with pytest.raises(RankError, match="is all zero, and no row of it has a direction"):
         magnitude_and_direction(zero)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_row_that_vanishes_has_turned_by_a_right_angle(tmp_path: Path, dtype: str) -> None:
+    """As of a pruned model: its cosine is no rounding's."""
+    rng = np.random.default_rng(4)
+    factors = [(rng.standard_normal((8, 6)), rng.standard_normal((6, 6))) for _ in range(4)]
+    w0 = [-(b @ a) for b, a in factors]
+    result = magnitude_and_direction(plant(tmp_path, w0, factors), draws=20, dtype=dtype)
+    np.testing.assert_allclose(values(result)[:, 1], 1, rtol=1e-6)
+    assert not result.findings
+    assert "layers that are all alike have no correlation" in result.summary
+
+
+def test_what_is_a_multiple_of_w0_has_no_correlation(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    factors = [(rng.standard_normal((8, 2)), rng.standard_normal((2, 6))) for _ in range(4)]
+    result = magnitude_and_direction(plant(tmp_path, [b @ a for b, a in factors], factors))
+    assert values(result)[:, 1].tolist() == [0] * 4
+    assert not result.findings
+
+
+def test_no_module_is_none() -> None:
+    with pytest.raises(ModuleLookupError, match="no module is named; None is all of them"):
+        magnitude_and_direction(ll.demo_adapter("lora"), [])
+
+
+def test_what_is_not_tested_has_no_p() -> None:
+    result = magnitude_and_direction(ll.demo_adapter("condlora"), "value", draws=20)
+    assert result.to_dict()["correlations"][0]["p"] is None
+    assert "nothing was tested" in result.summary
