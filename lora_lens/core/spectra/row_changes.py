@@ -24,7 +24,7 @@ class RowChanges(NamedTuple):
 
 
 def row_changes(w0: Float[Tensor, "out in"], delta: Float[Tensor, "out in"]) -> RowChanges:
-    """ΔM, the mean over rows of |‖w0 + δ‖ − ‖w0‖|, and ΔD, that of 1 − cos(w0 + δ, w0): 0 to 2.
+    """ΔM, the mean over rows of the distance of ‖w0 + δ‖ from ‖w0‖, and ΔD, that of 1 − cos(w0 + δ, w0): 0 to 2.
 
     Liu et al. 2024 (DoRA, arXiv 2402.09353), section 3.2. The vectors are the rows of W0 as (out, in), which PEFT
     and the authors' code normalise; the paper's text has W as d×k and calls them columns.

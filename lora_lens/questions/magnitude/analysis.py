@@ -52,7 +52,7 @@ def magnitude_and_direction(
     """Magnitude change ΔM and directional change ΔD of every layer, and their correlation over the layers.
 
     This is the weight decomposition analysis of the DoRA paper (Liu et al. 2024, section 3.2, Figure 2), with what it
-    lacks beside it. ΔM is the mean over n of |‖w_n + δ_n‖ − ‖w_n‖|, ΔD that of 1 − cos(w_n + δ_n, w_n), where w_n and δ_n are
+    lacks beside it. ΔM is the mean over n of the distance of ‖w_n + δ_n‖ from ‖w_n‖, ΔD that of 1 − cos(w_n + δ_n, w_n), where w_n and δ_n are
     row n of W0 and of ΔW as (out, in): the vectors that the authors' code and PEFT give a magnitude. The paper's text writes W
     as d×k and calls them columns.
 

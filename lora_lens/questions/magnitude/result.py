@@ -54,7 +54,7 @@ class LayerChange(Brief):
         rank: How many singular values ΔW has; 0 where it is zero.
         rows: How many rows of W0 are measured.
         zero_rows: How many are zero, which have no direction and are left out.
-        magnitude: The magnitude change ΔM, mean over the rows of |‖w0 + δ‖ − ‖w0‖|, in W0's units.
+        magnitude: The magnitude change ΔM, mean over the rows of the distance of ‖w0 + δ‖ from ‖w0‖, in W0's units.
         direction: The directional change ΔD, mean over the rows of 1 − cos(w0 + δ, w0): 0 to 2.
     """
 
