@@ -224,7 +224,7 @@ def test_what_twice_the_epochs_of_cola_reached(epochs: int, fewer: int) -> None:
     """By both methods with both seeds, all else equal: best development scores, and test scores in bfloat16."""
     text = " ".join(PAGE.split())
     gains, said, on_test = list[float](), list[str](), list[str]()
-    for method in METHODS:
+    for method, name in METHODS.items():
         after, before = (
             [of_cola_after(n, method, seed) for seed in (0, 1)] for n in (epochs, fewer)
         )
@@ -240,7 +240,7 @@ def test_what_twice_the_epochs_of_cola_reached(epochs: int, fewer: int) -> None:
         said.append(" for ".join(" and ".join(map(short, each)) for each in best))
         each, other = (" and ".join(f"{100 * one:.1f}" for one in some) for some in tests)
         means = f"from {100 * fmean(tests[1]):.1f} to {100 * fmean(tests[0]):.1f}"
-        on_test.append(f"{each} for {other} ({METHODS[method]}, ")
+        on_test.append(f"{each} for {other} ({name}, ")
         assert f"{on_test[-1]}{'whose mean goes ' * (method == 'lora')}{means})" in text
     assert f"{said[0]} (LoRA, seeds 0 and 1) and {said[1]} (CondLoRA)" in text
     assert f"{min(gains):.1f} to {max(gains):.1f} points more" in text
@@ -249,7 +249,11 @@ def test_what_twice_the_epochs_of_cola_reached(epochs: int, fewer: int) -> None:
 def test_how_far_condlora_was_below_lora_with_fewer_epochs_of_cola() -> None:
     six, twelve = (
         fmean(
-            100 * (of_cola_after(n, "lora", k)["test_score"] - of_cola_after(n, "condlora", k)["test_score"])
+            100
+            * (
+                of_cola_after(n, "lora", k)["test_score"]
+                - of_cola_after(n, "condlora", k)["test_score"]
+            )
             for k in (0, 1)
         )
         for n in (6, 12)
