@@ -164,6 +164,10 @@ def amplification(folder: Path, **options: Any) -> Any:
     return ll.amplification(folder / "one", "value", **options)
 
 
+def magnitude(folder: Path, **options: Any) -> Any:
+    return ll.magnitude_and_direction(folder / "one", "value", draws=5, **options)
+
+
 def spectrum(folder: Path, **options: Any) -> Any:
     return ll.spectrum(folder / "one", "value", base=folder / "base", draws=3, **options)
 
@@ -207,6 +211,8 @@ ASKED: dict[str, tuple[str, Callable[..., Any]]] = {
     "grid, DoRA": ("dora", grid),
     "amplification": ("wide", amplification),
     "amplification, DoRA": ("dora", amplification),
+    "magnitude": ("wide", magnitude),
+    "magnitude, DoRA": ("dora", magnitude),
     "spectrum": ("square", spectrum),
     "spectrum, DoRA": ("dora", spectrum),
     "suggested ranks": ("tall", suggested),

@@ -25,6 +25,7 @@ ASKED: dict[str, Callable[..., Any]] = {
     "shared_subspace": partial(ll.shared_subspace, module="value", draws=5),
     "compare": lambda adapter, **how: ll.compare(adapter, adapter, "value", **how),
     "amplification": partial(ll.amplification, module="value"),
+    "magnitude_and_direction": partial(ll.magnitude_and_direction, module="value", draws=5),
     "rank_grids": partial(ll.rank_grids, draws=5),
     "outliers": partial(ll.outliers, module="value", draws=5),
     "adapter_matrix": lambda adapter, **how: ll.adapter_matrix([adapter, ll.load_adapter(adapter.source)], "value", draws=5, **how),
