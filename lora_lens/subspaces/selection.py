@@ -144,6 +144,8 @@ def in_layers(factors: ModuleFactors, layers: Collection[int]) -> ModuleFactors:
         (1, 4)
     """
     keep = [position for position, layer in enumerate(factors.layers) if layer in layers]
+    if len(keep) == len(factors.layers):  # a dense ΔW is not copied
+        return factors
 
     def of(each: Tensor) -> Tensor:
         # One matrix for all layers stays one.
