@@ -14,8 +14,8 @@ from ...chance.p_values import holm
 from ...chance.reach import reach_of_draws
 from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
-from ...core.shared.forwards import LACKING, predicted_share, ranks
 from ...core.shared.leave_one_out import LeftOut, carried_over, left_out
+from ...core.shared.shared_layer import LACKING, predicted_share, ranks
 from ...core.similarity.layers_together import (
     AS_INDEPENDENT,
     LayersTogether,

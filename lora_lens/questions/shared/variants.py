@@ -10,7 +10,7 @@ import torch
 from ...chance.draws import FEWEST_LAYERS, shuffles
 from ...chance.flips import OwnDirections
 from ...chance.streams import stream
-from ...core.shared.forwards import ranks
+from ...core.shared.shared_layer import ranks
 from ...core.shared.variants import Variants, variants_of
 from ...subspaces.forwards import Factor, Forward
 from .asked import after_each
