@@ -71,9 +71,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
             "factors": ("product_svd",),
             "spectra": ("energy", "intruders", "random_matrix"),
             "similarity": ("angles", "phi"),
-            "families": ("clustering", "merging", "robust"),
+            "many_adapters": ("clustering", "merging", "robust"),
         }.items()
         for name in names
+    },
+    "core.families": (),
+    **{
+        f"core.families.{name}": (f"core.many_adapters.{name}",)
+        for name in ("clustering", "merging", "robust")
     },
     "export": ("writing.export",),
     "loaders": ("formats", "bases.opening"),

@@ -24,7 +24,7 @@ from lora_lens.chance.null_names import NullName
 from lora_lens.core.conversions.outliers import rescaled_bases
 from lora_lens.core.factors import subspace_iteration
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
-from lora_lens.core.families.captured_by_chance import uniform_scatter
+from lora_lens.core.many_adapters.captured_by_chance import uniform_scatter
 from lora_lens.core.shared import leading, refits, refits_of_theta
 from lora_lens.core.shared.leading import leading_eigenvectors
 from lora_lens.core.solving import factoring

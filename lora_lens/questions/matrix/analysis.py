@@ -14,7 +14,7 @@ from ...adapter import Adapter
 from ...arrays import Either
 from ...chance.p_values import check_draws, check_seed
 from ...core.computing.progress import Progress, Steps
-from ...core.families.clustering import cluster
+from ...core.many_adapters.clustering import cluster
 from ...core.numbers.either import swapped
 from ...core.numbers.sides import Side
 from ...core.numbers.whole import whole_or_none
