@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.chance.p_values import holm
-from lora_lens.chance.reach import reach
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -86,7 +86,11 @@ def test_six_adapters_asked_as_one() -> None:
     one, chance = (f"{100 * query[key]:.2f} %" for key in ("mean", "flips"))
     assert f"{one} of query's A" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert (one, chance) == ("1.26 %", "1.17 %")
-    seen = 100 * found["v, A"]["sd"] * (reach(0.05 / len(found), told["draws"]) or np.nan)
+    seen = (
+        100
+        * found["v, A"]["sd"]
+        * (detectable_deviations(0.05 / len(found), told["draws"]) or np.nan)
+    )
     assert f"an excess of {seen:.2f} % would have been seen" in page("course")
     shares = record("results", "mpnet-course.json")["shares"]
     course = {

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...chance.against_null import NullTest, null_test
+from ...chance.detectable import detectable_excess
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import holm
-from ...chance.reach import reach_of_draws
 from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
 from ...core.shared.leave_one_out import LeftOut, carried_over, left_out
@@ -216,4 +216,4 @@ def _testable(share: Array, whole: bool) -> Array:
 def detectable(flipped: Array | None, tests: int) -> float | None:
     """The excess over the null's mean that is found in 80 of 100 cases at the corrected level, by its draws."""
     varies = flipped is not None and len(flipped) > 1 and bool(flipped.std() > 0)
-    return reach_of_draws(flipped, LEVEL / tests) if varies and flipped is not None else None
+    return detectable_excess(flipped, LEVEL / tests) if varies and flipped is not None else None
