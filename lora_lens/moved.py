@@ -28,6 +28,7 @@ _QUESTIONS = {
 }
 # Old module → the modules in which its names are now looked for, in this order. Below lora_lens.
 MODULES: Mapping[str, tuple[str, ...]] = {
+    "adapter": (),
     "analyses": (),
     "analyses.adapter_bases": ("questions.matrix.reading",),
     "analyses.adapter_comparison": ("questions.comparison.analysis",),
@@ -129,6 +130,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Old name → new one, where the name changed too.
 NAMES: Mapping[str, str] = {
+    "adapter.Part": "adapter.FusedRows",
     "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
     "analyses.moments.end_moment": "questions.dynamics.checkpoint.end_point_subspaces",

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..adapter import Part
+from ..adapter import FusedRows
 from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
@@ -75,7 +75,7 @@ class _Model(NamedTuple):
     renamed: tuple[tuple[str, str], ...]
     base: str | None
 
-    def parts(self, trained: Mapping[str, bool], *, in_turn: bool) -> dict[str, Part]:
+    def parts(self, trained: Mapping[str, bool], *, in_turn: bool) -> dict[str, FusedRows]:
         """The trained roles' rows of the fused matrix."""
         blocks = 1 if in_turn else self.groups
         keys = self.groups * self.size // blocks

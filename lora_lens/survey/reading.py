@@ -10,7 +10,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from ..adapter import Adapter, LayerFactors, Part, Placement
+from ..adapter import Adapter, FusedRows, LayerFactors, Placement
 from ..arrays import Stored, Tensor
 from ..core.numbers.either import is_torch
 from ..errors import AdapterError, LensError
@@ -38,7 +38,7 @@ class Piece:
     module: str
     layer: int | None
     name: str
-    part: Part | None
+    part: FusedRows | None
     rank: int
     out_features: int
     in_features: int
