@@ -38,16 +38,14 @@ from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...subspaces.delta import check_scaling, trained_singular
-from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
-from ...subspaces.selection import (
+from ...subspaces.dimensions import (
     Dimensions,
     check_factor_ranks,
     check_not_rounding,
-    deltas_of,
-    in_layers,
-    select_dense,
     select_dimensions,
 )
+from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
+from ...subspaces.selection import deltas_of, in_layers, select_dense
 from ...subspaces.ties import gauge_note, tie_notes, tied_factors
 from ...subspaces.where import Where, select_device
 from .result import ComparisonResult, LayerSeries
