@@ -82,8 +82,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         for name in ("clustering", "merging", "robust")
     },
     "export": ("writing.export",),
-    "loaders": ("formats", "bases.opening"),
-    "loaders.base": ("bases.opening", "bases.weights"),
+    "loaders": ("formats", "bases.opening", "bases.of_adapter"),
+    "loaders.base": ("bases.opening", "bases.of_adapter", "bases.weights"),
     "loaders.checkpoint": ("formats.format",),
     "loaders.condlora": ("core.conversions.conversion", "formats.factors.shared_theta"),
     "loaders.grouping": ("formats.factors.grouping",),

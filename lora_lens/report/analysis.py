@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..adapter import Adapter
-from ..bases.opening import open_base_of
+from ..bases.of_adapter import open_base_of
 from ..bases.weights import BaseWeights
 from ..core.computing.progress import Progress
 from ..errors import BaseModelError, LensError

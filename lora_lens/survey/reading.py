@@ -127,7 +127,7 @@ def one_line(text: str) -> str:
 def _of_its_base(adapter: Adapter, base: str | None) -> tuple[str, ...]:
     """What is to be said of the adapter's base, which is checked to be of its architecture, and of both."""
     from ..bases.along import along_said
-    from ..bases.opening import open_base_of
+    from ..bases.of_adapter import open_base_of
 
     weights = open_base_of(adapter, None if base is None else _opened(base))
     return (*weights.notes, *along_said(adapter, weights))

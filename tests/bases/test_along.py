@@ -10,7 +10,7 @@ from checkpoints import BertLike, write_base, write_lora, write_tensors
 import lora_lens as ll
 from lora_lens.adapter import FusedRows
 from lora_lens.bases.along import _share
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 
 
 @pytest.fixture

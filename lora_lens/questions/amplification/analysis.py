@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.numbers.limits import check_range
 from ...core.numbers.whole import whole_or_none

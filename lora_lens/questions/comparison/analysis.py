@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
-from ...bases.opening import open_if_here
+from ...bases.of_adapter import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
 from ...chance.derangements import deranged_moments

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
 from ...chance.gaussian import gaussian_samples

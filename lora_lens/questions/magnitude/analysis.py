@@ -11,7 +11,7 @@ import numpy as np
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_draws, check_seed
 from ...chance.streams import null_generator

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...adapter import Adapter, LayerFactors, ModuleFactors
 from ...arrays import Either
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.numbers.either import as_torch, is_torch, namespace
 from ...core.numbers.sides import Side

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within

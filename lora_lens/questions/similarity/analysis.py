@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...adapter import Adapter
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, check_nulls

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...adapter import Adapter, LayerFactors
 from ...bases.along import along_said
-from ...bases.opening import open_if_here
+from ...bases.of_adapter import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
 from ...core.computing.progress import Progress
