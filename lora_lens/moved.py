@@ -30,7 +30,9 @@ _QUESTIONS = {
 MODULES: Mapping[str, tuple[str, ...]] = {
     "adapter": (),
     "analyses": (),
-    "analyses.adapter_bases": ("questions.matrix.reading",),
+    "analyses.adapter_bases": (
+        "questions.matrix.adapter_bases", "questions.matrix.common_layers", "questions.matrix.reading",
+    ),
     "analyses.adapter_comparison": ("questions.comparison.analysis",),
     "analyses.adapter_matrix": ("questions.matrix.analysis",),
     "analyses.amplification": ("questions.amplification.analysis",),

@@ -30,15 +30,10 @@ from ...subspaces.pairing import notes_of_many
 from ...subspaces.spool import Spool
 from ...subspaces.ties import gauge_note, tie_note
 from ...subspaces.where import asked_device
+from .adapter_bases import AdapterBases
 from .chance import p_values, scatter_of_pairs, unrelated
-from .reading import (
-    MOST_NAMED,
-    AdapterBases,
-    common_layers,
-    read_bases,
-    sources_of,
-    space_named,
-)
+from .common_layers import common_layers
+from .reading import MOST_NAMED, read_bases, sources_of, space_named
 from .result import MatrixResult
 
 Matrix = Literal["A", "B", "delta"]
