@@ -15,8 +15,8 @@ from ..bases.weights import BaseWeights
 from ..core.computing.progress import Progress
 from ..errors import BaseModelError, LensError
 from ..files.adapter_folders import distinguishing_names
-from ..show.ahead import Ahead
 from ..show.findings import Finding, found
+from ..show.time_left import Ahead
 from ..show.wording import listed
 from ..subspaces.convention import SettledConvention
 from .asked import ASKED, Asked

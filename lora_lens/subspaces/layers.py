@@ -22,10 +22,10 @@ from ..core.solving.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.solving.refined import RefinedSolver
 from ..core.solving.ridge import ridged
 from ..errors import RankError, SingularError
-from .ahead import read_ahead
 from .chunks import Chunk, at_a_time, chunks_of, to_share_out
 from .conversions import Plan, conversion_bases
 from .memory import Least
+from .read_ahead import read_ahead
 from .where import Where
 
 S = TypeVar("S")
