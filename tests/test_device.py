@@ -26,7 +26,7 @@ from lora_lens.core.factors import subspace_iteration
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
 from lora_lens.core.many_adapters.captured_by_chance import uniform_scatter
 from lora_lens.core.shared import leading, refits, refits_of_theta
-from lora_lens.core.shared.leading import leading_eigenvectors
+from lora_lens.core.shared.chebyshev import leading_eigenvectors
 from lora_lens.core.solving import factoring
 from lora_lens.core.solving.factoring import factor
 from lora_lens.core.solving.refined import RefinedSolver, refined
