@@ -49,7 +49,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.pairing": ("subspaces.pairing",),
     "analyses.rank_grids": ("questions.grid.one_grid", "questions.grid.w0_and_delta", "questions.grid.analysis"),
     "analyses.rank_suggestion": ("questions.spectrum.suggestion",),
-    "analyses.selection": ("subspaces.dimensions", "subspaces.selection", "subspaces.where"),
+    "analyses.selection": ("subspaces.dimensions", "subspaces.selection", "subspaces.device"),
     "analyses.shared_subspace": ("questions.shared.analysis",),
     "analyses.spectrum": ("questions.spectrum.analysis",),
     # Still there, without the closed form; so is what follows below like it.

@@ -35,7 +35,7 @@ from lora_lens.core.solving.solvers import PseudoInverseSolver, SquareSolver
 from lora_lens.errors import LensError
 from lora_lens.questions import QUESTIONS
 from lora_lens.report.speed import measured_speed
-from lora_lens.subspaces.where import select_device
+from lora_lens.subspaces.device import select_device
 
 NULLS = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent")
 RANK = 3

@@ -14,7 +14,7 @@ from ..core.computing.spill import Spill
 from ..core.factors.bases import orthonormal_basis
 from ..core.numbers.limits import check_range
 from ..updates import Convention
-from .where import Where
+from .device import Where
 
 Factor = Literal["A", "B"]
 
@@ -36,7 +36,7 @@ def stacked_w0(
 
     Example:
         >>> import lora_lens as ll
-        >>> from lora_lens.subspaces.where import select_device
+        >>> from lora_lens.subspaces.device import select_device
         >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
         >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
         >>> factors = adapter.modules["value"]

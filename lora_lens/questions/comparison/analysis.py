@@ -21,6 +21,7 @@ from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...subspaces.device import select_device
 from ...subspaces.dimensions import (
     Dimensions,
     check_factor_ranks,
@@ -29,7 +30,6 @@ from ...subspaces.dimensions import (
 from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
 from ...subspaces.selection import deltas_of, in_layers, select_dense
 from ...subspaces.ties import gauge_note, tie_notes
-from ...subspaces.where import select_device
 from . import nulls
 from .leading import SIDES, leading, leading_of_delta
 from .result import ComparisonResult, LayerSeries

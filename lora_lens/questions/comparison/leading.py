@@ -19,9 +19,9 @@ from ...core.numbers.sides import Side
 from ...errors import RankError
 from ...labelled import Array
 from ...subspaces.delta import check_scaling, trained_singular
+from ...subspaces.device import Where
 from ...subspaces.dimensions import check_not_rounding
 from ...subspaces.ties import tied_factors
-from ...subspaces.where import Where
 
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 

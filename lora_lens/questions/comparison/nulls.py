@@ -18,7 +18,7 @@ from ...chance.gaussian import gaussian_samples
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.streams import null_generator
 from ...core.computing.progress import Progress
-from ...subspaces.where import Where
+from ...subspaces.device import Where
 from .leading import SIDES
 
 

@@ -24,8 +24,8 @@ from ...plain_torch import in_plain_torch
 from ...several import several
 from ...show.wording import listed
 from ...subspaces.delta import delta_singular
+from ...subspaces.device import Where, select_device
 from ...subspaces.selection import select_delta
-from ...subspaces.where import Where, select_device
 from .result import FEWEST, Change, LayerChange, MagnitudeAndDirection
 
 DRAWS, DRAWS_OF_DENSE = 200, 20

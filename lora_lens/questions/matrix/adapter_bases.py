@@ -15,8 +15,8 @@ from ...bases.weights import BaseWeights
 from ...core.numbers.either import as_torch, is_torch, namespace
 from ...core.similarity.layers_together import LayersTogether
 from ...files.revisions import with_revision
+from ...subspaces.device import Where
 from ...subspaces.factors import SPACES, SpaceName, factor_spaces
-from ...subspaces.where import Where
 
 
 @dataclass(frozen=True)

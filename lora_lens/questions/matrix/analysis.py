@@ -26,10 +26,10 @@ from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
+from ...subspaces.device import asked_device
 from ...subspaces.pairing import notes_of_many
 from ...subspaces.spool import Spool
 from ...subspaces.ties import gauge_note, tie_note
-from ...subspaces.where import asked_device
 from .adapter_bases import AdapterBases
 from .chance import p_values, scatter_of_pairs, unrelated
 from .common_layers import common_layers

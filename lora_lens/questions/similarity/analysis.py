@@ -36,10 +36,10 @@ from ...subspaces.conversions import (
     check_request,
     check_ridge,
 )
+from ...subspaces.device import select_device
 from ...subspaces.dimensions import select_dimensions
 from ...subspaces.layers import collect_bases
 from ...subspaces.selection import select_module
-from ...subspaces.where import select_device
 from . import work
 from .result import LayerGrid, SimilarityResult
 

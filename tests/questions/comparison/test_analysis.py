@@ -19,8 +19,8 @@ from lora_lens import (
 from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, ModuleLookupError
 from lora_lens.questions.comparison.leading import leading
+from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.factors import factor_spaces
-from lora_lens.subspaces.where import select_device
 
 
 @pytest.fixture
