@@ -21,7 +21,7 @@ from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import pairs_by_path
-from .factors.merged import by_role, in_fused
+from .factors.merged_linear import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
