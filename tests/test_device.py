@@ -25,7 +25,7 @@ from lora_lens.core.conversions.outliers import rescaled_bases
 from lora_lens.core.factors import subspace_iteration
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
 from lora_lens.core.many_adapters.captured_by_chance import uniform_scatter
-from lora_lens.core.shared import leading, refits, refits_of_theta
+from lora_lens.core.shared import chebyshev, refits, refits_of_theta
 from lora_lens.core.shared.chebyshev import leading_eigenvectors
 from lora_lens.core.solving import factoring
 from lora_lens.core.solving.factoring import factor
@@ -294,7 +294,7 @@ def test_refits_of_theta_itself(
     """And of some layers by their rows, whose inverse is large; and decomposed, where no rounds suffice."""
     monkeypatch.setattr(refits, "theta_costs_less", lambda *_: True)
     monkeypatch.setattr(refits_of_theta, "_AMPLIFIED", amplified)
-    monkeypatch.setattr(leading, "_ROUNDS", rounds)
+    monkeypatch.setattr(chebyshev, "_ROUNDS", rounds)
     ask = partial(shared, root / "deep", matrices="B")
     agree(ask(device="cuda").to_dict(), ask(device="cpu").to_dict())
 
