@@ -27,9 +27,9 @@ from lora_lens.chance.draws import initial_factors
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.predicted import Predicted
 from lora_lens.questions.shared.prediction import carry_over, predict
-from lora_lens.subspaces.forwards import stacked_w0
+from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.untrained import untrained_factors
-from lora_lens.subspaces.where import select_device
+from lora_lens.subspaces.w0_and_bases import stacked_w0
 
 UNTRAINED, LEVEL = "untrained", 0.05
 FACTORS: tuple[Any, ...] = ("A", "B")

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 import lora_lens as ll
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 
 MOST = 20_000_000  # parameters of a small model
 WIDTH = re.compile(

@@ -21,8 +21,8 @@ from torch import Tensor
 
 import lora_lens as ll
 from lora_lens.chance.p_values import two_sided_p
-from lora_lens.core.shared.forwards import fitted, predicted_basis, predicted_share, unit_norm
 from lora_lens.core.shared.leave_one_out_sums import left_out_sums
+from lora_lens.core.shared.shared_layer import fitted, predicted_basis, predicted_share, unit_norm
 from lora_lens.core.shared.whitening import Whitening, whitening
 
 Letter = Literal["A", "B"]

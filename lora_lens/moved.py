@@ -28,9 +28,12 @@ _QUESTIONS = {
 }
 # Old module → the modules in which its names are now looked for, in this order. Below lora_lens.
 MODULES: Mapping[str, tuple[str, ...]] = {
+    "adapter": (),
     "analyses": (),
-    "analyses.adapter_bases": ("questions.matrix.reading",),
-    "analyses.adapter_comparison": ("questions.comparison.analysis",),
+    "analyses.adapter_bases": (
+        "questions.matrix.adapter_bases", "questions.matrix.common_layers", "questions.matrix.reading",
+    ),
+    "analyses.adapter_comparison": ("questions.comparison.leading", "questions.comparison.analysis"),
     "analyses.adapter_matrix": ("questions.matrix.analysis",),
     "analyses.amplification": ("questions.amplification.analysis",),
     "analyses.conversion_bases": ("subspaces.conversions",),
@@ -46,7 +49,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "analyses.pairing": ("subspaces.pairing",),
     "analyses.rank_grids": ("questions.grid.one_grid", "questions.grid.w0_and_delta", "questions.grid.analysis"),
     "analyses.rank_suggestion": ("questions.spectrum.suggestion",),
-    "analyses.selection": ("subspaces.selection", "subspaces.where"),
+    "analyses.selection": ("subspaces.dimensions", "subspaces.selection", "subspaces.device"),
     "analyses.shared_subspace": ("questions.shared.analysis",),
     "analyses.spectrum": ("questions.spectrum.analysis",),
     # Still there, without the closed form; so is what follows below like it.
@@ -71,13 +74,18 @@ MODULES: Mapping[str, tuple[str, ...]] = {
             "factors": ("product_svd",),
             "spectra": ("energy", "intruders", "random_matrix"),
             "similarity": ("angles", "phi"),
-            "families": ("clustering", "merging", "robust"),
+            "many_adapters": ("clustering", "merging", "robust"),
         }.items()
         for name in names
     },
+    "core.families": (),
+    **{
+        f"core.families.{name}": (f"core.many_adapters.{name}",)
+        for name in ("clustering", "merging", "robust")
+    },
     "export": ("writing.export",),
-    "loaders": ("formats", "bases.opening"),
-    "loaders.base": ("bases.opening", "bases.weights"),
+    "loaders": ("formats", "bases.opening", "bases.of_adapter"),
+    "loaders.base": ("bases.opening", "bases.of_adapter", "bases.weights"),
     "loaders.checkpoint": ("formats.format",),
     "loaders.condlora": ("core.conversions.conversion", "formats.factors.shared_theta"),
     "loaders.grouping": ("formats.factors.grouping",),
@@ -124,6 +132,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Old name → new one, where the name changed too.
 NAMES: Mapping[str, str] = {
+    "adapter.Part": "adapter.FusedRows",
     "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
     "analyses.moments.end_moment": "questions.dynamics.checkpoint.end_point_subspaces",

@@ -60,7 +60,7 @@ class LowRank:
         tensors: Every tensor of the file that it is made of.
         magnitude: m, (out, 1); or, of columns, (channels, 1).
         role: Of an update of one role of a fused projection alone: the projection's path, and the role's
-            rows, a `lora_lens.adapter.Part`. B then has the rows of all roles, and is zero in the others'.
+            rows, a `lora_lens.adapter.FusedRows`. B then has the rows of all roles, and is zero in the others'.
         by_column: Whether the magnitude is of input channels and not of rows.
         norm_scaling: With what B·A enters the V whose norms are taken, where a library takes them of another V.
     """

@@ -58,7 +58,7 @@ from lora_lens.questions.similarity.result import SimilarityResult  # noqa: E402
 _LONGEST = (
     "reproduction/test_reproduce.py", "demo/test_demo.py", "training/test_search.py", "hostile/test_harness.py",
     "survey/test_running.py", "questions/test_contract.py", "questions/shared/test_analysis.py", "questions/test_on_paper.py",
-    "chance/test_conversion_nulls.py", "training/test_run.py", "training/test_distributed.py", "chance/test_profiles.py",
+    "chance/test_conversion_nulls.py", "training/test_run.py", "training/test_distributed.py", "chance/test_given_spectrum.py",
     "test_reproducible.py", "report/test_report.py", "cli/test_progress.py", "cli/test_commands.py", "report/test_browser.py",
     "web/test_page.py", "training/test_resuming.py", "questions/comparison/test_along_w0.py",
 )  # fmt: skip

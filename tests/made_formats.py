@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lora_lens import Adapter
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.subspaces.delta import rescaled_delta
 
 MADE = Path(__file__).parent / "formats" / "made"

@@ -24,9 +24,9 @@ from lora_lens.chance.null_names import NullName
 from lora_lens.core.conversions.outliers import rescaled_bases
 from lora_lens.core.factors import subspace_iteration
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
-from lora_lens.core.families.captured_by_chance import uniform_scatter
-from lora_lens.core.shared import leading, refits, refits_of_theta
-from lora_lens.core.shared.leading import leading_eigenvectors
+from lora_lens.core.many_adapters.captured_by_chance import uniform_scatter
+from lora_lens.core.shared import chebyshev, refits, refits_of_theta
+from lora_lens.core.shared.chebyshev import leading_eigenvectors
 from lora_lens.core.solving import factoring
 from lora_lens.core.solving.factoring import factor
 from lora_lens.core.solving.refined import RefinedSolver, refined
@@ -35,7 +35,7 @@ from lora_lens.core.solving.solvers import PseudoInverseSolver, SquareSolver
 from lora_lens.errors import LensError
 from lora_lens.questions import QUESTIONS
 from lora_lens.report.speed import measured_speed
-from lora_lens.subspaces.where import select_device
+from lora_lens.subspaces.device import select_device
 
 NULLS = ("gaussian", "propagated", "mismatched", "initialisation", "equivalent")
 RANK = 3
@@ -294,7 +294,7 @@ def test_refits_of_theta_itself(
     """And of some layers by their rows, whose inverse is large; and decomposed, where no rounds suffice."""
     monkeypatch.setattr(refits, "theta_costs_less", lambda *_: True)
     monkeypatch.setattr(refits_of_theta, "_AMPLIFIED", amplified)
-    monkeypatch.setattr(leading, "_ROUNDS", rounds)
+    monkeypatch.setattr(chebyshev, "_ROUNDS", rounds)
     ask = partial(shared, root / "deep", matrices="B")
     agree(ask(device="cuda").to_dict(), ask(device="cpu").to_dict())
 

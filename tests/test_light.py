@@ -39,7 +39,7 @@ def test_an_analysis_imports_no_training_or_plotting_library() -> None:
         "adapter = ll.load_adapter(ll.demo_adapter('condlora'))\n"
         "ll.conversion_similarity(adapter, 'value', draws=2).to_dict()\n"
         "ll.compare(adapter, adapter, 'value', draws=2).to_dict()\n"
-        "import lora_lens.core.families.clustering, lora_lens.reproduction.numbers.scores"
+        "import lora_lens.core.many_adapters.clustering, lora_lens.reproduction.numbers.scores"
     )
     assert not modules_after(code) & {
         "scipy.stats",

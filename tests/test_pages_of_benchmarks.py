@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.chance.p_values import holm
-from lora_lens.chance.reach import reach
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -92,6 +92,19 @@ def test_six_adapters_asked_as_one() -> None:
         assert f"{share - chance:.2f}" == "0.07"
     assert [name for name, p in corrected.items() if p <= 0.05] == ["q, B", "v, B"]
     query = found["q, A"]
+<<<<<<< HEAD
+=======
+    assert f"{100 * (query['mean'] - query['flips']):.2f}" == "0.09"
+    one, chance = (f"{100 * query[key]:.2f} %" for key in ("mean", "flips"))
+    assert f"{one} of query's A" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (one, chance) == ("1.26 %", "1.17 %")
+    seen = (
+        100
+        * found["v, A"]["sd"]
+        * (detectable_deviations(0.05 / len(found), told["draws"]) or np.nan)
+    )
+    assert f"an excess of {seen:.2f} % would have been seen" in page("course")
+>>>>>>> d0fc2870543a12794333aec398a64c8cafe6c17f
     shares = record("results", "mpnet-course.json")["shares"]
     course = {
         f"{task.lower()}-lora-{seed}": shares[f"{task} LoRA {seed}"]["q"]["A"]["share"]

@@ -1,16 +1,24 @@
 """What a trained adapter is, once read: named low-rank factors by module and layer, and where they come from."""
 
+from typing import Any
+
+from ..moved import moved_name
 from .adapter import Adapter
 from .factors import LayerFactors, ModuleFactors, is_numbered
+from .fused_rows import FusedRows
 from .origin import Origin, Placement
-from .part import Part
 
 __all__ = [
     "Adapter",
+    "FusedRows",
     "LayerFactors",
     "ModuleFactors",
     "Origin",
-    "Part",
     "Placement",
     "is_numbered",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`FusedRows` under the name that it had here."""
+    return moved_name(__name__, name)

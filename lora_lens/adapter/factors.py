@@ -9,7 +9,7 @@ from functools import partial
 from jaxtyping import Float
 
 from ..arrays import Either, Stored, Tensor, nothing
-from .part import Part
+from .fused_rows import FusedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class ModuleFactors:
     b: Float[Tensor, "layer out rank"]
     scaling: Float[Tensor, " layer"]
     ranks: tuple[int, ...]
-    part: Part | None = None
+    part: FusedRows | None = None
     magnitude: Float[Tensor, "layer norms"] | None = None
     by_column: bool = False
     norm_scaling: Float[Tensor, " layer"] | None = None
@@ -104,7 +104,7 @@ class LayerFactors:
     out_features: int
     in_features: int
     scaling: float
-    part: Part | None
+    part: FusedRows | None
     read: Callable[[], tuple[Either, Either]] = field(repr=False, compare=False)
     release: Callable[[], None] = field(default=nothing, repr=False, compare=False)
     stored: Callable[[], tuple[Stored, Stored] | None] = field(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..adapter import Part
+from ..adapter import FusedRows
 
 Config = Mapping[str, Any]
 
@@ -25,11 +25,11 @@ class Layout(NamedTuple):
         """Rows of the whole matrix."""
         return self.blocks * sum(count for _, count in self.rows)
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, FusedRows]:
         """Role to its rows."""
         block, start, found = sum(count for _, count in self.rows), 0, {}
         for role, count in self.rows:
-            found[role] = Part(start, start + count, block, self.blocks)
+            found[role] = FusedRows(start, start + count, block, self.blocks)
             start += count
         return found
 
@@ -137,7 +137,7 @@ _LAYOUTS: tuple[tuple[str, str, _Cut], ...] = (
 NAMES = frozenset(name for name, _, _ in _LAYOUTS)
 
 
-def parts(module: str, rows: int, columns: int, config: Config) -> dict[str, Part]:
+def parts(module: str, rows: int, columns: int, config: Config) -> dict[str, FusedRows]:
     """Role to its rows of a fused projection; empty where the layout is not known, or does not fit.
 
     Args:

@@ -197,7 +197,7 @@ def _bases(plan: Plan, solver: LayerSolver, factors: DrawnFactors) -> dict[Matri
         if factors.a is not factors.b or b is None:
             a = _solved(solver, factors.a, transposed=consistent)
             found["A"] = basis(plan, factors.shaped("A", a))
-        elif "B" in found and "A" not in factors.profiles:
+        elif "B" in found and "A" not in factors.spectra:
             found["A"] = found["B"]
         else:
             found["A"] = basis(plan, factors.shaped("A", b))

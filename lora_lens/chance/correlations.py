@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ..labelled import Array
+from .detectable import detectable_excess
 from .p_values import two_sided_p
-from .reach import reach_of_draws
 
 _ROUNDING = 1e-12  # of its size: what varies by less does not vary
 _ONE = 1 - 1e-15  # whose z is finite
@@ -61,10 +61,12 @@ def correlation_p(r: float, drawn: Float[Array, " draw"]) -> float:
     return float(two_sided_p(fisher(np.array([r])), z[:, None], sd=float(z.std()))[0])
 
 
-def reach_of_correlation(drawn: Float[Array, " draw"], level: float) -> tuple[float, float] | None:
+def detectable_correlations(
+    drawn: Float[Array, " draw"], level: float
+) -> tuple[float, float] | None:
     """The correlations below and above which `correlation_p` finds one in 80 of 100 cases.
 
-    Where a null's z, moved as far as to have this mean, would be found: `reach_of_draws`, to either side.
+    Where a null's z, moved as far as to have this mean, would be found: `detectable_excess`, to either side.
 
     Args:
         drawn: The null's, two at least.
@@ -75,12 +77,12 @@ def reach_of_correlation(drawn: Float[Array, " draw"], level: float) -> tuple[fl
 
     Example:
         >>> drawn = np.tanh(np.linspace(0.5, 1.5, 19))
-        >>> low, high = reach_of_correlation(drawn, 0.05)
-        >>> round(low, 2), round(high, 2), reach_of_correlation(drawn, 0.04)
+        >>> low, high = detectable_correlations(drawn, 0.05)
+        >>> round(low, 2), round(high, 2), detectable_correlations(drawn, 0.04)
         (0.11, 0.96, None)
     """
     z = fisher(drawn)
-    up, down = reach_of_draws(z, level), reach_of_draws(-z, level)
+    up, down = detectable_excess(z, level), detectable_excess(-z, level)
     if up is None or down is None:
         return None
     return float(np.tanh(z.mean() - down)), float(np.tanh(z.mean() + up))

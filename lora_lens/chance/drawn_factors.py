@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..subspaces.conversions import Matrix, Plan
 from .draws import gaussian_factors, initial_factors
-from .profiles import own_profile, reshaping
+from .given_spectrum import own_spectrum, reshaping
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DrawnFactors:
     """What takes the place of A and of B in a solve, and of A in the product BA; as rows.
 
     Under the convention ``stored`` A and B may be one tensor: W0 X = G either way. A solution is given the
-    singular values of the layer's own A, B or BA, where they are in `profiles`, when it is made: that takes
+    singular values of the layer's own A, B or BA, where they are in `spectra`, when it is made: that takes
     copies in float64, and those of all draws would be larger than the draws.
 
     Attributes:
@@ -29,7 +29,7 @@ class DrawnFactors:
     a: Float[Tensor, "draw r columns"] | None
     b: Float[Tensor, "draw r out"] | None
     outer_a: Float[Tensor, "draw r in"] | None
-    profiles: Mapping[Matrix, Float[Tensor, " r"]] = field(default_factory=dict)
+    spectra: Mapping[Matrix, Float[Tensor, " r"]] = field(default_factory=dict)
     own: int = 0
 
     def part(self, some: slice) -> DrawnFactors:
@@ -37,21 +37,21 @@ class DrawnFactors:
         b = None if self.b is None else self.b[some]
         a = b if self.a is self.b else None if self.a is None else self.a[some]
         outer_a = None if self.outer_a is None else self.outer_a[some]
-        return DrawnFactors(a, b, outer_a, self.profiles, self.own)
+        return DrawnFactors(a, b, outer_a, self.spectra, self.own)
 
     def shaped(self, matrix: Matrix, x: Float[Tensor, "draw d r"]) -> Float[Tensor, "draw d r"]:
         """A solution with the singular values that this matrix's factor has before it."""
         rows = self.a if matrix == "A" else self.b
-        if matrix not in self.profiles or rows is None:
+        if matrix not in self.spectra or rows is None:
             return x
-        m = reshaping(rows, self.profiles[matrix], self.own)
+        m = reshaping(rows, self.spectra[matrix], self.own)
         return x.to(m) @ m
 
     def outer(self, rows: Float[Tensor, "draw r in"]) -> Float[Tensor, "draw r in"]:
-        """`outer_a`, orthonormal where BA has a profile: the product has then the one that `shaped` gives to B."""
-        if "BA" not in self.profiles:
+        """`outer_a`, orthonormal where BA has a spectrum: the product has then the one that `shaped` gives to B."""
+        if "BA" not in self.spectra:
             return rows
-        m = reshaping(rows, torch.ones_like(self.profiles["BA"]), self.own)
+        m = reshaping(rows, torch.ones_like(self.spectra["BA"]), self.own)
         return (rows.mT.to(m) @ m).mT
 
 
@@ -99,8 +99,8 @@ def _propagated(
     outer_a = gaussians(plan.factors.in_features) if product else None
     if not plan.ordered:  # whole spans: singular values do not matter to them
         return DrawnFactors(a, b, outer_a)
-    profiles = {matrix: own_profile(plan, layer, matrix) for matrix in plan.matrices}
-    return DrawnFactors(a, b, outer_a, profiles, own)
+    spectra = {matrix: own_spectrum(plan, layer, matrix) for matrix in plan.matrices}
+    return DrawnFactors(a, b, outer_a, spectra, own)
 
 
 def _initialisation(

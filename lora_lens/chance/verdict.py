@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 
 from ..labelled import Array, Mask
-from .correlations import reach_of_correlation
+from .correlations import detectable_correlations
+from .detectable import detectable_deviations, detectable_excess, detectable_excess_of_shuffles
+from .detectable_phi import detectable_deviations_of_phi
 from .p_values import holm
-from .reach import reach, reach_of_draws, reach_of_shuffles
-from .reach_of_phi import reach_of_phi
 from .significance import LEVEL
 
 Word = Literal["more", "less", "not seen"]
@@ -64,11 +64,11 @@ class Verdict:
         word: ``more`` or ``less`` where the corrected p is at most `LEVEL`, else ``not seen``.
         p: Corrected over the family.
         detectable: The excess over the null's mean that is found in 80 of 100 cases at the level divided by
-            the family's size, by so many draws: ``lora_lens.chance.reach``, and of a null that has a floor
-            ``reach_of_phi`` where that is farther; by the draws themselves (``reach_of_draws``, ``reach_of_shuffles``) where they are at hand. None where no excess could be found, for there are too few draws.
+            the family's size, by so many draws: ``lora_lens.chance.detectable``, and of a null that has a floor
+            ``detectable_deviations_of_phi`` where that is farther; by the draws themselves (``detectable_excess``, ``detectable_excess_of_shuffles``) where they are at hand. None where no excess could be found, for there are too few draws.
         family: How many tests it was corrected for.
         below: Of a correlation, whose ends are not equally far, how far below the mean it would be found as well
-            (``reach_of_correlation``); of others as far as above.
+            (``detectable_correlations``); of others as far as above.
     """
 
     word: Word
@@ -124,7 +124,7 @@ def _verdict(one: Trial, p: float, family: int) -> Verdict:
     if p <= LEVEL:
         word = "more" if one.value > one.mean else "less"
     if one.correlation and one.drawn is not None:
-        ends = reach_of_correlation(one.drawn, LEVEL / family)
+        ends = detectable_correlations(one.drawn, LEVEL / family)
         if ends is not None:
             return Verdict(word, p, ends[1] - one.mean, family, below=one.mean - ends[0])
     excess = _excess(one, LEVEL / family)
@@ -135,9 +135,9 @@ def _excess(one: Trial, level: float) -> float:
     """That is found in 80 of 100 cases; NaN where none is."""
     if one.drawn is not None:
         found = (
-            reach_of_draws(one.drawn, level)
+            detectable_excess(one.drawn, level)
             if one.in_place is None
-            else reach_of_shuffles(one.drawn, one.in_place, level)
+            else detectable_excess_of_shuffles(one.drawn, one.in_place, level)
         )
         return math.nan if found is None else found
     deviations = _deviations(one, level)
@@ -145,8 +145,8 @@ def _excess(one: Trial, level: float) -> float:
 
 
 def _deviations(one: Trial, level: float) -> float | None:
-    normal = reach(level, one.draws)
+    normal = detectable_deviations(level, one.draws)
     if normal is None or one.floor is None or not (one.sd > 0 and one.mean > one.floor):
         return normal
     shape = ((one.mean - one.floor) / one.sd) ** 2
-    return max(normal, reach_of_phi(shape, level, one.draws) or normal)
+    return max(normal, detectable_deviations_of_phi(shape, level, one.draws) or normal)

@@ -88,8 +88,8 @@ def run(
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """
-    from ..terminal.ahead import foretelling
     from ..terminal.printing import echo, print_json, say
+    from ..terminal.time_left import foretelling
 
     command = _command(
         [adapter, *(others or [])],

@@ -181,7 +181,7 @@ class AdapterFiles:
             AdapterError: None is named.
             BaseModelError: It is not found, or of another architecture than the adapter's.
         """
-        from ..bases.opening import open_base_for
+        from ..bases.of_adapter import open_base_for
 
         if self.live is not None and self.base_given is None:
             return self.live

@@ -18,7 +18,7 @@ from .adapter_files import AdapterFiles
 from .factors.derived import below, beside
 from .factors.dora import with_magnitude
 from .factors.factor_pairs import pairs_by_path
-from .factors.merged import by_role, in_fused
+from .factors.merged_linear import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 from .peft.settings import Scaling
 

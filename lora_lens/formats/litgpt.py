@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..adapter import Part
+from ..adapter import FusedRows
 from ..bases.fused import Layout
 from ..errors import AdapterError
 from ..updates import LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import pairs_by_path
-from .factors.merged import by_role, in_fused
+from .factors.merged_linear import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 
 _FACTOR = re.compile(r"(?P<path>.+)\.lora_(?P<factor>[AB])")
@@ -75,7 +75,7 @@ class _Model(NamedTuple):
     renamed: tuple[tuple[str, str], ...]
     base: str | None
 
-    def parts(self, trained: Mapping[str, bool], *, in_turn: bool) -> dict[str, Part]:
+    def parts(self, trained: Mapping[str, bool], *, in_turn: bool) -> dict[str, FusedRows]:
         """The trained roles' rows of the fused matrix."""
         blocks = 1 if in_turn else self.groups
         keys = self.groups * self.size // blocks

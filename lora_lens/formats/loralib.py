@@ -18,7 +18,7 @@ from ..several import modules_said
 from ..updates import Factor, LowRank
 from .adapter_files import AdapterFiles
 from .factors.factor_pairs import OF_A_TABLE, is_table, pairs_by_path
-from .factors.merged import by_role, in_fused
+from .factors.merged_linear import by_role, in_fused
 from .format import Checkpoint, Format, of_factors
 from .litgpt import is_litgpts
 from .peft.settings import Scaling

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..adapter import Adapter
-from ..bases.opening import open_base_of
+from ..bases.of_adapter import open_base_of
 from ..bases.weights import BaseWeights
 from ..core.computing.progress import Progress
 from ..errors import BaseModelError, LensError
 from ..files.adapter_folders import distinguishing_names
-from ..show.ahead import Ahead
 from ..show.findings import Finding, found
+from ..show.time_left import Ahead
 from ..show.wording import listed
 from ..subspaces.convention import SettledConvention
 from .asked import ASKED, Asked

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..show.ahead import Ahead
+from ..show.time_left import Ahead
 
 
 class Part(NamedTuple):

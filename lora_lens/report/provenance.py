@@ -15,7 +15,7 @@ from ..files.tensors import TensorStore
 from ..formats.opening import open_adapter
 from ..show.layout import NONE, Table, counted
 from ..show.wording import listed, span
-from ..subspaces.where import select_device
+from ..subspaces.device import select_device
 from .analysis import Analysed
 from .conventions import convention_lines, convention_of, conventions
 from .training_told import training_told

@@ -9,8 +9,8 @@ from ..adapter import Adapter
 from ..bases.weights import BaseWeights
 from ..core.computing.work import Size, seconds_of
 from ..errors import BaseModelError, LensError
+from ..subspaces.device import select_device
 from ..subspaces.pairing import base_of_both
-from ..subspaces.where import select_device
 from .asked import ASKED, Asked
 from .forecast import Forecast, Part
 from .request import Request

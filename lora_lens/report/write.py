@@ -20,7 +20,7 @@ from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
 from ..plain_torch import in_plain_torch
 from ..several import several
-from ..show.ahead import Ahead
+from ..show.time_left import Ahead
 from ..staging import staged_file
 from .analysis import Watch, analyse
 from .page import check_libraries, render

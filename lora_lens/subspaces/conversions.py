@@ -21,8 +21,8 @@ from ..core.numbers.sides import Side
 from ..core.solving.factoring import Factored
 from ..errors import LensError, RankError, SingularError
 from ..updates import Convention
+from .dimensions import check_factor_ranks, check_not_rounding
 from .memory import UNBOUNDED, Budget
-from .selection import check_factor_ranks, check_not_rounding
 
 Matrix = Literal["A", "B", "BA"]
 MATRICES: tuple[Matrix, ...] = ("A", "B", "BA")

@@ -19,8 +19,8 @@ from ..core.factors.triangle import triangle
 from ..core.numbers.limits import check_range
 from ..core.numbers.precision import singular_cutoff, working
 from ..errors import AdapterError, RankError
+from .device import Where
 from .spectra import real_rank
-from .where import Where
 
 _NORMS = 8  # roundings that a norm of thousands of numbers is off by at most
 
@@ -55,7 +55,7 @@ def delta_singular(
         LensError: The singular values are out of range of the precision that `where` says.
 
     Example:
-        >>> from lora_lens.subspaces.where import select_device
+        >>> from lora_lens.subspaces.device import select_device
         >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[1.0], [0.0]]])
         >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.tensor([-2.0]), (1,))
         >>> u, s, vh = delta_singular(factors, 0, select_device("cpu", "float64"))
@@ -185,7 +185,7 @@ def trained_singular(
         RankError: ΔW is zero there.
 
     Example:
-        >>> from lora_lens.subspaces.where import select_device
+        >>> from lora_lens.subspaces.device import select_device
         >>> a, b = torch.ones(1, 1, 2), torch.zeros(1, 2, 1)
         >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
         >>> trained_singular(factors, 0, select_device("cpu", "float64"))
@@ -253,7 +253,7 @@ def weight_singular(
         LensError: Its entries are out of range of the precision.
 
     Example:
-        >>> from lora_lens.subspaces.where import select_device
+        >>> from lora_lens.subspaces.device import select_device
         >>> w0 = torch.tensor([[0.0, 3.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 1e-9]])  # and float32's rounding
         >>> u, s, vh = weight_singular(w0, select_device("cpu", "float64"), name="W0")
         >>> s.round(decimals=6), torch.allclose(u @ s.diag() @ vh, w0.double())

@@ -23,7 +23,7 @@ from ..core.factors.triangle import spectral_norm
 from ..core.numbers.either import as_numpy, as_torch, in_float64, swapped
 from ..core.numbers.scaled import exponents, of_order_one
 from ..core.numbers.sides import Side
-from .where import Where
+from .device import Where
 
 
 class SpaceName(NamedTuple):

@@ -22,11 +22,11 @@ from ..core.solving.factoring import Dearer, Factored, factor, factoring_dtype
 from ..core.solving.refined import RefinedSolver
 from ..core.solving.ridge import ridged
 from ..errors import RankError, SingularError
-from .ahead import read_ahead
 from .chunks import Chunk, at_a_time, chunks_of, to_share_out
 from .conversions import Plan, conversion_bases
+from .device import Where
 from .memory import Least
-from .where import Where
+from .read_ahead import read_ahead
 
 S = TypeVar("S")
 # Called with the factored W0 of some layers, the position of the first, where they are, and whom to tell how far it is.
@@ -53,7 +53,7 @@ def collect_bases(
 
     Example:
         >>> import lora_lens as ll
-        >>> from lora_lens.subspaces.where import select_device
+        >>> from lora_lens.subspaces.device import select_device
         >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
         >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
         >>> factors = adapter.modules["value"]

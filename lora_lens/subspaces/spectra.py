@@ -16,7 +16,7 @@ from ..core.factors.triangle import triangle
 from ..core.numbers.either import as_numpy, as_torch, in_float64, namespace, swapped
 from ..core.numbers.limits import check_range
 from ..labelled import Array
-from .where import Where
+from .device import Where
 
 
 def layer_values(parts: Sequence[LayerFactors], where: Where | None = None) -> Array:

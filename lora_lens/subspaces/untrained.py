@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ..adapter import ModuleFactors, Part
+from ..adapter import FusedRows, ModuleFactors
 from ..bases import fused
 from ..bases.weights import BaseWeights
 from ..errors import ModuleLookupError, RankError
@@ -95,7 +95,7 @@ def as_untrained(factors: ModuleFactors, rank: int, *, generator: torch.Generato
 
 def _roles(
     weights: BaseWeights, patterns: Mapping[str, Mapping[int, str]]
-) -> dict[str, tuple[str, Part]]:
+) -> dict[str, tuple[str, FusedRows]]:
     """Pattern of each role of a fused projection → the projection's own pattern, and the role's rows."""
     found = {}
     for pattern, paths in patterns.items():

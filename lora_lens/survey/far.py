@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..chance.significance import LEVEL
-from ..core.families.robust import FEWEST, least_far_z
+from ..core.many_adapters.robust import FEWEST, least_far_z
 from ..show.layout import counted, number
 from .joined_outlying import alone
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..chance.p_values import holm
-from ..core.families.robust import FEWEST, robust_mean_distances
+from ..core.many_adapters.robust import FEWEST, robust_mean_distances
 from ..labelled import Array
 from .joined import or_none
 from .place import PlaceTask

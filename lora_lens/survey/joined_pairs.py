@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..chance.p_values import standardised
-from ..core.families.clustering import cluster
+from ..core.many_adapters.clustering import cluster
 from ..core.similarity.phi_by_chance import closest_by_chance, in_common
 from ..labelled import Array
 from .joined import Joined, or_none

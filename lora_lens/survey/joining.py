@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.families.merging import cosine_sd
+from ..core.many_adapters.merging import cosine_sd
 from .escaped import escaped
 from .joined import Joined
 from .joined_outlying import outlying_rows

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ..adapter import Part
+from ..adapter import FusedRows
 from ..files.names import natural
 from .reading import Piece
 from .settings import Settings
@@ -33,7 +33,7 @@ class Place:
     module: str
     layer: int | None
     path: str
-    part: Part | None
+    part: FusedRows | None
     out_features: int
     in_features: int
     pieces: tuple[Piece, ...]
@@ -76,7 +76,7 @@ def places_of(pieces: Sequence[Piece]) -> tuple[list[Place], list[Misfit]]:
     it is the end of two that differ.
     """
     roots = _roots({piece.name for piece in pieces})
-    found: dict[tuple[str, Part | None], list[Piece]] = {}
+    found: dict[tuple[str, FusedRows | None], list[Piece]] = {}
     for piece in pieces:
         found.setdefault((roots[piece.name], piece.part), []).append(piece)
     places, misfits = [], []

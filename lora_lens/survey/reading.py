@@ -10,7 +10,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from ..adapter import Adapter, LayerFactors, Part, Placement
+from ..adapter import Adapter, FusedRows, LayerFactors, Placement
 from ..arrays import Stored, Tensor
 from ..core.numbers.either import is_torch
 from ..errors import AdapterError, LensError
@@ -38,7 +38,7 @@ class Piece:
     module: str
     layer: int | None
     name: str
-    part: Part | None
+    part: FusedRows | None
     rank: int
     out_features: int
     in_features: int
@@ -127,7 +127,7 @@ def one_line(text: str) -> str:
 def _of_its_base(adapter: Adapter, base: str | None) -> tuple[str, ...]:
     """What is to be said of the adapter's base, which is checked to be of its architecture, and of both."""
     from ..bases.along import along_said
-    from ..bases.opening import open_base_of
+    from ..bases.of_adapter import open_base_of
 
     weights = open_base_of(adapter, None if base is None else _opened(base))
     return (*weights.notes, *along_said(adapter, weights))

@@ -10,7 +10,7 @@ from .. import __version__
 from ..chance.p_values import check_seed
 from ..errors import LensError, RankError
 from ..several import several
-from ..subspaces.where import check_dtype
+from ..subspaces.device import check_dtype
 from .table import COLUMNS
 
 QUESTIONS = {

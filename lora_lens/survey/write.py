@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
@@ -19,13 +18,12 @@ from ..plain_torch import in_plain_torch
 from ..several import several
 from ..show.text import as_json, as_markdown
 from ..staging import none_empty, staged
-from ..subspaces.pairing import notes_of_many
-from ..subspaces.ties import gauge_note
 from .copies import copies_in, copies_said
 from .earlier import check_no_others, check_no_places_of_others, sweep_places, sweep_tables
 from .failing import failed_lines, failure, not_there
 from .far import HEAVY, far
 from .joining import join
+from .notes import notes_of
 from .place import PlaceTask, one_thread, run_place
 from .planning import PLACES, Failed, Plan, make_plan
 from .result import SurveyResult
@@ -35,8 +33,6 @@ from .sources import adapters_meant
 from .table import parquet, told_by
 from .wider import wider
 from .words import summary, tables, told
-
-_ONE_A = {"vera", "miss"}  # methods of which every layer has nearly one A
 
 
 @in_plain_torch
@@ -248,7 +244,7 @@ def _joined(
         joined = join(plan, there, failed, temporary)
         failed = [*failed, *joined.without]
         copies = copies_in(plan)
-        notes = [*copies_said(copies), *_notes(plan), *_alike_in_layers(plan), *joined.notes]
+        notes = [*copies_said(copies), *notes_of(plan), *joined.notes]
         if far(joined.outlying):
             notes.append(HEAVY)
         if joined.merges:
@@ -280,44 +276,3 @@ def _plain(found: Any) -> Any:
     if isinstance(found, (list, tuple)):
         return [_plain(value) for value in found]
     return None if isinstance(found, float) and not math.isfinite(found) else found
-
-
-def _alike_in_layers(plan: Plan) -> Iterator[str]:
-    """Of which adapters one place tells of the others; all places' numbers of one are in no one task."""
-    alike = [known for known in plan.adapters.values() if known.method in _ONE_A]
-    if (
-        len(alike) > 1
-        and len(plan.tasks) > 1
-        and {"pairs", "outlying"} & {*plan.settings.questions}
-    ):
-        yield (
-            f"{len(alike)} adapters have nearly one A in all layers ({', '.join(sorted({one.method for one in alike}))}): means over the "
-            f"places count it as many, so that z of A between two of them claims too much; `lora-lens matrix` allows for it"
-        )
-
-
-def _notes(plan: Plan) -> Iterator[str]:
-    if plan.settings.of_w0:
-        asked = plan.settings.convention
-        told = "stored where W0 is square, else consistent" if asked == "auto" else asked
-        yield f"convention of the conversions: {told}"
-    dora = {
-        caveat for known in plan.adapters.values() if known.rescaled for caveat in known.caveats
-    }
-    every = Counter(
-        one for known in plan.adapters.values() for one in (*known.caveats, *known.of_base)
-    )
-    for one, count in every.items():
-        here = "; ΔW is s·B·A here" if one in dora else ""
-        yield f"{one} ({count} of {len(plan.adapters)} adapters){here}"
-    rank = plan.settings.rank
-    if rank is not None and any(
-        rank < piece.rank for task in plan.tasks for piece in task.place.pieces
-    ):
-        yield gauge_note(f"rank {rank} is below that of some adapters")
-    known = plan.adapters.values()
-    yield from notes_of_many(
-        (one.base for one in known),
-        sum(one.from_w0 for one in known),
-        named=plan.base is not None,
-    )

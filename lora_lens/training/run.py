@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import transformers
-from peft import PeftModel
 from transformers import (
     DataCollatorWithPadding,
     Trainer,
@@ -26,8 +25,7 @@ from transformers import (
 from . import resuming
 from .alone import alone, is_first_process
 from .answers import logits_of
-from .arguments import optimiser_steps, training_arguments
-from .budget import Budget, has_budget
+from .arguments import training_arguments
 from .callbacks import (
     EvaluateLast,
     FindBest,
@@ -45,17 +43,12 @@ from .data import (
 )
 from .disk import Logs
 from .encoding import encode
-from .frozen import round_frozen
-from .head import centre_head
-from .lengths import checked_length
 from .models import (
-    Classifier,
     NewHeadWarning,
-    open_classifier,
-    put_adapter,
     warn_if_replaced,
 )
 from .precision import warn_if_emulated
+from .ready import Ready, made_ready
 from .record import (
     TENSORBOARD,
     device_name,
@@ -146,7 +139,7 @@ def _train(
     """As `train`, in a folder that no other run is in."""
     resume_from = resuming.last_checkpoint(out, settings, splits.checksums, resume=resume)
     set_seed(settings.seed)
-    ready = _made_ready(settings, task, splits, resume_from)
+    ready = made_ready(settings, task, splits, resume_from)
     meter = SpeedMeter()
     arguments = training_arguments(settings, out, len(splits.train), use_cpu, keep_checkpoints)
     trainer = _trainer(settings, task, splits, ready, arguments, meter, callbacks)
@@ -179,42 +172,11 @@ def _train(
     return record | {"writes": first}
 
 
-class _Ready(NamedTuple):
-    """What is trained: a base with its head and adapter, AdaLoRA's budget where it has one, and how long rows may be.
-
-    `centred` says whether the head began at the mean label; None where it was not to.
-    """
-
-    classifier: Classifier
-    outputs: int
-    length: int
-    model: PeftModel
-    budget: Budget | None
-    centred: bool | None
-
-
-def _made_ready(
-    settings: RunSettings, task: Task, splits: Splits, resume_from: Path | None
-) -> _Ready:
-    outputs = len(task.labels) if task.labels else 1
-    classifier = open_classifier(settings.base, outputs)
-    pairs, fresh = splits.train[0].second is not None, resume_from is None
-    length = checked_length(
-        settings.max_length, classifier, settings.base, pairs=pairs, given=fresh
-    )
-    model, budget = _with_adapter(settings, splits, classifier, resume_from)
-    wanted = task.labels is None and settings.head == "mean"
-    centred = centre_head(model, splits.train) if wanted else None
-    if settings.precision == "bfloat16":
-        round_frozen(model)
-    return _Ready(classifier, outputs, length, model, budget, centred)
-
-
 def _trainer(
     settings: RunSettings,
     task: Task,
     splits: Splits,
-    ready: _Ready,
+    ready: Ready,
     arguments: TrainingArguments,
     meter: SpeedMeter,
     callbacks: Sequence[TrainerCallback],
@@ -246,7 +208,7 @@ def _trainer(
     return trainer
 
 
-def _warn(settings: RunSettings, ready: _Ready, trainer: Trainer) -> None:
+def _warn(settings: RunSettings, ready: Ready, trainer: Trainer) -> None:
     warn_if_replaced(ready.classifier, settings.base, ready.outputs)
     if ready.centred is False:
         warnings.warn(
@@ -256,19 +218,6 @@ def _warn(settings: RunSettings, ready: _Ready, trainer: Trainer) -> None:
         )
     if settings.precision == "bfloat16":
         warn_if_emulated(trainer.args.device)
-
-
-def _with_adapter(
-    settings: RunSettings, splits: Splits, classifier: Classifier, resume_from: Path | None
-) -> tuple[PeftModel, Budget | None]:
-    """The model that is trained, and AdaLoRA's budget where it has one."""
-    model = put_adapter(settings, classifier, steps=optimiser_steps(settings, len(splits.train)))
-    # Else PEFT asks the hub at every checkpoint whether the vocabulary has grown, which it never does here.
-    setattr(model, "save_pretrained", partial(model.save_pretrained, save_embedding_layers=False))  # noqa: B010
-    budget = Budget(model) if has_budget(model) else None
-    if budget is not None and resume_from is not None:
-        budget.load(resume_from)
-    return model, budget
 
 
 def _measures(task: Task, output: Any) -> dict[str, float]:
@@ -285,7 +234,7 @@ def _measures(task: Task, output: Any) -> dict[str, float]:
 
 
 def _record(
-    settings: RunSettings, task: Task, splits: Splits, ready: _Ready, trainer: Trainer
+    settings: RunSettings, task: Task, splits: Splits, ready: Ready, trainer: Trainer
 ) -> dict[str, Any]:
     """All that the run's record has but how long it took."""
     made: dict[str, Any] = {

@@ -8,9 +8,9 @@ import torch
 from checkpoints import BertLike, write_base, write_lora, write_tensors
 
 import lora_lens as ll
-from lora_lens.adapter import Part
+from lora_lens.adapter import FusedRows
 from lora_lens.bases.along import _share
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 
 
 @pytest.fixture
@@ -105,5 +105,5 @@ def test_heads_of_another_base_are_refused_as_its_shape(tmp_path: Path) -> None:
     adapter = ll.load_adapter(tmp_path / "lora")
     whole = ll.open_base(write_base(tmp_path / "base", BertLike(width=32)))
     (one, *_) = adapter.each_layer(["value"])
-    split = replace(one, part=Part(0, 16, 48, 3))
+    split = replace(one, part=FusedRows(0, 16, 48, 3))
     assert _share(split, whole) == 0.0

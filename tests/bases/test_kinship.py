@@ -15,7 +15,7 @@ import lora_lens as ll
 from lora_lens.bases.configuration import configuration_of
 from lora_lens.bases.families import PREFIXES, folder, with_prefix
 from lora_lens.bases.kinship import check_kinship
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import BaseModelError
 
 SIZES = {

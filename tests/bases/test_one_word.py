@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from lora_lens import Adapter, load_adapter, open_base
 from lora_lens.bases.names import BaseNames
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import BaseModelError
 
 peft = pytest.importorskip("peft", minversion="0.18")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lora_lens import load_adapter, open_base
 from lora_lens.bases.configuration import BaseConfiguration, configuration_of
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.bases.orientation import CONV1D_MODULES, by_architecture
 from lora_lens.errors import BaseModelError
 

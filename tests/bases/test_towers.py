@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from lora_lens import Adapter, load_adapter, renaming
 from lora_lens.bases.names import BaseNames
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import BaseModelError
 
 peft = pytest.importorskip("peft")

@@ -11,7 +11,8 @@ from local_hub import LocalHub, serving
 from safetensors.torch import load_file, save_file
 
 from lora_lens import demo_adapter, load_adapter, open_base
-from lora_lens.bases.opening import name_of, open_base_of
+from lora_lens.bases.of_adapter import open_base_of
+from lora_lens.bases.opening import name_of
 from lora_lens.errors import AdapterError, BaseModelError, FileFormatError
 from lora_lens.files.locate import DEMO_BASE, local_folder
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lora_lens.chance.correlations import correlation, correlation_p, reach_of_correlation
+from lora_lens.chance.correlations import correlation, correlation_p, detectable_correlations
 from lora_lens.chance.verdict import Trial, judge
 
 
@@ -36,7 +36,7 @@ def test_what_would_be_seen_is_found_in_four_of_five(side: int) -> None:
     found = 0
     for _ in range(600):
         z = rng.normal(1.5, 0.3, 200)
-        low, high = reach_of_correlation(np.tanh(z[1:]), 0.05) or (np.nan, np.nan)
+        low, high = detectable_correlations(np.tanh(z[1:]), 0.05) or (np.nan, np.nan)
         moved = np.arctanh(high if side > 0 else low) - z[1:].mean()
         found += correlation_p(float(np.tanh(z[0] + moved)), np.tanh(z[1:])) <= 0.05
     assert found / 600 == pytest.approx(0.8, abs=5 * (0.16 / 600) ** 0.5)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_lens.chance.against_null import null_test
+from lora_lens.chance.detectable import POWER, detectable_deviations, detectable_excess
+from lora_lens.chance.detectable_phi import detectable_deviations_of_phi
 from lora_lens.chance.p_values import fewest_draws, holm, two_sided_p
-from lora_lens.chance.reach import POWER, reach, reach_of_draws
-from lora_lens.chance.reach_of_phi import reach_of_phi
 from lora_lens.chance.significance import LEVEL
 from lora_lens.chance.verdict import Trial, judge
 
@@ -87,8 +87,8 @@ def test_what_would_have_been_found_is_by_what_is_known_of_the_null() -> None:
     drawn = np.random.default_rng(2).gamma(0.5, size=999)
     known = {"sd": 0.05}, {"floor": 0.06}, {"floor": 0.2}, {"drawn": drawn}, {"sd": math.nan}
     found = [judge([replace(TRIAL, **one), TRIAL])[0].detectable for one in known]  # type: ignore[arg-type]
-    normal, by_draws = reach(LEVEL / 2, 999), reach_of_draws(drawn, LEVEL / 2)
-    gamma = reach_of_phi(0.64, LEVEL / 2, 999)  # (0.1 − 0.06)²/0.05²
+    normal, by_draws = detectable_deviations(LEVEL / 2, 999), detectable_excess(drawn, LEVEL / 2)
+    gamma = detectable_deviations_of_phi(0.64, LEVEL / 2, 999)  # (0.1 − 0.06)²/0.05²
     assert normal is not None
     assert gamma is not None
     assert by_draws is not None

@@ -12,7 +12,7 @@ from checkpoints import BertLike, random, write_base, write_lora
 from local_hub import serving
 
 import lora_lens as ll
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import BaseModelError
 from lora_lens.files.locate import DEMO_BASE
 from lora_lens.files.revisions import DEMO_REVISION, revisions_here, split_revision, with_revision

@@ -10,7 +10,7 @@ import torch
 from made_formats import deltas, made_by
 
 from lora_lens import load_adapter
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import AdapterError
 
 peft = pytest.importorskip("peft", minversion="0.19")

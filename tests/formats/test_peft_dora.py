@@ -20,7 +20,7 @@ from lora_lens.questions.spectrum.suggestion_result import SuggestedRank
 from lora_lens.questions.spectrum.tables import legend, spectrum_table
 from lora_lens.questions.spectrum.words import details
 from lora_lens.subspaces.delta import delta_singular, rescaled_delta
-from lora_lens.subspaces.where import select_device
+from lora_lens.subspaces.device import select_device
 
 pytest.importorskip("peft", minversion="0.21")
 SAID = "before every row"

@@ -15,7 +15,7 @@ from made_formats import cases_of, deltas, made_by
 from safetensors.torch import load_file, save_file
 
 from lora_lens import inspect, load_adapter, spectrum
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 from lora_lens.formats.factors.factored import thin_svd
 from lora_lens.formats.opening import open_adapter

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lora_lens import inspect, load_adapter
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 
 peft = pytest.importorskip("peft", minversion="0.21")

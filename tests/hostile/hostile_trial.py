@@ -23,7 +23,7 @@ from hostile_changes import Files, Link, change
 from hostile_seeds import Seed
 
 import lora_lens
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.bases.weights import BaseWeights
 from lora_lens.errors import LensError
 from lora_lens.files import mapped

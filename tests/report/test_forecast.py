@@ -22,7 +22,7 @@ from lora_lens.report.asked import ASKED
 from lora_lens.report.forecast import Forecast, Part
 from lora_lens.report.request import Request
 from lora_lens.report.speed import measured_speed
-from lora_lens.show.ahead import Ahead
+from lora_lens.show.time_left import Ahead
 
 SPEED = Work(40e9, 1.4e9, 5e4)
 SIZE = Size(layers=6, rows=384, columns=384, rank=8, draws=200)

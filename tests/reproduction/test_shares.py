@@ -7,7 +7,7 @@ import pytest
 from made_up_analysis import record
 
 import lora_lens as ll
-from lora_lens.chance.reach import reach
+from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.reproduction.experiment.analysis import shared
 from lora_lens.reproduction.experiment.config import Analysis
 from lora_lens.reproduction.experiment.config_file import read_config
@@ -35,7 +35,7 @@ def test_every_factor_has_a_row_and_lora_alone_is_corrected(analyses) -> None:
     assert b.p == pytest.approx(1 / 60)
     assert b.p_holm == pytest.approx(2 / 60)
     assert a.p_holm == pytest.approx(max(a.p, b.p_holm))
-    assert b.detectable == pytest.approx(reach(0.025, 59) * b.flipped_sd)
+    assert b.detectable == pytest.approx(detectable_deviations(0.025, 59) * b.flipped_sd)
     assert b.of == 6
     for matrix in "AB":
         assert rows["condlora", matrix].whole

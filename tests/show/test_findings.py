@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lora_lens.chance.reach import reach
+from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.chance.verdict import Trial, Verdict
 from lora_lens.demo.lines import _verdict
 from lora_lens.report.summary import Strip, headline
@@ -62,7 +62,7 @@ def test_json_has_the_contracts_keys() -> None:
     assert (row["verdict"], row["p"], row["family"]) == ("more", 0.005, 1)
     endless = (1.959964 + 0.841621) * 0.002  # by draws without number
     assert endless < row["detectable"] < 1.03 * endless
-    assert row["detectable"] == pytest.approx(reach(0.05, 199) * 0.002)
+    assert row["detectable"] == pytest.approx(detectable_deviations(0.05, 199) * 0.002)
 
 
 def test_findings_of_one_verdict_are_told_together() -> None:

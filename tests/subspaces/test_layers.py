@@ -17,8 +17,8 @@ from lora_lens.chance.null_names import SAMPLED
 from lora_lens.core.computing.progress import untold
 from lora_lens.subspaces import chunks, layers
 from lora_lens.subspaces.conversions import Plan
+from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.layers import RankDeficientWarning, collect_bases
-from lora_lens.subspaces.where import select_device
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 import lora_lens as ll
 from lora_lens.questions import QUESTIONS
-from lora_lens.subspaces.where import select_device
+from lora_lens.subspaces.device import select_device
 
 LIMIT = 3.4e38
 ASKED: dict[str, Callable[..., Any]] = {

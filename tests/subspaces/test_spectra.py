@@ -9,8 +9,8 @@ from checkpoints import random
 
 from lora_lens.adapter import LayerFactors, ModuleFactors
 from lora_lens.subspaces.delta import delta_singular
+from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.spectra import layer_values
-from lora_lens.subspaces.where import select_device
 
 
 def both(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ import pytest
 from made_runs import MODULES, RANK, WIDTH, path_of, write_adapter
 
 import lora_lens as ll
-from lora_lens.core.families.robust import least_far_z, robust_distances
+from lora_lens.core.many_adapters.robust import least_far_z, robust_distances
 from lora_lens.survey.questions.outlying import evened, nearer
 from lora_lens.survey.table import read_rows
 

@@ -24,7 +24,7 @@ from tiny_models import KINDS, bert, gpt2, trained_looking
 from torch import nn
 
 import lora_lens as ll
-from lora_lens.bases.opening import open_base_of
+from lora_lens.bases.of_adapter import open_base_of
 from lora_lens.errors import AdapterError, BaseModelError, LensError
 from lora_lens.formats.live.layers import adapters_on
 from lora_lens.labelled import Row

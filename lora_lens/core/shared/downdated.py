@@ -12,7 +12,7 @@ from torch import Tensor
 class Downdated(NamedTuple):
     """``Λ − CCᵀ``: a product with it costs some columns, where one with a matrix costs all of them.
 
-    As `lora_lens.core.shared.leading.Problems` are.
+    As `lora_lens.core.shared.chebyshev.Problems` are.
 
     Attributes:
         values: Λ.

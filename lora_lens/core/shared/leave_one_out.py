@@ -16,7 +16,9 @@ from torch import Tensor
 from ..computing.progress import Progress, passes, untold
 from ..computing.spill import Spill
 from .fitting import fitting_space
-from .forwards import (
+from .leave_one_out_sums import left_out_sums, summed
+from .refits import refits
+from .shared_layer import (
     SharedLayer,
     fitted,
     predicted_basis,
@@ -24,8 +26,6 @@ from .forwards import (
     pulled_back,
     unit_norm,
 )
-from .leave_one_out_sums import left_out_sums, summed
-from .refits import refits
 from .variants import Variants
 from .whitening import whitening
 
@@ -67,7 +67,7 @@ def left_out(
     progress: Progress = untold,
     spill: Spill | None = None,
 ) -> LeftOut:
-    """What the shared layer θ of all layers but l predicts of layer l's factor; see `lora_lens.core.shared.forwards`.
+    """What the shared layer θ of all layers but l predicts of layer l's factor; see `lora_lens.core.shared.shared_layer`.
 
     For the factors of a CondLoRA adapter, ``B_l = W_lθ``, the share is 1 in every layer wherever the other
     layers see all of θ (S₋ₗ is not singular), whatever W's shape. If `in` is at least (layer−1)·out the others see

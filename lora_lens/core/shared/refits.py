@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..computing.progress import Progress, untold
+from .chebyshev import DEGREE, block_of, decomposes
 from .fitting import FittingSpace
-from .leading import DEGREE, block_of, decomposes
 from .refits_of_rows import RefitsOfRows
 from .refits_of_theta import Beside, RefitsOfTheta
 from .variants import Variants

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..computing.progress import Progress, untold
+from .chebyshev import block_of, leading_eigenvectors
 from .fitting import FittingSpace
-from .leading import block_of, leading_eigenvectors
 from .variants import Variants, held, picked, places
 
 _ENTRIES = 1 << 19  # numbers at once in the matrices of a chunk of draws: what a core's cache holds

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..computing.progress import Progress, untold
+from .chebyshev import block_of, iterated, leading_eigenvectors
 from .fitting import FittingSpace
-from .leading import block_of, iterated, leading_eigenvectors
 from .refits_of_rows import RefitsOfRows
 from .variants import Variants, held, picked, places
 from .without_each import WithoutEach

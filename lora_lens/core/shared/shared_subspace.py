@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..computing.progress import Progress, untold
+from .chebyshev import block_of, decomposes, iterated
 from .downdated import Downdated
-from .leading import block_of, decomposes, iterated
 
 _ENTRIES = 1 << 21  # of the Gram matrices held at once
 _STACKED = 1 << 23  # of the bases at once

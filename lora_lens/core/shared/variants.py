@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .forwards import LACKING, pulled_back, ranks
+from .shared_layer import LACKING, pulled_back, ranks
 
 
 class Variants(NamedTuple):

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .leading import generalised
+from .chebyshev import generalised
 
 
 class WithoutEach(NamedTuple):
-    """One problem for every draw and layer; as `lora_lens.core.shared.leading.Problems` are.
+    """One problem for every draw and layer; as `lora_lens.core.shared.chebyshev.Problems` are.
 
     Attributes:
         m: M of each draw.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...adapter import Part
+from ...adapter import FusedRows
 from ...bases import fused
 from ...files.names import counts_blocks, in_layers, is_number, names_apart, natural, split_layer
 from ...updates import LowRank
@@ -34,7 +34,7 @@ class Group(NamedTuple):
     module: str
     pattern: str
     members: tuple[Member, ...]
-    part: Part | None
+    part: FusedRows | None
 
 
 def group_by_module(
@@ -65,7 +65,7 @@ def group_by_module(
     for paths in families.values():
         by_pattern |= _of_one_shape(paths, updates)
     by_pattern = _by_kind(_told_apart(by_pattern))
-    roles: dict[str, tuple[list[Member], Part | None]] = {}
+    roles: dict[str, tuple[list[Member], FusedRows | None]] = {}
     for pattern, members in by_pattern.items():
         for name, part in _unfused(pattern, members[0], config, split_c_attn).items():
             # A module of the role's own name beside the fused one keeps it.
@@ -206,7 +206,7 @@ def _unfused(
     one: Member,
     config: Mapping[str, Any] | None,
     split_c_attn: Callable[[str], bool] | None,
-) -> dict[str, Part | None]:
+) -> dict[str, FusedRows | None]:
     """The roles of a fused projection, each with its rows; else the module itself, with all."""
     if one.update.role:
         return {pattern: one.update.role[1]}

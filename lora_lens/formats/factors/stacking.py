@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ...adapter import LayerFactors, ModuleFactors, Part, is_numbered
+from ...adapter import FusedRows, LayerFactors, ModuleFactors, is_numbered
 from ...arrays import Either, Stored, Tensor
 from ...core.numbers.either import namespace
 from ...errors import AdapterError
@@ -197,7 +197,7 @@ def _stacked(
     *,
     rows: int | None = None,
     columns: int | None = None,
-    part: Part | None = None,
+    part: FusedRows | None = None,
 ) -> Tensor:
     """(layer, rows, columns), each factor in its corner; of a fused projection, the rows of its role."""
     import torch

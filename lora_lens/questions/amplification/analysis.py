@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.numbers.limits import check_range
 from ...core.numbers.whole import whole_or_none
@@ -18,8 +18,8 @@ from ...errors import RankError
 from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...subspaces.delta import trained_singular
+from ...subspaces.device import Where, select_device
 from ...subspaces.selection import deltas_of, select_dense, select_module
-from ...subspaces.where import Where, select_device
 from .result import Amplification, LayerAmplification
 
 

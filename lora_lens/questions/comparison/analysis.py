@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
-from ...bases.opening import open_if_here
+from ...bases.of_adapter import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline
-from ...chance.derangements import deranged_moments
-from ...chance.draws import FEWEST_LAYERS, mismatched_layers, shuffles
-from ...chance.flipped_phi import Pair, flipped_nulls
-from ...chance.gaussian import gaussian_samples
-from ...chance.gaussian_moments import gaussian_baseline
+from ...chance.draws import FEWEST_LAYERS
 from ...chance.p_values import check_draws, check_seed
-from ...chance.streams import null_generator
 from ...core.computing.progress import Progress, untold
-from ...core.factors.bases import orthonormal_basis
-from ...core.factors.product_svd import svd_of_product
-from ...core.factors.rank import coarser, tied
-from ...core.factors.triangle import spectral_norm
-from ...core.numbers.either import as_numpy
-from ...core.numbers.scaled import of_order_one
 from ...core.numbers.sides import Side
 from ...core.similarity.layers_together import LayersTogether, scatter_of_mean
 from ...core.similarity.phi_of_bases import phi_of_all_pairs
@@ -37,22 +21,19 @@ from ...formats.base_in_use import check_base_used
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
-from ...subspaces.delta import check_scaling, trained_singular
-from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
-from ...subspaces.selection import (
+from ...subspaces.device import select_device
+from ...subspaces.dimensions import (
     Dimensions,
     check_factor_ranks,
-    check_not_rounding,
-    deltas_of,
-    in_layers,
-    select_dense,
     select_dimensions,
 )
-from ...subspaces.ties import gauge_note, tie_notes, tied_factors
-from ...subspaces.where import Where, select_device
+from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, shared_layers
+from ...subspaces.selection import deltas_of, in_layers, select_dense
+from ...subspaces.ties import gauge_note, tie_notes
+from . import nulls
+from .leading import SIDES, leading, leading_of_delta
 from .result import ComparisonResult, LayerSeries
 
-SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 _SEEDS = (
     "runs of one seed begin with the same A, so their A's are alike, layer by layer, before any training; "
     "where both train a new head, it may begin the same, too, and make B's of short runs alike; no null knows that"
@@ -137,15 +118,15 @@ def compare(
     where = select_device(device, dtype)
     weights, unknown = _base(one, other, beside_w0, base)
     cut = [
-        _leading_of_delta(factors, k, where) if dense else _cut(factors, k, where, weights)
+        leading_of_delta(factors, k, where) if dense else leading(factors, k, where, weights)
         for factors, k, dense in zip((first, second), (i, j), in_full, strict=True)
     ]
     bases = [{matrix: each.bases[matrix] for matrix in sides} for each in cut]
     flipped: dict[str, Baseline] = {}
     if weights is not None and draws:
         try:
-            flipped = flipped_nulls(
-                _places(first, weights, bases, where, progress or untold), draws, seed
+            flipped = nulls.flipped(
+                first, weights, bases, where, progress or untold, draws=draws, seed=seed
             )
         except BaseModelError as error:
             if beside_w0 or base or one.base_given:
@@ -153,7 +134,7 @@ def compare(
             weights, unknown = None, [f"{_NO_W0}: {error}"]
     # Series that live in one dimension share their draws, so that equal φ have equal p-values.
     gaussian = {
-        d: _gaussian(d, i, j, len(layers), draws, seed)
+        d: nulls.gaussian(d, i, j, len(layers), draws, seed)
         for d in {basis.shape[-2] for basis in bases[0].values()}
     }
     series: dict[str, LayerSeries] = {}
@@ -164,7 +145,7 @@ def compare(
         if matrix in flipped:
             baselines["flipped"] = flipped[matrix]
         if draws and len(layers) >= FEWEST_LAYERS:
-            baselines["mismatched"] = _mismatched(pairs, draws, seed)
+            baselines["mismatched"] = nulls.mismatched(pairs, draws, seed)
         values = pairs.diagonal().numpy()
         together = [LayersTogether.of(tuple(each)) for each in (u, v)]
         scatter = float(scatter_of_mean(together[0], together[1:])[0])
@@ -220,6 +201,11 @@ def _base(
     return open_if_here(one, wanted, base, without=_NO_W0)
 
 
+def _of_sides(ties: Mapping[str, Array], sides: Mapping[str, Side]) -> Mapping[str, Array]:
+    """Of the matrices that are compared."""
+    return ties if "A" in sides else {name: at for name, at in ties.items() if name == "ΔW"}
+
+
 def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
     """Of which matrices no claim is made, or one too many may be, for their layers go together."""
     for matrix, one in series.items():
@@ -233,97 +219,3 @@ def _together(series: Mapping[str, LayerSeries]) -> Iterator[str]:
                 f"the mean φ of unrelated adapters would scatter {one.scatter:.1f} times as far as that of independent layers, which the "
                 f"nulls are of, so that {what}"
             )
-
-
-def _places(
-    factors: ModuleFactors,
-    weights: BaseWeights,
-    bases: list[dict[str, Tensor]],
-    where: Where,
-    progress: Progress,
-) -> Iterator[tuple[Tensor, dict[str, Pair]]]:
-    """W0 of each layer, one at a time, with the pairs of subspaces there."""
-    for k in range(len(factors.layers)):
-        pairs = {
-            matrix: Pair(bases[0][matrix][k], bases[1][matrix][k], outputs=side == "left")
-            for matrix, side in SIDES.items()
-            if matrix in bases[0]
-        }
-        yield where.take(weights.w0(factors, k)), pairs
-        progress(k + 1, len(factors.layers))
-
-
-def _gaussian(d: int, i: int, j: int, layers: int, draws: int, seed: int) -> Baseline:
-    mean, sd = gaussian_baseline(d, i, j)
-    mean_sd = sd / math.sqrt(layers)
-    if not draws:
-        return Baseline(mean, sd, mean_sd)
-    generator = torch.Generator().manual_seed(seed)
-    samples = gaussian_samples(d, i, j, draws=draws * layers, generator=generator)
-    return Baseline(mean, sd, mean_sd, draws, samples.reshape(draws, layers).numpy())
-
-
-def _mismatched(pairs: Tensor, draws: int, seed: int) -> Baseline:
-    generator = null_generator(seed, "mismatched")
-    orders = shuffles(len(pairs), draws=draws, generator=generator)
-    drawn, others = mismatched_layers(pairs, orders)
-    # p needs all orders, layers in place among them; the mean and its deviation say what *other* layers give.
-    moments = deranged_moments(pairs)
-    return Baseline(
-        mean=others.mean(0).numpy(),
-        sd=others.std(0).numpy(),
-        mean_sd=moments.sd,
-        mean_mean=moments.mean,
-        draws=len(drawn),
-        samples=drawn.numpy(),
-        cells=others.numpy(),
-        in_place=(orders == torch.arange(len(pairs))).numpy(),
-    )
-
-
-class _Cut(NamedTuple):
-    """Leading singular vectors by matrix, (layer, d, k), and in which layers it is open which they are."""
-
-    bases: dict[str, Tensor]
-    ties: dict[str, Array]
-
-
-def _of_sides(ties: Mapping[str, Array], sides: Mapping[str, Side]) -> Mapping[str, Array]:
-    """Of the matrices that are compared."""
-    return ties if "A" in sides else {name: at for name, at in ties.items() if name == "ΔW"}
-
-
-def _leading_of_delta(factors: ModuleFactors, k: int, where: Where) -> _Cut:
-    """Of what was trained in full, ΔW alone."""
-    return _Cut({"delta": _of_dense(factors, k, where, None)}, {})
-
-
-def _cut(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> _Cut:
-    check_scaling(factors)
-    a, b = (where.take(of_order_one(factor)) for factor in (factors.a, factors.b))
-    found = {
-        "A": orthonormal_basis(a.mT, k, ordered=True),
-        "B": orthonormal_basis(b, k, ordered=True),
-    }
-    ties = tied_factors(factors, ("A", "B"), k)
-    if factors.magnitude is not None:
-        return _Cut(found | {"delta": _of_dense(factors, k, where, weights)}, ties)
-    svd = svd_of_product(b, a)
-    scale = spectral_norm(b) * spectral_norm(a)
-    check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
-    ties["ΔW"] = as_numpy(tied(svd.s, k, coarser(factors.a, factors.b)))
-    return _Cut(found | {"delta": svd.u[..., :k]}, ties)
-
-
-def _of_dense(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
-    """Left singular vectors of a dense ΔW, layer by layer; DoRA's is made with W0."""
-    found = []
-    for position, layer in enumerate(factors.layers):
-        w0 = weights.w0(factors, position) if weights else None
-        delta = trained_singular(factors, position, where, w0)
-        if len(delta.s) < k:
-            raise RankError(
-                f"asked for {k} singular vectors of ΔW of {factors.module}, which has {len(delta.s)} in layer {layer}"
-            )
-        found.append(delta.u[:, :k])
-    return torch.stack(found)

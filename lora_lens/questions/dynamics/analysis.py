@@ -24,10 +24,10 @@ from ...formats import load_adapter
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
+from ...subspaces.device import select_device
 from ...subspaces.factors import SPACES
 from ...subspaces.selection import select_module
 from ...subspaces.ties import gauge_note, tie_note
-from ...subspaces.where import select_device
 from .checkpoint import (
     CheckpointSubspaces,
     checkpoint_subspaces,

@@ -17,9 +17,9 @@ from ...core.similarity.phi_of_bases import phi_of_bases
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...errors import RankError
 from ...labelled import Array
+from ...subspaces.device import Where
+from ...subspaces.dimensions import check_factor_ranks
 from ...subspaces.factors import factor_spaces
-from ...subspaces.selection import check_factor_ranks
-from ...subspaces.where import Where
 
 
 class CheckpointSubspaces(NamedTuple):

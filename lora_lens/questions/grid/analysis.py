@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.baseline import Baseline, Samples
 from ...chance.gaussian import gaussian_samples
@@ -25,10 +25,10 @@ from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.delta import trained_singular
+from ...subspaces.device import Where, select_device
 from ...subspaces.pairing import base_of_both, commit_of_all, shared_layers
 from ...subspaces.selection import deltas_of, select_dense, select_module
 from ...subspaces.ties import gauge_note
-from ...subspaces.where import Where, select_device
 from .one_grid import KINDS, Kind, grid_of
 from .result import RankGrid, RankGrids
 from .w0_and_delta import together_notes, top_of_dense, w0_and_delta

@@ -12,8 +12,8 @@ from ...core.numbers.whole import whole
 from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, scatter_of_mean
 from ...errors import RankError
 from ...subspaces.delta import Singular, trained_singular, weight_singular
+from ...subspaces.device import Where
 from ...subspaces.ties import equal_note
-from ...subspaces.where import Where
 from .one_grid import KINDS, grid_of
 from .result import RankGrid
 

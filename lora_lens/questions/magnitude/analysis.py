@@ -11,7 +11,7 @@ import numpy as np
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_draws, check_seed
 from ...chance.streams import null_generator
@@ -24,8 +24,8 @@ from ...plain_torch import in_plain_torch
 from ...several import several
 from ...show.wording import listed
 from ...subspaces.delta import delta_singular
+from ...subspaces.device import Where, select_device
 from ...subspaces.selection import select_delta
-from ...subspaces.where import Where, select_device
 from .result import FEWEST, Change, LayerChange, MagnitudeAndDirection
 
 DRAWS, DRAWS_OF_DENSE = 200, 20

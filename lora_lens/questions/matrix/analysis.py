@@ -14,7 +14,7 @@ from ...adapter import Adapter
 from ...arrays import Either
 from ...chance.p_values import check_draws, check_seed
 from ...core.computing.progress import Progress, Steps
-from ...core.families.clustering import cluster
+from ...core.many_adapters.clustering import cluster
 from ...core.numbers.either import swapped
 from ...core.numbers.sides import Side
 from ...core.numbers.whole import whole_or_none
@@ -26,19 +26,14 @@ from ...formats.loading import Model
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
+from ...subspaces.device import asked_device
 from ...subspaces.pairing import notes_of_many
 from ...subspaces.spool import Spool
 from ...subspaces.ties import gauge_note, tie_note
-from ...subspaces.where import asked_device
+from .adapter_bases import AdapterBases
 from .chance import p_values, scatter_of_pairs, unrelated
-from .reading import (
-    MOST_NAMED,
-    AdapterBases,
-    common_layers,
-    read_bases,
-    sources_of,
-    space_named,
-)
+from .common_layers import common_layers
+from .reading import MOST_NAMED, read_bases, sources_of, space_named
 from .result import MatrixResult
 
 Matrix = Literal["A", "B", "delta"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...chance.p_values import benjamini_hochberg, excess
-from ...core.families.clustering import Cut, chance_differs, joined
+from ...core.many_adapters.clustering import Cut, chance_differs, joined
 from ...labelled import Array, Row, plain
 from ..answer import Answer
 

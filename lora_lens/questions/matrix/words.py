@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...chance.detectable import POWER
+from ...chance.detectable_phi import detectable_deviations_of_phi
 from ...chance.p_values import fewest_discoveries, fewest_draws
-from ...chance.reach import POWER
-from ...chance.reach_of_phi import reach_of_phi
 from ...chance.significance import LEVEL
 from ...chance.verdict import Trial
 from ...core.similarity.phi_by_chance import above_by_chance, least_of_mean
@@ -82,7 +82,9 @@ def _alone(result: MatrixResult) -> float | None:
     kinds = kinds[:, (kinds[1] > 0) & (kinds[0] > kinds[2])]
     rare, common = (above_by_chance(kinds[0], kinds[1], p, kinds[2]) for p in (level, POWER))
     mean, sd, least = kinds[:, np.argmax(rare - common)].tolist()
-    deviations = reach_of_phi(((mean - least) / sd) ** 2, level, result.draws, tails=1)
+    deviations = detectable_deviations_of_phi(
+        ((mean - least) / sd) ** 2, level, result.draws, tails=1
+    )
     return None if deviations is None else min(deviations * sd, 1 - mean)
 
 

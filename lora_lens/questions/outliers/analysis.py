@@ -31,9 +31,9 @@ from ...labelled import Array
 from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.conversions import Plan, check_request
+from ...subspaces.device import select_device
 from ...subspaces.layers import collect_bases
 from ...subspaces.memory import Least
-from ...subspaces.where import select_device
 from .asked import Asked, asked_of
 from .explaining import (
     ENTRIES,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...adapter import Adapter, ModuleFactors
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...core.conversions.conversion import ConventionChoice
 from ...core.conversions.outliers import relative_norms

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...adapter import Adapter, ModuleFactors
 from ...bases.along import along_said_each
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_draws import NullBases
 from ...chance.least_memory import within
@@ -24,11 +24,12 @@ from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan, check_request
-from ...subspaces.forwards import Factor, stacked_w0
+from ...subspaces.device import Where, select_device
+from ...subspaces.dimensions import check_factor_ranks, select_dimensions
 from ...subspaces.layers import collect_bases
 from ...subspaces.pairing import select_in_both, shared_layers
-from ...subspaces.selection import check_factor_ranks, select_dimensions, select_module
-from ...subspaces.where import Where, select_device
+from ...subspaces.selection import select_module
+from ...subspaces.w0_and_bases import Factor, stacked_w0
 from ...updates import Convention
 from . import work
 from .asked import Asked, asked

@@ -13,7 +13,7 @@ from ...chance.flips import Directions, OwnDirections, directions, own_direction
 from ...core.computing.cores import on_cores
 from ...core.computing.progress import Progress, untold
 from ...core.computing.spill import Spill
-from ...subspaces.forwards import Factor, Forward, asks_transposed, forward
+from ...subspaces.w0_and_bases import Factor, W0AndBases, asks_transposed, w0_and_bases
 from ...updates import Convention
 
 # Numbers of a W0, up to which a core to each is faster than all for one after another.
@@ -31,9 +31,9 @@ class Asked(NamedTuple):
     spill: Spill
     convention: Convention = "consistent"
 
-    def forward(self, matrix: Factor, rank: int) -> Forward:
+    def w0_and_bases(self, matrix: Factor, rank: int) -> W0AndBases:
         """W0, or its transpose, and each layer's factor."""
-        return forward(self.factors, self.w0, matrix, rank, self.convention)
+        return w0_and_bases(self.factors, self.w0, matrix, rank, self.convention)
 
     def own(self, q: Float[Tensor, "layer out r"], matrix: Factor) -> list[OwnDirections]:
         """Each layer's factor on its own W's directions."""

@@ -13,7 +13,7 @@ from ...chance.flips import OwnDirections, single_flips, single_moments
 from ...chance.p_values import excess, monte_carlo_p, standardised, two_sided_p
 from ...core.computing.progress import Progress
 from ...labelled import Array
-from ...subspaces.forwards import Factor
+from ...subspaces.w0_and_bases import Factor
 from .variants import generator
 
 FLIPS = 4999  # of one layer: they cost a small product each

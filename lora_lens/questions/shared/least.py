@@ -7,12 +7,13 @@ import math
 from ...adapter import Adapter
 from ...chance.least_memory import leasts
 from ...core.conversions.conversion import ConventionChoice
-from ...core.shared.leading import block_of
+from ...core.shared.chebyshev import block_of
 from ...core.shared.refits import theta_costs_less
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import Plan
+from ...subspaces.dimensions import select_dimensions
 from ...subspaces.memory import Least
-from ...subspaces.selection import select_dimensions, select_module
+from ...subspaces.selection import select_module
 from .predicted import DESCRIBING
 from .variants import counts
 

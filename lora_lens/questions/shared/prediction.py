@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from ...chance.against_null import NullTest, null_test
+from ...chance.detectable import detectable_excess
 from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.p_values import holm
-from ...chance.reach import reach_of_draws
 from ...chance.significance import LEVEL
 from ...core.computing.progress import Progress, passes, untold
-from ...core.shared.forwards import LACKING, predicted_share, ranks
 from ...core.shared.leave_one_out import LeftOut, carried_over, left_out
+from ...core.shared.shared_layer import LACKING, predicted_share, ranks
 from ...core.similarity.layers_together import (
     AS_INDEPENDENT,
     LayersTogether,
@@ -23,7 +23,7 @@ from ...core.similarity.layers_together import (
     scatter_of_mean,
 )
 from ...labelled import Array
-from ...subspaces.forwards import Factor, Forward
+from ...subspaces.w0_and_bases import Factor, W0AndBases
 from .asked import Asked
 from .flips import FLIPS, flipped_alone, high_together
 from .predicted import Predicted
@@ -53,7 +53,7 @@ def predict(
         progress: Called with how much is done, of how much.
     """
     fits, flips = passes(progress, 9, 1)
-    given = of.forward(matrix, rank)
+    given = of.w0_and_bases(matrix, rank)
     own = of.own(given.q, matrix)
     trivial, whole = _trivial(given, width), _whole(given, rank, width)
     drawn = draws and not (trivial or whole)
@@ -98,9 +98,9 @@ def carry_over(
     predicts of them, it is of fewer independent groups of layers, whose mean scatters as far, or a little farther (`most_groups`).
     """
     fits, flips = passes(progress, 9, 1)
-    given = own.forward(matrix, rank)
+    given = own.w0_and_bases(matrix, rank)
     fit = left_out(*given, width, progress=fits, spill=other.spill.beside())
-    target = other.forward(matrix, rank)
+    target = other.w0_and_bases(matrix, rank)
     predicted = carried_over(fit, target.w, other.spill.release)
     trivial = _trivial(given, width) or _fitted_by_more(fit, rank, width)
     whole = _whole(target, rank, width)
@@ -183,7 +183,7 @@ def _predicted(
     )
 
 
-def _trivial(given: Forward, width: int) -> bool:
+def _trivial(given: W0AndBases, width: int) -> bool:
     """Whether the factors of all layers but one are fitted exactly by more directions of θ than it has columns.
 
     The others see min(in, (layers − 1)·out) dimensions of θ, of which each layer m leaves those with W_mθ in B_m: out − r_m
@@ -204,7 +204,7 @@ def _fitted_by_more(fit: LeftOut, rank: int, width: int) -> bool:
     return width >= rank and bool((following >= 1 - LACKING**2).any())
 
 
-def _whole(of: Forward, rank: int, width: int) -> bool:
+def _whole(of: W0AndBases, rank: int, width: int) -> bool:
     """Whether a factor or a prediction is of as many dimensions as its space, so that nothing but rounding is left to test."""
     return min(rank, int(ranks(of.q).min())) >= of.q.shape[-2] or width >= of.q.shape[-2]
 
@@ -216,4 +216,4 @@ def _testable(share: Array, whole: bool) -> Array:
 def detectable(flipped: Array | None, tests: int) -> float | None:
     """The excess over the null's mean that is found in 80 of 100 cases at the corrected level, by its draws."""
     varies = flipped is not None and len(flipped) > 1 and bool(flipped.std() > 0)
-    return reach_of_draws(flipped, LEVEL / tests) if varies and flipped is not None else None
+    return detectable_excess(flipped, LEVEL / tests) if varies and flipped is not None else None

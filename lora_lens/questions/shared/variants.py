@@ -10,9 +10,9 @@ import torch
 from ...chance.draws import FEWEST_LAYERS, shuffles
 from ...chance.flips import OwnDirections
 from ...chance.streams import stream
-from ...core.shared.forwards import ranks
+from ...core.shared.shared_layer import ranks
 from ...core.shared.variants import Variants, variants_of
-from ...subspaces.forwards import Factor, Forward
+from ...subspaces.w0_and_bases import Factor, W0AndBases
 from .asked import after_each
 from .predicted import DESCRIBING
 
@@ -45,7 +45,7 @@ def counts(layers: int, draws: int) -> Counts:
 
 
 def variants(
-    given: Forward,
+    given: W0AndBases,
     own: Sequence[OwnDirections],
     draws: int,
     seed: int,

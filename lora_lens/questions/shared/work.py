@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.computing.work import CALLS, Size, Work, of_conversions
-from ...core.shared.leading import DEGREE, block_of
+from ...core.shared.chebyshev import DEGREE, block_of
 from .flips import FLIPS
 from .predicted import DESCRIBING
 from .variants import counts

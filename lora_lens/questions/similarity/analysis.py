@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...adapter import Adapter
 from ...bases.along import said_beside
-from ...bases.opening import open_base_of
+from ...bases.of_adapter import open_base_of
 from ...bases.weights import BaseWeights
 from ...chance.conversion_baselines import Baselines
 from ...chance.conversion_draws import NullBases, check_nulls
@@ -36,9 +36,10 @@ from ...subspaces.conversions import (
     check_request,
     check_ridge,
 )
+from ...subspaces.device import select_device
+from ...subspaces.dimensions import select_dimensions
 from ...subspaces.layers import collect_bases
-from ...subspaces.selection import select_dimensions, select_module
-from ...subspaces.where import select_device
+from ...subspaces.selection import select_module
 from . import work
 from .result import LayerGrid, SimilarityResult
 

@@ -10,8 +10,9 @@ from ...chance.null_names import NullName
 from ...core.conversions.conversion import ConventionChoice
 from ...subspaces.convention import settle_convention
 from ...subspaces.conversions import MATRICES, Plan
+from ...subspaces.dimensions import select_dimensions
 from ...subspaces.memory import Least
-from ...subspaces.selection import select_dimensions, select_module
+from ...subspaces.selection import select_module
 
 
 def least(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...adapter import Adapter, LayerFactors
 from ...bases.along import along_said
-from ...bases.opening import open_if_here
+from ...bases.of_adapter import open_if_here
 from ...bases.weights import BaseWeights
 from ...chance.p_values import check_seed
 from ...core.computing.progress import Progress
@@ -28,9 +28,9 @@ from ...plain_torch import in_plain_torch
 from ...several import several
 from ...show.delta_named import Matrix, product_of
 from ...show.wording import listed
+from ...subspaces.device import asked_device, select_device
 from ...subspaces.selection import select_dense, select_name
 from ...subspaces.spectra import layer_values
-from ...subspaces.where import asked_device, select_device
 from .result import LayerSpectrum, Spectrum, W0Comparison
 from .suggestion import paths, suggested
 from .suggestion_result import NO_RANK, RankSuggestion

@@ -10,8 +10,8 @@ from ...core.spectra.energy import rank_for_energy
 from ...formats.loading import Model, adapter_of
 from ...labelled import Array
 from ...plain_torch import in_plain_torch
+from ...subspaces.device import Where, asked_device
 from ...subspaces.spectra import layer_values
-from ...subspaces.where import Where, asked_device
 from .suggestion_result import RankSuggestion, SuggestedRank
 
 

@@ -16,8 +16,8 @@ from ...core.spectra.random_matrix import marchenko_pastur_edge
 from ...core.spectra.spectrum import effective_rank, stable_rank
 from ...labelled import Array
 from ...subspaces.delta import Singular, delta_singular, weight_singular
+from ...subspaces.device import Where
 from ...subspaces.ties import equal_neighbours, equal_said
-from ...subspaces.where import Where
 from .result import W0Comparison
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ...chance.detectable import detectable_deviations
 from ...chance.p_values import fewest_draws, holm
-from ...chance.reach import reach
 from ...chance.significance import LEVEL
 from ...labelled import Row, plain
 from ...show.layout import NONE, Table, beside
@@ -82,7 +82,7 @@ def predicted_shares(analyses: _Analyses, modules: Sequence[str]) -> list[Share]
     tested = [k for k, one in enumerate(found) if one.method == "lora"]
     corrected = holm(np.array([found[k].p for k in tested]))
     for k, p in zip(tested, corrected.tolist(), strict=True):
-        far = reach(LEVEL / len(tested), found[k].draws)
+        far = detectable_deviations(LEVEL / len(tested), found[k].draws)
         excess = math.nan if far is None else far * found[k].flipped_sd
         found[k] = replace(found[k], p_holm=p, detectable=excess)
     return found

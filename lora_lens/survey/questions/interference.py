@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...core.families.merging import of_sums
+from ...core.many_adapters.merging import of_sums
 from .pair_block import PairBlock, summed
 from .question import Facts, One, Question, Rows
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from ...core.families.robust import Distances, robust_distances
+from ...core.many_adapters.robust import Distances, robust_distances
 from ...core.spectra.spectrum import effective_rank
 from ...labelled import Array
 from .pair_block import PairBlock

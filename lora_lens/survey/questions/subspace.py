@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core.factors.subspace_iteration import shared_directions
-from ...core.families.captured import (
+from ...core.many_adapters.captured import (
     Held,
     centred,
     crossed,
@@ -16,7 +16,7 @@ from ...core.families.captured import (
     shares_of,
     those_that_hold,
 )
-from ...core.families.captured_by_chance import chance_of_left_out, uniform_scatter
+from ...core.many_adapters.captured_by_chance import chance_of_left_out, uniform_scatter
 from .question import Facts, Question, Rows
 from .spool import TensorSpool
 from .sums import FOLDS, Sums

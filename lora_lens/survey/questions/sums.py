@@ -1,7 +1,7 @@
 """Sums over all adapters of a place, of which several questions make use: means, and energies by direction.
 
 Every adapter counts alike: ΔW and A are scaled to norm 1. The sums are kept by fold, so that what is asked about an
-adapter can leave its own fold out; the halves of `lora_lens.core.families.captured` are the even and the odd folds.
+adapter can leave its own fold out; the halves of `lora_lens.core.many_adapters.captured` are the even and the odd folds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...core.factors.subspace_iteration import leading_pair
-from ...core.families.captured import Scatter
+from ...core.many_adapters.captured import Scatter
 from .question import One
 
 FOLDS = 4

@@ -4,8 +4,8 @@ import pytest
 import scipy.linalg
 import torch
 
+from lora_lens.core.shared.chebyshev import Problems, iterated
 from lora_lens.core.shared.downdated import Downdated
-from lora_lens.core.shared.leading import Problems, iterated
 from lora_lens.core.shared.without_each import WithoutEach
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lora_lens as ll
-from lora_lens.core.shared.forwards import unit_norm
+from lora_lens.core.shared.shared_layer import unit_norm
 from lora_lens.core.shared.whitening import whitening
 
 

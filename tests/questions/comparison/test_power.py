@@ -10,7 +10,7 @@ from planted import plant
 from scipy.stats import binom
 
 import lora_lens as ll
-from lora_lens.chance.reach import POWER, reach_of_draws, reach_of_shuffles
+from lora_lens.chance.detectable import POWER, detectable_excess, detectable_excess_of_shuffles
 from lora_lens.chance.significance import LEVEL
 
 
@@ -60,7 +60,7 @@ def test_of_flips_it_is_told_by_their_own_draws() -> None:
     for one in result.findings:
         matrix = "delta" if one.label == "ΔW" else one.label
         drawn = result[matrix].baselines["flipped"].drawn.mean(1)
-        assert one.verdict.detectable == reach_of_draws(drawn, LEVEL / one.verdict.family)
+        assert one.verdict.detectable == detectable_excess(drawn, LEVEL / one.verdict.family)
 
 
 def test_of_shuffled_layers_it_is_told_by_their_own_draws() -> None:
@@ -74,7 +74,7 @@ def test_of_shuffled_layers_it_is_told_by_their_own_draws() -> None:
         shuffles = series.baselines["mismatched"]
         np.testing.assert_array_equal(shuffles.in_place, shuffles.drawn == series.values)
         level = LEVEL / one.verdict.family
-        told = reach_of_shuffles(shuffles.drawn, shuffles.in_place, level)
+        told = detectable_excess_of_shuffles(shuffles.drawn, shuffles.in_place, level)
         assert one.verdict.detectable == told
 
 

@@ -17,8 +17,8 @@ from lora_lens import (
     load_adapter,
     rank_grids,
 )
+from lora_lens.chance.detectable import detectable_deviations
 from lora_lens.chance.gaussian_moments import gaussian_grid
-from lora_lens.chance.reach import reach
 from lora_lens.errors import AdapterError, ModuleLookupError
 from lora_lens.questions.grid.tables import legend
 from lora_lens.questions.grid.words import claims, details
@@ -267,7 +267,7 @@ def test_what_would_have_been_seen_is_of_a_skewed_null_above_what_phi_is_at_leas
     for found in judged(claims(single)):
         trial = found.claim.trial
         assert trial.floor == 0
-        normal = reach(0.05 / 2, trial.draws)
+        normal = detectable_deviations(0.05 / 2, trial.draws)
         assert normal is not None
         assert found.verdict.detectable is not None
         assert found.verdict.detectable > 1.05 * normal * trial.sd

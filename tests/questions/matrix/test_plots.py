@@ -8,7 +8,7 @@ from checkpoints import BertLike, write_lora
 from matplotlib.colors import to_hex
 
 from lora_lens import adapter_matrix
-from lora_lens.core.families.clustering import Cut
+from lora_lens.core.many_adapters.clustering import Cut
 from lora_lens.questions.matrix.figures import cluster_colours, matrix_sheet
 from lora_lens.questions.matrix.plots import adapter_heatmap, dendrogram, matrix_figure
 from lora_lens.questions.matrix.result import MatrixResult

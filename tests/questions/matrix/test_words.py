@@ -15,8 +15,8 @@ from lora_lens import (
     gaussian_baseline,
     load_adapter,
 )
-from lora_lens.chance.reach import POWER
-from lora_lens.chance.reach_of_phi import reach_of_phi
+from lora_lens.chance.detectable import POWER
+from lora_lens.chance.detectable_phi import detectable_deviations_of_phi
 from lora_lens.questions.matrix.tables import cluster_table
 from lora_lens.questions.matrix.words import beside_unrelated
 from lora_lens.show.wording import ENOUGH
@@ -117,7 +117,7 @@ def test_of_several_ranks_it_is_that_of_the_pair_that_takes_most() -> None:
     adapters = [replace(one, source=f"b{k}") for k, one in enumerate([*wide, *narrow])]
     excess = beside_unrelated(adapter_matrix(adapters, "value", draws=999)).verdict.detectable
     mean, sd, *_ = gaussian_baseline(64, 1, 8)  # a line beside one of rank 8
-    far = reach_of_phi((mean / sd) ** 2, 0.05 / 6, 999, tails=1)
+    far = detectable_deviations_of_phi((mean / sd) ** 2, 0.05 / 6, 999, tails=1)
     assert far is not None
     assert excess == pytest.approx(far * sd)
     wide_alone = beside_unrelated(adapter_matrix(wide, "value", draws=999)).verdict.detectable

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import binom, gamma
 
 import lora_lens as ll
+from lora_lens.chance.detectable import POWER, detectable_deviations
+from lora_lens.chance.detectable_phi import detectable_deviations_of_phi
 from lora_lens.chance.p_values import monte_carlo_p, two_sided_p
-from lora_lens.chance.reach import POWER, reach
-from lora_lens.chance.reach_of_phi import reach_of_phi
 from lora_lens.chance.verdict import Trial, judge
 
 D, CASES = 64, 300
@@ -27,7 +27,7 @@ def test_one_of_many_pairs_is_found_at_that_distance(rank: int, layers: int, pai
     rng, draws = np.random.default_rng([rank, layers, pairs]), 249
     chance = ll.gaussian_baseline(D, rank)
     sd = chance.sd / layers**0.5
-    off = reach_of_phi((chance.mean / sd) ** 2, 0.05 / pairs, draws, tails=1)
+    off = detectable_deviations_of_phi((chance.mean / sd) ** 2, 0.05 / pairs, draws, tails=1)
     assert off is not None
     null = phi(rng, rank, layers, draws, CASES)
     own = phi(rng, rank, layers, CASES)
@@ -57,8 +57,12 @@ def test_a_verdict_with_a_floor_promises_what_it_finds(rank: int, layers: int) -
 
 def test_of_many_degrees_of_freedom_it_is_the_normal_one() -> None:
     for level, draws in ((0.05, 19), (0.05, 1000), (0.0125, 200)):
-        assert reach_of_phi(1e5, level, draws) == pytest.approx(reach(level, draws), abs=0.02)
-        assert reach_of_phi(1e12, level, draws) == pytest.approx(reach(level, draws), abs=0.02)
+        assert detectable_deviations_of_phi(1e5, level, draws) == pytest.approx(
+            detectable_deviations(level, draws), abs=0.02
+        )
+        assert detectable_deviations_of_phi(1e12, level, draws) == pytest.approx(
+            detectable_deviations(level, draws), abs=0.02
+        )
 
 
 def test_a_floor_takes_nothing_away() -> None:
@@ -69,11 +73,13 @@ def test_a_floor_takes_nothing_away() -> None:
 
 
 def test_too_few_draws_reach_nothing() -> None:
-    assert reach_of_phi(0.5, 0.01, 98) is None
-    assert reach_of_phi(0.5, 0.01, 99) is not None
+    assert detectable_deviations_of_phi(0.5, 0.01, 98) is None
+    assert detectable_deviations_of_phi(0.5, 0.01, 99) is not None
 
 
 @pytest.mark.parametrize("shape", [0.5, 50.0])
 def test_of_the_upper_tail_it_is_the_distance_between_two_quantiles(shape: float) -> None:
     upper, lower = (gamma.isf(p, shape) / shape**0.5 for p in (0.05, POWER))
-    assert reach_of_phi(shape, 0.05, 10**6, tails=1) == pytest.approx(upper - lower, rel=2e-3)
+    assert detectable_deviations_of_phi(shape, 0.05, 10**6, tails=1) == pytest.approx(
+        upper - lower, rel=2e-3
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from ..show.ahead import Ahead, foretold, left
+from ..show.time_left import Ahead, foretold, left
 from .printing import is_watched, say
 from .quiet import is_quiet
 

@@ -5,7 +5,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from lora_lens import gaussian_baseline
-from lora_lens.core.families.clustering import cluster
+from lora_lens.core.many_adapters.clustering import cluster
 
 
 def families(

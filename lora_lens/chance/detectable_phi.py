@@ -1,4 +1,4 @@
-"""The same as `reach` for φ, whose null leans to the right: what is found in 80 of 100 cases under a gamma distribution."""
+"""The minimum detectable effect for φ, whose null leans to the right: what is found in 80 of 100 cases under a gamma distribution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .reach import POWER
+from .detectable import POWER
 
 _TAILS = 2
 _SCATTER = (np.arange(1000) + 0.5) / 1000  # of the number itself, as quantiles
@@ -16,7 +16,9 @@ _NORMAL = 1e6  # the shape from which a gamma is normal, and its quantiles less 
 
 
 @lru_cache(maxsize=512)
-def reach_of_phi(shape: float, level: float, draws: int, tails: int = 2) -> float | None:
+def detectable_deviations_of_phi(
+    shape: float, level: float, draws: int, tails: int = 2
+) -> float | None:
     """Deviations of a gamma null that a number must be off, itself scattered as the null is, to be found in 80 of 100 cases.
 
     φ of few directions in few layers is nearly a χ² of few degrees of freedom: what is rare there lies many more
@@ -26,7 +28,7 @@ def reach_of_phi(shape: float, level: float, draws: int, tails: int = 2) -> floa
     Args:
         shape: (mean − least)²/variance of the null, which is gamma above the least that the number can be.
         level: Of this test, corrected over its family.
-        draws: As in `reach`.
+        draws: As in `detectable_deviations`.
         tails: Both, or the upper one.
 
     Returns:
@@ -35,11 +37,11 @@ def reach_of_phi(shape: float, level: float, draws: int, tails: int = 2) -> floa
     Example:
         Of two lines, one degree of freedom; of so many that it is normal; and of too few draws.
 
-        >>> [round(reach_of_phi(shape, 0.05, 10**4), 2) for shape in (0.5, 1e6)]
+        >>> [round(detectable_deviations_of_phi(shape, 0.05, 10**4), 2) for shape in (0.5, 1e6)]
         [2.66, 2.8]
-        >>> [round(reach_of_phi(shape, 0.001, 10**4), 2) for shape in (0.5, 1e6)]
+        >>> [round(detectable_deviations_of_phi(shape, 0.001, 10**4), 2) for shape in (0.5, 1e6)]
         [7.77, 4.15]
-        >>> reach_of_phi(0.5, 0.05, 18)
+        >>> detectable_deviations_of_phi(0.5, 0.05, 18)
     """
     # Sentences of `inspect` and of `spectrum` test nothing, and go without SciPy, which loads slowly.
     from scipy.special import bdtr, gammainc, gammaincc, gammaincinv
@@ -48,7 +50,7 @@ def reach_of_phi(shape: float, level: float, draws: int, tails: int = 2) -> floa
     if most < 0:
         return None
     shape = min(shape, _NORMAL)
-    nearer = (draws - 1) / (draws + 1)  # as in `reach`
+    nearer = (draws - 1) / (draws + 1)  # as in `detectable_deviations`
     root = math.sqrt(shape)
     own = gammaincinv(shape, _SCATTER) / root - root
 

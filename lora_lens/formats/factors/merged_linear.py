@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...adapter import Part
+from ...adapter import FusedRows
 from ...core.numbers.either import namespace
 from ...errors import AdapterError
 from ...updates import Factor, LowRank
@@ -24,7 +24,7 @@ def by_role(
     files: AdapterFiles,
     path: str,
     names: Mapping[str, str],
-    parts: Mapping[str, Part],
+    parts: Mapping[str, FusedRows],
     scaling: Callable[[str, int], float],
 ) -> Iterator[tuple[str, LowRank]]:
     """Each trained role and its update, B with the role's own rows alone.
@@ -58,12 +58,12 @@ def by_role(
         yield role, update
 
 
-def in_fused(update: LowRank, path: str, part: Part) -> LowRank:
+def in_fused(update: LowRank, path: str, part: FusedRows) -> LowRank:
     """A role's update as one of the fused projection at `path`."""
     return replace(update, b=_spread(update.b, part), role=(path, part))
 
 
-def _spread(factor: Factor, part: Part) -> Factor:
+def _spread(factor: Factor, part: FusedRows) -> Factor:
     """A role's rows of B where the fused projection has them, and zeros in the others'."""
     rank = factor.shape[1]
     rows = np.arange(part.whole).reshape(part.blocks, part.block)[:, part.start : part.stop].ravel()

@@ -1,4 +1,4 @@
-"""W0 and the factors of one module over its layers, as the forward question takes them."""
+"""W0 of one module over its layers, and bases of its factors: what θ is fitted to, and what it predicts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..core.computing.spill import Spill
 from ..core.factors.bases import orthonormal_basis
 from ..core.numbers.limits import check_range
 from ..updates import Convention
-from .where import Where
+from .device import Where
 
 Factor = Literal["A", "B"]
 
 
-class Forward(NamedTuple):
+class W0AndBases(NamedTuple):
     """For B: W0 and B's bases. For A: W0ᵀ, or W0 under ``stored``, and bases of Aᵀ, so that both ask ``Q_l R_l ≈ W_l θ``."""
 
     w: Float[Tensor, "layer out in"]
@@ -36,7 +36,7 @@ def stacked_w0(
 
     Example:
         >>> import lora_lens as ll
-        >>> from lora_lens.subspaces.where import select_device
+        >>> from lora_lens.subspaces.device import select_device
         >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
         >>> base = ll.open_base("sentence-transformers/all-MiniLM-L6-v2")
         >>> factors = adapter.modules["value"]
@@ -56,25 +56,25 @@ def stacked_w0(
     return stacked
 
 
-def forward(
+def w0_and_bases(
     factors: ModuleFactors,
     w0: Float[Tensor, "layer out in"],
     matrix: Factor,
     rank: int,
     convention: Convention = "consistent",
-) -> Forward:
+) -> W0AndBases:
     """What of one factor is asked forwards; `rank` leading directions of each layer.
 
     Example:
         >>> a, b = torch.tensor([[[3.0, 4.0]]]), torch.ones(1, 1, 1)
         >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (1,))
-        >>> w, q = forward(factors, torch.tensor([[[1.0, 2.0]]]), "A", 1)
+        >>> w, q = w0_and_bases(factors, torch.tensor([[[1.0, 2.0]]]), "A", 1)
         >>> w.shape, q.abs().ravel()  # W0ᵀ, and Aᵀ's direction
         (torch.Size([1, 2, 1]), tensor([0.6000, 0.8000], dtype=torch.float64))
     """
     factor = factors.b if matrix == "B" else factors.a.mT
     q = orthonormal_basis(factor.to(w0.device, torch.float64), rank, ordered=True)
-    return Forward(w0.mT if asks_transposed(matrix, convention) else w0, q)
+    return W0AndBases(w0.mT if asks_transposed(matrix, convention) else w0, q)
 
 
 def asks_transposed(matrix: Factor, convention: Convention) -> bool:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lora_lens.subspaces.ahead import read_ahead
+from lora_lens.subspaces.read_ahead import read_ahead
 
 
 def test_one_is_made_while_the_one_before_is_used_and_no_more() -> None:

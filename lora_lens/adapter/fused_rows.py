@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 
 
-class Part(NamedTuple):
+class FusedRows(NamedTuple):
     """The rows of a fused projection that are one role's: the same ones of each of equal blocks.
 
     Attributes:
@@ -37,7 +37,7 @@ class Part(NamedTuple):
         Example:
             >>> import numpy as np
             >>> rows = np.arange(8.0)[:, None]
-            >>> Part(3, 4, block=4, blocks=2).take(rows)[:, 0].tolist()
+            >>> FusedRows(3, 4, block=4, blocks=2).take(rows)[:, 0].tolist()
             [3.0, 7.0]
         """
         if self.blocks == 1:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lora_lens.core.families.robust import least_far_z, robust_distances, robust_mean_distances
+from lora_lens.core.many_adapters.robust import least_far_z, robust_distances, robust_mean_distances
 
 
 @pytest.mark.parametrize("n", [5, 8, 20, 100])

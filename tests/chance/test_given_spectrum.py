@@ -16,7 +16,7 @@ from slow_routes import conditioned, slow_conversions, slow_phi
 
 from lora_lens import Adapter, conversion_similarity, shared_subspace
 from lora_lens.chance import drawn_factors
-from lora_lens.chance.profiles import reshaping
+from lora_lens.chance.given_spectrum import reshaping
 
 
 @pytest.fixture
@@ -24,26 +24,26 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def with_profile(rows: int, s: Array, rng: np.random.Generator) -> Array:
+def with_spectrum(rows: int, s: Array, rng: np.random.Generator) -> Array:
     """A uniform rows×r matrix with these singular values."""
     r = len(s)
     return (orthogonal(rows, rng)[:, :r] * s) @ orthogonal(r, rng)
 
 
 @pytest.mark.parametrize("own", [5, 3])
-def test_a_reshaped_gaussian_has_the_profile_and_the_gaussians_singular_vectors(own: int) -> None:
+def test_a_reshaped_gaussian_has_the_spectrum_and_the_gaussians_singular_vectors(own: int) -> None:
     rows = torch.randn(7, 5, 20, dtype=torch.float64)
     rows[:, own:] = 0
-    profile = torch.tensor([1, 0.5, 0.1, 1e-3, 0], dtype=torch.float64)
-    profile[own:] = 0
-    made = rows.mT @ reshaping(rows, profile, own)
+    spectrum = torch.tensor([1, 0.5, 0.1, 1e-3, 0], dtype=torch.float64)
+    spectrum[own:] = 0
+    made = rows.mT @ reshaping(rows, spectrum, own)
     np.testing.assert_allclose(
-        np.linalg.svd(made)[1][:, :own], [profile[:own].tolist()] * 7, atol=1e-14
+        np.linalg.svd(made)[1][:, :own], [spectrum[:own].tolist()] * 7, atol=1e-14
     )
-    kept = profile > 0
+    kept = spectrum > 0
     for g, m in zip(rows.mT.numpy(), made.numpy(), strict=True):
         u, _, vh = np.linalg.svd(g, full_matrices=False)
-        ideal = (u * profile.numpy()) @ vh
+        ideal = (u * spectrum.numpy()) @ vh
         np.testing.assert_allclose(m, ideal, atol=1e-13)
     assert int(kept.sum()) == min(own, 4)
 
@@ -56,30 +56,30 @@ def test_the_null_is_what_adapters_with_the_same_singular_values_give(
     """Second route: A, B and ΔW drawn with each layer's singular values, and the inverse formed.
 
     Profiles are flat and steep by turns, and the layers' W0 favour one direction and three: any two
-    profiles exchanged are found out at i = j = 1.
+    spectra exchanged are found out at i = j = 1.
     """
     d, r, draws = 10, 3, 600
     flat, steep = np.ones(r), np.array([1, 1e-2, 1e-3])
     w0 = [orthogonal(d, rng) * np.where(np.arange(d) < few, 0.2, 1) for few in (1, 3)]
     factors = [
-        (with_profile(d, b, rng), 7 * with_profile(d, a, rng).T)
+        (with_spectrum(d, b, rng), 7 * with_spectrum(d, a, rng).T)
         for b, a in ((flat, steep), (steep, flat))
     ]
     result = conversion_similarity(
         plant(tmp_path, w0, factors), "value", i=i, j=j, side=side, convention=convention,
         nulls=["propagated"], draws=draws,
     )  # fmt: skip
-    profiles = {
+    spectra = {
         "A": [np.linalg.svd(a)[1] for _, a in factors],
         "B": [np.linalg.svd(b)[1][:r] for b, _ in factors],
         "BA": [np.linalg.svd(b @ a)[1][:r] for b, a in factors],
     }
-    for matrix, (one, other) in profiles.items():
+    for matrix, (one, other) in spectra.items():
         drawn = []
         for _ in range(draws):
             converted = []
             for w, s in zip(w0, (one, other), strict=True):
-                left, right = with_profile(d, s, rng), orthogonal(d, rng)[:r]
+                left, right = with_spectrum(d, s, rng), orthogonal(d, rng)[:r]
                 a, b = (left.T, left) if matrix != "BA" else (right, left)
                 converted.append(slow_conversions(w, a, b, convention)[matrix])
             drawn.append(slow_phi(*converted, i, j, side))
@@ -108,7 +108,7 @@ def test_shares_below_full_rank_have_a_null_a_factor(
     """Under `stored` A and B are solved alike, and differ in their singular values."""
     w0 = [conditioned(12, 12, 30, rng) for _ in range(3)]
     steep, flat = 10.0 ** -np.arange(4), np.ones(4)
-    factors = [(with_profile(12, steep, rng), with_profile(12, flat, rng).T) for _ in range(3)]
+    factors = [(with_spectrum(12, steep, rng), with_spectrum(12, flat, rng).T) for _ in range(3)]
     adapter = plant(tmp_path, w0, factors)
     a, b = (
         shared_subspace(adapter, "value", 2, draws=99)[matrix].nulls["propagated"].share
@@ -134,12 +134,12 @@ def untrained() -> Iterator[list[Adapter]]:
         s = np.ones(d)
         s[4 * layer : 4 * layer + 4] = 1 / 5
         w0.append(orthogonal(d, rng) * s)
-    profile = 2.0 ** -np.arange(r)
-    factors = [(with_profile(d, profile, rng), rng.standard_normal((r, d))) for _ in w0]
+    spectrum = 2.0 ** -np.arange(r)
+    factors = [(with_spectrum(d, spectrum, rng), rng.standard_normal((r, d))) for _ in w0]
     with tempfile.TemporaryDirectory() as folder:
         adapter = plant(Path(folder), w0, factors)
         value = adapter.modules["value"]
-        sets = [tensor(np.stack([with_profile(d, profile, rng) for _ in w0])) for _ in range(200)]
+        sets = [tensor(np.stack([with_spectrum(d, spectrum, rng) for _ in w0])) for _ in range(200)]
         yield [replace(adapter, modules={"value": replace(value, b=b)}) for b in sets]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lora_lens.core.shared.leading import leading_eigenvectors
+from lora_lens.core.shared.chebyshev import leading_eigenvectors
 
 
 def gram(n: int, rows: int, seed: int) -> torch.Tensor:

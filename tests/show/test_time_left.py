@@ -1,6 +1,6 @@
 import pytest
 
-from lora_lens.show.ahead import Ahead, foretold, left, roughly
+from lora_lens.show.time_left import Ahead, foretold, left, roughly
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,14 @@ from planted import orthogonal
 from torch import Tensor
 
 from lora_lens.core.factors.subspace_iteration import leading_pair, shared_directions
-from lora_lens.core.families.captured import Scatter, centred, crossed, held_by_shared, shares_of
-from lora_lens.core.families.captured_by_chance import chance_of_left_out, uniform_scatter
+from lora_lens.core.many_adapters.captured import (
+    Scatter,
+    centred,
+    crossed,
+    held_by_shared,
+    shares_of,
+)
+from lora_lens.core.many_adapters.captured_by_chance import chance_of_left_out, uniform_scatter
 
 D, OUT, RANK = 24, 10, 3
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted import orthogonal
 
-from lora_lens.core.families.merging import cosine_sd, interference
+from lora_lens.core.many_adapters.merging import cosine_sd, interference
 
 
 def gram(deltas: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

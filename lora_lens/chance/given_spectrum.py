@@ -1,4 +1,4 @@
-"""Random factors with the singular values of the layer's own: what the leading directions of a draw need.
+"""Random factors with a given spectrum, the layer's own singular values: what the leading directions of a draw need.
 
 The whole span of W0⁻¹G has one law whatever G's singular values are. Its leading i < r directions have
 not: a Gaussian's singular values are nearly equal, so W0⁻¹ alone orders them, where a trained factor
@@ -19,7 +19,7 @@ from ..core.numbers.scaled import of_order_one
 from ..subspaces.conversions import Matrix, Plan
 
 
-def own_profile(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
+def own_spectrum(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
     """Singular values of a layer's A, B or BA, the largest 1, and zeros up to the padded rank.
 
     BA's are ΔW's, so that its null is as free of the gauge as its φ.
@@ -29,7 +29,7 @@ def own_profile(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
         >>> a, b = torch.diag(torch.tensor([4.0, 2.0]))[None], torch.eye(2)[None]
         >>> factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (2,))
         >>> plan = Plan(factors, ("A", "B"), 1, 1, "left", "stored", draws=10)
-        >>> [own_profile(plan, 0, matrix).round(decimals=6).tolist() for matrix in ("A", "B", "BA")]
+        >>> [own_spectrum(plan, 0, matrix).round(decimals=6).tolist() for matrix in ("A", "B", "BA")]
         [[1.0, 0.5], [1.0, 1.0], [1.0, 0.5]]
     """
     a, b = (working(of_order_one(t[layer : layer + 1])) for t in (plan.factors.a, plan.factors.b))
@@ -44,17 +44,17 @@ def own_profile(plan: Plan, layer: int, matrix: Matrix) -> Float[Tensor, " r"]:
 
 
 def reshaping(
-    rows: Float[Tensor, "draw r n"], profile: Float[Tensor, " r"], own: int
+    rows: Float[Tensor, "draw r n"], spectrum: Float[Tensor, " r"], own: int
 ) -> Float[Tensor, "draw r r"]:
-    """M such that G·M has the singular values of `profile` and is as uniform as the Gaussian G is.
+    """M such that G·M has the singular values of `spectrum` and is as uniform as the Gaussian G is.
 
-    With G = USVᵀ it is ``V·S⁻¹·diag(profile)·Vᵀ``, so that ``G·M = U·diag(profile)·Vᵀ`` with U and V
+    With G = USVᵀ it is ``V·S⁻¹·diag(spectrum)·Vᵀ``, so that ``G·M = U·diag(spectrum)·Vᵀ`` with U and V
     uniform, the one law that no rotation from either side changes. Conversions are linear:
-    W0⁻¹(G·M) is (W0⁻¹G)·M, and one solve serves all profiles.
+    W0⁻¹(G·M) is (W0⁻¹G)·M, and one solve serves all spectra.
 
     Args:
         rows: Gᵀ, Gaussian in its first `own` rows and zero below.
-        profile: From `own_profile`, or ones for orthonormal columns.
+        spectrum: From `own_spectrum`, or ones for orthonormal columns.
         own: The layer's rank.
 
     Example:
@@ -66,5 +66,5 @@ def reshaping(
     g = working(rows[:, :own]).mT
     _, s, vh = torch.linalg.svd(torch.linalg.qr(g, mode="r").R, full_matrices=False)
     found = vh.new_zeros(len(rows), rows.shape[1], rows.shape[1])
-    found[:, :own, :own] = vh.mT @ ((profile[: s.shape[-1]].to(s) / s)[..., None] * vh)
+    found[:, :own, :own] = vh.mT @ ((spectrum[: s.shape[-1]].to(s) / s)[..., None] * vh)
     return found

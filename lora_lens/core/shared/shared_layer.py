@@ -1,4 +1,4 @@
-"""The paper's claim asked forwards: what the shared layer θ of the *other* layers predicts of a layer's factor.
+"""The shared layer θ, fitted to some layers' factors, and what it predicts of another's: the paper's claim asked forwards.
 
 Kim et al. 2024 (Eq. 5 and 6, claim 1) say that one θ yields every layer's factor, ``B_l R_l = W_l θ``. Converting
 B_l to ``W_l⁻¹B_l`` and comparing there blows up whatever noise lies along W_l's small singular directions.

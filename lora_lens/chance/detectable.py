@@ -1,4 +1,4 @@
-"""How far beyond a null's mean a number must be for its test, by so many draws, to find it in 80 of 100 cases."""
+"""The minimum detectable effect: how far beyond a null's mean a number must be for its test, by so many draws, to find it in 80 of 100 cases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_NUMBERS = 200  # of whose thresholds the quantile is
 
 
 @cache
-def reach(level: float, draws: int) -> float | None:
+def detectable_deviations(level: float, draws: int) -> float | None:
     """Deviations of the null, assumed normal, that a number must be off, to either side, to be found in 80 of 100 cases.
 
     A test by n draws finds what fewer than ``level·(n + 1)`` of them are as far off as: beside the number's
@@ -33,7 +33,7 @@ def reach(level: float, draws: int) -> float | None:
         None where so many draws can find nothing at that level.
 
     Example:
-        >>> round(reach(0.05, 10**4), 2), round(reach(0.05, 19), 2), reach(0.05, 18)
+        >>> round(detectable_deviations(0.05, 10**4), 2), round(detectable_deviations(0.05, 19), 2), detectable_deviations(0.05, 18)
         (2.8, 3.22, None)
     """
     most = math.floor(level * (draws + 1) + 1e-9) - 1  # draws as far off that a find may have
@@ -54,7 +54,7 @@ def reach(level: float, draws: int) -> float | None:
     return missed
 
 
-def reach_of_draws(drawn: Array, level: float) -> float | None:
+def detectable_excess(drawn: Array, level: float) -> float | None:
     """The excess over the mean of a null's draws that their test finds in 80 of 100 cases, whatever the null's shape.
 
     The threshold is the distance of the k-th farthest draw from the mean, k = ⌊level·(n + 1)⌋, those below it as far as they are
@@ -70,7 +70,7 @@ def reach_of_draws(drawn: Array, level: float) -> float | None:
 
     Example:
         >>> drawn = np.arange(1.0, 20.0)  # 19 draws about 10: the farthest is 9 below, and 10 below a mean with the number in it
-        >>> round(reach_of_draws(drawn, 0.05), 6), reach_of_draws(drawn, 0.04)  # four of five new ones are above 4
+        >>> round(detectable_excess(drawn, 0.05), 6), detectable_excess(drawn, 0.04)  # four of five new ones are above 4
         (16.0, None)
     """
     n = len(drawn)
@@ -82,18 +82,18 @@ def reach_of_draws(drawn: Array, level: float) -> float | None:
     return float(farthest - np.quantile(off, 1 - POWER, method="weibull"))
 
 
-def reach_of_shuffles(
+def detectable_excess_of_shuffles(
     drawn: Float[Array, "draw layer"], in_place: Bool[Mask, "draw layer"], level: float
 ) -> float | None:
     """The excess in every layer that a test of the mean by shuffles finds in 80 of 100 cases: shuffles that leave layers in place have some of it too.
 
     Draws without a layer in place are what the number could be without an excess. Beside each of them a draw is as far off up to an excess
-    that follows from the layers not in place alone; the k-th largest of these is the threshold, k as in `reach_of_draws`.
+    that follows from the layers not in place alone; the k-th largest of these is the threshold, k as in `detectable_excess`.
 
     Args:
         drawn: The numbers whose means the test compares with.
         in_place: Where a draw has the tested number itself.
-        level: As in `reach_of_draws`.
+        level: As in `detectable_excess`.
 
     Returns:
         As there, and None where every draw has a layer in place.
@@ -105,7 +105,7 @@ def reach_of_shuffles(
         >>> orders = np.array([*permutations(range(5))][1:])
         >>> phi = np.random.default_rng(0).uniform(0.0, 0.1, (5, 5))
         >>> drawn, in_place = phi[range(5), orders], orders == np.arange(5)
-        >>> round(reach_of_shuffles(drawn, in_place, 0.0125), 3), round(reach_of_draws(drawn.mean(1), 0.0125), 3)
+        >>> round(detectable_excess_of_shuffles(drawn, in_place, 0.0125), 3), round(detectable_excess(drawn.mean(1), 0.0125), 3)
         (0.079, 0.043)
     """
     n, layers = drawn.shape

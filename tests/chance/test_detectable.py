@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from lora_lens.chance.detectable import (
+    POWER,
+    detectable_deviations,
+    detectable_excess,
+    detectable_excess_of_shuffles,
+)
 from lora_lens.chance.draws import shuffles
 from lora_lens.chance.p_values import two_sided_p
-from lora_lens.chance.reach import POWER, reach, reach_of_draws, reach_of_shuffles
 
 
 @pytest.mark.parametrize(("level", "draws"), [(0.05, 19), (0.05, 99), (0.025, 45), (0.0125, 200)])
 def test_four_of_five_are_found_at_that_distance(level: float, draws: int) -> None:
     rng = np.random.default_rng(draws)
     cases = 4000
-    off = reach(level, draws)
+    off = detectable_deviations(level, draws)
     assert off is not None
     found = two_sided_p(rng.standard_normal(cases) + off, rng.standard_normal((draws, cases)))
     assert (found <= level + 1e-12).mean() == pytest.approx(POWER, abs=0.025)
@@ -24,12 +29,12 @@ def test_four_of_five_are_found_at_that_distance(level: float, draws: int) -> No
 def test_many_draws_are_the_textbooks_formula() -> None:
     normal = NormalDist()
     textbook = normal.inv_cdf(1 - 0.01 / 2) + normal.inv_cdf(POWER)
-    assert reach(0.01, 200_000) == pytest.approx(textbook, abs=0.01)
+    assert detectable_deviations(0.01, 200_000) == pytest.approx(textbook, abs=0.01)
 
 
 def test_too_few_draws_reach_nothing() -> None:
-    assert reach(0.01, 98) is None
-    assert reach(0.01, 99) is not None
+    assert detectable_deviations(0.01, 98) is None
+    assert detectable_deviations(0.01, 99) is not None
 
 
 @pytest.mark.parametrize("draws", [79, 200, 999])
@@ -40,7 +45,7 @@ def test_by_the_draws_it_is_right_whatever_the_nulls_shape(shape: float, draws: 
     found, sets = 0, 600
     for _ in range(sets):
         drawn = random.gamma(shape, size=draws)
-        far = reach_of_draws(drawn, 0.025)
+        far = detectable_excess(drawn, 0.025)
         assert far is not None
         found += two_sided_p(np.asarray(random.gamma(shape) + far), drawn) <= 0.025
     assert 0.72 < found / sets < 0.88
@@ -57,7 +62,7 @@ def test_of_shuffles_it_is_right_though_they_leave_layers_in_place(
     orders = shuffles(layers, draws=1000, generator=torch.Generator().manual_seed(0)).numpy()
     for _ in range(sets):
         phi = random.gamma(4, size=(layers, layers))
-        far = reach_of_shuffles(phi[place, orders], orders == place, level)
+        far = detectable_excess_of_shuffles(phi[place, orders], orders == place, level)
         assert far is not None
         phi[place, place] += far
         found += two_sided_p(phi.diagonal().mean(), phi[place, orders].mean(1)) <= level

@@ -1,0 +1,59 @@
+"""What a reader of a survey is told beside its numbers, as far as its plan knows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ..subspaces.pairing import notes_of_many
+from ..subspaces.ties import gauge_note
+from .planning import Plan
+
+_ONE_A = {"vera", "miss"}  # methods of which every layer has nearly one A
+
+
+def notes_of(plan: Plan) -> Iterator[str]:
+    """The convention, what adapters and their base ask to be said, and what depends on the gauge or counts one A as many."""
+    yield from _of_adapters(plan)
+    yield from _alike_in_layers(plan)
+
+
+def _of_adapters(plan: Plan) -> Iterator[str]:
+    if plan.settings.of_w0:
+        asked = plan.settings.convention
+        told = "stored where W0 is square, else consistent" if asked == "auto" else asked
+        yield f"convention of the conversions: {told}"
+    dora = {
+        caveat for known in plan.adapters.values() if known.rescaled for caveat in known.caveats
+    }
+    every = Counter(
+        one for known in plan.adapters.values() for one in (*known.caveats, *known.of_base)
+    )
+    for one, count in every.items():
+        here = "; ΔW is s·B·A here" if one in dora else ""
+        yield f"{one} ({count} of {len(plan.adapters)} adapters){here}"
+    rank = plan.settings.rank
+    if rank is not None and any(
+        rank < piece.rank for task in plan.tasks for piece in task.place.pieces
+    ):
+        yield gauge_note(f"rank {rank} is below that of some adapters")
+    known = plan.adapters.values()
+    yield from notes_of_many(
+        (one.base for one in known),
+        sum(one.from_w0 for one in known),
+        named=plan.base is not None,
+    )
+
+
+def _alike_in_layers(plan: Plan) -> Iterator[str]:
+    """Of which adapters one place tells of the others; all places' numbers of one are in no one task."""
+    alike = [known for known in plan.adapters.values() if known.method in _ONE_A]
+    if (
+        len(alike) > 1
+        and len(plan.tasks) > 1
+        and {"pairs", "outlying"} & {*plan.settings.questions}
+    ):
+        yield (
+            f"{len(alike)} adapters have nearly one A in all layers ({', '.join(sorted({one.method for one in alike}))}): means over the "
+            f"places count it as many, so that z of A between two of them claims too much; `lora-lens matrix` allows for it"
+        )
