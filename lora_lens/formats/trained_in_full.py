@@ -23,6 +23,7 @@ from .peft.names import FULL, IN_FULL, UNKNOWN, module_of
 
 TUNED = "tuned in full"
 _MOST = 1 << 28  # numbers of one module
+_HALF = ("bfloat16", "float16")
 WEIGHTS = (".weight", ".in_proj_weight")  # the second is that of torch's own attention
 
 
@@ -165,8 +166,10 @@ def _notes(
     if not updates:
         return []
     if saved_in:
+        placed = "; its steps are larger where W0 is, so that of a ΔW of about their size, or less, what is kept lies where W0 is small, whatever was learnt"
         return [
             f"tuned in full: ΔW is what was saved, in {saved_in}, less W0 of {base} as that rounds it, dense, with no A and B"
+            + placed * (saved_in in _HALF)
         ]
     several = len(updates) > 1
     listed = ", ".join(

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 import lora_lens as ll
 from lora_lens.errors import AdapterError, BaseModelError, LensError, ModuleLookupError, RankError
 from lora_lens.questions.grid.result import RankGrids
+from lora_lens.questions.spectrum.words import details
 
 
 def tuned(folder: Path, name: str, **saving: Any) -> dict[str, np.ndarray]:
@@ -132,6 +133,7 @@ def test_spectrum_has_singular_values_and_intruder_dimensions(tmp_path: Path) ->
         assert one.beside_w0
         np.testing.assert_allclose(one.beside_w0.cosines, expected, atol=1e-4)
         assert len(one.beside_w0.random_cosines) == 2
+    assert "of up to one in six is above that, too) would have" in details(found)[1]
     assert found.suggestion.layers == ()
     assert found.modules == tuple(adapter.dense) == ("key", "query", "value")
     with pytest.raises(LensError, match=r"^--k \(ks\) is for intruder dimensions"):
@@ -397,9 +399,11 @@ def test_of_all_directions_half_at_most_are_leading(tmp_path: Path) -> None:
 def test_w0_is_as_the_model_was_saved(tmp_path: Path) -> None:
     """W0 + ΔW is what was saved, in half precision too."""
     folder, base, _ = of_bert(tmp_path)
+    assert "their size" not in ll.load_adapter(folder, base).notes[0]
     saved_anew(folder, lambda _, w: w.bfloat16())
     full = ll.load_adapter(folder, base)
     assert "in bfloat16, less W0 of" in full.notes[0]
+    assert "what is kept lies where W0 is small" in full.notes[0]
     saved = load_file(folder / "model.safetensors")
     own = load_file(base / "model.safetensors")
     for one in ll.spectrum(full, "value", draws=0).layers:

@@ -69,7 +69,7 @@ class LayerSpectrum(Brief):
         effective_rank_s2: exp of the entropy of s²/Σs², the shares of energy.
         rank_90, rank_95, rank_99: Fewest singular values with that percentage of the energy Σs².
         product_edge: What the largest singular value of a random product of this rank, size and norm stays below;
-            of a dense ΔW, of a random matrix (Marchenko-Pastur).
+            of a dense ΔW, `marchenko_pastur_edge`, below which that of a random matrix stays in five of six cases at least.
         above_product_edge: How many singular values exceed it.
         beside_w0: None without a base model.
     """

@@ -18,6 +18,14 @@ def test_singular_values_of_noise_end_at_the_edge() -> None:
     assert np.linalg.svd(noise)[1][0] == pytest.approx(edge, rel=0.03)
 
 
+def test_the_largest_of_a_gaussian_matrix_alone_is_above_its_edge_at_times() -> None:
+    noise = np.random.default_rng(0).standard_normal((400, 24, 24))
+    edges = marchenko_pastur_edge(torch.tensor(np.linalg.norm(noise, axis=(1, 2))), 24, 24)
+    first, second = (np.linalg.svd(noise)[1] > edges.numpy()[:, None]).mean(0)[:2]
+    assert 0.04 < first < 1 / 6  # .08 at this size
+    assert second < 0.01
+
+
 def test_products_of_gaussian_factors_stay_below_their_edge() -> None:
     rng = np.random.default_rng(1)
     rows, columns, rank = 384, 300, 8

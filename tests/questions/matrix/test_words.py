@@ -15,9 +15,15 @@ from lora_lens import (
     gaussian_baseline,
     load_adapter,
 )
+<<<<<<< HEAD
 from lora_lens.chance.detectable import POWER
 from lora_lens.chance.detectable_phi import detectable_deviations_of_phi
 from lora_lens.questions.matrix.tables import cluster_table
+=======
+from lora_lens.chance.reach import POWER
+from lora_lens.chance.reach_of_phi import reach_of_phi
+from lora_lens.questions.matrix.tables import cluster_table, legend
+>>>>>>> 310333f99684ddca80f27d1d26d4a53ad754d9e7
 from lora_lens.questions.matrix.words import beside_unrelated
 from lora_lens.show.wording import ENOUGH
 
@@ -62,6 +68,12 @@ def test_a_cut_that_is_not_at_chance_is_told(twins: list[Path]) -> None:
     assert asked.summary.endswith("3 clusters, as many as asked for.")
     assert [row[0] for row in cluster_table(asked).rows] == ["in none at this cut"]
     assert asked.to_dict()["cut_phi"] is None
+
+
+def test_the_legend_says_of_which_subspaces_the_level_is(twins: list[Path]) -> None:
+    """Of rows whose norms differ e-fold, three unrelated models have a pair above chance in 32 of 60 sets."""
+    (told,) = legend(adapter_matrix(twins, "query", draws=20))
+    assert "where a few coordinates outweigh the rest, more pairs are above chance" in told
 
 
 def test_what_is_at_chance_is_alone() -> None:
