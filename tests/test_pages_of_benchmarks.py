@@ -85,26 +85,13 @@ def test_six_adapters_asked_as_one() -> None:
         ("v, A", "value", "value's for {:.2f}"),
     ):
         share, chance, sd = (100 * found[name][key] for key in ("mean", "flips", "sd"))
-        least = sd * (reach(0.05 / len(found), told["draws"]) or np.nan)
+        least = sd * (detectable_deviations(0.05 / len(found), told["draws"]) or np.nan)
         assert corrected[name] == pytest.approx(0.092, abs=5e-4)
         assert f"{share:.2f} % of {words.format(chance)}" in " ".join(readme.split())
         assert f"{least:.2f} % in {module}" in page("course")
         assert f"{share - chance:.2f}" == "0.07"
     assert [name for name, p in corrected.items() if p <= 0.05] == ["q, B", "v, B"]
     query = found["q, A"]
-<<<<<<< HEAD
-=======
-    assert f"{100 * (query['mean'] - query['flips']):.2f}" == "0.09"
-    one, chance = (f"{100 * query[key]:.2f} %" for key in ("mean", "flips"))
-    assert f"{one} of query's A" in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert (one, chance) == ("1.26 %", "1.17 %")
-    seen = (
-        100
-        * found["v, A"]["sd"]
-        * (detectable_deviations(0.05 / len(found), told["draws"]) or np.nan)
-    )
-    assert f"an excess of {seen:.2f} % would have been seen" in page("course")
->>>>>>> d0fc2870543a12794333aec398a64c8cafe6c17f
     shares = record("results", "mpnet-course.json")["shares"]
     course = {
         f"{task.lower()}-lora-{seed}": shares[f"{task} LoRA {seed}"]["q"]["A"]["share"]

@@ -15,15 +15,9 @@ from lora_lens import (
     gaussian_baseline,
     load_adapter,
 )
-<<<<<<< HEAD
 from lora_lens.chance.detectable import POWER
 from lora_lens.chance.detectable_phi import detectable_deviations_of_phi
-from lora_lens.questions.matrix.tables import cluster_table
-=======
-from lora_lens.chance.reach import POWER
-from lora_lens.chance.reach_of_phi import reach_of_phi
 from lora_lens.questions.matrix.tables import cluster_table, legend
->>>>>>> 310333f99684ddca80f27d1d26d4a53ad754d9e7
 from lora_lens.questions.matrix.words import beside_unrelated
 from lora_lens.show.wording import ENOUGH
 
