@@ -84,7 +84,8 @@ def run(
 
     The findings in sentences, φ between layers beside its nulls, the share of one shared layer, the
     spectra of ΔW beside W0's; of several adapters each by itself, and φ between every two; figures with values on hover, tables that sort
-    and copy as LaTeX, checksums and versions. Needs the extra: pip install "lora-lens[report]".
+    and copy as LaTeX, checksums and versions. A model that was tuned in full is taken, too, with --base what it
+    was tuned from: the spectra of its ΔW, and φ to others; what is of A and B is left out. Needs the extra: pip install "lora-lens[report]".
 
     Example: lora-lens report ckpt/ other/ third/ -o report.html
     """

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import AdapterError, FileFormatError
+from .adapter_places import ENDINGS, WHOLE, is_adapter, whole_model
 from .locate import read_json
 from .peft_names import CONFIG
 from .tensors import LocalFiles, open_tensors
 
 _NUMBERED = re.compile(r"checkpoint-(\d+)")
 END = "end"
+_STEMS = ("adapter_model",)
 
 
 class RunPoint(NamedTuple):
-    """One adapter of a run: what it is called, its optimiser step (None for the run's own), its folder."""
+    """One adapter or tuned model of a run: what it is called, its optimiser step (None for the run's own), its folder."""
 
     name: str
     step: int | None
@@ -24,20 +26,24 @@ class RunPoint(NamedTuple):
 
 
 class RunPoints(NamedTuple):
-    """The adapters of a run from first to last, and what was passed over."""
+    """The adapters of a run from first to last, or its tuned models, and what was passed over."""
 
     points: tuple[RunPoint, ...]
     notes: tuple[str, ...]
 
 
-def run_points(run: Path) -> RunPoints:
-    """The checkpoints in ``RUN/`` and ``RUN/checkpoints/`` by step *number*, then RUN's own adapter.
+def run_points(run: Path, *, tuned: bool = False) -> RunPoints:
+    """The checkpoints in ``RUN/`` and ``RUN/checkpoints/`` by step *number*, then RUN's own adapter or model.
 
     Trainers write a checkpoint's files one after the other, so an interrupted run leaves folders
     without weights, or with half a file: they are passed over with a note.
 
+    Args:
+        run: The folder.
+        tuned: Whether models that were tuned in full are taken, too, whose base has to be named.
+
     Raises:
-        AdapterError: `run` is no folder, holds no whole checkpoint, or one step twice.
+        AdapterError: `run` is no folder, holds no whole checkpoint, one step twice, or adapters and whole models.
     """
     if not run.is_dir():
         raise AdapterError(f"{run} is not a folder; expected a run with checkpoint-* folders")
@@ -49,7 +55,7 @@ def run_points(run: Path) -> RunPoints:
             continue
         if match is None:
             notes.append(f"{folder.name} is passed over: its name does not end in a step number")
-        elif reason := why_not_whole(folder):
+        elif reason := why_not_whole(folder, tuned=tuned):
             notes.append(f"{folder.name} is passed over: {reason}")
         elif (step := int(match[1])) in found:
             raise AdapterError(
@@ -63,23 +69,59 @@ def run_points(run: Path) -> RunPoints:
             f"{f' ({notes[0]})' if notes else ''}; the checkpoints must be kept while training"
         )
     points = [found[step] for step in sorted(found)]
-    reason = why_not_whole(run)
-    if reason is None:
-        points.append(RunPoint(END, None, run))
-    elif (run / CONFIG).exists():
-        notes.append(f"the last checkpoint is the end point, for of the run itself {reason}")
+    points += _end_point(run, points, notes)
     return RunPoints(tuple(points), tuple(notes))
 
 
-def why_not_whole(folder: Path) -> str | None:
-    """What an adapter's folder lacks, as half-written ones do; None where it is whole."""
-    find = LocalFiles(folder, within=True)
+def _end_point(run: Path, points: list[RunPoint], notes: list[str]) -> list[RunPoint]:
+    """The run's own adapter or model, where it has one of the kind of its checkpoints; what is not whole is noted."""
+    of_models = any(_is_tuned(point.folder) for point in points)
+    reason = why_not_whole(run, tuned=of_models)
+    end = [] if reason else [RunPoint(END, None, run)]
+    if reason and ((run / CONFIG).exists() or (of_models and _is_tuned(run))):
+        notes.append(f"the last checkpoint is the end point, for of the run itself {reason}")
+    if of_models:
+        _check_one_kind(run, [*points, *end])
+    return end
+
+
+def _check_one_kind(run: Path, points: list[RunPoint]) -> None:
+    adapters = [point.name for point in points if not _is_tuned(point.folder)]
+    if adapters:
+        models = [point.name for point in points if point.name not in adapters]
+        raise AdapterError(
+            f"{run} holds adapters ({adapters[0]}) and whole models ({models[0]}), which are not of one run; move those of "
+            f"one kind elsewhere"
+        )
+
+
+def _is_tuned(folder: Path) -> bool:
+    return not is_adapter(folder, _STEMS) and bool(whole_model(folder))
+
+
+def why_not_whole(folder: Path, *, tuned: bool = False) -> str | None:
+    """What an adapter's folder lacks, as half-written ones do; None where it is whole.
+
+    Args:
+        folder: It.
+        tuned: Whether it may be a model's that was tuned in full.
+    """
+    is_model = _is_tuned(folder)
+    if is_model and not tuned:
+        return "it holds a whole model, and no adapter; where that was tuned in full, pass --base with what it was tuned from"
+    find = LocalFiles(folder, within=not is_model)
     try:
-        config = find(CONFIG)
+        config = find("config.json" if is_model else CONFIG)
         if config is None:
-            return f"{CONFIG} is missing"
+            missing = "config.json" if is_model else CONFIG
+            return (
+                f"{missing} is missing{', and there is no whole model' * (tuned and not is_model)}"
+            )
         read_json(config, AdapterError)
-        tensors = open_tensors(str(folder), find, ("adapter_model",))
+        if is_model:
+            tensors = open_tensors(str(folder), find, WHOLE, ENDINGS)
+        else:
+            tensors = open_tensors(str(folder), find, _STEMS)
         if tensors is None:
             return "adapter_model.safetensors (or .bin) is missing"
         lacking = sorted(name for name in set(tensors.files.values()) if not tensors.find(name))

@@ -72,6 +72,17 @@ def open_tuned(path: str | Path, base: str | Path) -> AdapterFiles | None:
     )
 
 
+def files_of(source: str, base: str | None) -> AdapterFiles:
+    """The files of what was read from there: of an adapter, or, where its base is given, of what that was tuned to.
+
+    Raises:
+        AdapterError: There is none any more.
+        FileFormatError: Its tensors are truncated, corrupt or unsafe.
+    """
+    tuned = None if base is None else open_tuned(source, base)
+    return tuned or open_adapter(source)
+
+
 def _check_reached(place: Place) -> None:
     """What the cache has not is missing only where the hub could be asked for it."""
     if isinstance(place.find, HubAdapter) and place.find.unreached:

@@ -178,5 +178,5 @@ def _notes(
     )
     return [
         f"trained in full: {listed}. ΔW is what was saved less W0, a dense update: --module takes {'them' if several else 'it'} by name in "
-        f"`lora-lens spectrum`, `compare`, `matrix`, `grid`, `amplification` and `magnitude`, and other questions are of low-rank factors"
+        f"`lora-lens spectrum`, `compare`, `matrix`, `dynamics`, `grid`, `amplification` and `magnitude`, and other questions are of low-rank factors"
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from ..adapter import Adapter
 from ..subspaces.convention import SettledConvention, settle_convention
 from .request import Request
+from .shapes import shape_of
 from .units import Unit
 
 
@@ -19,7 +20,10 @@ def options_of(
         "rank": request.rank, "ridge": request.ridge, "draws": request.draws, "seed": request.seed,
         "device": request.device, "dtype": request.dtype, "base": unit.base, "memory": request.memory,
     }  # fmt: skip
-    if len(adapters) > 1:
+    shapes = [shape_of(each, unit.module) for each in adapters]
+    if all(shape.in_full for shape in shapes):
+        options["rank"] = request.rank or min(shapes[0].ranks)
+    if len(adapters) > 1 or shapes[0].in_full:
         return options, None
     settled = settle_convention(request.convention, adapters[0].modules[unit.module], adapters[0])
     return options | {"convention": settled.name}, settled

@@ -58,6 +58,7 @@ def render(analysed: Analysed, *, command: str | None, made: str) -> str:
     chance = {shown.kind: shown.part.chance for one in sections for shown in one.parts}
     found = glance_table(analysed)
     return template.render(
+        kind="Adapter" if any(one.modules for one in analysed.adapters) else "Model",
         names=analysed.names,
         choices=provenance.choices(analysed, command, made),
         made=made,
@@ -117,7 +118,7 @@ def _policy(scripts: list[str]) -> str:
 
 
 _ALONE = "in no numbered layer, so that there are no layers to compare; `lora-lens spectrum` has it"
-_IN_FULL = "trained in full, with no factors of low rank; `lora-lens spectrum --module` has its ΔW"
+_IN_FULL = "trained in full, with no factors of low rank; not asked for: --module takes it by its name, and `lora-lens spectrum --module` has its ΔW"
 
 
 def _unread(analysed: Analysed) -> Table:
@@ -127,13 +128,13 @@ def _unread(analysed: Analysed) -> Table:
         for adapter in analysed.adapters
         for tensor, why in adapter.left_out.items()
     ]
-    rows += [
-        [adapter.source, f"module {name}", _IN_FULL]
-        for adapter in analysed.adapters
-        for name in adapter.dense
-    ]
     for k, adapter in enumerate(analysed.adapters):
         asked = analysed.modules_of(k)
+        rows += [
+            [adapter.source, f"module {name}", _IN_FULL]
+            for name in adapter.dense
+            if name not in asked
+        ]
         rows += [
             [
                 adapter.source,

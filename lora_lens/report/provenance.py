@@ -12,12 +12,13 @@ from .. import __version__
 from ..adapter import Adapter
 from ..files.revisions import with_revision
 from ..files.tensors import TensorStore
-from ..formats.opening import open_adapter
+from ..formats.opening import files_of
 from ..show.layout import NONE, Table, counted
 from ..show.wording import listed, span
 from ..subspaces.device import select_device
 from .analysis import Analysed
 from .conventions import convention_lines, convention_of, conventions
+from .shapes import shape_of
 from .training_told import training_told
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
@@ -34,7 +35,7 @@ def files_table(analysed: Analysed) -> Table:
 def _of_adapter(adapter: Adapter) -> list[list[str]]:
     if adapter.live is not None:
         return [[adapter.source, "in memory", "", "not hashed: no file"]]
-    files = open_adapter(adapter.source)
+    files = files_of(adapter.source, adapter.base_model if not adapter.modules else None)
     config = [[adapter.source, *_hashed(files.config_file)]] if files.config_file else []
     return [*config, *_of_store(adapter.source, files.tensors)]
 
@@ -78,10 +79,9 @@ def facts(analysed: Analysed) -> str:
     bases = list(dict.fromkeys(str(base_named(analysed, k)) for k in range(len(analysed.adapters))))
     modules = list(dict.fromkeys(one.module for one in analysed.modules))
     counted_modules = counted(len(modules), "module")
-    return (
-        f"{listed(methods)} on {listed(bases)} · {counted_modules}: {', '.join(modules)} · conversion "
-        f"matrices by the convention “{conventions(analysed)}”"
-    )
+    named = conventions(analysed)
+    by = f" · conversion matrices by the convention “{named}”" if named else ""
+    return f"{listed(methods)} on {listed(bases)} · {counted_modules}: {', '.join(modules)}{by}"
 
 
 def adapters_table(analysed: Analysed) -> Table:
@@ -89,7 +89,8 @@ def adapters_table(analysed: Analysed) -> Table:
     head = ["adapter", "method", "base", "rank", "parameters", "convention", "task and score"]
     rows = []
     for k, adapter in enumerate(analysed.adapters):
-        ranks = sorted({r for name in analysed.modules_of(k) for r in adapter.modules[name].ranks})
+        shapes = [shape_of(adapter, name) for name in analysed.modules_of(k)]
+        ranks = sorted({r for shape in shapes if not shape.in_full for r in shape.ranks})
         told = training_told(adapter)
         rows.append(
             [
@@ -98,7 +99,7 @@ def adapters_table(analysed: Analysed) -> Table:
                 str(base_named(analysed, k)),
                 span(str(ranks[0]), str(ranks[-1])) if ranks else NONE,
                 f"{adapter.trainable_parameters:,}",
-                ", ".join(convention_of(analysed, k)),
+                ", ".join(convention_of(analysed, k)) or NONE,
                 NONE if told is None else told.words,
             ]
         )
@@ -116,7 +117,7 @@ def adapters_told(analysed: Analysed) -> list[dict[str, Any]]:
                 "name": analysed.names[k],
                 "method": adapter.method,
                 "base": base.source if base else None,
-                "convention": ", ".join(convention_of(analysed, k)),
+                "convention": ", ".join(convention_of(analysed, k)) or None,
                 "training": told and told._asdict(),
             }
         )
@@ -136,13 +137,16 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         rows += [
             ("Base model", base),
             ("Modules", modules),
-            ("Trainable parameters", f"{adapter.trainable_parameters:,} in the low-rank part"),
+            ("Trainable parameters", f"{adapter.trainable_parameters:,} in {_part(adapter)}"),
         ]
     rows += [
         *(("Convention", line) for line in convention_lines(analysed)),
         *_ridge_lines(request.ridge),
-        ("Subspaces", _subspaces(analysed)),
-        ("Gauge", _GAUGE),
+        *(
+            [("Subspaces", _subspaces(analysed)), ("Gauge", _GAUGE)]
+            if conventions(analysed)
+            else []
+        ),
         ("Nulls", f"{request.draws} draws each, seed {request.seed}"),
         ("Precision", f"{request.dtype} on {select_device(request.device, request.dtype).device}"),
         ("Command", command or "lora_lens.report(…) from Python"),
@@ -150,6 +154,10 @@ def choices(analysed: Analysed, command: str | None, made: str) -> list[tuple[st
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
     ]
     return rows
+
+
+def _part(adapter: Adapter) -> str:
+    return "the low-rank part" if adapter.modules else "matrices of which there is a ΔW"
 
 
 _GAUGE = (
@@ -179,21 +187,21 @@ def method(adapter: Adapter) -> str:
 
 
 def _module_line(adapter: Adapter, name: str) -> str:
-    factors = adapter.modules[name]
-    ranks = sorted(set(factors.ranks))
+    shape = shape_of(adapter, name)
+    ranks = sorted(set(shape.ranks))
     rank = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
-    return (
-        f"{name} ({len(factors.layers)} layers, {rank}, W0 {factors.out_features}×"
-        f"{factors.in_features})"
-    )
+    rank = "dense" if shape.in_full else rank
+    return f"{name} ({shape.layers} layers, {rank}, W0 {shape.out_features}×{shape.in_features})"
 
 
 def _subspaces(analysed: Analysed) -> str:
     ranks = sorted(
         {
-            min(adapter.modules[name].ranks)
+            min(shape.ranks)
             for k, adapter in enumerate(analysed.adapters)
             for name in analysed.modules_of(k)
+            for shape in [shape_of(adapter, name)]
+            if not shape.in_full
         }
     )
     rank = analysed.request.rank

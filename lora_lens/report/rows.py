@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..adapter import Adapter
-from ..errors import AdapterError, ModuleLookupError
-from ..subspaces.selection import select_name
+from ..errors import ModuleLookupError
+from ..subspaces.selection import select_name, with_dense
 
 Row = tuple[str | None, ...]
 
@@ -28,15 +29,8 @@ def rows_of(
     Modules that do the same job under different names (``value``, ``v_proj``) are one row.
 
     Raises:
-        AdapterError: One is a model that was tuned in full.
         ModuleLookupError: No adapter has what was asked for, or one of several has nothing to compare.
     """
-    for adapter in adapters:
-        if not adapter.modules:
-            raise AdapterError(
-                f"{adapter.source} was tuned in full, and a report is of factors A and B, which it has not; of its ΔW ask "
-                f"`lora-lens spectrum`, `compare`, `matrix`, `grid`, `amplification` or `magnitude`"
-            )
     rows: dict[Row, None] = {}
     lacking: dict[NotThere, None] = {}
     for name in asked or _all(adapters):
@@ -59,8 +53,17 @@ def rows_of(
 
 
 def _all(adapters: Sequence[Adapter]) -> list[str]:
-    """Every module in layers; where an adapter has none, those it has, which say why they are none."""
-    return [name for one in adapters for name in one.in_layers or tuple(one.modules)]
+    """Every module in layers that has factors; where an adapter has none, those it has, which say why they are none.
+
+    Of models that were tuned in full alone, every one of theirs.
+    """
+    names = [name for one in adapters for name in one.in_layers or tuple(one.modules)]
+    return names or [name for one in adapters for name in dense_in_layers(one)]
+
+
+def dense_in_layers(adapter: Adapter) -> tuple[str, ...]:
+    """The same of what was trained in full."""
+    return replace(adapter, modules=adapter.dense, dense={}).in_layers
 
 
 def _same(row: Sequence[str | None]) -> set[tuple[str | None, str | None]]:
@@ -69,7 +72,7 @@ def _same(row: Sequence[str | None]) -> set[tuple[str | None, str | None]]:
 
 def _named(adapter: Adapter, name: str) -> tuple[str | None, ModuleLookupError | None]:
     try:
-        return select_name(adapter, name), None
+        return select_name(with_dense(adapter, name), name), None
     except ModuleLookupError as error:
         return None, error
 
@@ -84,5 +87,5 @@ def _check_common(adapters: Sequence[Adapter], rows: Sequence[Row]) -> None:
             names = ", ".join(str(next(filter(None, row))) for row in rows if row[k] is None)
             raise ModuleLookupError(
                 f"{adapter.source} has none of the modules to compare ({names}); it has: "
-                f"{', '.join(adapter.in_layers)}"
+                f"{', '.join(adapter.in_layers or dense_in_layers(adapter))}"
             )

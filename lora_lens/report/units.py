@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from ..adapter import Adapter
 from ..bases.weights import BaseWeights
 from ..core.computing.work import Size, seconds_of
-from ..errors import BaseModelError, LensError
+from ..errors import AdapterError, BaseModelError, LensError
 from ..subspaces.device import select_device
 from ..subspaces.pairing import base_of_both
 from .asked import ASKED, Asked
 from .forecast import Forecast, Part
 from .request import Request
 from .rows import Row
+from .shapes import shape_of
 from .speed import measured_speed
 from .w0_cost import with_spectra_of_w0
 
 _NO_W0 = "everything that W0 is needed for"
+_NO_FACTORS = "everything that A and B are needed for"
 Opened = Sequence[tuple[BaseWeights | None, str]]
 
 
@@ -56,15 +58,19 @@ def _unit(adapters: Sequence[Adapter], opened: Opened, name: str, of: tuple[int,
     alone = len(of) == 1
     if not alone and base_of_both(*(adapters[k] for k in of)) is None:  # no W0 is that of both
         base = None
+    shapes = [shape_of(adapters[k], name) for k in of]
     asked: list[Asked] = []
     errors: dict[str, LensError] = {}
     for one in ASKED:
         if (one.needs == "other") == alone:
             continue
+        if one.needs == "w0" and shapes[0].in_full:
+            errors[_NO_FACTORS] = AdapterError("trained in full, with a dense ΔW, and no A and B")
+            continue
         if one.needs == "w0" and base is None:
             errors[_NO_W0] = BaseModelError(no_base)
             continue
-        settled, dear = with_spectra_of_w0(one, base, adapters[of[0]].modules[name])
+        settled, dear = with_spectra_of_w0(one, base, shapes[0])
         if dear:
             errors["the spectra of W0 and W0 + ΔW"] = LensError(dear)
         asked.append(settled)
@@ -81,14 +87,15 @@ def forecast_of(adapters: Sequence[Adapter], units: Sequence[Unit], request: Req
     parts = [
         Part(one.question.name, seconds_of(one.work(size), speed))
         for unit in units
-        for size in [_size(adapters[unit.of[0]], unit.module, request)]
+        for size in [_size([adapters[k] for k in unit.of], unit.module, request)]
         for one in unit.asked
     ]
     return Forecast(parts)
 
 
-def _size(adapter: Adapter, module: str, request: Request) -> Size:
-    factors = adapter.modules[module]
-    rank = request.rank or min(factors.ranks)
-    rows, columns = factors.out_features, factors.in_features
-    return Size(len(factors.layers), rows, columns, rank, request.draws or 0)
+def _size(adapters: Sequence[Adapter], module: str, request: Request) -> Size:
+    shapes = [shape_of(each, module) for each in adapters]
+    first, dense = shapes[0], sum(shape.in_full for shape in shapes)
+    rank = request.rank or min(first.ranks)
+    sizes = first.out_features, first.in_features
+    return Size(first.layers, *sizes, rank, request.draws or 0, dense)

@@ -54,7 +54,8 @@ def report(
     each has its own, under its own convention, and every two of them φ between each other, so that
     nothing hangs on their order; of more than a few `adapter_matrix` says more in less. Before all that
     the findings in sentences, their p corrected over all tests of the report; behind them what
-    was analysed, with checksums and versions.
+    was analysed, with checksums and versions. Of what was trained in full, as of a model that was tuned in full from `base`,
+    there are the spectra of ΔW and φ to others; what is of A and B is left out, and said to be.
     The file is about 5 MB, of which plotly.js is 4.8.
 
     Args:
@@ -62,8 +63,9 @@ def report(
         others: Others on the same base: each analysed too, and every two compared. Two that were read from one
             place count as one.
         out: The file to write; its folder is made if it is not there.
-        module: Only this target module, or these; by default all.
-        rank: As in `conversion_similarity`, `shared_subspace` and `compare`.
+        module: Only this target module, or these; by default all with factors, or all in layers of models that were tuned in full.
+        rank: As in `conversion_similarity`, `shared_subspace` and `compare`; between two that were trained in full 64, or half of
+            ΔW's directions.
         convention: As in `conversion_similarity`.
         ridge: As in `conversion_similarity`, of which it changes the part alone.
         draws: Draws of each null, 2 or more; by default as many as the report's tests need together, at

@@ -13,6 +13,8 @@ from ..core.factors.rank import numerical_rank, rank_of_product
 from ..core.numbers.whole import whole_or_none
 from ..errors import RankError
 
+LEADING = 64  # directions of a dense matrix, where nobody says how many
+
 
 class Dimensions(NamedTuple):
     """How many leading singular vectors of each side of a comparison."""
@@ -38,6 +40,16 @@ def select_dimensions(
     )
     chosen = smallest if both is None else both
     return Dimensions(chosen if first is None else first, chosen if second is None else second)
+
+
+def leading_of_dense(rank: int) -> int:
+    """How many directions of a ΔW that has all of them lead by default: half of them at most, for all hold whatever there is.
+
+    Example:
+        >>> leading_of_dense(768), leading_of_dense(24)
+        (64, 12)
+    """
+    return min(LEADING, max(1, rank // 2))
 
 
 def check_factor_ranks(factors: ModuleFactors, matrices: Sequence[str], needed: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ..adapter import Adapter, ModuleFactors
@@ -47,7 +47,7 @@ def select_name(adapter: Adapter, module: str, *, in_layers: bool = True) -> str
         if (full := select_dense(adapter, module)) is not None:
             raise ModuleLookupError(
                 f"{full} was trained in full: its ΔW is dense and has no A and B, which this is about; of ΔW ask `lora-lens "
-                f"spectrum`, `compare`, `matrix`, `grid`, `amplification` or `magnitude`, with --module {full}"
+                f"spectrum`, `compare`, `matrix`, `dynamics`, `grid`, `amplification` or `magnitude`, with --module {full}"
             ) from None
         raise ModuleLookupError(f"{error}{_in_full(adapter)}{_fused(adapter)}") from None
     if in_layers and name not in adapter.in_layers:
@@ -70,11 +70,20 @@ def select_delta(adapter: Adapter, module: str) -> ModuleFactors:
         >>> select_delta(tuned, "value").module, select_delta(adapter, "value").module
         ('value', 'value')
     """
-    return select_module(_with_dense(adapter, module), module)
+    return select_module(with_dense(adapter, module), module)
 
 
-def _with_dense(adapter: Adapter, module: str) -> Adapter:
-    """With what was trained in full as its modules, where that is meant."""
+def with_dense(adapter: Adapter, module: str) -> Adapter:
+    """With what was trained in full as its modules, where that is meant.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> import lora_lens as ll
+        >>> adapter = ll.load_adapter(ll.demo_adapter("lora"))
+        >>> tuned = replace(adapter, modules={}, dense=dict(adapter.modules))
+        >>> list(with_dense(tuned, "value").modules), with_dense(adapter, "value") is adapter
+        (['query', 'value'], True)
+    """
     full = select_dense(adapter, module)
     return adapter if full is None else replace(adapter, modules=adapter.dense, dense={})
 
@@ -101,7 +110,7 @@ def deltas_of(adapter: Adapter, module: str) -> Adapter:
     full = select_dense(adapter, module)
     if full is None:
         return adapter
-    name = select_name(_with_dense(adapter, module), full)
+    name = select_name(with_dense(adapter, module), full)
     factors = adapter.dense[name]
     kept = [
         layer
@@ -113,13 +122,23 @@ def deltas_of(adapter: Adapter, module: str) -> Adapter:
             f"ΔW of {name} of {adapter.source} is zero in every layer: it was not changed, and a zero matrix has no singular subspace"
         )
     zero = [str(layer) for layer in factors.layers if layer not in kept]
-    said = f"{name} was not changed in layer{'s' * (len(zero) > 1)} {', '.join(zero)}, which {'are' if len(zero) > 1 else 'is'} left out"
     return replace(
         adapter,
         modules={name: in_layers(factors, kept)},
         dense={},
-        caveats=(*adapter.caveats, *([said] if zero else [])),
+        caveats=(*adapter.caveats, *([unchanged_said(name, zero)] if zero else [])),
     )
+
+
+def unchanged_said(module: str, layers: Sequence[str]) -> str:
+    """In which layers nothing was trained.
+
+    Example:
+        >>> unchanged_said("value", ["0", "1"])
+        'value was not changed in layers 0, 1, which are left out'
+    """
+    several = len(layers) > 1
+    return f"{module} was not changed in layer{'s' * several} {', '.join(layers)}, which {'are' if several else 'is'} left out"
 
 
 def in_layers(factors: ModuleFactors, layers: Collection[int]) -> ModuleFactors:

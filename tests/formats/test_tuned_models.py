@@ -235,8 +235,6 @@ def test_what_is_of_factors_is_refused(tmp_path: Path) -> None:
             asked()
     with pytest.raises(LensError, match="matrices are A; of what was trained in full, with no A"):
         ll.rank_grids(lora, full, "value", matrices="A")
-    with pytest.raises(AdapterError, match="was tuned in full, and a report is of factors"):
-        ll.report(folder, out=tmp_path / "r.html", base=str(base))
 
 
 def test_what_is_not_its_base_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lora_lens.chance.p_values import holm
 from lora_lens.report.analysis import Analysed, analyse
 from lora_lens.report.request import Request
 from lora_lens.report.rows import rows_of
+from lora_lens.report.shapes import shape_of
 from lora_lens.report.summary import glance_table, left_out_lines, told
 from lora_lens.report.training_told import training_told
 from lora_lens.report.w0_cost import with_spectra_of_w0
@@ -117,16 +118,15 @@ def test_names_of_one_job_are_one_row(tmp_path: Path) -> None:
 
 
 def test_a_large_w0_is_left_out_with_the_command_that_has_it(three: list[ll.Adapter]) -> None:
-    from dataclasses import replace
 
     from lora_lens.report.asked import ASKED
 
     spectrum = next(one for one in ASKED if one.question.name == "spectrum")
-    factors = three[0].modules["value"]
+    shape = shape_of(three[0], "value")
     base = ll.open_base(str(three[0].base_model))
-    asked, why = with_spectra_of_w0(spectrum, base, factors)
+    asked, why = with_spectra_of_w0(spectrum, base, shape)
     assert (asked.options["beside_w0"], why) == (True, "")
-    wide = replace(factors, layers=tuple(range(10**8)))
+    wide = shape._replace(layers=10**8)
     asked, why = with_spectra_of_w0(spectrum, base, wide)
     assert asked.options["beside_w0"] is False
     assert "lora-lens spectrum --w0 --module value" in why

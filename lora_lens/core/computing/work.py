@@ -62,6 +62,7 @@ class Size(NamedTuple):
         rows, columns: Of W0.
         rank: Of the factors.
         draws: Of each null.
+        dense: Of how many adapters ΔW is dense, of W0's size.
     """
 
     layers: int
@@ -69,6 +70,7 @@ class Size(NamedTuple):
     columns: int
     rank: int
     draws: int
+    dense: int = 0
 
     @property
     def one_w0(self) -> int:
@@ -97,7 +99,7 @@ def of_bases(of: Size, nulls: int) -> Work:
         >>> round(twice / one)  # the factorisation is nearly all of it
         8
     """
-    layers, rows, columns, rank, draws = of
+    layers, rows, columns, rank, draws, _ = of
     wide, bases = max(rows, columns), (nulls * draws + layers) * layers
     factored = layers * 2 * of.one_w0
     solved = 2 * bases * rank * rows * columns
@@ -116,10 +118,11 @@ def of_grids(of: Size, nulls: int) -> Work:
 
 
 def of_factors(of: Size) -> Work:
-    """Spectra and bases of the factors themselves: nothing of W0's size.
+    """Spectra and bases of the factors themselves: nothing of W0's size; of a dense ΔW its decompositions.
 
     Example:
         >>> of_factors(Size(6, 384, 1536, 8, 200))
         Work(products=1474560, decompositions=0, small=24)
     """
-    return Work(2 * of.layers * (of.rows + of.columns) * of.rank**2, 0, 4 * of.layers)
+    products = 2 * of.layers * (of.rows + of.columns) * of.rank**2
+    return Work(products, of.dense * of.layers * of.one_w0, 4 * of.layers)

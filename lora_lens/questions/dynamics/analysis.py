@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...adapter import ModuleFactors
 from ...chance.baseline import Baseline
 from ...chance.gaussian_moments import gaussian_baseline
 from ...core.computing.progress import Progress, Steps
@@ -26,7 +25,7 @@ from ...plain_torch import in_plain_torch
 from ...show.wording import few
 from ...subspaces.device import select_device
 from ...subspaces.factors import SPACES
-from ...subspaces.selection import select_module
+from ...subspaces.selection import unchanged_said
 from ...subspaces.ties import gauge_note, tie_note
 from .checkpoint import (
     CheckpointSubspaces,
@@ -34,6 +33,7 @@ from .checkpoint import (
     end_point_subspaces,
     phi_between,
 )
+from .followed import Followed, followed
 from .result import DynamicsResult
 
 _MATRICES = {"A": ("A",), "B": ("B",), "ΔW": ("delta_left", "delta_right")}
@@ -59,7 +59,9 @@ def dynamics(
 
     Checkpoints are ``checkpoint-N`` in the run's folder or in its ``checkpoints/``, sorted by N; broken
     ones are passed over with a note. The end point is the run's own adapter where it has one (often
-    its best checkpoint, not its last), else the last checkpoint.
+    its best checkpoint, not its last), else the last checkpoint. Where `base` is named they may be whole models that were
+    tuned in full from it: of these there is ΔW alone, what was saved less W0, whose leading directions are followed, one layer
+    at a time; layers in which it is zero at the end point are left out.
 
     Where a matrix has fewer than `rank` singular vectors (B is zero before the first step), φ does not
     exist: it is NaN, and a note says so. The start is the first checkpoint; of a matrix that does not
@@ -69,14 +71,14 @@ def dynamics(
     Args:
         folder: The run's folder.
         module: As in `conversion_similarity`.
-        rank: i = j; by default the end point's smallest rank.
-        base: As in `load_adapter`; only CondLoRA needs it.
+        rank: i = j; by default the end point's smallest rank; of what was trained in full, 64 or half of its directions.
+        base: As in `load_adapter`; only CondLoRA and what was trained in full need it.
         device, dtype: As in `conversion_similarity`.
         progress: Called with the number of checkpoints done, and of all.
 
     Raises:
         AdapterError: There are no checkpoints, or they are not of one run.
-        RankError: `rank` is above the numerical rank of a factor of the end point.
+        RankError: `rank` is above the numerical rank of a factor of the end point; or ΔW of what was trained in full is zero there.
 
     Example:
         >>> import shutil, tempfile
@@ -88,13 +90,14 @@ def dynamics(
         >>> result.names
         ('checkpoint-100', 'checkpoint-200')
     """
-    found = run_points(user_path(folder))
+    found = run_points(user_path(folder), tuned=base is not None)
     where = select_device(device, dtype)
     last = found.points[-1]
     adapter = load_adapter(last.folder, base)
-    factors = select_module(adapter, module)
-    rank = min(factors.ranks) if rank is None else whole(rank, "rank")
-    end = end_point_subspaces(last.name, last.folder, factors, rank, where)
+    own = followed(adapter, module)
+    rank = own.rank if rank is None else whole(rank, "rank")
+    end = end_point_subspaces(last.name, last.folder, own, rank, where)
+    end, kept = _changed(end, own)
     ends = dict.fromkeys(SPACES, end)
     starts: dict[str, CheckpointSubspaces] = {}
     rows: list[_Row] = []
@@ -104,10 +107,11 @@ def dynamics(
     for point in found.points:
         here = end
         if point is not last:
-            own = select_module(load_adapter(point.folder, base), module)
-            _check_same_run(point, own, last, factors)
-            here = checkpoint_subspaces(point.name, own, rank, where)
-            if torch.equal(own.a, factors.a) and torch.equal(own.b, factors.b):
+            each = followed(load_adapter(point.folder, base), module)
+            _check_same_run(point, each, last, own)
+            each = each if kept is own else each.of_layers(kept.layers)
+            here = checkpoint_subspaces(point.name, each, rank, where)
+            if all(map(torch.equal, each.numbers(), kept.numbers())):
                 twins.append(point.name)
         starts |= {
             space: here
@@ -128,25 +132,25 @@ def dynamics(
     return DynamicsResult(
         run=str(user_path(folder)),
         method=adapter.method,
-        module=factors.module,
+        module=kept.module,
         rank=rank,
-        layers=factors.layers,
+        layers=kept.layers,
         names=tuple(point.name for point in found.points),
         steps=tuple(point.step for point in found.points),
-        starts={space: starts[space].name for space in SPACES},
+        starts={space: starts[space].name for space in end.exists},
         end=end.name,
         to_end=_stacked([row.to_end for row in rows]),
         to_start=_stacked([row.to_start for row in rows]),
         norms=_stacked([row.norms for row in rows]),
         ranks=_stacked([row.ranks for row in rows]),
-        baselines={space: _gaussian(factors, space, rank) for space in SPACES},
+        baselines={space: _gaussian(kept, space, rank) for space in end.exists},
         notes=(
             *found.notes,
             *adapter.caveats,
             *([_SAME_W0] if adapter.from_w0 and len(rows) > 1 else []),
-            *(["ΔW is s·B·A here, of every checkpoint"] if factors.magnitude is not None else []),
-            *([f"{end.name} holds the factors of {', '.join(twins)}"] if twins else []),
-            *_notes(rows, starts, factors, rank),
+            *_of_what(own, kept, rank),
+            *([f"{end.name} holds {_held(own)} of {', '.join(twins)}"] if twins else []),
+            *_notes(rows, starts, own, rank),
         ),
         base=with_revision(adapter.base_model, adapter.revision),
         base_commit=adapter.base_commit,
@@ -165,14 +169,43 @@ class _Row(NamedTuple):
     tied: Mapping[str, NDArray[np.bool_]]
 
 
-def _check_same_run(
-    point: RunPoint, factors: ModuleFactors, last: RunPoint, end: ModuleFactors
-) -> None:
+def _changed(end: CheckpointSubspaces, module: Followed) -> tuple[CheckpointSubspaces, Followed]:
+    """Without layers of what was trained in full that were not changed."""
+    kept = np.flatnonzero(end.norms["delta"])
+    if not module.in_full or len(kept) == len(module.layers):
+        return end, module
+    return end.of_layers(kept.tolist()), module.of_layers([module.layers[k] for k in kept])
+
+
+def _held(module: Followed) -> str:
+    return "the ΔW" if module.in_full else "the factors"
+
+
+def _of_what(module: Followed, kept: Followed, rank: int) -> Iterator[str]:
+    if module.factors is not None:
+        if module.factors.magnitude is not None:
+            yield "ΔW is s·B·A here, of every checkpoint"
+        return
+    yield (
+        f"{module.module} was trained in full: ΔW is what was saved less W0, and φ is of its leading {rank} of "
+        f"{min(module.out_features, module.in_features)} directions; it has no A and B, which are left out"
+    )
+    if unchanged := [str(layer) for layer in module.layers if layer not in kept.layers]:
+        yield unchanged_said(module.module, unchanged)
+
+
+def _check_same_run(point: RunPoint, module: Followed, last: RunPoint, end: Followed) -> None:
+    if module.in_full != end.in_full:
+        full, other = (point, last) if module.in_full else (last, point)
+        raise AdapterError(
+            f"{module.module} was trained in full in {full.folder} and has A and B in {other.folder}; "
+            f"they are not checkpoints of one run"
+        )
     for what in ("layers", "in_features", "out_features"):
-        here, there = getattr(factors, what), getattr(end, what)
+        here, there = getattr(module, what), getattr(end, what)
         if here != there:
             raise AdapterError(
-                f"{factors.module} has {what} {here} in {point.folder} and {there} in {last.folder}; "
+                f"{module.module} has {what} {here} in {point.folder} and {there} in {last.folder}; "
                 f"they are not checkpoints of one run"
             )
 
@@ -181,21 +214,22 @@ def _stacked(rows: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _gaussian(factors: ModuleFactors, space: str, rank: int) -> Baseline:
-    d = factors.in_features if SPACES[space].side == "right" else factors.out_features
+def _gaussian(module: Followed, space: str, rank: int) -> Baseline:
+    d = module.in_features if SPACES[space].side == "right" else module.out_features
     mean, sd = gaussian_baseline(d, rank)
-    return Baseline(mean, sd, sd / math.sqrt(len(factors.layers)))
+    return Baseline(mean, sd, sd / math.sqrt(len(module.layers)))
 
 
 def _notes(
     rows: Sequence[_Row],
     starts: Mapping[str, CheckpointSubspaces],
-    factors: ModuleFactors,
+    module: Followed,
     rank: int,
 ) -> Iterator[str]:
     lacking: dict[tuple[str, ...], list[str]] = {}
     later: dict[str, list[str]] = {}
-    for matrix, spaces in _MATRICES.items():
+    matrices = {name: spaces for name, spaces in _MATRICES.items() if set(spaces) <= set(starts)}
+    for matrix, spaces in matrices.items():
         if (start := starts[spaces[0]].name) != rows[0].name:
             later.setdefault(start, []).append(matrix)
         without = tuple(
@@ -203,19 +237,21 @@ def _notes(
         )
         if without:
             lacking.setdefault(without, []).append(matrix)
-    zero = {row.name for row in rows if (row.norms["B"] == 0).any()}
-    for without, matrices in lacking.items():
-        why = " (B is zero there)" if zero.issuperset(without) else ""
+    made_zero = "delta" if module.in_full else "B"
+    zero = {row.name for row in rows if (row.norms[made_zero] == 0).any()}
+    for without, names in lacking.items():
+        why = f" ({'ΔW' if module.in_full else 'B'} is zero there)"
+        why = why if zero.issuperset(without) else ""
         yield (
-            f"at {few(without, _MOST_NAMED)} φ of {' and '.join(matrices)} does not exist: in some layer there are "
+            f"at {few(without, _MOST_NAMED)} φ of {' and '.join(names)} does not exist: in some layer there are "
             f"fewer than {rank} singular vectors{why}"
         )
-    for matrix, (space, *_) in _MATRICES.items():
+    for matrix, (space, *_) in matrices.items():
         if ties := tuple(row.name for row in rows if row.tied[space].any()):
             yield tie_note(rank, matrix, f"in some layer of {few(ties, _MOST_NAMED)}")
-    for start, matrices in later.items():
-        yield f"the start of {' and '.join(matrices)} is {start}, the first where all layers have {rank} singular vectors"
-    if rank < max(factors.ranks):
-        yield gauge_note(f"{rank} is below the adapter's rank {max(factors.ranks)}")
+    for start, names in later.items():
+        yield f"the start of {' and '.join(names)} is {start}, the first where all layers have {rank} singular vectors"
+    if module.factors is not None and rank < (most := max(module.factors.ranks)):
+        yield gauge_note(f"{rank} is below the adapter's rank {most}")
     if len(rows) == 1:
         yield f"{rows[0].name} is the only checkpoint, so there is no change to follow"

@@ -35,7 +35,12 @@ def run(
     module: Module = "value",
     rank: Annotated[
         int | None,
-        typer.Option("--rank", "-r", show_default="the end point's smallest", help="i and j."),
+        typer.Option(
+            "--rank",
+            "-r",
+            show_default="the end point's smallest; of a whole model 64, or half",
+            help="i and j.",
+        ),
     ] = None,
     base: Base = None,
     device: Device = "auto",
@@ -48,8 +53,9 @@ def run(
 
     Follows A (right singular vectors), B (left) and ΔW (both) over a run's checkpoint-N folders. The
     end point is the adapter in RUN itself where there is one, else the last checkpoint; the start is
-    the first. φ that does not exist, as of a B that is still zero, is left out. Only CondLoRA runs
-    need their base model.
+    the first. φ that does not exist, as of a B that is still zero, is left out. Of a run that tunes a
+    whole model --base names what it was tuned from, and there is ΔW alone: what was saved less W0. Only these
+    and CondLoRA runs need their base model.
 
     Example: lora-lens dynamics run/ --module value --rank 8 --out figures/
     """

@@ -83,7 +83,7 @@ def _one_phi(grids: Mapping[str, Array], space: str, factor: str, *, gaps: bool)
 
 
 def size_panel(result: DynamicsResult) -> Panel:
-    """Frobenius norms of ΔW, A and B by step, on a logarithmic scale."""
+    """Frobenius norms of ΔW, A and B, as far as there are any, by step, on a logarithmic scale."""
     positive = {matrix: np.where(grid > 0, grid, np.nan) for matrix, grid in result.norms.items()}
     marks = tuple(_lines(result, positive, _NORMS))
     return Panel("Norms", _steps(result), Axis("norm", log=True), marks, legend="inside")

@@ -19,7 +19,7 @@ class DynamicsResult(Answer):
 
     Grids are (checkpoint, layer); NaN says that the number does not exist there (a zero B has no
     singular subspace), and is null or empty in files. Spaces are ``A`` (right singular vectors),
-    ``B`` (left), ``delta_left`` and ``delta_right`` (ΔW = s·B·A).
+    ``B`` (left), ``delta_left`` and ``delta_right`` (ΔW = s·B·A); of what was trained in full the last two.
 
     Attributes:
         run, method, module: What was followed.
@@ -30,7 +30,7 @@ class DynamicsResult(Answer):
         starts: Space to the checkpoint that φ to the start is taken to, the first where it exists.
         end: The checkpoint that φ to the end point is taken to.
         to_end, to_start: Space to grid of φ.
-        norms: ``delta``, ``A``, ``B`` to grid of Frobenius norms, ‖ΔW‖ with its scaling.
+        norms: ``delta``, ``A``, ``B``, as far as there are any, to grid of Frobenius norms, ‖ΔW‖ with its scaling.
         ranks: ``stable`` (‖ΔW‖_F²/σ₁²) and ``effective`` (exp of the entropy of s/Σs) to grid.
         baselines: Space to φ of unrelated subspaces; `mean_sd` is that of the mean over layers.
         notes: What a reader should know beside the numbers, a sentence each.

@@ -35,11 +35,13 @@ def terminal(result: DynamicsResult, _: Console) -> RenderableType:
     )
 
 
-def legend(_: DynamicsResult) -> list[str]:
+def legend(result: DynamicsResult) -> list[str]:
     """What the words in the tables mean."""
     return [
         "gaussian: unrelated subspaces, mean and deviation of the mean over the layers, taken as independent",
-        "a dash: φ does not exist there, as of a B that is still zero",
+        "a dash: φ does not exist there, as of a B that is still zero"
+        if "B" in result.to_end
+        else "a dash: φ does not exist there, as of a ΔW that is still zero",
         ranks_of("ΔW"),
     ]
 
@@ -94,7 +96,8 @@ def size_table(result: DynamicsResult) -> Table:
         ]
         for t in range(len(result.names))
     ]
-    head = ["step", "‖ΔW‖_F", "‖A‖_F", "‖B‖_F", "stable rank ΔW", "effective rank ΔW (s)"]
+    of = ("ΔW" if matrix == "delta" else matrix for matrix in result.norms)
+    head = ["step", *(f"‖{name}‖_F" for name in of), "stable rank ΔW", "effective rank ΔW (s)"]
     return Table(f"Norms and ranks, mean of {_layers(result)}", head, rows)
 
 

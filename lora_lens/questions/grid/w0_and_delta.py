@@ -13,11 +13,10 @@ from ...core.similarity.layers_together import AS_INDEPENDENT, LayersTogether, s
 from ...errors import RankError
 from ...subspaces.delta import Singular, trained_singular, weight_singular
 from ...subspaces.device import Where
+from ...subspaces.dimensions import LEADING, leading_of_dense
 from ...subspaces.ties import equal_note
 from .one_grid import KINDS, grid_of
 from .result import RankGrid
-
-TOP = 64
 
 
 def w0_and_delta(
@@ -79,7 +78,7 @@ def check_top(top: int | None, rank: int, name: str, layer: int) -> int:
         RankError: It has not so many.
     """
     if top is None:
-        return min(TOP, rank)
+        return min(LEADING, rank)
     if not 1 <= (top := whole(top, "top")) <= rank:
         raise RankError(
             f"asked for {top} singular vectors of {name}, which has rank {rank} in layer {layer}; expected 1 to {rank}"
@@ -88,8 +87,8 @@ def check_top(top: int | None, rank: int, name: str, layer: int) -> int:
 
 
 def top_of_dense(top: int | None, rank: int, name: str, layer: int) -> int:
-    """The same of a ΔW that has all directions: by default half of them at most, for all hold whatever there is."""
-    return check_top(min(TOP, max(1, rank // 2)) if top is None else top, rank, name, layer)
+    """The same of a ΔW that has all directions."""
+    return check_top(leading_of_dense(rank) if top is None else top, rank, name, layer)
 
 
 def _side(found: Singular, side: str) -> Tensor:

@@ -42,7 +42,7 @@ def _captured(of: Size) -> Work:
 
 def _fits(of: Size) -> Work:
     """Of one factor: what the other layers' W0 see, and θ of every draw."""
-    layers, rows, columns, rank, draws = of
+    layers, rows, columns, rank, draws, _ = of
     wide, n = max(rows, columns), (layers - 1) * rank
     fits = layers * (draws + 2 * min(draws, DESCRIBING))
     fit = min(_GATHERED * 2 * n**2 * wide, _ROUNDS * (2 * DEGREE + 2) * block_of(rank) * wide**2)

@@ -64,10 +64,11 @@ def part(result: Spectrum, findings: Sequence[Finding], name: str) -> Part:
 
 
 def _of_w0(result: Spectrum) -> list[str]:
-    """Intruder dimensions where W0 is at hand, and the ranks suggested."""
+    """Intruder dimensions where W0 is at hand, and the ranks suggested, where any are."""
     suggestion = result.suggestion
     pattern = f" {_PATTERN}" if suggestion.snippet() else ""
-    return [*intruder_sentence(result), f"{suggestion.summary}.{pattern}"]
+    ranks = [f"{suggestion.summary}.{pattern}"] if suggestion.layers else []
+    return [*intruder_sentence(result), *ranks]
 
 
 _PATTERN = "`lora-lens spectrum` prints them as PEFT's rank_pattern."
