@@ -130,14 +130,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return import_module(".plots", __name__)
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name], __name__), name)
-    if name in moved.MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # which would take any misspelt name for Any
+
+    def __getattr__(name: str) -> Any:
+        if name == "plots":
+            return import_module(".plots", __name__)
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name], __name__), name)
+        if name in moved.MODULES:
+            return import_module(f".{name}", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -79,3 +79,13 @@ def test_every_public_name_is_there() -> None:
         assert getattr(lora_lens, name) is not None
     assert set(lora_lens._HOMES) | {"plots"} == set(lora_lens.__all__)
     assert dir(lora_lens) == sorted(lora_lens.__all__)
+
+
+def test_a_type_checker_sees_that_a_name_is_not_there(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import lora_lens\nlora_lens.phi\nlora_lens.fi\n")
+    options = ["--config-file=", "--follow-imports=skip", "--cache-dir", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "mypy", *options, lora_lens.__file__, str(program)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert 'program.py:3: error: Module has no attribute "fi"' in said
+    assert "Found 1 error" in said

@@ -156,6 +156,20 @@ def test_gradient_at_full_rank_survives_equal_singular_values() -> None:
 # Errors
 
 
+def test_a_matrix_of_pairs_goes_through_torch_func() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(2, 6, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    for function in (lambda z: phi_matrix(z, i=2), lambda z: phi_matrix(y, z, i=3)):
+        expected = torch.autograd.functional.jacobian(function, x)
+        torch.testing.assert_close(torch.func.jacrev(function)(x), expected, atol=1e-12, rtol=0)
+        torch.testing.assert_close(torch.func.jacfwd(function)(x), expected, atol=1e-12, rtol=0)
+
+
+def test_of_one_stack_nothing_is_called_y() -> None:
+    with pytest.raises(RankError, match="5 singular vectors of x"):
+        phi_matrix(np.diag([3.0, 2.0, 1.0])[None], i=2, j=5)
+
+
 def test_more_than_the_rank_is_an_error_that_names_it() -> None:
     x, y = draw(20, 768, 8).astype(np.float32), draw(21, 768, 8).astype(np.float32)
     with pytest.raises(RankError, match="rank 8"):
