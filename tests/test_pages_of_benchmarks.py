@@ -73,6 +73,29 @@ def test_course_has_every_line() -> None:
         assert line in page("course")
 
 
+def test_course_says_what_would_have_been_seen_where_nothing_is() -> None:
+    told = record("results", "mpnet-course.json")
+    excess = {
+        f"{100 * rows[module][matrix]['detectable']:.1f}"
+        for name, rows in told["shares"].items()
+        for module, matrix in (("q", "A"), ("v", "A"), ("q", "B"))
+        if "epoch" in name and (matrix == "A" or rows[module][matrix]["p"] > 0.05)
+    }
+    assert excess == {"0.3"}
+    assert "where an excess of 0.3 % would have been seen" in page("course")
+    assert "which sees an excess of 0.3 %, too" in page("course")
+    for to, said in ((" LoRA", "0.1 to 0.3 % would"), (" CondLoRA", "0.4 to 1.0 % in CondLoRA's")):
+        values = [
+            100 * one["detectable"]
+            for pair, modules in told["carried"].items()
+            if to in pair.split(":")[1]
+            for module in modules.values()
+            for one in module.values()
+        ]
+        assert f"{min(values):.1f} to {max(values):.1f} %" == said[:12]
+        assert said in page("course")
+
+
 def test_six_adapters_asked_as_one() -> None:
     told = record("results", "mpnet-together.json")
     for line in benchmark("together").page(told):

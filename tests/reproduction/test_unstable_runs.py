@@ -370,3 +370,17 @@ def test_what_the_readme_says_of_cola() -> None:
         f"{of['q'][0]} % for {of['q'][1]} in query, {of['v'][0]} % for {of['v'][1]} in value"
         in readme
     )
+
+
+def test_what_the_readme_says_of_minilm() -> None:
+    """Beside the demo's adapter, whose line stands there: query's B in one of two runs, and nothing else."""
+    with (RESULTS / "adalora" / "tables" / "shared.csv").open(encoding="utf-8") as stream:
+        own = [row for row in csv.DictReader(stream) if row["method"] == "lora"]
+    query = [row for row in own if (row["module"], row["matrix"]) == ("query", "B")]
+    assert [row for row in own if float(row["p_holm"]) <= 0.05] == query[:1]
+    shares, flips = (
+        [f"{100 * float(row[what]):.1f}" for row in query] for what in ("share", "flipped")
+    )
+    readme = " ".join((DOCS.parent / "README.md").read_text(encoding="utf-8").split())
+    assert f"{shares[0]} and 4.1 % for {flips[0]} and 2.6." in readme
+    assert f"Of the third ({shares[1]} for {flips[1]})" in readme
