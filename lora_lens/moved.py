@@ -134,6 +134,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 NAMES: Mapping[str, str] = {
     "adapter.Part": "adapter.FusedRows",
     "loaders.base.CONV1D_MODELS": "bases.orientation.CONV1D_MODULES",
+    "analyses.rank_grids.TOP": "subspaces.dimensions.LEADING",
     "analyses.moments.Moment": "questions.dynamics.checkpoint.CheckpointSubspaces",
     "analyses.moments.end_moment": "questions.dynamics.checkpoint.end_point_subspaces",
     "analyses.moments.moment_of": "questions.dynamics.checkpoint.checkpoint_subspaces",
