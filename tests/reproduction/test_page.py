@@ -232,3 +232,9 @@ def test_one_of_many_tasks_is_no_disagreement(
     verdicts: list[str], p: list[float], said: str
 ) -> None:
     assert _together(verdicts, p) == said
+
+
+def test_analyses_that_did_not_ask_it_yet_are_said_to_be_so(tmp_path: Path) -> None:
+    text = page(tmp_path, analyses={"stsb": [before_shares("v") | before_shares("q")] * 2})
+    part = text.split("## What one shared layer predicts of every layer's factors")[1]
+    assert part.startswith("\n\nThe analyses on record do not have this")
