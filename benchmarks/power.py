@@ -37,6 +37,7 @@ from lora_lens.subspaces.untrained import untrained_factors
 LEVEL, POWER = 0.05, 0.8
 NOISE = ("uniform", "leading", "profile")
 RIDGES = (0.0, 1.0, 3.0)
+FORWARDS = (0.0, 1.0)  # ridges
 
 
 def main() -> None:
@@ -47,6 +48,11 @@ def main() -> None:
         "--claims",
         action="store_true",
         help="what `shared` says alone: cheap enough for hundreds of sets",
+    )
+    parser.add_argument(
+        "--forwards",
+        action="store_true",
+        help="the predicted share of A and of B alone, beside flips, without and with a ridge",
     )
     asked = parser.parse_args()
     cases = [kind for kind in NOISE if kind in asked.noise] + [f"{e:g}" for e in asked.shares]
@@ -159,6 +165,8 @@ def ask(
         "seed": number,
         "base": base,
     }
+    if asked.forwards:
+        return dict(_forwards(adapter, factors.module, rank, same))
     found = {}
     shared = ll.shared_subspace(adapter, factors.module, rank, **same)
     found["`shared` says anything"] = says(shared)
@@ -176,6 +184,17 @@ def ask(
         name = "φ of conversions" + (f", ridge {ridge:g}" if ridge else "")
         found[f"{name}, propagated"] = similar["B"].significance["propagated"].of_mean.p <= LEVEL
     return found
+
+
+def _forwards(
+    adapter: Any, module: str, rank: int | None, same: dict[str, Any]
+) -> Iterator[tuple[str, bool]]:
+    for ridge in FORWARDS:
+        shared = ll.shared_subspace(adapter, module, rank, ridge=ridge, **same)
+        for matrix, one in shared.items():
+            name = f"predicted share of {matrix}" + (f", ridge {ridge:g}" if ridge else "")
+            yield f"{name}, flipped", one.predicted.nulls["flipped"].p <= LEVEL
+        yield f"`shared` says anything{f', ridge {ridge:g}' if ridge else ''}", says(shared)
 
 
 def says(result: Any) -> bool:

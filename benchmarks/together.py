@@ -90,7 +90,7 @@ class Together:
         """`w`: (layer, out, in), of norm 1; `q`: (adapter, layer, out, r), orthonormal."""
         u, s, vh = torch.linalg.svd(w, full_matrices=False)
         self.on_own, self.rows = (u.mT @ q).float(), (s[..., None] * vh).float()
-        sums = left_out_sums(w.mT @ w)
+        sums = left_out_sums(w.mT @ w, torch.zeros_like(w[0].mT @ w[0]))
         self.spaces: Sequence[Whitening] = [whitening(one).single() for one in sums]
 
     def shares(self, signs: Tensor) -> Tensor:

@@ -27,6 +27,16 @@ def same_phi(one: Array, other: Array) -> bool:
     return np.allclose(one, other, rtol=0, atol=RESOLUTION)
 
 
+def ridge_words(ridge: float) -> str:
+    """What a title says of a ridge; nothing where there is none.
+
+    Example:
+        >>> ridge_words(0.5), ridge_words(0.0)
+        (', ridge 0.5', '')
+    """
+    return f", ridge {ridge:g}" if ridge else ""
+
+
 def listed(names: Sequence[str]) -> str:
     """``A, B and BA``; nothing of none."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

@@ -66,6 +66,8 @@ def left_out(
     nulls: Mapping[str, Variants] = _NONE,
     progress: Progress = untold,
     spill: Spill | None = None,
+    *,
+    ridge: float = 0.0,
 ) -> LeftOut:
     """What the shared layer θ of all layers but l predicts of layer l's factor; see `lora_lens.core.shared.shared_layer`.
 
@@ -73,6 +75,9 @@ def left_out(
     layers see all of θ (S₋ₗ is not singular), whatever W's shape. If `in` is at least (layer−1)·out the others see
     no more than they have rows, any factors can be fitted, and there is nothing to predict from: `values` are
     then all 1.
+
+    With a `ridge`, S₋ₗ + λ²I is in the place of S₋ₗ everywhere, in `sqrt_kappa` and `seen` too: θ keeps away from what the
+    other layers hardly see of it, which their noise decides. No share is then 1, whatever made the factors.
 
     Errors go as κ(S₋ₗ)·eps.
 
@@ -83,12 +88,16 @@ def left_out(
         nulls: Factors to fit anew, pulled back by W at unit norm.
         progress: Called with how much of the layers, and of draws that wait for all of these, is done, of how much.
         spill: Where what is needed of all layers waits; by default in memory. No number depends on it.
+        ridge: λ in units of the root mean square of the singular values of the other layers' W, stacked at unit norm:
+            of ``√((layer−1)/in)``, unless one is 0.
 
     Example:
         >>> w = torch.tensor([[[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [2.0, 1.0]], [[2.0, 1.0], [1.0, 1.0]]])
         >>> q = torch.linalg.qr(w @ torch.ones(2, 1)).Q  # one θ made them all
         >>> left_out(w, q, 1).share.round(decimals=4)
         tensor([1., 1., 1.], dtype=torch.float64)
+        >>> left_out(w, q, 1, ridge=1.0).share.round(decimals=2)
+        tensor([0.9800, 1.0000, 1.0000], dtype=torch.float64)
         >>> q[2] = q[2].flip(0) * torch.tensor([[1.0], [-1.0]])  # the last one, a quarter turn apart
         >>> round(left_out(w, q, 1).share[2].item(), 4)
         0.0
@@ -97,12 +106,13 @@ def left_out(
     w, q = _each(spill, unit_norm, w), q.double()
     grams = _each(spill, lambda one: one.mT @ one, w)
     rows = _each(spill, pulled_back, w, q, small=True)
-    whole = whitening(summed(grams, torch.zeros_like(grams[0]), spill.release))
+    start = _ridge(grams, ridge)
+    whole = whitening(summed(grams, start, spill.release))
     together = fitted(whole, rows.flatten(0, 1), k)
     prepared = refits(w, fitting_space(whole), nulls, k) if nulls else {}
     layers, *waiting = passes(progress, len(w), *(refit.waiting for refit in prepared.values()))
     fits, spaces = [], []
-    for layer, s in enumerate(left_out_sums(grams, spill.release)):
+    for layer, s in enumerate(left_out_sums(grams, start, spill.release)):
         space = whitening(s)
         others = torch.cat([rows[:layer], rows[layer + 1 :]]).flatten(0, 1)
         fits.append(fitted(space, others, k))
@@ -131,6 +141,13 @@ def left_out(
             for (name, refit), each in zip(prepared.items(), waiting, strict=True)
         },
     )
+
+
+def _ridge(grams: Float[Tensor, "layer in in"], ridge: float) -> Float[Tensor, "in in"]:
+    """λ²I: a sum over the layers but one, each of trace 1, has eigenvalues of (layer−1)/in on average."""
+    start = torch.zeros_like(grams[0])
+    start.diagonal().fill_(ridge**2 * (len(grams) - 1) / len(start))
+    return start
 
 
 def carried_over(

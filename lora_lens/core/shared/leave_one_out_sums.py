@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
 def left_out_sums(
-    terms: Float[Tensor, "layer *shape"], after_each: Callable[[], None] = lambda: None
+    terms: Float[Tensor, "layer *shape"],
+    start: Float[Tensor, "*shape"],
+    after_each: Callable[[], None] = lambda: None,
 ) -> Iterator[Float[Tensor, "*shape"]]:
-    """The sum of all terms but the first, of all but the second, and so on.
+    """`start` and all terms but the first, `start` and all but the second, and so on.
 
     Nothing is subtracted, so a term that outweighs all others leaves no rounding of its own behind. By
     halves: layer·log₂(layer) additions, and as many sums at a time as there are halvings. `after_each` is called
     after each term that was added.
 
     Example:
-        >>> [int(s) for s in left_out_sums(torch.tensor([1.0, 20.0, 300.0]))]
-        [320, 301, 21]
+        >>> import torch
+        >>> [int(s) for s in left_out_sums(torch.tensor([1.0, 20.0, 300.0]), torch.tensor(4000.0))]
+        [4320, 4301, 4021]
     """
-    yield from _halves(terms, torch.zeros_like(terms[0]), after_each)
+    yield from _halves(terms, start, after_each)
 
 
 def summed(
@@ -33,6 +35,7 @@ def summed(
     """`start` and the terms, one after the other; `after_each` is called after each term.
 
     Example:
+        >>> import torch
         >>> summed(torch.tensor([1.0, 20.0]), torch.tensor(300.0), lambda: None)
         tensor(321.)
     """

@@ -65,7 +65,7 @@ def refits(
         >>> null = variants_of(w, q[:, None], torch.zeros(1, 3, dtype=torch.int64))
         >>> grams = w.mT @ w
         >>> refit = refits(w, fitting_space(whitening(grams.sum(0))), {"own": null}, 1)["own"]
-        >>> for layer, s in enumerate(left_out_sums(grams)):
+        >>> for layer, s in enumerate(left_out_sums(grams, torch.zeros(2, 2))):
         ...     refit.add(layer, fitting_space(whitening(s)))
         >>> refit.shares().round(decimals=4)
         tensor([[1., 1., 1.]], dtype=torch.float64)

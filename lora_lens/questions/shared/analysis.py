@@ -23,7 +23,7 @@ from ...formats.loading import Model, adapter_of
 from ...plain_torch import in_plain_torch
 from ...several import several
 from ...subspaces.convention import settle_convention
-from ...subspaces.conversions import Plan, check_request
+from ...subspaces.conversions import Plan, check_request, check_ridge
 from ...subspaces.device import Where, select_device
 from ...subspaces.dimensions import check_factor_ranks, select_dimensions
 from ...subspaces.layers import collect_bases
@@ -51,6 +51,7 @@ def shared_subspace(
     *,
     other: Adapter | str | Path | Model | None = None,
     width: int | None = None,
+    ridge: float = 0.0,
     convention: ConventionChoice = "auto",
     matrices: Factor | Sequence[Factor] = MATRICES,
     draws: int = 200,
@@ -92,6 +93,10 @@ def shared_subspace(
         other: Another adapter on the same base, over the same layers: what θ₋ₗ of `adapter` predicts of its
             layer l is then asked too, and the verdict is of that.
         width: k, columns of the shared θ; by default r. `SharedSubspace.curve` has the share for all.
+        ridge: Of θ asked forwards, of the conversions none: with W_m at unit norm, θ₋ₗ is fitted with S₋ₗ + λ²I in the place of
+            S₋ₗ = Σ_{m≠l} W_mᵀW_m, λ in units of the root mean square of those W's singular values. 0 is the definition, by which
+            CondLoRA has a share of 1. At 1 a shared part that is small beside noise is found sooner, most of all where θ has more rows than the other layers fix well (A
+            of an up-projection, B of a down-projection); flips and the other nulls are fitted with the same.
         convention: As in `conversion_similarity`: which equation makes a conversion matrix. What A is asked of
             forwards is ``consistent``'s W_lᵀ under ``stored`` too, but for such a CondLoRA `adapter`.
         matrices: Which of A and B; one, or several.
@@ -113,7 +118,7 @@ def shared_subspace(
         RankDeficientWarning: W0 of a layer is rank-deficient, and its Moore-Penrose inverse stands in.
 
     Raises:
-        LensError: No such matrix or convention; draws of 1 or below 0; a negative seed; too little memory.
+        LensError: No such matrix or convention; a negative or infinite ridge; draws of 1 or below 0; a negative seed; too little memory.
         ModuleLookupError: No such module.
         RankError: A rank above a factor's numerical rank; a width below 1, or above what the layers but
             one can span.
@@ -137,6 +142,8 @@ def shared_subspace(
         raise LensError(f"matrices are {wrong}, expected A or B: BA's left subspace is B's")
     settled = settle_convention(convention, factors, adapter)
     draws, seed = check_draws(draws), check_seed(seed)
+    check_ridge(ridge)
+    ridge = float(ridge)
     check_request(factors, matrices, r, r, "left", settled.name)
     k = r if width is None else width
     _check_width(factors, k, r, settled.name)
@@ -153,13 +160,15 @@ def shared_subspace(
     del null_bases
     spill, asked_as = Spill(plan.memory.kept), forwards_as(adapter, settled.name)
     own = _asked(factors, weights, where, spill, directions, asked_as)
-    forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, fits)
+    forwards = {} if own is None else _forwards(plan, own, matrices, k, seed, ridge, fits)
     carried: dict[str, Predicted] = {}
     of_other: tuple[str, ...] = ()
     if other is not None:
         its_base = open_base_of(other, base)
         of_other = along_said_each((other,), its_base)
-        carried = _carried(plan, own, matrices, where, k, seed, adapter, other, its_base, carrying)
+        carried = _carried(
+            plan, own, matrices, where, k, seed, ridge, adapter, other, its_base, carrying
+        )
     subspaces: dict[str, SharedSubspace] = {
         matrix: replace(
             captured(plan, matrix, bases[matrix], k, nulls[matrix]),
@@ -179,11 +188,12 @@ def shared_subspace(
         convention_why=settled.why,
         rank=r,
         width=k,
+        ridge=ridge,
         layers=factors.layers,
         subspaces=subspaces,
         notes=(
             *dict.fromkeys(
-                all_notes(adapter, other, of_other, weights, plan, subspaces, convention)
+                all_notes(adapter, other, of_other, weights, plan, subspaces, convention, ridge)
             ),
         ),
         seed=seed,
@@ -211,13 +221,14 @@ def _forwards(
     matrices: Sequence[Factor],
     k: int,
     seed: int,
+    ridge: float,
     progress: Sequence[Progress],
 ) -> dict[str, Predicted]:
     """The claim asked forwards, of each factor."""
     return {
         matrix: predict(
             own, matrix, plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(matrices), progress=each,
+            draws=plan.draws, seed=seed, tests=len(matrices), ridge=ridge, progress=each,
         )
         for matrix, each in zip(matrices, progress, strict=True)
     }  # fmt: skip
@@ -230,6 +241,7 @@ def _carried(
     where: Where,
     k: int,
     seed: int,
+    ridge: float,
     one: Adapter,
     other: Adapter,
     weights: BaseWeights,
@@ -254,7 +266,7 @@ def _carried(
     return {
         matrix: carry_over(
             own, their, matrix, plan.i, k,
-            draws=plan.draws, seed=seed, tests=len(matrices), progress=each,
+            draws=plan.draws, seed=seed, tests=len(matrices), ridge=ridge, progress=each,
         )
         for matrix, each in zip(matrices, fits, strict=True)
     }  # fmt: skip

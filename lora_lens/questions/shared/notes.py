@@ -34,11 +34,17 @@ def all_notes(
     plan: Plan,
     subspaces: dict[str, SharedSubspace],
     convention: ConventionChoice,
+    ridge: float,
 ) -> Iterator[str]:
     """Those of the adapter, of the other, and of each factor; a sentence may come more than once."""
     yield from said_beside(adapter, weights)
     if other is not None:
         yield from (*other.caveats, *different_bases(adapter, other), *of_other)
+    if ridge and len(plan.factors.layers) > 1:
+        yield (
+            f"θ asked forwards is fitted by a ridge, S₋ₗ + λ²I in the place of S₋ₗ with λ = {ridge:g} times the root mean square of the other layers' "
+            f"singular values, and so it is in flips and the other nulls: even of a shared layer's own factors it predicts less than all. The conversions have none"
+        )
     if "A" in subspaces and len(plan.factors.layers) > 1:
         yield from _a_is_asked_of(adapter, other, plan.convention, convention)
     yield from _notes(adapter, plan, subspaces)

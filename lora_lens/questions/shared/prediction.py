@@ -39,6 +39,7 @@ def predict(
     draws: int,
     seed: int,
     tests: int,
+    ridge: float = 0.0,
     progress: Progress = untold,
 ) -> Predicted:
     """The predicted share of one factor; see `Predicted`.
@@ -50,16 +51,18 @@ def predict(
         draws: Of the mean's flips, each with all fits anew; 0 for none. Of the other nulls 50 at most.
         seed: Of all draws.
         tests: How many means are tested, for `Predicted.detectable`.
+        ridge: Of the fits, the draws' too; see `left_out`.
         progress: Called with how much is done, of how much.
     """
     fits, flips = passes(progress, 9, 1)
     given = of.w0_and_bases(matrix, rank)
     own = of.own(given.q, matrix)
-    trivial, whole = _trivial(given, width), _whole(given, rank, width)
+    trivial = not ridge and _trivial(given, width)
+    whole = _whole(given, rank, width)
     drawn = draws and not (trivial or whole)
     picked = variants(given, own, draws, seed, matrix, of.spill.release) if drawn else {}
-    fit = left_out(given.w, given.q, width, picked, fits, of.spill.beside())
-    trivial = trivial or _fitted_by_more(fit, rank, width)
+    fit = left_out(given.w, given.q, width, picked, fits, of.spill.beside(), ridge=ridge)
+    trivial = trivial or (not ridge and _fitted_by_more(fit, rank, width))
     share = np.full(len(own), np.nan) if trivial else fit.share.cpu().numpy()
     by_null = (
         {} if trivial else {name: one.mean(1).cpu().numpy() for name, one in fit.drawn.items()}
@@ -89,6 +92,7 @@ def carry_over(
     draws: int,
     seed: int,
     tests: int,
+    ridge: float = 0.0,
     progress: Progress = untold,
 ) -> Predicted:
     """How much of another adapter's factor the θ fitted to this one's other layers predicts.
@@ -99,10 +103,10 @@ def carry_over(
     """
     fits, flips = passes(progress, 9, 1)
     given = own.w0_and_bases(matrix, rank)
-    fit = left_out(*given, width, progress=fits, spill=other.spill.beside())
+    fit = left_out(*given, width, progress=fits, spill=other.spill.beside(), ridge=ridge)
     target = other.w0_and_bases(matrix, rank)
     predicted = carried_over(fit, target.w, other.spill.release)
-    trivial = _trivial(given, width) or _fitted_by_more(fit, rank, width)
+    trivial = not ridge and (_trivial(given, width) or _fitted_by_more(fit, rank, width))
     whole = _whole(target, rank, width)
     share = predicted_share(predicted, target.q).cpu().numpy()
     if trivial:

@@ -183,6 +183,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
 
     Attributes:
         adapter, base, method, module, convention, rank, width, layers: What was analysed, and how.
+        ridge: Of θ asked forwards, in units of the other layers' singular values; 0 for none.
         convention_why: Why it is that convention.
         subspaces: Matrix to what is shared of it.
         notes: What a reader should know beside the numbers, a sentence each.
@@ -204,6 +205,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
     notes: tuple[str, ...] = ()
     seed: int | None = None
     other: str | None = None
+    ridge: float = 0.0
     base_commit: str | None = None
     draws: int | None = None
 
@@ -238,6 +240,7 @@ class SharedResult(Answer, Mapping[str, SharedSubspace]):
             "convention_why": self.convention_why,
             "rank": self.rank,
             "width": self.width,
+            "ridge": self.ridge,
             "layers": list(self.layers),
             **({} if self.other is None else {"other": self.other}),
             "matrices": {matrix: shared.to_dict() for matrix, shared in self.items()},

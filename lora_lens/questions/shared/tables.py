@@ -25,6 +25,7 @@ from ...show.layout import (
 )
 from ...show.text import as_csv
 from ...show.whose import headed
+from ...show.wording import ridge_words
 from .predicted import DESCRIBING, Predicted
 from .result import SharedNull, SharedResult, SharedSubspace
 
@@ -141,7 +142,7 @@ def title(result: SharedResult) -> str:
     )  # fmt: skip
     return (
         f"One shared layer of width {result.width} for {result.module}: rank {result.rank}, "
-        f"{counted(len(result.layers), 'layer')}{carried}"
+        f"{counted(len(result.layers), 'layer')}{ridge_words(result.ridge)}{carried}"
     )
 
 

@@ -18,9 +18,9 @@ from ...show.figure import (
 )
 from ...show.layout import LABELS, dimensions
 from ...show.whose import whose
-from ...show.wording import red_on_scale
+from ...show.wording import red_on_scale, ridge_words
 from ..looked_up import looked_up
-from .result import LayerGrid, SimilarityResult, ridge_words
+from .result import LayerGrid, SimilarityResult
 from .words import distinct, is_b
 
 _STORED = {"A": "W0⁻¹Aᵀ", "B": "W0⁻¹B", "BA": "W0⁻¹BA"}

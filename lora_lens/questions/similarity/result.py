@@ -12,6 +12,7 @@ from ...chance.baseline import Baseline
 from ...chance.significance import STATISTICS, Significance, significance
 from ...labelled import Array, Brief, Row, Tidy, html_table, plain
 from ...show.layout import counted
+from ...show.wording import ridge_words
 from ..answer import Answer
 from ..looked_up import looked_up
 
@@ -203,11 +204,6 @@ class SimilarityResult(Answer, Mapping[str, LayerGrid]):
 
     def _more_html(self) -> str:
         return "".join(grid._repr_html_() for grid in self.grids.values())
-
-
-def ridge_words(ridge: float) -> str:
-    """What a title says of a ridge; nothing where there is none."""
-    return f", ridge {ridge:g}" if ridge else ""
 
 
 def off_diagonal_mean(values: Array) -> float:

@@ -12,8 +12,9 @@ from ...show.against_chance import columns_legend, nulls_table, resolution
 from ...show.console import numbers_in, shaded_grid, table
 from ...show.layout import LABELS, Table, called, significant
 from ...show.whose import headed
+from ...show.wording import ridge_words
 from .neighbours import neighbours
-from .result import LayerGrid, SimilarityResult, ridge_words
+from .result import LayerGrid, SimilarityResult
 from .words import distinct
 
 _NULLS = {

@@ -21,15 +21,18 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
 
 
 def drawn_and_fitted(
-    w: torch.Tensor, variants: torch.Tensor, k: int | None = None
+    w: torch.Tensor, variants: torch.Tensor, k: int | None = None, ridge: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     layers, count, _, r = variants.shape
     k = k or r
     q = torch.linalg.qr(normal(*w.shape[:2], r, seed=2)).Q
     picks = torch.randint(count, (6, layers), generator=torch.Generator().manual_seed(4))
-    drawn = left_out(w, q, k, {"some": variants_of(w, variants, picks)}).drawn["some"]
+    some = {"some": variants_of(w, variants, picks)}
+    drawn = left_out(w, q, k, some, ridge=ridge).drawn["some"]
     rows = torch.arange(layers)
-    return drawn, torch.stack([left_out(w, variants[rows, pick], k).share for pick in picks])
+    return drawn, torch.stack(
+        [left_out(w, variants[rows, pick], k, ridge=ridge).share for pick in picks]
+    )
 
 
 def layers_and_variants(
@@ -81,6 +84,14 @@ def test_few_columns_of_theta_are_found_as_well(shape: tuple[int, int, int, int]
     drawn, fitted = drawn_and_fitted(*layers_and_variants(*shape), k=1)
     error = drawn - fitted
     assert float(error.square().mean().sqrt()) < 0.05 * float(fitted.std())
+
+
+@pytest.mark.parametrize("shape", [FEW_ROWS, (8, 6, 96, 96), MANY_ROWS])
+def test_draws_go_through_the_ridge_that_the_factors_do(shape: tuple[int, int, int, int]) -> None:
+    drawn, fitted = drawn_and_fitted(*layers_and_variants(*shape), ridge=1.0)
+    without, _ = drawn_and_fitted(*layers_and_variants(*shape))
+    assert float((drawn - fitted).square().mean().sqrt()) < 0.05 * float(fitted.std())
+    assert float((drawn - without).abs().max()) > 0.1 * float(fitted.std())
 
 
 def test_columns_of_zero_count_for_nothing() -> None:

@@ -8,36 +8,17 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from forwards import factors_of, normal, predicted
 from planted import plant
 from torch import Tensor
 
 import lora_lens as ll
-from lora_lens.adapter import ModuleFactors
 from lora_lens.chance.p_values import two_sided_p
 from lora_lens.questions.shared.asked import asked
 from lora_lens.questions.shared.prediction import carry_over, predict
 
 
-def normal(*shape: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def factors_of(b: Tensor, wide: int) -> ModuleFactors:
-    layers, _, r = b.shape
-    return ModuleFactors(
-        module="value", pattern="layer.*.value", layers=tuple(range(layers)),
-        names=tuple(f"layer.{k}.value" for k in range(layers)),
-        a=torch.ones(layers, r, wide, dtype=torch.float64), b=b,
-        scaling=torch.ones(layers), ranks=(r,) * layers,
-    )  # fmt: skip
-
-
-def predicted(w: Tensor, b: Tensor, width: int, draws: int = 0, seed: int = 0):
-    factors = factors_of(b, w.shape[-1])
-    return predict(asked(factors, w), "B", b.shape[-1], width, draws=draws, seed=seed, tests=1)
-
-
-def by_definition(w: Tensor, b: Tensor, width: int) -> np.ndarray:
+def by_definition(w: Tensor, b: Tensor, width: int, ridge: float = 0.0) -> np.ndarray:
     """scipy's generalised eigenproblem of in × in matrices, a layer at a time."""
     w, q = (
         (w / w.norm(dim=(1, 2), keepdim=True)).numpy(),
@@ -47,6 +28,8 @@ def by_definition(w: Tensor, b: Tensor, width: int) -> np.ndarray:
     for layer in range(len(w)):
         others = [m for m in range(len(w)) if m != layer]
         s = sum(w[m].T @ w[m] for m in others)
+        stacked = np.linalg.svd(np.concatenate([w[m] for m in others]), compute_uv=False)
+        s = s + ridge**2 * (stacked**2).sum() / len(s) * np.eye(len(s))
         mm = sum(w[m].T @ q[m] @ q[m].T @ w[m] for m in others)
         theta = scipy.linalg.eigh(mm, s)[1][:, -width:]
         angles = scipy.linalg.subspace_angles(w[layer] @ theta, q[layer])
@@ -56,11 +39,15 @@ def by_definition(w: Tensor, b: Tensor, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("out", "wide"), [(20, 20), (14, 30), (30, 14)])
 @pytest.mark.parametrize("width", [2, 3, 5])
-def test_the_share_is_its_definition(out: int, wide: int, width: int) -> None:
+@pytest.mark.parametrize("ridge", [0.0, 0.3, 3.0])
+def test_the_share_is_its_definition(out: int, wide: int, width: int, ridge: float) -> None:
     generator = torch.Generator().manual_seed(out + width)
     w, b = normal(4, out, wide, generator=generator), normal(4, out, 3, generator=generator)
     np.testing.assert_allclose(
-        predicted(w, b, width).share, by_definition(w, b, width), atol=1e-8, rtol=0
+        predicted(w, b, width, ridge=ridge).share,
+        by_definition(w, b, width, ridge),
+        atol=1e-8,
+        rtol=0,
     )
 
 
