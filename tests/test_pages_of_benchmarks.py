@@ -126,6 +126,23 @@ def test_six_adapters_asked_as_one() -> None:
             assert share == pytest.approx(course[name.replace("stsb", "sts-b")], rel=1e-5)
 
 
+def test_a_ridge_says_the_same() -> None:
+    told, ridged = record("results", "mpnet-ridge.json"), benchmark("by_ridge")
+    for line in ridged.page(told):
+        assert line in page("course")
+    beyond = {name.split(maxsplit=1)[1] for name, p in ridged.corrected(told).items() if p <= 0.05}
+    assert beyond == {"q B", "v B"}
+    query = [one for name, one in told["found"].items() if name.endswith("q B")]
+    ends = [
+        f"{100 * end([one[key] for one in query]):.1f}"
+        for key in ("share", "flips")
+        for end in (min, max)
+    ]
+    assert "{} to {} % for {} to {}.".format(*ends) in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
 @pytest.mark.parametrize(
     ("of", "to", "matrix", "said"),
     [

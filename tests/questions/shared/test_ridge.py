@@ -29,7 +29,9 @@ def test_a_small_part_is_found_where_theta_is_wider_than_the_others_fix() -> Non
         )
     )
     b = 0.3**0.5 * shared + 0.7**0.5 * noise
-    plain, ridged = (predicted(w, b, 8, draws=39, ridge=ridge).nulls["flipped"] for ridge in (0.0, 1.0))
+    plain, ridged = (
+        predicted(w, b, 8, draws=39, ridge=ridge).nulls["flipped"] for ridge in (0.0, 1.0)
+    )
     assert ridged.p == pytest.approx(1 / 40)
     assert ridged.z > 2 * max(plain.z, 4)
 
