@@ -66,7 +66,7 @@ def _trained(record: dict[str, Any]) -> Iterator[str]:
 
 
 def _claims(record: dict[str, Any]) -> Iterator[str]:
-    """One paragraph a claim; tests/test_hundred.py holds the words that no number is in."""
+    """One paragraph a claim; tests/test_pages_of_benchmarks.py holds the words that no number is in."""
     k = 16
     every, apart = (
         {name: row["left_out"] for (side, name, of), row in _held(record[part]).items() if (side, of) == ("right", k)}

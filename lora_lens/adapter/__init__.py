@@ -1,6 +1,6 @@
 """What a trained adapter is, once read: named low-rank factors by module and layer, and where they come from."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..moved import moved_name
 from .adapter import Adapter
@@ -19,6 +19,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """`FusedRows` under the name that it had here."""
-    return moved_name(__name__, name)
+if not TYPE_CHECKING:  # which would take any misspelt name for Any
+
+    def __getattr__(name: str) -> Any:
+        """`FusedRows` under the name that it had here."""
+        return moved_name(__name__, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -119,6 +119,8 @@ def uniform_bases(
     return torch.linalg.qr(frames).Q
 
 
-def __getattr__(name: str) -> Any:
-    """The closed form's moments, which were here."""
-    return moved_name(__name__, name)
+if not TYPE_CHECKING:  # which would take any misspelt name for Any
+
+    def __getattr__(name: str) -> Any:
+        """The closed form's moments, which were here."""
+        return moved_name(__name__, name)

@@ -158,7 +158,7 @@ def _in_folder(folder: Path, stems: Sequence[str]) -> Place:
             f"them{of_many}"
         )
     if not found:
-        whole = whole_model(folder)
+        whole = model_file(folder)
         if whole and (alpha := _of_opendelta(folder)):
             raise AdapterError(
                 f"{folder} holds OpenDelta's LoRA: put {alpha} into {CONFIG} beside {whole}, and name that file"
@@ -189,7 +189,7 @@ def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
     if os.path.isfile(here) and here.name in _model_files():  # noqa: PTH113
         here = here.parent
     if os.path.isdir(here):  # noqa: PTH112
-        if is_adapter(here, stems) or not whole_model(here) or _of_opendelta(here):
+        if is_adapter(here, stems) or not model_file(here) or _of_opendelta(here):
             return None
         return None if any(_below(here, stems)) else Place(str(here), LocalFiles(here))
     hub = None if os.path.isfile(here) else hub_id(path)  # noqa: PTH113
@@ -198,7 +198,7 @@ def find_model(path: str | Path, stems: Sequence[str]) -> Place | None:
     return Place(str(path), hub) if any(map(hub, _model_files())) else None
 
 
-def whole_model(folder: Path) -> str:
+def model_file(folder: Path) -> str:
     """The file of a whole model in a folder, or the index of its parts; empty where there is none."""
     return next((name for name in _model_files() if (folder / name).is_file()), "")
 

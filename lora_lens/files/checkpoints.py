@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import AdapterError, FileFormatError
-from .adapter_places import ENDINGS, WHOLE, is_adapter, whole_model
+from .adapter_places import ENDINGS, WHOLE, is_adapter, model_file
 from .locate import read_json
 from .peft_names import CONFIG
 from .tensors import LocalFiles, open_tensors
@@ -96,7 +96,7 @@ def _check_one_kind(run: Path, points: list[RunPoint]) -> None:
 
 
 def _is_tuned(folder: Path) -> bool:
-    return not is_adapter(folder, _STEMS) and bool(whole_model(folder))
+    return not is_adapter(folder, _STEMS) and bool(model_file(folder))
 
 
 def why_not_whole(folder: Path, *, tuned: bool = False) -> str | None:

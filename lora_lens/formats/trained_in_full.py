@@ -166,7 +166,7 @@ def _notes(
     if not updates:
         return []
     if saved_in:
-        placed = "; its steps are larger where W0 is, so that of a ΔW of about their size, or less, what is kept lies where W0 is small, whatever was learnt"
+        placed = "; its steps are larger where W0 is large, so that of a ΔW of about their size, or less, what is kept lies where W0 is small, whatever was learnt"
         return [
             f"tuned in full: ΔW is what was saved, in {saved_in}, less W0 of {base} as that rounds it, dense, with no A and B"
             + placed * (saved_in in _HALF)

@@ -16,7 +16,7 @@ from ..core.computing.progress import Progress
 from ..errors import BaseModelError, LensError
 from ..files.adapter_folders import distinguishing_names
 from ..show.findings import Finding, found
-from ..show.time_left import Ahead
+from ..show.time_left import TimeLeft
 from ..show.wording import listed
 from ..subspaces.convention import SettledConvention
 from .asked import ASKED, Asked
@@ -26,7 +26,7 @@ from .request import Request, enough_draws
 from .rows import NotThere, rows_of
 from .units import Unit, forecast_of, units_of
 
-Watch = Callable[[Ahead], None]
+Watch = Callable[[TimeLeft], None]
 
 
 class Told(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..show.time_left import Ahead
+from ..show.time_left import TimeLeft
 
 
 class Part(NamedTuple):
@@ -48,14 +48,14 @@ class Forecast:
     def __post_init__(self) -> None:
         self._last = self.clock()
 
-    def next(self) -> Ahead:
+    def next(self) -> TimeLeft:
         """The next part has ended."""
         now = self.clock()
         self._taken.append(now - self._last)
         self._last = now
         return self.ahead
 
-    def within(self, done: int, total: int) -> Ahead:
+    def within(self, done: int, total: int) -> TimeLeft:
         """The next part goes on: so much of it is done, of so much.
 
         Example:
@@ -69,14 +69,14 @@ class Forecast:
         return self._ahead(now, open_share * (now + open_share * expected) + sum(others))
 
     @property
-    def ahead(self) -> Ahead:
+    def ahead(self) -> TimeLeft:
         """As it looks now, where no part goes on."""
         return self._ahead(0.0, sum(self._expected()))
 
-    def _ahead(self, now: float, left: float) -> Ahead:
+    def _ahead(self, now: float, left: float) -> TimeLeft:
         spent = sum(self._taken) + now
         share = spent / (spent + left) if left else 1.0
-        return Ahead(len(self._taken), len(self.parts), share, left)
+        return TimeLeft(len(self._taken), len(self.parts), share, left)
 
     def _expected(self) -> list[float]:
         """Seconds of each part that has not ended, as far as is known of its question."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..adapter import Adapter
 from ..subspaces.convention import SettledConvention, settle_convention
+from .module_sizes import sizes_of
 from .request import Request
-from .shapes import shape_of
 from .units import Unit
 
 
@@ -20,7 +20,7 @@ def options_of(
         "rank": request.rank, "ridge": request.ridge, "draws": request.draws, "seed": request.seed,
         "device": request.device, "dtype": request.dtype, "base": unit.base, "memory": request.memory,
     }  # fmt: skip
-    shapes = [shape_of(each, unit.module) for each in adapters]
+    shapes = [sizes_of(each, unit.module) for each in adapters]
     if all(shape.in_full for shape in shapes):
         options["rank"] = request.rank or min(shapes[0].ranks)
     if len(adapters) > 1 or shapes[0].in_full:

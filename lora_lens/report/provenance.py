@@ -18,7 +18,7 @@ from ..show.wording import listed, span
 from ..subspaces.device import select_device
 from .analysis import Analysed
 from .conventions import convention_lines, convention_of, conventions
-from .shapes import shape_of
+from .module_sizes import sizes_of
 from .training_told import training_told
 
 LARGEST_HASHED = 4 << 30  # bytes: about ten seconds of reading
@@ -89,7 +89,7 @@ def adapters_table(analysed: Analysed) -> Table:
     head = ["adapter", "method", "base", "rank", "parameters", "convention", "task and score"]
     rows = []
     for k, adapter in enumerate(analysed.adapters):
-        shapes = [shape_of(adapter, name) for name in analysed.modules_of(k)]
+        shapes = [sizes_of(adapter, name) for name in analysed.modules_of(k)]
         ranks = sorted({r for shape in shapes if not shape.in_full for r in shape.ranks})
         told = training_told(adapter)
         rows.append(
@@ -187,7 +187,7 @@ def method(adapter: Adapter) -> str:
 
 
 def _module_line(adapter: Adapter, name: str) -> str:
-    shape = shape_of(adapter, name)
+    shape = sizes_of(adapter, name)
     ranks = sorted(set(shape.ranks))
     rank = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
     rank = "dense" if shape.in_full else rank
@@ -200,7 +200,7 @@ def _subspaces(analysed: Analysed) -> str:
             min(shape.ranks)
             for k, adapter in enumerate(analysed.adapters)
             for name in analysed.modules_of(k)
-            for shape in [shape_of(adapter, name)]
+            for shape in [sizes_of(adapter, name)]
             if not shape.in_full
         }
     )

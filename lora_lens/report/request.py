@@ -12,8 +12,8 @@ from ..core.conversions.conversion import ConventionChoice
 from ..errors import LensError
 from ..subspaces.conversions import check_ridge
 from .asked import ASKED
+from .module_sizes import sizes_of
 from .rows import Row
-from .shapes import shape_of
 
 _USUAL = 200
 _MOST_NUMBERS = 1 << 28  # of a null's bases in float32: 1 GiB
@@ -74,5 +74,5 @@ def enough_draws(adapters: Sequence[Adapter], rows: Sequence[Row]) -> int:
 
 def _numbers(adapter: Adapter, module: str) -> int:
     """How many numbers one draw of a null has: a basis a layer."""
-    shape = shape_of(adapter, module)
+    shape = sizes_of(adapter, module)
     return shape.layers * max(shape.in_features, shape.out_features) * max(shape.ranks)

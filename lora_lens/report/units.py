@@ -13,9 +13,9 @@ from ..subspaces.device import select_device
 from ..subspaces.pairing import base_of_both
 from .asked import ASKED, Asked
 from .forecast import Forecast, Part
+from .module_sizes import sizes_of
 from .request import Request
 from .rows import Row
-from .shapes import shape_of
 from .speed import measured_speed
 from .w0_cost import with_spectra_of_w0
 
@@ -58,7 +58,7 @@ def _unit(adapters: Sequence[Adapter], opened: Opened, name: str, of: tuple[int,
     alone = len(of) == 1
     if not alone and base_of_both(*(adapters[k] for k in of)) is None:  # no W0 is that of both
         base = None
-    shapes = [shape_of(adapters[k], name) for k in of]
+    shapes = [sizes_of(adapters[k], name) for k in of]
     asked: list[Asked] = []
     errors: dict[str, LensError] = {}
     for one in ASKED:
@@ -94,7 +94,7 @@ def forecast_of(adapters: Sequence[Adapter], units: Sequence[Unit], request: Req
 
 
 def _size(adapters: Sequence[Adapter], module: str, request: Request) -> Size:
-    shapes = [shape_of(each, module) for each in adapters]
+    shapes = [sizes_of(each, module) for each in adapters]
     first, dense = shapes[0], sum(shape.in_full for shape in shapes)
     rank = request.rank or min(first.ranks)
     sizes = first.out_features, first.in_features

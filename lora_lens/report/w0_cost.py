@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from ..bases.weights import BaseWeights
 from .asked import Asked
-from .shapes import Shape
+from .module_sizes import ModuleSizes
 
 # Σ over a module's layers of rows·columns·min: 24 layers of 1024 are 2.6e10, about two minutes on one core.
 _MOST = 1 << 36
 
 
-def with_spectra_of_w0(asked: Asked, base: BaseWeights | None, shape: Shape) -> tuple[Asked, str]:
+def with_spectra_of_w0(
+    asked: Asked, base: BaseWeights | None, shape: ModuleSizes
+) -> tuple[Asked, str]:
     """The question with ``beside_w0`` as it can be afforded, and why not where it cannot.
 
     Without a base the reason has been said of all that needs it.

@@ -20,7 +20,7 @@ from ..files.locate import user_path
 from ..formats.loading import Model, adapter_of
 from ..plain_torch import in_plain_torch
 from ..several import several
-from ..show.time_left import Ahead
+from ..show.time_left import TimeLeft
 from ..staging import staged_file
 from .analysis import Watch, analyse
 from .page import check_libraries, render
@@ -175,7 +175,7 @@ def _counting(progress: Progress | None) -> Watch | None:
         return None
     told = 0
 
-    def watch(ahead: Ahead) -> None:
+    def watch(ahead: TimeLeft) -> None:
         nonlocal told
         if ahead.done > told:
             told = ahead.done

@@ -9,7 +9,7 @@ _STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 45)
 _FEW = 5  # seconds
 
 
-class Ahead(NamedTuple):
+class TimeLeft(NamedTuple):
     """How far it is.
 
     Attributes:
@@ -24,12 +24,12 @@ class Ahead(NamedTuple):
     seconds: float
 
 
-def foretold(ahead: Ahead) -> str:
+def foretold(ahead: TimeLeft) -> str:
     """``8 parts, about 2 minutes``: before it begins."""
     return f"{ahead.parts} part{'s' * (ahead.parts != 1)}, {roughly(ahead.seconds)}"
 
 
-def left(ahead: Ahead) -> str:
+def left(ahead: TimeLeft) -> str:
     """``3/8, about 1 minute left``: while it goes on; ``8/8, writing`` when all parts are done."""
     if ahead.done == ahead.parts:
         return f"{ahead.done}/{ahead.parts}, writing"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from ..show.time_left import Ahead, foretold, left
+from ..show.time_left import TimeLeft, foretold, left
 from .printing import is_watched, say
 from .quiet import is_quiet
 
 
 @contextmanager
-def foretelling(*, as_json: bool = False) -> Iterator[Callable[[Ahead], None] | None]:
+def foretelling(*, as_json: bool = False) -> Iterator[Callable[[TimeLeft], None] | None]:
     """Says on standard error how long it will take, then shows what is left; nothing under ``--quiet``.
 
     What is left is shown where `lora_lens.terminal.printing.is_watched`.
@@ -20,9 +20,9 @@ def foretelling(*, as_json: bool = False) -> Iterator[Callable[[Ahead], None] | 
         yield None
         return
     with ExitStack() as stack:
-        show: Callable[[Ahead], None] | None = None
+        show: Callable[[TimeLeft], None] | None = None
 
-        def told(ahead: Ahead) -> None:
+        def told(ahead: TimeLeft) -> None:
             nonlocal show
             # The line first: one that is written beside a bar stays on the bar's line.
             if show is None:
@@ -34,7 +34,7 @@ def foretelling(*, as_json: bool = False) -> Iterator[Callable[[Ahead], None] | 
 
 
 @contextmanager
-def _bar(watched: bool) -> Iterator[Callable[[Ahead], None]]:
+def _bar(watched: bool) -> Iterator[Callable[[TimeLeft], None]]:
     if not watched:
         yield lambda _: None
         return
@@ -45,7 +45,7 @@ def _bar(watched: bool) -> Iterator[Callable[[Ahead], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("parts", total=1.0, left="")
 
-        def show(ahead: Ahead) -> None:
+        def show(ahead: TimeLeft) -> None:
             bar.update(task, completed=ahead.share, left=left(ahead))
 
         yield show

@@ -22,7 +22,7 @@ from lora_lens.report.asked import ASKED
 from lora_lens.report.forecast import Forecast, Part
 from lora_lens.report.request import Request
 from lora_lens.report.speed import measured_speed
-from lora_lens.show.time_left import Ahead
+from lora_lens.show.time_left import TimeLeft
 
 SPEED = Work(40e9, 1.4e9, 5e4)
 SIZE = Size(layers=6, rows=384, columns=384, rank=8, draws=200)
@@ -96,7 +96,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def after(self, seconds: float, forecast: Forecast) -> Ahead:
+    def after(self, seconds: float, forecast: Forecast) -> TimeLeft:
         self.now += seconds
         return forecast.next()
 
@@ -105,11 +105,11 @@ def test_a_question_that_takes_longer_corrects_its_own_forecast_alone() -> None:
     clock = Clock()
     parts = [Part("one", 1.0), Part("other", 10.0), Part("one", 2.0), Part("other", 10.0)]
     forecast = Forecast(parts, clock)
-    assert forecast.ahead == Ahead(0, 4, 0.0, 23.0)
-    assert clock.after(3, forecast) == Ahead(1, 4, 3 / 29, 26.0)
-    assert clock.after(5, forecast) == Ahead(2, 4, 8 / 19, 11.0)
+    assert forecast.ahead == TimeLeft(0, 4, 0.0, 23.0)
+    assert clock.after(3, forecast) == TimeLeft(1, 4, 3 / 29, 26.0)
+    assert clock.after(5, forecast) == TimeLeft(2, 4, 8 / 19, 11.0)
     clock.after(6, forecast)
-    assert clock.after(5, forecast) == Ahead(4, 4, 1.0, 0)
+    assert clock.after(5, forecast) == TimeLeft(4, 4, 1.0, 0)
 
 
 @pytest.mark.parametrize("times", [0.1, 1, 10])
@@ -123,10 +123,10 @@ def test_a_long_part_moves_within_and_is_never_more_than_all(times: float) -> No
     shares = [one.share for one in seen]
     assert shares == sorted({*shares})
     assert {one.done for one in seen} == {0}
-    assert seen[-1] == Ahead(0, 2, 10 * times / (10 * times + 30), 30.0)
+    assert seen[-1] == TimeLeft(0, 2, 10 * times / (10 * times + 30), 30.0)
     # Halfway, half of the forecast is corrected by what it has taken.
     assert seen[5].seconds == pytest.approx(0.5 * (5 * times + 0.5 * 10) + 30)
-    assert forecast.next() == Ahead(1, 2, 10 * times / (10 * times + 30), 30.0)
+    assert forecast.next() == TimeLeft(1, 2, 10 * times / (10 * times + 30), 30.0)
     assert forecast.within(7, 5).share == 1
 
 
@@ -139,7 +139,7 @@ def test_it_is_told_before_and_after_every_question(
     lora: ll.Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(units, "measured_speed", lambda _: SPEED)
-    told: list[Ahead] = []
+    told: list[TimeLeft] = []
     analyse([lora], Request(modules=("value",), draws=2), told.append)
     alone = [one.question.name for one in ASKED if one.needs != "other"]
     done = [one.done for one in told]

@@ -13,9 +13,9 @@ from checkpoints import BertLike, write_base, write_lora
 import lora_lens as ll
 from lora_lens.chance.p_values import holm
 from lora_lens.report.analysis import Analysed, analyse
+from lora_lens.report.module_sizes import sizes_of
 from lora_lens.report.request import Request
 from lora_lens.report.rows import rows_of
-from lora_lens.report.shapes import shape_of
 from lora_lens.report.summary import glance_table, left_out_lines, told
 from lora_lens.report.training_told import training_told
 from lora_lens.report.w0_cost import with_spectra_of_w0
@@ -122,7 +122,7 @@ def test_a_large_w0_is_left_out_with_the_command_that_has_it(three: list[ll.Adap
     from lora_lens.report.asked import ASKED
 
     spectrum = next(one for one in ASKED if one.question.name == "spectrum")
-    shape = shape_of(three[0], "value")
+    shape = sizes_of(three[0], "value")
     base = ll.open_base(str(three[0].base_model))
     asked, why = with_spectra_of_w0(spectrum, base, shape)
     assert (asked.options["beside_w0"], why) == (True, "")

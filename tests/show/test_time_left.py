@@ -1,6 +1,6 @@
 import pytest
 
-from lora_lens.show.time_left import Ahead, foretold, left, roughly
+from lora_lens.show.time_left import TimeLeft, foretold, left, roughly
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_longer_is_never_said_to_be_shorter() -> None:
 
 
 def test_what_is_said_before_and_while_it_goes_on() -> None:
-    assert foretold(Ahead(0, 8, 0.0, 99)) == "8 parts, about 2 minutes"
-    assert foretold(Ahead(0, 1, 0.0, 1)) == "1 part, a few seconds"
-    assert left(Ahead(3, 8, 0.4, 61)) == "3/8, about 1 minute left"
-    assert left(Ahead(8, 8, 1.0, 0)) == "8/8, writing"
+    assert foretold(TimeLeft(0, 8, 0.0, 99)) == "8 parts, about 2 minutes"
+    assert foretold(TimeLeft(0, 1, 0.0, 1)) == "1 part, a few seconds"
+    assert left(TimeLeft(3, 8, 0.4, 61)) == "3/8, about 1 minute left"
+    assert left(TimeLeft(8, 8, 1.0, 0)) == "8/8, writing"

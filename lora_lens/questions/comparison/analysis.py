@@ -31,7 +31,7 @@ from ...subspaces.pairing import base_of_both, commit_of_all, select_in_both, sh
 from ...subspaces.selection import deltas_of, in_layers, select_dense
 from ...subspaces.ties import gauge_note, tie_notes
 from . import nulls
-from .leading import SIDES, leading, leading_of_delta
+from .compared import SIDES, compared, compared_delta
 from .result import ComparisonResult, LayerSeries
 
 _SEEDS = (
@@ -69,7 +69,7 @@ def compare(
         one, other: From `load_adapter`, or what that takes; the same module on both, over the layers both have.
         module: As in `conversion_similarity`.
         rank: i and j where they are not given; by default the smallest rank of the two, of which one has to be of low rank.
-        i, j: Leading singular vectors of `one` and of `other`.
+        i, j: Compared singular vectors of `one` and of `other`.
         beside_w0: Whether to open the base model for ``flipped``; by default if it is on this machine.
         draws: Draws of each null, which give p-values down to 1/(draws + 1); 0 for none.
         seed: Of those draws.
@@ -118,7 +118,7 @@ def compare(
     where = select_device(device, dtype)
     weights, unknown = _base(one, other, beside_w0, base)
     cut = [
-        leading_of_delta(factors, k, where) if dense else leading(factors, k, where, weights)
+        compared_delta(factors, k, where) if dense else compared(factors, k, where, weights)
         for factors, k, dense in zip((first, second), (i, j), in_full, strict=True)
     ]
     bases = [{matrix: each.bases[matrix] for matrix in sides} for each in cut]

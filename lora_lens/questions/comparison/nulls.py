@@ -19,7 +19,7 @@ from ...chance.gaussian_moments import gaussian_baseline
 from ...chance.streams import null_generator
 from ...core.computing.progress import Progress
 from ...subspaces.device import Where
-from .leading import SIDES
+from .compared import SIDES
 
 
 def flipped(

@@ -66,7 +66,7 @@ def sources_of(
                 sources.append(adapter_of(one))
             objects.add(id(one))
             continue
-        here = _whole_model(one) or find_adapters([one], all_stems(), stands_alone)
+        here = _tuned_model(one) or find_adapters([one], all_stems(), stands_alone)
         new = [folder for folder in here if folder.resolve() not in folders]
         folders |= {folder.resolve() for folder in new}
         sources += new
@@ -78,7 +78,7 @@ def sources_of(
     return sources
 
 
-def _whole_model(path: str | Path) -> list[Path]:
+def _tuned_model(path: str | Path) -> list[Path]:
     """The folder itself, where it is named and holds a model that was tuned in full."""
     return [user_path(path)] if find_model(path, all_stems()) else []
 

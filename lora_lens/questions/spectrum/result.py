@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import RankError
 from ...labelled import Brief, Row, html_table
@@ -242,6 +242,8 @@ def _energies(s: Sequence[float]) -> Sequence[float | None]:
     return [one / held[-1] for one in held]
 
 
-def __getattr__(name: str) -> Any:
-    """`W0Comparison` under the name that it had here."""
-    return moved_name(__name__, name)
+if not TYPE_CHECKING:  # which would take any misspelt name for Any
+
+    def __getattr__(name: str) -> Any:
+        """`W0Comparison` under the name that it had here."""
+        return moved_name(__name__, name)

@@ -61,7 +61,7 @@ def legend(result: Spectrum) -> list[str]:
     ]
     if result.base:
         lines += [
-            "edge: where the singular values of a random matrix of W0's size and norm end, but for the largest of up to one in six",
+            "edge: where the singular values of a random matrix of W0's size and norm end, but for the largest of up to one in six such matrices",
             "intruder dimensions: largest |cosine| with any of W0's left singular vectors below ε; "
             "first's: of the first one",
         ]

@@ -98,7 +98,7 @@ class Given:
         self._first: _Side | None = None  # of the last block, whose rows the next one often has too
 
     def fill(self, rows: Callable[[range], Tensor], widths: list[int]) -> None:
-        """Ask every adapter; see `lora_lens.chance.given_subspace.Inside`."""
+        """Ask every adapter; see `lora_lens.chance.given_subspace.inside`."""
         self._ranks = torch.tensor(widths, dtype=torch.float64)
         for start in range(0, len(widths), _BLOCK):
             which = range(start, min(start + _BLOCK, len(widths)))

@@ -18,7 +18,6 @@ from lora_lens import (
 )
 from lora_lens.adapter import ModuleFactors
 from lora_lens.errors import AdapterError, ModuleLookupError
-from lora_lens.questions.comparison.leading import leading
 from lora_lens.subspaces.device import select_device
 from lora_lens.subspaces.factors import factor_spaces
 
@@ -111,7 +110,7 @@ def test_ties_of_delta_are_by_the_coarser_factor(half: str) -> None:
     a, b = (a.float(), b) if half == "A" else (a, b.float())
     assert factor_spaces(a, b, 2).tied["delta_left"].tolist() == [True]
     factors = ModuleFactors("value", "*.value", (0,), ("0.value",), a, b, torch.ones(1), (4,))
-    assert leading(factors, 2, select_device("cpu", "float64"), None).ties["ΔW"].tolist() == [True]
+    assert compared(factors, 2, select_device("cpu", "float64"), None).ties["ΔW"].tolist() == [True]
 
 
 @pytest.mark.parametrize(("i", "j"), [(4, 4), (2, 3)])

@@ -9,7 +9,7 @@ from ..subspaces.dimensions import leading_of_dense
 from ..subspaces.selection import select_dense, select_name, with_dense
 
 
-class Shape(NamedTuple):
+class ModuleSizes(NamedTuple):
     """A module of an adapter.
 
     Attributes:
@@ -28,17 +28,17 @@ class Shape(NamedTuple):
     in_full: bool
 
 
-def shape_of(adapter: Adapter, module: str) -> Shape:
+def sizes_of(adapter: Adapter, module: str) -> ModuleSizes:
     """That of the module that `module` names, with factors or trained in full.
 
     Example:
         >>> import lora_lens as ll
-        >>> shape_of(ll.load_adapter(ll.demo_adapter("lora")), "value")
-        Shape(module='value', layers=6, out_features=384, in_features=384, ranks=(8, 8, 8, 8, 8, 8), in_full=False)
+        >>> sizes_of(ll.load_adapter(ll.demo_adapter("lora")), "value")
+        ModuleSizes(module='value', layers=6, out_features=384, in_features=384, ranks=(8, 8, 8, 8, 8, 8), in_full=False)
     """
     in_full = select_dense(adapter, module) is not None
     having = with_dense(adapter, module)
     found = list(having.each_layer([select_name(having, module, in_layers=False)]))
     sizes = found[0].out_features, found[0].in_features
     ranks = tuple(leading_of_dense(min(sizes)) if in_full else one.rank for one in found)
-    return Shape(found[0].module, len(found), *sizes, ranks, in_full)
+    return ModuleSizes(found[0].module, len(found), *sizes, ranks, in_full)

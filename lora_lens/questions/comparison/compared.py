@@ -26,14 +26,14 @@ from ...subspaces.ties import tied_factors
 SIDES: dict[str, Side] = {"A": "right", "B": "left", "delta": "left"}
 
 
-class Leading(NamedTuple):
-    """Leading singular vectors by matrix, (layer, d, k), and in which layers it is open which they are."""
+class Compared(NamedTuple):
+    """Compared singular vectors by matrix, (layer, d, k), and in which layers it is open which they are."""
 
     bases: dict[str, Tensor]
     ties: dict[str, Array]
 
 
-def leading(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Leading:
+def compared(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Compared:
     """Of A and B, and of the ΔW that they make.
 
     Raises:
@@ -47,17 +47,17 @@ def leading(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights |
     }
     ties = tied_factors(factors, ("A", "B"), k)
     if factors.magnitude is not None:
-        return Leading(found | {"delta": _of_dense(factors, k, where, weights)}, ties)
+        return Compared(found | {"delta": _of_dense(factors, k, where, weights)}, ties)
     svd = svd_of_product(b, a)
     scale = spectral_norm(b) * spectral_norm(a)
     check_not_rounding(svd.s, k, scale, max(b.shape[-2], a.shape[-1]), f"BA of {factors.module}")
     ties["ΔW"] = as_numpy(tied(svd.s, k, coarser(factors.a, factors.b)))
-    return Leading(found | {"delta": svd.u[..., :k]}, ties)
+    return Compared(found | {"delta": svd.u[..., :k]}, ties)
 
 
-def leading_of_delta(factors: ModuleFactors, k: int, where: Where) -> Leading:
+def compared_delta(factors: ModuleFactors, k: int, where: Where) -> Compared:
     """Of what was trained in full, ΔW alone."""
-    return Leading({"delta": _of_dense(factors, k, where, None)}, {})
+    return Compared({"delta": _of_dense(factors, k, where, None)}, {})
 
 
 def _of_dense(factors: ModuleFactors, k: int, where: Where, weights: BaseWeights | None) -> Tensor:
